@@ -1,0 +1,76 @@
+// swift-tools-version: 6.1
+// The rooms of Ringstore. A target may depend only on targets above it in this list, so that the
+// arrows of docs/ARCHITECTURE.md can't be crossed without a change here that a reviewer sees.
+import PackageDescription
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+
+let package = Package(
+  name: "ringstore",
+  products: [
+    .executable(name: "ringstore", targets: ["ringstore"]),
+    .library(name: "RingstoreClient", targets: ["RingstoreClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .target(name: "HTTP2", dependencies: ["CNGHTTP2", nioCore]),
+    .target(name: "GRPC", dependencies: ["HTTP2", nioCore, nioPosix, logging]),
+    .target(name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf]),
+    .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+    .target(name: "Patterns", dependencies: ["CRE2"]),
+    .target(name: "Placement"),
+    .target(name: "Store"),
+    .target(name: "Fanout", dependencies: ["RingstoreAPI", nioCore]),
+    .target(
+      name: "ShardNode",
+      dependencies: [
+        "RingstoreAPI", "Patterns", "Placement", "Store", "Fanout", "GRPC", nioCore, nioPosix,
+        logging,
+      ]),
+    .target(
+      name: "RouterNode",
+      dependencies: ["RingstoreAPI", "Placement", "Fanout", "GRPC", nioCore, nioPosix, logging]),
+    .target(
+      name: "RingstoreClient",
+      dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),
+    .target(
+      name: "ClusterSimulation",
+      dependencies: ["RingstoreAPI", "Placement", "ShardNode", "RouterNode", nioCore]),
+    .executableTarget(
+      name: "ringstore",
+      dependencies: [
+        "ShardNode", "RouterNode", "RingstoreClient", "Placement", nioCore, nioPosix, logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Configuration", package: "swift-configuration"),
+      ]),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", nioCore]),
+    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix]),
+    .testTarget(name: "RingstoreAPITests", dependencies: ["RingstoreAPI", nioCore, protobuf]),
+    .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
+    .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
+    .testTarget(name: "StoreTests", dependencies: ["Store"]),
+    .testTarget(name: "ShardNodeTests", dependencies: ["ShardNode", "RingstoreAPI", nioCore]),
+    .testTarget(name: "RouterNodeTests", dependencies: ["RouterNode", "RingstoreAPI", nioCore]),
+    .testTarget(
+      name: "RingstoreClientTests",
+      dependencies: ["RingstoreClient", "RouterNode", "ShardNode", nioPosix]),
+    .testTarget(
+      name: "ClusterSimulationTests", dependencies: ["ClusterSimulation", "RingstoreAPI"]),
+    .testTarget(name: "HouseRulesTests"),
+    .testTarget(name: "IntegrationTests"),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)
