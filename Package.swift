@@ -32,16 +32,16 @@ let package = Package(
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store"),
-    .target(name: "Fanout", dependencies: ["RingstoreAPI", nioCore]),
+    .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", nioCore]),
     .target(
       name: "ShardNode",
       dependencies: [
-        "RingstoreAPI", "Patterns", "Placement", "Store", "Fanout", "GRPC", nioCore, nioPosix,
+        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC", nioCore, nioPosix,
         logging,
       ]),
     .target(
       name: "RouterNode",
-      dependencies: ["RingstoreAPI", "Placement", "Fanout", "GRPC", nioCore, nioPosix, logging]),
+      dependencies: ["RingstoreAPI", "Placement", "NodeCore", "GRPC", nioCore, nioPosix, logging]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),

@@ -1,0 +1,145 @@
+// gRPC's message framing on the way in. DATA bytes arrive split and coalesced at will; whole
+// messages come out. A message that lies wholly in one chunk is handed out in place; others are
+// gathered in a buffer of the deframer's own. Grammar (PROTOCOL-HTTP2):
+//   Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4 bytes, big endian) Message
+// Pure; belongs to one stream. Pulled rather than pushed, so that a receiver may stop, pause or
+// cancel between two messages without re-entering the deframer.
+
+/// What is wrong with a stream of length-prefixed messages.
+package enum MessageFramingError: Error, Sendable, Hashable {
+  /// The prefix announces more than the limit. Nothing of it was buffered.
+  case tooLarge(length: Int)
+  /// The compressed flag is set though no encoding was agreed.
+  case compressedWithoutEncoding
+  /// The flag byte is neither 0 nor 1.
+  case badFlag(UInt8)
+  /// The stream ended inside a message.
+  case truncatedAtEnd
+
+  /// The status such a stream ends with.
+  package func status(limit: Int) -> RPCStatus {
+    switch self {
+    case .tooLarge(let length):
+      RPCStatus(.resourceExhausted, "message of \(length) bytes is over the limit of \(limit)")
+    case .compressedWithoutEncoding:
+      RPCStatus(.internal, "compressed message without grpc-encoding")
+    case .badFlag(let flag): RPCStatus(.internal, "message flag \(flag) is unknown")
+    case .truncatedAtEnd: RPCStatus(.internal, "stream ended inside a message")
+    }
+  }
+}
+
+/// Cuts a stream's bytes into messages.
+package struct MessageDeframer: ~Copyable {
+  /// Most bytes a message may have.
+  package var limit: Int
+
+  // Gathered bytes of an unfinished frame, prefix included.
+  private var storage: UnsafeMutableRawBufferPointer
+  private var filled = 0
+  // The storage holds a message that was handed out; it is void at the next call.
+  private var isHandedOut = false
+
+  // Storage above this is given back after use: one large message must not pin memory for ever.
+  private static let retainedBytesMax = 64 * 1024
+
+  package init(limit: Int) {
+    self.limit = limit
+    self.storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+
+  deinit { storage.deallocate() }
+
+  /// Bytes of an unfinished message held here.
+  package var bufferedBytes: Int { isHandedOut ? 0 : filled }
+
+  /// Bytes of memory reserved for unfinished messages.
+  package var reservedBytes: Int { storage.count }
+
+  /// Takes bytes off the front of `chunk` up to the end of the next message and returns that
+  /// message, or takes them all and returns nil. The pointer is valid until the next call on this
+  /// deframer and as long as `chunk`'s memory. Amortised O(bytes taken).
+  package mutating func next(
+    _ chunk: inout UnsafeRawBufferPointer
+  ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
+    releaseHandedOut()
+    if filled == 0 {
+      guard chunk.count >= MessageFrame.prefixBytes else { return gather(&chunk, upTo: 5) }
+      let length = try messageLength(chunk)
+      let frame = MessageFrame.prefixBytes + length
+      guard chunk.count >= frame else { return gather(&chunk, upTo: frame) }
+      let message = UnsafeRawBufferPointer(rebasing: chunk[MessageFrame.prefixBytes..<frame])
+      chunk = UnsafeRawBufferPointer(rebasing: chunk[frame...])
+      return message
+    }
+    if filled < MessageFrame.prefixBytes {
+      gather(&chunk, upTo: MessageFrame.prefixBytes)
+      guard filled == MessageFrame.prefixBytes else { return nil }
+    }
+    let frame = MessageFrame.prefixBytes + (try messageLength(UnsafeRawBufferPointer(storage)))
+    gather(&chunk, upTo: frame)
+    guard filled == frame else { return nil }
+    isHandedOut = true
+    return UnsafeRawBufferPointer(rebasing: storage[MessageFrame.prefixBytes..<frame])
+  }
+
+  /// Says that the peer ended the stream: it must not be inside a message.
+  package mutating func finish() throws(MessageFramingError) {
+    releaseHandedOut()
+    if filled > 0 { throw .truncatedAtEnd }
+  }
+
+  /// Forgets what is gathered, for the next stream.
+  package mutating func reset() {
+    isHandedOut = true
+    releaseHandedOut()
+  }
+
+  private func messageLength(
+    _ prefix: UnsafeRawBufferPointer
+  ) throws(MessageFramingError) -> Int {
+    let flag = prefix[0]
+    guard flag == 0 else { throw flag == 1 ? .compressedWithoutEncoding : .badFlag(flag) }
+    let length = Int(
+      UInt32(bigEndian: prefix.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    guard length <= limit else { throw .tooLarge(length: length) }
+    return length
+  }
+
+  /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes
+  /// that really came, not with what the prefix announces: a peer can't reserve our memory.
+  @discardableResult
+  private mutating func gather(
+    _ chunk: inout UnsafeRawBufferPointer, upTo target: Int
+  ) -> UnsafeRawBufferPointer? {
+    let taken = min(chunk.count, target - filled)
+    guard taken > 0 else { return nil }
+    if storage.count < filled + taken {
+      grow(to: min(target, max(filled + taken, 2 * storage.count, 256)))
+    }
+    UnsafeMutableRawBufferPointer(rebasing: storage[filled..<(filled + taken)])
+      .copyMemory(from: UnsafeRawBufferPointer(rebasing: chunk[..<taken]))
+    filled += taken
+    chunk = UnsafeRawBufferPointer(rebasing: chunk[taken...])
+    return nil
+  }
+
+  private mutating func grow(to capacity: Int) {
+    let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
+    if filled > 0 {
+      larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<filled]))
+    }
+    storage.deallocate()
+    storage = larger
+  }
+
+  private mutating func releaseHandedOut() {
+    guard isHandedOut else { return }
+    isHandedOut = false
+    filled = 0
+    if storage.count > Self.retainedBytesMax {
+      storage.deallocate()
+      storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+  }
+}

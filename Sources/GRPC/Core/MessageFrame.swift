@@ -1,0 +1,43 @@
+// gRPC's message framing on the way out (PROTOCOL-HTTP2):
+//   Length-Prefixed-Message = Compressed-Flag (1 byte, 0) Message-Length (4 bytes, big endian) Message
+// The message is written straight into the stream's outbound buffer and its prefix patched
+// afterwards, so nothing is encoded twice or copied. Pure functions on the caller's buffer.
+
+import NIOCore
+
+/// Writes the five-byte prefix of a message.
+package enum MessageFrame {
+  /// Bytes of the prefix.
+  package static let prefixBytes = 5
+
+  /// Where a message's prefix stands in its buffer.
+  package struct Mark: Sendable { fileprivate let index: Int }
+
+  /// Leaves room for the prefix. Write the message after it, then call `end`.
+  package static func begin(_ buffer: inout ByteBuffer) -> Mark {
+    let index = buffer.writerIndex
+    buffer.writeMultipleIntegers(UInt8(0), UInt32(0))
+    return Mark(index: index)
+  }
+
+  /// Patches the prefix of the message that ends at the writer index. Returns the message's bytes.
+  @discardableResult
+  package static func end(_ mark: Mark, _ buffer: inout ByteBuffer) -> Int {
+    let length = buffer.writerIndex - mark.index - prefixBytes
+    precondition(length >= 0 && length <= Int(UInt32.max), "a message must fit its prefix")
+    buffer.setInteger(UInt32(length), at: mark.index + 1)
+    return length
+  }
+
+  /// Takes back a message begun at `mark`.
+  package static func abandon(_ mark: Mark, _ buffer: inout ByteBuffer) {
+    buffer.moveWriterIndex(to: mark.index)
+  }
+
+  /// Appends a whole message that lies ready.
+  package static func write(_ message: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
+    buffer.writeMultipleIntegers(
+      UInt8(0), UInt32(message.count))
+    buffer.writeBytes(message)
+  }
+}

@@ -1,0 +1,35 @@
+// The limits and windows of one HTTP/2 connection. A plain value; any thread.
+
+/// What a session tells its peer in SETTINGS, and the bounds it keeps by itself.
+package struct HTTP2Configuration: Sendable {
+  /// Streams the peer may have open at once (SETTINGS_MAX_CONCURRENT_STREAMS). Servers only.
+  package var maxConcurrentStreams: UInt32 = 1024
+  /// Bytes a peer may send on one stream before we consumed them.
+  package var streamWindowBytes: Int32 = 1 << 20
+  /// Bytes a peer may send on the whole connection before we consumed them.
+  package var connectionWindowBytes: Int32 = 16 << 20
+  /// Size of one received header block: names + values + 32 for each field. Trailers likewise.
+  package var maxHeaderListBytes = 16 << 10
+  /// Number of fields in one received header block.
+  package var maxHeaderFields = 100
+  /// Acknowledgements (PING, SETTINGS) that may wait to be sent. More is a flood: the session ends.
+  package var maxOutboundAcknowledgements = 100
+  /// Back-stop of the library against rapid resets: a burst, then so many a second.
+  package var resetBurst: UInt64 = 1000
+  package var resetsPerSecond: UInt64 = 33
+  /// CONTINUATION frames accepted for one header block.
+  package var maxContinuations = 8
+
+  package init() {}
+
+  /// Closed streams that are kept for reuse; more are freed.
+  static let pooledStreams = 128
+  /// Capacity up to which a pooled stream keeps a body buffer. Larger ones are freed, so that one
+  /// burst of large messages doesn't hold memory for the life of the connection.
+  static let retainedBufferBytes = 16 << 10
+  /// As above, for the bytes of a header block.
+  static let retainedHeaderBytes = 2 << 10
+  /// A received block of this many times its limit ends the stream at once; up to there the owner
+  /// can still answer with a reason.
+  static let headerOverrunFactor = 8
+}

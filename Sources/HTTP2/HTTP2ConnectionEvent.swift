@@ -1,0 +1,45 @@
+// What happens to a whole connection rather than to one of its streams. Plain values.
+
+/// An event of the connection, drained with `HTTP2Session.nextConnectionEvent()`.
+package enum HTTP2ConnectionEvent: Sendable, Hashable {
+  /// The peer takes no new streams; those above the id were not processed. The session has closed
+  /// our streams above it with REFUSED_STREAM by itself.
+  case goAway(lastStreamID: Int32, code: HTTP2ErrorCode, debug: String)
+  /// The peer answered our PING with this payload.
+  case pingAcknowledged(payload: UInt64)
+  /// The peer sent a PING; the session answers by itself.
+  case pingReceived
+  /// The peer's SETTINGS are in force.
+  case settingsReceived
+  /// The peer acknowledged our SETTINGS.
+  case settingsAcknowledged
+}
+
+/// Why a session can't go on. After any of these it is never fed again.
+package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
+  /// nghttp2 gave up, with its own text: bad preface, flood, no memory.
+  case library(String)
+  /// The owner said that the connection is gone.
+  case connectionLost
+
+  package var description: String {
+    switch self {
+    case .library(let text): "HTTP/2: \(text)"
+    case .connectionLost: "the connection was closed"
+    }
+  }
+}
+
+/// Frames counted since the session began; owners compare them with their own bounds.
+package struct HTTP2Counters: Sendable, Hashable {
+  /// RST_STREAM frames from the peer.
+  package var resetsReceived = 0
+  /// RST_STREAM frames we had to send because of the peer's mistakes, not by our own decision.
+  package var resetsForPeerErrors = 0
+  /// HEADERS and DATA frames sent.
+  package var usefulFramesSent = 0
+  /// Frames from the peer that carry no call: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA.
+  package var controlFramesReceived = 0
+  /// Streams that the peer opened.
+  package var streamsOpened = 0
+}

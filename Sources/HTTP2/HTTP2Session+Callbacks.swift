@@ -1,0 +1,232 @@
+// The functions nghttp2 calls. Each unwraps its pointers and writes down what happened; none runs
+// code of the session's owner, and none calls the library except to queue a frame, which nghttp2
+// allows. Pointers to frames die with the callback.
+
+internal import CNGHTTP2
+import NIOCore
+
+private let stopTheSession = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+private let endStreamFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_END_STREAM.rawValue)
+private let ackFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_ACK.rawValue)
+
+private func owner(_ userData: UnsafeMutableRawPointer?) -> HTTP2Session? {
+  guard let userData else { return nil }
+  return Unmanaged<HTTP2Session>.fromOpaque(userData).takeUnretainedValue()
+}
+
+private func streamObject(_ native: OpaquePointer?, _ id: Int32) -> HTTP2Stream? {
+  guard let pointer = nghttp2_session_get_stream_user_data(native, id) else { return nil }
+  return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+}
+
+func onBeginHeaders(
+  _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let frame else { return stopTheSession }
+  let id = CNGHTTP2_frame_stream(frame)
+  if let stream = streamObject(native, id) {
+    session.decoding = stream
+    return 0
+  }
+  guard session.role == .server else {
+    session.decoding = nil
+    return 0
+  }
+  let stream = session.takeStream()
+  stream.id = id
+  session.counters.streamsOpened += 1
+  nghttp2_session_set_stream_user_data(native, id, Unmanaged.passUnretained(stream).toOpaque())
+  session.decoding = stream
+  return 0
+}
+
+func onHeader(
+  _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?,
+  _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let frame, let stream = session.decoding,
+    stream.id == CNGHTTP2_frame_stream(frame)
+  else { return 0 }
+  let block = stream.headersReceived ? stream.trailers : stream.headers
+  let limits = session.configuration
+  if block.count >= limits.maxHeaderFields
+    || block.listBytes + nameLength + valueLength + 32 > limits.maxHeaderListBytes
+  {
+    stream.headersTooLarge = true
+    stream.overrunFields += 1
+    // So far the owner can still answer with a reason. Beyond, decoding more is only work.
+    return stream.overrunFields > limits.maxHeaderFields * HTTP2Configuration.headerOverrunFactor
+      ? Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) : 0
+  }
+  block.append(
+    name: UnsafeRawBufferPointer(start: name, count: nameLength),
+    value: UnsafeRawBufferPointer(start: value, count: valueLength))
+  return 0
+}
+
+func onDataChunk(
+  _ native: OpaquePointer?, _ flags: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?,
+  _ length: Int, _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData) else { return stopTheSession }
+  guard let stream = streamObject(native, id), !stream.discardsInbound else {
+    session.connectionCredit += length
+    return 0
+  }
+  stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: length))
+  stream.unconsumed += length
+  session.touch(stream)
+  return 0
+}
+
+func onFrameReceived(
+  _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let frame else { return stopTheSession }
+  switch UInt32(CNGHTTP2_frame_type(frame)) {
+  case NGHTTP2_HEADERS.rawValue:
+    session.headersFrameReceived(frame)
+  case NGHTTP2_DATA.rawValue:
+    session.dataFrameReceived(frame)
+  default:
+    session.otherFrameReceived(frame)
+  }
+  return 0
+}
+
+func onFrameSent(
+  _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let frame else { return stopTheSession }
+  switch UInt32(CNGHTTP2_frame_type(frame)) {
+  case NGHTTP2_HEADERS.rawValue:
+    session.counters.usefulFramesSent += 1
+    guard let stream = streamObject(native, CNGHTTP2_frame_stream(frame)) else { return 0 }
+    stream.headersSent = true
+    // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
+    // the trailers. Queued only now, because an earlier one would overtake them.
+    if session.role == .server, !stream.remoteEnded,
+      CNGHTTP2_frame_flags(frame) & endStreamFlag != 0
+    {
+      stream.wasReset = true
+      nghttp2_submit_rst_stream(native, 0, stream.id, HTTP2ErrorCode.noError.rawValue)
+    }
+  case NGHTTP2_DATA.rawValue:
+    session.counters.usefulFramesSent += 1
+  case NGHTTP2_RST_STREAM.rawValue:
+    let stream = streamObject(native, CNGHTTP2_frame_stream(frame))
+    if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+  default:
+    break
+  }
+  return 0
+}
+
+func onStreamClose(
+  _ native: OpaquePointer?, _ id: Int32, _ code: UInt32, _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData) else { return stopTheSession }
+  if session.decoding?.id == id { session.decoding = nil }
+  guard let stream = streamObject(native, id) else { return 0 }
+  session.markClosed(stream, code: HTTP2ErrorCode(rawValue: code))
+  return 0
+}
+
+func onSendData(
+  _ native: OpaquePointer?, _ frame: UnsafeMutablePointer<nghttp2_frame>?,
+  _ header: UnsafePointer<UInt8>?, _ length: Int,
+  _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let source, let header,
+    let pointer = CNGHTTP2_source_pointer(source)
+  else { return stopTheSession }
+  let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+  return session.appendData(of: stream, frameHeader: header, length: length)
+}
+
+/// The data provider's callback: says how much of a stream's body goes into the next DATA frame.
+func onReadBody(
+  _ native: OpaquePointer?, _ id: Int32, _ buffer: UnsafeMutablePointer<UInt8>?, _ length: Int,
+  _ flags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int {
+  guard let session = owner(userData), let source, let flags,
+    let pointer = CNGHTTP2_source_pointer(source)
+  else { return Int(stopTheSession) }
+  let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+  return session.offerBody(of: stream, limit: length, flags: flags)
+}
+
+func onError(
+  _ native: OpaquePointer?, _ code: Int32, _ text: UnsafePointer<CChar>?, _ length: Int,
+  _ userData: UnsafeMutableRawPointer?
+) -> Int32 {
+  guard let session = owner(userData), let text else { return 0 }
+  session.libraryMessage = String(
+    decoding: UnsafeRawBufferPointer(start: text, count: min(length, 200)), as: UTF8.self)
+  return 0
+}
+
+extension HTTP2Session {
+  fileprivate func headersFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
+    let id = CNGHTTP2_frame_stream(frame)
+    defer { decoding = nil }
+    guard let stream = decoding, stream.id == id else { return }
+    if stream.headersReceived {
+      stream.trailersReceived = true
+    } else if role == .client, let status = stream.headers.status, status < 200 {
+      // An interim response (RFC 9110 section 15.2): the real one follows.
+      stream.headers.removeAll()
+      return
+    } else {
+      stream.headersReceived = true
+    }
+    if CNGHTTP2_frame_flags(frame) & endStreamFlag != 0 { stream.remoteEnded = true }
+    touch(stream)
+  }
+
+  fileprivate func dataFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
+    if CNGHTTP2_frame_length(frame) == 0 { counters.controlFramesReceived += 1 }
+    guard CNGHTTP2_frame_flags(frame) & endStreamFlag != 0,
+      let stream = streamObject(handle, CNGHTTP2_frame_stream(frame))
+    else { return }
+    stream.remoteEnded = true
+    touch(stream)
+  }
+
+  fileprivate func otherFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
+    counters.controlFramesReceived += 1
+    let isAck = CNGHTTP2_frame_flags(frame) & ackFlag != 0
+    switch UInt32(CNGHTTP2_frame_type(frame)) {
+    case NGHTTP2_PING.rawValue:
+      record(isAck ? .pingAcknowledged(payload: Self.pingPayload(frame)) : .pingReceived)
+    case NGHTTP2_SETTINGS.rawValue:
+      record(isAck ? .settingsAcknowledged : .settingsReceived)
+    case NGHTTP2_RST_STREAM.rawValue:
+      counters.resetsReceived += 1
+    case NGHTTP2_GOAWAY.rawValue:
+      recordGoAway(frame)
+    default:
+      break
+    }
+  }
+
+  private static func pingPayload(_ frame: UnsafePointer<nghttp2_frame>) -> UInt64 {
+    guard let bytes = CNGHTTP2_frame_ping_payload(frame) else { return 0 }
+    return (0..<8).reduce(0) { $0 << 8 | UInt64(bytes[$1]) }
+  }
+
+  private func recordGoAway(_ frame: UnsafePointer<nghttp2_frame>) {
+    guard let goAway = CNGHTTP2_frame_goaway(frame)?.pointee else { return }
+    let debug = UnsafeRawBufferPointer(
+      start: goAway.opaque_data, count: min(goAway.opaque_data_len, 200))
+    record(
+      .goAway(
+        lastStreamID: goAway.last_stream_id, code: HTTP2ErrorCode(rawValue: goAway.error_code),
+        debug: String(decoding: debug, as: UTF8.self)))
+  }
+}

@@ -1,0 +1,205 @@
+// What an owner can ask of a session. Every command only queues; bytes come out of `writePending`.
+// Commands on a closed stream or a dead session do nothing: the peer may have closed it a moment
+// ago, which is no mistake of the owner.
+
+internal import CNGHTTP2
+import NIOCore
+
+extension HTTP2Session {
+  // MARK: - Streams
+
+  /// Opens a stream with a request. Nil if the session is dead, the peer went away, or the stream
+  /// numbers are used up. Whether the peer's concurrency limit allows it is the owner's care
+  /// (`remoteMaxConcurrentStreams`); past it the library holds the request back.
+  ///
+  /// - Parameter hasBody: false ends our side with the headers; true lets the body follow through
+  ///   `stream.outbound`, until `finish`.
+  package func submitRequest(_ headers: HeaderBlock, hasBody: Bool = true) -> HTTP2Stream? {
+    guard role == .client, isUsable else { return nil }
+    let stream = takeStream()
+    let count = loadScratch(headers)
+    let id = CNGHTTP2_submit_request(
+      handle, fieldScratch, count, onReadBody, Unmanaged.passUnretained(stream).toOpaque())
+    guard id > 0 else {
+      abandon(stream)
+      return nil
+    }
+    stream.id = id
+    stream.isAnnounced = true
+    if !hasBody { finish(stream) }
+    return stream
+  }
+
+  /// Answers a request with headers laid out beforehand.
+  ///
+  /// - Parameter hasBody: false ends the stream with these headers (gRPC: Trailers-Only).
+  package func submitResponse(
+    _ stream: HTTP2Stream, headers: StaticHeaders, hasBody: Bool = true
+  ) {
+    guard canAnswer(stream) else { return }
+    answer(stream, headers.fields, headers.count, hasBody: hasBody)
+  }
+
+  /// Answers a request with headers made for it.
+  package func submitResponse(
+    _ stream: HTTP2Stream, headers: HeaderBlock, hasBody: Bool = true
+  ) {
+    guard canAnswer(stream) else { return }
+    let count = loadScratch(headers)
+    answer(stream, fieldScratch, count, hasBody: hasBody)
+  }
+
+  /// To be called after appending to `stream.outbound`.
+  package func bodyChanged(_ stream: HTTP2Stream) {
+    guard isUsable, stream.isDeferred, !stream.isClosed else { return }
+    stream.isDeferred = false
+    nghttp2_session_resume_data(handle, stream.id)
+  }
+
+  /// Ends our side with END_STREAM after the body that is in `stream.outbound`.
+  package func finish(_ stream: HTTP2Stream) {
+    guard isUsable, canFinish(stream) else { return }
+    stream.outboundEnd = .endStream
+    stream.localEnded = true
+    bodyChanged(stream)
+  }
+
+  /// Ends our side with trailers after the body that is in `stream.outbound`.
+  package func finish(_ stream: HTTP2Stream, trailers: StaticHeaders) {
+    guard isUsable, canFinish(stream) else { return }
+    stream.staticTrailers = trailers
+    stream.outboundEnd = .trailers
+    stream.localEnded = true
+    bodyChanged(stream)
+  }
+
+  /// Ends our side with trailers, copied, after the body that is in `stream.outbound`.
+  package func finish(_ stream: HTTP2Stream, trailers: HeaderBlock) {
+    guard isUsable, canFinish(stream) else { return }
+    let copy = stream.outboundTrailers ?? HeaderBlock()
+    copy.removeAll()
+    copy.append(contentsOf: trailers)
+    stream.outboundTrailers = copy
+    stream.outboundEnd = .trailers
+    stream.localEnded = true
+    bodyChanged(stream)
+  }
+
+  /// Ends the stream with RST_STREAM. It is touched as closed once the frame is on its way.
+  package func reset(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
+    guard isUsable, !stream.isClosed, stream.id > 0, !stream.wasReset else { return }
+    stream.wasReset = true
+    stream.discardsInbound = true
+    nghttp2_submit_rst_stream(handle, 0, stream.id, code.rawValue)
+  }
+
+  /// Gives the peer window credit for `count` body bytes that need no memory any more.
+  package func consume(_ stream: HTTP2Stream, _ count: Int) {
+    let credit = min(count, stream.unconsumed)
+    guard credit > 0 else { return }
+    stream.unconsumed -= credit
+    connectionCredit += credit
+    // A stream the peer has ended needs no window of its own.
+    if stream.remoteEnded || stream.isClosed || !isUsable { return }
+    nghttp2_session_consume_stream(handle, stream.id, credit)
+  }
+
+  // MARK: - The connection
+
+  /// Sends a PING with this payload; the answer comes as a connection event.
+  package func ping(payload: UInt64) {
+    guard isUsable else { return }
+    withUnsafeBytes(of: payload.bigEndian) {
+      _ = nghttp2_submit_ping(handle, 0, $0.bindMemory(to: UInt8.self).baseAddress)
+    }
+  }
+
+  /// First step of a drain: GOAWAY with the highest id, so that no stream on its way is lost.
+  package func announceShutdown() {
+    guard isUsable, role == .server else { return }
+    nghttp2_submit_shutdown_notice(handle)
+  }
+
+  /// Second step: GOAWAY with the last stream seen. Streams up to it go on; the session is finished
+  /// when they are.
+  package func shutDown(code: HTTP2ErrorCode = .noError) {
+    guard isUsable else { return }
+    nghttp2_submit_goaway(
+      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, nil, 0)
+  }
+
+  /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is
+  /// finished once that is written.
+  package func terminate(code: HTTP2ErrorCode, debug: StaticString) {
+    guard isUsable else { return }
+    nghttp2_submit_goaway(
+      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, debug.utf8Start,
+      debug.utf8CodeUnitCount)
+    nghttp2_session_terminate_session(handle, code.rawValue)
+  }
+
+  /// Streams the peer allows us to have open at once.
+  package var remoteMaxConcurrentStreams: Int {
+    guard failure == nil else { return 0 }
+    return Int(
+      nghttp2_session_get_remote_settings(handle, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
+  }
+
+  /// Frames, not DATA, that wait in the library to be written.
+  package var queuedFrames: Int {
+    failure == nil ? nghttp2_session_get_outbound_queue_size(handle) : 0
+  }
+
+  // MARK: - Inside
+
+  private var isUsable: Bool {
+    assert(!isInsideLibrary, "nghttp2 may not be re-entered")
+    return failure == nil && !isInsideLibrary
+  }
+
+  private func canAnswer(_ stream: HTTP2Stream) -> Bool {
+    role == .server && isUsable && !stream.isClosed && !stream.isAnnounced && stream.id > 0
+  }
+
+  private func canFinish(_ stream: HTTP2Stream) -> Bool {
+    !stream.isClosed && stream.isAnnounced && stream.outboundEnd == .open
+  }
+
+  private func answer(
+    _ stream: HTTP2Stream, _ fields: UnsafePointer<nghttp2_nv>, _ count: Int, hasBody: Bool
+  ) {
+    stream.isAnnounced = true
+    if !hasBody {
+      stream.outboundEnd = .endStream
+      stream.localEnded = true
+    } else {
+      CNGHTTP2_make_incremental(handle, stream.id)
+    }
+    CNGHTTP2_submit_response(
+      handle, stream.id, fields, count, hasBody ? onReadBody : nil,
+      Unmanaged.passUnretained(stream).toOpaque())
+  }
+
+  /// Lays a block out for the library, which copies it. Returns the number of fields.
+  func loadScratch(_ block: HeaderBlock) -> Int {
+    if block.count > fieldScratchCapacity {
+      fieldScratch.deallocate()
+      fieldScratchCapacity = block.count * 2
+      fieldScratch = .allocate(capacity: fieldScratchCapacity)
+    }
+    for index in 0..<block.count {
+      let name = block.name(at: index)
+      let value = block.value(at: index)
+      let flags = block.fields[index].isIndexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX
+      (fieldScratch + index).initialize(
+        to: nghttp2_nv(
+          name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(
+            to: UInt8.self),
+          value: UnsafeMutableRawPointer(mutating: value.baseAddress)?.assumingMemoryBound(
+            to: UInt8.self),
+          namelen: name.count, valuelen: value.count,
+          flags: UInt8(truncatingIfNeeded: flags.rawValue)))
+    }
+    return block.count
+  }
+}

@@ -1,0 +1,88 @@
+// From the library's queues to the owner's buffer. Bodies are copied once: from the stream's
+// outbound buffer into the output, behind a frame header that nghttp2 makes.
+
+internal import CNGHTTP2
+import NIOCore
+
+extension HTTP2Session {
+  /// Appends frames that are ready to `buffer`, until nothing is ready or the buffer has reached
+  /// `limit` bytes (it can pass it by one frame). Streams can end by this: drain touched streams
+  /// afterwards.
+  ///
+  /// Call it only while the socket takes bytes. What a slow reader doesn't take then stays in the
+  /// streams' outbound buffers, where the owner can bound it.
+  ///
+  /// - Returns: whether the limit stopped it, so that more can be had at once.
+  @discardableResult
+  package func writePending(into buffer: inout ByteBuffer, limit: Int = 1 << 20) -> Bool {
+    guard failure == nil, enterLibrary() else { return false }
+    if connectionCredit > 0 {
+      nghttp2_session_consume_connection(handle, connectionCredit)
+      connectionCredit = 0
+    }
+    outputLimit = limit
+    swap(&buffer, &output)
+    var stopped = false
+    var code = 0
+    while true {
+      if output.readableBytes >= limit {
+        stopped = true
+        break
+      }
+      var bytes: UnsafePointer<UInt8>?
+      code = CNGHTTP2_mem_send(handle, &bytes)
+      if code > 0 {
+        output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: code))
+      } else if code < 0 || output.readableBytes < limit {
+        break
+      }
+    }
+    swap(&buffer, &output)
+    isInsideLibrary = false
+    if code < 0 {
+      fail(.library(describe(Int32(truncatingIfNeeded: code))))
+    }
+    return stopped
+  }
+
+  /// Says how many bytes the next DATA frame of a stream takes. Runs inside the library.
+  func offerBody(
+    of stream: HTTP2Stream, limit: Int, flags: UnsafeMutablePointer<UInt32>
+  ) -> Int {
+    let available = stream.outbound.readableBytes
+    let count = min(available, limit)
+    if count == 0, stream.outboundEnd == .open {
+      stream.isDeferred = true
+      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+    }
+    flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+    guard count == available, stream.outboundEnd != .open else { return count }
+    flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+    if stream.outboundEnd == .trailers {
+      flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+      if let fields = stream.staticTrailers {
+        nghttp2_submit_trailer(handle, stream.id, fields.fields, fields.count)
+      } else if let block = stream.outboundTrailers {
+        let fields = loadScratch(block)
+        nghttp2_submit_trailer(handle, stream.id, fieldScratch, fields)
+      }
+    }
+    return count
+  }
+
+  /// Writes one DATA frame. Runs inside the library.
+  func appendData(
+    of stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, length: Int
+  ) -> Int32 {
+    guard length <= stream.outbound.readableBytes else {
+      return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+    }
+    output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: 9))
+    stream.outbound.readWithUnsafeReadableBytes { bytes in
+      output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+      return length
+    }
+    // The library would go on to the next DATA frame without asking; a pause brings it back here.
+    return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
+  }
+}

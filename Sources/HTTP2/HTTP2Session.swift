@@ -1,0 +1,203 @@
+// HTTP/2 without sockets: bytes in, events out; commands in, bytes out. A thin owner of one
+// nghttp2 session in either role.
+//
+// Thread: the connection's event loop, and nothing else. Not Sendable.
+//
+// The one rule of this room: nghttp2 may not be re-entered from its own callbacks (a documented
+// crash). So the callbacks (HTTP2Session+Callbacks.swift) run no code of the owner; they write what
+// happened into the HTTP2Stream objects and put these on a list of touched streams. The owner drains
+// that list after `receive` or `writePending` has returned and may then call any command:
+//
+//   session.receive(bytes)
+//   while let stream = session.nextTouchedStream() { ... any command ... }
+//   while let event = session.nextConnectionEvent() { ... any command ... }
+//   session.writePending(into: &buffer)            // may close streams: drain once more
+//
+// Invariants:
+// 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
+// 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
+// 3. After a failure the library is never called again, except to free it.
+
+internal import CNGHTTP2
+import NIOCore
+
+/// One HTTP/2 connection, sans I/O.
+package final class HTTP2Session {
+  /// Which side of the connection this is.
+  package enum Role: Sendable {
+    case server
+    case client
+  }
+
+  package let role: Role
+  package let configuration: HTTP2Configuration
+  /// Frames counted since the beginning.
+  package internal(set) var counters = HTTP2Counters()
+  /// Why the session is dead, if it is.
+  package private(set) var failure: HTTP2SessionFailure?
+
+  let handle: OpaquePointer
+  var output = ByteBuffer()
+  var outputLimit = Int.max
+  var connectionCredit = 0
+  /// The stream whose header block is being decoded, kept to save a look-up for each field.
+  var decoding: HTTP2Stream?
+  var isInsideLibrary = false
+  var libraryMessage: String?
+  var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
+  var fieldScratchCapacity = 16
+
+  private var touched: ContiguousArray<HTTP2Stream> = []
+  private var touchedHead = 0
+  private var events: [HTTP2ConnectionEvent] = []
+  private var eventsHead = 0
+  private var live: ContiguousArray<HTTP2Stream> = []
+  private var pool: ContiguousArray<HTTP2Stream> = []
+
+  /// Makes a session and queues its first SETTINGS (and a client's preface).
+  package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {
+    self.role = role
+    self.configuration = configuration
+    handle = try NativeSession.make(role: role, configuration: configuration)
+    fieldScratch = .allocate(capacity: fieldScratchCapacity)
+    nghttp2_session_set_user_data(handle, Unmanaged.passUnretained(self).toOpaque())
+    try NativeSession.submitFirstFrames(handle, role: role, configuration: configuration)
+  }
+
+  deinit {
+    nghttp2_session_del(handle)
+    fieldScratch.deallocate()
+  }
+
+  /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.
+  package func receive(_ bytes: UnsafeRawBufferPointer) {
+    guard failure == nil, let base = bytes.baseAddress, bytes.count > 0 else { return }
+    guard enterLibrary() else { return }
+    let taken = CNGHTTP2_mem_recv(handle, base, bytes.count)
+    isInsideLibrary = false
+    if taken < 0 {
+      fail(.library(describe(Int32(truncatingIfNeeded: taken))))
+    }
+  }
+
+  /// The next stream to which something happened since it was returned last, or nil.
+  package func nextTouchedStream() -> HTTP2Stream? {
+    while touchedHead < touched.count {
+      let stream = touched[touchedHead]
+      touchedHead += 1
+      stream.isTouched = false
+      if stream.id != 0 { return stream }
+    }
+    if touchedHead != 0 {
+      touched.removeAll(keepingCapacity: true)
+      touchedHead = 0
+    }
+    return nil
+  }
+
+  /// The next event of the connection, or nil.
+  package func nextConnectionEvent() -> HTTP2ConnectionEvent? {
+    guard eventsHead < events.count else {
+      if eventsHead != 0 {
+        events.removeAll(keepingCapacity: true)
+        eventsHead = 0
+      }
+      return nil
+    }
+    defer { eventsHead += 1 }
+    return events[eventsHead]
+  }
+
+  /// Whether nothing more will come or go: the owner should write what is pending and close.
+  package var isFinished: Bool {
+    if failure != nil { return true }
+    return nghttp2_session_want_read(handle) == 0 && nghttp2_session_want_write(handle) == 0
+  }
+
+  /// Whether `writePending` would produce bytes.
+  package var wantsWrite: Bool {
+    failure == nil && (connectionCredit > 0 || nghttp2_session_want_write(handle) != 0)
+  }
+
+  /// Streams that are open, or closed and not yet recycled.
+  package var liveStreamCount: Int { live.count }
+
+  /// The open streams, for an owner that must visit all of them (drain, keep-alive). O(streams).
+  package var liveStreams: [HTTP2Stream] { Array(live) }
+
+  /// Tells the session that the connection is gone: every live stream is closed with
+  /// `.internalError` (unless it was closed already) and touched.
+  package func connectionLost() {
+    fail(.connectionLost)
+  }
+
+  /// Gives a closed stream back. The owner calls it once it has seen `isClosed`.
+  package func recycle(_ stream: HTTP2Stream) {
+    guard stream.isClosed, stream.id != 0 else { return }
+    connectionCredit += stream.unconsumed
+    let index = stream.liveIndex
+    if index >= 0, index < live.count, live[index] === stream {
+      let last = live.removeLast()
+      if last !== stream {
+        live[index] = last
+        last.liveIndex = index
+      }
+    }
+    stream.clear()
+    if pool.count < HTTP2Configuration.pooledStreams {
+      pool.append(stream)
+    }
+  }
+
+  // MARK: - For the extensions of this class
+
+  func enterLibrary() -> Bool {
+    assert(!isInsideLibrary, "nghttp2 may not be re-entered")
+    if isInsideLibrary { return false }
+    isInsideLibrary = true
+    return true
+  }
+
+  func touch(_ stream: HTTP2Stream) {
+    if stream.isTouched { return }
+    stream.isTouched = true
+    touched.append(stream)
+  }
+
+  func record(_ event: HTTP2ConnectionEvent) {
+    events.append(event)
+  }
+
+  func takeStream() -> HTTP2Stream {
+    let stream = pool.popLast() ?? HTTP2Stream()
+    stream.liveIndex = live.count
+    live.append(stream)
+    return stream
+  }
+
+  /// Undoes `takeStream` for a stream that never came to life.
+  func abandon(_ stream: HTTP2Stream) {
+    stream.isClosed = true
+    stream.id = -1
+    recycle(stream)
+  }
+
+  func markClosed(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
+    if stream.isClosed { return }
+    stream.isClosed = true
+    stream.closeCode = code
+    touch(stream)
+  }
+
+  func fail(_ reason: HTTP2SessionFailure) {
+    guard failure == nil else { return }
+    failure = reason
+    for stream in live {
+      markClosed(stream, code: .internalError)
+    }
+  }
+
+  func describe(_ code: Int32) -> String {
+    libraryMessage ?? String(cString: nghttp2_strerror(code))
+  }
+}

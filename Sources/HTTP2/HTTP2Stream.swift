@@ -1,0 +1,101 @@
+// One HTTP/2 stream as its session's owner sees it: what was received and not yet consumed, what
+// waits to be sent, and how far each direction has come. Owned and pooled by HTTP2Session; lives on
+// the connection's event loop. The C callbacks write into it; the owner reads it after `receive`.
+
+import NIOCore
+
+/// A stream of a session.
+///
+/// Objects are reused: after `HTTP2Session.recycle(_:)` the same object will stand for another
+/// stream. Nothing may be done with it then; commands on a closed stream do nothing.
+package final class HTTP2Stream {
+  /// How the outbound body ends.
+  enum OutboundEnd: UInt8 {
+    case open
+    case endStream
+    case trailers
+  }
+
+  /// The stream's number; 0 while the object is in the pool.
+  package internal(set) var id: Int32 = 0
+  /// The request's or the response's header fields; complete once `headersReceived`.
+  package let headers = HeaderBlock()
+  /// The fields after the body; complete once `trailersReceived`.
+  package let trailers = HeaderBlock()
+  /// Body bytes that arrived and were not read yet. The owner moves the reader index; window credit
+  /// is given apart from that, by `HTTP2Session.consume`.
+  package var inbound = ByteBuffer()
+  /// Body bytes to be sent. The owner appends and then calls `HTTP2Session.bodyChanged`.
+  package var outbound = ByteBuffer()
+  /// The owner's own object for this stream. It stays when the stream is recycled, so that pooled
+  /// objects can keep their partner.
+  package var context: AnyObject?
+
+  /// The header block is complete (for a client: the final one, not 1xx).
+  package internal(set) var headersReceived = false
+  /// The trailers are complete.
+  package internal(set) var trailersReceived = false
+  /// A block passed the limits of fields or bytes; the rest of it was thrown away.
+  package internal(set) var headersTooLarge = false
+  /// The peer ended its side.
+  package internal(set) var remoteEnded = false
+  /// The stream is over, both ways. `closeCode` says how.
+  package internal(set) var isClosed = false
+  /// The code the stream was closed with; `.noError` after a normal end.
+  package internal(set) var closeCode = HTTP2ErrorCode.noError
+  /// The HEADERS that open our side were handed to the output buffer.
+  package internal(set) var headersSent = false
+  /// Our side was ended by `finish`, or by headers that had no body.
+  package internal(set) var localEnded = false
+  /// Bytes received on this stream for which no window credit was given yet.
+  package internal(set) var unconsumed = 0
+  /// Set by the owner to throw away what else arrives: it is credited and dropped.
+  package var discardsInbound = false
+
+  var isTouched = false
+  var isDeferred = false
+  var isAnnounced = false
+  var wasReset = false
+  var outboundEnd = OutboundEnd.open
+  var staticTrailers: StaticHeaders?
+  var outboundTrailers: HeaderBlock?
+  var overrunFields = 0
+  var liveIndex = -1
+
+  init() {}
+
+  /// Back to the state of a new object; keeps buffers of modest size and the owner's context.
+  func clear() {
+    id = 0
+    headers.removeAll()
+    trailers.removeAll()
+    Self.reset(&inbound)
+    Self.reset(&outbound)
+    headersReceived = false
+    trailersReceived = false
+    headersTooLarge = false
+    remoteEnded = false
+    isClosed = false
+    closeCode = .noError
+    headersSent = false
+    localEnded = false
+    unconsumed = 0
+    discardsInbound = false
+    isDeferred = false
+    isAnnounced = false
+    wasReset = false
+    outboundEnd = .open
+    staticTrailers = nil
+    outboundTrailers?.removeAll()
+    overrunFields = 0
+    liveIndex = -1
+  }
+
+  private static func reset(_ buffer: inout ByteBuffer) {
+    if buffer.capacity > HTTP2Configuration.retainedBufferBytes {
+      buffer = ByteBuffer()
+    } else {
+      buffer.clear()
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Keys, DbSize, Reset and Describe: every shard is asked, slice by slice, and the outcomes merged.
+//
+// Each shard works through its share in slices of bounded work: a slice's answer says where the
+// next one begins, so a shard keeps no state between slices, and an operation that was dropped has
+// stopped as soon as it sends no further one. The shards work side by side; each has at most one
+// slice under way.
+
+import NIOCore
+import RingstoreAPI
+
+/// What differs between the operations: the slices' requests and how their answers are merged.
+package protocol ShardMerge {
+  /// The number of the internal method that executes a slice.
+  var method: Int { get }
+  /// Whether shards that can't be reached are listed instead of failing the call.
+  var allowsPartial: Bool { get }
+  /// The request of a shard's next slice.
+  mutating func request(shard: Int) -> ByteBuffer
+  /// Merges a slice's answer. Returns whether the shard has more to do.
+  mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
+  /// Notes a shard that could not be asked (only where `allowsPartial`).
+  mutating func missing(_ error: CallError, shard: Int)
+  /// The answer, once every shard is done.
+  func answer() -> ByteBuffer
+}
+
+package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
+  package var handle: UInt64 = 0
+  private var merge: Merge
+  private var unfinished = 0
+  private var hasEnded = false
+
+  package init(_ merge: Merge) {
+    self.merge = merge
+  }
+
+  package func start(on port: any PartPort) {
+    unfinished = port.shardIDs.count
+    for shard in port.shardIDs.indices { sendSlice(shard, on: port) }
+  }
+
+  package func part(
+    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
+  ) {
+    guard !hasEnded else { return }
+    do throws(CallError) {
+      if try merge.merge(response, shard: tag) {
+        sendSlice(tag, on: port)
+      } else {
+        shardEnded(on: port)
+      }
+    } catch {
+      fail(error, on: port)
+    }
+  }
+
+  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
+    guard !hasEnded else { return }
+    guard merge.allowsPartial, error.code == .unavailable else {
+      fail(error, on: port)
+      return
+    }
+    merge.missing(error, shard: tag)
+    shardEnded(on: port)
+  }
+
+  private func sendSlice(_ shard: Int, on port: any PartPort) {
+    let request = merge.request(shard: shard)
+    request.withUnsafeReadableBytes { bytes in
+      port.send(Part(operation: self, tag: shard, method: merge.method, shard: shard), request: bytes)
+    }
+  }
+
+  private func shardEnded(on port: any PartPort) {
+    unfinished -= 1
+    guard unfinished == 0 else { return }
+    hasEnded = true
+    port.finish(self, response: merge.answer())
+  }
+
+  private func fail(_ error: CallError, on port: any PartPort) {
+    hasEnded = true
+    port.finish(self, error: error)
+  }
+}

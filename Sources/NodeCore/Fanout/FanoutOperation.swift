@@ -1,0 +1,60 @@
+// A call that concerns many keys or every shard, split into parts.
+//
+// The router and the shard serve the same public API, so they share the code that splits such a
+// call and merges the outcomes: for a router the parts travel over links, for a shard they run on
+// itself. An operation is a small state machine; it owns its request's bytes and the answer that
+// it builds, and lives on the event loop of the node that started it.
+//
+// Why parts: each one is bounded work (a single key, or a bounded number of visited keys), so no
+// operation holds a shard's loop for long, and one whose caller went away stops by not sending its
+// next part.
+
+import NIOCore
+import RingstoreAPI
+
+/// One part of an operation, on its way to a shard.
+package struct Part {
+  /// The operation that will be told the outcome.
+  package let operation: any FanoutOperation
+  /// The operation's own name for the part.
+  package let tag: Int
+  /// The number of the method to run: a `Method`, or an `InternalMethod`.
+  package let method: Int
+  /// The index of the shard in the slot map.
+  package let shard: Int
+
+  package init(operation: any FanoutOperation, tag: Int, method: Int, shard: Int) {
+    self.operation = operation
+    self.tag = tag
+    self.method = method
+    self.shard = shard
+  }
+}
+
+/// What an operation needs of the node it runs on.
+package protocol PartPort: AnyObject {
+  var limits: Limits { get }
+  /// The ids of the cluster's shards, in the slot map's order.
+  var shardIDs: [String] { get }
+  /// The index of the shard that owns a key.
+  func owner(of key: UnsafeRawBufferPointer) -> Int
+  /// Sends a part. The outcome comes later, never from inside this call.
+  func send(_ part: Part, request: UnsafeRawBufferPointer)
+  /// Ends the operation with its answer.
+  func finish(_ operation: any FanoutOperation, response: ByteBuffer)
+  /// Ends the operation with an error.
+  func finish(_ operation: any FanoutOperation, error: CallError)
+}
+
+/// A call in progress that is made of parts. Exactly one `finish` ends it, unless the node drops it
+/// because its caller went away.
+package protocol FanoutOperation: AnyObject {
+  /// The node's own name for the operation.
+  var handle: UInt64 { get set }
+  /// Sends the first parts.
+  func start(on port: any PartPort)
+  /// A part was executed; `response` is valid during the call only.
+  func part(_ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort)
+  /// A part has failed.
+  func part(_ tag: Int, failed error: CallError, on port: any PartPort)
+}

@@ -1,0 +1,39 @@
+// One shard as the configuration and the slot map's document name it.
+//
+// Owns nothing. A value; any thread.
+
+package struct ShardDescription: Sendable, Hashable {
+  /// The shard's name in the cluster: not empty, unique, and kept over restarts and moves. Slots
+  /// are assigned by it.
+  package var id: String
+  /// host:port where the shard listens at present. Plays no part in placement.
+  package var address: String
+  /// Its share of the slots relative to the other shards: finite, above 0.
+  package var weight: Double
+
+  package init(id: String, address: String, weight: Double = 1) {
+    self.id = id
+    self.address = address
+    self.weight = weight
+  }
+
+  /// Checks a whole list: its length, ids and weights. O(n).
+  static func validate(_ shards: [ShardDescription]) throws(PlacementError) {
+    guard !shards.isEmpty else { throw .noShards }
+    guard shards.count <= SlotMap.shardCountMax else { throw .tooManyShards(count: shards.count) }
+    var ids: Set<String> = []
+    for (position, shard) in shards.enumerated() {
+      guard !shard.id.isEmpty else { throw .emptyID(position: position) }
+      guard ids.insert(shard.id).inserted else { throw .duplicateID(shard.id) }
+      guard shard.weight.isFinite, shard.weight > 0 else {
+        throw .badWeight(id: shard.id, weight: shard.weight)
+      }
+    }
+  }
+
+  /// Sorted by the bytes of the id: the order in which a human lists shards must not decide who
+  /// owns what, and byte order, unlike String's own, doesn't depend on a Unicode version.
+  static func canonicalOrder(_ shards: [ShardDescription]) -> [ShardDescription] {
+    shards.sorted { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) }
+  }
+}

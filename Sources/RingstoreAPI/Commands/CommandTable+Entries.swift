@@ -1,0 +1,87 @@
+// The entries of the command table, grouped by which nodes take part.
+
+extension CommandTable {
+  static let oneKey: [Command] = strings + lists
+
+  private static let strings: [Command] = [
+    Command(
+      .set, "Set", line: "SET", arity: 3, .write, .oneKey, shape: .keyValue,
+      summary: "Stores a value under a key, whatever the key held before.", usage: "SET key value"),
+    Command(
+      .get, "Get", line: "GET", arity: 2, .read, .oneKey, shape: .key,
+      summary: "Reads the value of a key.", usage: "GET key"),
+    Command(
+      .delete, "Delete", line: "DELETE", aliases: ["DEL"], arity: 2, .write, .oneKey, shape: .key,
+      summary: "Removes a key of any type.", usage: "DELETE key"),
+    Command(
+      .exists, "Exists", line: "EXISTS", arity: 2, .read, .oneKey, shape: .key,
+      summary: "Tells whether a key holds anything.", usage: "EXISTS key"),
+    Command(
+      .type, "Type", line: "TYPE", arity: 2, .read, .oneKey, shape: .key,
+      summary: "Tells whether a key holds a string, a list or nothing.", usage: "TYPE key"),
+    Command(
+      .incrBy, "IncrBy", line: "INCRBY", arity: 3, .write, .oneKey, shape: .incrBy,
+      summary: "Adds to the integer that a key holds; a missing key counts as 0.",
+      usage: "INCRBY key delta"),
+  ]
+
+  private static let lists: [Command] = [
+    Command(
+      .lPush, "LPush", line: "LPUSH", arity: -3, .write, .oneKey, shape: .listInsert,
+      summary: "Puts values in front of a list, one after another; makes the list if need be.",
+      usage: "LPUSH key value [value ...]"),
+    Command(
+      .rPush, "RPush", line: "RPUSH", arity: -3, .write, .oneKey, shape: .listInsert,
+      summary: "Puts values at the end of a list; makes the list if need be.",
+      usage: "RPUSH key value [value ...]"),
+    Command(
+      .lPop, "LPop", line: "LPOP", arity: 2, .write, .oneKey, shape: .key,
+      summary: "Takes the first value of a list away and answers it.", usage: "LPOP key"),
+    Command(
+      .rPop, "RPop", line: "RPOP", arity: 2, .write, .oneKey, shape: .key,
+      summary: "Takes the last value of a list away and answers it.", usage: "RPOP key"),
+    Command(
+      .lRange, "LRange", line: "LRANGE", arity: 4, .read, .oneKey, shape: .listRange,
+      summary: "Reads a range of a list; both ends count, negative ones from the end.",
+      usage: "LRANGE key start stop"),
+    Command(
+      .lLen, "LLen", line: "LLEN", arity: 2, .read, .oneKey, shape: .key,
+      summary: "Counts the values of a list; a missing list has 0.", usage: "LLEN key"),
+  ]
+
+  static let manyKeys: [Command] = [
+    Command(
+      .mGet, "MGet", line: "MGET", arity: -2, .read, .manyKeys,
+      summary: "Reads many keys, each with its own outcome.", usage: "MGET key [key ...]"),
+    Command(
+      .mSet, "MSet", line: "MSET", arity: -3, .write, .manyKeys,
+      summary: "Stores many values, each with its own outcome.",
+      usage: "MSET key value [key value ...]"),
+    Command(
+      .mDelete, "MDelete", line: "MDELETE", arity: -2, .write, .manyKeys,
+      summary: "Removes many keys, each with its own outcome.", usage: "MDELETE key [key ...]"),
+  ]
+
+  static let everyShard: [Command] = [
+    Command(
+      .keys, "Keys", line: "KEYS", arity: -2, .read, .everyShard,
+      summary: "Lists the keys that match a pattern.", usage: "KEYS pattern"),
+    Command(
+      .dbSize, "DbSize", line: "DBSIZE", arity: -1, .read, .everyShard,
+      summary: "Counts the keys of a database, or of all.", usage: "DBSIZE [ALL]"),
+    Command(
+      .reset, "Reset", line: "RESET", arity: -1, .admin, .everyShard,
+      summary: "Removes every key of a database, or of all.", usage: "RESET [ALL]"),
+  ]
+
+  static let thisNode: [Command] = [
+    Command(
+      .pipeline, "Pipeline", line: nil, arity: 0, .read, .thisNode, isStreaming: true,
+      summary: "Carries many calls and replies on one stream; each call needs its own permission.",
+      usage: "a stream of CallBatch"),
+    Command(
+      .describe, "Describe", service: "ringstore.v1.Cluster", line: "DESCRIBE", arity: 1, .read,
+      .thisNode, summary: "Tells what the cluster is made of and how each node does.",
+      usage: "DESCRIBE"),
+  ]
+}

@@ -1,0 +1,144 @@
+// The errors that nodes answer with, each in one place, so that routers and shards use the same
+// code, reason and sentence for the same thing.
+
+import GRPC
+
+// MARK: What the caller got wrong
+
+extension CallError {
+  package static func invalidKey(bytes: Int, max: Int) -> CallError {
+    CallError(
+      .invalidKey,
+      bytes == 0
+        ? "The key is empty; a key has 1 to \(max) bytes."
+        : "The key has \(bytes) bytes; a key has 1 to \(max) bytes.")
+  }
+
+  /// - Parameters: `holds` and `wanted` name types as a person would: "a list", "a string".
+  package static func wrongType(holds: String, wanted: String) -> CallError {
+    CallError(.wrongType, "The key holds \(holds), and this call works on \(wanted).")
+  }
+
+  package static var notAnInteger: CallError {
+    CallError(.notAnInteger, "The value is not a decimal 64-bit integer.")
+  }
+
+  package static var integerOverflow: CallError {
+    CallError(
+      .integerOverflow,
+      "The result would not fit into a signed 64-bit integer; the value is unchanged.")
+  }
+
+  package static func badPattern(_ detail: String) -> CallError {
+    CallError(.badPattern, "The pattern can't be used: \(detail)")
+  }
+
+  package static var badPageToken: CallError {
+    CallError(
+      .badPageToken,
+      "The page token is not one that this call gave out for the same pattern and database.")
+  }
+
+  package static func noSuchDatabase(_ database: UInt32, databases: UInt32) -> CallError {
+    CallError(
+      .noSuchDatabase,
+      "There is no database \(database); databases are numbered 0 to \(max(databases, 1) - 1).")
+  }
+
+  package static func tooManyItems(_ count: Int, max: Int) -> CallError {
+    CallError(
+      .tooManyItems, "The call names \(count) items; \(max) is the most. Split it into several.")
+  }
+
+  /// - Parameter streamingCall: the call that has no such limit, "LRangeStream" say, or nil.
+  package static func responseTooLarge(streamingCall: String?) -> CallError {
+    let advice = streamingCall.map { "Ask for less, or use \($0)." } ?? "Ask for less."
+    return CallError(.responseTooLarge, "The reply would pass the message limit. \(advice)")
+  }
+
+  package static var unknownField: CallError {
+    CallError(
+      .unknownField,
+      "The request carries a field that this version does not know, and a write is never carried "
+        + "out without all that it asks for.")
+  }
+
+  /// - Parameter name: the field as the .proto file calls it.
+  package static func unservedField(_ name: String) -> CallError {
+    CallError(.unknownField, "The field \(name) is not served by this version yet.")
+  }
+
+  /// - Parameter name: the call as the .proto file calls it.
+  package static func unservedCall(_ name: String, _ sentence: String) -> CallError {
+    CallError(code: .unimplemented, message: "\(name) is not served by this version: \(sentence)")
+  }
+
+  package static func undecodable(_ error: WireError) -> CallError {
+    CallError(code: .internal, message: "The request is not a protobuf message (\(error)).")
+  }
+
+  package static var notUTF8: CallError {
+    CallError(.notUTF8, "The value is not UTF-8; ask for its bytes.")
+  }
+}
+
+// MARK: What the cluster met
+
+extension CallError {
+  /// How long a caller should wait where nothing better is known, in milliseconds.
+  package static let retryDelayMillisDefault = 100
+
+  package static func shardUnavailable(
+    _ shard: String, _ detail: String, retryDelayMillis: Int = CallError.retryDelayMillisDefault
+  ) -> CallError {
+    CallError(
+      .shardUnavailable, "Shard \(shard) can't be reached: \(detail)", shard: shard,
+      retryDelayMillis: retryDelayMillis)
+  }
+
+  package static func outcomeUnknown(_ shard: String) -> CallError {
+    CallError(
+      .outcomeUnknown,
+      "The connection to shard \(shard) was lost after the write had been sent: it may have been "
+        + "carried out or not. Read before you repeat it.",
+      shard: shard)
+  }
+
+  package static func wrongShard(owner: String?) -> CallError {
+    CallError(
+      .wrongShard,
+      owner.map { "The key belongs to shard \($0)." } ?? "The key is not one of this shard's.",
+      shard: owner)
+  }
+
+  package static func mapConflict(_ detail: String) -> CallError {
+    CallError(.mapConflict, "The slot maps of router and shard differ: \(detail)")
+  }
+
+  package static func memoryLimit(_ detail: String) -> CallError {
+    CallError(.memoryLimit, detail, retryDelayMillis: 1000)
+  }
+
+  package static func overloaded(
+    _ detail: String, retryDelayMillis: Int = CallError.retryDelayMillisDefault
+  ) -> CallError {
+    CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
+  }
+
+  package static var viewExpired: CallError {
+    CallError(
+      .viewExpired, "The view of the list was held for too long and is gone; read it again.")
+  }
+
+  package static var deadlineExceeded: CallError {
+    CallError(code: .deadlineExceeded, message: "The deadline passed before there was an answer.")
+  }
+
+  package static var cancelled: CallError {
+    CallError(code: .cancelled, message: "The caller cancelled the call.")
+  }
+
+  package static func internalError(_ detail: String) -> CallError {
+    CallError(code: .internal, message: detail)
+  }
+}

@@ -1,0 +1,49 @@
+// The stable names of what can go wrong, for programs: `reason` of google.rpc.ErrorInfo, domain
+// "ringstore". Names are for ever; docs/PROTOCOL.md explains each one.
+
+import GRPC
+
+package enum ErrorReason: String, CaseIterable, Sendable {
+  case invalidKey = "INVALID_KEY"
+  case wrongType = "WRONG_TYPE"
+  case notAnInteger = "NOT_AN_INTEGER"
+  case integerOverflow = "INTEGER_OVERFLOW"
+  case badPattern = "BAD_PATTERN"
+  case badPageToken = "BAD_PAGE_TOKEN"
+  case noSuchDatabase = "NO_SUCH_DATABASE"
+  case tooManyItems = "TOO_MANY_ITEMS"
+  case shardUnavailable = "SHARD_UNAVAILABLE"
+  case outcomeUnknown = "OUTCOME_UNKNOWN"
+  case wrongShard = "WRONG_SHARD"
+  case mapConflict = "MAP_CONFLICT"
+  case responseTooLarge = "RESPONSE_TOO_LARGE"
+  case unknownField = "UNKNOWN_FIELD"
+  case notUTF8 = "NOT_UTF8"
+  case memoryLimit = "MEMORY_LIMIT"
+  case overloaded = "OVERLOADED"
+  case viewExpired = "VIEW_EXPIRED"
+
+  /// The status that this reason always comes with.
+  package var code: StatusCode {
+    switch self {
+    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems: .invalidArgument
+    case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
+    case .integerOverflow: .outOfRange
+    case .shardUnavailable, .outcomeUnknown: .unavailable
+    case .responseTooLarge, .memoryLimit, .overloaded: .resourceExhausted
+    case .unknownField: .unimplemented
+    case .viewExpired: .aborted
+    }
+  }
+}
+
+/// Why a shard refused a router's Hello: `refusal` of HelloReply.
+package enum LinkRefusal: String, CaseIterable, Sendable {
+  case wrongCluster = "WRONG_CLUSTER"
+  case wrongShard = "WRONG_SHARD"
+  /// The shard's map is newer; it is in the reply.
+  case staleMap = "STALE_MAP"
+  /// Same epoch, other content; or the shard holds keys that the router's map gives away.
+  case mapConflict = "MAP_CONFLICT"
+  case unauthenticated = "UNAUTHENTICATED"
+}

@@ -1,0 +1,31 @@
+// The bounds that every node checks requests against. Defaults are part of the protocol page;
+// a node's configuration may set others. Value type; any thread.
+
+package struct Limits: Sendable, Hashable {
+  /// A key has 1...this many bytes, in bytes.
+  package var maxKeyBytes = 64 * 1024
+  /// The longest gRPC message, request or reply, in bytes.
+  package var maxMessageBytes = 4 * 1024 * 1024
+  /// Items of a many-key call, values of one push.
+  package var maxItems = 10_000
+  /// Databases are numbered 0..<this.
+  package var databases: UInt32 = 16
+
+  package init() {}
+
+  /// What a link message may be longer than `maxMessageBytes` by: the wrapping of one call around
+  /// the longest message that a client may send.
+  package static let linkHeadroomBytes = 64 * 1024
+
+  /// Why a request on `key` in `database` can't be served whatever the store holds, or nil.
+  package func refusal(key: UnsafeRawBufferPointer, database: UInt32) -> CallError? {
+    if key.isEmpty || key.count > maxKeyBytes {
+      return .invalidKey(bytes: key.count, max: maxKeyBytes)
+    }
+    return refusal(database: database)
+  }
+
+  package func refusal(database: UInt32) -> CallError? {
+    database < databases ? nil : .noSuchDatabase(database, databases: databases)
+  }
+}

@@ -1,0 +1,64 @@
+// Length-delimited fields whose contents are written before their length is known. A mark holds
+// indices into the buffer, so it stays valid when the buffer grows, but not across a read,
+// `discardReadBytes` or `clear`. Marks nest; the inner one is ended first.
+
+import NIOCore
+
+/// Where an open length-delimited field stands in its buffer.
+package struct LengthMark {
+  /// Index of the field's tag: where the writer goes back to when the field is given up.
+  let start: Int
+  /// Index of the first byte of the length.
+  let length: Int
+  /// Bytes set aside for the length.
+  let width: Int
+
+  var contents: Int { length + width }
+}
+
+extension ByteBuffer {
+  /// Opens a length-delimited field; what is written next, up to `endLengthDelimited`, is in it.
+  ///
+  /// - Parameter sizeHint: how many bytes will probably follow. Sets aside a length of that width.
+  ///   With a hint too small the contents are moved by a few bytes in the end, which matters only
+  ///   for large contents; with one too large the length has padding, which is valid protobuf.
+  package mutating func beginLengthDelimited(_ field: Int, sizeHint: Int = 0) -> LengthMark {
+    let start = writerIndex
+    let width = WireSize.varint(UInt64(truncatingIfNeeded: max(sizeHint, 0)))
+    writeFields(size: WireSize.tag(field) + width + max(sizeHint, 0)) { cursor in
+      cursor.put(tag: .bytes(field))
+      cursor.put(varint: 0, width: width)
+    }
+    return LengthMark(start: start, length: writerIndex - width, width: width)
+  }
+
+  /// Closes the field: fills in its length. O(1), or O(contents) where the length needs more room.
+  package mutating func endLengthDelimited(_ mark: LengthMark) {
+    let count = writerIndex - mark.contents
+    let needed = WireSize.varint(UInt64(truncatingIfNeeded: count))
+    if needed > mark.width {
+      openGap(at: mark.contents, width: needed - mark.width)
+    }
+    let width = max(needed, mark.width)
+    withVeryUnsafeMutableBytes { memory in
+      var cursor = WireCursor(
+        UnsafeMutableRawBufferPointer(rebasing: memory[mark.length..<mark.length + width]))
+      cursor.put(varint: UInt64(truncatingIfNeeded: count), width: width)
+    }
+  }
+
+  /// Gives the field up: the buffer is as it was before `beginLengthDelimited`.
+  package mutating func abandonLengthDelimited(_ mark: LengthMark) {
+    moveWriterIndex(to: mark.start)
+  }
+
+  /// Moves what was written from `index` on towards the end by `width` bytes.
+  private mutating func openGap(at index: Int, width: Int) {
+    let count = writerIndex - index
+    writeRepeatingByte(0, count: width)
+    withVeryUnsafeMutableBytes { memory in
+      let source = UnsafeRawBufferPointer(rebasing: memory[index..<index + count])
+      UnsafeMutableRawBufferPointer(rebasing: memory[(index + width)...]).copyMemory(from: source)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// The vocabulary of the protobuf wire format: wire types, tags, and what can be wrong with bytes
+// from a peer. Values only; any thread. Source: protobuf.dev, "Encoding".
+
+/// Why bytes are not a protobuf message. Always the peer's fault, answered with INTERNAL.
+package enum WireError: Error, Hashable, Sendable {
+  /// A field ends after its message does.
+  case truncated
+  /// A varint of more than ten bytes, or a tag of more than five.
+  case varintTooLong
+  /// Field number 0, or the end of a group that was not open.
+  case badTag
+  /// One of the two wire types that protobuf does not define.
+  case wrongWireType
+  /// Groups inside groups deeper than `WireReader.groupDepthMax`.
+  case nestingTooDeep
+}
+
+/// How a field's value is laid out. A known field that comes with another wire type than its own
+/// is an unknown field, as for every protobuf decoder.
+package enum WireType: UInt8, Sendable {
+  case varint = 0
+  case fixed64 = 1
+  case bytes = 2
+  case startGroup = 3
+  case endGroup = 4
+  case fixed32 = 5
+}
+
+/// A field number together with its wire type: what stands in front of every value.
+///
+/// Only valid tags exist: the field number is not 0 and the wire type is a defined one.
+package struct WireTag: Hashable, Sendable {
+  package let rawValue: UInt32
+
+  init?(validating rawValue: UInt32) {
+    let isDefined = rawValue & 7 <= 5
+    guard isDefined, rawValue >> 3 != 0 else { return nil }
+    self.rawValue = rawValue
+  }
+
+  private init(field: Int, type: UInt32) {
+    rawValue = UInt32(truncatingIfNeeded: field) &<< 3 | type
+  }
+
+  package static func varint(_ field: Int) -> WireTag { WireTag(field: field, type: 0) }
+  package static func fixed64(_ field: Int) -> WireTag { WireTag(field: field, type: 1) }
+  package static func bytes(_ field: Int) -> WireTag { WireTag(field: field, type: 2) }
+  package static func fixed32(_ field: Int) -> WireTag { WireTag(field: field, type: 5) }
+
+  package var field: Int { Int(rawValue >> 3) }
+
+  package var wire: WireType {
+    switch rawValue & 7 {
+    case 0: .varint
+    case 1: .fixed64
+    case 2: .bytes
+    case 3: .startGroup
+    case 4: .endGroup
+    default: .fixed32
+    }
+  }
+}

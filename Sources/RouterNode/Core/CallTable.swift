@@ -1,0 +1,105 @@
+// The calls that a router's loop has under way, found by id in O(1) and without allocation.
+//
+// A slab: a call's id is its slot's index in the low bits and, above, a number that grows with
+// every call. So ids never come back while a late reply could still name them, and a reply to a
+// call that is gone finds nothing.
+
+import GRPC
+import NodeCore
+
+/// A call under way. `order` counts the calls of its link, so that a link that breaks knows which
+/// ones had been handed to the socket.
+struct PendingCall<Caller> {
+  enum Target {
+    case caller(Caller)
+    case part(any FanoutOperation, tag: Int)
+    /// Nobody waits any more, the shard has yet to answer.
+    case abandoned
+  }
+
+  var target: Target
+  var shard: Int
+  var isWrite: Bool
+  /// The place among its link's calls; nil while the call waits for room on the link.
+  var order: UInt64?
+  /// The size of the request, counted against the link's bound.
+  var bytes: Int
+  /// The call's place in the core's timers, where the core is to end it at its deadline.
+  var timer: DeadlineQueue<UInt64>.Handle?
+}
+
+struct CallTable<Caller> {
+  /// At most this many calls are under way in one loop; more are refused (OVERLOADED).
+  static var capacityMax: Int { 1 << Self.indexBits }
+  private static var indexBits: UInt64 { 20 }
+
+  private struct Slot {
+    var id: UInt64 = 0
+    var call: PendingCall<Caller>?
+  }
+
+  private var slots: [Slot] = []
+  private var free: [Int] = []
+  private var sequence: UInt64 = 1
+  private(set) var count = 0
+
+  /// Adds a call and gives it an id; nil where the table is full.
+  mutating func insert(_ call: PendingCall<Caller>) -> UInt64? {
+    let index: Int
+    if let reused = free.popLast() {
+      index = reused
+    } else {
+      guard slots.count < Self.capacityMax else { return nil }
+      index = slots.count
+      slots.append(Slot())
+    }
+    let id = sequence << Self.indexBits | UInt64(index)
+    sequence &+= 1
+    slots[index].id = id
+    slots[index].call = call
+    count += 1
+    return id
+  }
+
+  /// Takes a call out; nil where no call bears the id (any more).
+  mutating func remove(_ id: UInt64) -> PendingCall<Caller>? {
+    guard let index = index(of: id) else { return nil }
+    let call = slots[index].call
+    slots[index].call = nil
+    slots[index].id = 0
+    free.append(index)
+    count -= 1
+    return call
+  }
+
+  subscript(id: UInt64) -> PendingCall<Caller>? {
+    get { index(of: id).flatMap { slots[$0].call } }
+    set {
+      guard let index = index(of: id), let newValue else { return }
+      slots[index].call = newValue
+    }
+  }
+
+  /// Notes that a call has its place in its link's order.
+  mutating func setOrder(_ id: UInt64, _ order: UInt64) {
+    guard let index = index(of: id) else { return }
+    slots[index].call?.order = order
+  }
+
+  /// Notes the timer of a call's deadline.
+  mutating func setTimer(_ id: UInt64, _ timer: DeadlineQueue<UInt64>.Handle) {
+    guard let index = index(of: id) else { return }
+    slots[index].call?.timer = timer
+  }
+
+  /// The ids of all calls to one shard, in no order. O(capacity): for a link that broke.
+  func ids(ofShard shard: Int) -> [UInt64] {
+    slots.compactMap { slot in slot.call.map { $0.shard == shard } == true ? slot.id : nil }
+  }
+
+  private func index(of id: UInt64) -> Int? {
+    let index = Int(id & (1 << Self.indexBits - 1))
+    guard id != 0, index < slots.count, slots[index].id == id else { return nil }
+    return index
+  }
+}

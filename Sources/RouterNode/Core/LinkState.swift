@@ -1,0 +1,89 @@
+// The life of one link: the long-lived stream from a router's loop to a shard.
+//
+//   waiting(until) --due--> connecting --connected--> greeting --accepted--> ready --draining--> draining
+//        ^                      |                        |                    |                    |
+//        +---- failed ----------+------ refused, lost ---+------ lost --------+------ lost --------+
+//
+// Pure: takes events with the time they happened at, and says what is to be done. Only a `ready`
+// link takes calls; in every other state a call fails at once, so that nobody waits for a shard
+// that is away.
+
+import GRPC
+import NodeCore
+
+package struct LinkState {
+  package enum Phase: Equatable {
+    /// Nothing is under way; the next attempt is due at this time (nanoseconds).
+    case waiting(untilNanos: UInt64)
+    case connecting
+    /// Connected; our Hello is sent, the shard has not answered it yet.
+    case greeting
+    case ready
+    /// The shard is leaving: it answers what it has and takes nothing new.
+    case draining
+  }
+
+  package private(set) var phase: Phase = .waiting(untilNanos: 0)
+  /// The connection that counts. Events of older ones are stale and ignored.
+  package private(set) var generation: UInt64
+  /// The incarnation that the shard told last; a change means that it restarted.
+  package private(set) var incarnation: UInt64?
+  /// Why the link is not ready, for Describe and for errors.
+  package private(set) var detail = "not connected yet"
+  private var backoff: Backoff
+  private var random: SplitMix64
+
+  /// Reconnects begin after this time, and come to wait no longer than the second.
+  package static let backoffNanosMin: UInt64 = 50_000_000
+  package static let backoffNanosMax: UInt64 = 1_000_000_000
+
+  /// - Parameters:
+  ///   - firstGeneration: a number that no earlier connection of this router loop has borne.
+  ///   - seed: for the jitter of the back-off.
+  package init(firstGeneration: UInt64, seed: UInt64) {
+    generation = firstGeneration
+    backoff = Backoff(baseNanos: Self.backoffNanosMin, maxNanos: Self.backoffNanosMax)
+    random = SplitMix64(seed: seed)
+  }
+
+  package var isReady: Bool { phase == .ready }
+
+  /// The time of the next attempt, where one is due.
+  package var attemptAtNanos: UInt64? {
+    if case .waiting(let until) = phase { return until }
+    return nil
+  }
+
+  /// Starts an attempt; the caller dials with the new generation.
+  package mutating func beginConnecting() {
+    generation += 1
+    phase = .connecting
+  }
+
+  /// The transport is up: our Hello goes out now.
+  package mutating func connected() {
+    phase = .greeting
+  }
+
+  /// The shard took our Hello. Returns true where it is another incarnation than before.
+  package mutating func accepted(incarnation: UInt64) -> Bool {
+    let restarted = self.incarnation.map { $0 != incarnation } ?? false
+    self.incarnation = incarnation
+    backoff.reset()
+    phase = .ready
+    detail = ""
+    return restarted
+  }
+
+  package mutating func startedDraining() {
+    guard phase == .ready else { return }
+    phase = .draining
+    detail = "the shard is draining"
+  }
+
+  /// The connection failed, was refused or got lost; the next attempt is due after the back-off.
+  package mutating func lost(_ why: String, nowNanos: UInt64) {
+    detail = why
+    phase = .waiting(untilNanos: nowNanos &+ backoff.nextNanos(using: &random))
+  }
+}

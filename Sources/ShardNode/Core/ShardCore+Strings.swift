@@ -1,0 +1,103 @@
+// The calls on strings and on keys of any type.
+
+import NIOCore
+import RingstoreAPI
+import Store
+
+extension ShardCore {
+  func get(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(KeyView.init, message)
+    let at = try locate(request.key, request.database)
+    do throws(Store.StoreError) {
+      guard let found = try store.get(at.key, slot: at.slot, database: at.database) else {
+        return
+      }
+      response.writeValue(found.bytes, version: found.version)
+    } catch {
+      throw CallError(error, key: at.key)
+    }
+  }
+
+  func set(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(KeyValueView.init, message)
+    try refuseUnserved(request.unservedField, request.hasUnknownField, "Set")
+    let at = try locate(request.key, request.database)
+    let version = store.set(
+      at.key, value: request.value, slot: at.slot, database: at.database)
+    response.writeStatus(ok: true, count: 0, version: version)
+  }
+
+  func delete(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(KeyView.init, message)
+    try refuseUnserved(nil, request.hasUnknownField, "Delete")
+    let at = try locate(request.key, request.database)
+    let version = store.delete(at.key, slot: at.slot, database: at.database)
+    response.writeStatus(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
+  }
+
+  func exists(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(KeyView.init, message)
+    let at = try locate(request.key, request.database)
+    let type = store.type(of: at.key, slot: at.slot, database: at.database)
+    response.writeStatus(ok: true, count: type == .none ? 0 : 1, version: 0)
+  }
+
+  func type(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(KeyView.init, message)
+    let at = try locate(request.key, request.database)
+    let type = store.type(of: at.key, slot: at.slot, database: at.database)
+    let number =
+      switch type {
+      case .none: 0
+      case .string: 1
+      case .list: 2
+      }
+    response.writeTypeResponse(number)
+  }
+
+  func incrBy(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try decode(IncrByView.init, message)
+    try refuseUnserved(nil, request.hasUnknownField, "IncrBy")
+    let at = try locate(request.key, request.database)
+    do throws(Store.StoreError) {
+      let result = try store.incrBy(
+        at.key, delta: request.delta, slot: at.slot, database: at.database)
+      response.writeIncrByResponse(value: result.value, version: result.version)
+    } catch {
+      throw CallError(error, key: at.key)
+    }
+  }
+
+  /// A write with a field that this node doesn't serve or doesn't know is refused: a condition must
+  /// never be passed over.
+  @inline(__always)
+  func refuseUnserved(
+    _ field: String?, _ hasUnknownField: Bool, _ call: String
+  ) throws(CallError) {
+    if let field { throw .unservedField(field) }
+    if hasUnknownField { throw .unknownField(call) }
+  }
+}
+
+extension CallError {
+  /// What the store refuses, in the API's terms.
+  init(_ error: Store.StoreError, key: UnsafeRawBufferPointer) {
+    switch error {
+    case .wrongType: self = .wrongType()
+    case .notAnInteger: self = .notAnInteger()
+    case .integerOverflow: self = .integerOverflow()
+    }
+  }
+}

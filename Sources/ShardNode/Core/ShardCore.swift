@@ -1,0 +1,117 @@
+// The heart of a shard: API calls in, effects on the store and encoded answers out.
+//
+// Pure: no sockets, no clock, no randomness. It lives on one event loop, the sole owner of the
+// shard's keys, and runs each call to its end before the next: that is what makes every one-key
+// call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
+// shard's own fan-outs) ends up in `execute`.
+
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import Store
+
+package final class ShardCore {
+  package let id: String
+  /// New at every start: tells a restart from a reconnect.
+  package let incarnation: UInt64
+  package let version: String
+  package let limits: Limits
+  package internal(set) var ownership: SlotOwnership
+  /// The state that Describe reports.
+  package var state: Ringstore_V1_Node.State = .serving
+  /// The address that Describe reports, once it is known.
+  package var address = ""
+  let store: Store
+  /// The newest generation that each router's loop has introduced itself with.
+  var generations = LinkGenerations()
+  private let uptimeMillis: () -> Int64
+
+  /// - Parameter uptimeMillis: the time since the node's start, for Describe.
+  package init(
+    cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
+    uptimeMillis: @escaping () -> Int64
+  ) {
+    self.id = id
+    self.incarnation = incarnation
+    self.version = version
+    self.limits = limits
+    self.uptimeMillis = uptimeMillis
+    ownership = SlotOwnership(cluster: cluster, shard: id)
+    store = Store(databaseCount: limits.databases, slotCount: Slots.count)
+  }
+
+  /// Executes one call and appends its response message to `response`.
+  ///
+  /// - Parameter method: a `Method` number of a one-key call, or an `InternalMethod`.
+  /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
+  package func execute(
+    _ method: Int, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    guard let command = CommandTable.command(id: method) else {
+      throw .unimplemented("method \(method) can't travel in a batch")
+    }
+    switch Method(rawValue: command.id) {
+    case .get: try get(message, into: &response)
+    case .set: try set(message, into: &response)
+    case .delete: try delete(message, into: &response)
+    case .exists: try exists(message, into: &response)
+    case .type: try type(message, into: &response)
+    case .incrBy: try incrBy(message, into: &response)
+    case .lPush: try push(message, .head, into: &response)
+    case .rPush: try push(message, .tail, into: &response)
+    case .lPop: try pop(message, .head, into: &response)
+    case .rPop: try pop(message, .tail, into: &response)
+    case .lLen: try listLength(message, into: &response)
+    case .lRange: try listRange(message, into: &response)
+    case nil: try executePart(command, message, into: &response)
+    }
+  }
+
+  /// Checks a call's key and finds the slot; only keys of the shard's own slots get through.
+  @inline(__always)
+  func locate(
+    _ key: UnsafeRawBufferPointer, _ database: UInt32
+  ) throws(CallError) -> KeyTarget {
+    try KeyCheck.check(key: key, limits)
+    let number = try KeyCheck.check(database: database, limits)
+    let slot = Slots.slot(of: key)
+    guard ownership.owns(slot: slot) else {
+      throw .wrongShard(slot: slot, owner: ownership.owner(ofSlot: slot))
+    }
+    return KeyTarget(key: key, slot: slot, database: number)
+  }
+
+  /// Decodes a request; what can't be decoded is the caller's INTERNAL.
+  @inline(__always)
+  func decode<View>(
+    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> View {
+    do throws(WireError) {
+      return try make(message)
+    } catch {
+      throw .undecodable(error)
+    }
+  }
+
+  /// Describe's line about this node.
+  package func describe() -> Ringstore_V1_Node {
+    var node = Ringstore_V1_Node()
+    node.id = id
+    node.role = .shard
+    node.address = address
+    node.state = state
+    node.version = version
+    node.uptimeMillis = uptimeMillis()
+    node.keys = Int64(store.totalKeyCount)
+    node.memoryBytes = Int64(store.memoryBytes)
+    return node
+  }
+}
+
+/// A key that may be served here, and where it lies.
+struct KeyTarget {
+  let key: UnsafeRawBufferPointer
+  let slot: Int
+  let database: Int
+}

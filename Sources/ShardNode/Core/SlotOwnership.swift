@@ -1,0 +1,76 @@
+// Which slots a shard may serve, and whose slot map it believes.
+//
+// A shard that no router has greeted yet serves every slot: it can be used alone. From the first
+// accepted Hello on it holds that map and refuses keys of slots that the map gives to others. A
+// router with another map is refused, never half-believed:
+//
+//   the map's epoch   content            the shard's answer
+//   older             -                  STALE_MAP, with the shard's map
+//   same              same               accepted
+//   same              other              MAP_CONFLICT
+//   newer, or first   keeps what we hold accepted and adopted
+//   newer, or first   gives away a slot  MAP_CONFLICT
+//                     we hold keys of
+
+import Placement
+
+package struct SlotOwnership {
+  /// Why a Hello is refused; the raw value is what travels.
+  package enum Refusal: String, Error {
+    case wrongCluster = "WRONG_CLUSTER"
+    case wrongShard = "WRONG_SHARD"
+    case staleMap = "STALE_MAP"
+    case mapConflict = "MAP_CONFLICT"
+  }
+
+  package let cluster: String
+  package let shard: String
+  package private(set) var map: SlotMap?
+  /// The shard's own index in the map; nil while there is none.
+  private var ownIndex = -1
+
+  package init(cluster: String, shard: String) {
+    self.cluster = cluster
+    self.shard = shard
+  }
+
+  /// Whether keys of the slot may be served here.
+  @inline(__always)
+  package func owns(slot: Int) -> Bool {
+    guard let map else { return true }
+    return map.owner(ofSlot: slot) == ownIndex
+  }
+
+  /// The id of the shard that a slot belongs to.
+  package func owner(ofSlot slot: Int) -> String {
+    guard let map else { return shard }
+    return map.shards[map.owner(ofSlot: slot)].id
+  }
+
+  /// Takes or refuses the map of a router's Hello.
+  ///
+  /// - Parameter holdsKeys: whether the shard holds keys of a slot, in any database.
+  /// - Returns: whether the map is new to the shard.
+  package mutating func consider(
+    cluster: String, expectedShard: String, map offered: SlotMap, holdsKeys: (Int) -> Bool
+  ) throws(Refusal) -> Bool {
+    guard cluster == self.cluster else { throw .wrongCluster }
+    guard expectedShard == shard else { throw .wrongShard }
+    guard let index = offered.shards.firstIndex(where: { $0.id == shard }) else {
+      throw .wrongShard
+    }
+    if let map {
+      guard offered.epoch >= map.epoch else { throw .staleMap }
+      if offered.epoch == map.epoch {
+        guard offered.sameContent(as: map) else { throw .mapConflict }
+        return false
+      }
+    }
+    for slot in 0..<Slots.count where offered.owner(ofSlot: slot) != index && holdsKeys(slot) {
+      throw .mapConflict
+    }
+    map = offered
+    ownIndex = index
+    return true
+  }
+}

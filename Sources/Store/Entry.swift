@@ -1,0 +1,149 @@
+// One key with its value: a packed block on the store's heap.
+//
+//   entry    = word(version:56 | kind:8)  clock:u32  lengths:u32(payload:15 | key:17)
+//              key bytes  payload bytes
+//   payload  = the value's bytes          kind bytes, up to `inlineMax`
+//            | Int64                      kind integer
+//            | address:8 length:8         kind blob: a larger value in a block of its own
+//            | address:8                  kind list: the list's directory (List.swift)
+//
+// The clock is kept for eviction and not written yet. The payload is not aligned.
+// A view on memory the store owns; lives on the thread of the store.
+
+struct Entry {
+  enum Kind: UInt8 {
+    case bytes = 0
+    case integer = 1
+    case blob = 2
+    case list = 3
+  }
+
+  static let headerBytes = 16
+  /// Longest value that lives inside the entry.
+  static let inlineMax = 2048
+
+  private static let keyLengthBits: UInt32 = 17
+  private static let keyLengthMask: UInt32 = (1 << keyLengthBits) - 1
+
+  let base: UnsafeMutableRawPointer
+
+  @inline(__always)
+  init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+  /// A new entry; the caller fills the payload.
+  init(
+    on heap: Heap, key: UnsafeRawBufferPointer, kind: Kind, payloadCount: Int, version: UInt64
+  ) {
+    base = heap.allocate(Entry.headerBytes + key.count + payloadCount)
+    base.storeBytes(of: 0, toByteOffset: 8, as: UInt32.self)
+    setLengths(key: key.count, payload: payloadCount)
+    setVersion(version, kind: kind)
+    copyBytes(key, to: base + Entry.headerBytes)
+  }
+
+  var version: UInt64 { base.load(as: UInt64.self) >> 8 }
+
+  @inline(__always)
+  var kind: Kind { Kind(rawValue: base.load(as: UInt8.self) & 3).unsafelyUnwrapped }
+
+  @inline(__always)
+  var keyCount: Int {
+    Int(base.load(fromByteOffset: 12, as: UInt32.self) & Entry.keyLengthMask)
+  }
+
+  @inline(__always)
+  var payloadCount: Int {
+    Int(base.load(fromByteOffset: 12, as: UInt32.self) >> Entry.keyLengthBits)
+  }
+
+  var byteCount: Int { Entry.headerBytes + keyCount + payloadCount }
+
+  @inline(__always)
+  var key: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base + Entry.headerBytes, count: keyCount)
+  }
+
+  @inline(__always)
+  var payload: UnsafeMutableRawPointer { base + (Entry.headerBytes &+ keyCount) }
+
+  func setVersion(_ version: UInt64, kind: Kind) {
+    base.storeBytes(of: version << 8 | UInt64(kind.rawValue), as: UInt64.self)
+  }
+
+  func setPayloadCount(_ count: Int) { setLengths(key: keyCount, payload: count) }
+
+  private func setLengths(key: Int, payload: Int) {
+    assert(key <= Int(Entry.keyLengthMask) && payload <= Entry.inlineMax)
+    let lengths = UInt32(payload) << Entry.keyLengthBits | UInt32(key)
+    base.storeBytes(of: lengths, toByteOffset: 12, as: UInt32.self)
+  }
+
+  /// The number; only of kind integer.
+  var integer: Int64 {
+    get { payload.loadUnaligned(as: Int64.self) }
+    nonmutating set { payload.storeBytes(of: newValue, as: Int64.self) }
+  }
+
+  /// The value's own block; only of kind blob.
+  var blob: UnsafeMutableRawBufferPointer {
+    get {
+      let start = payload.loadUnaligned(as: UInt.self)
+      let count = payload.loadUnaligned(fromByteOffset: 8, as: Int.self)
+      return UnsafeMutableRawBufferPointer(
+        start: UnsafeMutableRawPointer(bitPattern: start), count: count)
+    }
+    nonmutating set {
+      payload.storeBytes(of: UInt(bitPattern: newValue.baseAddress), as: UInt.self)
+      payload.storeBytes(of: newValue.count, toByteOffset: 8, as: Int.self)
+    }
+  }
+
+  /// The list; only of kind list.
+  var list: List {
+    get {
+      let address = payload.loadUnaligned(as: UInt.self)
+      return List(UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped)
+    }
+    nonmutating set {
+      payload.storeBytes(of: UInt(bitPattern: newValue.base), as: UInt.self)
+    }
+  }
+
+  /// Whether the key is `other`: words first, and the last word overlapping.
+  @inline(__always)
+  func hasKey(_ other: UnsafeRawBufferPointer) -> Bool {
+    let count = keyCount
+    guard count == other.count else { return false }
+    guard let theirs = other.baseAddress else { return true }
+    let ours = base + Entry.headerBytes
+    var offset = 0
+    if count >= 8 {
+      let last = count &- 8
+      while offset < last {
+        if !wordsMatch(ours, theirs, offset) { return false }
+        offset &+= 8
+      }
+      return wordsMatch(ours, theirs, last)
+    }
+    while offset < count {
+      let left = ours.load(fromByteOffset: offset, as: UInt8.self)
+      if left != theirs.load(fromByteOffset: offset, as: UInt8.self) { return false }
+      offset &+= 1
+    }
+    return true
+  }
+}
+
+@inline(__always)
+private func wordsMatch(
+  _ left: UnsafeMutableRawPointer, _ right: UnsafeRawPointer, _ offset: Int
+) -> Bool {
+  left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    == right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+}
+
+/// Copies `source`, which may be empty, to `target`.
+@inline(__always)
+func copyBytes(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+  if let start = source.baseAddress { target.copyMemory(from: start, byteCount: source.count) }
+}

@@ -1,0 +1,118 @@
+// The memory of one store: where every block comes from, and the count of every byte.
+//
+// Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc.
+// A block is given back with the size it was asked with, so no block carries its size.
+//
+// One empty page is kept in reserve from the start, so that a store whose only key comes and goes
+// does not ask malloc for a page each time, and the count is the same before and after.
+//
+// Owned by Store and by the list views that outlive a call; single-threaded like them.
+
+final class Heap {
+  static let smallBlockMax = 512
+
+  /// Bytes held from malloc, its rounding and header included (glibc's rule: a header of 8 bytes,
+  /// multiples of 16, 32 at least).
+  private(set) var heldBytes = 0
+  /// The part of `heldBytes` that is in blocks in use; the rest is free room in slab pages.
+  private(set) var usedBytes = 0
+  /// The part of `usedBytes` in chunks that only list views still hold.
+  var pinnedBytes = 0
+
+  private let usesSlabs: Bool
+  /// By block size / 8: the pages that have a free block.
+  private let openPages: UnsafeMutablePointer<UnsafeMutablePointer<SlabPage>?>
+  private var spare: UnsafeMutablePointer<SlabPage>?
+
+  /// - Parameter usesSlabs: false sends every block to malloc, so that an address sanitizer can
+  ///   watch each of them.
+  init(usesSlabs: Bool) {
+    self.usesSlabs = usesSlabs
+    let classes = Heap.smallBlockMax / 8 + 1
+    openPages = .allocate(capacity: classes)
+    openPages.initialize(repeating: nil, count: classes)
+    if usesSlabs { spare = makePage() }
+  }
+
+  deinit {
+    if let spare { UnsafeMutableRawPointer(spare).deallocate() }
+    openPages.deallocate()
+  }
+
+  /// Bytes that a block asked with `byteCount` really has.
+  @inline(__always)
+  static func capacity(for byteCount: Int) -> Int {
+    byteCount <= smallBlockMax ? (byteCount &+ 7) & ~7 : mallocBytes(byteCount) &- 8
+  }
+
+  /// A block of `capacity(for: byteCount)` uninitialized bytes, aligned to 8.
+  func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    let capacity = Heap.capacity(for: byteCount)
+    if byteCount > Heap.smallBlockMax || !usesSlabs {
+      let bytes = Heap.mallocBytes(capacity)
+      heldBytes &+= bytes
+      usedBytes &+= bytes
+      return .allocate(byteCount: capacity, alignment: 8)
+    }
+    usedBytes &+= capacity
+    let open = openPages + capacity / 8
+    let page = open.pointee ?? openPage(blockBytes: capacity)
+    let block = page.takeBlock()
+    if page.isFull { page.unlink(from: &open.pointee) }
+    return block
+  }
+
+  /// Gives back a block; `byteCount` is what it was asked with, or any size of equal capacity.
+  func free(_ block: UnsafeMutableRawPointer, _ byteCount: Int) {
+    let capacity = Heap.capacity(for: byteCount)
+    if byteCount > Heap.smallBlockMax || !usesSlabs {
+      let bytes = Heap.mallocBytes(capacity)
+      heldBytes &-= bytes
+      usedBytes &-= bytes
+      block.deallocate()
+      return
+    }
+    usedBytes &-= capacity
+    let open = openPages + capacity / 8
+    let page = SlabPage.holding(block)
+    if page.isFull { page.link(at: &open.pointee) }
+    page.giveBack(block)
+    if page.pointee.liveBlocks == 0 {
+      page.unlink(from: &open.pointee)
+      retire(page)
+    }
+  }
+
+  /// Bytes that glibc's malloc spends on a request.
+  @inline(__always)
+  private static func mallocBytes(_ byteCount: Int) -> Int {
+    max(32, (byteCount &+ 8 &+ 15) & ~15)
+  }
+
+  private func openPage(blockBytes: Int) -> UnsafeMutablePointer<SlabPage> {
+    let page = spare ?? makePage()
+    spare = nil
+    page.initialize(
+      to: SlabPage(
+        firstFree: nil, next: nil, previous: nil, liveBlocks: 0,
+        unusedOffset: SlabPage.headerBytes, blockBytes: blockBytes))
+    page.link(at: &openPages[blockBytes / 8])
+    return page
+  }
+
+  private func makePage() -> UnsafeMutablePointer<SlabPage> {
+    heldBytes += SlabPage.stride
+    return UnsafeMutableRawPointer.allocate(
+      byteCount: SlabPage.usableBytes, alignment: SlabPage.stride
+    ).assumingMemoryBound(to: SlabPage.self)
+  }
+
+  private func retire(_ page: UnsafeMutablePointer<SlabPage>) {
+    if spare == nil {
+      spare = page
+      return
+    }
+    heldBytes -= SlabPage.stride
+    UnsafeMutableRawPointer(page).deallocate()
+  }
+}

@@ -1,0 +1,189 @@
+// A list: a ring of pieces, each in a chunk, in list order.
+//
+//   list     = byteCount:8 ringCapacity:u32 ringStart:u32 pieceCount:u32 unused:u32  ring
+//   ring     = ringCapacity times a Piece
+//
+// Chunks at the head side are reversed, those at the tail side are not, so both ends grow by
+// appending; an index is found by binary search over the ring. Chunks start small and are moved to
+// larger ones while they are below half the full size; after that the list gets another chunk.
+//
+// A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
+
+struct List {
+  static let headerBytes = 24
+
+  private(set) var base: UnsafeMutableRawPointer
+
+  init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+  /// An empty list, to be pushed to at once.
+  init(on heap: Heap) {
+    base = List.makeBlock(heap, ringCapacity: 1)
+  }
+
+  private static func makeBlock(_ heap: Heap, ringCapacity: Int) -> UnsafeMutableRawPointer {
+    let base = heap.allocate(headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
+    base.initializeMemory(as: UInt64.self, repeating: 0, count: 3)
+    base.storeBytes(of: UInt32(ringCapacity), toByteOffset: 8, as: UInt32.self)
+    return base
+  }
+
+  /// Bytes of all elements.
+  private(set) var byteCount: Int {
+    get { base.load(as: Int.self) }
+    nonmutating set { base.storeBytes(of: newValue, as: Int.self) }
+  }
+
+  private var ringCapacity: Int { Int(base.load(fromByteOffset: 8, as: UInt32.self)) }
+
+  private var ringStart: Int {
+    get { Int(base.load(fromByteOffset: 12, as: UInt32.self)) }
+    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 12, as: UInt32.self) }
+  }
+
+  private(set) var pieceCount: Int {
+    get { Int(base.load(fromByteOffset: 16, as: UInt32.self)) }
+    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 16, as: UInt32.self) }
+  }
+
+  private var ring: UnsafeMutablePointer<Piece> {
+    (base + List.headerBytes).assumingMemoryBound(to: Piece.self)
+  }
+
+  /// The piece at a place in list order.
+  @inline(__always)
+  func piece(_ place: Int) -> UnsafeMutablePointer<Piece> {
+    ring + ((ringStart &+ place) & (ringCapacity &- 1))
+  }
+
+  /// Absolute position of the first element.
+  var first: Int { pieceCount == 0 ? 0 : piece(0).pointee.first }
+  private var end: Int { pieceCount == 0 ? 0 : piece(pieceCount - 1).pointee.end }
+  var count: Int { end - first }
+
+  /// Place of the piece that holds an absolute position of the list. O(log chunks).
+  func place(of position: Int) -> Int {
+    var low = 0
+    var high = pieceCount - 1
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if piece(middle).pointee.first <= position { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+
+  /// Adds an element at one end. Amortised O(1) plus the copy of the value.
+  mutating func push(_ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap) {
+    if !appendToOutermost(value, at: end, heap: heap) {
+      addPiece(value, at: end, heap: heap)
+    }
+    byteCount += value.count
+  }
+
+  /// - Returns: false where the outermost chunk can't take the value and isn't to be moved.
+  private func appendToOutermost(
+    _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
+  ) -> Bool {
+    guard pieceCount > 0 else { return false }
+    let outermost = piece(end == .head ? 0 : pieceCount - 1)
+    guard outermost.pointee.grows(at: end) else { return false }
+    if !outermost.pointee.chunk.hasRoom(for: value.count) || !outermost.pointee.trimToAppend() {
+      if outermost.pointee.trimToAppend(), outermost.pointee.chunk.hasRoom(for: value.count) {
+        outermost.pointee.chunk.append(value)
+        outermost.pointee.takeAppended(at: end)
+        return true
+      }
+      let room = outermost.pointee.room
+      let needed = room + Chunk.room(elements: 1, byteCount: value.count)
+      guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
+      let larger = max(needed, min(Chunk.roomMax, room * 3 / 2))
+      List.move(outermost, toRoom: larger, heap: heap).releaseByList(heap)
+    }
+    outermost.pointee.chunk.append(value)
+    outermost.pointee.takeAppended(at: end)
+    return true
+  }
+
+  /// Copies a piece into a chunk of its own.
+  /// - Returns: the old chunk, which the caller must release.
+  private static func move(
+    _ piece: UnsafeMutablePointer<Piece>, toRoom room: Int, heap: Heap
+  ) -> Chunk {
+    let old = piece.pointee
+    let chunk = Chunk(on: heap, room: room, isReversed: old.chunk.isReversed)
+    for index in old.indices { chunk.append(old.chunk.element(index)) }
+    piece.pointee = Piece(chunk: chunk, first: old.first, count: old.count)
+    return old.chunk
+  }
+
+  private mutating func addPiece(
+    _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
+  ) {
+    let needed = Chunk.room(elements: 1, byteCount: value.count)
+    let room = max(needed, min(Chunk.roomMax, byteCount / 4))
+    let chunk = Chunk(on: heap, room: room, isReversed: end == .head)
+    chunk.append(value)
+    let position = end == .head ? first - 1 : self.end
+    if pieceCount == ringCapacity { resizeRing(to: ringCapacity * 2, heap: heap) }
+    if end == .head { ringStart = (ringStart - 1) & (ringCapacity - 1) }
+    pieceCount += 1
+    let place = end == .head ? 0 : pieceCount - 1
+    piece(place).initialize(to: Piece(chunk: chunk, first: position, count: 1))
+  }
+
+  private mutating func resizeRing(to capacity: Int, heap: Heap) {
+    let fresh = List(List.makeBlock(heap, ringCapacity: capacity))
+    fresh.byteCount = byteCount
+    fresh.pieceCount = pieceCount
+    for place in 0..<pieceCount { fresh.piece(place).initialize(to: piece(place).pointee) }
+    freeBlock(heap)
+    self = fresh
+  }
+
+  /// Removes the outermost element of a list that has one. Amortised O(1).
+  /// - Returns: its bytes, and the chunk that holds them where the list has let go of it: the bytes
+  ///   are good until the caller releases that chunk, or until the next push.
+  mutating func pop(
+    at end: Store.ListEnd, heap: Heap
+  ) -> (bytes: UnsafeRawBufferPointer, leftover: Chunk?) {
+    let outermost = piece(end == .head ? 0 : pieceCount - 1)
+    let position = end == .head ? outermost.pointee.first : outermost.pointee.end - 1
+    let bytes = outermost.pointee.element(at: position)
+    byteCount -= bytes.count
+    if end == .head { outermost.pointee.dropFirst(1) } else { outermost.pointee.dropLast(1) }
+    if outermost.pointee.count == 0 {
+      let chunk = outermost.pointee.chunk
+      removePiece(at: end, heap: heap)
+      return (bytes, chunk)
+    }
+    if pieceCount <= 2 { return (bytes, shrink(outermost, heap: heap)) }
+    return (bytes, nil)
+  }
+
+  /// Moves a piece that is left over in a chunk four times too large, so that a list that was long
+  /// once doesn't keep the memory of its best days.
+  private func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Chunk? {
+    let capacity = piece.pointee.chunk.capacity
+    let room = piece.pointee.room
+    guard capacity >= 256, room * 4 < capacity, room <= Chunk.roomMax else { return nil }
+    return List.move(piece, toRoom: room * 3 / 2, heap: heap)
+  }
+
+  private mutating func removePiece(at end: Store.ListEnd, heap: Heap) {
+    if end == .head { ringStart = (ringStart + 1) & (ringCapacity - 1) }
+    pieceCount -= 1
+    if pieceCount > 0, ringCapacity > 1, pieceCount * 4 <= ringCapacity {
+      resizeRing(to: ringCapacity / 2, heap: heap)
+    }
+  }
+
+  /// Gives back the list's memory; chunks that views hold stay until those let go.
+  func free(_ heap: Heap) {
+    for place in 0..<pieceCount { piece(place).pointee.chunk.releaseByList(heap) }
+    freeBlock(heap)
+  }
+
+  private func freeBlock(_ heap: Heap) {
+    heap.free(base, List.headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
+  }
+}

@@ -1,0 +1,75 @@
+// The elements of one chunk that belong to one list, or to one view of it.
+//
+// List positions are absolute: they don't change when elements are pushed or popped at the head.
+// Lives in a list's directory or in a list view.
+
+struct Piece {
+  let chunk: Chunk
+  /// Absolute position of the piece's first element in list order.
+  private(set) var first: Int
+  /// Index inside the chunk of that element.
+  private var firstIndex: UInt32
+  private var elementCount: UInt32
+
+  /// The last `count` elements of a chunk, as many as were just filled.
+  init(chunk: Chunk, first: Int, count: Int) {
+    self.chunk = chunk
+    self.first = first
+    firstIndex = UInt32(chunk.isReversed ? chunk.filled - 1 : chunk.filled - count)
+    elementCount = UInt32(count)
+  }
+
+  var count: Int { Int(elementCount) }
+  /// Absolute position behind the last element.
+  var end: Int { first + count }
+
+  /// Indices inside the chunk.
+  var indices: Range<Int> {
+    let start = Int(firstIndex)
+    return chunk.isReversed ? start + 1 - count..<start + 1 : start..<start + count
+  }
+
+  /// Bytes of all elements. O(1).
+  var byteCount: Int { chunk.byteCount(of: indices) }
+  /// Room that the elements take in the chunk. O(1).
+  var room: Int { chunk.room(of: indices) }
+
+  /// The element at an absolute position of the piece. O(1).
+  @inline(__always)
+  func element(at position: Int) -> UnsafeRawBufferPointer {
+    let distance = position &- first
+    let start = Int(firstIndex)
+    return chunk.element(chunk.isReversed ? start &- distance : start &+ distance)
+  }
+
+  mutating func dropFirst(_ dropped: Int) {
+    let start = Int(firstIndex)
+    firstIndex = UInt32(truncatingIfNeeded: chunk.isReversed ? start - dropped : start + dropped)
+    first += dropped
+    elementCount -= UInt32(dropped)
+  }
+
+  mutating func dropLast(_ dropped: Int) { elementCount -= UInt32(dropped) }
+
+  /// Whether the chunk grows at this end of the list.
+  func grows(at end: Store.ListEnd) -> Bool { chunk.isReversed == (end == .head) }
+
+  /// Makes the chunk's filled part end where the piece ends, which an append needs.
+  /// - Returns: false where views hold the elements behind the piece, which must stay.
+  func trimToAppend() -> Bool {
+    let behind = indices.upperBound
+    if chunk.filled == behind { return true }
+    if chunk.isShared { return false }
+    chunk.truncate(to: behind)
+    return true
+  }
+
+  /// Takes in the element that was just appended to the chunk.
+  mutating func takeAppended(at end: Store.ListEnd) {
+    if end == .head {
+      first -= 1
+      firstIndex += 1
+    }
+    elementCount += 1
+  }
+}

@@ -1,0 +1,77 @@
+// Walking the keys of a slot, a slice at a time, while they change.
+//
+// A scan goes through keys in the order of their hashes, and the cursor is a hash: the next call
+// begins with the first key whose hash is not below it. A key's hash never changes, so neither
+// growth nor writes nor another process can make the walk pass over a key that stays. Because a
+// table's homes are in hash order as well, a slice reads a stretch of the table and sorts it.
+
+struct ScannedKey {
+  let hash: UInt64
+  let entry: Entry
+}
+
+extension Store {
+  /// Hands over keys of a slot until the slice is full or `body` says false, and at least one if
+  /// there is one left. A key that is there from the first call of a scan to the last is handed
+  /// over exactly once; one written or deleted meanwhile may be or not.
+  /// The slice costs O(maxVisits) expected. `body` must not call the store; the key's bytes are
+  /// good inside it only.
+  /// - Parameters:
+  ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the same
+  ///     hash seed, and across restarts.
+  ///   - maxVisits: most keys to hand over; at least 1 is.
+  /// - Returns: the next cursor, 0 once the slot is done; and the number of keys handed over.
+  package func scan(
+    database: Int, slot: Int, cursor: UInt64, maxVisits: Int,
+    _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType) -> Bool
+  ) -> (next: UInt64, visited: Int) {
+    settle()
+    var visited = 0
+    var next = cursor
+    guard let table = directory.table(database: database, slot: slot)?.pointee else {
+      return (0, 0)
+    }
+    while table.words != nil {
+      let stretchEnd = collect(table, from: next, homes: min(64, max(8, maxVisits)))
+      defer { scanned.removeAll(keepingCapacity: true) }
+      for (index, item) in scanned.enumerated() {
+        visited += 1
+        let goesOn = body(item.entry.key, item.entry.valueType) && visited < maxVisits
+        // Keys with one and the same hash have no cursor between them.
+        let isLastOfHash = index + 1 == scanned.count || scanned[index + 1].hash != item.hash
+        if !goesOn && isLastOfHash { return (item.hash &+ 1, visited) }
+      }
+      if stretchEnd == 0 { break }
+      next = stretchEnd
+    }
+    return (0, visited)
+  }
+
+  /// Puts the keys of the next `homes` homes whose hash is not below `cursor` into `scanned`, in
+  /// the order of their hashes.
+  /// - Returns: the least hash of the homes behind, 0 at the end.
+  private func collect(_ table: Table, from cursor: UInt64, homes: Int) -> UInt64 {
+    guard let words = table.words else { return 0 }
+    let mask = table.capacity - 1
+    let firstHome = table.home(cursor)
+    let endHome = min(table.capacity, firstHome + homes)
+    var step = firstHome
+    // A key may lie behind its home, up to the first free place; behind the last, from the start.
+    while step - firstHome < table.capacity {
+      let word = words[step & mask]
+      if word == 0 {
+        if step >= endHome - 1 { break }
+      } else {
+        let home = table.home(ofWord: word, hasher)
+        if home >= firstHome && home < endHome {
+          let entry = Table.entry(word)
+          let hash = hasher.hash(entry.key)
+          if hash >= cursor { scanned.append(ScannedKey(hash: hash, entry: entry)) }
+        }
+      }
+      step += 1
+    }
+    scanned.sort { $0.hash < $1.hash }
+    return endHome == table.capacity ? 0 : UInt64(endHome) << UInt64(64 - table.capacityLog2)
+  }
+}

@@ -1,0 +1,165 @@
+// The engine of one shard: keys in tables per (database, slot), strings, integers and lists.
+//
+// It knows no sockets, clock, disk or randomness. One event loop owns a store and everything it
+// hands out; nothing here is Sendable. Reading order: Entry (a key's block), Table (one slot's
+// keys), TableDirectory (which table), Heap (every byte), then List, Piece and Chunk.
+//
+// Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
+
+/// The keys of one shard.
+///
+/// Keys are 0 to 64 KiB of any bytes, values 0 to 64 MiB of any bytes. Sizes, slots and databases
+/// are the caller's to check; here they are only asserted.
+///
+/// Versions grow by one with every write of a slot, deletions included, and count for all databases
+/// together; so a key never has one version twice. Calls that change nothing give no new version.
+package final class Store {
+  package enum StoreError: Error, Equatable {
+    /// The key holds a value of another type.
+    case wrongType
+    /// The string is not the canonical decimal form of an Int64.
+    case notAnInteger
+    /// The sum doesn't fit into an Int64; nothing was changed.
+    case integerOverflow
+  }
+
+  package enum ValueType: UInt8, Sendable {
+    case none = 0
+    case string = 1
+    case list = 2
+  }
+
+  package enum ListEnd: Sendable {
+    case head
+    case tail
+  }
+
+  /// Bytes inside the store; good until the next call on it.
+  package struct StringView {
+    package let bytes: UnsafeRawBufferPointer
+    package let version: UInt64
+  }
+
+  /// Longest key and value the layout is made for.
+  package static let keyBytesMax = 64 * 1024
+  package static let valueBytesMax = 64 * 1024 * 1024
+
+  package let databaseCount: Int
+  package let slotCount: Int
+
+  let heap: Heap
+  let hasher: KeyHasher
+  let directory: TableDirectory
+  let versions: UnsafeMutablePointer<UInt64>
+  let keyCounts: UnsafeMutablePointer<Int>
+  /// Where `get` writes the digits of an integer.
+  let digits: UnsafeMutableRawPointer
+  /// Holds the bytes of the last popped element, where the list has let go of them.
+  var leftover: Chunk?
+  /// Keys of the places a scan is at; empty between calls.
+  var scanned: [ScannedKey] = []
+
+  /// An empty store.
+  /// - Parameters:
+  ///   - hashSeed: orders the keys of a scan: the same for all shards of a cluster and across
+  ///     restarts, or scan cursors lose their meaning. Secret where strangers choose keys.
+  package convenience init(
+    databaseCount: Int = 16, slotCount: Int = 16384, hashSeed: (UInt64, UInt64) = (0, 0)
+  ) {
+    self.init(
+      databaseCount: databaseCount, slotCount: slotCount, hashSeed: hashSeed, usesSlabs: true)
+  }
+
+  init(databaseCount: Int, slotCount: Int, hashSeed: (UInt64, UInt64), usesSlabs: Bool) {
+    precondition(databaseCount > 0 && slotCount > 0)
+    self.databaseCount = databaseCount
+    self.slotCount = slotCount
+    heap = Heap(usesSlabs: usesSlabs)
+    hasher = KeyHasher(seed: hashSeed)
+    directory = TableDirectory(databaseCount: databaseCount, slotCount: slotCount, heap: heap)
+    versions = heap.allocate(slotCount * 8).bindMemory(to: UInt64.self, capacity: slotCount)
+    versions.initialize(repeating: 0, count: slotCount)
+    keyCounts = heap.allocate(databaseCount * 8).bindMemory(to: Int.self, capacity: databaseCount)
+    keyCounts.initialize(repeating: 0, count: databaseCount)
+    digits = heap.allocate(DecimalInteger.digitsMax)
+  }
+
+  deinit {
+    settle()
+    for database in 0..<databaseCount where keyCounts[database] > 0 {
+      for slot in 0..<slotCount { reset(slot: slot, database: database) }
+    }
+    directory.free(heap)
+    heap.free(versions, slotCount * 8)
+    heap.free(keyCounts, databaseCount * 8)
+    heap.free(digits, DecimalInteger.digitsMax)
+  }
+
+  // MARK: - Counts and memory
+
+  /// Keys in a database. O(1).
+  package func keyCount(database: Int) -> Int { keyCounts[database] }
+
+  /// Keys of a slot in a database. O(1).
+  package func keyCount(database: Int, slot: Int) -> Int {
+    Int(directory.table(database: database, slot: slot)?.pointee.count ?? 0)
+  }
+
+  /// Keys in all databases. O(databases).
+  package var totalKeyCount: Int {
+    (0..<databaseCount).reduce(0) { $0 + keyCounts[$1] }
+  }
+
+  /// Bytes held from malloc, its headers and rounding included; not the few Swift objects (the
+  /// store, views). Ends the life of the last popped element's bytes, like any call.
+  package var memoryBytes: Int {
+    settle()
+    return heap.heldBytes
+  }
+
+  /// The part of `memoryBytes` that is in use. The rest is room in pages of small blocks, which
+  /// later writes fill first; so a deletion shows here at once, in `memoryBytes` by the page.
+  package var usedBytes: Int {
+    settle()
+    return heap.usedBytes
+  }
+
+  /// The part of `usedBytes` in chunks that only list views hold any more.
+  package var pinnedBytes: Int {
+    settle()
+    return heap.pinnedBytes
+  }
+
+  // MARK: - Shared by all calls
+
+  /// Frees what the last pop left behind. Each call begins with it.
+  @inline(__always)
+  func settle() {
+    if leftover != nil { freeLeftover() }
+  }
+
+  @inline(never)
+  private func freeLeftover() {
+    leftover?.releaseByList(heap)
+    leftover = nil
+  }
+
+  @inline(__always)
+  func find(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) -> Entry? {
+    check(key, slot, database)
+    guard let table = directory.table(database: database, slot: slot) else { return nil }
+    guard let place = table.pointee.place(of: key, hash: hasher.hash(key)) else { return nil }
+    return table.pointee.entry(at: place)
+  }
+
+  @inline(__always)
+  func check(_ key: UnsafeRawBufferPointer, _ slot: Int, _ database: Int) {
+    assert(key.count <= Store.keyBytesMax)
+    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
+  }
+
+  func nextVersion(_ slot: Int) -> UInt64 {
+    versions[slot] += 1
+    return versions[slot]
+  }
+}

@@ -1,0 +1,61 @@
+"""Fixtures: the three ways to be served (a router, a lone shard, all in one process)."""
+
+import itertools
+
+import pytest
+from harness import process
+from harness.client import Client
+from harness.cluster import Cluster, start_local, start_shard
+
+_SHAPES = {
+    "router": Cluster,
+    "shard": start_shard,
+    "local": start_local,
+}
+_counter = itertools.count(1)
+
+
+def pytest_sessionstart() -> None:
+    try:
+        process.binary()
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds the logs of the nodes that run to a failing test's report."""
+    report = yield
+    if report.failed:
+        for node in process.running:
+            report.sections.append((f"log of {node.name} (pid {node.pid})", node.log()))
+    return report
+
+
+@pytest.fixture(scope="session", params=_SHAPES)
+def served(request):
+    """A running server of each shape in turn, shared by the tests that only make calls."""
+    server = _SHAPES[request.param]()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(served):
+    """A client of an empty server."""
+    with Client(served.address) as opened:
+        opened.reset(all_databases=True)
+        yield opened
+
+
+@pytest.fixture
+def cluster():
+    """A router and shards a, b and c that this test may stop, kill and pause."""
+    with Cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def key() -> bytes:
+    """A key that no other test uses."""
+    return b"key-%d" % next(_counter)

@@ -1,0 +1,1 @@
+"""Real processes of the built executable, and the stock gRPC client that talks to them."""

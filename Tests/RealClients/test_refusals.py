@@ -1,0 +1,152 @@
+"""What a server refuses before it does any work, on every shape of server."""
+
+import grpc
+import pytest
+from harness.client import TIMEOUT_SECONDS, refused
+from ringstore.v1 import cluster_pb2
+from ringstore.v1 import keystore_pb2 as pb
+
+MESSAGE_LIMIT = 4 << 20
+# Field 1000, varint 1: a field that no message has.
+UNKNOWN_FIELD = b"\xc0\x3e\x01"
+# A group of field 1001 with a field inside, and its end.
+UNKNOWN_GROUP = b"\xcb\x3e\x08\x01\xcc\x3e"
+
+
+def raw(client, method: str):
+    """The call with bytes in place of messages."""
+    return client.channel.unary_unary(f"/ringstore.v1.KeyStore/{method}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ttl_millis": 1000},
+        {"ttl_millis": 0},
+        {"expire_at_unix_millis": 1},
+        {"keep_ttl": True},
+        {"condition": pb.SET_CONDITION_IF_ABSENT},
+        {"condition": pb.SET_CONDITION_IF_PRESENT},
+        {"condition": pb.SET_CONDITION_IF_VERSION, "if_version": 3},
+        {"if_version": 3},
+        {"return_previous": True},
+    ],
+)
+def test_a_field_that_is_not_served_yet_refuses_the_write(client, key, fields):
+    message = pb.KeyValue(key=key, value=b"v", **fields)
+    with refused("UNIMPLEMENTED", "UNKNOWN_FIELD"):
+        client.stub.Set(message, timeout=TIMEOUT_SECONDS)
+    assert not client.get(key).found
+
+
+def test_a_conditional_push_is_refused_while_it_is_not_served(client, key):
+    message = pb.ListInsert(key=key, values=[b"v"], only_if_present=True)
+    for method in (client.stub.LPush, client.stub.RPush):
+        with refused("UNIMPLEMENTED", "UNKNOWN_FIELD"):
+            method(message, timeout=TIMEOUT_SECONDS)
+    assert client.llen(key) == 0
+
+
+def test_an_unserved_field_in_one_item_fails_that_item(client):
+    items = [pb.KeyValue(key=b"plain", value=b"v"), pb.KeyValue(key=b"timed", ttl_millis=5)]
+    reply = client.stub.MSet(pb.MSetRequest(items=items), timeout=TIMEOUT_SECONDS)
+    assert reply.items[0].status.ok
+    assert reply.items[1].error.reason == "UNKNOWN_FIELD"
+    assert not client.get(b"timed").found
+
+
+WRITES = {
+    "Set": pb.KeyValue(key=b"k", value=b"v"),
+    "Delete": pb.Key(key=b"k"),
+    "LPush": pb.ListInsert(key=b"k", values=[b"v"]),
+    "RPush": pb.ListInsert(key=b"k", values=[b"v"]),
+    "LPop": pb.Key(key=b"k"),
+    "RPop": pb.Key(key=b"k"),
+    "IncrBy": pb.IncrByRequest(key=b"k", delta=1),
+    "Reset": pb.ResetRequest(),
+}
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("unknown", [UNKNOWN_FIELD, UNKNOWN_GROUP], ids=["field", "group"])
+def test_a_write_with_a_field_from_the_future_is_refused(client, method, unknown):
+    client.set(b"untouched", b"v")
+    with refused("UNIMPLEMENTED", "UNKNOWN_FIELD"):
+        raw(client, method)(WRITES[method].SerializeToString() + unknown, timeout=TIMEOUT_SECONDS)
+    assert client.keys() == [b"untouched"]
+
+
+def test_a_read_with_a_field_from_the_future_is_served(client, key):
+    client.set(key, b"v")
+    for unknown in (UNKNOWN_FIELD, UNKNOWN_GROUP):
+        message = unknown + pb.Key(key=key).SerializeToString()
+        reply = raw(client, "Get")(message, timeout=TIMEOUT_SECONDS)
+        assert pb.Value.FromString(reply).value == b"v"
+
+
+def test_fields_may_come_in_any_order_and_the_last_one_wins(client, key):
+    other = pb.KeyValue(key=b"never used").SerializeToString()
+    value = pb.KeyValue(value=b"v").SerializeToString()
+    message = other + value + pb.KeyValue(key=key).SerializeToString()
+    raw(client, "Set")(message, timeout=TIMEOUT_SECONDS)
+    assert client.keys() == [key]
+
+
+@pytest.mark.parametrize("method", ["Get", "Set", "LPush", "LRange", "IncrBy", "MGet", "Keys"])
+@pytest.mark.parametrize("garbage", [b"\x0a\xff", b"\x0a", b"\xff" * 11, b"\x0b", b"\x0c", b"\x00"])
+def test_an_undecodable_message_is_refused(client, method, garbage):
+    with refused("INTERNAL"):
+        raw(client, method)(garbage, timeout=TIMEOUT_SECONDS)
+
+
+def test_calls_that_are_not_served_yet_say_so(client, key):
+    single = [
+        (client.stub.MLRange, pb.MLRangeRequest()),
+        (client.cluster.Stats, cluster_pb2.StatsRequest()),
+        (client.cluster.Shutdown, cluster_pb2.ShutdownRequest()),
+    ]
+    for method, message in single:
+        with refused("UNIMPLEMENTED"):
+            method(message, timeout=TIMEOUT_SECONDS)
+    with refused("UNIMPLEMENTED"):
+        list(client.stub.LRangeStream(pb.ListRange(key=key), timeout=TIMEOUT_SECONDS))
+    with refused("UNIMPLEMENTED"):
+        list(client.stub.Scan(pb.ScanRequest(), timeout=TIMEOUT_SECONDS))
+
+
+@pytest.mark.parametrize("path", ["/ringstore.v1.KeyStore/Gett", "/no.such.Service/Get", "/x"])
+def test_an_unknown_path_is_unimplemented(client, path):
+    with refused("UNIMPLEMENTED"):
+        client.channel.unary_unary(path)(b"", timeout=TIMEOUT_SECONDS)
+
+
+def test_a_message_over_the_limit_is_refused_and_the_connection_lives(client, key):
+    client.set(key, b"before")
+    with refused("RESOURCE_EXHAUSTED"):
+        client.set(key, b"x" * (MESSAGE_LIMIT + 1))
+    assert client.get(key).value == b"before"
+
+
+def test_a_message_just_under_the_limit_is_served(client, key):
+    value = b"x" * (MESSAGE_LIMIT - 1024)
+    client.set(key, value)
+    assert client.get(key).value == value
+
+
+def test_a_compressed_call_is_refused_in_words_or_served(client, key):
+    client.set(key, b"v")
+    ask = client.stub.Get.with_call
+    try:
+        reply, _ = ask(
+            pb.Key(key=key), timeout=TIMEOUT_SECONDS, compression=grpc.Compression.Gzip
+        )
+        assert reply.value == b"v"
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_metadata_of_the_caller_does_no_harm(client, key):
+    client.set(key, b"v")
+    metadata = [("x-text", "plain"), ("x-bytes-bin", bytes(range(256))), ("x-empty", "")]
+    reply = client.stub.Get(pb.Key(key=key), metadata=metadata, timeout=TIMEOUT_SECONDS)
+    assert reply.value == b"v"

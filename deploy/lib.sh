@@ -1,0 +1,186 @@
+# shellcheck shell=bash
+# Much of what is set here is read by the scripts that source this file.
+# shellcheck disable=SC2034
+#
+# What the scripts beside this file share: messages, preparing the machine, building, and nodes as
+# child processes. Sourced, never run; the caller has set -euo pipefail.
+
+# The repository's root, wherever the caller stands.
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly ROOT
+
+# The oldest toolchain that Package.swift (tools version 6.1) accepts.
+readonly SWIFT_MAJOR=6 SWIFT_MINOR=1
+
+# How long a node may take from its start to its "Server started" line, and from SIGTERM to its end.
+readonly START_SECONDS=20 STOP_SECONDS=20
+
+# --- messages ---------------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*"; }
+
+complain() { printf '%s: %s\n' "$0" "$*" >&2; }
+
+# Says what is wrong in one sentence and ends the script.
+fail() {
+  complain "$@"
+  exit 1
+}
+
+# --- system packages --------------------------------------------------------------------------
+
+# What the build needs, as "Debian package:how to see that it is there". Looking for the thing
+# itself instead of asking dpkg lets a system with other package names pass.
+readonly BUILD_NEEDS=(
+  "pkg-config:command -v pkg-config"
+  "libnghttp2-dev:pkg-config --exists libnghttp2"
+  "libre2-dev:pkg-config --exists re2"
+)
+readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
+readonly BENCH_NEEDS=(
+  "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
+  "util-linux:command -v taskset" "curl:command -v curl")
+
+# The packages of the given needs that this machine lacks, one a line.
+missing_packages() {
+  local need
+  for need in "$@"; do
+    bash -c "${need#*:}" >/dev/null 2>&1 || printf '%s\n' "${need%%:*}"
+  done
+}
+
+# Runs a command as root: as we are, through sudo, or not at all (status 1).
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    return 1
+  fi
+}
+
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# Installs what is missing of the given needs; a sentence with the packages' names if it can't.
+ensure_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  local names="${missing[*]}"
+  command -v apt-get >/dev/null ||
+    fail "these packages (Debian's names) are needed, and this system has no apt-get: $names"
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+    fail "these packages are needed, and only root may install them: apt-get install $names"
+  say "Installing $names"
+  { as_root apt-get update -qq && apt_install "${missing[@]}"; } >/dev/null ||
+    fail "apt-get could not install: $names"
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -eq 0 ] || fail "installed, but still not found: ${missing[*]}"
+}
+
+# --- Swift ------------------------------------------------------------------------------------
+
+# "6.3" for a toolchain that calls itself "Swift version 6.3.1 (...)"; nothing if there is none.
+swift_version() {
+  swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1
+}
+
+check_swift() {
+  local found wanted="$SWIFT_MAJOR.$SWIFT_MINOR" advice
+  advice="Install a toolchain from https://www.swift.org/install and put it on PATH, then run this \
+again. A container that needs no toolchain is planned."
+  found=$(swift_version || true)
+  [ -n "$found" ] || fail "Swift $wanted or newer is needed and 'swift' was not found. $advice"
+  local major=${found%%.*} minor=${found#*.}
+  [ "$major" -gt "$SWIFT_MAJOR" ] ||
+    { [ "$major" -eq "$SWIFT_MAJOR" ] && [ "$minor" -ge "$SWIFT_MINOR" ]; } ||
+    fail "Swift $wanted or newer is needed; this is $found. $advice"
+}
+
+# Prepares the machine for a build.
+prepare_build() {
+  ensure_packages "${BUILD_NEEDS[@]}"
+  check_swift
+}
+
+# Builds the release executable and leaves its path in RINGSTORE; status 1 if that fails.
+build_ringstore() {
+  if ! swift build --package-path "$ROOT" -c release --product ringstore; then
+    complain "the build failed; its messages are above"
+    return 1
+  fi
+  RINGSTORE=$(swift build --package-path "$ROOT" -c release --show-bin-path)/ringstore
+  if [ ! -x "$RINGSTORE" ]; then
+    complain "the build left no executable at $RINGSTORE"
+    return 1
+  fi
+}
+
+# --- nodes as child processes -----------------------------------------------------------------
+
+# True if something already listens on that port of 127.0.0.1.
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+check_port() {
+  [[ "$1" =~ ^[0-9]+$ ]] && [ "$1" -ge 1 ] && [ "$1" -le 65535 ] ||
+    fail "$2 must be a port from 1 to 65535, not '$1'"
+  ! port_taken "$1" || fail "port $1 is taken by another program; set $2 to use another one"
+}
+
+# start_process LOG COMMAND... : starts it in its own process group, so that a Ctrl-C at the
+# terminal reaches this script alone and the script decides the order of leaving. Leaves its
+# process id in STARTED_PID. Our own RINGSTORE_* variables are not the nodes' configuration.
+start_process() {
+  local log=$1
+  shift
+  set -m
+  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT "$@" </dev/null >"$log" 2>&1 &
+  STARTED_PID=$!
+  set +m
+}
+
+alive() { kill -0 "$1" 2>/dev/null; }
+
+# The last lines of a node's log, indented, on stderr.
+show_log() {
+  sed 's/^/  | /' < <(tail -n "${2:-15}" "$1") >&2
+}
+
+# wait_started NAME PID LOG : until the node says that it accepts calls; its port is then in
+# STARTED_PORT. Status 1, with the log shown, if it dies or takes too long.
+wait_started() {
+  local deadline=$((SECONDS + START_SECONDS))
+  while true; do
+    STARTED_PORT=$(sed -n 's/^Server started on port \([0-9]*\)$/\1/p' "$3" | head -n 1)
+    [ -z "$STARTED_PORT" ] || return 0
+    if ! alive "$2"; then
+      complain "$1 ended before it accepted calls; its log:"
+      break
+    fi
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      complain "$1 did not accept calls within $START_SECONDS s; its log:"
+      break
+    fi
+    sleep 0.05
+  done
+  show_log "$3"
+  return 1
+}
+
+# stop_process NAME PID : SIGTERM, which a node answers by draining; SIGKILL past the limit.
+stop_process() {
+  local deadline=$((SECONDS + STOP_SECONDS))
+  kill -TERM "$2" 2>/dev/null || return 0
+  while alive "$2"; do
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      complain "$1 did not end within $STOP_SECONDS s of SIGTERM and was killed"
+      kill -KILL "$2" 2>/dev/null || true
+      break
+    fi
+    sleep 0.05
+  done
+  wait "$2" 2>/dev/null || true
+}
