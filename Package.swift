@@ -27,12 +27,13 @@ let package = Package(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "HTTP2", dependencies: ["CNGHTTP2", nioCore]),
     .target(name: "GRPC", dependencies: ["HTTP2", nioCore, nioPosix, logging]),
-    .target(name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf]),
+    .target(
+      name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
     .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store"),
-    .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", nioCore]),
+    .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
       name: "ShardNode",
       dependencies: [

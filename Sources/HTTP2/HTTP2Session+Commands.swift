@@ -15,7 +15,9 @@ extension HTTP2Session {
   /// - Parameter hasBody: false ends our side with the headers; true lets the body follow through
   ///   `stream.outbound`, until `finish`.
   package func submitRequest(_ headers: HeaderBlock, hasBody: Bool = true) -> HTTP2Stream? {
-    guard role == .client, isUsable else { return nil }
+    guard role == .client, isUsable, nghttp2_session_check_request_allowed(handle) != 0 else {
+      return nil
+    }
     let stream = takeStream()
     let count = loadScratch(headers)
     let id = CNGHTTP2_submit_request(
@@ -51,7 +53,11 @@ extension HTTP2Session {
 
   /// To be called after appending to `stream.outbound`.
   package func bodyChanged(_ stream: HTTP2Stream) {
-    guard isUsable, stream.isDeferred, !stream.isClosed else { return }
+    guard isUsable, !stream.isClosed else { return }
+    let waiting = stream.outbound.readableBytes
+    outboundBytes += waiting - stream.accountedOutbound
+    stream.accountedOutbound = waiting
+    guard stream.isDeferred else { return }
     stream.isDeferred = false
     nghttp2_session_resume_data(handle, stream.id)
   }

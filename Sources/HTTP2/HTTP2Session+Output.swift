@@ -82,6 +82,11 @@ extension HTTP2Session {
       output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
       return length
     }
+    stream.bodyBytesSent += length
+    // What the owner appended without saying so was never counted.
+    let counted = min(length, stream.accountedOutbound)
+    stream.accountedOutbound -= counted
+    outboundBytes -= counted
     // The library would go on to the next DATA frame without asking; a pause brings it back here.
     return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
   }

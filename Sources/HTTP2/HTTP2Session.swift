@@ -36,6 +36,9 @@ package final class HTTP2Session {
   /// Why the session is dead, if it is.
   package private(set) var failure: HTTP2SessionFailure?
 
+  /// Body bytes of all streams that wait to be written.
+  package internal(set) var outboundBytes = 0
+
   let handle: OpaquePointer
   var output = ByteBuffer()
   var outputLimit = Int.max
@@ -135,6 +138,7 @@ package final class HTTP2Session {
   package func recycle(_ stream: HTTP2Stream) {
     guard stream.isClosed, stream.id != 0 else { return }
     connectionCredit += stream.unconsumed
+    outboundBytes -= stream.accountedOutbound
     let index = stream.liveIndex
     if index >= 0, index < live.count, live[index] === stream {
       let last = live.removeLast()
@@ -148,6 +152,16 @@ package final class HTTP2Session {
       pool.append(stream)
     }
   }
+
+  /// Forgets the owner's objects on all streams, open or pooled: they usually point back to the
+  /// owner. To be called when the connection is over.
+  package func releaseContexts() {
+    for stream in live { stream.context = nil }
+    for stream in pool { stream.context = nil }
+  }
+
+  /// Whether a header block has begun and its end is still to come.
+  package var isInsideHeaderBlock: Bool { decoding != nil }
 
   // MARK: - For the extensions of this class
 

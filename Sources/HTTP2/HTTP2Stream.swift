@@ -52,9 +52,15 @@ package final class HTTP2Stream {
   /// Set by the owner to throw away what else arrives: it is credited and dropped.
   package var discardsInbound = false
 
+  /// The headers that open our side were submitted.
+  package internal(set) var isAnnounced = false
+  /// Body bytes of this stream that were written so far.
+  package internal(set) var bodyBytesSent = 0
+
   var isTouched = false
   var isDeferred = false
-  var isAnnounced = false
+  /// What this stream contributes to the session's `outboundBytes`.
+  var accountedOutbound = 0
   var wasReset = false
   var outboundEnd = OutboundEnd.open
   var staticTrailers: StaticHeaders?
@@ -83,6 +89,8 @@ package final class HTTP2Stream {
     discardsInbound = false
     isDeferred = false
     isAnnounced = false
+    bodyBytesSent = 0
+    accountedOutbound = 0
     wasReset = false
     outboundEnd = .open
     staticTrailers = nil

@@ -8,33 +8,16 @@ package enum KeyCheck {
   ///
   /// - Returns: the key, a slice of `message`, and the number of the database.
   /// - Throws: INTERNAL where the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE.
-  @inline(__always)
   package static func check(
-    _ message: UnsafeRawBufferPointer, _ command: Command, _ limits: Limits
-  ) throws(CallError) -> (key: UnsafeRawBufferPointer, database: Int) {
+    _ message: UnsafeRawBufferPointer, _ shape: RequestShape, _ limits: Limits
+  ) throws(CallError) -> (key: UnsafeRawBufferPointer, database: UInt32) {
     let target: (key: UnsafeRawBufferPointer, database: UInt32)
     do throws(WireError) {
-      target = try KeyPeek.peek(message, for: command)
+      target = try KeyPeek.peek(message, shape: shape)
     } catch {
       throw .undecodable(error)
     }
-    try check(key: target.key, limits)
-    return (target.key, try check(database: target.database, limits))
-  }
-
-  @inline(__always)
-  package static func check(key: UnsafeRawBufferPointer, _ limits: Limits) throws(CallError) {
-    guard key.count > 0 else { throw .invalidKey("the key is empty") }
-    guard key.count <= limits.maxKeyBytes else {
-      throw .invalidKey("the key has \(key.count) bytes, more than the \(limits.maxKeyBytes) allowed")
-    }
-  }
-
-  @inline(__always)
-  package static func check(database: UInt32, _ limits: Limits) throws(CallError) -> Int {
-    guard database < UInt32(clamping: limits.databases) else {
-      throw .noSuchDatabase(database, count: limits.databases)
-    }
-    return Int(database)
+    if let refusal = limits.refusal(key: target.key, database: target.database) { throw refusal }
+    return target
   }
 }

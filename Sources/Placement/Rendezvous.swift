@@ -14,7 +14,7 @@ struct Rendezvous: Sendable {
 
   init(_ shards: [ShardDescription], _ shares: WeightedShares) {
     idHashes = shards.map { Self.hash(id: $0.id) }
-    weights = shares.weights.map(Double.init)
+    weights = shares.weights.map { Double($0) }
   }
 
   /// The cost of `slot` on `shard`: -ln(u) / weight, with u in (0, 1) drawn from both. The lowest

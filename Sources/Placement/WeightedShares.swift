@@ -22,7 +22,7 @@ struct WeightedShares: Sendable {
     let shift = Self.weightBits - Int(largest.exponent)
     weights = shards.map { shard in
       let scaled = Double(sign: .plus, exponent: shift, significand: shard.weight)
-      return max(1, UInt64(scaled.rounded(.toNearestOrEven)))
+      return max(1, UInt64(scaled + 0.5))
     }
     total = weights.reduce(0, +)
   }

@@ -3,8 +3,8 @@
 // Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc.
 // A block is given back with the size it was asked with, so no block carries its size.
 //
-// One empty page is kept in reserve from the start, so that a store whose only key comes and goes
-// does not ask malloc for a page each time, and the count is the same before and after.
+// One empty page is kept in reserve (`reserve`), so that a store whose only key comes and goes does
+// not ask malloc for a page each time, and the count is the same before and after.
 //
 // Owned by Store and by the list views that outlive a call; single-threaded like them.
 
@@ -31,12 +31,16 @@ final class Heap {
     let classes = Heap.smallBlockMax / 8 + 1
     openPages = .allocate(capacity: classes)
     openPages.initialize(repeating: nil, count: classes)
-    if usesSlabs { spare = makePage() }
   }
 
   deinit {
     if let spare { UnsafeMutableRawPointer(spare).deallocate() }
     openPages.deallocate()
+  }
+
+  /// Takes the page in reserve; once, after the owner's own blocks.
+  func reserve() {
+    if usesSlabs, spare == nil { spare = makePage() }
   }
 
   /// Bytes that a block asked with `byteCount` really has.

@@ -1,6 +1,6 @@
 // A list: a ring of pieces, each in a chunk, in list order.
 //
-//   list     = byteCount:8 ringCapacity:u32 ringStart:u32 pieceCount:u32 unused:u32  ring
+//   list     = ringCapacity:u32 ringStart:u32 pieceCount:u32 unused:u32  ring
 //   ring     = ringCapacity times a Piece
 //
 // Chunks at the head side are reversed, those at the tail side are not, so both ends grow by
@@ -10,7 +10,7 @@
 // A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
 
 struct List {
-  static let headerBytes = 24
+  static let headerBytes = 16
 
   private(set) var base: UnsafeMutableRawPointer
 
@@ -23,27 +23,21 @@ struct List {
 
   private static func makeBlock(_ heap: Heap, ringCapacity: Int) -> UnsafeMutableRawPointer {
     let base = heap.allocate(headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
-    base.initializeMemory(as: UInt64.self, repeating: 0, count: 3)
-    base.storeBytes(of: UInt32(ringCapacity), toByteOffset: 8, as: UInt32.self)
+    base.initializeMemory(as: UInt64.self, repeating: 0, count: 2)
+    base.storeBytes(of: UInt32(ringCapacity), as: UInt32.self)
     return base
   }
 
-  /// Bytes of all elements.
-  private(set) var byteCount: Int {
-    get { base.load(as: Int.self) }
-    nonmutating set { base.storeBytes(of: newValue, as: Int.self) }
-  }
-
-  private var ringCapacity: Int { Int(base.load(fromByteOffset: 8, as: UInt32.self)) }
+  private var ringCapacity: Int { Int(base.load(as: UInt32.self)) }
 
   private var ringStart: Int {
-    get { Int(base.load(fromByteOffset: 12, as: UInt32.self)) }
-    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 12, as: UInt32.self) }
+    get { Int(base.load(fromByteOffset: 4, as: UInt32.self)) }
+    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
   }
 
   private(set) var pieceCount: Int {
-    get { Int(base.load(fromByteOffset: 16, as: UInt32.self)) }
-    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 16, as: UInt32.self) }
+    get { Int(base.load(fromByteOffset: 8, as: UInt32.self)) }
+    nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 8, as: UInt32.self) }
   }
 
   private var ring: UnsafeMutablePointer<Piece> {
@@ -77,7 +71,6 @@ struct List {
     if !appendToOutermost(value, at: end, heap: heap) {
       addPiece(value, at: end, heap: heap)
     }
-    byteCount += value.count
   }
 
   /// - Returns: false where the outermost chunk can't take the value and isn't to be moved.
@@ -87,22 +80,21 @@ struct List {
     guard pieceCount > 0 else { return false }
     let outermost = piece(end == .head ? 0 : pieceCount - 1)
     guard outermost.pointee.grows(at: end) else { return false }
-    if !outermost.pointee.chunk.hasRoom(for: value.count) || !outermost.pointee.trimToAppend() {
-      if outermost.pointee.trimToAppend(), outermost.pointee.chunk.hasRoom(for: value.count) {
-        outermost.pointee.chunk.append(value)
-        outermost.pointee.takeAppended(at: end)
-        return true
-      }
+    if !outermost.pointee.trimToAppend() || !outermost.pointee.chunk.hasRoom(for: value.count) {
       let room = outermost.pointee.room
       let needed = room + Chunk.room(elements: 1, byteCount: value.count)
       guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
-      let larger = max(needed, min(Chunk.roomMax, room * 3 / 2))
+      let larger = max(needed, min(Chunk.roomMax, List.grown(room)))
       List.move(outermost, toRoom: larger, heap: heap).releaseByList(heap)
     }
     outermost.pointee.chunk.append(value)
     outermost.pointee.takeAppended(at: end)
     return true
   }
+
+  /// Room to give to a run that takes `room`: little to spare, for most lists are short, and enough
+  /// that each byte is copied four times at most on average.
+  private static func grown(_ room: Int) -> Int { room * 5 / 4 }
 
   /// Copies a piece into a chunk of its own.
   /// - Returns: the old chunk, which the caller must release.
@@ -120,7 +112,7 @@ struct List {
     _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
   ) {
     let needed = Chunk.room(elements: 1, byteCount: value.count)
-    let room = max(needed, min(Chunk.roomMax, byteCount / 4))
+    let room = max(needed, roomForNext(at: end))
     let chunk = Chunk(on: heap, room: room, isReversed: end == .head)
     chunk.append(value)
     let position = end == .head ? first - 1 : self.end
@@ -131,9 +123,16 @@ struct List {
     piece(place).initialize(to: Piece(chunk: chunk, first: position, count: 1))
   }
 
+  /// Room of the next chunk: about a quarter of the list, so that short lists stay small and long
+  /// ones get full-sized chunks at once.
+  private func roomForNext(at end: Store.ListEnd) -> Int {
+    guard pieceCount > 0 else { return 0 }
+    let outermost = piece(end == .head ? 0 : pieceCount - 1).pointee
+    return min(Chunk.roomMax, min(Chunk.roomMax, outermost.room) * pieceCount / 4)
+  }
+
   private mutating func resizeRing(to capacity: Int, heap: Heap) {
     let fresh = List(List.makeBlock(heap, ringCapacity: capacity))
-    fresh.byteCount = byteCount
     fresh.pieceCount = pieceCount
     for place in 0..<pieceCount { fresh.piece(place).initialize(to: piece(place).pointee) }
     freeBlock(heap)
@@ -149,7 +148,6 @@ struct List {
     let outermost = piece(end == .head ? 0 : pieceCount - 1)
     let position = end == .head ? outermost.pointee.first : outermost.pointee.end - 1
     let bytes = outermost.pointee.element(at: position)
-    byteCount -= bytes.count
     if end == .head { outermost.pointee.dropFirst(1) } else { outermost.pointee.dropLast(1) }
     if outermost.pointee.count == 0 {
       let chunk = outermost.pointee.chunk
@@ -166,7 +164,7 @@ struct List {
     let capacity = piece.pointee.chunk.capacity
     let room = piece.pointee.room
     guard capacity >= 256, room * 4 < capacity, room <= Chunk.roomMax else { return nil }
-    return List.move(piece, toRoom: room * 3 / 2, heap: heap)
+    return List.move(piece, toRoom: List.grown(room), heap: heap)
   }
 
   private mutating func removePiece(at end: Store.ListEnd, heap: Heap) {

@@ -30,7 +30,9 @@ extension Store {
     guard let table = directory.table(database: database, slot: slot) else { return 0 }
     let removed = Int(table.pointee.count)
     guard removed > 0, let words = table.pointee.words else { return 0 }
-    for place in 0..<table.pointee.capacity where words[place] != 0 { free(Table.entry(words[place])) }
+    for place in 0..<table.pointee.capacity where words[place] != 0 {
+      free(Table.entry(words[place]))
+    }
     table.pointee.free(heap)
     keyCounts[database] -= removed
     directory.tableBecameEmpty(database: database, slot: slot, heap: heap)

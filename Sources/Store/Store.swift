@@ -82,6 +82,7 @@ package final class Store {
     keyCounts = heap.allocate(databaseCount * 8).bindMemory(to: Int.self, capacity: databaseCount)
     keyCounts.initialize(repeating: 0, count: databaseCount)
     digits = heap.allocate(DecimalInteger.digitsMax)
+    heap.reserve()
   }
 
   deinit {

@@ -25,12 +25,13 @@ import Testing
     #expect(map.ranges == [SlotRange(first: 0, last: 16383, shard: 0)])
   }
 
-  @Test(arguments: [
-    [], [(0, 16382, 0)], [(1, 16383, 0)], [(0, 16384, 0)], [(0, 16383, 2)], [(0, 16383, -1)],
-    [(0, 99, 0), (101, 16383, 1)], [(0, 99, 0), (99, 16383, 1)], [(100, 16383, 0), (0, 99, 1)],
-    [(0, 99, 0), (100, 50, 1), (100, 16383, 0)], [(0, Int.max, 0)], [(Int.min, 16383, 0)],
-    [(0, 16383, 0), (16384, 16384, 0)], [(0, 16383, 0), (16384, 16383, 0)],
-  ] as [[(Int, Int, Int)]])
+  @Test(
+    arguments: [
+      [], [(0, 16382, 0)], [(1, 16383, 0)], [(0, 16384, 0)], [(0, 16383, 2)], [(0, 16383, -1)],
+      [(0, 99, 0), (101, 16383, 1)], [(0, 99, 0), (99, 16383, 1)], [(100, 16383, 0), (0, 99, 1)],
+      [(0, 99, 0), (100, 50, 1), (100, 16383, 0)], [(0, Int.max, 0)], [(Int.min, 16383, 0)],
+      [(0, 16383, 0), (16384, 16384, 0)], [(0, 16383, 0), (16384, 16383, 0)],
+    ] as [[(Int, Int, Int)]])
   func badRangesAreRefusedWithASentence(ranges: [(Int, Int, Int)]) {
     let ranges = ranges.map { SlotRange(first: $0.0, last: $0.1, shard: $0.2) }
     do throws(PlacementError) {
@@ -43,7 +44,6 @@ import Testing
 
   @Test(arguments: [
     ([], PlacementError.noShards),
-    (shards(1025), .tooManyShards(count: 1025)),
     ([ShardDescription(id: "a", address: ""), .init(id: "", address: "")], .emptyID(position: 1)),
     ([ShardDescription(id: "a", address: "x"), .init(id: "a", address: "y")], .duplicateID("a")),
     (shards(weights: [1, 0]), .badWeight(id: "shard-2", weight: 0)),
@@ -55,6 +55,13 @@ import Testing
     #expect(throws: expected) { try SlotMap.initial(list) }
     #expect(throws: expected) { try map.rebalanced(to: list) }
     #expect(throws: expected) { try SlotMap(epoch: 1, shards: list, ranges: map.ranges) }
+  }
+
+  @Test func moreShardsThanTheLimitAreRefused() {
+    let tooMany = SlotMap.shardCountMax + 1
+    #expect(throws: PlacementError.tooManyShards(count: tooMany)) {
+      try SlotMap.initial(shards(tooMany))
+    }
   }
 
   @Test func aWeightThatIsNoNumberIsRefused() {

@@ -62,4 +62,19 @@ private func bitwiseChecksum(_ bytes: [UInt8]) -> UInt16 {
     let key: [UInt8] = [0, 0xff, 0x7b, 0, 0xfe, 0x7d, 0x80]
     #expect(slot(of: key) == Int(bitwiseChecksum([0, 0xfe]) % 16384))
   }
+
+  @Test func bracesAreFoundWhereverTheyStand() {
+    var random = SeededGenerator(state: 3)
+    let alphabet = Array("{}aaaaaaaaaaaaaa|z\u{80}".utf8)
+    for _ in 0..<5000 {
+      let length = Int.random(in: 0...40, using: &random)
+      let key = (0..<length).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+      var hashed = key[...]
+      if let open = key.firstIndex(of: 0x7b) {
+        let tag = key[(open + 1)...].prefix { $0 != 0x7d }
+        if !tag.isEmpty && tag.endIndex < key.count { hashed = tag }
+      }
+      #expect(slot(of: key) == Int(bitwiseChecksum(Array(hashed)) % 16384))
+    }
+  }
 }

@@ -21,11 +21,6 @@ def test_a_stream_that_outlives_its_deadline_is_ended(client):
     assert not client.get(b"still served").found
 
 
-def test_a_deadline_in_the_past_is_exceeded(client, key):
-    with refused("DEADLINE_EXCEEDED"):
-        client.stub.Get(pb.Key(key=key), timeout=0)
-
-
 def test_cancelled_streams_leave_the_connection_usable(client, key):
     for _ in range(50):
         stream = client.stub.Pipeline(iter([pb.CallBatch()]), timeout=TIMEOUT_SECONDS)

@@ -34,7 +34,10 @@ def test_a_zero_is_a_value(client, key):
 
 @pytest.mark.parametrize(
     "name",
-    [b"\x00", b"\xff\xfe\x00\x01", b"\r\n \t", "schlüssel".encode(), bytes(range(256)), b"{", b"{}"],
+    [
+        b"\x00", b"\xff\xfe\x00\x01", b"\r\n \t", "schlüssel".encode(), bytes(range(256)),
+        b"{", b"{}",
+    ],
 )
 def test_a_key_is_any_bytes(client, name):
     client.set(name, b"of " + name)

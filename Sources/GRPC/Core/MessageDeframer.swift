@@ -29,6 +29,33 @@ package enum MessageFramingError: Error, Sendable, Hashable {
   }
 }
 
+extension MessageFrame {
+  /// The length that a five-byte prefix announces. `prefix` must hold at least five bytes.
+  static func length(
+    _ prefix: UnsafeRawBufferPointer, limit: Int
+  ) throws(MessageFramingError) -> Int {
+    let flag = prefix[0]
+    guard flag == 0 else { throw flag == 1 ? .compressedWithoutEncoding : .badFlag(flag) }
+    let length = Int(
+      UInt32(bigEndian: prefix.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
+    guard length <= limit else { throw .tooLarge(length: length) }
+    return length
+  }
+
+  /// Takes the next whole message off the front of `bytes`, for receivers that gather a stream's
+  /// bytes themselves. Nil, and nothing taken, if it isn't whole yet. O(1).
+  package static func next(
+    in bytes: inout UnsafeRawBufferPointer, limit: Int
+  ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
+    guard bytes.count >= prefixBytes else { return nil }
+    let frame = prefixBytes + (try length(bytes, limit: limit))
+    guard bytes.count >= frame else { return nil }
+    let message = UnsafeRawBufferPointer(rebasing: bytes[prefixBytes..<frame])
+    bytes = UnsafeRawBufferPointer(rebasing: bytes[frame...])
+    return message
+  }
+}
+
 /// Cuts a stream's bytes into messages.
 package struct MessageDeframer: ~Copyable {
   /// Most bytes a message may have.
@@ -65,7 +92,7 @@ package struct MessageDeframer: ~Copyable {
     releaseHandedOut()
     if filled == 0 {
       guard chunk.count >= MessageFrame.prefixBytes else { return gather(&chunk, upTo: 5) }
-      let length = try messageLength(chunk)
+      let length = try MessageFrame.length(chunk, limit: limit)
       let frame = MessageFrame.prefixBytes + length
       guard chunk.count >= frame else { return gather(&chunk, upTo: frame) }
       let message = UnsafeRawBufferPointer(rebasing: chunk[MessageFrame.prefixBytes..<frame])
@@ -76,7 +103,7 @@ package struct MessageDeframer: ~Copyable {
       gather(&chunk, upTo: MessageFrame.prefixBytes)
       guard filled == MessageFrame.prefixBytes else { return nil }
     }
-    let frame = MessageFrame.prefixBytes + (try messageLength(UnsafeRawBufferPointer(storage)))
+    let frame = MessageFrame.prefixBytes + (try MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit))
     gather(&chunk, upTo: frame)
     guard filled == frame else { return nil }
     isHandedOut = true
@@ -93,17 +120,6 @@ package struct MessageDeframer: ~Copyable {
   package mutating func reset() {
     isHandedOut = true
     releaseHandedOut()
-  }
-
-  private func messageLength(
-    _ prefix: UnsafeRawBufferPointer
-  ) throws(MessageFramingError) -> Int {
-    let flag = prefix[0]
-    guard flag == 0 else { throw flag == 1 ? .compressedWithoutEncoding : .badFlag(flag) }
-    let length = Int(
-      UInt32(bigEndian: prefix.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
-    guard length <= limit else { throw .tooLarge(length: length) }
-    return length
   }
 
   /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes

@@ -11,7 +11,7 @@ import RingstoreAPI
 /// What differs between the operations: the slices' requests and how their answers are merged.
 package protocol ShardMerge {
   /// The number of the internal method that executes a slice.
-  var method: Int { get }
+  var method: UInt32 { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
   /// The request of a shard's next slice.

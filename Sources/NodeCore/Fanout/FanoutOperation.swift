@@ -19,15 +19,20 @@ package struct Part {
   /// The operation's own name for the part.
   package let tag: Int
   /// The number of the method to run: a `Method`, or an `InternalMethod`.
-  package let method: Int
+  package let method: UInt32
   /// The index of the shard in the slot map.
   package let shard: Int
 
-  package init(operation: any FanoutOperation, tag: Int, method: Int, shard: Int) {
+  package init(operation: any FanoutOperation, tag: Int, method: UInt32, shard: Int) {
     self.operation = operation
     self.tag = tag
     self.method = method
     self.shard = shard
+  }
+
+  /// Whether it is unknown what has become of the part when its answer is lost.
+  package var isWrite: Bool {
+    CommandTable.isWrite(method: method) || method == InternalMethod.resetPart.rawValue
   }
 }
 

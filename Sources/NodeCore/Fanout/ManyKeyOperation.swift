@@ -13,7 +13,7 @@ package final class ManyKeyOperation: FanoutOperation {
   package static let partsUnderWayMax = 1_024
 
   package var handle: UInt64 = 0
-  private let itemCommand: Command
+  private let itemMethod: UInt32
   private let request: ByteBuffer
   /// Where each item's message lies in `request`.
   private let items: [Range<Int>]
@@ -30,37 +30,43 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   /// - Parameters:
-  ///   - command: MGet, MSet or MDelete.
-  ///   - message: its request; the operation keeps a copy.
+  ///   - itemMethod: the method of one item: Get for an MGet, and so on.
+  ///   - message: the request; the operation keeps a copy.
   package init(
-    _ command: Command, itemCommand: Command, message: UnsafeRawBufferPointer, limits: Limits
+    itemMethod: UInt32, message: UnsafeRawBufferPointer, limits: Limits
   ) throws(CallError) {
-    self.itemCommand = itemCommand
+    self.itemMethod = itemMethod
     request = ByteBuffer(bytes: message)
     var items: [Range<Int>] = []
     var hasUnknownField = false
     do throws(WireError) {
       var reader = WireReader(message)
       while let tag = try reader.nextTag() {
-        guard tag.field == 1, tag.wire == .lengthDelimited else {
+        guard tag == .bytes(1) else {
           hasUnknownField = true
           try reader.skip(tag)
           continue
         }
-        let item = try reader.readBytes()
-        let start = item.isEmpty ? 0 : message.offset(of: item)
-        items.append(start..<start + item.count)
+        items.append(Self.range(of: try reader.readBytes(), in: message))
       }
     } catch {
       throw .undecodable(error)
     }
-    if hasUnknownField, command.access == .write { throw .unknownField(command.name) }
+    if hasUnknownField, CommandTable.isWrite(method: itemMethod) { throw .unknownField }
     guard items.count <= limits.maxItems else {
       throw .tooManyItems(items.count, max: limits.maxItems)
     }
     self.items = items
     unanswered = items.count
     outcomes = Array(repeating: .pending, count: items.count)
+  }
+
+  private static func range(
+    of item: UnsafeRawBufferPointer, in message: UnsafeRawBufferPointer
+  ) -> Range<Int> {
+    guard let first = message.baseAddress, let start = item.baseAddress else { return 0..<0 }
+    let offset = first.distance(to: start)
+    return offset..<offset + item.count
   }
 
   package func start(on port: any PartPort) {
@@ -92,6 +98,7 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   private func sendMore(on port: any PartPort) {
+    let shape = CommandTable.shape(ofMethod: itemMethod)
     while nextItem < items.count,
       nextItem - (items.count - unanswered) < Self.partsUnderWayMax
     {
@@ -100,9 +107,9 @@ package final class ManyKeyOperation: FanoutOperation {
       request.withUnsafeReadableBytes { bytes in
         let item = UnsafeRawBufferPointer(rebasing: bytes[items[tag]])
         do throws(CallError) {
-          let target = try KeyCheck.check(item, itemCommand, port.limits)
+          let target = try KeyCheck.check(item, shape, port.limits)
           let part = Part(
-            operation: self, tag: tag, method: itemCommand.id, shard: port.owner(of: target.key))
+            operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key))
           port.send(part, request: item)
         } catch {
           outcomes[tag] = .error(error)
@@ -117,15 +124,12 @@ package final class ManyKeyOperation: FanoutOperation {
     var answer = ByteBuffer()
     responses.withUnsafeReadableBytes { bytes in
       for outcome in outcomes {
-        let item = answer.beginLengthDelimited(1)
         switch outcome {
         case .pending: break
         case .response(let range):
-          answer.writeBytesField(1, UnsafeRawBufferPointer(rebasing: bytes[range]))
-        case .error(let error):
-          answer.writeError(2, error)
+          answer.writeItem(outcome: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        case .error(let error): answer.writeItem(error: error)
         }
-        answer.endLengthDelimited(item)
       }
     }
     guard answer.readableBytes <= port.limits.maxMessageBytes else {

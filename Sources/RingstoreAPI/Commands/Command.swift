@@ -16,7 +16,7 @@ package struct Command: Sendable {
     case thisNode = "this node"
   }
 
-  package let id: CommandID
+  package let commandID: CommandID
   /// The call as the .proto file has it: "Get".
   package let name: String
   /// The service, with its package: "ringstore.v1.KeyStore".
@@ -46,7 +46,7 @@ package struct Command: Sendable {
     aliases: [String] = [], arity: Int, _ access: Access, _ routing: Routing,
     shape: RequestShape = .other, isStreaming: Bool = false, summary: String, usage: String
   ) {
-    self.id = id
+    self.commandID = id
     self.name = name
     self.service = service
     self.lineName = line
@@ -61,12 +61,15 @@ package struct Command: Sendable {
     self.path = "/\(service)/\(name)"
   }
 
+  /// The number of the call, as `CommandID` numbers them.
+  package var id: Int { commandID.rawValue }
+
   package var keyField: Int? { shape.keyField }
   package var databaseField: Int? { shape.databaseField }
 
   /// The number of the call in a batch (enum Method), or nil where it can't travel in one.
   package var method: UInt32? {
-    id.rawValue < CommandID.firstWithoutMethod ? UInt32(truncatingIfNeeded: id.rawValue) : nil
+    id < CommandID.firstWithoutMethod ? UInt32(truncatingIfNeeded: id) : nil
   }
 
   /// Whether a request with a field that this version does not know is refused.

@@ -11,7 +11,7 @@ package enum CommandTable {
   }
 
   package static func command(_ id: CommandID) -> Command? {
-    all.first { $0.id == id }
+    all.first { $0.commandID == id }
   }
 
   package static func command(id: Int) -> Command? {

@@ -20,4 +20,4 @@ package protocol RequestView {
 }
 
 /// Nothing, in the form of borrowed bytes: the default of a bytes field.
-let noBytes = UnsafeRawBufferPointer(start: nil, count: 0)
+package var noBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }

@@ -26,12 +26,11 @@ extension RouterCore {
   }
 
   package func send(_ part: Part, request: UnsafeRawBufferPointer) {
-    let access = CommandTable.command(id: part.method)?.access ?? .read
     let call = PendingCall<Caller>(
-      target: .part(part.operation, tag: part.tag), shard: part.shard, isWrite: access == .write,
+      target: .part(part.operation, tag: part.tag), shard: part.shard, isWrite: part.isWrite,
       order: nil, bytes: request.count)
     do throws(CallError) {
-      _ = try enqueue(call, method: UInt32(part.method), request: request, timeoutMillis: 0)
+      _ = try enqueue(call, method: part.method, request: request, timeoutMillis: 0)
     } catch {
       failedParts.append((part, error))
     }

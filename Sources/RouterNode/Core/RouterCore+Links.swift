@@ -2,6 +2,7 @@
 
 import GRPC
 import NIOCore
+import NodeCore
 import Placement
 import RingstoreAPI
 import SwiftProtobuf
@@ -34,16 +35,17 @@ extension RouterCore {
     guard isCurrent(shard, generation) else { return }
     do throws(WireError) {
       var reader = ShardFrameReader(frame)
-      while let field = try reader.next() {
-        switch field {
+      while let part = try reader.next() {
+        switch part {
         case .hello(let bytes): greeted(shard, generation, bytes)
         case .reply(let reply): answered(shard, reply)
-        case .draining: drainingBegan(shard)
+        case .draining(let isDraining): if isDraining { drainingBegan(shard) }
         }
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
       }
       admitWaiting(shard)
+      endDrained(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
       driver.note(.linkLost(shard: shardIDs[shard], reason: "undecodable frame"))
@@ -133,6 +135,13 @@ extension RouterCore {
     }
   }
 
+  /// A draining shard that has answered everything waits for nothing but the end of the link.
+  private func endDrained(_ shard: Int, _ generation: UInt64) {
+    guard links[shard].state.phase == .draining, links[shard].callsInFlight == 0 else { return }
+    driver.disconnect(shard: shard, generation: generation)
+    lose(shard, links[shard].state.detail)
+  }
+
   private func answered(_ shard: Int, _ reply: ReplyView) {
     guard !reply.more, let call = calls[reply.id], call.shard == shard, call.order != nil else {
       return
@@ -144,17 +153,17 @@ extension RouterCore {
     case .abandoned:
       break
     case .caller(let caller):
-      if reply.code == 0 {
-        driver.answer(caller, response: reply.response)
+      if let error = reply.error {
+        driver.fail(caller, error: error)
       } else {
-        driver.fail(caller, error: CallError(reply))
+        driver.answer(caller, response: reply.response)
       }
     case .part(let operation, let tag):
       guard operations[operation.handle] != nil else { return }
-      if reply.code == 0 {
-        operation.part(tag, answered: reply.response, on: self)
+      if let error = reply.error {
+        operation.part(tag, failed: error, on: self)
       } else {
-        operation.part(tag, failed: CallError(reply), on: self)
+        operation.part(tag, answered: reply.response, on: self)
       }
     }
   }
@@ -174,7 +183,7 @@ extension RouterCore {
   }
 
   func unavailable(_ shard: Int) -> CallError {
-    .shardUnavailable(shardIDs[shard], detail: links[shard].state.detail)
+    .shardUnavailable(shardIDs[shard], links[shard].state.detail)
   }
 
   /// Drops a connection whose shard doesn't answer Hello.

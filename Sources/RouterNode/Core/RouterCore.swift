@@ -65,17 +65,18 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ///
   /// - Parameter deadlineNanos: where the core is to end the call; nil where the caller does.
   package func submit(
-    _ command: Command, message: UnsafeRawBufferPointer, deadlineNanos: UInt64?,
+    _ method: UInt32, message: UnsafeRawBufferPointer, deadlineNanos: UInt64?,
     timeoutMillis: UInt32, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      let target = try KeyCheck.check(message, command, limits)
+      let target = try KeyCheck.check(message, CommandTable.shape(ofMethod: method), limits)
       let shard = map.owner(ofSlot: Slots.slot(of: target.key))
       let call = PendingCall<Caller>(
-        target: .caller(caller), shard: shard, isWrite: command.access == .write, order: nil,
+        target: .caller(caller), shard: shard, isWrite: CommandTable.isWrite(method: method),
+        order: nil,
         bytes: message.count)
       let id = try enqueue(
-        call, method: UInt32(command.id), request: message, timeoutMillis: timeoutMillis)
+        call, method: method, request: message, timeoutMillis: timeoutMillis)
       if let deadlineNanos {
         calls.setTimer(id, timers.insert(deadlineNanos: deadlineNanos, id))
       }
@@ -97,7 +98,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     call.timer = nil
     calls[id] = call
     guard call.order != nil else { return }
-    links[call.shard].append { $0.writeCancel(id) }
+    links[call.shard].append { $0.writeCancel(id: id) }
     driver.linkHasOutput(shard: call.shard)
   }
 
@@ -133,7 +134,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   private func timerFired(_ id: UInt64) {
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
     cancel(id)
-    driver.fail(caller, error: .deadlineExceeded())
+    driver.fail(caller, error: .deadlineExceeded)
   }
 
   private func refuseOverdue(_ shard: Int) {
@@ -141,7 +142,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       oldest.sinceNanos + linkLimits.waitNanosMax <= nowNanos
     {
       _ = links[shard].takeWaiting()
-      end(oldest.id, wasWaiting: true, error: .overloaded(shard: shardIDs[shard]))
+      end(oldest.id, wasWaiting: true, error: overloaded(shard))
     }
   }
 
@@ -154,25 +155,26 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
     guard links[shard].state.isReady else {
-      throw .shardUnavailable(shardIDs[shard], detail: links[shard].state.detail)
+      throw .shardUnavailable(shardIDs[shard], links[shard].state.detail)
     }
     let mustWait = !links[shard].waiting.isEmpty || !links[shard].hasRoom(linkLimits)
     guard !mustWait || links[shard].waitingBytes < linkLimits.waitingBytesMax else {
-      throw .overloaded(shard: shardIDs[shard])
+      throw overloaded(shard)
     }
     let bytes = call.bytes
     let target = call.target
-    guard let id = calls.insert(call) else { throw .overloaded(shard: shardIDs[shard]) }
+    guard let id = calls.insert(call) else { throw overloaded(shard) }
     if mustWait {
       var record = ByteBuffer()
-      record.writeLinkCall(
-        id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+      record.writeCall(
+        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
       links[shard].wait(WaitingCall(id: id, record: record, sinceNanos: nowNanos))
       if case .caller(let caller) = target { driver.pauseReading(for: caller) }
       return id
     }
     let order = links[shard].appendCall(bytes: bytes, linkLimits) { frame in
-      frame.writeLinkCall(id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+      frame.writeCall(
+        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
     }
     calls.setOrder(id, order)
     driver.linkHasOutput(shard: shard)
@@ -209,6 +211,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       if case .caller(let caller) = call.target { driver.resumeReading(for: caller) }
       driver.linkHasOutput(shard: shard)
     }
+  }
+
+  private func overloaded(_ shard: Int) -> CallError {
+    .overloaded("Shard \(shardIDs[shard]) has more calls under way than it can take; try later.")
   }
 
   /// Tells operations of parts that failed while they were being sent. Each failure may lead to

@@ -4,6 +4,7 @@
 // calls are appended; taking it is the whole of "building the frame".
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 /// The bounds of one link. When a bound is reached, further calls wait (and the connections they
@@ -18,7 +19,7 @@ package struct LinkLimits: Sendable {
   /// Bytes of requests that wait for room; past it a call is refused at once.
   package var waitingBytesMax = 64 << 20
   /// A frame is closed when it has grown past this size.
-  package var frameBytes = 256 << 10
+  package var frameBytes = LinkProtocol.frameBytes
   /// How long a shard may take to answer Hello.
   package var helloNanosMax: UInt64 = 5_000_000_000
 

@@ -14,9 +14,6 @@ import Placement
 import RingstoreAPI
 
 package struct LinkSession {
-  /// A frame of answers is closed when it has grown past this size.
-  package static let frameBytes = 256 << 10
-
   package enum Phase: Equatable {
     case awaitingHello
     case open(router: String, generation: UInt64)
@@ -50,7 +47,7 @@ package struct LinkSession {
   ) -> AfterFrame {
     do throws(WireError) {
       var output = ByteBuffer()
-      let cancelled = try RouterFrameReader.cancels(of: frame)
+      let cancelled = try Self.cancels(of: frame)
       var reader = RouterFrameReader(frame)
       while let field = try reader.next() {
         switch field {
@@ -63,7 +60,7 @@ package struct LinkSession {
         case .call(let call):
           guard isOpen(core) else { return refuseCalls() }
           answer(call, core, isCancelled: cancelled.contains(call.id), into: &output)
-          if output.readableBytes >= Self.frameBytes {
+          if output.readableBytes >= LinkProtocol.frameBytes {
             emit(output)
             output.clear()
           }
@@ -88,6 +85,20 @@ package struct LinkSession {
     return frame
   }
 
+  /// The calls that the frame itself takes back: their callers went away before it was sent.
+  private static func cancels(of frame: UnsafeRawBufferPointer) throws(WireError) -> Set<UInt64> {
+    var ids: Set<UInt64> = []
+    var reader = WireReader(frame)
+    while let tag = try reader.nextTag() {
+      if tag == .varint(3) {
+        ids.insert(try reader.readVarint())
+      } else {
+        try reader.skip(tag)
+      }
+    }
+    return ids
+  }
+
   private func isOpen(_ core: ShardCore) -> Bool {
     guard case .open(let router, let generation) = phase else { return false }
     return core.generations.isNewest(router, generation)
@@ -105,7 +116,7 @@ package struct LinkSession {
     _ call: CallView, _ core: ShardCore, isCancelled: Bool, into output: inout ByteBuffer
   ) {
     guard !isCancelled else {
-      output.writeLinkReply(id: call.id, error: .cancelled())
+      output.writeReply(.link, id: call.id, error: .cancelled)
       return
     }
     core.answer(call, into: &output, as: .link)

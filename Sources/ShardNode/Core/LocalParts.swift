@@ -84,7 +84,7 @@ package final class LocalParts: PartPort {
       } catch {
         part.operation.part(part.tag, failed: error, on: self)
       }
-      if part.method >= InternalMethod.first { return }
+      if InternalMethod(rawValue: part.method) != nil { return }
     }
   }
 }

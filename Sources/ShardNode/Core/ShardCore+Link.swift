@@ -19,7 +19,7 @@ extension ShardCore {
       _ = try ownership.consider(
         cluster: hello.cluster, expectedShard: hello.expectedShard, map: map
       ) { slot in
-        (0..<limits.databases).contains { store.keyCount(database: $0, slot: slot) > 0 }
+        (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }
     } catch {
       reply.refusal = error.rawValue
@@ -35,14 +35,16 @@ extension ShardCore {
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.
-  package func answer(_ call: CallView, into output: inout ByteBuffer, as batch: BatchKind) {
+  package func answer(_ call: CallView, into output: inout ByteBuffer, as batch: ReplyField) {
     let reply = output.beginReply(batch, id: call.id)
     do throws(CallError) {
-      guard call.requestID.isEmpty else { throw .unservedField("request_id") }
-      guard batch.allows(method: Int(call.method)) else {
-        throw .unimplemented("method \(call.method) can't travel in a batch")
+      if let field = call.unservedField { throw .unservedField(field) }
+      // A router's frames are our own; a client's call may carry a condition we don't know.
+      if call.hasUnknownField, batch == .pipeline { throw .unknownField }
+      guard batch == .link || CommandTable.shape(ofMethod: call.method) != .other else {
+        throw .unbatchable(method: call.method)
       }
-      try execute(Int(call.method), call.request, into: &output)
+      try execute(call.method, call.request, into: &output)
       output.endReply(reply)
     } catch {
       output.abandonReply(reply)

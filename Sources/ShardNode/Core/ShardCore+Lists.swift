@@ -6,33 +6,38 @@ import Store
 
 extension ShardCore {
   func push(
-    _ message: UnsafeRawBufferPointer, _ end: ListEnd, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(ListInsertView.init, message)
-    try refuseUnserved(
-      request.unservedField, request.hasUnknownField, end == .head ? "LPush" : "RPush")
+    try refuseUnserved(request.unservedField, request.hasUnknownField)
+    guard request.count <= limits.maxItems else {
+      throw .tooManyItems(request.count, max: limits.maxItems)
+    }
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       let result = try store.push(
         at.key, end: end, slot: at.slot, database: at.database, values: request.values)
       response.writeStatus(ok: true, count: Int64(result.length), version: result.version)
     } catch {
-      throw CallError(error, key: at.key)
+      throw CallError(error, wanted: "a list")
     }
   }
 
   func pop(
-    _ message: UnsafeRawBufferPointer, _ end: ListEnd, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
-    try refuseUnserved(nil, request.hasUnknownField, end == .head ? "LPop" : "RPop")
+    try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       guard let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
-      else { return }
+      else {
+        response.writeMissingValue()
+        return
+      }
       response.writeValue(popped.bytes, version: popped.version)
     } catch {
-      throw CallError(error, key: at.key)
+      throw CallError(error, wanted: "a list")
     }
   }
 
@@ -45,7 +50,7 @@ extension ShardCore {
       let length = try store.listLength(at.key, slot: at.slot, database: at.database)
       response.writeStatus(ok: true, count: Int64(length ?? 0), version: 0)
     } catch {
-      throw CallError(error, key: at.key)
+      throw CallError(error, wanted: "a list")
     }
   }
 
@@ -54,14 +59,30 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try decode(ListRangeView.init, message)
     let at = try locate(request.key, request.database)
+    let found: Store.ListView?
     do throws(Store.StoreError) {
-      guard
-        let view = try store.range(
-          at.key, start: request.start, stop: request.stop, slot: at.slot, database: at.database)
-      else { return }
-      try write(view, into: &response)
-    } catch let error as Store.StoreError {
-      throw CallError(error, key: at.key)
+      found = try store.range(
+        at.key, start: request.start, stop: request.stop, slot: at.slot, database: at.database)
+    } catch {
+      throw CallError(error, wanted: "a list")
     }
+    guard let view = found else {
+      response.writeListValuesEnd(found: false, length: 0, firstIndex: 0)
+      return
+    }
+    // A tag and a length stand before each value: at most 6 bytes, as values are below 2^35 bytes.
+    let sizeMax = view.byteCount + 6 * view.count + ReplySizes.listValuesEndMax
+    guard sizeMax <= limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    response.reserveCapacity(response.writerIndex + sizeMax)
+    view.forEach { response.writeListValue($0) }
+    response.writeListValuesEnd(
+      found: true, length: Int64(view.length), firstIndex: Int64(view.firstIndex))
   }
+}
+
+private enum ReplySizes {
+  /// The fields behind the values: found, length and first index.
+  static let listValuesEndMax = 2 + 11 + 11
 }

@@ -12,11 +12,12 @@ extension ShardCore {
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       guard let found = try store.get(at.key, slot: at.slot, database: at.database) else {
+        response.writeMissingValue()
         return
       }
       response.writeValue(found.bytes, version: found.version)
     } catch {
-      throw CallError(error, key: at.key)
+      throw CallError(error, wanted: "a string")
     }
   }
 
@@ -24,7 +25,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyValueView.init, message)
-    try refuseUnserved(request.unservedField, request.hasUnknownField, "Set")
+    try refuseUnserved(request.unservedField, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     let version = store.set(
       at.key, value: request.value, slot: at.slot, database: at.database)
@@ -35,7 +36,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
-    try refuseUnserved(nil, request.hasUnknownField, "Delete")
+    try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     let version = store.delete(at.key, slot: at.slot, database: at.database)
     response.writeStatus(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
@@ -56,27 +57,21 @@ extension ShardCore {
     let request = try decode(KeyView.init, message)
     let at = try locate(request.key, request.database)
     let type = store.type(of: at.key, slot: at.slot, database: at.database)
-    let number =
-      switch type {
-      case .none: 0
-      case .string: 1
-      case .list: 2
-      }
-    response.writeTypeResponse(number)
+    response.writeTypeResponse(ValueType(rawValue: Int32(type.rawValue)) ?? .none)
   }
 
   func incrBy(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(IncrByView.init, message)
-    try refuseUnserved(nil, request.hasUnknownField, "IncrBy")
+    try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       let result = try store.incrBy(
         at.key, delta: request.delta, slot: at.slot, database: at.database)
       response.writeIncrByResponse(value: result.value, version: result.version)
     } catch {
-      throw CallError(error, key: at.key)
+      throw CallError(error, wanted: "a string")
     }
   }
 
@@ -84,20 +79,23 @@ extension ShardCore {
   /// never be passed over.
   @inline(__always)
   func refuseUnserved(
-    _ field: String?, _ hasUnknownField: Bool, _ call: String
+    _ field: String?, _ hasUnknownField: Bool
   ) throws(CallError) {
     if let field { throw .unservedField(field) }
-    if hasUnknownField { throw .unknownField(call) }
+    if hasUnknownField { throw .unknownField }
   }
 }
 
 extension CallError {
   /// What the store refuses, in the API's terms.
-  init(_ error: Store.StoreError, key: UnsafeRawBufferPointer) {
+  ///
+  /// - Parameter wanted: the type that the call works on: "a string", "a list".
+  init(_ error: Store.StoreError, wanted: String) {
     switch error {
-    case .wrongType: self = .wrongType()
-    case .notAnInteger: self = .notAnInteger()
-    case .integerOverflow: self = .integerOverflow()
+    case .wrongType:
+      self = .wrongType(holds: wanted == "a list" ? "a string" : "a list", wanted: wanted)
+    case .notAnInteger: self = .notAnInteger
+    case .integerOverflow: self = .integerOverflow
     }
   }
 }

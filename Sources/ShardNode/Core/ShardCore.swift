@@ -25,6 +25,7 @@ package final class ShardCore {
   let store: Store
   /// The newest generation that each router's loop has introduced itself with.
   var generations = LinkGenerations()
+  var patterns = PatternCache()
   private let uptimeMillis: () -> Int64
 
   /// - Parameter uptimeMillis: the time since the node's start, for Describe.
@@ -38,20 +39,17 @@ package final class ShardCore {
     self.limits = limits
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
-    store = Store(databaseCount: limits.databases, slotCount: Slots.count)
+    store = Store(databaseCount: Int(limits.databases), slotCount: Slots.count)
   }
 
   /// Executes one call and appends its response message to `response`.
   ///
-  /// - Parameter method: a `Method` number of a one-key call, or an `InternalMethod`.
+  /// - Parameter method: a number of enum Method, or an `InternalMethod`.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   package func execute(
-    _ method: Int, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    guard let command = CommandTable.command(id: method) else {
-      throw .unimplemented("method \(method) can't travel in a batch")
-    }
-    switch Method(rawValue: command.id) {
+    switch CommandID(rawValue: Int(method)) {
     case .get: try get(message, into: &response)
     case .set: try set(message, into: &response)
     case .delete: try delete(message, into: &response)
@@ -64,7 +62,7 @@ package final class ShardCore {
     case .rPop: try pop(message, .tail, into: &response)
     case .lLen: try listLength(message, into: &response)
     case .lRange: try listRange(message, into: &response)
-    case nil: try executePart(command, message, into: &response)
+    default: try executePart(method, message, into: &response)
     }
   }
 
@@ -73,13 +71,12 @@ package final class ShardCore {
   func locate(
     _ key: UnsafeRawBufferPointer, _ database: UInt32
   ) throws(CallError) -> KeyTarget {
-    try KeyCheck.check(key: key, limits)
-    let number = try KeyCheck.check(database: database, limits)
+    if let refusal = limits.refusal(key: key, database: database) { throw refusal }
     let slot = Slots.slot(of: key)
     guard ownership.owns(slot: slot) else {
-      throw .wrongShard(slot: slot, owner: ownership.owner(ofSlot: slot))
+      throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    return KeyTarget(key: key, slot: slot, database: number)
+    return KeyTarget(key: key, slot: slot, database: Int(database))
   }
 
   /// Decodes a request; what can't be decoded is the caller's INTERNAL.

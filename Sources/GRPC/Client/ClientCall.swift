@@ -1,0 +1,119 @@
+// One call of a client connection: what its user may do with it. Lives on the connection's event
+// loop. The connection owns it until it has ended; a call that has ended ignores every command.
+
+import HTTP2
+import NIOCore
+
+/// A call under way.
+package final class ClientCall {
+  /// The user's own.
+  package var tag: UInt64 = 0
+  /// The connection that carries the call.
+  package let connection: ClientConnection
+  /// Whether the call is over.
+  package private(set) var isEnded = false
+
+  // For the connection only.
+  var handler: (any ClientCallHandler)?
+  var stream: HTTP2Stream?
+  var deadline: DeadlineQueue<ClientCall>.Handle?
+  var isPaused = false
+  var isBlocked = false
+  var isHalfClosed = false
+  var headersSeen = false
+  var slotReleased = false
+  var path: String
+  var metadata: Metadata
+  var deadlineNanos: UInt64?
+  /// Framed messages, as long as the call waits for a stream.
+  var queued = ByteBuffer()
+
+  private var wasSentBeforeEnd = false
+
+  init(
+    connection: ClientConnection, path: String, metadata: Metadata, deadlineNanos: UInt64?,
+    handler: any ClientCallHandler
+  ) {
+    self.connection = connection
+    self.path = path
+    self.metadata = metadata
+    self.deadlineNanos = deadlineNanos
+    self.handler = handler
+  }
+
+  /// Whether anything of the call was handed to the socket. If not, the peer can't know of it.
+  package var wasSent: Bool { stream?.headersSent ?? wasSentBeforeEnd }
+
+  /// Whether more messages are welcome. They are taken even if not, so ask before each: this is the
+  /// back-pressure. `callWritable` says when it becomes true again.
+  package var isWritable: Bool { !isEnded && !isBlocked }
+
+  /// Bytes of messages that wait to be sent.
+  package var outboundBytes: Int { stream?.outbound.readableBytes ?? queued.readableBytes }
+
+  /// Sends one message: `write` puts it straight into the call's outbound buffer, and it leaves at
+  /// the end of the tick. `write` may only append. Ignored after `halfClose` or the end.
+  package func send(_ write: (inout ByteBuffer) -> Void) {
+    guard !isEnded, !isHalfClosed else { return }
+    if let stream {
+      Self.reclaim(&stream.outbound)
+      let mark = MessageFrame.begin(&stream.outbound)
+      write(&stream.outbound)
+      MessageFrame.end(mark, &stream.outbound)
+      connection.bodyChanged(stream)
+    } else {
+      let mark = MessageFrame.begin(&queued)
+      write(&queued)
+      MessageFrame.end(mark, &queued)
+    }
+    if !isBlocked, outboundBytes >= connection.configuration.outboundHighWaterBytes {
+      isBlocked = true
+      connection.blocked.append(self)
+    }
+  }
+
+  /// Sends one message that lies ready.
+  package func send(message: UnsafeRawBufferPointer) {
+    send { $0.writeBytes(message) }
+  }
+
+  /// Says that no more messages will come, after those already sent.
+  package func halfClose() {
+    guard !isEnded, !isHalfClosed else { return }
+    isHalfClosed = true
+    if let stream { connection.finish(stream) }
+  }
+
+  /// Ends the call with CANCELLED; the peer is told by RST_STREAM. `ended` comes before this returns.
+  package func cancel() {
+    connection.end(self, RPCStatus(.cancelled, "cancelled by the caller"))
+  }
+
+  /// No more messages are delivered and no window credit is given, so that the peer stops sending.
+  package func pauseReading() { isPaused = true }
+
+  /// Takes back `pauseReading`. What waits is delivered at the end of the tick.
+  package func resumeReading() {
+    guard isPaused else { return }
+    isPaused = false
+    if let stream { connection.revisit(stream) }
+  }
+
+  func markEnded() {
+    wasSentBeforeEnd = stream?.headersSent ?? false
+    isEnded = true
+  }
+
+  /// ByteBuffers don't take back the room of bytes that were read; a call that lives for days would
+  /// grow. Amortised O(1): bytes are moved only when fewer than were read since.
+  private static func reclaim(_ buffer: inout ByteBuffer) {
+    if buffer.readableBytes == 0 {
+      if buffer.capacity > retainedBytesMax { buffer = ByteBuffer() } else { buffer.clear() }
+    } else if buffer.readerIndex > buffer.readableBytes {
+      buffer.discardReadBytes()
+    }
+  }
+
+  /// Room that an empty outbound buffer may keep.
+  static let retainedBytesMax = 4 << 20
+}

@@ -1,0 +1,71 @@
+// What a client connection tells those who use it. All of it is called on the connection's event
+// loop.
+
+/// Whether the peer can have executed a call that ended. Decides what may be sent again.
+package enum Processed: Sendable, Hashable {
+  /// Provably not: never handed to the socket, refused, or above GOAWAY's last id.
+  case no
+  /// It was sent, and no status came back: the outcome is unknown.
+  case maybe
+  /// The peer answered with a status.
+  case yes
+}
+
+/// The receiver of one call's events.
+package protocol ClientCallHandler: AnyObject {
+  /// Whether `Metadata` is to be built of the blocks that come in. Asked once for each block.
+  var wantsMetadata: Bool { get }
+  /// The response's initial metadata. Only if `wantsMetadata`.
+  func call(_ call: ClientCall, initialMetadata: Metadata)
+  /// One whole message. The pointer is valid during this call only.
+  func call(_ call: ClientCall, received message: UnsafeRawBufferPointer)
+  /// The call can take messages again, after `isWritable` was false.
+  func callWritable(_ call: ClientCall)
+  /// The trailers' metadata, right before the end. Only if `wantsMetadata`.
+  func call(_ call: ClientCall, trailingMetadata: Metadata)
+  /// The call is over. Comes exactly once, and nothing after it; it may come from within `cancel()`
+  /// or `ClientConnection.close()`, but never from within `startCall`, `send` or `halfClose`.
+  func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed)
+}
+
+extension ClientCallHandler {
+  package var wantsMetadata: Bool { false }
+  package func call(_ call: ClientCall, initialMetadata: Metadata) {}
+  package func call(_ call: ClientCall, trailingMetadata: Metadata) {}
+  package func callWritable(_ call: ClientCall) {}
+}
+
+/// Why a connection ended, or could not be made.
+package enum ConnectionLoss: Error, Sendable, Hashable, CustomStringConvertible {
+  /// No connection: the address, TCP, or no SETTINGS in time.
+  case connectFailed(String)
+  /// The peer closed it.
+  case closedByPeer
+  /// We closed it.
+  case closedLocally
+  /// The peer sent GOAWAY and the calls under way are done.
+  case goAway(String)
+  /// A PING was not answered in time.
+  case unresponsive
+  /// The socket or the protocol failed.
+  case failed(String)
+
+  package var description: String {
+    switch self {
+    case .connectFailed(let reason): "connect failed: \(reason)"
+    case .closedByPeer: "the peer closed the connection"
+    case .closedLocally: "the connection was closed here"
+    case .goAway(let reason): "the peer went away: \(reason)"
+    case .unresponsive: "the peer does not answer PING"
+    case .failed(let reason): "the connection failed: \(reason)"
+    }
+  }
+}
+
+/// The owner of a connection.
+package protocol ClientConnectionDelegate: AnyObject {
+  /// The connection takes no new calls any more; those under way go on.
+  func connectionGoingAway(_ connection: ClientConnection)
+  /// The connection is gone and each of its calls has ended. Comes once.
+  func connectionClosed(_ connection: ClientConnection, reason: ConnectionLoss)
+}

@@ -1,0 +1,106 @@
+// Making a connection: name resolution, TCP, and the peer's first SETTINGS, all within one timeout.
+// On the event loop that will own the connection.
+
+import NIOCore
+import NIOPosix
+
+extension ClientConnection {
+  /// Connects to a peer. The name is resolved anew each time: containers change their addresses.
+  ///
+  /// - Parameters:
+  ///   - flusher: the loop's; nil: one of its own.
+  ///   - completion: called once, on the loop, never from within this function. On success the
+  ///     peer's SETTINGS have come, so it speaks HTTP/2 and its stream limit is known.
+  /// Must be called on `eventLoop`, which must be one of NIOPosix.
+  package static func connect(
+    host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
+    flusher: TickFlusher? = nil, delegate: (any ClientConnectionDelegate)?,
+    completion: @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
+  ) {
+    let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    let connection: ClientConnection
+    do throws(ConnectionLoss) {
+      connection = try ClientConnection(
+        eventLoop: eventLoop, authority: authority, configuration: configuration, flusher: flusher,
+        delegate: delegate)
+    } catch {
+      eventLoop.assumeIsolated().execute { completion(.failure(error)) }
+      return
+    }
+    let attempt = ConnectAttempt(connection, completion: completion)
+    attempt.start(host: host, port: port)
+  }
+}
+
+/// One attempt; keeps itself alive through its callbacks.
+private final class ConnectAttempt {
+  private let connection: ClientConnection
+  private var completion: ((Result<ClientConnection, ConnectionLoss>) -> Void)?
+  private var timer: Scheduled<Void>?
+
+  init(
+    _ connection: ClientConnection,
+    completion: @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
+  ) {
+    self.connection = connection
+    self.completion = completion
+  }
+
+  func start(host: String, port: Int) {
+    let loop = connection.eventLoop
+    let timeout = connection.configuration.connectTimeout
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    connection.onReady = { loss in bound.value.finish(loss) }
+    timer = loop.scheduleTask(in: timeout) {
+      bound.value.giveUp("no HTTP/2 SETTINGS within \(timeout.nanoseconds / 1_000_000) ms")
+    }
+    ClientBootstrap(group: loop)
+      .connectTimeout(timeout)
+      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))
+      .channelOption(
+        .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
+      )
+      // No reads before the handler is there. It is added only now, because one attempt may try
+      // several addresses, each with a channel of its own.
+      .channelOption(.autoRead, value: false)
+      .connect(host: host, port: port)
+      .whenComplete { result in
+        switch result {
+        case .success(let channel): bound.value.connected(channel)
+        case .failure(let error): bound.value.giveUp("\(error)")
+        }
+      }
+  }
+
+  private func connected(_ channel: any Channel) {
+    guard completion != nil, channel.isActive else {
+      channel.close(promise: nil)
+      return giveUp("the peer closed the connection")
+    }
+    do {
+      try channel.pipeline.syncOperations.addHandler(connection.makeHandler())
+      try channel.syncOptions?.setOption(.autoRead, value: true)
+    } catch {
+      channel.close(promise: nil)
+      giveUp("\(error)")
+    }
+  }
+
+  private func giveUp(_ reason: String) {
+    guard completion != nil else { return }
+    finish(.connectFailed(reason))
+    connection.close(reason: .connectFailed(reason))
+  }
+
+  private func finish(_ loss: ConnectionLoss?) {
+    timer?.cancel()
+    timer = nil
+    guard let completion else { return }
+    self.completion = nil
+    connection.onReady = nil
+    guard let loss else { return completion(.success(connection)) }
+    if case .connectFailed = loss { return completion(.failure(loss)) }
+    completion(.failure(.connectFailed(loss.description)))
+  }
+}

@@ -1,0 +1,145 @@
+// What becomes of a call when something happened to its stream: headers, messages, the end. The
+// HTTP/2 session only says "touched"; here the stream's state is read and acted upon.
+
+import HTTP2
+import NIOCore
+
+extension ClientConnection {
+  /// Acts on everything that is new on a stream. May be called once too often.
+  func touched(_ stream: HTTP2Stream) {
+    guard let call = stream.context as? ClientCall else { return }
+    if !call.isEnded { advance(call, stream) }
+    guard stream.isClosed else { return }
+    if !call.slotReleased {
+      call.slotReleased = true
+      streamReleased()
+    }
+    // A paused call may still have messages to deliver out of a stream that is over.
+    if call.isEnded {
+      stream.context = nil
+      session.recycle(stream)
+    }
+  }
+
+  private func advance(_ call: ClientCall, _ stream: HTTP2Stream) {
+    if !call.headersSeen, stream.headersReceived {
+      call.headersSeen = true
+      guard acceptHeaders(call, stream) else { return }
+    }
+    if let error = deliver(call, stream) {
+      end(call, error.status(limit: configuration.maxMessageBytes), processed: .maybe)
+      return
+    }
+    if call.isEnded { return }
+    if stream.remoteEnded, call.headersSeen {
+      finishByPeer(call, stream)
+    } else if stream.isClosed {
+      finishByReset(call, stream)
+    }
+  }
+
+  /// Returns false if the call ended by its headers.
+  private func acceptHeaders(_ call: ClientCall, _ stream: HTTP2Stream) -> Bool {
+    if stream.headersTooLarge {
+      end(call, RPCStatus(.internal, "response headers are too large"), processed: .maybe)
+      return false
+    }
+    if let refusal = StatusMapping.refusal(ofResponse: stream.headers) {
+      // A response that names a gRPC status is believed, whatever else is odd about it.
+      let status = StatusMapping.status(of: stream.headers) ?? refusal
+      end(call, status.isOK ? refusal : status, processed: .yes)
+      return false
+    }
+    // In a Trailers-Only response the one block there is counts as trailers.
+    let isTrailersOnly = stream.remoteEnded && !stream.trailersReceived
+    if !isTrailersOnly, let handler = call.handler, handler.wantsMetadata {
+      handler.call(call, initialMetadata: Self.metadata(of: stream.headers))
+    }
+    return !call.isEnded
+  }
+
+  /// Hands out the whole messages there are, unless the call is paused, and gives credit for what
+  /// was taken. Handlers may do anything meanwhile, so the buffer is taken off the stream first.
+  private func deliver(_ call: ClientCall, _ stream: HTTP2Stream) -> MessageFramingError? {
+    guard stream.inbound.readableBytes > 0, !call.isPaused, let handler = call.handler else {
+      return nil
+    }
+    var inbound = ByteBuffer()
+    swap(&inbound, &stream.inbound)
+    var failure: MessageFramingError?
+    let limit = configuration.maxMessageBytes
+    inbound.readWithUnsafeReadableBytes { bytes in
+      var rest = bytes
+      do throws(MessageFramingError) {
+        while !call.isPaused, !call.isEnded,
+          let message = try MessageFrame.next(in: &rest, limit: limit)
+        {
+          handler.call(call, received: message)
+        }
+      } catch {
+        failure = error
+      }
+      return bytes.count - rest.count
+    }
+    guard call.stream === stream, failure == nil else { return failure }
+    if inbound.readableBytes == 0 {
+      inbound.clear()
+    } else if inbound.readerIndex > 0 {
+      inbound.discardReadBytes()
+    }
+    let left = inbound.readableBytes
+    stream.inbound = inbound
+    // Part of a message counts as taken: it is bounded by the limit of a message, and to withhold
+    // its credit could stall a message longer than the window. What waits in a pause does not.
+    session.consume(stream, call.isPaused ? stream.unconsumed - left : stream.unconsumed)
+    return nil
+  }
+
+  /// The peer ended its side: its status ends the call, once every message is delivered.
+  private func finishByPeer(_ call: ClientCall, _ stream: HTTP2Stream) {
+    if stream.inbound.readableBytes > 0 {
+      if call.isPaused { return }
+      let error = MessageFramingError.truncatedAtEnd
+      end(call, error.status(limit: configuration.maxMessageBytes), processed: .yes)
+      return
+    }
+    let block = stream.trailersReceived ? stream.trailers : stream.headers
+    if stream.headersTooLarge {
+      end(call, RPCStatus(.internal, "response trailers are too large"), processed: .maybe)
+      return
+    }
+    if let handler = call.handler, handler.wantsMetadata {
+      handler.call(call, trailingMetadata: Self.metadata(of: block))
+    }
+    if let status = StatusMapping.status(of: block) {
+      end(call, status, processed: .yes)
+    } else {
+      end(call, RPCStatus(.unknown, "the peer ended the call without a status"), processed: .maybe)
+    }
+  }
+
+  /// The stream is over without a status: reset by the peer, above GOAWAY's last id, or the
+  /// connection is gone.
+  private func finishByReset(_ call: ClientCall, _ stream: HTTP2Stream) {
+    if !stream.headersSent {
+      end(call, RPCStatus(.unavailable, lossDescription), processed: .no)
+    } else if stream.closeCode == .refusedStream {
+      // Having answered, the peer can't claim that it did nothing.
+      end(
+        call, StatusMapping.status(forReset: .refusedStream),
+        processed: stream.headersReceived ? .maybe : .no)
+    } else if session.failure != nil {
+      end(call, RPCStatus(.unavailable, lossDescription), processed: .maybe)
+    } else {
+      end(call, StatusMapping.status(forReset: stream.closeCode), processed: .maybe)
+    }
+  }
+
+  private static func metadata(of block: HeaderBlock) -> Metadata {
+    var metadata = Metadata()
+    for index in 0..<block.count {
+      metadata.addReceived(name: block.name(at: index), value: block.value(at: index))
+    }
+    return metadata
+  }
+}

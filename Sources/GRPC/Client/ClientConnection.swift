@@ -1,0 +1,362 @@
+// One client connection: an HTTP/2 session, its calls, and the socket behind a channel handler.
+// Lives on its channel's event loop; not Sendable.
+//
+//   startCall -> [waiting, until the peer has a stream free] -> session stream -> ended
+//   channelRead -> session.receive -> drain: touched streams (+Streams), connection events
+//   anything that makes output -> TickFlusher -> flushNow: one write for the whole tick
+//
+// Invariants:
+// 1. `ended` comes exactly once for each call, and before `connectionClosed`.
+// 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never while nghttp2 runs.
+// 3. Streams are recycled only in `drain`, which is never re-entered.
+
+import HTTP2
+import NIOCore
+
+/// One connection to one peer, multiplexing calls.
+package final class ClientConnection: Flushable {
+  package let eventLoop: any EventLoop
+  package let configuration: ClientConfiguration
+  /// Flushes this connection (and the loop's others) at the end of a tick.
+  package let flusher: TickFlusher
+  package var isMarkedDirty = false
+  /// Whether no new calls are taken: the peer or we are going away, or it is closed.
+  package private(set) var isGoingAway = false
+  /// Whether the connection is gone.
+  package private(set) var isClosed = false
+  /// Calls that have a stream.
+  package private(set) var openCalls = 0
+
+  let session: HTTP2Session
+  let headers: RequestHeaders
+  var context: ChannelHandlerContext?
+  var waiting = WaitingCalls()
+  var deadlines = DeadlineQueue<ClientCall>()
+  var deadlineTimer: (dueNanos: UInt64, scheduled: Scheduled<Void>)?
+  var liveness: Liveness?
+  var livenessTimer: Scheduled<Void>?
+  var livenessDueNanos: UInt64 = 0
+  /// Calls over their high-water mark, to be told when they fall below the low one.
+  var blocked: [ClientCall] = []
+  /// Told once when the peer's SETTINGS have come, or with the reason why they never will.
+  var onReady: ((ConnectionLoss?) -> Void)?
+
+  private var delegate: (any ClientConnectionDelegate)?
+  /// Streams to be looked at again though nothing happened on them: calls that resumed, or ended
+  /// when their stream was over already.
+  private var revisited: [HTTP2Stream] = []
+  private var lossReason: ConnectionLoss?
+  private var writeBuffer = ByteBuffer()
+  private var isDraining = false
+  private var drainsAgain = false
+
+  /// Most bytes gathered for one write.
+  static let writeBytesMax = 256 << 10
+
+  /// A connection that is not on a channel yet: add `makeHandler()` to one on the same loop.
+  ///
+  /// - Throws: `ConnectionLoss` if the HTTP/2 library has no memory.
+  package init(
+    eventLoop: any EventLoop, authority: String, configuration: ClientConfiguration,
+    flusher: TickFlusher? = nil, delegate: (any ClientConnectionDelegate)?
+  ) throws(ConnectionLoss) {
+    eventLoop.preconditionInEventLoop()
+    do {
+      session = try HTTP2Session(role: .client, configuration: configuration.http2)
+    } catch {
+      throw .connectFailed("\(error)")
+    }
+    self.eventLoop = eventLoop
+    self.configuration = configuration
+    self.flusher = flusher ?? TickFlusher(eventLoop: eventLoop)
+    self.delegate = delegate
+    headers = RequestHeaders(
+      authority: configuration.authority ?? authority, userAgent: configuration.userAgent)
+  }
+
+  /// Nanoseconds of the clock that deadlines are counted in.
+  package var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
+
+  // MARK: - Calls
+
+  /// Starts a call. It waits if the peer allows no further stream now; `send` works at once.
+  ///
+  /// - Parameters:
+  ///   - path: `/package.Service/Method`.
+  ///   - timeoutNanos: sent as `grpc-timeout` and enforced here too; nil: none.
+  ///   - handler: kept until the call has ended.
+  /// If the connection is going away or too many calls wait, the call ends at the end of the tick
+  /// with UNAVAILABLE or RESOURCE_EXHAUSTED, and `.no`.
+  package func startCall(
+    path: String, metadata: Metadata = Metadata(), timeoutNanos: UInt64? = nil,
+    handler: any ClientCallHandler
+  ) -> ClientCall {
+    eventLoop.assertInEventLoop()
+    let deadline = timeoutNanos.map { nowNanos.addingReportingOverflow($0) }
+      .map { $0.overflow ? UInt64.max : $0.partialValue }
+    let call = ClientCall(
+      connection: self, path: path, metadata: metadata, deadlineNanos: deadline, handler: handler)
+    if isGoingAway {
+      endLater(call, RPCStatus(.unavailable, (lossReason ?? .goAway("no new calls")).description))
+    } else if hasFreeStream, waiting.isEmpty {
+      open(call)
+    } else if waiting.count >= configuration.maxQueuedCalls {
+      endLater(call, RPCStatus(.resourceExhausted, "too many calls wait for a stream"))
+    } else {
+      waiting.append(call)
+    }
+    if !call.isEnded { watchDeadline(of: call) }
+    return call
+  }
+
+  /// Takes no new calls, lets those under way finish, then closes. Waiting calls end with `.no`.
+  package func shutdownGracefully() {
+    guard !isClosed else { return }
+    session.shutDown(code: .noError)
+    goAway(.closedLocally, tellDelegate: false)
+    markDirty()
+    closeIfDone()
+  }
+
+  /// Closes at once. Every call ends with UNAVAILABLE before this returns, or, if this is called
+  /// from within a handler's method, right after that returned.
+  package func close() { close(reason: .closedLocally) }
+
+  func close(reason: ConnectionLoss) {
+    guard !isClosed else { return }
+    if case .goAway? = lossReason { lossReason = nil }
+    lossReason = lossReason ?? reason
+    context?.close(promise: nil)
+    connectionLost()
+  }
+
+  private var hasFreeStream: Bool {
+    openCalls < min(configuration.maxOpenCalls, session.remoteMaxConcurrentStreams)
+  }
+
+  private func open(_ call: ClientCall) {
+    let timeout = call.deadlineNanos.map { $0 > nowNanos ? $0 - nowNanos : 0 }
+    let block = headers.block(path: call.path, timeoutNanos: timeout, metadata: call.metadata)
+    guard let stream = session.submitRequest(block) else {
+      // Stream numbers are used up (or the session died): this connection has had its day.
+      endLater(call, RPCStatus(.unavailable, "the connection takes no new streams"))
+      goAway(.goAway("stream numbers are used up"), tellDelegate: true)
+      return
+    }
+    openCalls += 1
+    call.stream = stream
+    stream.context = call
+    if call.queued.readableBytes > 0 {
+      stream.outbound.writeBuffer(&call.queued)
+      call.queued = ByteBuffer()
+      session.bodyChanged(stream)
+    }
+    if call.isHalfClosed { session.finish(stream) }
+    call.metadata = Metadata()
+    if openCalls == 1 { watchLiveness() }
+    markDirty()
+  }
+
+  func streamReleased() {
+    openCalls -= 1
+    openWaiting()
+  }
+
+  /// Ends a call from our side.
+  func end(_ call: ClientCall, _ status: RPCStatus) {
+    guard !call.isEnded else { return }
+    if call.stream == nil { waiting.remove(call) }
+    end(call, status, processed: call.wasSent ? .maybe : .no)
+  }
+
+  /// The one place where calls end.
+  func end(_ call: ClientCall, _ status: RPCStatus, processed: Processed) {
+    guard !call.isEnded else { return }
+    call.markEnded()
+    if let handle = call.deadline { deadlines.remove(handle) }
+    call.deadline = nil
+    if let stream = call.stream {
+      call.stream = nil
+      // The stream may live on until RST_STREAM is written; what comes meanwhile is dropped.
+      stream.discardsInbound = true
+      if !stream.isClosed {
+        // After the peer's trailers nothing is wrong: NO_ERROR only says that we stop sending.
+        if !stream.remoteEnded {
+          session.reset(stream, code: .cancel)
+        } else if !call.isHalfClosed || stream.outbound.readableBytes > 0 {
+          session.reset(stream, code: .noError)
+        }
+        markDirty()
+      } else if call.slotReleased {
+        revisit(stream)
+      }
+    }
+    let handler = call.handler
+    call.handler = nil
+    call.queued = ByteBuffer()
+    handler?.call(call, ended: status, processed: processed)
+  }
+
+  private func endLater(_ call: ClientCall, _ status: RPCStatus) {
+    eventLoop.assumeIsolated().execute { self.end(call, status, processed: .no) }
+  }
+
+  // MARK: - Output
+
+  func bodyChanged(_ stream: HTTP2Stream) {
+    session.bodyChanged(stream)
+    markDirty()
+  }
+
+  func finish(_ stream: HTTP2Stream) {
+    session.finish(stream)
+    markDirty()
+  }
+
+  /// Has the stream looked at again at the end of the tick.
+  func revisit(_ stream: HTTP2Stream) {
+    revisited.append(stream)
+    markDirty()
+  }
+
+  func markDirty() {
+    if !isClosed { flusher.markDirty(self) }
+  }
+
+  /// Writes what is ready, as far as the socket takes it. Called by the flusher.
+  package func flushNow() {
+    if !revisited.isEmpty { drain() }
+    guard !isClosed, let context else { return }
+    var more = true
+    while more, context.channel.isWritable, !isClosed {
+      var buffer = writeBuffer
+      writeBuffer = ByteBuffer()
+      buffer.clear()
+      more = session.writePending(into: &buffer, limit: Self.writeBytesMax)
+      if buffer.readableBytes > 0 {
+        context.writeAndFlush(NIOAny(buffer), promise: nil)
+      }
+      writeBuffer = buffer
+    }
+    drain()
+    tellWritable()
+  }
+
+  private func tellWritable() {
+    guard !blocked.isEmpty else { return }
+    let calls = blocked
+    blocked = []
+    for call in calls where !call.isEnded {
+      if call.outboundBytes <= configuration.outboundLowWaterBytes {
+        call.isBlocked = false
+        call.handler?.callWritable(call)
+      } else {
+        blocked.append(call)
+      }
+    }
+  }
+
+  // MARK: - Input
+
+  func received(_ bytes: UnsafeRawBufferPointer) {
+    liveness?.heard(nowNanos: nowNanos)
+    session.receive(bytes)
+    drain()
+    if session.wantsWrite { markDirty() }
+  }
+
+  func drain() {
+    if isDraining {
+      drainsAgain = true
+      return
+    }
+    isDraining = true
+    repeat {
+      drainsAgain = false
+      // Events first: whether the peer went away must be known before calls end because of it.
+      while let event = session.nextConnectionEvent() { handle(event) }
+      while let stream = revisited.popLast() { touched(stream) }
+      while let stream = session.nextTouchedStream() { touched(stream) }
+    } while drainsAgain
+    isDraining = false
+    closeIfDone()
+  }
+
+  private func handle(_ event: HTTP2ConnectionEvent) {
+    switch event {
+    case .settingsReceived:
+      let ready = onReady
+      onReady = nil
+      ready?(nil)
+      openWaiting()
+    case .goAway(_, let code, let debug):
+      goAway(.goAway(debug.isEmpty ? "\(code)" : "\(code), \(debug)"), tellDelegate: true)
+    case .pingAcknowledged, .pingReceived, .settingsAcknowledged:
+      break
+    }
+  }
+
+  private func openWaiting() {
+    while hasFreeStream, !isGoingAway, let next = waiting.popFirst() { open(next) }
+  }
+
+  private func goAway(_ reason: ConnectionLoss, tellDelegate: Bool) {
+    guard !isGoingAway else { return }
+    isGoingAway = true
+    lossReason = lossReason ?? reason
+    // The owner first: calls that end now may ask it at once for another connection.
+    if tellDelegate { delegate?.connectionGoingAway(self) }
+    while let call = waiting.popFirst() {
+      end(call, RPCStatus(.unavailable, reason.description), processed: .no)
+    }
+  }
+
+  private func closeIfDone() {
+    guard !isClosed, !isDraining else { return }
+    if let failure = session.failure {
+      close(reason: .failed(failure.description))
+    } else if isGoingAway, openCalls == 0, !session.wantsWrite {
+      close(reason: lossReason ?? .closedLocally)
+    } else if session.isFinished {
+      close(reason: .closedByPeer)
+    }
+  }
+
+  /// The channel is gone, by whoever's doing: ends every call, then tells the owner.
+  func connectionLost(error: (any Error)? = nil) {
+    guard !isClosed else { return }
+    isClosed = true
+    isGoingAway = true
+    let reason = lossReason ?? error.map { .failed("\($0)") } ?? .closedByPeer
+    lossReason = reason
+    cancelTimers()
+    while let call = waiting.popFirst() {
+      end(call, RPCStatus(.unavailable, reason.description), processed: .no)
+    }
+    session.connectionLost()
+    drain()
+    // If this came from within a drain, that drain ends the calls and only then may the owner know.
+    if isDraining {
+      eventLoop.assumeIsolated().execute { self.tellClosed(reason) }
+    } else {
+      tellClosed(reason)
+    }
+  }
+
+  private func tellClosed(_ reason: ConnectionLoss) {
+    for stream in session.liveStreams { stream.context = nil }
+    blocked = []
+    revisited = []
+    let owner = delegate
+    delegate = nil
+    let ready = onReady
+    onReady = nil
+    ready?(reason)
+    owner?.connectionClosed(self, reason: reason)
+  }
+
+  /// Why calls of this connection fail, in words.
+  var lossDescription: String {
+    (lossReason ?? .closedByPeer).description
+  }
+}

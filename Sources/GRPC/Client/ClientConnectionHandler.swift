@@ -1,0 +1,54 @@
+// The channel handler of a client connection: it only forwards. On the channel's event loop.
+
+import NIOCore
+
+/// Joins a `ClientConnection` to its channel.
+package final class ClientConnectionHandler: ChannelInboundHandler {
+  package typealias InboundIn = ByteBuffer
+  package typealias OutboundOut = ByteBuffer
+
+  private let connection: ClientConnection
+  private var error: (any Error)?
+
+  init(_ connection: ClientConnection) { self.connection = connection }
+
+  package func handlerAdded(context: ChannelHandlerContext) {
+    connection.context = context
+    if context.channel.isActive { connection.markDirty() }
+  }
+
+  package func handlerRemoved(context: ChannelHandlerContext) {
+    connection.connectionLost(error: error)
+    connection.context = nil
+  }
+
+  package func channelActive(context: ChannelHandlerContext) {
+    connection.markDirty()
+    context.fireChannelActive()
+  }
+
+  package func channelInactive(context: ChannelHandlerContext) {
+    connection.connectionLost(error: error)
+    context.fireChannelInactive()
+  }
+
+  package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let buffer = unwrapInboundIn(data)
+    buffer.withUnsafeReadableBytes { connection.received($0) }
+  }
+
+  package func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable { connection.markDirty() }
+    context.fireChannelWritabilityChanged()
+  }
+
+  package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    self.error = self.error ?? error
+    context.close(promise: nil)
+  }
+}
+
+extension ClientConnection {
+  /// The handler that joins this connection to a channel on its loop. Use it once.
+  package func makeHandler() -> ClientConnectionHandler { ClientConnectionHandler(self) }
+}

@@ -1,0 +1,39 @@
+// The header block of requests, built in one reused piece of memory. One per connection, on its
+// event loop. Order as PROTOCOL-HTTP2 gives it: pseudo-headers, timeout, the rest, metadata.
+
+import HTTP2
+
+/// Builds request header blocks.
+final class RequestHeaders {
+  private let block = HeaderBlock()
+  private let constantFields: Int
+  private let constant = HeaderBlock()
+
+  init(authority: String, userAgent: String) {
+    block.append(":method", "POST")
+    block.append(":scheme", "http")
+    block.append(":authority", authority)
+    constantFields = block.count
+    constant.append("te", "trailers")
+    constant.append("content-type", "application/grpc")
+    constant.append("user-agent", userAgent)
+  }
+
+  /// The block of one call, valid until the next. Timeouts are kept out of the peer's HPACK table:
+  /// each is different and would push out the fields that last.
+  func block(path: String, timeoutNanos: UInt64?, metadata: Metadata) -> HeaderBlock {
+    block.truncate(to: constantFields)
+    var path = path
+    path.withUTF8 { block.append(":path", value: UnsafeRawBufferPointer($0)) }
+    if let timeoutNanos {
+      GRPCTimeout.format(nanos: timeoutNanos).withUnsafeBytes {
+        block.append("grpc-timeout", value: $0, indexed: false)
+      }
+    }
+    block.append(contentsOf: constant)
+    if !metadata.isEmpty {
+      metadata.forEachWireField { block.append(name: $0, value: $1, indexed: false) }
+    }
+    return block
+  }
+}

@@ -1,0 +1,260 @@
+// One streaming call of a ClientChannel: between async code on any thread and the connection on
+// its event loop. What both sides touch is behind one lock; the rest belongs to the loop. Readers
+// and writers hop to the loop only when there is something to do there.
+
+import NIOCore
+import Synchronization
+
+final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Sendable {
+  // Unchecked: `shared` is locked, everything else that changes is touched on `eventLoop` only.
+  private typealias Reader = CheckedContinuation<Result<ByteBuffer?, RPCStatus>, Never>
+  private typealias Writer = CheckedContinuation<RPCStatus?, Never>
+
+  private struct Shared {
+    var inbox = MessageQueue()
+    var isPaused = false
+    var readers: [Reader] = []
+    var outbox = MessageQueue()
+    var isPumpScheduled = false
+    var isHalfClosed = false
+    var isWritable = true
+    var writers: [Writer] = []
+    var ended: (status: RPCStatus, processed: Processed)?
+  }
+
+  let waitsForReady: Bool
+  private(set) var deadlineNanos: UInt64?
+  var parkTimer: Scheduled<Void>?
+
+  private let eventLoop: any EventLoop
+  private let path: String
+  private let metadata: Metadata
+  private let timeout: TimeAmount?
+  private let shared = Mutex(Shared())
+  private var core: ClientChannelCore?
+  private let limits: ClientChannelConfiguration
+  private var call: ClientCall?
+  private var isCancelled = false
+
+  /// Bytes that may wait for the loop before senders are made to wait.
+  private static let outboxHighWaterBytes = 256 << 10
+
+  init(
+    eventLoop: any EventLoop, path: String, metadata: Metadata, timeout: TimeAmount?,
+    waitsForReady: Bool, limits: ClientChannelConfiguration
+  ) {
+    self.limits = limits
+    self.eventLoop = eventLoop
+    self.path = path
+    self.metadata = metadata
+    self.timeout = timeout
+    self.waitsForReady = waitsForReady
+  }
+
+  var processed: Processed? { shared.withLock { $0.ended?.processed } }
+
+  // MARK: - From any thread
+
+  func send(_ message: ByteBuffer) async throws(RPCStatus) {
+    let failure: RPCStatus? = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        enqueue(message, continuation)
+      }
+    } onCancel: {
+      cancel()
+    }
+    if let failure { throw failure }
+  }
+
+  private func enqueue(_ message: ByteBuffer, _ continuation: Writer) {
+    var pumps = false
+    let outcome: RPCStatus?? = shared.withLock { state in
+      if let ended = state.ended { return .some(Self.refusal(ended.status)) }
+      if state.isHalfClosed {
+        return .some(RPCStatus(.failedPrecondition, "the stream was half-closed"))
+      }
+      state.outbox.append(message)
+      pumps = !state.isPumpScheduled
+      state.isPumpScheduled = true
+      if state.isWritable, state.outbox.bytes < Self.outboxHighWaterBytes { return .some(nil) }
+      state.writers.append(continuation)
+      return nil
+    }
+    if pumps { eventLoop.execute { self.pump() } }
+    if let outcome { continuation.resume(returning: outcome) }
+  }
+
+  /// After an OK end nothing can be sent either.
+  private static func refusal(_ status: RPCStatus) -> RPCStatus {
+    status.isOK ? RPCStatus(.failedPrecondition, "the stream has ended") : status
+  }
+
+  func halfClose() {
+    let pumps = shared.withLock { state in
+      let pumps = !state.isHalfClosed && !state.isPumpScheduled
+      state.isHalfClosed = true
+      state.isPumpScheduled = state.isPumpScheduled || pumps
+      return pumps
+    }
+    if pumps { eventLoop.execute { self.pump() } }
+  }
+
+  func cancel() {
+    if shared.withLock({ $0.ended != nil }) { return }
+    eventLoop.execute { self.cancelOnLoop() }
+  }
+
+  func next() async throws(RPCStatus) -> ByteBuffer? {
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { (continuation: Reader) in
+        var resumes = false
+        let ready: Result<ByteBuffer?, RPCStatus>? = shared.withLock { state in
+          if let message = state.inbox.popFirst() {
+            resumes = state.isPaused && state.inbox.bytes <= limits.inboundLowWaterBytes
+            if resumes { state.isPaused = false }
+            return .success(message)
+          }
+          if let ended = state.ended {
+            return ended.status.isOK ? .success(nil) : .failure(ended.status)
+          }
+          state.readers.append(continuation)
+          return nil
+        }
+        if resumes { eventLoop.execute { self.call?.resumeReading() } }
+        if let ready { continuation.resume(returning: ready) }
+      }
+    } onCancel: {
+      cancel()
+    }
+    return try result.get()
+  }
+
+  // MARK: - On the event loop
+
+  func start(_ core: ClientChannelCore) {
+    deadlineNanos = timeout.map { core.nowNanos &+ UInt64(max($0.nanoseconds, 0)) }
+    if isCancelled {
+      end(RPCStatus(.cancelled, "cancelled by the caller"), .no)
+      return
+    }
+    self.core = core
+    core.request(self)
+  }
+
+  private func cancelOnLoop() {
+    isCancelled = true
+    if let call {
+      call.cancel()
+    } else if let core {
+      core.forget(self)
+      end(RPCStatus(.cancelled, "cancelled by the caller"), .no)
+    }
+  }
+
+  func connectionReady(_ connection: ClientConnection) {
+    var remaining: UInt64?
+    if let deadlineNanos {
+      let now = connection.nowNanos
+      guard deadlineNanos > now else {
+        return end(RPCStatus(.deadlineExceeded, "the deadline passed"), .no)
+      }
+      remaining = deadlineNanos - now
+    }
+    call = connection.startCall(
+      path: path, metadata: metadata, timeoutNanos: remaining, handler: self)
+    pump()
+  }
+
+  func connectionUnavailable(_ status: RPCStatus) { end(status, .no) }
+
+  /// Moves what senders left into the call, and lets them go on if it takes more.
+  private func pump() {
+    guard let call else { return shared.withLock { $0.isPumpScheduled = false } }
+    var (outbox, isHalfClosed) = shared.withLock { state in
+      state.isPumpScheduled = false
+      let taken = state.outbox
+      state.outbox = MessageQueue()
+      return (taken, state.isHalfClosed)
+    }
+    while let message = outbox.popFirst() { call.send { $0.writeImmutableBuffer(message) } }
+    if isHalfClosed { call.halfClose() }
+    setWritable(call.isWritable)
+  }
+
+  private func setWritable(_ isWritable: Bool) {
+    let writers = shared.withLock { state -> [Writer] in
+      state.isWritable = isWritable
+      guard isWritable else { return [] }
+      defer { state.writers = [] }
+      return state.writers
+    }
+    for writer in writers { writer.resume(returning: nil) }
+  }
+
+  func callWritable(_ call: ClientCall) { setWritable(true) }
+
+  func call(_ call: ClientCall, received message: UnsafeRawBufferPointer) {
+    let copy = ByteBuffer(bytes: message)
+    var pauses = false
+    let reader: Reader? = shared.withLock { state in
+      if !state.readers.isEmpty { return state.readers.removeFirst() }
+      state.inbox.append(copy)
+      if state.inbox.bytes >= limits.inboundHighWaterBytes, !state.isPaused {
+        state.isPaused = true
+        pauses = true
+      }
+      return nil
+    }
+    reader?.resume(returning: .success(copy))
+    if pauses { call.pauseReading() }
+  }
+
+  func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
+    self.call = nil
+    end(status, processed)
+  }
+
+  private func end(_ status: RPCStatus, _ processed: Processed) {
+    core = nil
+    let (readers, writers) = shared.withLock { state in
+      state.ended = (status, processed)
+      state.outbox = MessageQueue()
+      defer {
+        state.readers = []
+        state.writers = []
+      }
+      return (state.readers, state.writers)
+    }
+    for reader in readers { reader.resume(returning: status.isOK ? .success(nil) : .failure(status)) }
+    for writer in writers { writer.resume(returning: Self.refusal(status)) }
+  }
+}
+
+/// Messages in order, with their bytes counted.
+private struct MessageQueue {
+  private var messages: [ByteBuffer] = []
+  private var head = 0
+  private(set) var bytes = 0
+
+  mutating func append(_ message: ByteBuffer) {
+    messages.append(message)
+    bytes += message.readableBytes + Self.overheadBytes
+  }
+
+  /// Amortised O(1).
+  mutating func popFirst() -> ByteBuffer? {
+    guard head < messages.count else { return nil }
+    let message = messages[head]
+    messages[head] = ByteBuffer()
+    head += 1
+    bytes -= message.readableBytes + Self.overheadBytes
+    if head * 2 >= messages.count {
+      messages.removeFirst(head)
+      head = 0
+    }
+    return message
+  }
+
+  /// Counted for each message, so that empty ones are bounded too.
+  private static let overheadBytes = 64
+}

@@ -1,0 +1,212 @@
+// One client connection: bytes between NIO and the HTTP/2 session. What the streams mean is in
+// GRPCServerHandler+Calls.swift, the connection's own affairs (drain, keep-alive, floods, time
+// limits) in GRPCServerHandler+Connection.swift.
+//
+// Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
+// the cycle call -> handler is cut when the channel becomes inactive.
+//
+// The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
+// the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
+// time mark the connection in the loop's TickFlusher, which flushes at the end of the tick.
+
+import HTTP2
+import Logging
+import NIOCore
+
+/// The channel handler of a server connection.
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = Never
+  typealias OutboundOut = ByteBuffer
+
+  let loop: ServerLoop
+  let service: any ServerService
+  let configuration: ServerConfiguration
+  let session: HTTP2Session
+  /// Blocks built per answer; cleared at each use.
+  let statusBlock = HeaderBlock()
+
+  var context: ChannelHandlerContext?
+  var isMarkedDirty = false
+  /// Between the first read of a tick and its end: a flush is sure to come.
+  var isReading = false
+  var isWritable = true
+  /// Calls answered on this connection; floods are measured against them.
+  var answeredCalls = 0
+  /// Calls begun and not answered.
+  var openCalls = 0
+  /// Bytes of unfinished messages.
+  var bufferedBytes = 0
+  /// Calls above their high water mark.
+  var stalledCalls: [ServerCall] = []
+  /// Calls whose reading was resumed and that may have messages waiting.
+  var resumedCalls: [ServerCall] = []
+  var state: ConnectionState
+
+  private var isPausedByService = false
+  private var isReadHeldBack = false
+
+  init(loop: ServerLoop) throws {
+    self.loop = loop
+    service = loop.service
+    configuration = loop.configuration
+    session = try HTTP2Session(role: .server, configuration: configuration.http2)
+    state = ConnectionState(configuration: configuration, nowNanos: loop.nowNanos)
+  }
+
+  // MARK: - Channel events
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    isWritable = context.channel.isWritable
+    loop.add(self)
+    if context.channel.isActive { loop.flusher.markDirty(self) }
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    // Our SETTINGS go out without waiting for the client's preface.
+    flushNow()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let buffer = unwrapInboundIn(data)
+    isReading = true
+    buffer.withUnsafeReadableBytes { session.receive($0) }
+    drain()
+    checkFloods()
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    isReading = false
+    flushNow()
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    isWritable = context.channel.isWritable
+    if isWritable {
+      loop.flusher.markDirty(self)
+      readIfHeldBack()
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    tearDown()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    tearDown()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    context.close(promise: nil)
+  }
+
+  // MARK: - Reading
+
+  func read(context: ChannelHandlerContext) {
+    if isPausedByService || isOutboundBlocked {
+      isReadHeldBack = true
+    } else {
+      context.read()
+    }
+  }
+
+  func pauseReading() {
+    isPausedByService = true
+  }
+
+  func resumeReading() {
+    isPausedByService = false
+    readIfHeldBack()
+  }
+
+  /// The client takes nothing from its socket while it makes us produce more. A full HTTP/2 window
+  /// alone doesn't count: only by reading can we learn that it was opened.
+  private var isOutboundBlocked: Bool {
+    !isWritable
+      && (session.outboundBytes > configuration.connectionHighWaterBytes
+        || session.queuedFrames > ServerConfiguration.maxQueuedFrames)
+  }
+
+  private func readIfHeldBack() {
+    guard isReadHeldBack, !isPausedByService, !isOutboundBlocked, let context else { return }
+    isReadHeldBack = false
+    context.read()
+  }
+
+  // MARK: - Writing
+
+  /// Sees to it that what was queued is written in this tick.
+  func needsFlush() {
+    if !isReading { loop.flusher.markDirty(self) }
+  }
+
+  func flushNow() {
+    guard let context else { return }
+    deliverResumed()
+    guard isWritable else {
+      if session.failure != nil { closeIfFinished() }
+      return
+    }
+    loop.output.clear()
+    let hasMore = session.writePending(
+      into: &loop.output, limit: ServerConfiguration.writeChunkBytes)
+    if loop.output.readableBytes > 0 {
+      context.writeAndFlush(wrapOutboundOut(loop.output), promise: nil)
+    }
+    if loop.output.capacity > ServerConfiguration.retainedOutputBytes {
+      loop.output = ByteBuffer()
+    }
+    // Streams ended by this write go back to the pool; the service may answer to `streamWritable`.
+    drain()
+    tellWritable()
+    if hasMore { loop.flusher.markDirty(self) }
+    closeIfFinished()
+  }
+
+  // MARK: - Draining the session
+
+  func drain() {
+    while let stream = session.nextTouchedStream() { streamTouched(stream) }
+    while let event = session.nextConnectionEvent() { connectionEvent(event) }
+  }
+
+  private func tellWritable() {
+    guard !stalledCalls.isEmpty else { return }
+    let candidates = stalledCalls
+    stalledCalls.removeAll(keepingCapacity: true)
+    for call in candidates where call.isStalled && call.phase == .open {
+      if call.stream.outbound.readableBytes > configuration.streamLowWaterBytes {
+        stalledCalls.append(call)
+      } else {
+        call.isStalled = false
+        service.streamWritable(call)
+      }
+    }
+  }
+
+  private func closeIfFinished() {
+    guard let context, session.isFinished else { return }
+    if let failure = session.failure, failure != .connectionLost {
+      loop.logger.info(
+        "closing a connection", metadata: ["peer": "\(remoteAddress)", "error": "\(failure)"])
+    }
+    context.close(promise: nil)
+  }
+
+  private func tearDown() {
+    guard context != nil else { return }
+    session.connectionLost()
+    drain()
+    context = nil
+    stalledCalls.removeAll()
+    resumedCalls.removeAll()
+    session.releaseContexts()
+    loop.remove(self)
+  }
+
+  var remoteAddress: String {
+    context?.remoteAddress.map { "\($0)" } ?? "unknown"
+  }
+}

@@ -1,0 +1,78 @@
+// Reads what a server must know out of a request's header block, in one pass. Pure; the pointers it
+// returns are the block's.
+
+import HTTP2
+
+/// The fields of a request that decide what happens to it.
+struct RequestHead {
+  var path = UnsafeRawBufferPointer(start: nil, count: 0)
+  var isPost = false
+  var isGRPC = false
+  var timeout: UnsafeRawBufferPointer?
+  /// A message encoding other than identity is named.
+  var isEncoded = false
+
+  init(_ block: HeaderBlock) {
+    for index in 0..<block.count {
+      let name = block.name(at: index)
+      switch name.count {
+      case 5 where name.equals(":path"):
+        path = block.value(at: index)
+      case 7 where name.equals(":method"):
+        isPost = block.value(at: index).equals("POST")
+      case 12 where name.equals("content-type"):
+        isGRPC = Self.isGRPC(block.value(at: index))
+      case 12 where name.equals("grpc-timeout"):
+        timeout = block.value(at: index)
+      case 13 where name.equals("grpc-encoding"):
+        isEncoded = !block.value(at: index).equals("identity")
+      default:
+        break
+      }
+    }
+  }
+
+  /// `application/grpc`, alone or with a subtype or a parameter; not `application/grpc-web`, which
+  /// is another protocol.
+  private static func isGRPC(_ value: UnsafeRawBufferPointer) -> Bool {
+    let wanted = ("application/grpc" as StaticString).bytes
+    guard value.count >= wanted.count,
+      UnsafeRawBufferPointer(rebasing: value[..<wanted.count]).equals("application/grpc")
+    else { return false }
+    guard value.count > wanted.count else { return true }
+    let next = value[wanted.count]
+    return next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Whether the bytes are those of the literal.
+  func equals(_ literal: StaticString) -> Bool {
+    guard count == literal.utf8CodeUnitCount else { return false }
+    guard let base = baseAddress else { return true }
+    return memoryIsEqual(base, UnsafeRawPointer(literal.utf8Start), count)
+  }
+}
+
+/// Compares without Foundation; the lengths here are those of header fields.
+@inline(__always)
+func memoryIsEqual(_ first: UnsafeRawPointer, _ second: UnsafeRawPointer, _ count: Int) -> Bool {
+  var offset = 0
+  while offset + 8 <= count {
+    if first.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      != second.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    {
+      return false
+    }
+    offset += 8
+  }
+  while offset < count {
+    if first.load(fromByteOffset: offset, as: UInt8.self)
+      != second.load(fromByteOffset: offset, as: UInt8.self)
+    {
+      return false
+    }
+    offset += 1
+  }
+  return true
+}

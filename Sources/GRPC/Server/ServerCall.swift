@@ -1,0 +1,139 @@
+// One RPC on the server, as the service sees it. Paired for life with a pooled HTTP2Stream of its
+// connection and reused with it, so a call costs no allocation. Event loop only.
+
+import HTTP2
+import NIOCore
+
+/// A call. Valid until it was answered (`respond`, `fail`, `finish`) or until `callEnded`.
+package final class ServerCall {
+  enum Phase {
+    /// Not begun: the header block isn't complete, or the object is in the pool.
+    case waiting
+    /// The service knows the call, or will when its message is complete.
+    case open
+    /// Answered, or ended without an answer.
+    case over
+  }
+
+  /// The id the service gave for the method.
+  package internal(set) var methodID = 0
+  /// The service's own number.
+  package var tag: UInt64 = 0
+  /// The service's own object; nil again at the next call.
+  package var context: AnyObject?
+  /// When the call must be answered: nanoseconds of NIODeadline's clock; nil: never.
+  package internal(set) var deadlineNanos: UInt64?
+
+  let stream: HTTP2Stream
+  let handler: GRPCServerHandler
+  var phase = Phase.waiting
+  var kind = ServerMethod.Kind.unary
+  /// The service has been told of the call, so it must be told of its end.
+  var isKnownToService = false
+  var isReadingPaused = false
+  var isDelivering = false
+  var wasHalfClosed = false
+  var isStalled = false
+  var deframer: MessageDeframer
+  var bufferedBytes = 0
+  var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
+  /// As the last sweep found the stream, and since when it is so; 0: not looked at yet.
+  var sweptBytesSent = 0
+  var progressNanos: UInt64 = 0
+
+  init(stream: HTTP2Stream, handler: GRPCServerHandler) {
+    self.stream = stream
+    self.handler = handler
+    deframer = MessageDeframer(limit: handler.configuration.maxMessageBytes)
+  }
+
+  /// The metadata the client sent. Parsed at each use; O(fields).
+  package var metadata: Metadata {
+    var result = Metadata()
+    for index in 0..<stream.headers.count {
+      result.addReceived(name: stream.headers.name(at: index), value: stream.headers.value(at: index))
+    }
+    return result
+  }
+
+  /// The connection this call came in on.
+  package var connection: any ServerConnection { handler }
+
+  // MARK: - Answering
+
+  /// Answers a unary call: `write` appends the message's bytes to the stream's own buffer.
+  package func respond(_ write: (inout ByteBuffer) -> Void) {
+    guard phase == .open else { return }
+    append(write)
+    handler.complete(self, .ok)
+  }
+
+  /// Answers a unary call with a message that lies ready. It is copied.
+  package func respond(message: UnsafeRawBufferPointer) {
+    guard phase == .open else { return }
+    MessageFrame.write(message, to: &stream.outbound)
+    handler.complete(self, .ok)
+  }
+
+  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was.
+  package func fail(_ status: RPCStatus) {
+    finish(status)
+  }
+
+  /// Ends a streaming call, after the messages sent so far.
+  package func finish(_ status: RPCStatus) {
+    guard phase == .open else { return }
+    handler.complete(self, status)
+  }
+
+  /// Sends one message of a streaming call.
+  package func send(_ write: (inout ByteBuffer) -> Void) {
+    guard phase == .open else { return }
+    append(write)
+    handler.messageAppended(self)
+  }
+
+  /// Whether the call's outbound bytes are below the high water mark. After it was false,
+  /// `streamWritable` tells when to go on.
+  package var isWritable: Bool {
+    stream.outbound.readableBytes < handler.configuration.streamHighWaterBytes
+  }
+
+  /// Delivers no more messages of this call, and gives its client no window for more.
+  package func pauseReading() {
+    isReadingPaused = true
+  }
+
+  /// Ends `pauseReading`. Messages that were held are delivered at the end of this tick or, if the
+  /// service is within a delivery of this call, right after it.
+  package func resumeReading() {
+    guard isReadingPaused else { return }
+    isReadingPaused = false
+    if phase == .open { handler.readingResumed(self) }
+  }
+
+  private func append(_ write: (inout ByteBuffer) -> Void) {
+    let mark = MessageFrame.begin(&stream.outbound)
+    write(&stream.outbound)
+    MessageFrame.end(mark, &stream.outbound)
+  }
+
+  /// Ready for the stream's next call.
+  func clear() {
+    methodID = 0
+    tag = 0
+    context = nil
+    deadlineNanos = nil
+    phase = .waiting
+    isKnownToService = false
+    isReadingPaused = false
+    isDelivering = false
+    wasHalfClosed = false
+    isStalled = false
+    deframer.reset()
+    bufferedBytes = 0
+    deadlineHandle = nil
+    sweptBytesSent = 0
+    progressNanos = 0
+  }
+}

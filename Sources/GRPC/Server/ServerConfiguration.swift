@@ -1,0 +1,74 @@
+// The limits of a gRPC server. Plain values, any thread.
+
+import HTTP2
+import NIOCore
+
+/// What a server allows its clients. Durations are nanoseconds, sizes bytes.
+package struct ServerConfiguration: Sendable {
+  /// Most bytes of one received message.
+  package var maxMessageBytes = 4 << 20
+  /// Calls a client may have open on one connection.
+  package var maxConcurrentStreams = 1024
+  /// Bytes a client may send on one call before the service took them.
+  package var streamWindowBytes = 1 << 20
+  /// Bytes a client may send on one connection before the service took them.
+  package var connectionWindowBytes = 16 << 20
+  /// Size and number of fields of a header block.
+  package var maxHeaderListBytes = 16 << 10
+  package var maxHeaderFields = 100
+  /// Bytes of unfinished messages held for one connection; a call that passes it is refused.
+  package var maxBufferedBytes = 64 << 20
+  /// Outbound bytes of one streaming call at which `isWritable` becomes false, and at which
+  /// `streamWritable` is called afterwards.
+  package var streamHighWaterBytes = 256 << 10
+  package var streamLowWaterBytes = 64 << 10
+  /// Outbound bytes of a connection whose socket is full at which it is read no more.
+  package var connectionHighWaterBytes = 1 << 20
+  /// Outbound bytes of a connection at which new calls are refused (RESOURCE_EXHAUSTED): the client
+  /// sends calls but gives no window for the answers.
+  package var maxOutboundBytes = 64 << 20
+  /// Shortest time between two PINGs of a client with open calls, and without (gRFC A8).
+  package var minPingIntervalNanos: UInt64 = 300 * 1_000_000_000
+  package var minIdlePingIntervalNanos: UInt64 = 7_200 * 1_000_000_000
+  /// RST_STREAM frames accepted beyond the number of calls answered on the connection.
+  package var maxExcessResets = 500
+  /// Streams reset because of the client's protocol errors, beyond a tenth of the calls answered.
+  package var maxErrorResets = 100
+  /// Frames without a call (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA) accepted in
+  /// `controlFramePeriodNanos`, beyond ten for each frame we sent.
+  package var maxControlFrames = 10_000
+  package var controlFramePeriodNanos: UInt64 = 10 * 1_000_000_000
+  /// Time to send the preface and SETTINGS, and to complete a header block.
+  package var handshakeTimeoutNanos: UInt64 = 10 * 1_000_000_000
+  /// Time without any progress while answers wait for the client's window or socket.
+  package var progressTimeoutNanos: UInt64 = 30 * 1_000_000_000
+  /// Connections waiting to be accepted.
+  package var backlog: Int32 = 1024
+
+  package init() {}
+
+  /// How much is handed to the socket at once.
+  static let writeChunkBytes = 512 << 10
+  /// Capacity up to which a connection keeps its output buffer between flushes.
+  static let retainedOutputBytes = 64 << 10
+  /// Size of the one buffer a connection reads into.
+  static let receiveBufferBytes = 64 << 10
+  /// Frames waiting in the library, beside DATA, at which a full socket stops reading.
+  static let maxQueuedFrames = 4_096
+  /// Strikes of the keep-alive policy that are forgiven.
+  static let maxPingStrikes = 2
+  /// How long a drain waits for the client to have seen the first GOAWAY.
+  static let drainRoundTripNanos: Int64 = 1_000_000_000
+  /// How often connections are looked at for lack of progress.
+  static let sweepIntervalNanos: Int64 = 5_000_000_000
+
+  var http2: HTTP2Configuration {
+    var result = HTTP2Configuration()
+    result.maxConcurrentStreams = UInt32(clamping: maxConcurrentStreams)
+    result.streamWindowBytes = Int32(clamping: streamWindowBytes)
+    result.connectionWindowBytes = Int32(clamping: connectionWindowBytes)
+    result.maxHeaderListBytes = maxHeaderListBytes
+    result.maxHeaderFields = maxHeaderFields
+    return result
+  }
+}

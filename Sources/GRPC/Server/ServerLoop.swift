@@ -1,0 +1,111 @@
+// What all connections of one event loop share: the service, the method cache, the deadlines, the
+// output buffer, and the list of connections for sweeps and drains. Lives on that loop.
+
+import Logging
+import NIOCore
+
+/// The server's state on one event loop.
+final class ServerLoop {
+  let eventLoop: any EventLoop
+  let service: any ServerService
+  let configuration: ServerConfiguration
+  let flusher: TickFlusher
+  let logger: Logger
+  /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
+  var output = ByteBuffer()
+
+  private var methods = MethodCache()
+  private var deadlines = DeadlineQueue<ServerCall>()
+  private var timer: Scheduled<Void>?
+  private var timerNanos: UInt64 = .max
+  private var connections: [ObjectIdentifier: GRPCServerHandler] = [:]
+  private var sweeper: Scheduled<Void>?
+
+  init(
+    eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
+    logger: Logger
+  ) {
+    self.eventLoop = eventLoop
+    self.service = service
+    self.configuration = configuration
+    self.logger = logger
+    flusher = TickFlusher(eventLoop: eventLoop)
+  }
+
+  /// The loop's clock in nanoseconds.
+  var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
+
+  func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
+    methods.method(path) { service.method(path: $0) }
+  }
+
+  // MARK: - Deadlines
+
+  /// Has `call` ended with DEADLINE_EXCEEDED at its deadline.
+  func watchDeadline(of call: ServerCall, at deadlineNanos: UInt64) {
+    call.deadlineNanos = deadlineNanos
+    call.deadlineHandle = deadlines.insert(deadlineNanos: deadlineNanos, call)
+    if deadlineNanos < timerNanos { arm(deadlineNanos) }
+  }
+
+  /// Forgets the call's deadline. The timer is left: it will find nothing to do.
+  func forgetDeadline(of call: ServerCall) {
+    guard let handle = call.deadlineHandle else { return }
+    call.deadlineHandle = nil
+    deadlines.remove(handle)
+  }
+
+  private func arm(_ deadlineNanos: UInt64) {
+    timer?.cancel()
+    timerNanos = deadlineNanos
+    // A deadline beyond the clock's range is never reached; one year stands for it.
+    let yearNanos: UInt64 = 31_536_000_000_000_000
+    let bounded = min(deadlineNanos, nowNanos &+ yearNanos)
+    timer = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(bounded)) {
+      self.deadlinesDue()
+    }
+  }
+
+  private func deadlinesDue() {
+    timerNanos = .max
+    timer = nil
+    let now = nowNanos
+    while let call = deadlines.popExpired(nowNanos: now) {
+      call.deadlineHandle = nil
+      call.handler.deadlinePassed(call)
+    }
+    if let next = deadlines.nextDeadlineNanos, next < timerNanos { arm(next) }
+  }
+
+  // MARK: - Connections
+
+  func add(_ handler: GRPCServerHandler) {
+    connections[ObjectIdentifier(handler)] = handler
+    if sweeper == nil { scheduleSweep() }
+  }
+
+  func remove(_ handler: GRPCServerHandler) {
+    connections[ObjectIdentifier(handler)] = nil
+    guard connections.isEmpty else { return }
+    sweeper?.cancel()
+    sweeper = nil
+  }
+
+  var connectionCount: Int { connections.count }
+
+  func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
+    for handler in Array(connections.values) { body(handler) }
+  }
+
+  private func scheduleSweep() {
+    let interval = TimeAmount.nanoseconds(ServerConfiguration.sweepIntervalNanos)
+    sweeper = eventLoop.assumeIsolated().scheduleTask(in: interval) { self.sweep() }
+  }
+
+  private func sweep() {
+    let now = nowNanos
+    forEachConnection { $0.sweep(nowNanos: now) }
+    sweeper = nil
+    if !connections.isEmpty { scheduleSweep() }
+  }
+}

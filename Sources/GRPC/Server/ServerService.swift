@@ -1,0 +1,76 @@
+// What a node gives to the gRPC server: its methods and what to do with a call. One instance per
+// event loop; every method is called on that loop and must not block.
+
+import NIOCore
+
+/// A method as the server needs to know it.
+package struct ServerMethod: Sendable, Hashable {
+  /// How messages travel.
+  package enum Kind: Sendable {
+    /// One message in, one out.
+    case unary
+    /// Any number either way.
+    case streaming
+  }
+
+  /// The service's own number for the method; see `ServerCall.methodID`.
+  package let id: Int
+  package let kind: Kind
+
+  package init(id: Int, kind: Kind) {
+    self.id = id
+    self.kind = kind
+  }
+}
+
+/// Why a call ended before the service answered it.
+package enum CallEnd: Sendable, Hashable {
+  /// The client reset it, or its connection is gone.
+  case cancelled
+  /// Its deadline passed. The client is told DEADLINE_EXCEEDED by the server.
+  case deadline
+}
+
+/// A gRPC service, or several behind one dispatch.
+///
+/// A call must be answered in the end (`respond`, `fail`, `finish`) unless `callEnded` came first.
+/// Every method of `ServerCall` may be called from within any of these.
+package protocol ServerService: AnyObject {
+  /// The method behind `:path`, or nil if there is none (the client gets UNIMPLEMENTED). Answers
+  /// are cached for the loop.
+  func method(path: UnsafeRawBufferPointer) -> ServerMethod?
+
+  /// The one whole message of a unary call. The pointer is valid during this call only.
+  func unary(_ call: ServerCall, message: UnsafeRawBufferPointer)
+
+  /// A streaming call began; its metadata can be read.
+  func streamOpened(_ call: ServerCall)
+
+  /// One message of a streaming call. The pointer is valid during this call only.
+  func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer)
+
+  /// The client sends no more messages on this call.
+  func streamHalfClosed(_ call: ServerCall)
+
+  /// Outbound bytes fell below the low water mark after `isWritable` had become false.
+  func streamWritable(_ call: ServerCall)
+
+  /// The call ended before it was answered. The object must not be used any more afterwards.
+  func callEnded(_ call: ServerCall, _ reason: CallEnd)
+}
+
+/// The client connection a call came in on. Event loop only.
+package protocol ServerConnection: AnyObject {
+  /// Takes nothing more from this client until `resumeReading`. Calls that were read already may
+  /// still be delivered.
+  func pauseReading()
+
+  /// Ends `pauseReading`.
+  func resumeReading()
+
+  /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
+  func permitPings(everyNanos: UInt64)
+
+  /// The client's address, for logs.
+  var remoteAddress: String { get }
+}

@@ -1,0 +1,31 @@
+// What routers and shards agree on, beyond the messages of link.proto.
+
+import RingstoreAPI
+
+package enum LinkProtocol {
+  /// The version that Hello names; a shard refuses any other.
+  package static let version: UInt32 = 1
+  /// The path of the link's one method.
+  package static let path = "/ringstore.internal.v1.Link/Exchange"
+  /// Either side closes a frame that has grown past this size.
+  package static let frameBytes = 256 << 10
+
+  /// The longest frame: one that was about to be closed, and then the longest message in its
+  /// wrapping.
+  package static func messageBytesMax(_ limits: Limits) -> Int {
+    limits.maxMessageBytes + frameBytes + Limits.linkHeadroomBytes
+  }
+}
+
+extension CallError {
+  package static func requestTooLarge(_ bytes: Int, _ limits: Limits) -> CallError {
+    CallError(
+      code: .resourceExhausted,
+      message: "The request has \(bytes) bytes; \(limits.maxMessageBytes) is the most.")
+  }
+
+  /// A call of a batch that no batch may carry.
+  package static func unbatchable(method: UInt32) -> CallError {
+    CallError(code: .unimplemented, message: "No method \(method) can travel in a batch.")
+  }
+}

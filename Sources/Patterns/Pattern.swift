@@ -1,0 +1,88 @@
+// Which keys a caller means: all, a glob, a regular expression or a prefix; over bytes, since keys
+// are bytes.
+//
+// Owns the compiled form. A value with immutable contents; may be used on any thread.
+
+package struct Pattern: Sendable {
+  /// A pattern as the caller wrote it.
+  package enum Source: Sendable, Hashable {
+    case all
+    /// Redis's glob, see Glob. It must match the whole key.
+    case glob([UInt8])
+    /// RE2 syntax. It must match from the key's first byte, like Python's re.match, but need not
+    /// reach the last. `.` doesn't match a newline; `$` matches at the end of the key only.
+    case regex([UInt8])
+    /// Keys that begin with these bytes; none: every key.
+    case prefix([UInt8])
+  }
+
+  /// The longest glob or regular expression, in bytes. It bounds the cost of a match, which grows
+  /// with the product of the pattern's and the key's lengths.
+  package static let lengthMax = 4096
+  /// The longest prefix, in bytes: as long as the longest key may be by default.
+  package static let prefixLengthMax = 65536
+  /// RE2's budget for one regular expression, program and automata together, in bytes. Within it
+  /// RE2 runs a deterministic automaton, a nanosecond or so for each byte of a key; beyond, its
+  /// slower engine takes up to one step per instruction of the program and byte.
+  package static let regexMemoryMax = 2 * 1024 * 1024
+  /// The most instructions of a compiled expression: one for each byte of the longest pattern, and
+  /// a few around them. Hardly anything but counted repetition makes more, and that is what would
+  /// make single keys expensive.
+  package static let regexProgramMax = Int32(lengthMax) + 64
+
+  private enum Matcher: Sendable {
+    case everything
+    case prefix([UInt8])
+    case glob(Glob)
+    case regex(RegularExpression)
+  }
+
+  private let matcher: Matcher
+
+  /// Compiles `source`; once for each scan, not for each key.
+  ///
+  /// - Throws: `PatternError` (BAD_PATTERN towards the caller) where it is too long, malformed, or
+  ///   asks for what can't be matched in linear time.
+  package init(_ source: Source) throws(PatternError) {
+    switch source {
+    case .all:
+      matcher = .everything
+    case .prefix(let bytes):
+      try Self.check(bytes, lengthMax: Self.prefixLengthMax)
+      matcher = bytes.isEmpty ? .everything : .prefix(bytes)
+    case .glob(let bytes):
+      try Self.check(bytes, lengthMax: Self.lengthMax)
+      let glob = Glob(bytes)
+      matcher = glob.matchesEverything ? .everything : .glob(glob)
+    case .regex(let bytes):
+      try Self.check(bytes, lengthMax: Self.lengthMax)
+      matcher = .regex(
+        try RegularExpression(
+          bytes, memoryMax: Self.regexMemoryMax, programMax: Self.regexProgramMax))
+    }
+  }
+
+  /// True where every key matches, known without looking at one; a false says nothing.
+  package var matchesEverything: Bool {
+    if case .everything = matcher { true } else { false }
+  }
+
+  /// Whether `key` matches. A prefix costs its own length; a glob at worst key x pattern steps; a
+  /// regular expression at worst key x program steps, which can be some ten microseconds for each
+  /// byte of a key: long scans should look at the clock between keys. Prefixes and globs allocate
+  /// nothing, regular expressions within `regexMemoryMax`.
+  package func matches(_ key: UnsafeRawBufferPointer) -> Bool {
+    switch matcher {
+    case .everything: true
+    case .prefix(let bytes): key.starts(with: bytes)
+    case .glob(let glob): glob.matches(key)
+    case .regex(let expression): expression.matches(key)
+    }
+  }
+
+  private static func check(_ bytes: [UInt8], lengthMax: Int) throws(PatternError) {
+    guard bytes.count <= lengthMax else {
+      throw .tooLong(length: bytes.count, lengthMax: lengthMax)
+    }
+  }
+}

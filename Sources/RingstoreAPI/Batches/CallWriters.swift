@@ -1,0 +1,85 @@
+// Calls appended to a batch under construction, and the other parts of a RouterFrame. The buffer
+// is the link's own; its event loop's thread.
+
+import NIOCore
+
+extension ByteBuffer {
+  /// A whole call around a request that is encoded already. One capacity check.
+  ///
+  /// - Parameters:
+  ///   - method: a number of enum Method, or of `InternalMethod` on a link.
+  ///   - timeoutMillis: what is left of the deadline; 0: none.
+  package mutating func writeCall(
+    _ field: CallField, id: UInt64, method: UInt32, request: UnsafeRawBufferPointer,
+    timeoutMillis: UInt32 = 0, requestID: UnsafeRawBufferPointer? = nil
+  ) {
+    let requestID = requestID ?? noBytes
+    let size =
+      WireSize.optionalVarintField(1, id) &+ WireSize.optionalVarintField(2, UInt64(method))
+      &+ WireSize.optionalBytesField(3, count: request.count)
+      &+ WireSize.optionalVarintField(4, UInt64(timeoutMillis))
+      &+ WireSize.optionalBytesField(5, count: requestID.count)
+    writeFields(size: WireSize.bytesField(field.number, count: size)) { cursor in
+      cursor.put(tag: .bytes(field.number))
+      cursor.put(varint: UInt64(truncatingIfNeeded: size))
+      cursor.put(1, optionalVarint: id)
+      cursor.put(2, optionalVarint: UInt64(method))
+      cursor.put(4, optionalVarint: UInt64(timeoutMillis))
+      cursor.put(5, optionalBytes: requestID)
+      cursor.put(3, optionalBytes: request)
+    }
+  }
+
+  /// Opens a call whose request is written next, in place.
+  package mutating func beginCall(
+    _ field: CallField, id: UInt64, method: UInt32, timeoutMillis: UInt32 = 0, sizeHint: Int = 0
+  ) -> BatchMark {
+    let message = beginLengthDelimited(field.number, sizeHint: BatchMark.enclosing(sizeHint))
+    writeFields(size: 11 + 6 + 6) { cursor in
+      cursor.put(1, optionalVarint: id)
+      cursor.put(2, optionalVarint: UInt64(method))
+      cursor.put(4, optionalVarint: UInt64(timeoutMillis))
+    }
+    return BatchMark(message: message, body: beginLengthDelimited(3, sizeHint: sizeHint))
+  }
+
+  package mutating func endCall(_ mark: BatchMark) {
+    endLengthDelimited(mark.body)
+    endLengthDelimited(mark.message)
+  }
+
+  /// `hello` of a RouterFrame or ShardFrame: an encoded Hello or HelloReply.
+  package mutating func writeHello(_ message: UnsafeRawBufferPointer) {
+    writeBytesField(1, message)
+  }
+
+  /// One of a RouterFrame's `cancels`.
+  package mutating func writeCancel(id: UInt64) {
+    writeVarintField(3, id)
+  }
+
+  /// One of a RouterFrame's `credits`.
+  package mutating func writeCredit(id: UInt64, bytes: UInt64) {
+    let mark = beginLengthDelimited(4)
+    writeOptionalVarintField(1, id)
+    writeOptionalVarintField(2, bytes)
+    endLengthDelimited(mark)
+  }
+}
+
+/// Where an open call or reply stands in its buffer: the message, and in it the request or response.
+package struct BatchMark {
+  let message: LengthMark
+  let body: LengthMark
+
+  /// Where the call or reply begins in the buffer.
+  package var start: Int { message.start }
+  /// Where its request or response begins in the buffer. Moves when the mark is ended.
+  package var bodyStart: Int { body.contents }
+
+  /// The size to expect of a message with a body of `sizeHint` bytes in it: room for id, method,
+  /// timeout and the body's own tag and length.
+  static func enclosing(_ sizeHint: Int) -> Int {
+    sizeHint == 0 ? 0 : sizeHint + 16
+  }
+}

@@ -1,0 +1,80 @@
+// Replies appended to a batch under construction, and the other part of a ShardFrame. A response is
+// written in place, between `beginReply` and `endReply`; nothing is encoded elsewhere and copied.
+
+import NIOCore
+
+extension ByteBuffer {
+  /// Opens an OK reply; the response message is written next, in place.
+  ///
+  /// - Parameters:
+  ///   - sizeHint: how many bytes the response will probably have. Worth giving for large values:
+  ///     without it the bytes are moved a little in the end.
+  ///   - more: further parts of the same reply follow (links only).
+  package mutating func beginReply(
+    _ field: ReplyField, id: UInt64, sizeHint: Int = 0, more: Bool = false
+  ) -> BatchMark {
+    let message = beginLengthDelimited(field.number, sizeHint: BatchMark.enclosing(sizeHint))
+    writeFields(size: 11 + 2) { cursor in
+      cursor.put(1, optionalVarint: id)
+      cursor.put(6, optionalVarint: more ? 1 : 0)
+    }
+    return BatchMark(message: message, body: beginLengthDelimited(4, sizeHint: sizeHint))
+  }
+
+  package mutating func endReply(_ mark: BatchMark) {
+    endLengthDelimited(mark.body)
+    endLengthDelimited(mark.message)
+  }
+
+  /// Takes back everything since `beginReply`, so that an error can stand there instead.
+  package mutating func abandonReply(_ mark: BatchMark) {
+    abandonLengthDelimited(mark.message)
+  }
+
+  /// A whole OK reply around a response that is encoded already. One capacity check.
+  package mutating func writeReply(
+    _ field: ReplyField, id: UInt64, response: UnsafeRawBufferPointer, more: Bool = false
+  ) {
+    let size =
+      WireSize.optionalVarintField(1, id) &+ (more ? 2 : 0)
+      &+ WireSize.optionalBytesField(4, count: response.count)
+    writeFields(size: WireSize.bytesField(field.number, count: size)) { cursor in
+      cursor.put(tag: .bytes(field.number))
+      cursor.put(varint: UInt64(truncatingIfNeeded: size))
+      cursor.put(1, optionalVarint: id)
+      cursor.put(6, optionalVarint: more ? 1 : 0)
+      cursor.put(4, optionalBytes: response)
+    }
+  }
+
+  /// A whole reply that failed.
+  package mutating func writeReply(_ field: ReplyField, id: UInt64, error: CallError) {
+    var message = error.message
+    message.withUTF8 { message in
+      error.details().withUnsafeBytes { details in
+        writeReply(
+          field, id: id, code: error.code.rawValue, message: UnsafeRawBufferPointer(message),
+          details: details)
+      }
+    }
+  }
+
+  /// A whole reply that failed, from parts that another node encoded: passed on untouched.
+  package mutating func writeReply(
+    _ field: ReplyField, id: UInt64, code: Int32, message: UnsafeRawBufferPointer,
+    details: UnsafeRawBufferPointer
+  ) {
+    let mark = beginLengthDelimited(
+      field.number, sizeHint: 32 + message.count + details.count)
+    writeOptionalVarintField(1, id)
+    writeOptionalIntField(2, Int64(code))
+    writeOptionalBytesField(3, message)
+    writeOptionalBytesField(5, details)
+    endLengthDelimited(mark)
+  }
+
+  /// `draining` of a ShardFrame.
+  package mutating func writeDraining() {
+    writeVarintField(3, 1)
+  }
+}

@@ -1,0 +1,76 @@
+// The way of every unary call: encode, send, read the reply or turn the status into an error.
+
+internal import GRPC
+internal import NIOCore
+internal import RingstoreAPI
+
+extension RingstoreClient {
+  /// Sends one command on one key and reads its reply.
+  public func run(
+    _ command: RingstoreCommand, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreReply {
+    var request = ByteBuffer()
+    command.writeRequest(database: database(options), into: &request)
+    return try await call(command.id, request, options) { response throws(WireError) in
+      try RingstoreReply(command.id, response: response)
+    }
+  }
+
+  /// Sends an encoded request; `decode` reads the response, which is lent for that time only.
+  func call<Reply>(
+    _ id: CommandID, _ request: ByteBuffer, _ options: RingstoreCallOptions,
+    decode: (UnsafeRawBufferPointer) throws(WireError) -> Reply
+  ) async throws(RingstoreError) -> Reply {
+    let command = CommandTable[id]
+    let response: ByteBuffer
+    do throws(RPCStatus) {
+      response = try await channel.unary(
+        path: command.path, timeout: TimeAmount(options.timeout ?? configuration.timeout),
+        retrySafe: command.access == .read
+      ) { $0.writeImmutableBuffer(request) }
+    } catch {
+      throw RingstoreError(error, command: command)
+    }
+    do throws(WireError) {
+      return try response.withBytes(decode)
+    } catch {
+      throw .undecodable(command)
+    }
+  }
+
+  func database(_ options: RingstoreCallOptions) -> UInt32 {
+    options.database ?? configuration.database
+  }
+}
+
+extension RingstoreError {
+  init(_ status: RPCStatus, command: Command) {
+    var error = CallError(code: status.code, message: status.message, details: status.details)
+    if status.pushbackMillis.map({ $0 < 0 }) ?? false { error.doNotRetry = true }
+    self.init(error, command: command)
+  }
+}
+
+extension CommandTable {
+  /// The description of a call. Every number of `CommandID` is in the table.
+  static subscript(id: CommandID) -> Command {
+    guard let command = command(id) else { preconditionFailure("no entry for \(id)") }
+    return command
+  }
+}
+
+extension ByteBuffer {
+  /// `withUnsafeReadableBytes` with a typed error.
+  func withBytes<Reply>(
+    _ body: (UnsafeRawBufferPointer) throws(WireError) -> Reply
+  ) throws(WireError) -> Reply {
+    let outcome: Result<Reply, WireError> = withUnsafeReadableBytes { bytes in
+      do throws(WireError) {
+        return .success(try body(bytes))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try outcome.get()
+  }
+}

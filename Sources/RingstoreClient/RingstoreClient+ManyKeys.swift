@@ -1,0 +1,91 @@
+// Calls on many keys at once. Not atomic as a whole: each item has its own outcome, in the order of
+// the request. A thrown error concerns the whole call.
+
+internal import NIOCore
+internal import RingstoreAPI
+
+extension RingstoreClient {
+  /// Reads many values; nil for a key that doesn't exist.
+  public func mGet(
+    _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<[UInt8]?, RingstoreError>] {
+    let commands = keys.map { RingstoreCommand.get($0) }
+    return try await many(.mGet, commands, options) { reply throws(RingstoreError) in
+      try reply.value()
+    }
+  }
+
+  /// Stores many values. Items that name the same key take effect in the order given. Each outcome
+  /// is the key's new version.
+  @discardableResult
+  public func mSet(
+    _ items: [(key: some RingstoreBytes, value: some RingstoreBytes)],
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<UInt64, RingstoreError>] {
+    let commands = items.map { RingstoreCommand.set($0.key, to: $0.value) }
+    return try await many(.mSet, commands, options) { reply throws(RingstoreError) in
+      try reply.status().version
+    }
+  }
+
+  /// Removes many keys. Each outcome says whether the key existed.
+  @discardableResult
+  public func mDelete(
+    _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<Bool, RingstoreError>] {
+    let commands = keys.map { RingstoreCommand.delete($0) }
+    return try await many(.mDelete, commands, options) { reply throws(RingstoreError) in
+      try reply.status().count > 0
+    }
+  }
+
+  /// The three calls have one form: a repeated message in field 1, which is the very request of the
+  /// call on one key, and outcomes that are its very replies.
+  private func many<Outcome>(
+    _ id: CommandID, _ commands: [RingstoreCommand], _ options: RingstoreCallOptions,
+    _ read: (RingstoreReply) throws(RingstoreError) -> Outcome
+  ) async throws(RingstoreError) -> [Result<Outcome, RingstoreError>] {
+    guard let itemID = commands.first?.id else { return [] }
+    var request = ByteBuffer()
+    for command in commands {
+      let item = request.beginLengthDelimited(1, sizeHint: command.sizeEstimate)
+      command.writeRequest(database: database(options), into: &request)
+      request.endLengthDelimited(item)
+    }
+    let command = CommandTable[id]
+    let outcomes = try await call(id, request, options) { response throws(WireError) in
+      try ItemsReplyView(response).outcomes(itemID, of: command)
+    }
+    guard outcomes.count == commands.count else { throw .undecodable(command) }
+    return outcomes.map { outcome in
+      outcome.flatMap { reply in
+        do throws(RingstoreError) {
+          return .success(try read(reply))
+        } catch {
+          return .failure(error)
+        }
+      }
+    }
+  }
+}
+
+extension ItemsReplyView {
+  /// The outcome of each item, read as replies to `itemID`.
+  fileprivate func outcomes(
+    _ itemID: CommandID, of command: Command
+  ) throws(WireError) -> [Result<RingstoreReply, RingstoreError>] {
+    var outcomes: [Result<RingstoreReply, RingstoreError>] = []
+    outcomes.reserveCapacity(count)
+    for item in encodedItems {
+      switch try ItemReplyView(item).outcome {
+      case .done(let response):
+        outcomes.append(.success(try RingstoreReply(itemID, response: response)))
+      case .failed(let error):
+        outcomes.append(.failure(RingstoreError(try CallError(item: error), command: command)))
+      case .unset:
+        outcomes.append(.failure(.undecodable(command)))
+      }
+    }
+    return outcomes
+  }
+}

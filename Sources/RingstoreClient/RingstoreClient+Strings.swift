@@ -1,0 +1,90 @@
+// Calls on one key of any type, and on strings. The doc comments of `RingstoreCommand` say the
+// same about the pipeline's form.
+
+extension RingstoreClient {
+  /// Reads a value; nil where the key doesn't exist.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list.
+  public func get(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [UInt8]? {
+    try await run(.get(key), options: options).value()
+  }
+
+  /// Reads a value as text; nil where the key doesn't exist.
+  ///
+  /// - Throws: as `get`; NOT_UTF8 where the value is not UTF-8: no byte is ever replaced.
+  public func getString(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> String? {
+    guard let value = try await get(key, options: options) else { return nil }
+    guard let text = String(validating: value, as: UTF8.self) else { throw .notUTF8("The value") }
+    return text
+  }
+
+  /// Stores a value under a key, whatever the key held before. Returns the new version.
+  @discardableResult
+  public func set(
+    _ key: some RingstoreBytes, to value: some RingstoreBytes,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> UInt64 {
+    try await run(.set(key, to: value), options: options).status().version
+  }
+
+  /// Removes a key of any type. Returns whether it existed.
+  @discardableResult
+  public func delete(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Bool {
+    try await run(.delete(key), options: options).status().count > 0
+  }
+
+  /// Whether the key holds anything.
+  public func exists(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Bool {
+    try await run(.exists(key), options: options).status().count > 0
+  }
+
+  /// What the key holds.
+  public func type(
+    of key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreType {
+    guard case .type(let type) = try await run(.type(key), options: options) else {
+      throw .unexpectedReply
+    }
+    return type
+  }
+
+  /// Adds to the integer that a key holds as decimal text; a missing key counts as 0. Returns the
+  /// sum.
+  ///
+  /// - Throws: NOT_AN_INTEGER, INTEGER_OVERFLOW, WRONG_TYPE; the value is unchanged then.
+  @discardableResult
+  public func incrBy(
+    _ key: some RingstoreBytes, _ delta: Int64 = 1, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int64 {
+    guard case .integer(let sum) = try await run(.incrBy(key, delta), options: options) else {
+      throw .unexpectedReply
+    }
+    return sum
+  }
+}
+
+extension RingstoreReply {
+  func value() throws(RingstoreError) -> [UInt8]? {
+    guard case .value(let value) = self else { throw .unexpectedReply }
+    return value
+  }
+
+  func status() throws(RingstoreError) -> RingstoreStatus {
+    guard case .status(let status) = self else { throw .unexpectedReply }
+    return status
+  }
+}
+
+extension RingstoreError {
+  /// Can't happen: the command decides how its reply is read. An error is better than a trap.
+  static let unexpectedReply = RingstoreError(
+    code: .internal, message: "The reply has another form than the call's.")
+}

@@ -1,0 +1,78 @@
+// The public Swift client: one connection to a router or a shard, used by any number of tasks at
+// once. It connects when the first call needs it and again, with growing pauses, after a loss.
+//
+// Owns its connection; the event loop is NIO's shared one unless a group is given. Safe to use
+// from every thread. The calls are in the extensions, grouped as in the documentation.
+
+internal import GRPC
+internal import NIOCore
+internal import NIOPosix
+internal import RingstoreAPI
+
+/// A client of a Ringstore cluster.
+///
+///     let client = RingstoreClient(host: "127.0.0.1", port: 50051)
+///     try await client.set("greeting", to: "hello")
+///     let greeting = try await client.getString("greeting")
+///     await client.close()
+///
+/// Every call has a deadline and throws `RingstoreError`. A missing key is no error: it is `nil`.
+/// Calls are sent again by the client only where nothing can have happened: reads, and writes that
+/// provably never reached a node. Cancelling a task cancels its call.
+public final class RingstoreClient: Sendable {
+  /// How a client behaves.
+  public struct Configuration: Sendable {
+    /// The time a call may take unless it says otherwise, connecting included.
+    public var timeout = Duration.seconds(10)
+    /// The database that calls work on unless they say otherwise.
+    public var database: UInt32 = 0
+    /// The longest reply that is accepted, in bytes. Nodes have a limit of their own.
+    public var maxReplyBytes = 16 << 20
+    /// The time within which a connection must be made.
+    public var connectTimeout = Duration.seconds(3)
+
+    public init() {}
+  }
+
+  public let configuration: Configuration
+  let channel: ClientChannel
+
+  /// Makes a client; nothing is connected before the first call.
+  ///
+  /// - Parameters:
+  ///   - host: a name or an address, of a router or of a single shard. Resolved at every connect.
+  ///   - port: 1 to 65535.
+  public init(host: String, port: Int, configuration: Configuration = Configuration()) {
+    self.configuration = configuration
+    var transport = ClientConfiguration()
+    transport.maxMessageBytes = configuration.maxReplyBytes
+    transport.connectTimeout = TimeAmount(configuration.connectTimeout)
+    // A peer that stopped without closing its connection is noticed while calls wait for it.
+    transport.pingInterval = .seconds(30)
+    transport.pingTimeout = .seconds(5)
+    channel = ClientChannel(
+      host: host, port: port, group: MultiThreadedEventLoopGroup.singleton,
+      configuration: transport)
+  }
+
+  /// Closes the connection. Calls under way end with an error, and so does every later one.
+  public func close() async {
+    await channel.close()
+  }
+}
+
+/// What one call may want different from the client's configuration.
+public struct RingstoreCallOptions: Sendable {
+  /// The time the call may take; nil: as configured.
+  public var timeout: Duration?
+  /// The database it works on; nil: as configured.
+  public var database: UInt32?
+
+  public init(timeout: Duration? = nil, database: UInt32? = nil) {
+    self.timeout = timeout
+    self.database = database
+  }
+
+  /// As the client is configured.
+  public static let standard = RingstoreCallOptions()
+}

@@ -1,0 +1,96 @@
+// What a cluster is made of and how it does, as Describe answers it. Values; any thread.
+
+internal import RingstoreAPI
+
+/// The answer of a router about the whole cluster, or of a shard about itself.
+public struct RingstoreClusterDescription: Sendable {
+  public let cluster: String
+  /// The version of the slot map; 0 where the node has none (a shard that no router has met).
+  public let epoch: UInt64
+  public let shards: [Shard]
+  public let nodes: [Node]
+
+  /// A shard as the slot map has it.
+  public struct Shard: Sendable {
+    public let id: String
+    /// host:port.
+    public let address: String
+    /// Its share relative to the other shards.
+    public let weight: Double
+    /// How many of the 16384 slots it owns.
+    public let slots: Int
+  }
+
+  /// A process that takes part.
+  public struct Node: Sendable {
+    public enum Role: String, Sendable { case router, shard, unknown }
+    public enum State: String, Sendable { case loading, serving, draining, unreachable, unknown }
+
+    public let id: String
+    public let role: Role
+    public let address: String
+    public let state: State
+    public let version: String
+    public let uptime: Duration
+    public let keys: Int
+    public let memoryBytes: Int
+    /// Why it is unreachable, or how far it has loaded; else empty.
+    public let detail: String
+  }
+}
+
+extension RingstoreClusterDescription {
+  init(_ message: Ringstore_V1_DescribeResponse) {
+    cluster = message.cluster
+    epoch = message.map.epoch
+    var slots = Array(repeating: 0, count: message.map.shards.count)
+    for range in message.map.ranges where range.last >= range.first {
+      let index = Int(range.shard)
+      if slots.indices.contains(index) { slots[index] &+= Int(range.last - range.first) + 1 }
+    }
+    shards = zip(message.map.shards, slots).map { shard, slots in
+      Shard(id: shard.id, address: shard.address, weight: shard.weight, slots: slots)
+    }
+    nodes = message.nodes.map(Node.init)
+  }
+}
+
+extension RingstoreClusterDescription.Node {
+  init(_ message: Ringstore_V1_Node) {
+    id = message.id
+    address = message.address
+    version = message.version
+    uptime = .milliseconds(message.uptimeMillis)
+    keys = Int(message.keys)
+    memoryBytes = Int(message.memoryBytes)
+    detail = message.detail
+    role =
+      switch message.role {
+      case .router: .router
+      case .shard: .shard
+      default: .unknown
+      }
+    state =
+      switch message.state {
+      case .loading: .loading
+      case .serving: .serving
+      case .draining: .draining
+      case .unreachable: .unreachable
+      default: .unknown
+      }
+  }
+}
+
+extension RingstoreClient {
+  /// Tells what the cluster is made of and how each node does. Shards that can't be reached are
+  /// listed with the reason; the call doesn't fail for them.
+  public func describe(
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreClusterDescription {
+    let bytes = try await call(.describe, .init(), options) { Array($0) }
+    guard let message = try? Ringstore_V1_DescribeResponse(serializedBytes: bytes) else {
+      throw .undecodable(CommandTable[.describe])
+    }
+    return RingstoreClusterDescription(message)
+  }
+}

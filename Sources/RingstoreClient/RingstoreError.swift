@@ -1,0 +1,134 @@
+// The one error type of the client. Made from what a node answered, or from what the connection
+// told when no answer came. A value; any thread.
+
+internal import GRPC
+internal import RingstoreAPI
+
+/// Why a call failed.
+public struct RingstoreError: Error, Sendable, Hashable {
+  /// What kind of failure it is, in gRPC's terms.
+  public let code: Code
+  /// The stable name of the failure, for programs; nil where the code says it all.
+  public let reason: Reason?
+  /// One sentence for a person.
+  public let message: String
+  /// The shard concerned, where one is.
+  public let shard: String?
+  /// The call may have been carried out: a write was sent and its answer is missing. Read before
+  /// you repeat it. Where this is false, a failed call changed nothing.
+  public let isOutcomeUnknown: Bool
+  /// How long to wait before another attempt, where the node said so.
+  public let retryDelay: Duration?
+
+  init(
+    code: Code, reason: Reason? = nil, message: String, shard: String? = nil,
+    isOutcomeUnknown: Bool = false, retryDelay: Duration? = nil
+  ) {
+    self.code = code
+    self.reason = reason
+    self.message = message
+    self.shard = shard
+    self.isOutcomeUnknown = isOutcomeUnknown
+    self.retryDelay = retryDelay
+  }
+}
+
+extension RingstoreError: CustomStringConvertible {
+  /// "WRONG_TYPE: The key holds a list, and this call works on a string."
+  public var description: String { "\(reason?.rawValue ?? code.name): \(message)" }
+}
+
+extension RingstoreError {
+  /// The status codes of gRPC; the raw value is the number on the wire.
+  public enum Code: Int32, Sendable, Hashable, CaseIterable {
+    case cancelled = 1
+    case unknown = 2
+    case invalidArgument = 3
+    case deadlineExceeded = 4
+    case notFound = 5
+    case alreadyExists = 6
+    case permissionDenied = 7
+    case resourceExhausted = 8
+    case failedPrecondition = 9
+    case aborted = 10
+    case outOfRange = 11
+    case unimplemented = 12
+    case `internal` = 13
+    case unavailable = 14
+    case dataLoss = 15
+    case unauthenticated = 16
+
+    /// The name in gRPC's documentation: "UNAVAILABLE".
+    public var name: String { StatusCode(rawValue: rawValue)?.name ?? "UNKNOWN" }
+
+    init(_ code: StatusCode) {
+      self = Code(rawValue: code.rawValue) ?? .unknown
+    }
+  }
+
+  /// The name of a failure, as docs/PROTOCOL.md lists them. Newer nodes may know further ones.
+  public struct Reason: RawRepresentable, Sendable, Hashable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+      self.rawValue = rawValue
+    }
+
+    public static let invalidKey = Reason(rawValue: "INVALID_KEY")
+    public static let wrongType = Reason(rawValue: "WRONG_TYPE")
+    public static let notAnInteger = Reason(rawValue: "NOT_AN_INTEGER")
+    public static let integerOverflow = Reason(rawValue: "INTEGER_OVERFLOW")
+    public static let badPattern = Reason(rawValue: "BAD_PATTERN")
+    public static let badPageToken = Reason(rawValue: "BAD_PAGE_TOKEN")
+    public static let noSuchDatabase = Reason(rawValue: "NO_SUCH_DATABASE")
+    public static let tooManyItems = Reason(rawValue: "TOO_MANY_ITEMS")
+    public static let shardUnavailable = Reason(rawValue: "SHARD_UNAVAILABLE")
+    public static let outcomeUnknown = Reason(rawValue: "OUTCOME_UNKNOWN")
+    public static let wrongShard = Reason(rawValue: "WRONG_SHARD")
+    public static let mapConflict = Reason(rawValue: "MAP_CONFLICT")
+    public static let responseTooLarge = Reason(rawValue: "RESPONSE_TOO_LARGE")
+    public static let unknownField = Reason(rawValue: "UNKNOWN_FIELD")
+    /// Made by this client: a value was asked for as text and is not UTF-8.
+    public static let notUTF8 = Reason(rawValue: "NOT_UTF8")
+    public static let memoryLimit = Reason(rawValue: "MEMORY_LIMIT")
+    public static let overloaded = Reason(rawValue: "OVERLOADED")
+    public static let viewExpired = Reason(rawValue: "VIEW_EXPIRED")
+  }
+}
+
+extension RingstoreError {
+  /// The failure of a call that `command` describes.
+  ///
+  /// - Parameter wasExecutable: whether a node may have seen the call at all.
+  init(_ error: CallError, command: Command, wasExecutable: Bool = true) {
+    self.init(
+      code: Code(error.code), reason: error.reason.map { Reason(rawValue: $0.rawValue) },
+      message: error.message, shard: error.shard,
+      isOutcomeUnknown: wasExecutable && Self.leavesDoubt(error, command),
+      retryDelay: error.retryDelayMillis.map { .milliseconds($0) })
+  }
+
+  /// Whether a call that ended so may have taken effect.
+  private static func leavesDoubt(_ error: CallError, _ command: Command) -> Bool {
+    guard command.access != .read else { return false }
+    if error.doNotRetry { return true }
+    // Nobody waits for the answer any more; the call itself may have run.
+    if error.code == .deadlineExceeded || error.code == .cancelled { return true }
+    // One shard was not reached, the others may have carried out their part.
+    return command.routing == .everyShard && error.code == .unavailable
+  }
+
+  static func undecodable(_ command: Command) -> RingstoreError {
+    RingstoreError(
+      code: .internal, message: "The reply to \(command.name) can't be decoded.",
+      isOutcomeUnknown: command.access != .read)
+  }
+
+  static func notUTF8(_ what: String) -> RingstoreError {
+    RingstoreError(
+      code: .failedPrecondition, reason: .notUTF8,
+      message: "\(what) is not UTF-8; read it as bytes.")
+  }
+
+  static let closed = RingstoreError(code: .unavailable, message: "The client was closed.")
+}

@@ -1,0 +1,82 @@
+// One connection from a router's loop to a shard, and the link's stream on it. The loop's core
+// decides; this class dials, sends and reports. One event loop.
+
+import GRPC
+import NIOCore
+import NodeCore
+
+final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
+  let shard: Int
+  let generation: UInt64
+  /// Told of everything that happens to the link; nil once the router has dropped it.
+  private weak var service: RouterService?
+  private var connection: ClientConnection?
+  private var call: ClientCall?
+  /// Why the link ended, where the shard said so before it closed the connection.
+  private var ending: String?
+
+  init(shard: Int, generation: UInt64, service: RouterService) {
+    self.shard = shard
+    self.generation = generation
+    self.service = service
+  }
+
+  func connect(
+    host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
+    flusher: TickFlusher
+  ) {
+    ClientConnection.connect(
+      host: host, port: port, on: eventLoop, configuration: configuration, flusher: flusher,
+      delegate: self
+    ) { [self] result in
+      switch result {
+      case .success(let connection):
+        guard let service else {
+          connection.close()
+          return
+        }
+        self.connection = connection
+        call = connection.startCall(path: LinkProtocol.path, handler: self)
+        service.linkConnected(self)
+      case .failure(let loss):
+        lost(loss.description)
+      }
+    }
+  }
+
+  func send(_ frame: ByteBuffer) {
+    call?.send { $0.writeImmutableBuffer(frame) }
+  }
+
+  /// Closes the connection; nothing more is reported.
+  func drop() {
+    service = nil
+    connection?.close()
+    connection = nil
+  }
+
+  func call(_ call: ClientCall, received message: UnsafeRawBufferPointer) {
+    service?.linkReceived(self, message)
+  }
+
+  func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
+    self.call = nil
+    ending = status.isOK ? "the shard ended the stream" : status.description
+    // A stream that ends without its connection: the link begins anew, with a new connection.
+    connection?.close()
+  }
+
+  func connectionGoingAway(_ connection: ClientConnection) {}
+
+  func connectionClosed(_ connection: ClientConnection, reason: ConnectionLoss) {
+    guard self.connection === connection else { return }
+    self.connection = nil
+    lost(reason == .closedLocally ? ending ?? reason.description : reason.description)
+  }
+
+  private func lost(_ reason: String) {
+    let service = self.service
+    self.service = nil
+    service?.linkLost(self, reason)
+  }
+}

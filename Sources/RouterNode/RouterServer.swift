@@ -1,0 +1,123 @@
+// A router as a process or a test starts it: event loops that share nothing but the port, each
+// with its own links to every shard.
+
+import GRPC
+import Logging
+import NIOCore
+import NIOPosix
+import NodeCore
+import Placement
+import RingstoreAPI
+
+/// How a router is set up.
+package struct RouterConfiguration: Sendable {
+  package var cluster = "ringstore"
+  package var host = "127.0.0.1"
+  /// 0: any free port.
+  package var port = 50_051
+  /// Event loops, each on a thread of its own.
+  package var threads = 1
+  /// The cluster's shards; every router of a cluster is given the same list, in any order.
+  package var shards: [ShardDescription]
+  package var limits = Limits()
+  /// How long calls under way may take when the router is told to stop.
+  package var drainSeconds = 10
+
+  package init(shards: [ShardDescription]) {
+    self.shards = shards
+  }
+}
+
+/// A running router.
+package final class RouterServer: Sendable {
+  /// How long a start waits for the shards to be reached; one that is away doesn't hold it up longer.
+  private static let settleTime = TimeAmount.seconds(2)
+
+  /// The port it listens on.
+  package let port: Int
+  private let group: MultiThreadedEventLoopGroup
+  private let server: GRPCServer
+  private let services: [NIOLoopBound<RouterService>]
+  private let drainSeconds: Int
+
+  private init(
+    group: MultiThreadedEventLoopGroup, server: GRPCServer,
+    services: [NIOLoopBound<RouterService>], drainSeconds: Int
+  ) {
+    self.port = server.port
+    self.group = group
+    self.server = server
+    self.services = services
+    self.drainSeconds = drainSeconds
+  }
+
+  /// Starts a router: dials the shards, and accepts calls when this returns. A shard that can't be
+  /// reached doesn't keep the router from starting.
+  ///
+  /// - Throws: `PlacementError` for a list of shards that makes no slot map; otherwise where the
+  ///   address can't be resolved or listened on.
+  package static func start(
+    _ configuration: RouterConfiguration, version: String, logger: Logger
+  ) async throws -> RouterServer {
+    let map = try SlotMap.initial(configuration.shards)
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.threads)
+    do {
+      let node = RouterNodeLine(version: version)
+      let services = try await makeServices(configuration, map, node, group, logger)
+      let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
+      var serverConfiguration = ServerConfiguration()
+      serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
+      let server = try await GRPCServer.start(
+        host: configuration.host, port: configuration.port, group: group,
+        configuration: serverConfiguration, logger: logger
+      ) { loop in
+        guard let service = byLoop[ObjectIdentifier(loop)] else {
+          preconditionFailure("the server uses a loop that is not of its group")
+        }
+        return service.value
+      }
+      node.setAddress("\(configuration.host):\(server.port)")
+      return RouterServer(
+        group: group, server: server, services: services.map(\.service),
+        drainSeconds: configuration.drainSeconds)
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
+    }
+  }
+
+  private static func makeServices(
+    _ configuration: RouterConfiguration, _ map: SlotMap, _ node: RouterNodeLine,
+    _ group: MultiThreadedEventLoopGroup, _ logger: Logger
+  ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
+    // Unique at every start: a router that was restarted must not be taken for the older one.
+    let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
+    var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
+    for (number, loop) in group.makeIterator().enumerated() {
+      let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")
+      let settled = loop.makePromise(of: Void.self)
+      let service = try await loop.submit {
+        let service = RouterService(
+          identity: identity, map: map, limits: configuration.limits, firstGeneration: 0,
+          seed: UInt64.random(in: .min ... .max), eventLoop: loop, logger: logger,
+          describeSelf: { node.describe() })
+        service.start(settled: { settled.succeed() })
+        return NIOLoopBound(service, eventLoop: loop)
+      }.get()
+      let timeout = loop.scheduleTask(in: settleTime) { settled.succeed() }
+      try await settled.futureResult.get()
+      timeout.cancel()
+      services.append((ObjectIdentifier(loop), service))
+    }
+    return services
+  }
+
+  /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
+  package func drain() async {
+    await server.drain(gracePeriod: .seconds(Int64(drainSeconds)))
+    for service in services {
+      try? await service.eventLoop.submit { service.value.stop() }.get()
+    }
+    try? await group.shutdownGracefully()
+  }
+}

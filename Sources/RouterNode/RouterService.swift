@@ -1,0 +1,127 @@
+// A router's loop: the gRPC dispatch on one side, the links on the other, the pure core between.
+// Everything here lives on one event loop; the loops of a router share nothing.
+
+import GRPC
+import Logging
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+
+final class RouterService: ServerService, Flushable {
+  let eventLoop: any EventLoop
+  let flusher: TickFlusher
+  let logger: Logger
+  let linkConfiguration: ClientConfiguration
+  private let describeSelf: () -> Ringstore_V1_Node
+  private let mapMessage: Ringstore_V1_SlotMap
+  /// Set once, at the end of init: the core and its driver need each other.
+  private(set) var core: RouterCore<RouterService>!
+
+  var links: [RouterLinkStream?]
+  private var linksWithOutput: [Int] = []
+  var isMarkedDirty = false
+  /// Pipelines that got replies from the frame being read.
+  var pipelinesWithReplies: [RouterPipeline] = []
+  /// How many calls of each connection that is not read wait for room on a link.
+  var callsWaiting: [ObjectIdentifier: Int] = [:]
+
+  private var wakeup: Scheduled<Void>?
+  private var wakeupNanos: UInt64 = .max
+  private var whenSettled: (() -> Void)?
+  /// Whether a first attempt to reach a shard is still under way.
+  var isSettling: Bool { whenSettled != nil }
+  private(set) var isStopped = false
+
+  /// - Parameters:
+  ///   - firstGeneration: a number that no earlier connection of this loop has borne.
+  ///   - seed: for the jitter of reconnects.
+  ///   - describeSelf: the router's own line in Describe.
+  init(
+    identity: RouterIdentity, map: SlotMap, limits: Limits, firstGeneration: UInt64, seed: UInt64,
+    eventLoop: any EventLoop, logger: Logger, describeSelf: @escaping () -> Ringstore_V1_Node
+  ) {
+    self.eventLoop = eventLoop
+    self.logger = logger
+    self.describeSelf = describeSelf
+    mapMessage = SlotMapMessage.encode(map)
+    flusher = TickFlusher(eventLoop: eventLoop)
+    links = Array(repeating: nil, count: map.shards.count)
+    var linkConfiguration = ClientConfiguration.link
+    linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)
+    self.linkConfiguration = linkConfiguration
+    core = RouterCore(
+      identity: identity, map: map, limits: limits, firstGeneration: firstGeneration, seed: seed,
+      clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
+  }
+
+  // MARK: - Life
+
+  /// Dials every shard; `settled` is called when each first attempt has ended, well or not.
+  func start(settled: @escaping () -> Void) {
+    whenSettled = settled
+    core.tick()
+    eventHandled()
+  }
+
+  /// Drops the links. Whoever still waits for an answer has been drained before.
+  func stop() {
+    isStopped = true
+    wakeup?.cancel()
+    for link in links { link?.drop() }
+    links = Array(repeating: nil, count: links.count)
+  }
+
+  /// To be called after anything that may have changed when the core wants to be woken.
+  func eventHandled() {
+    scheduleWakeup()
+    if let settled = whenSettled, core.haveLinksSettled {
+      whenSettled = nil
+      settled()
+    }
+  }
+
+  private func scheduleWakeup() {
+    guard !isStopped, let next = core.nextWakeupNanos, next < wakeupNanos else { return }
+    wakeup?.cancel()
+    wakeupNanos = next
+    wakeup = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(next)) {
+      [weak self] in
+      guard let self else { return }
+      wakeupNanos = .max
+      core.tick()
+      flushPipelines()
+      eventHandled()
+    }
+  }
+
+  // MARK: - Output
+
+  func outputReady(shard: Int) {
+    if !linksWithOutput.contains(shard) { linksWithOutput.append(shard) }
+    flusher.markDirty(self)
+  }
+
+  /// The end of the tick: each link with something to send sends it, once.
+  func flushNow() {
+    for shard in linksWithOutput {
+      while let frame = core.takeFrame(shard: shard) { links[shard]?.send(frame) }
+    }
+    linksWithOutput.removeAll(keepingCapacity: true)
+    scheduleWakeup()
+  }
+
+  func flushPipelines() {
+    guard !pipelinesWithReplies.isEmpty else { return }
+    let pipelines = pipelinesWithReplies
+    pipelinesWithReplies.removeAll(keepingCapacity: true)
+    for pipeline in pipelines { pipeline.flush() }
+  }
+
+  /// What Describe starts from.
+  func describe() -> DescribeMerge {
+    DescribeMerge(
+      cluster: core.identity.cluster, map: mapMessage, router: describeSelf(),
+      shardIDs: core.shardIDs)
+  }
+}

@@ -1,0 +1,42 @@
+// Compiled patterns, kept between the slices of a fan-out: a regular expression is compiled once,
+// not a thousand times. Belongs to one shard's core.
+
+import Patterns
+import RingstoreAPI
+
+struct PatternCache {
+  /// Patterns kept; far more than fan-outs run at once on one shard.
+  static let entriesMax = 16
+
+  private struct Key: Hashable {
+    let kind: PatternView.Kind
+    let text: [UInt8]
+  }
+
+  private var entries: [(key: Key, pattern: Pattern)] = []
+
+  /// The compiled form of a request's pattern.
+  ///
+  /// - Throws: BAD_PATTERN.
+  mutating func pattern(_ view: PatternView) throws(CallError) -> Pattern {
+    let key = Key(kind: view.kind, text: Array(view.text))
+    if let index = entries.firstIndex(where: { $0.key == key }) { return entries[index].pattern }
+    do throws(PatternError) {
+      let pattern = try Pattern(source(of: key))
+      if entries.count == Self.entriesMax { entries.removeFirst() }
+      entries.append((key, pattern))
+      return pattern
+    } catch {
+      throw .badPattern(error.description)
+    }
+  }
+
+  private func source(of key: Key) -> Pattern.Source {
+    switch key.kind {
+    case .everything, .unset: .all
+    case .glob: .glob(key.text)
+    case .regex: .regex(key.text)
+    case .prefix: .prefix(key.text)
+    }
+  }
+}

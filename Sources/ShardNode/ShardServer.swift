@@ -1,0 +1,97 @@
+// A shard as a process or a test starts it: one event loop, one core, one gRPC server.
+
+import GRPC
+import Logging
+import NIOCore
+import NIOPosix
+import NodeCore
+import RingstoreAPI
+
+/// How a shard is set up.
+package struct ShardConfiguration: Sendable {
+  /// The shard's name in the cluster's slot map.
+  package var id: String
+  /// Routers of another cluster are refused.
+  package var cluster = "ringstore"
+  package var host = "127.0.0.1"
+  /// 0: any free port.
+  package var port = 50_061
+  package var limits = Limits()
+  /// How long calls under way may take when the shard is told to stop.
+  package var drainSeconds = 10
+
+  package init(id: String) {
+    self.id = id
+  }
+}
+
+/// A running shard.
+package final class ShardServer: Sendable {
+  /// The port it listens on.
+  package let port: Int
+  private let group: MultiThreadedEventLoopGroup
+  private let server: GRPCServer
+  private let service: NIOLoopBound<ShardService>
+  private let drainSeconds: Int
+
+  private init(
+    port: Int, group: MultiThreadedEventLoopGroup, server: GRPCServer,
+    service: NIOLoopBound<ShardService>, drainSeconds: Int
+  ) {
+    self.port = port
+    self.group = group
+    self.server = server
+    self.service = service
+    self.drainSeconds = drainSeconds
+  }
+
+  /// Starts a shard. It accepts calls when this returns.
+  ///
+  /// - Throws: where the address can't be resolved or listened on.
+  package static func start(
+    _ configuration: ShardConfiguration, version: String, logger: Logger
+  ) async throws -> ShardServer {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    do {
+      let loop = group.next()
+      let service = try await loop.submit {
+        NIOLoopBound(
+          makeService(configuration, version: version, loop, logger), eventLoop: loop)
+      }.get()
+      var serverConfiguration = ServerConfiguration()
+      serverConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(configuration.limits)
+      let server = try await GRPCServer.start(
+        host: configuration.host, port: configuration.port, group: group,
+        configuration: serverConfiguration, logger: logger
+      ) { _ in service.value }
+      let address = "\(configuration.host):\(server.port)"
+      try await loop.submit { service.value.core.address = address }.get()
+      return ShardServer(
+        port: server.port, group: group, server: server, service: service,
+        drainSeconds: configuration.drainSeconds)
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
+    }
+  }
+
+  private static func makeService(
+    _ configuration: ShardConfiguration, version: String, _ loop: any EventLoop, _ logger: Logger
+  ) -> ShardService {
+    let started = NIODeadline.now()
+    let core = ShardCore(
+      cluster: configuration.cluster, id: configuration.id,
+      incarnation: UInt64.random(in: 1...UInt64.max), version: version,
+      limits: configuration.limits,
+      uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
+    return ShardService(core: core, eventLoop: loop, logger: logger)
+  }
+
+  /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
+  package func drain() async {
+    let service = self.service
+    try? await group.any().submit { service.value.beginDraining() }.get()
+    await server.drain(gracePeriod: .seconds(Int64(drainSeconds)))
+    try? await group.shutdownGracefully()
+  }
+}

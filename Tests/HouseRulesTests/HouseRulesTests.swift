@@ -1,0 +1,106 @@
+// Holds this checkout against the house rules. What a rule is stands in ImportRules.swift and
+// TextRules.swift; RulesCanFailTests.swift shows that each one can fail.
+
+import Testing
+
+@Suite("House rules")
+struct HouseRulesTests {
+  /// Fails once for each thing that was found, with its sentence.
+  private func expectNone(
+    _ found: [String], sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    for one in found { Issue.record("\(one)", sourceLocation: sourceLocation) }
+  }
+
+  @Test("The table of rooms points one way")
+  func oneWay() {
+    expectNone(ImportRules.upwardArrows(in: ImportRules.rooms))
+  }
+
+  @Test("The table of rooms lists the folders of Sources, all of them and no others")
+  func rooms() throws {
+    #expect(try Set(Repository.entries(of: "Sources")) == ImportRules.roomNames)
+  }
+
+  @Test("No room imports against the arrows, and pure parts have no sockets")
+  func imports() throws {
+    try expectNone(Repository.swiftSources().flatMap(ImportRules.violations))
+  }
+
+  @Test("Pure parts use neither the real clock nor real randomness")
+  func pureParts() throws {
+    try expectNone(Repository.swiftSources().flatMap(ImportRules.realWorldUses))
+  }
+
+  @Test("The package's manifest uses no unsafe flags")
+  func unsafeFlags() throws {
+    let manifest = try Repository.files().first { $0.path == "Package.swift" }
+    #expect(manifest?.text.contains("unsafe" + "Flags") == false)
+  }
+
+  @Test("No file is over the limit")
+  func lengths() throws {
+    let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))
+    expectNone(code.compactMap(TextRules.lengthViolation))
+  }
+
+  @Test("No script has lines that are too wide")
+  func widths() throws {
+    let scripts = try ["deploy", ".ci", "Tests/RealClients"].flatMap(Repository.files(below:))
+    expectNone(scripts.flatMap(TextRules.wideLines))
+  }
+
+  @Test("Nothing is left unfinished without the number of an issue")
+  func unfinished() throws {
+    let code = try ["Sources", "Tests", "deploy", ".ci"].flatMap(Repository.files(below:))
+    expectNone(code.flatMap(TextRules.unfinished))
+  }
+
+  @Test("No file names a path of one machine")
+  func machinePaths() throws {
+    try expectNone(Repository.files().flatMap(TextRules.machinePaths))
+  }
+
+  @Test("Only the client is public")
+  func publicDeclarations() throws {
+    try expectNone(Repository.swiftSources().flatMap(TextRules.publicDeclarations))
+  }
+
+  @Test("Every source file opens with what it is for")
+  func headers() throws {
+    let files =
+      try Repository.swiftSources()
+      + Repository.files(below: "Tests")
+      .filter { $0.path.hasSuffix(".swift") }
+    expectNone(files.filter(TextRules.lacksHeader).map(\.path))
+  }
+
+  @Test("Every link of the pages leads somewhere")
+  func links() throws {
+    let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
+    expectNone(pages.flatMap { TextRules.deadLinks(in: $0, exists: Repository.exists) })
+  }
+
+  @Test("The top level holds the agreed entries and nothing else")
+  func topLevel() throws {
+    try expectNone(TextRules.strangers(among: Repository.entries()))
+  }
+
+  @Test("Each kind of node has a sample configuration", arguments: ["shard", "router", "local"])
+  func samples(kind: String) throws {
+    let names = try Repository.entries(of: "config")
+    #expect(names.contains { $0.hasPrefix(kind) && $0.hasSuffix(".yaml") })
+  }
+
+  @Test("Every proto has its generated messages, and every generated file its proto")
+  func generatedFiles() throws {
+    let room = "Sources/RingstoreAPI/"
+    func names(_ folder: String, _ suffix: String) throws -> Set<String> {
+      let files = try Repository.files(below: room + folder).map(\.path)
+      return Set(
+        files.filter { $0.hasSuffix(suffix) }
+          .map { String($0.dropFirst(room.count + folder.count + 1).dropLast(suffix.count)) })
+    }
+    #expect(try names("Protos", ".proto") == names("Generated", ".pb.swift"))
+  }
+}

@@ -1,0 +1,131 @@
+// Shows that each house rule finds what it is there to find, on samples that break it.
+
+import Testing
+
+@Suite("Each house rule can fail")
+struct RulesCanFailTests {
+  private func file(_ path: String, _ text: String) -> SourceFile {
+    SourceFile(path: path, text: text)
+  }
+
+  @Test(
+    "An import is recognised in every spelling",
+    arguments: [
+      ("import NIOCore", "NIOCore"), ("internal import CNGHTTP2", "CNGHTTP2"),
+      ("@testable import Store", "Store"), ("package import struct NIOCore.ByteBuffer", "NIOCore"),
+      ("  @preconcurrency import Foundation.NSData", "Foundation"),
+    ])
+  func imports(line: String, module: String) {
+    #expect(ImportRules.module(ofLine: line[...]).map(String.init) == module)
+  }
+
+  @Test(
+    "What only mentions an import is none",
+    arguments: ["// import Store", "let import_ = 1", "we import Store here", "import"])
+  func noImports(line: String) {
+    #expect(ImportRules.module(ofLine: line[...]) == nil)
+  }
+
+  @Test(
+    "An import against the arrows is found",
+    arguments: [
+      ("Sources/Store/A.swift", "import RingstoreAPI"),
+      ("Sources/GRPC/Core/A.swift", "internal import CNGHTTP2"),
+      ("Sources/ShardNode/A.swift", "import RouterNode"),
+      ("Sources/RouterNode/A.swift", "import Store"),
+      ("Sources/ShardNode/A.swift", "import CRE2"),
+      ("Sources/Store/A.swift", "import NIOCore"),
+      ("Sources/Placement/A.swift", "import Foundation"),
+      ("Sources/Patterns/A.swift", "import FoundationEssentials"),
+      ("Sources/HTTP2/A.swift", "import NIOPosix"),
+      ("Sources/ShardNode/Core/A.swift", "import NIOPosix"),
+      ("Sources/RouterNode/RouterCore+Links.swift", "import NIOPosix"),
+      ("Sources/Unheard/A.swift", "import NIOCore"),
+    ])
+  func crossedArrows(path: String, text: String) {
+    #expect(!ImportRules.violations(in: file(path, text)).isEmpty)
+  }
+
+  @Test("An import along the arrows is allowed")
+  func allowedImports() {
+    let text = "import RingstoreAPI\nimport NIOPosix\nimport Store\n"
+    #expect(ImportRules.violations(in: file("Sources/ShardNode/A.swift", text)).isEmpty)
+  }
+
+  @Test("A table with a circle is found")
+  func circle() {
+    let table: [(name: String, mayImport: Set<String>)] = [("A", ["B"]), ("B", ["A"])]
+    #expect(ImportRules.upwardArrows(in: table) == ["A -> B"])
+  }
+
+  @Test(
+    "The real clock and real randomness are found in pure parts",
+    arguments: ["let now = Date()", "Int.random(in: 0..<3)", "NIODeadline.now()", "a.shuffled()"])
+  func realWorld(line: String) {
+    #expect(!ImportRules.realWorldUses(in: file("Sources/Store/A.swift", line)).isEmpty)
+    #expect(!ImportRules.realWorldUses(in: file("Sources/GRPC/Core/A.swift", line)).isEmpty)
+    #expect(ImportRules.realWorldUses(in: file("Sources/ShardNode/A.swift", line)).isEmpty)
+    #expect(ImportRules.realWorldUses(in: file("Sources/Store/A.swift", "// " + line)).isEmpty)
+  }
+
+  @Test("A long file is found, a generated one is left alone")
+  func length() {
+    let long = String(repeating: "x\n", count: TextRules.linesMax + 1)
+    #expect(TextRules.lengthViolation(in: file("Sources/Store/A.swift", long)) != nil)
+    #expect(TextRules.lengthViolation(in: file("Sources/X/Generated/A.swift", long)) == nil)
+    let full = String(long.dropLast(2))
+    #expect(TextRules.lengthViolation(in: file("Sources/Store/A.swift", full)) == nil)
+  }
+
+  @Test("A wide line is found")
+  func width() {
+    let wide = String(repeating: "x", count: TextRules.columnsMax + 1)
+    #expect(TextRules.wideLines(in: file("deploy/run", "short\n" + wide)).count == 1)
+  }
+
+  @Test(
+    "Unfinished work is found",
+    arguments: ["// TO" + "DO: later", "// FIX" + "ME", "fatalError(\"not " + "implemented\")"])
+  func unfinished(line: String) {
+    #expect(TextRules.unfinished(in: file("Sources/Store/A.swift", line)).count == 1)
+  }
+
+  @Test("Unfinished work with the number of an issue is allowed")
+  func numbered() {
+    #expect(TextRules.unfinished(in: file("Sources/A/A.swift", "// TO" + "DO(#12)")).isEmpty)
+  }
+
+  @Test("A path of one machine is found")
+  func machinePath() {
+    #expect(!TextRules.machinePaths(in: file("docs/A.md", "see /wo" + "rk/main")).isEmpty)
+    #expect(TextRules.machinePaths(in: file("docs/A.md", "see docs/PROTOCOL.md")).isEmpty)
+  }
+
+  @Test("A public declaration outside the client is found")
+  func publicDeclaration() {
+    let text = "  public static func f() {}"
+    #expect(!TextRules.publicDeclarations(in: file("Sources/Store/A.swift", text)).isEmpty)
+    #expect(TextRules.publicDeclarations(in: file("Sources/RingstoreClient/A.swift", text)).isEmpty)
+    #expect(TextRules.publicDeclarations(in: file("Sources/Store/A.swift", "// " + text)).isEmpty)
+  }
+
+  @Test("A file without a word on what it is for is found")
+  func header() {
+    #expect(TextRules.lacksHeader(file("Sources/Store/A.swift", "import NIOCore\n")))
+    #expect(!TextRules.lacksHeader(file("Sources/Store/A.swift", "// What it is.\n")))
+  }
+
+  @Test("A link to nowhere is found, from any folder")
+  func deadLink() {
+    let there: Set<String> = ["docs/A.md", "README.md"]
+    let page = file("docs/B.md", "[a](A.md) [b](../README.md#top) [c](C.md) [d](https://x.y/z)")
+    #expect(TextRules.deadLinks(in: page, exists: there.contains) == ["docs/B.md: C.md"])
+    let outside = file("README.md", "[up](../secret.md)")
+    #expect(TextRules.deadLinks(in: outside, exists: { _ in true }).count == 1)
+  }
+
+  @Test("A stranger at the top level is found")
+  func stranger() {
+    #expect(TextRules.strangers(among: ["Sources", ".ci", "notes.txt"]) == ["notes.txt"])
+  }
+}

@@ -1,0 +1,141 @@
+// Regular expressions: the anchor, bytes, refusals with a sentence, and patterns that would ruin a
+// backtracking engine.
+
+import Patterns
+import Testing
+
+@Suite struct RegularExpressionTests {
+  @Test(arguments: [
+    ("user:[0-9]+", "user:42"), ("user", "user:42"), ("", "anything"), ("", ""), ("a|b", "b1"),
+    ("a|b", "a1"), ("abc$", "abc"), ("^abc", "abcd"), (".*xyz", "..xyz"), ("(?i)KEY", "key"),
+    ("a(b)c(?P<n>d)", "abcd"), ("\\d{3}", "123"), ("a\\.b", "a.b"), ("x*", "y"), ("(a|ab)c", "abc"),
+    ("\\w+\\s", "ab c"), ("[^:]*:", "a:b"), ("(?s).+z", "a\nz"), ("a\\nb", "a\nb"), ("a?b", "b"),
+  ])
+  func matchesFromTheFirstByte(regex: String, key: String) throws {
+    #expect(try Pattern.regex(regex).matches(key))
+  }
+
+  @Test(arguments: [
+    ("42", "user:42"), ("a|b", "cab"), ("b", "ab"), ("user:[0-9]+$", "user:42x"), ("abc$", "abc\n"),
+    ("a.b", "a\nb"), (".+z", "a\nz"), ("key", "KEY"), ("\\d{3}", "12"), ("x+", ""), ("a^b", "ab"),
+  ])
+  func doesNotMatchLaterOrOtherwise(regex: String, key: String) throws {
+    #expect(try !Pattern.regex(regex).matches(key))
+  }
+
+  @Test func everyByteIsOneCharacter() throws {
+    let key: [UInt8] = [0x00, 0xff, 0xc3, 0x28, 0x80]
+    #expect(try Pattern.regex(".{5}$").matches(key))
+    #expect(try !Pattern.regex(".{6}").matches(key))
+    #expect(try Pattern.regex("\\x00\\xff").matches(key))
+    #expect(try Pattern(.regex([0x00, 0xff, 0xc3])).matches(key))
+    #expect(try Pattern.regex("\\x00[\\x80-\\xff]{2}\\(").matches(key))
+    #expect(try !Pattern.regex("\\x00\\xfe").matches(key))
+  }
+
+  @Test func aKeyMayHoldNewlines() throws {
+    let key = "one\ntwo"
+    #expect(try Pattern.regex("one\\ntwo$").matches(key))
+    #expect(try !Pattern.regex("one$").matches(key))
+    #expect(try Pattern.regex("(?m)one$").matches(key))
+    #expect(try !Pattern.regex("two").matches(key))
+    #expect(try !Pattern.regex("(?m)^two").matches(key))
+  }
+
+  @Test func anEmptyKeyWithoutStorageCanBeAsked() throws {
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    #expect(try Pattern.regex("a*$").matches(nothing))
+    #expect(try !Pattern.regex("a").matches(nothing))
+    #expect(try Pattern.glob("*").matches(nothing))
+  }
+
+  @Test(arguments: ["(?=a)b", "(?!a)b", "a(?<=a)b", "a(?<!b)c"])
+  func lookAroundIsRefusedByName(regex: String) {
+    #expect(sentence(regex)?.contains("uses look-ahead or look-behind assertions") == true)
+  }
+
+  @Test(arguments: ["(a)\\1", "(a)(b)\\2", "(?P<x>a)\\k<x>"])
+  func backReferencesAreRefusedByName(regex: String) {
+    #expect(sentence(regex)?.contains("uses back-references") == true)
+  }
+
+  @Test(arguments: [
+    ("(", "missing"), ("a)", "unexpected"), ("[a", "missing"), ("*a", "no argument"),
+    ("a**", "bad repetition"), ("a++", "bad repetition"), ("[z-a]", "range"), ("\\", "trailing"),
+    ("(?P<n", "named"), ("\\q", "escape"), ("a{1001}", "repetition"),
+    ("(?:a{1000}){1000}", "repetition"), ("a{1000}{1000}", "repetition"),
+    ("(((a{100}){100}){100}){100}", "repetition"),
+  ])
+  func aFaultIsNamed(regex: String, word: String) {
+    let found = sentence(regex)
+    #expect(found?.hasPrefix("the regular expression is not valid RE2 syntax: ") == true)
+    #expect(found?.contains(word) == true, "\(found ?? "accepted")")
+  }
+
+  @Test func aFaultMayQuoteBytesThatAreNoText() {
+    #expect(throws: PatternError.self) { try Pattern(.regex([0x28, 0xff, 0x00, 0xfe])) }
+    let long = String(repeating: "(", count: 4096)
+    #expect((sentence(long)?.utf8.count ?? 0) < 400)
+  }
+
+  @Test(arguments: [
+    "(?:[a-z]{1000}){1}[a-y]{1000}[a-x]{1000}[a-w]{1000}", "(?:a.?){900}x{900}y{900}",
+  ])
+  func countedRepetitionBeyondTheLongestProgramIsRefused(regex: String) {
+    #expect(throws: PatternError.tooComplex) {
+      try Pattern.regex(regex + String(repeating: "[0-9]{1000}z", count: 5))
+    }
+  }
+
+  @Test func aLongListOfAlternativesIsAccepted() throws {
+    let names = (0..<320).map { "user:\($0 * 7919)" }
+    let pattern = try Pattern.regex("(?:" + names.joined(separator: "|") + ")$")
+    #expect(pattern.matches(names[319]))
+    #expect(!pattern.matches("user:1"))
+  }
+
+  /// Backtracking engines take exponential time on these; here the test would not end.
+  @Test(arguments: [
+    "(a*)*b", "(a+)+b", "(a|a)*b", "(a|aa)+b", "(.*)*b", "(a?){1000}a{0}b", "(x+x+)+y|a*b",
+    "a*a*a*a*a*a*a*a*b",
+  ])
+  func pathologicalExpressionsTakeLinearTime(regex: String) throws {
+    let pattern = try Pattern.regex(regex)
+    var key = [UInt8](repeating: 0x61, count: 60_000)
+    #expect(!pattern.matches(key))
+    key.append(0x62)
+    #expect(pattern.matches(key) == !regex.contains("{1000}"))
+  }
+
+  /// The automaton for "an `a` 16 places before the end" has 2^16 states, more than fit the
+  /// budget: RE2 has to throw states away or change engines, and the answer must stay right.
+  @Test func anAutomatonBeyondTheBudgetStillAnswersRight() throws {
+    let pattern = try Pattern.regex("(?:a|b)*a(?:a|b){16}$")
+    var random = SeededGenerator(state: 5)
+    for _ in 0..<20 {
+      let key = (0..<3000).map { _ in UInt8.random(in: 0x61...0x62, using: &random) }
+      #expect(pattern.matches(key) == (key[key.count - 17] == 0x61))
+    }
+  }
+
+  @Test func onePatternServesSeveralThreads() async throws {
+    let pattern = try Pattern.regex("k(ey)+:[0-9]*7$")
+    let counts = await withTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 {
+        group.addTask { (0..<1000).count { pattern.matches("keyey:\($0)") } }
+      }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(counts == [100, 100, 100, 100])
+  }
+
+  /// The refusal's sentence; nil where the expression is accepted.
+  private func sentence(_ regex: String) -> String? {
+    do throws(PatternError) {
+      _ = try Pattern(.regex(Array(regex.utf8)))
+      return nil
+    } catch {
+      return error.description
+    }
+  }
+}

@@ -1,0 +1,107 @@
+"""Flags, configuration files and environment: what is wrong is said in one sentence, status 64."""
+
+import socket
+
+import pytest
+from harness.client import Client
+from harness.process import Node, run
+
+BAD_CONFIGURATION = 64
+SHARD = ("shard", "--id", "a", "--host", "127.0.0.1", "--port", "0")
+
+
+def refusal(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """Runs a node that must refuse to start; gives its sentence."""
+    ended = run(*arguments, environment=environment)
+    assert ended.returncode == BAD_CONFIGURATION, ended
+    assert "Server started" not in ended.stdout
+    assert "Fatal error" not in ended.stderr
+    sentence = ended.stderr.strip().splitlines()
+    assert sentence, "nothing said"
+    return ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((*SHARD, "--no-such-flag"), "no-such-flag"),
+        (("shard", "--id", "a", "--port", "70000"), "70000"),
+        (("shard", "--id", "a", "--port", "x"), "x"),
+        (("shard", "--id", "", "--port", "0"), "id"),
+        (("router", "--port", "0"), "shard"),
+        (("router", "--port", "0", "--shard", "a"), "a"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1"), "a=127.0.0.1"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:x"), "a=127.0.0.1:x"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:1,weight=0"), "weight"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:1,weight=-1"), "weight"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:1,colour=red"), "colour"),
+        (
+            ("router", "--port", "0", "--shard", "a=127.0.0.1:1", "--shard", "a=127.0.0.1:2"),
+            "a",
+        ),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:1", "--threads", "0"), "threads"),
+        (("local", "--shards", "0", "--port", "0"), "shards"),
+        (("shard", "--config", "/no/such/file.yaml", "--port", "0"), "/no/such/file.yaml"),
+    ],
+)
+def test_a_bad_flag_is_named(arguments, named):
+    assert named in refusal(*arguments)
+
+
+def test_an_unknown_key_in_a_file_is_named(tmp_path):
+    file = tmp_path / "shard.yaml"
+    file.write_text("id: a\nport: 0\ncolour: red\n")
+    assert "colour" in refusal("shard", "--config", str(file))
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path):
+    file = tmp_path / "shard.yaml"
+    file.write_text("id: [a\nport: {")
+    assert str(file) in refusal("shard", "--config", str(file))
+
+
+def test_an_unknown_variable_is_named():
+    told = refusal(*SHARD, environment={"RINGSTORE_COLOUR": "red"})
+    assert "RINGSTORE_COLOUR" in told
+
+
+def test_a_taken_port_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run("shard", "--id", "a", "--host", "127.0.0.1", "--port", port)
+    assert ended.returncode != 0
+    assert port in ended.stderr
+    assert "Server started" not in ended.stdout
+    assert "Fatal error" not in ended.stderr
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+    file = tmp_path / "shard.yaml"
+    file.write_text("id: from-file\nhost: 127.0.0.1\nport: 0\n")
+
+    def started_id(*flags: str, **environment: str) -> str:
+        node = Node("shard", "--config", str(file), *flags, environment=environment)
+        try:
+            with Client(node.address) as client:
+                return client.describe().nodes[0].id
+        finally:
+            node.stop()
+
+    assert started_id() == "from-file"
+    assert started_id(RINGSTORE_ID="from-environment") == "from-environment"
+    assert started_id("--id", "from-flag", RINGSTORE_ID="from-environment") == "from-flag"
+
+
+def test_port_0_picks_a_port_of_its_own_each_time():
+    first, second = Node(*SHARD), Node(*SHARD)
+    assert 0 < first.port != second.port > 0
+    assert first.stop() == second.stop() == 0
+
+
+def test_help_is_not_an_error():
+    for command in ((), ("shard",), ("router",), ("local",), ("cli",)):
+        ended = run(*command, "--help")
+        assert ended.returncode == 0
+        assert "USAGE" in ended.stdout.upper()

@@ -1,0 +1,107 @@
+"""How nodes leave: SIGTERM and SIGINT finish what was begun, and the exit status is 0."""
+
+import queue
+import signal
+import subprocess
+import time
+
+import grpc
+import pytest
+from harness.client import Client, call
+from harness.cluster import Cluster, start_local, start_shard
+from harness.process import binary, clean_environment
+from harness.raw_http2 import Connection, headers, message
+from ringstore.v1 import keystore_pb2 as pb
+
+# A node without calls leaves at once; the bound is far below any grace period.
+PROMPT_SECONDS = 5.0
+SHAPES = {"router": Cluster, "shard": start_shard, "local": start_local}
+
+
+@pytest.fixture(params=SHAPES)
+def server(request):
+    """A server of each shape that the test may end; the node that clients talk to is `.node`."""
+    started = SHAPES[request.param]()
+    started.node = getattr(started, "router", started)
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_node_leaves_promptly(server, number):
+    with Client(server.address) as client:
+        client.set(b"key", b"value")
+        begin = time.monotonic()
+        server.node.process.send_signal(number)
+        assert server.node.wait() == 0
+        assert time.monotonic() - begin < PROMPT_SECONDS
+
+
+def test_calls_in_flight_are_finished(server):
+    with Client(server.address) as client:
+        more: queue.Queue = queue.Queue()
+        stream = client.stub.Pipeline(iter(more.get, None), timeout=30)
+        one = call("INCR_BY", pb.IncrByRequest(key=b"key", delta=1))
+        more.put(pb.CallBatch(calls=[one]))
+        assert next(stream).replies[0].code == 0
+        server.node.terminate()
+        # The stream was there before the signal, so what comes on it is still answered.
+        two = call("INCR_BY", pb.IncrByRequest(key=b"key", delta=1))
+        more.put(pb.CallBatch(calls=[two]))
+        reply = next(stream).replies[0]
+        assert pb.IncrByResponse.FromString(reply.response).value == 2
+        more.put(None)
+        assert list(stream) == []
+        assert stream.code() == grpc.StatusCode.OK
+        assert server.node.wait() == 0
+
+
+def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):
+    raw = Connection(server.address)
+    raw.settle()
+    # Half a request keeps the node from being done.
+    body = message(pb.Key(key=b"key").SerializeToString())
+    stream = raw.start(headers("/ringstore.v1.KeyStore/Get"), body[:-1], end=False)
+    raw.flush()
+    server.node.terminate()
+    while raw.goaway is None:
+        raw.flush()
+        raw.receive()
+    assert raw.goaway[1] == 0
+    assert not raw.answers[stream].ended
+    with pytest.raises(OSError):
+        late = Connection(server.address)
+        late.settle()
+        if late.closed:
+            raise ConnectionError("closed at once")
+    raw.close()
+    assert server.node.wait() == 0
+
+
+def test_many_unary_calls_under_way_are_answered_or_refused_never_lost(server):
+    with Client(server.address) as client:
+        pending = [
+            client.stub.IncrBy.future(pb.IncrByRequest(key=b"key", delta=1), timeout=30)
+            for _ in range(2_000)
+        ]
+        pending[0].result()
+        server.node.terminate()
+        refused = [one.exception() for one in pending if one.exception()]
+        assert {error.code() for error in refused} <= {grpc.StatusCode.UNAVAILABLE}
+        values = [one.result().value for one in pending if not one.exception()]
+        assert sorted(values) == list(range(1, len(values) + 1))
+        assert server.node.wait() == 0
+
+
+def test_the_started_line_reaches_a_pipe_at_once():
+    arguments = ["shard", "--id", "a", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(
+        [binary(), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=clean_environment(),
+    ) as node:
+        assert node.stdout.readline().startswith(b"Server started on port ")
+        node.terminate()
+        assert node.stdout.read() == b""
+        assert node.wait(20) == 0

@@ -1,0 +1,112 @@
+// The third part of RequestReadings.swift: batches, frames and replies.
+
+import NIOCore
+import RingstoreAPI
+import SwiftProtobuf
+
+extension TwoReaders {
+  private static let call: [MessageSoup.Field] =
+    [.varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5)]
+  private static let reply: [MessageSoup.Field] =
+    [.varint(1), .varint(2), .text(3), .bytes(4), .bytes(5)]
+
+  static let batches: [TwoReaders] = [
+    TwoReaders(
+      name: "CallBatch", schema: [.message(1, call)],
+      ours: { message in
+        var batch = CallBatchReader(message)
+        var facts: [String] = []
+        while let call = try batch.next() { facts.append(describe(call)) }
+        return facts
+      },
+      theirs: {
+        try Ringstore_V1_CallBatch(serializedBytes: $0).calls.map { call in
+          let method = UInt32(truncatingIfNeeded: call.method.rawValue)
+          return "call \(call.id) \(method) \(hex(call.request)) \(call.timeoutMillis) "
+            + "\(hex(call.requestID))  \(!call.unknownFields.data.isEmpty)"
+        }
+      }),
+    TwoReaders(
+      name: "RouterFrame",
+      schema: [
+        .message(2, call + [.bytes(6)]), .varint(3), .packed(3), .message(4, [.varint(1), .varint(2)]),
+      ],
+      ours: routerFrame,
+      theirs: {
+        let frame = try Ringstore_Internal_V1_RouterFrame(serializedBytes: $0)
+        return frame.calls.map { call in
+          "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
+            + "\(hex(call.requestID)) \(hex(call.traceContext)) \(!call.unknownFields.data.isEmpty)"
+        } + frame.cancels.map { "cancel \($0)" }
+          + frame.credits.map { "credit \($0.id) \($0.bytes)" }
+      }),
+    TwoReaders(
+      name: "ReplyBatch", schema: [.message(1, reply)],
+      ours: { message in
+        var batch = ReplyBatchReader(message)
+        var facts: [String] = []
+        while let reply = try batch.next() { facts.append(describe(reply, more: false)) }
+        return facts
+      },
+      theirs: {
+        try Ringstore_V1_ReplyBatch(serializedBytes: $0).replies.map {
+          describe($0.id, $0.code, $0.message, $0.response, $0.details, false)
+        }
+      }),
+    TwoReaders(
+      name: "ShardFrame", schema: [.message(2, reply + [.varint(6)]), .varint(3)],
+      ours: shardFrame,
+      theirs: {
+        let frame = try Ringstore_Internal_V1_ShardFrame(serializedBytes: $0)
+        return frame.replies.map {
+          describe($0.id, $0.code, $0.message, $0.response, $0.details, $0.more)
+        } + ["draining \(frame.draining)"]
+      }),
+  ]
+
+  private static func describe(_ call: CallView) -> String {
+    "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
+      + "\(hex(call.requestID)) \(hex(call.traceContext)) \(call.hasUnknownField)"
+  }
+
+  private static func describe(_ reply: ReplyView, more: Bool) -> String {
+    describe(
+      reply.id, reply.code, String(decoding: reply.message, as: UTF8.self), reply.response,
+      reply.details, more)
+  }
+
+  private static func describe(
+    _ id: UInt64, _ code: Int32, _ message: String, _ response: some Sequence<UInt8>,
+    _ details: some Sequence<UInt8>, _ more: Bool
+  ) -> String {
+    "reply \(id) \(code) \(message) \(hex(response)) \(hex(details)) \(more)"
+  }
+
+  /// Parts of one kind together, as the generated message keeps them.
+  private static func routerFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
+    var frame = RouterFrameReader(message)
+    var (calls, cancels, credits): ([String], [String], [String]) = ([], [], [])
+    while let part = try frame.next() {
+      switch part {
+      case .hello: calls.append("hello")
+      case .call(let call): calls.append(describe(call))
+      case .cancel(let id): cancels.append("cancel \(id)")
+      case .credit(let id, let bytes): credits.append("credit \(id) \(bytes)")
+      }
+    }
+    return calls + cancels + credits
+  }
+
+  private static func shardFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
+    var frame = ShardFrameReader(message)
+    var (replies, isDraining): ([String], Bool) = ([], false)
+    while let part = try frame.next() {
+      switch part {
+      case .hello: replies.append("hello")
+      case .reply(let reply): replies.append(describe(reply, more: reply.more))
+      case .draining(let value): isDraining = value
+      }
+    }
+    return replies + ["draining \(isDraining)"]
+  }
+}

@@ -1,0 +1,88 @@
+// Errors keep their code, reason, shard and delay through every form they travel in.
+
+import GRPC
+import RingstoreAPI
+import SwiftProtobuf
+import Testing
+
+@Suite struct CallErrorTests {
+  static let examples: [CallError] = [
+    .invalidKey(bytes: 0, max: 10), .wrongType(holds: "a list", wanted: "a string"),
+    .notAnInteger, .integerOverflow, .badPattern("look-ahead"), .badPageToken,
+    .noSuchDatabase(16, databases: 16), .tooManyItems(20_000, max: 10_000),
+    .shardUnavailable("s1", "refused"), .outcomeUnknown("s1"), .wrongShard(owner: "s2"),
+    .mapConflict("same epoch, other content"), .responseTooLarge(streamingCall: "LRangeStream"),
+    .unknownField, .notUTF8, .memoryLimit("The shard's memory is used up."),
+    .overloaded("The call waited too long.", retryDelayMillis: 12_345), .viewExpired,
+  ]
+
+  @Test func `there is an example of every reason`() {
+    #expect(Set(Self.examples.compactMap(\.reason)) == Set(ErrorReason.allCases))
+  }
+
+  @Test(arguments: examples)
+  func `an error survives the trailers of a call`(_ error: CallError) {
+    let back = CallError(code: error.code, message: error.message, details: error.details())
+    #expect(back == error)
+    #expect(error.code == error.reason?.code)
+    #expect(error.doNotRetry == (error.reason == .outcomeUnknown))
+  }
+
+  @Test(arguments: examples)
+  func `stock clients read the details as google.rpc.Status`(_ error: CallError) throws {
+    let status = try Google_Rpc_Status(serializedBytes: error.details())
+    #expect(status.code == error.code.rawValue && status.message == error.message)
+    let info = try Google_Rpc_ErrorInfo(unpackingAny: try #require(status.details.first))
+    #expect(info.domain == "ringstore" && info.reason == error.reason?.rawValue)
+    #expect(info.metadata == (error.shard.map { ["shard": $0] } ?? [:]))
+    guard let millis = error.retryDelayMillis else {
+      #expect(status.details.count == 1)
+      return
+    }
+    let delay = try Google_Rpc_RetryInfo(unpackingAny: status.details[1]).retryDelay
+    #expect(delay.seconds == Int64(millis / 1000))
+    #expect(delay.nanos == Int32(millis % 1000) * 1_000_000)
+  }
+
+  @Test func `errors whose code says it all carry no details`() {
+    for error in [CallError.deadlineExceeded, .cancelled, .undecodable(.truncated)] {
+      #expect(error.details().isEmpty && error.reason == nil)
+    }
+  }
+
+  @Test func `details of strangers are ignored, and so are impossible delays`() throws {
+    let status = try Google_Rpc_Status.with {
+      $0.details = [
+        try Google_Protobuf_Any(
+          message: Google_Rpc_ErrorInfo.with {
+            ($0.reason, $0.domain, $0.metadata) = ("WRONG_TYPE", "example.com", ["shard": "x"])
+          }),
+        try Google_Protobuf_Any(
+          message: Google_Rpc_RetryInfo.with { $0.retryDelay.seconds = .max }),
+        try Google_Protobuf_Any(message: Ringstore_V1_Key()),
+      ]
+    }
+    let error = CallError(
+      code: .aborted, message: "m", details: try Array(status.serializedData()))
+    #expect(error == CallError(code: .aborted, message: "m"))
+    let noise = CallError(code: .aborted, message: "m", details: [0x1a, 0xff])
+    #expect(noise == CallError(code: .aborted, message: "m"))
+  }
+
+  @Test func `limits refuse empty and long keys and databases that are not there`() {
+    var limits = Limits()
+    limits.maxKeyBytes = 3
+    func reason(_ key: String, _ database: UInt32) -> ErrorReason? {
+      Array(key.utf8).withUnsafeBytes { limits.refusal(key: $0, database: database)?.reason }
+    }
+    #expect(reason("abc", 15) == nil)
+    #expect(reason("", 0) == .invalidKey && reason("abcd", 0) == .invalidKey)
+    #expect(reason("abc", 16) == .noSuchDatabase)
+    #expect(Limits() == {
+      var defaults = Limits()
+      (defaults.maxKeyBytes, defaults.maxMessageBytes) = (65_536, 4_194_304)
+      (defaults.maxItems, defaults.databases) = (10_000, 16)
+      return defaults
+    }())
+  }
+}

@@ -1,0 +1,70 @@
+// Random bytes through every reader, in memory that ends at a forbidden page: a reader that steps
+// over the end dies on the spot. Nothing is expected of the results; nothing may trap.
+
+import Glibc
+import RingstoreAPI
+import Testing
+
+@Suite struct FuzzTests {
+  @Test func `no bytes can make a reader trap or read past the end`() throws {
+    var random = SeededRandom(seed: testSeed)
+    var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 4))
+    let page = try GuardedPage()
+    let schema = TwoReaders.keyValue
+    for round in 0..<10_000 {
+      // Half noise, half messages with a few bytes of noise in them: those get further.
+      var bytes = round % 2 == 0 ? random.bytes(upTo: 64) : soup.message(schema)
+      for _ in 0..<(round % 2 == 0 || bytes.isEmpty ? 0 : 3) {
+        bytes[Int.random(in: 0..<bytes.count, using: &random)] =
+          UInt8.random(in: 0...255, using: &random)
+      }
+      page.with(bytes) { Self.readEverything($0) }
+    }
+  }
+
+  private static func readEverything(_ message: UnsafeRawBufferPointer) {
+    for pair in CodecAgreementTests.all { _ = try? pair.ours(message) }
+    _ = try? PatternView(message)
+    _ = try? ValueReplyView(message)
+    _ = try? StatusReplyView(message)
+    if let list = try? ListValuesReplyView(message) { list.values.forEach { _ = $0.first } }
+    _ = try? IncrByReplyView(message)
+    _ = try? NumberReplyView(message)
+    if let items = try? ItemsReplyView(message) {
+      items.encodedItems.forEach { _ = try? ItemReplyView($0) }
+    }
+    _ = try? CallError(item: message)
+    _ = CallError(code: .unknown, message: "", details: message)
+    _ = try? KeysPartRequest(message)
+    if let keys = try? KeysPartReplyView(message) { keys.keys.forEach { _ = $0.last } }
+    _ = try? ResetPartRequest(message)
+    _ = try? ResetPartReply(message)
+  }
+}
+
+/// Memory whose last byte is followed by a page that may not be touched.
+private final class GuardedPage {
+  private let memory: UnsafeMutableRawPointer
+  private let size = 64 * 1024
+
+  struct Failure: Error {}
+
+  init() throws {
+    guard
+      let memory = mmap(
+        nil, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      memory != MAP_FAILED, mprotect(memory + size, size, PROT_NONE) == 0
+    else { throw Failure() }
+    self.memory = memory
+  }
+
+  deinit { munmap(memory, 2 * size) }
+
+  func with(_ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) -> Void) {
+    let start = memory + (size - bytes.count)
+    bytes.withUnsafeBytes { source in
+      UnsafeMutableRawBufferPointer(start: start, count: bytes.count).copyMemory(from: source)
+    }
+    body(UnsafeRawBufferPointer(start: start, count: bytes.count))
+  }
+}

@@ -1,0 +1,128 @@
+// The wire format's corners: long varints, bad tags, groups, and lengths patched in afterwards.
+
+import NIOCore
+import RingstoreAPI
+import SwiftProtobuf
+import Testing
+
+@Suite struct WireTests {
+  private func failure(of bytes: [UInt8]) -> WireError? {
+    bytes.withUnsafeBytes { message in
+      do throws(WireError) {
+        _ = try KeyView(message)
+        return nil
+      } catch {
+        return error
+      }
+    }
+  }
+
+  @Test func `varints of every width come back as they were written`() throws {
+    var values: [UInt64] = [0, .max]
+    for bits in 0..<64 { values += [1 << bits, (1 << bits) &- 1, (1 << bits) &+ 1] }
+    for value in values {
+      let bytes = written { $0.writeVarint(value) }
+      #expect(bytes.count == WireSize.varint(value))
+      try bytes.withUnsafeBytes { message in
+        var reader = WireReader(message)
+        let read = try reader.readVarint()
+        #expect(read == value)
+        #expect(reader.isAtEnd)
+      }
+    }
+  }
+
+  @Test(arguments: [Int64.min, -64, -1, 0, 1, 63, .max])
+  func `signed numbers come back as they were written`(_ value: Int64) throws {
+    let bytes = written { $0.writeOptionalSIntField(2, value) }
+    let message = try Ringstore_V1_IncrByRequest(serializedBytes: bytes)
+    #expect(message.delta == value)
+    #expect(try bytes.withUnsafeBytes { try IncrByView($0).delta } == value)
+  }
+
+  @Test func `a varint of eleven bytes is too long, one of ten is not`() {
+    let padded = Array(repeating: UInt8(0x80), count: 9)
+    #expect(failure(of: [0x10] + padded + [0]) == nil)
+    #expect(failure(of: [0x10] + padded + [0x80, 0]) == .varintTooLong)
+  }
+
+  @Test func `a tag of six bytes, field 0 and unknown wire types are refused`() {
+    #expect(failure(of: [0x80, 0x80, 0x80, 0x80, 0x80, 0x01]) == .varintTooLong)
+    #expect(failure(of: [0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00]) == .varintTooLong)
+    #expect(failure(of: [0x00, 0x00]) == .badTag)
+    #expect(failure(of: [0x0e]) == .wrongWireType)
+    #expect(failure(of: [0x0f]) == .wrongWireType)
+  }
+
+  @Test func `a length past the end is refused, however large it claims to be`() {
+    #expect(failure(of: [0x0a, 0x01]) == .truncated)
+    #expect(failure(of: [0x0a] + Array(repeating: 0xff, count: 9) + [0x01]) == .truncated)
+    #expect(failure(of: [0x7d, 0, 0, 0]) == .truncated)
+    #expect(failure(of: [0x79, 0, 0, 0, 0, 0, 0, 0]) == .truncated)
+  }
+
+  @Test func `groups are skipped whole, and only whole`() {
+    #expect(failure(of: [0x7b, 0x0a, 0x01, 0x61, 0x7b, 0x7c, 0x7c]) == nil)
+    #expect(failure(of: [0x7b]) == .truncated)
+    #expect(failure(of: [0x7b, 0x74]) == .badTag)
+    #expect(failure(of: [0x7c]) == .badTag)
+  }
+
+  @Test func `groups may nest a hundred deep, and SwiftProtobuf draws the same line`() {
+    for (depth, expected) in [(100, nil), (101, WireError.nestingTooDeep)] {
+      let bytes =
+        Array(repeating: UInt8(0x7b), count: depth) + Array(repeating: UInt8(0x7c), count: depth)
+      #expect(failure(of: bytes) == expected)
+      let isRead = (try? Ringstore_V1_Key(serializedBytes: bytes)) != nil
+      #expect(isRead == (expected == nil))
+    }
+  }
+
+  @Test(arguments: [0, 1, 127, 128, 16_383, 16_384, 2_100_000], [0, 1, 127, 128, 20_000])
+  func `a length is right whatever was guessed`(_ count: Int, _ hint: Int) throws {
+    let contents = Array(repeating: UInt8(7), count: count)
+    let bytes = written { buffer in
+      buffer.writeBytesField(1, noBytes)
+      let outer = buffer.beginLengthDelimited(1, sizeHint: hint)
+      let inner = buffer.beginLengthDelimited(1, sizeHint: hint)
+      buffer.writeBytes(contents)
+      buffer.endLengthDelimited(inner)
+      buffer.endLengthDelimited(outer)
+      buffer.writeBytesField(1, noBytes)
+    }
+    let message = try Ringstore_V1_MGetRequest(serializedBytes: bytes)
+    #expect(message.keys.map { Array($0.key) } == [[], contents, []])
+  }
+
+  @Test func `a field given up leaves the buffer as it was`() {
+    let bytes = written { buffer in
+      buffer.writeVarintField(1, 5)
+      let mark = buffer.beginLengthDelimited(2, sizeHint: 300)
+      buffer.writeVarintField(1, 6)
+      buffer.abandonLengthDelimited(mark)
+      buffer.writeVarintField(3, 7)
+    }
+    #expect(bytes == [0x08, 5, 0x18, 7])
+  }
+
+  @Test func `a buffer that is shared is copied, not changed behind its owner's back`() {
+    var buffer = ByteBuffer()
+    let mark = buffer.beginLengthDelimited(1)
+    buffer.writeBytes([1, 2, 3])
+    let shared = buffer
+    buffer.endLengthDelimited(mark)
+    #expect(Array(shared.readableBytesView) == [0x0a, 0, 1, 2, 3])
+    #expect(Array(buffer.readableBytesView) == [0x0a, 3, 1, 2, 3])
+  }
+
+  @Test func `an empty or absent pattern is told from one of a kind not known`() throws {
+    func kind(_ bytes: [UInt8]) throws -> PatternView.Kind {
+      try bytes.withUnsafeBytes { try KeysView($0).pattern.kind }
+    }
+    #expect(try kind([]) == .everything)
+    #expect(try kind([0x0a, 0x00]) == .unset)
+    #expect(try kind([0x0a, 0x02, 0x22, 0x00]) == .unset)
+    #expect(try kind([0x0a, 0x02, 0x0a, 0x00]) == .glob)
+    #expect(try kind([0x0a, 0x02, 0x12, 0x00, 0x0a, 0x00]) == .regex)
+  }
+}

@@ -1,0 +1,162 @@
+// Lists: order, ranges, and views that stay as they were.
+
+import Testing
+
+@testable import Store
+
+@Suite struct ListTests {
+  private let key = Bytes("list")
+
+  private func numbers(_ range: Range<Int>) -> [Bytes] { range.map { Bytes(String($0)) } }
+
+  @Test func aPushAtTheHeadLeavesTheLastValueFirst() throws {
+    let fixture = Fixture()
+    #expect(try fixture.push(key, .head, numbers(1..<4)).length == 3)
+    #expect(try fixture.range(key, 0, -1)?.elements == [Bytes("3"), Bytes("2"), Bytes("1")])
+    #expect(try fixture.push(key, .tail, numbers(4..<6)).length == 5)
+    #expect(
+      try fixture.range(key, 0, -1)?.elements == ["3", "2", "1", "4", "5"].map { Bytes($0) })
+  }
+
+  @Test func aPushOfNothingMakesNoKeyAndNoVersion() throws {
+    let fixture = Fixture()
+    #expect(try fixture.push(key, .head, []) == (0, 0))
+    #expect(fixture.type(key) == .none)
+    let version = try fixture.push(key, .head, numbers(0..<2)).version
+    #expect(try fixture.push(key, .head, []) == (2, version))
+  }
+
+  @Test func theKeyGoesWithTheLastElement() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .head, numbers(0..<2))
+    #expect(try fixture.pop(key, .head)?.bytes == Bytes("1"))
+    #expect(try fixture.pop(key, .head)?.bytes == Bytes("0"))
+    #expect(try fixture.pop(key, .head) == nil)
+    #expect(try fixture.length(key) == nil)
+    #expect(fixture.store.totalKeyCount == 0)
+  }
+
+  @Test func rangesAreClampedAsInRedis() throws {
+    let fixture = Fixture()
+    let far: [Int64] = [.min, .min + 1, .max - 1, .max]
+    for length in 1...5 {
+      let all = numbers(0..<length)
+      // Both directions of chunks, and a list of two.
+      for heads in [0, length / 2, length] {
+        fixture.delete(key)
+        try fixture.push(key, .head, all[..<heads].reversed())
+        try fixture.push(key, .tail, Array(all[heads...]))
+        for start in Array(-7...7) + far {
+          for stop in Array(-7...7) + far {
+            let view = try #require(try fixture.range(key, start, stop))
+            let expected = StoreModel.redisRange(start, stop, length)
+            #expect(view.elements == Array(all[expected]), "\(start) \(stop) of \(length)")
+            #expect(view.firstIndex == expected.lowerBound)
+            #expect(view.count == expected.count && view.length == length)
+          }
+        }
+      }
+    }
+    #expect(try fixture.range(Bytes("missing"), 0, -1) == nil)
+  }
+
+  @Test func anyIndexOfALongListIsFound() throws {
+    let fixture = Fixture()
+    let all = numbers(0..<20_000)
+    try fixture.push(key, .head, all[..<9_000].reversed())
+    try fixture.push(key, .tail, Array(all[9_000...]))
+    let view = try #require(try fixture.range(key, 0, -1))
+    #expect(view.elements == all)
+    #expect(view.byteCount == all.joined().count)
+    for index in stride(from: 0, to: 20_000, by: 97) {
+      let one = try #require(try fixture.range(key, Int64(index), Int64(index)))
+      #expect(one.elements == [all[index]])
+      #expect(Bytes(view.element(at: index)) == all[index])
+    }
+  }
+
+  @Test func aViewIsHandedOverInSlices() throws {
+    let fixture = Fixture()
+    let all = numbers(0..<5_000)
+    try fixture.push(key, .tail, all)
+    let view = try #require(try fixture.range(key, 10, -11))
+    var seen: [Bytes] = []
+    var offset = 0
+    while offset < view.count {
+      var left = 333
+      offset = view.forEach(from: offset) {
+        seen.append(Bytes($0))
+        left -= 1
+        return left > 0
+      }
+    }
+    #expect(seen == Array(all[10..<4_990]))
+    #expect(view.forEach(from: view.count) { _ in true } == view.count)
+  }
+
+  @Test(arguments: [Store.ListEnd.head, .tail])
+  func aViewDoesNotSeeWhatTakesThePlaceOfItsElements(end: Store.ListEnd) throws {
+    let fixture = Fixture()
+    try fixture.push(key, end, numbers(0..<8))
+    let view = try #require(try fixture.range(key, 0, -1))
+    let expected = view.elements
+    for round in 0..<20 {
+      _ = try fixture.pop(key, end)
+      try fixture.push(key, end, [Bytes("new \(round)")])
+      #expect(view.elements == expected)
+    }
+    #expect(try fixture.length(key) == 8)
+  }
+
+  @Test func aViewOutlivesItsKeyAndTheStore() throws {
+    var view: Store.ListView?
+    do {
+      let fixture = Fixture()
+      try fixture.push(key, .tail, numbers(0..<3_000))
+      view = try fixture.range(key, 0, -1)
+      #expect(fixture.store.pinnedBytes == 0)
+      fixture.delete(key)
+      #expect(fixture.store.pinnedBytes >= numbers(0..<3_000).joined().count)
+    }
+    #expect(view?.elements == numbers(0..<3_000))
+  }
+
+  @Test func aViewCopiesNoElement() throws {
+    let fixture = Fixture()
+    let megabyte = Bytes(repeating: 1, count: 1 << 20)
+    try fixture.push(key, .tail, [megabyte, megabyte])
+    let before = fixture.store.usedBytes
+    let small = 20_000
+    let views = try (0..<100).map { _ in try fixture.range(key, 0, -1) }
+    #expect(fixture.store.usedBytes - before < small)
+    // Nor does a write: the chunks are full, so the list goes on in another.
+    try fixture.push(key, .tail, [Bytes("x")])
+    _ = try fixture.pop(key, .head)
+    #expect(fixture.store.pinnedBytes >= 1 << 20)
+    #expect(fixture.store.usedBytes - before < small)
+    withExtendedLifetime(views) {}
+  }
+
+  @Test func aListThatWasLongGivesItsMemoryBack() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .tail, numbers(0..<50_000))
+    let large = fixture.store.usedBytes
+    for _ in 0..<49_995 { _ = try fixture.pop(key, .head) }
+    #expect(try fixture.range(key, 0, -1)?.elements == numbers(49_995..<50_000))
+    #expect(large - fixture.store.usedBytes > 300_000)
+    let fresh = Fixture()
+    try fresh.push(key, .tail, numbers(49_995..<50_000))
+    #expect(fixture.store.usedBytes <= fresh.store.usedBytes + 500)
+  }
+
+  @Test func aQueueThatStaysShortStaysSmall() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .tail, numbers(0..<3))
+    let start = fixture.store.usedBytes
+    for round in 3..<5_000 {
+      try fixture.push(key, .tail, [Bytes(String(round))])
+      #expect(try fixture.pop(key, .head)?.bytes == Bytes(String(round - 3)))
+      #expect(fixture.store.usedBytes < start + 500)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// Random calls that meet the edges: empty, binary and huge keys and values, numbers at the limits.
+
+@testable import Store
+
+struct OperationGenerator {
+  static let slotCount = 3
+  static let databaseCount = 2
+
+  private static let edges = [
+    "9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809",
+    "-0", "0", "-1", "+1", "01", " 1", "1 ", "", "-", "--1", "1e3", "00", "18446744073709551616",
+  ]
+
+  private var random: SeededRandom
+  private let keys: [Bytes]
+
+  init(seed: UInt64) {
+    random = SeededRandom(seed: seed)
+    var keys: [Bytes] = [[], [0], Bytes("k"), Bytes(repeating: 7, count: Store.keyBytesMax)]
+    for length in 2...24 { keys.append(random.bytes(length)) }
+    self.keys = keys
+  }
+
+  private mutating func place() -> Place {
+    // A few keys get most of the calls, so that lists grow and values are replaced.
+    let isFavourite = Bool.random(using: &random)
+    let index = Int.random(in: 0..<(isFavourite ? 4 : keys.count), using: &random)
+    return Place(
+      database: isFavourite ? 0 : Int.random(in: 0..<Self.databaseCount, using: &random),
+      slot: index % Self.slotCount, key: keys[index])
+  }
+
+  private mutating func value() -> Bytes {
+    switch Int.random(in: 0..<100, using: &random) {
+    case 0..<15: return Bytes(Self.edges.randomElement(using: &random) ?? "")
+    case 15..<30: return Bytes(String(Int64.random(in: .min ... .max, using: &random)))
+    case 30..<40: return Bytes(String(Int.random(in: -20...20, using: &random)))
+    case 40..<80: return random.bytes(Int.random(in: 0...24, using: &random))
+    case 80..<93: return random.bytes(Int.random(in: 25...400, using: &random))
+    case 93..<97:
+      return random.bytes(Entry.inlineMax + Int.random(in: -1...1, using: &random))
+    case 97..<99:
+      let byte = UInt8.random(in: 0...255, using: &random)
+      return Bytes(repeating: byte, count: Chunk.roomMax + Int.random(in: -4...4, using: &random))
+    default: return Bytes(repeating: UInt8.random(in: 0...255, using: &random), count: 70_000)
+    }
+  }
+
+  private mutating func bound() -> Int64 {
+    switch Int.random(in: 0..<10, using: &random) {
+    case 0: [Int64.min, .max, .min + 1].randomElement(using: &random) ?? 0
+    case 1: Int64.random(in: -1000...1000, using: &random)
+    default: Int64.random(in: -12...12, using: &random)
+    }
+  }
+
+  private mutating func delta() -> Int64 {
+    switch Int.random(in: 0..<4, using: &random) {
+    case 0: [Int64.min, .max, 0, 1, -1].randomElement(using: &random) ?? 0
+    default: Int64.random(in: -1000...1000, using: &random)
+    }
+  }
+
+  mutating func next() -> Operation {
+    let end: Store.ListEnd = Bool.random(using: &random) ? .head : .tail
+    switch Int.random(in: 0..<1000, using: &random) {
+    case 0..<110: return .set(place(), value())
+    case 110..<230: return .get(place())
+    case 230..<290: return .delete(place())
+    case 290..<390: return .incrBy(place(), delta())
+    case 390..<600:
+      let count = Int.random(in: 0...4, using: &random)
+      return .push(place(), end, (0..<count).map { _ in value() })
+    case 600..<620:
+      // Many at once, so that lists get several chunks.
+      let count = Int.random(in: 50...400, using: &random)
+      let size = Int.random(in: 0...100, using: &random)
+      return .push(place(), end, (0..<count).map { _ in random.bytes(size) })
+    case 620..<800: return .pop(place(), end)
+    case 800..<830: return .length(place())
+    case 830..<910: return .takeView(place(), bound(), bound())
+    case 910..<997: return .dropView(Int.random(in: 0..<8, using: &random))
+    default:
+      return .reset(
+        slot: Int.random(in: 0..<Self.slotCount, using: &random),
+        database: Int.random(in: 0..<Self.databaseCount, using: &random))
+    }
+  }
+}

@@ -1,0 +1,146 @@
+// The naive store that the real one is compared with: dictionaries and arrays.
+
+@testable import Store
+
+struct Place: Hashable {
+  let database: Int
+  let slot: Int
+  let key: Bytes
+}
+
+/// A call, with what it needs, so that a sequence of them can be run again.
+enum Operation {
+  case set(Place, Bytes)
+  case get(Place)
+  case delete(Place)
+  case incrBy(Place, Int64)
+  case push(Place, Store.ListEnd, [Bytes])
+  case pop(Place, Store.ListEnd)
+  case length(Place)
+  case takeView(Place, Int64, Int64)
+  case dropView(Int)
+  case reset(slot: Int, database: Int)
+}
+
+/// What a call answered, in a form that can be compared.
+enum Outcome: Equatable {
+  case nothing
+  case value(Bytes, UInt64)
+  case version(UInt64)
+  case number(Int64, UInt64)
+  case length(Int)
+  case view([Bytes], firstIndex: Int, length: Int, byteCount: Int, version: UInt64)
+  case error(Store.StoreError)
+}
+
+struct StoreModel {
+  enum Value {
+    case string(Bytes)
+    case list([Bytes])
+  }
+
+  private(set) var values: [Place: (value: Value, version: UInt64)] = [:]
+  private var versions: [Int: UInt64] = [:]
+
+  func type(_ place: Place) -> Store.ValueType {
+    switch values[place]?.value {
+    case nil: .none
+    case .string: .string
+    case .list: .list
+    }
+  }
+
+  private mutating func next(_ slot: Int) -> UInt64 {
+    versions[slot, default: 0] += 1
+    return versions[slot, default: 0]
+  }
+
+  private mutating func write(_ place: Place, _ value: Value) -> UInt64 {
+    let version = next(place.slot)
+    values[place] = (value, version)
+    return version
+  }
+
+  mutating func apply(_ operation: Operation) -> Outcome {
+    switch operation {
+    case .set(let place, let value):
+      return .version(write(place, .string(value)))
+    case .get(let place):
+      guard let found = values[place] else { return .nothing }
+      guard case .string(let bytes) = found.value else { return .error(.wrongType) }
+      return .value(bytes, found.version)
+    case .delete(let place):
+      guard values.removeValue(forKey: place) != nil else { return .nothing }
+      return .version(next(place.slot))
+    case .incrBy(let place, let delta):
+      return increment(place, delta)
+    case .push, .pop, .length, .takeView:
+      return applyToList(operation)
+    case .dropView:
+      return .nothing
+    case .reset(let slot, let database):
+      let places = values.keys.filter { $0.slot == slot && $0.database == database }
+      for place in places { values[place] = nil }
+      if !places.isEmpty { _ = next(slot) }
+      return .length(places.count)
+    }
+  }
+
+  private mutating func increment(_ place: Place, _ delta: Int64) -> Outcome {
+    var old: Int64 = 0
+    if let found = values[place] {
+      guard case .string(let bytes) = found.value else { return .error(.wrongType) }
+      let text = String(decoding: bytes, as: UTF8.self)
+      guard let number = Int64(text), String(number) == text else { return .error(.notAnInteger) }
+      old = number
+    }
+    let (sum, overflows) = old.addingReportingOverflow(delta)
+    if overflows { return .error(.integerOverflow) }
+    return .number(sum, write(place, .string(Bytes(String(sum)))))
+  }
+
+  private mutating func applyToList(_ operation: Operation) -> Outcome {
+    switch operation {
+    case .push(let place, let end, let new):
+      let found = values[place]
+      var elements: [Bytes] = []
+      if let found {
+        guard case .list(let old) = found.value else { return .error(.wrongType) }
+        elements = old
+      }
+      if new.isEmpty { return .number(Int64(elements.count), found?.version ?? 0) }
+      elements = end == .head ? new.reversed() + elements : elements + new
+      return .number(Int64(elements.count), write(place, .list(elements)))
+    case .pop(let place, let end):
+      guard let found = values[place] else { return .nothing }
+      guard case .list(var elements) = found.value else { return .error(.wrongType) }
+      let popped = end == .head ? elements.removeFirst() : elements.removeLast()
+      let version = write(place, .list(elements))
+      if elements.isEmpty { values[place] = nil }
+      return .value(popped, version)
+    case .length(let place):
+      guard let found = values[place] else { return .nothing }
+      guard case .list(let elements) = found.value else { return .error(.wrongType) }
+      return .length(elements.count)
+    case .takeView(let place, let start, let stop):
+      guard let found = values[place] else { return .nothing }
+      guard case .list(let elements) = found.value else { return .error(.wrongType) }
+      let range = StoreModel.redisRange(start, stop, elements.count)
+      let part = Array(elements[range])
+      return .view(
+        part, firstIndex: range.lowerBound, length: elements.count,
+        byteCount: part.joined().count, version: found.version)
+    default:
+      return .nothing
+    }
+  }
+
+  /// As t_list.c of Redis says it, in numbers wide enough to ignore overflow.
+  static func redisRange(_ start: Int64, _ stop: Int64, _ length: Int) -> Range<Int> {
+    let count = Double(length)
+    let first = max(0, start < 0 ? Double(start) + count : Double(start))
+    let last = min(count - 1, stop < 0 ? Double(stop) + count : Double(stop))
+    if first > last { return Int(min(first, count))..<Int(min(first, count)) }
+    return Int(first)..<Int(last) + 1
+  }
+}

@@ -1,0 +1,185 @@
+// Random calls on the store and on the naive model must get the same answers; a failing sequence
+// is shrunk before it is shown.
+
+import Testing
+
+@testable import Store
+
+@Suite struct StoreModelTests {
+  @Test(arguments: [true, false])
+  func randomCallsGetTheModelsAnswers(usesSlabs: Bool) {
+    for round in 0..<4 {
+      let seed = TestSeed.value &+ UInt64(round)
+      var generator = OperationGenerator(seed: seed)
+      let operations = (0..<1500).map { _ in generator.next() }
+      guard let failure = Run.failure(of: operations, usesSlabs: usesSlabs) else { continue }
+      let (few, why) = Run.shrink(
+        Array(operations[...failure.index]), failure.why, usesSlabs: usesSlabs)
+      Issue.record(
+        """
+        RINGSTORE_TEST_SEED=\(TestSeed.value), round \(round): \(why)
+        after \(few.count) calls:
+        \(few.map { shortDescription($0) }.joined(separator: "\n"))
+        """)
+      return
+    }
+  }
+}
+
+/// One sequence of calls, on a store and a model of its own.
+private struct Run {
+  let fixture: Fixture
+  var model = StoreModel()
+  /// Views in the hands of readers, with what each must show for ever.
+  var views: [(view: Store.ListView, expected: [Bytes])] = []
+
+  static func failure(
+    of operations: [Operation], usesSlabs: Bool
+  ) -> (index: Int, why: String)? {
+    let fixture = Fixture(
+      databaseCount: OperationGenerator.databaseCount, slotCount: OperationGenerator.slotCount,
+      usesSlabs: usesSlabs)
+    var run = Run(fixture: fixture)
+    for (index, operation) in operations.enumerated() {
+      if let why = run.step(operation, checksAll: index % 16 == 0) { return (index, why) }
+    }
+    if let why = run.finish() { return (operations.count - 1, why) }
+    return nil
+  }
+
+  /// Leaves out ever smaller parts as long as the rest still fails.
+  static func shrink(
+    _ operations: [Operation], _ why: String, usesSlabs: Bool
+  ) -> ([Operation], String) {
+    var best = (operations, why)
+    var part = max(1, operations.count / 2)
+    while true {
+      var start = 0
+      while start < best.0.count {
+        var fewer = best.0
+        fewer.removeSubrange(start..<min(start + part, fewer.count))
+        if let failure = failure(of: fewer, usesSlabs: usesSlabs) {
+          best = (Array(fewer[...failure.index]), failure.why)
+        } else {
+          start += part
+        }
+      }
+      if part == 1 { return best }
+      part = max(1, part / 2)
+    }
+  }
+
+  private mutating func step(_ operation: Operation, checksAll: Bool) -> String? {
+    let expected = model.apply(operation)
+    let actual: Outcome
+    do {
+      actual = try perform(operation)
+    } catch let error as Store.StoreError {
+      actual = .error(error)
+    } catch {
+      return "unknown error \(error)"
+    }
+    if actual != expected { return "\(short(actual)) instead of \(short(expected))" }
+    if checksAll, let why = differingState() { return why }
+    return nil
+  }
+
+  private mutating func perform(_ operation: Operation) throws -> Outcome {
+    let fixture = fixture
+    switch operation {
+    case .set(let at, let value):
+      return .version(fixture.set(at.key, value, slot: at.slot, database: at.database))
+    case .get(let at):
+      return try fixture.versionedGet(at.key, slot: at.slot, database: at.database)
+        .map { .value($0.bytes, $0.version) } ?? .nothing
+    case .delete(let at):
+      return fixture.delete(at.key, slot: at.slot, database: at.database)
+        .map { .version($0) } ?? .nothing
+    case .incrBy(let at, let delta):
+      let result = try fixture.incrBy(at.key, delta, slot: at.slot, database: at.database)
+      return .number(result.value, result.version)
+    case .push(let at, let end, let values):
+      let result = try fixture.push(at.key, end, values, slot: at.slot, database: at.database)
+      return .number(Int64(result.length), result.version)
+    case .pop(let at, let end):
+      return try fixture.pop(at.key, end, slot: at.slot, database: at.database)
+        .map { .value($0.bytes, $0.version) } ?? .nothing
+    case .length(let at):
+      return try fixture.length(at.key, slot: at.slot, database: at.database)
+        .map { .length($0) } ?? .nothing
+    case .takeView(let at, let start, let stop):
+      guard
+        let view = try fixture.range(at.key, start, stop, slot: at.slot, database: at.database)
+      else { return .nothing }
+      let elements = view.elements
+      views.append((view, elements))
+      guard view.count == elements.count else { return .nothing }
+      return .view(
+        elements, firstIndex: view.firstIndex, length: view.length, byteCount: view.byteCount,
+        version: view.version)
+    case .dropView(let index):
+      if index < views.count { views.remove(at: index) }
+      return .nothing
+    case .reset(let slot, let database):
+      return .length(fixture.store.reset(slot: slot, database: database))
+    }
+  }
+
+  private func differingState() -> String? {
+    for (index, item) in views.enumerated() where item.view.elements != item.expected {
+      return "view \(index) has changed"
+    }
+    for place in model.values.keys {
+      let type = fixture.type(place.key, slot: place.slot, database: place.database)
+      if type != model.type(place) { return "type \(type) of \(place.key.prefix(24))" }
+    }
+    for database in 0..<OperationGenerator.databaseCount {
+      for slot in 0..<OperationGenerator.slotCount {
+        let expected = model.values.keys.filter { $0.database == database && $0.slot == slot }
+        let count = fixture.store.keyCount(database: database, slot: slot)
+        if count != expected.count { return "\(count) keys instead of \(expected.count)" }
+      }
+    }
+    if fixture.store.totalKeyCount != model.values.count { return "total of keys" }
+    return nil
+  }
+
+  /// Everything goes, the views last; no byte may be left.
+  private mutating func finish() -> String? {
+    if let why = differingState() { return why }
+    for place in model.values.keys {
+      if fixture.delete(place.key, slot: place.slot, database: place.database) == nil {
+        return "nothing to delete"
+      }
+    }
+    if views.isEmpty, fixture.store.pinnedBytes != 0 { return "bytes pinned without a view" }
+    views = []
+    if fixture.store.pinnedBytes != 0 { return "\(fixture.store.pinnedBytes) bytes stay pinned" }
+    let left = fixture.store.memoryBytes - fixture.memoryAtStart
+    return left == 0 ? nil : "\(left) bytes are left"
+  }
+}
+
+/// Long arrays of bytes would bury the calls.
+private func shortDescription(_ operation: Operation) -> String {
+  func text(_ bytes: Bytes) -> String {
+    bytes.count <= 24 ? "\(bytes)" : "<\(bytes.count) bytes>"
+  }
+  func text(_ at: Place) -> String { "\(at.database)/\(at.slot)/\(text(at.key))" }
+  switch operation {
+  case .set(let at, let value): return "set \(text(at)) \(text(value))"
+  case .push(let at, let end, let values):
+    let shown = values.count <= 4 ? values.map { text($0) }.joined(separator: " ") : ""
+    return "push \(text(at)) \(end) \(values.count): \(shown)"
+  case .get(let at): return "get \(text(at))"
+  case .delete(let at): return "delete \(text(at))"
+  case .incrBy(let at, let delta): return "incrBy \(text(at)) \(delta)"
+  case .pop(let at, let end): return "pop \(text(at)) \(end)"
+  case .length(let at): return "length \(text(at))"
+  case .takeView(let at, let start, let stop): return "view \(text(at)) \(start) \(stop)"
+  case .dropView(let index): return "drop view \(index)"
+  case .reset(let slot, let database): return "reset \(database)/\(slot)"
+  }
+}
+
+private func short(_ outcome: Outcome) -> String { String("\(outcome)".prefix(200)) }
