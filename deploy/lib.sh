@@ -39,7 +39,7 @@ readonly BUILD_NEEDS=(
 readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
-  "util-linux:command -v taskset" "curl:command -v curl")
+  "util-linux:command -v taskset")
 
 # The packages of the given needs that this machine lacks, one a line.
 missing_packages() {

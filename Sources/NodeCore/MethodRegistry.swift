@@ -13,7 +13,7 @@ package enum MethodRegistry {
   package static func method(path: UnsafeRawBufferPointer, servesLink: Bool) -> ServerMethod? {
     if let command = CommandTable.command(path: path) {
       return ServerMethod(
-        id: command.id.rawValue, kind: command.isStreaming ? .streaming : .unary)
+        id: command.id, kind: command.isStreaming ? .streaming : .unary)
     }
     if servesLink, path.elementsEqual(LinkProtocol.path.utf8) {
       return ServerMethod(id: linkID, kind: .streaming)

@@ -2,7 +2,7 @@
 // by the hundred.
 
 package import NIOCore
-package import RingstoreAPI
+internal import RingstoreAPI
 
 /// A call on one key that can be sent alone or in a pipeline.
 public struct RingstoreCommand: Sendable {

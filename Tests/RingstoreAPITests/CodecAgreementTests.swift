@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: all)
   func `random messages are read alike`(_ pair: TwoReaders) {
     var soup = MessageSoup(random: SeededRandom(seed: testSeed))
-    for _ in 0..<400 {
+    for _ in 0..<250 {
       let bytes = soup.message(pair.schema)
       let ours = pair.readOurs(bytes)
       #expect(ours != ["malformed"], "seed \(testSeed), bytes \(hex(bytes))")
@@ -33,7 +33,7 @@ import Testing
   @Test(arguments: all)
   func `a message with one byte changed is read alike or refused`(_ pair: TwoReaders) {
     var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 2))
-    for _ in 0..<400 {
+    for _ in 0..<250 {
       var bytes = soup.message(pair.schema)
       guard let place = bytes.indices.randomElement(using: &soup.random) else { continue }
       bytes[place] = UInt8.random(in: 0...255, using: &soup.random)

@@ -38,15 +38,19 @@ import Testing
     var random = SeededRandom(seed: testSeed)
     for _ in 0..<200 {
       let it = Contents(&random)
-      let get = it.written { $0.writeKeyRequest(key: $1, database: it.database) }
+      let get = it.written { buffer, key, _ in
+        buffer.writeKeyRequest(key: key, database: it.database)
+      }
       let readGet = try Ringstore_V1_Key(serializedBytes: get)
       #expect(Array(readGet.key) == it.key && readGet.database == it.database)
-      let set = it.written { $0.writeSetRequest(key: $1, value: $2, database: it.database) }
+      let set = it.written { buffer, key, value in
+        buffer.writeSetRequest(key: key, value: value, database: it.database)
+      }
       let readSet = try Ringstore_V1_KeyValue(serializedBytes: set)
       #expect(Array(readSet.key) == it.key && Array(readSet.value) == it.value)
       #expect(readSet.database == it.database)
-      let incr = it.written {
-        $0.writeIncrByRequest(key: $1, delta: it.start, database: it.database)
+      let incr = it.written { buffer, key, _ in
+        buffer.writeIncrByRequest(key: key, delta: it.start, database: it.database)
       }
       let readIncr = try Ringstore_V1_IncrByRequest(serializedBytes: incr)
       #expect(Array(readIncr.key) == it.key && readIncr.delta == it.start)
@@ -65,8 +69,9 @@ import Testing
       let readPush = try Ringstore_V1_ListInsert(serializedBytes: push)
       #expect(Array(readPush.key) == it.key && readPush.database == it.database)
       #expect(readPush.values.map { Array($0) } == [it.value, []])
-      let range = it.written {
-        $0.writeListRangeRequest(key: $1, start: it.start, stop: it.stop, database: it.database)
+      let range = it.written { buffer, key, _ in
+        buffer.writeListRangeRequest(
+          key: key, start: it.start, stop: it.stop, database: it.database)
       }
       let readRange = try Ringstore_V1_ListRange(serializedBytes: range)
       #expect(Array(readRange.key) == it.key && readRange.database == it.database)

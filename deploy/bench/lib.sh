@@ -1,4 +1,7 @@
 # shellcheck shell=bash
+# Some of what is set here is read by the scripts that source this file.
+# shellcheck disable=SC2034
+#
 # What the benchmarks share: servers on one core, clients on the other, a server's CPU time, and
 # h2load's own counts. Sourced, never run; the caller has set -euo pipefail.
 
@@ -86,4 +89,4 @@ load() {
 succeeded() { sed -n 's/^requests: .* \([0-9]*\) succeeded, .*/\1/p'; }
 
 # data_bytes < REPORT : bytes in DATA frames, exact.
-data_bytes() { sed -n 's/^traffic: .* data$/&/p' | sed 's/.*(\([0-9]*\)) data$/\1/'; }
+data_bytes() { sed -n 's/^traffic: .*(\([0-9]*\)) data$/\1/p'; }

@@ -76,7 +76,10 @@ extension ShardCore {
       throw .responseTooLarge(streamingCall: nil)
     }
     response.reserveCapacity(response.writerIndex + sizeMax)
-    view.forEach { response.writeListValue($0) }
+    view.forEach { value in
+      response.writeListValue(value)
+      return true
+    }
     response.writeListValuesEnd(
       found: true, length: Int64(view.length), firstIndex: Int64(view.firstIndex))
   }

@@ -67,7 +67,7 @@ extension ShardCore {
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
     var budget = SliceBudget(visits: Int(request.maxVisits), bytes: .max)
     var slot = Int(min(request.startSlot, UInt32(Slots.count)))
-    var reply = ResetPartReply()
+    var reply = ResetPartReply(removed: 0, nextSlot: 0, done: false)
     while slot < Slots.count, !budget.isSpent {
       for database in databases {
         guard store.keyCount(database: database, slot: slot) > 0 else {

@@ -1,0 +1,54 @@
+"""Writes what h2load sends: prepare.py FOLDER NAME=ADDRESS...
+
+For each server NAME a key is set to a value of 64 bytes, and these files are written, each with the
+5-byte gRPC prefix:
+    get-NAME.bin, set-NAME.bin    a Get of that key, and a Set of a neighbour
+    reply-NAME.bin                what the Get is answered
+For a router the same is written for each of its shards, as NAME-SHARD, with a key that the shard
+owns.
+"""
+
+import sys
+from pathlib import Path
+
+from harness.client import Client
+from harness.raw_http2 import Connection, message
+from harness.slots import keys_of
+from ringstore.v1 import cluster_pb2
+from ringstore.v1 import keystore_pb2 as pb
+
+VALUE = b"v" * 64
+
+
+def write(folder: Path, name: str, address: str, key: bytes, other: bytes) -> None:
+    get = message(pb.Key(key=key).SerializeToString())
+    put = message(pb.KeyValue(key=other, value=VALUE).SerializeToString())
+    with Client(address) as client:
+        client.set(key, VALUE)
+        client.set(other, VALUE)
+    connection = Connection(address)
+    reply = connection.call("/ringstore.v1.KeyStore/Get", get[5:]).data
+    connection.close()
+    assert pb.Value.FromString(reply[5:]).value == VALUE
+    (folder / f"get-{name}.bin").write_bytes(get)
+    (folder / f"set-{name}.bin").write_bytes(put)
+    (folder / f"reply-{name}.bin").write_bytes(reply)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for argument in sys.argv[2:]:
+        name, _, address = argument.partition("=")
+        with Client(address) as client:
+            told = client.describe()
+        routed = any(node.role == cluster_pb2.Node.ROUTER for node in told.nodes)
+        if not routed:
+            write(folder, name, address, b"bench:key:000001", b"bench:key:000002")
+            continue
+        for shard in told.map.shards:
+            keys = keys_of(told.map, shard.id, b"bench:key")
+            write(folder, f"{name}-{shard.id}", address, next(keys), next(keys))
+
+
+if __name__ == "__main__":
+    main()
