@@ -136,6 +136,7 @@ check_port() {
 start_process() {
   local log=$1
   shift
+  : >"$log" # there to be read before the process has begun
   set -m
   env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT "$@" </dev/null >"$log" 2>&1 &
   STARTED_PID=$!

@@ -14,7 +14,7 @@ internal import RingstoreAPI
 ///     let client = RingstoreClient(host: "127.0.0.1", port: 50051)
 ///     try await client.set("greeting", to: "hello")
 ///     let greeting = try await client.getString("greeting")
-///     await client.close()
+///     client.close()
 ///
 /// Every call has a deadline and throws `RingstoreError`. A missing key is no error: it is `nil`.
 /// Calls are sent again by the client only where nothing can have happened: reads, and writes that
@@ -44,20 +44,20 @@ public final class RingstoreClient: Sendable {
   ///   - port: 1 to 65535.
   public init(host: String, port: Int, configuration: Configuration = Configuration()) {
     self.configuration = configuration
-    var transport = ClientConfiguration()
-    transport.maxMessageBytes = configuration.maxReplyBytes
-    transport.connectTimeout = TimeAmount(configuration.connectTimeout)
+    var transport = ClientChannelConfiguration()
+    transport.connection.maxMessageBytes = configuration.maxReplyBytes
+    transport.connection.connectTimeout = TimeAmount(configuration.connectTimeout)
     // A peer that stopped without closing its connection is noticed while calls wait for it.
-    transport.pingInterval = .seconds(30)
-    transport.pingTimeout = .seconds(5)
+    transport.connection.pingInterval = .seconds(30)
+    transport.connection.pingTimeout = .seconds(5)
     channel = ClientChannel(
-      host: host, port: port, group: MultiThreadedEventLoopGroup.singleton,
+      host: host, port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
       configuration: transport)
   }
 
-  /// Closes the connection. Calls under way end with an error, and so does every later one.
-  public func close() async {
-    await channel.close()
+  /// Closes the connection when the calls under way are done; later calls fail.
+  public func close() {
+    channel.close(gracefully: true)
   }
 }
 

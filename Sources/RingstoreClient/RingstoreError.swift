@@ -112,11 +112,16 @@ extension RingstoreError {
   private static func leavesDoubt(_ error: CallError, _ command: Command) -> Bool {
     guard command.access != .read else { return false }
     if error.doNotRetry { return true }
-    // Nobody waits for the answer any more; the call itself may have run.
-    if error.code == .deadlineExceeded || error.code == .cancelled { return true }
     // One shard was not reached, the others may have carried out their part.
-    return command.routing == .everyShard && error.code == .unavailable
+    if command.routing == .everyShard, error.code == .unavailable { return true }
+    // A node that refuses a call gives a reason or one of these codes. All else may have happened
+    // on the way: the deadline passed, the stream was reset, the reply was too long for us.
+    return error.reason == nil && !refusals.contains(error.code)
   }
+
+  private static let refusals: Set<StatusCode> = [
+    .invalidArgument, .unimplemented, .permissionDenied, .unauthenticated, .unavailable,
+  ]
 
   static func undecodable(_ command: Command) -> RingstoreError {
     RingstoreError(

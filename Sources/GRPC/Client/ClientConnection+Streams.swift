@@ -31,7 +31,10 @@ extension ClientConnection {
       return
     }
     if call.isEnded { return }
-    if stream.remoteEnded, call.headersSeen {
+    if isClosed {
+      // Even for a paused call that has messages left: nobody would come back to it.
+      finishByReset(call, stream)
+    } else if stream.remoteEnded, call.headersSeen {
       finishByPeer(call, stream)
     } else if stream.isClosed {
       finishByReset(call, stream)
@@ -71,7 +74,7 @@ extension ClientConnection {
     inbound.readWithUnsafeReadableBytes { bytes in
       var rest = bytes
       do throws(MessageFramingError) {
-        while !call.isPaused, !call.isEnded,
+        while !call.isPaused, !call.isEnded, !isClosed,
           let message = try MessageFrame.next(in: &rest, limit: limit)
         {
           handler.call(call, received: message)

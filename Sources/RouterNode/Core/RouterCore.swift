@@ -58,6 +58,9 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     }
   }
 
+  /// Calls that have an answer to come, those that nobody waits for any more among them.
+  package var callsUnderWay: Int { calls.count }
+
   // MARK: - Calls of clients
 
   /// Takes a call on one key. Returns its id while it is under way, or nil where it has been

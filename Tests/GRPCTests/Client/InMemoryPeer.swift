@@ -101,7 +101,7 @@ final class InMemoryPeer {
       part.readableBytes > 0
     {
       moved = true
-      try? channel.writeInbound(part)
+      _ = try? channel.writeInbound(part)
     }
     loop.run()
     return moved

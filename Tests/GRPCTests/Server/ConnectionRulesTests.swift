@@ -1,0 +1,176 @@
+// The connection's own affairs: drain, keep-alive, floods, time limits.
+
+import HTTP2
+import NIOCore
+import Testing
+
+@testable import GRPC
+
+@Suite struct ConnectionRulesTests {
+  static let hello = ServerHarness.frame([1])
+
+  func lastGoAway(_ harness: ServerHarness) -> (Int32, HTTP2ErrorCode, String)? {
+    for event in harness.clientEvents.reversed() {
+      if case .goAway(let id, let code, let debug) = event { return (id, code, debug) }
+    }
+    return nil
+  }
+
+  @Test func aDrainHasTwoStepsAndLetsCallsFinish() throws {
+    let harness = try ServerHarness()
+    var waiting: ServerCall?
+    harness.service.onUnary = { call, _ in waiting = call }
+    try harness.call(body: Self.hello)
+    harness.handler.beginDrain()
+    try harness.pump()
+    let ids = harness.clientEvents.compactMap { event -> Int32? in
+      if case .goAway(let id, _, _) = event { return id }
+      return nil
+    }
+    #expect(ids == [.max, 1])
+    #expect(harness.channel.isActive)
+    try #require(waiting).respond { $0.writeString("done") }
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "0")
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func aDrainGoesOnWithoutTheClientsHelp() throws {
+    let harness = try ServerHarness()
+    try harness.pump()
+    harness.handler.beginDrain()
+    // The client answers nothing; after the round trip's limit the connection ends.
+    harness.eventLoop.run()
+    #expect(harness.channel.isActive)
+    harness.eventLoop.advanceTime(by: .seconds(2))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func tooManyPingsAreCut() throws {
+    let harness = try ServerHarness()
+    try harness.call(body: Self.hello)
+    for _ in 0..<3 {
+      harness.client.ping(payload: 1)
+      try harness.pump()
+      #expect(harness.channel.isActive)
+    }
+    harness.client.ping(payload: 1)
+    try harness.pump()
+    #expect(lastGoAway(harness)?.1 == .enhanceYourCalm)
+    #expect(
+      harness.clientEvents.contains(
+        .goAway(lastStreamID: 1, code: .enhanceYourCalm, debug: "too_many_pings")))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func pingsAlongWithAnswersAreForgiven() throws {
+    let harness = try ServerHarness()
+    for _ in 0..<20 {
+      harness.client.ping(payload: 1)
+      try harness.call(body: Self.hello)
+    }
+    #expect(harness.channel.isActive)
+  }
+
+  @Test func aPermittedClientMayPingEachSecond() throws {
+    let harness = try ServerHarness()
+    harness.service.onOpened = { $0.connection.permitPings(everyNanos: 1_000_000_000) }
+    _ = harness.open(ScriptedService.streamPath)
+    for _ in 0..<20 {
+      harness.eventLoop.advanceTime(by: .milliseconds(1_001))
+      harness.client.ping(payload: 1)
+      try harness.pump()
+    }
+    #expect(harness.channel.isActive)
+  }
+
+  @Test func rapidResetsAreCut() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxExcessResets = 20
+    let harness = try ServerHarness(configuration)
+    harness.service.onUnary = { _, _ in }
+    for _ in 0..<40 where harness.channel.isActive {
+      guard let stream = harness.open(ScriptedService.unaryPath) else { break }
+      harness.send(stream, Self.hello, isLast: true)
+      try harness.pump()
+      harness.client.reset(stream, code: .cancel)
+      try harness.pump()
+    }
+    #expect(lastGoAway(harness)?.1 == .enhanceYourCalm)
+    #expect(!harness.channel.isActive)
+    #expect(harness.handler.openCalls == 0)
+  }
+
+  @Test func resetsInProportionToAnswersAreFine() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxExcessResets = 20
+    let harness = try ServerHarness(configuration)
+    for _ in 0..<60 {
+      try harness.call(body: Self.hello)
+      let stream = try #require(harness.open(ScriptedService.streamPath))
+      try harness.pump()
+      harness.client.reset(stream, code: .cancel)
+      try harness.pump()
+    }
+    #expect(harness.channel.isActive)
+  }
+
+  @Test func controlFramesAreBounded() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxControlFrames = 100
+    let harness = try ServerHarness(configuration)
+    try harness.call(body: Self.hello)
+    // PRIORITY frames, which ask for no answer.
+    let frame: [UInt8] = [0, 0, 5, 2, 0, 0, 0, 0, 9, 0, 0, 0, 0, 1]
+    for _ in 0..<10 {
+      try harness.channel.writeInbound(
+        ByteBuffer(bytes: Array(repeating: frame, count: 30).flatMap { $0 }))
+      try harness.pump()
+    }
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func aClientThatSendsNothingIsClosed() throws {
+    let harness = try ServerHarness()
+    harness.eventLoop.advanceTime(by: .seconds(9))
+    #expect(harness.channel.isActive)
+    harness.eventLoop.advanceTime(by: .seconds(10))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func aHeaderBlockMustBeCompletedInTime() throws {
+    let harness = try ServerHarness()
+    try harness.call(body: Self.hello)
+    // HEADERS without END_HEADERS, and no CONTINUATION.
+    try harness.channel.writeInbound(ByteBuffer(bytes: [0, 0, 1, 1, 0, 0, 0, 0, 3, 0x83]))
+    harness.eventLoop.advanceTime(by: .seconds(30))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test func anAnswerThatIsNotTakenEndsItsCallOnly() throws {
+    var windows = HTTP2Configuration()
+    windows.streamWindowBytes = 1_000
+    let harness = try ServerHarness(client: windows)
+    harness.clientConsumes = false
+    harness.service.onUnary = { call, message in
+      call.respond { $0.writeRepeatingByte(1, count: message.count > 1 ? 5_000 : 10) }
+    }
+    try harness.call(body: ServerHarness.frame([1, 2]))
+    harness.eventLoop.advanceTime(by: .seconds(20))
+    try harness.pump()
+    #expect(harness.seen[1]?.closeCode == nil)
+    harness.eventLoop.advanceTime(by: .seconds(30))
+    try harness.pump()
+    #expect(harness.seen[1]?.closeCode == .cancel)
+    #expect(harness.channel.isActive)
+    #expect(try harness.call(body: Self.hello).status == "0")
+  }
+
+  @Test func garbageClosesTheConnectionOnly() throws {
+    let harness = try ServerHarness()
+    try harness.channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nhost: x\r\n\r\n"))
+    harness.eventLoop.run()
+    #expect(!harness.channel.isActive)
+    #expect(harness.loop.connectionCount == 0)
+  }
+}

@@ -1,0 +1,136 @@
+// Calls that end before they are answered.
+
+import NIOCore
+import Testing
+
+@testable import GRPC
+
+@Suite struct DeadlineAndCancelTests {
+  static let hello = ServerHarness.frame([1])
+
+  @Test func aPassedDeadlineIsAnsweredAndTheServiceTold() throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { _, _ in }
+    let early = try harness.call(
+      ScriptedService.unaryPath, ["grpc-timeout": "100m"], body: Self.hello)
+    #expect(early.status == nil)
+    harness.eventLoop.advanceTime(by: .milliseconds(99))
+    try harness.pump()
+    #expect(harness.seen[1]?.status == nil)
+    harness.eventLoop.advanceTime(by: .milliseconds(2))
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "4")
+    #expect(harness.service.events == ["unary 1", "ended deadline"])
+  }
+
+  @Test func aDeadlineIsMetBeforeTheMessageIsComplete() throws {
+    let harness = try ServerHarness()
+    _ = harness.open(ScriptedService.unaryPath, ["grpc-timeout": "1S"])
+    try harness.pump()
+    harness.eventLoop.advanceTime(by: .seconds(2))
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "4")
+    #expect(harness.service.events.isEmpty, "the service never heard of the call")
+  }
+
+  @Test func deadlinesComeInTheirOrderNotInTheCallsOrder() throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { _, _ in }
+    for timeout in ["3S", "1S", "2S"] {
+      try harness.call(ScriptedService.unaryPath, ["grpc-timeout": timeout], body: Self.hello)
+    }
+    var ended: [Int32] = []
+    for _ in 0..<4 {
+      harness.eventLoop.advanceTime(by: .milliseconds(900))
+      try harness.pump()
+      for (id, call) in harness.seen where call.status == "4" && !ended.contains(id) {
+        ended.append(id)
+      }
+    }
+    #expect(ended == [3, 5, 1])
+  }
+
+  @Test func anAnsweredCallForgetsItsDeadline() throws {
+    let harness = try ServerHarness()
+    let call = try harness.call(
+      ScriptedService.unaryPath, ["grpc-timeout": "1S"], body: Self.hello)
+    #expect(call.status == "0")
+    harness.eventLoop.advanceTime(by: .seconds(5))
+    try harness.pump()
+    #expect(harness.service.events == ["unary 1"])
+  }
+
+  @Test(arguments: ["", "S", "1", "123456789S", "1x", "-1S", "1 S", "99999999999999999999H"])
+  func aMalformedTimeoutIsInternal(_ text: String) throws {
+    // An empty text leaves the field out, which is no error.
+    let harness = try ServerHarness()
+    let call = try harness.call(
+      ScriptedService.unaryPath, ["grpc-timeout": text], body: Self.hello)
+    #expect(call.status == (text.isEmpty ? "0" : "13"))
+  }
+
+  @Test func theLongestTimeoutIsNoOverflow() throws {
+    let harness = try ServerHarness()
+    let call = try harness.call(
+      ScriptedService.unaryPath, ["grpc-timeout": "99999999H"], body: Self.hello)
+    #expect(call.status == "0")
+  }
+
+  @Test func aResetCancelsTheCall() throws {
+    let harness = try ServerHarness()
+    var waiting: ServerCall?
+    harness.service.onUnary = { call, _ in waiting = call }
+    let stream = try #require(harness.open(ScriptedService.unaryPath))
+    harness.send(stream, Self.hello, isLast: true)
+    try harness.pump()
+    harness.client.reset(stream, code: .cancel)
+    try harness.pump()
+    #expect(harness.service.events == ["unary 1", "ended cancelled"])
+    waiting?.respond { $0.writeString("too late, and harmless") }
+    #expect(harness.handler.openCalls == 0)
+  }
+
+  @Test func aRequestAndItsResetInOneReadReachNobody() throws {
+    let harness = try ServerHarness()
+    try harness.pump()
+    let stream = try #require(harness.open(ScriptedService.unaryPath))
+    harness.send(stream, Self.hello, isLast: true)
+    var bytes = ByteBuffer()
+    harness.client.writePending(into: &bytes)
+    harness.client.reset(stream, code: .cancel)
+    harness.client.writePending(into: &bytes)
+    try harness.channel.writeInbound(bytes)
+    #expect(harness.service.events.isEmpty)
+    #expect(harness.handler.session.liveStreamCount == 0)
+  }
+
+  @Test func losingTheConnectionCancelsEveryCall() throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { _, _ in }
+    for _ in 0..<3 { try harness.call(body: Self.hello) }
+    _ = harness.open(ScriptedService.streamPath)
+    try harness.pump()
+    harness.channel.pipeline.fireChannelInactive()
+    #expect(harness.service.events.filter { $0 == "ended cancelled" }.count == 4)
+    #expect(harness.loop.connectionCount == 0)
+  }
+
+  @Test func theServiceMayDoAnythingWhileACallEnds() throws {
+    let harness = try ServerHarness()
+    var calls: [ServerCall] = []
+    harness.service.onUnary = { call, _ in calls.append(call) }
+    harness.service.onEnded = { ended in
+      for call in calls {
+        call.respond { $0.writeString("x") }
+        call.resumeReading()
+        call.fail(RPCStatus(.internal))
+      }
+      ended.finish(.ok)
+      ended.connection.resumeReading()
+    }
+    for _ in 0..<3 { try harness.call(body: Self.hello) }
+    harness.channel.pipeline.fireChannelInactive()
+    try harness.pump()
+    #expect(harness.handler.openCalls == 0)
+  }
+}

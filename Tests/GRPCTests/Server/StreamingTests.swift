@@ -1,0 +1,181 @@
+// Streaming calls: messages both ways, half-close, back-pressure both ways.
+
+import NIOCore
+import Testing
+
+@testable import GRPC
+
+@Suite struct StreamingTests {
+  @Test func messagesAreDeliveredHoweverTheyAreCut() throws {
+    let messages: [[UInt8]] = [[], [1], Array(repeating: 2, count: 300), [3, 4]]
+    let bytes = messages.flatMap { ServerHarness.frame($0) }
+    for step in [1, 2, 5, 7, 100, 1_000] {
+      let harness = try ServerHarness()
+      var got: [[UInt8]] = []
+      harness.service.onMessage = { got.append($1) }
+      let stream = try #require(harness.open(ScriptedService.streamPath))
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        harness.send(stream, Array(rest.prefix(step)))
+        rest = rest.dropFirst(step)
+        try harness.pump()
+      }
+      harness.client.finish(stream)
+      try harness.pump()
+      #expect(got == messages)
+      #expect(harness.service.events.last == "half-closed")
+      #expect(harness.seen[1]?.status == "0")
+    }
+  }
+
+  @Test func answersMayComeBeforeTheHalfClose() throws {
+    let harness = try ServerHarness()
+    harness.service.onMessage = { call, message in call.send { $0.writeBytes(message) } }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]))
+    try harness.pump()
+    #expect(harness.seen[1]?.body == ServerHarness.frame([1]))
+    harness.send(stream, ServerHarness.frame([2]), isLast: true)
+    try harness.pump()
+    #expect(harness.seen[1]?.body == ServerHarness.frame([1]) + ServerHarness.frame([2]))
+    #expect(harness.seen[1]?.status == "0")
+  }
+
+  @Test func endingBeforeTheClientDoesSendsTrailersAndThenNoError() throws {
+    let harness = try ServerHarness()
+    harness.service.onMessage = { call, _ in
+      call.send { $0.writeString("only") }
+      call.finish(RPCStatus(.failedPrecondition, "enough"))
+    }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]) + ServerHarness.frame([2]))
+    try harness.pump()
+    let call = try #require(harness.seen[1])
+    #expect(call.trailers["grpc-status"] == "9")
+    #expect(call.closeCode == .noError)
+    #expect(harness.service.events == ["opened", "message 1"], "nothing after the end")
+  }
+
+  @Test func aTruncatedStreamIsInternal() throws {
+    let harness = try ServerHarness()
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]) + [0, 0, 0], isLast: true)
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "13")
+    #expect(harness.service.events == ["opened", "message 1"])
+  }
+
+  @Test func anOverlongMessageEndsTheStream() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxMessageBytes = 100
+    let harness = try ServerHarness(configuration)
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]) + [0, 0, 0, 0, 101])
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "8")
+  }
+
+  @Test func aPausedCallHoldsMessagesAndWindow() throws {
+    var configuration = ServerConfiguration()
+    configuration.streamWindowBytes = 70_000
+    let harness = try ServerHarness(configuration)
+    var paused: ServerCall?
+    harness.service.onMessage = { call, _ in
+      paused = call
+      call.pauseReading()
+    }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    let message = ServerHarness.frame(Array(repeating: 1, count: 995))
+    harness.send(stream, Array(repeating: message, count: 200).flatMap { $0 }, isLast: true)
+    try harness.pump()
+    #expect(harness.service.events == ["opened", "message 995"])
+    #expect(stream.outbound.readableBytes >= 200_000 - 70_000 - 1_000, "the window is shut")
+
+    harness.service.onMessage = { _, _ in }
+    try #require(paused).resumeReading()
+    #expect(harness.service.events.count == 2, "not within resumeReading itself")
+    try harness.pump()
+    #expect(harness.service.events.count == 202)
+    #expect(harness.service.events.last == "half-closed")
+    #expect(harness.seen[1]?.status == "0")
+  }
+
+  @Test func pausingAndResumingInOneDeliveryChangesNothing() throws {
+    let harness = try ServerHarness()
+    harness.service.onMessage = { call, _ in
+      call.pauseReading()
+      call.resumeReading()
+    }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(
+      stream, Array(repeating: ServerHarness.frame([1]), count: 10).flatMap { $0 }, isLast: true)
+    try harness.pump()
+    #expect(harness.service.events.filter { $0 == "message 1" }.count == 10)
+    #expect(harness.seen[1]?.status == "0")
+  }
+
+  @Test func aSlowReaderMakesTheCallUnwritableAndThenWritable() throws {
+    let harness = try ServerHarness()
+    harness.clientConsumes = false
+    var sent = 0
+    harness.service.onOpened = { call in
+      while call.isWritable {
+        call.send { $0.writeRepeatingByte(1, count: 10_000) }
+        sent += 1
+      }
+    }
+    harness.service.onWritable = { $0.finish(.ok) }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    // The client's stream window of 1 MiB must not swallow it all.
+    harness.client.ping(payload: 1)
+    try harness.pump()
+    #expect(sent >= 26)
+    #expect(harness.service.events.last == "writable")
+    harness.clientConsumes = true
+    harness.client.consume(stream, .max)
+    try harness.pump()
+    #expect(harness.seen[1]?.status == "0")
+  }
+
+  @Test func aFullSocketStopsReadingUntilItDrains() throws {
+    var configuration = ServerConfiguration()
+    configuration.connectionHighWaterBytes = 1_000
+    let harness = try ServerHarness(configuration)
+    try harness.pump()
+    harness.channel.isWritable = false
+    harness.channel.pipeline.fireChannelWritabilityChanged()
+    harness.service.onUnary = { call, _ in call.respond { $0.writeRepeatingByte(1, count: 600) } }
+    func readsReached() -> Int {
+      let before = harness.reads.reads
+      harness.channel.read()
+      return harness.reads.reads - before
+    }
+    try harness.call(body: ServerHarness.frame([1]))
+    #expect(harness.seen[1] == nil, "nothing is written to a full socket")
+    #expect(readsReached() == 1)
+    try harness.call(body: ServerHarness.frame([1]))
+    #expect(readsReached() == 0)
+    let before = harness.reads.reads
+    harness.channel.isWritable = true
+    harness.channel.pipeline.fireChannelWritabilityChanged()
+    try harness.pump()
+    harness.channel.read()
+    #expect(harness.reads.reads > before)
+    #expect(harness.seen[3]?.status == "0")
+  }
+
+  @Test func theServiceCanPauseTheWholeConnection() throws {
+    let harness = try ServerHarness()
+    var connection: (any ServerConnection)?
+    harness.service.onOpened = { connection = $0.connection }
+    _ = harness.open(ScriptedService.streamPath)
+    try harness.pump()
+    let opened = try #require(connection)
+    opened.pauseReading()
+    let before = harness.reads.reads
+    harness.channel.read()
+    #expect(harness.reads.reads == before)
+    opened.resumeReading()
+    #expect(harness.reads.reads == before + 1)
+  }
+}
