@@ -32,30 +32,30 @@ package final class HTTP2Session {
   package let role: Role
   package let configuration: HTTP2Configuration
   /// Frames counted since the beginning.
-  package internal(set) var counters = HTTP2Counters()
+  @exclusivity(unchecked) package internal(set) var counters = HTTP2Counters()
   /// Why the session is dead, if it is.
-  package private(set) var failure: HTTP2SessionFailure?
+  @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
 
   /// Body bytes of all streams that wait to be written.
-  package internal(set) var outboundBytes = 0
+  @exclusivity(unchecked) package internal(set) var outboundBytes = 0
 
   let handle: OpaquePointer
-  var output = ByteBuffer()
-  var outputLimit = Int.max
-  var connectionCredit = 0
+  @exclusivity(unchecked) var output = ByteBuffer()
+  @exclusivity(unchecked) var outputLimit = Int.max
+  @exclusivity(unchecked) var connectionCredit = 0
   /// The stream whose header block is being decoded, kept to save a look-up for each field.
-  var decoding: HTTP2Stream?
-  var isInsideLibrary = false
+  @exclusivity(unchecked) var decoding: HTTP2Stream?
+  @exclusivity(unchecked) var isInsideLibrary = false
   var libraryMessage: String?
-  var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
-  var fieldScratchCapacity = 16
+  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
+  @exclusivity(unchecked) var fieldScratchCapacity = 16
 
-  private var touched: ContiguousArray<HTTP2Stream> = []
-  private var touchedHead = 0
-  private var events: [HTTP2ConnectionEvent] = []
-  private var eventsHead = 0
-  private var live: ContiguousArray<HTTP2Stream> = []
-  private var pool: ContiguousArray<HTTP2Stream> = []
+  @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
+  @exclusivity(unchecked) private var touchedHead = 0
+  @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
+  @exclusivity(unchecked) private var eventsHead = 0
+  @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
+  @exclusivity(unchecked) private var pool: ContiguousArray<HTTP2Stream> = []
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
   package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {

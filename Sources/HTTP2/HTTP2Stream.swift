@@ -17,56 +17,56 @@ package final class HTTP2Stream {
   }
 
   /// The stream's number; 0 while the object is in the pool.
-  package internal(set) var id: Int32 = 0
+  @exclusivity(unchecked) package internal(set) var id: Int32 = 0
   /// The request's or the response's header fields; complete once `headersReceived`.
   package let headers = HeaderBlock()
   /// The fields after the body; complete once `trailersReceived`.
   package let trailers = HeaderBlock()
   /// Body bytes that arrived and were not read yet. The owner moves the reader index; window credit
   /// is given apart from that, by `HTTP2Session.consume`.
-  package var inbound = ByteBuffer()
+  @exclusivity(unchecked) package var inbound = ByteBuffer()
   /// Body bytes to be sent. The owner appends and then calls `HTTP2Session.bodyChanged`.
-  package var outbound = ByteBuffer()
+  @exclusivity(unchecked) package var outbound = ByteBuffer()
   /// The owner's own object for this stream. It stays when the stream is recycled, so that pooled
   /// objects can keep their partner.
-  package var context: AnyObject?
+  @exclusivity(unchecked) package var context: AnyObject?
 
   /// The header block is complete (for a client: the final one, not 1xx).
-  package internal(set) var headersReceived = false
+  @exclusivity(unchecked) package internal(set) var headersReceived = false
   /// The trailers are complete.
-  package internal(set) var trailersReceived = false
+  @exclusivity(unchecked) package internal(set) var trailersReceived = false
   /// A block passed the limits of fields or bytes; the rest of it was thrown away.
-  package internal(set) var headersTooLarge = false
+  @exclusivity(unchecked) package internal(set) var headersTooLarge = false
   /// The peer ended its side.
-  package internal(set) var remoteEnded = false
+  @exclusivity(unchecked) package internal(set) var remoteEnded = false
   /// The stream is over, both ways. `closeCode` says how.
-  package internal(set) var isClosed = false
+  @exclusivity(unchecked) package internal(set) var isClosed = false
   /// The code the stream was closed with; `.noError` after a normal end.
-  package internal(set) var closeCode = HTTP2ErrorCode.noError
+  @exclusivity(unchecked) package internal(set) var closeCode = HTTP2ErrorCode.noError
   /// The HEADERS that open our side were handed to the output buffer.
-  package internal(set) var headersSent = false
+  @exclusivity(unchecked) package internal(set) var headersSent = false
   /// Our side was ended by `finish`, or by headers that had no body.
-  package internal(set) var localEnded = false
+  @exclusivity(unchecked) package internal(set) var localEnded = false
   /// Bytes received on this stream for which no window credit was given yet.
-  package internal(set) var unconsumed = 0
+  @exclusivity(unchecked) package internal(set) var unconsumed = 0
   /// Set by the owner to throw away what else arrives: it is credited and dropped.
-  package var discardsInbound = false
+  @exclusivity(unchecked) package var discardsInbound = false
 
   /// The headers that open our side were submitted.
-  package internal(set) var isAnnounced = false
+  @exclusivity(unchecked) package internal(set) var isAnnounced = false
   /// Body bytes of this stream that were written so far.
-  package internal(set) var bodyBytesSent = 0
+  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
 
-  var isTouched = false
-  var isDeferred = false
+  @exclusivity(unchecked) var isTouched = false
+  @exclusivity(unchecked) var isDeferred = false
   /// What this stream contributes to the session's `outboundBytes`.
-  var accountedOutbound = 0
-  var wasReset = false
-  var outboundEnd = OutboundEnd.open
-  var staticTrailers: StaticHeaders?
-  var outboundTrailers: HeaderBlock?
-  var overrunFields = 0
-  var liveIndex = -1
+  @exclusivity(unchecked) var accountedOutbound = 0
+  @exclusivity(unchecked) var wasReset = false
+  @exclusivity(unchecked) var outboundEnd = OutboundEnd.open
+  @exclusivity(unchecked) var staticTrailers: StaticHeaders?
+  @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
+  @exclusivity(unchecked) var overrunFields = 0
+  @exclusivity(unchecked) var liveIndex = -1
 
   init() {}
 

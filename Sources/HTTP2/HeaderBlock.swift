@@ -14,10 +14,10 @@ package final class HeaderBlock {
     var isIndexed: Bool
   }
 
-  private var bytes: UnsafeMutableRawPointer
-  private var capacity: Int
-  private(set) var used = 0
-  var fields: ContiguousArray<Field> = []
+  @exclusivity(unchecked) private var bytes: UnsafeMutableRawPointer
+  @exclusivity(unchecked) private var capacity: Int
+  @exclusivity(unchecked) private(set) var used = 0
+  @exclusivity(unchecked) var fields: ContiguousArray<Field> = []
 
   /// Makes an empty block.
   package init() {

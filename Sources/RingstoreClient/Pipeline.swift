@@ -1,8 +1,8 @@
 // Many commands on one stream: sent in batches, answered in any order, handed back in the order of
 // the commands. Sending waits while the node takes no more, so nothing piles up in between.
 
-internal import GRPC
-internal import NIOCore
+package import GRPC
+package import NIOCore
 internal import RingstoreAPI
 
 extension RingstoreClient {

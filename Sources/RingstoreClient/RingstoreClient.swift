@@ -47,8 +47,9 @@ public final class RingstoreClient: Sendable {
     var transport = ClientChannelConfiguration()
     transport.connection.maxMessageBytes = configuration.maxReplyBytes
     transport.connection.connectTimeout = TimeAmount(configuration.connectTimeout)
-    // A peer that stopped without closing its connection is noticed while calls wait for it.
-    transport.connection.pingInterval = .seconds(30)
+    // A peer that stopped without closing its connection is noticed while calls wait for it; a bit
+    // more than the five minutes that gRPC servers allow at least between two PINGs.
+    transport.connection.pingInterval = .seconds(305)
     transport.connection.pingTimeout = .seconds(5)
     channel = ClientChannel(
       host: host, port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),

@@ -2,11 +2,12 @@
 // by the hundred.
 
 package import NIOCore
-internal import RingstoreAPI
+package import RingstoreAPI
 
 /// A call on one key that can be sent alone or in a pipeline.
 public struct RingstoreCommand: Sendable {
-  let id: CommandID
+  /// Which call of the command table it is.
+  package let id: CommandID
   let key: [UInt8]
   let arguments: Arguments
 

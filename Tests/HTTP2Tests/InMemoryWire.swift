@@ -121,7 +121,8 @@ struct TestRandom: RandomNumberGenerator {
   let seed: UInt64
 
   init(environment: [String: String]) {
-    seed = environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1 ... .max)
+    seed =
+      environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1 ... .max)
     state = seed
   }
 

@@ -29,7 +29,8 @@ extension TwoReaders {
     TwoReaders(
       name: "RouterFrame",
       schema: [
-        .message(2, call + [.bytes(6)]), .varint(3), .packed(3), .message(4, [.varint(1), .varint(2)]),
+        .message(2, call + [.bytes(6)]), .varint(3), .packed(3),
+        .message(4, [.varint(1), .varint(2)]),
       ],
       ours: routerFrame,
       theirs: {

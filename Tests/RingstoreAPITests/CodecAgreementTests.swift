@@ -46,7 +46,10 @@ import Testing
     }
   }
 
-  @Test(arguments: zip(TwoReaders.requests, [RequestShape.key, .keyValue, .listInsert, .listRange, .incrBy]))
+  /// In the order of `TwoReaders.requests`.
+  static let shapes: [RequestShape] = [.key, .keyValue, .listInsert, .listRange, .incrBy]
+
+  @Test(arguments: zip(TwoReaders.requests, shapes))
   func `the router's peek sees the key and database of the shard's view`(
     _ pair: TwoReaders, _ shape: RequestShape
   ) throws {

@@ -35,7 +35,7 @@ struct SeededRandom: RandomNumberGenerator {
   }
 }
 
-/// The seed of this run's random tests; a failure prints it, and RINGSTORE_TEST_SEED brings it back.
+/// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.
 let testSeed: UInt64 =
   ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
   ?? UInt64.random(in: 0...UInt64(UInt32.max))

@@ -13,10 +13,11 @@ import Testing
   }
 
   /// CPython 3.11 hashes bytes with SipHash-1-3 as well: PYTHONHASHSEED=0 gives these.
-  @Test(arguments: [
-    ("a", 0x4074_48d2_b89b_1813), ("abcdefg", 0x6db1_2aae_9070_f506),
-    ("abcdefgh", 0x3f7b_849c_0b8e_35ea), ("the quick brown fox", 0x5a17_575a_d344_9cba),
-  ] as [(String, UInt64)])
+  @Test(
+    arguments: [
+      ("a", 0x4074_48d2_b89b_1813), ("abcdefg", 0x6db1_2aae_9070_f506),
+      ("abcdefgh", 0x3f7b_849c_0b8e_35ea), ("the quick brown fox", 0x5a17_575a_d344_9cba),
+    ] as [(String, UInt64)])
   func anIndependentImplementationAgrees(text: String, expected: UInt64) {
     let hash = Bytes(text).withUnsafeBytes { KeyHasher(seed: (0, 0)).hash($0) }
     #expect(hash == expected)

@@ -96,16 +96,21 @@ import Testing
 
   @Test(arguments: [Store.ListEnd.head, .tail])
   func aViewDoesNotSeeWhatTakesThePlaceOfItsElements(end: Store.ListEnd) throws {
-    let fixture = Fixture()
-    try fixture.push(key, end, numbers(0..<8))
-    let view = try #require(try fixture.range(key, 0, -1))
-    let expected = view.elements
-    for round in 0..<20 {
-      _ = try fixture.pop(key, end)
-      try fixture.push(key, end, [Bytes("new \(round)")])
-      #expect(view.elements == expected)
+    // Chunks of many sizes, so that some have room left and some have not.
+    for count in 2..<60 {
+      let fixture = Fixture()
+      try fixture.push(key, end, numbers(0..<count))
+      var now = try #require(try fixture.range(key, 0, -1)).elements
+      for round in 0..<4 {
+        let view = try #require(try fixture.range(key, 0, -1))
+        let expected = now
+        _ = try fixture.pop(key, end)
+        try fixture.push(key, end, [Bytes("\(round)")])
+        now[end == .head ? 0 : count - 1] = Bytes("\(round)")
+        #expect(view.elements == expected)
+        #expect(try fixture.range(key, 0, -1)?.elements == now)
+      }
     }
-    #expect(try fixture.length(key) == 8)
   }
 
   @Test func aViewOutlivesItsKeyAndTheStore() throws {

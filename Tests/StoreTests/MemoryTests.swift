@@ -37,6 +37,16 @@ import Testing
     #expect(fixture.store.memoryBytes == fixture.memoryAtStart)
   }
 
+  @Test func roomOfDeletedKeysIsUsedAgain() {
+    let fixture = Fixture()
+    let value = Bytes("a value of some bytes")
+    for index in 0..<4000 { fixture.set(Bytes("\(10_000 + index)"), value) }
+    let full = fixture.store.memoryBytes
+    for index in stride(from: 0, to: 4000, by: 2) { fixture.delete(Bytes("\(10_000 + index)")) }
+    for index in stride(from: 0, to: 4000, by: 2) { fixture.set(Bytes("\(20_000 + index)"), value) }
+    #expect(fixture.store.memoryBytes == full)
+  }
+
   @Test func bytesPinnedByViewsAreCountedUntilTheViewsGo() throws {
     let fixture = Fixture()
     let key = Bytes("k")

@@ -8,10 +8,10 @@ import Testing
 @Suite struct StoreModelTests {
   @Test(arguments: [true, false])
   func randomCallsGetTheModelsAnswers(usesSlabs: Bool) {
-    for round in 0..<4 {
+    for round in 0..<3 {
       let seed = TestSeed.value &+ UInt64(round)
       var generator = OperationGenerator(seed: seed)
-      let operations = (0..<1500).map { _ in generator.next() }
+      let operations = (0..<1000).map { _ in generator.next() }
       guard let failure = Run.failure(of: operations, usesSlabs: usesSlabs) else { continue }
       let (few, why) = Run.shrink(
         Array(operations[...failure.index]), failure.why, usesSlabs: usesSlabs)
@@ -41,7 +41,7 @@ private struct Run {
       usesSlabs: usesSlabs)
     var run = Run(fixture: fixture)
     for (index, operation) in operations.enumerated() {
-      if let why = run.step(operation, checksAll: index % 16 == 0) { return (index, why) }
+      if let why = run.step(operation, checksAll: index % 40 == 0) { return (index, why) }
     }
     if let why = run.finish() { return (operations.count - 1, why) }
     return nil

@@ -28,9 +28,10 @@ package final class ClientChannel: Sendable {
   init(
     eventLoop: any EventLoop, configuration: ClientChannelConfiguration,
     random: any RandomNumberGenerator & Sendable,
-    connector: @escaping @Sendable (
-      any ClientConnectionDelegate, @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
-    ) -> Void
+    connector:
+      @escaping @Sendable (
+        any ClientConnectionDelegate, @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
+      ) -> Void
   ) {
     self.eventLoop = eventLoop
     self.configuration = configuration

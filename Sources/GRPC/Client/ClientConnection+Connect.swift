@@ -9,6 +9,7 @@ extension ClientConnection {
   ///
   /// - Parameters:
   ///   - flusher: the loop's; nil: one of its own.
+  ///   - delegate: told only of a connection that was made.
   ///   - completion: called once, on the loop, never from within this function. On success the
   ///     peer's SETTINGS have come, so it speaks HTTP/2 and its stream limit is known.
   /// Must be called on `eventLoop`, which must be one of NIOPosix.
@@ -22,12 +23,12 @@ extension ClientConnection {
     do throws(ConnectionLoss) {
       connection = try ClientConnection(
         eventLoop: eventLoop, authority: authority, configuration: configuration, flusher: flusher,
-        delegate: delegate)
+        delegate: nil)
     } catch {
       eventLoop.assumeIsolated().execute { completion(.failure(error)) }
       return
     }
-    let attempt = ConnectAttempt(connection, completion: completion)
+    let attempt = ConnectAttempt(connection, delegate: delegate, completion: completion)
     attempt.start(host: host, port: port)
   }
 }
@@ -35,14 +36,16 @@ extension ClientConnection {
 /// One attempt; keeps itself alive through its callbacks.
 private final class ConnectAttempt {
   private let connection: ClientConnection
+  private let delegate: (any ClientConnectionDelegate)?
   private var completion: ((Result<ClientConnection, ConnectionLoss>) -> Void)?
   private var timer: Scheduled<Void>?
 
   init(
-    _ connection: ClientConnection,
+    _ connection: ClientConnection, delegate: (any ClientConnectionDelegate)?,
     completion: @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
   ) {
     self.connection = connection
+    self.delegate = delegate
     self.completion = completion
   }
 
@@ -99,7 +102,10 @@ private final class ConnectAttempt {
     guard let completion else { return }
     self.completion = nil
     connection.onReady = nil
-    guard let loss else { return completion(.success(connection)) }
+    guard let loss else {
+      connection.delegate = delegate
+      return completion(.success(connection))
+    }
     if case .connectFailed = loss { return completion(.failure(loss)) }
     completion(.failure(.connectFailed(loss.description)))
   }

@@ -38,10 +38,11 @@ package final class ClientConnection: Flushable {
   var livenessDueNanos: UInt64 = 0
   /// Calls over their high-water mark, to be told when they fall below the low one.
   var blocked: [ClientCall] = []
+  /// The owner; held until it was told of the end.
+  var delegate: (any ClientConnectionDelegate)?
   /// Told once when the peer's SETTINGS have come, or with the reason why they never will.
   var onReady: ((ConnectionLoss?) -> Void)?
 
-  private var delegate: (any ClientConnectionDelegate)?
   /// Streams to be looked at again though nothing happened on them: calls that resumed, or ended
   /// when their stream was over already.
   private var revisited: [HTTP2Stream] = []

@@ -92,18 +92,16 @@ package struct MessageDeframer: ~Copyable {
     releaseHandedOut()
     if filled == 0 {
       guard chunk.count >= MessageFrame.prefixBytes else { return gather(&chunk, upTo: 5) }
+      if let message = try MessageFrame.next(in: &chunk, limit: limit) { return message }
       let length = try MessageFrame.length(chunk, limit: limit)
-      let frame = MessageFrame.prefixBytes + length
-      guard chunk.count >= frame else { return gather(&chunk, upTo: frame) }
-      let message = UnsafeRawBufferPointer(rebasing: chunk[MessageFrame.prefixBytes..<frame])
-      chunk = UnsafeRawBufferPointer(rebasing: chunk[frame...])
-      return message
+      return gather(&chunk, upTo: MessageFrame.prefixBytes + length)
     }
     if filled < MessageFrame.prefixBytes {
       gather(&chunk, upTo: MessageFrame.prefixBytes)
       guard filled == MessageFrame.prefixBytes else { return nil }
     }
-    let frame = MessageFrame.prefixBytes + (try MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit))
+    let length = try MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit)
+    let frame = MessageFrame.prefixBytes + length
     gather(&chunk, upTo: frame)
     guard filled == frame else { return nil }
     isHandedOut = true

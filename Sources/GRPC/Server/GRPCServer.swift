@@ -44,12 +44,14 @@ package final class GRPCServer: Sendable {
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(
         ChannelOptions.recvAllocator,
-        value: FixedSizeRecvByteBufferAllocator(capacity: ServerConfiguration.receiveBufferBytes))
+        value: FixedSizeRecvByteBufferAllocator(capacity: ServerConfiguration.receiveBufferBytes)
+      )
       // A second read of the same event would mostly find nothing, at the price of a system call.
       .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
       .childChannelOption(
         ChannelOptions.writeBufferWaterMark,
-        value: .init(low: 128 << 10, high: ServerConfiguration.writeChunkBytes))
+        value: .init(low: 128 << 10, high: ServerConfiguration.writeChunkBytes)
+      )
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }

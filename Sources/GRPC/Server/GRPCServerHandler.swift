@@ -26,22 +26,22 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Blocks built per answer; cleared at each use.
   let statusBlock = HeaderBlock()
 
-  var context: ChannelHandlerContext?
-  var isMarkedDirty = false
+  @exclusivity(unchecked) var context: ChannelHandlerContext?
+  @exclusivity(unchecked) var isMarkedDirty = false
   /// Between the first read of a tick and its end: a flush is sure to come.
-  var isReading = false
-  var isWritable = true
+  @exclusivity(unchecked) var isReading = false
+  @exclusivity(unchecked) var isWritable = true
   /// Calls answered on this connection; floods are measured against them.
-  var answeredCalls = 0
+  @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
-  var openCalls = 0
+  @exclusivity(unchecked) var openCalls = 0
   /// Bytes of unfinished messages.
-  var bufferedBytes = 0
+  @exclusivity(unchecked) var bufferedBytes = 0
   /// Calls above their high water mark.
-  var stalledCalls: [ServerCall] = []
+  @exclusivity(unchecked) var stalledCalls: [ServerCall] = []
   /// Calls whose reading was resumed and that may have messages waiting.
-  var resumedCalls: [ServerCall] = []
-  var state: ConnectionState
+  @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
+  @exclusivity(unchecked) var state: ConnectionState
 
   private var isPausedByService = false
   private var isReadHeldBack = false

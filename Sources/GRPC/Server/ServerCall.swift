@@ -16,30 +16,30 @@ package final class ServerCall {
   }
 
   /// The id the service gave for the method.
-  package internal(set) var methodID = 0
+  @exclusivity(unchecked) package internal(set) var methodID = 0
   /// The service's own number.
-  package var tag: UInt64 = 0
+  @exclusivity(unchecked) package var tag: UInt64 = 0
   /// The service's own object; nil again at the next call.
-  package var context: AnyObject?
+  @exclusivity(unchecked) package var context: AnyObject?
   /// When the call must be answered: nanoseconds of NIODeadline's clock; nil: never.
-  package internal(set) var deadlineNanos: UInt64?
+  @exclusivity(unchecked) package internal(set) var deadlineNanos: UInt64?
 
   let stream: HTTP2Stream
   let handler: GRPCServerHandler
-  var phase = Phase.waiting
-  var kind = ServerMethod.Kind.unary
+  @exclusivity(unchecked) var phase = Phase.waiting
+  @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
   /// The service has been told of the call, so it must be told of its end.
-  var isKnownToService = false
-  var isReadingPaused = false
-  var isDelivering = false
-  var wasHalfClosed = false
-  var isStalled = false
+  @exclusivity(unchecked) var isKnownToService = false
+  @exclusivity(unchecked) var isReadingPaused = false
+  @exclusivity(unchecked) var isDelivering = false
+  @exclusivity(unchecked) var wasHalfClosed = false
+  @exclusivity(unchecked) var isStalled = false
   var deframer: MessageDeframer
-  var bufferedBytes = 0
-  var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
+  @exclusivity(unchecked) var bufferedBytes = 0
+  @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// As the last sweep found the stream, and since when it is so; 0: not looked at yet.
-  var sweptBytesSent = 0
-  var progressNanos: UInt64 = 0
+  @exclusivity(unchecked) var sweptBytesSent = 0
+  @exclusivity(unchecked) var progressNanos: UInt64 = 0
 
   init(stream: HTTP2Stream, handler: GRPCServerHandler) {
     self.stream = stream
@@ -51,7 +51,8 @@ package final class ServerCall {
   package var metadata: Metadata {
     var result = Metadata()
     for index in 0..<stream.headers.count {
-      result.addReceived(name: stream.headers.name(at: index), value: stream.headers.value(at: index))
+      result.addReceived(
+        name: stream.headers.name(at: index), value: stream.headers.value(at: index))
     }
     return result
   }

@@ -12,9 +12,9 @@ final class ServerLoop {
   let flusher: TickFlusher
   let logger: Logger
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
-  var output = ByteBuffer()
+  @exclusivity(unchecked) var output = ByteBuffer()
 
-  private var methods = MethodCache()
+  @exclusivity(unchecked) private var methods = MethodCache()
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max

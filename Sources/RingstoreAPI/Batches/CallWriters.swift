@@ -34,18 +34,15 @@ extension ByteBuffer {
   package mutating func beginCall(
     _ field: CallField, id: UInt64, method: UInt32, timeoutMillis: UInt32 = 0, sizeHint: Int = 0
   ) -> BatchMark {
-    let message = beginLengthDelimited(field.number, sizeHint: BatchMark.enclosing(sizeHint))
-    writeFields(size: 11 + 6 + 6) { cursor in
+    beginBatchMessage(field.number, body: 3, sizeHint: sizeHint) { cursor in
       cursor.put(1, optionalVarint: id)
       cursor.put(2, optionalVarint: UInt64(method))
       cursor.put(4, optionalVarint: UInt64(timeoutMillis))
     }
-    return BatchMark(message: message, body: beginLengthDelimited(3, sizeHint: sizeHint))
   }
 
   package mutating func endCall(_ mark: BatchMark) {
-    endLengthDelimited(mark.body)
-    endLengthDelimited(mark.message)
+    endBatchMessage(mark)
   }
 
   /// `hello` of a RouterFrame or ShardFrame: an encoded Hello or HelloReply.
@@ -64,22 +61,5 @@ extension ByteBuffer {
     writeOptionalVarintField(1, id)
     writeOptionalVarintField(2, bytes)
     endLengthDelimited(mark)
-  }
-}
-
-/// Where an open call or reply stands in its buffer: the message, and in it the request or response.
-package struct BatchMark {
-  let message: LengthMark
-  let body: LengthMark
-
-  /// Where the call or reply begins in the buffer.
-  package var start: Int { message.start }
-  /// Where its request or response begins in the buffer. Moves when the mark is ended.
-  package var bodyStart: Int { body.contents }
-
-  /// The size to expect of a message with a body of `sizeHint` bytes in it: room for id, method,
-  /// timeout and the body's own tag and length.
-  static func enclosing(_ sizeHint: Int) -> Int {
-    sizeHint == 0 ? 0 : sizeHint + 16
   }
 }

@@ -13,17 +13,14 @@ extension ByteBuffer {
   package mutating func beginReply(
     _ field: ReplyField, id: UInt64, sizeHint: Int = 0, more: Bool = false
   ) -> BatchMark {
-    let message = beginLengthDelimited(field.number, sizeHint: BatchMark.enclosing(sizeHint))
-    writeFields(size: 11 + 2) { cursor in
+    beginBatchMessage(field.number, body: 4, sizeHint: sizeHint) { cursor in
       cursor.put(1, optionalVarint: id)
       cursor.put(6, optionalVarint: more ? 1 : 0)
     }
-    return BatchMark(message: message, body: beginLengthDelimited(4, sizeHint: sizeHint))
   }
 
   package mutating func endReply(_ mark: BatchMark) {
-    endLengthDelimited(mark.body)
-    endLengthDelimited(mark.message)
+    endBatchMessage(mark)
   }
 
   /// Takes back everything since `beginReply`, so that an error can stand there instead.

@@ -1,5 +1,5 @@
 // The replies of the calls, written field by field into the buffer they are sent from. Each method
-// writes one whole message (or says which part); there is no object in between. The buffer's thread.
+// writes one whole message (or says which part); nothing is built in between. The buffer's thread.
 
 import NIOCore
 

@@ -57,11 +57,16 @@ extension ByteBuffer {
   }
 
   /// Reserves `size` bytes, lets `body` write at most that many, and keeps what it wrote.
+  @inline(__always)
   mutating func writeFields(size: Int, _ body: (inout WireCursor) -> Void) {
-    writeWithUnsafeMutableBytes(minimumWritableBytes: size) { memory in
-      var cursor = WireCursor(memory)
+    let start = writerIndex
+    reserveCapacity(minimumWritableBytes: size)
+    let end = withVeryUnsafeMutableBytes { memory in
+      var cursor = WireCursor(memory, at: start)
       body(&cursor)
       return cursor.offset
     }
+    assert(end - start <= size, "a writer reserved too little")
+    moveWriterIndex(to: end)
   }
 }

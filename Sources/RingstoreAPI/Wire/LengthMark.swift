@@ -13,7 +13,14 @@ package struct LengthMark {
   /// Bytes set aside for the length.
   let width: Int
 
-  var contents: Int { length + width }
+  var contents: Int { length &+ width }
+
+  /// Writes the length of `count` bytes where it belongs; `width` is enough for it.
+  @inline(__always)
+  func fill(_ memory: UnsafeMutableRawBufferPointer, count: Int) {
+    var cursor = WireCursor(memory, at: length)
+    cursor.put(varint: UInt64(truncatingIfNeeded: count), width: width)
+  }
 }
 
 extension ByteBuffer {
@@ -39,12 +46,9 @@ extension ByteBuffer {
     if needed > mark.width {
       openGap(at: mark.contents, width: needed - mark.width)
     }
-    let width = max(needed, mark.width)
-    withVeryUnsafeMutableBytes { memory in
-      var cursor = WireCursor(
-        UnsafeMutableRawBufferPointer(rebasing: memory[mark.length..<mark.length + width]))
-      cursor.put(varint: UInt64(truncatingIfNeeded: count), width: width)
-    }
+    let patch = LengthMark(
+      start: mark.start, length: mark.length, width: max(needed, mark.width))
+    withVeryUnsafeMutableBytes { patch.fill($0, count: count) }
   }
 
   /// Gives the field up: the buffer is as it was before `beginLengthDelimited`.

@@ -1,20 +1,25 @@
 // Writes protobuf fields into memory that has been reserved already, so that a message of several
-// fields costs one capacity check instead of one per byte. Lives inside one closure of
-// `ByteBuffer.writeWithUnsafeMutableBytes`; the caller has computed the size with `WireSize`.
+// fields costs one capacity check instead of one per byte. Lives inside one closure over a buffer's
+// memory; the caller has computed the size with `WireSize`, so nothing is checked here again.
 
 struct WireCursor {
   private let memory: UnsafeMutableRawBufferPointer
-  private(set) var offset = 0
+  /// Where the next byte goes: an index into the buffer.
+  private(set) var offset: Int
 
-  init(_ memory: UnsafeMutableRawBufferPointer) {
+  @inline(__always)
+  init(_ memory: UnsafeMutableRawBufferPointer, at offset: Int) {
     self.memory = memory
+    self.offset = offset
   }
 
+  @inline(__always)
   mutating func put(byte: UInt8) {
     memory[offset] = byte
     offset &+= 1
   }
 
+  @inline(__always)
   mutating func put(varint value: UInt64) {
     var rest = value
     while rest >= 0x80 {
@@ -25,6 +30,7 @@ struct WireCursor {
   }
 
   /// A varint stretched to `width` bytes with continuation bits: longer than need be, and valid.
+  @inline(__always)
   mutating func put(varint value: UInt64, width: Int) {
     var rest = value
     for _ in 1..<max(width, 1) {
@@ -34,32 +40,38 @@ struct WireCursor {
     put(byte: UInt8(truncatingIfNeeded: rest) & 0x7f)
   }
 
+  @inline(__always)
   mutating func put(tag: WireTag) {
     put(varint: UInt64(tag.rawValue))
   }
 
+  @inline(__always)
   mutating func put(_ field: Int, bytes: UnsafeRawBufferPointer) {
     put(tag: .bytes(field))
     put(varint: UInt64(truncatingIfNeeded: bytes.count))
     put(raw: bytes)
   }
 
+  @inline(__always)
   mutating func put(_ field: Int, optionalBytes bytes: UnsafeRawBufferPointer) {
     if !bytes.isEmpty { put(field, bytes: bytes) }
   }
 
+  @inline(__always)
   mutating func put(_ field: Int, varint value: UInt64) {
     put(tag: .varint(field))
     put(varint: value)
   }
 
+  @inline(__always)
   mutating func put(_ field: Int, optionalVarint value: UInt64) {
     if value != 0 { put(field, varint: value) }
   }
 
+  @inline(__always)
   mutating func put(raw bytes: UnsafeRawBufferPointer) {
-    guard !bytes.isEmpty else { return }
-    UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: bytes)
+    guard let source = bytes.baseAddress, let target = memory.baseAddress else { return }
+    (target + offset).copyMemory(from: source, byteCount: bytes.count)
     offset &+= bytes.count
   }
 }

@@ -5,7 +5,7 @@
 // too, because the buffer's own subscript is checked in debug builds only.
 
 package struct WireReader {
-  /// Groups may nest this deep; SwiftProtobuf and the other runtimes draw the line here as well.
+  /// Groups may nest this deep. Other protobuf runtimes draw the line near here as well.
   package static let groupDepthMax = 100
 
   private let bytes: UnsafeRawBufferPointer

@@ -3,31 +3,37 @@
 
 package enum WireSize {
   /// Bytes of `value` as a varint: 1...10.
+  @inline(__always)
   package static func varint(_ value: UInt64) -> Int {
     let bits = 64 &- (value | 1).leadingZeroBitCount
     return (bits &* 9 &+ 64) >> 6
   }
 
+  @inline(__always)
   package static func tag(_ field: Int) -> Int {
     varint(UInt64(truncatingIfNeeded: field) &<< 3)
   }
 
   /// Tag, length and contents of a bytes field with `count` bytes in it.
+  @inline(__always)
   package static func bytesField(_ field: Int, count: Int) -> Int {
     tag(field) &+ varint(UInt64(truncatingIfNeeded: count)) &+ count
   }
 
   /// Like `bytesField`, but nothing for an empty value: proto3 leaves a default out.
+  @inline(__always)
   package static func optionalBytesField(_ field: Int, count: Int) -> Int {
     count == 0 ? 0 : bytesField(field, count: count)
   }
 
   /// Tag and value of a varint field, or nothing for 0.
+  @inline(__always)
   package static func optionalVarintField(_ field: Int, _ value: UInt64) -> Int {
     value == 0 ? 0 : tag(field) &+ varint(value)
   }
 
   /// An encoded `Value` message that was found.
+  @inline(__always)
   package static func value(count: Int, version: UInt64) -> Int {
     optionalBytesField(1, count: count) &+ 2 &+ optionalVarintField(3, version)
   }

@@ -68,12 +68,14 @@ final class InMemoryPeer {
 
   init(
     configuration: ClientConfiguration = ClientConfiguration(),
-    server: HTTP2Configuration = HTTP2Configuration(), loop: EmbeddedEventLoop = EmbeddedEventLoop()
+    server: HTTP2Configuration = HTTP2Configuration(),
+    loop: EmbeddedEventLoop = EmbeddedEventLoop(), owner: (any ClientConnectionDelegate)? = nil
   ) throws {
     self.loop = loop
     session = try HTTP2Session(role: .server, configuration: server)
     connection = try ClientConnection(
-      eventLoop: loop, authority: "peer:1", configuration: configuration, delegate: delegate)
+      eventLoop: loop, authority: "peer:1", configuration: configuration,
+      delegate: owner ?? delegate)
     channel = EmbeddedChannel(loop: loop)
     try channel.pipeline.syncOperations.addHandler(connection.makeHandler())
     channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
@@ -112,6 +114,18 @@ final class InMemoryPeer {
       if !streams.contains(where: { $0 === stream }) { streams.append(stream) }
     }
     while let event = session.nextConnectionEvent() { events.append(event) }
+  }
+
+  /// Has the peer send GOAWAY for the streams it has seen, and the client do `body` before it
+  /// reads that: what `body` starts crosses the GOAWAY on its way.
+  func goAway(crossing body: () throws -> Void) throws {
+    session.shutDown()
+    var bytes = ByteBuffer()
+    session.writePending(into: &bytes, limit: .max)
+    try body()
+    loop.run()
+    try channel.writeInbound(bytes)
+    exchange()
   }
 
   func start(

@@ -58,7 +58,7 @@ import Testing
       let expected = bytes.baseAddress.map { $0 + 5 }
       #expect(message?.baseAddress == expected)
       let buffered = deframer.bufferedBytes
-    #expect(buffered == 0)
+      #expect(buffered == 0)
     }
   }
 

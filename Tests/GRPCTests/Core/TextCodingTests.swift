@@ -74,7 +74,9 @@ import Testing
   @Test func aTimeoutIsNeverWrittenShorterThanItIs() throws {
     var random = SeededRandom.forTest("timeout")
     var durations: [UInt64] = [0, 1, 99_999_999, 100_000_000, 100_000_001, .max]
-    for _ in 0..<500 { durations.append(random.next() >> UInt64.random(in: 0..<64, using: &random)) }
+    for _ in 0..<500 {
+      durations.append(random.next() >> UInt64.random(in: 0..<64, using: &random))
+    }
     for nanos in durations {
       let text = GRPCTimeout.format(nanos: nanos)
       #expect(text.count <= 9)

@@ -120,8 +120,8 @@ import Testing
     configuration.maxControlFrames = 100
     let harness = try ServerHarness(configuration)
     try harness.call(body: Self.hello)
-    // PRIORITY frames, which ask for no answer.
-    let frame: [UInt8] = [0, 0, 5, 2, 0, 0, 0, 0, 9, 0, 0, 0, 0, 1]
+    // WINDOW_UPDATE of one byte, which asks for no answer.
+    let frame: [UInt8] = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     for _ in 0..<10 {
       try harness.channel.writeInbound(
         ByteBuffer(bytes: Array(repeating: frame, count: 30).flatMap { $0 }))

@@ -144,8 +144,8 @@ import Testing
     let part = Array(ServerHarness.frame(Array(repeating: 3, count: 90_000)).prefix(60_000))
     for _ in 0..<2 { harness.send(try #require(harness.open(ScriptedService.unaryPath)), part) }
     try harness.pump()
-    #expect(harness.seen[1] == nil)
-    #expect(harness.seen[3]?.status == "8")
+    // Their frames take turns, so either may be the one that goes too far.
+    #expect([1, 3].compactMap { harness.seen[$0]?.status } == ["8"])
     #expect(harness.handler.bufferedBytes == 60_000)
   }
 

@@ -1,0 +1,71 @@
+// A violation in words: the shortest beginning of the history that no order explains.
+//
+// Owns nothing. Pure; any thread.
+
+extension LinearizabilityChecker {
+  /// How many operations and states a listing shows at most.
+  static let listedMax = 24
+  static let statesListedMax = 4
+
+  /// Every beginning of a linearizable history is linearizable, so the first return that makes it
+  /// otherwise is found by halving. At most log2(n) further searches.
+  func explain(_ operations: [HistoryOperation], initial: KeyState) -> String {
+    let returns = operations.compactMap { operation -> UInt64? in
+      if case .ok = operation.outcome { operation.returned ?? .max } else { nil }
+    }.sorted()
+    var low = 0
+    var high = returns.count - 1
+    while low < high {
+      let middle = (low + high) / 2
+      var search = Search(
+        Self.beginning(of: operations, upTo: returns[middle]), initial: initial,
+        stepLimit: stepLimit)
+      if case .exhausted = search.run() { high = middle } else { low = middle + 1 }
+    }
+    guard returns.indices.contains(high) else { return "no operation was answered" }
+    let moment = returns[high]
+    let beginning = Self.beginning(of: operations, upTo: moment)
+    var search = Search(beginning, initial: initial, stepLimit: stepLimit)
+    _ = search.run()
+    return Self.listing(beginning, moment: moment, states: search.furthestStates)
+  }
+
+  /// The history as it was known at `moment`: later answers are not there yet.
+  private static func beginning(
+    of operations: [HistoryOperation], upTo moment: UInt64
+  ) -> [HistoryOperation] {
+    operations.filter { $0.invoked <= moment }.map { operation in
+      var known = operation
+      if case .ok = operation.outcome, operation.returned ?? .max > moment {
+        known.returned = nil
+        known.outcome = .pending
+      }
+      return known
+    }
+  }
+
+  private static func listing(
+    _ beginning: [HistoryOperation], moment: UInt64, states: Set<KeyState>
+  ) -> String {
+    let culprits = beginning.filter { operation in
+      if case .ok = operation.outcome { operation.returned ?? .max == moment } else { false }
+    }
+    var lines = ["no order of the operations explains this answer:"]
+    lines += culprits.map { "  \($0)" }
+    lines.append("with as many as possible of the others in order, the key held:")
+    let held = states.map(\.description).sorted()
+    lines += held.prefix(statesListedMax).map { "  \($0)" }
+    if held.count > statesListedMax {
+      lines.append("  or one of \(held.count - statesListedMax) more")
+    }
+    lines.append("the operations up to then, as [invoked, returned]:")
+    let listed = beginning.filter { $0.outcome != .notExecuted }.sorted { $0.invoked < $1.invoked }
+    // Calls without an answer stay possible for ever, so old ones belong into the list as well.
+    let cut = max(0, listed.count - listedMax)
+    let open = listed.prefix(cut).filter { $0.returned == nil || $0.outcome == .unknown }
+      .filter { !$0.call.isRead }.suffix(listedMax)
+    if cut > open.count { lines.append("  (\(cut - open.count) earlier ones)") }
+    lines += (open + listed.suffix(listedMax)).map { "  \($0)" }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,252 @@
+// The search for an order: Wing & Gong's (1993), with Lowe's memory of configurations seen
+// (2017): what can follow depends only on the set of operations placed and the key's state.
+//
+// Owns the stack and the memory of one search. One thread.
+//
+// An operation may be placed next if no other one still to be placed returned before it was
+// invoked. Required are operations with an answer; those of unknown outcome are optional. The
+// order is found when all required ones are placed. What keeps the search small:
+//  - An operation that changes nothing and answers as it should is placed at once, without trying
+//    anything else there: in any order that has it later it may as well stand here.
+//  - Required operations are tried before optional ones.
+//  - An optional operation that would change nothing is left out; reads are always such.
+//  - Of optional operations with the same call only the earliest is tried: it can stand wherever a
+//    later one can.
+
+extension LinearizabilityChecker {
+  struct Search {
+    enum Result {
+      case found
+      case exhausted
+      case gaveUp
+    }
+
+    struct Required {
+      let call: KeyCall
+      let reply: KeyReply
+      let invoked: UInt64
+      let returned: UInt64
+      let changesNothing: Bool
+    }
+
+    /// Optional operations with one call: when each was invoked, ascending.
+    struct Optionals {
+      let call: KeyCall
+      var invoked: [UInt64]
+      var used = 0
+    }
+
+    /// A place in the order that is being filled, and how far the choices for it have been tried.
+    struct Frame {
+      let state: KeyState
+      /// The next required operation to try.
+      var cursor: Int
+      /// The earliest return among those passed by the cursor; nothing invoked later may stand here.
+      var earliestReturn: UInt64 = .max
+      /// The next group of optional operations to try, once the cursor is through.
+      var group = 0
+      /// A choice that needs no alternative was made.
+      var isSettled = false
+      var placed: Placed?
+    }
+
+    enum Placed {
+      case required(Int)
+      case optional(group: Int)
+    }
+
+    /// A configuration. The set of placed operations enters as a 128-bit fingerprint: a mistake by
+    /// collision is less likely than one by the machine.
+    struct Configuration: Hashable {
+      var low: UInt64 = 0
+      var high: UInt64 = 0
+      var state = 0
+
+      mutating func toggle(_ number: UInt64) {
+        low ^= Self.scattered(number &* 2 &+ 1)
+        high ^= Self.scattered(number &* 2 &+ 2)
+      }
+
+      /// SplitMix64's output function.
+      private static func scattered(_ number: UInt64) -> UInt64 {
+        var bits = number &* 0x9e37_79b9_7f4a_7c15
+        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
+        return bits ^ (bits >> 31)
+      }
+    }
+
+    let required: [Required]
+    var groups: [Optionals]
+    /// The required operations still to be placed, by invocation: a ring through `end`, so that one
+    /// is taken out and put back in constant time.
+    private var next: [Int]
+    private var previous: [Int]
+    private let end: Int
+    private var placedCount = 0
+    private var configuration = Configuration()
+    private var seen: Set<Configuration> = []
+    private var stateNumbers: [KeyState: Int] = [:]
+    private var frames: [Frame] = []
+    private var stepsLeft: Int
+
+    /// The most required operations that could be placed, and the states the key was in then.
+    private(set) var placedMost = -1
+    private(set) var furthestStates: Set<KeyState> = []
+
+    init(_ operations: [HistoryOperation], initial: KeyState, stepLimit: Int) {
+      var required: [Required] = []
+      var groups: [KeyCall: Optionals] = [:]
+      for operation in operations.sorted(by: { $0.invoked < $1.invoked }) {
+        switch operation.outcome {
+        case .ok(let reply):
+          required.append(Required(operation, reply))
+        case .unknown, .pending:
+          if operation.call.isRead { continue }
+          groups[operation.call, default: Optionals(call: operation.call, invoked: [])]
+            .invoked.append(operation.invoked)
+        case .notExecuted:
+          continue
+        }
+      }
+      self.required = required
+      self.groups = groups.values.sorted { $0.invoked[0] < $1.invoked[0] }
+      end = required.count
+      next = (0...required.count).map { ($0 + 1) % (required.count + 1) }
+      previous = (0...required.count).map { ($0 + required.count) % (required.count + 1) }
+      stepsLeft = stepLimit
+      frames.append(Frame(state: initial, cursor: next[end]))
+    }
+
+    mutating func run() -> Result {
+      note(frames[0].state)
+      while placedCount < required.count {
+        guard stepsLeft > 0 else { return .gaveUp }
+        stepsLeft -= 1
+        switch tryNext() {
+        case .advanced, .rejected: continue
+        case .noneLeft:
+          frames.removeLast()
+          guard !frames.isEmpty else { return .exhausted }
+          takeBack()
+        }
+      }
+      return .found
+    }
+
+    private enum Attempt {
+      case advanced
+      case rejected
+      case noneLeft
+    }
+
+    /// Tries the top frame's next choice.
+    private mutating func tryNext() -> Attempt {
+      let top = frames.count - 1
+      if frames[top].isSettled { return .noneLeft }
+      let index = frames[top].cursor
+      if index != end, required[index].invoked <= frames[top].earliestReturn {
+        frames[top].cursor = next[index]
+        frames[top].earliestReturn = min(frames[top].earliestReturn, required[index].returned)
+        return tryRequired(index, top)
+      }
+      frames[top].cursor = end
+      guard frames[top].group < groups.count else { return .noneLeft }
+      frames[top].group += 1
+      return tryOptional(frames[top].group - 1, top)
+    }
+
+    private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
+      let operation = required[index]
+      var state = frames[top].state
+      guard state.apply(operation.call) == operation.reply else { return .rejected }
+      if operation.changesNothing { frames[top].isSettled = true }
+      place(.required(index))
+      return enter(state)
+    }
+
+    private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
+      let optionals = groups[group]
+      guard optionals.used < optionals.invoked.count,
+        true
+      else { return .rejected }
+      var state = frames[top].state
+      _ = state.apply(optionals.call)
+      guard state != frames[top].state else { return .rejected }
+      place(.optional(group: group))
+      return enter(state)
+    }
+
+    /// Goes on from the configuration just made, unless it was met before.
+    private mutating func enter(_ state: KeyState) -> Attempt {
+      configuration.state = stateNumbers[state] ?? stateNumbers.count
+      stateNumbers[state] = configuration.state
+      guard seen.insert(configuration).inserted else {
+        takeBack()
+        return .rejected
+      }
+      note(state)
+      frames.append(Frame(state: state, cursor: next[end]))
+      return .advanced
+    }
+
+    private mutating func place(_ placed: Placed) {
+      frames[frames.count - 1].placed = placed
+      switch placed {
+      case .required(let index):
+        next[previous[index]] = next[index]
+        previous[next[index]] = previous[index]
+        placedCount += 1
+        configuration.toggle(UInt64(index))
+      case .optional(let group):
+        configuration.toggle(optionalNumber(group))
+        groups[group].used += 1
+      }
+    }
+
+    /// Undoes the top frame's choice.
+    private mutating func takeBack() {
+      let top = frames.count - 1
+      switch frames[top].placed {
+      case .required(let index):
+        next[previous[index]] = index
+        previous[next[index]] = index
+        placedCount -= 1
+        configuration.toggle(UInt64(index))
+      case .optional(let group):
+        groups[group].used -= 1
+        configuration.toggle(optionalNumber(group))
+      case nil: break
+      }
+      frames[top].placed = nil
+    }
+
+    /// A number for the group's next operation, apart from those of all other operations.
+    private func optionalNumber(_ group: Int) -> UInt64 {
+      UInt64(group + 1) << 32 | UInt64(groups[group].used)
+    }
+
+    private mutating func note(_ state: KeyState) {
+      if placedCount > placedMost {
+        placedMost = placedCount
+        furthestStates = []
+      }
+      if placedCount == placedMost { furthestStates.insert(state) }
+    }
+  }
+}
+
+extension LinearizabilityChecker.Search.Required {
+  init(_ operation: HistoryOperation, _ reply: KeyReply) {
+    call = operation.call
+    self.reply = reply
+    invoked = operation.invoked
+    returned = operation.returned ?? .max
+    changesNothing =
+      switch (operation.call, reply) {
+      case (_, .refused), (.delete, .count(0)), (.popHead, .value(nil)), (.popTail, .value(nil)):
+        true
+      default: operation.call.isRead
+      }
+  }
+}

@@ -1,0 +1,118 @@
+// What a simulated cluster is made of and what happens to it. The seed decides all the rest.
+//
+// Owns nothing. Values; any thread.
+
+import RingstoreAPI
+import RouterNode
+
+package struct SimulationConfiguration: Sendable {
+  package var name = "ordinary"
+
+  // MARK: The cluster
+
+  package var routers = 2
+  package var shards = 3
+  /// The bounds of the routers' links.
+  package var linkLimits = LinkLimits()
+  /// The slot map that a new cluster gets; otherwise one of three ranges, whose Hello is a
+  /// thousand times shorter.
+  package var usesInitialMap = false
+
+  // MARK: Its clients
+
+  package var keys = 8
+  /// Clients that make one call at a time, of each router.
+  package var clientsPerRouter = 4
+  /// Clients that send batches without waiting for answers, of each router.
+  package var pipelinesPerRouter = 2
+  /// Longest time between an answer and the client's next call.
+  package var pauseNanosMax: UInt64 = 100_000_000
+  package var callsOfPipelineMax = 12
+
+  // MARK: The course of events
+
+  /// Calls are made and faults happen for this long ...
+  package var busyNanos: UInt64 = 4_000_000_000
+  /// ... and calls alone for this long.
+  package var calmNanos: UInt64 = 1_000_000_000
+  /// The longest that the cluster may take from the end of the last fault until each link is ready
+  /// and each call has ended: a dead peer (2 s), a connect and a Hello that hang (3 s and 5 s), and
+  /// the longest back-offs between.
+  package var recoveryNanosMax: UInt64 = 15_000_000_000
+  package var faults = FaultConfiguration()
+  package var network = NetworkConfiguration()
+
+  /// A defect put in on purpose, to see that it is found.
+  package var sabotage: Sabotage?
+
+  package init() {}
+
+  /// Links that are nearly always full: calls wait, clients aren't read, calls are refused.
+  package static var overloaded: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "overloaded"
+    configuration.linkLimits.callsInFlightMax = 4
+    configuration.linkLimits.bytesInFlightMax = 400
+    configuration.linkLimits.waitNanosMax = 60_000_000
+    configuration.linkLimits.waitingBytesMax = 600
+    configuration.linkLimits.frameBytes = 48
+    configuration.pauseNanosMax = 10_000_000
+    configuration.busyNanos = 1_000_000_000
+    configuration.calmNanos = 300_000_000
+    configuration.callsOfPipelineMax = 40
+    configuration.network.delayNanosMax = 8_000_000
+    return configuration
+  }
+
+  /// The ordinary cluster with the slot map of a new one. Slower: each Hello carries it.
+  package static var withInitialMap: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "initial map"
+    configuration.usesInitialMap = true
+    return configuration
+  }
+}
+
+/// How often something breaks. A run takes part of the kinds only, drawn from its seed: rare
+/// combinations come up sooner that way than with all kinds at once.
+package struct FaultConfiguration: Sendable {
+  /// Time from one fault to the next, at most.
+  package var intervalNanosMax: UInt64 = 400_000_000
+  /// How long a crashed shard stays away, at most.
+  package var downNanosMax: UInt64 = 1_500_000_000
+  /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of life.
+  package var stallNanosMax: UInt64 = 3_500_000_000
+  /// How long a shard that is told to stop goes on answering, at most.
+  package var drainNanosMax: UInt64 = 600_000_000
+
+  package init() {}
+}
+
+package struct NetworkConfiguration: Sendable {
+  /// What a frame takes at most, on a good day.
+  package var delayNanosMax: UInt64 = 1_000_000
+  /// What frames take at most that got stuck.
+  package var stuckNanosMax: UInt64 = 300_000_000
+  /// How likely it is that a connect fails though the shard is there.
+  package var connectFailure = 0.05
+
+  package init() {}
+}
+
+/// Defects of routers, shards or the network that the simulation has to find.
+package enum Sabotage: Sendable, CaseIterable {
+  /// The router sends a write whose outcome is unknown a second time, over the next connection.
+  case resendsWrites
+  /// The router says of writes that were sent, and may have been executed, that they were not.
+  case hidesUnknownOutcomes
+  /// The router answers reads now and then from what it heard last.
+  case answersFromMemory
+  /// The shard executes what older connections bring after a newer one's Hello.
+  case ignoresFence
+  /// Frames of one connection overtake each other.
+  case reordersFrames
+  /// A frame gets lost and the connection lives on.
+  case losesFrames
+  /// A frame to a shard arrives twice.
+  case repeatsFrames
+}

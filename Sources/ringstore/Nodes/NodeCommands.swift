@@ -1,0 +1,75 @@
+// The subcommands that run nodes: read the settings, check all of them, then start.
+
+import ArgumentParser
+import Logging
+import RouterNode
+import ShardNode
+
+struct ShardCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.")
+
+  @Option(help: "The shard's name in the cluster, kept over restarts. [RINGSTORE_ID]")
+  var id: String?
+
+  @OptionGroup var options: NodeOptions
+
+  func run() async throws {
+    let sources = try await options.sources(.shard, flags: [.id: id.map { [$0] } ?? []])
+    let shard = try sources.shardConfiguration()
+    let logs = NodeLogs(level: try sources.logLevel())
+    try await NodeProcess.run(logs) {
+      try await RunningNode(shard, logs)
+    }
+  }
+}
+
+struct RouterCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "router", abstract: "Runs a router, which clients talk to.")
+
+  @Option(
+    name: .customLong("shard"),
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. [RINGSTORE_SHARDS]")
+  var shards: [String] = []
+
+  @Option(help: "Event loops, one core each. (default: 1) [RINGSTORE_THREADS]")
+  var threads: String?
+
+  @OptionGroup var options: NodeOptions
+
+  func run() async throws {
+    let sources = try await options.sources(
+      .router, flags: [.shards: shards, .threads: threads.map { [$0] } ?? []])
+    let router = try sources.routerConfiguration()
+    let logs = NodeLogs(level: try sources.logLevel())
+    try await NodeProcess.run(logs) {
+      try await RunningNode(router, logs)
+    }
+  }
+}
+
+struct LocalCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "local", abstract: "Runs a router and its shards in one process, to try things.")
+
+  @Option(help: "How many shards. (default: 3) [RINGSTORE_SHARDS]")
+  var shards: String?
+
+  @Option(help: "The router's event loops. (default: 1) [RINGSTORE_THREADS]")
+  var threads: String?
+
+  @OptionGroup var options: NodeOptions
+
+  func run() async throws {
+    let sources = try await options.sources(
+      .local,
+      flags: [.shards: shards.map { [$0] } ?? [], .threads: threads.map { [$0] } ?? []])
+    let router = try sources.localRouterConfiguration()
+    let shards = try sources.localShardConfigurations()
+    let logs = NodeLogs(level: try sources.logLevel())
+    try await NodeProcess.run(logs) {
+      try await RunningNode(router, withShards: shards, logs)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// What belongs to the whole process and the system knows best.
+
+import Glibc
+import Logging
+
+enum ProcessState {
+  /// A peer that went away must be an error of one write, not the end of the process.
+  static func ignoreBrokenPipes() {
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Every connection needs a descriptor; the soft limit is often 1024.
+  static func raiseDescriptorLimit(_ logger: Logger) {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    guard limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      logger.warning(
+        "the limit of open files stays as it is", metadata: ["errno": "\(errno)"])
+      return
+    }
+    logger.debug("limit of open files raised", metadata: ["limit": "\(limit.rlim_max)"])
+  }
+
+  /// The environment. A variable that isn't UTF-8 is repaired; none of ours is.
+  static func environment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text).split(
+        separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2, variables[String(pair[0])] == nil {
+        variables[String(pair[0])] = String(pair[1])
+      }
+      entry += 1
+    }
+    return variables
+  }
+}

@@ -1,0 +1,105 @@
+// A node that serves, whatever its kind: its port, and how it is brought to its end. Any thread.
+
+import Logging
+import Placement
+import RouterNode
+import ShardNode
+
+package struct RunningNode: Sendable {
+  /// Where clients find it.
+  package let port: Int
+  /// Takes no new calls, lets those under way finish within the node's limit, and closes.
+  package let drain: @Sendable () async -> Void
+
+  package init(_ configuration: ShardConfiguration, _ logs: NodeLogs) async throws(StartFailure) {
+    let shard = try await Self.start(configuration, logs)
+    port = shard.port
+    drain = { await shard.drain() }
+  }
+
+  package init(_ configuration: RouterConfiguration, _ logs: NodeLogs) async throws(StartFailure) {
+    let router = try await Self.start(configuration, logs)
+    port = router.port
+    drain = { await router.drain() }
+  }
+
+  /// A router with shards of its own. The router leaves first, so that nobody is told of a missing
+  /// shard on the way.
+  package init(
+    _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],
+    _ logs: NodeLogs
+  ) async throws(StartFailure) {
+    var shards: [ShardServer] = []
+    do throws(StartFailure) {
+      var configuration = configuration
+      for shardConfiguration in shardConfigurations {
+        let shard = try await Self.start(shardConfiguration, logs)
+        shards.append(shard)
+        let address = HostPort(host: shardConfiguration.host, port: shard.port)
+        configuration.shards.append(
+          ShardDescription(id: shardConfiguration.id, address: address.description))
+      }
+      let router = try await Self.start(configuration, logs)
+      port = router.port
+      drain = { [shards] in
+        await router.drain()
+        await Self.drain(shards)
+      }
+    } catch {
+      await Self.drain(shards)
+      throw error
+    }
+  }
+
+  private static func drain(_ shards: [ShardServer]) async {
+    await withTaskGroup { group in
+      for shard in shards { group.addTask { await shard.drain() } }
+    }
+  }
+
+  private static func start(
+    _ configuration: ShardConfiguration, _ logs: NodeLogs
+  ) async throws(StartFailure) -> ShardServer {
+    do {
+      return try await ShardServer.start(
+        configuration, version: RingstoreVersion.current,
+        logger: logs.logger("ringstore.shard", ["shard": "\(configuration.id)"]))
+    } catch {
+      throw StartFailure(error, host: configuration.host, port: configuration.port)
+    }
+  }
+
+  private static func start(
+    _ configuration: RouterConfiguration, _ logs: NodeLogs
+  ) async throws(StartFailure) -> RouterServer {
+    do {
+      return try await RouterServer.start(
+        configuration, version: RingstoreVersion.current, logger: logs.logger("ringstore.router"))
+    } catch {
+      throw StartFailure(error, host: configuration.host, port: configuration.port)
+    }
+  }
+}
+
+/// Makes the loggers of a process.
+package struct NodeLogs: Sendable {
+  private let level: Logger.Level
+  private let write: @Sendable (String) -> Void
+
+  /// - Parameter write: takes whole lines; stderr unless told otherwise.
+  package init(
+    level: Logger.Level,
+    write: @escaping @Sendable (String) -> Void = { Terminal.writeToStandardError($0) }
+  ) {
+    self.level = level
+    self.write = write
+  }
+
+  package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
+    var logger = Logger(label: label) { [level, write] label in
+      StructuredLogHandler(label: label, level: level, write: write)
+    }
+    for (key, value) in metadata { logger[metadataKey: key] = value }
+    return logger
+  }
+}

@@ -1,0 +1,29 @@
+// Why a node could not start although its configuration is sound, as one sentence.
+
+import Glibc
+import NIOCore
+
+package struct StartFailure: Error, Sendable, Hashable {
+  package let sentence: String
+
+  package init(_ error: any Error, host: String, port: Int) {
+    let place = HostPort(host: host, port: port)
+    sentence =
+      switch error {
+      case let error as IOError where error.errnoCode == EADDRINUSE:
+        "port \(port) of \(host) is in use by another program."
+      case let error as IOError where error.errnoCode == EACCES:
+        "port \(port) of \(host) may not be used by this user."
+      case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
+        "\(host) is not an address of this machine."
+      case is SocketAddressError:
+        "the host name '\(host)' can't be resolved."
+      default:
+        "listening on \(place) failed: \(Self.oneLine("\(error)"))"
+      }
+  }
+
+  private static func oneLine(_ text: String) -> String {
+    text.split(whereSeparator: \.isNewline).joined(separator: " ")
+  }
+}

@@ -1,0 +1,66 @@
+// The program: subcommands, and what becomes of their errors.
+//
+//   status  0  done (a node: drained after SIGTERM or SIGINT)
+//           1  a node could not start; `cli`: any failure
+//          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
+
+import ArgumentParser
+import Glibc
+
+@main
+struct Ringstore: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ringstore",
+    abstract: "A sharded in-memory key-value store that speaks gRPC.",
+    version: RingstoreVersion.current,
+    subcommands: [
+      RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
+    ])
+
+  static func main() async {
+    let arguments = RawArguments.ofProcess()
+    Glibc.exit(await run(arguments))
+  }
+
+  /// Runs the command that the arguments name. Returns the exit status.
+  private static func run(_ arguments: RawArguments) async -> Int32 {
+    let name = arguments.texts.first ?? ""
+    do {
+      var command = try parseAsRoot(arguments.texts)
+      if let cli = command as? CommandLineCommand {
+        return await cli.run(arguments)
+      }
+      if var node = command as? any AsyncParsableCommand {
+        try await node.run()
+      } else {
+        try command.run()
+      }
+      return EXIT_SUCCESS
+    } catch let error as ConfigurationError {
+      Terminal.complain("ringstore \(name): \(error.sentence)")
+      return EX_USAGE
+    } catch let error as StartFailure {
+      Terminal.complain("ringstore \(name): \(error.sentence)")
+      return EXIT_FAILURE
+    } catch {
+      return explain(error, subcommand: name)
+    }
+  }
+
+  /// The argument parser's own errors, and its help, which comes as an error too.
+  private static func explain(_ error: any Error, subcommand name: String) -> Int32 {
+    let text = message(for: error)
+    guard exitCode(for: error) != .success else {
+      Terminal.write(text + "\n")
+      return EXIT_SUCCESS
+    }
+    let known = configuration.subcommands.contains { $0._commandName == name }
+    let command = known ? "ringstore \(name)" : "ringstore"
+    Terminal.complain("\(command): \(text)\nSee '\(command) --help'.")
+    return name == CommandLineCommand._commandName ? EXIT_FAILURE : EX_USAGE
+  }
+
+  func run() throws {
+    throw ValidationError("Name a subcommand: router, shard, local or cli.")
+  }
+}

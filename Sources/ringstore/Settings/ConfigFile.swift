@@ -1,0 +1,81 @@
+// A configuration file: flat YAML, keys as `Setting` names them, the router's shards as a list.
+
+import Configuration
+import Synchronization
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+package struct ConfigFile: Sendable {
+  package let path: String
+  /// The keys that the file sets.
+  let keys: Set<String>
+  let reader: ConfigReader
+
+  /// Reads a file and checks that it has only settings of this kind of node.
+  package static func load(
+    _ path: String, for kind: NodeKind
+  ) async throws(ConfigurationError) -> ConfigFile {
+    let keys = KeyRecorder()
+    let reader: ConfigReader
+    if try holdsNothing(path) {
+      reader = ConfigReader(provider: InMemoryProvider(values: [:]))
+    } else {
+      reader = ConfigReader(provider: try await provider(path, keys))
+    }
+    let file = ConfigFile(path: path, keys: keys.all, reader: reader)
+    let known = kind.settings.map(\.rawValue)
+    if let unknown = file.keys.subtracting(known).min() {
+      throw ConfigurationError(
+        "'\(unknown)' in \(path) is not a setting of a \(kind.rawValue) node; "
+          + "the settings are \(known.joined(separator: ", ")).")
+    }
+    return file
+  }
+
+  private static func provider(
+    _ path: String, _ keys: KeyRecorder
+  ) async throws(ConfigurationError) -> FileProvider<YAMLSnapshot> {
+    // The snapshot can't list its keys. It asks of every one whether it is secret, though.
+    let options = YAMLSnapshot.ParsingOptions(
+      secretsSpecifier: .dynamic { key, _ in
+        keys.note(key)
+        return false
+      })
+    do {
+      return try await FileProvider<YAMLSnapshot>(
+        parsingOptions: options,
+        config: ConfigReader(
+          provider: InMemoryProvider(values: ["filePath": .init(stringLiteral: path)])))
+    } catch {
+      let reason = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+      throw ConfigurationError("\(path) can't be used as a configuration: \(reason)")
+    }
+  }
+
+  /// Whether the file has comments and blank lines only, which the YAML reader takes for an error.
+  private static func holdsNothing(_ path: String) throws(ConfigurationError) -> Bool {
+    let text: Data
+    do {
+      text = try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw ConfigurationError("the configuration file \(path) can't be read.")
+    }
+    return text.split(separator: UInt8(ascii: "\n")).allSatisfy { line in
+      let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\r") }
+      return first == nil || first == UInt8(ascii: "#")
+    }
+  }
+}
+
+private final class KeyRecorder: Sendable {
+  private let keys = Mutex<Set<String>>([])
+
+  var all: Set<String> { keys.withLock { $0 } }
+
+  func note(_ key: String) {
+    keys.withLock { _ = $0.insert(key) }
+  }
+}

@@ -1,0 +1,88 @@
+// From settings to the configurations of nodes. Everything is checked here, before anything starts.
+
+import Placement
+import RingstoreAPI
+import RouterNode
+import ShardNode
+
+extension SettingSources {
+  /// The port that routers listen on unless told otherwise, and shards.
+  package static let routerPort = 50_051
+  package static let shardPort = 50_061
+  private static let ports = 0...65_535
+  private static let threadCounts = 1...64
+
+  package func shardConfiguration() throws(ConfigurationError) -> ShardConfiguration {
+    guard let id = try name(.id) else {
+      throw ConfigurationError(
+        "a shard needs an id: --id NAME, \(Setting.id.environmentName), or id in the file.")
+    }
+    var shard = ShardConfiguration(id: id)
+    shard.cluster = try name(.cluster) ?? shard.cluster
+    shard.host = try host()
+    shard.port = try integer(.port, Self.ports, default: Self.shardPort)
+    shard.limits = try limits()
+    shard.drainSeconds = try drainSeconds()
+    return shard
+  }
+
+  package func routerConfiguration() throws(ConfigurationError) -> RouterConfiguration {
+    guard let list = try list(.shards), !list.value.isEmpty else {
+      throw ConfigurationError(
+        "a router needs its shards: --shard ID=HOST:PORT for each, "
+          + "\(Setting.shards.environmentName), or shards in the file.")
+    }
+    return try router(shards: try ShardList.parse(list.value, origin: list.origin))
+  }
+
+  /// A router whose shards run in the same process: its own settings, without the list.
+  package func localRouterConfiguration() throws(ConfigurationError) -> RouterConfiguration {
+    try router(shards: [])
+  }
+
+  private func router(
+    shards: [ShardDescription]
+  ) throws(ConfigurationError) -> RouterConfiguration {
+    var router = RouterConfiguration(shards: shards)
+    router.cluster = try name(.cluster) ?? router.cluster
+    router.host = try host()
+    router.port = try integer(.port, Self.ports, default: Self.routerPort)
+    router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
+    router.limits = try limits()
+    router.drainSeconds = try drainSeconds()
+    return router
+  }
+
+  /// The shards that `local` starts: as many as asked for, on ports that the system picks.
+  package func localShardConfigurations() throws(ConfigurationError) -> [ShardConfiguration] {
+    let router = try localRouterConfiguration()
+    let count = try integer(.shards, 1...64, default: 3)
+    return (1...count).map { number in
+      var shard = ShardConfiguration(id: "s\(number)")
+      shard.cluster = router.cluster
+      shard.port = 0
+      shard.limits = router.limits
+      shard.drainSeconds = router.drainSeconds
+      return shard
+    }
+  }
+
+  private func drainSeconds() throws(ConfigurationError) -> Int {
+    try integer(.drainSeconds, 0...3_600, default: 10)
+  }
+
+  private func limits() throws(ConfigurationError) -> Limits {
+    var limits = Limits()
+    limits.maxMessageBytes = try integer(
+      .maxMessageBytes, 1_024...(256 << 20), default: limits.maxMessageBytes)
+    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...(16 << 20), default: limits.maxKeyBytes)
+    limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
+    limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
+    guard limits.maxKeyBytes < limits.maxMessageBytes else {
+      throw ConfigurationError(
+        "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
+          + "(\(limits.maxMessageBytes)): a key travels in a message.")
+    }
+    return limits
+  }
+}

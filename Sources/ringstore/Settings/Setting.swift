@@ -1,0 +1,48 @@
+// Everything that can be configured, under one name in three places: a key in the file
+// (drain_seconds), a variable (RINGSTORE_DRAIN_SECONDS) and a flag (--drain-seconds).
+
+/// The kinds of nodes that take settings.
+package enum NodeKind: String, Sendable, CaseIterable {
+  case router, shard, local
+
+  package var settings: [Setting] {
+    let common: [Setting] = [
+      .host, .port, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes, .maxMessageBytes,
+      .maxItems,
+    ]
+    switch self {
+    case .router: return [.shards, .threads] + common
+    case .shard: return [.id] + common
+    case .local: return [.shards, .threads] + common
+    }
+  }
+}
+
+/// One setting; the raw value is its key in a file.
+package enum Setting: String, Sendable, CaseIterable {
+  case id, host, port, cluster, shards, threads, databases
+  case logLevel = "log_level"
+  case drainSeconds = "drain_seconds"
+  case maxKeyBytes = "max_key_bytes"
+  case maxMessageBytes = "max_message_bytes"
+  case maxItems = "max_items"
+
+  package static let environmentPrefix = "RINGSTORE_"
+
+  package var environmentName: String { Self.environmentPrefix + rawValue.uppercased() }
+
+  /// The flag's name for a node; a router's list is given one by one.
+  package func flag(_ kind: NodeKind) -> String {
+    if self == .shards, kind == .router { return "--shard" }
+    return "--" + String(rawValue.map { $0 == "_" ? "-" : $0 })
+  }
+}
+
+/// Why a configuration can't be used: one sentence for the person who wrote it.
+package struct ConfigurationError: Error, Sendable, Hashable {
+  package let sentence: String
+
+  package init(_ sentence: String) {
+    self.sentence = sentence
+  }
+}

@@ -1,0 +1,61 @@
+// Reading settings as what they are, with a sentence for each way in which one can be wrong.
+
+import Logging
+
+extension SettingSources {
+  func integer(
+    _ setting: Setting, _ range: ClosedRange<Int>, default value: Int
+  ) throws(ConfigurationError) -> Int {
+    guard let found = try text(setting) else { return value }
+    guard let number = Int(found.value), range.contains(number) else {
+      throw ConfigurationError(
+        "\(found.origin) must be a whole number from \(range.lowerBound) to \(range.upperBound), "
+          + "not '\(found.value)'.")
+    }
+    return number
+  }
+
+  /// A name of a shard or a cluster.
+  func name(_ setting: Setting) throws(ConfigurationError) -> String? {
+    guard let found = try text(setting) else { return nil }
+    guard Self.isName(found.value) else {
+      throw ConfigurationError("\(found.origin) \(Self.nameRule), not '\(found.value)'.")
+    }
+    return found.value
+  }
+
+  static let nameRule = "must be 1 to 64 letters, digits, '-', '_' or '.'"
+
+  static func isName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+          UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
+  }
+
+  /// What to listen on: a name or an address; brackets around an IPv6 address are taken off.
+  func host() throws(ConfigurationError) -> String {
+    guard let found = try text(.host) else { return "127.0.0.1" }
+    guard let host = HostPort.host(found.value) else {
+      throw ConfigurationError(
+        "\(found.origin) must be a host name or an address, not '\(found.value)'.")
+    }
+    return host
+  }
+
+  package func logLevel() throws(ConfigurationError) -> Logger.Level {
+    guard let found = try text(.logLevel) else { return .info }
+    guard let level = Logger.Level(rawValue: found.value) else {
+      let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ConfigurationError(
+        "\(found.origin) must be one of \(levels), not '\(found.value)'.")
+    }
+    return level
+  }
+}

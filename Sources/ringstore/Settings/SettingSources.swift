@@ -1,0 +1,79 @@
+// Where a setting's value comes from: flags win over the environment, and that over the file.
+// Knows nothing of what the settings mean.
+
+import Configuration
+
+package struct SettingSources: Sendable {
+  package let kind: NodeKind
+  private let flags: [Setting: [String]]
+  private let environmentReader: ConfigReader
+  private let file: ConfigFile?
+
+  /// A value as it was written, and where: "--port", "RINGSTORE_PORT" or "port in router.yaml".
+  struct Found<Value> {
+    let value: Value
+    let origin: String
+  }
+
+  /// - Parameters:
+  ///   - flags: the flags that were given, with their values.
+  ///   - environment: all variables of the process. One of another kind of node is passed over,
+  ///     because nodes often share their environment; one that no node knows is an error.
+  package init(
+    _ kind: NodeKind, flags: [Setting: [String]], environment: [String: String], file: ConfigFile?
+  ) throws(ConfigurationError) {
+    self.kind = kind
+    self.flags = flags
+    self.file = file
+    environmentReader = ConfigReader(
+      provider: EnvironmentVariablesProvider(
+        environmentVariables: environment, arraySeparator: " "))
+    let known = Set(Setting.allCases.map(\.environmentName)).union([Self.configVariable])
+    let unknown = environment.keys.filter {
+      $0.hasPrefix(Setting.environmentPrefix) && !known.contains($0)
+    }
+    if let name = unknown.min() {
+      throw ConfigurationError("the environment variable \(name) is not a setting of Ringstore.")
+    }
+  }
+
+  /// Names the configuration file where `--config` doesn't.
+  package static let configVariable = Setting.environmentPrefix + "CONFIG"
+
+  func text(_ setting: Setting) throws(ConfigurationError) -> Found<String>? {
+    if let value = flags[setting]?.last {
+      return Found(value: value, origin: setting.flag(kind))
+    }
+    if let value = environmentReader.string(forKey: Self.environmentKey(setting)) {
+      return Found(value: value, origin: setting.environmentName)
+    }
+    return try inFile(setting, "must have one value") { try $0.requiredString(forKey: $1) }
+  }
+
+  func list(_ setting: Setting) throws(ConfigurationError) -> Found<[String]>? {
+    if let values = flags[setting], !values.isEmpty {
+      return Found(value: values, origin: setting.flag(kind))
+    }
+    if let values = environmentReader.stringArray(forKey: Self.environmentKey(setting)) {
+      return Found(value: values.filter { !$0.isEmpty }, origin: setting.environmentName)
+    }
+    return try inFile(setting, "must be a list") { try $0.requiredStringArray(forKey: $1) }
+  }
+
+  /// The reader makes RINGSTORE_LOG_LEVEL of it.
+  private static func environmentKey(_ setting: Setting) -> ConfigKey {
+    ConfigKey(["ringstore", setting.rawValue])
+  }
+
+  private func inFile<Value>(
+    _ setting: Setting, _ rule: String, _ read: (ConfigReader, ConfigKey) throws -> Value
+  ) throws(ConfigurationError) -> Found<Value>? {
+    guard let file, file.keys.contains(setting.rawValue) else { return nil }
+    let origin = "\(setting.rawValue) in \(file.path)"
+    do {
+      return Found(value: try read(file.reader, ConfigKey([setting.rawValue])), origin: origin)
+    } catch {
+      throw ConfigurationError("\(origin) \(rule).")
+    }
+  }
+}

@@ -1,0 +1,29 @@
+// What the program says on stdout and stderr. Unbuffered, so that a reader at the other end of a
+// pipe sees a line as soon as it is written.
+
+import Glibc
+
+package enum Terminal {
+  /// Writes to stdout.
+  static func write(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
+  static func write(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+
+  /// Writes a line to stderr.
+  static func complain(_ text: String) { write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
+
+  package static func writeToStandardError(_ line: String) { write(Array(line.utf8), to: STDERR_FILENO) }
+
+  /// Writes all bytes, in one call wherever the system takes them at once. A reader that has gone
+  /// is not our error: there is nobody left to tell.
+  static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
+      }
+    }
+  }
+}

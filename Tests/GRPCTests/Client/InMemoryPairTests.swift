@@ -1,0 +1,178 @@
+// The client's connection and the server's handler joined in memory, on one loop with a clock that
+// the test moves.
+
+import HTTP2
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import GRPC
+
+/// Client and server on one embedded loop.
+private final class InMemoryPair {
+  let loop = EmbeddedEventLoop()
+  let log = ServiceLog()
+  let delegate = RecordingDelegate()
+  let connection: ClientConnection
+  let server: ServerLoop
+  let clientChannel: EmbeddedChannel
+  let serverChannel: EmbeddedChannel
+
+  init(
+    client: ClientConfiguration = ClientConfiguration(),
+    server configuration: ServerConfiguration = ServerConfiguration()
+  ) throws {
+    connection = try ClientConnection(
+      eventLoop: loop, authority: "server", configuration: client, delegate: delegate)
+    server = ServerLoop(
+      eventLoop: loop, service: TestService(log: log), configuration: configuration,
+      logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    clientChannel = EmbeddedChannel(loop: loop)
+    serverChannel = EmbeddedChannel(loop: loop)
+    try serverChannel.pipeline.syncOperations.addHandler(GRPCServerHandler(loop: server))
+    try clientChannel.pipeline.syncOperations.addHandler(connection.makeHandler())
+    let address = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
+    serverChannel.connect(to: address, promise: nil)
+    clientChannel.connect(to: address, promise: nil)
+    exchange()
+  }
+
+  /// Moves bytes both ways until both are silent.
+  func exchange() {
+    for _ in 0..<10_000 {
+      loop.run()
+      let moved = [move(clientChannel, serverChannel), move(serverChannel, clientChannel)]
+      // What a closed socket would do to the other end.
+      if !serverChannel.isActive, clientChannel.isActive { clientChannel.close(promise: nil) }
+      if !moved.contains(true) { return }
+    }
+  }
+
+  private func move(_ from: EmbeddedChannel, _ to: EmbeddedChannel) -> Bool {
+    var moved = false
+    while let bytes = try? from.readOutbound(as: ByteBuffer.self) {
+      moved = true
+      _ = try? to.writeInbound(bytes)
+    }
+    return moved
+  }
+
+  func start(
+    _ path: String, _ handler: RecordingHandler, timeout: TimeAmount? = nil
+  ) -> ClientCall {
+    connection.startCall(
+      path: path, timeoutNanos: timeout.map { UInt64($0.nanoseconds) }, handler: handler)
+  }
+}
+
+@Suite struct InMemoryPairTests {
+  @Test func aLinkLikeStreamCarriesThousandsOfMessagesWithoutGrowing() throws {
+    let pair = try InMemoryPair()
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Stream", handler)
+    for round in 0..<100 {
+      for number in 0..<50 {
+        call.send { $0.writeRepeatingByte(UInt8(number), count: (round * 7 + number) % 200) }
+      }
+      pair.exchange()
+    }
+    #expect(handler.messages.count == 5000)
+    #expect(handler.messages[4999].count == (99 * 7 + 49) % 200)
+    call.halfClose()
+    pair.exchange()
+    #expect(handler.status == .ok)
+  }
+
+  @Test func theServersDeadlineIsTheClients() throws {
+    let pair = try InMemoryPair()
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Never", handler, timeout: .seconds(3))
+    call.send { _ in }
+    call.halfClose()
+    pair.exchange()
+    pair.loop.advanceTime(by: .milliseconds(2999))
+    pair.exchange()
+    #expect(handler.status == nil && pair.log.deadlines == 0)
+    pair.loop.advanceTime(by: .milliseconds(1))
+    pair.exchange()
+    #expect(handler.status?.code == .deadlineExceeded)
+    #expect(pair.log.deadlines + pair.log.cancelled == 1)
+  }
+
+  @Test func aCancelReachesTheService() throws {
+    let pair = try InMemoryPair()
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Stream", handler)
+    pair.exchange()
+    call.cancel()
+    pair.exchange()
+    #expect(pair.log.cancelled == 1)
+    #expect(pair.connection.openCalls == 0)
+  }
+
+  @Test func aClientThatDoesNotReadHoldsTheServicesStreamBack() throws {
+    var client = ClientConfiguration()
+    client.streamWindowBytes = 10_000
+    var configuration = ServerConfiguration()
+    configuration.streamHighWaterBytes = 20_000
+    configuration.streamLowWaterBytes = 5_000
+    let pair = try InMemoryPair(client: client, server: configuration)
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Count", handler)
+    call.send { $0.writeRepeatingByte(0, count: 500) }
+    call.pauseReading()
+    pair.exchange()
+    #expect(pair.log.sent >= 20 && pair.log.sent <= 40)
+    #expect(handler.messages.isEmpty)
+    call.resumeReading()
+    pair.exchange()
+    #expect(handler.messages.count == 500)
+    #expect(handler.status == .ok)
+  }
+
+  @Test func aMessageOverTheServersLimitIsRefused() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxMessageBytes = 1000
+    let pair = try InMemoryPair(server: configuration)
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Echo", handler)
+    call.send { $0.writeRepeatingByte(0, count: 1001) }
+    call.halfClose()
+    pair.exchange()
+    #expect(handler.status?.code == .resourceExhausted)
+    #expect(pair.log.calls == 0)
+  }
+
+  @Test func aClientThatPingsTooOftenIsSentAway() throws {
+    let pair = try InMemoryPair(client: .link)
+    let handler = RecordingHandler()
+    _ = pair.start("/t/Stream", handler)
+    pair.exchange()
+    for _ in 0..<20 where !pair.connection.isClosed {
+      pair.loop.advanceTime(by: .milliseconds(500))
+      pair.exchange()
+    }
+    #expect(handler.status?.code == .unavailable)
+    let reason = pair.delegate.lossReasons.first?.description ?? ""
+    #expect(reason.contains("too_many_pings"), "\(reason)")
+  }
+
+  @Test func aDrainingServerLetsTheStreamFinishAndThenCloses() throws {
+    let pair = try InMemoryPair()
+    let handler = RecordingHandler()
+    let call = pair.start("/t/Stream", handler)
+    pair.exchange()
+    pair.server.forEachConnection { $0.beginDrain() }
+    pair.exchange()
+    #expect(pair.connection.isGoingAway)
+    call.send { $0.writeString("still here") }
+    pair.exchange()
+    #expect(handler.messages == [Array("still here".utf8)])
+    call.halfClose()
+    pair.exchange()
+    #expect(handler.status == .ok)
+    #expect(pair.connection.isClosed)
+    #expect(pair.delegate.goingAwayCount == 1)
+  }
+}

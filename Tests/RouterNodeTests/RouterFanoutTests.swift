@@ -1,0 +1,114 @@
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@testable import RouterNode
+
+@Suite("A router's fan-outs")
+struct RouterFanoutTests {
+  @Test func itemsOfAShardThatIsAwayFailAloneNamingIt() throws {
+    let router = try RouterFixture()
+    try router.accept(0)
+    router.lose(1)
+    var request = Ringstore_V1_MGetRequest()
+    request.keys = [router.key(of: 0), router.key(of: 1)].map { key in
+      var item = Ringstore_V1_Key()
+      item.key = .init(key.utf8)
+      return item
+    }
+    _ = try router.start(.mGet, request, caller: 1)
+    let call = try #require(try router.sent(to: 0).calls.first)
+    var value = Ringstore_V1_Value()
+    value.found = true
+    try router.reply(call.id, from: 0, try value.serializedBytes())
+    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no answer")
+      return
+    }
+    let response = try Ringstore_V1_MGetResponse(serializedBytes: bytes)
+    #expect(response.items[0].value.found)
+    #expect(response.items[1].error.reason == "SHARD_UNAVAILABLE")
+    #expect(response.items[1].error.shard == "b")
+  }
+
+  @Test func aWriteItemWhoseAnswerIsLostHasAnUnknownOutcome() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    var request = Ringstore_V1_MDeleteRequest()
+    var item = Ringstore_V1_Key()
+    item.key = .init(router.key(of: 0).utf8)
+    request.keys = [item]
+    _ = try router.start(.mDelete, request, caller: 1)
+    _ = try router.sent(to: 0)
+    router.lose(0)
+    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no answer")
+      return
+    }
+    let response = try Ringstore_V1_MDeleteResponse(serializedBytes: bytes)
+    #expect(response.items[0].error.reason == "OUTCOME_UNKNOWN")
+  }
+
+  @Test func countsOfAllShardsAreAddedUp() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    _ = try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1)
+    for shard in 0...1 {
+      let call = try #require(try router.sent(to: shard).calls.first)
+      var size = Ringstore_V1_DbSizeResponse()
+      size.keys = Int64(10 + shard)
+      try router.reply(call.id, from: shard, try size.serializedBytes())
+    }
+    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no answer")
+      return
+    }
+    #expect(try Ringstore_V1_DbSizeResponse(serializedBytes: bytes).keys == 21)
+  }
+
+  @Test func aMissingShardFailsTheCallUnlessPartsAreAllowed() throws {
+    let router = try RouterFixture()
+    try router.accept(0)
+    router.lose(1)
+    #expect(try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1) == nil)
+    #expect(router.driver.outcomes[1]?.error?.shard == "b")
+    _ = try router.sent(to: 0)
+    var partial = Ringstore_V1_DbSizeRequest()
+    partial.allowPartial = true
+    _ = try router.start(.dbSize, partial, caller: 2)
+    let call = try #require(try router.sent(to: 0).calls.first)
+    try router.reply(call.id, from: 0, try Ringstore_V1_DbSizeResponse().serializedBytes())
+    guard case .answered(let bytes)? = router.driver.outcomes[2] else {
+      Issue.record("no answer")
+      return
+    }
+    let response = try Ringstore_V1_DbSizeResponse(serializedBytes: bytes)
+    #expect(response.unreachable.map(\.shard) == ["b"])
+  }
+
+  @Test func describeListsAShardThatIsAwayWithTheReason() throws {
+    let router = try RouterFixture(shards: ["a"])
+    router.lose(0)
+    _ = try router.start(.describe, Ringstore_V1_DescribeRequest(), caller: 1)
+    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no answer")
+      return
+    }
+    let response = try Ringstore_V1_DescribeResponse(serializedBytes: bytes)
+    #expect(response.nodes.map(\.state) == [.unreachable])
+    #expect(response.nodes[0].detail.contains("connection reset"))
+  }
+
+  @Test func aCancelledOperationSendsNothingMore() throws {
+    let router = try RouterFixture(shards: ["a"])
+    try router.acceptAll()
+    let handle = try #require(
+      try router.start(.keys, Ringstore_V1_KeysRequest(), caller: 1))
+    let call = try #require(try router.sent(to: 0).calls.first)
+    router.core.cancelOperation(handle)
+    try router.reply(call.id, from: 0, [])
+    #expect(try router.sent(to: 0).calls.isEmpty)
+    #expect(router.driver.outcomes.isEmpty)
+    #expect(router.core.callsUnderWay == 0)
+  }
+}

@@ -1,0 +1,145 @@
+import NIOCore
+import RingstoreAPI
+import Testing
+
+@testable import ShardNode
+
+@Suite("A shard's calls")
+struct ShardCoreTests {
+  let shard = ShardFixture()
+
+  @Test func aMissIsToldFromAnEmptyValue() throws {
+    try shard.set("empty", "")
+    #expect(try shard.get("empty").found)
+    #expect(try shard.get("empty").value.isEmpty)
+    #expect(try !shard.get("missing").found)
+  }
+
+  @Test func everyWriteAnswersAGreaterVersionOfItsSlot() throws {
+    let first = try shard.set("{s}k", "1")
+    let second = try shard.set("{s}other", "2")
+    let third: Ringstore_V1_Status = try shard.call(.delete, Requests.key("{s}k"))
+    #expect(first.version < second.version)
+    #expect(second.version < third.version)
+    #expect(third.count == 1)
+  }
+
+  @Test func deletingAMissingKeyRemovesNothing() throws {
+    let status: Ringstore_V1_Status = try shard.call(.delete, Requests.key("missing"))
+    #expect(status.ok)
+    #expect(status.count == 0)
+  }
+
+  @Test func pushesAndPopsWorkOnBothEnds() throws {
+    let _: Ringstore_V1_Status = try shard.call(.lPush, Requests.push("l", ["1", "2", "3"]))
+    let pushed: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["4"]))
+    #expect(pushed.count == 4)
+    let all: Ringstore_V1_ListValues = try shard.call(.lRange, Requests.range("l", 0, -1))
+    #expect(all.values.map { String(decoding: $0, as: UTF8.self) } == ["3", "2", "1", "4"])
+    #expect(all.found && all.length == 4)
+    let head: Ringstore_V1_Value = try shard.call(.lPop, Requests.key("l"))
+    let tail: Ringstore_V1_Value = try shard.call(.rPop, Requests.key("l"))
+    #expect(head.value == .init("3".utf8))
+    #expect(tail.value == .init("4".utf8))
+    let length: Ringstore_V1_Status = try shard.call(.lLen, Requests.key("l"))
+    #expect(length.count == 2)
+  }
+
+  @Test func aRangeSaysWhereItBegins() throws {
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["a", "b", "c", "d"]))
+    let part: Ringstore_V1_ListValues = try shard.call(.lRange, Requests.range("l", -2, 100))
+    #expect(part.values.count == 2)
+    #expect(part.firstIndex == 2)
+    #expect(part.length == 4)
+    let missing: Ringstore_V1_ListValues = try shard.call(.lRange, Requests.range("x", 0, -1))
+    #expect(!missing.found)
+  }
+
+  @Test func incrementsCountFromZeroAndStopAtTheEdge() throws {
+    let one: Ringstore_V1_IncrByResponse = try shard.call(.incrBy, Requests.increment("n", by: 1))
+    #expect(one.value == 1)
+    try shard.set("n", String(Int64.max))
+    #expect(
+      shard.failure(.incrBy, Requests.increment("n", by: 1))?.reason == .integerOverflow)
+    #expect(try shard.get("n").value == .init(String(Int64.max).utf8))
+    try shard.set("n", "x")
+    #expect(shard.failure(.incrBy, Requests.increment("n", by: 1))?.reason == .notAnInteger)
+  }
+
+  @Test func typesAreToldApart() throws {
+    try shard.set("s", "1")
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["1"]))
+    func type(_ key: String) throws -> Ringstore_V1_ValueType {
+      let response: Ringstore_V1_TypeResponse = try shard.call(.type, Requests.key(key))
+      return response.type
+    }
+    #expect(try type("s") == .string)
+    #expect(try type("l") == .list)
+    #expect(try type("missing") == .none)
+    #expect(shard.failure(.get, Requests.key("l"))?.reason == .wrongType)
+    #expect(shard.failure(.lPush, Requests.push("s", ["1"]))?.reason == .wrongType)
+  }
+
+  @Test func databasesAreSeparate() throws {
+    try shard.set("k", "zero")
+    try shard.set("k", "five", database: 5)
+    #expect(try shard.get("k").value == .init("zero".utf8))
+    #expect(try shard.get("k", database: 5).value == .init("five".utf8))
+    #expect(
+      shard.failure(.get, Requests.key("k", database: 16))?.reason == .noSuchDatabase)
+  }
+
+  @Test func badKeysAreRefused() {
+    #expect(shard.failure(.get, Requests.key(""))?.reason == .invalidKey)
+    let long = String(repeating: "k", count: 64 * 1024 + 1)
+    #expect(shard.failure(.set, Requests.set(long, "v"))?.reason == .invalidKey)
+    #expect(shard.failure(.set, Requests.set(String(long.dropLast()), "v")) == nil)
+  }
+
+  @Test func aWriteWithAnUnservedFieldChangesNothing() throws {
+    var request = Requests.set("k", "v")
+    request.ttlMillis = 1_000
+    #expect(shard.failure(.set, request)?.reason == .unknownField)
+    var conditional = Requests.set("k", "v")
+    conditional.condition = .ifAbsent
+    #expect(shard.failure(.set, conditional)?.code == .unimplemented)
+    #expect(try !shard.get("k").found)
+  }
+
+  @Test func aFailedCallLeavesTheResponseAsItWas() throws {
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["1"]))
+    var response = ByteBuffer(string: "before")
+    #expect(throws: CallError.self) {
+      try shard.execute(UInt32(CommandID.get.rawValue), Requests.key("l"), into: &response)
+    }
+    #expect(String(buffer: response) == "before")
+  }
+
+  @Test func aRangeBeyondTheMessageLimitIsRefused() throws {
+    var limits = Limits()
+    limits.maxMessageBytes = 1_000
+    let small = ShardFixture(limits: limits)
+    let _: Ringstore_V1_Status = try small.call(
+      .rPush, Requests.push("l", [String(repeating: "x", count: 600)]))
+    let _: Ringstore_V1_Status = try small.call(
+      .rPush, Requests.push("l", [String(repeating: "y", count: 600)]))
+    #expect(small.failure(.lRange, Requests.range("l", 0, -1))?.reason == .responseTooLarge)
+    #expect(small.failure(.lRange, Requests.range("l", 0, 0)) == nil)
+  }
+
+  @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {
+    let map = try Maps.of(["a", "b"])
+    _ = try shard.core.ownership.consider(
+      cluster: "test", expectedShard: "a", map: map, holdsKeys: { _ in false })
+    var owned = 0
+    for number in 0..<100 {
+      guard let error = shard.failure(.set, Requests.set("k\(number)", "v")) else {
+        owned += 1
+        continue
+      }
+      #expect(error.reason == .wrongShard)
+      #expect(error.shard == "b")
+    }
+    #expect((20...80).contains(owned))
+  }
+}

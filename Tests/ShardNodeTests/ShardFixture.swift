@@ -1,0 +1,104 @@
+// A shard's core without a network, and requests as a client would encode them.
+
+import GRPC
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import SwiftProtobuf
+
+@testable import ShardNode
+
+struct ShardFixture {
+  let core: ShardCore
+
+  init(id: String = "a", limits: Limits = Limits()) {
+    core = ShardCore(
+      cluster: "test", id: id, incarnation: 7, version: "1", limits: limits, uptimeMillis: { 5 })
+  }
+
+  /// Executes a call and decodes its response.
+  func call<Response: Message>(
+    _ id: CommandID, _ request: some Message, as: Response.Type = Response.self
+  ) throws -> Response {
+    var response = ByteBuffer()
+    try execute(UInt32(id.rawValue), request, into: &response)
+    return try Response(serializedBytes: Array(response.readableBytesView))
+  }
+
+  func execute(
+    _ method: UInt32, _ request: some Message, into response: inout ByteBuffer
+  ) throws {
+    let bytes: [UInt8] = try request.serializedBytes()
+    try bytes.withUnsafeBytes { raw in
+      try core.execute(method, raw, into: &response)
+    }
+  }
+
+  /// The error that a call fails with, or nil where it succeeds.
+  func failure(_ id: CommandID, _ request: some Message) -> CallError? {
+    var response = ByteBuffer(string: "before")
+    do {
+      try execute(UInt32(id.rawValue), request, into: &response)
+      return nil
+    } catch {
+      return error as? CallError
+    }
+  }
+
+  @discardableResult
+  func set(_ key: String, _ value: String, database: UInt32 = 0) throws -> Ringstore_V1_Status {
+    try call(.set, Requests.set(key, value, database: database))
+  }
+
+  func get(_ key: String, database: UInt32 = 0) throws -> Ringstore_V1_Value {
+    try call(.get, Requests.key(key, database: database))
+  }
+}
+
+enum Requests {
+  static func key(_ key: String, database: UInt32 = 0) -> Ringstore_V1_Key {
+    var request = Ringstore_V1_Key()
+    request.key = .init(key.utf8)
+    request.database = database
+    return request
+  }
+
+  static func set(_ key: String, _ value: String, database: UInt32 = 0) -> Ringstore_V1_KeyValue {
+    var request = Ringstore_V1_KeyValue()
+    request.key = .init(key.utf8)
+    request.value = .init(value.utf8)
+    request.database = database
+    return request
+  }
+
+  static func push(_ key: String, _ values: [String]) -> Ringstore_V1_ListInsert {
+    var request = Ringstore_V1_ListInsert()
+    request.key = .init(key.utf8)
+    request.values = values.map { .init($0.utf8) }
+    return request
+  }
+
+  static func range(_ key: String, _ start: Int64, _ stop: Int64) -> Ringstore_V1_ListRange {
+    var request = Ringstore_V1_ListRange()
+    request.key = .init(key.utf8)
+    request.start = start
+    request.stop = stop
+    return request
+  }
+
+  static func increment(_ key: String, by delta: Int64) -> Ringstore_V1_IncrByRequest {
+    var request = Ringstore_V1_IncrByRequest()
+    request.key = .init(key.utf8)
+    request.delta = delta
+    return request
+  }
+}
+
+/// The maps that the tests speak of.
+enum Maps {
+  static func of(_ ids: [String], epoch: UInt64 = 1) throws -> SlotMap {
+    let map = try SlotMap.initial(ids.map { ShardDescription(id: $0, address: "h:1", weight: 1) })
+    return try SlotMap(epoch: epoch, shards: map.shards, ranges: map.ranges)
+  }
+}
