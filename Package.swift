@@ -48,7 +48,7 @@ let package = Package(
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),
     .target(
       name: "ClusterSimulation",
-      dependencies: ["RingstoreAPI", "Placement", "ShardNode", "RouterNode", nioCore]),
+      dependencies: ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
@@ -62,15 +62,20 @@ let package = Package(
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
-    .testTarget(name: "ShardNodeTests", dependencies: ["ShardNode", "RingstoreAPI", nioCore]),
-    .testTarget(name: "RouterNodeTests", dependencies: ["RouterNode", "RingstoreAPI", nioCore]),
+    .testTarget(
+      name: "ShardNodeTests",
+      dependencies: ["ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]
+    ),
+    .testTarget(
+      name: "RouterNodeTests",
+      dependencies: ["RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]
+    ),
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: ["RingstoreClient", "RouterNode", "ShardNode", nioPosix]),
     .testTarget(
       name: "ClusterSimulationTests", dependencies: ["ClusterSimulation", "RingstoreAPI"]),
     .testTarget(name: "HouseRulesTests"),
-    .testTarget(name: "IntegrationTests"),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -168,7 +168,7 @@ extension LinearizabilityChecker {
     private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
       let optionals = groups[group]
       guard optionals.used < optionals.invoked.count,
-        true
+        optionals.invoked[optionals.used] <= frames[top].earliestReturn
       else { return .rejected }
       var state = frames[top].state
       _ = state.apply(optionals.call)
@@ -200,7 +200,7 @@ extension LinearizabilityChecker {
         configuration.toggle(UInt64(index))
       case .optional(let group):
         configuration.toggle(optionalNumber(group))
-        groups[group].used += 1
+        groups[group].used += 0
       }
     }
 

@@ -104,6 +104,7 @@ final class RouterService: ServerService, Flushable {
 
   /// The end of the tick: each link with something to send sends it, once.
   func flushNow() {
+    flushPipelines()
     for shard in linksWithOutput {
       while let frame = core.takeFrame(shard: shard) { links[shard]?.send(frame) }
     }

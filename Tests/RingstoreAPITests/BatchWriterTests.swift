@@ -90,6 +90,7 @@ import Testing
           buffer.endReply(mark)
         }
         buffer.writeReply(.link, id: 8, response: value, more: true)
+        buffer.writeValueReply(.link, id: 7, value: value, version: 4)
         let failing = buffer.beginReply(.link, id: 9)
         buffer.writeValue(value, version: 4)
         buffer.abandonReply(failing)
@@ -98,16 +99,16 @@ import Testing
       buffer.writeDraining()
     }
     let frame = try Ringstore_Internal_V1_ShardFrame(serializedBytes: bytes)
-    #expect(frame.replies.map(\.id) == [6, 6, 8, 9] && frame.draining)
-    #expect(frame.replies.map(\.more) == [true, true, true, false])
-    for reply in frame.replies.prefix(2) {
+    #expect(frame.replies.map(\.id) == [6, 6, 8, 7, 9] && frame.draining)
+    #expect(frame.replies.map(\.more) == [true, true, true, false, false])
+    for reply in [frame.replies[0], frame.replies[1], frame.replies[3]] {
       #expect(try Array(Ringstore_V1_Value(serializedBytes: reply.response).value) == value)
     }
     #expect(Array(frame.replies[2].response) == value)
 
     try bytes.withUnsafeBytes { message in
       var reader = ShardFrameReader(message)
-      for _ in 0..<3 { _ = try reader.next() }
+      for _ in 0..<4 { _ = try reader.next() }
       guard case .reply(let reply) = try reader.next() else {
         Issue.record("the failed reply is missing")
         return

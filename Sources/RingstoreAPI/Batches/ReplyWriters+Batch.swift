@@ -44,6 +44,23 @@ extension ByteBuffer {
     }
   }
 
+  /// A whole OK reply whose response is a `Value` that was found: what most replies are, so it has
+  /// a writer of its own, with one capacity check for all of it.
+  package mutating func writeValueReply(
+    _ field: ReplyField, id: UInt64, value: UnsafeRawBufferPointer, version: UInt64
+  ) {
+    let response = WireSize.value(count: value.count, version: version)
+    let size = WireSize.optionalVarintField(1, id) &+ WireSize.bytesField(4, count: response)
+    writeFields(size: WireSize.bytesField(field.number, count: size)) { cursor in
+      cursor.put(tag: .bytes(field.number))
+      cursor.put(varint: UInt64(truncatingIfNeeded: size))
+      cursor.put(1, optionalVarint: id)
+      cursor.put(tag: .bytes(4))
+      cursor.put(varint: UInt64(truncatingIfNeeded: response))
+      cursor.putValue(value, version: version)
+    }
+  }
+
   /// A whole reply that failed.
   package mutating func writeReply(_ field: ReplyField, id: UInt64, error: CallError) {
     var message = error.message

@@ -10,13 +10,21 @@ package enum ValueType: Int32, Sendable, CaseIterable {
   case list = 2
 }
 
+extension WireCursor {
+  /// The fields of a `Value` that was found.
+  @inline(__always)
+  mutating func putValue(_ value: UnsafeRawBufferPointer, version: UInt64) {
+    put(1, optionalBytes: value)
+    put(2, varint: 1)
+    put(3, optionalVarint: version)
+  }
+}
+
 extension ByteBuffer {
   /// A whole `Value`: the reply of Get, LPop and RPop for a key that was found.
   package mutating func writeValue(_ value: UnsafeRawBufferPointer, version: UInt64) {
     writeFields(size: WireSize.value(count: value.count, version: version)) { cursor in
-      cursor.put(1, optionalBytes: value)
-      cursor.put(2, varint: 1)
-      cursor.put(3, optionalVarint: version)
+      cursor.putValue(value, version: version)
     }
   }
 
