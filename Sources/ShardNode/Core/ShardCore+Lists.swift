@@ -15,8 +15,13 @@ extension ShardCore {
     }
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
-      let result = try store.push(
-        at.key, end: end, slot: at.slot, database: at.database, values: request.values)
+      let result =
+        if request.count == 1, let value = request.values.first(where: { _ in true }) {
+          try store.push(at.key, end: end, slot: at.slot, database: at.database, value: value)
+        } else {
+          try store.push(
+            at.key, end: end, slot: at.slot, database: at.database, values: request.values)
+        }
       response.writeStatus(ok: true, count: Int64(result.length), version: result.version)
     } catch {
       throw CallError(error, wanted: "a list")

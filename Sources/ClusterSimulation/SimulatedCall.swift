@@ -1,0 +1,99 @@
+// One call of a simulated client, from its invocation to its one end.
+//
+// Owns what is known about the call. One thread. It is also the router core's name for who waits.
+
+import NIOCore
+import RingstoreAPI
+
+final class SimulatedCall {
+  enum Kind {
+    case oneKey
+    /// MGet, MSet, MDelete.
+    case manyKeys(CommandID)
+    /// DbSize, Keys, Reset, Describe.
+    case everyShard(CommandID)
+  }
+
+  /// What the call asks of one key, and its line in the history.
+  struct Item {
+    let key: [UInt8]
+    let call: KeyCall
+    let record: History.CallID
+    var outcome: Outcome = .pending
+  }
+
+  let number: Int
+  let client: SimulatedClient
+  let kind: Kind
+  /// Grows with each call of a client.
+  let sequence: Int
+  var items: [Item]
+  /// Nil: no deadline.
+  let timeoutNanos: UInt64?
+  let deadlineNanos: UInt64?
+
+  /// What the router's core calls it, while it is under way there.
+  var id: UInt64?
+  private(set) var hasEnded = false
+  /// The core has asked not to read its connection until the call has room.
+  var isHeld = false
+  /// Whether its outcome must be an answer: faults are over.
+  let mustSucceed: Bool
+
+  init(
+    number: Int, client: SimulatedClient, kind: Kind, sequence: Int, items: [Item],
+    timeoutNanos: UInt64?, nowNanos: UInt64, mustSucceed: Bool
+  ) {
+    self.number = number
+    self.client = client
+    self.kind = kind
+    self.sequence = sequence
+    self.items = items
+    self.timeoutNanos = timeoutNanos
+    deadlineNanos = timeoutNanos.map { nowNanos + $0 }
+    self.mustSucceed = mustSucceed
+  }
+
+  /// Returns false where it had ended before.
+  func end() -> Bool {
+    defer { hasEnded = true }
+    return !hasEnded
+  }
+
+  /// The request's message.
+  func request() -> ByteBuffer {
+    var request = ByteBuffer()
+    switch kind {
+    case .oneKey:
+      for item in items { CallCodec.write(item.call, key: item.key, into: &request) }
+    case .manyKeys:
+      for item in items {
+        let mark = request.beginLengthDelimited(1)
+        CallCodec.write(item.call, key: item.key, into: &request)
+        request.endLengthDelimited(mark)
+      }
+    case .everyShard:
+      break
+    }
+    return request
+  }
+
+  /// One line for a person.
+  var text: String {
+    let who = client.isPipeline ? "pipeline \(client.number)" : "client \(client.number)"
+    let what =
+      switch kind {
+      case .oneKey: "\(CallCodec.command(of: items[0].call).map { "\($0)" } ?? "")"
+      case .manyKeys(let id), .everyShard(let id): "\(id)"
+      }
+    let shown: [String] = items.prefix(6).map { item in
+      let key = HistoryOperation.text(item.key)
+      let operation = HistoryOperation(
+        client: client.number, call: item.call, invoked: 0, returned: 0, outcome: item.outcome)
+      let text = operation.description.split(separator: "] ", maxSplits: 1).last ?? ""
+      return "\(key) \(text)"
+    }
+    return "\(who) #\(sequence) \(what) over router \(client.router.number): "
+      + shown.joined(separator: "; ")
+  }
+}

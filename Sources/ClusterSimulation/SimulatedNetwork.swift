@@ -1,0 +1,144 @@
+// The network between routers and shards: connects, delays, breaks.
+//
+// Owns the connections. One thread.
+
+import NIOCore
+import RingstoreAPI
+
+final class SimulatedNetwork {
+  /// What a client waits for a connect at most; as the links' own configuration has it.
+  private static let connectNanosMax: UInt64 = 3_000_000_000
+
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private var connections: [SimulatedConnection] = []
+  private var connectionsEver = 0
+  /// By router and shard: until when frames are slow.
+  private var slowUntilNanos: [[UInt64]]
+  /// How slow this run's network is altogether.
+  private let delayNanosMax: UInt64
+
+  init(context: SimulationContext, cluster: SimulatedCluster) {
+    self.context = context
+    self.cluster = cluster
+    let configuration = context.configuration
+    slowUntilNanos = Array(
+      repeating: Array(repeating: 0, count: configuration.shards), count: configuration.routers)
+    let scale = UInt64([1, 1, 4, 20][context.number(0...3)])
+    delayNanosMax = configuration.network.delayNanosMax * scale
+  }
+
+  // MARK: - Routers' side
+
+  /// Dials. The outcome comes to the router later.
+  func connect(router: Int, shard: Int, generation: UInt64) -> SimulatedConnection {
+    connectionsEver += 1
+    let delay = { [unowned self] in delayNanos(router, shard) }
+    let connection = SimulatedConnection(
+      number: connectionsEver, router: router, shard: shard, generation: generation,
+      toShard: Direction(context: context, delay: delay),
+      toRouter: Direction(context: context, delay: delay))
+    connection.toShard.deliver = { [unowned self, unowned connection] item in
+      cluster.shards[shard].arrived(item, connection)
+    }
+    connection.toRouter.deliver = { [unowned self, unowned connection] item in
+      cluster.routers[router].arrived(item, connection)
+    }
+    connections.removeAll { $0.phase == .closed && !$0.isOpenAtShard && $0.toShard.isCut }
+    kept.append(connection)
+    connections.append(connection)
+    note(.connecting, connection)
+    connection.toShard.send(.connect)
+    context.after(Self.connectNanosMax) { [unowned self, unowned connection] in
+      guard connection.phase == .connecting else { return }
+      context.cover(.connectTimedOut)
+      close(connection)
+      cluster.routers[router].lost(connection, "connect timed out")
+    }
+    return connection
+  }
+
+  /// Every connection of the run; events under way name them.
+  private var kept: [SimulatedConnection] = []
+
+  func sendToShard(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    note(.frameToShard, connection, UInt64(frame.readableBytes))
+    connection.toShard.send(.frame(frame))
+    if context.configuration.sabotage == .repeatsFrames, context.chance(0.01) {
+      connection.toShard.send(.frame(frame))
+    }
+  }
+
+  /// The router closes: what it has sent may still arrive, and may arrive late.
+  func close(_ connection: SimulatedConnection) {
+    guard connection.phase != .closed else { return }
+    connection.phase = .closed
+    note(.closed, connection)
+    connection.toRouter.cut(keepsNothing: true)
+    connection.toShard.cut(lagNanos: lagNanos(), notice: (.closed("closed"), lagNanos()))
+  }
+
+  // MARK: - Shards' side
+
+  func sendToRouter(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    note(.frameToRouter, connection, UInt64(frame.readableBytes))
+    connection.toRouter.send(.frame(frame))
+  }
+
+  /// The shard ends the stream, after all that it has sent.
+  func end(_ connection: SimulatedConnection, _ reason: String) {
+    connection.isOpenAtShard = false
+    connection.toRouter.send(.closed(reason))
+  }
+
+  /// The shard's process is gone. Routers learn it from their kernels, or not at all where the
+  /// machine is gone with it.
+  func crash(shard: Int) {
+    let isSilent = context.chance(0.3)
+    for connection in connections where connection.shard == shard {
+      guard connection.isOpenAtShard || !connection.toShard.isCut else { continue }
+      connection.isOpenAtShard = false
+      connection.toShard.cut(keepsNothing: true)
+      connection.toRouter.cut(
+        notice: isSilent ? nil : (.closed("reset by peer"), delayNanos(connection.router, shard)))
+    }
+  }
+
+  // MARK: - Faults
+
+  /// Breaks a connection, if there is one: both sides learn it at different times, or never.
+  func dropOne() {
+    let open = connections.filter { $0.phase != .closed && !$0.toShard.isCut }
+    guard !open.isEmpty else { return }
+    let connection = open[context.number(0...open.count - 1)]
+    note(.dropped, connection)
+    let isBlackHole = context.chance(0.25)
+    context.cover(isBlackHole ? .blackHole : .dropped)
+    connection.toShard.cut(
+      lagNanos: lagNanos(), notice: isBlackHole ? nil : (.closed("reset"), lagNanos()))
+    connection.toRouter.cut(
+      lagNanos: context.chance(0.5) ? 0 : lagNanos(),
+      notice: isBlackHole ? nil : (.closed("connection reset"), lagNanos()))
+  }
+
+  func slow(router: Int, shard: Int, forNanos nanos: UInt64) {
+    context.note(.slowed, router, shard)
+    slowUntilNanos[router][shard] = context.nowNanos + nanos
+  }
+
+  private func lagNanos() -> UInt64 {
+    context.nanosOfAnyScale(upTo: context.configuration.network.stuckNanosMax)
+  }
+
+  private func delayNanos(_ router: Int, _ shard: Int) -> UInt64 {
+    let isSlow = context.nowNanos < slowUntilNanos[router][shard]
+    if context.chance(isSlow ? 0.2 : 0.004) { return lagNanos() }
+    return 20_000 + context.nanos(upTo: isSlow ? delayNanosMax * 10 : delayNanosMax)
+  }
+
+  func note(
+    _ kind: SimulationTrace.Kind, _ connection: SimulatedConnection, _ word: UInt64 = 0
+  ) {
+    context.note(kind, connection.router, connection.shard, connection.generation, word)
+  }
+}
