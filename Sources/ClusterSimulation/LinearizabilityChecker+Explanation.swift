@@ -6,6 +6,9 @@ extension LinearizabilityChecker {
   /// How many operations and states a listing shows at most.
   static let listedMax = 24
   static let statesListedMax = 4
+  /// The steps of each search for the shortest beginning. Where they don't suffice a longer one is
+  /// listed, which no order explains either.
+  static let explanationStepsMax = 100_000
 
   /// Every beginning of a linearizable history is linearizable, so the first return that makes it
   /// otherwise is found by halving. At most log2(n) further searches.
@@ -13,19 +16,20 @@ extension LinearizabilityChecker {
     let returns = operations.compactMap { operation -> UInt64? in
       if case .ok = operation.outcome { operation.returned ?? .max } else { nil }
     }.sorted()
+    let limit = min(stepLimit, Self.explanationStepsMax)
     var low = 0
     var high = returns.count - 1
     while low < high {
       let middle = (low + high) / 2
       var search = Search(
         Self.beginning(of: operations, upTo: returns[middle]), initial: initial,
-        stepLimit: stepLimit)
+        stepLimit: limit)
       if case .exhausted = search.run() { high = middle } else { low = middle + 1 }
     }
     guard returns.indices.contains(high) else { return "no operation was answered" }
     let moment = returns[high]
     let beginning = Self.beginning(of: operations, upTo: moment)
-    var search = Search(beginning, initial: initial, stepLimit: stepLimit)
+    var search = Search(beginning, initial: initial, stepLimit: limit)
     _ = search.run()
     return Self.listing(beginning, moment: moment, states: search.furthestStates)
   }

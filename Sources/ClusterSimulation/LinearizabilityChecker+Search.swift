@@ -12,6 +12,10 @@
 //  - An optional operation that would change nothing is left out; reads are always such.
 //  - Of optional operations with the same call only the earliest is tried: it can stand wherever a
 //    later one can.
+//  - What overwrites the key whatever it holds doesn't directly follow an optional operation, which
+//    would have been for nothing.
+//  - A configuration is given up if one was met with the same required operations placed, the same
+//    state and fewer optional ones used: that one could do all that this one can.
 
 extension LinearizabilityChecker {
   struct Search {
@@ -34,6 +38,8 @@ extension LinearizabilityChecker {
       let call: KeyCall
       var invoked: [UInt64]
       var used = 0
+      /// The bit of its first operation in the set of used ones.
+      var firstBit = 0
     }
 
     /// A place in the order that is being filled, and how far the choices for it have been tried.
@@ -47,6 +53,8 @@ extension LinearizabilityChecker {
       var group = 0
       /// A choice that needs no alternative was made.
       var isSettled = false
+      /// The operation before this place is optional.
+      let followsOptional: Bool
       var placed: Placed?
     }
 
@@ -55,8 +63,8 @@ extension LinearizabilityChecker {
       case optional(group: Int)
     }
 
-    /// A configuration. The set of placed operations enters as a 128-bit fingerprint: a mistake by
-    /// collision is less likely than one by the machine.
+    /// A configuration but for the optional operations used. The set of required ones placed enters
+    /// as a 128-bit fingerprint: a mistake by collision is less likely than one by the machine.
     struct Configuration: Hashable {
       var low: UInt64 = 0
       var high: UInt64 = 0
@@ -85,7 +93,9 @@ extension LinearizabilityChecker {
     private let end: Int
     private var placedCount = 0
     private var configuration = Configuration()
-    private var seen: Set<Configuration> = []
+    /// For each configuration met the sets of optional operations that had been used.
+    private var seen: [Configuration: [[UInt64]]] = [:]
+    private var used: [UInt64]
     private var stateNumbers: [KeyState: Int] = [:]
     private var frames: [Frame] = []
     private var stepsLeft: Int
@@ -111,11 +121,17 @@ extension LinearizabilityChecker {
       }
       self.required = required
       self.groups = groups.values.sorted { $0.invoked[0] < $1.invoked[0] }
+      var bits = 0
+      for group in self.groups.indices {
+        self.groups[group].firstBit = bits
+        bits += self.groups[group].invoked.count
+      }
+      used = [UInt64](repeating: 0, count: (bits + 63) / 64)
       end = required.count
       next = (0...required.count).map { ($0 + 1) % (required.count + 1) }
       previous = (0...required.count).map { ($0 + required.count) % (required.count + 1) }
       stepsLeft = stepLimit
-      frames.append(Frame(state: initial, cursor: next[end]))
+      frames.append(Frame(state: initial, cursor: next[end], followsOptional: false))
     }
 
     mutating func run() -> Result {
@@ -158,11 +174,12 @@ extension LinearizabilityChecker {
 
     private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
       let operation = required[index]
+      if frames[top].followsOptional, operation.call.overwrites { return .rejected }
       var state = frames[top].state
       guard state.apply(operation.call) == operation.reply else { return .rejected }
       if operation.changesNothing { frames[top].isSettled = true }
       place(.required(index))
-      return enter(state)
+      return enter(state, followsOptional: false)
     }
 
     private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
@@ -170,23 +187,31 @@ extension LinearizabilityChecker {
       guard optionals.used < optionals.invoked.count,
         optionals.invoked[optionals.used] <= frames[top].earliestReturn
       else { return .rejected }
+      // Without an answer to explain, a deletion overwrites as well.
+      if frames[top].followsOptional, optionals.call.overwrites || optionals.call == .delete {
+        return .rejected
+      }
       var state = frames[top].state
       _ = state.apply(optionals.call)
       guard state != frames[top].state else { return .rejected }
       place(.optional(group: group))
-      return enter(state)
+      return enter(state, followsOptional: true)
     }
 
-    /// Goes on from the configuration just made, unless it was met before.
-    private mutating func enter(_ state: KeyState) -> Attempt {
+    /// Goes on from the configuration just made, unless one as good was met before.
+    private mutating func enter(_ state: KeyState, followsOptional: Bool) -> Attempt {
       configuration.state = stateNumbers[state] ?? stateNumbers.count
       stateNumbers[state] = configuration.state
-      guard seen.insert(configuration).inserted else {
+      let isNoBetter = seen[configuration]?.contains { earlier in
+        zip(earlier, used).allSatisfy { $0 & ~$1 == 0 }
+      }
+      if isNoBetter ?? false {
         takeBack()
         return .rejected
       }
+      seen[configuration, default: []].append(used)
       note(state)
-      frames.append(Frame(state: state, cursor: next[end]))
+      frames.append(Frame(state: state, cursor: next[end], followsOptional: followsOptional))
       return .advanced
     }
 
@@ -199,8 +224,8 @@ extension LinearizabilityChecker {
         placedCount += 1
         configuration.toggle(UInt64(index))
       case .optional(let group):
-        configuration.toggle(optionalNumber(group))
-        groups[group].used += 0
+        toggleNext(group)
+        groups[group].used += 1
       }
     }
 
@@ -215,15 +240,16 @@ extension LinearizabilityChecker {
         configuration.toggle(UInt64(index))
       case .optional(let group):
         groups[group].used -= 1
-        configuration.toggle(optionalNumber(group))
+        toggleNext(group)
       case nil: break
       }
       frames[top].placed = nil
     }
 
-    /// A number for the group's next operation, apart from those of all other operations.
-    private func optionalNumber(_ group: Int) -> UInt64 {
-      UInt64(group + 1) << 32 | UInt64(groups[group].used)
+    /// Marks the group's next operation as used, or its last one as free again.
+    private mutating func toggleNext(_ group: Int) {
+      let bit = groups[group].firstBit + groups[group].used
+      used[bit / 64] ^= 1 << UInt64(bit % 64)
     }
 
     private mutating func note(_ state: KeyState) {
@@ -248,5 +274,15 @@ extension LinearizabilityChecker.Search.Required {
         true
       default: operation.call.isRead
       }
+  }
+}
+
+extension KeyCall {
+  /// Whether it leaves the same state and gives the same answer whatever the key held.
+  fileprivate var overwrites: Bool {
+    switch self {
+    case .set, .wipe: true
+    default: false
+    }
   }
 }

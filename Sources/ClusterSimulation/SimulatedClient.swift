@@ -8,7 +8,7 @@ import RingstoreAPI
 final class SimulatedClient {
   let number: Int
   let isPipeline: Bool
-  let router: SimulatedRouter
+  unowned let router: SimulatedRouter
   let connection: ClientConnection
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
@@ -130,7 +130,7 @@ final class SimulatedClient {
 /// A client's connection to a router, as far as reading goes: what comes in while a call waits for
 /// room on a link is read later.
 final class ClientConnection {
-  private let router: SimulatedRouter
+  private unowned let router: SimulatedRouter
   private let context: SimulationContext
   private var unread: [[SimulatedCall]] = []
   private var isPlanned = false

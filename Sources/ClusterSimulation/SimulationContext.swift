@@ -52,6 +52,11 @@ final class SimulationContext {
     }
   }
 
+  /// Lets go of what is still planned; it holds on to the parts of the cluster.
+  func forgetEvents() {
+    events = EventQueue()
+  }
+
   // MARK: - Chance
 
   func chance(_ probability: Double) -> Bool {

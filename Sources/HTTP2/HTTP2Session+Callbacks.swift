@@ -9,6 +9,16 @@ private let stopTheSession = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
 private let endStreamFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_END_STREAM.rawValue)
 private let ackFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_ACK.rawValue)
 
+/// Runs `body` with the session, without touching its reference count: the session outlives every
+/// call of the library.
+@inline(__always)
+private func withOwner(
+  _ userData: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Int32
+) -> Int32 {
+  guard let userData else { return stopTheSession }
+  return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef(body)
+}
+
 private func owner(_ userData: UnsafeMutableRawPointer?) -> HTTP2Session? {
   guard let userData else { return nil }
   return Unmanaged<HTTP2Session>.fromOpaque(userData).takeUnretainedValue()
@@ -26,18 +36,18 @@ func onBeginHeaders(
   guard let session = owner(userData), let frame else { return stopTheSession }
   let id = CNGHTTP2_frame_stream(frame)
   if let stream = streamObject(native, id) {
-    session.decoding = stream
+    session.beginDecoding(stream)
     return 0
   }
   guard session.role == .server else {
-    session.decoding = nil
+    session.endDecoding()
     return 0
   }
   let stream = session.takeStream()
   stream.id = id
   session.counters.streamsOpened += 1
   nghttp2_session_set_stream_user_data(native, id, Unmanaged.passUnretained(stream).toOpaque())
-  session.decoding = stream
+  session.beginDecoding(stream)
   return 0
 }
 
@@ -46,23 +56,19 @@ func onHeader(
   _ nameLength: Int, _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let frame, let stream = session.decoding,
-    stream.id == CNGHTTP2_frame_stream(frame)
-  else { return 0 }
-  let block = stream.headersReceived ? stream.trailers : stream.headers
-  let limits = session.configuration
-  if block.count >= limits.maxHeaderFields
-    || block.listBytes + nameLength + valueLength + 32 > limits.maxHeaderListBytes
-  {
-    stream.headersTooLarge = true
-    stream.overrunFields += 1
-    // So far the owner can still answer with a reason. Beyond, decoding more is only work.
-    return stream.overrunFields > limits.maxHeaderFields * HTTP2Configuration.headerOverrunFactor
-      ? Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) : 0
+  guard let userData, let frame else { return stopTheSession }
+  let decoding = Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef {
+    $0.headerDecoding
   }
-  block.append(
-    name: UnsafeRawBufferPointer(start: name, count: nameLength),
-    value: UnsafeRawBufferPointer(start: value, count: valueLength))
+  guard let target = decoding.pointee.target,
+    decoding.pointee.streamID == CNGHTTP2_frame_stream(frame)
+  else { return 0 }
+  let count = target.pointee.count
+  let listBytes = target.pointee.used + nameLength + valueLength + 32 * (count + 1)
+  if count >= decoding.pointee.fieldsMax || listBytes > decoding.pointee.bytesMax {
+    return withOwner(userData) { $0.headerOverrun() }
+  }
+  target.pointee.append(name, nameLength, value, valueLength, indexed: true)
   return 0
 }
 
@@ -101,36 +107,32 @@ func onFrameSent(
   _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let frame else { return stopTheSession }
-  switch UInt32(CNGHTTP2_frame_type(frame)) {
-  case NGHTTP2_HEADERS.rawValue:
-    session.counters.usefulFramesSent += 1
-    guard let stream = streamObject(native, CNGHTTP2_frame_stream(frame)) else { return 0 }
-    stream.headersSent = true
-    // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
-    // the trailers. Queued only now, because an earlier one would overtake them.
-    if session.role == .server, !stream.remoteEnded,
-      CNGHTTP2_frame_flags(frame) & endStreamFlag != 0
-    {
-      stream.wasReset = true
-      nghttp2_submit_rst_stream(native, 0, stream.id, HTTP2ErrorCode.noError.rawValue)
+  guard let frame else { return stopTheSession }
+  return withOwner(userData) { session in
+    switch UInt32(CNGHTTP2_frame_type(frame)) {
+    case NGHTTP2_HEADERS.rawValue:
+      session.counters.usefulFramesSent += 1
+      let endsStream = CNGHTTP2_frame_flags(frame) & endStreamFlag != 0
+      if endsStream || session.role == .client {
+        session.headersFrameSent(CNGHTTP2_frame_stream(frame), endsStream: endsStream)
+      }
+    case NGHTTP2_DATA.rawValue:
+      session.counters.usefulFramesSent += 1
+    case NGHTTP2_RST_STREAM.rawValue:
+      let stream = streamObject(native, CNGHTTP2_frame_stream(frame))
+      if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+    default:
+      break
     }
-  case NGHTTP2_DATA.rawValue:
-    session.counters.usefulFramesSent += 1
-  case NGHTTP2_RST_STREAM.rawValue:
-    let stream = streamObject(native, CNGHTTP2_frame_stream(frame))
-    if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
-  default:
-    break
+    return 0
   }
-  return 0
 }
 
 func onStreamClose(
   _ native: OpaquePointer?, _ id: Int32, _ code: UInt32, _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let session = owner(userData) else { return stopTheSession }
-  if session.decoding?.id == id { session.decoding = nil }
+  if session.headerDecoding.pointee.streamID == id { session.endDecoding() }
   guard let stream = streamObject(native, id) else { return 0 }
   session.markClosed(stream, code: HTTP2ErrorCode(rawValue: code))
   return 0
@@ -172,9 +174,30 @@ func onError(
 }
 
 extension HTTP2Session {
+  /// A field came after its block's limit was reached.
+  fileprivate func headerOverrun() -> Int32 {
+    decoding?.headersTooLarge = true
+    headerDecoding.pointee.overrun += 1
+    // So far the owner can still answer with a reason. Beyond, decoding more is only work.
+    let bound = configuration.maxHeaderFields * HTTP2Configuration.headerOverrunFactor
+    return headerDecoding.pointee.overrun > bound
+      ? Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) : 0
+  }
+
+  fileprivate func headersFrameSent(_ id: Int32, endsStream: Bool) {
+    guard let stream = streamObject(handle, id) else { return }
+    stream.headersSent = true
+    // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
+    // the trailers. Queued only now, because an earlier one would overtake them.
+    if role == .server, endsStream, !stream.remoteEnded {
+      stream.wasReset = true
+      nghttp2_submit_rst_stream(handle, 0, id, HTTP2ErrorCode.noError.rawValue)
+    }
+  }
+
   fileprivate func headersFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
     let id = CNGHTTP2_frame_stream(frame)
-    defer { decoding = nil }
+    defer { endDecoding() }
     guard let stream = decoding, stream.id == id else { return }
     if stream.headersReceived {
       stream.trailersReceived = true

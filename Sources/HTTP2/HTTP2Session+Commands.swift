@@ -196,7 +196,7 @@ extension HTTP2Session {
     for index in 0..<block.count {
       let name = block.name(at: index)
       let value = block.value(at: index)
-      let flags = block.fields[index].isIndexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX
+      let flags = block.isIndexed(at: index) ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX
       (fieldScratch + index).initialize(
         to: nghttp2_nv(
           name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(

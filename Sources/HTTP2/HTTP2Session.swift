@@ -43,8 +43,9 @@ package final class HTTP2Session {
   @exclusivity(unchecked) var output = ByteBuffer()
   @exclusivity(unchecked) var outputLimit = Int.max
   @exclusivity(unchecked) var connectionCredit = 0
-  /// The stream whose header block is being decoded, kept to save a look-up for each field.
+  /// The stream whose header block is being decoded, and where its fields go.
   @exclusivity(unchecked) var decoding: HTTP2Stream?
+  let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
   var libraryMessage: String?
   @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
@@ -63,12 +64,17 @@ package final class HTTP2Session {
     self.configuration = configuration
     handle = try NativeSession.make(role: role, configuration: configuration)
     fieldScratch = .allocate(capacity: fieldScratchCapacity)
+    headerDecoding = .allocate(capacity: 1)
+    headerDecoding.initialize(
+      to: HeaderDecoding(
+        fieldsMax: configuration.maxHeaderFields, bytesMax: configuration.maxHeaderListBytes))
     nghttp2_session_set_user_data(handle, Unmanaged.passUnretained(self).toOpaque())
     try NativeSession.submitFirstFrames(handle, role: role, configuration: configuration)
   }
 
   deinit {
     nghttp2_session_del(handle)
+    headerDecoding.deallocate()
     fieldScratch.deallocate()
   }
 
@@ -170,6 +176,19 @@ package final class HTTP2Session {
     if isInsideLibrary { return false }
     isInsideLibrary = true
     return true
+  }
+
+  func beginDecoding(_ stream: HTTP2Stream) {
+    decoding = stream
+    let block = stream.headersReceived ? stream.trailers : stream.headers
+    headerDecoding.pointee.streamID = stream.id
+    headerDecoding.pointee.target = block.storage
+    headerDecoding.pointee.overrun = 0
+  }
+
+  func endDecoding() {
+    decoding = nil
+    headerDecoding.pointee.target = nil
   }
 
   func touch(_ stream: HTTP2Stream) {

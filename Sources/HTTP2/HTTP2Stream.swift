@@ -43,7 +43,7 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) package internal(set) var isClosed = false
   /// The code the stream was closed with; `.noError` after a normal end.
   @exclusivity(unchecked) package internal(set) var closeCode = HTTP2ErrorCode.noError
-  /// The HEADERS that open our side were handed to the output buffer.
+  /// The HEADERS that open our side were handed to the output buffer. Kept for clients only.
   @exclusivity(unchecked) package internal(set) var headersSent = false
   /// Our side was ended by `finish`, or by headers that had no body.
   @exclusivity(unchecked) package internal(set) var localEnded = false
@@ -65,7 +65,6 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) var outboundEnd = OutboundEnd.open
   @exclusivity(unchecked) var staticTrailers: StaticHeaders?
   @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
-  @exclusivity(unchecked) var overrunFields = 0
   @exclusivity(unchecked) var liveIndex = -1
 
   init() {}
@@ -95,7 +94,6 @@ package final class HTTP2Stream {
     outboundEnd = .open
     staticTrailers = nil
     outboundTrailers?.removeAll()
-    overrunFields = 0
     liveIndex = -1
   }
 

@@ -7,52 +7,34 @@
 /// Names are lower case, as HTTP/2 wants them. Every pointer handed out is valid until the block is
 /// changed next.
 package final class HeaderBlock {
-  struct Field {
-    var nameOffset: Int32
-    var nameLength: Int32
-    var valueLength: Int32
-    var isIndexed: Bool
-  }
-
-  @exclusivity(unchecked) private var bytes: UnsafeMutableRawPointer
-  @exclusivity(unchecked) private var capacity: Int
-  @exclusivity(unchecked) private(set) var used = 0
-  @exclusivity(unchecked) var fields: ContiguousArray<Field> = []
+  let storage: UnsafeMutablePointer<HeaderStorage>
 
   /// Makes an empty block.
   package init() {
-    capacity = 256
-    bytes = .allocate(byteCount: capacity, alignment: 1)
-    fields.reserveCapacity(16)
+    storage = .allocate(capacity: 1)
+    storage.initialize(to: HeaderStorage())
   }
 
   deinit {
-    bytes.deallocate()
+    storage.pointee.destroy()
+    storage.deallocate()
   }
 
   /// The number of fields.
-  package var count: Int { fields.count }
+  package var count: Int { storage.pointee.count }
 
   /// The block's size as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 section 6.5.2).
-  package var listBytes: Int { used + 32 * fields.count }
+  package var listBytes: Int { storage.pointee.used + 32 * storage.pointee.count }
 
   /// Forgets every field; keeps the memory up to a small bound.
   package func removeAll() {
-    used = 0
-    fields.removeAll(keepingCapacity: true)
-    if capacity > HTTP2Configuration.retainedHeaderBytes {
-      bytes.deallocate()
-      capacity = 256
-      bytes = .allocate(byteCount: capacity, alignment: 1)
-    }
+    storage.pointee.removeAll()
   }
 
   /// Keeps the first `count` fields. With a request's constant fields in front, this makes the
   /// block ready for the next request.
   package func truncate(to count: Int) {
-    guard count >= 0, count < fields.count else { return }
-    used = Int(fields[count].nameOffset)
-    fields.removeLast(fields.count - count)
+    storage.pointee.truncate(to: count)
   }
 
   /// Adds a field. Give `indexed: false` for values that differ from call to call: they would push
@@ -60,20 +42,8 @@ package final class HeaderBlock {
   package func append(
     name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, indexed: Bool = true
   ) {
-    let offset = used
-    reserve(name.count + value.count)
-    if let base = name.baseAddress {
-      (bytes + offset).copyMemory(from: base, byteCount: name.count)
-    }
-    if let base = value.baseAddress {
-      (bytes + offset + name.count).copyMemory(from: base, byteCount: value.count)
-    }
-    used = offset + name.count + value.count
-    fields.append(
-      Field(
-        nameOffset: Int32(truncatingIfNeeded: offset),
-        nameLength: Int32(truncatingIfNeeded: name.count),
-        valueLength: Int32(truncatingIfNeeded: value.count), isIndexed: indexed))
+    storage.pointee.append(
+      name.baseAddress, name.count, value.baseAddress, value.count, indexed: indexed)
   }
 
   /// Adds a field whose name is a literal.
@@ -97,29 +67,38 @@ package final class HeaderBlock {
     for index in 0..<other.count {
       append(
         name: other.name(at: index), value: other.value(at: index),
-        indexed: other.fields[index].isIndexed)
+        indexed: other.isIndexed(at: index))
     }
   }
 
   /// The name of the field at `index`, which must be below `count`.
   package func name(at index: Int) -> UnsafeRawBufferPointer {
-    let field = fields[index]
+    precondition(index >= 0 && index < count, "no such field")
+    let field = storage.pointee.fields[index]
     return UnsafeRawBufferPointer(
-      start: bytes + Int(field.nameOffset), count: Int(field.nameLength))
+      start: storage.pointee.bytes + Int(field.nameOffset), count: Int(field.nameLength))
   }
 
   /// The value of the field at `index`, which must be below `count`.
   package func value(at index: Int) -> UnsafeRawBufferPointer {
-    let field = fields[index]
+    precondition(index >= 0 && index < count, "no such field")
+    let field = storage.pointee.fields[index]
     return UnsafeRawBufferPointer(
-      start: bytes + Int(field.nameOffset) + Int(field.nameLength), count: Int(field.valueLength))
+      start: storage.pointee.bytes + Int(field.nameOffset) + Int(field.nameLength),
+      count: Int(field.valueLength))
+  }
+
+  func isIndexed(at index: Int) -> Bool {
+    precondition(index >= 0 && index < count, "no such field")
+    return storage.pointee.fields[index].isIndexed
   }
 
   /// The value of the first field of that name. O(fields).
   package func first(_ name: StaticString) -> UnsafeRawBufferPointer? {
     let wanted = name.bytes
-    for index in 0..<fields.count where fields[index].nameLength == wanted.count {
-      if self.name(at: index).elementsEqual(wanted) { return value(at: index) }
+    for index in 0..<count {
+      let name = self.name(at: index)
+      if name.count == wanted.count, name.elementsEqual(wanted) { return value(at: index) }
     }
     return nil
   }
@@ -133,16 +112,6 @@ package final class HeaderBlock {
       number = number * 10 + Int(byte - 0x30)
     }
     return number
-  }
-
-  private func reserve(_ more: Int) {
-    guard used + more > capacity else { return }
-    let grown = max(capacity * 2, used + more)
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: grown, alignment: 1)
-    memory.copyMemory(from: bytes, byteCount: used)
-    bytes.deallocate()
-    bytes = memory
-    capacity = grown
   }
 }
 

@@ -76,9 +76,9 @@ import Testing
   }
 
   @Test func aSpoiltQueueIsFound() {
-    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 8)
+    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 5)
     for _ in 0..<8 {
-      var history = object.record(200) { random, number in
+      var history = object.record(80) { random, number in
         Bool.random(using: &random) ? .pushTail([b("\(number)")]) : .popHead
       }
       let pops = history.indices.filter { index in

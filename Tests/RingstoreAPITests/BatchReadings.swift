@@ -35,10 +35,11 @@ extension TwoReaders {
       ours: routerFrame,
       theirs: {
         let frame = try Ringstore_Internal_V1_RouterFrame(serializedBytes: $0)
-        return frame.calls.map { call in
-          "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
-            + "\(hex(call.requestID)) \(hex(call.traceContext)) \(!call.unknownFields.data.isEmpty)"
-        } + frame.cancels.map { "cancel \($0)" }
+        return ["hello \(frame.hasHello)"]
+          + frame.calls.map { call in
+            "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
+              + "\(hex(call.requestID)) \(hex(call.traceContext)) \(!call.unknownFields.data.isEmpty)"
+          } + frame.cancels.map { "cancel \($0)" }
           + frame.credits.map { "credit \($0.id) \($0.bytes)" }
       }),
     TwoReaders(
@@ -59,9 +60,10 @@ extension TwoReaders {
       ours: shardFrame,
       theirs: {
         let frame = try Ringstore_Internal_V1_ShardFrame(serializedBytes: $0)
-        return frame.replies.map {
-          describe($0.id, $0.code, $0.message, $0.response, $0.details, $0.more)
-        } + ["draining \(frame.draining)"]
+        return ["hello \(frame.hasHello)"]
+          + frame.replies.map {
+            describe($0.id, $0.code, $0.message, $0.response, $0.details, $0.more)
+          } + ["draining \(frame.draining)"]
       }),
   ]
 
@@ -87,27 +89,29 @@ extension TwoReaders {
   private static func routerFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
     var frame = RouterFrameReader(message)
     var (calls, cancels, credits): ([String], [String], [String]) = ([], [], [])
+    var hasHello = false
     while let part = try frame.next() {
       switch part {
-      case .hello: calls.append("hello")
+      case .hello: hasHello = true
       case .call(let call): calls.append(describe(call))
       case .cancel(let id): cancels.append("cancel \(id)")
       case .credit(let id, let bytes): credits.append("credit \(id) \(bytes)")
       }
     }
-    return calls + cancels + credits
+    return ["hello \(hasHello)"] + calls + cancels + credits
   }
 
   private static func shardFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
     var frame = ShardFrameReader(message)
     var (replies, isDraining): ([String], Bool) = ([], false)
+    var hasHello = false
     while let part = try frame.next() {
       switch part {
-      case .hello: replies.append("hello")
+      case .hello: hasHello = true
       case .reply(let reply): replies.append(describe(reply, more: reply.more))
       case .draining(let value): isDraining = value
       }
     }
-    return replies + ["draining \(isDraining)"]
+    return ["hello \(hasHello)"] + replies + ["draining \(isDraining)"]
   }
 }

@@ -84,7 +84,8 @@ package final class ClientCall {
     if let stream { connection.finish(stream) }
   }
 
-  /// Ends the call with CANCELLED; the peer is told by RST_STREAM. `ended` comes before this returns.
+  /// Ends the call with CANCELLED; the peer is told by RST_STREAM. `ended` comes before this
+  /// returns.
   package func cancel() {
     connection.end(self, RPCStatus(.cancelled, "cancelled by the caller"))
   }

@@ -53,7 +53,8 @@ package final class ClientChannel: Sendable {
   /// - Throws: the status. UNAVAILABLE with pushback -1: sent, and the outcome is unknown.
   package func unary(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
-    retrySafe: Bool = false, waitForReady: Bool = false, write: (inout ByteBuffer) -> Void
+    retrySafe: Bool = false, waitForReady: Bool = false,
+    isolation: isolated (any Actor)? = #isolation, write: (inout ByteBuffer) -> Void
   ) async throws(RPCStatus) -> ByteBuffer {
     var request = ByteBuffer()
     write(&request)
@@ -87,7 +88,8 @@ package final class ClientChannel: Sendable {
   /// One request, many answers. The call is cancelled when the sequence is dropped.
   package func serverStreaming(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
-    waitForReady: Bool = false, write: (inout ByteBuffer) -> Void
+    waitForReady: Bool = false, isolation: isolated (any Actor)? = #isolation,
+    write: (inout ByteBuffer) -> Void
   ) async throws(RPCStatus) -> ClientStream.Messages {
     let stream = stream(
       path: path, metadata: metadata, timeout: timeout, waitForReady: waitForReady)

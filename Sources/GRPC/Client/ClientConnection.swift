@@ -7,7 +7,7 @@
 //
 // Invariants:
 // 1. `ended` comes exactly once for each call, and before `connectionClosed`.
-// 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never while nghttp2 runs.
+// 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never inside nghttp2.
 // 3. Streams are recycled only in `drain`, which is never re-entered.
 
 import HTTP2

@@ -15,7 +15,9 @@ package final class ClientStream: Sendable {
   /// Cancelling the task cancels the call.
   ///
   /// - Throws: the call's status if it has ended.
-  package func send(_ write: (inout ByteBuffer) -> Void) async throws(RPCStatus) {
+  package func send(
+    isolation: isolated (any Actor)? = #isolation, _ write: (inout ByteBuffer) -> Void
+  ) async throws(RPCStatus) {
     var message = ByteBuffer()
     write(&message)
     try await exchange.send(message)

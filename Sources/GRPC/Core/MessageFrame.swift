@@ -1,5 +1,6 @@
 // gRPC's message framing on the way out (PROTOCOL-HTTP2):
-//   Length-Prefixed-Message = Compressed-Flag (1 byte, 0) Message-Length (4 bytes, big endian) Message
+//   Length-Prefixed-Message =
+//     Compressed-Flag (1 byte, 0) Message-Length (4 bytes, big endian) Message
 // The message is written straight into the stream's outbound buffer and its prefix patched
 // afterwards, so nothing is encoded twice or copied. Pure functions on the caller's buffer.
 

@@ -9,7 +9,8 @@ package struct RPCStatus: Error, Sendable, Hashable {
   package var message: String
   /// An encoded `google.rpc.Status` for `grpc-status-details-bin`; empty: none.
   package var details: [UInt8]
-  /// Milliseconds to wait before a retry (`grpc-retry-pushback-ms`); -1: do not retry; nil: not said.
+  /// Milliseconds to wait before a retry (`grpc-retry-pushback-ms`); -1: do not retry; nil: not
+  /// said.
   package var pushbackMillis: Int?
 
   package init(

@@ -1,0 +1,165 @@
+// Looks over the shards' shoulders: which calls were executed, how often and in which order, as
+// their replies show. Clients know nothing of it; it sees at once what histories show only with
+// luck.
+//
+// Owns its records. One thread.
+
+import NIOCore
+import RingstoreAPI
+
+final class ExecutionProbe {
+  private struct CallKey: Hashable {
+    let router: Int
+    let id: UInt64
+  }
+
+  private struct PipelineKey: Hashable {
+    let client: Int
+    let key: [UInt8]
+  }
+
+  private struct LoopAtShard: Hashable {
+    let router: Int
+    let shard: Int
+    let incarnation: Int
+  }
+
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private var executions: [CallKey: Int] = [:]
+  /// The values of Sets and pushes that were executed.
+  private var written: Set<[UInt8]> = []
+  private var newestInPipeline: [PipelineKey: Int] = [:]
+  private var newestGeneration: [LoopAtShard: UInt64] = [:]
+
+  init(context: SimulationContext, cluster: SimulatedCluster) {
+    self.context = context
+    self.cluster = cluster
+  }
+
+  // MARK: - What happens
+
+  func greeted(_ connection: SimulatedConnection, incarnation: Int) {
+    let loop = LoopAtShard(
+      router: connection.router, shard: connection.shard, incarnation: incarnation)
+    newestGeneration[loop] = max(newestGeneration[loop] ?? 0, connection.generation)
+  }
+
+  /// A shard has taken in a frame and has answered.
+  func observed(
+    _ frame: ByteBuffer, _ output: [ByteBuffer], _ connection: SimulatedConnection, endsStream: Bool
+  ) {
+    var replies: [(id: UInt64, wasExecuted: Bool)] = []
+    for frame in output {
+      frame.withUnsafeReadableBytes { bytes in
+        var reader = ShardFrameReader(bytes)
+        while let part = try? reader.next() {
+          guard case .reply(let reply) = part else { continue }
+          if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
+          replies.append((reply.id, Self.tellsOfExecution(reply)))
+        }
+      }
+    }
+    var place = 0
+    frame.withUnsafeReadableBytes { bytes in
+      var reader = RouterFrameReader(bytes)
+      while let part = try? reader.next() {
+        guard case .call(let call) = part else { continue }
+        guard place < replies.count, replies[place].id == call.id else { break }
+        if replies[place].wasExecuted { executed(call, connection) }
+        place += 1
+      }
+    }
+    if !endsStream, place != replies.count {
+      context.found(.wrongOutcome, "a shard answered other calls than it got")
+    }
+  }
+
+  private static func tellsOfExecution(_ reply: ReplyView) -> Bool {
+    guard let error = reply.error else { return true }
+    if case .ok = CallCodec.outcome(of: error) { return true }
+    return false
+  }
+
+  private func executed(_ call: CallView, _ connection: SimulatedConnection) {
+    context.note(
+      .executed, connection.router, connection.shard, connection.generation, call.id)
+    let name = CallKey(router: connection.router, id: call.id)
+    executions[name, default: 0] += 1
+    if executions[name] == 2 {
+      context.found(
+        .executedTwice, "call \(call.id) of router \(connection.router) was executed twice")
+    }
+    let loop = LoopAtShard(
+      router: connection.router, shard: connection.shard,
+      incarnation: cluster.shards[connection.shard].incarnations)
+    if connection.generation < newestGeneration[loop] ?? 0 {
+      context.found(
+        .fencePassed,
+        "call \(call.id) of router \(connection.router) came over an older connection")
+    }
+    noteValue(call)
+    if let known = cluster.routers[connection.router].callsByID[call.id] { checkOrder(known) }
+  }
+
+  private func noteValue(_ call: CallView) {
+    switch CommandID(rawValue: Int(call.method)) {
+    case .set:
+      if let view = try? KeyValueView(call.request) { written.insert(Array(view.value)) }
+    case .lPush, .rPush:
+      if let view = try? ListInsertView(call.request) {
+        for value in view.values { written.insert(Array(value)) }
+      }
+    default: break
+    }
+  }
+
+  private func checkOrder(_ call: SimulatedCall) {
+    guard call.client.isPipeline else { return }
+    let name = PipelineKey(client: call.client.number, key: call.items[0].key)
+    if let newest = newestInPipeline[name], newest > call.sequence {
+      context.found(
+        .outOfOrder, "call \(call.number) was executed after a later one: \(call.text)")
+    }
+    newestInPipeline[name] = max(newestInPipeline[name] ?? 0, call.sequence)
+  }
+
+  // MARK: - What clients were told
+
+  /// Holds the outcome of every call against what was seen.
+  func check(_ calls: [SimulatedCall]) {
+    for call in calls {
+      if case .everyShard = call.kind { continue }
+      for item in call.items { check(item, of: call) }
+    }
+  }
+
+  private func check(_ item: SimulatedCall.Item, of call: SimulatedCall) {
+    guard !item.call.isRead else { return }
+    let times = timesExecuted(item, of: call)
+    switch item.outcome {
+    case .ok:
+      if times == 0 {
+        context.found(.wrongOutcome, "answered and never executed: \(call.text)")
+      }
+    case .notExecuted:
+      if times ?? 0 > 0 {
+        context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
+      }
+    case .unknown:
+      context.cover(times ?? 0 > 0 ? .executedUnknown : .unexecutedUnknown)
+    case .pending: break
+    }
+  }
+
+  /// Nil where it can't be told: the parts of a many-key call have ids that nobody knows, and a
+  /// refused Set among them leaves no value.
+  private func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
+    if case .oneKey = call.kind {
+      guard let id = call.id else { return 0 }
+      return executions[CallKey(router: call.client.router.number, id: id)] ?? 0
+    }
+    if case .set(let value) = item.call { return written.contains(value) ? 1 : 0 }
+    return nil
+  }
+}

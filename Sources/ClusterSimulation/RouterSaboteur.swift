@@ -1,0 +1,62 @@
+// Defects of a router, put in on purpose: what a wrong driver, or a wrong core behind it, would do.
+//
+// Owns what the defects need to remember. One thread. Without sabotage it changes nothing.
+
+import NIOCore
+import RingstoreAPI
+
+struct RouterSaboteur {
+  private let sabotage: Sabotage?
+  /// Writes to send again, by shard.
+  private var lost: [[SimulatedCall]]
+  private var memory: [[UInt8]: ByteBuffer] = [:]
+
+  init(_ sabotage: Sabotage?, shards: Int) {
+    self.sabotage = sabotage
+    lost = Array(repeating: [], count: shards)
+  }
+
+  /// The error that the client is told.
+  mutating func changed(_ error: CallError, _ call: SimulatedCall) -> CallError {
+    guard error.reason == .outcomeUnknown, let shard = error.shard else { return error }
+    switch sabotage {
+    case .resendsWrites:
+      // Shards are named a, b, c ... in the order of their numbers.
+      if let index = SimulatedCluster.shardIDs.firstIndex(of: shard) { lost[index].append(call) }
+      return error
+    case .hidesUnknownOutcomes:
+      return .shardUnavailable(shard, "the connection was lost")
+    default:
+      return error
+    }
+  }
+
+  /// What else to send now that a link is ready.
+  mutating func linkReady(shard: Int) -> ByteBuffer? {
+    guard !lost[shard].isEmpty else { return nil }
+    var frame = ByteBuffer()
+    for call in lost[shard] {
+      guard case .oneKey = call.kind, let id = call.id,
+        let command = CallCodec.command(of: call.items[0].call)
+      else { continue }
+      call.request().withUnsafeReadableBytes {
+        frame.writeCall(.link, id: id, method: UInt32(command.rawValue), request: $0)
+      }
+    }
+    lost[shard] = []
+    return frame.readableBytes > 0 ? frame : nil
+  }
+
+  mutating func heard(_ call: SimulatedCall, _ response: UnsafeRawBufferPointer) {
+    guard sabotage == .answersFromMemory, case .oneKey = call.kind, call.items[0].call == .get
+    else { return }
+    memory[call.items[0].key] = ByteBuffer(bytes: response)
+  }
+
+  func rememberedAnswer(to call: SimulatedCall, _ context: SimulationContext) -> ByteBuffer? {
+    guard sabotage == .answersFromMemory, call.items[0].call == .get,
+      let remembered = memory[call.items[0].key], context.chance(0.1)
+    else { return nil }
+    return remembered
+  }
+}

@@ -1,0 +1,219 @@
+// A whole cluster in one thread: the real cores of two routers' loops and three shards, with a
+// virtual clock, a network that fails, clients that never tire, and a record of all that they did.
+// One seed decides everything, so a run that found something can be had again.
+//
+// Reading order: SimulationConfiguration (what is simulated), SimulatedCluster (the course of a
+// run), SimulatedCluster+Checks (what must hold), SimulatedRouter and SimulatedShard (around the
+// cores), SimulatedNetwork, SimulatedFaults, SimulatedClient, ExecutionProbe.
+//
+// Owns all parts. One thread; a cluster is run once.
+
+import NIOCore
+import Placement
+import RingstoreAPI
+
+package final class SimulatedCluster {
+  static let name = "simulated"
+  static let shardIDs = (0..<26).map { String(UnicodeScalar(UInt8(ascii: "a") + $0)) }
+
+  let seed: UInt64
+  let context: SimulationContext
+  let generator: CallGenerator
+  private let map: SlotMap
+  private(set) var routers: [SimulatedRouter] = []
+  private(set) var shards: [SimulatedShard] = []
+  private(set) var clients: [SimulatedClient] = []
+  private(set) var connections: [ClientConnection] = []
+  private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
+  private(set) lazy var probe = ExecutionProbe(context: context, cluster: self)
+  private(set) var calls: [SimulatedCall] = []
+  private(set) var history = History()
+  private var callsUnderWay = 0
+  /// Whether clients still make calls.
+  private(set) var takesCalls = true
+
+  /// - Throws: `PlacementError` for a number of shards that makes no slot map.
+  package init(seed: UInt64, _ configuration: SimulationConfiguration) throws {
+    self.seed = seed
+    let context = SimulationContext(seed: seed, configuration)
+    self.context = context
+    generator = CallGenerator(keyCount: configuration.keys, random: &context.random)
+    map = try Self.map(configuration)
+    build()
+  }
+
+  private static func map(_ configuration: SimulationConfiguration) throws -> SlotMap {
+    let descriptions = shardIDs.prefix(configuration.shards).map {
+      ShardDescription(id: $0, address: "\($0):50061")
+    }
+    guard !configuration.usesInitialMap else { return try SlotMap.initial(descriptions) }
+    let count = configuration.shards
+    return try SlotMap(
+      epoch: 1, shards: descriptions,
+      ranges: descriptions.indices.map { index in
+        SlotRange(
+          first: index * Slots.count / count, last: (index + 1) * Slots.count / count - 1,
+          shard: index)
+      })
+  }
+
+  private func build() {
+    let configuration = context.configuration
+    var limits = Limits()
+    // One database: tables for sixteen would be most of what a restart costs.
+    limits.databases = 1
+    shards = map.shards.enumerated().map { index, shard in
+      SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
+    }
+    routers = (0..<configuration.routers).map { index in
+      SimulatedRouter(number: index, map: map, limits: limits, context: context, cluster: self)
+    }
+    for router in routers {
+      var connection = newConnection(router)
+      for place in 0..<configuration.clientsPerRouter {
+        // Two clients share a connection: when the one's call waits, the other isn't read.
+        if place % 2 == 0 { connection = newConnection(router) }
+        addClient(router, connection, isPipeline: false)
+      }
+      for _ in 0..<configuration.pipelinesPerRouter {
+        addClient(router, newConnection(router), isPipeline: true)
+      }
+    }
+  }
+
+  private func newConnection(_ router: SimulatedRouter) -> ClientConnection {
+    let connection = ClientConnection(router: router, context: context)
+    connections.append(connection)
+    return connection
+  }
+
+  private func addClient(
+    _ router: SimulatedRouter, _ connection: ClientConnection, isPipeline: Bool
+  ) {
+    clients.append(
+      SimulatedClient(
+        number: clients.count, isPipeline: isPipeline, router: router, connection: connection,
+        context: context, cluster: self))
+  }
+
+  // MARK: - The course of a run
+
+  /// Runs the cluster to its end and tells what was found.
+  package func run() -> SimulationReport {
+    let configuration = context.configuration
+    for shard in shards { shard.start() }
+    for router in routers { router.start() }
+    let busyEnd = context.nowNanos + configuration.busyNanos
+    let faults = SimulatedFaults(context: context, cluster: self, endNanos: busyEnd)
+    faults.planNext()
+    for client in clients { client.planNext() }
+    context.run(untilNanos: busyEnd)
+    context.run(untilNanos: max(busyEnd, faults.overNanos) + configuration.calmNanos)
+    takesCalls = false
+    let limit = context.nowNanos + configuration.recoveryNanosMax
+    context.run(untilNanos: limit) { [self] in callsUnderWay == 0 && isReady }
+    if isReady { readEverything() }
+    check()
+    context.forgetEvents()
+    return report()
+  }
+
+  private var isReady: Bool {
+    routers.allSatisfy { router in
+      shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+    }
+  }
+
+  /// What every key holds in the end, asked over every router: now that nothing fails, each read
+  /// has to be answered.
+  private func readEverything() {
+    let limit = context.nowNanos + context.configuration.recoveryNanosMax
+    for client in clients where !client.isPipeline {
+      for key in generator.keys {
+        let call: KeyCall = key.use == .list ? .range(0, -1) : .get
+        client.read(key.name, call)
+        context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+      }
+    }
+  }
+
+  // MARK: - Calls
+
+  func newCall(
+    of client: SimulatedClient, _ kind: SimulatedCall.Kind,
+    _ items: [(key: [UInt8], call: KeyCall)], timeoutNanos: UInt64?, mustSucceed: Bool
+  ) -> SimulatedCall {
+    let call = SimulatedCall(
+      number: calls.count, client: client, kind: kind, sequence: client.sequence,
+      items: items.map { key, call in
+        SimulatedCall.Item(
+          key: key, call: call,
+          record: history.invoke(client: client.number, key: key, call: call))
+      }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
+    calls.append(call)
+    callsUnderWay += 1
+    context.note(.invoked, call.number)
+    return call
+  }
+
+  func answered(_ call: SimulatedCall, _ response: ByteBuffer) {
+    let digest = response.withUnsafeReadableBytes { SimulationTrace.digest($0) }
+    let outcomes = response.withUnsafeReadableBytes { outcomes(of: call, $0) }
+    guard let outcomes, outcomes.count == call.items.count else {
+      context.found(.unexpectedError, "an answer that can't be read, to \(call.text)")
+      end(call, call.items.map { _ in .unknown }, digest)
+      return
+    }
+    context.cover(.answered)
+    end(call, outcomes, digest)
+  }
+
+  func failed(_ call: SimulatedCall, _ error: CallError) {
+    var outcome = outcome(of: error, to: call)
+    // A Reset that failed on one shard may have been carried out by the others.
+    if case .everyShard = call.kind { outcome = .unknown }
+    end(call, call.items.map { _ in outcome }, UInt64(error.code.rawValue))
+  }
+
+  /// The client waits no longer.
+  func gaveUp(_ call: SimulatedCall) {
+    guard !call.hasEnded else { return }
+    context.note(.gaveUp, call.number)
+    call.client.router.cancel(call)
+    end(call, call.items.map { _ in .unknown }, 0)
+  }
+
+  private func end(_ call: SimulatedCall, _ outcomes: [Outcome], _ word: UInt64) {
+    guard call.end() else {
+      context.found(.endedTwice, "a second outcome for \(call.text)")
+      return
+    }
+    if call.isHeld {
+      context.found(.pausesUnbalanced, "its connection is still held, but it ended: \(call.text)")
+    }
+    for (place, outcome) in outcomes.enumerated() {
+      call.items[place].outcome = outcome
+      history.complete(call.items[place].record, outcome)
+      cover(outcome)
+    }
+    context.note(.ended, call.number, 0, word)
+    callsUnderWay -= 1
+    if call.mustSucceed, !outcomes.allSatisfy({ if case .ok = $0 { true } else { false } }) {
+      context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
+    }
+    call.client.callEnded()
+  }
+
+  // MARK: - Shards' memory
+
+  /// A shard is about to lose its memory. Returns the moment, for `shardRestarts`.
+  func shardCrashed() -> UInt64 {
+    history.beginWipe()
+  }
+
+  func shardRestarts(_ shard: SimulatedShard, since crash: UInt64) {
+    history.endWipe(since: crash) { key in
+      key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) } == shard.number
+    }
+  }
+}

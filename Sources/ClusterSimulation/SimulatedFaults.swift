@@ -1,0 +1,103 @@
+// What breaks, and when. Faults overlap as they fall; all of them come to an end.
+//
+// Owns nothing but its plan. One thread.
+
+final class SimulatedFaults {
+  enum Kind: CaseIterable {
+    case drop, crash, stall, drain, slow
+  }
+
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private let kinds: [Kind]
+  private let intervalNanosMax: UInt64
+  private let endNanos: UInt64
+  /// When the last fault under way ends.
+  private(set) var overNanos: UInt64 = 0
+
+  init(context: SimulationContext, cluster: SimulatedCluster, endNanos: UInt64) {
+    self.context = context
+    self.cluster = cluster
+    self.endNanos = endNanos
+    var drawn: [Kind] = []
+    for kind in Kind.allCases {
+      let takesPart = context.chance(0.6)
+      if takesPart { drawn.append(kind) }
+    }
+    kinds = drawn.isEmpty ? [.drop] : drawn
+    intervalNanosMax = context.configuration.faults.intervalNanosMax << UInt64(context.number(0...2))
+  }
+
+  func planNext() {
+    context.after(context.nanos(upTo: intervalNanosMax)) { [unowned self] in
+      guard context.nowNanos < endNanos else { return }
+      strike()
+      planNext()
+    }
+  }
+
+  private func strike() {
+    let faults = context.configuration.faults
+    let shard = cluster.shards[context.number(0...cluster.shards.count - 1)]
+    switch kinds[context.number(0...kinds.count - 1)] {
+    case .drop:
+      cluster.network.dropOne()
+    case .crash:
+      guard shard.state != .down else { return }
+      context.cover(.crashed)
+      crash(shard)
+    case .stall:
+      guard shard.state != .down, !shard.isStalled else { return }
+      context.cover(.stalled)
+      stall(shard, forNanos: context.nanosOfAnyScale(upTo: faults.stallNanosMax))
+    case .drain:
+      guard shard.state == .up, !shard.isStalled else { return }
+      context.cover(.drained)
+      drain(shard)
+    case .slow:
+      context.cover(.slowed)
+      let nanos = context.nanos(upTo: 1_000_000_000)
+      lasts(nanos)
+      cluster.network.slow(
+        router: context.number(0...cluster.routers.count - 1), shard: shard.number,
+        forNanos: nanos)
+    }
+  }
+
+  private func crash(_ shard: SimulatedShard) {
+    let crashed = cluster.shardCrashed()
+    shard.crash()
+    let nanos = context.nanosOfAnyScale(upTo: context.configuration.faults.downNanosMax)
+    lasts(nanos)
+    context.after(nanos) { [unowned self] in
+      cluster.shardRestarts(shard, since: crashed)
+      shard.start()
+    }
+  }
+
+  private func stall(_ shard: SimulatedShard, forNanos nanos: UInt64) {
+    let incarnation = shard.incarnations
+    shard.stall()
+    lasts(nanos)
+    context.after(nanos) {
+      guard shard.incarnations == incarnation, shard.isStalled else { return }
+      shard.resume()
+    }
+  }
+
+  /// A stop by the book: the process ends when its routers have let go, or when its time is over.
+  private func drain(_ shard: SimulatedShard) {
+    let incarnation = shard.incarnations
+    shard.drain()
+    let nanos = context.nanos(upTo: context.configuration.faults.drainNanosMax)
+    lasts(nanos)
+    context.after(nanos) { [unowned self] in
+      guard shard.incarnations == incarnation, shard.state == .draining else { return }
+      crash(shard)
+    }
+  }
+
+  private func lasts(_ nanos: UInt64) {
+    overNanos = max(overNanos, context.nowNanos + nanos)
+  }
+}

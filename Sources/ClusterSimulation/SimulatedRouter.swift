@@ -1,0 +1,273 @@
+// One loop of a router: the real core, and a driver that stands between it and the simulated
+// network and clients as RouterService does between it and sockets.
+//
+// Owns the core and its links' connections. One thread.
+
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import RouterNode
+
+final class SimulatedRouter: RouterDriver {
+  /// Silence after which a router asks, and what it waits for the answer: two seconds in all.
+  private static let silenceNanosMax: UInt64 = 1_000_000_000
+  /// The end of a tick comes this much after the event that made output, at most.
+  private static let tickNanosMax: UInt64 = 60_000
+
+  let number: Int
+  let context: SimulationContext
+  unowned let cluster: SimulatedCluster
+  private let identity: RouterIdentity
+  private let map: SlotMap
+  private let limits: Limits
+  private let seed: UInt64
+  private(set) lazy var core = RouterCore(
+    identity: identity, map: map, limits: limits,
+    linkLimits: context.configuration.linkLimits, firstGeneration: seed % 1000, seed: seed,
+    clock: { [context] in context.nowNanos }, driver: self)
+
+  private var links: [SimulatedConnection?]
+  private var linksWithOutput: [Int] = []
+  private var isFlushPlanned = false
+  private var wakeupNanos: UInt64 = .max
+  private var wakeups = 0
+  /// The calls on one key under way or ended, by the core's id.
+  private(set) var callsByID: [UInt64: SimulatedCall] = [:]
+  private var saboteur: RouterSaboteur
+
+  init(
+    number: Int, map: SlotMap, limits: Limits, context: SimulationContext, cluster: SimulatedCluster
+  ) {
+    self.number = number
+    self.map = map
+    self.limits = limits
+    self.context = context
+    self.cluster = cluster
+    seed = context.random.next()
+    identity = RouterIdentity(
+      cluster: SimulatedCluster.name, router: "router-\(context.random.next())/\(number)")
+    links = Array(repeating: nil, count: map.shards.count)
+    saboteur = RouterSaboteur(context.configuration.sabotage, shards: map.shards.count)
+  }
+
+  func start() {
+    core.tick()
+    eventHandled()
+  }
+
+  // MARK: - Clients' calls
+
+  /// Takes a batch that was read from a client.
+  func place(_ batch: [SimulatedCall]) {
+    for call in batch where !call.hasEnded {
+      switch call.kind {
+      case .oneKey: placeOneKey(call)
+      case .manyKeys(let command), .everyShard(let command): start(command, call)
+      }
+    }
+    eventHandled()
+  }
+
+  private func placeOneKey(_ call: SimulatedCall) {
+    guard let command = CallCodec.command(of: call.items[0].call) else { return }
+    let request = call.request()
+    if let remembered = saboteur.rememberedAnswer(to: call, context) {
+      cluster.answered(call, remembered)
+      return
+    }
+    let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
+    let id = request.withUnsafeReadableBytes {
+      core.submit(
+        UInt32(command.rawValue), message: $0,
+        deadlineNanos: call.client.isPipeline ? call.deadlineNanos : nil,
+        timeoutMillis: UInt32(clamping: left / 1_000_000), caller: call)
+    }
+    call.id = id
+    if let id { callsByID[id] = call }
+  }
+
+  private func start(_ command: CommandID, _ call: SimulatedCall) {
+    let request = call.request()
+    do throws(CallError) {
+      let operation = try request.withUnsafeReadableBytes { bytes throws(CallError) in
+        try OperationFactory.make(command, message: bytes, limits: limits) {
+          DescribeMerge(
+            cluster: SimulatedCluster.name, map: nil, router: nil, shardIDs: core.shardIDs)
+        }
+      }
+      call.id = core.start(operation, caller: call)
+    } catch {
+      cluster.failed(call, error)
+    }
+  }
+
+  /// The client has gone away.
+  func cancel(_ call: SimulatedCall) {
+    guard let id = call.id else { return }
+    if case .oneKey = call.kind { core.cancel(id) } else { core.cancelOperation(id) }
+    eventHandled()
+  }
+
+  // MARK: - What the core asks for
+
+  func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
+    saboteur.heard(caller, response)
+    cluster.answered(caller, ByteBuffer(bytes: response))
+  }
+
+  func fail(_ caller: SimulatedCall, error: CallError) {
+    cluster.failed(caller, saboteur.changed(error, caller))
+  }
+
+  func connect(shard: Int, address: String, generation: UInt64) {
+    let connection = cluster.network.connect(router: number, shard: shard, generation: generation)
+    links[shard] = connection
+    guard context.chance(0.02) else { return }
+    context.cover(.connectFailedAtOnce)
+    cluster.network.close(connection)
+    lost(connection, "the address can't be resolved")
+  }
+
+  func disconnect(shard: Int, generation: UInt64) {
+    guard let connection = links[shard], connection.generation == generation else { return }
+    links[shard] = nil
+    cluster.network.close(connection)
+  }
+
+  func linkHasOutput(shard: Int) {
+    if !linksWithOutput.contains(shard) { linksWithOutput.append(shard) }
+    planFlush()
+  }
+
+  func pauseReading(for caller: SimulatedCall) {
+    if caller.isHeld {
+      context.found(.pausesUnbalanced, "call \(caller.number) is to be held twice")
+    }
+    context.cover(.held)
+    caller.isHeld = true
+    caller.client.connection.hold()
+  }
+
+  func resumeReading(for caller: SimulatedCall) {
+    if !caller.isHeld {
+      context.found(.pausesUnbalanced, "call \(caller.number) is to be released, and is not held")
+    }
+    caller.isHeld = false
+    caller.client.connection.release()
+  }
+
+  func note(_ event: RouterEvent) {
+    switch event {
+    case .linkReady(let shard, _):
+      let index = core.shardIDs.firstIndex(of: shard) ?? 0
+      context.note(.ready, number, index)
+      context.cover(.linkReady)
+      if let frame = saboteur.linkReady(shard: index), let connection = links[index] {
+        cluster.network.sendToShard(frame, connection)
+      }
+    case .shardRestarted: context.cover(.restartNoticed)
+    case .linkRefused, .linkLost, .linkDraining: break
+    }
+  }
+
+  // MARK: - What the network brings
+
+  func arrived(_ item: NetworkItem, _ connection: SimulatedConnection) {
+    guard connection.phase != .closed else { return }
+    connection.lastHeardNanos = context.nowNanos
+    connection.pingSentNanos = nil
+    switch item {
+    case .connected:
+      connection.phase = .open
+      cluster.network.note(.connected, connection)
+      watch(connection)
+      core.linkConnected(shard: connection.shard, generation: connection.generation)
+    case .refused:
+      context.cover(.connectRefused)
+      cluster.network.close(connection)
+      lost(connection, "connection refused")
+    case .closed(let reason):
+      cluster.network.close(connection)
+      lost(connection, reason)
+    case .frame(let frame):
+      frame.withUnsafeReadableBytes {
+        core.linkReceived(
+          shard: connection.shard, generation: connection.generation, frame: $0)
+      }
+    case .connect, .ping, .pong: break
+    }
+    eventHandled()
+  }
+
+  /// A connection that the router has not dropped itself is gone.
+  func lost(_ connection: SimulatedConnection, _ reason: String) {
+    cluster.network.note(.lost, connection)
+    if links[connection.shard] === connection { links[connection.shard] = nil }
+    core.linkLost(
+      shard: connection.shard, generation: connection.generation, reason: reason)
+    eventHandled()
+  }
+
+  /// Asks a silent shard whether it lives, and gives it up.
+  private func watch(_ connection: SimulatedConnection) {
+    context.after(Self.silenceNanosMax) { [unowned self] in
+      guard connection.phase == .open else { return }
+      let now = context.nowNanos
+      if let sent = connection.pingSentNanos, now >= sent + Self.silenceNanosMax {
+        context.cover(.foundUnresponsive)
+        cluster.network.close(connection)
+        lost(connection, "no sign of life")
+        return
+      }
+      if connection.pingSentNanos == nil,
+        now >= connection.lastHeardNanos + Self.silenceNanosMax
+      {
+        connection.pingSentNanos = now
+        connection.toShard.send(.ping)
+      }
+      watch(connection)
+    }
+  }
+
+  // MARK: - Ticks
+
+  /// To be called after anything that may have changed when the core wants to be woken.
+  private func eventHandled() {
+    guard let next = core.nextWakeupNanos, next < wakeupNanos else { return }
+    wakeupNanos = next
+    wakeups += 1
+    let wakeup = wakeups
+    context.at(next + context.nanos(upTo: 100_000)) { [unowned self] in
+      guard wakeup == wakeups else { return }
+      wakeupNanos = .max
+      core.tick()
+      eventHandled()
+    }
+  }
+
+  private func planFlush() {
+    guard !isFlushPlanned else { return }
+    isFlushPlanned = true
+    context.after(context.nanos(upTo: Self.tickNanosMax)) { [unowned self] in
+      isFlushPlanned = false
+      flush()
+    }
+  }
+
+  /// The end of a tick: links send what they have. Now and then a link takes one frame only, as
+  /// one whose socket is full might.
+  private func flush() {
+    let shards = linksWithOutput
+    linksWithOutput = []
+    for shard in shards {
+      while let frame = core.takeFrame(shard: shard) {
+        if let connection = links[shard] { cluster.network.sendToShard(frame, connection) }
+        guard context.chance(0.1) else { continue }
+        linkHasOutput(shard: shard)
+        break
+      }
+    }
+    eventHandled()
+  }
+}

@@ -1,0 +1,100 @@
+// The memory under a HeaderBlock: bytes and field positions, reached through a raw pointer so that
+// the HPACK decoder's callback, which runs eight times a call or more, costs neither reference
+// counting nor exclusivity checks. Owned by one HeaderBlock; one thread.
+//
+// Invariants: used <= capacity; count <= fieldCapacity; field i lies within used.
+
+struct HeaderStorage {
+  struct Field {
+    var nameOffset: Int32
+    var nameLength: Int32
+    var valueLength: Int32
+    var isIndexed: Bool
+  }
+
+  private static let firstCapacity = 512
+  private static let firstFieldCapacity = 16
+
+  private(set) var bytes: UnsafeMutableRawPointer
+  private(set) var used = 0
+  private(set) var fields: UnsafeMutablePointer<Field>
+  private(set) var count = 0
+  private var capacity = firstCapacity
+  private var fieldCapacity = firstFieldCapacity
+
+  init() {
+    bytes = .allocate(byteCount: Self.firstCapacity, alignment: 1)
+    fields = .allocate(capacity: Self.firstFieldCapacity)
+  }
+
+  /// Frees the memory. Nothing may be done with the value afterwards.
+  func destroy() {
+    bytes.deallocate()
+    fields.deallocate()
+  }
+
+  /// Empties the list and gives back memory beyond a small bound.
+  mutating func removeAll() {
+    used = 0
+    count = 0
+    if capacity > HTTP2Configuration.retainedHeaderBytes {
+      destroy()
+      self = HeaderStorage()
+    }
+  }
+
+  mutating func truncate(to newCount: Int) {
+    guard newCount >= 0, newCount < count else { return }
+    used = Int(fields[newCount].nameOffset)
+    count = newCount
+  }
+
+  /// Lengths come from a header block, which the library bounds far below Int32.max.
+  mutating func append(
+    _ name: UnsafeRawPointer?, _ nameLength: Int, _ value: UnsafeRawPointer?, _ valueLength: Int,
+    indexed: Bool
+  ) {
+    let offset = used
+    let end = offset + nameLength + valueLength
+    if end > capacity || count == fieldCapacity { grow(to: end) }
+    if let name { (bytes + offset).copyMemory(from: name, byteCount: nameLength) }
+    if let value {
+      (bytes + offset + nameLength).copyMemory(from: value, byteCount: valueLength)
+    }
+    used = end
+    (fields + count).initialize(
+      to: Field(
+        nameOffset: Int32(truncatingIfNeeded: offset),
+        nameLength: Int32(truncatingIfNeeded: nameLength),
+        valueLength: Int32(truncatingIfNeeded: valueLength), isIndexed: indexed))
+    count += 1
+  }
+
+  private mutating func grow(to wanted: Int) {
+    if wanted > capacity {
+      let larger = max(capacity * 2, wanted)
+      let memory = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 1)
+      memory.copyMemory(from: bytes, byteCount: used)
+      bytes.deallocate()
+      bytes = memory
+      capacity = larger
+    }
+    if count == fieldCapacity {
+      let memory = UnsafeMutablePointer<Field>.allocate(capacity: fieldCapacity * 2)
+      memory.moveInitialize(from: fields, count: count)
+      fields.deallocate()
+      fields = memory
+      fieldCapacity *= 2
+    }
+  }
+}
+
+/// Where the header block that is being decoded goes, and how much of it is taken.
+struct HeaderDecoding {
+  var streamID: Int32 = 0
+  var target: UnsafeMutablePointer<HeaderStorage>?
+  var fieldsMax: Int
+  var bytesMax: Int
+  /// Fields that came after a limit was reached.
+  var overrun = 0
+}
