@@ -49,14 +49,14 @@ final class ExecutionProbe {
   func observed(
     _ frame: ByteBuffer, _ output: [ByteBuffer], _ connection: SimulatedConnection, endsStream: Bool
   ) {
-    var replies: [(id: UInt64, wasExecuted: Bool)] = []
+    var replies: [(id: UInt64, response: ByteBuffer, error: CallError?)] = []
     for frame in output {
       frame.withUnsafeReadableBytes { bytes in
         var reader = ShardFrameReader(bytes)
         while let part = try? reader.next() {
           guard case .reply(let reply) = part else { continue }
           if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
-          replies.append((reply.id, Self.tellsOfExecution(reply)))
+          replies.append((reply.id, ByteBuffer(bytes: reply.response), reply.error))
         }
       }
     }
@@ -66,7 +66,7 @@ final class ExecutionProbe {
       while let part = try? reader.next() {
         guard case .call(let call) = part else { continue }
         guard place < replies.count, replies[place].id == call.id else { break }
-        if replies[place].wasExecuted { executed(call, connection) }
+        note(call, replies[place].response, replies[place].error, connection)
         place += 1
       }
     }
@@ -75,13 +75,26 @@ final class ExecutionProbe {
     }
   }
 
-  private static func tellsOfExecution(_ reply: ReplyView) -> Bool {
-    guard let error = reply.error else { return true }
-    if case .ok = CallCodec.outcome(of: error) { return true }
-    return false
+  private func note(
+    _ call: CallView, _ response: ByteBuffer, _ error: CallError?, _ connection: SimulatedConnection
+  ) {
+    let known = cluster.routers[connection.router].callsByID[call.id]
+    var reply: KeyReply?
+    if let error {
+      // An error that tells of the key's state tells of an execution too.
+      guard case .ok(let refusal) = CallCodec.outcome(of: error) else { return }
+      reply = refusal
+    } else if let known {
+      reply = response.withUnsafeReadableBytes { try? CallCodec.reply(to: known.items[0].call, $0) }
+    }
+    let isFirst = executed(call, connection)
+    guard let known else { return }
+    checkOrder(known)
+    if isFirst, let reply { cluster.executed(known, reply) }
   }
 
-  private func executed(_ call: CallView, _ connection: SimulatedConnection) {
+  /// Returns whether it was the first time.
+  private func executed(_ call: CallView, _ connection: SimulatedConnection) -> Bool {
     context.note(
       .executed, connection.router, connection.shard, connection.generation, call.id)
     let name = CallKey(router: connection.router, id: call.id)
@@ -99,7 +112,7 @@ final class ExecutionProbe {
         "call \(call.id) of router \(connection.router) came over an older connection")
     }
     noteValue(call)
-    if let known = cluster.routers[connection.router].callsByID[call.id] { checkOrder(known) }
+    return executions[name] == 1
   }
 
   private func noteValue(_ call: CallView) {
@@ -122,6 +135,11 @@ final class ExecutionProbe {
         .outOfOrder, "call \(call.number) was executed after a later one: \(call.text)")
     }
     newestInPipeline[name] = max(newestInPipeline[name] ?? 0, call.sequence)
+  }
+
+  /// Whether a call on one key was executed.
+  func hasExecuted(_ call: SimulatedCall) -> Bool {
+    timesExecuted(call.items[0], of: call) ?? 0 > 0
   }
 
   // MARK: - What clients were told

@@ -19,6 +19,8 @@ final class SimulatedCall {
     let key: [UInt8]
     let call: KeyCall
     let record: History.CallID
+    /// Its line in the history of what shards did.
+    let observed: History.CallID
     var outcome: Outcome = .pending
   }
 

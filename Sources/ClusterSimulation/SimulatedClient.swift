@@ -32,7 +32,7 @@ final class SimulatedClient {
   func planNext() {
     guard !isPlanned else { return }
     isPlanned = true
-    context.after(context.nanosOfAnyScale(upTo: context.configuration.pauseNanosMax)) {
+    context.after(context.nanos(upTo: context.configuration.pauseNanosMax)) {
       [unowned self] in
       isPlanned = false
       act()
@@ -46,7 +46,7 @@ final class SimulatedClient {
       return
     }
     if underWay < context.configuration.callsOfPipelineMax {
-      let batch = (0..<context.number(1...6)).map { _ in newOneKeyCall() }
+      let batch = (0..<context.number(1...5)).map { _ in newOneKeyCall() }
       send(batch)
     }
     planNext()
@@ -86,7 +86,7 @@ final class SimulatedClient {
   private func newCall(
     _ kind: SimulatedCall.Kind, _ items: [(key: [UInt8], call: KeyCall)], mustSucceed: Bool = false
   ) -> SimulatedCall {
-    let hasDeadline = !mustSucceed && context.chance(0.3)
+    let hasDeadline = !mustSucceed && context.chance(0.2)
     let call = cluster.newCall(
       of: self, kind, items,
       timeoutNanos: hasDeadline ? 1_000_000 + context.nanosOfAnyScale(upTo: 2_000_000_000) : nil,
@@ -111,7 +111,7 @@ final class SimulatedClient {
         cluster.gaveUp(call)
       }
     }
-    if context.chance(0.04) {
+    if context.chance(0.03) {
       context.after(context.nanosOfAnyScale(upTo: 50_000_000)) { [unowned self] in
         if !call.hasEnded { context.cover(.cancelled) }
         cluster.gaveUp(call)
@@ -123,7 +123,7 @@ final class SimulatedClient {
   func callEnded() {
     underWay -= 1
     guard !isPipeline, cluster.takesCalls else { return }
-    if context.chance(0.15) { makeCall() } else { planNext() }
+    if context.chance(0.1) { makeCall() } else { planNext() }
   }
 }
 

@@ -27,7 +27,10 @@ package final class SimulatedCluster {
   private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
   private(set) lazy var probe = ExecutionProbe(context: context, cluster: self)
   private(set) var calls: [SimulatedCall] = []
+  /// What clients know.
   private(set) var history = History()
+  /// The same, but that calls whose outcome no client knows have the one that the shards saw.
+  private(set) var observed = History()
   private var callsUnderWay = 0
   /// Whether clients still make calls.
   private(set) var takesCalls = true
@@ -127,8 +130,12 @@ package final class SimulatedCluster {
   /// What every key holds in the end, asked over every router: now that nothing fails, each read
   /// has to be answered.
   private func readEverything() {
+    context.freezeTrace()
     let limit = context.nowNanos + context.configuration.recoveryNanosMax
-    for client in clients where !client.isPipeline {
+    for router in routers {
+      guard let client = clients.first(where: { $0.router === router && !$0.isPipeline }) else {
+        continue
+      }
       for key in generator.keys {
         let call: KeyCall = key.use == .list ? .range(0, -1) : .get
         client.read(key.name, call)
@@ -148,7 +155,8 @@ package final class SimulatedCluster {
       items: items.map { key, call in
         SimulatedCall.Item(
           key: key, call: call,
-          record: history.invoke(client: client.number, key: key, call: call))
+          record: history.invoke(client: client.number, key: key, call: call),
+          observed: observed.invoke(client: client.number, key: key, call: call))
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
     calls.append(call)
     callsUnderWay += 1
@@ -158,7 +166,7 @@ package final class SimulatedCluster {
 
   func answered(_ call: SimulatedCall, _ response: ByteBuffer) {
     let digest = response.withUnsafeReadableBytes { SimulationTrace.digest($0) }
-    let outcomes = response.withUnsafeReadableBytes { outcomes(of: call, $0) }
+    let outcomes = response.withUnsafeReadableBytes { self.outcomes(of: call, $0) }
     guard let outcomes, outcomes.count == call.items.count else {
       context.found(.unexpectedError, "an answer that can't be read, to \(call.text)")
       end(call, call.items.map { _ in .unknown }, digest)
@@ -169,7 +177,7 @@ package final class SimulatedCluster {
   }
 
   func failed(_ call: SimulatedCall, _ error: CallError) {
-    var outcome = outcome(of: error, to: call)
+    var outcome = self.outcome(of: error, to: call)
     // A Reset that failed on one shard may have been carried out by the others.
     if case .everyShard = call.kind { outcome = .unknown }
     end(call, call.items.map { _ in outcome }, UInt64(error.code.rawValue))
@@ -194,6 +202,7 @@ package final class SimulatedCluster {
     for (place, outcome) in outcomes.enumerated() {
       call.items[place].outcome = outcome
       history.complete(call.items[place].record, outcome)
+      if outcome != .unknown { observed.complete(call.items[place].observed, outcome) }
       cover(outcome)
     }
     context.note(.ended, call.number, 0, word)
@@ -207,13 +216,33 @@ package final class SimulatedCluster {
   // MARK: - Shards' memory
 
   /// A shard is about to lose its memory. Returns the moment, for `shardRestarts`.
-  func shardCrashed() -> UInt64 {
-    history.beginWipe()
+  func shardCrashed() -> (UInt64, UInt64) {
+    (history.beginWipe(), observed.beginWipe())
   }
 
-  func shardRestarts(_ shard: SimulatedShard, since crash: UInt64) {
-    history.endWipe(since: crash) { key in
+  func shardRestarts(_ shard: SimulatedShard, since crash: (UInt64, UInt64)) {
+    func isLost(_ key: [UInt8]) -> Bool {
       key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) } == shard.number
     }
+    history.endWipe(since: crash.0, where: isLost)
+    observed.endWipe(since: crash.1, where: isLost)
   }
+
+  /// A shard has executed a call for the first time; its client may know by now, or never will.
+  func executed(_ call: SimulatedCall, _ reply: KeyReply) {
+    guard !call.hasEnded || call.items[0].outcome == .unknown else { return }
+    observed.complete(call.items[0].observed, .ok(reply))
+  }
+
+  /// Takes calls of unknown outcome that no shard has executed out of the observed history. Parts
+  /// of many-key calls stay: nobody knows their ids.
+  func leaveOutUnexecuted() {
+    for call in calls {
+      guard case .oneKey = call.kind, call.items[0].outcome == .unknown,
+        !probe.hasExecuted(call)
+      else { continue }
+      observed.complete(call.items[0].observed, .notExecuted)
+    }
+  }
+
 }

@@ -20,21 +20,21 @@ package struct SimulationConfiguration: Sendable {
 
   // MARK: Its clients
 
-  package var keys = 8
+  package var keys = 10
   /// Clients that make one call at a time, of each router.
   package var clientsPerRouter = 4
   /// Clients that send batches without waiting for answers, of each router.
   package var pipelinesPerRouter = 2
   /// Longest time between an answer and the client's next call.
-  package var pauseNanosMax: UInt64 = 100_000_000
+  package var pauseNanosMax: UInt64 = 120_000_000
   package var callsOfPipelineMax = 12
 
   // MARK: The course of events
 
   /// Calls are made and faults happen for this long ...
-  package var busyNanos: UInt64 = 4_000_000_000
+  package var busyNanos: UInt64 = 3_000_000_000
   /// ... and calls alone for this long.
-  package var calmNanos: UInt64 = 1_000_000_000
+  package var calmNanos: UInt64 = 300_000_000
   /// The longest that the cluster may take from the end of the last fault until each link is ready
   /// and each call has ended: a dead peer (2 s), a connect and a Hello that hang (3 s and 5 s), and
   /// the longest back-offs between.
@@ -56,10 +56,11 @@ package struct SimulationConfiguration: Sendable {
     configuration.linkLimits.waitNanosMax = 60_000_000
     configuration.linkLimits.waitingBytesMax = 600
     configuration.linkLimits.frameBytes = 48
-    configuration.pauseNanosMax = 10_000_000
-    configuration.busyNanos = 1_000_000_000
-    configuration.calmNanos = 300_000_000
-    configuration.callsOfPipelineMax = 40
+    configuration.pauseNanosMax = 8_000_000
+    configuration.busyNanos = 200_000_000
+    configuration.calmNanos = 50_000_000
+    configuration.faults.intervalNanosMax = 40_000_000
+    configuration.callsOfPipelineMax = 20
     configuration.network.delayNanosMax = 8_000_000
     return configuration
   }

@@ -88,7 +88,13 @@ final class SimulationContext {
   }
 
   func found(_ kind: SimulationFinding.Kind, _ text: String) {
+    trace.freeze()
     findings.append(SimulationFinding(kind: kind, timeNanos: nowNanos, text: text))
+  }
+
+  /// What comes now is of no interest to people, unless it is found wrong.
+  func freezeTrace() {
+    trace.freeze()
   }
 
   func cover(_ what: SimulationCoverage) {

@@ -17,12 +17,14 @@ struct SimulationTrace {
   }
 
   /// Events kept for people.
-  static let keptMax = 160
+  static let keptMax = 100
 
   /// Depends on every event and its time.
   private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
   private(set) var count = 0
   private var events: [Event] = []
+  /// The number of the first event that is not kept for people: from then on only the digest grows.
+  private var frozenAt: Int?
 
   mutating func add(
     _ timeNanos: UInt64, _ kind: Kind, _ first: UInt64, _ second: UInt64, _ third: UInt64,
@@ -34,13 +36,19 @@ struct SimulationTrace {
     mix(second)
     mix(third)
     mix(fourth)
+    defer { count += 1 }
+    guard frozenAt == nil else { return }
     let event = Event(timeNanos: timeNanos, kind: kind, words: (first, second, third, fourth))
     if events.count < Self.keptMax {
       events.append(event)
     } else {
       events[count % Self.keptMax] = event
     }
-    count += 1
+  }
+
+  /// What led up to this moment is what people want to see; what follows is not kept.
+  mutating func freeze() {
+    if frozenAt == nil { frozenAt = count }
   }
 
   /// The digest of bytes, to be put into an event: FNV-1a.
@@ -55,12 +63,12 @@ struct SimulationTrace {
     digest ^= digest >> 29
   }
 
-  /// The last events, one line each.
+  /// The last events before it was frozen, one line each.
   ///
   /// - Parameter callText: what a call, by its number, asked for.
   func tail(callText: (Int) -> String) -> [String] {
-    let first = max(0, count - Self.keptMax)
-    return (first..<count).map { text(events[$0 % Self.keptMax], callText) }
+    let end = frozenAt ?? count
+    return (max(0, end - Self.keptMax)..<end).map { text(events[$0 % Self.keptMax], callText) }
   }
 
   private func text(_ event: Event, _ callText: (Int) -> String) -> String {

@@ -1,8 +1,8 @@
 // The way of every unary call: encode, send, read the reply or turn the status into an error.
 
-internal import GRPC
+package import GRPC
 internal import NIOCore
-internal import RingstoreAPI
+package import RingstoreAPI
 
 extension RingstoreClient {
   /// Sends one command on one key and reads its reply.
@@ -44,7 +44,8 @@ extension RingstoreClient {
 }
 
 extension RingstoreError {
-  init(_ status: RPCStatus, command: Command) {
+  /// The failure of a unary call.
+  package init(_ status: RPCStatus, command: Command) {
     var error = CallError(code: status.code, message: status.message, details: status.details)
     if status.pushbackMillis.map({ $0 < 0 }) ?? false { error.doNotRetry = true }
     self.init(error, command: command)

@@ -38,9 +38,9 @@ import Testing
 
   @Test func lostAnswersAndWipesStayExplainable() {
     var object = AtomicObject(
-      random: CheckerGenerator(state: seed), clients: 8, lossEvery: 40, wipeEvery: 100)
+      random: CheckerGenerator(state: seed), clients: 6, lossEvery: 40, wipeEvery: 100)
     for _ in 0..<8 {
-      #expect(isLinearizable(object.record(200, call: anyCall)), note)
+      #expect(isLinearizable(object.record(120, call: anyCall)), note)
     }
   }
 

@@ -71,6 +71,14 @@ import Testing
     #expect(isViolation([get(1, 2, "b"), unknown(3, 4, .set(b("b")))]))
   }
 
+  @Test func theSameStateByOtherMeansIsAnotherChance() {
+    // Both lead to 3, but only the Set can do so again after the x: the increment must come first.
+    let lost = [unknown(1, 4, .set(b("3"))), unknown(2, 4, .incrBy(3))]
+    #expect(isLinearizable(lost + [get(5, 6, "3"), set(7, 8, "x"), get(9, 10, "3")]))
+    #expect(
+      isViolation(lost + [set(5, 6, "x"), get(7, 8, "3"), set(9, 10, "x"), get(11, 12, "3")]))
+  }
+
   @Test func aPendingWriteIsAsFreeAsAnUnknownOne() {
     let pending = HistoryOperation(
       client: 1, call: .set(b("x")), invoked: 1, returned: nil, outcome: .pending)

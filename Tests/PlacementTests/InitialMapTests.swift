@@ -85,11 +85,9 @@ import Testing
     #expect(found == digest, "digest 0x\(String(found, radix: 16))")
   }
 
-  @Test func aHundredShardsAndTheGreatestNumberWork() throws {
-    for count in [100, SlotMap.shardCountMax] {
-      let counts = try SlotMap.initial(shards(count)).slotCounts
-      #expect(counts.max() ?? 0 <= cap(shards(count), 0))
-      #expect(counts.reduce(0, +) == Slots.count)
-    }
+  @Test func capsHoldWhereAShardHasFewSlots() throws {
+    let counts = try SlotMap.initial(shards(200)).slotCounts
+    #expect(counts.max() ?? 0 <= cap(shards(200), 0))
+    #expect(counts.reduce(0, +) == Slots.count)
   }
 }

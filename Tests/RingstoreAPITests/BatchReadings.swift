@@ -38,7 +38,8 @@ extension TwoReaders {
         return ["hello \(frame.hasHello)"]
           + frame.calls.map { call in
             "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
-              + "\(hex(call.requestID)) \(hex(call.traceContext)) \(!call.unknownFields.data.isEmpty)"
+              + "\(hex(call.requestID)) \(hex(call.traceContext)) "
+              + "\(!call.unknownFields.data.isEmpty)"
           } + frame.cancels.map { "cancel \($0)" }
           + frame.credits.map { "credit \($0.id) \($0.bytes)" }
       }),

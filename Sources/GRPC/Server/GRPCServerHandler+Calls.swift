@@ -11,9 +11,37 @@ extension GRPCServerHandler {
       streamClosed(call)
       return
     }
-    if call.phase == .waiting, stream.headersReceived { begin(call) }
+    if call.phase == .waiting, stream.headersReceived {
+      if session.outboundBytes > configuration.maxOutboundBytes {
+        hold(call)
+        return
+      }
+      begin(call)
+    }
     if call.phase == .open { deliver(call) }
     if stream.isClosed { streamClosed(call) }
+  }
+
+  /// Keeps a call from the service until answers were taken. Its body gets no window meanwhile, so
+  /// the connection's window bounds what all of them hold.
+  private func hold(_ call: ServerCall) {
+    if call.isHeld { return }
+    call.isHeld = true
+    heldCalls.append(call)
+  }
+
+  /// Lets calls go on that waited for answers to be taken.
+  func releaseHeld() {
+    guard !heldCalls.isEmpty, session.outboundBytes <= configuration.maxOutboundBytes else {
+      return
+    }
+    let calls = heldCalls
+    heldCalls.removeAll(keepingCapacity: true)
+    // The bound may be passed again on the way; the rest is held once more, in the same order.
+    for call in calls where call.isHeld {
+      call.isHeld = false
+      streamTouched(call.stream)
+    }
   }
 
   private func call(of stream: HTTP2Stream) -> ServerCall {
@@ -49,10 +77,6 @@ extension GRPCServerHandler {
     call.kind = method.kind
     if head.isEncoded {
       complete(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
-      return
-    }
-    if session.outboundBytes > configuration.maxOutboundBytes {
-      complete(call, RPCStatus(.resourceExhausted, "too many answers wait to be taken"))
       return
     }
     if let text = head.timeout {

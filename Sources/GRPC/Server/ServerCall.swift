@@ -1,5 +1,6 @@
 // One RPC on the server, as the service sees it. Paired for life with a pooled HTTP2Stream of its
-// connection and reused with it, so a call costs no allocation. Event loop only.
+// connection and reused with it, so a call costs no allocation. Event loop only. For the exclusivity
+// attributes see GRPCServerHandler.swift.
 
 import HTTP2
 import NIOCore
@@ -34,6 +35,7 @@ package final class ServerCall {
   @exclusivity(unchecked) var isDelivering = false
   @exclusivity(unchecked) var wasHalfClosed = false
   @exclusivity(unchecked) var isStalled = false
+  @exclusivity(unchecked) var isHeld = false
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
@@ -131,6 +133,7 @@ package final class ServerCall {
     isDelivering = false
     wasHalfClosed = false
     isStalled = false
+    isHeld = false
     deframer.reset()
     bufferedBytes = 0
     deadlineHandle = nil

@@ -24,9 +24,9 @@ package struct ServerConfiguration: Sendable {
   package var streamLowWaterBytes = 64 << 10
   /// Outbound bytes of a connection whose socket is full at which it is read no more.
   package var connectionHighWaterBytes = 1 << 20
-  /// Outbound bytes of a connection at which new calls are refused (RESOURCE_EXHAUSTED): the client
-  /// sends calls but gives no window for the answers.
-  package var maxOutboundBytes = 64 << 20
+  /// Outbound bytes of a connection at which new calls wait: the client sends calls faster than it
+  /// takes the answers, or gives no window for them.
+  package var maxOutboundBytes = 32 << 20
   /// Shortest time between two PINGs of a client with open calls, and without (gRFC A8).
   package var minPingIntervalNanos: UInt64 = 300 * 1_000_000_000
   package var minIdlePingIntervalNanos: UInt64 = 7_200 * 1_000_000_000

@@ -16,7 +16,7 @@ package struct StartFailure: Error, Sendable, Hashable {
         "port \(port) of \(host) may not be used by this user."
       case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
         "\(host) is not an address of this machine."
-      case is SocketAddressError:
+      case is SocketAddressError, is SocketAddressError.UnknownHost:
         "the host name '\(host)' can't be resolved."
       default:
         "listening on \(place) failed: \(Self.oneLine("\(error)"))"

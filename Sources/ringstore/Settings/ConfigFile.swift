@@ -11,7 +11,7 @@ import Synchronization
 package struct ConfigFile: Sendable {
   package let path: String
   /// The keys that the file sets.
-  let keys: Set<String>
+  package let keys: Set<String>
   let reader: ConfigReader
 
   /// Reads a file and checks that it has only settings of this kind of node.
@@ -63,10 +63,13 @@ package struct ConfigFile: Sendable {
     } catch {
       throw ConfigurationError("the configuration file \(path) can't be read.")
     }
-    return text.split(separator: UInt8(ascii: "\n")).allSatisfy { line in
-      let first = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\r") }
-      return first == nil || first == UInt8(ascii: "#")
+    let lines = text.split(separator: UInt8(ascii: "\n")).map { $0.drop { " \t\r".utf8.contains($0) } }
+    let settings = lines.filter { $0.first.map { $0 != UInt8(ascii: "#") } ?? false }
+    // An empty {} would hide a key from us: the reader passes over what holds no value.
+    if settings.contains(where: { $0.contains(UInt8(ascii: "{")) }) {
+      throw ConfigurationError("\(path) uses '{'; settings are KEY: VALUE lines, without nesting.")
     }
+    return settings.isEmpty
   }
 }
 

@@ -137,6 +137,7 @@ func eventually(_ condition: () -> Bool) async -> Bool {
     configuration.inboundLowWaterBytes = 50_000
     var server = ServerConfiguration()
     server.streamHighWaterBytes = 64 << 10
+    server.streamLowWaterBytes = 16 << 10
     try await withLoopback(configuration: configuration, server: server) { channel, _, log in
       let messages = try await channel.serverStreaming(path: "/t/Count") {
         $0.writeRepeatingByte(0, count: 5000)

@@ -1,5 +1,6 @@
 // Streaming calls: messages both ways, half-close, back-pressure both ways.
 
+import HTTP2
 import NIOCore
 import Testing
 
@@ -177,5 +178,29 @@ import Testing
     #expect(harness.reads.reads == before)
     opened.resumeReading()
     #expect(harness.reads.reads == before + 1)
+  }
+
+  @Test func callsWaitWhileTooManyAnswersAreNotTaken() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxOutboundBytes = 10_000
+    var windows = HTTP2Configuration()
+    windows.streamWindowBytes = 1_000
+    let harness = try ServerHarness(configuration, client: windows)
+    harness.clientConsumes = false
+    harness.service.onUnary = { call, _ in call.respond { $0.writeRepeatingByte(1, count: 8_000) } }
+    var streams: [HTTP2Stream] = []
+    for _ in 0..<6 {
+      let stream = try #require(harness.open(ScriptedService.unaryPath))
+      harness.send(stream, ServerHarness.frame([1]), isLast: true)
+      streams.append(stream)
+      try harness.pump()
+    }
+    #expect(harness.service.events.count == 2, "the others are held")
+    harness.client.reset(streams[5], code: .cancel)
+    harness.clientConsumes = true
+    for stream in streams { harness.client.consume(stream, .max) }
+    try harness.pump()
+    #expect(harness.service.events.count == 5, "five answered, and one gone while it waited")
+    #expect(harness.seen.values.filter { $0.status == "0" }.count == 5)
   }
 }

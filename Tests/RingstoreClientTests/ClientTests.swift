@@ -1,0 +1,198 @@
+// The client against real nodes: each call through a router and, where it matters, a lone shard.
+
+import RingstoreClient
+import Testing
+
+@Suite struct ClientTests {
+  @Test func valuesComeBackByteForByte() async throws {
+    try await TestCluster.withRouter { client in
+      let value: [UInt8] = Array(0...255)
+      let key: [UInt8] = [0, 0xff, 0x0a]
+      try await client.set(key, to: value)
+      #expect(try await client.get(key) == value)
+      #expect(try await client.get("missing") == nil)
+      try await client.set("empty", to: "")
+      #expect(try await client.get("empty") == [])
+      let large = [UInt8](repeating: 7, count: 1 << 20)
+      try await client.set("large", to: large)
+      #expect(try await client.get("large") == large)
+    }
+  }
+
+  @Test func textIsReadStrictly() async throws {
+    try await TestCluster.withShard { client in
+      try await client.set("text", to: "é\u{0}中")
+      #expect(try await client.getString("text") == "é\u{0}中")
+      #expect(try await client.getString("missing") == nil)
+      try await client.set("bytes", to: [0xff] as [UInt8])
+      #expect(await failure { _ = try await client.getString("bytes") }?.reason == .notUTF8)
+    }
+  }
+
+  @Test func keysAreCountedFoundAndRemoved() async throws {
+    try await TestCluster.withRouter { client in
+      try await client.set("a", to: "1")
+      #expect(try await client.exists("a"))
+      #expect(try await client.type(of: "a") == .string)
+      #expect(try await client.type(of: "b") == .none)
+      #expect(try await client.incrBy("a", 41) == 42)
+      #expect(try await client.incrBy("n", -1) == -1)
+      #expect(try await client.delete("a"))
+      #expect(try await client.delete("a") == false)
+      #expect(try await client.exists("a") == false)
+    }
+  }
+
+  @Test func versionsGrow() async throws {
+    try await TestCluster.withRouter { client in
+      let first = try await client.set("k", to: "1")
+      #expect(try await client.set("k", to: "2") > first)
+    }
+  }
+
+  @Test func listsWorkAtBothEnds() async throws {
+    try await TestCluster.withRouter { client in
+      #expect(try await client.rPush("l", ["b", "c"]) == 2)
+      #expect(try await client.lPush("l", ["a", "z"]) == 4)
+      let all = try await client.lRange("l")
+      #expect(all.values == ["z", "a", "b", "c"].map { Array($0.utf8) })
+      #expect(all.length == 4)
+      let part = try await client.lRange("l", -2, 9)
+      #expect(part.values == ["b", "c"].map { Array($0.utf8) })
+      #expect(part.firstIndex == 2)
+      #expect(try await client.lLen("l") == 4)
+      #expect(try await client.lPop("l") == Array("z".utf8))
+      #expect(try await client.rPop("l") == Array("c".utf8))
+      #expect(try await client.lPop("none") == nil)
+      #expect(try await client.lRange("none").found == false)
+      #expect(try await client.type(of: "l") == .list)
+    }
+  }
+
+  @Test func manyKeysHaveAnOutcomeEach() async throws {
+    try await TestCluster.withRouter { client in
+      try await client.rPush("list", ["x"])
+      let stored = try await client.mSet([(key: "a", value: "1"), (key: "", value: "2")])
+      #expect(stored.map(\.reason) == [nil, .invalidKey])
+      let read = try await client.mGet(["a", "missing", "list"])
+      #expect(try read[0].value() == Array("1".utf8))
+      #expect(try read[1].value() == .some(nil))
+      #expect(read[2].reason == .wrongType)
+      let removed = try await client.mDelete(["a", "missing"])
+      #expect(try removed.map { try $0.value() } == [true, false])
+      #expect(try await client.mGet([String]()).isEmpty)
+    }
+  }
+
+  @Test func theKeyspaceIsListedCountedAndEmptied() async throws {
+    try await TestCluster.withRouter { client in
+      for number in 0..<20 { try await client.set("key:\(number)", to: "v") }
+      try await client.set("other", to: "v", options: .init(database: 3))
+      #expect(try await client.keys().count == 20)
+      #expect(try await client.keys(matching: .glob("key:1?")).count == 10)
+      #expect(try await client.keys(matching: .regex("key:(1|2)$")).count == 2)
+      #expect(try await client.keys(matching: .prefix("key:2")).map { $0.count } == [5])
+      #expect(try await client.dbSize() == 20)
+      #expect(try await client.dbSize(.allDatabases) == 21)
+      #expect(try await client.reset() == 20)
+      #expect(try await client.reset(.allDatabases) == 1)
+    }
+  }
+
+  @Test func pagesCoverEveryKey() async throws {
+    try await TestCluster.withRouter { client in
+      for number in 0..<50 { try await client.set("k\(number)", to: "v") }
+      var seen: Set<[UInt8]> = []
+      var next: [UInt8]?
+      var pages = 0
+      repeat {
+        let page = try await client.keysPage(limit: 7, after: next)
+        #expect(page.keys.count <= 7)
+        #expect(page.unreachable.isEmpty)
+        seen.formUnion(page.keys)
+        next = page.nextPage
+        pages += 1
+      } while next != nil && pages < 100
+      #expect(seen.count == 50)
+      #expect(await failure { _ = try await client.keysPage(limit: 0) }?.code == .invalidArgument)
+    }
+  }
+
+  @Test func theDatabaseOfTheClientIsUsedUnlessACallSaysOtherwise() async throws {
+    try await TestCluster.withRouter(database: 2) { client in
+      try await client.set("k", to: "two")
+      #expect(try await client.getString("k") == "two")
+      #expect(try await client.getString("k", options: .init(database: 0)) == nil)
+      #expect(try await client.getString("k", options: .init(database: 2)) == "two")
+      let missing = await failure { _ = try await client.get("k", options: .init(database: 16)) }
+      #expect(missing?.reason == .noSuchDatabase)
+    }
+  }
+
+  @Test func theClusterIsDescribed() async throws {
+    try await TestCluster.withRouter { client in
+      try await client.set("k", to: "v")
+      let cluster = try await client.describe()
+      #expect(cluster.cluster == "ringstore")
+      #expect(cluster.shards.map(\.id) == ["a", "b"])
+      #expect(cluster.shards.map(\.slots).reduce(0, +) == 16_384)
+      #expect(cluster.nodes.map(\.role) == [.router, .shard, .shard])
+      #expect(cluster.nodes.allSatisfy { $0.state == .serving })
+      #expect(cluster.nodes.map(\.keys).reduce(0, +) == 1)
+    }
+  }
+
+  @Test func errorsSayWhatIsWrongAndThatNothingHappened() async throws {
+    try await TestCluster.withRouter { client in
+      try await client.set("s", to: "text")
+      let wrongType = await failure { _ = try await client.lPush("s", ["x"]) }
+      #expect(wrongType?.code == .failedPrecondition)
+      #expect(wrongType?.reason == .wrongType)
+      #expect(wrongType?.isOutcomeUnknown == false)
+      #expect(await failure { _ = try await client.incrBy("s") }?.reason == .notAnInteger)
+      #expect(await failure { _ = try await client.get("") }?.reason == .invalidKey)
+      let pattern = await failure { _ = try await client.keys(matching: .regex("(")) }
+      #expect(pattern?.reason == .badPattern)
+    }
+  }
+
+  @Test func manyTasksShareOneClient() async throws {
+    try await TestCluster.withRouter { client in
+      try await withThrowingTaskGroup { group in
+        for task in 0..<50 {
+          group.addTask {
+            for round in 0..<10 {
+              try await client.set("t\(task)", to: "\(round)")
+              #expect(try await client.getString("t\(task)") == "\(round)")
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+      #expect(try await client.dbSize() == 50)
+    }
+  }
+
+  @Test func aClosedClientAndAMissingServerAreUnavailable() async throws {
+    try await TestCluster.withShard { client in
+      try await client.set("k", to: "v")
+      client.close()
+      let closed = await failure { try await client.set("k", to: "w") }
+      #expect(closed?.code == .unavailable)
+      #expect(closed?.isOutcomeUnknown == false)
+    }
+    // Port 1 is nobody's on a test machine; a refused connection is told at once.
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let refused = await failure { try await nobody.set("k", to: "v") }
+    #expect(refused?.code == .unavailable)
+    #expect(refused?.isOutcomeUnknown == false)
+    nobody.close()
+  }
+
+  @Test func aDeadlineThatHasPassedIsTold() async throws {
+    try await TestCluster.withShard { client in
+      let late = await failure { _ = try await client.get("k", options: .init(timeout: .zero)) }
+      #expect(late?.code == .deadlineExceeded)
+    }
+  }
+}

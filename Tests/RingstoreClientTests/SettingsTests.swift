@@ -1,0 +1,171 @@
+// Settings: which source wins, and the sentence for each way in which one can be wrong.
+
+import Foundation
+import Logging
+import Testing
+import ringstore
+
+@Suite struct SettingsTests {
+  private func sources(
+    _ kind: NodeKind = .shard, flags: [Setting: [String]] = [:],
+    environment: [String: String] = [:], file text: String? = nil
+  ) async throws -> SettingSources {
+    var file: ConfigFile?
+    if let text { file = try await Self.load(text, kind) }
+    return try SettingSources(kind, flags: flags, environment: environment, file: file)
+  }
+
+  private static func load(_ text: String, _ kind: NodeKind) async throws -> ConfigFile {
+    let path = FileManager.default.temporaryDirectory
+      .appending(path: "ringstore-settings-\(UUID().uuidString).yaml")
+    try Data(text.utf8).write(to: path)
+    defer { try? FileManager.default.removeItem(at: path) }
+    return try await ConfigFile.load(path.path, for: kind)
+  }
+
+  private func sentence(_ body: () async throws -> Void) async -> String {
+    do {
+      try await body()
+      return "(accepted)"
+    } catch let error as ConfigurationError {
+      return error.sentence
+    } catch {
+      return "(another error: \(error))"
+    }
+  }
+
+  // MARK: Who wins
+
+  @Test func flagsWinOverTheEnvironmentAndThatOverTheFile() async throws {
+    let file = "id: from-file\nport: 1\ndrain_seconds: 3\n"
+    let environment = ["RINGSTORE_PORT": "2", "RINGSTORE_DRAIN_SECONDS": "4"]
+    let shard = try await sources(
+      flags: [.port: ["5"]], environment: environment, file: file
+    ).shardConfiguration()
+    #expect(shard.id == "from-file")
+    #expect(shard.drainSeconds == 4)
+    #expect(shard.port == 5)
+  }
+
+  @Test func aRoutersShardsComeFromAnySource() async throws {
+    let listed = "shards: [a=h:1, 'b=[::1]:2,weight=0.5']\n"
+    let fromFile = try await sources(.router, file: listed).routerConfiguration().shards
+    let fromEnvironment = try await sources(
+      .router, environment: ["RINGSTORE_SHARDS": " a=h:1  b=[::1]:2,weight=0.5 "]
+    ).routerConfiguration().shards
+    let fromFlags = try await sources(
+      .router, flags: [.shards: ["a=h:1", "b=[::1]:2,weight=0.5"]]
+    ).routerConfiguration().shards
+    #expect(fromFile == fromEnvironment)
+    #expect(fromFile == fromFlags)
+    #expect(fromFile.map(\.address) == ["h:1", "[::1]:2"])
+    #expect(fromFile.map(\.weight) == [1, 0.5])
+  }
+
+  @Test func aFileOfCommentsSetsNothing() async throws {
+    let shard = try await sources(flags: [.id: ["a"]], file: "# nothing\n\n  # at all\n")
+    #expect(try shard.shardConfiguration().port == SettingSources.shardPort)
+  }
+
+  // MARK: What is refused
+
+  @Test func unknownKeysAreErrors() async {
+    for (file, key) in [("prot: 1\n", "prot"), ("port:\n  number: 1\n", "port.number")] {
+      let said = await sentence { _ = try await sources(file: file) }
+      #expect(said.hasPrefix("'\(key)' in "), "\(said)")
+      #expect(said.contains("is not a setting of a shard node"))
+    }
+    let empty = await sentence { _ = try await sources(file: "prot: {}\n") }
+    #expect(empty.contains("uses '{'"), "\(empty)")
+  }
+
+  @Test func aSettingOfAnotherKindIsUnknownInAFileAndPassedOverInTheEnvironment() async throws {
+    let said = await sentence { _ = try await sources(file: "threads: 2\n") }
+    #expect(said.contains("'threads' in "), "\(said)")
+    let shard = try await sources(
+      flags: [.id: ["a"]], environment: ["RINGSTORE_THREADS": "2", "OTHER": "x"])
+    #expect(try shard.shardConfiguration().id == "a")
+  }
+
+  @Test func unknownVariablesAreErrors() async {
+    let said = await sentence { _ = try await sources(environment: ["RINGSTORE_PROT": "1"]) }
+    #expect(said == "the environment variable RINGSTORE_PROT is not a setting of Ringstore.")
+  }
+
+  @Test func filesThatAreNoYAMLOrAreMissingAreErrors() async {
+    #expect(await sentence { _ = try await ConfigFile.load("/nowhere/x.yaml", for: .shard) }
+      == "the configuration file /nowhere/x.yaml can't be read.")
+    for text in ["port: [1", "port: 1\nport: 2\n", "- a\n", "port: [1, 2]\n"] {
+      let said = await sentence {
+        _ = try await sources(flags: [.id: ["a"]], file: text).shardConfiguration()
+      }
+      #expect(!said.hasPrefix("("), "\(text) -> \(said)")
+      #expect(!said.contains("\n"))
+    }
+  }
+
+  @Test(arguments: [
+    (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
+    (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"), (.host, ""),
+    (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
+    (.id, String(repeating: "x", count: 65)),
+  ])
+  func badValuesGetASentenceThatNamesThem(setting: Setting, value: String) async {
+    let said = await sentence {
+      _ = try await sources(flags: [.id: ["a"], setting: [value]]).shardConfiguration()
+    }
+    #expect(said.hasPrefix(setting.flag(.shard)), "\(said)")
+    #expect(said.contains("'\(value)'"))
+  }
+
+  @Test func aKeyMustFitIntoAMessage() async {
+    let said = await sentence {
+      _ = try await sources(
+        flags: [.id: ["a"], .maxKeyBytes: ["4096"], .maxMessageBytes: ["4096"]]
+      ).shardConfiguration()
+    }
+    #expect(said.hasPrefix("max_key_bytes (4096) must be below"), "\(said)")
+  }
+
+  @Test func logLevelsAreNamed() async throws {
+    #expect(try await sources(flags: [.logLevel: ["debug"]]).logLevel() == .debug)
+    let said = await sentence { _ = try await sources(flags: [.logLevel: ["loud"]]).logLevel() }
+    #expect(said.contains("--log-level must be one of trace, debug"), "\(said)")
+  }
+
+  @Test func whatANodeCanNotDoWithoutIsAskedFor() async {
+    let shard = await sentence { _ = try await sources().shardConfiguration() }
+    #expect(shard.hasPrefix("a shard needs an id"), "\(shard)")
+    let router = await sentence { _ = try await sources(.router).routerConfiguration() }
+    #expect(router.hasPrefix("a router needs its shards"), "\(router)")
+  }
+
+  @Test(arguments: [
+    ("a", "must be ID=HOST:PORT"), ("=h:1", "the id in"), ("a b=h:1", "the id in"),
+    ("a=h", "the address of shard 'a'"), ("a=h:0", "the address of shard 'a'"),
+    ("a=h:65536", "the address"), ("a=h:+1", "the address"), ("a=::1:5", "the address"),
+    ("a=[h]:5", "the address"), ("a=:5", "the address"), ("a=h:1,weight=0", "the weight"),
+    ("a=h:1,weight=-1", "the weight"), ("a=h:1,weight=nan", "the weight"),
+    ("a=h:1,weight=inf", "the weight"), ("a=h:1,weight=", "the weight"),
+    ("a=h:1,wight=2", "after the address"), ("a=h:1,", "after the address"),
+    ("a=h:1,weight=1,weight=2", "after the address"),
+  ])
+  func badShardsGetASentence(entry: String, part: String) async {
+    let said = await sentence {
+      _ = try await sources(.router, flags: [.shards: [entry]]).routerConfiguration()
+    }
+    #expect(said.contains(part), "\(entry) -> \(said)")
+  }
+
+  @Test func shardsAreListedOnceAndBounded() async {
+    let twice = await sentence { _ = try ShardList.parse(["a=h:1", "a=h:2"], origin: "--shard") }
+    #expect(twice == "--shard lists the shard 'a' more than once.")
+    let shared = await sentence { _ = try ShardList.parse(["a=h:1", "b=h:1"], origin: "--shard") }
+    #expect(shared.contains("one address, h:1"), "\(shared)")
+    let many = (0...ShardList.countMax).map { "s\($0)=h\($0):1" }
+    let tooMany = await sentence { _ = try ShardList.parse(many, origin: "--shard") }
+    #expect(tooMany.contains("lists 1025 shards"), "\(tooMany)")
+    #expect(await sentence { _ = try ShardList.parse(Array(many.dropLast()), origin: "x") }
+      == "(accepted)")
+  }
+}
