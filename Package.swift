@@ -6,6 +6,8 @@ import PackageDescription
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioConcurrency = Target.Dependency.product(
+  name: "NIOConcurrencyHelpers", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
@@ -42,7 +44,9 @@ let package = Package(
       ]),
     .target(
       name: "RouterNode",
-      dependencies: ["RingstoreAPI", "Placement", "NodeCore", "GRPC", nioCore, nioPosix, logging]),
+      dependencies: [
+        "RingstoreAPI", "Placement", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+      ]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),
@@ -57,8 +61,11 @@ let package = Package(
         .product(name: "Configuration", package: "swift-configuration"),
       ]),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", nioCore]),
-    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix]),
-    .testTarget(name: "RingstoreAPITests", dependencies: ["RingstoreAPI", nioCore, protobuf]),
+    .testTarget(
+      name: "GRPCTests",
+      dependencies: ["GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging]),
+    .testTarget(
+      name: "RingstoreAPITests", dependencies: ["RingstoreAPI", "GRPC", nioCore, protobuf]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),

@@ -1,16 +1,14 @@
-// Calls that concern every shard. A shard that can't be reached fails them, naming it; only `keys`
-// can be asked to do without, and says then which shards are missing.
+// Calls that concern every shard. A shard that can't be reached fails them, naming it; only
+// `reachableKeys` does without, and says which shards are missing.
 
 internal import NIOCore
 internal import RingstoreAPI
 
-/// A page of keys.
-public struct RingstoreKeysPage: Sendable {
+/// The keys of those shards that could be reached.
+public struct RingstorePartialKeys: Sendable {
   /// In no particular order.
   public let keys: [[UInt8]]
-  /// Where the next page begins; nil: there is none.
-  public let nextPage: [UInt8]?
-  /// The shards that were not reached, where partial answers are allowed; else empty.
+  /// One for each shard that is missing, naming it and why; empty: the keys are complete.
   public let unreachable: [RingstoreError]
 }
 
@@ -22,59 +20,45 @@ public enum RingstoreScope: Sendable {
 }
 
 extension RingstoreClient {
-  /// Every key that matches, in no particular order.
+  /// Every key that matches, in no particular order. A key that exists during the whole call is
+  /// among them; one written or deleted meanwhile may be or not.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply: use `keysPage`. BAD_PATTERN.
+  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply: ask with narrower patterns.
+  ///   BAD_PATTERN.
   public func keys(
     matching pattern: RingstorePattern = .all, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [[UInt8]] {
-    try await keys(pattern, limit: 0, page: nil, allowPartial: false, options).keys
+    try await keys(pattern, allowPartial: false, options).keys
   }
 
-  /// At most `limit` keys that match, and where to go on. A key that exists during the whole walk
-  /// is on one of the pages at least; one written or deleted meanwhile may be or not.
-  ///
-  /// - Parameters:
-  ///   - page: `nextPage` of the page before; nil: the first page.
-  ///   - allowPartial: answer without the shards that can't be reached, and list them.
-  public func keysPage(
-    matching pattern: RingstorePattern = .all, limit: UInt32, after page: [UInt8]? = nil,
-    allowPartial: Bool = false, options: RingstoreCallOptions = .standard
-  ) async throws(RingstoreError) -> RingstoreKeysPage {
-    guard limit > 0 else {
-      throw RingstoreError(code: .invalidArgument, message: "A page has room for 1 key or more.")
-    }
-    return try await keys(
-      pattern, limit: limit, page: page, allowPartial: allowPartial, options)
+  /// As `keys`, and shards that can't be reached are listed instead of failing the call.
+  public func reachableKeys(
+    matching pattern: RingstorePattern = .all, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstorePartialKeys {
+    try await keys(pattern, allowPartial: true, options)
   }
 
   private func keys(
-    _ pattern: RingstorePattern, limit: UInt32, page: [UInt8]?, allowPartial: Bool,
-    _ options: RingstoreCallOptions
-  ) async throws(RingstoreError) -> RingstoreKeysPage {
+    _ pattern: RingstorePattern, allowPartial: Bool, _ options: RingstoreCallOptions
+  ) async throws(RingstoreError) -> RingstorePartialKeys {
     var request = ByteBuffer()
     pattern.write(into: &request)
     request.writeOptionalVarintField(2, UInt64(database(options)))
-    request.writeOptionalVarintField(3, UInt64(limit))
-    page?.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
     request.writeOptionalBoolField(5, allowPartial)
     return try await call(.keys, request, options) { response throws(WireError) in
       var keys: [[UInt8]] = []
-      var nextPage: [UInt8] = []
       var unreachable: [RingstoreError] = []
       var reader = WireReader(response)
       while let tag = try reader.nextTag() {
         switch tag {
         case .bytes(1): keys.append(Array(try reader.readBytes()))
-        case .bytes(2): nextPage = Array(try reader.readBytes())
         case .bytes(3):
           let error = try CallError(item: try reader.readBytes())
           unreachable.append(RingstoreError(error, command: CommandTable[.keys]))
         default: try reader.skip(tag)
         }
       }
-      return RingstoreKeysPage(
-        keys: keys, nextPage: nextPage.isEmpty ? nil : nextPage, unreachable: unreachable)
+      return RingstorePartialKeys(keys: keys, unreachable: unreachable)
     }
   }
 

@@ -45,7 +45,7 @@ def test_an_error_before_any_message_is_trailers_only(raw):
     assert len(answer.blocks) == 1 and not answer.data
 
 
-@pytest.mark.parametrize("timeout", ["", "1", "S", "123456789S", "1x", "-1S", "1.5S", " 1S", "S1"])
+@pytest.mark.parametrize("timeout", ["", "1", "S", "123456789S", "1x", "-1S", "1.5S", "S1"])
 def test_a_malformed_timeout_is_refused(raw, timeout):
     assert raw.call(GET, KEY, [("grpc-timeout", timeout)]).grpc_status == INTERNAL
     assert alive(raw)

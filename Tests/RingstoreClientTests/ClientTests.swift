@@ -99,22 +99,12 @@ import Testing
     }
   }
 
-  @Test func pagesCoverEveryKey() async throws {
+  @Test func whereEveryShardAnswersPartialKeysAreComplete() async throws {
     try await TestCluster.withRouter { client in
       for number in 0..<50 { try await client.set("k\(number)", to: "v") }
-      var seen: Set<[UInt8]> = []
-      var next: [UInt8]?
-      var pages = 0
-      repeat {
-        let page = try await client.keysPage(limit: 7, after: next)
-        #expect(page.keys.count <= 7)
-        #expect(page.unreachable.isEmpty)
-        seen.formUnion(page.keys)
-        next = page.nextPage
-        pages += 1
-      } while next != nil && pages < 100
-      #expect(seen.count == 50)
-      #expect(await failure { _ = try await client.keysPage(limit: 0) }?.code == .invalidArgument)
+      let found = try await client.reachableKeys(matching: .prefix("k"))
+      #expect(Set(found.keys).count == 50)
+      #expect(found.unreachable.isEmpty)
     }
   }
 

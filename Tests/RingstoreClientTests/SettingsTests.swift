@@ -111,9 +111,9 @@ import ringstore
     (.id, String(repeating: "x", count: 65)),
   ])
   func badValuesGetASentenceThatNamesThem(setting: Setting, value: String) async {
-    let said = await sentence {
-      _ = try await sources(flags: [.id: ["a"], setting: [value]]).shardConfiguration()
-    }
+    var flags: [Setting: [String]] = [.id: ["a"]]
+    flags[setting] = [value]
+    let said = await sentence { _ = try await sources(flags: flags).shardConfiguration() }
     #expect(said.hasPrefix(setting.flag(.shard)), "\(said)")
     #expect(said.contains("'\(value)'"))
   }

@@ -56,7 +56,7 @@ package final class ClientCall {
   package func send(_ write: (inout ByteBuffer) -> Void) {
     guard !isEnded, !isHalfClosed else { return }
     if let stream {
-      Self.reclaim(&stream.outbound)
+      OutboundBuffer.reclaim(&stream.outbound)
       let mark = MessageFrame.begin(&stream.outbound)
       write(&stream.outbound)
       MessageFrame.end(mark, &stream.outbound)
@@ -105,17 +105,4 @@ package final class ClientCall {
     wasSentBeforeEnd = stream?.headersSent ?? false
     isEnded = true
   }
-
-  /// ByteBuffers don't take back the room of bytes that were read; a call that lives for days would
-  /// grow. Amortised O(1): bytes are moved only when fewer than were read since.
-  private static func reclaim(_ buffer: inout ByteBuffer) {
-    if buffer.readableBytes == 0 {
-      if buffer.capacity > retainedBytesMax { buffer = ByteBuffer() } else { buffer.clear() }
-    } else if buffer.readerIndex > buffer.readableBytes {
-      buffer.discardReadBytes()
-    }
-  }
-
-  /// Room that an empty outbound buffer may keep.
-  static let retainedBytesMax = 4 << 20
 }

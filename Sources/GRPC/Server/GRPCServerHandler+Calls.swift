@@ -58,7 +58,12 @@ extension GRPCServerHandler {
     let head = RequestHead(stream.headers)
     call.phase = .open
     openCalls += 1
-    if stream.headersTooLarge {
+    if state.drain == .final {
+      // Above the last id that GOAWAY names: the client is right to send this call elsewhere.
+      retire(call)
+      session.reset(stream, code: .refusedStream)
+      needsFlush()
+    } else if stream.headersTooLarge {
       complete(call, RPCStatus(.resourceExhausted, "header list is over the limit"))
     } else if !head.isPost {
       refuse(call, ServerHeaders.methodNotAllowed)

@@ -183,7 +183,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let candidates = stalledCalls
     stalledCalls.removeAll(keepingCapacity: true)
     for call in candidates where call.isStalled && call.phase == .open {
-      if call.stream.outbound.readableBytes > configuration.streamLowWaterBytes {
+      if call.stream.outbound.readableBytes > configuration.lowWaterBytes {
         stalledCalls.append(call)
       } else {
         call.isStalled = false

@@ -116,6 +116,7 @@ package final class ServerCall {
   }
 
   private func append(_ write: (inout ByteBuffer) -> Void) {
+    OutboundBuffer.reclaim(&stream.outbound)
     let mark = MessageFrame.begin(&stream.outbound)
     write(&stream.outbound)
     MessageFrame.end(mark, &stream.outbound)

@@ -47,6 +47,10 @@ package struct ServerConfiguration: Sendable {
 
   package init() {}
 
+  /// The low water mark in force. It lies below the high one: a call that stands on both would wait
+  /// for ever for word that it may go on.
+  var lowWaterBytes: Int { min(streamLowWaterBytes, streamHighWaterBytes - 1) }
+
   /// How much is handed to the socket at once.
   static let writeChunkBytes = 512 << 10
   /// Capacity up to which a connection keeps its output buffer between flushes.

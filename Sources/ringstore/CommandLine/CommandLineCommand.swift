@@ -27,6 +27,11 @@ struct CommandLineCommand: AsyncParsableCommand {
 
   /// - Returns: the exit status.
   func run(_ arguments: RawArguments) async -> Int32 {
+    // What comes first and is no option of ours is a command's name to the parser; help as well.
+    if let first = words.first, ["--help", "-h"].contains(first) {
+      Terminal.write(Ringstore.helpMessage(for: Self.self) + "\n")
+      return EXIT_SUCCESS
+    }
     let call: CommandLineCall
     do throws(CommandLineCall.Misuse) {
       call = try CommandLineCall(words.map { arguments.bytes(of: $0) })

@@ -46,6 +46,26 @@ import Testing
     #expect(!harness.channel.isActive)
   }
 
+  @Test func aCallAboveTheLastIdOfADrainIsRefusedUnexecuted() throws {
+    let harness = try ServerHarness()
+    try harness.call(body: Self.hello)
+    // The client's call is on its way while the server, whose socket is full, ends the drain.
+    let stream = try #require(harness.open(ScriptedService.unaryPath))
+    harness.send(stream, Self.hello, isLast: true)
+    var onItsWay = ByteBuffer()
+    harness.client.writePending(into: &onItsWay)
+    harness.handler.beginDrain()
+    harness.eventLoop.run()
+    harness.handler.isWritable = false
+    harness.eventLoop.advanceTime(by: .seconds(2))
+    try harness.channel.writeInbound(onItsWay)
+    harness.handler.isWritable = true
+    harness.handler.flushNow()
+    try harness.pump()
+    #expect(harness.service.events == ["unary 1"], "the second call was executed")
+    #expect(harness.seen[3]?.closeCode == .refusedStream)
+  }
+
   @Test func tooManyPingsAreCut() throws {
     let harness = try ServerHarness()
     try harness.call(body: Self.hello)

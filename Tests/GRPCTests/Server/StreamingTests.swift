@@ -42,6 +42,44 @@ import Testing
     #expect(harness.seen[1]?.status == "0")
   }
 
+  @Test func aStreamThatLivesLongKeepsLittleMemory() throws {
+    let harness = try ServerHarness()
+    var opened: ServerCall?
+    harness.service.onOpened = { opened = $0 }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]))
+    try harness.pump()
+    let call = try #require(opened)
+    for _ in 0..<500 {
+      call.send { $0.writeRepeatingByte(1, count: 1_000) }
+      try harness.pump()
+    }
+    #expect(harness.seen[1]?.body.count == 500 * 1_005)
+    #expect(call.stream.outbound.capacity < 16 << 10)
+  }
+
+  @Test func aCallOnBothWaterMarksGoesOn() throws {
+    var configuration = ServerConfiguration()
+    configuration.streamHighWaterBytes = 2_010
+    configuration.streamLowWaterBytes = 2_010
+    var client = HTTP2Configuration()
+    client.streamWindowBytes = 1_005
+    let harness = try ServerHarness(configuration, client: client)
+    var sent = 0
+    func sendMore(_ call: ServerCall) {
+      while sent < 20, call.isWritable {
+        sent += 1
+        call.send { $0.writeRepeatingByte(1, count: 1_000) }
+      }
+    }
+    harness.service.onMessage = { call, _ in sendMore(call) }
+    harness.service.onWritable = { sendMore($0) }
+    let stream = try #require(harness.open(ScriptedService.streamPath))
+    harness.send(stream, ServerHarness.frame([1]))
+    try harness.pump()
+    #expect(harness.seen[1]?.body.count == 20 * 1_005)
+  }
+
   @Test func endingBeforeTheClientDoesSendsTrailersAndThenNoError() throws {
     let harness = try ServerHarness()
     harness.service.onMessage = { call, _ in

@@ -118,8 +118,14 @@ class Node:
         self.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: the sockets stay open, nobody answers."""
+        """SIGSTOP: the sockets stay open, nobody answers. Every thread stands still on return."""
         self.process.send_signal(signal.SIGSTOP)
+        eventually(self._stands_still, f"{self.name} stopped")
+
+    def _stands_still(self) -> bool:
+        stats = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        # The state follows the name, which stands in brackets and may hold anything.
+        return all(stat.rpartition(") ")[2].startswith("T") for stat in stats)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -1,0 +1,143 @@
+// The program as its users start it: a process with arguments, streams, signals and a status.
+
+import Foundation
+import RingstoreClient
+import Testing
+
+@Suite struct ProcessTests {
+  /// The executable that was built together with these tests: it lies beside them.
+  private static var executable: URL {
+    URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "ringstore")
+  }
+
+  /// One process, its streams in pipes.
+  private final class Child: Sendable {
+    private let process: Process
+    private let output = Pipe()
+    private let errors = Pipe()
+    private let ended: AsyncStream<Int32>
+
+    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+      process = Process()
+      process.executableURL = ProcessTests.executable
+      process.arguments = arguments
+      process.environment = environment
+      process.standardInput = FileHandle.nullDevice
+      process.standardOutput = output
+      process.standardError = errors
+      let (ended, continuation) = AsyncStream.makeStream(of: Int32.self)
+      self.ended = ended
+      process.terminationHandler = { process in
+        continuation.yield(process.terminationStatus)
+        continuation.finish()
+      }
+      try process.run()
+    }
+
+    /// The first line on stdout, as soon as it comes; what came before stdout closed if none does.
+    func firstLine() async throws -> String {
+      var line: [UInt8] = []
+      while let byte = try output.fileHandleForReading.read(upToCount: 1)?.first {
+        if byte == UInt8(ascii: "\n") { break }
+        line.append(byte)
+      }
+      return String(decoding: line, as: UTF8.self)
+    }
+
+    func terminate() { process.terminate() }
+
+    /// Waits for the end: status and both streams.
+    func end() async throws -> (status: Int32, output: String, errors: String) {
+      let output = try output.fileHandleForReading.readToEnd() ?? Data()
+      let errors = try errors.fileHandleForReading.readToEnd() ?? Data()
+      var statuses = ended.makeAsyncIterator()
+      return (
+        await statuses.next() ?? -1, String(decoding: output, as: UTF8.self),
+        String(decoding: errors, as: UTF8.self)
+      )
+    }
+  }
+
+  private func run(
+    _ arguments: String..., environment: [String: String] = [:]
+  ) async throws -> (status: Int32, output: String, errors: String) {
+    try await Child(arguments, environment: environment).end()
+  }
+
+  private static func port(_ line: String) -> Int? {
+    line.hasPrefix("Server started on port ") ? Int(line.split(separator: " ").last ?? "") : nil
+  }
+
+  @Test func aNodeSaysItsPortServesAndLeavesWithStatusZero() async throws {
+    let node = try Child(["local", "--shards", "2", "--port", "0"])
+    let port = try #require(Self.port(try await node.firstLine()))
+    let server = "127.0.0.1:\(port)"
+    let stored = try await run("cli", "--server", server, "SET", "k", "v")
+    #expect(stored.output == "OK\n")
+    #expect(stored.status == 0)
+    let read = try await run("cli", "--server", server, "GET", "k")
+    #expect(read.output == "\"v\"\n")
+    let failed = try await run("cli", "--server", server, "LPOP", "k")
+    #expect(failed.status == 1)
+    #expect(failed.output.hasPrefix("(error) WRONG_TYPE "))
+    let taken = try await run("shard", "--id", "a", "--port", "\(port)")
+    #expect(taken.status == 1)
+    #expect(
+      taken.errors
+        == "ringstore shard: port \(port) of 127.0.0.1 is in use by another program.\n")
+    #expect(taken.output.isEmpty)
+    node.terminate()
+    let end = try await node.end()
+    #expect(end.status == 0)
+    #expect(end.output.isEmpty, "more than one line on stdout: \(end.output)")
+    #expect(end.errors.contains("draining signal=SIGTERM"))
+  }
+
+  @Test func badUsageIsOneSentenceAndStatus64() async throws {
+    let cases: [(arguments: [String], sentence: String)] = [
+      ([], "Name a subcommand"), (["--frob"], "Unknown option '--frob'"),
+      (["shard"], "a shard needs an id"), (["router"], "a router needs its shards"),
+      (["shard", "--id", "a", "--port", "x"], "--port must be"),
+      (["router", "--shard", "a"], "--shard must be"),
+      (["local", "--shards", "0"], "--shards must be"),
+      (["shard", "--id", "a", "--config", "/nowhere"], "/nowhere can't be read"),
+    ]
+    for (arguments, sentence) in cases {
+      let end = try await Child(arguments).end()
+      #expect(end.status == 64, "\(arguments)")
+      #expect(end.errors.contains(sentence), "\(end.errors)")
+      #expect(end.output.isEmpty)
+    }
+    let variable = try await run("shard", "--id", "a", environment: ["RINGSTORE_PROT": "1"])
+    #expect(variable.status == 64)
+  }
+
+  @Test func aHostThatIsNotOursOrUnknownIsAFailedStart() async throws {
+    let unknown = try await run("shard", "--id", "a", "--host", "no.such.host.invalid")
+    #expect(unknown.status == 1)
+    #expect(unknown.errors == "ringstore shard: the host name 'no.such.host.invalid' can't be resolved.\n")
+  }
+
+  @Test func theCommandLineFailsWithStatusOne() async throws {
+    let nobody = try await run("cli", "--server", "127.0.0.1:1", "GET", "k")
+    #expect(nobody.status == 1)
+    #expect(nobody.output.isEmpty)
+    #expect(nobody.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
+    for words in [["FROB"], ["GET"], []] {
+      let end = try await Child(["cli"] + words).end()
+      #expect(end.status == 1, "\(words)")
+      #expect(!end.errors.isEmpty)
+    }
+  }
+
+  @Test func theVersionAndHelpAreAnswered() async throws {
+    let version = try await run("--version")
+    #expect(version.status == 0)
+    #expect(version.output.split(separator: ".").count == 3)
+    for subcommand in ["router", "shard", "local", "cli"] {
+      let help = try await run(subcommand, "--help")
+      #expect(help.status == 0)
+      #expect(help.output.contains("USAGE: ringstore \(subcommand)"))
+    }
+  }
+}
