@@ -9,6 +9,8 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let nioConcurrency = Target.Dependency.product(
   name: "NIOConcurrencyHelpers", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let configuration = Target.Dependency.product(
+  name: "Configuration", package: "swift-configuration")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -58,7 +60,7 @@ let package = Package(
       dependencies: [
         "ShardNode", "RouterNode", "RingstoreClient", "Placement", nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Configuration", package: "swift-configuration"),
+        configuration,
       ]),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", nioCore]),
     .testTarget(
@@ -79,9 +81,13 @@ let package = Package(
     ),
     .testTarget(
       name: "RingstoreClientTests",
-      dependencies: ["RingstoreClient", "RouterNode", "ShardNode", nioPosix]),
+      dependencies: [
+        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "GRPC", "Placement",
+        "ringstore", configuration, nioCore, logging,
+      ]),
     .testTarget(
-      name: "ClusterSimulationTests", dependencies: ["ClusterSimulation", "RingstoreAPI"]),
+      name: "ClusterSimulationTests",
+      dependencies: ["ClusterSimulation", "RingstoreAPI", "NodeCore", "GRPC"]),
     .testTarget(name: "HouseRulesTests"),
   ],
   swiftLanguageModes: [.v6],

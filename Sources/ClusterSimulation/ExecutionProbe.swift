@@ -27,7 +27,8 @@ final class ExecutionProbe {
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
   private var executions: [CallKey: Int] = [:]
-  /// The values of Sets and pushes that were executed.
+  /// The values of MSets' parts: whose they are, and which were written.
+  private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   private var written: Set<[UInt8]> = []
   private var newestInPipeline: [PipelineKey: Int] = [:]
   private var newestGeneration: [LoopAtShard: UInt64] = [:]
@@ -38,6 +39,14 @@ final class ExecutionProbe {
   }
 
   // MARK: - What happens
+
+  /// A client makes a call.
+  func began(_ call: SimulatedCall) {
+    guard case .manyKeys(.mSet) = call.kind else { return }
+    for (place, item) in call.items.enumerated() {
+      if case .set(let value) = item.call { parts[value] = (call, place) }
+    }
+  }
 
   func greeted(_ connection: SimulatedConnection, incarnation: Int) {
     let loop = LoopAtShard(
@@ -90,7 +99,7 @@ final class ExecutionProbe {
     let isFirst = executed(call, connection)
     guard let known else { return }
     checkOrder(known)
-    if isFirst, let reply { cluster.executed(known, reply) }
+    if isFirst, let reply { cluster.executed(known.items[0], of: known, reply) }
   }
 
   /// Returns whether it was the first time.
@@ -111,20 +120,16 @@ final class ExecutionProbe {
         .fencePassed,
         "call \(call.id) of router \(connection.router) came over an older connection")
     }
-    noteValue(call)
+    notePart(call)
     return executions[name] == 1
   }
 
-  private func noteValue(_ call: CallView) {
-    switch CommandID(rawValue: Int(call.method)) {
-    case .set:
-      if let view = try? KeyValueView(call.request) { written.insert(Array(view.value)) }
-    case .lPush, .rPush:
-      if let view = try? ListInsertView(call.request) {
-        for value in view.values { written.insert(Array(value)) }
-      }
-    default: break
-    }
+  /// Parts of an MSet are known by what they write; their ids are the router's own business.
+  private func notePart(_ call: CallView) {
+    guard CommandID(rawValue: Int(call.method)) == .set, let view = try? KeyValueView(call.request),
+      let (owner, place) = parts[Array(view.value)], written.insert(Array(view.value)).inserted
+    else { return }
+    cluster.executed(owner.items[place], of: owner, .done)
   }
 
   private func checkOrder(_ call: SimulatedCall) {
@@ -135,11 +140,6 @@ final class ExecutionProbe {
         .outOfOrder, "call \(call.number) was executed after a later one: \(call.text)")
     }
     newestInPipeline[name] = max(newestInPipeline[name] ?? 0, call.sequence)
-  }
-
-  /// Whether a call on one key was executed.
-  func hasExecuted(_ call: SimulatedCall) -> Bool {
-    timesExecuted(call.items[0], of: call) ?? 0 > 0
   }
 
   // MARK: - What clients were told
@@ -170,9 +170,8 @@ final class ExecutionProbe {
     }
   }
 
-  /// Nil where it can't be told: the parts of a many-key call have ids that nobody knows, and a
-  /// refused Set among them leaves no value.
-  private func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
+  /// Nil where it can't be told: for reads and deletes among the parts of other calls.
+  func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
     if case .oneKey = call.kind {
       guard let id = call.id else { return 0 }
       return executions[CallKey(router: call.client.router.number, id: id)] ?? 0

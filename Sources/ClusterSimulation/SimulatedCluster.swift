@@ -122,9 +122,10 @@ package final class SimulatedCluster {
   }
 
   private var isReady: Bool {
-    routers.allSatisfy { router in
-      shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
-    }
+    network.isWhole
+      && routers.allSatisfy { router in
+        shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+      }
   }
 
   /// What every key holds in the end, asked over every router: now that nothing fails, each read
@@ -159,6 +160,7 @@ package final class SimulatedCluster {
           observed: observed.invoke(client: client.number, key: key, call: call))
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
     calls.append(call)
+    probe.began(call)
     callsUnderWay += 1
     context.note(.invoked, call.number)
     return call
@@ -228,21 +230,20 @@ package final class SimulatedCluster {
     observed.endWipe(since: crash.1, where: isLost)
   }
 
-  /// A shard has executed a call for the first time; its client may know by now, or never will.
-  func executed(_ call: SimulatedCall, _ reply: KeyReply) {
-    guard !call.hasEnded || call.items[0].outcome == .unknown else { return }
-    observed.complete(call.items[0].observed, .ok(reply))
+  /// A shard has executed a call on one key, or a part of another call, for the first time; its
+  /// client may know by now, or never will.
+  func executed(_ item: SimulatedCall.Item, of call: SimulatedCall, _ reply: KeyReply) {
+    guard !call.hasEnded || item.outcome == .unknown else { return }
+    observed.complete(item.observed, .ok(reply))
   }
 
-  /// Takes calls of unknown outcome that no shard has executed out of the observed history. Parts
-  /// of many-key calls stay: nobody knows their ids.
+  /// Takes out of the observed history what ended unknown and was executed by no shard.
   func leaveOutUnexecuted() {
     for call in calls {
-      guard case .oneKey = call.kind, call.items[0].outcome == .unknown,
-        !probe.hasExecuted(call)
-      else { continue }
-      observed.complete(call.items[0].observed, .notExecuted)
+      for item in call.items where item.outcome == .unknown {
+        guard probe.timesExecuted(item, of: call) == 0 else { continue }
+        observed.complete(item.observed, .notExecuted)
+      }
     }
   }
-
 }

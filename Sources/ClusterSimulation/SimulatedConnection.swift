@@ -57,7 +57,9 @@ final class Direction {
   private var lastDueNanos: UInt64 = 0
   /// Broken: nothing that is sent from now on arrives.
   private(set) var isCut = false
-  var delay: () -> UInt64
+  private let delay: () -> UInt64
+  /// What everything sent from now on takes longer: packets get lost and are sent again, say.
+  var jamNanos: UInt64 = 0
   var deliver: (NetworkItem) -> Void = { _ in }
 
   init(context: SimulationContext, delay: @escaping () -> UInt64) {
@@ -71,7 +73,7 @@ final class Direction {
     if case .frame = item, sabotage == .losesFrames, context.chance(0.002) { return }
     let overtakes = sabotage == .reordersFrames && context.chance(0.1)
     let earliest = overtakes ? context.nowNanos : lastDueNanos
-    enqueue(item, dueNanos: max(earliest, context.nowNanos + delay()))
+    enqueue(item, dueNanos: max(earliest, context.nowNanos + delay() + jamNanos))
   }
 
   /// Breaks it. Of what is under way a part, drawn at random from none to all, still arrives, at

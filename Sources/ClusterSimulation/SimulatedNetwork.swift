@@ -106,11 +106,25 @@ final class SimulatedNetwork {
 
   // MARK: - Faults
 
-  /// Breaks a connection, if there is one: both sides learn it at different times, or never.
+  /// Breaks a connection, if there is one. Some get stuck before they break, so that much is under
+  /// way then, which may arrive long after the router has gone on with a new connection.
   func dropOne() {
     let open = connections.filter { $0.phase != .closed && !$0.toShard.isCut }
     guard !open.isEmpty else { return }
     let connection = open[context.number(0...open.count - 1)]
+    guard context.chance(0.6) else {
+      drop(connection)
+      return
+    }
+    connection.toShard.jamNanos = context.nanos(upTo: context.configuration.network.jamNanosMax)
+    context.after(context.nanos(upTo: connection.toShard.jamNanos / 2)) { [self] in
+      drop(connection)
+    }
+  }
+
+  /// Both sides learn it at different times, or never.
+  private func drop(_ connection: SimulatedConnection) {
+    guard connection.phase != .closed, !connection.toShard.isCut else { return }
     note(.dropped, connection)
     let isBlackHole = context.chance(0.25)
     context.cover(isBlackHole ? .blackHole : .dropped)
@@ -119,6 +133,11 @@ final class SimulatedNetwork {
     connection.toRouter.cut(
       lagNanos: context.chance(0.5) ? 0 : lagNanos(),
       notice: isBlackHole ? nil : (.closed("connection reset"), lagNanos()))
+  }
+
+  /// Whether each connection that a router believes in does exist.
+  var isWhole: Bool {
+    connections.allSatisfy { $0.phase == .closed || !$0.toShard.isCut }
   }
 
   func slow(router: Int, shard: Int, forNanos nanos: UInt64) {

@@ -60,6 +60,9 @@ package struct SimulationConfiguration: Sendable {
     configuration.busyNanos = 200_000_000
     configuration.calmNanos = 50_000_000
     configuration.faults.intervalNanosMax = 40_000_000
+    configuration.faults.downNanosMax = 100_000_000
+    configuration.faults.stallNanosMax = 300_000_000
+    configuration.faults.drainNanosMax = 100_000_000
     configuration.callsOfPipelineMax = 20
     configuration.network.delayNanosMax = 8_000_000
     return configuration
@@ -94,6 +97,8 @@ package struct NetworkConfiguration: Sendable {
   package var delayNanosMax: UInt64 = 1_000_000
   /// What frames take at most that got stuck.
   package var stuckNanosMax: UInt64 = 300_000_000
+  /// What frames take at most on a connection that is about to break.
+  package var jamNanosMax: UInt64 = 700_000_000
   /// How likely it is that a connect fails though the shard is there.
   package var connectFailure = 0.05
 

@@ -11,7 +11,9 @@ package enum Terminal {
   /// Writes a line to stderr.
   static func complain(_ text: String) { write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
 
-  package static func writeToStandardError(_ line: String) { write(Array(line.utf8), to: STDERR_FILENO) }
+  package static func writeToStandardError(_ line: String) {
+    write(Array(line.utf8), to: STDERR_FILENO)
+  }
 
   /// Writes all bytes, in one call wherever the system takes them at once. A reader that has gone
   /// is not our error: there is nobody left to tell.
@@ -19,7 +21,8 @@ package enum Terminal {
     bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {
-        let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        let count = Glibc.write(
+          descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { return }
         rest = rest.dropFirst(count)

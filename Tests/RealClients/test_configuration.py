@@ -1,6 +1,7 @@
 """Flags, configuration files and environment: what is wrong is said in one sentence, status 64."""
 
 import socket
+from pathlib import Path
 
 import pytest
 from harness.client import Client
@@ -30,8 +31,8 @@ def refusal(*arguments: str, environment: dict[str, str] | None = None) -> str:
         (("shard", "--id", "", "--port", "0"), "id"),
         (("router", "--port", "0"), "shard"),
         (("router", "--port", "0", "--shard", "a"), "a"),
-        (("router", "--port", "0", "--shard", "a=127.0.0.1"), "a=127.0.0.1"),
-        (("router", "--port", "0", "--shard", "a=127.0.0.1:x"), "a=127.0.0.1:x"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1"), "'127.0.0.1'"),
+        (("router", "--port", "0", "--shard", "a=127.0.0.1:x"), "'127.0.0.1:x'"),
         (("router", "--port", "0", "--shard", "a=127.0.0.1:1,weight=0"), "weight"),
         (("router", "--port", "0", "--shard", "a=127.0.0.1:1,weight=-1"), "weight"),
         (("router", "--port", "0", "--shard", "a=127.0.0.1:1,colour=red"), "colour"),
@@ -105,3 +106,12 @@ def test_help_is_not_an_error():
         ended = run(*command, "--help")
         assert ended.returncode == 0
         assert "USAGE" in ended.stdout.upper()
+
+
+SAMPLES = Path(__file__).parents[2] / "config"
+
+
+@pytest.mark.parametrize("kind", ["shard", "local", "router"])
+def test_the_sample_configurations_start_a_node(kind):
+    node = Node(kind, "--config", str(SAMPLES / f"{kind}.yaml"), "--port", "0")
+    assert node.stop() == 0

@@ -52,7 +52,8 @@ import Testing
   }
 
   @Test func aResetThatMissedAShardMayHaveEmptiedOthers() throws {
-    let missing = CallError(.shardUnavailable, "Shard b is away.", shard: "b", retryDelayMillis: 250)
+    let missing = CallError(
+      .shardUnavailable, "Shard b is away.", shard: "b", retryDelayMillis: 250)
     let made = try error(.reset, RPCStatus(.unavailable, missing.message), details: missing)
     #expect(made.isOutcomeUnknown)
     #expect(made.retryDelay == .milliseconds(250))

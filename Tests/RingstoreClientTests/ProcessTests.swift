@@ -115,7 +115,9 @@ import Testing
   @Test func aHostThatIsNotOursOrUnknownIsAFailedStart() async throws {
     let unknown = try await run("shard", "--id", "a", "--host", "no.such.host.invalid")
     #expect(unknown.status == 1)
-    #expect(unknown.errors == "ringstore shard: the host name 'no.such.host.invalid' can't be resolved.\n")
+    #expect(
+      unknown.errors == "ringstore shard: the host name 'no.such.host.invalid' can't be resolved.\n"
+    )
   }
 
   @Test func theCommandLineFailsWithStatusOne() async throws {

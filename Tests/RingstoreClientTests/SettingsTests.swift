@@ -93,8 +93,9 @@ import ringstore
   }
 
   @Test func filesThatAreNoYAMLOrAreMissingAreErrors() async {
-    #expect(await sentence { _ = try await ConfigFile.load("/nowhere/x.yaml", for: .shard) }
-      == "the configuration file /nowhere/x.yaml can't be read.")
+    #expect(
+      await sentence { _ = try await ConfigFile.load("/nowhere/x.yaml", for: .shard) }
+        == "the configuration file /nowhere/x.yaml can't be read.")
     for text in ["port: [1", "port: 1\nport: 2\n", "- a\n", "port: [1, 2]\n"] {
       let said = await sentence {
         _ = try await sources(flags: [.id: ["a"]], file: text).shardConfiguration()
@@ -165,7 +166,8 @@ import ringstore
     let many = (0...ShardList.countMax).map { "s\($0)=h\($0):1" }
     let tooMany = await sentence { _ = try ShardList.parse(many, origin: "--shard") }
     #expect(tooMany.contains("lists 1025 shards"), "\(tooMany)")
-    #expect(await sentence { _ = try ShardList.parse(Array(many.dropLast()), origin: "x") }
-      == "(accepted)")
+    #expect(
+      await sentence { _ = try ShardList.parse(Array(many.dropLast()), origin: "x") }
+        == "(accepted)")
   }
 }

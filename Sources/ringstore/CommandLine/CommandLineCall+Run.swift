@@ -11,7 +11,8 @@ extension CommandLineCall {
     case .oneKey(let command):
       return Self.shown(try await client.run(command, options: options), to: command)
     case .mGet(let keys):
-      return .list(try await client.mGet(keys, options: options).map { Self.shown($0) { .value($0) } })
+      return .list(
+        try await client.mGet(keys, options: options).map { Self.shown($0) { .value($0) } })
     case .mSet(let items):
       let outcomes = try await client.mSet(items, options: options)
       return Self.summed(outcomes.map { Self.shown($0) { _ in .ok } }, .ok)

@@ -2,6 +2,7 @@
 
 import Configuration
 import Synchronization
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -63,7 +64,9 @@ package struct ConfigFile: Sendable {
     } catch {
       throw ConfigurationError("the configuration file \(path) can't be read.")
     }
-    let lines = text.split(separator: UInt8(ascii: "\n")).map { $0.drop { " \t\r".utf8.contains($0) } }
+    let lines = text.split(separator: UInt8(ascii: "\n")).map {
+      $0.drop { " \t\r".utf8.contains($0) }
+    }
     let settings = lines.filter { $0.first.map { $0 != UInt8(ascii: "#") } ?? false }
     // An empty {} would hide a key from us: the reader passes over what holds no value.
     if settings.contains(where: { $0.contains(UInt8(ascii: "{")) }) {
