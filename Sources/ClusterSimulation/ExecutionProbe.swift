@@ -99,7 +99,7 @@ final class ExecutionProbe {
     let isFirst = executed(call, connection)
     guard let known else { return }
     checkOrder(known)
-    if isFirst, let reply { cluster.executed(known.items[0], of: known, reply) }
+    if isFirst, let reply { cluster.executed(known, item: 0, reply) }
   }
 
   /// Returns whether it was the first time.
@@ -129,7 +129,7 @@ final class ExecutionProbe {
     guard CommandID(rawValue: Int(call.method)) == .set, let view = try? KeyValueView(call.request),
       let (owner, place) = parts[Array(view.value)], written.insert(Array(view.value)).inserted
     else { return }
-    cluster.executed(owner.items[place], of: owner, .done)
+    cluster.executed(owner, item: place, .done)
   }
 
   private func checkOrder(_ call: SimulatedCall) {

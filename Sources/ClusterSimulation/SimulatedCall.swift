@@ -19,9 +19,11 @@ final class SimulatedCall {
     let key: [UInt8]
     let call: KeyCall
     let record: History.CallID
-    /// Its line in the history of what shards did.
-    let observed: History.CallID
+    /// When it began, by the clock of the observed history.
+    let invoked: UInt64
     var outcome: Outcome = .pending
+    /// What its shard answered when it executed it, where that is known.
+    var seen: KeyReply?
   }
 
   let number: Int

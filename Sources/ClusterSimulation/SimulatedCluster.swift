@@ -29,8 +29,8 @@ package final class SimulatedCluster {
   private(set) var calls: [SimulatedCall] = []
   /// What clients know.
   private(set) var history = History()
-  /// The same, but that calls whose outcome no client knows have the one that the shards saw.
-  private(set) var observed = History()
+  /// What the shards show.
+  private(set) var observed = ObservedHistory()
   private var callsUnderWay = 0
   /// Whether clients still make calls.
   private(set) var takesCalls = true
@@ -157,7 +157,7 @@ package final class SimulatedCluster {
         SimulatedCall.Item(
           key: key, call: call,
           record: history.invoke(client: client.number, key: key, call: call),
-          observed: observed.invoke(client: client.number, key: key, call: call))
+          invoked: observed.now())
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
     calls.append(call)
     probe.began(call)
@@ -203,8 +203,12 @@ package final class SimulatedCluster {
     }
     for (place, outcome) in outcomes.enumerated() {
       call.items[place].outcome = outcome
-      history.complete(call.items[place].record, outcome)
-      if outcome != .unknown { observed.complete(call.items[place].observed, outcome) }
+      let item = call.items[place]
+      history.complete(item.record, outcome)
+      observed.ended(item, client: call.client.number, outcome)
+      if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
+        context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
+      }
       cover(outcome)
     }
     context.note(.ended, call.number, 0, word)
@@ -215,34 +219,36 @@ package final class SimulatedCluster {
     call.client.callEnded()
   }
 
-  // MARK: - Shards' memory
+  // MARK: - What shards do
 
-  /// A shard is about to lose its memory. Returns the moment, for `shardRestarts`.
-  func shardCrashed() -> (UInt64, UInt64) {
-    (history.beginWipe(), observed.beginWipe())
+  /// A shard loses its memory now. Returns the moment, for `shardRestarts`.
+  func shardCrashed(_ shard: SimulatedShard) -> UInt64 {
+    observed.lost(generator.keys.map(\.name).filter { isKey($0, of: shard) })
+    return history.beginWipe()
   }
 
-  func shardRestarts(_ shard: SimulatedShard, since crash: (UInt64, UInt64)) {
-    func isLost(_ key: [UInt8]) -> Bool {
-      key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) } == shard.number
-    }
-    history.endWipe(since: crash.0, where: isLost)
-    observed.endWipe(since: crash.1, where: isLost)
+  func shardRestarts(_ shard: SimulatedShard, since crash: UInt64) {
+    history.endWipe(since: crash) { isKey($0, of: shard) }
+  }
+
+  private func isKey(_ key: [UInt8], of shard: SimulatedShard) -> Bool {
+    key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) } == shard.number
   }
 
   /// A shard has executed a call on one key, or a part of another call, for the first time; its
-  /// client may know by now, or never will.
-  func executed(_ item: SimulatedCall.Item, of call: SimulatedCall, _ reply: KeyReply) {
-    guard !call.hasEnded || item.outcome == .unknown else { return }
-    observed.complete(item.observed, .ok(reply))
+  /// client may know some day, or never will.
+  func executed(_ call: SimulatedCall, item place: Int, _ reply: KeyReply) {
+    call.items[place].seen = reply
+    observed.executed(call.items[place], client: call.client.number, reply)
   }
 
-  /// Takes out of the observed history what ended unknown and was executed by no shard.
-  func leaveOutUnexecuted() {
+  /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
+  /// Resets whose ids nobody knows, where their outcome is unknown.
+  func noteUntold() {
     for call in calls {
-      for item in call.items where item.outcome == .unknown {
-        guard probe.timesExecuted(item, of: call) == 0 else { continue }
-        observed.complete(item.observed, .notExecuted)
+      for item in call.items where item.outcome == .unknown || item.outcome == .pending {
+        guard probe.timesExecuted(item, of: call) == nil else { continue }
+        observed.mayHaveHappened(item, client: call.client.number)
       }
     }
   }

@@ -65,7 +65,7 @@ final class SimulatedFaults {
   }
 
   private func crash(_ shard: SimulatedShard) {
-    let crashed = cluster.shardCrashed()
+    let crashed = cluster.shardCrashed(shard)
     shard.crash()
     let nanos = context.nanosOfAnyScale(upTo: context.configuration.faults.downNanosMax)
     lasts(nanos)

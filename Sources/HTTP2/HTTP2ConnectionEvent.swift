@@ -18,13 +18,13 @@ package enum HTTP2ConnectionEvent: Sendable, Hashable {
 /// Why a session can't go on. After any of these it is never fed again.
 package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// nghttp2 gave up, with its own text: bad preface, flood, no memory.
-  case library(String)
+  case nghttp2(String)
   /// The owner said that the connection is gone.
   case connectionLost
 
   package var description: String {
     switch self {
-    case .library(let text): "HTTP/2: \(text)"
+    case .nghttp2(let text): "HTTP/2: \(text)"
     case .connectionLost: "the connection was closed"
     }
   }

@@ -40,7 +40,7 @@ extension HTTP2Session {
     swap(&buffer, &output)
     isInsideLibrary = false
     if code < 0 {
-      fail(.library(describe(Int32(truncatingIfNeeded: code))))
+      fail(.nghttp2(describe(Int32(truncatingIfNeeded: code))))
     }
     return stopped
   }

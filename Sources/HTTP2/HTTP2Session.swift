@@ -85,7 +85,7 @@ package final class HTTP2Session {
     let taken = CNGHTTP2_mem_recv(handle, base, bytes.count)
     isInsideLibrary = false
     if taken < 0 {
-      fail(.library(describe(Int32(truncatingIfNeeded: taken))))
+      fail(.nghttp2(describe(Int32(truncatingIfNeeded: taken))))
     }
   }
 

@@ -11,7 +11,7 @@ enum NativeSession {
   ) throws -> OpaquePointer {
     var option: OpaquePointer?
     guard nghttp2_option_new(&option) == 0, let option else {
-      throw HTTP2SessionFailure.library("no memory for options")
+      throw HTTP2SessionFailure.nghttp2("no memory for options")
     }
     defer { nghttp2_option_del(option) }
     nghttp2_option_set_no_auto_window_update(option, 1)
@@ -30,7 +30,7 @@ enum NativeSession {
       case .client: nghttp2_session_client_new2(&session, callbacks.table, nil, option)
       }
     guard code == 0, let session else {
-      throw HTTP2SessionFailure.library(String(cString: nghttp2_strerror(code)))
+      throw HTTP2SessionFailure.nghttp2(String(cString: nghttp2_strerror(code)))
     }
     return session
   }
@@ -68,7 +68,7 @@ enum NativeSession {
         configuration.connectionWindowBytes)
     }
     guard code == 0 else {
-      throw HTTP2SessionFailure.library(String(cString: nghttp2_strerror(code)))
+      throw HTTP2SessionFailure.nghttp2(String(cString: nghttp2_strerror(code)))
     }
   }
 }

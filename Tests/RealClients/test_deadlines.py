@@ -23,7 +23,9 @@ def test_a_stream_that_outlives_its_deadline_is_ended(client):
 
 def test_cancelled_streams_leave_the_connection_usable(client, key):
     for _ in range(50):
-        stream = client.stub.Pipeline(iter([pb.CallBatch()]), timeout=TIMEOUT_SECONDS)
+        more: queue.Queue = queue.Queue()
+        stream = client.stub.Pipeline(iter(more.get, None), timeout=TIMEOUT_SECONDS)
         stream.cancel()
+        more.put(None)
         assert stream.code() == grpc.StatusCode.CANCELLED
     assert not client.get(key).found

@@ -107,7 +107,8 @@ import ringstore
 
   @Test(arguments: [
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
-    (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"), (.host, ""),
+    (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
+    (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
   ])

@@ -1,3 +1,5 @@
+// The way of a call through a router: placed, sent, answered, or ended by a broken link.
+
 import GRPC
 import NodeCore
 import RingstoreAPI

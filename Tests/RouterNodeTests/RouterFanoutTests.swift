@@ -1,3 +1,5 @@
+// Calls made of parts, on a router: merged answers, missing shards, cancellation.
+
 import NodeCore
 import RingstoreAPI
 import Testing

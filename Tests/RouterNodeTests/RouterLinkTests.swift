@@ -1,3 +1,5 @@
+// The life of a link: greeting, refusal, back-off, restarts, draining, garbage.
+
 import Placement
 import NodeCore
 import RingstoreAPI

@@ -1,3 +1,5 @@
+// What a full link does to calls: they wait, are refused only late, and nothing is lost.
+
 import RingstoreAPI
 import Testing
 

@@ -1,3 +1,5 @@
+// A shard's side of a link: who is greeted, what is executed, what is fenced off.
+
 import GRPC
 import NIOCore
 import NodeCore

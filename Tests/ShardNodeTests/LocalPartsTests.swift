@@ -1,3 +1,5 @@
+// Fan-outs that a client asks a lone shard for: outcomes, slices and cancellation.
+
 import NIOCore
 import NodeCore
 import RingstoreAPI

@@ -1,3 +1,5 @@
+// What each call does to a shard's keys, and what it refuses.
+
 import NIOCore
 import RingstoreAPI
 import Testing

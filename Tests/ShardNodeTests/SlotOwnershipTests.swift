@@ -1,3 +1,5 @@
+// Which slot maps a shard takes and which it refuses.
+
 import Placement
 import Testing
 

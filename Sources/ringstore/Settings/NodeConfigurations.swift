@@ -73,9 +73,10 @@ extension SettingSources {
 
   private func limits() throws(ConfigurationError) -> Limits {
     var limits = Limits()
+    // The store's own bounds: keys of 64 KiB and values of 64 MiB.
     limits.maxMessageBytes = try integer(
-      .maxMessageBytes, 1_024...(256 << 20), default: limits.maxMessageBytes)
-    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...(16 << 20), default: limits.maxKeyBytes)
+      .maxMessageBytes, 1_024...(64 << 20), default: limits.maxMessageBytes)
+    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
     limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
     guard limits.maxKeyBytes < limits.maxMessageBytes else {

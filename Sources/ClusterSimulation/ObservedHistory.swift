@@ -1,0 +1,60 @@
+// The history as the shards show it: each call that was executed at the moment at which it was, with
+// the answer given then, whether its client came to know it or not.
+//
+// Owns the operations and a count of events as their clock. A value; one thread.
+//
+// Why: nothing is open in it but the few calls whose execution can't be told, so whether it is in
+// order is found out at once. And it implies more than what clients know, who know less and learn
+// it later: an order found here is one for their history too. A run with many unknown outcomes,
+// whose own history could not be searched to the end, is checked in full that way.
+
+struct ObservedHistory {
+  private(set) var operations: [[UInt8]: [HistoryOperation]] = [:]
+  /// Keys of which clients were told something that doesn't follow from what was observed.
+  private(set) var doubtful: Set<[UInt8]> = []
+  private var clock: UInt64 = 0
+
+  /// The present moment, after all earlier ones.
+  mutating func now() -> UInt64 {
+    clock += 1
+    return clock
+  }
+
+  /// A shard has just executed a call for the first time.
+  mutating func executed(_ item: SimulatedCall.Item, client: Int, _ reply: KeyReply) {
+    let moment = now()
+    add(item, client, from: moment, to: moment, .ok(reply))
+  }
+
+  /// A shard has just lost its memory; all keys that the closure names are gone.
+  mutating func lost(_ keys: [[UInt8]]) {
+    let moment = now()
+    for key in keys { operations[key, default: []].append(.wipe(from: moment, to: moment)) }
+  }
+
+  /// A client has just been told the outcome of a call.
+  mutating func ended(_ item: SimulatedCall.Item, client: Int, _ outcome: Outcome) {
+    switch outcome {
+    case .ok where item.seen == nil:
+      add(item, client, from: item.invoked, to: now(), outcome)
+    case .ok(let reply) where item.seen != reply:
+      doubtful.insert(item.key)
+    case .notExecuted where item.seen != nil && !item.call.isRead:
+      doubtful.insert(item.key)
+    case .ok, .notExecuted, .unknown, .pending: break
+    }
+  }
+
+  /// Nobody knows whether the call was executed: it may have been at any time.
+  mutating func mayHaveHappened(_ item: SimulatedCall.Item, client: Int) {
+    add(item, client, from: item.invoked, to: nil, .unknown)
+  }
+
+  private mutating func add(
+    _ item: SimulatedCall.Item, _ client: Int, from: UInt64, to: UInt64?, _ outcome: Outcome
+  ) {
+    operations[item.key, default: []].append(
+      HistoryOperation(
+        client: client, call: item.call, invoked: from, returned: to, outcome: outcome))
+  }
+}
