@@ -3,7 +3,7 @@
 //
 // Owns the actions planned. One thread.
 
-struct EventQueue {
+package struct EventQueue {
   private struct Event {
     let dueNanos: UInt64
     let number: UInt64
@@ -19,9 +19,11 @@ struct EventQueue {
   private var numbers: UInt64 = 0
 
   /// When the next event is due.
-  var nextNanos: UInt64? { heap.first?.dueNanos }
+  package var nextNanos: UInt64? { heap.first?.dueNanos }
 
-  mutating func add(dueNanos: UInt64, _ action: @escaping () -> Void) {
+  package init() {}
+
+  package mutating func add(dueNanos: UInt64, _ action: @escaping () -> Void) {
     numbers += 1
     heap.append(Event(dueNanos: dueNanos, number: numbers, action: action))
     var place = heap.count - 1
@@ -31,7 +33,8 @@ struct EventQueue {
     }
   }
 
-  mutating func popFirst() -> (dueNanos: UInt64, action: () -> Void)? {
+  /// Takes the event that is due first.
+  package mutating func popFirst() -> (dueNanos: UInt64, action: () -> Void)? {
     guard let first = heap.first, let last = heap.popLast() else { return nil }
     if !heap.isEmpty {
       heap[0] = last

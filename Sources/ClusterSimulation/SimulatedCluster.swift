@@ -111,6 +111,7 @@ package final class SimulatedCluster {
     faults.planNext()
     for client in clients { client.planNext() }
     context.run(untilNanos: busyEnd)
+    network.faultsHappen = false
     context.run(untilNanos: max(busyEnd, faults.overNanos) + configuration.calmNanos)
     takesCalls = false
     let limit = context.nowNanos + configuration.recoveryNanosMax

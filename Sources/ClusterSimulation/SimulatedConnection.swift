@@ -84,7 +84,9 @@ final class Direction {
     let kept = keepsNothing ? [] : underWay.prefix(context.number(0...underWay.count))
     underWay = []
     lastDueNanos = context.nowNanos
-    for entry in kept { enqueue(entry.item, dueNanos: max(entry.dueNanos + lagNanos, lastDueNanos)) }
+    for entry in kept {
+      enqueue(entry.item, dueNanos: max(entry.dueNanos + lagNanos, lastDueNanos))
+    }
     if let (item, delayNanos) = notice {
       enqueue(item, dueNanos: max(lastDueNanos, context.nowNanos) + delayNanos)
     }

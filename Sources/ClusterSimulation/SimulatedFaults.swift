@@ -25,7 +25,8 @@ final class SimulatedFaults {
       if takesPart { drawn.append(kind) }
     }
     kinds = drawn.isEmpty ? [.drop] : drawn
-    intervalNanosMax = context.configuration.faults.intervalNanosMax << UInt64(context.number(0...2))
+    let scale = UInt64(context.number(0...2))
+    intervalNanosMax = context.configuration.faults.intervalNanosMax << scale
   }
 
   func planNext() {

@@ -15,6 +15,7 @@ final class SimulatedNetwork {
   private var connectionsEver = 0
   /// By router and shard: until when frames are slow.
   private var slowUntilNanos: [[UInt64]]
+  var faultsHappen = true
   /// How slow this run's network is altogether.
   private let delayNanosMax: UInt64
 
@@ -112,10 +113,15 @@ final class SimulatedNetwork {
     let open = connections.filter { $0.phase != .closed && !$0.toShard.isCut }
     guard !open.isEmpty else { return }
     let connection = open[context.number(0...open.count - 1)]
-    guard context.chance(0.6) else {
-      drop(connection)
-      return
-    }
+    if context.chance(0.6) { jam(connection) } else { drop(connection) }
+  }
+
+  /// A connection has just come up. Some break young, with their Hello under way.
+  func cameUp(_ connection: SimulatedConnection) {
+    if faultsHappen, context.chance(context.configuration.network.breaksYoung) { jam(connection) }
+  }
+
+  private func jam(_ connection: SimulatedConnection) {
     connection.toShard.jamNanos = context.nanos(upTo: context.configuration.network.jamNanosMax)
     context.after(context.nanos(upTo: connection.toShard.jamNanos / 2)) { [self] in
       drop(connection)

@@ -181,6 +181,7 @@ final class SimulatedRouter: RouterDriver {
     case .connected:
       connection.phase = .open
       cluster.network.note(.connected, connection)
+      cluster.network.cameUp(connection)
       watch(connection)
       core.linkConnected(shard: connection.shard, generation: connection.generation)
     case .refused:

@@ -101,6 +101,8 @@ package struct NetworkConfiguration: Sendable {
   package var jamNanosMax: UInt64 = 700_000_000
   /// How likely it is that a connect fails though the shard is there.
   package var connectFailure = 0.05
+  /// How likely it is that a connection breaks soon after it has come up.
+  package var breaksYoung = 0.06
 
   package init() {}
 }

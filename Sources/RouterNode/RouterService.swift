@@ -18,9 +18,9 @@ final class RouterService: ServerService, Flushable {
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
 
-  var links: [RouterLinkStream?]
-  private var linksWithOutput: [Int] = []
-  var isMarkedDirty = false
+  @exclusivity(unchecked) var links: [RouterLinkStream?]
+  @exclusivity(unchecked) private var linksWithOutput: [Int] = []
+  @exclusivity(unchecked) var isMarkedDirty = false
   /// Pipelines that got replies from the frame being read.
   var pipelinesWithReplies: [RouterPipeline] = []
   /// How many calls of each connection that is not read wait for room on a link.

@@ -10,7 +10,7 @@ final class ShardService: ServerService {
   let core: ShardCore
   private let logger: Logger
   private let localParts: LocalParts
-  private var response = ByteBuffer()
+  @exclusivity(unchecked) private var response = ByteBuffer()
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private var isDraining = false
 

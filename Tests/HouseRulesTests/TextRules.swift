@@ -44,7 +44,7 @@ enum TextRules {
   }
 
   private static let machinePaths = [
-    "/wo" + "rk/", "/fa" + "rm/", "/ro" + "ot/", "/ho" + "me/", "/Us" + "ers/", ".lib" + "rary",
+    "/wo" + "rk/", "/fa" + "rm/", "/ro" + "ot/", "/ho" + "me/", "/Us" + "ers/", "/.lib" + "rary",
     "/opt/sw" + "ift", "/tmp/ba" + "sh_jobs", "/tmp/ro" + "om-", "/tmp/sp" + "ec",
   ]
 

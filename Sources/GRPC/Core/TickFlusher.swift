@@ -15,8 +15,8 @@ package protocol Flushable: AnyObject {
 /// Gathers the targets that became dirty in this tick and flushes each once at its end.
 package final class TickFlusher {
   package let eventLoop: any EventLoop
-  private var dirty: [any Flushable] = []
-  private var flushing: [any Flushable] = []
+  @exclusivity(unchecked) private var dirty: [any Flushable] = []
+  @exclusivity(unchecked) private var flushing: [any Flushable] = []
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 

@@ -63,13 +63,25 @@ struct CallTable<Caller> {
 
   /// Takes a call out; nil where no call bears the id (any more).
   mutating func remove(_ id: UInt64) -> PendingCall<Caller>? {
-    guard let index = index(of: id) else { return nil }
-    let call = slots[index].call
+    guard let index = index(of: id), let call = slots[index].call else { return nil }
+    vacate(index)
+    return call
+  }
+
+  /// Takes out a call that its shard has answered; nil where the shard has no such call.
+  mutating func removeSent(_ id: UInt64, shard: Int) -> PendingCall<Caller>? {
+    guard let index = index(of: id), let call = slots[index].call, call.shard == shard,
+      call.order != nil
+    else { return nil }
+    vacate(index)
+    return call
+  }
+
+  private mutating func vacate(_ index: Int) {
     slots[index].call = nil
     slots[index].id = 0
     free.append(index)
     count -= 1
-    return call
   }
 
   subscript(id: UInt64) -> PendingCall<Caller>? {

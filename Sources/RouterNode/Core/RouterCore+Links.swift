@@ -143,10 +143,7 @@ extension RouterCore {
   }
 
   private func answered(_ shard: Int, _ reply: ReplyView) {
-    guard !reply.more, let call = calls[reply.id], call.shard == shard, call.order != nil else {
-      return
-    }
-    _ = calls.remove(reply.id)
+    guard !reply.more, let call = calls.removeSent(reply.id, shard: shard) else { return }
     links[shard].callEnded(bytes: call.bytes)
     if let timer = call.timer { _ = timers.remove(timer) }
     switch call.target {

@@ -27,8 +27,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   package let shardIDs: [String]
   unowned let driver: Driver
 
-  var links: [RouterLink]
-  var calls = CallTable<Caller>()
+  // A core is used by one thread and never from within an access to one of these, so the run-time
+  // checks for that are left out: they cost as much as the work between them.
+  @exclusivity(unchecked) var links: [RouterLink]
+  @exclusivity(unchecked) var calls = CallTable<Caller>()
   var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
   var operations: [UInt64: (operation: any FanoutOperation, caller: Caller)] = [:]
@@ -165,14 +167,13 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       throw overloaded(shard)
     }
     let bytes = call.bytes
-    let target = call.target
     guard let id = calls.insert(call) else { throw overloaded(shard) }
     if mustWait {
       var record = ByteBuffer()
       record.writeCall(
         .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
       links[shard].wait(WaitingCall(id: id, record: record, sinceNanos: nowNanos))
-      if case .caller(let caller) = target { driver.pauseReading(for: caller) }
+      if case .caller(let caller)? = calls[id]?.target { driver.pauseReading(for: caller) }
       return id
     }
     let order = links[shard].appendCall(bytes: bytes, linkLimits) { frame in

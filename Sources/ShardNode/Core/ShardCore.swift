@@ -17,7 +17,7 @@ package final class ShardCore {
   package let incarnation: UInt64
   package let version: String
   package let limits: Limits
-  package internal(set) var ownership: SlotOwnership
+  @exclusivity(unchecked) package internal(set) var ownership: SlotOwnership
   /// The state that Describe reports.
   package var state: Ringstore_V1_Node.State = .serving
   /// The address that Describe reports, once it is known.

@@ -1,0 +1,53 @@
+// Clusters with a defect put in on purpose: the simulation has to find it, and soon. Without these
+// tests nobody would know that a clean run means anything.
+
+import ClusterSimulation
+import Testing
+
+@Suite struct SabotageTests {
+  private static let runsMax: UInt64 = 300
+
+  /// What each defect has to be found as, by somebody: each kind of finding is made by other code.
+  private static let expected: [(Sabotage, [SimulationFinding.Kind])] = [
+    (.resendsWrites, [.executedTwice, .notLinearizable, .outOfOrder]),
+    (.hidesUnknownOutcomes, [.wrongOutcome, .notLinearizable]),
+    (.answersFromMemory, [.notLinearizable]),
+    (.ignoresFence, [.fencePassed, .outOfOrder]),
+    (.reordersFrames, [.outOfOrder]),
+    (.losesFrames, [.neverEnded, .leak, .pausesUnbalanced]),
+    (.repeatsFrames, [.executedTwice, .notLinearizable]),
+  ]
+
+  @Test(arguments: Self.expected)
+  func `a defect is found as what it is`(
+    _ sabotage: Sabotage, _ kinds: [SimulationFinding.Kind]
+  ) throws {
+    var missing = Set(kinds)
+    for seed in 1...Self.runsMax where !missing.isEmpty {
+      let report = try SimulationSeeds.run(seed, sabotage: sabotage)
+      missing.subtract(report.findings.map(\.kind))
+    }
+    #expect(missing.isEmpty, "\(sabotage) was not found as \(missing)")
+  }
+
+  @Test func `every defect is put to the test`() {
+    #expect(Set(Self.expected.map(\.0)) == Set(Sabotage.allCases))
+  }
+
+  @Test func `a report tells the seed, how to replay it and what was found`() throws {
+    let report = try SimulationSeeds.run(1, sabotage: .hidesUnknownOutcomes)
+    let text = "\(report)"
+    #expect(text.contains("RINGSTORE_SIMULATION_SEED=1;"))
+    #expect(text.hasSuffix("seed 1"))
+    #expect(text.contains("FOUND wrongOutcome"))
+    #expect(text.contains("the shard executes the call"))
+  }
+
+  @Test func `a defect that was found is found again by its seed`() throws {
+    let first = try SimulationSeeds.run(3, sabotage: .hidesUnknownOutcomes)
+    let second = try SimulationSeeds.run(3, sabotage: .hidesUnknownOutcomes)
+    #expect(first.has(.notLinearizable))
+    #expect(first.findings == second.findings)
+    #expect(first.traceTail == second.traceTail)
+  }
+}
