@@ -45,11 +45,13 @@ final class SimulatedClient {
       makeCall()
       return
     }
-    if underWay < context.configuration.callsOfPipelineMax {
-      let batch = (0..<context.number(1...5)).map { _ in newOneKeyCall() }
-      send(batch)
-    }
+    sendBatch()
     planNext()
+  }
+
+  private func sendBatch() {
+    guard underWay < context.configuration.callsOfPipelineMax else { return }
+    send((0..<context.number(1...5)).map { _ in newOneKeyCall() })
   }
 
   /// A call of a client that makes one at a time.
@@ -119,11 +121,17 @@ final class SimulatedClient {
     }
   }
 
-  /// A call has ended. Some clients make their next one at once, inside the event that ended it.
+  /// A call has ended. Now and then the client goes on at once, inside the event that ended it.
   func callEnded() {
     underWay -= 1
-    guard !isPipeline, cluster.takesCalls else { return }
-    if context.chance(0.1) { makeCall() } else { planNext() }
+    guard cluster.takesCalls else { return }
+    if isPipeline {
+      if context.chance(0.03) { sendBatch() }
+    } else if context.chance(0.1) {
+      makeCall()
+    } else {
+      planNext()
+    }
   }
 }
 

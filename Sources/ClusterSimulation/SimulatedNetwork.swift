@@ -70,12 +70,14 @@ final class SimulatedNetwork {
     }
   }
 
-  /// The router closes: what it has sent may still arrive, and may arrive late.
+  /// The router closes: what it has sent may still arrive, and may arrive late. Its core may be
+  /// told of what comes in after all; it has to know that the connection counts no more.
   func close(_ connection: SimulatedConnection) {
     guard connection.phase != .closed else { return }
     connection.phase = .closed
     note(.closed, connection)
-    connection.toRouter.cut(keepsNothing: true)
+    connection.toRouter.cut(
+      lagNanos: lagNanos(), keepsNothing: context.chance(0.7), notice: (.closed("late"), lagNanos()))
     connection.toShard.cut(lagNanos: lagNanos(), notice: (.closed("closed"), lagNanos()))
   }
 

@@ -174,7 +174,10 @@ final class SimulatedRouter: RouterDriver {
   // MARK: - What the network brings
 
   func arrived(_ item: NetworkItem, _ connection: SimulatedConnection) {
-    guard connection.phase != .closed else { return }
+    guard connection.phase != .closed else {
+      arrivedLate(item, connection)
+      return
+    }
     connection.lastHeardNanos = context.nowNanos
     connection.pingSentNanos = nil
     switch item {
@@ -197,6 +200,24 @@ final class SimulatedRouter: RouterDriver {
           shard: connection.shard, generation: connection.generation, frame: $0)
       }
     case .connect, .ping, .pong: break
+    }
+    eventHandled()
+  }
+
+  /// A driver need not keep news of a dropped connection from the core.
+  private func arrivedLate(_ item: NetworkItem, _ connection: SimulatedConnection) {
+    let (shard, generation) = (connection.shard, connection.generation)
+    context.cover(.staleNews)
+    switch item {
+    case .connected:
+      core.linkConnected(shard: shard, generation: generation)
+    case .frame(let frame):
+      frame.withUnsafeReadableBytes {
+        core.linkReceived(shard: shard, generation: generation, frame: $0)
+      }
+    case .closed(let reason):
+      core.linkLost(shard: shard, generation: generation, reason: reason)
+    case .connect, .refused, .ping, .pong: break
     }
     eventHandled()
   }

@@ -38,7 +38,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
   case dropped, blackHole, crashed, stalled, drained, slowed, foundUnresponsive
-  case fenced, helloStale, cancelledInTime, manyKeys, everyShard, reset
+  case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case executedUnknown, unexecutedUnknown
 }
 
