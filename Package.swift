@@ -58,7 +58,8 @@ let package = Package(
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "ShardNode", "RouterNode", "RingstoreClient", "Placement", nioCore, nioPosix, logging,
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", nioCore,
+        nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),

@@ -30,6 +30,12 @@ final class ExecutionProbe {
   /// The values of MSets' parts: whose they are, and which were written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   private var written: Set<[UInt8]> = []
+  private struct Link: Hashable {
+    let router: Int
+    let shard: Int
+  }
+
+  private var newestOfLink: [Link: Int] = [:]
   private var newestInPipeline: [PipelineKey: Int] = [:]
   private var newestGeneration: [LoopAtShard: UInt64] = [:]
 
@@ -98,7 +104,7 @@ final class ExecutionProbe {
     }
     let isFirst = executed(call, connection)
     guard let known else { return }
-    checkOrder(known)
+    checkOrder(known, connection)
     if isFirst, let reply { cluster.executed(known, item: 0, reply) }
   }
 
@@ -132,12 +138,17 @@ final class ExecutionProbe {
     cluster.executed(owner, item: place, .done)
   }
 
-  private func checkOrder(_ call: SimulatedCall) {
+  private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
+    // The rule of the cores, from which promise 4 follows.
+    let link = Link(router: connection.router, shard: connection.shard)
+    if let newest = newestOfLink[link], newest > call.order {
+      context.found(.orderOfLink, "a call submitted later was executed before \(call.text)")
+    }
+    newestOfLink[link] = max(newestOfLink[link] ?? 0, call.order)
     guard call.client.isPipeline else { return }
     let name = PipelineKey(client: call.client.number, key: call.items[0].key)
     if let newest = newestInPipeline[name], newest > call.sequence {
-      context.found(
-        .outOfOrder, "call \(call.number) was executed after a later one: \(call.text)")
+      context.found(.outOfOrder, "a call sent later was executed before \(call.text)")
     }
     newestInPipeline[name] = max(newestInPipeline[name] ?? 0, call.sequence)
   }

@@ -38,6 +38,8 @@ final class SimulatedCall {
 
   /// What the router's core calls it, while it is under way there.
   var id: UInt64?
+  /// Its place among all calls that were submitted to cores.
+  var order = 0
   private(set) var hasEnded = false
   /// The core has asked not to read its connection until the call has room.
   var isHeld = false

@@ -142,6 +142,7 @@ final class ClientConnection {
   private let context: SimulationContext
   private var unread: [[SimulatedCall]] = []
   private var isPlanned = false
+  private var isReading = false
   /// Calls of this connection that wait for room on a link.
   private(set) var holds = 0
 
@@ -152,15 +153,21 @@ final class ClientConnection {
 
   var isIdle: Bool { holds == 0 && unread.isEmpty }
 
-  /// A batch arrives; batches are read in order.
+  /// A batch arrives; batches are read in order, each to its end.
   func deliver(_ batch: [SimulatedCall]) {
-    guard holds == 0, unread.isEmpty else {
-      unread.append(batch)
+    unread.append(batch)
+    if holds > 0 {
       for call in batch { context.note(.unread, call.number) }
       context.cover(.heldUnread)
-      return
     }
-    router.place(batch)
+    read()
+  }
+
+  private func read() {
+    guard !isReading else { return }
+    isReading = true
+    while holds == 0, !unread.isEmpty { router.place(unread.removeFirst()) }
+    isReading = false
   }
 
   func hold() {
@@ -173,9 +180,7 @@ final class ClientConnection {
     isPlanned = true
     context.after(context.nanos(upTo: 20_000)) { [unowned self] in
       isPlanned = false
-      while holds == 0, !unread.isEmpty {
-        router.place(unread.removeFirst())
-      }
+      read()
     }
   }
 }

@@ -32,6 +32,7 @@ package final class SimulatedCluster {
   /// What the shards show.
   private(set) var observed = ObservedHistory()
   private var callsUnderWay = 0
+  private var callsSubmitted = 0
   /// Whether clients still make calls.
   private(set) var takesCalls = true
 
@@ -165,6 +166,12 @@ package final class SimulatedCluster {
     callsUnderWay += 1
     context.note(.invoked, call.number)
     return call
+  }
+
+  /// The place of a call that is about to be submitted.
+  func nextOrder() -> Int {
+    callsSubmitted += 1
+    return callsSubmitted
   }
 
   func answered(_ call: SimulatedCall, _ response: ByteBuffer) {

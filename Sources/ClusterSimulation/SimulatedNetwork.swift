@@ -77,7 +77,8 @@ final class SimulatedNetwork {
     connection.phase = .closed
     note(.closed, connection)
     connection.toRouter.cut(
-      lagNanos: lagNanos(), keepsNothing: context.chance(0.7), notice: (.closed("late"), lagNanos()))
+      lagNanos: lagNanos(), keepsNothing: context.chance(0.7),
+      notice: (.closed("late"), lagNanos()))
     connection.toShard.cut(lagNanos: lagNanos(), notice: (.closed("closed"), lagNanos()))
   }
 

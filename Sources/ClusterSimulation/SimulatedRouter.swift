@@ -76,6 +76,7 @@ final class SimulatedRouter: RouterDriver {
       cluster.answered(call, remembered)
       return
     }
+    call.order = cluster.nextOrder()
     let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
     let id = request.withUnsafeReadableBytes {
       core.submit(
@@ -121,6 +122,9 @@ final class SimulatedRouter: RouterDriver {
   }
 
   func connect(shard: Int, address: String, generation: UInt64) {
+    if links[shard] != nil {
+      context.found(.leak, "router \(number) dials shard \(shard) though it has a connection")
+    }
     let connection = cluster.network.connect(router: number, shard: shard, generation: generation)
     links[shard] = connection
     guard context.chance(0.02) else { return }

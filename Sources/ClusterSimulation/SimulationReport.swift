@@ -15,6 +15,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case wrongOutcome
     /// Promise 4: calls of one pipeline on one key were executed out of order.
     case outOfOrder
+    /// Calls of one router's loop to one shard were executed in another order than submitted.
+    case orderOfLink
     /// A shard executed what an older connection of a router's loop brought.
     case fencePassed
     /// A call had no outcome, or more than one.

@@ -13,7 +13,7 @@ import Testing
     (.hidesUnknownOutcomes, [.wrongOutcome, .notLinearizable]),
     (.answersFromMemory, [.notLinearizable]),
     (.ignoresFence, [.fencePassed, .outOfOrder]),
-    (.reordersFrames, [.outOfOrder]),
+    (.reordersFrames, [.outOfOrder, .orderOfLink]),
     (.losesFrames, [.neverEnded, .leak, .pausesUnbalanced]),
     (.repeatsFrames, [.executedTwice, .notLinearizable]),
   ]

@@ -114,6 +114,11 @@ import Testing
       #expect(try await client.getString("k") == "two")
       #expect(try await client.getString("k", options: .init(database: 0)) == nil)
       #expect(try await client.getString("k", options: .init(database: 2)) == "two")
+      try await client.rPush("l", ["x"])
+      #expect(try await client.incrBy("n", 3) == 3)
+      #expect(try await client.lRange("l").values == [Array("x".utf8)])
+      #expect(try await client.lRange("l", options: .init(database: 0)).found == false)
+      #expect(try await client.dbSize(options: .init(database: 2)) == 3)
       let missing = await failure { _ = try await client.get("k", options: .init(database: 16)) }
       #expect(missing?.reason == .noSuchDatabase)
     }

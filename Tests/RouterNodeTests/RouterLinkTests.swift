@@ -57,6 +57,18 @@ struct RouterLinkTests {
     #expect(waits.suffix(4).allSatisfy { $0 >= 800 })
   }
 
+  @Test func aFailureIsLoggedOnceNotAtEachAttempt() throws {
+    let router = try RouterFixture(shards: ["a"])
+    for _ in 0..<5 {
+      router.lose(0)
+      router.advance(millis: 2_000)
+    }
+    #expect(router.driver.events == [.linkLost(shard: "a", reason: "connection reset")])
+    try router.accept(0)
+    router.lose(0)
+    #expect(router.driver.events.count == 3, "ready, and lost again")
+  }
+
   @Test func aShardThatDoesNotAnswerHelloIsDropped() throws {
     let router = try RouterFixture()
     router.core.linkConnected(shard: 0, generation: try #require(router.driver.connections[0]))

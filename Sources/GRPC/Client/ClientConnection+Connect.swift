@@ -71,7 +71,7 @@ private final class ConnectAttempt {
       .whenComplete { result in
         switch result {
         case .success(let channel): bound.value.connected(channel)
-        case .failure(let error): bound.value.giveUp("\(error)")
+        case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
         }
       }
   }

@@ -77,7 +77,7 @@ package enum CommandTable {
   package static let notServedYet: [Unserved] = [
     Unserved("LRangeStream", "read the list with LRange, in ranges."),
     Unserved("MLRange", "call LRange for each list; a Pipeline carries them together."),
-    Unserved("Scan", "use Keys with a limit, and its page token for the rest."),
+    Unserved("Scan", "use Keys, with a pattern that narrows the reply to what one message holds."),
     Unserved("Stats", service: "ringstore.v1.Cluster", "Describe tells what each node holds."),
     Unserved(
       "Shutdown", service: "ringstore.v1.Cluster", "send SIGTERM to the process; it drains first."),

@@ -23,7 +23,8 @@ extension RouterCore {
   /// The connection could not be made, or is gone.
   package func linkLost(shard: Int, generation: UInt64, reason: String) {
     guard isCurrent(shard, generation) else { return }
-    if links[shard].state.phase == .ready || links[shard].state.phase == .draining {
+    // Further attempts that fail like the one before are no news.
+    if links[shard].state.phase == .ready || links[shard].state.detail != reason {
       driver.note(.linkLost(shard: shardIDs[shard], reason: reason))
     }
     lose(shard, reason)

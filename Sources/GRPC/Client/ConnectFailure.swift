@@ -1,0 +1,22 @@
+// Why a connection could not be made, in the words that an operator knows: those of the system.
+
+import Glibc
+import NIOCore
+import NIOPosix
+
+enum ConnectFailure {
+  /// One phrase, without the names of functions and types that NIO's own description holds.
+  static func sentence(_ error: any Error) -> String {
+    guard let failure = error as? NIOConnectionError else { return words(error) }
+    if let last = failure.connectionErrors.last { return words(last.error) }
+    return "no address is known for \(failure.host)"
+  }
+
+  private static func words(_ error: any Error) -> String {
+    switch error {
+    case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
+    case ChannelError.connectTimeout: "no answer in time"
+    default: "\(error)"
+    }
+  }
+}
