@@ -74,11 +74,15 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
       name: "ShardNodeTests",
-      dependencies: ["ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]
+      dependencies: [
+        "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,
+      ]
     ),
     .testTarget(
       name: "RouterNodeTests",
-      dependencies: ["RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]
+      dependencies: [
+        "RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,
+      ]
     ),
     .testTarget(
       name: "RingstoreClientTests",

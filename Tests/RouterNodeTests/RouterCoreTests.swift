@@ -16,7 +16,8 @@ struct RouterCoreTests {
     #expect(try router.sent(to: 0).calls.isEmpty)
     let call = try #require(try router.sent(to: 1).calls.first)
     #expect(call.method == UInt32(CommandID.get.rawValue))
-    #expect(try Ringstore_V1_Key(serializedBytes: call.request).key == .init(router.key(of: 1).utf8))
+    #expect(
+      try Ringstore_V1_Key(serializedBytes: call.request).key == .init(router.key(of: 1).utf8))
     try router.reply(call.id, from: 1, [9, 8, 7])
     #expect(router.driver.outcomes[1] == .answered([9, 8, 7]))
     #expect(router.core.callsUnderWay == 0)

@@ -1,7 +1,7 @@
 // The life of a link: greeting, refusal, back-off, restarts, draining, garbage.
 
-import Placement
 import NodeCore
+import Placement
 import RingstoreAPI
 import Testing
 

@@ -54,7 +54,8 @@ struct SlotOwnershipTests {
 
   @Test func aMapThatGivesAwayHeldKeysIsAConflict() throws {
     let map = try Maps.of(["a", "b"])
-    let foreign = try #require((0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "b" })
+    let foreign = try #require(
+      (0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "b" })
     let own = try #require((0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "a" })
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     #expect(throws: SlotOwnership.Refusal.mapConflict) {

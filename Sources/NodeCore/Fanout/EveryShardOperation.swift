@@ -67,7 +67,8 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
   private func sendSlice(_ shard: Int, on port: any PartPort) {
     let request = merge.request(shard: shard)
     request.withUnsafeReadableBytes { bytes in
-      port.send(Part(operation: self, tag: shard, method: merge.method, shard: shard), request: bytes)
+      port.send(
+        Part(operation: self, tag: shard, method: merge.method, shard: shard), request: bytes)
     }
   }
 

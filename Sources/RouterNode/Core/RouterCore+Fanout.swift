@@ -1,7 +1,7 @@
 // Calls that are made of parts: where they start, send and end.
 
-import NodeCore
 import NIOCore
+import NodeCore
 import Placement
 import RingstoreAPI
 

@@ -11,9 +11,9 @@
 // - A shard whose link isn't ready fails calls at once.
 // - Calls to one shard are sent in the order in which they were submitted.
 
-import NodeCore
 import GRPC
 import NIOCore
+import NodeCore
 import Placement
 import RingstoreAPI
 
@@ -194,7 +194,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       if wasWaiting { driver.resumeReading(for: caller) }
       driver.fail(caller, error: error)
     case .part(let operation, let tag):
-      failedParts.append((Part(operation: operation, tag: tag, method: 0, shard: call.shard), error))
+      failedParts.append(
+        (Part(operation: operation, tag: tag, method: 0, shard: call.shard), error))
     case .abandoned:
       break
     }
