@@ -30,7 +30,8 @@ let package = Package(
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "HTTP2", dependencies: ["CNGHTTP2", nioCore]),
-    .target(name: "GRPC", dependencies: ["HTTP2", nioCore, nioPosix, logging]),
+    .target(
+      name: "GRPC", dependencies: ["HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
     .target(
       name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
     .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),

@@ -26,15 +26,15 @@ package struct SimulationConfiguration: Sendable {
   /// Clients that send batches without waiting for answers, of each router.
   package var pipelinesPerRouter = 2
   /// Longest time between an answer and the client's next call.
-  package var pauseNanosMax: UInt64 = 120_000_000
+  package var pauseNanosMax: UInt64 = 80_000_000
   package var callsOfPipelineMax = 12
 
   // MARK: The course of events
 
   /// Calls are made and faults happen for this long ...
-  package var busyNanos: UInt64 = 3_000_000_000
+  package var busyNanos: UInt64 = 2_200_000_000
   /// ... and calls alone for this long.
-  package var calmNanos: UInt64 = 300_000_000
+  package var calmNanos: UInt64 = 200_000_000
   /// The longest that the cluster may take from the end of the last fault until each link is ready
   /// and each call has ended: a dead peer (2 s), a connect and a Hello that hang (3 s and 5 s), and
   /// the longest back-offs between.
@@ -81,7 +81,7 @@ package struct SimulationConfiguration: Sendable {
 /// combinations come up sooner that way than with all kinds at once.
 package struct FaultConfiguration: Sendable {
   /// Time from one fault to the next, at most.
-  package var intervalNanosMax: UInt64 = 400_000_000
+  package var intervalNanosMax: UInt64 = 350_000_000
   /// How long a crashed shard stays away, at most.
   package var downNanosMax: UInt64 = 1_500_000_000
   /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of life.

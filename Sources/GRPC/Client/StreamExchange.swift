@@ -2,8 +2,8 @@
 // its event loop. What both sides touch is behind one lock; the rest belongs to the loop. Readers
 // and writers hop to the loop only when there is something to do there.
 
+import NIOConcurrencyHelpers
 import NIOCore
-import Synchronization
 
 final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Sendable {
   // Unchecked: `shared` is locked, everything else that changes is touched on `eventLoop` only.
@@ -30,7 +30,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   private let path: String
   private let metadata: Metadata
   private let timeout: TimeAmount?
-  private let shared = Mutex(Shared())
+  private let shared = NIOLockedValueBox(Shared())
   private var core: ClientChannelCore?
   private let limits: ClientChannelConfiguration
   private var call: ClientCall?
@@ -51,7 +51,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
     self.waitsForReady = waitsForReady
   }
 
-  var processed: Processed? { shared.withLock { $0.ended?.processed } }
+  var processed: Processed? { shared.withLockedValue { $0.ended?.processed } }
 
   // MARK: - From any thread
 
@@ -68,7 +68,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   private func enqueue(_ message: ByteBuffer, _ continuation: Writer) {
     var pumps = false
-    let outcome: RPCStatus?? = shared.withLock { state in
+    let outcome: RPCStatus?? = shared.withLockedValue { state in
       if let ended = state.ended { return .some(Self.refusal(ended.status)) }
       if state.isHalfClosed {
         return .some(RPCStatus(.failedPrecondition, "the stream was half-closed"))
@@ -90,7 +90,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   }
 
   func halfClose() {
-    let pumps = shared.withLock { state in
+    let pumps = shared.withLockedValue { state in
       let pumps = !state.isHalfClosed && !state.isPumpScheduled
       state.isHalfClosed = true
       state.isPumpScheduled = state.isPumpScheduled || pumps
@@ -100,7 +100,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   }
 
   func cancel() {
-    if shared.withLock({ $0.ended != nil }) { return }
+    if shared.withLockedValue({ $0.ended != nil }) { return }
     eventLoop.execute { self.cancelOnLoop() }
   }
 
@@ -108,7 +108,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: Reader) in
         var resumes = false
-        let ready: Result<ByteBuffer?, RPCStatus>? = shared.withLock { state in
+        let ready: Result<ByteBuffer?, RPCStatus>? = shared.withLockedValue { state in
           if let message = state.inbox.popFirst() {
             resumes = state.isPaused && state.inbox.bytes <= limits.inboundLowWaterBytes
             if resumes { state.isPaused = false }
@@ -169,8 +169,8 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   /// Moves what senders left into the call, and lets them go on if it takes more.
   private func pump() {
-    guard let call else { return shared.withLock { $0.isPumpScheduled = false } }
-    var (outbox, isHalfClosed) = shared.withLock { state in
+    guard let call else { return shared.withLockedValue { $0.isPumpScheduled = false } }
+    var (outbox, isHalfClosed) = shared.withLockedValue { state in
       state.isPumpScheduled = false
       let taken = state.outbox
       state.outbox = MessageQueue()
@@ -182,7 +182,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   }
 
   private func setWritable(_ isWritable: Bool) {
-    let writers = shared.withLock { state -> [Writer] in
+    let writers = shared.withLockedValue { state -> [Writer] in
       state.isWritable = isWritable
       guard isWritable else { return [] }
       defer { state.writers = [] }
@@ -196,7 +196,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   func call(_ call: ClientCall, received message: UnsafeRawBufferPointer) {
     let copy = ByteBuffer(bytes: message)
     var pauses = false
-    let reader: Reader? = shared.withLock { state in
+    let reader: Reader? = shared.withLockedValue { state in
       if !state.readers.isEmpty { return state.readers.removeFirst() }
       state.inbox.append(copy)
       if state.inbox.bytes >= limits.inboundHighWaterBytes, !state.isPaused {
@@ -216,7 +216,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   private func end(_ status: RPCStatus, _ processed: Processed) {
     core = nil
-    let (readers, writers) = shared.withLock { state in
+    let (readers, writers) = shared.withLockedValue { state in
       state.ended = (status, processed)
       state.outbox = MessageQueue()
       defer {
