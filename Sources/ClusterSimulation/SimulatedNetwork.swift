@@ -11,7 +11,10 @@ final class SimulatedNetwork {
 
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
+  /// Those of which either side still knows.
   private var connections: [SimulatedConnection] = []
+  /// Every connection of the run; events under way name them.
+  private var kept: [SimulatedConnection] = []
   private var connectionsEver = 0
   /// By router and shard: until when frames are slow.
   private var slowUntilNanos: [[UInt64]]
@@ -58,9 +61,6 @@ final class SimulatedNetwork {
     }
     return connection
   }
-
-  /// Every connection of the run; events under way name them.
-  private var kept: [SimulatedConnection] = []
 
   func sendToShard(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     note(.frameToShard, connection, UInt64(frame.readableBytes))
