@@ -64,6 +64,7 @@ extension RouterService {
       let operation = try OperationFactory.make(
         id, message: message, limits: core.limits, describe: describe)
       if let handle = core.start(operation, caller: .unary(call)) { call.tag = handle }
+      eventHandled()
     } catch {
       call.fail(error.status)
     }

@@ -38,6 +38,8 @@ extension RouterService: RouterDriver {
   }
 
   func pauseReading(for caller: RouterCaller) {
+    // A call that waits has a time limit; the end of the tick sees to the wake-up.
+    flusher.markDirty(self)
     switch caller {
     case .unary(let call):
       let connection = call.connection
@@ -92,7 +94,8 @@ extension RouterService: RouterDriver {
   func linkReceived(_ link: RouterLinkStream, _ frame: UnsafeRawBufferPointer) {
     core.linkReceived(shard: link.shard, generation: link.generation, frame: frame)
     flushPipelines()
-    if isSettling { eventHandled() }
+    // A frame may end the link (refusal, drained, undecodable): the next attempt needs a wake-up.
+    eventHandled()
   }
 
   func linkLost(_ link: RouterLinkStream, _ reason: String) {

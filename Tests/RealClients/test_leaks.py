@@ -4,6 +4,7 @@ import os
 import random
 from pathlib import Path
 
+import grpc
 import pytest
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_shard
@@ -20,6 +21,9 @@ OPEN_AT_ONCE = 50
 # moods stay below it.
 RSS_TOLERANCE_BYTES = 3 << 20
 WARM_UP_ROUNDS = 2
+# A link's connection holds some 40 KiB: of RECONNECTS left behind this would be passed by far.
+RECONNECTS = 15
+LINK_TOLERANCE_BYTES = 256 << 10
 SERVICE = "/ringstore.v1.KeyStore/"
 
 
@@ -97,3 +101,26 @@ def test_1000_dropped_connections_leave_nothing_behind(shape):
             assert not client.get(b"another").found
     finally:
         server.stop()
+
+
+def test_links_that_come_and_go_leave_nothing_behind():
+    with Cluster("a") as cluster, Client(cluster.address) as client:
+
+        def served() -> bool:
+            try:
+                return not client.get(b"key").found
+            except grpc.RpcError:
+                return False
+
+        def reconnect(times: int) -> None:
+            for _ in range(times):
+                cluster.shards["a"].kill()
+                eventually(lambda: not served(), "loss of the shard noticed")
+                cluster.shards["a"].restart()
+                eventually(served, "the shard served again", 30)
+
+        reconnect(3)
+        held, before = resident_bytes(cluster.router), descriptors(cluster.router)
+        reconnect(RECONNECTS)
+        assert descriptors(cluster.router) == before
+        assert resident_bytes(cluster.router) - held < LINK_TOLERANCE_BYTES

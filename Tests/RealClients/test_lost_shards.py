@@ -191,3 +191,13 @@ def test_a_shard_that_is_asked_to_leave_answers_what_it_has(cluster, client):
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         # Never OUTCOME_UNKNOWN: a shard that leaves answers every call that it has received.
         assert explain(error).reason == "SHARD_UNAVAILABLE"
+
+
+def test_the_only_shard_is_found_again_after_it_left_in_an_orderly_way():
+    """Unary calls alone must do: nothing else makes the router look for its shard again."""
+    with Cluster("a") as single, Client(single.address) as client:
+        client.set(b"k", b"v")
+        assert single.shards["a"].stop() == 0
+        eventually(lambda: is_refused(client, b"k"), "the shard's leave noticed")
+        single.shards["a"].restart()
+        eventually(lambda: reads(client, b"k", b""), "the shard served again, and empty", 20)
