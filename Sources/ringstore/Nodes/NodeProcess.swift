@@ -14,7 +14,7 @@ enum NodeProcess {
     let logger = logs.logger("ringstore.process")
     ProcessState.ignoreBrokenPipes()
     ProcessState.raiseDescriptorLimit(logger)
-    let signals = Signals([SIGTERM, SIGINT])
+    let signals = await Signals.watch([SIGTERM, SIGINT])
     let node = try await start()
     Terminal.write("Server started on port \(node.port)\n")
     var names = signals.names.makeAsyncIterator()
@@ -36,19 +36,24 @@ enum NodeProcess {
 private struct Signals: Sendable {
   let names: AsyncStream<String>
 
-  /// From here on these signals don't end the process any more.
-  init(_ numbers: [Int32]) {
+  /// When this returns, these signals don't end the process any more.
+  static func watch(_ numbers: [Int32]) async -> Signals {
     let (names, continuation) = AsyncStream.makeStream(of: String.self)
-    let sources = numbers.map { number in
+    var sources: [any DispatchSourceSignal] = []
+    for number in numbers {
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         continuation.yield(number == SIGINT ? "SIGINT" : "SIGTERM")
       }
-      source.resume()
-      return source
+      // Dispatch takes a signal over some time after `resume`: one that came before would kill.
+      await withCheckedContinuation { registered in
+        source.setRegistrationHandler { registered.resume() }
+        source.resume()
+      }
+      sources.append(source)
     }
     continuation.onTermination = { [sources = UncheckedSources(sources)] _ in sources.cancel() }
-    self.names = names
+    return Signals(names: names)
   }
 }
 
