@@ -144,7 +144,7 @@ final class SimulatedShard {
       cluster.probe.greeted(connection, incarnation: incarnations)
       if state == .draining { sendDraining(connection.number) }
     case .refused(_, let reason):
-      if reason == "STALE_GENERATION" {
+      if reason == LinkRefusal.staleGeneration.rawValue {
         context.cover(.helloStale)
       } else {
         context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")

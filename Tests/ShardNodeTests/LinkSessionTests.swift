@@ -27,6 +27,13 @@ struct LinkSessionTests {
     #expect(value.value == .init("v".utf8))
   }
 
+  @Test func onlyTheFirstRouterBringsANewMap() throws {
+    let first = try Link(to: shard)
+    #expect(first.session.greeting == .accepted(router: "r/0", newMap: true))
+    let second = try Link(to: shard, generation: 2)
+    #expect(second.session.greeting == .accepted(router: "r/0", newMap: false))
+  }
+
   @Test func callsBeforeHelloAreRefused() throws {
     var session = LinkSession()
     var frame = RouterFrame()

@@ -1,6 +1,7 @@
 // Which slot maps a shard takes and which it refuses.
 
 import Placement
+import RingstoreAPI
 import Testing
 
 @testable import ShardNode
@@ -24,22 +25,22 @@ struct SlotOwnershipTests {
   @Test func anotherClusterOrShardIsRefused() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     let map = try Maps.of(["a", "b"])
-    #expect(throws: SlotOwnership.Refusal.wrongCluster) {
+    #expect(throws: LinkRefusal.wrongCluster) {
       try ownership.consider(
         cluster: "other", expectedShard: "a", map: map, holdsKeys: { _ in false })
     }
-    #expect(throws: SlotOwnership.Refusal.wrongShard) {
+    #expect(throws: LinkRefusal.wrongShard) {
       try ownership.consider(
         cluster: "test", expectedShard: "b", map: map, holdsKeys: { _ in false })
     }
     let without = try Maps.of(["b", "c"])
-    #expect(throws: SlotOwnership.Refusal.wrongShard) { try offer(without, to: &ownership) }
+    #expect(throws: LinkRefusal.wrongShard) { try offer(without, to: &ownership) }
   }
 
   @Test func anOlderMapIsStale() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"], epoch: 2), to: &ownership)
-    #expect(throws: SlotOwnership.Refusal.staleMap) {
+    #expect(throws: LinkRefusal.staleMap) {
       try offer(try Maps.of(["a", "b"], epoch: 1), to: &ownership)
     }
   }
@@ -47,7 +48,7 @@ struct SlotOwnershipTests {
   @Test func theSameEpochWithOtherContentIsAConflict() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"]), to: &ownership)
-    #expect(throws: SlotOwnership.Refusal.mapConflict) {
+    #expect(throws: LinkRefusal.mapConflict) {
       try offer(try Maps.of(["a", "b", "c"]), to: &ownership)
     }
   }
@@ -58,7 +59,7 @@ struct SlotOwnershipTests {
       (0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "b" })
     let own = try #require((0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "a" })
     var ownership = SlotOwnership(cluster: "test", shard: "a")
-    #expect(throws: SlotOwnership.Refusal.mapConflict) {
+    #expect(throws: LinkRefusal.mapConflict) {
       try offer(map, to: &ownership, holdingKeysOf: foreign)
     }
     #expect(ownership.map == nil)

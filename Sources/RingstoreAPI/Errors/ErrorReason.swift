@@ -38,7 +38,7 @@ package enum ErrorReason: String, CaseIterable, Sendable {
 }
 
 /// Why a shard refused a router's Hello: `refusal` of HelloReply.
-package enum LinkRefusal: String, CaseIterable, Sendable {
+package enum LinkRefusal: String, Error, CaseIterable, Sendable {
   case wrongCluster = "WRONG_CLUSTER"
   case wrongShard = "WRONG_SHARD"
   /// The shard's map is newer; it is in the reply.
@@ -46,4 +46,8 @@ package enum LinkRefusal: String, CaseIterable, Sendable {
   /// Same epoch, other content; or the shard holds keys that the router's map gives away.
   case mapConflict = "MAP_CONFLICT"
   case unauthenticated = "UNAUTHENTICATED"
+  /// A newer connection of the same router loop has said Hello before.
+  case staleGeneration = "STALE_GENERATION"
+  /// The router speaks another version of the link's protocol.
+  case protocolVersion = "PROTOCOL_VERSION"
 }

@@ -135,17 +135,17 @@ package struct LinkSession {
       phase = .ended
       return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
     }
-    var reply = core.greet(hello, map)
+    var (reply, isNewMap) = core.greet(hello, map)
     reply.shard = core.id
     reply.incarnation = core.incarnation
     reply.mapEpoch = core.ownership.map?.epoch ?? 0
     if reply.accepted {
       phase = .open(router: hello.router, generation: hello.generation)
+      greeting = .accepted(router: hello.router, newMap: isNewMap)
     } else {
       phase = .ended
       greeting = .refused(router: hello.router, reason: reply.refusal)
     }
-    if reply.accepted { greeting = .accepted(router: hello.router, newMap: reply.mapEpoch > 0) }
     var frame = Ringstore_Internal_V1_ShardFrame()
     frame.hello = reply
     // Serialising our own message fails only where a required field is missing; proto3 has none.

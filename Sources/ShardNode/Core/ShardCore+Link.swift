@@ -6,32 +6,27 @@ import Placement
 import RingstoreAPI
 
 extension ShardCore {
-  /// Takes or refuses a router's Hello. Fills in whether it was accepted, or why it was not.
+  /// Takes or refuses a router's Hello. Fills in whether it was accepted, or why it was
+  /// not; says as well whether the map is new to the shard.
   func greet(
     _ hello: Ringstore_Internal_V1_Hello, _ map: SlotMap
-  ) -> Ringstore_Internal_V1_HelloReply {
+  ) -> (reply: Ringstore_Internal_V1_HelloReply, isNewMap: Bool) {
+    var isNewMap = false
     var reply = Ringstore_Internal_V1_HelloReply()
-    guard hello.protocol == LinkProtocol.version else {
-      reply.refusal = "PROTOCOL_VERSION"
-      return reply
-    }
-    do throws(SlotOwnership.Refusal) {
-      _ = try ownership.consider(
+    do throws(LinkRefusal) {
+      guard hello.protocol == LinkProtocol.version else { throw .protocolVersion }
+      isNewMap = try ownership.consider(
         cluster: hello.cluster, expectedShard: hello.expectedShard, map: map
       ) { slot in
         (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }
+      guard generations.introduce(hello.router, hello.generation) else { throw .staleGeneration }
+      reply.accepted = true
     } catch {
       reply.refusal = error.rawValue
       if error == .staleMap, let ours = ownership.map { reply.map = SlotMapMessage.encode(ours) }
-      return reply
     }
-    guard generations.introduce(hello.router, hello.generation) else {
-      reply.refusal = "STALE_GENERATION"
-      return reply
-    }
-    reply.accepted = true
-    return reply
+    return (reply, isNewMap)
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.

@@ -13,16 +13,9 @@
 //                     we hold keys of
 
 import Placement
+import RingstoreAPI
 
 package struct SlotOwnership {
-  /// Why a Hello is refused; the raw value is what travels.
-  package enum Refusal: String, Error {
-    case wrongCluster = "WRONG_CLUSTER"
-    case wrongShard = "WRONG_SHARD"
-    case staleMap = "STALE_MAP"
-    case mapConflict = "MAP_CONFLICT"
-  }
-
   package let cluster: String
   package let shard: String
   package private(set) var map: SlotMap?
@@ -53,7 +46,7 @@ package struct SlotOwnership {
   /// - Returns: whether the map is new to the shard.
   package mutating func consider(
     cluster: String, expectedShard: String, map offered: SlotMap, holdsKeys: (Int) -> Bool
-  ) throws(Refusal) -> Bool {
+  ) throws(LinkRefusal) -> Bool {
     guard cluster == self.cluster else { throw .wrongCluster }
     guard expectedShard == shard else { throw .wrongShard }
     guard let index = offered.shards.firstIndex(where: { $0.id == shard }) else {
