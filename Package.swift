@@ -74,6 +74,9 @@ let package = Package(
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
+      name: "NodeCoreTests",
+      dependencies: ["NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]),
+    .testTarget(
       name: "ShardNodeTests",
       dependencies: [
         "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,

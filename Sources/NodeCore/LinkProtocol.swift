@@ -9,12 +9,29 @@ package enum LinkProtocol {
   package static let path = "/ringstore.internal.v1.Link/Exchange"
   /// Either side closes a frame that has grown past this size.
   package static let frameBytes = 256 << 10
+  /// The metadata of the link's call that names the lane.
+  package static let laneMetadata = "ringstore-lane"
+  /// A request or a response longer than this goes over the bulk lane.
+  package static let bulkBytesMin = 64 << 10
+  /// The most bytes of a large reply that travel in one part.
+  package static let pieceBytesMax = 64 << 10
+  /// What a router grants a streamed reply at its beginning, and keeps granted while its caller
+  /// takes what comes.
+  package static let streamCreditBytes = 256 << 10
 
   /// The longest frame: one that was about to be closed, and then the longest message in its
   /// wrapping.
   package static func messageBytesMax(_ limits: Limits) -> Int {
     limits.maxMessageBytes + frameBytes + Limits.linkHeadroomBytes
   }
+}
+
+/// The two connections of a link. They share a generation, so that a newer link fences both.
+package enum LinkLane: String, Sendable, CaseIterable {
+  /// Small calls and their replies.
+  case calls
+  /// Large requests, large replies, streamed replies, slices of fan-outs that answer much.
+  case bulk
 }
 
 extension CallError {

@@ -10,6 +10,13 @@ package struct Limits: Sendable, Hashable {
   package var maxItems = 10_000
   /// Databases are numbered 0..<this.
   package var databases: UInt32 = 16
+  /// Bytes that views of values and lists may keep alive on a shard after writers have let go of
+  /// them; past it the oldest views expire.
+  package var maxPinnedBytes = 256 << 20
+  /// How long a view may live, in nanoseconds.
+  package var viewNanosMax: UInt64 = 60_000_000_000
+  /// Bytes of large replies that one event loop of a router gathers at a time.
+  package var gatherBytesMax = 64 << 20
 
   package init() {}
 

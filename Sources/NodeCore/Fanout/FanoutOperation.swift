@@ -22,12 +22,17 @@ package struct Part {
   package let method: UInt32
   /// The index of the shard in the slot map.
   package let shard: Int
+  /// The lane of the link that carries it to a shard.
+  package let lane: LinkLane
 
-  package init(operation: any FanoutOperation, tag: Int, method: UInt32, shard: Int) {
+  package init(
+    operation: any FanoutOperation, tag: Int, method: UInt32, shard: Int, lane: LinkLane = .calls
+  ) {
     self.operation = operation
     self.tag = tag
     self.method = method
     self.shard = shard
+    self.lane = lane
   }
 
   /// Whether it is unknown what has become of the part when its answer is lost.
@@ -45,6 +50,12 @@ package protocol PartPort: AnyObject {
   func owner(of key: UnsafeRawBufferPointer) -> Int
   /// Sends a part. The outcome comes later, never from inside this call.
   func send(_ part: Part, request: UnsafeRawBufferPointer)
+  /// Sends one message of an operation whose reply is a stream.
+  func emit(_ operation: any FanoutOperation, message: ByteBuffer)
+  /// Whether the caller takes more messages; where not, `callerWritable` tells when it does again.
+  func isWritable(_ operation: any FanoutOperation) -> Bool
+  /// Ends an operation whose reply is a stream, after the messages sent.
+  func finishStream(_ operation: any FanoutOperation)
   /// Ends the operation with its answer.
   func finish(_ operation: any FanoutOperation, response: ByteBuffer)
   /// Ends the operation with an error.
@@ -62,4 +73,10 @@ package protocol FanoutOperation: AnyObject {
   func part(_ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort)
   /// A part has failed.
   func part(_ tag: Int, failed error: CallError, on port: any PartPort)
+  /// The caller of a streamed reply takes more messages again. Never called for other operations.
+  func callerWritable(on port: any PartPort)
+}
+
+extension FanoutOperation {
+  package func callerWritable(on port: any PartPort) {}
 }

@@ -17,14 +17,19 @@ package enum CommandID: Int, Sendable, CaseIterable {
   case type = 11
   case incrBy = 12
 
+  case lRangeStream = 1000
   case mGet = 1001
   case mSet = 1002
   case mDelete = 1003
+  case mLRange = 1004
   case keys = 1005
+  case scan = 1006
   case dbSize = 1007
   case reset = 1008
   case pipeline = 1009
   case describe = 1010
+  case stats = 1011
+  case shutdown = 1012
 
   static let firstWithoutMethod = 64
 }
@@ -38,4 +43,8 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case dbSizePart = 65
   case resetPart = 66
   case describePart = 67
+  /// A streamed reply: ListValues in chunks of one view.
+  case listStreamPart = 68
+  case statsPart = 69
+  case shutdownPart = 70
 }

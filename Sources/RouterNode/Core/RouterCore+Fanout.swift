@@ -36,6 +36,12 @@ extension RouterCore {
     }
   }
 
+  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {}
+
+  package func isWritable(_ operation: any FanoutOperation) -> Bool { true }
+
+  package func finishStream(_ operation: any FanoutOperation) {}
+
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
     guard let ended = operations.removeValue(forKey: operation.handle) else { return }
     response.withUnsafeReadableBytes { driver.answer(ended.caller, response: $0) }

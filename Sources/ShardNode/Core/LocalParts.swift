@@ -50,6 +50,12 @@ package final class LocalParts: PartPort {
     schedule()
   }
 
+  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {}
+
+  package func isWritable(_ operation: any FanoutOperation) -> Bool { true }
+
+  package func finishStream(_ operation: any FanoutOperation) {}
+
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
     operations.removeValue(forKey: operation.handle)?(nil, response)
   }

@@ -20,7 +20,7 @@ extension ShardCore {
     case .dbSizePart: try dbSizePart(message, into: &response)
     case .resetPart: try resetPart(message, into: &response)
     case .describePart: try describePart(into: &response)
-    case nil: throw .unbatchable(method: method)
+    case .listStreamPart, .statsPart, .shutdownPart, nil: throw .unbatchable(method: method)
     }
   }
 

@@ -27,16 +27,21 @@ package final class ShardCore {
   var generations = LinkGenerations()
   var patterns = PatternCache()
   private let uptimeMillis: () -> Int64
+  /// The time in nanoseconds, never going back: bounds the slices of long work.
+  let clock: () -> UInt64
 
-  /// - Parameter uptimeMillis: the time since the node's start, for Describe.
+  /// - Parameters:
+  ///   - clock: the time in nanoseconds, never going back.
+  ///   - uptimeMillis: the time since the node's start, for Describe.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
-    uptimeMillis: @escaping () -> Int64
+    clock: @escaping () -> UInt64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
     self.version = version
     self.limits = limits
+    self.clock = clock
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(databaseCount: Int(limits.databases), slotCount: Slots.count)

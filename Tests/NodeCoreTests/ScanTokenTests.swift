@@ -1,0 +1,5 @@
+// Tokens of scans.
+
+import Testing
+
+@testable import NodeCore
