@@ -52,6 +52,10 @@ extern "C" cre2_pattern *cre2_compile(const void *bytes, size_t length, int64_t 
   return nullptr;
 }
 
+extern "C" int cre2_program_size(const cre2_pattern *pattern) {
+  return pattern->expression.ProgramSize();
+}
+
 extern "C" bool cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes,
                                       size_t length) {
   try {

@@ -64,14 +64,15 @@ final class ExecutionProbe {
   func observed(
     _ frame: ByteBuffer, _ output: [ByteBuffer], _ connection: SimulatedConnection, endsStream: Bool
   ) {
-    var replies: [(id: UInt64, response: ByteBuffer, error: CallError?)] = []
+    // Slices of fan-outs have their turn after the calls behind them, so replies go by their ids.
+    var replies: [UInt64: (response: ByteBuffer, error: CallError?)] = [:]
     for frame in output {
       frame.withUnsafeReadableBytes { bytes in
         var reader = ShardFrameReader(bytes)
         while let part = try? reader.next() {
           guard case .reply(let reply) = part else { continue }
           if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
-          replies.append((reply.id, ByteBuffer(bytes: reply.response), reply.error))
+          replies[reply.id] = (ByteBuffer(bytes: reply.response), reply.error)
         }
       }
     }
@@ -80,8 +81,8 @@ final class ExecutionProbe {
       var reader = RouterFrameReader(bytes)
       while let part = try? reader.next() {
         guard case .call(let call) = part else { continue }
-        guard place < replies.count, replies[place].id == call.id else { break }
-        note(call, replies[place].response, replies[place].error, connection)
+        guard let reply = replies[call.id] else { continue }
+        note(call, reply.response, reply.error, connection)
         place += 1
       }
     }

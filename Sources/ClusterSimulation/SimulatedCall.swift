@@ -12,6 +12,10 @@ final class SimulatedCall {
     case manyKeys(CommandID)
     /// DbSize, Keys, Reset, Describe.
     case everyShard(CommandID)
+    /// LRangeStream of one key.
+    case listStream
+    /// Scan.
+    case scan(ScanRecord)
   }
 
   /// What the call asks of one key, and its line in the history.
@@ -41,8 +45,18 @@ final class SimulatedCall {
   /// Its place among all calls that were submitted to cores.
   var order = 0
   private(set) var hasEnded = false
-  /// The core has asked not to read its connection until the call has room.
-  var isHeld = false
+  /// How often the core has asked not to read its connection until the call, or one of its parts,
+  /// has room.
+  var holds = 0
+  /// An answer in pieces: its length, and what has come.
+  var announcedBytes: Int?
+  var pieces = ByteBuffer()
+  /// The messages of an answer that is a stream.
+  var messages: [ByteBuffer] = []
+  /// Whether its client reads its answer at the moment.
+  var isReading = true
+  /// Bytes that the core expects for it.
+  var expectedBytes = 0
   /// Whether its outcome must be an answer: faults are over.
   let mustSucceed: Bool
 
@@ -70,8 +84,10 @@ final class SimulatedCall {
   func request() -> ByteBuffer {
     var request = ByteBuffer()
     switch kind {
-    case .oneKey:
+    case .oneKey, .listStream:
       for item in items { CallCodec.write(item.call, key: item.key, into: &request) }
+    case .scan(let scan):
+      scan.write(into: &request)
     case .manyKeys:
       for item in items {
         let mark = request.beginLengthDelimited(1)
@@ -91,6 +107,8 @@ final class SimulatedCall {
       switch kind {
       case .oneKey: "\(CallCodec.command(of: items[0].call).map { "\($0)" } ?? "")"
       case .manyKeys(let id), .everyShard(let id): "\(id)"
+      case .listStream: "stream of a list"
+      case .scan: "scan"
       }
     let shown: [String] = items.prefix(6).map { item in
       let key = HistoryOperation.text(item.key)

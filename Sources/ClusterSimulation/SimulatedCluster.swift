@@ -201,12 +201,19 @@ package final class SimulatedCluster {
     end(call, call.items.map { _ in .unknown }, 0)
   }
 
+  /// Every client that makes one call at a time loses patience at the same moment.
+  func cancelStorm() {
+    for call in calls where !call.hasEnded && !call.client.isPipeline && !call.mustSucceed {
+      gaveUp(call)
+    }
+  }
+
   private func end(_ call: SimulatedCall, _ outcomes: [Outcome], _ word: UInt64) {
     guard call.end() else {
       context.found(.endedTwice, "a second outcome for \(call.text)")
       return
     }
-    if call.isHeld {
+    if call.holds > 0 {
       context.found(.pausesUnbalanced, "its connection is still held, but it ended: \(call.text)")
     }
     for (place, outcome) in outcomes.enumerated() {

@@ -4,6 +4,7 @@
 // Owns what is under way on it. One thread.
 
 import NIOCore
+import NodeCore
 
 /// What travels.
 enum NetworkItem {
@@ -15,6 +16,11 @@ enum NetworkItem {
   case pong
   /// The other side ended the stream or the connection, or the network says that it is gone.
   case closed(String)
+
+  /// Bytes of a frame; 0 for all else.
+  var byteCount: Int {
+    if case .frame(let frame) = self { frame.readableBytes } else { 0 }
+  }
 }
 
 final class SimulatedConnection {
@@ -25,6 +31,7 @@ final class SimulatedConnection {
   let number: Int
   let router: Int
   let shard: Int
+  let lane: LinkLane
   let generation: UInt64
   /// As the router sees it.
   var phase = Phase.connecting
@@ -37,12 +44,13 @@ final class SimulatedConnection {
   let toRouter: Direction
 
   init(
-    number: Int, router: Int, shard: Int, generation: UInt64, toShard: Direction,
-    toRouter: Direction
+    number: Int, router: Int, shard: Int, lane: LinkLane, generation: UInt64,
+    toShard: Direction, toRouter: Direction
   ) {
     self.number = number
     self.router = router
     self.shard = shard
+    self.lane = lane
     self.generation = generation
     self.toShard = toShard
     self.toRouter = toRouter
@@ -55,6 +63,10 @@ final class Direction {
   private var underWay: [(number: UInt64, dueNanos: UInt64, item: NetworkItem)] = []
   private var numbers: UInt64 = 0
   private var lastDueNanos: UInt64 = 0
+  /// Bytes of frames that are under way.
+  private(set) var bytesUnderWay = 0
+  /// Something has left the direction, by arriving or by being lost.
+  var moved: () -> Void = {}
   /// Broken: nothing that is sent from now on arrives.
   private(set) var isCut = false
   private let delay: () -> UInt64
@@ -83,6 +95,7 @@ final class Direction {
     isCut = true
     let kept = keepsNothing ? [] : underWay.prefix(context.number(0...underWay.count))
     underWay = []
+    bytesUnderWay = 0
     lastDueNanos = context.nowNanos
     for entry in kept {
       enqueue(entry.item, dueNanos: max(entry.dueNanos + lagNanos, lastDueNanos))
@@ -97,10 +110,14 @@ final class Direction {
     numbers += 1
     let number = numbers
     underWay.append((number, dueNanos, item))
+    bytesUnderWay += item.byteCount
     context.at(dueNanos) { [self] in
       // Gone where the direction was cut meanwhile.
       guard let index = underWay.firstIndex(where: { $0.number == number }) else { return }
-      deliver(underWay.remove(at: index).item)
+      let arrived = underWay.remove(at: index).item
+      bytesUnderWay -= arrived.byteCount
+      deliver(arrived)
+      moved()
     }
   }
 }

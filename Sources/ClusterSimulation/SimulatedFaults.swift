@@ -4,7 +4,7 @@
 
 final class SimulatedFaults {
   enum Kind: CaseIterable {
-    case drop, crash, stall, drain, slow
+    case drop, crash, stall, drain, slow, cancelStorm
   }
 
   private let context: SimulationContext
@@ -55,6 +55,9 @@ final class SimulatedFaults {
       guard shard.state == .up, !shard.isStalled else { return }
       context.cover(.drained)
       drain(shard)
+    case .cancelStorm:
+      context.cover(.cancelStorm)
+      cluster.cancelStorm()
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)

@@ -3,6 +3,7 @@
 // Owns the connections. One thread.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 final class SimulatedNetwork {
@@ -35,11 +36,13 @@ final class SimulatedNetwork {
   // MARK: - Routers' side
 
   /// Dials. The outcome comes to the router later.
-  func connect(router: Int, shard: Int, generation: UInt64) -> SimulatedConnection {
+  func connect(
+    router: Int, shard: Int, lane: LinkLane, generation: UInt64
+  ) -> SimulatedConnection {
     connectionsEver += 1
     let delay = { [unowned self] in delayNanos(router, shard) }
     let connection = SimulatedConnection(
-      number: connectionsEver, router: router, shard: shard, generation: generation,
+      number: connectionsEver, router: router, shard: shard, lane: lane, generation: generation,
       toShard: Direction(context: context, delay: delay),
       toRouter: Direction(context: context, delay: delay))
     connection.toShard.deliver = { [unowned self, unowned connection] item in
@@ -113,10 +116,16 @@ final class SimulatedNetwork {
   /// Breaks a connection, if there is one. Some get stuck before they break, so that much is under
   /// way then, which may arrive long after the router has gone on with a new connection.
   func dropOne() {
-    let open = connections.filter { $0.phase != .closed && !$0.toShard.isCut }
+    let open = connections.filter {
+      $0.phase != .closed && !$0.toShard.isCut && !$0.toRouter.isCut
+    }
     guard !open.isEmpty else { return }
     let connection = open[context.number(0...open.count - 1)]
-    if context.chance(0.6) { jam(connection) } else { drop(connection) }
+    switch context.number(0...9) {
+    case ..<5: jam(connection)
+    case ..<8: drop(connection)
+    default: cutOneWay(connection)
+    }
   }
 
   /// A connection has just come up. Some break young, with their Hello under way.
@@ -144,9 +153,17 @@ final class SimulatedNetwork {
       notice: isBlackHole ? nil : (.closed("connection reset"), lagNanos()))
   }
 
+  /// One direction swallows everything, and nobody is told; the other goes on.
+  private func cutOneWay(_ connection: SimulatedConnection) {
+    note(.dropped, connection)
+    context.cover(.cutOneWay)
+    let direction = context.chance(0.5) ? connection.toShard : connection.toRouter
+    direction.cut(lagNanos: lagNanos())
+  }
+
   /// Whether each connection that a router believes in does exist.
   var isWhole: Bool {
-    connections.allSatisfy { $0.phase == .closed || !$0.toShard.isCut }
+    connections.allSatisfy { $0.phase == .closed || !($0.toShard.isCut || $0.toRouter.isCut) }
   }
 
   func slow(router: Int, shard: Int, forNanos nanos: UInt64) {

@@ -27,14 +27,14 @@ final class SimulatedRouter: RouterDriver {
     linkLimits: context.configuration.linkLimits, firstGeneration: seed % 1000, seed: seed,
     clock: { [context] in context.nowNanos }, driver: self)
 
-  private var links: [SimulatedConnection?]
-  private var linksWithOutput: [Int] = []
+  private var links: [[LinkLane: SimulatedConnection]]
+  private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
   private var isFlushPlanned = false
   private var wakeupNanos: UInt64 = .max
   private var wakeups = 0
   /// The calls on one key under way or ended, by the core's id.
   private(set) var callsByID: [UInt64: SimulatedCall] = [:]
-  private var saboteur: RouterSaboteur
+  var saboteur: RouterSaboteur
 
   init(
     number: Int, map: SlotMap, limits: Limits, context: SimulationContext, cluster: SimulatedCluster
@@ -47,7 +47,7 @@ final class SimulatedRouter: RouterDriver {
     seed = context.random.next()
     identity = RouterIdentity(
       cluster: SimulatedCluster.name, router: "router-\(context.random.next())/\(number)")
-    links = Array(repeating: nil, count: map.shards.count)
+    links = Array(repeating: [:], count: map.shards.count)
     saboteur = RouterSaboteur(context.configuration.sabotage, shards: map.shards.count)
   }
 
@@ -64,6 +64,8 @@ final class SimulatedRouter: RouterDriver {
       switch call.kind {
       case .oneKey: placeOneKey(call)
       case .manyKeys(let command), .everyShard(let command): start(command, call)
+      case .listStream: openStream(call)
+      case .scan: start(.scan, call)
       }
     }
     eventHandled()
@@ -103,61 +105,62 @@ final class SimulatedRouter: RouterDriver {
     }
   }
 
+  private func openStream(_ call: SimulatedCall) {
+    let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
+    call.id = call.request().withUnsafeReadableBytes {
+      core.openStream(
+        message: $0, timeoutMillis: UInt32(clamping: left / 1_000_000), caller: call)
+    }
+  }
+
   /// The client has gone away.
   func cancel(_ call: SimulatedCall) {
     guard let id = call.id else { return }
-    if case .oneKey = call.kind { core.cancel(id) } else { core.cancelOperation(id) }
+    core.cancel(id)
     eventHandled()
   }
 
-  // MARK: - What the core asks for
-
-  func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
-    saboteur.heard(caller, response)
-    cluster.answered(caller, ByteBuffer(bytes: response))
-  }
-
-  func fail(_ caller: SimulatedCall, error: CallError) {
-    cluster.failed(caller, saboteur.changed(error, caller))
-  }
+  // MARK: - Links
 
   func connect(shard: Int, address: String, generation: UInt64) {
-    if links[shard] != nil {
-      context.found(.leak, "router \(number) dials shard \(shard) though it has a connection")
+    for lane in LinkLane.allCases {
+      if links[shard][lane] != nil {
+        context.found(.leak, "router \(number) dials shard \(shard) though it has a connection")
+      }
+      links[shard][lane] = cluster.network.connect(
+        router: number, shard: shard, lane: lane, generation: generation)
     }
-    let connection = cluster.network.connect(router: number, shard: shard, generation: generation)
-    links[shard] = connection
-    guard context.chance(0.02) else { return }
+    guard context.chance(0.02), let connection = links[shard][.bulk] else { return }
     context.cover(.connectFailedAtOnce)
     cluster.network.close(connection)
     lost(connection, "the address can't be resolved")
   }
 
   func disconnect(shard: Int, generation: UInt64) {
-    guard let connection = links[shard], connection.generation == generation else { return }
-    links[shard] = nil
-    cluster.network.close(connection)
+    for (lane, connection) in links[shard] where connection.generation == generation {
+      links[shard][lane] = nil
+      cluster.network.close(connection)
+    }
   }
 
-  func linkHasOutput(shard: Int) {
-    if !linksWithOutput.contains(shard) { linksWithOutput.append(shard) }
+  func linkHasOutput(shard: Int, lane: LinkLane) {
+    if !lanesWithOutput.contains(where: { $0 == (shard, lane) }) {
+      lanesWithOutput.append((shard, lane))
+    }
     planFlush()
   }
 
   func pauseReading(for caller: SimulatedCall) {
-    if caller.isHeld {
-      context.found(.pausesUnbalanced, "call \(caller.number) is to be held twice")
-    }
     context.cover(.held)
-    caller.isHeld = true
+    caller.holds += 1
     caller.client.connection.hold()
   }
 
   func resumeReading(for caller: SimulatedCall) {
-    if !caller.isHeld {
+    if caller.holds == 0 {
       context.found(.pausesUnbalanced, "call \(caller.number) is to be released, and is not held")
     }
-    caller.isHeld = false
+    caller.holds -= 1
     caller.client.connection.release()
   }
 
@@ -167,7 +170,7 @@ final class SimulatedRouter: RouterDriver {
       let index = core.shardIDs.firstIndex(of: shard) ?? 0
       context.note(.ready, number, index)
       context.cover(.linkReady)
-      if let frame = saboteur.linkReady(shard: index), let connection = links[index] {
+      if let frame = saboteur.linkReady(shard: index), let connection = links[index][.calls] {
         cluster.network.sendToShard(frame, connection)
       }
     case .shardRestarted: context.cover(.restartNoticed)
@@ -190,7 +193,8 @@ final class SimulatedRouter: RouterDriver {
       cluster.network.note(.connected, connection)
       cluster.network.cameUp(connection)
       watch(connection)
-      core.linkConnected(shard: connection.shard, generation: connection.generation)
+      core.linkConnected(
+        shard: connection.shard, lane: connection.lane, generation: connection.generation)
     case .refused:
       context.cover(.connectRefused)
       cluster.network.close(connection)
@@ -201,7 +205,8 @@ final class SimulatedRouter: RouterDriver {
     case .frame(let frame):
       frame.withUnsafeReadableBytes {
         core.linkReceived(
-          shard: connection.shard, generation: connection.generation, frame: $0)
+          shard: connection.shard, lane: connection.lane, generation: connection.generation,
+          frame: $0)
       }
     case .connect, .ping, .pong: break
     }
@@ -210,17 +215,18 @@ final class SimulatedRouter: RouterDriver {
 
   /// A driver need not keep news of a dropped connection from the core.
   private func arrivedLate(_ item: NetworkItem, _ connection: SimulatedConnection) {
-    let (shard, generation) = (connection.shard, connection.generation)
+    let (shard, lane) = (connection.shard, connection.lane)
+    let generation = connection.generation
     context.cover(.staleNews)
     switch item {
     case .connected:
-      core.linkConnected(shard: shard, generation: generation)
+      core.linkConnected(shard: shard, lane: lane, generation: generation)
     case .frame(let frame):
       frame.withUnsafeReadableBytes {
-        core.linkReceived(shard: shard, generation: generation, frame: $0)
+        core.linkReceived(shard: shard, lane: lane, generation: generation, frame: $0)
       }
     case .closed(let reason):
-      core.linkLost(shard: shard, generation: generation, reason: reason)
+      core.linkLost(shard: shard, lane: lane, generation: generation, reason: reason)
     case .connect, .refused, .ping, .pong: break
     }
     eventHandled()
@@ -229,9 +235,12 @@ final class SimulatedRouter: RouterDriver {
   /// A connection that the router has not dropped itself is gone.
   func lost(_ connection: SimulatedConnection, _ reason: String) {
     cluster.network.note(.lost, connection)
-    if links[connection.shard] === connection { links[connection.shard] = nil }
+    if links[connection.shard][connection.lane] === connection {
+      links[connection.shard][connection.lane] = nil
+    }
     core.linkLost(
-      shard: connection.shard, generation: connection.generation, reason: reason)
+      shard: connection.shard, lane: connection.lane, generation: connection.generation,
+      reason: reason)
     eventHandled()
   }
 
@@ -259,7 +268,7 @@ final class SimulatedRouter: RouterDriver {
   // MARK: - Ticks
 
   /// To be called after anything that may have changed when the core wants to be woken.
-  private func eventHandled() {
+  func eventHandled() {
     guard let next = core.nextWakeupNanos, next < wakeupNanos else { return }
     wakeupNanos = next
     wakeups += 1
@@ -284,13 +293,13 @@ final class SimulatedRouter: RouterDriver {
   /// The end of a tick: links send what they have. Now and then a link takes one frame only, as
   /// one whose socket is full might.
   private func flush() {
-    let shards = linksWithOutput
-    linksWithOutput = []
-    for shard in shards {
-      while let frame = core.takeFrame(shard: shard) {
-        if let connection = links[shard] { cluster.network.sendToShard(frame, connection) }
+    let lanes = lanesWithOutput
+    lanesWithOutput = []
+    for (shard, lane) in lanes {
+      while let frame = core.takeFrame(shard: shard, lane: lane) {
+        if let connection = links[shard][lane] { cluster.network.sendToShard(frame, connection) }
         guard context.chance(0.1) else { continue }
-        linkHasOutput(shard: shard)
+        linkHasOutput(shard: shard, lane: lane)
         break
       }
     }

@@ -21,7 +21,7 @@ final class SimulatedShard {
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
   private var core: ShardCore
-  private var sessions: [Int: (session: LinkSession, connection: SimulatedConnection)] = [:]
+  private var sessions: [Int: ShardConnection] = [:]
   /// What has arrived while the process was stopped.
   private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []
 
@@ -87,9 +87,8 @@ final class SimulatedShard {
   }
 
   private func sendDraining(_ number: Int) {
-    guard let (session, connection) = sessions[number], let frame = session.drainingFrame()
-    else { return }
-    cluster.network.sendToRouter(frame, connection)
+    guard let known = sessions[number], let frame = known.session?.drainingFrame() else { return }
+    cluster.network.sendToRouter(frame, known.connection)
   }
 
   // MARK: - What the network brings
@@ -113,29 +112,27 @@ final class SimulatedShard {
         return
       }
       connection.isOpenAtShard = true
-      sessions[connection.number] = (LinkSession(), connection)
+      sessions[connection.number] = ShardConnection(connection, core)
       connection.toRouter.send(.connected)
     case .frame(let frame):
       receive(frame, connection)
     case .ping:
       if sessions[connection.number] != nil { connection.toRouter.send(.pong) }
     case .closed:
-      sessions[connection.number] = nil
+      sessions.removeValue(forKey: connection.number)?.session?.lost()
       connection.isOpenAtShard = false
     case .connected, .refused, .pong: break
     }
   }
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
-    guard var (session, _) = sessions[connection.number] else { return }
+    guard let known = sessions[connection.number], let session = known.session else { return }
     let frame = context.configuration.sabotage == .ignoresFence ? withoutFence(frame) : frame
-    var output: [ByteBuffer] = []
-    let after = frame.withUnsafeReadableBytes { bytes in
-      session.receive(bytes, core) { output.append($0) }
-    }
+    let after = frame.withUnsafeReadableBytes { session.receive($0) }
+    while core.runTurn() {}
+    let output = known.takeOutput()
     let greeting = session.greeting
     session.greeting = nil
-    sessions[connection.number]?.session = session
     cluster.probe.observed(frame, output, connection, endsStream: after != .goOn)
     for frame in output { cluster.network.sendToRouter(frame, connection) }
     switch greeting {
@@ -168,5 +165,27 @@ final class SimulatedShard {
     message.hello.router += " \(message.hello.generation)"
     guard let bytes: [UInt8] = try? message.serializedBytes() else { return frame }
     return ByteBuffer(bytes: bytes)
+  }
+}
+
+/// A connection as the shard's process has it: the session, and what it has sent.
+private final class ShardConnection: LinkPort {
+  let connection: SimulatedConnection
+  private(set) var session: LinkSession?
+  private var output: [ByteBuffer] = []
+  let isWritable = true
+
+  init(_ connection: SimulatedConnection, _ core: ShardCore) {
+    self.connection = connection
+    session = LinkSession(.calls, core: core, port: self)
+  }
+
+  func send(_ frame: ByteBuffer) {
+    output.append(frame)
+  }
+
+  func takeOutput() -> [ByteBuffer] {
+    defer { output = [] }
+    return output
   }
 }

@@ -39,7 +39,8 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case answered, notExecuted, outcomeUnknown, deadlinePassed, cancelled, refusedForState
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
-  case dropped, blackHole, crashed, stalled, drained, slowed, foundUnresponsive
+  case dropped, blackHole, cutOneWay, crashed, stalled, drained, slowed, foundUnresponsive
+  case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case executedUnknown, unexecutedUnknown
 }

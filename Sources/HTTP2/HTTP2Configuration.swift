@@ -8,6 +8,11 @@ package struct HTTP2Configuration: Sendable {
   package var streamWindowBytes: Int32 = 1 << 20
   /// Bytes a peer may send on the whole connection before we consumed them.
   package var connectionWindowBytes: Int32 = 16 << 20
+  /// Bytes that parked streams may hold beyond the connection's window; see `HTTP2Session.park`.
+  package var maxParkedBytes = 64 << 20
+  /// Capacity up to which a stream keeps its outbound buffer while nothing waits in it. Streams that
+  /// live for days send in bursts; between two of them each would hold on to its largest.
+  package var retainedOutboundBytes = 128 << 10
   /// Size of one received header block: names + values + 32 for each field. Trailers likewise.
   package var maxHeaderListBytes = 16 << 10
   /// Number of fields in one received header block.

@@ -74,9 +74,7 @@ extension HTTP2Session {
   package func finish(_ stream: HTTP2Stream, trailers: StaticHeaders) {
     guard isUsable, canFinish(stream) else { return }
     stream.staticTrailers = trailers
-    stream.outboundEnd = .trailers
-    stream.localEnded = true
-    bodyChanged(stream)
+    endWithTrailers(stream)
   }
 
   /// Ends our side with trailers, copied, after the body that is in `stream.outbound`.
@@ -86,9 +84,7 @@ extension HTTP2Session {
     copy.removeAll()
     copy.append(contentsOf: trailers)
     stream.outboundTrailers = copy
-    stream.outboundEnd = .trailers
-    stream.localEnded = true
-    bodyChanged(stream)
+    endWithTrailers(stream)
   }
 
   /// Ends the stream with RST_STREAM. It is touched as closed once the frame is on its way.
@@ -103,11 +99,45 @@ extension HTTP2Session {
   package func consume(_ stream: HTTP2Stream, _ count: Int) {
     let credit = min(count, stream.unconsumed)
     guard credit > 0 else { return }
+    connectionCredit += credit - repay(stream, credit)
     stream.unconsumed -= credit
-    connectionCredit += credit
     // A stream the peer has ended needs no window of its own.
     if stream.remoteEnded || stream.isClosed || !isUsable { return }
     nghttp2_session_consume_stream(handle, stream.id, credit)
+  }
+
+  /// Lets the other streams of the connection go on while this one isn't read: the bytes it holds
+  /// are credited to the connection's window and not to its own, which bounds them. To be called
+  /// whenever more has come in. All streams together may hold `maxParkedBytes` in this way; what is
+  /// beyond keeps its share of the connection's window, until that is shut too. O(1).
+  package func park(_ stream: HTTP2Stream) {
+    let more = stream.unconsumed - stream.parked
+    guard more > 0 else { return }
+    stream.parked += more
+    parkedBytes += more
+    let lent = min(parkedBytes, configuration.maxParkedBytes)
+    connectionCredit += lent - lentBytes
+    lentBytes = lent
+  }
+
+  /// Takes `count` consumed bytes of a stream off what is parked. Returns how many of them the
+  /// connection was credited for before. Which stream's bytes those were doesn't matter: room that
+  /// becomes free under the bound goes to whatever else is parked.
+  @inline(__always)
+  func repay(_ stream: HTTP2Stream, _ count: Int) -> Int {
+    if stream.parked == 0 { return 0 }
+    let freed = min(count, stream.parked)
+    stream.parked -= freed
+    parkedBytes -= freed
+    let lent = min(parkedBytes, configuration.maxParkedBytes)
+    defer { lentBytes = lent }
+    return lentBytes - lent
+  }
+
+  /// Whether the peer gives this stream no window, so that only it can let the body go on.
+  package func isWindowShut(_ stream: HTTP2Stream) -> Bool {
+    guard failure == nil, stream.id > 0, !stream.isClosed else { return false }
+    return nghttp2_session_get_stream_remote_window_size(handle, stream.id) <= 0
   }
 
   // MARK: - The connection
@@ -184,6 +214,15 @@ extension HTTP2Session {
     CNGHTTP2_submit_response(
       handle, stream.id, fields, count, hasBody ? onReadBody : nil,
       Unmanaged.passUnretained(stream).toOpaque())
+  }
+
+  /// While a body waits the trailers follow its last frame. Else they go at once: HEADERS need no
+  /// window, and the library would wait for one to ask for more of the body.
+  private func endWithTrailers(_ stream: HTTP2Stream) {
+    stream.outboundEnd = .trailers
+    stream.localEnded = true
+    if stream.outbound.readableBytes == 0 { submitTrailers(of: stream) }
+    bodyChanged(stream)
   }
 
   /// Lays a block out for the library, which copies it. Returns the number of fields.

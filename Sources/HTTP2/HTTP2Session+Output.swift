@@ -51,7 +51,7 @@ extension HTTP2Session {
   ) -> Int {
     let available = stream.outbound.readableBytes
     let count = min(available, limit)
-    if count == 0, stream.outboundEnd == .open {
+    if count == 0, stream.outboundEnd == .open || stream.trailersSubmitted {
       stream.isDeferred = true
       return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }
@@ -60,14 +60,20 @@ extension HTTP2Session {
     flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
     if stream.outboundEnd == .trailers {
       flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-      if let fields = stream.staticTrailers {
-        nghttp2_submit_trailer(handle, stream.id, fields.fields, fields.count)
-      } else if let block = stream.outboundTrailers {
-        let fields = loadScratch(block)
-        nghttp2_submit_trailer(handle, stream.id, fieldScratch, fields)
-      }
+      submitTrailers(of: stream)
     }
     return count
+  }
+
+  /// Queues a stream's trailers, behind its HEADERS. May run inside the library.
+  func submitTrailers(of stream: HTTP2Stream) {
+    stream.trailersSubmitted = true
+    if let fields = stream.staticTrailers {
+      nghttp2_submit_trailer(handle, stream.id, fields.fields, fields.count)
+    } else if let block = stream.outboundTrailers {
+      let fields = loadScratch(block)
+      nghttp2_submit_trailer(handle, stream.id, fieldScratch, fields)
+    }
   }
 
   /// Writes one DATA frame. Runs inside the library.
@@ -83,10 +89,19 @@ extension HTTP2Session {
       return length
     }
     stream.bodyBytesSent += length
+    bodyBytesSent += length
     // What the owner appended without saying so was never counted.
     let counted = min(length, stream.accountedOutbound)
     stream.accountedOutbound -= counted
     outboundBytes -= counted
+    let left = stream.outbound.readableBytes
+    if left == 0, stream.outbound.capacity > configuration.retainedOutboundBytes {
+      stream.outbound = ByteBuffer()
+    }
+    if left <= stream.outboundMark {
+      stream.outboundMark = -1
+      touch(stream)
+    }
     // The library would go on to the next DATA frame without asking; a pause brings it back here.
     return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
   }

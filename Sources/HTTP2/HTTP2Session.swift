@@ -39,10 +39,17 @@ package final class HTTP2Session {
   /// Body bytes of all streams that wait to be written.
   @exclusivity(unchecked) package internal(set) var outboundBytes = 0
 
+  /// Body bytes of all streams written so far.
+  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
+  /// Bytes that parked streams hold; see `park`.
+  @exclusivity(unchecked) package internal(set) var parkedBytes = 0
+
   let handle: OpaquePointer
   @exclusivity(unchecked) var output = ByteBuffer()
   @exclusivity(unchecked) var outputLimit = Int.max
   @exclusivity(unchecked) var connectionCredit = 0
+  /// What of `parkedBytes` the connection's window was credited for.
+  @exclusivity(unchecked) var lentBytes = 0
   /// The stream whose header block is being decoded, and where its fields go.
   @exclusivity(unchecked) var decoding: HTTP2Stream?
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
@@ -143,7 +150,7 @@ package final class HTTP2Session {
   /// Gives a closed stream back. The owner calls it once it has seen `isClosed`.
   package func recycle(_ stream: HTTP2Stream) {
     guard stream.isClosed, stream.id != 0 else { return }
-    connectionCredit += stream.unconsumed
+    connectionCredit += stream.unconsumed - repay(stream, stream.unconsumed)
     outboundBytes -= stream.accountedOutbound
     let index = stream.liveIndex
     if index >= 0, index < live.count, live[index] === stream {

@@ -52,6 +52,9 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) package internal(set) var localEnded = false
   /// Bytes received on this stream for which no window credit was given yet.
   @exclusivity(unchecked) package internal(set) var unconsumed = 0
+  /// Set by the owner to be touched when the bytes in `outbound` have come down to this number;
+  /// negative: not at all. It is negative again once that has happened.
+  @exclusivity(unchecked) package var outboundMark = -1
   /// Set by the owner to throw away what else arrives: it is credited and dropped.
   @exclusivity(unchecked) package var discardsInbound = false
 
@@ -60,12 +63,16 @@ package final class HTTP2Stream {
   /// Body bytes of this stream that were written so far.
   @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
 
+  /// Bytes of `unconsumed` for which the connection's window may have been credited already.
+  @exclusivity(unchecked) var parked = 0
   @exclusivity(unchecked) var isTouched = false
   @exclusivity(unchecked) var isDeferred = false
   /// What this stream contributes to the session's `outboundBytes`.
   @exclusivity(unchecked) var accountedOutbound = 0
   @exclusivity(unchecked) var wasReset = false
   @exclusivity(unchecked) var outboundEnd = OutboundEnd.open
+  /// The trailers were given to the library.
+  @exclusivity(unchecked) var trailersSubmitted = false
   @exclusivity(unchecked) var staticTrailers: StaticHeaders?
   @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
   @exclusivity(unchecked) var liveIndex = -1
@@ -88,6 +95,8 @@ package final class HTTP2Stream {
     headersSent = false
     localEnded = false
     unconsumed = 0
+    parked = 0
+    outboundMark = -1
     discardsInbound = false
     isDeferred = false
     isAnnounced = false
@@ -95,6 +104,7 @@ package final class HTTP2Stream {
     accountedOutbound = 0
     wasReset = false
     outboundEnd = .open
+    trailersSubmitted = false
     staticTrailers = nil
     outboundTrailers?.removeAll()
     liveIndex = -1

@@ -44,13 +44,18 @@ struct Glob: Sendable {
   /// True for `*`, `**` and so on.
   var matchesEverything: Bool { steps == [Self.anyBytes] }
 
-  /// Whether the whole of `key` matches.
+  /// How many steps the pattern has: a factor of the worst cost of a match.
+  var stepCount: Int { steps.count }
+
+  /// Whether the whole of `key` matches; nil where it takes more than `stepsMax` steps to find out.
   ///
   /// When a step fails, only the last `*` is tried again, one byte longer: an earlier one could
   /// only give the later one less to choose from. Hence at most key x pattern steps, never an
   /// exponential number.
-  func matches(_ key: UnsafeRawBufferPointer) -> Bool {
+  func matches(_ key: UnsafeRawBufferPointer, stepsMax: Int) -> Bool? {
     steps.withUnsafeBufferPointer { steps in
+      // A step that advances is paid for by the key's length; only going back costs more.
+      var stepsLeft = stepsMax - key.count
       var position = 0
       var step = 0
       var retry: (position: Int, step: Int)?
@@ -63,6 +68,8 @@ struct Glob: Sendable {
           step += 1
           position += 1
         } else if let last = retry {
+          stepsLeft -= position - last.position
+          if stepsLeft < 0 { return nil }
           position = last.position + 1
           step = last.step
           retry = (position, step)

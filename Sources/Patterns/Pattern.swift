@@ -16,19 +16,22 @@ package struct Pattern: Sendable {
     case prefix([UInt8])
   }
 
-  /// The longest glob or regular expression, in bytes. It bounds the cost of a match, which grows
-  /// with the product of the pattern's and the key's lengths.
+  /// The longest glob or regular expression, in bytes.
   package static let lengthMax = 4096
   /// The longest prefix, in bytes: as long as the longest key may be by default.
   package static let prefixLengthMax = 65536
   /// RE2's budget for one regular expression, program and automata together, in bytes. Within it
   /// RE2 runs a deterministic automaton, a nanosecond or so for each byte of a key; beyond, its
   /// slower engine takes up to one step per instruction of the program and byte.
-  package static let regexMemoryMax = 2 * 1024 * 1024
+  package static let regexMemoryMax = 512 * 1024
   /// The most instructions of a compiled expression: one for each byte of the longest pattern, and
   /// a few around them. Hardly anything but counted repetition makes more, and that is what would
   /// make single keys expensive.
   package static let regexProgramMax = Int32(lengthMax) + 64
+  /// The most steps that one match may take: a few milliseconds at worst. What could take more is
+  /// refused with the key in hand: RE2's slower engine takes 5 to 15 nanoseconds a step, and a
+  /// hostile pattern on a key of 64 KiB would have billions to take.
+  package static let matchStepsMax = 512 * 1024
 
   private enum Matcher: Sendable {
     case everything
@@ -67,16 +70,39 @@ package struct Pattern: Sendable {
     if case .everything = matcher { true } else { false }
   }
 
-  /// Whether `key` matches. A prefix costs its own length; a glob at worst key x pattern steps; a
-  /// regular expression at worst key x program steps, which can be some ten microseconds for each
-  /// byte of a key: long scans should look at the clock between keys. Prefixes and globs allocate
-  /// nothing, regular expressions within `regexMemoryMax`.
-  package func matches(_ key: UnsafeRawBufferPointer) -> Bool {
+  /// The most steps that matching a key of this length may take.
+  package func stepsMax(keyBytes: Int) -> Int {
     switch matcher {
-    case .everything: true
-    case .prefix(let bytes): key.starts(with: bytes)
-    case .glob(let glob): glob.matches(key)
-    case .regex(let expression): expression.matches(key)
+    case .everything: 1
+    case .prefix(let bytes): min(bytes.count, keyBytes)
+    case .glob(let glob): keyBytes * glob.stepCount
+    case .regex(let expression): keyBytes * expression.programSize
+    }
+  }
+
+  /// Whether `key` matches. A prefix costs its own length; a glob little more than the key's length
+  /// and at most `matchStepsMax`; a regular expression a nanosecond or two for each byte of the key
+  /// as a rule, and at most `matchStepsMax` steps. Prefixes and globs allocate nothing, regular
+  /// expressions within `regexMemoryMax`.
+  ///
+  /// - Throws: `PatternError.tooCostly` where the bound would be passed: a glob in fact, an
+  ///   expression at worst. Which keys that concerns is the same at each try.
+  package func matches(_ key: UnsafeRawBufferPointer) throws(PatternError) -> Bool {
+    switch matcher {
+    case .everything:
+      return true
+    case .prefix(let bytes):
+      return key.starts(with: bytes)
+    case .glob(let glob):
+      guard let isMatch = glob.matches(key, stepsMax: Self.matchStepsMax) else {
+        throw .tooCostly(keyBytes: key.count)
+      }
+      return isMatch
+    case .regex(let expression):
+      guard key.count * expression.programSize <= Self.matchStepsMax else {
+        throw .tooCostly(keyBytes: key.count)
+      }
+      return expression.matches(key)
     }
   }
 

@@ -9,8 +9,10 @@ package enum PatternError: Error, Sendable, Hashable, CustomStringConvertible {
   case unsupported(feature: String)
   /// RE2 can't read it; `reason` is RE2's.
   case malformed(reason: String)
-  /// Its program would outgrow the memory budget.
+  /// Its program would outgrow the memory budget, or take long to compile.
   case tooComplex
+  /// To match a key of this length could take too long.
+  case tooCostly(keyBytes: Int)
 
   package var description: String {
     switch self {
@@ -22,7 +24,9 @@ package enum PatternError: Error, Sendable, Hashable, CustomStringConvertible {
     case .malformed(let reason):
       "the regular expression is not valid RE2 syntax: \(reason)"
     case .tooComplex:
-      "the regular expression is too complex: its compiled form would exceed the memory limit"
+      "the regular expression is too complex: compiling it would take too much time or memory"
+    case .tooCostly(let keyBytes):
+      "it costs too much on a key of \(keyBytes) bytes; a simpler pattern or a prefix does not"
     }
   }
 

@@ -10,10 +10,14 @@ final class RegularExpression: @unchecked Sendable {
   private static let errorCapacity = 256
 
   private let handle: OpaquePointer
+  /// Instructions of the compiled program: RE2's slower engine looks at each of them for each byte
+  /// of a key at worst.
+  let programSize: Int
 
   /// Compiles `bytes` with `memoryMax` bytes as RE2's whole budget and a program of at most
   /// `programMax` instructions.
   init(_ bytes: [UInt8], memoryMax: Int, programMax: Int32) throws(PatternError) {
+    try Self.check(bytes)
     var message = [UInt8](repeating: 0, count: Self.errorCapacity)
     let handle = bytes.withUnsafeBytes { bytes in
       message.withUnsafeMutableBytes { message in
@@ -27,6 +31,7 @@ final class RegularExpression: @unchecked Sendable {
       throw PatternError(engineMessage: reason)
     }
     self.handle = handle
+    programSize = Int(cre2_program_size(handle))
   }
 
   deinit {
@@ -38,4 +43,46 @@ final class RegularExpression: @unchecked Sendable {
   func matches(_ key: UnsafeRawBufferPointer) -> Bool {
     cre2_matches_at_start(handle, key.baseAddress, key.count)
   }
+
+  /// Refuses what would take RE2 tens of milliseconds to compile, however little comes of it:
+  /// repetitions that are written out again and again, operators and groups by the thousand, which
+  /// cost it the square of their number, and Unicode's classes, which mean nothing for bytes.
+  private static func check(_ bytes: [UInt8]) throws(PatternError) {
+    var rest = bytes[...]
+    var repetitions = 0
+    var operators = 0
+    while let byte = rest.popFirst() {
+      switch byte {
+      case UInt8(ascii: "\\"):
+        let escaped = rest.popFirst()
+        if escaped == UInt8(ascii: "p") || escaped == UInt8(ascii: "P") {
+          throw .unsupported(feature: "Unicode classes")
+        }
+      case UInt8(ascii: "{"):
+        repetitions += repetition(rest.prefix { $0 != UInt8(ascii: "}") })
+      case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"), UInt8(ascii: "("):
+        operators += 1
+      default:
+        break
+      }
+    }
+    // A repetition repeats at most the whole pattern; RE2 itself bounds what nested ones come to.
+    guard repetitions * bytes.count <= expandedLengthMax, operators * bytes.count <= operatorWorkMax
+    else { throw .tooComplex }
+  }
+
+  /// The length that a pattern may have once its repetitions are written out, estimated from above.
+  private static let expandedLengthMax = 16 * 1024
+  /// The most that the number of operators and the length may multiply to: 512 operators in 1024
+  /// bytes, or 128 in 4096.
+  private static let operatorWorkMax = 512 * 1024
+
+  /// The larger number of `2,3`, as it stands between braces; 0 where there is none.
+  private static func repetition(_ text: ArraySlice<UInt8>) -> Int {
+    text.prefix(2 * repetitionDigitsMax + 1).split(separator: UInt8(ascii: ","))
+      .compactMap { Int(String(decoding: $0, as: UTF8.self)) }.max() ?? 0
+  }
+
+  /// RE2 refuses repetitions of more than 1000.
+  private static let repetitionDigitsMax = 4
 }

@@ -1,11 +1,41 @@
 // Many commands on one stream: sent in batches, answered in any order, handed back in the order of
-// the commands. Sending waits while the node takes no more, so nothing piles up in between.
+// the commands. Commands are pulled only as fast as the node takes them and the reader takes their
+// outcomes, so nothing piles up in between.
 
-package import GRPC
-package import NIOCore
+internal import GRPC
+internal import NIOCore
 internal import RingstoreAPI
 
 extension RingstoreClient {
+  /// How many commands of a pipeline are pulled ahead of its reader, unless the call says otherwise.
+  public static let unansweredMaxDefault = 1_024
+
+  /// Sends commands over one stream as they come, and hands back their outcomes one by one, in the
+  /// order of the commands: as many as there were commands.
+  ///
+  /// Commands on the same key run in the order given; others in any order. Nothing is sent before
+  /// the first outcome is asked for. When the stream breaks, each command without an answer fails,
+  /// `isOutcomeUnknown` says which of them may have run, and those that come later fail without
+  /// being sent: a reader that wants to go on begins a new pipeline. Nothing is sent a second time.
+  /// An error of `commands` is thrown after the outcomes of those before it.
+  ///
+  /// - Parameters:
+  ///   - commands: pulled by a task of its own, which is cancelled when the iterator is dropped.
+  ///   - unansweredMax: most commands that are pulled and whose outcomes are not taken, 1 to 10,000.
+  ///   - options: its timeout is for each command; it begins when the node gets the command.
+  public func pipeline<Commands: AsyncSequence & Sendable>(
+    _ commands: Commands, unansweredMax: Int = RingstoreClient.unansweredMaxDefault,
+    options: RingstoreCallOptions = .standard
+  ) -> RingstorePipeline<Commands> where Commands.Element == RingstoreCommand {
+    let timeout = options.timeout ?? configuration.timeout
+    var limits = PipelineLimits(requestBytesMax: configuration.maxMessageBytes)
+    limits.unansweredMax = min(max(unansweredMax, 1), PipelineLimits.commandsMax)
+    limits.timeoutMillis = UInt32(clamping: max(TimeAmount(timeout).nanoseconds / 1_000_000, 1))
+    return RingstorePipeline(
+      client: self, commands: commands, database: database(options), limits: limits,
+      patience: timeout, streamTimeout: nil)
+  }
+
   /// Sends many commands over one stream, far cheaper than one call each.
   ///
   /// Commands on the same key run in the order given; others in any order. Not atomic: each command
@@ -14,146 +44,85 @@ extension RingstoreClient {
   /// Nothing is sent a second time.
   ///
   /// - Parameters:
-  ///   - batchSize: commands in one message, 1 to 10,000.
+  ///   - batchSize: most commands in one message, 1 to 10,000.
   ///   - options: its timeout is for all commands together.
   public func pipeline(
     _ commands: [RingstoreCommand], batchSize: Int = 128,
     options: RingstoreCallOptions = .standard
   ) async -> [Result<RingstoreReply, RingstoreError>] {
     guard !commands.isEmpty else { return [] }
-    let stream = channel.stream(
-      path: CommandTable[.pipeline].path,
-      timeout: TimeAmount(options.timeout ?? configuration.timeout))
-    let batches = PipelineBatches(
-      commands: commands, countMax: min(max(batchSize, 1), 10_000), database: database(options))
-    async let sent = Self.send(batches, on: stream)
-    var outcomes = PipelineOutcomes(commands)
-    var end: RPCStatus?
-    do throws(RPCStatus) {
-      var messages = stream.messages.makeAsyncIterator()
-      while let message = try await messages.next() {
-        if !message.withUnsafeReadableBytes({ outcomes.take($0) }) {
-          end = RPCStatus(.internal, "The replies can't be decoded.")
-          stream.cancel()
-          break
-        }
-      }
-    } catch {
-      end = error
-    }
-    return outcomes.finish(
-      end ?? RPCStatus(.internal, "The stream ended without an answer to this command."),
-      sentCount: await sent, mayHaveRun: stream.processed != .no)
-  }
-
-  /// Sends every batch. Returns how many commands were handed over; fewer than all if the stream
-  /// has ended meanwhile, and then its reader is told why.
-  private static func send(_ batches: PipelineBatches, on stream: ClientStream) async -> Int {
-    var count = 0
-    do throws(RPCStatus) {
-      while let batch = batches.next(after: count) {
-        // Counted first: what fails while it is handed over may have been sent all the same.
-        count = batch.end
-        try await stream.send { $0.writeImmutableBuffer(batch.message) }
-      }
-      stream.halfClose()
-    } catch {
-      // The reader of the replies gets the same status.
-    }
-    return count
+    var limits = PipelineLimits(requestBytesMax: configuration.maxMessageBytes)
+    limits.unansweredMax = PipelineLimits.commandsMax
+    limits.batchCountMax = min(max(batchSize, 1), PipelineLimits.commandsMax)
+    let pipeline = RingstorePipeline(
+      client: self, commands: CommandArray(commands), database: database(options), limits: limits,
+      patience: nil, streamTimeout: options.timeout ?? configuration.timeout)
+    var outcomes: [Result<RingstoreReply, RingstoreError>] = []
+    outcomes.reserveCapacity(commands.count)
+    for await outcome in pipeline { outcomes.append(outcome) }
+    // Where the task was cancelled, the last commands were not even looked at.
+    while outcomes.count < commands.count { outcomes.append(.failure(.cancelled)) }
+    return outcomes
   }
 }
 
-/// Cuts commands into CallBatch messages. A call's id is its command's place, counted from 1.
-package struct PipelineBatches: Sendable {
-  /// A message is closed when it has grown past this size, well below every node's limit.
-  package static let bytesMax = 1 << 20
+/// The outcomes of a pipeline's commands.
+public struct RingstorePipeline<Commands: AsyncSequence & Sendable>: AsyncSequence, Sendable
+where Commands.Element == RingstoreCommand {
+  public typealias Element = Result<RingstoreReply, RingstoreError>
+  public typealias Failure = Commands.Failure
 
-  let commands: [RingstoreCommand]
-  let countMax: Int
+  let client: RingstoreClient
+  let commands: Commands
   let database: UInt32
+  let limits: PipelineLimits
+  /// How long the node may leave a command without an answer.
+  let patience: Duration?
+  /// The deadline of the stream as a whole.
+  let streamTimeout: Duration?
 
-  package init(commands: [RingstoreCommand], countMax: Int, database: UInt32) {
-    self.commands = commands
-    self.countMax = countMax
-    self.database = database
-  }
+  public func makeAsyncIterator() -> Iterator { Iterator(pipeline: self) }
 
-  /// The batch that begins at `start`, and where it ends; nil where there are no more commands.
-  package func next(after start: Int) -> (message: ByteBuffer, end: Int)? {
-    guard start < commands.count else { return nil }
-    var message = ByteBuffer()
-    var request = ByteBuffer()
-    var end = start
-    repeat {
-      let command = commands[end]
-      request.clear()
-      command.writeRequest(database: database, into: &request)
-      request.withUnsafeReadableBytes {
-        message.writeCall(
-          .pipeline, id: UInt64(end) + 1, method: UInt32(command.id.rawValue), request: $0)
-      }
-      end += 1
-    } while end < commands.count && end - start < countMax
-      && message.readableBytes + commands[end].sizeEstimate <= Self.bytesMax
-    return (message, end)
+  /// Reads outcomes; for one task at a time. Cancelling that task, or dropping the iterator, ends
+  /// the pipeline.
+  public struct Iterator: AsyncIteratorProtocol {
+    let pipeline: RingstorePipeline
+    private var session: PipelineSession<Commands>?
+
+    init(pipeline: RingstorePipeline) { self.pipeline = pipeline }
+
+    public mutating func next() async throws(Commands.Failure) -> Element? {
+      try await next(isolation: nil)
+    }
+
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(Commands.Failure) -> Element? {
+      let session = session ?? PipelineSession(pipeline)
+      self.session = session
+      return try await session.next()
+    }
   }
 }
 
-/// Collects the replies and puts them into the order of the commands.
-package struct PipelineOutcomes {
+/// Commands that are there already.
+struct CommandArray: AsyncSequence, Sendable {
+  typealias Element = RingstoreCommand
+  typealias Failure = Never
+
   private let commands: [RingstoreCommand]
-  private var outcomes: [Result<RingstoreReply, RingstoreError>?]
 
-  package init(_ commands: [RingstoreCommand]) {
-    self.commands = commands
-    outcomes = Array(repeating: nil, count: commands.count)
-  }
+  init(_ commands: [RingstoreCommand]) { self.commands = commands }
 
-  /// Takes the replies of one ReplyBatch. Returns false where it can't be decoded.
-  package mutating func take(_ message: UnsafeRawBufferPointer) -> Bool {
-    var batch = ReplyBatchReader(message)
-    do throws(WireError) {
-      while let reply = try batch.next() {
-        // An id that we never gave out is nobody's answer.
-        guard reply.id >= 1, reply.id <= UInt64(commands.count) else { return false }
-        let place = Int(reply.id) - 1
-        outcomes[place] = outcome(of: reply, to: commands[place])
-      }
-      return true
-    } catch {
-      return false
-    }
-  }
+  func makeAsyncIterator() -> Iterator { Iterator(rest: commands[...]) }
 
-  private func outcome(
-    of reply: ReplyView, to command: RingstoreCommand
-  ) -> Result<RingstoreReply, RingstoreError> {
-    let description = CommandTable[command.id]
-    if let error = reply.error { return .failure(RingstoreError(error, command: description)) }
-    do throws(WireError) {
-      return .success(try RingstoreReply(command.id, response: reply.response))
-    } catch {
-      return .failure(.undecodable(description))
-    }
-  }
+  struct Iterator: AsyncIteratorProtocol {
+    fileprivate var rest: ArraySlice<RingstoreCommand>
 
-  /// The outcomes of all commands, once the stream has ended with `status`.
-  ///
-  /// - Parameters:
-  ///   - sentCount: the commands from this place on were never handed over.
-  ///   - mayHaveRun: whether a node can have seen the others.
-  package func finish(
-    _ status: RPCStatus, sentCount: Int, mayHaveRun: Bool
-  ) -> [Result<RingstoreReply, RingstoreError>] {
-    outcomes.enumerated().map { place, outcome in
-      if let outcome { return outcome }
-      var error = CallError(code: status.code, message: status.message, details: status.details)
-      error.doNotRetry = true
-      return .failure(
-        RingstoreError(
-          error, command: CommandTable[commands[place].id],
-          wasExecutable: mayHaveRun && place < sentCount))
+    mutating func next() async -> RingstoreCommand? { rest.popFirst() }
+
+    mutating func next(isolation actor: isolated (any Actor)?) async -> RingstoreCommand? {
+      rest.popFirst()
     }
   }
 }

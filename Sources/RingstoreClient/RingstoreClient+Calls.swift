@@ -22,6 +22,7 @@ extension RingstoreClient {
     decode: (UnsafeRawBufferPointer) throws(WireError) -> Reply
   ) async throws(RingstoreError) -> Reply {
     let command = CommandTable[id]
+    if let error = requestTooLong(request.readableBytes) { throw error }
     let response: ByteBuffer
     do throws(RPCStatus) {
       response = try await channel.unary(
@@ -36,6 +37,13 @@ extension RingstoreClient {
     } catch {
       throw .undecodable(command)
     }
+  }
+
+  /// Why a request of so many bytes is not sent; nil: it is. A node would only refuse it, and the
+  /// refusal could not be told from a reply that is too long.
+  func requestTooLong(_ bytes: Int) -> RingstoreError? {
+    guard bytes > configuration.maxMessageBytes else { return nil }
+    return .requestTooLong(bytes, max: configuration.maxMessageBytes)
   }
 
   func database(_ options: RingstoreCallOptions) -> UInt32 {

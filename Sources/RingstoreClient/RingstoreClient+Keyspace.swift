@@ -12,6 +12,16 @@ public struct RingstorePartialKeys: Sendable {
   public let unreachable: [RingstoreError]
 }
 
+/// Some of the keys that match, and how to ask for the rest.
+public struct RingstoreKeysPage: Sendable {
+  /// In no particular order.
+  public let keys: [[UInt8]]
+  /// What the next call asks with; empty: there are no more keys.
+  public let nextPageToken: [UInt8]
+  /// One for each shard that is missing, naming it and why. Only of a partial call.
+  public let unreachable: [RingstoreError]
+}
+
 /// How much of the store a call concerns.
 public enum RingstoreScope: Sendable {
   /// The database of the call.
@@ -23,42 +33,66 @@ extension RingstoreClient {
   /// Every key that matches, in no particular order. A key that exists during the whole call is
   /// among them; one written or deleted meanwhile may be or not.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply: ask with narrower patterns.
+  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply: ask with a limit, or `scan`.
   ///   BAD_PATTERN.
   public func keys(
     matching pattern: RingstorePattern = .all, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [[UInt8]] {
-    try await keys(pattern, allowPartial: false, options).keys
+    try await keys(pattern, options: options).keys
   }
 
   /// As `keys`, and shards that can't be reached are listed instead of failing the call.
   public func reachableKeys(
     matching pattern: RingstorePattern = .all, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstorePartialKeys {
-    try await keys(pattern, allowPartial: true, options)
+    let page = try await keys(pattern, allowPartial: true, options: options)
+    return RingstorePartialKeys(keys: page.keys, unreachable: page.unreachable)
+  }
+
+  /// As many of the matching keys as asked for, and a token for those behind them.
+  ///
+  /// - Parameters:
+  ///   - limit: how many keys; the page has fewer only where it is the last, or where they don't
+  ///     fit into one reply. 0: all.
+  ///   - pageToken: the last page's `nextPageToken`, with the same pattern and database. Works
+  ///     through any router and after any restart.
+  ///   - allowPartial: go on without shards that can't be reached; the page then lists them.
+  /// - Throws: BAD_PAGE_TOKEN, BAD_PATTERN.
+  public func keys(
+    matching pattern: RingstorePattern = .all, limit: Int, pageToken: [UInt8] = [],
+    allowPartial: Bool = false, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreKeysPage {
+    try await keys(
+      pattern, limit: limit, pageToken: pageToken, allowPartial: allowPartial, options: options)
   }
 
   private func keys(
-    _ pattern: RingstorePattern, allowPartial: Bool, _ options: RingstoreCallOptions
-  ) async throws(RingstoreError) -> RingstorePartialKeys {
+    _ pattern: RingstorePattern, limit: Int = 0, pageToken: [UInt8] = [],
+    allowPartial: Bool = false, options: RingstoreCallOptions
+  ) async throws(RingstoreError) -> RingstoreKeysPage {
     var request = ByteBuffer()
     pattern.write(into: &request)
     request.writeOptionalVarintField(2, UInt64(database(options)))
+    request.writeOptionalVarintField(3, UInt64(UInt32(clamping: limit)))
+    pageToken.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
     request.writeOptionalBoolField(5, allowPartial)
     return try await call(.keys, request, options) { response throws(WireError) in
       var keys: [[UInt8]] = []
+      var nextPageToken: [UInt8] = []
       var unreachable: [RingstoreError] = []
       var reader = WireReader(response)
       while let tag = try reader.nextTag() {
         switch tag {
         case .bytes(1): keys.append(Array(try reader.readBytes()))
+        case .bytes(2): nextPageToken = Array(try reader.readBytes())
         case .bytes(3):
           let error = try CallError(item: try reader.readBytes())
           unreachable.append(RingstoreError(error, command: CommandTable[.keys]))
         default: try reader.skip(tag)
         }
       }
-      return RingstorePartialKeys(keys: keys, unreachable: unreachable)
+      return RingstoreKeysPage(
+        keys: keys, nextPageToken: nextPageToken, unreachable: unreachable)
     }
   }
 

@@ -4,6 +4,19 @@
 internal import NIOCore
 internal import RingstoreAPI
 
+/// A range of one list: indices are zero-based, both ends count, negative ones count from the end.
+public struct RingstoreListRange: Sendable, Hashable {
+  public let key: [UInt8]
+  public let start: Int64
+  public let stop: Int64
+
+  public init(_ key: some RingstoreBytes, _ start: Int64 = 0, _ stop: Int64 = -1) {
+    self.key = key.ringstoreBytes
+    self.start = start
+    self.stop = stop
+  }
+}
+
 extension RingstoreClient {
   /// Reads many values; nil for a key that doesn't exist.
   public func mGet(
@@ -39,7 +52,19 @@ extension RingstoreClient {
     }
   }
 
-  /// The three calls have one form: a repeated message in field 1, which is the very request of the
+  /// Reads a range of each of many lists. A list may be named more than once; two ranges of one
+  /// list may come from different states of it.
+  public func multiRange(
+    _ ranges: [RingstoreListRange], options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<RingstoreList, RingstoreError>] {
+    let commands = ranges.map { RingstoreCommand.lRange($0.key, $0.start, $0.stop) }
+    return try await many(.mLRange, commands, options) { reply throws(RingstoreError) in
+      guard case .list(let list) = reply else { throw .unexpectedReply }
+      return list
+    }
+  }
+
+  /// These calls have one form: a repeated message in field 1, which is the very request of the
   /// call on one key, and outcomes that are its very replies.
   private func many<Outcome>(
     _ id: CommandID, _ commands: [RingstoreCommand], _ options: RingstoreCallOptions,

@@ -26,8 +26,9 @@ public final class RingstoreClient: Sendable {
     public var timeout = Duration.seconds(10)
     /// The database that calls work on unless they say otherwise.
     public var database: UInt32 = 0
-    /// The longest reply that is accepted, in bytes. Nodes have a limit of their own.
-    public var maxReplyBytes = 16 << 20
+    /// The longest message, request or reply, in bytes. Nodes have the same limit as a setting,
+    /// max_message_bytes; for values above 4 MiB both must be raised.
+    public var maxMessageBytes = 4 << 20
     /// The time within which a connection must be made.
     public var connectTimeout = Duration.seconds(3)
 
@@ -37,6 +38,10 @@ public final class RingstoreClient: Sendable {
   public let configuration: Configuration
   let channel: ClientChannel
 
+  /// What a message may be longer than the longest reply by: a node closes a batch of replies when
+  /// it has grown past 256 KiB, and the reply that is added last may be the longest.
+  private static let batchHeadroomBytes = 512 << 10
+
   /// Makes a client; nothing is connected before the first call.
   ///
   /// - Parameters:
@@ -45,7 +50,8 @@ public final class RingstoreClient: Sendable {
   public init(host: String, port: Int, configuration: Configuration = Configuration()) {
     self.configuration = configuration
     var transport = ClientChannelConfiguration()
-    transport.connection.maxMessageBytes = configuration.maxReplyBytes
+    transport.connection.maxMessageBytes =
+      min(max(configuration.maxMessageBytes, 1), 1 << 30) + Self.batchHeadroomBytes
     transport.connection.connectTimeout = TimeAmount(configuration.connectTimeout)
     // A peer that stopped without closing its connection is noticed while calls wait for it; a bit
     // more than the five minutes that gRPC servers allow at least between two PINGs.

@@ -113,7 +113,8 @@ extension RingstoreError {
     guard command.access != .read else { return false }
     if error.doNotRetry { return true }
     // One shard was not reached, the others may have carried out their part.
-    if command.routing == .everyShard, error.code == .unavailable { return true }
+    let concernsShards = command.routing == .everyShard || command.commandID == .shutdown
+    if concernsShards, error.code == .unavailable, error.reason != nil { return true }
     // A node that refuses a call gives a reason or one of these codes. All else may have happened
     // on the way: the deadline passed, the stream was reset, the reply was too long for us.
     return error.reason == nil && !refusals.contains(error.code)
@@ -135,5 +136,11 @@ extension RingstoreError {
       message: "\(what) is not UTF-8; read it as bytes.")
   }
 
-  static let closed = RingstoreError(code: .unavailable, message: "The client was closed.")
+  static let cancelled = RingstoreError(code: .cancelled, message: "The call was cancelled.")
+
+  static func requestTooLong(_ bytes: Int, max: Int) -> RingstoreError {
+    RingstoreError(
+      code: .resourceExhausted,
+      message: "The request has \(bytes) bytes; the client's maxMessageBytes is \(max).")
+  }
 }

@@ -61,11 +61,7 @@ extension RingstoreReply {
       let view = try ValueReplyView(response)
       self = .value(view.found ? Array(view.value) : nil)
     case .lRange:
-      let view = try ListValuesReplyView(response)
-      self = .list(
-        RingstoreList(
-          values: view.values.map { Array($0) }, found: view.found, length: Int(view.length),
-          firstIndex: Int(view.firstIndex)))
+      self = .list(RingstoreList(try ListValuesReplyView(response)))
     case .type:
       self = .type(RingstoreType(number: try NumberReplyView(response).number))
     case .incrBy:
@@ -77,7 +73,25 @@ extension RingstoreReply {
   }
 }
 
+extension RingstoreList {
+  init(_ view: ListValuesReplyView) {
+    self.init(
+      values: view.values.map { Array($0) }, found: view.found, length: Int(view.length),
+      firstIndex: Int(view.firstIndex))
+  }
+}
+
 extension RingstoreType {
+  /// As the wire has it.
+  var number: Int {
+    switch self {
+    case .none: Int(ValueType.none.rawValue)
+    case .string: Int(ValueType.string.rawValue)
+    case .list: Int(ValueType.list.rawValue)
+    case .other(let number): number
+    }
+  }
+
   init(number: Int64) {
     switch Int32(exactly: number).flatMap(ValueType.init(rawValue:)) {
     case .some(.none): self = .none

@@ -1,5 +1,5 @@
-// One connection from a router's loop to a shard, and the link's stream on it. The loop's core
-// decides; this class dials, sends and reports. One event loop.
+// One lane of the link from a router's loop to a shard: a connection and the link's stream on it.
+// The loop's core decides; this class dials, sends and reports. One event loop.
 
 import GRPC
 import NIOCore
@@ -7,16 +7,18 @@ import NodeCore
 
 final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
+  let lane: LinkLane
   let generation: UInt64
-  /// Told of everything that happens to the link; nil once the router has dropped it.
+  /// Told of everything that happens to the lane; nil once the router has dropped it.
   private weak var service: RouterService?
   private var connection: ClientConnection?
   private var call: ClientCall?
-  /// Why the link ended, where the shard said so before it closed the connection.
+  /// Why the lane ended, where the shard said so before it closed the connection.
   private var ending: String?
 
-  init(shard: Int, generation: UInt64, service: RouterService) {
+  init(shard: Int, lane: LinkLane, generation: UInt64, service: RouterService) {
     self.shard = shard
+    self.lane = lane
     self.generation = generation
     self.service = service
   }
@@ -36,7 +38,10 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
           return
         }
         self.connection = connection
-        call = connection.startCall(path: LinkProtocol.path, handler: self)
+        var metadata = Metadata()
+        if lane != .calls { metadata.add(LinkProtocol.laneMetadata, lane.rawValue) }
+        call = connection.startCall(
+          path: LinkProtocol.path, metadata: metadata, handler: self)
         service.linkConnected(self)
       case .failure(let loss):
         lost(loss.description)
@@ -78,5 +83,26 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
     let service = self.service
     self.service = nil
     service?.linkLost(self, reason)
+  }
+}
+
+/// The two lanes of a link.
+struct RouterLinkStreams {
+  private(set) var calls: RouterLinkStream?
+  private(set) var bulk: RouterLinkStream?
+
+  init() {}
+
+  init(shard: Int, generation: UInt64, service: RouterService) {
+    calls = RouterLinkStream(
+      shard: shard, lane: .calls, generation: generation, service: service)
+    bulk = RouterLinkStream(shard: shard, lane: .bulk, generation: generation, service: service)
+  }
+
+  subscript(lane: LinkLane) -> RouterLinkStream? { lane == .calls ? calls : bulk }
+
+  func drop() {
+    calls?.drop()
+    bulk?.drop()
   }
 }

@@ -1,8 +1,9 @@
 // A client's Pipeline on a router: its calls are placed one by one, its replies gathered into
 // batches. One event loop.
 //
-// Back-pressure: a Pipeline with many unanswered calls, or whose client doesn't read its replies,
-// is not read until that has changed.
+// Back-pressure. A Pipeline with many unanswered calls (PipelineWindow), or whose client doesn't
+// read its replies, is not read until that has changed; of a batch that is too long, the rest waits
+// (CallBacklog).
 
 import GRPC
 import NIOCore
@@ -10,50 +11,89 @@ import NodeCore
 import RingstoreAPI
 
 final class RouterPipeline {
-  /// Calls under way at which the stream is read no more, and at which it is read again.
-  static let callsUnderWayMax = 10_000
-  static let callsUnderWayLow = 5_000
+  /// Bytes of large replies that may have been asked for before the stream must have taken them.
+  static let expectedBytesMax = 1 << 20
 
   /// The stream; nil once it has ended.
   private(set) var call: ServerCall?
+  private var window = PipelineWindow()
+  private var backlog = CallBacklog()
   private var replies = ByteBuffer()
-  private var underWay = 0
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
   private var holds = 0
   private var holdsForCalls = false
   private var holdsForReplies = false
+  /// Bytes of large replies that shards were asked for, and calls that wait to ask for theirs.
+  private var expectedBytes = 0
+  private var askers = CircularBuffer<UInt64>()
 
   init(call: ServerCall) {
     self.call = call
   }
+
+  // MARK: - Calls
+
+  /// Whether any call has no reply yet.
+  var hasCalls: Bool { window.underWay > 0 }
+
+  /// Since when the calls that are being placed have waited; nil where they have just come.
+  private(set) var waitingSince: NIODeadline?
 
   /// Takes a batch of calls; `place` sends one on its way, or answers it at once.
   func receive(_ message: UnsafeRawBufferPointer, place: (CallView) -> Void) {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
       _ = try CallBatchReader.validate(message)
-      var batch = CallBatchReader(message)
-      while let next = try batch.next() {
-        underWay += 1
-        place(next)
+      var taken = 0
+      if backlog.isEmpty {
+        taken = try CallBacklog.place(message, while: { isOpen }) { call in
+          window.placed()
+          place(call)
+        }
       }
+      backlog.add(UnsafeRawBufferPointer(rebasing: message[taken...]))
       flush()
     } catch {
       end(CallError.undecodable(error).status)
     }
   }
 
+  /// Places calls of the backlog while they are welcome.
+  func goOn(place: (CallView) -> Void) {
+    guard !backlog.isEmpty, isOpen else { return }
+    // Calls that fail at once are replied to from within, and that looks at the backlog.
+    var rest = backlog
+    waitingSince = rest.since
+    rest.place(while: { isOpen }) { call in
+      window.placed()
+      place(call)
+    }
+    waitingSince = nil
+    if call != nil { backlog = rest }
+    flush()
+  }
+
+  /// Whether further calls may be placed.
+  private var isOpen: Bool { call != nil && window.isOpen && !holdsForReplies }
+
+  // MARK: - Replies
+
   func answer(_ id: UInt64, response: UnsafeRawBufferPointer) {
     guard call != nil else { return }
     replies.writeReply(.pipeline, id: id, response: response)
-    replied()
+    replied(response.count)
   }
 
   func fail(_ id: UInt64, error: CallError) {
     guard call != nil else { return }
     replies.writeReply(.pipeline, id: id, error: error)
-    replied()
+    replied(0)
+  }
+
+  private func replied(_ byteCount: Int) {
+    window.replied(byteCount: byteCount)
+    if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
   }
 
   /// Sends the replies gathered so far as one batch, and sees whether to go on reading.
@@ -64,18 +104,47 @@ final class RouterPipeline {
       replies.clear()
     }
     set(&holdsForReplies, !call.isWritable)
-    if underWay >= Self.callsUnderWayMax {
+    if !window.isOpen || !backlog.isEmpty {
       set(&holdsForCalls, true)
-    } else if underWay <= Self.callsUnderWayLow {
+    } else if window.isHalfEmpty {
       set(&holdsForCalls, false)
     }
-    if isHalfClosed, underWay == 0 { end(.ok) }
+    if isHalfClosed, !hasCalls, backlog.isEmpty { end(.ok) }
   }
 
   func halfClosed() {
     isHalfClosed = true
     flush()
   }
+
+  // MARK: - Large replies
+
+  /// Whether a shard may be asked for another large reply. If not, `id` is kept until it may.
+  func takesMore(_ id: UInt64) -> Bool {
+    if hasRoom { return true }
+    guard call != nil else { return false }
+    askers.append(id)
+    return false
+  }
+
+  func expect(_ byteCount: Int) {
+    expectedBytes += byteCount
+  }
+
+  /// The next call that waits to ask for its reply, where it may.
+  func nextAsker() -> UInt64? {
+    guard !askers.isEmpty, hasRoom else { return nil }
+    return askers.popFirst()
+  }
+
+  private var hasRoom: Bool {
+    guard let call, expectedBytes < Self.expectedBytesMax else { return false }
+    if call.isWritable, call.connection.hasOutboundRoom { return true }
+    call.awaitRoom()
+    return false
+  }
+
+  // MARK: - Holding back
 
   func hold() {
     holds += 1
@@ -90,11 +159,8 @@ final class RouterPipeline {
   /// The client is gone; what is still under way ends unheard.
   func clientWentAway() {
     call = nil
-  }
-
-  private func replied() {
-    underWay -= 1
-    if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
+    askers.removeAll()
+    backlog.clear()
   }
 
   private func set(_ reason: inout Bool, _ holds: Bool) {
@@ -105,7 +171,7 @@ final class RouterPipeline {
 
   private func end(_ status: RPCStatus) {
     let ended = call
-    call = nil
+    clientWentAway()
     ended?.finish(status)
   }
 }

@@ -20,8 +20,13 @@ package struct RouterConfiguration: Sendable {
   /// The cluster's shards; every router of a cluster is given the same list, in any order.
   package var shards: [ShardDescription]
   package var limits = Limits()
+  /// What may be under way between an event loop and a shard.
+  package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
   package var drainSeconds = 10
+  /// Called once, on some thread, when a client has asked the node to end. Whoever gives it is to
+  /// drain the router.
+  package var onShutdown: (@Sendable () -> Void)?
 
   package init(shards: [ShardDescription]) {
     self.shards = shards
@@ -92,14 +97,16 @@ package final class RouterServer: Sendable {
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
+    let loops = RouterLoops(onShutdown: configuration.onShutdown)
     var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
     for (number, loop) in group.makeIterator().enumerated() {
       let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")
       let settled = loop.makePromise(of: Void.self)
       let service = try await loop.submit {
         let service = RouterService(
-          identity: identity, map: map, limits: configuration.limits, firstGeneration: 0,
-          seed: UInt64.random(in: .min ... .max), eventLoop: loop, logger: logger,
+          identity: identity, map: map, limits: configuration.limits,
+          linkLimits: configuration.linkLimits, firstGeneration: 0,
+          seed: UInt64.random(in: .min ... .max), eventLoop: loop, loops: loops, logger: logger,
           describeSelf: { node.describe() })
         service.start(settled: { settled.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
@@ -109,6 +116,7 @@ package final class RouterServer: Sendable {
       timeout.cancel()
       services.append((ObjectIdentifier(loop), service))
     }
+    loops.set(services.map(\.service))
     return services
   }
 

@@ -10,10 +10,17 @@ extension RouterService {
     MethodRegistry.method(path: path, servesLink: false)
   }
 
+  // MARK: - Unary calls
+
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
     let method = UInt32(truncatingIfNeeded: call.methodID)
+    nodeCounters.called(method)
     guard CommandTable.shape(ofMethod: method) != .other else {
-      fanout(call, message)
+      if call.methodID == CommandID.stats.rawValue, !loops.isSingle {
+        collectStats(call)
+      } else {
+        startOperation(call, message, caller: .unary(call))
+      }
       return
     }
     let id = core.submit(
@@ -22,55 +29,116 @@ extension RouterService {
     if let id { call.tag = id }
   }
 
-  func streamOpened(_ call: ServerCall) {
-    guard call.methodID == CommandID.pipeline.rawValue else {
-      let error = MethodRegistry.unservedError(call.methodID)
-      call.fail(error?.status ?? RPCStatus(.unimplemented))
+  private func startOperation(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, caller: RouterCaller
+  ) {
+    guard let id = CommandID(rawValue: call.methodID) else {
+      call.fail(RPCStatus(.unimplemented))
       return
     }
-    call.context = RouterPipeline(call: call)
+    if id == .stats, loops.isSingle { counters = ownCounters }
+    do throws(CallError) {
+      let operation = try OperationFactory.make(
+        id, message: message, limits: core.limits, describe: describe)
+      let handle = core.start(operation, deadlineNanos: call.deadlineNanos, caller: caller)
+      if let handle { call.tag = handle }
+      flushPipelines()
+      eventHandled()
+    } catch {
+      nodeCounters.failed()
+      call.fail(error.status)
+    }
+  }
+
+  /// Stats of a router with several loops: the counters of the others come first.
+  private func collectStats(_ call: ServerCall) {
+    let pending = PendingStats()
+    call.context = pending
+    let bound = NIOLoopBound((self, call, pending), eventLoop: eventLoop)
+    loops.counters(on: eventLoop).whenSuccess { counters in
+      let (service, call, pending) = bound.value
+      guard !pending.isCancelled else { return }
+      service.counters = counters
+      service.startOperation(call, noBytes, caller: .unary(call))
+    }
+  }
+
+  // MARK: - Streams
+
+  func streamOpened(_ call: ServerCall) {
+    nodeCounters.called(UInt32(truncatingIfNeeded: call.methodID))
+    if call.methodID == CommandID.pipeline.rawValue { call.context = RouterPipeline(call: call) }
   }
 
   func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
-    guard let pipeline = call.context as? RouterPipeline else { return }
-    pipeline.receive(message) { place($0, of: pipeline) }
-    eventHandled()
+    if let pipeline = call.context as? RouterPipeline {
+      pipeline.receive(message) { place($0, of: pipeline) }
+      if pipeline.call == nil { cancelCalls(of: pipeline) }
+      eventHandled()
+    } else if call.context == nil {
+      call.context = StartedStream.shared
+      startStream(call, message)
+    } else {
+      core.cancel(call.tag)
+      call.fail(RPCStatus(.unimplemented, "the call takes one request"))
+    }
+  }
+
+  private func startStream(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    guard call.methodID == CommandID.lRangeStream.rawValue else {
+      startOperation(call, message, caller: .stream(call))
+      return
+    }
+    let id = core.openStream(
+      message: message, timeoutMillis: timeLeftMillis(call), caller: .stream(call))
+    if let id { call.tag = id }
   }
 
   func streamHalfClosed(_ call: ServerCall) {
-    (call.context as? RouterPipeline)?.halfClosed()
+    if let pipeline = call.context as? RouterPipeline {
+      pipeline.halfClosed()
+    } else if call.context == nil {
+      call.fail(RPCStatus(.unimplemented, "the request is missing"))
+    }
   }
 
   func streamWritable(_ call: ServerCall) {
-    (call.context as? RouterPipeline)?.flush()
+    if let pipeline = call.context as? RouterPipeline {
+      goOn(pipeline)
+    } else {
+      core.callerWritable(call.tag)
+    }
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
     if let pipeline = call.context as? RouterPipeline {
       pipeline.clientWentAway()
-    } else if CommandTable.shape(ofMethod: UInt32(truncatingIfNeeded: call.methodID)) != .other {
-      core.cancel(call.tag)
+      cancelCalls(of: pipeline)
+    } else if let pending = call.context as? PendingStats, call.tag == 0 {
+      pending.isCancelled = true
     } else {
-      core.cancelOperation(call.tag)
+      core.cancel(call.tag)
     }
+    // Calls that waited for this one's turn or room may have gone out, or failed.
+    flushPipelines()
   }
 
-  private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    guard let id = CommandID(rawValue: call.methodID) else {
-      call.fail(RPCStatus(.unimplemented))
-      return
-    }
-    do throws(CallError) {
-      let operation = try OperationFactory.make(
-        id, message: message, limits: core.limits, describe: describe)
-      if let handle = core.start(operation, caller: .unary(call)) { call.tag = handle }
-      eventHandled()
-    } catch {
-      call.fail(error.status)
-    }
+  // MARK: - Pipelines
+
+  /// Sends a Pipeline's replies, and lets it go on as far as its client and its bounds allow.
+  func goOn(_ pipeline: RouterPipeline) {
+    pipeline.flush()
+    pipeline.goOn { place($0, of: pipeline) }
+    while let id = pipeline.nextAsker() { core.callerWritable(id) }
+  }
+
+  private func cancelCalls(of pipeline: RouterPipeline) {
+    guard pipeline.hasCalls else { return }
+    core.cancelCalls { $0.isPipelined(by: pipeline) }
   }
 
   private func place(_ next: CallView, of pipeline: RouterPipeline) {
+    nodeCounters.called(next.method)
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
       if next.hasUnknownField { throw .unknownField }
@@ -78,12 +146,14 @@ extension RouterService {
         throw .unbatchable(method: next.method)
       }
     } catch {
-      pipeline.fail(next.id, error: error)
+      fail(.pipelined(pipeline, id: next.id), error: error)
       return
     }
-    let deadline =
-      next.timeoutMillis == 0
-      ? nil : NIODeadline.now().uptimeNanoseconds + UInt64(next.timeoutMillis) * 1_000_000
+    var deadline: UInt64?
+    if next.timeoutMillis > 0 {
+      let since = pipeline.waitingSince ?? .now()
+      deadline = since.uptimeNanoseconds + UInt64(next.timeoutMillis) * 1_000_000
+    }
     _ = core.submit(
       next.method, message: next.request, deadlineNanos: deadline,
       timeoutMillis: next.timeoutMillis, caller: .pipelined(pipeline, id: next.id))

@@ -1,7 +1,6 @@
-// What the core asks of the world: answers to clients, connections to shards, log lines.
+// What the core asks of the world: answers to clients, and back-pressure on them.
 
 import GRPC
-import Logging
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -13,7 +12,7 @@ extension RouterService: RouterDriver {
 
   func answer(_ caller: RouterCaller, response: UnsafeRawBufferPointer) {
     switch caller {
-    case .unary(let call):
+    case .unary(let call), .stream(let call):
       call.respond(message: response)
     case .pipelined(let pipeline, let id):
       pipeline.answer(id, response: response)
@@ -22,8 +21,9 @@ extension RouterService: RouterDriver {
   }
 
   func fail(_ caller: RouterCaller, error: CallError) {
+    nodeCounters.failed()
     switch caller {
-    case .unary(let call):
+    case .unary(let call), .stream(let call):
       call.fail(error.status)
     case .pipelined(let pipeline, let id):
       pipeline.fail(id, error: error)
@@ -37,11 +37,68 @@ extension RouterService: RouterDriver {
     flusher.markDirty(self)
   }
 
+  // MARK: - Answers in pieces, and streams
+
+  func takesPieces(_ caller: RouterCaller) -> Bool {
+    if case .unary = caller { return true }
+    return false
+  }
+
+  func beginAnswer(_ caller: RouterCaller, byteCount: Int) {
+    if case .unary(let call) = caller { call.beginMessage(byteCount: byteCount) }
+  }
+
+  func appendAnswer(_ caller: RouterCaller, _ piece: UnsafeRawBufferPointer) {
+    if case .unary(let call) = caller { call.appendToMessage(piece) }
+  }
+
+  func finishAnswer(_ caller: RouterCaller) {
+    if case .unary(let call) = caller { call.finish(.ok) }
+  }
+
+  func failAnswer(_ caller: RouterCaller, error: CallError) {
+    fail(caller, error: error)
+  }
+
+  func emit(_ caller: RouterCaller, message: UnsafeRawBufferPointer) {
+    guard case .stream(let call) = caller else { return }
+    // In this way it is taken off what was expected for the call.
+    call.beginMessage(byteCount: message.count)
+    call.appendToMessage(message)
+  }
+
+  func finishStream(_ caller: RouterCaller) {
+    if case .stream(let call) = caller { call.finish(.ok) }
+  }
+
+  func takesMore(_ caller: RouterCaller, id: UInt64) -> Bool {
+    switch caller {
+    case .unary(let call), .stream(let call):
+      if call.isWritable, call.connection.hasOutboundRoom { return true }
+      call.awaitRoom()
+      return false
+    case .pipelined(let pipeline, _):
+      return pipeline.takesMore(id)
+    }
+  }
+
+  func expect(_ byteCount: Int, for caller: RouterCaller) {
+    switch caller {
+    case .unary(let call), .stream(let call):
+      // What comes is taken off by itself, and the rest when the call ends.
+      if byteCount > 0 { call.reserveOutbound(bytes: byteCount) }
+    case .pipelined(let pipeline, _):
+      pipeline.expect(byteCount)
+    }
+  }
+
+  // MARK: - Back-pressure
+
   func pauseReading(for caller: RouterCaller) {
     // A call that waits has a time limit; the end of the tick sees to the wake-up.
     flusher.markDirty(self)
     switch caller {
-    case .unary(let call):
+    case .unary(let call), .stream(let call):
       let connection = call.connection
       let waiting = (callsWaiting[ObjectIdentifier(connection)] ?? 0) + 1
       callsWaiting[ObjectIdentifier(connection)] = waiting
@@ -53,73 +110,13 @@ extension RouterService: RouterDriver {
 
   func resumeReading(for caller: RouterCaller) {
     switch caller {
-    case .unary(let call):
+    case .unary(let call), .stream(let call):
       let connection = call.connection
       let waiting = (callsWaiting[ObjectIdentifier(connection)] ?? 1) - 1
       callsWaiting[ObjectIdentifier(connection)] = waiting == 0 ? nil : waiting
       if waiting == 0 { connection.resumeReading() }
     case .pipelined(let pipeline, _):
       pipeline.release()
-    }
-  }
-
-  // MARK: - Links
-
-  func connect(shard: Int, address: String, generation: UInt64) {
-    let link = RouterLinkStream(shard: shard, generation: generation, service: self)
-    links[shard] = link
-    guard let (host, port) = HostAndPort.parse(address) else {
-      linkLost(link, "the address \(address) is not of the form host:port")
-      return
-    }
-    link.connect(
-      host: host, port: port, on: eventLoop, configuration: linkConfiguration, flusher: flusher)
-  }
-
-  func disconnect(shard: Int, generation: UInt64) {
-    guard let link = links[shard], link.generation == generation else { return }
-    links[shard] = nil
-    link.drop()
-  }
-
-  func linkHasOutput(shard: Int) {
-    outputReady(shard: shard)
-  }
-
-  func linkConnected(_ link: RouterLinkStream) {
-    core.linkConnected(shard: link.shard, generation: link.generation)
-    eventHandled()
-  }
-
-  func linkReceived(_ link: RouterLinkStream, _ frame: UnsafeRawBufferPointer) {
-    core.linkReceived(shard: link.shard, generation: link.generation, frame: frame)
-    flushPipelines()
-    // A frame may end the link (refusal, drained, undecodable): the next attempt needs a wake-up.
-    eventHandled()
-  }
-
-  func linkLost(_ link: RouterLinkStream, _ reason: String) {
-    if links[link.shard] === link { links[link.shard] = nil }
-    core.linkLost(shard: link.shard, generation: link.generation, reason: reason)
-    flushPipelines()
-    eventHandled()
-  }
-
-  func note(_ event: RouterEvent) {
-    switch event {
-    case .linkReady(let shard, let incarnation):
-      logger.info(
-        "link ready", metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
-    case .shardRestarted(let shard, let incarnation):
-      logger.warning(
-        "shard restarted, what it held in memory is gone",
-        metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
-    case .linkRefused(let shard, let reason):
-      logger.error("link refused", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
-    case .linkLost(let shard, let reason):
-      logger.warning("link lost", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
-    case .linkDraining(let shard):
-      logger.info("shard is draining", metadata: ["shard": "\(shard)"])
     }
   }
 }

@@ -1,5 +1,8 @@
 // A router's loop: the gRPC dispatch on one side, the links on the other, the pure core between.
-// Everything here lives on one event loop; the loops of a router share nothing.
+// Everything here lives on one event loop; the loops of a router share nothing but `RouterLoops`.
+//
+// What is kept here is bounded by what brings it: a list of pipelines and lanes that have output
+// by their number, the calls that wait by the core's bounds.
 
 import GRPC
 import Logging
@@ -12,15 +15,20 @@ final class RouterService: ServerService, Flushable {
   let eventLoop: any EventLoop
   let flusher: TickFlusher
   let logger: Logger
+  let loops: RouterLoops
   let linkConfiguration: ClientConfiguration
   private let describeSelf: () -> Ringstore_V1_Node
   private let mapMessage: Ringstore_V1_SlotMap
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
 
-  @exclusivity(unchecked) var links: [RouterLinkStream?]
-  @exclusivity(unchecked) private var linksWithOutput: [Int] = []
+  @exclusivity(unchecked) var links: [RouterLinkStreams]
+  @exclusivity(unchecked) private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
   @exclusivity(unchecked) var isMarkedDirty = false
+  /// What this loop's clients have called.
+  @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  /// The counters of all loops, for the Stats call that is being started.
+  var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
   var pipelinesWithReplies: [RouterPipeline] = []
   /// How many calls of each connection that is not read wait for room on a link.
@@ -29,8 +37,6 @@ final class RouterService: ServerService, Flushable {
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max
   private var whenSettled: (() -> Void)?
-  /// Whether a first attempt to reach a shard is still under way.
-  var isSettling: Bool { whenSettled != nil }
   private(set) var isStopped = false
 
   /// - Parameters:
@@ -38,22 +44,27 @@ final class RouterService: ServerService, Flushable {
   ///   - seed: for the jitter of reconnects.
   ///   - describeSelf: the router's own line in Describe.
   init(
-    identity: RouterIdentity, map: SlotMap, limits: Limits, firstGeneration: UInt64, seed: UInt64,
-    eventLoop: any EventLoop, logger: Logger, describeSelf: @escaping () -> Ringstore_V1_Node
+    identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
+    firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop, loops: RouterLoops,
+    logger: Logger, describeSelf: @escaping () -> Ringstore_V1_Node
   ) {
     self.eventLoop = eventLoop
+    self.loops = loops
     self.logger = logger
     self.describeSelf = describeSelf
     mapMessage = SlotMapMessage.encode(map)
     flusher = TickFlusher(eventLoop: eventLoop)
-    links = Array(repeating: nil, count: map.shards.count)
+    links = Array(repeating: RouterLinkStreams(), count: map.shards.count)
     var linkConfiguration = ClientConfiguration.link
     linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)
     self.linkConfiguration = linkConfiguration
     core = RouterCore(
-      identity: identity, map: map, limits: limits, firstGeneration: firstGeneration, seed: seed,
+      identity: identity, map: map, limits: limits, linkLimits: linkLimits,
+      firstGeneration: firstGeneration, seed: seed,
       clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
   }
+
+  var loopFlusher: TickFlusher? { flusher }
 
   // MARK: - Life
 
@@ -68,8 +79,8 @@ final class RouterService: ServerService, Flushable {
   func stop() {
     isStopped = true
     wakeup?.cancel()
-    for link in links { link?.drop() }
-    links = Array(repeating: nil, count: links.count)
+    for link in links { link.drop() }
+    links = Array(repeating: RouterLinkStreams(), count: links.count)
   }
 
   /// To be called after anything that may have changed when the core wants to be woken.
@@ -97,18 +108,22 @@ final class RouterService: ServerService, Flushable {
 
   // MARK: - Output
 
-  func outputReady(shard: Int) {
-    if !linksWithOutput.contains(shard) { linksWithOutput.append(shard) }
+  func linkHasOutput(shard: Int, lane: LinkLane) {
+    if !lanesWithOutput.contains(where: { $0.shard == shard && $0.lane == lane }) {
+      lanesWithOutput.append((shard, lane))
+    }
     flusher.markDirty(self)
   }
 
-  /// The end of the tick: each link with something to send sends it, once.
+  /// The end of the tick: each lane with something to send sends it, once.
   func flushNow() {
     flushPipelines()
-    for shard in linksWithOutput {
-      while let frame = core.takeFrame(shard: shard) { links[shard]?.send(frame) }
+    for (shard, lane) in lanesWithOutput {
+      while let frame = core.takeFrame(shard: shard, lane: lane) {
+        links[shard][lane]?.send(frame)
+      }
     }
-    linksWithOutput.removeAll(keepingCapacity: true)
+    lanesWithOutput.removeAll(keepingCapacity: true)
     scheduleWakeup()
   }
 
@@ -116,13 +131,22 @@ final class RouterService: ServerService, Flushable {
     guard !pipelinesWithReplies.isEmpty else { return }
     let pipelines = pipelinesWithReplies
     pipelinesWithReplies.removeAll(keepingCapacity: true)
-    for pipeline in pipelines { pipeline.flush() }
+    for pipeline in pipelines { goOn(pipeline) }
   }
+
+  // MARK: - About the node
 
   /// What Describe starts from.
   func describe() -> DescribeMerge {
     DescribeMerge(
       cluster: core.identity.cluster, map: mapMessage, router: describeSelf(),
       shardIDs: core.shardIDs)
+  }
+
+  /// This loop's counters by name.
+  var ownCounters: [String: Int64] { nodeCounters.entries(prefix: NodeCounters.routerPrefix) }
+
+  func endNode() {
+    loops.endNode()
   }
 }

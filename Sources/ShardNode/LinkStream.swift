@@ -1,77 +1,98 @@
-// A router loop's link as a stream of the shard's gRPC server. One event loop; the session it holds
-// decides, this class sends.
+// A router loop's connection as a stream of the shard's gRPC server. One event loop; the session it
+// holds decides, this class sends.
 
 import GRPC
 import Logging
 import NIOCore
 import NodeCore
 
-final class LinkStream {
+final class LinkStream: ShardCall, LinkPort {
   /// Routers may send PINGs as often as this, to find out whether the shard is alive.
   private static let pingIntervalNanos: UInt64 = 500_000_000
 
-  private var session = LinkSession()
-  /// The stream; nil once it has ended.
-  private var call: ServerCall?
-  private let core: ShardCore
+  /// Made with `self` as its port, so it can't be there before.
+  private var session: LinkSession?
   private let logger: Logger
+  private let isDraining: () -> Bool
 
-  init(call: ServerCall, core: ShardCore, logger: Logger) {
-    self.call = call
-    self.core = core
+  init(_ call: ServerCall, core: ShardCore, logger: Logger, isDraining: @escaping () -> Bool) {
     self.logger = logger
+    self.isDraining = isDraining
+    super.init(call)
+    let lane = call.metadata.firstText(LinkProtocol.laneMetadata).flatMap(LinkLane.init)
+    session = LinkSession(lane ?? .calls, core: core, port: self)
     call.connection.permitPings(everyNanos: Self.pingIntervalNanos)
   }
 
-  var hasEnded: Bool { call == nil }
-
-  func receive(_ frame: UnsafeRawBufferPointer, isDraining: Bool) {
-    guard let call else { return }
-    let after = session.receive(frame, core) { output in
-      call.send { $0.writeImmutableBuffer(output) }
-    }
-    let isNew = takeGreeting(call)
-    switch after {
-    case .goOn:
-      if isNew, isDraining { sendDraining() }
-      if !call.isWritable { call.pauseReading() }
-    case .end(let code, let message):
-      self.call = nil
-      call.finish(RPCStatus(code, message))
-    }
+  override func received(_ frame: UnsafeRawBufferPointer) {
+    guard let session else { return }
+    let after = session.receive(frame)
+    if takeGreeting(), isDraining() { sendDraining() }
+    act(after)
   }
 
-  func sendDraining() {
-    guard let frame = session.drainingFrame() else { return }
-    call?.send { $0.writeImmutableBuffer(frame) }
+  override func writable() {
+    guard let session else { return }
+    act(session.writable())
   }
 
   /// The router has nothing more to send.
-  func finish() {
-    let ended = call
-    call = nil
-    ended?.finish(.ok)
+  override func halfClosed() {
+    session?.lost()
+    finish()
   }
 
-  func connectionLost() {
+  override func ended() {
     call = nil
+    session?.lost()
   }
+
+  func sendDraining() {
+    if let frame = session?.drainingFrame() { send(frame) }
+  }
+
+  private func act(_ after: LinkSession.AfterFrame) {
+    switch after {
+    case .goOn:
+      // The bulk lane is read on: what it brings is credit and cancels.
+      guard session?.lane == .calls, let call else { return }
+      if isWritable { call.resumeReading() } else { call.pauseReading() }
+    case .end(let code, let message):
+      fail(RPCStatus(code, message))
+    }
+  }
+
+  // MARK: - The session's port
+
+  func send(_ frame: ByteBuffer) {
+    call?.send { $0.writeImmutableBuffer(frame) }
+  }
+
+  var isWritable: Bool { call?.isWritable ?? false }
+
+  // MARK: - Log
 
   /// Logs what the latest frame's Hello led to. Returns whether a router was accepted.
-  private func takeGreeting(_ call: ServerCall) -> Bool {
-    guard let greeting = session.greeting else { return false }
+  private func takeGreeting() -> Bool {
+    guard let session, let greeting = session.greeting else { return false }
     session.greeting = nil
-    let address = call.connection.remoteAddress
+    let address = call?.connection.remoteAddress ?? ""
+    let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
       logger.info(
         "router connected",
-        metadata: ["router": "\(router)", "address": "\(address)", "new_map": "\(isNewMap)"])
+        metadata: [
+          "router": "\(router)", "lane": "\(lane)", "address": "\(address)",
+          "new_map": "\(isNewMap)",
+        ])
       return true
     case .refused(let router, let reason):
       logger.warning(
         "router refused",
-        metadata: ["router": "\(router)", "address": "\(address)", "reason": "\(reason)"])
+        metadata: [
+          "router": "\(router)", "lane": "\(lane)", "address": "\(address)", "reason": "\(reason)",
+        ])
       return false
     }
   }

@@ -1,39 +1,188 @@
 // A client's Pipeline on a shard: batches of calls in, batches of replies out. One event loop.
 //
-// A call is executed when its batch is read, so the deadline of a call inside a batch can't pass
-// meanwhile, and calls of one Pipeline run in the order sent.
+// Calls of one Pipeline run in the order sent, when their batch is read. While the client does not
+// take the replies, the rest of the batch waits and nothing more is read; a call whose deadline
+// passes meanwhile is not executed. A large reply is a batch of its own, which grows turn by turn;
+// what it holds of the store is free again before the client has read it.
 
 import GRPC
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class PipelineStream {
+final class PipelineStream: ShardCall {
   private let core: ShardCore
+  /// Calls of the latest batch that have not been executed.
+  private var rest: ByteBuffer?
+  private var receivedNanos: UInt64 = 0
+  private var largeReply: PipelineReply?
+  private var isRunning = false
 
-  init(core: ShardCore) {
+  init(_ call: ServerCall, core: ShardCore) {
     self.core = core
+    super.init(call)
   }
 
-  func receive(_ message: UnsafeRawBufferPointer, _ call: ServerCall) {
+  override func received(_ message: UnsafeRawBufferPointer) {
+    isRunning = true
     do throws(WireError) {
+      guard message.count <= core.limits.maxMessageBytes else {
+        return fail(CallError.requestTooLarge(message.count, core.limits).status)
+      }
       // A batch is executed as a whole or not at all.
       _ = try CallBatchReader.validate(message)
-      var batch = CallBatchReader(message)
-      var replies = ByteBuffer()
-      while let next = try batch.next() {
-        core.answer(next, into: &replies, as: .pipeline)
-        if replies.readableBytes >= LinkProtocol.frameBytes { send(&replies, call) }
+      if let offset = try execute(message) {
+        rest = ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: message[offset...]))
+        receivedNanos = core.clock()
       }
-      if replies.readableBytes > 0 { send(&replies, call) }
-      if !call.isWritable { call.pauseReading() }
+      isRunning = false
+      goOn()
     } catch {
-      call.fail(CallError.undecodable(error).status)
+      fail(CallError.undecodable(error).status)
     }
   }
 
-  private func send(_ replies: inout ByteBuffer, _ call: ServerCall) {
-    call.send { $0.writeImmutableBuffer(replies) }
+  override func halfClosed() {
+    // Comes when everything sent was read, which means executed: see `goOn`.
+    finish()
+  }
+
+  override func writable() {
+    goOn()
+  }
+
+  override func ended() {
+    call = nil
+    rest = nil
+    largeReply?.drop()
+  }
+
+  /// A large reply was sent, or has failed before any of it was.
+  fileprivate func largeReplyEnded() {
+    largeReply = nil
+    if !isRunning { goOn() }
+  }
+
+  /// Executes what waits, as far as the client takes the replies. Reads on when nothing waits.
+  private func goOn() {
+    guard !isRunning else { return }
+    isRunning = true
+    defer { isRunning = false }
+    do throws(WireError) {
+      while largeReply == nil, let waiting = rest, hasRoom {
+        let offset = try waiting.withUnsafeReadableBytes { bytes throws(WireError) in
+          try execute(bytes, waitedNanos: core.clock() &- receivedNanos)
+        }
+        if let offset { rest?.moveReaderIndex(forwardBy: offset) } else { rest = nil }
+      }
+      if largeReply == nil, rest == nil, hasRoom {
+        call?.resumeReading()
+      } else {
+        call?.pauseReading()
+      }
+    } catch {
+      fail(CallError.undecodable(error).status)
+    }
+  }
+
+  /// Executes the calls of a batch. Returns where the rest begins that has to wait, if any has.
+  ///
+  /// - Parameter waitedNanos: for how long the batch has waited.
+  private func execute(
+    _ batch: UnsafeRawBufferPointer, waitedNanos: UInt64 = 0
+  ) throws(WireError) -> Int? {
+    var replies = ByteBuffer()
+    for message in RepeatedBytes(batch, field: 1) {
+      let next = try CallView(message, carrier: .pipeline)
+      guard next.timeoutMillis == 0 || waitedNanos < UInt64(next.timeoutMillis) * 1_000_000 else {
+        replies.writeReply(.pipeline, id: next.id, error: .deadlineExceeded)
+        continue
+      }
+      let source = core.answer(
+        next, into: &replies, as: .pipeline, largerThan: LinkProtocol.bulkBytesMin)
+      if source != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
+      if let source { begin(source, next.id) }
+      if largeReply != nil || (replies.readableBytes == 0 && !hasRoom) {
+        guard let start = batch.baseAddress, let first = message.baseAddress else { return nil }
+        return start.distance(to: first) + message.count
+      }
+    }
+    send(&replies)
+    return nil
+  }
+
+  private func send(_ replies: inout ByteBuffer) {
+    guard replies.readableBytes > 0 else { return }
+    call?.send { $0.writeImmutableBuffer(replies) }
     replies.clear()
+  }
+
+  private func begin(_ source: any ReplySource, _ id: UInt64) {
+    guard let call else { return }
+    let reply = PipelineReply(id, in: self, call: call)
+    largeReply = reply
+    reply.start(source, core)
+  }
+}
+
+/// One large reply of a Pipeline.
+private final class PipelineReply: ReplySink {
+  private let id: UInt64
+  private let call: ServerCall
+  private unowned let pipeline: PipelineStream
+  private var stream: ReplyStream?
+  private var hasBegun = false
+  private var piece = ByteBuffer()
+
+  init(_ id: UInt64, in pipeline: PipelineStream, call: ServerCall) {
+    self.id = id
+    self.pipeline = pipeline
+    self.call = call
+  }
+
+  func start(_ source: any ReplySource, _ core: ShardCore) {
+    let stream = ReplyStream(source, to: self, core: core)
+    self.stream = stream
+    stream.start()
+  }
+
+  func drop() {
+    stream?.drop()
+  }
+
+  /// The batch is bounded by the message limit, and was begun only where there was room.
+  func isReady(for stream: ReplyStream) -> Bool { true }
+
+  func begin(byteCount: Int) {
+    hasBegun = true
+    let replyBytes =
+      WireSize.optionalVarintField(1, id) + WireSize.bytesField(4, count: byteCount)
+    var head = ByteBuffer()
+    head.writeTag(.bytes(1))
+    head.writeVarint(UInt64(replyBytes))
+    head.writeOptionalVarintField(1, id)
+    head.writeTag(.bytes(4))
+    head.writeVarint(UInt64(byteCount))
+    let total = head.readableBytes + byteCount
+    call.reserveOutbound(bytes: total)
+    call.beginMessage(byteCount: total)
+    head.withUnsafeReadableBytes { call.appendToMessage($0) }
+  }
+
+  func send(_ next: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+    piece.clear()
+    write(&piece)
+    piece.withUnsafeReadableBytes { call.appendToMessage($0) }
+  }
+
+  func ended(with error: CallError?) {
+    if let error {
+      guard !hasBegun else {
+        // Half a batch can't be taken back: the client must not take it for a whole one.
+        return pipeline.fail(error.status)
+      }
+      call.send { $0.writeReply(.pipeline, id: id, error: error) }
+    }
+    pipeline.largeReplyEnded()
   }
 }

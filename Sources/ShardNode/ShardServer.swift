@@ -19,6 +19,9 @@ package struct ShardConfiguration: Sendable {
   package var limits = Limits()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
+  /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
+  /// answered. The shard goes on until `ShardServer.drain`.
+  package var onShutdown: (@Sendable () -> Void)?
 
   package init(id: String) {
     self.id = id
@@ -82,9 +85,10 @@ package final class ShardServer: Sendable {
     let core = ShardCore(
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
-      limits: configuration.limits,
+      limits: configuration.limits, clock: { NIODeadline.now().uptimeNanoseconds },
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
-    return ShardService(core: core, eventLoop: loop, logger: logger)
+    return ShardService(
+      core: core, eventLoop: loop, logger: logger, onShutdown: configuration.onShutdown)
   }
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.

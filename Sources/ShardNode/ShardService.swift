@@ -8,18 +8,31 @@ import RingstoreAPI
 
 final class ShardService: ServerService {
   let core: ShardCore
+  private let eventLoop: any EventLoop
   private let logger: Logger
   private let localParts: LocalParts
+  private let flusher: TickFlusher
+  private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private var isDraining = false
+  @exclusivity(unchecked) private var isTurnScheduled = false
+  @exclusivity(unchecked) private var isExpiryScheduled = false
 
-  init(core: ShardCore, eventLoop: any EventLoop, logger: Logger) {
+  /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
+  ///   has been answered.
+  init(
+    core: ShardCore, eventLoop: any EventLoop, logger: Logger, onShutdown: (() -> Void)? = nil
+  ) {
     self.core = core
+    self.eventLoop = eventLoop
     self.logger = logger
-    let isolated = eventLoop.assumeIsolated()
-    localParts = LocalParts(core: core) { work in isolated.execute(work) }
+    self.onShutdown = onShutdown
+    localParts = LocalParts(core: core)
+    flusher = TickFlusher(eventLoop: eventLoop)
   }
+
+  var loopFlusher: TickFlusher? { flusher }
 
   /// Tells the routers that the shard is leaving; they send nothing new and end their streams.
   func beginDraining() {
@@ -32,6 +45,8 @@ final class ShardService: ServerService {
     MethodRegistry.method(path: path, servesLink: true)
   }
 
+  // MARK: - Unary calls
+
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
     // The server's own limit is the links', which carry a batch around a client's message.
     guard message.count <= core.limits.maxMessageBytes else {
@@ -43,91 +58,126 @@ final class ShardService: ServerService {
     } else {
       fanout(call, message)
     }
+    afterWork()
   }
 
   private func oneKey(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     response.clear()
     do throws(CallError) {
-      try core.execute(UInt32(call.methodID), message, into: &response)
-      response.withUnsafeReadableBytes { call.respond(message: $0) }
-    } catch {
-      call.fail(error.status)
-    }
-    if response.capacity > Self.retainedResponseBytes { response = ByteBuffer() }
-  }
-
-  /// Capacity up to which the buffer for responses is kept between calls.
-  private static let retainedResponseBytes = 1 << 20
-
-  private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    guard let id = CommandID(rawValue: call.methodID) else {
-      call.fail(RPCStatus(.unimplemented))
-      return
-    }
-    do throws(CallError) {
-      let operation = try OperationFactory.make(
-        id, message: message, limits: core.limits,
-        describe: {
-          DescribeMerge(
-            cluster: core.ownership.cluster,
-            map: core.ownership.map.map(SlotMapMessage.encode), router: nil, shardIDs: [core.id])
-        })
-      call.tag = localParts.start(operation) { error, response in
-        call.tag = 0
-        if let error {
-          call.fail(error.status)
-        } else {
-          response.withUnsafeReadableBytes { call.respond(message: $0) }
-        }
+      if let source = try core.execute(
+        UInt32(call.methodID), message, into: &response, largerThan: LinkProtocol.bulkBytesMin)
+      {
+        LargeReply.start(source, to: call, core: core)
+      } else {
+        response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
+      core.counters.failed()
+      call.fail(error.status)
+    }
+    core.boundViews()
+  }
+
+  private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    do throws(CallError) {
+      FanoutCall(call, localParts).start(try operation(call.methodID, message))
+    } catch {
       call.fail(error.status)
     }
   }
+
+  private func operation(
+    _ methodID: Int, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> any FanoutOperation {
+    guard let id = CommandID(rawValue: methodID) else {
+      throw .internalError("call \(methodID) is not made of parts")
+    }
+    return try OperationFactory.make(
+      id, message: message, limits: core.limits,
+      describe: {
+        DescribeMerge(
+          cluster: core.ownership.cluster,
+          map: core.ownership.map.map(SlotMapMessage.encode), router: nil, shardIDs: [core.id])
+      })
+  }
+
+  // MARK: - Streams
 
   func streamOpened(_ call: ServerCall) {
     switch call.methodID {
     case MethodRegistry.linkID:
-      let link = LinkStream(call: call, core: core, logger: logger)
+      let link = LinkStream(call, core: core, logger: logger) { [unowned self] in isDraining }
       links[ObjectIdentifier(link)] = link
-      call.context = link
     case CommandID.pipeline.rawValue:
-      call.context = PipelineStream(core: core)
+      _ = PipelineStream(call, core: core)
+    case CommandID.lRangeStream.rawValue:
+      _ = ListStream(call, core: core)
+    case CommandID.scan.rawValue:
+      let methodID = call.methodID
+      _ = FanoutStream(call, localParts) { [unowned self] message throws(CallError) in
+        try operation(methodID, message)
+      }
     default:
-      let error = MethodRegistry.unservedError(call.methodID)
-      call.fail(error?.status ?? RPCStatus(.unimplemented))
+      call.fail(RPCStatus(.unimplemented))
     }
   }
 
   func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
-    if let link = call.context as? LinkStream {
-      link.receive(message, isDraining: isDraining)
-      if link.hasEnded { links[ObjectIdentifier(link)] = nil }
-    } else if let pipeline = call.context as? PipelineStream {
-      pipeline.receive(message, call)
-    }
+    guard let handler = call.context as? ShardCall else { return }
+    handler.received(message)
+    settle(handler)
   }
 
   func streamHalfClosed(_ call: ServerCall) {
-    if let link = call.context as? LinkStream {
-      link.finish()
-      links[ObjectIdentifier(link)] = nil
-    } else {
-      call.finish(.ok)
-    }
+    guard let handler = call.context as? ShardCall else { return }
+    handler.halfClosed()
+    settle(handler)
   }
 
   func streamWritable(_ call: ServerCall) {
-    call.resumeReading()
+    guard let handler = call.context as? ShardCall else { return }
+    handler.writable()
+    settle(handler)
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    if let link = call.context as? LinkStream {
-      link.connectionLost()
-      links[ObjectIdentifier(link)] = nil
+    guard let handler = call.context as? ShardCall else { return }
+    handler.ended()
+    settle(handler)
+  }
+
+  private func settle(_ handler: ShardCall) {
+    if handler.call == nil { links[ObjectIdentifier(handler)] = nil }
+    core.boundViews()
+    afterWork()
+  }
+
+  // MARK: - Turns
+
+  /// Sees to what the core has left for later. Called after whatever may have given it work.
+  private func afterWork() {
+    if core.hasTurns, !isTurnScheduled {
+      isTurnScheduled = true
+      flusher.inNextTurn { [self] in
+        isTurnScheduled = false
+        core.runTurn()
+        afterWork()
+      }
     }
-    if call.methodID >= MethodNumbers.firstFanout, call.tag != 0 {
-      localParts.cancel(call.tag)
+    if core.holdsViews, !isExpiryScheduled { scheduleExpiry() }
+    if core.shutdownRequested, let onShutdown {
+      self.onShutdown = nil
+      onShutdown()
+    }
+  }
+
+  private func scheduleExpiry() {
+    guard let dueNanos = core.viewsDueNanos else { return }
+    isExpiryScheduled = true
+    eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(dueNanos)) { [self] in
+      isExpiryScheduled = false
+      core.expireViews()
+      afterWork()
     }
   }
 

@@ -118,7 +118,7 @@ struct Chunk {
     setWord(0, references)
     guard references == 0 else { return }
     let bytes = Chunk.headerBytes + capacity
-    if word(12) & Chunk.orphanFlag != 0 { heap.pinnedBytes -= bytes }
+    if word(12) & Chunk.orphanFlag != 0 { heap.pinnedBytes -= heap.usedBytes(ofBlock: bytes) }
     heap.free(base, bytes)
   }
 
@@ -126,7 +126,7 @@ struct Chunk {
   func releaseByList(_ heap: Heap) {
     if isShared {
       setWord(12, word(12) | Chunk.orphanFlag)
-      heap.pinnedBytes += Chunk.headerBytes + capacity
+      heap.pinnedBytes += heap.usedBytes(ofBlock: Chunk.headerBytes + capacity)
     }
     release(heap)
   }

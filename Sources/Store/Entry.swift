@@ -4,7 +4,7 @@
 //              key bytes  payload bytes
 //   payload  = the value's bytes          kind bytes, up to `inlineMax`
 //            | Int64                      kind integer
-//            | address:8 length:8         kind blob: a larger value in a block of its own
+//            | address:8 length:8         kind blob: a larger value (Blob.swift)
 //            | address:8                  kind list: the list's directory (List.swift)
 //
 // The clock is kept for eviction and not written yet. The payload is not aligned.
@@ -85,15 +85,14 @@ struct Entry {
   }
 
   /// The value's own block; only of kind blob.
-  var blob: UnsafeMutableRawBufferPointer {
+  var blob: Blob {
     get {
-      let start = payload.loadUnaligned(as: UInt.self)
+      let address = payload.loadUnaligned(as: UInt.self)
       let count = payload.loadUnaligned(fromByteOffset: 8, as: Int.self)
-      return UnsafeMutableRawBufferPointer(
-        start: UnsafeMutableRawPointer(bitPattern: start), count: count)
+      return Blob(UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped, count: count)
     }
     nonmutating set {
-      payload.storeBytes(of: UInt(bitPattern: newValue.baseAddress), as: UInt.self)
+      payload.storeBytes(of: UInt(bitPattern: newValue.base), as: UInt.self)
       payload.storeBytes(of: newValue.count, toByteOffset: 8, as: Int.self)
     }
   }

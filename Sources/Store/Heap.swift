@@ -6,18 +6,25 @@
 // One empty page is kept in reserve (`reserve`), so that a store whose only key comes and goes does
 // not ask malloc for a page each time, and the count is the same before and after.
 //
-// Owned by Store and by the list views that outlive a call; single-threaded like them.
+// Owned by Store and by the views that outlive a call; single-threaded like them.
 
 final class Heap {
   static let smallBlockMax = 512
+  /// Blocks from this size on have their pages given back first while `givesPagesBack`.
+  private static let givenBackMin = 64 * 1024
 
   /// Bytes held from malloc, its rounding and header included (glibc's rule: a header of 8 bytes,
   /// multiples of 16, 32 at least).
   private(set) var heldBytes = 0
   /// The part of `heldBytes` that is in blocks in use; the rest is free room in slab pages.
   private(set) var usedBytes = 0
-  /// The part of `usedBytes` in chunks that only list views still hold.
+  /// The part of `usedBytes` in chunks and blobs that only views still hold.
   var pinnedBytes = 0
+
+  /// Whether the pages of a large block go back to the system before the block goes to malloc (see
+  /// SystemPages). For who frees much in slices; not for ordinary writes, whose next value would
+  /// have to fetch the pages again.
+  var givesPagesBack = false
 
   private let usesSlabs: Bool
   /// By block size / 8: the pages that have a free block.
@@ -49,6 +56,12 @@ final class Heap {
     byteCount <= smallBlockMax ? (byteCount &+ 7) & ~7 : mallocBytes(byteCount) &- 8
   }
 
+  /// What a block asked with `byteCount` adds to `usedBytes`.
+  func usedBytes(ofBlock byteCount: Int) -> Int {
+    let capacity = Heap.capacity(for: byteCount)
+    return byteCount > Heap.smallBlockMax || !usesSlabs ? Heap.mallocBytes(capacity) : capacity
+  }
+
   /// A block of `capacity(for: byteCount)` uninitialized bytes, aligned to 8.
   func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
     let capacity = Heap.capacity(for: byteCount)
@@ -73,6 +86,9 @@ final class Heap {
       let bytes = Heap.mallocBytes(capacity)
       heldBytes &-= bytes
       usedBytes &-= bytes
+      if givesPagesBack && capacity >= Heap.givenBackMin {
+        SystemPages.giveBack(block, byteCount: capacity)
+      }
       block.deallocate()
       return
     }

@@ -66,6 +66,18 @@ struct List {
     return low
   }
 
+  /// The outermost element of a list that has one. O(1).
+  func outermost(at end: Store.ListEnd) -> UnsafeRawBufferPointer {
+    let outermost = piece(end == .head ? 0 : pieceCount - 1)
+    return outermost.pointee.element(
+      at: end == .head ? outermost.pointee.first : outermost.pointee.end - 1)
+  }
+
+  /// The chunk that holds it.
+  func outermostChunk(at end: Store.ListEnd) -> Chunk {
+    piece(end == .head ? 0 : pieceCount - 1).pointee.chunk
+  }
+
   /// Adds an element at one end. Amortised O(1) plus the copy of the value.
   mutating func push(_ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap) {
     if !appendToOutermost(value, at: end, heap: heap) {
@@ -135,7 +147,7 @@ struct List {
     let fresh = List(List.makeBlock(heap, ringCapacity: capacity))
     fresh.pieceCount = pieceCount
     for place in 0..<pieceCount { fresh.piece(place).initialize(to: piece(place).pointee) }
-    freeBlock(heap)
+    freeEmpty(heap)
     self = fresh
   }
 
@@ -175,13 +187,24 @@ struct List {
     }
   }
 
-  /// Gives back the list's memory; chunks that views hold stay until those let go.
-  func free(_ heap: Heap) {
-    for place in 0..<pieceCount { piece(place).pointee.chunk.releaseByList(heap) }
-    freeBlock(heap)
+  /// Gives back the memory of a list that is out of reach, from its tail, while the budget lasts;
+  /// chunks that views hold stay until those let go. O(budget).
+  /// - Parameter budget: what is left of it (see Garbage); at least one chunk is given back.
+  /// - Returns: whether all is given back and the list is dead.
+  func free(_ heap: Heap, budget: inout Int) -> Bool {
+    while pieceCount > 0 {
+      pieceCount -= 1
+      let chunk = piece(pieceCount).pointee.chunk
+      budget -= Garbage.work(ofBlock: chunk.capacity)
+      chunk.releaseByList(heap)
+      if budget <= 0 && pieceCount > 0 { return false }
+    }
+    freeEmpty(heap)
+    return true
   }
 
-  private func freeBlock(_ heap: Heap) {
+  /// Gives back the list's own block; its pieces are gone, or another's.
+  func freeEmpty(_ heap: Heap) {
     heap.free(base, List.headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
   }
 }

@@ -7,7 +7,7 @@ extension Store {
     return find(key, slot: slot, database: database)?.valueType ?? .none
   }
 
-  /// Removes a key. O(1), and O(chunks) for a list.
+  /// Removes a key. O(1); what a list of more than 64 chunks takes is freed by `collectGarbage`.
   /// - Returns: the version of the removal, nil where there is no such key.
   package func delete(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) -> UInt64? {
     settle()
@@ -22,20 +22,21 @@ extension Store {
     return nextVersion(slot)
   }
 
-  /// Removes all keys of a slot in a database. One version for all. O(keys).
+  /// Removes all keys of a slot in a database. One version for all. The keys are gone at once; what
+  /// they take is freed at once if they are few, by `collectGarbage` if they are more than about
+  /// 1000. O(1) by comparison.
   /// - Returns: how many there were.
   @discardableResult
   package func reset(slot: Int, database: Int) -> Int {
     settle()
     guard let table = directory.table(database: database, slot: slot) else { return 0 }
     let removed = Int(table.pointee.count)
-    guard removed > 0, let words = table.pointee.words else { return 0 }
-    for place in 0..<table.pointee.capacity where words[place] != 0 {
-      free(Table.entry(words[place]))
-    }
-    table.pointee.free(heap)
+    guard removed > 0 else { return 0 }
+    let detached = table.pointee
+    table.pointee = Table()
     keyCounts[database] -= removed
     directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
+    free(detached)
     _ = nextVersion(slot)
     return removed
   }
@@ -56,25 +57,6 @@ extension Store {
     let table = directory.tableForInsertion(database: database, slot: slot, heap: heap)
     table.pointee.insert(entry, hash: hash, heap: heap, hasher: hasher)
     keyCounts[database] += 1
-  }
-
-  /// Frees an entry and all its value.
-  func free(_ entry: Entry) {
-    freeValue(of: entry)
-    heap.free(entry.base, entry.byteCount)
-  }
-
-  /// Frees what the value has outside the entry.
-  func freeValue(of entry: Entry) {
-    switch entry.kind {
-    case .bytes, .integer:
-      break
-    case .blob:
-      let blob = entry.blob
-      if let start = blob.baseAddress { heap.free(start, blob.count) }
-    case .list:
-      entry.list.free(heap)
-    }
   }
 }
 

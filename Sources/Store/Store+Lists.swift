@@ -1,4 +1,5 @@
-// Lists: pushes and pops at both ends, length, and views of a range.
+// Lists: pushes and pops at both ends, length, and views of a range. Long elements without a copy
+// are in Store+Pinned.swift.
 
 extension Store {
   /// Adds values one after another at one end: a push of 1, 2, 3 at the head leaves 3, 2, 1.
@@ -33,25 +34,8 @@ extension Store {
     _ key: UnsafeRawBufferPointer, end: ListEnd, slot: Int, database: Int
   ) throws(StoreError) -> StringView? {
     settle()
-    check(key, slot, database)
-    guard
-      let table = directory.table(database: database, slot: slot),
-      let place = table.pointee.place(of: key, hash: hasher.hash(key))
-    else { return nil }
-    let entry = table.pointee.entry(at: place)
-    guard entry.kind == .list else { throw .wrongType }
-    let version = nextVersion(slot)
-    var list = entry.list
-    let popped = list.pop(at: end, heap: heap)
-    leftover = popped.leftover
-    entry.list = list
-    if list.pieceCount == 0 {
-      remove(at: place, of: table, slot: slot, database: database)
-      free(entry)
-    } else {
-      entry.setVersion(version, kind: .list)
-    }
-    return StringView(bytes: popped.bytes, version: version)
+    guard let found = try placeOfList(key, slot: slot, database: database) else { return nil }
+    return popOutermost(found, end: end, slot: slot, database: database)
   }
 
   /// Length of a list, nil where there is no such key. O(1).
@@ -122,12 +106,55 @@ extension Store {
     return lengthAndVersion(of: entry)
   }
 
-  private func listEntry(
+  func listEntry(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int
   ) throws(StoreError) -> Entry? {
     settle()
     guard let entry = find(key, slot: slot, database: database) else { return nil }
     guard entry.kind == .list else { throw .wrongType }
     return entry
+  }
+
+  // MARK: - Popping
+
+  /// A list's entry, and where the table has it, for a call that may remove it.
+  struct ListPlace {
+    let table: UnsafeMutablePointer<Table>
+    let place: Int
+    let entry: Entry
+  }
+
+  @inline(__always)
+  func placeOfList(
+    _ key: UnsafeRawBufferPointer, slot: Int, database: Int
+  ) throws(StoreError) -> ListPlace? {
+    check(key, slot, database)
+    guard
+      let table = directory.table(database: database, slot: slot),
+      let place = table.pointee.place(of: key, hash: hasher.hash(key))
+    else { return nil }
+    let entry = table.pointee.entry(at: place)
+    guard entry.kind == .list else { throw .wrongType }
+    return ListPlace(table: table, place: place, entry: entry)
+  }
+
+  /// Removes the outermost element, and the key with the last one. The bytes are good until the
+  /// next `settle`.
+  @inline(__always)
+  func popOutermost(_ found: ListPlace, end: ListEnd, slot: Int, database: Int) -> StringView {
+    let entry = found.entry
+    let version = nextVersion(slot)
+    var list = entry.list
+    let popped = list.pop(at: end, heap: heap)
+    leftover = popped.leftover
+    if list.pieceCount == 0 {
+      remove(at: found.place, of: found.table, slot: slot, database: database)
+      list.freeEmpty(heap)
+      heap.free(entry.base, entry.byteCount)
+    } else {
+      entry.list = list
+      entry.setVersion(version, kind: .list)
+    }
+    return StringView(bytes: popped.bytes, version: version)
   }
 }

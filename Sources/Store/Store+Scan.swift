@@ -16,17 +16,25 @@ extension Store {
   /// over exactly once; one written or deleted meanwhile may be or not.
   /// The slice costs O(maxVisits) expected. `body` must not call the store; the key's bytes are
   /// good inside it only.
+  ///
+  /// `body` is told the cursor behind each key, so that a page can be cut behind any of them: 0
+  /// behind a key that nothing can follow. Keys with one and the same hash have no cursor between
+  /// them: behind all but the last of them it is that of their hash, from which a scan repeats them
+  /// rather than pass over one. For the same reason `body` gets the rest of them though it said
+  /// false, or the slice is full.
   /// - Parameters:
   ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the same
   ///     hash seed, and across restarts.
   ///   - maxVisits: most keys to hand over; at least 1 is.
+  ///   - body: is given a key, its type and the cursor behind it; false ends the slice there.
   /// - Returns: the next cursor, 0 once the slot is done; and the number of keys handed over.
   package func scan(
     database: Int, slot: Int, cursor: UInt64, maxVisits: Int,
-    _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType) -> Bool
+    _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
   ) -> (next: UInt64, visited: Int) {
     settle()
     var visited = 0
+    var isFull = false
     var next = cursor
     guard let table = directory.table(database: database, slot: slot)?.pointee else {
       return (0, 0)
@@ -36,10 +44,12 @@ extension Store {
       defer { scanned.removeAll(keepingCapacity: true) }
       for (index, item) in scanned.enumerated() {
         visited += 1
-        let goesOn = body(item.entry.key, item.entry.valueType) && visited < maxVisits
-        // Keys with one and the same hash have no cursor between them.
         let isLastOfHash = index + 1 == scanned.count || scanned[index + 1].hash != item.hash
-        if !goesOn && isLastOfHash { return (item.hash &+ 1, visited) }
+        let cursorAfter = isLastOfHash ? item.hash &+ 1 : item.hash
+        if !body(item.entry.key, item.entry.valueType, cursorAfter) || visited >= maxVisits {
+          isFull = true
+        }
+        if isFull && isLastOfHash { return (cursorAfter, visited) }
       }
       if stretchEnd == 0 { break }
       next = stretchEnd
@@ -65,7 +75,8 @@ extension Store {
         let home = table.home(ofWord: word, hasher)
         if home >= firstHome && home < endHome {
           let entry = Table.entry(word)
-          let hash = hasher.hash(entry.key)
+          // 0 counts as 1, which has the same home: no cursor behind a key may be 0 by accident.
+          let hash = max(1, hasher.hash(entry.key))
           if hash >= cursor { scanned.append(ScannedKey(hash: hash, entry: entry)) }
         }
       }

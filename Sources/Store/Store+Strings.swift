@@ -15,7 +15,7 @@ extension Store {
       let count = DecimalInteger.format(entry.integer, into: digits)
       bytes = UnsafeRawBufferPointer(start: digits, count: count)
     case .blob:
-      bytes = UnsafeRawBufferPointer(entry.blob)
+      bytes = entry.blob.bytes
     case .list:
       throw .wrongType
     }
@@ -41,11 +41,10 @@ extension Store {
         database: database)
       copyBytes(value, to: entry.payload)
     } else {
-      let blob = heap.allocate(value.count)
-      copyBytes(value, to: blob)
+      let blob = Blob(on: heap, copyOf: value)
       let entry = entryToWrite(
         key, kind: .blob, payloadCount: 16, version: version, slot: slot, database: database)
-      entry.blob = UnsafeMutableRawBufferPointer(start: blob, count: value.count)
+      entry.blob = blob
     }
     return version
   }

@@ -2,7 +2,8 @@
 //
 // It knows no sockets, clock, disk or randomness. One event loop owns a store and everything it
 // hands out; nothing here is Sendable. Reading order: Entry (a key's block), Table (one slot's
-// keys), TableDirectory (which table), Heap (every byte), then List, Piece and Chunk.
+// keys), TableDirectory (which table), Heap (every byte), then List, Piece and Chunk, Blob, and
+// Garbage.
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 
@@ -56,6 +57,8 @@ package final class Store {
   let digits: UnsafeMutableRawPointer
   /// Holds the bytes of the last popped element, where the list has let go of them.
   var leftover: Chunk?
+  var garbage = Garbage()
+  let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
   var scanned: [ScannedKey] = []
 
@@ -70,8 +73,12 @@ package final class Store {
       databaseCount: databaseCount, slotCount: slotCount, hashSeed: hashSeed, usesSlabs: true)
   }
 
-  init(databaseCount: Int, slotCount: Int, hashSeed: (UInt64, UInt64), usesSlabs: Bool) {
+  init(
+    databaseCount: Int, slotCount: Int, hashSeed: (UInt64, UInt64), usesSlabs: Bool,
+    garbageLimits: Garbage.Limits = Garbage.Limits()
+  ) {
     precondition(databaseCount > 0 && slotCount > 0)
+    self.garbageLimits = garbageLimits
     self.databaseCount = databaseCount
     self.slotCount = slotCount
     heap = Heap(usesSlabs: usesSlabs)
@@ -90,6 +97,7 @@ package final class Store {
     for database in 0..<databaseCount where keyCounts[database] > 0 {
       for slot in 0..<slotCount { reset(slot: slot, database: database) }
     }
+    while collectGarbage(entries: .max) {}
     directory.free(heap)
     heap.free(versions, slotCount * 8)
     heap.free(keyCounts, databaseCount * 8)
@@ -121,12 +129,14 @@ package final class Store {
 
   /// The part of `memoryBytes` that is in use. The rest is room in pages of small blocks, which
   /// later writes fill first; so a deletion shows here at once, in `memoryBytes` by the page.
+  /// Garbage counts until it is collected.
   package var usedBytes: Int {
     settle()
     return heap.usedBytes
   }
 
-  /// The part of `usedBytes` in chunks that only list views hold any more.
+  /// The part of `usedBytes` that only list views and pinned values hold any more, by whole chunks
+  /// and blobs: what was deleted or written anew under them. It falls when they go.
   package var pinnedBytes: Int {
     settle()
     return heap.pinnedBytes

@@ -6,7 +6,10 @@ import Glibc
 package enum Terminal {
   /// Writes to stdout.
   static func write(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
-  static func write(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+
+  /// Returns false where nobody reads any more.
+  @discardableResult
+  static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
 
   /// Writes a line to stderr.
   static func complain(_ text: String) { write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
@@ -16,17 +19,19 @@ package enum Terminal {
   }
 
   /// Writes all bytes, in one call wherever the system takes them at once. A reader that has gone
-  /// is not our error: there is nobody left to tell.
-  static func write(_ bytes: [UInt8], to descriptor: Int32) {
+  /// is not our error: there is nobody left to tell. Returns false then.
+  @discardableResult
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {
         let count = Glibc.write(
           descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return }
+        guard count > 0 else { return false }
         rest = rest.dropFirst(count)
       }
+      return true
     }
   }
 }

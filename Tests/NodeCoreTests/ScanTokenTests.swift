@@ -1,5 +1,96 @@
-// Tokens of scans.
+// Tokens of scans: they come back as they were given, to the same query only.
 
+import NodeCore
+import Placement
+import RingstoreAPI
 import Testing
 
-@testable import NodeCore
+@Suite struct ScanTokenTests {
+  private func query(
+    _ kind: PatternView.Kind = .glob, _ text: String = "user:*", database: UInt32 = 0,
+    type: ValueType = .none
+  ) throws -> KeyQuery {
+    try Array(text.utf8).withUnsafeBytes { bytes in
+      let text = kind == .everything ? noBytes : bytes
+      return try KeyQuery(
+        PatternView(kind: kind, text: text), database: database, type: type, Limits())
+    }
+  }
+
+  private func position(_ token: [UInt8], _ query: KeyQuery) -> ScanPosition? {
+    token.withUnsafeBytes { try? query.position(of: $0) }
+  }
+
+  @Test func `a token gives its position back`() throws {
+    let query = try query()
+    var random = SplitMix64(seed: testSeed)
+    var positions = [ScanPosition.start, .end, ScanPosition(slot: 16_383, cursor: .max)]
+    for _ in 0..<1_000 {
+      positions.append(
+        ScanPosition(slot: .random(in: 0..<16_384, using: &random), cursor: random.next()))
+    }
+    for place in positions {
+      let token = query.token(of: place)
+      #expect(token.count == ScanToken.byteCount)
+      #expect(position(token, query) == place, "seed \(testSeed)")
+    }
+    #expect(position([], query) == .start)
+  }
+
+  /// Tokens outlive versions: what was given out once has to be understood for ever.
+  @Test func `the bytes of a token are those of the first version`() throws {
+    let token = try query().token(of: ScanPosition(slot: 0x1234, cursor: 0x0102_0304_0506_0708))
+    let fields: [UInt8] = [1, 0x34, 0x12, 8, 7, 6, 5, 4, 3, 2, 1]
+    #expect(Array(token.prefix(11)) == fields)
+    #expect(Array(token.suffix(8)) == [197, 119, 60, 202, 70, 175, 61, 143])
+  }
+
+  @Test func `another pattern, database or type is told apart`() throws {
+    let queries = try [
+      query(), query(.glob, "user:"), query(.regex), query(.prefix), query(.everything),
+      query(database: 1), query(type: .list), query(type: .string),
+    ]
+    for (index, query) in queries.enumerated() {
+      let token = query.token(of: ScanPosition(slot: 7, cursor: 8))
+      for (other, stranger) in queries.enumerated() {
+        #expect((position(token, stranger) == nil) == (index != other), "\(index) \(other)")
+      }
+    }
+  }
+
+  @Test func `damage is refused as BAD_PAGE_TOKEN, whatever it hits`() throws {
+    let query = try query()
+    let token = query.token(of: ScanPosition(slot: 300, cursor: 0x1234_5678_9abc))
+    for place in token.indices {
+      for bit in 0..<8 {
+        var damaged = token
+        damaged[place] ^= 1 << UInt8(bit)
+        #expect(position(damaged, query) == nil)
+      }
+      #expect(position(Array(token.prefix(place)), query) == (place == 0 ? .start : nil))
+    }
+    #expect(position(token + [0], query) == nil)
+    #expect {
+      try [1, 2, 3].withUnsafeBytes { try query.position(of: $0) }
+    } throws: { ($0 as? CallError)?.reason == .badPageToken }
+  }
+
+  @Test func `noise is never a token`() throws {
+    let query = try query()
+    var random = SplitMix64(seed: testSeed &+ 1)
+    for round in 0..<20_000 {
+      let count = round % 2 == 0 ? ScanToken.byteCount : Int.random(in: 1...40, using: &random)
+      var noise = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+      if round % 4 == 0 { noise[0] = 1 }
+      #expect(position(noise, query) == nil, "seed \(testSeed)")
+    }
+  }
+
+  @Test func `positions are ordered by slot, then by cursor`() {
+    let order = [
+      ScanPosition.start, ScanPosition(slot: 0, cursor: .max), ScanPosition(slot: 1, cursor: 0),
+      ScanPosition(slot: 16_383, cursor: 5), .end,
+    ]
+    #expect(order == order.shuffled().sorted())
+  }
+}

@@ -22,6 +22,6 @@ extension Pattern {
   static func regex(_ text: String) throws -> Pattern { try Pattern(.regex(Array(text.utf8))) }
   static func prefix(_ text: String) throws -> Pattern { try Pattern(.prefix(Array(text.utf8))) }
 
-  func matches(_ key: String) -> Bool { matches(Array(key.utf8)) }
-  func matches(_ key: [UInt8]) -> Bool { key.withUnsafeBytes { matches($0) } }
+  func matches(_ key: String) throws -> Bool { try matches(Array(key.utf8)) }
+  func matches(_ key: [UInt8]) throws -> Bool { try key.withUnsafeBytes { try matches($0) } }
 }

@@ -43,9 +43,9 @@ import Testing
 
   @Test func aRangeReachesOverTheWholeByte() throws {
     let glob = try Pattern(.glob([0x5b, 0x00, 0x2d, 0xff, 0x5d]))
-    for byte in UInt8.min ... .max { #expect(glob.matches([byte])) }
+    for byte in UInt8.min ... .max { #expect(try glob.matches([byte])) }
     let inverse = try Pattern(.glob([0x5b, 0x5e, 0x00, 0x2d, 0xff, 0x5d]))
-    for byte in UInt8.min ... .max { #expect(!inverse.matches([byte])) }
+    for byte in UInt8.min ... .max { #expect(try !inverse.matches([byte])) }
   }
 
   @Test func randomGlobsAgreeWithTheRulesReadDirectly() throws {
@@ -73,6 +73,15 @@ import Testing
     #expect(try Pattern.glob("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*").matches(key))
     let stars = [UInt8](repeating: 0x2a, count: 4096)
     #expect(try Pattern(.glob(stars)).matches(key))
+  }
+
+  @Test func aGlobThatCouldHoldTheLoopIsRefusedByTheLengthOfTheKey() throws {
+    let glob = "*" + String(repeating: "a", count: 2000) + "b"
+    let pattern = try Pattern.glob(glob)
+    let key = [UInt8](repeating: 0x61, count: 65_536)
+    #expect(throws: PatternError.tooCostly(keyBytes: 65_536)) { try pattern.matches(key) }
+    #expect(try pattern.matches(key.suffix(2000) + [0x62]))
+    #expect(try !pattern.matches([UInt8](repeating: 0x62, count: 65_536)))
   }
 
   private func bytes(

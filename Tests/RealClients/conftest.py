@@ -6,6 +6,8 @@ import pytest
 from harness import process
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_shard
+from harness.crew import Crew
+from harness.seeds import seed
 
 _SHAPES = {
     "router": Cluster,
@@ -24,9 +26,10 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Adds the logs of the nodes that run to a failing test's report."""
+    """Adds the seed and the logs of the nodes that run to a failing test's report."""
     report = yield
     if report.failed:
+        report.sections.append(("seed", f"RINGSTORE_TEST_SEED={seed()}"))
         for node in process.running:
             report.sections.append((f"log of {node.name} (pid {node.pid})", node.log()))
     return report
@@ -59,3 +62,10 @@ def cluster():
 def key() -> bytes:
     """A key that no other test uses."""
     return b"key-%d" % next(_counter)
+
+
+@pytest.fixture(scope="session")
+def crew():
+    """Client processes that take jobs; see harness/crew.py."""
+    with Crew() as hired:
+        yield hired

@@ -76,3 +76,65 @@ def test_a_server_that_is_not_there_is_said_with_status_1():
     ended = run("cli", "--server", UNUSED_ADDRESS, "GET", "k")
     assert ended.returncode == 1
     assert UNUSED_ADDRESS in ended.stdout + ended.stderr
+
+
+def test_ranges_of_many_lists(cli):
+    cli("RPUSH", "l", "a", "b")
+    cli("RPUSH", "m", "c")
+    printed = cli("MLRANGE", "l", "0", "-1", "missing", "0", "-1", "m", "0", "0")
+    assert [word for word in ('"a"', '"b"', '"c"') if word in printed] == ['"a"', '"b"', '"c"']
+    assert "(empty array)" in printed
+    assert cli("MLRANGE", "l", "0", status=1)
+
+
+def test_lists_in_chunks(cli, client):
+    for begin in range(0, 30_000, 10_000):
+        client.rpush(b"l", *(b"%d" % number for number in range(begin, begin + 10_000)))
+    printed = cli("LRANGESTREAM", "l", "0", "-1").splitlines()
+    assert [line.rpartition('"')[0].rpartition('"')[2] for line in printed] == [
+        f"{number}" for number in range(30_000)
+    ]
+    assert cli("LRANGESTREAM", "missing", "0", "-1") == "(empty array)\n"
+
+
+def names(printed: str) -> list[str]:
+    return sorted(line.rpartition('"')[0].rpartition('"')[2] for line in printed.splitlines())
+
+
+def test_scans(cli):
+    cli("MSET", "user:1", "a", "user:2", "b", "other", "c")
+    cli("RPUSH", "user:list", "a")
+    assert names(cli("SCAN")) == ["other", "user:1", "user:2", "user:list"]
+    assert names(cli("SCAN", "user:?")) == ["user:1", "user:2"]
+    assert names(cli("SCAN", "--regex", r"user:\d")) == ["user:1", "user:2"]
+    assert names(cli("SCAN", "--prefix", "o")) == ["other"]
+    assert names(cli("SCAN", "--type", "list", "--count", "1")) == ["user:list"]
+    assert cli("SCAN", "nothing*") == "(empty array)\n"
+    assert "BAD_PATTERN" in cli("SCAN", "--regex", "(", status=1)
+    assert cli("SCAN", "--count", "many", status=1)
+
+
+def test_pages_of_keys(served, cli):
+    for number in range(10):
+        cli("SET", f"key-{number}", "v")
+    seen, token = [], []
+    for _ in range(20):
+        ended = run("cli", "--server", served.address, "KEYS", "*", "--limit", "3", *token)
+        assert ended.returncode == 0, ended
+        seen += names(ended.stdout) if "(empty array)" not in ended.stdout else []
+        if "--token " not in ended.stderr:
+            break
+        token = ["--token", ended.stderr.rpartition("--token ")[2].strip()]
+    assert sorted(seen) == [f"key-{number}" for number in range(10)]
+
+
+def test_statistics(cli):
+    cli("SET", "k", "v")
+    printed = cli("STATS")
+    assert any("ringstore_keys" in line and "1" in line for line in printed.splitlines())
+
+
+def test_the_help_lists_every_command(cli):
+    printed = cli("HELP")
+    commands = ("SET GET SCAN LRANGESTREAM MLRANGE STATS SHUTDOWN KEYS RESET DESCRIBE").split()
+    assert all(f"\n{name}" in "\n" + printed for name in commands)

@@ -1,139 +1,176 @@
-"""Many streams on one channel and many client processes at once, on every shape of server."""
+"""Many client processes at once on the same keys: what they saw is recorded and checked.
 
-import asyncio
-import json
-import subprocess
-import sys
+Each test starts processes of grpcio and of our own client (`ringstore cli`), lets them work on
+shared keys through one or two routers, and then checks key by key that one order of all calls
+explains every answer. harness/linearizability.py says how.
+"""
+
 from collections import Counter
-from pathlib import Path
 
-import grpc
-from harness.client import CHANNEL_OPTIONS
-from ringstore.v1 import keystore_pb2 as pb
-from ringstore.v1 import keystore_pb2_grpc
+import pytest
+from harness.crew import SIZE, Crew, Report
+from harness.history import FAILED, UNKNOWN
+from harness.jobs import (
+    CLI,
+    COUNTERS,
+    LISTS,
+    MANY,
+    MIXED,
+    NONSENSE,
+    PIPELINE,
+    STRINGS,
+    UNARY,
+    Job,
+)
+from harness.linearizability import check
+from harness.seeds import seed
+from harness.site import SITES, Site
 
-STREAMS = 200
-PROCESSES = 16
-ROUNDS = 250
-LIMIT_SECONDS = 90
-
-
-async def _many_streams(address: str) -> None:
-    async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        stub = keystore_pb2_grpc.KeyStoreStub(channel)
-
-        async def one(number: int) -> None:
-            key, value = b"stream-%d" % number, b"%d" % number * (number + 1)
-            for _ in range(10):
-                await stub.Set(pb.KeyValue(key=key, value=value), timeout=LIMIT_SECONDS)
-                reply = await stub.Get(pb.Key(key=key), timeout=LIMIT_SECONDS)
-                assert reply.value == value
-                missing = await stub.Get(pb.Key(key=key + b"x"), timeout=LIMIT_SECONDS)
-                assert not missing.found
-
-        await asyncio.gather(*(one(number) for number in range(STREAMS)))
+CALLS = 600
+# A process for each call is slow; enough to meddle with everybody else's calls.
+CLI_CALLS = 60
 
 
-def test_200_unary_streams_at_once_on_one_channel_get_their_own_answers(client):
-    asyncio.run(_many_streams(client.address))
-    assert client.size() == STREAMS
+@pytest.fixture(scope="module", params=SITES)
+def started(request):
+    site = SITES[request.param]()
+    yield site
+    site.stop()
 
 
-async def _many_pipelines(address: str) -> None:
-    async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        stub = keystore_pb2_grpc.KeyStoreStub(channel)
-        # Nobody reads or writes on until every stream is open, so all are open at once.
-        all_open = asyncio.Event()
-        opened = 0
-
-        async def one(number: int) -> None:
-            nonlocal opened
-            stream = stub.Pipeline(timeout=LIMIT_SECONDS)
-            for turn in range(5):
-                request = pb.IncrByRequest(key=b"own-%d" % number, delta=number)
-                one_call = pb.Call(
-                    id=turn, method=pb.METHOD_INCR_BY, request=request.SerializeToString()
-                )
-                await stream.write(pb.CallBatch(calls=[one_call]))
-                reply = (await stream.read()).replies[0]
-                assert reply.id == turn
-                value = pb.IncrByResponse.FromString(reply.response).value
-                assert value == number * (turn + 1)
-                if turn == 0:
-                    opened += 1
-                    if opened == STREAMS:
-                        all_open.set()
-                    await all_open.wait()
-            await stream.done_writing()
-            assert await stream.read() == grpc.aio.EOF
-
-        await asyncio.gather(*(one(number) for number in range(STREAMS)))
+@pytest.fixture
+def site(started: Site):
+    """A running site without keys."""
+    started.reset()
+    return started
 
 
-def test_200_pipelines_at_once_on_one_channel_get_their_own_answers(client):
-    asyncio.run(_many_pipelines(client.address))
+def keys(kind: str, count: int) -> tuple[bytes, ...]:
+    return tuple(b"%s-%d" % (kind.encode(), number) for number in range(count))
 
 
-def in_processes(address: str, jobs: list[str], rounds: int = ROUNDS) -> list[list]:
-    """Runs the jobs of harness/worker.py, a process each, and gives what each one saw."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "harness.worker", address, job, str(number), str(rounds)],
-            cwd=Path(__file__).parent,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+EVERYTHING = (
+    (keys("string", 4), STRINGS),
+    (keys("counter", 4), COUNTERS),
+    (keys("list", 4), LISTS),
+    (keys("mixed", 2), MIXED),
+)
+
+
+def jobs(
+    site: Site, clients: list[str], groups=EVERYTHING, calls: int = CALLS, **more
+) -> list[Job]:
+    """A job for each kind of client."""
+    return [
+        Job(
+            site.address(number), groups, CLI_CALLS if client == CLI else calls,
+            seed() * 1000 + number, client, **more,
         )
-        for number, job in enumerate(jobs)
+        for number, client in enumerate(clients)
     ]
-    try:
-        for worker in workers:
-            assert worker.stdout.readline() == "ready\n"
-        for worker in workers:
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        return [json.loads(worker.communicate(timeout=LIMIT_SECONDS)[0]) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
 
 
-def test_16_processes_count_together_and_the_sums_are_exact(client):
-    seen = in_processes(client.address, ["count"] * PROCESSES)
-    values: dict[str, list[int]] = {}
-    for worker in seen:
-        for key, value in worker:
-            values.setdefault(key, []).append(value)
-    # Every count was seen by exactly one process: nothing lost, nothing counted twice.
-    for key, counted in values.items():
-        assert sorted(counted) == list(range(1, len(counted) + 1)), key
-        assert client.get(key.encode()).value == b"%d" % len(counted)
-    assert sum(len(counted) for counted in values.values()) == PROCESSES * ROUNDS
-    # One process alone never sees a count go back.
-    for worker in seen:
-        for key in values:
-            own = [value for name, value in worker if name == key]
-            assert own == sorted(own)
+def explained(report: Report) -> Report:
+    """Every call was answered, nothing was odd, and one order explains the answers of each key."""
+    assert not report.complaints
+    # Wrong types are answers; nothing else may go wrong while all nodes are well.
+    assert not [str(one) for one in report.history.operations if one.kind in (FAILED, UNKNOWN)][:9]
+    check(report.history)
+    return report
 
 
-def test_16_processes_push_and_pop_and_every_element_is_popped_exactly_once(client):
-    pushers = PROCESSES // 2
-    seen = in_processes(client.address, ["push"] * pushers + ["pop"] * pushers)
-    left = [
-        value.decode()
-        for number in range(3)
-        for value in client.lrange(b"list-%d" % number, 0, -1).values
-    ]
-    popped = [value for worker in seen for value in worker]
-    pushed = [f"{number}:{turn}" for number in range(pushers) for turn in range(ROUNDS)]
-    assert Counter(popped + left) == Counter(pushed)
-    for number in range(3):
-        rest = [v.decode() for v in client.lrange(b"list-%d" % number, 0, -1).values]
-        for pusher in range(pushers):
-            turns = [int(v.split(":")[1]) for v in rest if v.startswith(f"{pusher}:")]
-            assert turns == sorted(turns), "one pusher's elements changed places"
+CREWS = {
+    "grpcio": [UNARY] * SIZE,
+    "pipelines": [PIPELINE] * (SIZE // 2) + [UNARY] * (SIZE // 2),
+    "many keys at once": [MANY] * 4 + [PIPELINE, UNARY, UNARY, UNARY],
+    "ours and grpcio": [CLI] * 2 + [UNARY] * (SIZE - 2),
+}
 
 
-def test_16_processes_overwrite_the_same_keys_and_no_value_is_torn(client):
-    assert in_processes(client.address, ["overwrite"] * PROCESSES) == [[]] * PROCESSES
+@pytest.mark.parametrize("clients", CREWS.values(), ids=CREWS)
+def test_every_kind_of_call_on_shared_keys_is_linearizable(site, crew, clients):
+    report = explained(crew.do(jobs(site, clients)))
+    seen = {one.call for one in report.history.operations}
+    assert seen == {call for _, mix in EVERYTHING for call in mix}
+
+
+@pytest.mark.parametrize(
+    "clients",
+    [[UNARY] * SIZE, [PIPELINE] * SIZE, [MANY] * SIZE],
+    ids=["unary", "pipelines", "many keys"],
+)
+def test_large_and_small_values_of_one_key_take_one_order(site, crew, clients):
+    # Large values travel on a way of their own between router and shard.
+    groups = ((keys("string", 3), STRINGS), (keys("list", 2), {"RPUSH": 1, "LPOP": 2, "LRANGE": 1}))
+    explained(crew.do(jobs(site, clients, groups, 150, large=0.3)))
+
+
+def test_sets_of_one_key_by_everybody_take_one_order(site, crew):
+    groups = (((b"the key",), {"SET": 1, "GET": 1}),)
+    report = explained(crew.do(jobs(site, [CLI] + [UNARY] * 4 + [PIPELINE] * 3, groups)))
+    versions = [one.version for one in report.history.of("SET") if one.version]
+    assert len(set(versions)) == len(versions) > CALLS
+
+
+def test_counts_of_many_processes_are_exact(site, crew):
+    shared = keys("counter", 3)
+    report = explained(crew.do(jobs(site, CREWS["ours and grpcio"], ((shared, {"INCRBY": 1}),))))
+    sums: Counter = Counter()
+    for one in report.history.of("INCRBY"):
+        sums[one.key] += one.arguments[0]
+    with site.client() as client:
+        assert {key: client.get(key).value for key in shared} == {
+            key: b"%d" % total for key, total in sums.items()
+        }
+
+
+def elements(report: Report, site: Site) -> tuple[Counter, Counter]:
+    """What was pushed, and what was popped or is left."""
+    pushed: Counter = Counter()
+    for one in report.history.of("LPUSH", "RPUSH"):
+        pushed.update((one.key, value) for value in one.arguments)
+    found = Counter(
+        (one.key, one.answer[1]) for one in report.history.of("LPOP", "RPOP") if one.answer[1]
+    )
+    with site.client() as client:
+        for key in report.history.by_key():
+            found.update((key, value) for value in client.lrange(key, 0, -1).values)
+    return pushed, found
+
+
+def test_every_element_of_a_shared_list_is_popped_exactly_once(site, crew):
+    push = ((keys("list", 3), {"LPUSH": 1, "RPUSH": 1}),)
+    pop = ((keys("list", 3), {"LPOP": 1, "RPOP": 1}),)
+    work = jobs(site, [CLI, UNARY, UNARY, PIPELINE], push, medium=0)
+    work += jobs(site, [PIPELINE, UNARY, UNARY, CLI], pop, 2 * CALLS)
+    pushed, found = elements(explained(crew.do(work)), site)
+    assert found == pushed
+
+
+def test_a_queue_keeps_the_order_of_each_pusher(site, crew):
+    queue = keys("queue", 2)
+    work = jobs(site, [PIPELINE, UNARY, UNARY, CLI], ((queue, {"RPUSH": 1}),), medium=0)
+    work += jobs(site, [PIPELINE, UNARY, UNARY, CLI], ((queue, {"LPOP": 1}),), CALLS)
+    report = explained(crew.do(work))
+    pushed, found = elements(report, site)
+    assert found == pushed
+    # Each popper sees the elements of each pusher in the order of their pushes.
+    seen: dict[tuple, list] = {}
+    for one in sorted(report.history.of("LPOP"), key=lambda pop: (pop.returned, pop.position)):
+        if one.answer[1]:
+            pusher, _, turn = one.answer[1].partition(b":")
+            order = tuple(int(number) for number in turn.split(b"/"))
+            seen.setdefault((one.client, one.key, pusher), []).append(order)
+    assert seen
+    for popper, turns in seen.items():
+        assert turns == sorted(turns), popper
+
+
+def test_nonsense_is_refused_with_its_reason_and_disturbs_nobody(site, crew: Crew):
+    clients = [UNARY] * 3 + [PIPELINE] * 2 + [NONSENSE] * 3
+    report = explained(crew.do(jobs(site, clients, calls=300)))
+    told = report.counts
+    wanted = ("INVALID_KEY", "UNKNOWN_FIELD", "NO_SUCH_DATABASE", "INTERNAL", "UNIMPLEMENTED")
+    assert all(told[reason] > 10 for reason in wanted), told
+    assert told["broken connection"] > 10
+    assert all(node.process.poll() is None for node in site.nodes)

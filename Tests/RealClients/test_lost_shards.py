@@ -111,6 +111,10 @@ def test_items_of_a_missing_shard_fail_one_by_one(cluster, client, keys):
     items = client.stub.MGet(pb.MGetRequest(keys=asked), timeout=CALL_SECONDS).items
     assert (items[0].error.reason, items[0].error.shard) == ("SHARD_UNAVAILABLE", "a")
     assert [item.value.value for item in items[1:]] == [b"b", b"c"]
+    ranges = [pb.ListRange(key=b"{%s}list" % keys[name]) for name in "abc"]
+    items = client.stub.MLRange(pb.MLRangeRequest(ranges=ranges), timeout=CALL_SECONDS).items
+    assert (items[0].error.reason, items[0].error.shard) == ("SHARD_UNAVAILABLE", "a")
+    assert [item.WhichOneof("outcome") for item in items[1:]] == ["list", "list"]
 
 
 def test_a_pipeline_lives_on_without_the_missing_shard(cluster, client, keys):

@@ -72,6 +72,46 @@ def test_the_number_of_items_has_a_limit(client):
         mget(client, [*full, b"one more"])
 
 
+def mlrange(client, *ranges):
+    asked = [pb.ListRange(key=key, start=start, stop=stop) for key, start, stop in ranges]
+    return client.stub.MLRange(pb.MLRangeRequest(ranges=asked), timeout=TIMEOUT_SECONDS).items
+
+
+def test_many_lists_are_read_in_request_order(client):
+    for number in range(100):
+        client.rpush(b"list-%d" % number, *(b"%d" % n for n in range(number + 1)))
+    items = mlrange(client, *((b"list-%d" % n, 0, -1) for n in reversed(range(100))))
+    read = [list(item.list.values) for item in items]
+    assert read == [[b"%d" % n for n in range(number + 1)] for number in reversed(range(100))]
+    assert [item.list.length for item in items] == list(reversed(range(1, 101)))
+    assert not mlrange(client)
+
+
+def test_ranges_of_one_list_are_what_lrange_gives(client):
+    client.rpush(b"l", *(b"%d" % n for n in range(10)))
+    ranges = [(0, -1), (2, 3), (-2, -1), (5, 4), (20, 30), (-100, 100), (0, 0)]
+    items = mlrange(client, *((b"l", start, stop) for start, stop in ranges))
+    assert [item.list for item in items] == [client.lrange(b"l", *one) for one in ranges]
+
+
+def test_each_range_fails_for_itself(client):
+    client.rpush(b"list", b"element")
+    client.set(b"string", b"value")
+    items = mlrange(client, (b"list", 0, -1), (b"string", 0, -1), (b"", 0, -1), (b"none", 0, -1))
+    assert list(items[0].list.values) == [b"element"]
+    assert (items[1].error.code, items[1].error.reason) == (9, "WRONG_TYPE")
+    assert (items[2].error.code, items[2].error.reason) == (3, "INVALID_KEY")
+    assert items[1].error.message and items[2].error.message
+    assert items[3].WhichOneof("outcome") == "list" and not items[3].list.found
+
+
+def test_the_number_of_ranges_has_a_limit(client):
+    client.rpush(b"l", b"v")
+    assert len(mlrange(client, *[(b"l", 0, 0)] * ITEM_LIMIT)) == ITEM_LIMIT
+    with refused("INVALID_ARGUMENT", "TOO_MANY_ITEMS"):
+        mlrange(client, *[(b"l", 0, 0)] * (ITEM_LIMIT + 1))
+
+
 PATTERNS = {
     "user:1": b"",
     "user:22": b"",

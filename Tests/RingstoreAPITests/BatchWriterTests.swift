@@ -137,22 +137,27 @@ import Testing
         request.pattern = PatternView(kind: kind, text: text)
         (request.database, request.startSlot, request.cursor) = (3, 16_383, .max)
         (request.maxKeys, request.maxBytes, request.maxVisits) = (1, .max, 4096)
+        (request.type, request.endSlot, request.wantsPositions) = (.list, 16_384, true)
         try written { $0.writeKeysPartRequest(request) }.withUnsafeBytes { message in
           let read = try KeysPartRequest(message)
           #expect(read.pattern.kind == kind && read.pattern.text.array == text.array)
           #expect(read.database == 3 && read.startSlot == 16_383 && read.cursor == .max)
           #expect(read.maxKeys == 1 && read.maxBytes == .max && read.maxVisits == 4096)
+          #expect(read.type == .list && read.endSlot == 16_384 && read.wantsPositions)
         }
       }
     }
     let keys = written { buffer in
       for key in [[UInt8(1)], []] { key.withUnsafeBytes { buffer.writeKeysPartKey($0) } }
+      buffer.writeKeysPartPositions([.max, 0x0102_0304_0506_0708])
       buffer.writeKeysPartEnd(nextSlot: 12, nextCursor: .max, done: true)
     }
     try keys.withUnsafeBytes { message in
       let view = try KeysPartReplyView(message)
       #expect(view.keys.map(\.array) == [[1], []] && view.count == 2)
       #expect(view.nextSlot == 12 && view.nextCursor == .max && view.done)
+      #expect(view.positions.count == 2 && view.positions[0] == .max)
+      #expect(view.positions[1] == 0x0102_0304_0506_0708)
     }
     var reset = ResetPartRequest()
     (reset.database, reset.allDatabases, reset.startSlot, reset.maxVisits) = (1, true, 2, 3)
@@ -161,5 +166,32 @@ import Testing
     let reply = ResetPartReply(removed: .max, nextSlot: 16_384, done: true)
     let answer = written { $0.writeResetPartReply(reply) }
     #expect(try answer.withUnsafeBytes { try ResetPartReply($0) } == reply)
+  }
+
+  @Test func `positions are asked for, and come in whole numbers`() throws {
+    let without = written { $0.writeKeysPartPositions([]) }
+    #expect(without.isEmpty)
+    #expect(try noBytes.withPositions { $0.count } == 0)
+    let ragged = written { buffer in
+      [1, 2, 3].withUnsafeBytes { bytes in
+        buffer.writeBytesField(5, UnsafeRawBufferPointer(rebasing: bytes.prefix(9)))
+      }
+    }
+    #expect(throws: WireError.truncated) {
+      try ragged.withUnsafeBytes { try KeysPartReplyView($0).count }
+    }
+  }
+
+  @Test(arguments: [0, 1, 65_537, UInt64.max])
+  func `a notice says how long the reply is that follows`(_ total: UInt64) throws {
+    let notice = written { $0.writeLargeReplyNotice(totalBytes: total) }
+    #expect(try notice.withUnsafeBytes { try LargeReplyNotice($0).totalBytes } == total)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Reads the message as a slice of keys.
+  fileprivate func withPositions<Result>(_ body: (PackedPositions) -> Result) throws -> Result {
+    body(try KeysPartReplyView(self).positions)
   }
 }

@@ -28,6 +28,14 @@ extension TwoReaders {
         return items(message, message.items, unserved: { unserved($0) }) { facts($0) }
       }),
     TwoReaders(
+      name: "MLRangeRequest",
+      schema: [.message(1, [.bytes(1), .varint(2), .varint(3), .varint(4)])],
+      ours: { items(try MLRangeView($0)) { facts($0) } },
+      theirs: {
+        let message = try Ringstore_V1_MLRangeRequest(serializedBytes: $0)
+        return items(message, message.ranges, unserved: { _ in nil }) { facts($0) }
+      }),
+    TwoReaders(
       name: "KeysRequest",
       schema: [.message(1, pattern), .varint(2), .varint(3), .bytes(4), .varint(5)],
       ours: {
@@ -40,9 +48,43 @@ extension TwoReaders {
         let message = try Ringstore_V1_KeysRequest(serializedBytes: $0)
         let unknown = !message.pattern.unknownFields.data.isEmpty
         let facts = facts(
-          message, nil, describe(message), "\(message.database)", "\(message.limit)",
-          hex(message.pageToken), "\(message.allowPartial)")
+          message, nil, describe(message.hasPattern ? message.pattern : nil),
+          "\(message.database)", "\(message.limit)", hex(message.pageToken),
+          "\(message.allowPartial)")
         return unknown ? facts.map { $0 == "unknown false" ? "unknown true" : $0 } : facts
+      }),
+    TwoReaders(
+      name: "ScanRequest",
+      schema: [
+        .message(1, pattern), .varint(2), .varint(3), .bytes(4), .varint(5), .varint(6),
+      ],
+      ours: {
+        let view = try ScanView($0)
+        return facts(
+          view, "\(view.pattern.kind) \(hex(view.pattern.text))", "\(view.database)",
+          "\(view.pageSize)", hex(view.resumeToken), "\(view.allowPartial)",
+          "\(view.type.map { "\($0)" } ?? "-")")
+      },
+      theirs: {
+        let message = try Ringstore_V1_ScanRequest(serializedBytes: $0)
+        let unknown = !message.pattern.unknownFields.data.isEmpty
+        var type: String? = "\(message.type)"
+        if case .UNRECOGNIZED = message.type { type = nil }
+        let facts = facts(
+          message, type == nil ? "type" : nil,
+          describe(message.hasPattern ? message.pattern : nil), "\(message.database)",
+          "\(message.pageSize)", hex(message.resumeToken), "\(message.allowPartial)", type ?? "-")
+        return unknown ? facts.map { $0 == "unknown false" ? "unknown true" : $0 } : facts
+      }),
+    TwoReaders(
+      name: "ShutdownRequest", schema: [.varint(1)],
+      ours: {
+        let view = try ShutdownView($0)
+        return facts(view, "\(view.wholeCluster)")
+      },
+      theirs: {
+        let message = try Ringstore_V1_ShutdownRequest(serializedBytes: $0)
+        return facts(message, nil, "\(message.wholeCluster)")
       }),
     TwoReaders(
       name: "DbSizeRequest", schema: [.varint(1), .varint(2), .varint(3)],
@@ -85,9 +127,9 @@ extension TwoReaders {
       + ["\(items.count)", "\(unknown)", items.lazy.compactMap(unserved).first ?? "-"]
   }
 
-  private static func describe(_ message: Ringstore_V1_KeysRequest) -> String {
-    guard message.hasPattern else { return "everything " }
-    switch message.pattern.kind {
+  private static func describe(_ pattern: Ringstore_V1_Pattern?) -> String {
+    guard let pattern else { return "everything " }
+    switch pattern.kind {
     case nil: return "unset "
     case .glob(let text): return "glob \(hex(text))"
     case .regex(let text): return "regex \(hex(text))"

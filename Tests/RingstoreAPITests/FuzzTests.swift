@@ -36,7 +36,11 @@ import Testing
     _ = try? CallError(item: message)
     _ = CallError(code: .unknown, message: "", details: message)
     _ = try? KeysPartRequest(message)
-    if let keys = try? KeysPartReplyView(message) { keys.keys.forEach { _ = $0.last } }
+    if let keys = try? KeysPartReplyView(message) {
+      keys.keys.forEach { _ = $0.last }
+      for index in 0..<keys.positions.count { _ = keys.positions[index] }
+    }
+    _ = try? LargeReplyNotice(message)
     _ = try? ResetPartRequest(message)
     _ = try? ResetPartReply(message)
   }

@@ -110,11 +110,6 @@ import Testing
     }
   }
 
-  @Test func `the calls not served yet are listed`() throws {
-    let names = CommandTable.notServedYet.map(\.name).joined(separator: ", ")
-    #expect(page.contains("what to use instead: \(names)."))
-  }
-
   @Test func `the limits are the defaults`() throws {
     let limits = Limits()
     func grouped(_ number: Int) -> String {

@@ -104,6 +104,37 @@ import Testing
     #expect(error.reason == "SHARD_UNAVAILABLE" && error.shard == "s2")
   }
 
+  @Test func `a page of Scan names its keys, its token, how far it is and the shards not reached`()
+    throws
+  {
+    let away = CallError.shardUnavailable("s2", "connection refused")
+    let page = try Ringstore_V1_ScanPage(
+      serializedBytes: written { buffer in
+        for key in ["a", ""] { Array(key.utf8).withUnsafeBytes { buffer.writeScanKey($0) } }
+        Array("next".utf8).withUnsafeBytes {
+          buffer.writeScanPageEnd(resumeToken: $0, slotsDone: 16_384, unreachable: [away])
+        }
+      })
+    #expect(page.keys == [Data("a".utf8), Data()] && page.resumeToken == Data("next".utf8))
+    #expect(page.slotsDone == 16_384 && page.unreachable.map(\.shard) == ["s2"])
+  }
+
+  @Test mutating func `Stats is a map of counters, both ways`() throws {
+    try rounds { random in
+      let value = Int64(bitPattern: random.number())
+      let message = try Ringstore_V1_StatsResponse(
+        serializedBytes: written { buffer in
+          buffer.writeStatsCounter("calls", value)
+          buffer.writeStatsCounter("none", 0)
+        })
+      #expect(message.counters == ["calls": value, "none": 0])
+      try Array(message.serializedData()).withUnsafeBytes { encoded in
+        let view = try StatsReplyView(encoded)
+        #expect(view.counters == message.counters)
+      }
+    }
+  }
+
   @Test func `items carry an outcome, an error, or nothing found, in request order`() throws {
     let large = Array(repeating: UInt8(1), count: 500)
     let bytes = written { buffer in

@@ -53,6 +53,14 @@ extension TwoReaders {
     facts(item, unserved(item), hex(item.key), hex(item.value), "\(item.database)")
   }
 
+  static func facts(_ item: ListRangeView) -> [String] {
+    facts(item, hex(item.key), "\(item.start)", "\(item.stop)", "\(item.database)")
+  }
+
+  static func facts(_ item: Ringstore_V1_ListRange) -> [String] {
+    facts(item, nil, hex(item.key), "\(item.start)", "\(item.stop)", "\(item.database)")
+  }
+
   /// The same question as `KeyValueView.unservedField`, asked of the generated message.
   static func unserved(_ message: Ringstore_V1_KeyValue) -> String? {
     switch message.expiry {
@@ -89,16 +97,8 @@ extension TwoReaders {
       }),
     TwoReaders(
       name: "ListRange", schema: [.bytes(1), .varint(2), .varint(3), .varint(4)],
-      ours: {
-        let view = try ListRangeView($0)
-        return facts(view, hex(view.key), "\(view.start)", "\(view.stop)", "\(view.database)")
-      },
-      theirs: {
-        let message = try Ringstore_V1_ListRange(serializedBytes: $0)
-        return facts(
-          message, nil, hex(message.key), "\(message.start)", "\(message.stop)",
-          "\(message.database)")
-      }),
+      ours: { facts(try ListRangeView($0)) },
+      theirs: { facts(try Ringstore_V1_ListRange(serializedBytes: $0)) }),
     TwoReaders(
       name: "IncrByRequest", schema: [.bytes(1), .varint(2), .varint(3)],
       ours: {

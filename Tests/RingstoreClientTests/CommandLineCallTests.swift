@@ -1,5 +1,6 @@
 // The words of a command line become calls, or a sentence that says what is wrong.
 
+import NIOCore
 import RingstoreAPI
 import RingstoreClient
 import Testing
@@ -27,7 +28,7 @@ import ringstore
         let words = [name] + Array(repeating: "1", count: max(count, 1) - 1)
         #expect(throws: Never.self) { try CommandLineCall(words.map { Array($0.utf8) }) }
         guard case .oneKey(let one) = try CommandLineCall(words.map { Array($0.utf8) }) else {
-          #expect(command.routing != .oneKey, "\(name)")
+          #expect(command.routing != .oneKey || command.isStreaming, "\(name)")
           continue
         }
         #expect(one.id == command.commandID, "\(name)")
@@ -50,7 +51,61 @@ import ringstore
     #expect(misuse("MSET", "a", "1", "b")?.contains("usage: MSET") == true)
     #expect(misuse("DBSIZE", "SOME")?.contains("usage: DBSIZE [ALL]") == true)
     #expect(misuse("KEYS", "--what", "x")?.contains("--regex") == true)
+    #expect(misuse("SHUTDOWN", "ALL")?.contains("usage: SHUTDOWN [CLUSTER]") == true)
+    #expect(misuse("MLRANGE", "a", "0", "1", "b")?.contains("usage: MLRANGE") == true)
+    #expect(misuse("KEYS", "a*", "--regex", "b")?.contains("usage: KEYS") == true)
+    #expect(misuse("KEYS", "a*", "--limit")?.contains("usage: KEYS") == true)
+    #expect(misuse("KEYS", "a*", "--type", "list")?.contains("usage: KEYS") == true)
+    #expect(misuse("SCAN", "--token", "00")?.contains("--resume") == true)
     #expect(misuse("DESCRIBE", "x")?.contains("usage: DESCRIBE") == true)
+  }
+
+  @Test func aSearchTakesItsOptionsInAnyOrder() throws {
+    guard
+      case .scan(let scan) = try call(
+        "SCAN", "--count", "7", "--resume", "00fF", "--prefix", "p", "--type", "LIST"),
+      case .keys(let keys) = try call("KEYS", "a*", "--token", "0a", "--limit", "3"),
+      case .scan(let all) = try call("SCAN")
+    else {
+      Issue.record("no search")
+      return
+    }
+    #expect(scan.count == 7)
+    #expect(scan.token == [0, 255])
+    #expect(scan.type == .list)
+    #expect(written(scan.pattern) == written(.prefix("p")))
+    #expect(keys.count == 3)
+    #expect(keys.token == [10])
+    #expect(written(keys.pattern) == written(.glob("a*")))
+    #expect(written(all.pattern).isEmpty)
+    #expect(all.type == nil)
+    #expect(Hexadecimal.text(scan.token) == "00ff")
+  }
+
+  private func written(_ pattern: RingstorePattern) -> [UInt8] {
+    var buffer = ByteBuffer()
+    pattern.write(into: &buffer)
+    return Array(buffer.readableBytesView)
+  }
+
+  @Test func aListRangeKeepsItsThreeWordsTogether() throws {
+    guard case .mLRange(let ranges) = try call("MLRANGE", "a", "0", "-1", "b", "1", "2"),
+      case .listStream(let stream) = try call("lrangestream", "l", "-5", "5")
+    else {
+      Issue.record("no ranges")
+      return
+    }
+    #expect(ranges == [RingstoreListRange("a", 0, -1), RingstoreListRange("b", 1, 2)])
+    #expect(stream == RingstoreListRange("l", -5, 5))
+  }
+
+  @Test func theEndOfAClusterIsNotTheEndOfANode() throws {
+    guard case .shutdown(false) = try call("SHUTDOWN"),
+      case .shutdown(true) = try call("shutdown", "cluster")
+    else {
+      Issue.record("no shutdown")
+      return
+    }
   }
 
   @Test func unknownNamesAndBadNumbersAreTold() {
@@ -58,6 +113,13 @@ import ringstore
     #expect(misuse("FROB") == "Unknown command 'FROB'; try HELP.")
     #expect(misuse("INCRBY", "k", "many") == "the delta must be a 64-bit integer, not 'many'.")
     #expect(misuse("LRANGE", "k", "0", "9999999999999999999")?.contains("the stop") == true)
+    #expect(misuse("LRANGESTREAM", "k", "x", "1")?.contains("the start") == true)
+    #expect(misuse("MLRANGE", "k", "0", "x")?.contains("the stop") == true)
+    #expect(misuse("SCAN", "--type", "set") == "--type must be string or list, not 'set'.")
+    #expect(misuse("SCAN", "--count", "0")?.hasPrefix("--count must be a number from 1") == true)
+    for token in ["0", "0g", "x"] {
+      #expect(misuse("SCAN", "--resume", token)?.hasPrefix("--resume must be a token") == true)
+    }
   }
 
   @Test func helpListsEveryCommandOnce() {

@@ -51,11 +51,20 @@ import Testing
     #expect(made.shard == "a")
   }
 
+  @Test func aResetOrShutdownThatReachedNobodyLeavesNoDoubt() throws {
+    for id in [CommandID.reset, .shutdown] {
+      #expect(try !error(id, RPCStatus(.unavailable, "connect failed")).isOutcomeUnknown)
+    }
+  }
+
   @Test func aResetThatMissedAShardMayHaveEmptiedOthers() throws {
     let missing = CallError(
       .shardUnavailable, "Shard b is away.", shard: "b", retryDelayMillis: 250)
     let made = try error(.reset, RPCStatus(.unavailable, missing.message), details: missing)
     #expect(made.isOutcomeUnknown)
+    let halfway = try error(
+      .shutdown, RPCStatus(.unavailable, missing.message), details: missing)
+    #expect(halfway.isOutcomeUnknown)
     #expect(made.retryDelay == .milliseconds(250))
     #expect(made.description == "SHARD_UNAVAILABLE: Shard b is away.")
   }

@@ -10,22 +10,18 @@ import ringstore
 
 enum TestCluster {
   private static let logs = NodeLogs(level: .critical) { _ in }
+  /// Each cluster has threads of its own and takes a shard that is silent for a second for dead, so
+  /// that on a small machine only a few can be up at a time.
+  private static let gate = Gate(2)
 
   /// Runs `body` with a client of a router with two shards.
   static func withRouter(
-    database: UInt32 = 0, _ body: (RingstoreClient) async throws -> Void
+    database: UInt32 = 0, maxMessageBytes: Int = 4 << 20,
+    _ body: (RingstoreClient) async throws -> Void
   ) async throws {
-    let shards = ["a", "b"].map { id in
-      var shard = ShardConfiguration(id: id)
-      shard.port = 0
-      shard.drainSeconds = 1
-      return shard
+    try await withRouterNode(maxMessageBytes: maxMessageBytes) { node in
+      try await with(node, database: database, maxMessageBytes: maxMessageBytes, body)
     }
-    var router = RouterConfiguration(shards: [])
-    router.port = 0
-    router.drainSeconds = 1
-    try await with(
-      try await RunningNode(router, withShards: shards, logs), database: database, body)
   }
 
   /// Runs `body` with a client of one shard that no router has met.
@@ -33,24 +29,63 @@ enum TestCluster {
     var shard = ShardConfiguration(id: "alone")
     shard.port = 0
     shard.drainSeconds = 1
-    try await with(try await RunningNode(shard, logs), body)
+    try await running {
+      try await RunningNode(shard, logs)
+    } body: {
+      try await with($0, body)
+    }
+  }
+
+  /// Runs `body` with a router with two shards.
+  ///
+  /// - Parameter onShutdown: what the nodes call when they were asked to end.
+  static func withRouterNode(
+    maxMessageBytes: Int = 4 << 20, onShutdown: @escaping @Sendable () -> Void = {},
+    _ body: (RunningNode) async throws -> Void
+  ) async throws {
+    let shards = ["a", "b"].map { id in
+      var shard = ShardConfiguration(id: id)
+      shard.port = 0
+      shard.drainSeconds = 1
+      shard.limits.maxMessageBytes = maxMessageBytes
+      return shard
+    }
+    var router = RouterConfiguration(shards: [])
+    router.port = 0
+    router.drainSeconds = 1
+    router.limits.maxMessageBytes = maxMessageBytes
+    try await running {
+      try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
+    } body: { node in
+      try await body(node)
+    }
+  }
+
+  private static func running(
+    _ start: () async throws -> RunningNode, body: (RunningNode) async throws -> Void
+  ) async throws {
+    try await gate.pass {
+      let node = try await start()
+      do {
+        try await body(node)
+      } catch {
+        await node.drain()
+        throw error
+      }
+      await node.drain()
+    }
   }
 
   private static func with(
-    _ node: RunningNode, database: UInt32 = 0, _ body: (RingstoreClient) async throws -> Void
+    _ node: RunningNode, database: UInt32 = 0, maxMessageBytes: Int = 4 << 20,
+    _ body: (RingstoreClient) async throws -> Void
   ) async throws {
     var configuration = RingstoreClient.Configuration()
     configuration.database = database
+    configuration.maxMessageBytes = maxMessageBytes
     let client = RingstoreClient(host: "127.0.0.1", port: node.port, configuration: configuration)
-    do {
-      try await body(client)
-    } catch {
-      client.close()
-      await node.drain()
-      throw error
-    }
-    client.close()
-    await node.drain()
+    defer { client.close() }
+    try await body(client)
   }
 }
 
@@ -71,5 +106,36 @@ func failure(_ body: () async throws -> Void) async -> RingstoreError? {
     return nil
   } catch {
     return error as? RingstoreError
+  }
+}
+
+/// Lets so many through at a time.
+actor Gate {
+  private var free: Int
+  private var waiters: [CheckedContinuation<Void, Never>] = []
+
+  init(_ count: Int) { free = count }
+
+  nonisolated func pass(_ body: () async throws -> Void) async throws {
+    await enter()
+    do {
+      try await body()
+    } catch {
+      await leave()
+      throw error
+    }
+    await leave()
+  }
+
+  private func enter() async {
+    if free > 0 {
+      free -= 1
+    } else {
+      await withCheckedContinuation { waiters.append($0) }
+    }
+  }
+
+  private func leave() {
+    if waiters.isEmpty { free += 1 } else { waiters.removeFirst().resume() }
   }
 }

@@ -93,6 +93,38 @@ import Testing
     #expect(end.errors.contains("draining signal=SIGTERM"))
   }
 
+  @Test func aShutdownCallEndsEveryNodeOfALocalCluster() async throws {
+    let node = try Child(["local", "--shards", "2", "--port", "0"])
+    let port = try #require(Self.port(try await node.firstLine()))
+    let told = try await run("cli", "--server", "127.0.0.1:\(port)", "SHUTDOWN")
+    #expect(told.output == "OK\n")
+    let end = try await node.end()
+    #expect(end.status == 0)
+    #expect(end.errors.contains("draining reason=\"shutdown call\""))
+  }
+
+  @Test func aShutdownOfTheClusterEndsItsShardsToo() async throws {
+    let shard = try Child(["shard", "--id", "a", "--port", "0"])
+    let address = "127.0.0.1:\(try #require(Self.port(try await shard.firstLine())))"
+    let first = try Child(["router", "--port", "0", "--shard", "a=\(address)"])
+    let firstPort = try #require(Self.port(try await first.firstLine()))
+    let alone = try await run("cli", "--server", "127.0.0.1:\(firstPort)", "SHUTDOWN")
+    #expect(alone.output == "OK\n")
+    #expect(try await first.end().status == 0)
+    // The shard is still there for another router, and leaves with that one.
+    let second = try Child(["router", "--port", "0", "--shard", "a=\(address)"])
+    let secondPort = try #require(Self.port(try await second.firstLine()))
+    let server = "127.0.0.1:\(secondPort)"
+    #expect(try await run("cli", "--server", server, "SET", "k", "v").output == "OK\n")
+    let all = try await run("cli", "--server", server, "SHUTDOWN", "CLUSTER")
+    #expect(all.output == "OK\n", "\(all)")
+    for child in [second, shard] {
+      let end = try await child.end()
+      #expect(end.status == 0)
+      #expect(end.errors.contains("draining reason=\"shutdown call\""))
+    }
+  }
+
   @Test func badUsageIsOneSentenceAndStatus64() async throws {
     let cases: [(arguments: [String], sentence: String)] = [
       ([], "Name a subcommand"), (["--frob"], "Unknown option '--frob'"),
@@ -125,7 +157,7 @@ import Testing
     #expect(nobody.status == 1)
     #expect(nobody.output.isEmpty)
     #expect(nobody.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
-    for words in [["FROB"], ["GET"], []] {
+    for words in [["FROB"], ["GET"], [], ["--max-message-bytes", "1", "GET", "k"]] {
       let end = try await Child(["cli"] + words).end()
       #expect(end.status == 1, "\(words)")
       #expect(!end.errors.isEmpty)

@@ -1,6 +1,8 @@
 // The samples in config/ are loaded as a node would load them, so they can't rot.
 
 import Foundation
+import RingstoreAPI
+import RouterNode
 import Testing
 import ringstore
 
@@ -28,6 +30,10 @@ import ringstore
     #expect(router.shards.map(\.address).last == "127.0.0.1:50063")
     #expect(router.shards.map(\.weight) == [1, 1, 2])
     #expect(router.port == SettingSources.routerPort)
+    #expect(router.limits == Limits())
+    #expect(router.linkLimits.waitNanosMax == LinkLimits().waitNanosMax)
+    #expect(router.linkLimits.callsInFlightMax == LinkLimits().callsInFlightMax)
+    #expect(router.linkLimits.bytesInFlightMax == LinkLimits().bytesInFlightMax)
   }
 
   @Test func theShardSampleHasTheDefaults() async throws {

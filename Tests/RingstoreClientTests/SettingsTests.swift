@@ -2,6 +2,7 @@
 
 import Foundation
 import Logging
+import RingstoreAPI
 import Testing
 import ringstore
 
@@ -108,7 +109,8 @@ import ringstore
   @Test(arguments: [
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
-    (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.host, ""),
+    (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
+    (.maxPinnedBytes, "68719476737"), (.viewSeconds, "0"), (.viewSeconds, "3601"), (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
   ])
@@ -118,6 +120,52 @@ import ringstore
     let said = await sentence { _ = try await sources(flags: flags).shardConfiguration() }
     #expect(said.hasPrefix(setting.flag(.shard)), "\(said)")
     #expect(said.contains("'\(value)'"))
+  }
+
+  @Test(arguments: [
+    (Setting.waitSeconds, "0"), (.waitSeconds, "601"), (.linkCalls, "0"), (.linkBytes, "1"),
+    (.gatherBytes, "1048575"), (.gatherBytes, "x"),
+  ])
+  func badBoundsOfLinksAreNamed(setting: Setting, value: String) async {
+    let flags: [Setting: [String]] = [.shards: ["a=h:1"], setting: [value]]
+    let said = await sentence { _ = try await sources(.router, flags: flags).routerConfiguration() }
+    #expect(said.hasPrefix(setting.flag(.router)), "\(said)")
+    #expect(said.contains("'\(value)'"))
+  }
+
+  @Test func boundsReachTheNodesThatKeepThem() async throws {
+    let flags: [Setting: [String]] = [
+      .maxPinnedBytes: ["2000000"], .viewSeconds: ["7"], .gatherBytes: ["3000000"],
+      .waitSeconds: ["9"], .linkCalls: ["11"], .linkBytes: ["4000000"],
+    ]
+    let local = try await sources(.local, flags: flags)
+    let router = try local.localRouterConfiguration()
+    #expect(router.limits.gatherBytesMax == 3_000_000)
+    #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
+    #expect(router.linkLimits.callsInFlightMax == 11)
+    #expect(router.linkLimits.bytesInFlightMax == 4_000_000)
+    for shard in try local.localShardConfigurations() {
+      #expect(shard.limits.maxPinnedBytes == 2_000_000)
+      #expect(shard.limits.viewNanosMax == 7_000_000_000)
+    }
+    var ofShard = flags.filter { [.maxPinnedBytes, .viewSeconds].contains($0.key) }
+    ofShard[.id] = ["a"]
+    let shard = try await sources(flags: ofShard).shardConfiguration()
+    #expect(shard.limits.maxPinnedBytes == 2_000_000)
+    #expect(shard.limits.viewNanosMax == 7_000_000_000)
+  }
+
+  @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {
+    let shard = try await sources(
+      flags: [.id: ["a"]], environment: ["RINGSTORE_GATHER_BYTES": "x"]
+    ).shardConfiguration()
+    #expect(shard.limits.gatherBytesMax == Limits().gatherBytesMax)
+    let router = try await sources(
+      .router, flags: [.shards: ["a=h:1"]], environment: ["RINGSTORE_VIEW_SECONDS": "x"]
+    ).routerConfiguration()
+    #expect(router.shards.count == 1)
+    let said = await sentence { _ = try await sources(.router, file: "view_seconds: 5\n") }
+    #expect(said.contains("is not a setting of a router node"), "\(said)")
   }
 
   @Test func aKeyMustFitIntoAMessage() async {

@@ -18,7 +18,7 @@ struct RouterCoreTests {
     #expect(call.method == UInt32(CommandID.get.rawValue))
     #expect(
       try Ringstore_V1_Key(serializedBytes: call.request).key == .init(router.key(of: 1).utf8))
-    try router.reply(call.id, from: 1, [9, 8, 7])
+    try router.reply(call.id, from: 1, .calls, [9, 8, 7])
     #expect(router.driver.outcomes[1] == .answered([9, 8, 7]))
     #expect(router.core.callsUnderWay == 0)
   }
@@ -62,7 +62,7 @@ struct RouterCoreTests {
     let key = router.key(of: 0)
     router.set(key, caller: 1)
     router.set(key, caller: 2)
-    _ = router.core.takeFrame(shard: 0)
+    _ = router.core.takeFrame(shard: 0, lane: .calls)
     router.lose(0)
     #expect(router.driver.outcomes[1]?.error?.reason == .outcomeUnknown)
     #expect(router.driver.outcomes[2]?.error?.reason == .shardUnavailable)

@@ -22,7 +22,7 @@ struct RouterFanoutTests {
     let call = try #require(try router.sent(to: 0).calls.first)
     var value = Ringstore_V1_Value()
     value.found = true
-    try router.reply(call.id, from: 0, try value.serializedBytes())
+    try router.reply(call.id, from: 0, .calls, try value.serializedBytes())
     guard case .answered(let bytes)? = router.driver.outcomes[1] else {
       Issue.record("no answer")
       return
@@ -59,7 +59,7 @@ struct RouterFanoutTests {
       let call = try #require(try router.sent(to: shard).calls.first)
       var size = Ringstore_V1_DbSizeResponse()
       size.keys = Int64(10 + shard)
-      try router.reply(call.id, from: shard, try size.serializedBytes())
+      try router.reply(call.id, from: shard, .calls, try size.serializedBytes())
     }
     guard case .answered(let bytes)? = router.driver.outcomes[1] else {
       Issue.record("no answer")
@@ -79,7 +79,7 @@ struct RouterFanoutTests {
     partial.allowPartial = true
     _ = try router.start(.dbSize, partial, caller: 2)
     let call = try #require(try router.sent(to: 0).calls.first)
-    try router.reply(call.id, from: 0, try Ringstore_V1_DbSizeResponse().serializedBytes())
+    try router.reply(call.id, from: 0, .calls, try Ringstore_V1_DbSizeResponse().serializedBytes())
     guard case .answered(let bytes)? = router.driver.outcomes[2] else {
       Issue.record("no answer")
       return
@@ -106,10 +106,11 @@ struct RouterFanoutTests {
     try router.acceptAll()
     let handle = try #require(
       try router.start(.keys, Ringstore_V1_KeysRequest(), caller: 1))
-    let call = try #require(try router.sent(to: 0).calls.first)
+    let call = try #require(try router.sent(to: 0, .bulk).calls.first)
     router.core.cancelOperation(handle)
-    try router.reply(call.id, from: 0, [])
-    #expect(try router.sent(to: 0).calls.isEmpty)
+    #expect(try router.sent(to: 0, .bulk).cancels == [call.id])
+    try router.reply(call.id, from: 0, .bulk, [])
+    #expect(try router.sent(to: 0, .bulk).calls.isEmpty)
     #expect(router.driver.outcomes.isEmpty)
     #expect(router.core.callsUnderWay == 0)
   }

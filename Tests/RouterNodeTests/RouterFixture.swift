@@ -9,60 +9,18 @@ import SwiftProtobuf
 
 @testable import RouterNode
 
-/// A driver that remembers. Callers are numbers.
-final class RecordingDriver: RouterDriver {
-  enum Outcome: Equatable {
-    case answered([UInt8])
-    case failed(CallError)
-
-    var error: CallError? {
-      if case .failed(let error) = self { return error }
-      return nil
-    }
-  }
-
-  var outcomes: [Int: Outcome] = [:]
-  /// Connections asked for and not dropped: the generation of each shard's.
-  var connections: [Int: UInt64] = [:]
-  var connectCount = 0
-  var paused: [Int: Int] = [:]
-  var events: [RouterEvent] = []
-
-  func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
-    precondition(outcomes[caller] == nil, "caller \(caller) was answered twice")
-    outcomes[caller] = .answered(Array(response))
-  }
-
-  func fail(_ caller: Int, error: CallError) {
-    precondition(outcomes[caller] == nil, "caller \(caller) was answered twice")
-    outcomes[caller] = .failed(error)
-  }
-
-  func connect(shard: Int, address: String, generation: UInt64) {
-    connections[shard] = generation
-    connectCount += 1
-  }
-
-  func disconnect(shard: Int, generation: UInt64) {
-    if connections[shard] == generation { connections[shard] = nil }
-  }
-
-  func linkHasOutput(shard: Int) {}
-  func pauseReading(for caller: Int) { paused[caller, default: 0] += 1 }
-  func resumeReading(for caller: Int) { paused[caller, default: 0] -= 1 }
-  func note(_ event: RouterEvent) { events.append(event) }
-}
-
 final class RouterFixture {
   let driver = RecordingDriver()
   private(set) var core: RouterCore<RecordingDriver>!
   var nowNanos: UInt64 = 1_000_000_000
 
-  init(shards: [String] = ["a", "b"], linkLimits: LinkLimits = LinkLimits()) throws {
+  init(
+    shards: [String] = ["a", "b"], limits: Limits = Limits(), linkLimits: LinkLimits = LinkLimits()
+  ) throws {
     let map = try SlotMap.initial(
       shards.map { ShardDescription(id: $0, address: "h:1", weight: 1) })
     core = RouterCore(
-      identity: RouterIdentity(cluster: "test", router: "r/0"), map: map, limits: Limits(),
+      identity: RouterIdentity(cluster: "test", router: "r/0"), map: map, limits: limits,
       linkLimits: linkLimits, firstGeneration: 10, seed: 1, clock: { [unowned self] in nowNanos },
       driver: driver)
     core.tick()
@@ -73,16 +31,26 @@ final class RouterFixture {
     core.tick()
   }
 
-  /// Plays a shard that accepts the link. Returns the Hello that it got.
+  /// Plays a shard that accepts both lanes. Returns the Hello that it got on the calls lane.
   @discardableResult
   func accept(_ shard: Int, incarnation: UInt64 = 1) throws -> Ringstore_Internal_V1_Hello {
+    let hello = try greet(shard, .calls, incarnation: incarnation)
+    try greet(shard, .bulk, incarnation: incarnation)
+    return hello
+  }
+
+  /// Plays a shard that accepts a lane.
+  @discardableResult
+  func greet(
+    _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1
+  ) throws -> Ringstore_Internal_V1_Hello {
     let generation = driver.connections[shard] ?? 0
-    core.linkConnected(shard: shard, generation: generation)
-    let frame = try sent(to: shard)
+    core.linkConnected(shard: shard, lane: lane, generation: generation)
+    let frame = try sent(to: shard, lane)
     var reply = Ringstore_Internal_V1_ShardFrame()
     reply.hello.accepted = true
     reply.hello.incarnation = incarnation
-    try receive(reply, from: shard)
+    try receive(reply, from: shard, lane)
     return frame.hello
   }
 
@@ -90,32 +58,74 @@ final class RouterFixture {
     for shard in core.shardIDs.indices { try accept(shard) }
   }
 
-  /// What the router has to send to a shard; it counts as sent from now on.
-  func sent(to shard: Int) throws -> Ringstore_Internal_V1_RouterFrame {
+  /// What the router has to send on a lane; it counts as sent from now on.
+  func sent(
+    to shard: Int, _ lane: LinkLane = .calls
+  ) throws -> Ringstore_Internal_V1_RouterFrame {
+    driver.withOutput.remove(RecordingDriver.Lane(shard: shard, lane: lane))
     var bytes: [UInt8] = []
-    while let frame = core.takeFrame(shard: shard) { bytes += frame.readableBytesView }
+    while let frame = core.takeFrame(shard: shard, lane: lane) { bytes += frame.readableBytesView }
     return try Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes)
   }
 
-  func receive(_ frame: Ringstore_Internal_V1_ShardFrame, from shard: Int) throws {
+  func receive(
+    _ frame: Ringstore_Internal_V1_ShardFrame, from shard: Int, _ lane: LinkLane = .calls
+  ) throws {
     let bytes: [UInt8] = try frame.serializedBytes()
     let generation = driver.connections[shard] ?? 0
-    bytes.withUnsafeBytes { core.linkReceived(shard: shard, generation: generation, frame: $0) }
+    bytes.withUnsafeBytes {
+      core.linkReceived(shard: shard, lane: lane, generation: generation, frame: $0)
+    }
   }
 
   /// Answers a call that the router has sent.
-  func reply(_ id: UInt64, from shard: Int, _ response: [UInt8] = [1]) throws {
+  func reply(
+    _ id: UInt64, from shard: Int, _ lane: LinkLane = .calls, _ response: [UInt8] = [1],
+    more: Bool = false
+  ) throws {
     var frame = Ringstore_Internal_V1_ShardFrame()
     var reply = Ringstore_Internal_V1_LinkReply()
     reply.id = id
     reply.response = .init(response)
+    reply.more = more
     frame.replies = [reply]
-    try receive(frame, from: shard)
+    try receive(frame, from: shard, lane)
   }
 
-  func lose(_ shard: Int) {
+  /// Announces a large reply.
+  func announce(_ id: UInt64, from shard: Int, _ lane: LinkLane = .calls, bytes: Int) throws {
+    var notice = ByteBuffer()
+    notice.writeLargeReplyNotice(totalBytes: UInt64(bytes))
+    try reply(id, from: shard, lane, Array(notice.readableBytesView), more: true)
+  }
+
+  /// Ends a call with an error.
+  func refuse(
+    _ id: UInt64, from shard: Int, _ lane: LinkLane = .calls, _ error: CallError = .cancelled
+  ) throws {
+    var frame = ByteBuffer()
+    frame.writeReply(.link, id: id, error: error)
+    let generation = driver.connections[shard] ?? 0
+    frame.withUnsafeReadableBytes {
+      core.linkReceived(shard: shard, lane: lane, generation: generation, frame: $0)
+    }
+  }
+
+  func lose(_ shard: Int, _ lane: LinkLane = .calls) {
     core.linkLost(
-      shard: shard, generation: driver.connections[shard] ?? 0, reason: "connection reset")
+      shard: shard, lane: lane, generation: driver.connections[shard] ?? 0,
+      reason: "connection reset")
+  }
+
+  /// Whether nothing is left of all the calls there were.
+  var isTidy: Bool {
+    core.callsUnderWay == 0 && core.callsWaiting == 0 && core.repliesInParts == 0
+      && core.bytesAskedFor == 0 && core.operationsUnderWay == 0 && core.laneOrder.isEmpty
+      && core.laneOrder.callCount == 0 && driver.paused.values.allSatisfy { $0 == 0 }
+      && driver.expected.values.allSatisfy { $0 == 0 }
+      && core.links.allSatisfy {
+        $0.isIdle && $0.waitingBytes == 0 && $0.calls.waitingCount + $0.bulk.waitingCount == 0
+      }
   }
 
   /// A key that belongs to a shard.
@@ -135,10 +145,30 @@ final class RouterFixture {
   }
 
   @discardableResult
-  func set(_ key: String, caller: Int, deadlineNanos: UInt64? = nil) -> UInt64? {
+  func set(
+    _ key: String, bytes: Int = 0, caller: Int, deadlineNanos: UInt64? = nil
+  ) -> UInt64? {
     var request = Ringstore_V1_KeyValue()
     request.key = .init(key.utf8)
+    request.value = .init(count: bytes)
     return submit(.set, request, caller: caller, deadlineNanos: deadlineNanos)
+  }
+
+  @discardableResult
+  func pop(_ key: String, caller: Int) -> UInt64? {
+    var request = Ringstore_V1_Key()
+    request.key = .init(key.utf8)
+    return submit(.lPop, request, caller: caller)
+  }
+
+  func openStream(_ key: String, caller: Int) throws -> UInt64? {
+    var request = Ringstore_V1_ListRange()
+    request.key = .init(key.utf8)
+    request.stop = -1
+    let bytes: [UInt8] = try request.serializedBytes()
+    return bytes.withUnsafeBytes {
+      core.openStream(message: $0, timeoutMillis: 0, caller: caller)
+    }
   }
 
   private func submit(

@@ -29,7 +29,8 @@ struct RouterLinkTests {
 
   @Test func aRefusedLinkSaysWhyAndIsTriedAgain() throws {
     let router = try RouterFixture()
-    router.core.linkConnected(shard: 0, generation: try #require(router.driver.connections[0]))
+    router.core.linkConnected(
+      shard: 0, lane: .calls, generation: try #require(router.driver.connections[0]))
     _ = try router.sent(to: 0)
     var refusal = Ringstore_Internal_V1_ShardFrame()
     refusal.hello.refusal = "MAP_CONFLICT"
@@ -71,7 +72,8 @@ struct RouterLinkTests {
 
   @Test func aShardThatDoesNotAnswerHelloIsDropped() throws {
     let router = try RouterFixture()
-    router.core.linkConnected(shard: 0, generation: try #require(router.driver.connections[0]))
+    router.core.linkConnected(
+      shard: 0, lane: .calls, generation: try #require(router.driver.connections[0]))
     router.advance(millis: 5_000)
     #expect(router.core.unreachableDetail(shard: 0)?.contains("Hello") == true)
   }
@@ -83,7 +85,7 @@ struct RouterLinkTests {
     router.lose(0)
     router.advance(millis: 2_000)
     try router.accept(0)
-    router.core.linkLost(shard: 0, generation: old, reason: "late news")
+    router.core.linkLost(shard: 0, lane: .bulk, generation: old, reason: "late news")
     #expect(router.core.unreachableDetail(shard: 0) == nil)
   }
 
@@ -124,7 +126,7 @@ struct RouterLinkTests {
     _ = try router.sent(to: 0)
     let generation = try #require(router.driver.connections[0])
     [UInt8](repeating: 0xff, count: 9).withUnsafeBytes {
-      router.core.linkReceived(shard: 0, generation: generation, frame: $0)
+      router.core.linkReceived(shard: 0, lane: .calls, generation: generation, frame: $0)
     }
     #expect(router.driver.connections[0] == nil)
     #expect(router.driver.outcomes[1]?.error?.reason == .outcomeUnknown)

@@ -3,7 +3,6 @@
 import GRPC
 import NIOCore
 import NodeCore
-import Placement
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -15,32 +14,41 @@ struct LinkSessionTests {
   let shard = ShardFixture()
 
   @Test func callsAreAnsweredInTheOrderReceived() throws {
-    var link = try Link(to: shard)
-    let replies = try link.send { frame in
+    let link = try Link(to: shard)
+    link.calls.give { frame in
       frame.call(1, .set, Requests.set("k", "v"))
       frame.call(2, .get, Requests.key("k"))
       frame.call(3, .get, Requests.key(""))
     }
+    let replies = link.calls.take()
     #expect(replies.map(\.id) == [1, 2, 3])
     #expect(replies.map(\.code) == [0, 0, StatusCode.invalidArgument.rawValue])
     let value = try Ringstore_V1_Value(serializedBytes: replies[1].response)
     #expect(value.value == .init("v".utf8))
+    #expect(!shard.core.hasTurns, "small calls wait for no turn")
   }
 
   @Test func onlyTheFirstRouterBringsANewMap() throws {
-    let first = try Link(to: shard)
-    #expect(first.session.greeting == .accepted(router: "r/0", newMap: true))
-    let second = try Link(to: shard, generation: 2)
-    #expect(second.session.greeting == .accepted(router: "r/0", newMap: false))
+    let first = try Link.accepted(.calls, shard)
+    #expect(first.session?.greeting == .accepted(router: "r/0", newMap: true))
+    let second = try Link.accepted(.calls, shard, "r/0", 2)
+    #expect(second.session?.greeting == .accepted(router: "r/0", newMap: false))
   }
 
   @Test func callsBeforeHelloAreRefused() throws {
-    var session = LinkSession()
-    var frame = RouterFrame()
-    frame.call(1, .set, Requests.set("k", "v"))
-    let after = frame.give(to: &session, shard.core) { _ in }
+    let lane = Lane(.calls, shard.core)
+    let after = lane.give { $0.call(1, .set, Requests.set("k", "v")) }
     #expect(after == .end(.failedPrecondition, "the first frame must carry Hello"))
     #expect(try !shard.get("k").found)
+  }
+
+  @Test func aSecondHelloEndsTheLink() throws {
+    let lane = try Link.accepted(.calls, shard)
+    let after = try lane.greet(try Link.hello())
+    guard case .end(.invalidArgument, _) = after else {
+      Issue.record("a second Hello was taken: \(after)")
+      return
+    }
   }
 
   @Test(arguments: [
@@ -52,133 +60,180 @@ struct LinkSessionTests {
     cluster: String, expected: String, epoch: UInt64, reason: String
   ) throws {
     _ = try Link(to: shard)
-    var session = LinkSession()
-    let hello = try Link.hello(cluster: cluster, expected: expected, epoch: epoch)
-    let (reply, after) = try Link.greet(&session, shard.core, hello)
+    let lane = Lane(.calls, shard.core)
+    let after = try lane.greet(try Link.hello(cluster: cluster, expected: expected, epoch: epoch))
+    let reply = try #require(lane.hello)
     #expect(!reply.accepted)
     #expect(reply.refusal == reason)
     #expect(after == .end(.failedPrecondition, reason))
     #expect(reply.hasMap == (reason == "STALE_MAP"))
   }
 
-  @Test func anOlderGenerationExecutesNothingMore() throws {
-    var older = try Link(to: shard, generation: 1)
-    _ = try Link(to: shard, generation: 2)
+  @Test func aCallThatItsFrameTakesBackIsNotExecuted() throws {
+    let link = try Link(to: shard)
+    link.calls.give { frame in
+      frame.bytes.writeCancel(id: 3)
+      frame.call(1, .set, Requests.set("one", "v"))
+      frame.call(2, .set, Requests.set("two", "v"))
+      frame.call(3, .set, Requests.set("three", "v"))
+      frame.bytes.writeCancel(id: 1)
+    }
+    let cancelled = StatusCode.cancelled.rawValue
+    #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
+    #expect(try !shard.get("one").found && shard.get("two").found && !shard.get("three").found)
+  }
+
+  @Test func cancelsMayComePacked() throws {
+    let link = try Link(to: shard)
+    link.calls.give { frame in
+      for id in 1...3 { frame.call(UInt64(id), .set, Requests.set("k\(id)", "v")) }
+      [UInt8(1), 3].withUnsafeBytes { frame.bytes.writeBytesField(3, $0) }
+    }
+    let cancelled = StatusCode.cancelled.rawValue
+    #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
+  }
+
+  @Test func anUndecodableFrameEndsTheLink() throws {
+    let link = try Link(to: shard)
     var frame = RouterFrame()
-    frame.call(1, .set, Requests.set("k", "v"))
-    let after = frame.give(to: &older.session, shard.core) { _ in }
-    guard case .end(.aborted, _) = after else {
-      Issue.record("the older connection was served: \(after)")
+    frame.bytes.writeBytes([0xff, 0xff, 0xff])
+    guard case .end(.internal, _) = link.calls.give(frame) else {
+      Issue.record("garbage was accepted")
       return
     }
+    #expect(link.calls.session?.phase == .ended)
+    #expect(link.calls.give { $0.call(1, .set, Requests.set("k", "v")) } == .goOn)
+    #expect(try !shard.get("k").found, "a frame behind the end was executed")
+  }
+
+  @Test func manyRepliesComeInSeveralFrames() throws {
+    try shard.set("k", pattern(60_000))
+    let link = try Link(to: shard)
+    let before = link.calls.frameBytes.count
+    link.calls.give { frame in
+      for id in 1...20 { frame.call(UInt64(id), .get, Requests.key("k")) }
+    }
+    #expect(link.calls.frameBytes.count - before == 4)
+    #expect(link.calls.frameBytes.allSatisfy { $0 < LinkProtocol.frameBytes + 61_000 })
+  }
+
+  // MARK: - Back-pressure
+
+  @Test func aConnectionThatIsFullHoldsTheRestOfTheFrame() throws {
+    try shard.set("k", pattern(60_000))
+    let link = try Link(to: shard)
+    link.calls.isWritable = false
+    link.calls.give { frame in
+      for id in 1...20 { frame.call(UInt64(id), .get, Requests.key("k")) }
+      frame.call(21, .set, Requests.set("k", "late"))
+      frame.bytes.writeCancel(id: 20)
+    }
+    link.calls.give { $0.call(22, .get, Requests.key("k")) }
+    #expect(link.calls.take().map(\.id) == [1, 2, 3, 4, 5])
+    #expect(try shard.get("k").value.count == 60_000, "a call overtook those before it")
+
+    link.calls.drained()
+    let rest = link.calls.take()
+    #expect(rest.map(\.id) == Array(6...22))
+    #expect(rest[14].code == StatusCode.cancelled.rawValue)
+    #expect(try Ringstore_V1_Value(serializedBytes: rest[16].response).value == .init("late".utf8))
+  }
+
+  @Test func theRestOfAFrameIsHeldAsOftenAsTheConnectionIsFull() throws {
+    try shard.set("k", pattern(60_000))
+    let link = try Link(to: shard)
+    link.calls.isWritable = false
+    link.calls.give { frame in
+      for id in 1...20 { frame.call(UInt64(id), .get, Requests.key("k")) }
+    }
+    var seen = link.calls.take().map(\.id)
+    while seen.count < 20 {
+      let before = seen.count
+      link.calls.framesUntilFull = 1
+      link.calls.drained()
+      seen += link.calls.take().map(\.id)
+      guard seen.count > before else { break }
+      #expect(seen.count - before <= 5)
+    }
+    #expect(seen == Array(1...20))
+  }
+
+  // MARK: - Fence
+
+  @Test func anOlderGenerationExecutesNothingMore() throws {
+    let older = try Link(to: shard, generation: 1)
+    _ = try Link.accepted(.calls, shard, "r/0", 2)
+    for lane in [older.calls, older.bulk] {
+      let after = lane.give { $0.call(1, .set, Requests.set("k", "v")) }
+      guard case .end(.aborted, _) = after else {
+        Issue.record("the older connection was served: \(after)")
+        continue
+      }
+    }
     #expect(try !shard.get("k").found)
+  }
+
+  @Test func whatAnOlderGenerationHasLeftToDoIsNotDone() throws {
+    try shard.set("held", pattern(60_000))
+    try shard.set("large", pattern(100_000))
+    let older = try Link(to: shard, generation: 1)
+    older.calls.isWritable = false
+    older.calls.give { frame in
+      frame.keysPart(1)
+      frame.call(2, .get, Requests.key("large"))
+      for id in 3...12 { frame.call(UInt64(id), .get, Requests.key("held")) }
+      frame.call(13, .set, Requests.set("k", "v"))
+    }
+    older.grant(2, 1 << 20)
+    _ = older.calls.take()
+    _ = try Link.accepted(.bulk, shard, "r/0", 2)
+    guard case .end(.aborted, _) = older.calls.drained() else {
+      Issue.record("the older connection went on")
+      return
+    }
+    shard.runTurns()
+    #expect(older.calls.take().isEmpty && older.bulk.take().isEmpty)
+    #expect(try !shard.get("k").found)
+    #expect(!shard.core.holdsViews)
+  }
+
+  @Test func anotherRouterIsNotFencedOff() throws {
+    let first = try Link(to: shard, router: "r/0", generation: 1)
+    _ = try Link(to: shard, router: "r/1", generation: 2)
+    #expect(first.call(1, .set, Requests.set("k", "v")).map(\.code) == [0])
   }
 
   @Test func aHelloOfAnOlderGenerationIsRefused() throws {
     _ = try Link(to: shard, generation: 2)
-    var session = LinkSession()
-    let (reply, _) = try Link.greet(&session, shard.core, try Link.hello(generation: 1))
-    #expect(reply.refusal == "STALE_GENERATION")
+    let lane = Lane(.calls, shard.core)
+    _ = try lane.greet(try Link.hello(generation: 1))
+    #expect(lane.hello?.refusal == "STALE_GENERATION")
   }
 
-  @Test func aCallThatItsFrameTakesBackIsNotExecuted() throws {
-    var link = try Link(to: shard)
-    let replies = try link.send { frame in
-      frame.call(1, .set, Requests.set("k", "v"))
-      frame.bytes.writeCancel(id: 1)
-    }
-    #expect(replies.map(\.code) == [StatusCode.cancelled.rawValue])
-    #expect(try !shard.get("k").found)
+  @Test func aGenerationHasEachLaneOnce() throws {
+    let link = try Link(to: shard)
+    let again = Lane(.calls, shard.core)
+    _ = try again.greet(try Link.hello())
+    #expect(again.hello?.refusal == "STALE_GENERATION")
+    #expect(link.call(1, .set, Requests.set("k", "v")).map(\.code) == [0])
   }
 
-  @Test func anUndecodableFrameEndsTheLink() throws {
-    var link = try Link(to: shard)
-    var frame = RouterFrame()
-    frame.bytes.writeBytes([0xff, 0xff, 0xff])
-    guard case .end(.internal, _) = frame.give(to: &link.session, shard.core, emit: { _ in }) else {
-      Issue.record("garbage was accepted")
-      return
-    }
-    #expect(link.session.phase == .ended)
+  @Test func aDrainingShardTellsEachRouterOnce() throws {
+    let link = try Link(to: shard)
+    #expect(link.calls.session?.drainingFrame() != nil)
+    #expect(link.bulk.session?.drainingFrame() == nil)
+    #expect(Lane(.calls, shard.core).session?.drainingFrame() == nil)
+    link.calls.give { $0.keysPart(1) }
+    #expect(link.call(2, .set, Requests.set("k", "v")).map(\.code) == [0])
+    shard.runTurns()
+    #expect(link.calls.take().map(\.code) == [0], "what was asked before is still answered")
   }
 
-  @Test func manyRepliesComeInSeveralFrames() throws {
-    try shard.set("k", String(repeating: "x", count: 100_000))
-    var link = try Link(to: shard)
-    var frame = RouterFrame()
-    for id in 1...10 { frame.call(UInt64(id), .get, Requests.key("k")) }
-    var sizes: [Int] = []
-    _ = frame.give(to: &link.session, shard.core) { sizes.append($0.readableBytes) }
-    #expect(sizes.count == 4)
-    #expect(sizes.allSatisfy { $0 < LinkProtocol.frameBytes + 101_000 })
-  }
-}
-
-/// An accepted link.
-struct Link {
-  var session = LinkSession()
-  let core: ShardCore
-
-  init(to shard: ShardFixture, generation: UInt64 = 1) throws {
-    core = shard.core
-    let (reply, _) = try Self.greet(&session, core, try Self.hello(generation: generation))
-    #expect(reply.accepted, "\(reply.refusal)")
-  }
-
-  static func hello(
-    cluster: String = "test", expected: String = "a", epoch: UInt64 = 1, generation: UInt64 = 1
-  ) throws -> Ringstore_Internal_V1_Hello {
-    var hello = Ringstore_Internal_V1_Hello()
-    hello.protocol = LinkProtocol.version
-    hello.cluster = cluster
-    hello.router = "r/0"
-    hello.generation = generation
-    hello.expectedShard = expected
-    hello.map = SlotMapMessage.encode(try Maps.of(["a"], epoch: epoch))
-    return hello
-  }
-
-  static func greet(
-    _ session: inout LinkSession, _ core: ShardCore, _ hello: Ringstore_Internal_V1_Hello
-  ) throws -> (Ringstore_Internal_V1_HelloReply, LinkSession.AfterFrame) {
-    var frame = RouterFrame()
-    let bytes: [UInt8] = try hello.serializedBytes()
-    bytes.withUnsafeBytes { frame.bytes.writeHello($0) }
-    var answer = ByteBuffer()
-    let after = frame.give(to: &session, core) { answer.writeImmutableBuffer($0) }
-    let decoded = try Ringstore_Internal_V1_ShardFrame(
-      serializedBytes: Array(answer.readableBytesView))
-    return (decoded.hello, after)
-  }
-
-  mutating func send(
-    _ fill: (inout RouterFrame) -> Void
-  ) throws -> [Ringstore_Internal_V1_LinkReply] {
-    var frame = RouterFrame()
-    fill(&frame)
-    var answer = ByteBuffer()
-    #expect(frame.give(to: &session, core) { answer.writeImmutableBuffer($0) } == .goOn)
-    return try Ringstore_Internal_V1_ShardFrame(
-      serializedBytes: Array(answer.readableBytesView)
-    ).replies
-  }
-}
-
-struct RouterFrame {
-  var bytes = ByteBuffer()
-
-  mutating func call(
-    _ id: UInt64, _ command: CommandID, _ request: some Message
-  ) {
-    guard let encoded: [UInt8] = try? request.serializedBytes() else { return }
-    encoded.withUnsafeBytes {
-      bytes.writeCall(.link, id: id, method: UInt32(command.rawValue), request: $0)
-    }
-  }
-
-  func give(
-    to session: inout LinkSession, _ core: ShardCore, emit: (ByteBuffer) -> Void
-  ) -> LinkSession.AfterFrame {
-    bytes.withUnsafeReadableBytes { session.receive($0, core, emit: emit) }
+  @Test func aRouterMayAskForTheEnd() throws {
+    let link = try Link(to: shard)
+    #expect(!shard.core.shutdownRequested)
+    link.calls.give { $0.part(1, .shutdownPart, Ringstore_V1_ShutdownRequest()) }
+    #expect(link.calls.take().map(\.code) == [0])
+    #expect(shard.core.shutdownRequested)
   }
 }

@@ -11,7 +11,7 @@ import Testing
 @Suite("Fan-outs on a shard itself")
 struct LocalPartsTests {
   let shard: ShardFixture
-  let turns = Turns()
+  let turns = TurnCount()
 
   init() {
     self.init(shard: ShardFixture())
@@ -98,17 +98,97 @@ struct LocalPartsTests {
 
   @Test func aCancelledFanoutStopsWithinASlice() throws {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
-    let parts = LocalParts(core: shard.core, later: turns.later)
-    var hasEnded = false
-    let handle = parts.start(try operation(.keys, Ringstore_V1_KeysRequest())) { _, _ in
-      hasEnded = true
-    }
-    turns.runOne()
+    let parts = LocalParts(core: shard.core)
+    let caller = FanoutRecorder()
+    let handle = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller)
+    shard.core.runTurn()
     parts.cancel(handle)
-    let before = turns.count
-    turns.runAll()
-    #expect(turns.count <= before + 1)
-    #expect(!hasEnded)
+    #expect(shard.runTurns() <= 1)
+    #expect(caller.outcome == nil)
+  }
+
+  // MARK: - Large parts and streams
+
+  @Test func largePartsAreGatheredInTurns() throws {
+    let shard = ShardFixture(limits: .wide)
+    let tests = LocalPartsTests(shard: shard)
+    try shard.set("large", pattern(300_000))
+    let values = (0..<40_000).map { "value \($0)" }
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", values))
+    var keys = Ringstore_V1_MGetRequest()
+    keys.keys = ["large", "missing", "large"].map { Requests.key($0) }
+    let got: Ringstore_V1_MGetResponse = try tests.run(.mGet, keys)
+    #expect(got.items.map(\.value.found) == [true, false, true])
+    #expect(got.items[2].value.value.holds(pattern(300_000)))
+    #expect(tests.turns.count > 8)
+    var ranges = Ringstore_V1_MLRangeRequest()
+    ranges.ranges = [Requests.range("l", 0, -1), Requests.range("l", 0, 1)]
+    let lists: Ringstore_V1_MLRangeResponse = try tests.run(.mLRange, ranges)
+    #expect(lists.items[0].list.values.hold(values))
+    #expect(lists.items[1].list.values.count == 2)
+    #expect(!shard.core.holdsViews)
+  }
+
+  @Test func aCancelledFanoutLetsGoOfWhatItGathers() throws {
+    try shard.set("large", pattern(300_000))
+    var keys = Ringstore_V1_MGetRequest()
+    keys.keys = [Requests.key("large")]
+    let parts = LocalParts(core: shard.core)
+    let caller = FanoutRecorder()
+    let handle = parts.start(try operation(.mGet, keys), for: caller)
+    shard.core.runTurn()
+    #expect(shard.core.holdsViews)
+    parts.cancel(handle)
+    #expect(!shard.core.holdsViews)
+    shard.runTurns()
+    #expect(caller.outcome == nil)
+  }
+
+  @Test func operationsTakeTurns() throws {
+    for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
+    let parts = LocalParts(core: shard.core)
+    let long = FanoutRecorder()
+    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long)
+    let short = FanoutRecorder()
+    _ = parts.start(try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short)
+    shard.core.runTurn()
+    shard.core.runTurn()
+    #expect(short.outcome != nil && long.outcome == nil)
+  }
+
+  @Test func aScanStopsWhileItsReaderTakesNothing() throws {
+    for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
+    let parts = LocalParts(core: shard.core)
+    let caller = FanoutRecorder()
+    caller.isWritable = false
+    let handle = parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller)
+    shard.runTurns()
+    let before = caller.messages.count
+    #expect(caller.outcome == nil)
+    caller.isWritable = true
+    parts.callerWritable(handle)
+    shard.runTurns()
+    #expect(caller.messages.count > before)
+    _ = try #require(caller.outcome).get()
+    let keys = try caller.messages.flatMap {
+      try Ringstore_V1_ScanPage(serializedBytes: Array($0.readableBytesView)).keys
+    }
+    #expect(Set(keys).count == 3_000 && keys.count == 3_000)
+  }
+
+  @Test func shutdownIsAskedForOnceItIsAnswered() throws {
+    let _: Ringstore_V1_ShutdownResponse = try run(.shutdown, Ringstore_V1_ShutdownRequest())
+    #expect(shard.core.shutdownRequested)
+  }
+
+  @Test func statsCountWhatWasExecuted() throws {
+    try shard.set("k", "v")
+    _ = try shard.get("k")
+    _ = try shard.get("k")
+    let stats: Ringstore_V1_StatsResponse = try run(.stats, Ringstore_V1_StatsRequest())
+    #expect(stats.counters["ringstore_calls_get_total"] == 2)
+    #expect(stats.counters["ringstore_calls_set_total"] == 1)
+    #expect(stats.counters["ringstore_keys"] == 1)
   }
 
   private func operation(
@@ -122,35 +202,48 @@ struct LocalPartsTests {
     }
   }
 
+  /// Runs an operation to its end.
   private func run<Response: Message>(
     _ id: CommandID, _ request: some Message
   ) throws -> Response {
-    let parts = LocalParts(core: shard.core, later: turns.later)
-    var outcome: (error: CallError?, response: ByteBuffer)?
-    _ = parts.start(try operation(id, request)) { outcome = ($0, $1) }
-    turns.runAll()
-    let ended = try #require(outcome)
-    if let error = ended.error { throw error }
-    return try Response(serializedBytes: Array(ended.response.readableBytesView))
+    let parts = LocalParts(core: shard.core)
+    let caller = FanoutRecorder()
+    _ = parts.start(try operation(id, request), for: caller)
+    turns.count = shard.runTurns()
+    let response = try #require(caller.outcome).get()
+    return try Response(serializedBytes: Array(response.readableBytesView))
   }
 }
 
-/// An event loop's turns, run by hand.
-final class Turns {
-  private var waiting: [() -> Void] = []
-  private(set) var count = 0
+/// A client that notes what it gets.
+final class FanoutRecorder: FanoutCaller {
+  private(set) var messages: [ByteBuffer] = []
+  private(set) var outcome: Result<ByteBuffer, CallError>?
+  var isWritable = true
 
-  func later(_ work: @escaping () -> Void) {
-    waiting.append(work)
+  func emit(_ message: ByteBuffer) {
+    messages.append(message)
   }
 
-  func runOne() {
-    guard !waiting.isEmpty else { return }
-    count += 1
-    waiting.removeFirst()()
+  func finishStream() {
+    end(.success(ByteBuffer()))
   }
 
-  func runAll() {
-    while !waiting.isEmpty { runOne() }
+  func finish(_ response: ByteBuffer) {
+    end(.success(response))
   }
+
+  func fail(_ error: CallError) {
+    end(.failure(error))
+  }
+
+  private func end(_ outcome: Result<ByteBuffer, CallError>) {
+    #expect(self.outcome == nil, "an operation has two ends")
+    self.outcome = outcome
+  }
+}
+
+/// How many turns the latest operation took.
+final class TurnCount {
+  var count = 0
 }

@@ -11,10 +11,25 @@ import SwiftProtobuf
 
 struct ShardFixture {
   let core: ShardCore
+  let clock: ManualClock
 
   init(id: String = "a", limits: Limits = Limits()) {
+    let clock = ManualClock()
+    self.clock = clock
     core = ShardCore(
-      cluster: "test", id: id, incarnation: 7, version: "1", limits: limits, uptimeMillis: { 5 })
+      cluster: "test", id: id, incarnation: 7, version: "1", limits: limits,
+      clock: { clock.nowNanos }, uptimeMillis: { 5 })
+  }
+
+  /// Runs turns until there are none. Returns how many there were.
+  @discardableResult
+  func runTurns() -> Int {
+    var count = 0
+    while core.hasTurns {
+      core.runTurn()
+      count += 1
+    }
+    return count
   }
 
   /// Executes a call and decodes its response.
@@ -30,7 +45,7 @@ struct ShardFixture {
     _ method: UInt32, _ request: some Message, into response: inout ByteBuffer
   ) throws {
     let bytes: [UInt8] = try request.serializedBytes()
-    try bytes.withUnsafeBytes { raw in
+    _ = try bytes.withUnsafeBytes { raw in
       try core.execute(method, raw, into: &response)
     }
   }
@@ -54,6 +69,11 @@ struct ShardFixture {
   func get(_ key: String, database: UInt32 = 0) throws -> Ringstore_V1_Value {
     try call(.get, Requests.key(key, database: database))
   }
+}
+
+/// A clock that stands still unless it is told to go on.
+final class ManualClock {
+  var nowNanos: UInt64 = 1_000
 }
 
 enum Requests {

@@ -13,6 +13,8 @@ struct OperationGenerator {
 
   private var random: SeededRandom
   private let keys: [Bytes]
+  /// Where a large value was set last; most holds are asked for there.
+  private var lastLarge: Place?
 
   init(seed: UInt64) {
     random = SeededRandom(seed: seed)
@@ -64,22 +66,32 @@ struct OperationGenerator {
   mutating func next() -> Operation {
     let end: Store.ListEnd = Bool.random(using: &random) ? .head : .tail
     switch Int.random(in: 0..<1000, using: &random) {
-    case 0..<110: return .set(place(), value())
-    case 110..<230: return .get(place())
-    case 230..<290: return .delete(place())
-    case 290..<390: return .incrBy(place(), delta())
-    case 390..<600:
+    case 0..<110:
+      let (at, value) = (place(), value())
+      if value.count > Entry.inlineMax { lastLarge = at }
+      return .set(at, value)
+    case 110..<210: return .get(place())
+    case 210..<260: return .delete(place())
+    case 260..<340: return .incrBy(place(), delta())
+    case 340..<520:
       let count = Int.random(in: 0...4, using: &random)
       return .push(place(), end, (0..<count).map { _ in value() })
-    case 600..<620:
+    case 520..<540:
       // Many at once, so that lists get several chunks.
       let count = Int.random(in: 50...400, using: &random)
       let size = Int.random(in: 0...100, using: &random)
       return .push(place(), end, (0..<count).map { _ in random.bytes(size) })
-    case 620..<800: return .pop(place(), end)
-    case 800..<830: return .length(place())
-    case 830..<910: return .takeView(place(), bound(), bound())
-    case 910..<997: return .dropView(Int.random(in: 0..<8, using: &random))
+    case 540..<660: return .pop(place(), end)
+    case 660..<690: return .length(place())
+    case 690..<760: return .takeView(place(), bound(), bound())
+    case 760..<830: return .dropView(Int.random(in: 0..<8, using: &random))
+    case 830..<870: return .pin(lastLarge ?? place())
+    case 870..<920:
+      let lengths = [-1, 0, 10, 300, Entry.inlineMax, Chunk.roomMax]
+      return .popPinned(place(), end, longerThan: lengths.randomElement(using: &random) ?? 0)
+    case 920..<940: return .peekLength(place(), end)
+    case 940..<975: return .dropPinned(Int.random(in: 0..<8, using: &random))
+    case 975..<997: return .collect(Int.random(in: 0...20, using: &random))
     default:
       return .reset(
         slot: Int.random(in: 0..<Self.slotCount, using: &random),

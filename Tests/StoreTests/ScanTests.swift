@@ -44,7 +44,7 @@ import Testing
     fixture.set(Bytes("n"), Bytes("1"))
     try fixture.push(Bytes("l"), .head, [[]])
     var types: [Bytes: Store.ValueType] = [:]
-    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 9) { key, type in
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 9) { key, type, _ in
       types[Bytes(key)] = type
       return true
     }
@@ -90,5 +90,56 @@ import Testing
       #expect(Set(returned) == Set(staying), "RINGSTORE_TEST_SEED=\(TestSeed.value) \(round)")
       #expect(returned.count == staying.count)
     }
+  }
+
+  @Test func aPageCanBeCutBehindAnyKey() {
+    let fixture = Fixture()
+    for index in 0..<500 { fixture.set(key(index), []) }
+    let inOrder = all(fixture, maxVisits: 1000)
+    var cursors: [UInt64] = []
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 1000) { _, _, after in
+      cursors.append(after)
+      return true
+    }
+    #expect(cursors.count == 500)
+    for (index, cursor) in cursors.enumerated() where cursor != 0 {
+      let rest = fixture.scan(cursor: cursor, maxVisits: 1)
+      #expect(rest.keys == Array(inOrder[(index + 1)...].prefix(1)))
+      // The slice that ends there says the same.
+      #expect(fixture.scan(cursor: 0, maxVisits: 1000, stopAfter: index + 1).next == cursor)
+    }
+  }
+
+  @Test(arguments: [1, 2, 3])
+  func keysOfOneHashAreRepeatedRatherThanPassedOver(stopAfter: Int) {
+    let fixture = Fixture()
+    for index in 0..<20 { fixture.set(key(index), []) }
+    // No two keys with one hash are known, so one key is put in three times.
+    let twin = key(7)
+    twin.withUnsafeBytes { bytes in
+      for version in 0..<2 {
+        let entry = Entry(
+          on: fixture.store.heap, key: bytes, kind: .bytes, payloadCount: 0,
+          version: UInt64(version))
+        fixture.store.insert(
+          entry, hash: fixture.store.hasher.hash(bytes), slot: 0, database: 0)
+      }
+    }
+    var seen: [(key: Bytes, after: UInt64)] = []
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 100) { key, _, after in
+      seen.append((Bytes(key), after))
+      return true
+    }
+    let places = seen.indices.filter { seen[$0].key == twin }
+    let hash = twin.withUnsafeBytes { fixture.store.hasher.hash($0) }
+    #expect(places.map { seen[$0].after } == [hash, hash, hash &+ 1])
+    #expect(fixture.scan(cursor: hash, maxVisits: 1).keys == [twin, twin, twin])
+    // Who says false in the middle gets the rest of them, and is not asked beyond.
+    var answers = 0
+    let cut = fixture.store.scan(database: 0, slot: 0, cursor: hash, maxVisits: 100) { _, _, _ in
+      answers += 1
+      return answers != stopAfter
+    }
+    #expect(cut.visited == 3 && answers == 3 && cut.next == hash &+ 1)
   }
 }

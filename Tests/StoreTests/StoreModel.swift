@@ -19,6 +19,11 @@ enum Operation {
   case length(Place)
   case takeView(Place, Int64, Int64)
   case dropView(Int)
+  case pin(Place)
+  case popPinned(Place, Store.ListEnd, longerThan: Int)
+  case peekLength(Place, Store.ListEnd)
+  case dropPinned(Int)
+  case collect(Int)
   case reset(slot: Int, database: Int)
 }
 
@@ -74,9 +79,13 @@ struct StoreModel {
       return .version(next(place.slot))
     case .incrBy(let place, let delta):
       return increment(place, delta)
-    case .push, .pop, .length, .takeView:
+    case .pin(let place):
+      guard let found = values[place] else { return .nothing }
+      guard case .string(let bytes) = found.value else { return .error(.wrongType) }
+      return bytes.count > Entry.inlineMax ? .value(bytes, found.version) : .nothing
+    case .push, .pop, .popPinned, .peekLength, .length, .takeView:
       return applyToList(operation)
-    case .dropView:
+    case .dropView, .dropPinned, .collect:
       return .nothing
     case .reset(let slot, let database):
       let places = values.keys.filter { $0.slot == slot && $0.database == database }
@@ -112,12 +121,13 @@ struct StoreModel {
       elements = end == .head ? new.reversed() + elements : elements + new
       return .number(Int64(elements.count), write(place, .list(elements)))
     case .pop(let place, let end):
+      return pop(place, end, longerThan: -1)
+    case .popPinned(let place, let end, let bytes):
+      return pop(place, end, longerThan: bytes)
+    case .peekLength(let place, let end):
       guard let found = values[place] else { return .nothing }
-      guard case .list(var elements) = found.value else { return .error(.wrongType) }
-      let popped = end == .head ? elements.removeFirst() : elements.removeLast()
-      let version = write(place, .list(elements))
-      if elements.isEmpty { values[place] = nil }
-      return .value(popped, version)
+      guard case .list(let elements) = found.value else { return .error(.wrongType) }
+      return .length((end == .head ? elements.first : elements.last)?.count ?? -1)
     case .length(let place):
       guard let found = values[place] else { return .nothing }
       guard case .list(let elements) = found.value else { return .error(.wrongType) }
@@ -133,6 +143,16 @@ struct StoreModel {
     default:
       return .nothing
     }
+  }
+
+  private mutating func pop(_ place: Place, _ end: Store.ListEnd, longerThan: Int) -> Outcome {
+    guard let found = values[place] else { return .nothing }
+    guard case .list(var elements) = found.value else { return .error(.wrongType) }
+    let popped = end == .head ? elements.removeFirst() : elements.removeLast()
+    if popped.count <= longerThan { return .nothing }
+    let version = write(place, .list(elements))
+    if elements.isEmpty { values[place] = nil }
+    return .value(popped, version)
   }
 
   /// As t_list.c of Redis says it, in numbers wide enough to ignore overflow.

@@ -6,15 +6,17 @@ import Testing
 @testable import Store
 
 @Suite struct StoreModelTests {
-  @Test(arguments: [true, false])
-  func randomCallsGetTheModelsAnswers(usesSlabs: Bool) {
-    for round in 0..<3 {
+  /// `setsMuchAside`: deletions leave nearly everything to the collection of garbage.
+  @Test(arguments: [true, false], [true, false])
+  func randomCallsGetTheModelsAnswers(usesSlabs: Bool, setsMuchAside: Bool) {
+    let setting = Setting(usesSlabs: usesSlabs, setsMuchAside: setsMuchAside)
+    for round in 0..<2 {
       let seed = TestSeed.value &+ UInt64(round)
       var generator = OperationGenerator(seed: seed)
       let operations = (0..<1000).map { _ in generator.next() }
-      guard let failure = Run.failure(of: operations, usesSlabs: usesSlabs) else { continue }
+      guard let failure = Run.failure(of: operations, setting) else { continue }
       let (few, why) = Run.shrink(
-        Array(operations[...failure.index]), failure.why, usesSlabs: usesSlabs)
+        Array(operations[...failure.index]), failure.why, setting)
       Issue.record(
         """
         RINGSTORE_TEST_SEED=\(TestSeed.value), round \(round): \(why)
@@ -26,6 +28,16 @@ import Testing
   }
 }
 
+private struct Setting {
+  let usesSlabs: Bool
+  let setsMuchAside: Bool
+
+  var limits: Garbage.Limits {
+    setsMuchAside
+      ? Garbage.Limits(listPieces: 1, tableKeys: 2, work: 2) : Garbage.Limits()
+  }
+}
+
 /// One sequence of calls, on a store and a model of its own.
 private struct Run {
   let fixture: Fixture
@@ -33,12 +45,15 @@ private struct Run {
   /// Views in the hands of readers, with what each must show for ever.
   var views: [(view: Store.ListView, expected: [Bytes])] = []
 
+  /// The same for single values.
+  var pinned: [(value: Store.PinnedBytes, expected: Bytes)] = []
+
   static func failure(
-    of operations: [Operation], usesSlabs: Bool
+    of operations: [Operation], _ setting: Setting
   ) -> (index: Int, why: String)? {
     let fixture = Fixture(
       databaseCount: OperationGenerator.databaseCount, slotCount: OperationGenerator.slotCount,
-      usesSlabs: usesSlabs)
+      usesSlabs: setting.usesSlabs, garbageLimits: setting.limits)
     var run = Run(fixture: fixture)
     for (index, operation) in operations.enumerated() {
       if let why = run.step(operation, checksAll: index % 40 == 0) { return (index, why) }
@@ -49,7 +64,7 @@ private struct Run {
 
   /// Leaves out ever smaller parts as long as the rest still fails.
   static func shrink(
-    _ operations: [Operation], _ why: String, usesSlabs: Bool
+    _ operations: [Operation], _ why: String, _ setting: Setting
   ) -> ([Operation], String) {
     var best = (operations, why)
     var part = max(1, operations.count / 2)
@@ -58,7 +73,7 @@ private struct Run {
       while start < best.0.count {
         var fewer = best.0
         fewer.removeSubrange(start..<min(start + part, fewer.count))
-        if let failure = failure(of: fewer, usesSlabs: usesSlabs) {
+        if let failure = failure(of: fewer, setting) {
           best = (Array(fewer[...failure.index]), failure.why)
         } else {
           start += part
@@ -107,6 +122,16 @@ private struct Run {
     case .length(let at):
       return try fixture.length(at.key, slot: at.slot, database: at.database)
         .map { .length($0) } ?? .nothing
+    case .reset(let slot, let database):
+      return .length(fixture.store.reset(slot: slot, database: database))
+    default:
+      return try performWithHolds(operation)
+    }
+  }
+
+  /// The calls that hold something, let it go, or free what was let go.
+  private mutating func performWithHolds(_ operation: Operation) throws -> Outcome {
+    switch operation {
     case .takeView(let at, let start, let stop):
       guard
         let view = try fixture.range(at.key, start, stop, slot: at.slot, database: at.database)
@@ -117,17 +142,41 @@ private struct Run {
       return .view(
         elements, firstIndex: view.firstIndex, length: view.length, byteCount: view.byteCount,
         version: view.version)
+    case .pin(let at):
+      return hold(try fixture.pinnedValue(at.key, slot: at.slot, database: at.database))
+    case .popPinned(let at, let end, let bytes):
+      return hold(
+        try fixture.popPinned(
+          at.key, end, longerThan: bytes, slot: at.slot, database: at.database))
+    case .peekLength(let at, let end):
+      return try fixture.peekLength(at.key, end, slot: at.slot, database: at.database)
+        .map { .length($0) } ?? .nothing
     case .dropView(let index):
       if index < views.count { views.remove(at: index) }
-      return .nothing
-    case .reset(let slot, let database):
-      return .length(fixture.store.reset(slot: slot, database: database))
+    case .dropPinned(let index):
+      if index < pinned.count { pinned.remove(at: index) }
+    case .collect(let entries):
+      let isMore = fixture.store.collectGarbage(entries: entries)
+      return isMore == fixture.store.hasGarbage ? .nothing : .length(-1)
+    default:
+      return .length(-1)
     }
+    return .nothing
+  }
+
+  private mutating func hold(_ value: Store.PinnedBytes?) -> Outcome {
+    guard let value else { return .nothing }
+    let bytes = value.bytes
+    pinned.append((value, bytes))
+    return .value(bytes, value.version)
   }
 
   private func differingState() -> String? {
     for (index, item) in views.enumerated() where item.view.elements != item.expected {
       return "view \(index) has changed"
+    }
+    for (index, item) in pinned.enumerated() where item.value.bytes != item.expected {
+      return "pinned value \(index) has changed"
     }
     for place in model.values.keys {
       let type = fixture.type(place.key, slot: place.slot, database: place.database)
@@ -141,10 +190,13 @@ private struct Run {
       }
     }
     if fixture.store.totalKeyCount != model.values.count { return "total of keys" }
+    if views.isEmpty, pinned.isEmpty, fixture.store.pinnedBytes != 0 {
+      return "bytes pinned by nobody"
+    }
     return nil
   }
 
-  /// Everything goes, the views last; no byte may be left.
+  /// Everything goes, what is held last; no byte may be left.
   private mutating func finish() -> String? {
     if let why = differingState() { return why }
     for place in model.values.keys {
@@ -152,10 +204,18 @@ private struct Run {
         return "nothing to delete"
       }
     }
-    if views.isEmpty, fixture.store.pinnedBytes != 0 { return "bytes pinned without a view" }
+    let store = fixture.store
+    var slices = 0
+    while store.collectGarbage(entries: 7) {
+      slices += 1
+      if slices == 100_000 { return "garbage without end" }
+    }
     views = []
-    if fixture.store.pinnedBytes != 0 { return "\(fixture.store.pinnedBytes) bytes stay pinned" }
-    let left = fixture.store.memoryBytes - fixture.memoryAtStart
+    let used = store.usedBytes - fixture.usedAtStart
+    if used != store.pinnedBytes { return "\(used) bytes in use, \(store.pinnedBytes) pinned" }
+    pinned = []
+    if store.pinnedBytes != 0 { return "\(store.pinnedBytes) bytes stay pinned" }
+    let left = store.memoryBytes - fixture.memoryAtStart
     return left == 0 ? nil : "\(left) bytes are left"
   }
 }
@@ -178,6 +238,11 @@ private func shortDescription(_ operation: Operation) -> String {
   case .length(let at): return "length \(text(at))"
   case .takeView(let at, let start, let stop): return "view \(text(at)) \(start) \(stop)"
   case .dropView(let index): return "drop view \(index)"
+  case .pin(let at): return "pin \(text(at))"
+  case .popPinned(let at, let end, let bytes): return "pop \(text(at)) \(end) if above \(bytes)"
+  case .peekLength(let at, let end): return "peek \(text(at)) \(end)"
+  case .dropPinned(let index): return "drop pinned \(index)"
+  case .collect(let entries): return "collect \(entries)"
   case .reset(let slot, let database): return "reset \(database)/\(slot)"
   }
 }

@@ -15,10 +15,17 @@ struct Fixture {
   let store: Store
   let memoryAtStart: Int
 
-  init(databaseCount: Int = 2, slotCount: Int = 4, usesSlabs: Bool = true) {
+  let usedAtStart: Int
+
+  init(
+    databaseCount: Int = 2, slotCount: Int = 4, usesSlabs: Bool = true,
+    garbageLimits: Garbage.Limits = Garbage.Limits()
+  ) {
     store = Store(
-      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2), usesSlabs: usesSlabs)
+      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2), usesSlabs: usesSlabs,
+      garbageLimits: garbageLimits)
     memoryAtStart = store.memoryBytes
+    usedAtStart = store.usedBytes
   }
 
   func get(_ key: Bytes, slot: Int = 0, database: Int = 0) throws -> Bytes? {
@@ -99,13 +106,35 @@ struct Fixture {
     }
   }
 
+  func pinnedValue(
+    _ key: Bytes, slot: Int = 0, database: Int = 0
+  ) throws -> Store.PinnedBytes? {
+    try key.withUnsafeBytes { try store.pinnedValue($0, slot: slot, database: database) }
+  }
+
+  func popPinned(
+    _ key: Bytes, _ end: Store.ListEnd, longerThan bytes: Int, slot: Int = 0, database: Int = 0
+  ) throws -> Store.PinnedBytes? {
+    try key.withUnsafeBytes {
+      try store.popPinned($0, end: end, slot: slot, database: database, longerThan: bytes)
+    }
+  }
+
+  func peekLength(
+    _ key: Bytes, _ end: Store.ListEnd, slot: Int = 0, database: Int = 0
+  ) throws -> Int? {
+    try key.withUnsafeBytes {
+      try store.peekLength($0, end: end, slot: slot, database: database)
+    }
+  }
+
   /// One slice of a scan.
   func scan(
     slot: Int = 0, cursor: UInt64, maxVisits: Int, stopAfter: Int = .max
   ) -> (keys: [Bytes], next: UInt64) {
     var keys: [Bytes] = []
     let result = store.scan(database: 0, slot: slot, cursor: cursor, maxVisits: maxVisits) {
-      key, _ in
+      key, _, _ in
       keys.append(Bytes(key))
       return keys.count < stopAfter
     }
@@ -123,6 +152,10 @@ extension Store.ListView {
     }
     return all
   }
+}
+
+extension Store.PinnedBytes {
+  var bytes: Bytes { withBytes(0..<count) { Bytes($0) } }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

@@ -35,6 +35,9 @@ typedef struct cre2_pattern cre2_pattern;
 cre2_pattern *cre2_compile(const void *bytes, size_t length, int64_t max_mem, int max_program,
                            char *error, size_t error_capacity);
 
+/// The number of instructions in the compiled program.
+int cre2_program_size(const cre2_pattern *pattern);
+
 /// Whether a match starts at the first of `length` bytes; it need not reach the last.
 ///
 /// Where the deterministic automaton outgrows the budget, RE2 itself goes on with its slower,

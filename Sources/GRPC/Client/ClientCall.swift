@@ -68,7 +68,7 @@ package final class ClientCall {
     }
     if !isBlocked, outboundBytes >= connection.configuration.outboundHighWaterBytes {
       isBlocked = true
-      connection.blocked.append(self)
+      stream?.outboundMark = connection.configuration.outboundLowWaterBytes
     }
   }
 

@@ -4,8 +4,8 @@ import NIOCore
 
 /// How a client channel connects, waits and retries.
 package struct ClientChannelConfiguration: Sendable {
-  /// Its connection. Windows are smaller than on links: streams that their readers leave alone hold
-  /// on to their share of the connection's window.
+  /// Its connection. Windows are smaller than on links: a stream that its reader leaves alone holds
+  /// a whole window in memory, and there may be many.
   package var connection: ClientConfiguration = {
     var configuration = ClientConfiguration()
     configuration.streamWindowBytes = 1 << 20

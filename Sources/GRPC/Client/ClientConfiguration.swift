@@ -9,8 +9,10 @@ package struct ClientConfiguration: Sendable {
   package var maxMessageBytes = 4 << 20
   /// Window of one stream: what a peer may send before we took it.
   package var streamWindowBytes: Int32 = 8 << 20
-  /// Window of the whole connection. Calls that pause hold on to their share of it.
+  /// Window of the whole connection.
   package var connectionWindowBytes: Int32 = 16 << 20
+  /// Bytes that paused calls may hold beyond that; past it they keep their share of the window.
+  package var maxParkedBytes = 64 << 20
   /// Most bytes of one header block from the peer.
   package var maxHeaderListBytes = 16 << 10
   /// Longest time for name resolution, TCP and the peer's first SETTINGS together.
@@ -35,6 +37,15 @@ package struct ClientConfiguration: Sendable {
 
   package init() {}
 
+  /// Capacity up to which a stream keeps its outbound buffer while nothing waits in it: links send
+  /// in bursts, and there are few of them.
+  static let retainedOutboundBytes = 1 << 20
+  /// As above, for what was received.
+  static let retainedInboundBytes = 256 << 10
+  /// Bytes of an unfinished message that must be there before the room for all of it is reserved: a
+  /// few bytes from the peer can't reserve memory.
+  static let reserveFromBytes = 256 << 10
+
   /// What the links between router and shard use: a dead peer is noticed in about two seconds.
   package static var link: ClientConfiguration {
     var configuration = ClientConfiguration()
@@ -48,6 +59,8 @@ package struct ClientConfiguration: Sendable {
     configuration.streamWindowBytes = streamWindowBytes
     configuration.connectionWindowBytes = connectionWindowBytes
     configuration.maxHeaderListBytes = maxHeaderListBytes
+    configuration.maxParkedBytes = maxParkedBytes
+    configuration.retainedOutboundBytes = Self.retainedOutboundBytes
     return configuration
   }
 }

@@ -9,6 +9,7 @@ extension ClientConnection {
   func touched(_ stream: HTTP2Stream) {
     guard let call = stream.context as? ClientCall else { return }
     if !call.isEnded { advance(call, stream) }
+    if call.isBlocked, !call.isEnded { tellIfDrained(call, stream) }
     guard stream.isClosed else { return }
     if !call.slotReleased {
       call.slotReleased = true
@@ -19,6 +20,12 @@ extension ClientConnection {
       stream.context = nil
       session.recycle(stream)
     }
+  }
+
+  private func tellIfDrained(_ call: ClientCall, _ stream: HTTP2Stream) {
+    guard stream.outbound.readableBytes <= configuration.outboundLowWaterBytes else { return }
+    call.isBlocked = false
+    call.handler?.callWritable(call)
   }
 
   private func advance(_ call: ClientCall, _ stream: HTTP2Stream) {
@@ -64,7 +71,9 @@ extension ClientConnection {
   /// Hands out the whole messages there are, unless the call is paused, and gives credit for what
   /// was taken. Handlers may do anything meanwhile, so the buffer is taken off the stream first.
   private func deliver(_ call: ClientCall, _ stream: HTTP2Stream) -> MessageFramingError? {
-    guard stream.inbound.readableBytes > 0, !call.isPaused, let handler = call.handler else {
+    guard stream.inbound.readableBytes > 0, let handler = call.handler else { return nil }
+    if call.isPaused {
+      session.park(stream)
       return nil
     }
     var inbound = ByteBuffer()
@@ -85,36 +94,58 @@ extension ClientConnection {
       return bytes.count - rest.count
     }
     guard call.stream === stream, failure == nil else { return failure }
-    if inbound.readableBytes == 0 {
-      inbound.clear()
-    } else if inbound.readerIndex > 0 {
-      inbound.discardReadBytes()
-    }
     let left = inbound.readableBytes
-    stream.inbound = inbound
+    keep(&inbound, for: stream)
     // Part of a message counts as taken: it is bounded by the limit of a message, and to withhold
     // its credit could stall a message longer than the window. What waits in a pause does not.
     session.consume(stream, call.isPaused ? stream.unconsumed - left : stream.unconsumed)
+    if call.isPaused { session.park(stream) }
     return nil
+  }
+
+  /// Gives a stream its buffer back, with what was not taken, and sees to its size.
+  private func keep(_ inbound: inout ByteBuffer, for stream: HTTP2Stream) {
+    if inbound.readableBytes == 0 {
+      // The room of a large message isn't held for as long as a link lives.
+      if inbound.capacity > ClientConfiguration.retainedInboundBytes {
+        inbound = ByteBuffer()
+      } else {
+        inbound.clear()
+      }
+    } else if inbound.readerIndex > 0 {
+      inbound.discardReadBytes()
+    }
+    // The length of a large message is known long before it is whole: room for all of it now, and it
+    // isn't moved while it grows. The memory is touched only as the bytes come.
+    if inbound.readableBytes >= ClientConfiguration.reserveFromBytes {
+      let announced = inbound.withUnsafeReadableBytes {
+        (try? MessageFrame.length($0, limit: configuration.maxMessageBytes)) ?? 0
+      }
+      inbound.reserveCapacity(announced + MessageFrame.prefixBytes)
+    }
+    stream.inbound = inbound
   }
 
   /// The peer ended its side: its status ends the call, once every message is delivered.
   private func finishByPeer(_ call: ClientCall, _ stream: HTTP2Stream) {
-    if stream.inbound.readableBytes > 0 {
-      if call.isPaused { return }
-      let error = MessageFramingError.truncatedAtEnd
-      end(call, error.status(limit: configuration.maxMessageBytes), processed: .yes)
-      return
-    }
+    let isTruncated = stream.inbound.readableBytes > 0
+    if isTruncated, call.isPaused { return }
     let block = stream.trailersReceived ? stream.trailers : stream.headers
     if stream.headersTooLarge {
       end(call, RPCStatus(.internal, "response trailers are too large"), processed: .maybe)
       return
     }
+    let status = StatusMapping.status(of: block)
+    // A server that fails within a message says why; only OK, or nothing, would be wrong then.
+    if isTruncated, status?.isOK ?? true {
+      let error = MessageFramingError.truncatedAtEnd
+      end(call, error.status(limit: configuration.maxMessageBytes), processed: .yes)
+      return
+    }
     if let handler = call.handler, handler.wantsMetadata {
       handler.call(call, trailingMetadata: Self.metadata(of: block))
     }
-    if let status = StatusMapping.status(of: block) {
+    if let status {
       end(call, status, processed: .yes)
     } else {
       end(call, RPCStatus(.unknown, "the peer ended the call without a status"), processed: .maybe)

@@ -36,8 +36,6 @@ package final class ClientConnection: Flushable {
   var liveness: Liveness?
   var livenessTimer: Scheduled<Void>?
   var livenessDueNanos: UInt64 = 0
-  /// Calls over their high-water mark, to be told when they fall below the low one.
-  var blocked: [ClientCall] = []
   /// The owner; held until it was told of the end.
   var delegate: (any ClientConnectionDelegate)?
   /// Told once when the peer's SETTINGS have come, or with the reason why they never will.
@@ -48,11 +46,15 @@ package final class ClientConnection: Flushable {
   private var revisited: [HTTP2Stream] = []
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
+  private var isFlushing = false
+  private var flushesAgain = false
   private var isDraining = false
   private var drainsAgain = false
 
-  /// Most bytes gathered for one write.
+  /// Most bytes gathered for one write, and for one turn of the loop.
   static let writeBytesMax = 256 << 10
+  /// Capacity of the buffer they are gathered in that is kept for the next time.
+  static let retainedOutputBytes = 64 << 10
 
   /// A connection that is not on a channel yet: add `makeHandler()` to one on the same loop.
   ///
@@ -148,9 +150,10 @@ package final class ClientConnection: Flushable {
     call.stream = stream
     stream.context = call
     if call.queued.readableBytes > 0 {
-      stream.outbound.writeBuffer(&call.queued)
+      stream.outbound = call.queued
       call.queued = ByteBuffer()
       session.bodyChanged(stream)
+      if call.isBlocked { stream.outboundMark = configuration.outboundLowWaterBytes }
     }
     if call.isHalfClosed { session.finish(stream) }
     call.metadata = Metadata()
@@ -221,40 +224,34 @@ package final class ClientConnection: Flushable {
   }
 
   func markDirty() {
-    if !isClosed { flusher.markDirty(self) }
+    if isClosed { return }
+    if isFlushing {
+      flushesAgain = true
+    } else {
+      flusher.markDirty(self)
+    }
   }
 
-  /// Writes what is ready, as far as the socket takes it. Called by the flusher.
+  /// Writes what is ready, as far as the socket takes it and one write may go. Called by the
+  /// flusher.
   package func flushNow() {
+    isFlushing = true
+    defer { isFlushing = false }
     if !revisited.isEmpty { drain() }
-    guard !isClosed, let context else { return }
-    var more = true
-    while more, context.channel.isWritable, !isClosed {
-      var buffer = writeBuffer
-      writeBuffer = ByteBuffer()
-      buffer.clear()
-      more = session.writePending(into: &buffer, limit: Self.writeBytesMax)
-      if buffer.readableBytes > 0 {
-        context.writeAndFlush(NIOAny(buffer), promise: nil)
-      }
-      writeBuffer = buffer
+    flushesAgain = false
+    guard !isClosed, let context, context.channel.isWritable else { return }
+    var buffer = writeBuffer
+    writeBuffer = ByteBuffer()
+    buffer.clear()
+    let hasMore = session.writePending(into: &buffer, limit: Self.writeBytesMax)
+    if buffer.readableBytes > 0 {
+      context.writeAndFlush(NIOAny(buffer), promise: nil)
     }
+    if buffer.capacity <= Self.retainedOutputBytes { writeBuffer = buffer }
+    // What is queued meanwhile, by calls that became writable, is for the next turn as well: a call
+    // that goes on as fast as the peer takes it must not keep the loop from its sockets.
     drain()
-    tellWritable()
-  }
-
-  private func tellWritable() {
-    guard !blocked.isEmpty else { return }
-    let calls = blocked
-    blocked = []
-    for call in calls where !call.isEnded {
-      if call.outboundBytes <= configuration.outboundLowWaterBytes {
-        call.isBlocked = false
-        call.handler?.callWritable(call)
-      } else {
-        blocked.append(call)
-      }
-    }
+    if hasMore || flushesAgain, !isClosed { flusher.markDirtyForNextTurn(self) }
   }
 
   // MARK: - Input
@@ -346,7 +343,6 @@ package final class ClientConnection: Flushable {
 
   private func tellClosed(_ reason: ConnectionLoss) {
     for stream in session.liveStreams { stream.context = nil }
-    blocked = []
     revisited = []
     let owner = delegate
     delegate = nil

@@ -83,6 +83,22 @@ package struct MessageDeframer: ~Copyable {
   /// Bytes of memory reserved for unfinished messages.
   package var reservedBytes: Int { storage.count }
 
+  /// Bytes of the unfinished message's frame, prefix included, as its prefix announces them; 0 while
+  /// that isn't known. Never over the limit: such a prefix was refused.
+  package var announcedBytes: Int {
+    guard !isHandedOut, filled >= MessageFrame.prefixBytes,
+      let length = try? MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit)
+    else { return 0 }
+    return MessageFrame.prefixBytes + length
+  }
+
+  /// Makes room for the whole unfinished message, so that it isn't moved while it grows. Memory is
+  /// touched only as bytes arrive. Whether so much may be reserved is for the caller to know.
+  package mutating func reserveAnnounced() {
+    let bytes = announcedBytes
+    if bytes > storage.count { grow(to: bytes) }
+  }
+
   /// Takes bytes off the front of `chunk` up to the end of the next message and returns that
   /// message, or takes them all and returns nil. The pointer is valid until the next call on this
   /// deframer and as long as `chunk`'s memory. Amortised O(bytes taken).
@@ -121,7 +137,8 @@ package struct MessageDeframer: ~Copyable {
   }
 
   /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes
-  /// that really came, not with what the prefix announces: a peer can't reserve our memory.
+  /// that really came, not with what the prefix announces: a peer can't reserve our memory, unless
+  /// the owner says so (`reserveAnnounced`).
   @discardableResult
   private mutating func gather(
     _ chunk: inout UnsafeRawBufferPointer, upTo target: Int

@@ -35,6 +35,11 @@ package enum MessageFrame {
     buffer.moveWriterIndex(to: mark.index)
   }
 
+  /// Appends the prefix alone; so many bytes must follow.
+  package static func writePrefix(byteCount: Int, to buffer: inout ByteBuffer) {
+    buffer.writeMultipleIntegers(UInt8(0), UInt32(clamping: byteCount))
+  }
+
   /// Appends a whole message that lies ready.
   package static func write(_ message: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
     buffer.writeMultipleIntegers(

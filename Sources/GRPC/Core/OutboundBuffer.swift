@@ -4,15 +4,22 @@
 import NIOCore
 
 enum OutboundBuffer {
-  /// Room that an empty buffer may keep, in bytes.
-  static let retainedBytesMax = 4 << 20
+  /// Up to so many waiting bytes are moved as soon as fewer wait than were sent. More than that are
+  /// moved only when they are a small part of the buffer, so that a large message isn't moved about
+  /// while it is being sent.
+  static let eagerMoveBytesMax = 256 << 10
+  static let largeMoveFactor = 4
 
   /// Takes back the room of what was sent. To be called before appending; amortised O(1), since
-  /// bytes are moved only when fewer are left than were sent.
+  /// bytes are moved only when fewer are left than were sent. (The session frees a large buffer
+  /// once it is empty.)
   static func reclaim(_ buffer: inout ByteBuffer) {
-    if buffer.readableBytes == 0 {
-      if buffer.capacity > retainedBytesMax { buffer = ByteBuffer() } else { buffer.clear() }
-    } else if buffer.readerIndex > buffer.readableBytes {
+    let waiting = buffer.readableBytes
+    if waiting == 0 {
+      buffer.clear()
+    } else if buffer.readerIndex > waiting,
+      waiting <= eagerMoveBytesMax || buffer.readerIndex > largeMoveFactor * waiting
+    {
       buffer.discardReadBytes()
     }
   }

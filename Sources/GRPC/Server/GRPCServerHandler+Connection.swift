@@ -26,6 +26,9 @@ struct ConnectionState {
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
+  /// As the last sweep found the connection, and when it had last sent some of a body.
+  var sweptBytesSent = 0
+  var progressNanos: UInt64
 
   init(configuration: ServerConfiguration, nowNanos: UInt64) {
     keepalive = KeepalivePolicy(
@@ -33,6 +36,7 @@ struct ConnectionState {
       minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
     openedNanos = nowNanos
     periodStartNanos = nowNanos
+    progressNanos = nowNanos
   }
 }
 
@@ -115,7 +119,14 @@ extension GRPCServerHandler {
     } else {
       state.headerBlockSinceNanos = nil
     }
-    guard session.outboundBytes > 0 else { return }
+    // Bytes that left for the socket; without anything waiting the connection isn't stuck.
+    let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
+    let bytesGone = session.bodyBytesSent - (buffered ?? 0)
+    if state.sweptBytesSent != bytesGone || session.outboundBytes == 0 {
+      state.sweptBytesSent = bytesGone
+      state.progressNanos = nowNanos
+    }
+    if session.outboundBytes == 0 { return }
     for stream in session.liveStreams where stream.outbound.readableBytes > 0 {
       sweep(stream, nowNanos: nowNanos)
     }
@@ -127,7 +138,9 @@ extension GRPCServerHandler {
     if call.sweptBytesSent != stream.bodyBytesSent || call.progressNanos == 0 {
       call.sweptBytesSent = stream.bodyBytesSent
       call.progressNanos = nowNanos
-    } else if nowNanos &- call.progressNanos > configuration.progressTimeoutNanos {
+    } else if nowNanos &- call.progressNanos > configuration.progressTimeoutNanos,
+      isStuck(stream, nowNanos: nowNanos)
+    {
       loop.logger.info(
         "ending a call whose answer isn't taken", metadata: ["peer": "\(remoteAddress)"])
       session.reset(stream, code: .cancel)
@@ -135,6 +148,13 @@ extension GRPCServerHandler {
       // With a full socket the frame itself can't leave: then the whole connection is stuck.
       if !isWritable { close(because: "nothing was taken in time") }
     }
+  }
+
+  /// Whether it is this stream that isn't taken. A client that reads slowly, with a thousand answers
+  /// waiting for the same socket or the connection's window, gets to each of them in its turn.
+  private func isStuck(_ stream: HTTP2Stream, nowNanos: UInt64) -> Bool {
+    session.isWindowShut(stream)
+      || nowNanos &- state.progressNanos > configuration.progressTimeoutNanos
   }
 
   private func close(because reason: String) {

@@ -33,6 +33,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var isMarkedDirty = false
   /// Between the first read of a tick and its end: a flush is sure to come.
   @exclusivity(unchecked) var isReading = false
+  @exclusivity(unchecked) private var isFlushing = false
+  /// Something was queued in a flush, after its write.
+  @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
@@ -40,12 +43,18 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var openCalls = 0
   /// Bytes of unfinished messages.
   @exclusivity(unchecked) var bufferedBytes = 0
-  /// Calls above their high water mark.
-  @exclusivity(unchecked) var stalledCalls: [ServerCall] = []
+  /// Bytes of large messages that are coming in.
+  @exclusivity(unchecked) var largeBytes = 0
+  /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
+  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>()
+  /// Bytes that calls will append to their answers, as they said.
+  @exclusivity(unchecked) var reservedOutboundBytes = 0
+  /// Calls that wait for the connection to have room for more of their answers.
+  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>()
   /// Calls whose reading was resumed and that may have messages waiting.
   @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
   /// Calls kept from the service while too many answers wait to be taken.
-  @exclusivity(unchecked) var heldCalls: [ServerCall] = []
+  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>()
   @exclusivity(unchecked) var state: ConnectionState
 
   private var isPausedByService = false
@@ -144,19 +153,31 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   /// Sees to it that what was queued is written in this tick.
   func needsFlush() {
-    if !isReading { loop.flusher.markDirty(self) }
+    if isFlushing {
+      flushesAgain = true
+    } else if !isReading {
+      loop.flusher.markDirty(self)
+    }
   }
 
   func flushNow() {
     guard let context else { return }
+    isFlushing = true
     deliverResumed()
     guard isWritable else {
+      isFlushing = false
       if session.failure != nil { closeIfFinished() }
       return
     }
+    flushesAgain = false
     loop.output.clear()
+    if session.outboundBytes > ServerConfiguration.retainedOutputBytes {
+      loop.output.reserveCapacity(
+        min(session.outboundBytes + session.outboundBytes / 16, ServerConfiguration.writeChunkBytes)
+      )
+    }
     let hasMore = session.writePending(
-      into: &loop.output, limit: ServerConfiguration.writeChunkBytes)
+      into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
       context.writeAndFlush(wrapOutboundOut(loop.output), promise: nil)
     }
@@ -165,9 +186,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     }
     // Streams ended by this write go back to the pool; the service may answer to `streamWritable`.
     drain()
-    tellWritable()
-    releaseHeld()
-    if hasMore { loop.flusher.markDirty(self) }
+    if !callsAwaitingRoom.isEmpty { tellRoom() }
+    if !heldCalls.isEmpty { releaseHeld() }
+    isFlushing = false
+    // Others must be read and answered before the next chunk, or the next part of an answer that
+    // goes on as fast as the client takes it.
+    if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
   }
 
@@ -176,20 +200,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func drain() {
     while let stream = session.nextTouchedStream() { streamTouched(stream) }
     while let event = session.nextConnectionEvent() { connectionEvent(event) }
-  }
-
-  private func tellWritable() {
-    guard !stalledCalls.isEmpty else { return }
-    let candidates = stalledCalls
-    stalledCalls.removeAll(keepingCapacity: true)
-    for call in candidates where call.isStalled && call.phase == .open {
-      if call.stream.outbound.readableBytes > configuration.lowWaterBytes {
-        stalledCalls.append(call)
-      } else {
-        call.isStalled = false
-        service.streamWritable(call)
-      }
-    }
   }
 
   private func closeIfFinished() {
@@ -206,8 +216,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     session.connectionLost()
     drain()
     context = nil
-    stalledCalls.removeAll()
     resumedCalls.removeAll()
+    callsAwaitingRoom.removeAll()
+    waitingLargeCalls.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
     loop.remove(self)

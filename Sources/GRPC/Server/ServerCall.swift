@@ -34,10 +34,20 @@ package final class ServerCall {
   @exclusivity(unchecked) var isReadingPaused = false
   @exclusivity(unchecked) var isDelivering = false
   @exclusivity(unchecked) var wasHalfClosed = false
+  /// The call reached its high water mark and has not come down to the low one since.
   @exclusivity(unchecked) var isStalled = false
+  @exclusivity(unchecked) var awaitsRoom = false
   @exclusivity(unchecked) var isHeld = false
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
+  /// The size of the large message that is coming in; 0: none.
+  @exclusivity(unchecked) var admittedBytes = 0
+  /// The size of the large message that waits to come in; 0: none.
+  @exclusivity(unchecked) var awaitedBytes = 0
+  /// Of a message that is given in pieces: what is to come, and what was appended, prefix included.
+  @exclusivity(unchecked) var messageBytesLeft = 0
+  @exclusivity(unchecked) var messageBytesAppended = 0
+  @exclusivity(unchecked) var reservedOutboundBytes = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// As the last sweep found the stream, and since when it is so; 0: not looked at yet.
   @exclusivity(unchecked) var sweptBytesSent = 0
@@ -59,6 +69,12 @@ package final class ServerCall {
     return result
   }
 
+  /// The first value of one field, as it came; -bin values are still coded. O(fields), and without
+  /// the cost of `metadata`.
+  package func firstMetadata(_ name: StaticString) -> [UInt8]? {
+    stream.headers.first(name).map { Array($0) }
+  }
+
   /// The connection this call came in on.
   package var connection: any ServerConnection { handler }
 
@@ -78,14 +94,16 @@ package final class ServerCall {
     handler.complete(self, .ok)
   }
 
-  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was.
+  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was. May
+  /// come within a message given in pieces: no client takes that for a whole one.
   package func fail(_ status: RPCStatus) {
     finish(status)
   }
 
-  /// Ends a streaming call, after the messages sent so far.
+  /// Ends a streaming call, or one that was answered in pieces, after what was sent so far.
   package func finish(_ status: RPCStatus) {
     guard phase == .open else { return }
+    assert(messageBytesLeft == 0 || !status.isOK, "the message isn't whole")
     handler.complete(self, status)
   }
 
@@ -116,6 +134,7 @@ package final class ServerCall {
   }
 
   private func append(_ write: (inout ByteBuffer) -> Void) {
+    assert(messageBytesLeft == 0, "the message begun isn't whole")
     OutboundBuffer.reclaim(&stream.outbound)
     let mark = MessageFrame.begin(&stream.outbound)
     write(&stream.outbound)
@@ -134,9 +153,15 @@ package final class ServerCall {
     isDelivering = false
     wasHalfClosed = false
     isStalled = false
+    awaitsRoom = false
     isHeld = false
     deframer.reset()
     bufferedBytes = 0
+    admittedBytes = 0
+    awaitedBytes = 0
+    messageBytesLeft = 0
+    messageBytesAppended = 0
+    reservedOutboundBytes = 0
     deadlineHandle = nil
     sweptBytesSent = 0
     progressNanos = 0

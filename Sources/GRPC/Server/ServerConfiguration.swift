@@ -16,16 +16,24 @@ package struct ServerConfiguration: Sendable {
   /// Size and number of fields of a header block.
   package var maxHeaderListBytes = 16 << 10
   package var maxHeaderFields = 100
-  /// Bytes of unfinished messages held for one connection; a call that passes it is refused.
+  /// Bytes of unfinished messages held for one connection; a call that passes it is refused. Large
+  /// messages that are being taken in are not counted here.
   package var maxBufferedBytes = 64 << 20
+  /// Bytes of large messages, longer than `streamWindowBytes`, that one connection may send us at a
+  /// time. One is always let in; others wait, with their window shut, for those before them.
+  package var maxLargeMessageBytes = 64 << 20
+  /// Bytes that calls whose reading is paused may hold beyond `connectionWindowBytes`.
+  package var maxParkedBytes = 64 << 20
   /// Outbound bytes of one streaming call at which `isWritable` becomes false, and at which
   /// `streamWritable` is called afterwards.
   package var streamHighWaterBytes = 256 << 10
   package var streamLowWaterBytes = 64 << 10
   /// Outbound bytes of a connection whose socket is full at which it is read no more.
   package var connectionHighWaterBytes = 1 << 20
-  /// Outbound bytes of a connection at which new calls wait: the client sends calls faster than it
-  /// takes the answers, or gives no window for them.
+  /// Outbound bytes of a connection at which new calls wait, and large answers in pieces too: the
+  /// client sends calls faster than it takes the answers, or gives no window for them. (Where one
+  /// whole message may be longer than half of this, new calls wait only at that and half of this:
+  /// one answer on its way must not stop a connection.)
   package var maxOutboundBytes = 32 << 20
   /// Shortest time between two PINGs of a client with open calls, and without (gRFC A8).
   package var minPingIntervalNanos: UInt64 = 300 * 1_000_000_000
@@ -51,10 +59,17 @@ package struct ServerConfiguration: Sendable {
   /// for ever for word that it may go on.
   var lowWaterBytes: Int { min(streamLowWaterBytes, streamHighWaterBytes - 1) }
 
+  /// Outbound bytes at which new calls wait.
+  var holdBytes: Int { max(maxOutboundBytes, maxMessageBytes + maxOutboundBytes / 2) }
+
   /// How much is handed to the socket at once.
   static let writeChunkBytes = 512 << 10
+  /// What is gathered for it: with the frame that passes this limit it still fits.
+  static let writeLimitBytes = writeChunkBytes - (17 << 10)
   /// Capacity up to which a connection keeps its output buffer between flushes.
   static let retainedOutputBytes = 64 << 10
+  /// Capacity up to which a call keeps the buffer of what it received, once that is empty.
+  static let retainedInboundBytes = 16 << 10
   /// Size of the one buffer a connection reads into.
   static let receiveBufferBytes = 64 << 10
   /// Frames waiting in the library, beside DATA, at which a full socket stops reading.
@@ -71,6 +86,7 @@ package struct ServerConfiguration: Sendable {
     result.maxConcurrentStreams = UInt32(clamping: maxConcurrentStreams)
     result.streamWindowBytes = Int32(clamping: streamWindowBytes)
     result.connectionWindowBytes = Int32(clamping: connectionWindowBytes)
+    result.maxParkedBytes = maxParkedBytes
     result.maxHeaderListBytes = maxHeaderListBytes
     result.maxHeaderFields = maxHeaderFields
     return result

@@ -29,7 +29,7 @@ final class ServerLoop {
     self.service = service
     self.configuration = configuration
     self.logger = logger
-    flusher = TickFlusher(eventLoop: eventLoop)
+    flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
   }
 
   /// The loop's clock in nanoseconds.

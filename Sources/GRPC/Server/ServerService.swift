@@ -36,6 +36,11 @@ package enum CallEnd: Sendable, Hashable {
 /// A call must be answered in the end (`respond`, `fail`, `finish`) unless `callEnded` came first.
 /// Every method of `ServerCall` may be called from within any of these.
 package protocol ServerService: AnyObject {
+  /// The loop's flusher, if the service has made one: the server then shares it, and with it the
+  /// turns of all that takes long (`TickFlusher.inNextTurn`). Two flushers on one loop could starve
+  /// its sockets between them. Asked once; nil if not implemented.
+  var loopFlusher: TickFlusher? { get }
+
   /// The method behind `:path`, or nil if there is none (the client gets UNIMPLEMENTED). Answers
   /// are cached for the loop.
   func method(path: UnsafeRawBufferPointer) -> ServerMethod?
@@ -52,11 +57,16 @@ package protocol ServerService: AnyObject {
   /// The client sends no more messages on this call.
   func streamHalfClosed(_ call: ServerCall)
 
-  /// Outbound bytes fell below the low water mark after `isWritable` had become false.
+  /// Outbound bytes fell below the low water mark after `isWritable` had become false, or what
+  /// `ServerCall.awaitRoom` asked for has come. For unary calls only if they are answered in pieces.
   func streamWritable(_ call: ServerCall)
 
   /// The call ended before it was answered. The object must not be used any more afterwards.
   func callEnded(_ call: ServerCall, _ reason: CallEnd)
+}
+
+extension ServerService {
+  package var loopFlusher: TickFlusher? { nil }
 }
 
 /// The client connection a call came in on. Event loop only.
@@ -67,6 +77,11 @@ package protocol ServerConnection: AnyObject {
 
   /// Ends `pauseReading`.
   func resumeReading()
+
+  /// Whether answers that wait to be sent on this connection, with those that calls have reserved
+  /// room for, are below the bound: if not, large answers should wait. `ServerCall.awaitRoom` tells
+  /// when to go on. O(1).
+  var hasOutboundRoom: Bool { get }
 
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
   func permitPings(everyNanos: UInt64)

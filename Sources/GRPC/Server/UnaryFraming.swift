@@ -2,8 +2,8 @@
 
 enum UnaryFraming {
   enum Check {
-    /// More is to come.
-    case incomplete
+    /// More is to come. The message will have so many bytes with its prefix; 0: not known yet.
+    case incomplete(announcedBytes: Int)
     /// One whole message behind its prefix, and the end.
     case complete
     case failed(RPCStatus)
@@ -12,7 +12,7 @@ enum UnaryFraming {
   /// Judges what has arrived so far. The length is judged before the message is there.
   static func check(_ body: UnsafeRawBufferPointer, isEnded: Bool, limit: Int) -> Check {
     guard body.count >= MessageFrame.prefixBytes else {
-      guard isEnded else { return .incomplete }
+      guard isEnded else { return .incomplete(announcedBytes: 0) }
       return body.isEmpty
         ? .failed(RPCStatus(.unimplemented, "unary call without a message"))
         : .failed(MessageFramingError.truncatedAtEnd.status(limit: limit))
@@ -30,7 +30,7 @@ enum UnaryFraming {
     if body.count > frame {
       return .failed(RPCStatus(.unimplemented, "unary call with more than one message"))
     }
-    guard isEnded else { return .incomplete }
+    guard isEnded else { return .incomplete(announcedBytes: frame) }
     return body.count == frame
       ? .complete : .failed(MessageFramingError.truncatedAtEnd.status(limit: limit))
   }

@@ -1,4 +1,4 @@
-// Keys, DbSize, Reset and Describe: every shard is asked, slice by slice, and the outcomes merged.
+// Keys, DbSize, Reset, Describe and Stats: every shard is asked, slice by slice, and the outcomes merged.
 //
 // Each shard works through its share in slices of bounded work: a slice's answer says where the
 // next one begins, so a shard keeps no state between slices, and an operation that was dropped has
@@ -12,8 +12,12 @@ import RingstoreAPI
 package protocol ShardMerge {
   /// The number of the internal method that executes a slice.
   var method: UInt32 { get }
+  /// The lane for the slices' answers.
+  var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
+  /// Before the first slice.
+  mutating func begin(on port: any PartPort)
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's answer. Returns whether the shard has more to do.
@@ -22,6 +26,11 @@ package protocol ShardMerge {
   mutating func missing(_ error: CallError, shard: Int)
   /// The answer, once every shard is done.
   func answer() -> ByteBuffer
+}
+
+extension ShardMerge {
+  package var lane: LinkLane { .calls }
+  package mutating func begin(on port: any PartPort) {}
 }
 
 package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
@@ -36,6 +45,7 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
 
   package func start(on port: any PartPort) {
     unfinished = port.shardIDs.count
+    merge.begin(on: port)
     for shard in port.shardIDs.indices { sendSlice(shard, on: port) }
   }
 
@@ -68,7 +78,9 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
     let request = merge.request(shard: shard)
     request.withUnsafeReadableBytes { bytes in
       port.send(
-        Part(operation: self, tag: shard, method: merge.method, shard: shard), request: bytes)
+        Part(
+          operation: self, tag: shard, method: merge.method, shard: shard, lane: merge.lane),
+        request: bytes)
     }
   }
 

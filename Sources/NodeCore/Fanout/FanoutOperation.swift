@@ -50,6 +50,12 @@ package protocol PartPort: AnyObject {
   func owner(of key: UnsafeRawBufferPointer) -> Int
   /// Sends a part. The outcome comes later, never from inside this call.
   func send(_ part: Part, request: UnsafeRawBufferPointer)
+  /// Whether `shardIDs` are the whole cluster's: true for a router, false for a shard on its own.
+  var servesCluster: Bool { get }
+  /// The node's own counters, by name, where they are not those of one of its shards.
+  var nodeCounters: [String: Int64] { get }
+  /// Ends the node itself, once the call that asked for it is answered.
+  func endNode()
   /// Sends one message of an operation whose reply is a stream.
   func emit(_ operation: any FanoutOperation, message: ByteBuffer)
   /// Whether the caller takes more messages; where not, `callerWritable` tells when it does again.

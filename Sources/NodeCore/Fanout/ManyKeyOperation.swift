@@ -1,7 +1,7 @@
-// MGet, MSet and MDelete: one part an item, each a plain one-key call.
+// MGet, MSet, MDelete and MLRange: one part an item, each a plain one-key call.
 //
-// The items of these requests are the very messages of Get, Set and Delete, and the outcomes the
-// very replies, so nothing is decoded or encoded again: an item's bytes become a part's request,
+// The items of these requests are the very messages of Get, Set, Delete and LRange, and the outcomes
+// the very replies, so nothing is decoded or encoded again: an item's bytes become a part's request,
 // a part's response becomes an item of the answer. Parts of one shard are sent in request order,
 // so items that name the same key take effect in that order.
 
@@ -13,6 +13,7 @@ package final class ManyKeyOperation: FanoutOperation {
   package static let partsUnderWayMax = 1_024
 
   package var handle: UInt64 = 0
+  private let call: CommandID
   private let itemMethod: UInt32
   private let request: ByteBuffer
   /// Where each item's message lies in `request`.
@@ -22,6 +23,7 @@ package final class ManyKeyOperation: FanoutOperation {
   private var responses = ByteBuffer()
   private var nextItem = 0
   private var unanswered: Int
+  private var hasEnded = false
 
   private enum Outcome {
     case pending
@@ -30,12 +32,14 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   /// - Parameters:
-  ///   - itemMethod: the method of one item: Get for an MGet, and so on.
+  ///   - call: MGet, MSet, MDelete or MLRange.
+  ///   - item: the call of one item: Get for an MGet, and so on.
   ///   - message: the request; the operation keeps a copy.
   package init(
-    itemMethod: UInt32, message: UnsafeRawBufferPointer, limits: Limits
+    _ call: CommandID, item: CommandID, message: UnsafeRawBufferPointer, limits: Limits
   ) throws(CallError) {
-    self.itemMethod = itemMethod
+    self.call = call
+    itemMethod = UInt32(item.rawValue)
     request = ByteBuffer(bytes: message)
     var items: [Range<Int>] = []
     var hasUnknownField = false
@@ -77,8 +81,9 @@ package final class ManyKeyOperation: FanoutOperation {
   package func part(
     _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
   ) {
+    guard !hasEnded else { return }
     guard responses.readableBytes + response.count <= port.limits.maxMessageBytes else {
-      port.finish(self, error: .responseTooLarge(streamingCall: "Pipeline"))
+      fail(on: port)
       return
     }
     let start = responses.writerIndex
@@ -87,7 +92,7 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
-    settle(tag, .error(error), on: port)
+    if !hasEnded { settle(tag, .error(error), on: port) }
   }
 
   private func settle(_ tag: Int, _ outcome: Outcome, on port: any PartPort) {
@@ -109,7 +114,8 @@ package final class ManyKeyOperation: FanoutOperation {
         do throws(CallError) {
           let target = try KeyCheck.check(item, shape, port.limits)
           let part = Part(
-            operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key))
+            operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
+            lane: item.count > LinkProtocol.bulkBytesMin ? .bulk : .calls)
           port.send(part, request: item)
         } catch {
           outcomes[tag] = .error(error)
@@ -133,9 +139,17 @@ package final class ManyKeyOperation: FanoutOperation {
       }
     }
     guard answer.readableBytes <= port.limits.maxMessageBytes else {
-      port.finish(self, error: .responseTooLarge(streamingCall: "Pipeline"))
+      fail(on: port)
       return
     }
+    hasEnded = true
     port.finish(self, response: answer)
+  }
+
+  /// The rest of the parts is not sent, and answers under way are dropped.
+  private func fail(on port: any PartPort) {
+    hasEnded = true
+    responses = ByteBuffer()
+    port.finish(self, error: .responseTooLarge(of: call))
   }
 }

@@ -4,6 +4,9 @@ import NIOCore
 import RingstoreAPI
 
 package enum OperationFactory {
+  /// An operation whose call is a stream (`Command.isStreaming`: Scan) sends its messages with
+  /// `emit` and ends with `finishStream`; the others end with one response.
+  ///
   /// - Parameter describe: what Describe starts from: the cluster, its map and the node asked.
   /// - Throws: the call's error where the request can't be served as it is.
   package static func make(
@@ -11,26 +14,29 @@ package enum OperationFactory {
     describe: () -> DescribeMerge
   ) throws(CallError) -> any FanoutOperation {
     switch id {
-    case .mGet: return try manyKeys(.get, message, limits)
-    case .mSet: return try manyKeys(.set, message, limits)
-    case .mDelete: return try manyKeys(.delete, message, limits)
+    case .mGet: return try ManyKeyOperation(id, item: .get, message: message, limits: limits)
+    case .mSet: return try ManyKeyOperation(id, item: .set, message: message, limits: limits)
+    case .mDelete: return try ManyKeyOperation(id, item: .delete, message: message, limits: limits)
+    case .mLRange: return try ManyKeyOperation(id, item: .lRange, message: message, limits: limits)
     case .keys:
-      return EveryShardOperation(try KeysMerge(try decode(KeysView.init, message), limits))
+      let view = try decode(KeysView.init, message)
+      if view.limit > 0 { return try KeysPageOperation(view, limits) }
+      return EveryShardOperation(try KeysMerge(view, limits))
+    case .scan:
+      return try ScanOperation(try decode(ScanView.init, message), limits)
     case .dbSize:
       return EveryShardOperation(try DbSizeMerge(try decode(DbSizeView.init, message), limits))
     case .reset:
       return EveryShardOperation(try ResetMerge(try decode(ResetView.init, message), limits))
     case .describe:
       return EveryShardOperation(describe())
+    case .stats:
+      return EveryShardOperation(StatsMerge())
+    case .shutdown:
+      return try ShutdownOperation(try decode(ShutdownView.init, message))
     default:
       throw .internalError("call \(id) is not made of parts")
     }
-  }
-
-  private static func manyKeys(
-    _ item: CommandID, _ message: UnsafeRawBufferPointer, _ limits: Limits
-  ) throws(CallError) -> any FanoutOperation {
-    try ManyKeyOperation(itemMethod: UInt32(item.rawValue), message: message, limits: limits)
   }
 
   private static func decode<View>(

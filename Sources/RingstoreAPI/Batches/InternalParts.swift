@@ -4,13 +4,18 @@
 //
 //   KeysPartRequest  = Pattern:1? uint32 database:2 uint32 start_slot:3 uint64 cursor:4
 //                      uint32 max_keys:5 uint32 max_bytes:6 uint32 max_visits:7
+//                      ValueType type:8 uint32 end_slot:9 bool wants_positions:10
 //   KeysPartReply    = bytes key:1* uint32 next_slot:2 uint64 next_cursor:3 bool done:4
+//                      packed fixed64 positions:5
 //   ResetPartRequest = uint32 database:1 bool all_databases:2 uint32 start_slot:3
 //                      uint32 max_visits:4
 //   ResetPartReply   = int64 removed:1 uint32 next_slot:2 bool done:3
+//   LargeReplyNotice = uint64 total_bytes:1
 //
 // DbSizePart takes DbSizeRequest and answers DbSizeResponse; DescribePart takes nothing and answers
-// an encoded Node. The readers follow the same rules as those of the public messages.
+// an encoded Node; ListStreamPart takes ListRange and answers any number of ListValues; StatsPart
+// takes nothing and answers StatsResponse; ShutdownPart takes and answers nothing. The readers
+// follow the same rules as those of the public messages.
 
 import NIOCore
 
@@ -26,6 +31,12 @@ package struct KeysPartRequest {
   package var maxKeys: UInt32 = 0
   package var maxBytes: UInt32 = 0
   package var maxVisits: UInt32 = 0
+  /// Only keys that hold this; `none`: any.
+  package var type = ValueType.none
+  /// The slot before which the shard stops; 0: behind the last.
+  package var endSlot: UInt32 = 0
+  /// Whether the reply is to say where each key lies.
+  package var wantsPositions = false
 
   package init() {}
 
@@ -40,6 +51,9 @@ package struct KeysPartRequest {
       case .varint(5): maxKeys = try reader.readUInt32()
       case .varint(6): maxBytes = try reader.readUInt32()
       case .varint(7): maxVisits = try reader.readUInt32()
+      case .varint(8): type = ValueType(rawValue: try reader.readInt32()) ?? .none
+      case .varint(9): endSlot = try reader.readUInt32()
+      case .varint(10): wantsPositions = try reader.readBool()
       default: try reader.skip(tag)
       }
     }
@@ -52,8 +66,11 @@ package struct KeysPartReplyView {
   package private(set) var count = 0
   package private(set) var nextSlot: UInt32 = 0
   package private(set) var nextCursor: UInt64 = 0
-  /// The shard has no further keys; otherwise go on with `nextSlot` and `nextCursor`.
+  /// The shard has no further keys before the end slot; otherwise go on with `nextSlot` and
+  /// `nextCursor`.
   package private(set) var done = false
+  /// The cursor behind each key in its slot, 0 where nothing can follow; empty unless asked for.
+  package private(set) var positions = PackedPositions()
 
   package init(_ message: UnsafeRawBufferPointer) throws(WireError) {
     keys = RepeatedBytes(message, field: 1)
@@ -66,9 +83,33 @@ package struct KeysPartReplyView {
       case .varint(2): nextSlot = try reader.readUInt32()
       case .varint(3): nextCursor = try reader.readVarint()
       case .varint(4): done = try reader.readBool()
+      case .bytes(5): positions = try PackedPositions(try reader.readBytes())
       default: try reader.skip(tag)
       }
     }
+  }
+}
+
+/// Cursors as a message carries them: eight bytes each, little-endian. Borrows the message.
+package struct PackedPositions {
+  private let bytes: UnsafeRawBufferPointer
+
+  init() {
+    bytes = noBytes
+  }
+
+  init(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+    guard bytes.count.isMultiple(of: 8) else { throw .truncated }
+    self.bytes = bytes
+  }
+
+  package var count: Int { bytes.count / 8 }
+
+  /// - Parameter index: below `count`.
+  package subscript(index: Int) -> UInt64 {
+    precondition(index >= 0 && index < count)
+    return UInt64(
+      littleEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
   }
 }
 
@@ -116,6 +157,24 @@ package struct ResetPartReply: Hashable, Sendable {
       case .varint(2): nextSlot = try reader.readUInt32()
       case .varint(3): done = try reader.readBool()
       default: try reader.skip(tag)
+      }
+    }
+  }
+}
+
+/// What a shard answers, on the call's own lane, in place of a response too long for that lane: the
+/// response follows in pieces on the bulk lane, as the router grants credit for them.
+package struct LargeReplyNotice: Hashable, Sendable {
+  /// The length of the response message, in bytes.
+  package private(set) var totalBytes: UInt64 = 0
+
+  package init(_ message: UnsafeRawBufferPointer) throws(WireError) {
+    var reader = WireReader(message)
+    while let tag = try reader.nextTag() {
+      if tag == .varint(1) {
+        totalBytes = try reader.readVarint()
+      } else {
+        try reader.skip(tag)
       }
     }
   }

@@ -45,6 +45,11 @@ extension CommandTable {
       summary: "Reads a range of a list; both ends count, negative ones from the end.",
       usage: "LRANGE key start stop"),
     Command(
+      .lRangeStream, "LRangeStream", line: "LRANGESTREAM", arity: 4, .read, .oneKey,
+      shape: .listRange, isStreaming: true,
+      summary: "Reads a range of a list of any length, in chunks of one consistent view.",
+      usage: "LRANGESTREAM key start stop"),
+    Command(
       .lLen, "LLen", line: "LLEN", arity: 2, .read, .oneKey, shape: .key,
       summary: "Counts the values of a list; a missing list has 0.", usage: "LLEN key"),
   ]
@@ -60,6 +65,10 @@ extension CommandTable {
     Command(
       .mDelete, "MDelete", line: "MDELETE", arity: -2, .write, .manyKeys,
       summary: "Removes many keys, each with its own outcome.", usage: "MDELETE key [key ...]"),
+    Command(
+      .mLRange, "MLRange", line: "MLRANGE", arity: -4, .read, .manyKeys,
+      summary: "Reads ranges of many lists, each with its own outcome.",
+      usage: "MLRANGE key start stop [key start stop ...]"),
   ]
 
   static let everyShard: [Command] = [
@@ -67,11 +76,19 @@ extension CommandTable {
       .keys, "Keys", line: "KEYS", arity: -2, .read, .everyShard,
       summary: "Lists the keys that match a pattern.", usage: "KEYS pattern"),
     Command(
+      .scan, "Scan", line: "SCAN", arity: -1, .read, .everyShard, isStreaming: true,
+      summary: "Lists the keys that match a pattern, however many, page by page.",
+      usage: "SCAN [pattern]"),
+    Command(
       .dbSize, "DbSize", line: "DBSIZE", arity: -1, .read, .everyShard,
       summary: "Counts the keys of a database, or of all.", usage: "DBSIZE [ALL]"),
     Command(
       .reset, "Reset", line: "RESET", arity: -1, .admin, .everyShard,
       summary: "Removes every key of a database, or of all.", usage: "RESET [ALL]"),
+    Command(
+      .stats, "Stats", service: "ringstore.v1.Cluster", line: "STATS", arity: 1, .read,
+      .everyShard, summary: "Answers the counters of the node asked and of every shard, added up.",
+      usage: "STATS"),
   ]
 
   static let thisNode: [Command] = [
@@ -83,5 +100,9 @@ extension CommandTable {
       .describe, "Describe", service: "ringstore.v1.Cluster", line: "DESCRIBE", arity: 1, .read,
       .thisNode, summary: "Tells what the cluster is made of and how each node does.",
       usage: "DESCRIBE"),
+    Command(
+      .shutdown, "Shutdown", service: "ringstore.v1.Cluster", line: "SHUTDOWN", arity: -1, .admin,
+      .thisNode, summary: "Ends the node asked, or the whole cluster, once calls are answered.",
+      usage: "SHUTDOWN [CLUSTER]"),
   ]
 }

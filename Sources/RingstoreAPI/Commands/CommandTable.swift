@@ -2,7 +2,7 @@
 // and shared by all threads.
 
 package enum CommandTable {
-  /// Every call that this version serves, in the order of the documentation.
+  /// Every call of the contract, in the order of the documentation.
   package static let all: [Command] = oneKey + manyKeys + everyShard + thisNode
 
   /// The call with this path, or nil. Linear: callers look up a path once and keep the answer.
@@ -54,36 +54,5 @@ package enum CommandTable {
 
   private static let writes: [Bool] = (0..<UInt32(CommandID.firstWithoutMethod)).map {
     command(method: $0)?.access == .write
-  }
-
-  // MARK: Calls of the contract that are not served yet
-
-  package struct Unserved: Sendable {
-    package let path: String
-    package let name: String
-    /// What to do instead.
-    package let sentence: String
-
-    /// What such a call is answered with.
-    package var error: CallError { .unservedCall(name, sentence) }
-
-    init(_ name: String, service: String = "ringstore.v1.KeyStore", _ sentence: String) {
-      self.path = "/\(service)/\(name)"
-      self.name = name
-      self.sentence = sentence
-    }
-  }
-
-  package static let notServedYet: [Unserved] = [
-    Unserved("LRangeStream", "read the list with LRange, in ranges."),
-    Unserved("MLRange", "call LRange for each list; a Pipeline carries them together."),
-    Unserved("Scan", "use Keys, with a pattern that narrows the reply to what one message holds."),
-    Unserved("Stats", service: "ringstore.v1.Cluster", "Describe tells what each node holds."),
-    Unserved(
-      "Shutdown", service: "ringstore.v1.Cluster", "send SIGTERM to the process; it drains first."),
-  ]
-
-  package static func unserved(path: UnsafeRawBufferPointer) -> Unserved? {
-    notServedYet.first { path.elementsEqual($0.path.utf8) }
   }
 }

@@ -56,6 +56,16 @@ extension CallError {
     return CallError(.responseTooLarge, "The reply would pass the message limit. \(advice)")
   }
 
+  /// A reply of `call` that would pass the message limit, with what to use instead.
+  package static func responseTooLarge(of call: CommandID) -> CallError {
+    switch call {
+    case .lRange, .mLRange: .responseTooLarge(streamingCall: "LRangeStream")
+    case .keys: .responseTooLarge(streamingCall: "Scan")
+    case .mGet, .mSet, .mDelete: .responseTooLarge(streamingCall: "Pipeline")
+    default: .responseTooLarge(streamingCall: nil)
+    }
+  }
+
   package static var unknownField: CallError {
     CallError(
       .unknownField,
@@ -66,11 +76,6 @@ extension CallError {
   /// - Parameter name: the field as the .proto file calls it.
   package static func unservedField(_ name: String) -> CallError {
     CallError(.unknownField, "The field \(name) is not served by this version yet.")
-  }
-
-  /// - Parameter name: the call as the .proto file calls it.
-  package static func unservedCall(_ name: String, _ sentence: String) -> CallError {
-    CallError(code: .unimplemented, message: "\(name) is not served by this version: \(sentence)")
   }
 
   package static func undecodable(_ error: WireError) -> CallError {

@@ -85,6 +85,31 @@ extension ByteBuffer {
     for error in unreachable { writeError(3, error) }
   }
 
+  /// One key of a `ScanPage`. The message is: any number of these, then the end.
+  package mutating func writeScanKey(_ key: UnsafeRawBufferPointer) {
+    writeBytesField(1, key)
+  }
+
+  /// The fields behind the keys of a `ScanPage`.
+  ///
+  /// - Parameter slotsDone: how many of the 16,384 slots the scan is through with.
+  package mutating func writeScanPageEnd(
+    resumeToken: UnsafeRawBufferPointer, slotsDone: UInt32, unreachable: [CallError] = []
+  ) {
+    writeOptionalBytesField(2, resumeToken)
+    writeOptionalVarintField(3, UInt64(slotsDone))
+    for error in unreachable { writeError(4, error) }
+  }
+
+  /// One entry of a `StatsResponse`, whose only field is a map. The message is any number of these,
+  /// each with its own name.
+  package mutating func writeStatsCounter(_ name: String, _ value: Int64) {
+    let mark = beginLengthDelimited(1, sizeHint: name.utf8.count + 13)
+    writeOptionalStringField(1, name)
+    writeOptionalIntField(2, value)
+    endLengthDelimited(mark)
+  }
+
   /// A whole `DbSizeResponse`.
   package mutating func writeDbSizeResponse(keys: Int64, unreachable: [CallError] = []) {
     writeOptionalIntField(1, keys)

@@ -1,5 +1,5 @@
-// Requests about many keys: MGetRequest, MDeleteRequest and MSetRequest are all one repeated
-// message in field 1. Every item is read once when the view is made, so walking can't fail.
+// Requests about many keys: MGetRequest, MDeleteRequest, MSetRequest and MLRangeRequest are all one
+// repeated message in field 1. Every item is read once when the view is made, so walking can't fail.
 
 /// A request that is a list of smaller requests of type `Item`.
 package struct ItemsView<Item: RequestView>: RequestView {
@@ -28,8 +28,8 @@ package struct ItemsView<Item: RequestView>: RequestView {
   /// The items in request order: `count` of them. Walking them allocates nothing.
   package var items: Items { Items(encoded: encodedItems) }
 
-  /// Each item's own bytes, to be passed on untouched: an item is itself a Get, Delete or Set
-  /// request.
+  /// Each item's own bytes, to be passed on untouched: an item is itself a Get, Delete, Set
+  /// or LRange request.
   package var encodedItems: RepeatedBytes { RepeatedBytes(message, field: 1) }
 
   package struct Items: Sequence, IteratorProtocol {
@@ -49,3 +49,4 @@ package struct ItemsView<Item: RequestView>: RequestView {
 package typealias MGetView = ItemsView<KeyView>
 package typealias MDeleteView = ItemsView<KeyView>
 package typealias MSetView = ItemsView<KeyValueView>
+package typealias MLRangeView = ItemsView<ListRangeView>

@@ -7,25 +7,48 @@
 import GRPC
 import NodeCore
 
-/// A call under way. `order` counts the calls of its link, so that a link that breaks knows which
-/// ones had been handed to the socket.
+/// A call under way.
 struct PendingCall<Caller> {
   enum Target {
     case caller(Caller)
-    case part(any FanoutOperation, tag: Int)
+    case part(RunningOperation<Caller>, tag: Int)
     /// Nobody waits any more, the shard has yet to answer.
     case abandoned
   }
 
+  /// What the shard is to answer with.
+  enum Reply: UInt8 {
+    /// One reply; a large one is announced, and becomes `inParts`.
+    case whole
+    /// A stream whose first part has not come yet.
+    case stream
+    /// Parts are coming, or were announced: the call has left its lane's counts.
+    case inParts
+  }
+
   var target: Target
   var shard: Int
+  /// The slot of the call's key; `Slots.count` where it names none.
+  var slot: UInt16
+  var lane: LinkLane
   var isWrite: Bool
-  /// The place among its link's calls; nil while the call waits for room on the link.
-  var order: UInt64?
-  /// The size of the request, counted against the link's bound.
+  /// Whether calls of the other lane on its key may have to wait for it.
+  var isOrdered = false
+  var reply = Reply.whole
+  /// The place among its lane's calls, which tells what had been handed to the socket when a link
+  /// breaks; 0 while the call waits.
+  var order: UInt64 = 0
+  /// The size of the request, counted against the lane's bound.
   var bytes: Int
   /// The call's place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
+
+  var isWaiting: Bool { order == 0 }
+
+  var isAbandoned: Bool {
+    if case .abandoned = target { return true }
+    return false
+  }
 }
 
 struct CallTable<Caller> {
@@ -43,8 +66,8 @@ struct CallTable<Caller> {
   private var sequence: UInt64 = 1
   private(set) var count = 0
 
-  /// Adds a call and gives it an id; nil where the table is full.
-  mutating func insert(_ call: PendingCall<Caller>) -> UInt64? {
+  /// Adds a call and gives it an id, greater than all before it; nil where the table is full.
+  mutating func insert(_ call: consuming PendingCall<Caller>) -> UInt64? {
     let index: Int
     if let reused = free.popLast() {
       index = reused
@@ -71,7 +94,7 @@ struct CallTable<Caller> {
   /// Takes out a call that its shard has answered; nil where the shard has no such call.
   mutating func removeSent(_ id: UInt64, shard: Int) -> PendingCall<Caller>? {
     guard let index = index(of: id), let call = slots[index].call, call.shard == shard,
-      call.order != nil
+      !call.isWaiting
     else { return nil }
     vacate(index)
     return call
@@ -92,7 +115,7 @@ struct CallTable<Caller> {
     }
   }
 
-  /// Notes that a call has its place in its link's order.
+  /// Notes that a call has its place in its lane's order.
   mutating func setOrder(_ id: UInt64, _ order: UInt64) {
     guard let index = index(of: id) else { return }
     slots[index].call?.order = order
@@ -104,9 +127,10 @@ struct CallTable<Caller> {
     slots[index].call?.timer = timer
   }
 
-  /// The ids of all calls to one shard, in no order. O(capacity): for a link that broke.
-  func ids(ofShard shard: Int) -> [UInt64] {
-    slots.compactMap { slot in slot.call.map { $0.shard == shard } == true ? slot.id : nil }
+  /// The ids of the calls that a closure picks, oldest first. O(capacity): for rare events, as when
+  /// a link breaks or a client with calls under way is gone.
+  func ids(where isWanted: (PendingCall<Caller>) -> Bool) -> [UInt64] {
+    slots.compactMap { slot in slot.call.map(isWanted) == true ? slot.id : nil }.sorted()
   }
 
   private func index(of id: UInt64) -> Int? {

@@ -1,8 +1,11 @@
-// The life of one link: the long-lived stream from a router's loop to a shard.
+// The life of one link: the two long-lived streams from a router's loop to a shard.
 //
 //   waiting(until) --due--> connecting --connected--> greeting --accepted--> ready --draining--> draining
 //        ^                      |                        |                    |                    |
 //        +---- failed ----------+------ refused, lost ---+------ lost --------+------ lost --------+
+//
+// The lanes are one link: it is ready when both were accepted, and lost when either is. Were they to
+// reconnect by themselves, a write of the older connection could run after a later call on its key.
 //
 // Pure: takes events with the time they happened at, and says what is to be done. Only a `ready`
 // link takes calls; in every other state a call fails at once, so that nobody waits for a shard
@@ -16,14 +19,26 @@ package struct LinkState {
     /// Nothing is under way; the next attempt is due at this time (nanoseconds).
     case waiting(untilNanos: UInt64)
     case connecting
-    /// Connected; our Hello is sent, the shard has not answered it yet.
+    /// A lane is connected and its Hello sent; the shard has not accepted both lanes yet.
     case greeting
     case ready
     /// The shard is leaving: it answers what it has and takes nothing new.
     case draining
   }
 
+  /// What a lane's being accepted has led to.
+  package enum Acceptance: Equatable {
+    case otherLaneMissing
+    case ready(restarted: Bool)
+    /// The lanes have reached two incarnations of the shard: it restarted in between.
+    case contradiction
+  }
+
   package private(set) var phase: Phase = .waiting(untilNanos: 0)
+  /// The lane that was accepted first, and by which incarnation, while the other is missing.
+  private var firstAccepted: (lane: LinkLane, incarnation: UInt64)?
+  /// The shard said that it is leaving before both lanes were accepted.
+  private var isLeaving = false
   /// The connection that counts. Events of older ones are stale and ignored.
   package private(set) var generation: UInt64
   /// The incarnation that the shard told last; a change means that it restarted.
@@ -58,24 +73,34 @@ package struct LinkState {
   package mutating func beginConnecting() {
     generation += 1
     phase = .connecting
+    firstAccepted = nil
+    isLeaving = false
   }
 
-  /// The transport is up: our Hello goes out now.
+  /// A lane's transport is up: our Hello goes out on it now.
   package mutating func connected() {
     phase = .greeting
   }
 
-  /// The shard took our Hello. Returns true where it is another incarnation than before.
-  package mutating func accepted(incarnation: UInt64) -> Bool {
+  /// The shard took our Hello on a lane.
+  package mutating func accepted(_ lane: LinkLane, incarnation: UInt64) -> Acceptance {
+    guard let first = firstAccepted, first.lane != lane else {
+      firstAccepted = (lane, incarnation)
+      return .otherLaneMissing
+    }
+    guard first.incarnation == incarnation else { return .contradiction }
     let restarted = self.incarnation.map { $0 != incarnation } ?? false
     self.incarnation = incarnation
     backoff.reset()
     phase = .ready
     detail = ""
-    return restarted
+    if isLeaving { startedDraining() }
+    return .ready(restarted: restarted)
   }
 
+  /// The shard said that it is leaving.
   package mutating func startedDraining() {
+    isLeaving = true
     guard phase == .ready else { return }
     phase = .draining
     detail = "the shard is draining"

@@ -5,20 +5,81 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
+/// An operation under way, with the calls that carry its parts.
+final class RunningOperation<Caller> {
+  let operation: any FanoutOperation
+  let caller: Caller
+  let deadlineNanos: UInt64?
+  var isOver = false
+  /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
+  var partsWaiting = 0
+  /// The calls of parts under way, and some that have ended.
+  private(set) var parts: [UInt64] = []
+  private var partsMax = 64
+
+  init(_ operation: any FanoutOperation, caller: Caller, deadlineNanos: UInt64?) {
+    self.operation = operation
+    self.caller = caller
+    self.deadlineNanos = deadlineNanos
+  }
+
+  /// Notes a part's call. Amortised O(1).
+  func sent(_ id: UInt64, isUnderWay: (UInt64) -> Bool) {
+    if parts.count >= partsMax {
+      parts.removeAll { !isUnderWay($0) }
+      partsMax = max(64, 2 * parts.count)
+    }
+    parts.append(id)
+  }
+}
+
 extension RouterCore {
+  /// Operations under way.
+  package var operationsUnderWay: Int { operations.count }
+
   /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
-  package func start(_ operation: any FanoutOperation, caller: Caller) -> UInt64? {
-    operation.handle = nextOperation
-    nextOperation += 1
-    operations[operation.handle] = (operation, caller)
+  ///
+  /// - Parameter deadlineNanos: the caller's deadline, which parts carry on; the driver ends the
+  ///   operation when it passes.
+  package func start(
+    _ operation: any FanoutOperation, deadlineNanos: UInt64? = nil, caller: Caller
+  ) -> UInt64? {
+    operationCount += 1
+    operation.handle = operationCount | Self.operationMark
+    operations[operation.handle] = RunningOperation(
+      operation, caller: caller, deadlineNanos: deadlineNanos)
     operation.start(on: self)
     settle()
     return operations[operation.handle] == nil ? nil : operation.handle
   }
 
-  /// The caller went away. Parts under way end by themselves; no further ones are sent.
+  /// The caller went away: parts under way are taken back, and no further ones are sent.
   package func cancelOperation(_ handle: UInt64) {
-    operations[handle] = nil
+    cancel(handle)
+  }
+
+  /// Set in the handles of operations, and never in the ids of calls.
+  private static var operationMark: UInt64 { 1 << 63 }
+
+  func isOperation(_ id: UInt64) -> Bool { id & Self.operationMark != 0 }
+
+  /// Ends an operation's part in the core. Its caller can be told afterwards.
+  @discardableResult
+  func drop(_ handle: UInt64) -> RunningOperation<Caller>? {
+    guard let running = operations.removeValue(forKey: handle) else { return nil }
+    running.isOver = true
+    for id in running.parts { withdraw(id) }
+    return running
+  }
+
+  // MARK: - What operations ask for
+
+  package var servesCluster: Bool { true }
+
+  package var nodeCounters: [String: Int64] { driver.counters }
+
+  package func endNode() {
+    driver.endNode()
   }
 
   package func owner(of key: UnsafeRawBufferPointer) -> Int {
@@ -26,29 +87,53 @@ extension RouterCore {
   }
 
   package func send(_ part: Part, request: UnsafeRawBufferPointer) {
+    guard let running = operations[part.operation.handle] else { return }
+    // Items of many-key calls have their place among the calls on their keys; slices have not.
+    let shape = CommandTable.shape(ofMethod: part.method)
+    let key = shape == .other ? nil : try? KeyPeek.peek(request, shape: shape).key
     let call = PendingCall<Caller>(
-      target: .part(part.operation, tag: part.tag), shard: part.shard, isWrite: part.isWrite,
-      order: nil, bytes: request.count)
+      target: .part(running, tag: part.tag), shard: part.shard,
+      slot: key.map { UInt16(Slots.slot(of: $0)) } ?? Self.noSlot,
+      lane: request.count > LinkProtocol.bulkBytesMin ? .bulk : part.lane, isWrite: part.isWrite,
+      bytes: request.count)
     do throws(CallError) {
-      _ = try enqueue(call, method: part.method, request: request, timeoutMillis: 0)
+      let id = try place(
+        call, key: key, method: part.method, request: request,
+        timeoutMillis: timeLeftMillis(running))
+      running.sent(id) { calls[$0] != nil }
     } catch {
-      failedParts.append((part, error))
+      failedParts.append((running, part.tag, error))
     }
   }
 
-  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {}
+  private func timeLeftMillis(_ running: RunningOperation<Caller>) -> UInt32 {
+    guard let deadline = running.deadlineNanos else { return 0 }
+    let now = nowNanos
+    return deadline <= now ? 1 : UInt32(clamping: (deadline - now) / 1_000_000 + 1)
+  }
 
-  package func isWritable(_ operation: any FanoutOperation) -> Bool { true }
+  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {
+    guard let running = operations[operation.handle] else { return }
+    message.withUnsafeReadableBytes { driver.emit(running.caller, message: $0) }
+  }
 
-  package func finishStream(_ operation: any FanoutOperation) {}
+  package func isWritable(_ operation: any FanoutOperation) -> Bool {
+    guard let running = operations[operation.handle] else { return false }
+    return driver.takesMore(running.caller, id: operation.handle)
+  }
+
+  package func finishStream(_ operation: any FanoutOperation) {
+    guard let ended = drop(operation.handle) else { return }
+    driver.finishStream(ended.caller)
+  }
 
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
-    guard let ended = operations.removeValue(forKey: operation.handle) else { return }
+    guard let ended = drop(operation.handle) else { return }
     response.withUnsafeReadableBytes { driver.answer(ended.caller, response: $0) }
   }
 
   package func finish(_ operation: any FanoutOperation, error: CallError) {
-    guard let ended = operations.removeValue(forKey: operation.handle) else { return }
+    guard let ended = drop(operation.handle) else { return }
     driver.fail(ended.caller, error: error)
   }
 }

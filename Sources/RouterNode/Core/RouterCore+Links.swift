@@ -10,19 +10,20 @@ import SwiftProtobuf
 extension RouterCore {
   // MARK: - Events of the transport
 
-  /// The stream to a shard is open. The core answers with its Hello.
-  package func linkConnected(shard: Int, generation: UInt64) {
+  /// The stream of a lane is open. The core answers with its Hello.
+  package func linkConnected(shard: Int, lane: LinkLane, generation: UInt64) {
     guard isCurrent(shard, generation) else { return }
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard)
-    links[shard].append { $0.writeBytes(hello) }
-    driver.linkHasOutput(shard: shard)
+    links[shard][lane].append { $0.writeBytes(hello) }
+    driver.linkHasOutput(shard: shard, lane: lane)
   }
 
-  /// The connection could not be made, or is gone.
-  package func linkLost(shard: Int, generation: UInt64, reason: String) {
+  /// A lane could not be connected, or is gone. The other one is dropped as well.
+  package func linkLost(shard: Int, lane: LinkLane, generation: UInt64, reason: String) {
     guard isCurrent(shard, generation) else { return }
+    driver.disconnect(shard: shard, generation: generation)
     // Further attempts that fail like the one before are no news.
     if links[shard].state.phase == .ready || links[shard].state.detail != reason {
       driver.note(.linkLost(shard: shardIDs[shard], reason: reason))
@@ -32,20 +33,24 @@ extension RouterCore {
   }
 
   /// A ShardFrame has arrived; `frame` is valid during the call only.
-  package func linkReceived(shard: Int, generation: UInt64, frame: UnsafeRawBufferPointer) {
+  package func linkReceived(
+    shard: Int, lane: LinkLane, generation: UInt64, frame: UnsafeRawBufferPointer
+  ) {
     guard isCurrent(shard, generation) else { return }
     do throws(WireError) {
       var reader = ShardFrameReader(frame)
       while let part = try reader.next() {
         switch part {
-        case .hello(let bytes): greeted(shard, generation, bytes)
+        case .hello(let bytes): greeted(shard, lane, generation, bytes)
         case .reply(let reply): answered(shard, reply)
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
         }
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
       }
-      admitWaiting(shard)
+      if !links[shard].askers.isEmpty { serveAskers(shard) }
+      admitWaiting(shard, lane)
+      settle()
       endDrained(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
@@ -55,9 +60,9 @@ extension RouterCore {
     settle()
   }
 
-  /// The next frame for a shard, or nil where there is nothing to send.
-  package func takeFrame(shard: Int) -> ByteBuffer? {
-    links[shard].takeFrame()
+  /// The next frame for a lane of a shard, or nil where there is nothing to send.
+  package func takeFrame(shard: Int, lane: LinkLane) -> ByteBuffer? {
+    links[shard][lane].takeFrame()
   }
 
   /// Whether the first attempt to reach every shard has come to an end, well or not.
@@ -104,7 +109,9 @@ extension RouterCore {
     return (try? frame.serializedBytes()) ?? []
   }
 
-  private func greeted(_ shard: Int, _ generation: UInt64, _ bytes: UnsafeRawBufferPointer) {
+  private func greeted(
+    _ shard: Int, _ lane: LinkLane, _ generation: UInt64, _ bytes: UnsafeRawBufferPointer
+  ) {
     guard links[shard].state.phase == .greeting,
       let reply = try? Ringstore_Internal_V1_HelloReply(serializedBytes: Array(bytes))
     else {
@@ -115,10 +122,21 @@ extension RouterCore {
       refuse(shard, generation, reply.refusal)
       return
     }
-    if links[shard].state.accepted(incarnation: reply.incarnation) {
-      driver.note(.shardRestarted(shard: shardIDs[shard], incarnation: reply.incarnation))
+    switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
+    case .otherLaneMissing:
+      break
+    case .contradiction:
+      driver.disconnect(shard: shard, generation: generation)
+      lose(shard, "the shard restarted while it was being connected to")
+    case .ready(let restarted):
+      if restarted {
+        driver.note(.shardRestarted(shard: shardIDs[shard], incarnation: reply.incarnation))
+      }
+      driver.note(.linkReady(shard: shardIDs[shard], incarnation: reply.incarnation))
+      if links[shard].state.phase == .draining {
+        driver.note(.linkDraining(shard: shardIDs[shard]))
+      }
     }
-    driver.note(.linkReady(shard: shardIDs[shard], incarnation: reply.incarnation))
   }
 
   private func refuse(_ shard: Int, _ generation: UInt64, _ reason: String) {
@@ -128,56 +146,42 @@ extension RouterCore {
   }
 
   private func drainingBegan(_ shard: Int) {
-    guard links[shard].state.phase == .ready else { return }
+    let wasReady = links[shard].state.phase == .ready
     links[shard].state.startedDraining()
+    guard wasReady else { return }
     driver.note(.linkDraining(shard: shardIDs[shard]))
-    while let waiter = links[shard].takeWaiting() {
-      end(waiter.id, wasWaiting: true, error: unavailable(shard))
+    for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
+      guard let call = calls.remove(id) else { continue }
+      forget(id, call)
+      tellFailure(call, unavailable(shard))
     }
   }
 
   /// A draining shard that has answered everything waits for nothing but the end of the link.
   private func endDrained(_ shard: Int, _ generation: UInt64) {
-    guard links[shard].state.phase == .draining, links[shard].callsInFlight == 0 else { return }
+    guard isCurrent(shard, generation), links[shard].state.phase == .draining,
+      links[shard].isIdle
+    else { return }
     driver.disconnect(shard: shard, generation: generation)
     lose(shard, links[shard].state.detail)
   }
 
-  private func answered(_ shard: Int, _ reply: ReplyView) {
-    guard !reply.more, let call = calls.removeSent(reply.id, shard: shard) else { return }
-    links[shard].callEnded(bytes: call.bytes)
-    if let timer = call.timer { _ = timers.remove(timer) }
-    switch call.target {
-    case .abandoned:
-      break
-    case .caller(let caller):
-      if let error = reply.error {
-        driver.fail(caller, error: error)
-      } else {
-        driver.answer(caller, response: reply.response)
-      }
-    case .part(let operation, let tag):
-      guard operations[operation.handle] != nil else { return }
-      if let error = reply.error {
-        operation.part(tag, failed: error, on: self)
-      } else {
-        operation.part(tag, answered: reply.response, on: self)
-      }
-    }
-  }
-
-  /// The connection is gone: ends all that depended on it, by the retry rule of SAFETY.
+  /// The connections are gone: ends all that depended on them, by the retry rule of SAFETY.
   private func lose(_ shard: Int, _ reason: String) {
-    let sent = links[shard].sent
-    links[shard].clear()
     links[shard].state.lost(reason, nowNanos: nowNanos)
-    for id in calls.ids(ofShard: shard) {
-      guard let call = calls[id] else { continue }
-      let wasSent = call.order.map { $0 <= sent } ?? false
+    links[shard].askers.removeAll()
+    var ended: [(call: PendingCall<Caller>, flow: ReplyFlow?, error: CallError)] = []
+    for id in calls.ids(where: { $0.shard == shard }) {
+      guard let call = calls.remove(id) else { continue }
+      let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(shardIDs[shard]) : unavailable(shard)
-      end(id, wasWaiting: call.order == nil, error: error)
+      ended.append((call, flows[id], error))
+      forget(id, call)
     }
+    links[shard].clear()
+    // Whoever is told may come with the next call at once, and must find the link as it is now.
+    for (call, flow, error) in ended { fail(flow, call, error) }
   }
 
   func unavailable(_ shard: Int) -> CallError {

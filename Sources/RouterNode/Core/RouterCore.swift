@@ -9,7 +9,11 @@
 // - A call is sent at most once. When a link breaks, a read or a call that was never handed to the
 //   socket fails as SHARD_UNAVAILABLE; a write that was sent fails as OUTCOME_UNKNOWN.
 // - A shard whose link isn't ready fails calls at once.
-// - Calls to one shard are sent in the order in which they were submitted.
+// - Calls on one key are sent in the order in which they were submitted, and those that go over
+//   different lanes one after another (LaneOrder).
+//
+// What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
+// LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
 
 import GRPC
 import NIOCore
@@ -19,6 +23,8 @@ import RingstoreAPI
 
 package final class RouterCore<Driver: RouterDriver>: PartPort {
   package typealias Caller = Driver.Caller
+  /// What stands for the slot of a call that names no key.
+  static var noSlot: UInt16 { UInt16(Slots.count) }
 
   let identity: RouterIdentity
   package let map: SlotMap
@@ -31,12 +37,20 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   // checks for that are left out: they cost as much as the work between them.
   @exclusivity(unchecked) var links: [RouterLink]
   @exclusivity(unchecked) var calls = CallTable<Caller>()
+  @exclusivity(unchecked) var laneOrder = LaneOrder(slotCount: Slots.count)
   var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
-  var operations: [UInt64: (operation: any FanoutOperation, caller: Caller)] = [:]
-  var nextOperation: UInt64 = 1
+
+  /// The calls that wait, by id, and when each is refused.
+  var waiting: [UInt64: WaitingCall] = [:]
+  var waitLimits = DeadlineQueue<UInt64>()
+  /// The replies that come in parts, by their calls' ids.
+  var flows: [UInt64: ReplyFlow] = [:]
+
+  var operations: [UInt64: RunningOperation<Caller>] = [:]
+  var operationCount: UInt64 = 0
   /// Failures of parts met while sending them; told when the current event has been dealt with.
-  var failedParts: [(part: Part, error: CallError)] = []
+  var failedParts: [(operation: RunningOperation<Caller>, tag: Int, error: CallError)] = []
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
@@ -56,7 +70,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     links = map.shards.enumerated().map { index, shard in
       RouterLink(
         shardID: shard.id, address: shard.address,
-        state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(index)))
+        state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(index)),
+        linkLimits)
     }
   }
 
@@ -68,20 +83,22 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// Takes a call on one key. Returns its id while it is under way, or nil where it has been
   /// answered already.
   ///
-  /// - Parameter deadlineNanos: where the core is to end the call; nil where the caller does.
+  /// - Parameters:
+  ///   - deadlineNanos: where the core is to end the call; nil where the caller does.
+  ///   - timeoutMillis: what is left of the caller's deadline, for the shard; 0: there is none.
   package func submit(
     _ method: UInt32, message: UnsafeRawBufferPointer, deadlineNanos: UInt64?,
     timeoutMillis: UInt32, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
       let target = try KeyCheck.check(message, CommandTable.shape(ofMethod: method), limits)
-      let shard = map.owner(ofSlot: Slots.slot(of: target.key))
+      let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
-        target: .caller(caller), shard: shard, isWrite: CommandTable.isWrite(method: method),
-        order: nil,
-        bytes: message.count)
-      let id = try enqueue(
-        call, method: method, request: message, timeoutMillis: timeoutMillis)
+        target: .caller(caller), shard: map.owner(ofSlot: slot), slot: UInt16(slot),
+        lane: message.count > LinkProtocol.bulkBytesMin ? .bulk : .calls,
+        isWrite: CommandTable.isWrite(method: method), bytes: message.count)
+      let id = try place(
+        call, key: target.key, method: method, request: message, timeoutMillis: timeoutMillis)
       if let deadlineNanos {
         calls.setTimer(id, timers.insert(deadlineNanos: deadlineNanos, id))
       }
@@ -92,19 +109,133 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     }
   }
 
-  /// The caller went away, or its deadline has passed: nobody waits for the answer any more.
-  package func cancel(_ id: UInt64) {
-    guard var call = calls[id] else { return }
-    if call.order == nil, case .caller(let caller) = call.target {
-      driver.resumeReading(for: caller)
+  /// Takes an LRangeStream: its reply is emitted message by message as the caller takes it. Returns
+  /// its id while it is under way, or nil where it has been answered already.
+  ///
+  /// It has no place in the order of its key: it reads one view of the list, which is taken at
+  /// some moment between the call and its first message.
+  ///
+  /// - Parameters:
+  ///   - message: a ListRange.
+  ///   - timeoutMillis: what is left of the caller's deadline, for the shard; 0: there is none.
+  package func openStream(
+    message: UnsafeRawBufferPointer, timeoutMillis: UInt32, caller: Caller
+  ) -> UInt64? {
+    do throws(CallError) {
+      let target = try KeyCheck.check(message, .listRange, limits)
+      var call = PendingCall<Caller>(
+        target: .caller(caller), shard: owner(of: target.key), slot: Self.noSlot, lane: .bulk,
+        isWrite: false, bytes: message.count)
+      call.reply = .stream
+      let id = try place(
+        call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message,
+        timeoutMillis: timeoutMillis)
+      flows[id] = ReplyFlow(.messages)
+      if calls[id]?.isWaiting == false { ask(id) }
+      return id
+    } catch {
+      driver.fail(caller, error: error)
+      return nil
     }
-    call.target = .abandoned
+  }
+
+  /// The caller of a call or an operation went away, or its deadline has passed: nobody waits for
+  /// the answer any more.
+  package func cancel(_ id: UInt64) {
+    if isOperation(id) { drop(id) } else { withdraw(id) }
+    settle()
+  }
+
+  /// Cancels the calls of all callers that a closure picks. O(calls that were ever under way at
+  /// once).
+  package func cancelCalls(where isGone: (Caller) -> Bool) {
+    let ids = calls.ids { call in
+      if case .caller(let caller) = call.target { return isGone(caller) }
+      return false
+    }
+    for id in ids { withdraw(id) }
+    settle()
+  }
+
+  /// Takes a call back: one that waits is forgotten, one that was sent is abandoned and the shard
+  /// told.
+  func withdraw(_ id: UInt64) {
+    guard let call = calls[id], !call.isAbandoned else { return }
+    if call.isWaiting {
+      forget(id, call)
+      _ = calls.remove(id)
+      return
+    }
+    endFlow(id, call)
+    var abandoned = call
+    abandoned.target = .abandoned
     if let timer = call.timer { _ = timers.remove(timer) }
-    call.timer = nil
-    calls[id] = call
-    guard call.order != nil else { return }
-    links[call.shard].append { $0.writeCancel(id: id) }
-    driver.linkHasOutput(shard: call.shard)
+    abandoned.timer = nil
+    calls[id] = abandoned
+    links[call.shard][call.lane].append { $0.writeCancel(id: id) }
+    driver.linkHasOutput(shard: call.shard, lane: call.lane)
+  }
+
+  // MARK: - Placing calls
+
+  /// Puts a call into its lane's batch, or has it wait where the lane is full or its key's calls
+  /// are not through.
+  ///
+  /// - Parameter key: nil for a call that has no place in a key's order.
+  func place(
+    _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
+    request: UnsafeRawBufferPointer, timeoutMillis: UInt32
+  ) throws(CallError) -> UInt64 {
+    let shard = call.shard
+    guard links[shard].state.isReady else { throw unavailable(shard) }
+    guard call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
+      return try placeWithCare(
+        call, key: key, method: method, request: request, timeoutMillis: timeoutMillis)
+    }
+    let (slot, bytes) = (call.slot, call.bytes)
+    call.isOrdered = true
+    call.order = links[shard].calls.ordered + 1
+    guard let id = calls.insert(call) else { throw overloaded(shard) }
+    laneOrder.smallBegan(slot: slot)
+    _ = links[shard].calls.appendCall(bytes: bytes) { frame in
+      frame.writeCall(
+        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+    }
+    driver.linkHasOutput(shard: shard, lane: .calls)
+    return id
+  }
+
+  private func placeWithCare(
+    _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
+    request: UnsafeRawBufferPointer, timeoutMillis: UInt32
+  ) throws(CallError) -> UInt64 {
+    let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
+    call.isOrdered = lane == .calls || key != nil
+    guard let id = calls.insert(call) else { throw overloaded(shard) }
+    var mayGo = true
+    if let key, lane == .bulk || !laneOrder.isEmpty {
+      mayGo = laneOrder.began(
+        id, isLarge: lane == .bulk, key: LaneOrder.Key(slot: slot, key))
+    } else if lane == .calls {
+      laneOrder.smallBegan(slot: slot)
+    }
+    if mayGo, links[shard][lane].isOpen {
+      let order = links[shard][lane].appendCall(bytes: bytes) { frame in
+        frame.writeCall(
+          .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+      }
+      calls.setOrder(id, order)
+      driver.linkHasOutput(shard: shard, lane: lane)
+      return id
+    }
+    guard links[shard].waitingBytes < linkLimits.waitingBytesMax else {
+      if let call = calls.remove(id) { forget(id, call) }
+      throw overloaded(shard)
+    }
+    var record = ByteBuffer()
+    record.writeCall(.link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+    wait(id, record, isQueued: mayGo)
+    return id
   }
 
   // MARK: - Time
@@ -115,8 +246,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     for shard in links.indices {
       if let due = links[shard].state.attemptAtNanos, due <= nowNanos { connect(shard) }
       dropUngreeted(shard, nowNanos: nowNanos)
-      refuseOverdue(shard)
     }
+    while let id = waitLimits.popExpired(nowNanos: nowNanos) { refuseOverdue(id) }
     while let id = timers.popExpired(nowNanos: nowNanos) { timerFired(id) }
     settle()
   }
@@ -126,108 +257,71 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// When `tick` is to be called next, in nanoseconds of the clock that is passed in.
   package var nextWakeupNanos: UInt64? {
     var next = timers.nextDeadlineNanos
+    if let limit = waitLimits.nextDeadlineNanos { next = min(next ?? .max, limit) }
     for link in links {
       if let attempt = link.state.attemptAtNanos { next = min(next ?? .max, attempt) }
       if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }
-      if let oldest = link.waiting.first {
-        next = min(next ?? .max, oldest.sinceNanos + linkLimits.waitNanosMax)
-      }
     }
     return next
   }
 
   private func timerFired(_ id: UInt64) {
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
-    cancel(id)
-    driver.fail(caller, error: .deadlineExceeded)
-  }
-
-  private func refuseOverdue(_ shard: Int) {
-    while let oldest = links[shard].waiting.first,
-      oldest.sinceNanos + linkLimits.waitNanosMax <= nowNanos
-    {
-      _ = links[shard].takeWaiting()
-      end(oldest.id, wasWaiting: true, error: overloaded(shard))
+    let hasBegun = flows[id]?.hasBegun == true
+    withdraw(id)
+    if hasBegun {
+      driver.failAnswer(caller, error: .deadlineExceeded)
+    } else {
+      driver.fail(caller, error: .deadlineExceeded)
     }
   }
 
-  // MARK: - Placing and ending calls
+  // MARK: - Ending calls
 
-  /// Puts a call into its link's batch, or into the queue where the link is full.
-  func enqueue(
-    _ call: consuming PendingCall<Caller>, method: UInt32, request: UnsafeRawBufferPointer,
-    timeoutMillis: UInt32
-  ) throws(CallError) -> UInt64 {
-    let shard = call.shard
-    guard links[shard].state.isReady else {
-      throw .shardUnavailable(shardIDs[shard], links[shard].state.detail)
-    }
-    let mustWait = !links[shard].waiting.isEmpty || !links[shard].hasRoom(linkLimits)
-    guard !mustWait || links[shard].waitingBytes < linkLimits.waitingBytesMax else {
-      throw overloaded(shard)
-    }
-    let bytes = call.bytes
-    guard let id = calls.insert(call) else { throw overloaded(shard) }
-    if mustWait {
-      var record = ByteBuffer()
-      record.writeCall(
-        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
-      links[shard].wait(WaitingCall(id: id, record: record, sinceNanos: nowNanos))
-      if case .caller(let caller)? = calls[id]?.target { driver.pauseReading(for: caller) }
-      return id
-    }
-    let order = links[shard].appendCall(bytes: bytes, linkLimits) { frame in
-      frame.writeCall(
-        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
-    }
-    calls.setOrder(id, order)
-    driver.linkHasOutput(shard: shard)
-    return id
-  }
-
-  /// Ends a call that gets no answer from its shard.
-  func end(_ id: UInt64, wasWaiting: Bool, error: CallError) {
-    guard let call = calls.remove(id) else { return }
+  /// Takes a call that has ended out of everything but the table and its lane's counts.
+  func forget(_ id: UInt64, _ call: PendingCall<Caller>) {
     if let timer = call.timer { _ = timers.remove(timer) }
+    if call.isWaiting { stopWaiting(id, call) }
+    if call.isOrdered { leaveOrder(id, call) }
+    if call.reply != .whole { endFlow(id, call) }
+  }
+
+  @inline(__always)
+  func leaveOrder(_ id: UInt64, _ call: borrowing PendingCall<Caller>) {
+    if call.lane == .calls {
+      laneOrder.smallEnded(id, slot: call.slot)
+    } else {
+      laneOrder.largeEnded(id)
+    }
+  }
+
+  /// Tells whoever waits for a call that it has failed. Parts are told when the current event has
+  /// been dealt with.
+  func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     switch call.target {
-    case .caller(let caller):
-      if wasWaiting { driver.resumeReading(for: caller) }
-      driver.fail(caller, error: error)
-    case .part(let operation, let tag):
-      failedParts.append(
-        (Part(operation: operation, tag: tag, method: 0, shard: call.shard), error))
-    case .abandoned:
-      break
+    case .caller(let caller): driver.fail(caller, error: error)
+    case .part(let operation, let tag): failedParts.append((operation, tag, error))
+    case .abandoned: break
     }
   }
 
-  /// Moves calls that waited into the batch while the link has room.
-  func admitWaiting(_ shard: Int) {
-    while links[shard].hasRoom(linkLimits), let waiter = links[shard].takeWaiting() {
-      guard let call = calls[waiter.id] else { continue }
-      if case .abandoned = call.target {
-        _ = calls.remove(waiter.id)
-        continue
-      }
-      let order = links[shard].appendCall(bytes: call.bytes, linkLimits) { frame in
-        frame.writeImmutableBuffer(waiter.record)
-      }
-      calls.setOrder(waiter.id, order)
-      if case .caller(let caller) = call.target { driver.resumeReading(for: caller) }
-      driver.linkHasOutput(shard: shard)
-    }
-  }
-
-  private func overloaded(_ shard: Int) -> CallError {
+  func overloaded(_ shard: Int) -> CallError {
     .overloaded("Shard \(shardIDs[shard]) has more calls under way than it can take; try later.")
   }
 
-  /// Tells operations of parts that failed while they were being sent. Each failure may lead to
+  /// Does what the event just dealt with has left to do: sends calls whose turn has come, and
+  /// tells operations of parts that failed while they were being sent. Each failure may lead to
   /// further sends, which may fail as well; every operation sends a bounded number of parts.
   func settle() {
-    while let failed = failedParts.popLast() {
-      guard operations[failed.part.operation.handle] != nil else { continue }
-      failed.part.operation.part(failed.part.tag, failed: failed.error, on: self)
+    while true {
+      if let id = laneOrder.nextRelease() {
+        turnCame(id)
+      } else if let failed = failedParts.popLast() {
+        guard !failed.operation.isOver else { continue }
+        failed.operation.operation.part(failed.tag, failed: failed.error, on: self)
+      } else {
+        return
+      }
     }
   }
 }

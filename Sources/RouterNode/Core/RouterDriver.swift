@@ -2,27 +2,65 @@
 // the simulation with a virtual network; both call the core from one thread.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 package protocol RouterDriver: AnyObject {
   /// Names who waits for a call's answer.
   associatedtype Caller
 
+  // MARK: Answers
+
   /// Answers a call; `response` is valid during the call only.
   func answer(_ caller: Caller, response: UnsafeRawBufferPointer)
+  /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)
 
-  /// Dials a shard, resolving its address anew. The outcome comes as `linkConnected` or `linkLost`.
+  /// Whether the caller takes a large answer in pieces; otherwise it is gathered first.
+  func takesPieces(_ caller: Caller) -> Bool
+  /// Begins an answer of `byteCount` bytes, all of which follow in pieces unless it fails.
+  func beginAnswer(_ caller: Caller, byteCount: Int)
+  func appendAnswer(_ caller: Caller, _ piece: UnsafeRawBufferPointer)
+  /// The last piece was appended.
+  func finishAnswer(_ caller: Caller)
+  /// Ends an answer that has begun and can't be completed.
+  func failAnswer(_ caller: Caller, error: CallError)
+
+  /// Sends one message of an answer that is a stream.
+  func emit(_ caller: Caller, message: UnsafeRawBufferPointer)
+  /// Ends an answer that is a stream, well.
+  func finishStream(_ caller: Caller)
+
+  /// Whether the caller takes more of a large or streamed answer. Where not, the driver calls
+  /// `callerWritable(id)` once it does.
+  func takesMore(_ caller: Caller, id: UInt64) -> Bool
+  /// A shard was asked for so many bytes for this caller; a negative number takes that back, when
+  /// they have come or never will. What is expected counts where `takesMore` is decided.
+  func expect(_ byteCount: Int, for caller: Caller)
+
+  // MARK: Links
+
+  /// Dials both lanes of a link, resolving the address anew. What becomes of each is told by
+  /// `linkConnected` or `linkLost`.
   func connect(shard: Int, address: String, generation: UInt64)
-  /// Drops a connection, without telling the core.
+  /// Drops the connections of both lanes, without telling the core.
   func disconnect(shard: Int, generation: UInt64)
-  /// A link has frames to send: call `takeFrame` before the tick ends.
-  func linkHasOutput(shard: Int)
+  /// A lane has frames to send: call `takeFrame` before the tick ends.
+  func linkHasOutput(shard: Int, lane: LinkLane)
+
+  // MARK: Back-pressure
 
   /// A call of this caller waits for room on a link: read nothing more from its connection until
   /// as many `resumeReading` have come.
   func pauseReading(for caller: Caller)
   func resumeReading(for caller: Caller)
+
+  // MARK: The node
+
+  /// The node's own counters, by name.
+  var counters: [String: Int64] { get }
+  /// Ends the node, once the call that asked for it is answered.
+  func endNode()
 
   /// Something that an operator wants to know has happened.
   func note(_ event: RouterEvent)

@@ -23,9 +23,4 @@ package struct LinkGenerations {
     }
     return true
   }
-
-  /// Whether no newer connection of the router's loop has introduced itself.
-  package func isNewest(_ router: String, _ generation: UInt64) -> Bool {
-    newest[router].map { $0.generation == generation } ?? true
-  }
 }

@@ -1,11 +1,14 @@
 // One router loop's connection, as the shard sees it.
 //
-//   awaitingHello --Hello accepted--> open --newer connection's Hello--> superseded
+//   awaitingHello --Hello accepted--> open --newer link's Hello--> superseded
 //        |                              |
 //        +--refused / no Hello--> ended +--malformed frame--> ended
 //
-// Pure: frames in, frames out. Every call that an open session receives is answered, in the order
-// received; a superseded session executes nothing more.
+// Pure: frames in, frames out through a port. Calls are executed where they are read, in the order
+// received, and answered at once; slices of fan-outs, large replies and streams wait for turns. Each
+// call gets exactly one last reply; a superseded session executes nothing more.
+//
+// Belongs to whoever drives the connection, on the event loop of its core.
 
 import GRPC
 import NIOCore
@@ -13,7 +16,16 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-package struct LinkSession {
+/// A connection that frames go out on. The session knows it weakly.
+package protocol LinkPort: AnyObject {
+  /// Sends one encoded ShardFrame.
+  func send(_ frame: ByteBuffer)
+  /// Whether what was sent before is mostly gone. After it was false, `LinkSession.writable` is to
+  /// be called once it is true again.
+  var isWritable: Bool { get }
+}
+
+package final class LinkSession {
   package enum Phase: Equatable {
     case awaitingHello
     case open(router: String, generation: UInt64)
@@ -23,7 +35,7 @@ package struct LinkSession {
   /// What becomes of the stream after a frame.
   package enum AfterFrame: Equatable {
     case goOn
-    /// Ends the stream with this status; what was emitted goes out before it.
+    /// Ends the stream with this status; what was sent goes out before it.
     case end(StatusCode, String)
   }
 
@@ -33,123 +45,168 @@ package struct LinkSession {
     case refused(router: String, reason: String)
   }
 
-  package private(set) var phase = Phase.awaitingHello
+  package let lane: LinkLane
+  @exclusivity(unchecked) package internal(set) var phase = Phase.awaitingHello
   /// What the latest frame's Hello led to; taken by the driver.
   package var greeting: Greeting?
+  unowned let core: ShardCore
+  private weak var port: (any LinkPort)?
+  /// The link that the connection is a part of; nil before Hello and after the end.
+  @exclusivity(unchecked) var peer: LinkPeer?
+  /// The frame under construction.
+  @exclusivity(unchecked) var output = ByteBuffer()
+  private var isWorking = false
+  /// Calls that were received and wait until the router has taken what it was sent.
+  private var held: [HeldCalls] = []
+  let slices = SliceQueue()
 
-  package init() {}
-
-  /// Takes one RouterFrame, which is valid during the call only.
-  ///
-  /// - Parameter emit: sends one encoded ShardFrame.
-  package mutating func receive(
-    _ frame: UnsafeRawBufferPointer, _ core: ShardCore, emit: (ByteBuffer) -> Void
-  ) -> AfterFrame {
-    do throws(WireError) {
-      var output = ByteBuffer()
-      let cancelled = try Self.cancels(of: frame)
-      var reader = RouterFrameReader(frame)
-      while let field = try reader.next() {
-        switch field {
-        case .hello(let bytes):
-          let after = greet(bytes, core, &output)
-          guard after == .goOn else {
-            emit(output)
-            return after
-          }
-        case .call(let call):
-          guard isOpen(core) else { return refuseCalls() }
-          answer(call, core, isCancelled: cancelled.contains(call.id), into: &output)
-          if output.readableBytes >= LinkProtocol.frameBytes {
-            emit(output)
-            output.clear()
-          }
-        case .cancel, .credit:
-          // Cancels were looked up before; credits are for streamed replies, of which there are none.
-          continue
-        }
-      }
-      if output.readableBytes > 0 { emit(output) }
-      return .goOn
-    } catch {
-      phase = .ended
-      return .end(.internal, "undecodable frame: \(error)")
-    }
+  /// The rest of a frame.
+  private struct HeldCalls {
+    var frame: ByteBuffer
+    var cancelled: Set<UInt64>
   }
 
-  /// The frame that tells a router that the shard is leaving; nil where there is nobody to tell.
+  /// - Parameters:
+  ///   - lane: as the connection's metadata names it.
+  ///   - port: where frames go out.
+  package init(_ lane: LinkLane, core: ShardCore, port: any LinkPort) {
+    self.lane = lane
+    self.core = core
+    self.port = port
+    slices.session = self
+  }
+
+  // MARK: - Events
+
+  /// Takes one RouterFrame, which is valid during the call only.
+  package func receive(_ frame: UnsafeRawBufferPointer) -> AfterFrame {
+    guard phase != .ended else { return .goOn }
+    isWorking = true
+    let after = take(frame)
+    isWorking = false
+    flush()
+    core.boundViews()
+    if after != .goOn { leave() }
+    return after
+  }
+
+  /// The port takes frames again.
+  package func writable() -> AfterFrame {
+    guard phase != .ended else { return .goOn }
+    if lane == .bulk { peer?.unpark() }
+    slices.wake()
+    isWorking = true
+    let after = takeHeld()
+    isWorking = false
+    flush()
+    core.boundViews()
+    if after != .goOn { leave() }
+    return after
+  }
+
+  /// The connection is gone, or the router ends the stream. What is under way on the link is
+  /// dropped.
+  package func lost() {
+    leave()
+  }
+
+  /// The frame that tells a router that the shard is leaving, sent over the calls lane; nil where
+  /// there is nobody to tell. What the shard was asked before is still answered.
   package func drainingFrame() -> ByteBuffer? {
-    guard case .open = phase else { return nil }
+    guard case .open = phase, lane == .calls else { return nil }
     var frame = ByteBuffer()
     frame.writeDraining()
     return frame
   }
 
-  /// The calls that the frame itself takes back: their callers went away before it was sent.
-  private static func cancels(of frame: UnsafeRawBufferPointer) throws(WireError) -> Set<UInt64> {
-    var ids: Set<UInt64> = []
-    var reader = WireReader(frame)
-    while let tag = try reader.nextTag() {
-      if tag == .varint(3) {
-        ids.insert(try reader.readVarint())
+  private func leave() {
+    phase = .ended
+    held = []
+    slices.removeAll()
+    guard let peer else { return }
+    self.peer = nil
+    peer.lost(lane)
+    core.peers.left(peer)
+  }
+
+  // MARK: - Frames in
+
+  private func take(_ frame: UnsafeRawBufferPointer) -> AfterFrame {
+    do throws(WireError) {
+      let outline = try FrameOutline(frame)
+      if let hello = outline.hello {
+        let after = greet(hello)
+        guard after == .goOn else { return after }
+      }
+      if held.isEmpty {
+        switch try execute(frame, cancelled: outline.cancelled) {
+        case .done: break
+        case .held(let offset):
+          hold(UnsafeRawBufferPointer(rebasing: frame[offset...]), outline.cancelled)
+        case .ended(let after): return after
+        }
       } else {
-        try reader.skip(tag)
+        for place in held.indices { held[place].cancelled.formUnion(outline.cancelled) }
+        hold(frame, outline.cancelled)
+      }
+      if outline.hasCredits || !outline.cancelled.isEmpty { try settle(frame) }
+      return .goOn
+    } catch {
+      return .end(.internal, "undecodable frame: \(error)")
+    }
+  }
+
+  private func hold(_ rest: UnsafeRawBufferPointer, _ cancelled: Set<UInt64>) {
+    held.append(HeldCalls(frame: ByteBuffer(bytes: rest), cancelled: cancelled))
+  }
+
+  private func takeHeld() -> AfterFrame {
+    do throws(WireError) {
+      while let first = held.first, isWritable {
+        let progress = try first.frame.withUnsafeReadableBytes { bytes throws(WireError) in
+          try execute(bytes, cancelled: first.cancelled)
+        }
+        switch progress {
+        case .done: held.removeFirst()
+        case .held(let offset): held[0].frame.moveReaderIndex(forwardBy: offset)
+        case .ended(let after): return after
+        }
+      }
+      return .goOn
+    } catch {
+      return .end(.internal, "undecodable frame: \(error)")
+    }
+  }
+
+  /// Takes a frame's cancels and credits.
+  private func settle(_ frame: UnsafeRawBufferPointer) throws(WireError) {
+    var reader = RouterFrameReader(frame)
+    while let part = try reader.next() {
+      switch part {
+      case .cancel(let id): peer?.cancel(id)
+      case .credit(let id, let bytes): peer?.grant(id, bytes)
+      case .hello, .call: break
       }
     }
-    return ids
   }
 
-  private func isOpen(_ core: ShardCore) -> Bool {
-    guard case .open(let router, let generation) = phase else { return false }
-    return core.generations.isNewest(router, generation)
+  // MARK: - Frames out
+
+  var isWritable: Bool { port?.isWritable ?? false }
+
+  /// Appends to the frame under construction, or sends a frame of its own between two frames.
+  func emit(_ write: (inout ByteBuffer) -> Void) {
+    write(&output)
+    if !isWorking { flush() }
   }
 
-  private mutating func refuseCalls() -> AfterFrame {
-    defer { phase = .ended }
-    if case .open = phase {
-      return .end(.aborted, "a newer connection of this router has taken over")
-    }
-    return .end(.failedPrecondition, "the first frame must carry Hello")
+  func flush() {
+    guard output.readableBytes > 0 else { return }
+    port?.send(output)
+    // The room is kept, unless a frame of many or large replies has made it large.
+    if output.capacity > Self.retainedBytesMax { output = ByteBuffer() } else { output.clear() }
   }
 
-  private func answer(
-    _ call: CallView, _ core: ShardCore, isCancelled: Bool, into output: inout ByteBuffer
-  ) {
-    guard !isCancelled else {
-      output.writeReply(.link, id: call.id, error: .cancelled)
-      return
-    }
-    core.answer(call, into: &output, as: .link)
-  }
-
-  private mutating func greet(
-    _ bytes: UnsafeRawBufferPointer, _ core: ShardCore, _ output: inout ByteBuffer
-  ) -> AfterFrame {
-    guard phase == .awaitingHello else {
-      phase = .ended
-      return .end(.invalidArgument, "Hello belongs into the first frame only")
-    }
-    guard let hello = try? Ringstore_Internal_V1_Hello(serializedBytes: Array(bytes)),
-      let map = try? SlotMapMessage.decode(hello.map)
-    else {
-      phase = .ended
-      return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
-    }
-    var (reply, isNewMap) = core.greet(hello, map)
-    reply.shard = core.id
-    reply.incarnation = core.incarnation
-    reply.mapEpoch = core.ownership.map?.epoch ?? 0
-    if reply.accepted {
-      phase = .open(router: hello.router, generation: hello.generation)
-      greeting = .accepted(router: hello.router, newMap: isNewMap)
-    } else {
-      phase = .ended
-      greeting = .refused(router: hello.router, reason: reply.refusal)
-    }
-    var frame = Ringstore_Internal_V1_ShardFrame()
-    frame.hello = reply
-    // Serialising our own message fails only where a required field is missing; proto3 has none.
-    if let encoded: [UInt8] = try? frame.serializedBytes() { output.writeBytes(encoded) }
-    return reply.accepted ? .goOn : .end(.failedPrecondition, reply.refusal)
-  }
+  /// Room that the buffer for frames may keep.
+  private static let retainedBytesMax = 64 << 10
 }

@@ -1,96 +1,95 @@
 // A shard's own fan-outs: the parts of a many-key or every-shard call that a client made to the
-// shard itself. They run on this shard, a few at a time, so that other calls get their turn.
+// shard itself. They run on this shard, in turns; each operation has its own.
 //
-// Lives on the shard's event loop. `later` runs a closure in a later turn of that loop.
+// Lives on the shard's event loop.
 
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-package final class LocalParts: PartPort {
-  /// One-key parts executed in a turn. A slice of an every-shard call has a turn for itself.
-  package static let partsPerTurn = 256
+/// A client's call that is carried out as an operation. Exactly one of `finishStream`, `finish` and
+/// `fail` ends it.
+package protocol FanoutCaller: AnyObject {
+  /// One message of a streamed reply.
+  func emit(_ message: ByteBuffer)
+  /// Whether the client takes more messages; `LocalParts.callerWritable` is to be called once it
+  /// does again.
+  var isWritable: Bool { get }
+  func finishStream()
+  func finish(_ response: ByteBuffer)
+  func fail(_ error: CallError)
+}
 
+package final class LocalParts: PartPort {
   package var limits: Limits { core.limits }
   package var shardIDs: [String] { [core.id] }
+  package let servesCluster = false
+  /// A shard's counters are its part's answer.
+  package let nodeCounters: [String: Int64] = [:]
 
-  private let core: ShardCore
-  private let later: (@escaping () -> Void) -> Void
-  private var queue = CircularBuffer<(part: Part, request: ByteBuffer)>()
-  private var operations: [UInt64: (CallError?, ByteBuffer) -> Void] = [:]
+  private unowned let core: ShardCore
+  private var operations: [UInt64: LocalOperation] = [:]
   private var nextHandle: UInt64 = 1
-  private var isScheduled = false
 
-  package init(core: ShardCore, later: @escaping (@escaping () -> Void) -> Void) {
+  package init(core: ShardCore) {
     self.core = core
-    self.later = later
   }
 
-  /// Starts an operation; `completion` gets the error or the response, from inside this call or
-  /// in a later turn. Returns the operation's handle.
-  package func start(
-    _ operation: any FanoutOperation, completion: @escaping (CallError?, ByteBuffer) -> Void
-  ) -> UInt64 {
-    operation.handle = nextHandle
+  /// Begins an operation. Its end may come from inside this call, or in a later turn of the core.
+  /// Returns the operation's handle; 0 where it has ended.
+  package func start(_ operation: any FanoutOperation, for caller: any FanoutCaller) -> UInt64 {
+    let handle = nextHandle
     nextHandle += 1
-    operations[operation.handle] = completion
+    operation.handle = handle
+    operations[handle] = LocalOperation(operation, for: caller, port: self, core: core)
     operation.start(on: self)
-    return operation.handle
+    return operations[handle] == nil ? 0 : handle
   }
 
   /// The caller went away: what has not been executed of the operation will not be.
   package func cancel(_ handle: UInt64) {
-    operations[handle] = nil
+    operations.removeValue(forKey: handle)?.end()
   }
+
+  /// The caller of a streamed reply takes more messages again.
+  package func callerWritable(_ handle: UInt64) {
+    operations[handle]?.operation?.callerWritable(on: self)
+  }
+
+  // MARK: - What operations ask
+
+  package func endNode() { core.shutdownRequested = true }
 
   package func owner(of key: UnsafeRawBufferPointer) -> Int { 0 }
 
   package func send(_ part: Part, request: UnsafeRawBufferPointer) {
-    queue.append((part, ByteBuffer(bytes: request)))
-    schedule()
+    operations[part.operation.handle]?.append(part, request)
   }
 
-  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {}
+  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {
+    operations[operation.handle]?.caller?.emit(message)
+  }
 
-  package func isWritable(_ operation: any FanoutOperation) -> Bool { true }
+  package func isWritable(_ operation: any FanoutOperation) -> Bool {
+    operations[operation.handle]?.caller?.isWritable ?? false
+  }
 
-  package func finishStream(_ operation: any FanoutOperation) {}
+  package func finishStream(_ operation: any FanoutOperation) {
+    end(operation)?.finishStream()
+  }
 
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
-    operations.removeValue(forKey: operation.handle)?(nil, response)
+    end(operation)?.finish(response)
   }
 
   package func finish(_ operation: any FanoutOperation, error: CallError) {
-    operations.removeValue(forKey: operation.handle)?(error, ByteBuffer())
+    end(operation)?.fail(error)
   }
 
-  private func schedule() {
-    guard !isScheduled, !queue.isEmpty else { return }
-    isScheduled = true
-    later { [self] in
-      isScheduled = false
-      runTurn()
-      schedule()
-    }
-  }
-
-  private func runTurn() {
-    var response = ByteBuffer()
-    for _ in 0..<Self.partsPerTurn {
-      guard let (part, request) = queue.popFirst() else { return }
-      guard operations[part.operation.handle] != nil else { continue }
-      response.clear()
-      do throws(CallError) {
-        try request.withUnsafeReadableBytes { bytes throws(CallError) in
-          try core.execute(part.method, bytes, into: &response)
-        }
-        response.withUnsafeReadableBytes {
-          part.operation.part(part.tag, answered: $0, on: self)
-        }
-      } catch {
-        part.operation.part(part.tag, failed: error, on: self)
-      }
-      if InternalMethod(rawValue: part.method) != nil { return }
-    }
+  private func end(_ operation: any FanoutOperation) -> (any FanoutCaller)? {
+    let ended = operations.removeValue(forKey: operation.handle)
+    let caller = ended?.caller
+    ended?.end()
+    return caller
   }
 }

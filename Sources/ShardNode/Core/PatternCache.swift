@@ -5,14 +5,16 @@ import Patterns
 import RingstoreAPI
 
 struct PatternCache {
-  /// Patterns kept; far more than fan-outs run at once on one shard.
-  static let entriesMax = 16
+  /// Patterns kept; far more than fan-outs run at once on one shard. The memory is entries x
+  /// `Pattern.regexMemoryMax` at worst.
+  static let entriesMax = 64
 
   private struct Key: Hashable {
     let kind: PatternView.Kind
     let text: [UInt8]
   }
 
+  /// The one used last is at the end; the one at the front makes room.
   private var entries: [(key: Key, pattern: Pattern)] = []
 
   /// The compiled form of a request's pattern.
@@ -20,7 +22,14 @@ struct PatternCache {
   /// - Throws: BAD_PATTERN.
   mutating func pattern(_ view: PatternView) throws(CallError) -> Pattern {
     let key = Key(kind: view.kind, text: Array(view.text))
-    if let index = entries.firstIndex(where: { $0.key == key }) { return entries[index].pattern }
+    if let index = entries.lastIndex(where: { $0.key == key }) {
+      let entry = entries[index]
+      if index + 1 < entries.count {
+        entries.remove(at: index)
+        entries.append(entry)
+      }
+      return entry.pattern
+    }
     do throws(PatternError) {
       let pattern = try Pattern(source(of: key))
       if entries.count == Self.entriesMax { entries.removeFirst() }

@@ -9,7 +9,7 @@ extension ShardCore {
   /// Takes or refuses a router's Hello. Fills in whether it was accepted, or why it was
   /// not; says as well whether the map is new to the shard.
   func greet(
-    _ hello: Ringstore_Internal_V1_Hello, _ map: SlotMap
+    _ hello: Ringstore_Internal_V1_Hello, _ map: SlotMap, lane: LinkLane
   ) -> (reply: Ringstore_Internal_V1_HelloReply, isNewMap: Bool) {
     var isNewMap = false
     var reply = Ringstore_Internal_V1_HelloReply()
@@ -20,7 +20,9 @@ extension ShardCore {
       ) { slot in
         (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }
-      guard generations.introduce(hello.router, hello.generation) else { throw .staleGeneration }
+      guard peers.admits(lane, router: hello.router, generation: hello.generation),
+        generations.introduce(hello.router, hello.generation)
+      else { throw .staleGeneration }
       reply.accepted = true
     } catch {
       reply.refusal = error.rawValue
@@ -30,7 +32,13 @@ extension ShardCore {
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.
-  package func answer(_ call: CallView, into output: inout ByteBuffer, as batch: ReplyField) {
+  ///
+  /// - Parameter bytesMin: a longer response is not appended.
+  /// - Returns: where the bytes of that response come from; nil where the reply was appended.
+  package func answer(
+    _ call: CallView, into output: inout ByteBuffer, as batch: ReplyField,
+    largerThan bytesMin: Int = .max
+  ) -> (any ReplySource)? {
     let reply = output.beginReply(batch, id: call.id)
     do throws(CallError) {
       if let field = call.unservedField { throw .unservedField(field) }
@@ -39,11 +47,33 @@ extension ShardCore {
       guard batch == .link || CommandTable.shape(ofMethod: call.method) != .other else {
         throw .unbatchable(method: call.method)
       }
-      try execute(call.method, call.request, into: &output)
+      if let source = try execute(
+        call.method, call.request, into: &output, largerThan: bytesMin)
+      {
+        output.abandonReply(reply)
+        return source
+      }
       output.endReply(reply)
     } catch {
+      counters.failed()
       output.abandonReply(reply)
       output.writeReply(batch, id: call.id, error: error)
+    }
+    return nil
+  }
+
+  /// Executes a slice that a router has asked for, and appends the reply.
+  func answer(
+    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer, into frame: inout ByteBuffer
+  ) {
+    let reply = frame.beginReply(.link, id: id)
+    do throws(CallError) {
+      try execute(method, request, into: &frame)
+      frame.endReply(reply)
+    } catch {
+      counters.failed()
+      frame.abandonReply(reply)
+      frame.writeReply(.link, id: id, error: error)
     }
   }
 }

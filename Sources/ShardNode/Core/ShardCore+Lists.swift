@@ -29,21 +29,52 @@ extension ShardCore {
   }
 
   func pop(
-    _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer
-  ) throws(CallError) {
+    _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer,
+    largerThan bytesMin: Int
+  ) throws(CallError) -> (any ReplySource)? {
     let request = try decode(KeyView.init, message)
     try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
-      guard let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
+      // Looked at first: an element that no reply can carry must not be lost.
+      guard
+        let length = try store.peekLength(at.key, end: end, slot: at.slot, database: at.database)
       else {
         response.writeMissingValue()
-        return
+        return nil
       }
-      response.writeValue(popped.bytes, version: popped.version)
+      if length < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)),
+        let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
+      {
+        response.writeValue(popped.bytes, version: popped.version)
+        return nil
+      }
     } catch {
       throw CallError(error, wanted: "a list")
     }
+    return try popLarge(at, end, into: &response, largerThan: bytesMin)
+  }
+
+  @inline(never)
+  private func popLarge(
+    _ at: KeyTarget, _ end: Store.ListEnd, into response: inout ByteBuffer,
+    largerThan bytesMin: Int
+  ) throws(CallError) -> (any ReplySource)? {
+    // The caller has found a list there. The version of the pop is not known before it.
+    let length =
+      (try? store.peekLength(at.key, end: end, slot: at.slot, database: at.database)) ?? 0
+    guard WireSize.value(count: length, version: .max) <= limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    guard
+      let popped = try? store.popPinned(
+        at.key, end: end, slot: at.slot, database: at.database, longerThan: length - 1)
+    else { return nil }
+    guard WireSize.value(count: length, version: popped.version) <= bytesMin else {
+      return ValueSource(popped, isPopped: true)
+    }
+    popped.withBytes(0..<length) { response.writeValue($0, version: popped.version) }
+    return nil
   }
 
   func listLength(
@@ -60,37 +91,55 @@ extension ShardCore {
   }
 
   func listRange(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
-  ) throws(CallError) {
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer, largerThan bytesMin: Int
+  ) throws(CallError) -> (any ReplySource)? {
+    guard let view = try listView(message) else {
+      response.writeMissingList()
+      return nil
+    }
+    let bounds = ListReplySize.bounds(view)
+    guard bounds.lowerBound <= limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    if bounds.upperBound <= min(bytesMin, limits.maxMessageBytes) {
+      response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
+      view.forEach { value in
+        response.writeListValue(value)
+        return true
+      }
+      response.writeListEnd(of: view, firstIndex: view.firstIndex)
+      return nil
+    }
+    let source = ListMessageSource(view)
+    guard bytesMin == .max else { return source }
+    while !source.measure() {}
+    guard let byteCount = source.byteCount, byteCount <= limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    source.writeAll(into: &response)
+    return nil
+  }
+
+  /// The parts of a range as LRangeStream sends them; nil where there is no such key.
+  package func listParts(
+    _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> (any ReplySource)? {
+    counters.called(InternalMethod.listStreamPart.rawValue)
+    return try listView(message).map {
+      ListPartsSource($0, messageBytesMax: limits.maxMessageBytes)
+    }
+  }
+
+  func listView(
+    _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> Store.ListView? {
     let request = try decode(ListRangeView.init, message)
     let at = try locate(request.key, request.database)
-    let found: Store.ListView?
     do throws(Store.StoreError) {
-      found = try store.range(
+      return try store.range(
         at.key, start: request.start, stop: request.stop, slot: at.slot, database: at.database)
     } catch {
       throw CallError(error, wanted: "a list")
     }
-    guard let view = found else {
-      response.writeListValuesEnd(found: false, length: 0, firstIndex: 0)
-      return
-    }
-    // A tag and a length stand before each value: at most 6 bytes, as values are below 2^35 bytes.
-    let sizeMax = view.byteCount + 6 * view.count + ReplySizes.listValuesEndMax
-    guard sizeMax <= limits.maxMessageBytes else {
-      throw .responseTooLarge(streamingCall: nil)
-    }
-    response.reserveCapacity(response.writerIndex + sizeMax)
-    view.forEach { value in
-      response.writeListValue(value)
-      return true
-    }
-    response.writeListValuesEnd(
-      found: true, length: Int64(view.length), firstIndex: Int64(view.firstIndex))
   }
-}
-
-private enum ReplySizes {
-  /// The fields behind the values: found, length and first index.
-  static let listValuesEndMax = 2 + 11 + 11
 }

@@ -1,16 +1,19 @@
-// Slices of every-shard calls, on this shard's own keys. Each does a bounded amount of work and
-// says where the next begins; nothing is kept between slices.
+// Parts of calls that concern every shard, on this shard's own keys. A slice does a bounded amount
+// of work, in keys, bytes and time, and says where the next begins; nothing is kept between slices.
+//
+// The core's event loop.
 
 import NIOCore
+import NodeCore
 import Patterns
 import Placement
 import RingstoreAPI
 import Store
 
 extension ShardCore {
-  /// Work of a slice is counted in keys looked at; a slot without keys counts as a fraction of one,
-  /// so that walking an empty store ends in few slices.
-  private static let emptySlotsPerVisit = 16
+  /// How long a slice may take, in nanoseconds of the core's clock; the key that passes it is still
+  /// dealt with.
+  package static let sliceNanosMax: UInt64 = 500_000
 
   func executePart(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
@@ -20,7 +23,9 @@ extension ShardCore {
     case .dbSizePart: try dbSizePart(message, into: &response)
     case .resetPart: try resetPart(message, into: &response)
     case .describePart: try describePart(into: &response)
-    case .listStreamPart, .statsPart, .shutdownPart, nil: throw .unbatchable(method: method)
+    case .statsPart: statsPart(into: &response)
+    case .shutdownPart: shutdownRequested = true
+    case .listStreamPart, nil: throw .unbatchable(method: method)
     }
   }
 
@@ -29,12 +34,13 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try decode(KeysPartRequest.init, message)
     if let refusal = limits.refusal(database: request.database) { throw refusal }
-    let pattern = try patterns.pattern(request.pattern)
+    var slice = KeySlice(request, try patterns.pattern(request.pattern))
+    var budget = SliceBudget(visits: request.maxVisits, clock)
     let database = Int(request.database)
-    var budget = SliceBudget(visits: Int(request.maxVisits), bytes: Int(request.maxBytes))
-    var slot = Int(min(request.startSlot, UInt32(Slots.count)))
+    let endSlot = request.endSlot == 0 ? Slots.count : min(Int(request.endSlot), Slots.count)
+    var slot = min(Int(request.startSlot), endSlot)
     var cursor = request.cursor
-    while slot < Slots.count, !budget.isSpent {
+    while slot < endSlot, !budget.isSpent, !slice.isFull {
       guard store.keyCount(database: database, slot: slot) > 0 else {
         budget.passEmptySlot()
         (slot, cursor) = (slot + 1, 0)
@@ -42,19 +48,18 @@ extension ShardCore {
       }
       let scanned = store.scan(
         database: database, slot: slot, cursor: cursor, maxVisits: budget.visitsLeft
-      ) { key, _ in
-        if pattern.matches(key) {
-          response.writeKeysPartKey(key)
-          budget.bytes -= key.count
-        }
-        return budget.bytes > 0
+      ) { key, type, cursorAfter in
+        budget.visit(steps: slice.stepsMax(of: key))
+        slice.look(at: key, type, cursorAfter, into: &response)
+        return !budget.isSpent && !slice.isFull
       }
-      budget.visits -= scanned.visited
+      if let failure = slice.failure { throw .badPattern(failure.description) }
       cursor = scanned.next
       if cursor == 0 { slot += 1 }
     }
+    response.writeKeysPartPositions(slice.positions)
     response.writeKeysPartEnd(
-      nextSlot: UInt32(slot), nextCursor: cursor, done: slot == Slots.count)
+      nextSlot: UInt32(slot), nextCursor: cursor, done: slot == endSlot)
   }
 
   private func resetPart(
@@ -65,8 +70,8 @@ extension ShardCore {
     let databases =
       request.allDatabases
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
-    var budget = SliceBudget(visits: Int(request.maxVisits), bytes: .max)
-    var slot = Int(min(request.startSlot, UInt32(Slots.count)))
+    var budget = SliceBudget(visits: request.maxVisits, clock)
+    var slot = min(Int(request.startSlot), Slots.count)
     var reply = ResetPartReply(removed: 0, nextSlot: 0, done: false)
     while slot < Slots.count, !budget.isSpent {
       for database in databases {
@@ -75,7 +80,8 @@ extension ShardCore {
           continue
         }
         let removed = store.reset(slot: slot, database: database)
-        budget.visits -= removed
+        // What is many is only detached here; the garbage collection frees it in turns of its own.
+        budget.visit(count: min(removed, Self.freedAtOnceMax))
         reply.removed += Int64(removed)
       }
       slot += 1
@@ -84,6 +90,9 @@ extension ShardCore {
     reply.done = slot == Slots.count
     response.writeResetPartReply(reply)
   }
+
+  /// The most keys of a slot that the store frees at once.
+  private static let freedAtOnceMax = 1_024
 
   private func dbSizePart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
@@ -103,23 +112,15 @@ extension ShardCore {
     response.writeBytes(node)
   }
 
-  /// What a slice may still spend.
-  private struct SliceBudget {
-    var visits: Int
-    var bytes: Int
-    private var emptySlots = 0
-
-    init(visits: Int, bytes: Int) {
-      self.visits = max(visits, 1)
-      self.bytes = max(bytes, 1)
+  /// The names are documented in StatsMerge.swift.
+  private func statsPart(into response: inout ByteBuffer) {
+    let prefix = NodeCounters.shardPrefix
+    for (name, value) in counters.entries(prefix: prefix) {
+      response.writeStatsCounter(name, value)
     }
-
-    var isSpent: Bool { visits <= 0 || bytes <= 0 }
-    var visitsLeft: Int { max(visits, 1) }
-
-    mutating func passEmptySlot() {
-      emptySlots += 1
-      if emptySlots % ShardCore.emptySlotsPerVisit == 0 { visits -= 1 }
-    }
+    response.writeStatsCounter(prefix + "keys", Int64(store.totalKeyCount))
+    response.writeStatsCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
+    response.writeStatsCounter(prefix + "used_bytes", Int64(store.usedBytes))
+    response.writeStatsCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
   }
 }

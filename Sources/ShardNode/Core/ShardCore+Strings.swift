@@ -6,19 +6,41 @@ import Store
 
 extension ShardCore {
   func get(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
-  ) throws(CallError) {
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer, largerThan bytesMin: Int
+  ) throws(CallError) -> (any ReplySource)? {
     let request = try decode(KeyView.init, message)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       guard let found = try store.get(at.key, slot: at.slot, database: at.database) else {
         response.writeMissingValue()
-        return
+        return nil
       }
-      response.writeValue(found.bytes, version: found.version)
+      if found.bytes.count < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)) {
+        response.writeValue(found.bytes, version: found.version)
+        return nil
+      }
     } catch {
       throw CallError(error, wanted: "a string")
     }
+    return try getLarge(at, into: &response, largerThan: bytesMin)
+  }
+
+  @inline(never)
+  private func getLarge(
+    _ at: KeyTarget, into response: inout ByteBuffer, largerThan bytesMin: Int
+  ) throws(CallError) -> (any ReplySource)? {
+    // The caller has found a string there.
+    guard let found = try? store.get(at.key, slot: at.slot, database: at.database) else {
+      return nil
+    }
+    let byteCount = WireSize.value(count: found.bytes.count, version: found.version)
+    guard byteCount <= limits.maxMessageBytes else { throw .responseTooLarge(streamingCall: nil) }
+    guard byteCount > bytesMin else {
+      response.writeValue(found.bytes, version: found.version)
+      return nil
+    }
+    return try? store.pinnedValue(at.key, slot: at.slot, database: at.database)
+      .map { ValueSource($0, isPopped: false) }
   }
 
   func set(
@@ -84,6 +106,17 @@ extension ShardCore {
     if let field { throw .unservedField(field) }
     if hasUnknownField { throw .unknownField }
   }
+}
+
+enum ReplySizes {
+  /// A `Value` with fewer bytes than this is within `limit` as a message, whatever its version.
+  @inline(__always)
+  static func certainlySmall(_ limit: Int) -> Int {
+    limit &- aroundValueMax
+  }
+
+  /// The most bytes of a `Value` besides the value: its tag and length, found, version.
+  private static let aroundValueMax = 11 + 2 + 11
 }
 
 extension CallError {

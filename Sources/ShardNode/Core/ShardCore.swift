@@ -24,8 +24,17 @@ package final class ShardCore {
   package var address = ""
   let store: Store
   /// The newest generation that each router's loop has introduced itself with.
-  var generations = LinkGenerations()
+  @exclusivity(unchecked) var generations = LinkGenerations()
+  @exclusivity(unchecked) var peers = LinkPeers()
+  @exclusivity(unchecked) var turns = TurnQueue()
+  @exclusivity(unchecked) var views = PinnedViews()
+  let garbage: GarbageCollection
+  /// What Stats reports.
+  @exclusivity(unchecked) package var counters = NodeCounters()
   var patterns = PatternCache()
+  /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
+  /// his answer.
+  package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
@@ -45,17 +54,25 @@ package final class ShardCore {
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(databaseCount: Int(limits.databases), slotCount: Slots.count)
+    garbage = GarbageCollection(store)
   }
 
   /// Executes one call and appends its response message to `response`.
   ///
-  /// - Parameter method: a number of enum Method, or an `InternalMethod`.
+  /// - Parameters:
+  ///   - method: a number of enum Method, or an `InternalMethod`.
+  ///   - bytesMin: a response longer than this is not appended.
+  /// - Returns: where the bytes of a longer response come from, which hold memory of the store until
+  ///   they are let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
+  @discardableResult
   package func execute(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
-  ) throws(CallError) {
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer,
+    largerThan bytesMin: Int = .max
+  ) throws(CallError) -> (any ReplySource)? {
+    counters.called(method)
     switch CommandID(rawValue: Int(method)) {
-    case .get: try get(message, into: &response)
+    case .get: return try get(message, into: &response, largerThan: bytesMin)
     case .set: try set(message, into: &response)
     case .delete: try delete(message, into: &response)
     case .exists: try exists(message, into: &response)
@@ -63,12 +80,13 @@ package final class ShardCore {
     case .incrBy: try incrBy(message, into: &response)
     case .lPush: try push(message, .head, into: &response)
     case .rPush: try push(message, .tail, into: &response)
-    case .lPop: try pop(message, .head, into: &response)
-    case .rPop: try pop(message, .tail, into: &response)
+    case .lPop: return try pop(message, .head, into: &response, largerThan: bytesMin)
+    case .rPop: return try pop(message, .tail, into: &response, largerThan: bytesMin)
     case .lLen: try listLength(message, into: &response)
-    case .lRange: try listRange(message, into: &response)
+    case .lRange: return try listRange(message, into: &response, largerThan: bytesMin)
     default: try executePart(method, message, into: &response)
     }
+    return nil
   }
 
   /// Checks a call's key and finds the slot; only keys of the shard's own slots get through.

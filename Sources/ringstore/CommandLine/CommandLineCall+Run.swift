@@ -4,35 +4,48 @@ import RingstoreAPI
 import RingstoreClient
 
 extension CommandLineCall {
+  /// Carries the call out and prints what it answers, streamed replies while they come. Returns
+  /// whether all of it went well.
   package func run(
-    on client: RingstoreClient, _ options: RingstoreCallOptions
-  ) async throws(RingstoreError) -> ShownReply {
+    on client: RingstoreClient, _ options: RingstoreCallOptions, printer: Printer
+  ) async throws(RingstoreError) -> Bool {
+    let reply: ShownReply
     switch self {
     case .oneKey(let command):
-      return Self.shown(try await client.run(command, options: options), to: command)
+      reply = Self.shown(try await client.run(command, options: options), to: command)
     case .mGet(let keys):
-      return .list(
-        try await client.mGet(keys, options: options).map { Self.shown($0) { .value($0) } })
+      let outcomes = try await client.mGet(keys, options: options)
+      reply = .list(outcomes.map { Self.shown($0) { .value($0) } })
     case .mSet(let items):
       let outcomes = try await client.mSet(items, options: options)
-      return Self.summed(outcomes.map { Self.shown($0) { _ in .ok } }, .ok)
+      reply = Self.summed(outcomes.map { Self.shown($0) { _ in .ok } }, .ok)
     case .mDelete(let keys):
-      let outcomes = try await client.mDelete(keys, options: options)
-      let removed = outcomes.count { if case .success(true) = $0 { true } else { false } }
-      return Self.summed(
-        outcomes.map { Self.shown($0) { .integer($0 ? 1 : 0) } }, .integer(Int64(removed)))
-    case .keys(let pattern):
-      let keys = try await client.keys(matching: pattern, options: options)
-      return .list(keys.sorted { $0.lexicographicallyPrecedes($1) }.map { .value($0) })
+      reply = Self.removed(try await client.mDelete(keys, options: options))
+    case .mLRange(let ranges):
+      let outcomes = try await client.multiRange(ranges, options: options)
+      reply = .list(outcomes.map { Self.shown($0) { .list($0.values.map { .value($0) }) } })
+    case .listStream(let range):
+      return try await Self.listStream(range, client, options, printer)
+    case .keys(let search): return try await Self.keys(search, client, options, printer)
+    case .scan(let search): return try await Self.scan(search, client, options, printer)
     case .dbSize(let scope):
-      return .integer(Int64(try await client.dbSize(scope, options: options)))
+      reply = .integer(Int64(try await client.dbSize(scope, options: options)))
     case .reset(let scope):
-      return .integer(Int64(try await client.reset(scope, options: options)))
+      reply = .integer(Int64(try await client.reset(scope, options: options)))
     case .describe:
-      return .text(ClusterTable.text(try await client.describe(options: options)))
+      reply = .text(ClusterTable.text(try await client.describe(options: options)))
+    case .stats:
+      let counters = try await client.stats(options: options).sorted { $0.key < $1.key }
+      reply = .text(
+        ClusterTable.aligned(counters.map { [$0.key, "\($0.value)"] }).joined(separator: "\n"))
+    case .shutdown(let wholeCluster):
+      try await client.shutdown(wholeCluster: wholeCluster, options: options)
+      reply = .ok
     case .help(let name):
-      return .text(HelpText.text(name))
+      reply = .text(HelpText.text(name))
     }
+    printer.show(reply)
+    return !reply.hasError
   }
 
   private static func shown(
@@ -63,6 +76,11 @@ extension CommandLineCall {
     case .success(let value): show(value)
     case .failure(let error): .error(error)
     }
+  }
+
+  private static func removed(_ outcomes: [Result<Bool, RingstoreError>]) -> ShownReply {
+    let removed = outcomes.count { if case .success(true) = $0 { true } else { false } }
+    return summed(outcomes.map { shown($0) { .integer($0 ? 1 : 0) } }, .integer(Int64(removed)))
   }
 
   /// One line where all items went well; else each item with its own outcome.

@@ -9,10 +9,15 @@ package enum CommandLineCall: Sendable {
   case mGet([[UInt8]])
   case mSet([(key: [UInt8], value: [UInt8])])
   case mDelete([[UInt8]])
-  case keys(RingstorePattern)
+  case mLRange([RingstoreListRange])
+  case listStream(RingstoreListRange)
+  case keys(KeySearch)
+  case scan(KeySearch)
   case dbSize(RingstoreScope)
   case reset(RingstoreScope)
   case describe
+  case stats
+  case shutdown(wholeCluster: Bool)
   case help([UInt8]?)
 
   /// What is wrong with the words, in one sentence.
@@ -51,10 +56,21 @@ package enum CommandLineCall: Sendable {
       guard words.count.isMultiple(of: 2) else { throw .usage(command) }
       return .mSet(
         stride(from: 0, to: words.count, by: 2).map { (key: words[$0], value: words[$0 + 1]) })
-    case .keys: return .keys(try pattern(command, words))
-    case .dbSize: return .dbSize(try scope(command, words))
-    case .reset: return .reset(try scope(command, words))
+    case .mLRange:
+      guard words.count.isMultiple(of: 3) else { throw .usage(command) }
+      var ranges: [RingstoreListRange] = []
+      for place in stride(from: 0, to: words.count, by: 3) {
+        ranges.append(try range(words[place..<place + 3]))
+      }
+      return .mLRange(ranges)
+    case .lRangeStream: return .listStream(try range(words[...]))
+    case .keys: return .keys(try KeySearch(command, words))
+    case .scan: return .scan(try KeySearch(command, words))
+    case .dbSize: return .dbSize(try has("ALL", command, words) ? .allDatabases : .database)
+    case .reset: return .reset(try has("ALL", command, words) ? .allDatabases : .database)
     case .describe: return .describe
+    case .stats: return .stats
+    case .shutdown: return .shutdown(wholeCluster: try has("CLUSTER", command, words))
     default: return .oneKey(try oneKey(command, words))
     }
   }
@@ -77,34 +93,28 @@ package enum CommandLineCall: Sendable {
     case .rPop: return .rPop(key)
     case .lLen: return .lLen(key)
     case .lRange:
-      return .lRange(
-        key, try integer(words[1], "the start"), try integer(words[2], "the stop"))
+      let range = try range(words[...])
+      return .lRange(key, range.start, range.stop)
     default: throw Misuse(sentence: "\(command.name) can't be called from the command line.")
     }
   }
 
-  /// KEYS pattern is a glob, as in Redis; the other kinds are named.
-  private static func pattern(
-    _ command: Command, _ words: [[UInt8]]
-  ) throws(Misuse) -> RingstorePattern {
-    if words.count == 1 { return .glob(words[0]) }
-    guard words.count == 2 else { throw .usage(command, HelpText.keysUsage) }
-    switch String(decoding: words[0], as: UTF8.self) {
-    case "--regex": return .regex(words[1])
-    case "--prefix": return .prefix(words[1])
-    case "--glob": return .glob(words[1])
-    default: throw .usage(command, HelpText.keysUsage)
-    }
+  /// A key and two integers.
+  private static func range(_ words: ArraySlice<[UInt8]>) throws(Misuse) -> RingstoreListRange {
+    let words = Array(words)
+    return RingstoreListRange(
+      words[0], try integer(words[1], "the start"), try integer(words[2], "the stop"))
   }
 
-  private static func scope(
-    _ command: Command, _ words: [[UInt8]]
-  ) throws(Misuse) -> RingstoreScope {
-    guard let word = words.first else { return .database }
-    guard words.count == 1, String(decoding: word, as: UTF8.self).uppercased() == "ALL" else {
+  /// Whether the one word that may follow the name is there.
+  private static func has(
+    _ option: String, _ command: Command, _ words: [[UInt8]]
+  ) throws(Misuse) -> Bool {
+    guard let word = words.first else { return false }
+    guard words.count == 1, String(decoding: word, as: UTF8.self).uppercased() == option else {
       throw .usage(command)
     }
-    return .allDatabases
+    return true
   }
 
   private static func integer(_ word: [UInt8], _ what: String) throws(Misuse) -> Int64 {
@@ -117,9 +127,9 @@ package enum CommandLineCall: Sendable {
 }
 
 extension CommandLineCall.Misuse {
-  static func usage(_ command: Command, _ usage: String? = nil) -> Self {
+  static func usage(_ command: Command) -> Self {
     Self(
-      sentence:
-        "Wrong arguments for \(command.lineName ?? command.name); usage: \(usage ?? command.usage)")
+      sentence: "Wrong arguments for \(command.lineName ?? command.name); "
+        + "usage: \(HelpText.usage(command))")
   }
 }

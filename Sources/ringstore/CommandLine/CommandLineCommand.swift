@@ -18,6 +18,9 @@ struct CommandLineCommand: AsyncParsableCommand {
   @Option(help: "Seconds that the command may take.")
   var timeout: Double = 10
 
+  @Option(help: "The longest message in bytes, as the nodes have it.")
+  var maxMessageBytes: Int = 4_194_304
+
   @Flag(help: "Write values as the bytes that they are, each followed by a line end.")
   var raw = false
 
@@ -47,25 +50,38 @@ struct CommandLineCommand: AsyncParsableCommand {
       Terminal.complain("ringstore cli: --timeout must be above 0 and at most 86400 seconds.")
       return EXIT_FAILURE
     }
+    guard (1_024...67_108_864).contains(maxMessageBytes) else {
+      Terminal.complain(
+        "ringstore cli: --max-message-bytes must be from 1024 to 67108864, "
+          + "not \(maxMessageBytes).")
+      return EXIT_FAILURE
+    }
     return await run(call, on: server)
   }
 
   private func run(_ call: CommandLineCall, on server: HostPort) async -> Int32 {
     ProcessState.ignoreBrokenPipes()
-    let client = RingstoreClient(host: server.host, port: server.port)
+    var configuration = RingstoreClient.Configuration()
+    configuration.maxMessageBytes = maxMessageBytes
+    let client = RingstoreClient(
+      host: server.host, port: server.port, configuration: configuration)
     defer { client.close() }
-    let reply: ShownReply
+    let printer = Printer(raw: raw) {
+      Terminal.write($0)
+    } remark: {
+      Terminal.complain($0)
+    }
     do throws(RingstoreError) {
       let options = RingstoreCallOptions(timeout: .seconds(timeout), database: database)
-      reply = try await call.run(on: client, options)
+      let isWell = try await call.run(on: client, options, printer: printer)
+      return isWell ? EXIT_SUCCESS : EXIT_FAILURE
     } catch {
       if error.code == .unavailable, error.reason == nil {
         Terminal.complain("Could not connect to ringstore at \(server): \(error.message)")
-        return EXIT_FAILURE
+      } else {
+        Terminal.write(ShownReply.error(error).bytes(raw: raw))
       }
-      reply = .error(error)
+      return EXIT_FAILURE
     }
-    Terminal.write(reply.bytes(raw: raw))
-    return reply.hasError ? EXIT_FAILURE : EXIT_SUCCESS
   }
 }

@@ -3,8 +3,11 @@
 import RingstoreAPI
 
 package enum HelpText {
-  /// Our own form of KEYS; the table has the one that a line of the protocol takes.
-  package static let keysUsage = "KEYS pattern | KEYS --regex pattern | KEYS --prefix bytes"
+  /// Our own forms; the table has those that a line of the protocol takes.
+  private static let keysUsage =
+    "KEYS pattern | --regex R | --prefix P [--limit N] [--token HEX]"
+  private static let scanUsage =
+    "SCAN [pattern | --regex R | --prefix P] [--type string|list] [--count N] [--resume HEX]"
 
   static func isHelp(_ name: [UInt8]) -> Bool {
     String(decoding: name, as: UTF8.self).uppercased() == "HELP"
@@ -17,7 +20,11 @@ package enum HelpText {
     return ClusterTable.aligned(commands.map { [usage($0), $0.summary] }).joined(separator: "\n")
   }
 
-  private static func usage(_ command: Command) -> String {
-    command.commandID == .keys ? keysUsage : command.usage
+  package static func usage(_ command: Command) -> String {
+    switch command.commandID {
+    case .keys: keysUsage
+    case .scan: scanUsage
+    default: command.usage
+    }
   }
 }

@@ -13,13 +13,14 @@ struct ShardCommand: AsyncParsableCommand {
   var id: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var views: ViewOptions
 
   func run() async throws {
-    let sources = try await options.sources(.shard, flags: [.id: id.map { [$0] } ?? []])
+    let sources = try await options.sources(.shard, flags: [[.id: given(id)], views.flags])
     let shard = try sources.shardConfiguration()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) {
-      try await RunningNode(shard, logs)
+    try await NodeProcess.run(logs) { onShutdown in
+      try await RunningNode(shard, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -37,14 +38,15 @@ struct RouterCommand: AsyncParsableCommand {
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var links: LinkOptions
 
   func run() async throws {
     let sources = try await options.sources(
-      .router, flags: [.shards: shards, .threads: threads.map { [$0] } ?? []])
+      .router, flags: [[.shards: shards, .threads: given(threads)], links.flags])
     let router = try sources.routerConfiguration()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) {
-      try await RunningNode(router, logs)
+    try await NodeProcess.run(logs) { onShutdown in
+      try await RunningNode(router, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -60,16 +62,18 @@ struct LocalCommand: AsyncParsableCommand {
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var views: ViewOptions
+  @OptionGroup var links: LinkOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .local,
-      flags: [.shards: shards.map { [$0] } ?? [], .threads: threads.map { [$0] } ?? []])
+      flags: [[.shards: given(shards), .threads: given(threads)], views.flags, links.flags])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) {
-      try await RunningNode(router, withShards: shards, logs)
+    try await NodeProcess.run(logs) { onShutdown in
+      try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
     }
   }
 }

@@ -38,23 +38,63 @@ struct NodeOptions: ParsableArguments {
 
   /// All sources of settings for a node of this kind.
   ///
-  /// - Parameter flags: what the node's own flags say.
+  /// - Parameter flags: what the flags besides these say, group by group.
   func sources(
-    _ kind: NodeKind, flags own: [Setting: [String]]
+    _ kind: NodeKind, flags own: [[Setting: [String]]]
   ) async throws(ConfigurationError) -> SettingSources {
-    let common: [Setting: String?] = [
-      .host: host, .port: port, .cluster: cluster, .logLevel: logLevel,
-      .drainSeconds: drainSeconds, .databases: databases, .maxKeyBytes: maxKeyBytes,
-      .maxMessageBytes: maxMessageBytes, .maxItems: maxItems,
+    var flags: [Setting: [String]] = [
+      .host: given(host), .port: given(port),
+      .cluster: given(cluster), .logLevel: given(logLevel),
+      .drainSeconds: given(drainSeconds), .databases: given(databases),
+      .maxKeyBytes: given(maxKeyBytes),
+      .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
     ]
-    let given = own.filter { !$0.value.isEmpty }.merging(
-      common.compactMapValues { $0.map { [$0] } }
-    ) { $1 }
+    for group in own { flags.merge(group) { $1 } }
+    flags = flags.filter { !$0.value.isEmpty }
     let environment = ProcessState.environment()
     var file: ConfigFile?
     if let path = config ?? environment[SettingSources.configVariable] {
       file = try await ConfigFile.load(path, for: kind)
     }
-    return try SettingSources(kind, flags: given, environment: environment, file: file)
+    return try SettingSources(kind, flags: flags, environment: environment, file: file)
   }
 }
+
+/// The flags of nodes that hold data.
+struct ViewOptions: ParsableArguments {
+  @Option(
+    help: "Bytes that readers may keep alive after writers let go of them. (default: 268435456)")
+  var maxPinnedBytes: String?
+
+  @Option(help: "Seconds that a reader may take for one state of a list. (default: 60)")
+  var viewSeconds: String?
+
+  var flags: [Setting: [String]] {
+    [.maxPinnedBytes: given(maxPinnedBytes), .viewSeconds: given(viewSeconds)]
+  }
+}
+
+/// The flags of nodes that have links to shards.
+struct LinkOptions: ParsableArguments {
+  @Option(help: "Seconds that a call may wait for room on a link. (default: 5)")
+  var waitSeconds: String?
+
+  @Option(help: "Calls in flight between a thread of the router and a shard. (default: 16384)")
+  var linkCalls: String?
+
+  @Option(help: "Bytes of their requests. (default: 67108864)")
+  var linkBytes: String?
+
+  @Option(help: "Bytes of large replies that a thread of the router gathers. (default: 67108864)")
+  var gatherBytes: String?
+
+  var flags: [Setting: [String]] {
+    [
+      .waitSeconds: given(waitSeconds), .linkCalls: given(linkCalls), .linkBytes: given(linkBytes),
+      .gatherBytes: given(gatherBytes),
+    ]
+  }
+}
+
+/// A flag's values: the one that was given, or none.
+func given(_ value: String?) -> [String] { value.map { [$0] } ?? [] }

@@ -6,45 +6,72 @@ import Glibc
 import Logging
 
 enum NodeProcess {
-  /// Starts the node, says so on stdout, and returns when it has drained after a signal. A second
-  /// signal ends the process at once.
+  /// Starts the node, says so on stdout, and returns when it has drained: after a signal, or after
+  /// a Shutdown call. A second signal ends the process at once.
+  ///
+  /// - Parameter start: is given what the node calls when it was asked to end.
   static func run(
-    _ logs: NodeLogs, start: () async throws -> RunningNode
+    _ logs: NodeLogs,
+    start: (_ onShutdown: @escaping @Sendable () -> Void) async throws -> RunningNode
   ) async throws {
     let logger = logs.logger("ringstore.process")
     ProcessState.ignoreBrokenPipes()
     ProcessState.raiseDescriptorLimit(logger)
-    let signals = await Signals.watch([SIGTERM, SIGINT])
-    let node = try await start()
+    let endings = await Endings.watch([SIGTERM, SIGINT])
+    let node = try await start { endings.note(.shutdownCall) }
     Terminal.write("Server started on port \(node.port)\n")
-    var names = signals.names.makeAsyncIterator()
-    let first = await names.next() ?? "SIGTERM"
-    logger.info("draining", metadata: ["signal": "\(first)"])
-    let impatience = Task {
-      var rest = signals.names.makeAsyncIterator()
-      guard let second = await rest.next() else { return }
-      logger.warning("stopping at once", metadata: ["signal": "\(second)"])
-      _exit(128 + (second == "SIGINT" ? SIGINT : SIGTERM))
-    }
+    var events = endings.events.makeAsyncIterator()
+    let first = await events.next() ?? .shutdownCall
+    logger.info("draining", metadata: first.metadata)
+    let impatience = Task { await stopAtSecondSignal(endings, after: first, logger) }
     await node.drain()
     impatience.cancel()
     logger.info("stopped")
   }
+
+  private static func stopAtSecondSignal(
+    _ endings: Endings, after first: Ending, _ logger: Logger
+  ) async {
+    var signals = first.signal == nil ? 0 : 1
+    for await event in endings.events {
+      guard let signal = event.signal else { continue }
+      signals += 1
+      if signals < 2 { continue }
+      logger.warning("stopping at once", metadata: event.metadata)
+      _exit(128 + signal)
+    }
+  }
 }
 
-/// The signals that ask a process to end, as a stream of their names.
-private struct Signals: Sendable {
-  let names: AsyncStream<String>
+/// What asks a process to end.
+private enum Ending: Sendable {
+  case signal(Int32)
+  case shutdownCall
+
+  var signal: Int32? { if case .signal(let number) = self { number } else { nil } }
+
+  var metadata: Logger.Metadata {
+    switch self {
+    case .signal(let number): ["signal": number == SIGINT ? "SIGINT" : "SIGTERM"]
+    case .shutdownCall: ["reason": "shutdown call"]
+    }
+  }
+}
+
+/// The requests to end, in the order in which they came.
+private struct Endings: Sendable {
+  let events: AsyncStream<Ending>
+  private let continuation: AsyncStream<Ending>.Continuation
+
+  func note(_ ending: Ending) { continuation.yield(ending) }
 
   /// When this returns, these signals don't end the process any more.
-  static func watch(_ numbers: [Int32]) async -> Signals {
-    let (names, continuation) = AsyncStream.makeStream(of: String.self)
+  static func watch(_ numbers: [Int32]) async -> Endings {
+    let (events, continuation) = AsyncStream.makeStream(of: Ending.self)
     var sources: [any DispatchSourceSignal] = []
     for number in numbers {
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        continuation.yield(number == SIGINT ? "SIGINT" : "SIGTERM")
-      }
+      source.setEventHandler { continuation.yield(.signal(number)) }
       // Dispatch takes a signal over some time after `resume`: one that came before would kill.
       await withCheckedContinuation { registered in
         source.setRegistrationHandler { registered.resume() }
@@ -53,7 +80,7 @@ private struct Signals: Sendable {
       sources.append(source)
     }
     continuation.onTermination = { [sources = UncheckedSources(sources)] _ in sources.cancel() }
-    return Signals(names: names)
+    return Endings(events: events, continuation: continuation)
   }
 }
 

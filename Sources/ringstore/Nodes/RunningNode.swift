@@ -11,28 +11,42 @@ package struct RunningNode: Sendable {
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
   package let drain: @Sendable () async -> Void
 
-  package init(_ configuration: ShardConfiguration, _ logs: NodeLogs) async throws(StartFailure) {
+  /// - Parameter onShutdown: called when a client has asked the node to end; draining it is up to
+  ///   the one who gave this.
+  package init(
+    _ configuration: ShardConfiguration, _ logs: NodeLogs,
+    onShutdown: (@Sendable () -> Void)? = nil
+  ) async throws(StartFailure) {
+    var configuration = configuration
+    configuration.onShutdown = onShutdown
     let shard = try await Self.start(configuration, logs)
     port = shard.port
     drain = { await shard.drain() }
   }
 
-  package init(_ configuration: RouterConfiguration, _ logs: NodeLogs) async throws(StartFailure) {
+  package init(
+    _ configuration: RouterConfiguration, _ logs: NodeLogs,
+    onShutdown: (@Sendable () -> Void)? = nil
+  ) async throws(StartFailure) {
+    var configuration = configuration
+    configuration.onShutdown = onShutdown
     let router = try await Self.start(configuration, logs)
     port = router.port
     drain = { await router.drain() }
   }
 
   /// A router with shards of its own. The router leaves first, so that nobody is told of a missing
-  /// shard on the way.
+  /// shard on the way. They end together, whichever of them was asked to.
   package init(
     _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],
-    _ logs: NodeLogs
+    _ logs: NodeLogs, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var shards: [ShardServer] = []
     do throws(StartFailure) {
       var configuration = configuration
-      for shardConfiguration in shardConfigurations {
+      configuration.onShutdown = onShutdown
+      for var shardConfiguration in shardConfigurations {
+        shardConfiguration.onShutdown = onShutdown
         let shard = try await Self.start(shardConfiguration, logs)
         shards.append(shard)
         let address = HostPort(host: shardConfiguration.host, port: shard.port)

@@ -49,6 +49,7 @@ extension SettingSources {
     router.port = try integer(.port, Self.ports, default: Self.routerPort)
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
+    router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
     return router
   }
@@ -69,21 +70,5 @@ extension SettingSources {
 
   private func drainSeconds() throws(ConfigurationError) -> Int {
     try integer(.drainSeconds, 0...3_600, default: 10)
-  }
-
-  private func limits() throws(ConfigurationError) -> Limits {
-    var limits = Limits()
-    // The store's own bounds: keys of 64 KiB and values of 64 MiB.
-    limits.maxMessageBytes = try integer(
-      .maxMessageBytes, 1_024...(64 << 20), default: limits.maxMessageBytes)
-    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
-    limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
-    limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
-    guard limits.maxKeyBytes < limits.maxMessageBytes else {
-      throw ConfigurationError(
-        "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
-          + "(\(limits.maxMessageBytes)): a key travels in a message.")
-    }
-    return limits
   }
 }

@@ -10,10 +10,12 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .host, .port, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes, .maxMessageBytes,
       .maxItems,
     ]
+    let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
+    let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
     switch self {
-    case .router: return [.shards, .threads] + common
-    case .shard: return [.id] + common
-    case .local: return [.shards, .threads] + common
+    case .router: return [.shards, .threads] + common + links
+    case .shard: return [.id] + common + views
+    case .local: return [.shards, .threads] + common + views + links
     }
   }
 }
@@ -26,6 +28,12 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxKeyBytes = "max_key_bytes"
   case maxMessageBytes = "max_message_bytes"
   case maxItems = "max_items"
+  case maxPinnedBytes = "max_pinned_bytes"
+  case viewSeconds = "view_seconds"
+  case waitSeconds = "wait_seconds"
+  case linkCalls = "link_calls"
+  case linkBytes = "link_bytes"
+  case gatherBytes = "gather_bytes"
 
   package static let environmentPrefix = "RINGSTORE_"
 

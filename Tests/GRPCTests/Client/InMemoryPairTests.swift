@@ -18,6 +18,7 @@ private final class InMemoryPair {
   let server: ServerLoop
   let clientChannel: EmbeddedChannel
   let serverChannel: EmbeddedChannel
+  let handler: GRPCServerHandler
 
   init(
     client: ClientConfiguration = ClientConfiguration(),
@@ -30,7 +31,8 @@ private final class InMemoryPair {
       logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     clientChannel = EmbeddedChannel(loop: loop)
     serverChannel = EmbeddedChannel(loop: loop)
-    try serverChannel.pipeline.syncOperations.addHandler(GRPCServerHandler(loop: server))
+    handler = try GRPCServerHandler(loop: server)
+    try serverChannel.pipeline.syncOperations.addHandler(handler)
     try clientChannel.pipeline.syncOperations.addHandler(connection.makeHandler())
     let address = try SocketAddress(ipAddress: "127.0.0.1", port: 1)
     serverChannel.connect(to: address, promise: nil)
@@ -42,7 +44,11 @@ private final class InMemoryPair {
   func exchange() {
     for _ in 0..<10_000 {
       loop.run()
-      let moved = [move(clientChannel, serverChannel), move(serverChannel, clientChannel)]
+      let hasTurns = server.flusher.hasTurns || connection.flusher.hasTurns
+      if hasTurns { loop.advanceTime(by: TickFlusher.turnPause) }
+      let moved = [
+        hasTurns, move(clientChannel, serverChannel), move(serverChannel, clientChannel),
+      ]
       // What a closed socket would do to the other end.
       if !serverChannel.isActive, clientChannel.isActive { clientChannel.close(promise: nil) }
       if !moved.contains(true) { return }
@@ -82,6 +88,35 @@ private final class InMemoryPair {
     call.halfClose()
     pair.exchange()
     #expect(handler.status == .ok)
+  }
+
+  @Test func messagesOf64MiBTravelBothWaysAndLeaveNoMemoryBehind() throws {
+    let largest = 64 << 20
+    var client = ClientConfiguration()
+    client.maxMessageBytes = largest
+    var configuration = ServerConfiguration()
+    configuration.maxMessageBytes = largest
+    let pair = try InMemoryPair(client: client, server: configuration)
+    let message = patterned(largest)
+    for path in ["/t/Echo", "/t/Stream"] {
+      let handler = RecordingHandler()
+      let call = pair.start(path, handler)
+      call.send { $0.writeBytes(message) }
+      if path == "/t/Echo" { call.halfClose() }
+      pair.exchange()
+      #expect(handler.messages.count == 1 && isSame(handler.messages[0], message))
+      guard path == "/t/Stream" else { continue }
+      // The stream goes on, with a buffer for what comes next and no more.
+      call.send { $0.writeString("next") }
+      pair.exchange()
+      #expect(handler.messages.last == Array("next".utf8))
+      let stream = try #require(call.stream)
+      #expect(stream.inbound.capacity <= 1 << 20)
+      #expect(stream.outbound.capacity <= 1 << 20)
+      let served = try #require(pair.handler.session.liveStreams.first)
+      #expect(served.inbound.capacity <= 1 << 20)
+      #expect(served.outbound.capacity <= 1 << 20)
+    }
   }
 
   @Test func theServersDeadlineIsTheClients() throws {

@@ -18,6 +18,7 @@ final class RecordingHandler: ClientCallHandler {
   var processed: Processed?
   var endCount = 0
   var onMessage: ((ClientCall) -> Void)?
+  var onWritable: ((ClientCall) -> Void)?
   var onEnd: ((ClientCall) -> Void)?
 
   func call(_ call: ClientCall, initialMetadata: Metadata) {
@@ -29,7 +30,10 @@ final class RecordingHandler: ClientCallHandler {
     onMessage?(call)
   }
 
-  func callWritable(_ call: ClientCall) { writableCount += 1 }
+  func callWritable(_ call: ClientCall) {
+    writableCount += 1
+    onWritable?(call)
+  }
 
   func call(_ call: ClientCall, trailingMetadata: Metadata) {
     self.trailingMetadata = trailingMetadata
@@ -90,7 +94,8 @@ final class InMemoryPeer {
   /// One round; returns whether anything moved.
   func step() -> Bool {
     loop.run()
-    var moved = false
+    var moved = connection.flusher.hasTurns
+    if moved { loop.advanceTime(by: TickFlusher.turnPause) }
     while let bytes = try? channel.readOutbound(as: ByteBuffer.self) {
       moved = true
       bytes.withUnsafeReadableBytes { session.receive($0) }

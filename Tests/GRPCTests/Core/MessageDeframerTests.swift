@@ -159,6 +159,37 @@ import Testing
     }
   }
 
+  @Test func roomForAnAnnouncedMessageIsMadeAtOnceAndGivenBack() throws {
+    let length = 1 << 20
+    let frame = framed([Array(repeating: 1, count: length)])
+    var deframer = MessageDeframer(limit: length)
+    let before = deframer.announcedBytes
+    #expect(before == 0)
+    try Array(frame[..<3]).withUnsafeBytes { bytes in
+      var rest = bytes
+      let message = try deframer.next(&rest)
+      #expect(message == nil)
+    }
+    #expect(deframer.announcedBytes == 0, "the prefix isn't whole")
+    try Array(frame[3..<10]).withUnsafeBytes { bytes in
+      var rest = bytes
+      let message = try deframer.next(&rest)
+      #expect(message == nil)
+    }
+    #expect(deframer.announcedBytes == length + 5)
+    #expect(deframer.reservedBytes < 1_000, "not unless it is asked for")
+    deframer.reserveAnnounced()
+    #expect(deframer.reservedBytes == length + 5)
+    try Array(frame[10...]).withUnsafeBytes { bytes in
+      var rest = bytes
+      let message = try deframer.next(&rest)
+      #expect(message?.count == length)
+      #expect(deframer.announcedBytes == 0)
+    }
+    try deframer.finish()
+    #expect(deframer.reservedBytes == 0)
+  }
+
   @Test func errorsBecomeTheStatusThatTheProtocolAsksFor() {
     #expect(MessageFramingError.tooLarge(length: 5).status(limit: 4).code == .resourceExhausted)
     #expect(MessageFramingError.compressedWithoutEncoding.status(limit: 4).code == .internal)

@@ -70,6 +70,7 @@ struct SeenCall {
   var fields: [String: String] = [:]
   var trailers: [String: String] = [:]
   var body: [UInt8] = []
+  var bodyBytes = 0
   var isTrailersOnly = false
   var closeCode: HTTP2ErrorCode?
 
@@ -90,10 +91,10 @@ final class ReadCounter: ChannelOutboundHandler {
 }
 
 final class ServerHarness {
-  let eventLoop = EmbeddedEventLoop()
+  let eventLoop: EmbeddedEventLoop
   let channel: EmbeddedChannel
   let client: HTTP2Session
-  let service = ScriptedService()
+  let service: ScriptedService
   let loop: ServerLoop
   let handler: GRPCServerHandler
   let reads = ReadCounter()
@@ -101,14 +102,24 @@ final class ServerHarness {
   var clientEvents: [HTTP2ConnectionEvent] = []
   /// Whether the client gives window for what it received.
   var clientConsumes = true
+  /// Whether bodies are kept; else only their bytes are counted.
+  var keepsBodies = true
+  /// The size of each write of the server.
+  var writtenBytes: [Int] = []
 
+  /// - Parameter first: a connection whose loop and service this one shares.
   init(
     _ configuration: ServerConfiguration = ServerConfiguration(),
-    client clientConfiguration: HTTP2Configuration = HTTP2Configuration()
+    client clientConfiguration: HTTP2Configuration = HTTP2Configuration(),
+    sharing first: ServerHarness? = nil
   ) throws {
-    loop = ServerLoop(
-      eventLoop: eventLoop, service: service, configuration: configuration,
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    eventLoop = first?.eventLoop ?? EmbeddedEventLoop()
+    service = first?.service ?? ScriptedService()
+    loop =
+      first?.loop
+      ?? ServerLoop(
+        eventLoop: eventLoop, service: service, configuration: configuration,
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     handler = try GRPCServerHandler(loop: loop)
     channel = EmbeddedChannel(loop: eventLoop)
     try channel.pipeline.syncOperations.addHandlers([reads, handler])
@@ -122,33 +133,43 @@ final class ServerHarness {
 
   /// Moves bytes both ways until both sides are silent.
   func pump() throws {
-    var isBusy = true
-    while isBusy {
-      isBusy = false
-      var toServer = ByteBuffer()
-      while client.writePending(into: &toServer, limit: toServer.readableBytes + 60_000) {}
-      drainClient()
-      if toServer.readableBytes > 0, channel.isActive {
-        isBusy = true
-        try channel.writeInbound(toServer)
-      }
-      eventLoop.run()
-      while let toClient = try channel.readOutbound(as: ByteBuffer.self) {
-        isBusy = true
-        toClient.withUnsafeReadableBytes { client.receive($0) }
-        drainClient()
-      }
+    while try step() {}
+  }
+
+  /// One read and one turn of the server, and what it wrote. Returns whether anything happened.
+  func step() throws -> Bool {
+    var isBusy = false
+    var toServer = ByteBuffer()
+    client.writePending(into: &toServer, limit: 64 << 10)
+    drainClient()
+    if toServer.readableBytes > 0, channel.isActive {
+      isBusy = true
+      try channel.writeInbound(toServer)
     }
+    eventLoop.run()
+    if loop.flusher.hasTurns {
+      isBusy = true
+      eventLoop.advanceTime(by: TickFlusher.turnPause)
+    }
+    while let toClient = try channel.readOutbound(as: ByteBuffer.self) {
+      isBusy = true
+      writtenBytes.append(toClient.readableBytes)
+      toClient.withUnsafeReadableBytes { client.receive($0) }
+      drainClient()
+    }
+    return isBusy
   }
 
   private func drainClient() {
     while let stream = client.nextTouchedStream() {
-      var call = seen[stream.id] ?? SeenCall()
+      // Taken out, or its body would be copied at each change.
+      var call = seen.removeValue(forKey: stream.id) ?? SeenCall()
       if stream.headersReceived {
         call.httpStatus = stream.headers.status
         call.fields = Self.dictionary(stream.headers)
       }
-      call.body += Array(stream.inbound.readableBytesView)
+      call.bodyBytes += stream.inbound.readableBytes
+      if keepsBodies { call.body += Array(stream.inbound.readableBytesView) }
       stream.inbound.clear()
       if clientConsumes { client.consume(stream, .max) }
       if stream.trailersReceived { call.trailers = Self.dictionary(stream.trailers) }

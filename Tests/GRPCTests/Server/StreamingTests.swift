@@ -221,6 +221,7 @@ import Testing
   @Test func callsWaitWhileTooManyAnswersAreNotTaken() throws {
     var configuration = ServerConfiguration()
     configuration.maxOutboundBytes = 10_000
+    configuration.maxMessageBytes = 5_000
     var windows = HTTP2Configuration()
     windows.streamWindowBytes = 1_000
     let harness = try ServerHarness(configuration, client: windows)

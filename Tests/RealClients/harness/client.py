@@ -27,16 +27,17 @@ CHANNEL_OPTIONS = (
 )
 
 
-def open_channel(address: str) -> grpc.Channel:
-    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+def open_channel(address: str, *more: tuple[str, object]) -> grpc.Channel:
+    """`more` options win over ours."""
+    return grpc.insecure_channel(address, options=(*CHANNEL_OPTIONS, *more))
 
 
 class Client:
     """Short spellings for the calls that most tests make; `stub` has every call as generated."""
 
-    def __init__(self, address: str):
+    def __init__(self, address: str, *options: tuple[str, object]):
         self.address = address
-        self.channel = open_channel(address)
+        self.channel = open_channel(address, *options)
         self.stub = keystore_pb2_grpc.KeyStoreStub(self.channel)
         self.cluster = cluster_pb2_grpc.ClusterStub(self.channel)
 
@@ -93,6 +94,26 @@ class Client:
         request = pb.KeysRequest(pattern=pb.Pattern(**pattern) if pattern else None)
         return sorted(self.stub.Keys(request, timeout=TIMEOUT_SECONDS).keys)
 
+    def scan(self, timeout: float = TIMEOUT_SECONDS, **request: object) -> Iterator[pb.ScanPage]:
+        """The pages of a scan: scan(pattern=pb.Pattern(...), page_size=10)."""
+        return self.stub.Scan(pb.ScanRequest(**request), timeout=timeout)
+
+    def lstream(
+        self, key: bytes, start: int = 0, stop: int = -1, timeout: float = TIMEOUT_SECONDS,
+        **request: object,
+    ) -> Iterator[pb.ListValues]:
+        """The chunks of a range of a list."""
+        message = pb.ListRange(key=key, start=start, stop=stop, **request)
+        return self.stub.LRangeStream(message, timeout=timeout)
+
+    def stats(self) -> dict[str, int]:
+        request = cluster_pb2.StatsRequest()
+        return dict(self.cluster.Stats(request, timeout=TIMEOUT_SECONDS).counters)
+
+    def shutdown(self, whole_cluster: bool = False) -> None:
+        request = cluster_pb2.ShutdownRequest(whole_cluster=whole_cluster)
+        self.cluster.Shutdown(request, timeout=TIMEOUT_SECONDS)
+
     def size(self, **request: object) -> int:
         return self.stub.DbSize(pb.DbSizeRequest(**request), timeout=TIMEOUT_SECONDS).keys
 
@@ -118,7 +139,7 @@ class Refusal:
 
 def explain(error: grpc.RpcError) -> Refusal:
     """Reads an error as any gRPC user would, details included."""
-    trailers = {entry.key: entry.value for entry in error.trailing_metadata() or ()}
+    trailers = dict(error.trailing_metadata() or ())
     refusal = Refusal(error.code(), error.details() or "", trailers=trailers)
     # Checks that code and message inside the details agree with the call's own.
     status = rpc_status.from_call(error)

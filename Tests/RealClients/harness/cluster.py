@@ -5,12 +5,12 @@ from harness.process import Node
 HOST = "127.0.0.1"
 
 
-def start_shard(name: str = "a") -> Node:
-    return Node("shard", "--id", name, "--host", HOST, "--port", "0")
+def start_shard(name: str = "a", *extra: str) -> Node:
+    return Node("shard", "--id", name, "--host", HOST, "--port", "0", *extra)
 
 
-def start_local(shards: int = 3) -> Node:
-    return Node("local", "--shards", str(shards), "--port", "0")
+def start_local(shards: int = 3, *extra: str) -> Node:
+    return Node("local", "--shards", str(shards), "--port", "0", *extra)
 
 
 def start_router(shards: dict[str, Node], *extra: str) -> Node:
@@ -21,11 +21,11 @@ def start_router(shards: dict[str, Node], *extra: str) -> Node:
 class Cluster:
     """Shards first, then the router that is told where they listen. A context manager."""
 
-    def __init__(self, names: str = "abc", *router_arguments: str):
+    def __init__(self, names: str = "abc", *router_arguments: str, shard_arguments=()):
         self.shards: dict[str, Node] = {}
         try:
             for name in names:
-                self.shards[name] = start_shard(name)
+                self.shards[name] = start_shard(name, *shard_arguments)
             self.router = start_router(self.shards, *router_arguments)
         except BaseException:
             self._kill_shards()

@@ -1,0 +1,98 @@
+// What a router's core tells clients: answers in one piece, in many, and streams; and clients that
+// take their time to read them.
+//
+// Owns nothing; what has come of an answer so far is kept with its call.
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import RouterNode
+
+extension SimulatedRouter {
+  func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
+    saboteur.heard(caller, response)
+    cluster.answered(caller, ByteBuffer(bytes: response))
+  }
+
+  func fail(_ caller: SimulatedCall, error: CallError) {
+    if caller.announcedBytes != nil {
+      context.found(.wrongOutcome, "an answer that has begun is failed as if not: \(caller.text)")
+    }
+    cluster.failed(caller, saboteur.changed(error, caller))
+  }
+
+  // MARK: - Answers in pieces
+
+  func takesPieces(_ caller: SimulatedCall) -> Bool {
+    if case .oneKey = caller.kind { return !caller.client.isPipeline }
+    return false
+  }
+
+  func beginAnswer(_ caller: SimulatedCall, byteCount: Int) {
+    context.cover(.answeredInPieces)
+    if caller.announcedBytes != nil {
+      context.found(.endedTwice, "an answer has begun twice: \(caller.text)")
+    }
+    caller.announcedBytes = byteCount
+  }
+
+  func appendAnswer(_ caller: SimulatedCall, _ piece: UnsafeRawBufferPointer) {
+    caller.pieces.writeBytes(piece)
+  }
+
+  func finishAnswer(_ caller: SimulatedCall) {
+    if caller.pieces.readableBytes != caller.announcedBytes {
+      context.found(.wrongOutcome, "an answer of another length than announced: \(caller.text)")
+    }
+    caller.pieces.withUnsafeReadableBytes { saboteur.heard(caller, $0) }
+    cluster.answered(caller, caller.pieces)
+  }
+
+  func failAnswer(_ caller: SimulatedCall, error: CallError) {
+    context.cover(.failedInPieces)
+    cluster.failed(caller, saboteur.changed(error, caller))
+  }
+
+  // MARK: - Streams
+
+  func emit(_ caller: SimulatedCall, message: UnsafeRawBufferPointer) {
+    caller.messages.append(ByteBuffer(bytes: message))
+    if case .scan = caller.kind { cluster.page(of: caller, message) }
+  }
+
+  func finishStream(_ caller: SimulatedCall) {
+    context.cover(.streamed)
+    cluster.answered(caller, ByteBuffer())
+  }
+
+  // MARK: - Back-pressure
+
+  /// Now and then a client reads nothing for a while.
+  func takesMore(_ caller: SimulatedCall, id: UInt64) -> Bool {
+    guard caller.isReading else { return false }
+    guard context.chance(0.15) else { return true }
+    context.cover(.slowReader)
+    caller.isReading = false
+    context.after(context.nanosOfAnyScale(upTo: 10_000_000)) { [unowned self] in
+      caller.isReading = true
+      core.callerWritable(id)
+      eventHandled()
+    }
+    return false
+  }
+
+  func expect(_ byteCount: Int, for caller: SimulatedCall) {
+    caller.expectedBytes += byteCount
+    if caller.expectedBytes < 0 {
+      context.found(.leak, "fewer bytes are expected than none: \(caller.text)")
+    }
+  }
+
+  // MARK: - The node
+
+  var counters: [String: Int64] { [:] }
+
+  func endNode() {
+    context.found(.unexpectedError, "nobody asked router \(number) to end")
+  }
+}

@@ -1,0 +1,126 @@
+// Answers out: messages and statuses into a stream's outbound buffer, and word to the service when
+// more may follow.
+
+import HTTP2
+import NIOCore
+
+extension GRPCServerHandler {
+  /// The service appended to a call: a message, or a piece of one.
+  func messageAppended(_ call: ServerCall) {
+    let stream = call.stream
+    if !stream.isAnnounced {
+      session.submitResponse(stream, headers: ServerHeaders.response)
+    }
+    session.bodyChanged(stream)
+    if !call.isStalled, !call.isWritable { stall(call) }
+    needsFlush()
+  }
+
+  /// Ends a call with a status, after whatever its outbound buffer holds.
+  func complete(_ call: ServerCall, _ status: RPCStatus) {
+    let stream = call.stream
+    let status = call.messageBytesLeft > 0 ? abandonMessage(of: call, status) : status
+    retire(call)
+    answeredCalls += 1
+    if !stream.isAnnounced, stream.outbound.readableBytes == 0 {
+      ServerHeaders.trailersOnly(status, into: statusBlock)
+      session.submitResponse(stream, headers: statusBlock, hasBody: false)
+    } else {
+      if !stream.isAnnounced {
+        session.submitResponse(stream, headers: ServerHeaders.response)
+      }
+      if status.isOK {
+        session.finish(stream, trailers: ServerHeaders.okTrailers)
+      } else {
+        ServerHeaders.trailers(status, into: statusBlock)
+        session.finish(stream, trailers: statusBlock)
+      }
+    }
+    dropInbound(stream)
+    needsFlush()
+  }
+
+  /// A call ends within a message. What of it was not sent yet is taken back: if that is all of it,
+  /// the client sees an ordinary error. Else it sees a message that is cut off and then the status,
+  /// which must not be OK.
+  private func abandonMessage(of call: ServerCall, _ status: RPCStatus) -> RPCStatus {
+    let buffer = call.stream.outbound
+    let unsent = min(buffer.readableBytes, call.messageBytesAppended)
+    call.stream.outbound.moveWriterIndex(to: buffer.writerIndex - unsent)
+    call.messageBytesLeft = 0
+    call.messageBytesAppended = 0
+    return status.isOK ? RPCStatus(.internal, "the answer ended before it was whole") : status
+  }
+
+  /// The deadline of a call passed: the service stops, the client is told.
+  func deadlinePassed(_ call: ServerCall) {
+    guard call.phase == .open else { return }
+    let isKnown = call.isKnownToService
+    complete(call, RPCStatus(.deadlineExceeded, "deadline exceeded"))
+    if isKnown { service.callEnded(call, .deadline) }
+  }
+
+  // MARK: - Back-pressure
+
+  /// The call has reached its high water mark: its stream says when it is down to the low one.
+  private func stall(_ call: ServerCall) {
+    call.isStalled = true
+    call.stream.outboundMark = configuration.lowWaterBytes
+  }
+
+  /// Something happened on the stream of a call that had reached its high water mark.
+  func tellIfDrained(_ call: ServerCall) {
+    guard call.phase == .open, call.stream.outbound.readableBytes <= configuration.lowWaterBytes
+    else { return }
+    call.isStalled = false
+    if call.awaitsRoom {
+      callsAwaitingRoom.append(call)
+    } else {
+      service.streamWritable(call)
+    }
+  }
+
+  /// The service wants to be told when the call is writable and its connection has room.
+  func awaitRoom(_ call: ServerCall) {
+    guard !call.awaitsRoom else { return }
+    call.awaitsRoom = true
+    if call.isWritable {
+      callsAwaitingRoom.append(call)
+      needsFlush()
+    } else if !call.isStalled {
+      stall(call)
+    }
+  }
+
+  /// Tells calls that waited for room, in their order, for as long as there is some.
+  func tellRoom() {
+    // What they append, or reserve, is seen at once; calls that wait again do so for the next time.
+    for _ in 0..<callsAwaitingRoom.count {
+      guard hasOutboundRoom, let call = callsAwaitingRoom.popFirst() else { return }
+      guard call.awaitsRoom, call.phase == .open else { continue }
+      if call.isWritable {
+        call.awaitsRoom = false
+        service.streamWritable(call)
+      } else if !call.isStalled {
+        stall(call)
+      }
+    }
+  }
+
+  /// Whether answers may be added without passing the connection's bound.
+  var hasOutboundRoom: Bool {
+    session.outboundBytes + reservedOutboundBytes < configuration.maxOutboundBytes
+  }
+
+  func reserveOutbound(_ call: ServerCall, _ bytes: Int) {
+    call.reservedOutboundBytes += bytes
+    reservedOutboundBytes += bytes
+  }
+
+  /// Takes bytes off what a call has reserved, as far as it has.
+  func releaseOutbound(_ call: ServerCall, _ bytes: Int) {
+    let released = min(bytes, call.reservedOutboundBytes)
+    call.reservedOutboundBytes -= released
+    reservedOutboundBytes -= released
+  }
+}

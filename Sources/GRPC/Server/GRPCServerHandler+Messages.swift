@@ -1,0 +1,216 @@
+// Messages in: from a stream's bytes to the service, with the window that lets more of them come.
+//
+// Three kinds of bytes are held for a client, and each has its bound:
+// - unfinished messages, refused past `maxBufferedBytes`;
+// - messages longer than the stream's window, which are let in one after another as long as those on
+//   their way come to `maxLargeMessageBytes`. The others get no window; nobody is refused;
+// - what calls that are paused or held have not taken: a stream's window each, and together
+//   `maxParkedBytes` beyond the connection's window (see `HTTP2Session.park`).
+
+import HTTP2
+import NIOCore
+
+extension GRPCServerHandler {
+  func deliver(_ call: ServerCall) {
+    switch call.kind {
+    case .unary: deliverUnary(call)
+    case .streaming: deliverStreaming(call)
+    }
+  }
+
+  private func deliverUnary(_ call: ServerCall) {
+    let stream = call.stream
+    guard !call.isDelivering, !call.wasHalfClosed else { return }
+    // A unary message is gathered in the stream's own buffer, which its length bounds.
+    let check = stream.inbound.withUnsafeReadableBytes {
+      UnaryFraming.check($0, isEnded: stream.remoteEnded, limit: configuration.maxMessageBytes)
+    }
+    switch check {
+    case .incomplete(let announcedBytes):
+      if announcedBytes > configuration.streamWindowBytes, !admit(call, announcedBytes) {
+        session.park(stream)
+      } else {
+        if call.admittedBytes > 0 { stream.inbound.reserveCapacity(call.admittedBytes) }
+        session.consume(stream, stream.unconsumed)
+      }
+      // What was not consumed is bounded by its windows.
+      account(call, buffered: stream.inbound.readableBytes - stream.unconsumed)
+    case .failed(let status):
+      session.consume(stream, stream.unconsumed)
+      complete(call, status)
+    case .complete where session.outboundBytes > configuration.holdBytes:
+      // The call began before so much waited: clients may send many headers and then many bodies.
+      hold(call)
+    case .complete:
+      session.consume(stream, stream.unconsumed)
+      call.isKnownToService = true
+      call.wasHalfClosed = true
+      call.isDelivering = true
+      // The stream is kept from the pool meanwhile, and its client has ended: the buffer stays.
+      stream.inbound.withUnsafeReadableBytes {
+        service.unary(
+          call, message: UnsafeRawBufferPointer(rebasing: $0[MessageFrame.prefixBytes...]))
+      }
+      call.isDelivering = false
+      // The answer may take long, and the request isn't needed for it.
+      Self.release(&stream.inbound)
+      if call.admittedBytes > 0 { dismiss(call) }
+    }
+  }
+
+  private func deliverStreaming(_ call: ServerCall) {
+    let stream = call.stream
+    guard !call.isDelivering else { return }
+    guard !call.isReadingPaused else { return session.park(stream) }
+    call.isDelivering = true
+    // The service may do anything to the stream meanwhile, so the bytes are taken out of it.
+    var chunk = ByteBuffer()
+    swap(&chunk, &stream.inbound)
+    var failure: MessageFramingError?
+    var delivered = 0
+    chunk.readWithUnsafeReadableBytes { bytes -> Int in
+      var rest = bytes
+      do throws(MessageFramingError) {
+        while call.phase == .open, !call.isReadingPaused,
+          let message = try call.deframer.next(&rest)
+        {
+          delivered += 1
+          service.stream(call, received: message)
+        }
+      } catch {
+        failure = error
+      }
+      return bytes.count - rest.count
+    }
+    call.isDelivering = false
+    if delivered > 0, call.admittedBytes > 0 { dismiss(call) }
+    takeIn(call, left: chunk.readableBytes)
+    giveBack(&chunk, to: stream)
+    if stream.isClosed || call.phase != .open { return }
+    if let failure {
+      complete(call, failure.status(limit: configuration.maxMessageBytes))
+      return
+    }
+    account(call, buffered: call.deframer.bufferedBytes)
+    halfCloseIfDone(call)
+  }
+
+  /// Gives window for what a streaming call took, part of a message included, unless that is a large
+  /// one that has to wait.
+  ///
+  /// - Parameter left: bytes that were not taken, because the call is paused or over.
+  private func takeIn(_ call: ServerCall, left: Int) {
+    let stream = call.stream
+    var withheld = 0
+    let announcedBytes = call.phase == .open ? call.deframer.announcedBytes : 0
+    if announcedBytes > configuration.streamWindowBytes {
+      if admit(call, announcedBytes) {
+        call.deframer.reserveAnnounced()
+      } else {
+        withheld = call.deframer.bufferedBytes
+      }
+    }
+    session.consume(stream, stream.unconsumed - left - withheld)
+    if left > 0 || withheld > 0 { session.park(stream) }
+  }
+
+  private func halfCloseIfDone(_ call: ServerCall) {
+    let stream = call.stream
+    guard call.phase == .open, !call.isReadingPaused, stream.remoteEnded, !call.wasHalfClosed,
+      stream.inbound.readableBytes == 0
+    else { return }
+    call.wasHalfClosed = true
+    do throws(MessageFramingError) {
+      try call.deframer.finish()
+    } catch {
+      complete(call, error.status(limit: configuration.maxMessageBytes))
+      return
+    }
+    service.streamHalfClosed(call)
+  }
+
+  /// Puts back what was not taken, and the memory if it is modest.
+  private func giveBack(_ chunk: inout ByteBuffer, to stream: HTTP2Stream) {
+    if stream.discardsInbound || stream.isClosed { return }
+    if chunk.readableBytes == 0 { Self.release(&chunk) }
+    if stream.inbound.readableBytes > 0 {
+      chunk.writeBuffer(&stream.inbound)
+    }
+    swap(&chunk, &stream.inbound)
+  }
+
+  /// Empties a buffer, and frees it if it is large: calls that live long must not each hold the room
+  /// of their largest message.
+  private static func release(_ buffer: inout ByteBuffer) {
+    if buffer.capacity > ServerConfiguration.retainedInboundBytes {
+      buffer = ByteBuffer()
+    } else {
+      buffer.clear()
+    }
+  }
+
+  /// Keeps the connection's sum of unfinished messages, and its bound.
+  private func account(_ call: ServerCall, buffered: Int) {
+    // Large messages that were let in have a bound of their own.
+    let counted = call.admittedBytes > 0 ? 0 : buffered
+    bufferedBytes += counted - call.bufferedBytes
+    call.bufferedBytes = counted
+    if bufferedBytes > configuration.maxBufferedBytes, call.phase == .open {
+      complete(call, RPCStatus(.resourceExhausted, "too many unfinished messages"))
+    }
+  }
+
+  // MARK: - Pauses
+
+  func readingResumed(_ call: ServerCall) {
+    resumedCalls.append(call)
+    needsFlush()
+  }
+
+  func deliverResumed() {
+    guard !resumedCalls.isEmpty else { return }
+    let calls = resumedCalls
+    resumedCalls.removeAll(keepingCapacity: true)
+    // A call that is over, or another one by now, is served no worse for a second look.
+    for call in calls where call.phase == .open {
+      deliver(call)
+      if call.stream.isClosed { streamClosed(call) }
+    }
+  }
+
+  // MARK: - Large messages
+
+  /// Whether a message longer than the stream's window may come in now; if not, it waits its turn.
+  private func admit(_ call: ServerCall, _ bytes: Int) -> Bool {
+    if call.admittedBytes > 0 { return true }
+    if waitingLargeCalls.isEmpty, hasRoomForLarge(bytes) {
+      largeBytes += bytes
+      call.admittedBytes = bytes
+      return true
+    }
+    if call.awaitedBytes == 0 { waitingLargeCalls.append(call) }
+    call.awaitedBytes = bytes
+    return false
+  }
+
+  private func hasRoomForLarge(_ bytes: Int) -> Bool {
+    largeBytes == 0 || largeBytes + bytes <= configuration.maxLargeMessageBytes
+  }
+
+  /// A large message is complete, or its call is over: the next ones may come in.
+  func dismiss(_ call: ServerCall) {
+    largeBytes -= call.admittedBytes
+    call.admittedBytes = 0
+    while let next = waitingLargeCalls.first {
+      // Calls that ended while they waited are still on the list.
+      if next.awaitedBytes > 0, next.phase == .open {
+        guard hasRoomForLarge(next.awaitedBytes) else { return }
+        largeBytes += next.awaitedBytes
+        next.admittedBytes = next.awaitedBytes
+        next.awaitedBytes = 0
+        readingResumed(next)
+      }
+      waitingLargeCalls.removeFirst()
+    }
+  }
+}

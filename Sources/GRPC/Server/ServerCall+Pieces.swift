@@ -1,0 +1,57 @@
+// An answer in pieces: a message whose length is known before its bytes are at hand, as when they
+// come over a link piece by piece. No more of it need be in memory than the client is about to take.
+
+import NIOCore
+
+extension ServerCall {
+  /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent headers
+  /// and the message's prefix. For unary calls (then once, instead of `respond`) and streaming ones.
+  package func beginMessage(byteCount: Int) {
+    guard phase == .open else { return }
+    assert(messageBytesLeft == 0, "one message after another")
+    assert(byteCount >= 0 && byteCount <= Int(UInt32.max), "a message must fit its prefix")
+    OutboundBuffer.reclaim(&stream.outbound)
+    MessageFrame.writePrefix(byteCount: byteCount, to: &stream.outbound)
+    messageBytesLeft = byteCount
+    messageBytesAppended = MessageFrame.prefixBytes
+    handler.messageAppended(self)
+  }
+
+  /// Appends a piece, copied, to the message that was begun. Pieces are taken even if `isWritable`
+  /// is false, so ask before each: this is the back-pressure. Amortised O(bytes).
+  ///
+  /// All pieces together must have the length that was announced: `finish(.ok)` follows the last.
+  /// A call that ends earlier, by whatever status, is never taken for a whole answer.
+  package func appendToMessage(_ bytes: UnsafeRawBufferPointer) {
+    guard phase == .open else { return }
+    assert(bytes.count <= messageBytesLeft, "more than was announced")
+    // Beyond it the client would see another message begin.
+    let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(messageBytesLeft))
+    OutboundBuffer.reclaim(&stream.outbound)
+    stream.outbound.writeBytes(piece)
+    messageBytesLeft -= piece.count
+    messageBytesAppended += piece.count
+    if reservedOutboundBytes > 0 { handler.releaseOutbound(self, piece.count) }
+    handler.messageAppended(self)
+  }
+
+  /// Bytes that the message begun still lacks.
+  package var missingMessageBytes: Int { messageBytesLeft }
+
+  // MARK: - Room on the connection
+
+  /// Counts bytes that the service has asked for elsewhere, and will append to this call, as if they
+  /// waited to be sent already: see `ServerConnection.hasOutboundRoom`. Pieces that are appended are
+  /// taken off again, and the rest at the end of the call.
+  package func reserveOutbound(bytes: Int) {
+    guard phase == .open, bytes > 0 else { return }
+    handler.reserveOutbound(self, bytes)
+  }
+
+  /// Has `streamWritable` called as soon as the call is writable and its connection has room for
+  /// more: once, in a later flush, and never from within this. Calls of one connection are told in
+  /// the order in which they came to wait, while there is room.
+  package func awaitRoom() {
+    if phase == .open { handler.awaitRoom(self) }
+  }
+}

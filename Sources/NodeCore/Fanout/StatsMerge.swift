@@ -1,0 +1,61 @@
+// Stats: the counters of all shards added up, and those of the node asked.
+//
+// From the shards, added up (a shard asked by itself answers its own):
+//   ringstore_calls_total             calls on one key that the shards executed
+//   ringstore_calls_<call>_total      the same for each call: get, lpush, ...
+//   ringstore_slices_total            slices of calls that concern every shard
+//   ringstore_errors_total            those of both that ended with an error
+//   ringstore_keys                    keys in all databases
+//   ringstore_memory_bytes            memory held for keys and values
+//   ringstore_used_bytes              the part of it in use
+//   ringstore_pinned_bytes            the part of that which only views hold
+// From a router asked:
+//   ringstore_router_calls_total, ringstore_router_calls_<call>_total, ringstore_router_errors_total
+// About the call itself:
+//   ringstore_shards                  shards of the cluster
+//   ringstore_shards_unreachable      those among them whose counters are missing here
+
+import NIOCore
+import RingstoreAPI
+
+package struct StatsMerge: ShardMerge {
+  package let method = InternalMethod.statsPart.rawValue
+  package let allowsPartial = true
+  private var ownCounters: [String: Int64] = [:]
+  private var sums: [String: Int64] = [:]
+  private var answered = 0
+  private var unreachable = 0
+
+  package init() {}
+
+  package mutating func begin(on port: any PartPort) {
+    ownCounters = port.nodeCounters
+  }
+
+  package mutating func request(shard: Int) -> ByteBuffer { ByteBuffer() }
+
+  package mutating func merge(
+    _ response: UnsafeRawBufferPointer, shard: Int
+  ) throws(CallError) -> Bool {
+    do throws(WireError) {
+      for (name, value) in try StatsReplyView(response).counters { sums[name, default: 0] &+= value }
+      answered += 1
+      return false
+    } catch {
+      throw .undecodable(error)
+    }
+  }
+
+  package mutating func missing(_ error: CallError, shard: Int) {
+    unreachable += 1
+  }
+
+  package func answer() -> ByteBuffer {
+    var all = sums.merging(ownCounters) { shards, own in shards &+ own }
+    all["ringstore_shards"] = Int64(answered + unreachable)
+    all["ringstore_shards_unreachable"] = Int64(unreachable)
+    var answer = ByteBuffer()
+    for name in all.keys.sorted() { answer.writeStatsCounter(name, all[name] ?? 0) }
+    return answer
+  }
+}

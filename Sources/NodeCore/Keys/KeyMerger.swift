@@ -1,0 +1,218 @@
+// The keys of all shards, merged in the order of their positions. Since a slot is one shard's, this
+// is an order over the whole cluster: whatever was drawn is everything before one position, and
+// that position is an exact token.
+//
+// Each shard is asked for one slice at a time and may have one more waiting behind the one that is
+// being drawn from, so what is held is bounded: shards x 2 slices. No shard runs further ahead of
+// the one most behind than a window of slots, so that little is searched twice when the caller
+// comes back with a token.
+//
+// A state machine without input or output of its own, owned by one operation.
+
+import NIOCore
+import Placement
+import RingstoreAPI
+
+struct KeyMerger {
+  /// How many slots a shard may be ahead of the one most behind.
+  static let windowSlots = UInt32(Slots.count) / 8
+  /// Bytes of keys that all slices together may hold, as long as each has at least
+  /// `sliceBytesMin`.
+  static let heldBytesMax = 4 << 20
+  static let sliceBytesMin = 4 << 10
+  static let sliceBytesMax = 64 << 10
+
+  /// A key that was drawn.
+  struct Key {
+    let slice: ByteBuffer
+    let entry: Entry
+
+    /// The key's bytes.
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+      slice.withUnsafeReadableBytes { body(.init(rebasing: $0[entry.start..<entry.end])) }
+    }
+
+    /// Whether a walk may go on behind this key without giving it out again: not so inside a group
+    /// of keys that have no position between them.
+    let isCutPoint: Bool
+  }
+
+  struct Entry {
+    let start: Int
+    let end: Int
+    /// Behind the key.
+    let position: ScanPosition
+    let slot: UInt32
+  }
+
+  private struct Slice {
+    let bytes: ByteBuffer
+    let entries: [Entry]
+    var next = 0
+  }
+
+  private struct Shard {
+    /// How far the shard itself has come.
+    var position: ScanPosition
+    var current: Slice?
+    var following: Slice?
+    var isUnderWay = false
+    var isMissing = false
+
+    var head: Entry? { current.map { $0.entries[$0.next] } }
+    var isExhausted: Bool { isMissing || position.slot >= UInt32(Slots.count) }
+  }
+
+  private var shards: [Shard]
+  /// Behind the last key drawn.
+  private var drawn: ScanPosition
+  /// The shard whose turn it is, for as long as it has keys of this slot: nobody else has any.
+  private var turn: (shard: Int, slot: UInt32)?
+  private let sliceBytes: UInt32
+
+  init(shards count: Int, from position: ScanPosition) {
+    shards = Array(repeating: Shard(position: position), count: count)
+    drawn = position
+    let share = Self.heldBytesMax / 2 / max(count, 1)
+    sliceBytes = UInt32(min(max(share, Self.sliceBytesMin), Self.sliceBytesMax))
+  }
+
+  // MARK: - Slices
+
+  /// The slices to ask for now, which are under way from here on: one of each shard that has none
+  /// under way, has room for one, has more to give and isn't too far ahead. O(shards).
+  mutating func nextSlices(
+    _ query: KeyQuery, maxKeys: UInt32
+  ) -> [(shard: Int, request: ByteBuffer)] {
+    let endSlot = min(UInt32(Slots.count), front.slot + Self.windowSlots)
+    var requests: [(shard: Int, request: ByteBuffer)] = []
+    for (index, shard) in shards.enumerated() {
+      guard !shard.isUnderWay, !shard.isExhausted, shard.following == nil,
+        shard.position.slot < endSlot
+      else { continue }
+      shards[index].isUnderWay = true
+      let request = query.request(
+        from: shard.position, endSlot: endSlot, maxKeys: maxKeys, maxBytes: sliceBytes,
+        wantsPositions: true)
+      requests.append((index, request))
+    }
+    return requests
+  }
+
+  /// Takes a slice's answer. O(keys).
+  ///
+  /// - Throws: INTERNAL where the answer doesn't hold together.
+  mutating func add(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) {
+    shards[shard].isUnderWay = false
+    let reply: KeysPartReplyView
+    do throws(WireError) {
+      reply = try KeysPartReplyView(response)
+    } catch {
+      throw .undecodable(error)
+    }
+    let next = ScanPosition(slot: reply.nextSlot, cursor: reply.nextCursor)
+    let entries = Self.entries(of: reply, in: response)
+    guard entries.count == reply.count, next > shards[shard].position,
+      Self.isOrdered(entries, from: shards[shard].position, to: next)
+    else { throw .internalError("a shard's slice of keys is out of order") }
+    shards[shard].position = next
+    guard !entries.isEmpty else { return }
+    let slice = Slice(bytes: ByteBuffer(bytes: response), entries: entries)
+    if shards[shard].current == nil {
+      shards[shard].current = slice
+    } else {
+      shards[shard].following = slice
+    }
+  }
+
+  /// The shard can't be asked any more; what it has answered is kept.
+  mutating func markMissing(_ shard: Int) {
+    shards[shard].isUnderWay = false
+    shards[shard].isMissing = true
+  }
+
+  // MARK: - Keys
+
+  /// Takes the next key in order; nil where a shard has to answer first, or there are no more.
+  mutating func draw() -> Key? {
+    guard let shard = shardInTurn(), var slice = shards[shard].current else { return nil }
+    let entry = slice.entries[slice.next]
+    turn = (shard, entry.slot)
+    slice.next += 1
+    var isCutPoint = true
+    if slice.next < slice.entries.count {
+      let follower = slice.entries[slice.next]
+      let distance = follower.position.cursor &- entry.position.cursor
+      isCutPoint = follower.slot != entry.slot || distance > 1
+      shards[shard].current = slice
+    } else {
+      shards[shard].current = shards[shard].following
+      shards[shard].following = nil
+    }
+    drawn = entry.position
+    return Key(slice: slice.bytes, entry: entry, isCutPoint: isCutPoint)
+  }
+
+  /// Everything before this position has been drawn, and nothing from it on.
+  var position: ScanPosition {
+    shardInTurn() == nil ? max(drawn, front) : drawn
+  }
+
+  /// Whether every key has been drawn that the shards will ever give.
+  var isDone: Bool {
+    shards.allSatisfy { $0.isExhausted && $0.current == nil }
+  }
+
+  /// The shard whose head comes next, if no shard can come up with an earlier key any more.
+  private func shardInTurn() -> Int? {
+    if let turn, shards[turn.shard].head?.slot == turn.slot { return turn.shard }
+    var best: (shard: Int, position: ScanPosition)?
+    for (index, shard) in shards.enumerated() {
+      guard let head = shard.head else { continue }
+      if let best, best.position <= head.position { continue }
+      best = (index, head.position)
+    }
+    guard let best else { return nil }
+    let blocked = shards.contains {
+      $0.current == nil && !$0.isExhausted && $0.position < best.position
+    }
+    return blocked ? nil : best.shard
+  }
+
+  /// How far the shard most behind has come, drawn or not; the end where all are through.
+  private var front: ScanPosition {
+    shards.lazy.filter { !$0.isExhausted }.map(\.position).min() ?? .end
+  }
+
+  // MARK: - Reading a slice
+
+  private static func entries(
+    of reply: KeysPartReplyView, in response: UnsafeRawBufferPointer
+  ) -> [Entry] {
+    guard reply.positions.count == reply.count, let first = response.baseAddress else { return [] }
+    var entries: [Entry] = []
+    entries.reserveCapacity(reply.count)
+    for key in reply.keys {
+      let slot = UInt32(Slots.slot(of: key))
+      let start = key.baseAddress.map { first.distance(to: $0) } ?? 0
+      let cursor = reply.positions[entries.count]
+      entries.append(
+        Entry(
+          start: start, end: start + key.count,
+          position: ScanPosition(behindKeyIn: slot, cursor: cursor), slot: slot))
+    }
+    return entries
+  }
+
+  /// A shard's bug must not become lost or endless pages.
+  private static func isOrdered(
+    _ entries: [Entry], from: ScanPosition, to end: ScanPosition
+  ) -> Bool {
+    var last = from
+    for entry in entries {
+      if entry.position < last { return false }
+      last = entry.position
+    }
+    return last <= end
+  }
+}

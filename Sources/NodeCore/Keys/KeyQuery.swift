@@ -1,0 +1,98 @@
+// Which keys a Keys or Scan call asks for: checked once, turned into the requests of its slices and
+// into tokens that only the same query takes back. A value; any thread.
+
+import NIOCore
+import Placement
+import RingstoreAPI
+
+package struct KeyQuery: Sendable {
+  /// Bounds of one slice on a shard, beside the shard's own bound in time: keys looked at.
+  package static let visitsPerSlice: UInt32 = 4_096
+
+  private let kind: PatternView.Kind
+  private let text: [UInt8]
+  private let database: UInt32
+  private let type: ValueType
+
+  /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
+  package init(
+    _ pattern: PatternView, database: UInt32, type: ValueType, _ limits: Limits
+  ) throws(CallError) {
+    guard pattern.kind != .unset else {
+      throw .badPattern("it is neither a glob, a regular expression nor a prefix.")
+    }
+    if let refusal = limits.refusal(database: database) { throw refusal }
+    kind = pattern.kind
+    text = Array(pattern.text)
+    self.database = database
+    self.type = type
+  }
+
+  /// The request of a slice that begins at `position` and ends before slot `endSlot` at the latest.
+  ///
+  /// - Parameters:
+  ///   - maxKeys: the most keys to answer with; 0: no bound.
+  ///   - maxBytes: how many bytes of keys to answer with; the key that passes it is still in.
+  func request(
+    from position: ScanPosition, endSlot: UInt32, maxKeys: UInt32, maxBytes: UInt32,
+    wantsPositions: Bool
+  ) -> ByteBuffer {
+    var part = KeysPartRequest()
+    part.database = database
+    part.type = type
+    part.startSlot = position.slot
+    part.cursor = position.cursor
+    part.endSlot = endSlot
+    part.maxKeys = maxKeys
+    part.maxBytes = maxBytes
+    part.maxVisits = Self.visitsPerSlice
+    part.wantsPositions = wantsPositions
+    var request = ByteBuffer()
+    text.withUnsafeBytes { text in
+      part.pattern = PatternView(kind: kind, text: text)
+      request.writeKeysPartRequest(part)
+    }
+    return request
+  }
+
+  // MARK: - Tokens
+
+  /// The token of a position. It says nothing that is secret, and forging one only leads the forger
+  /// to another place of his own walk.
+  package func token(of position: ScanPosition) -> [UInt8] {
+    ScanToken(position: position).encoded(seal: seal)
+  }
+
+  /// The position of a token that the same query was given, by whichever node; the start for an
+  /// empty one.
+  ///
+  /// - Throws: BAD_PAGE_TOKEN.
+  package func position(of token: UnsafeRawBufferPointer) throws(CallError) -> ScanPosition {
+    if token.isEmpty { return .start }
+    guard let token = ScanToken(token, seal: seal) else { throw .badPageToken }
+    return token.position
+  }
+
+  /// What ties tokens to the query.
+  private var seal: ScanToken.Seal {
+    var seal = ScanToken.Seal()
+    seal.add(UInt64(database), bytes: 4)
+    seal.add(UInt64(UInt32(bitPattern: type.rawValue)), bytes: 4)
+    seal.add(kind.number, bytes: 1)
+    seal.add(text)
+    return seal
+  }
+}
+
+extension PatternView.Kind {
+  /// A number for ever: tokens outlive versions.
+  fileprivate var number: UInt64 {
+    switch self {
+    case .everything: 0
+    case .unset: 1
+    case .glob: 2
+    case .regex: 3
+    case .prefix: 4
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// The tokens of Keys and Scan, opaque to callers: a position, sealed to the query that it belongs
+// to. They hold on any node and for as long as the keys' order in a slot does.
+//
+//   token = version:1 (1)  slot:2  cursor:8  check:8      little-endian, 19 bytes
+//
+// `check` digests the other bytes, the database, the type filter and the pattern: it refuses
+// damaged tokens and those of another query alike. Values; any thread.
+
+import Placement
+
+package struct ScanToken: Hashable, Sendable {
+  package static let byteCount = 19
+  private static let version: UInt64 = 1
+
+  package let position: ScanPosition
+
+  package init(position: ScanPosition) {
+    self.position = position
+  }
+
+  /// - Returns: nil where the bytes are no token, or one of another query.
+  package init?(_ bytes: UnsafeRawBufferPointer, seal: Seal) {
+    guard bytes.count == Self.byteCount,
+      Self.number(bytes, at: 0, bytes: 1) == Self.version
+    else { return nil }
+    let slot = Self.number(bytes, at: 1, bytes: 2)
+    let cursor = Self.number(bytes, at: 3, bytes: 8)
+    guard slot < UInt64(Slots.count) || slot == UInt64(Slots.count) && cursor == 0 else {
+      return nil
+    }
+    position = ScanPosition(slot: UInt32(slot), cursor: cursor)
+    guard Self.number(bytes, at: 11, bytes: 8) == check(seal) else { return nil }
+  }
+
+  package func encoded(seal: Seal) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.byteCount)
+    for (number, count) in [
+      (Self.version, 1), (UInt64(position.slot), 2), (position.cursor, 8), (check(seal), 8),
+    ] {
+      for place in 0..<count { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * place))) }
+    }
+    return bytes
+  }
+
+  private func check(_ seal: Seal) -> UInt64 {
+    var seal = seal
+    seal.add(Self.version, bytes: 1)
+    seal.add(UInt64(position.slot), bytes: 2)
+    seal.add(position.cursor, bytes: 8)
+    return seal.digest
+  }
+
+  /// - Precondition: the bytes are there.
+  private static func number(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, bytes count: Int
+  ) -> UInt64 {
+    var number: UInt64 = 0
+    for place in 0..<count { number |= UInt64(bytes[offset + place]) << (8 * place) }
+    return number
+  }
+
+  /// A digest under way: 64-bit FNV-1a with a final mix. It guards against mistakes, not against
+  /// forgers. Sources: Fowler, Noll and Vo; the mix is MurmurHash3's (Appleby).
+  package struct Seal: Sendable {
+    private var state: UInt64 = 0xcbf2_9ce4_8422_2325
+
+    package init() {}
+
+    package mutating func add(_ bytes: some Sequence<UInt8>) {
+      for byte in bytes { state = (state ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    }
+
+    mutating func add(_ number: UInt64, bytes count: Int) {
+      for place in 0..<count {
+        add(CollectionOfOne(UInt8(truncatingIfNeeded: number >> (8 * place))))
+      }
+    }
+
+    var digest: UInt64 {
+      var mixed = state
+      mixed = (mixed ^ (mixed >> 33)) &* 0xff51_afd7_ed55_8ccd
+      mixed = (mixed ^ (mixed >> 33)) &* 0xc4ce_b9fe_1a85_ec53
+      return mixed ^ (mixed >> 33)
+    }
+  }
+}

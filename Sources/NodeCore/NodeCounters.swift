@@ -1,0 +1,63 @@
+// What a node has counted since its start, for Stats. One event loop owns it; adding to a counter
+// is an index and an addition.
+//
+// Names are those that a metrics page has: `<prefix>calls_total`, one `<prefix>calls_get_total` for
+// each call, and so on. A shard's prefix is `ringstore_`, a router's `ringstore_router_`: a call
+// through a router is counted by both.
+
+import RingstoreAPI
+
+package struct NodeCounters: Sendable {
+  package static let shardPrefix = "ringstore_"
+  package static let routerPrefix = "ringstore_router_"
+
+  /// Where the calls that can't travel in a batch begin in `counts`, and in `CommandID`.
+  private static let firstOther = 128
+  private static let firstOtherID = 1_000
+  private static let places = firstOther + 64
+
+  private var counts = [UInt64](repeating: 0, count: places)
+  private var errors: UInt64 = 0
+
+  package init() {}
+
+  /// Notes a call, well or badly ended.
+  ///
+  /// - Parameter method: a number of `CommandID`, or an `InternalMethod`; others are not counted.
+  @inline(__always)
+  package mutating func called(_ method: UInt32) {
+    let place = Self.place(of: Int(method))
+    if place < Self.places { counts[place] &+= 1 }
+  }
+
+  /// Notes that a call, or one slice of one, was answered with an error.
+  @inline(__always)
+  package mutating func failed() {
+    errors &+= 1
+  }
+
+  /// The counters by name, the same names whatever was called. O(calls of the table).
+  ///
+  /// - Parameter prefix: `shardPrefix` or `routerPrefix`.
+  package func entries(prefix: String) -> [String: Int64] {
+    var entries: [String: Int64] = [:]
+    var calls: UInt64 = 0
+    for command in CommandTable.all {
+      let count = counts[Self.place(of: command.id)]
+      calls &+= count
+      entries["\(prefix)calls_\(command.name.lowercased())_total"] = Int64(clamping: count)
+    }
+    var slices: UInt64 = 0
+    for method in InternalMethod.allCases { slices &+= counts[Int(method.rawValue)] }
+    entries["\(prefix)calls_total"] = Int64(clamping: calls)
+    entries["\(prefix)slices_total"] = Int64(clamping: slices)
+    entries["\(prefix)errors_total"] = Int64(clamping: errors)
+    return entries
+  }
+
+  @inline(__always)
+  private static func place(of method: Int) -> Int {
+    if method < firstOther { return method }
+    return method < firstOtherID ? places : method - firstOtherID + firstOther
+  }
+}

@@ -1,0 +1,173 @@
+// Who waits for whom in a pipeline. Four tasks share a PipelineWindow: one pulls commands, one
+// sends batches, one takes answers, and the reader takes outcomes. Each waits until the window
+// allows its next step. Safe to use from every thread; a batch's answers are decoded under the lock.
+
+internal import GRPC
+internal import NIOCore
+import Synchronization
+
+final class PipelineFlow: Sendable {
+  private typealias Waiter = CheckedContinuation<Void, Never>
+
+  private struct State {
+    var window: PipelineWindow
+    var isSourceDone = false
+    /// Nobody wants the outcomes any more, or the reader was cancelled.
+    var isAbandoned = false
+    /// Messages received.
+    var messages: UInt64 = 0
+    var puller: Waiter?
+    var sender: Waiter?
+    var receiver: Waiter?
+    var reader: Waiter?
+
+    var mayPull: Bool { isAbandoned || window.hasRoom }
+    var maySend: Bool { isAbandoned || isSourceDone || window.hasEnded || window.hasBatch }
+    var mayReceive: Bool { isAbandoned || window.wantsReplies }
+    var mayRead: Bool { window.hasOutcome || isFinished }
+    var isFinished: Bool {
+      window.hasEnded && window.isEmpty && (isSourceDone || isAbandoned)
+    }
+  }
+
+  private let state: Mutex<State>
+
+  init(_ limits: PipelineLimits) {
+    state = Mutex(State(window: PipelineWindow(limits)))
+  }
+
+  // MARK: The puller
+
+  /// Takes one command, as soon as there is room. Returns false where no more are wanted.
+  func add(_ command: RingstoreCommand, database: UInt32) async -> Bool {
+    var request = ByteBuffer()
+    command.writeRequest(database: database, into: &request)
+    while true {
+      let isWanted: Bool? = update { state in
+        if state.isAbandoned { return false }
+        guard state.window.hasRoom else { return nil }
+        state.window.add(command.id, request: request)
+        return true
+      }
+      if let isWanted { return isWanted }
+      await wait(\.puller)
+    }
+  }
+
+  func sourceEnded() {
+    update { $0.isSourceDone = true }
+  }
+
+  // MARK: The sender
+
+  /// The next batch; nil where there will be no more.
+  func nextBatch() async -> ByteBuffer? {
+    while true {
+      let (batch, isOver) = update { state in
+        (state.window.takeBatch(), state.maySend)
+      }
+      if batch != nil || isOver { return batch }
+      await wait(\.sender)
+    }
+  }
+
+  // MARK: The receiver
+
+  /// Waits until answers are wanted.
+  func repliesWanted() async {
+    if update({ $0.mayReceive }) { return }
+    await wait(\.receiver)
+  }
+
+  /// Returns false where the message is no answer to what was asked.
+  func take(_ message: ByteBuffer) -> Bool {
+    message.withUnsafeReadableBytes { bytes in
+      update { state in
+        state.messages += 1
+        return state.window.take(bytes)
+      }
+    }
+  }
+
+  func streamEnded(_ status: RPCStatus, mayHaveRun: Bool) {
+    update { $0.window.finish(status, mayHaveRun: mayHaveRun) }
+  }
+
+  // MARK: The reader
+
+  /// The next outcome; nil after the last one.
+  func next() async -> PipelineWindow.Outcome? {
+    while true {
+      let (outcome, isFinished) = update { state in
+        (state.window.popOutcome(), state.isFinished)
+      }
+      if outcome != nil || isFinished { return outcome }
+      await wait(\.reader)
+    }
+  }
+
+  /// No more commands are taken; those that were get their outcomes when the stream has ended.
+  func abandon() {
+    update { $0.isAbandoned = true }
+  }
+
+  // MARK: The watchdog
+
+  /// What a node that works changes: the number of messages received and the oldest command that
+  /// it has to answer; nil there: only the stream's end is missing.
+  struct Pulse: Equatable {
+    let messages: UInt64
+    let oldest: UInt64?
+  }
+
+  /// nil while the node owes nothing or its answers are left unread.
+  var pulse: Pulse? {
+    state.withLock { state in
+      guard state.receiver == nil, !state.window.hasEnded else { return nil }
+      let oldest = state.window.oldestUnanswered
+      if oldest == nil, !state.isSourceDone || !state.window.isEmpty { return nil }
+      return Pulse(messages: state.messages, oldest: oldest)
+    }
+  }
+
+  // MARK: Waiting
+
+  /// Changes the state, then lets everybody go on who can.
+  @discardableResult
+  private func update<Result: Sendable>(_ change: (inout State) -> Result) -> Result {
+    let (result, ready) = state.withLock { state in
+      let result = change(&state)
+      return (result, Ready(&state))
+    }
+    ready.resume()
+    return result
+  }
+
+  private func wait(_ place: WritableKeyPath<State, Waiter?>) async {
+    await withCheckedContinuation { waiter in
+      update { $0[keyPath: place] = waiter }
+    }
+  }
+
+  /// Those who wait for nothing any more. They are resumed when the lock has been given back.
+  private struct Ready: Sendable {
+    private var puller: Waiter?
+    private var sender: Waiter?
+    private var receiver: Waiter?
+    private var reader: Waiter?
+
+    init(_ state: inout State) {
+      if state.mayPull { swap(&puller, &state.puller) }
+      if state.maySend { swap(&sender, &state.sender) }
+      if state.mayReceive { swap(&receiver, &state.receiver) }
+      if state.mayRead { swap(&reader, &state.reader) }
+    }
+
+    func resume() {
+      puller?.resume()
+      sender?.resume()
+      receiver?.resume()
+      reader?.resume()
+    }
+  }
+}

@@ -1,0 +1,175 @@
+// The commands of a pipeline that were pulled and whose outcomes its reader has not taken: those
+// that wait to be sent, those without an answer, and the answers that wait for earlier ones. A
+// value; PipelineFlow keeps it behind its lock.
+
+package import GRPC
+package import NIOCore
+package import RingstoreAPI
+
+/// The bounds of a pipeline.
+package struct PipelineLimits: Sendable {
+  /// Nodes read no more of a stream that has this many calls under way.
+  package static let commandsMax = 10_000
+  /// A batch takes no more commands when it has grown past this size, well below every node's limit.
+  package static let batchBytesMax = 1 << 20
+  /// No more commands are pulled while the answers that can't be handed back yet, because an
+  /// earlier one is missing, have this many bytes.
+  package static let heldBytesMax = 8 << 20
+  /// Answers that are read before the reader asks for them.
+  package static let readAheadBytes = 256 << 10
+  /// What a call in a batch has besides its request.
+  package static let callOverheadBytes = 32
+
+  package var unansweredMax = RingstoreClient.unansweredMaxDefault
+  package var batchCountMax = commandsMax
+  /// The longest request that is sent.
+  package var requestBytesMax: Int
+  /// Each call's deadline; 0: none.
+  package var timeoutMillis: UInt32 = 0
+
+  /// - Parameter requestBytesMax: the longest message that nodes take.
+  package init(requestBytesMax: Int) {
+    self.requestBytesMax = requestBytesMax - Self.callOverheadBytes
+  }
+}
+
+package struct PipelineWindow {
+  package typealias Outcome = Result<RingstoreReply, RingstoreError>
+
+  private struct Slot {
+    let command: CommandID
+    var outcome: Outcome?
+    var bytes = 0
+  }
+
+  private let limits: PipelineLimits
+  private var slots = CircularBuffer<Slot>()
+  /// A call's id is its command's place in the pipeline, counted from 1; this is the first slot's.
+  private var firstID: UInt64 = 1
+  /// Commands up to this one were taken to be sent.
+  private var takenID: UInt64 = 0
+  private var batch = ByteBuffer()
+  private var batchCount = 0
+  /// Bytes of the answers in `slots`.
+  private var heldBytes = 0
+  /// How the stream has ended; commands that come now fail so.
+  private var end: RPCStatus?
+
+  package init(_ limits: PipelineLimits) {
+    self.limits = limits
+  }
+
+  package var isEmpty: Bool { slots.isEmpty }
+  package var hasEnded: Bool { end != nil }
+  package var hasBatch: Bool { batchCount > 0 }
+  package var hasOutcome: Bool { slots.first?.outcome != nil }
+
+  /// Whether one more command is welcome.
+  package var hasRoom: Bool {
+    slots.count < limits.unansweredMax && heldBytes < PipelineLimits.heldBytesMax
+      && batchCount < limits.batchCountMax && batch.readableBytes < PipelineLimits.batchBytesMax
+  }
+
+  /// Whether answers are to be read: where the reader waits for one, and a few before it does.
+  package var wantsReplies: Bool { !hasOutcome || heldBytes < PipelineLimits.readAheadBytes }
+
+  /// The oldest command that a node has to answer. O(commands).
+  package var oldestUnanswered: UInt64? {
+    guard let index = slots.firstIndex(where: { $0.outcome == nil }) else { return nil }
+    let id = firstID + UInt64(slots.distance(from: slots.startIndex, to: index))
+    return id <= takenID ? id : nil
+  }
+
+  /// Takes a command with its encoded request.
+  package mutating func add(_ command: CommandID, request: ByteBuffer) {
+    let id = firstID + UInt64(slots.count)
+    var slot = Slot(command: command)
+    if let end {
+      slot.outcome = Self.unanswered(command, end, wasExecutable: false)
+    } else if request.readableBytes > limits.requestBytesMax {
+      // Sent, it would end the stream and with it the others.
+      slot.outcome = .failure(
+        .requestTooLong(request.readableBytes, max: limits.requestBytesMax))
+    } else {
+      request.withUnsafeReadableBytes {
+        batch.writeCall(
+          .pipeline, id: id, method: UInt32(command.rawValue), request: $0,
+          timeoutMillis: limits.timeoutMillis)
+      }
+      batchCount += 1
+    }
+    slots.append(slot)
+  }
+
+  /// The CallBatch of all commands that wait to be sent; nil where none do.
+  package mutating func takeBatch() -> ByteBuffer? {
+    guard hasBatch else { return nil }
+    // Counted first: what fails while it is handed over may have been sent all the same.
+    takenID = firstID + UInt64(slots.count) - 1
+    batchCount = 0
+    defer { batch = ByteBuffer() }
+    return batch
+  }
+
+  /// Takes the answers of a ReplyBatch. Returns false where it can't be decoded or answers what was
+  /// not asked.
+  package mutating func take(_ message: UnsafeRawBufferPointer) -> Bool {
+    var batch = ReplyBatchReader(message)
+    do throws(WireError) {
+      while let reply = try batch.next() {
+        guard reply.id >= firstID, reply.id <= takenID else { return false }
+        let index = slots.index(slots.startIndex, offsetBy: Int(reply.id - firstID))
+        guard slots[index].outcome == nil else { return false }
+        slots[index].outcome = Self.outcome(of: reply, to: slots[index].command)
+        slots[index].bytes = reply.response.count
+        heldBytes += reply.response.count
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// The stream has ended: every command without an answer fails.
+  ///
+  /// - Parameter mayHaveRun: whether a node can have seen those that were taken to be sent.
+  package mutating func finish(_ status: RPCStatus, mayHaveRun: Bool) {
+    guard end == nil else { return }
+    end = status
+    batch = ByteBuffer()
+    batchCount = 0
+    for (place, index) in slots.indices.enumerated() where slots[index].outcome == nil {
+      slots[index].outcome = Self.unanswered(
+        slots[index].command, status,
+        wasExecutable: mayHaveRun && firstID + UInt64(place) <= takenID)
+    }
+  }
+
+  /// The outcome of the oldest command, once; nil where it has none yet.
+  package mutating func popOutcome() -> Outcome? {
+    guard let slot = slots.first, let outcome = slot.outcome else { return nil }
+    heldBytes -= slot.bytes
+    firstID += 1
+    slots.removeFirst()
+    return outcome
+  }
+
+  private static func outcome(of reply: ReplyView, to command: CommandID) -> Outcome {
+    let description = CommandTable[command]
+    if let error = reply.error { return .failure(RingstoreError(error, command: description)) }
+    do throws(WireError) {
+      return .success(try RingstoreReply(command, response: reply.response))
+    } catch {
+      return .failure(.undecodable(description))
+    }
+  }
+
+  private static func unanswered(
+    _ command: CommandID, _ status: RPCStatus, wasExecutable: Bool
+  ) -> Outcome {
+    var error = CallError(code: status.code, message: status.message, details: status.details)
+    error.doNotRetry = true
+    return .failure(
+      RingstoreError(error, command: CommandTable[command], wasExecutable: wasExecutable))
+  }
+}

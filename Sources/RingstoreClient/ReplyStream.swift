@@ -1,0 +1,105 @@
+// A call whose reply is a stream, as scans and list streams read it: one message at a time, each
+// within the call's timeout, and begun anew after a broken connection where its reader permits.
+//
+// Owned by one iterator. Dropping it cancels the call. Nothing is read ahead beyond the window that
+// the connection gives each stream.
+
+internal import GRPC
+internal import NIOCore
+internal import RingstoreAPI
+
+struct ReplyStream {
+  /// Most times a call is begun without progress in between, the first included.
+  static let attemptsMax = 4
+
+  private let channel: ClientChannel
+  private let command: Command
+  private let timeout: Duration
+  private var stream: ClientStream?
+  private var attempts = 0
+  private var hasAnswered = false
+  private var isOver = false
+
+  /// - Parameter timeout: how long the reader may wait for the next message.
+  init(_ channel: ClientChannel, _ command: Command, timeout: Duration) {
+    self.channel = channel
+    self.command = command
+    self.timeout = timeout
+  }
+
+  /// The last message brought the reader forward: the attempts are counted anew.
+  mutating func madeProgress() { attempts = 0 }
+
+  /// Ends the call before its end.
+  mutating func cancel() {
+    isOver = true
+    stream = nil
+  }
+
+  /// The next message; nil at the end, and for ever after an error.
+  ///
+  /// - Parameter request: what the call is begun with; nil where it may not be begun again.
+  mutating func next(
+    isolation: isolated (any Actor)? = #isolation, request: () -> ByteBuffer?
+  ) async throws(RingstoreError) -> ByteBuffer? {
+    if isOver { return nil }
+    let deadline = ContinuousClock.now.advanced(by: timeout)
+    while true {
+      let stream = await open(request)
+      do throws(RPCStatus) {
+        if let message = try await Self.message(of: stream, until: deadline) {
+          hasAnswered = true
+          return message
+        }
+        cancel()
+        return nil
+      } catch {
+        self.stream = nil
+        let mayBeginAnew = request() != nil && attempts < Self.attemptsMax
+        guard Self.isLoss(error, stream.processed), mayBeginAnew else {
+          cancel()
+          throw RingstoreError(error, command: command)
+        }
+      }
+    }
+  }
+
+  /// The call under way, or a new one. Only one that had answered before waits for a connection:
+  /// where nobody listens, a reader is told so at once.
+  private mutating func open(
+    isolation: isolated (any Actor)? = #isolation, _ request: () -> ByteBuffer?
+  ) async -> ClientStream {
+    if let stream { return stream }
+    attempts += 1
+    let stream = channel.stream(path: command.path, waitForReady: hasAnswered)
+    self.stream = stream
+    let message = request() ?? ByteBuffer()
+    do throws(RPCStatus) {
+      try await stream.send { $0.writeImmutableBuffer(message) }
+    } catch {
+      // Whoever reads the messages gets the same status.
+    }
+    stream.halfClose()
+    return stream
+  }
+
+  /// The retry rule for reads: sent again where no node has answered.
+  private static func isLoss(_ status: RPCStatus, _ processed: Processed?) -> Bool {
+    status.code == .unavailable && processed != .yes
+  }
+
+  private static func message(
+    isolation: isolated (any Actor)? = #isolation, of stream: ClientStream,
+    until deadline: ContinuousClock.Instant
+  ) async throws(RPCStatus) -> ByteBuffer? {
+    let watchdog = Watchdog(deadline) { stream.cancel() }
+    defer { watchdog.stop() }
+    do throws(RPCStatus) {
+      var messages = stream.messages.makeAsyncIterator()
+      return try await messages.next()
+    } catch {
+      guard error.code == .cancelled, watchdog.hasBarked else { throw error }
+      throw RPCStatus(.deadlineExceeded, "Nothing came within the call's timeout.")
+    }
+  }
+}

@@ -1,0 +1,34 @@
+// What a cluster counts, and its end. `describe` has a file of its own, with what it answers.
+
+internal import NIOCore
+internal import RingstoreAPI
+
+extension RingstoreClient {
+  /// What has been counted, by name: a router answers with the sums over the whole cluster, a
+  /// shard for itself. The names are those of docs/PROTOCOL.md.
+  public func stats(
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [String: Int] {
+    let bytes = try await call(.stats, .init(), options) { Array($0) }
+    guard let message = try? Ringstore_V1_StatsResponse(serializedBytes: bytes) else {
+      throw .undecodable(CommandTable[.stats])
+    }
+    return message.counters.mapValues { Int($0) }
+  }
+
+  /// Ends the node that is asked: it lets calls under way finish and leaves.
+  ///
+  /// A node answers before it leaves. Where the answer is lost all the same, the error's
+  /// `isOutcomeUnknown` is true.
+  ///
+  /// - Parameter wholeCluster: ends every shard as well; asked of a router. Other routers of the
+  ///   cluster stay.
+  /// - Throws: SHARD_UNAVAILABLE where a shard could not be told; others may have been.
+  public func shutdown(
+    wholeCluster: Bool = false, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) {
+    var request = ByteBuffer()
+    request.writeOptionalBoolField(1, wholeCluster)
+    try await call(.shutdown, request, options) { _ in }
+  }
+}

@@ -1,0 +1,174 @@
+// Scan: every key of a database, page by page, as fast as the reader takes them. A scan whose
+// connection breaks goes on by itself where its last page ended.
+
+internal import NIOCore
+internal import RingstoreAPI
+
+/// A part of a scan.
+public struct RingstoreScanPage: Sendable {
+  /// In no particular order; may be empty.
+  public let keys: [[UInt8]]
+  /// Where a later scan with the same pattern, type and database goes on behind this page, through
+  /// any router and after any restart. Opaque.
+  public let resumeToken: [UInt8]
+  /// How many of the 16384 slots are done.
+  public let slotsDone: Int
+  /// One for each shard that can't be reached, naming it and why. Only of a partial scan.
+  public let unreachable: [RingstoreError]
+
+  /// How far the scan has come, from 0 to 1.
+  public var progress: Double { Double(slotsDone) / 16_384 }
+}
+
+/// A scan: a sequence of pages. Nothing is asked for before the first page is; a reader that stops
+/// reading stops the shards, and one that drops its iterator ends the scan.
+public struct RingstoreScan: AsyncSequence, Sendable {
+  public typealias Element = RingstoreScanPage
+  public typealias Failure = RingstoreError
+
+  fileprivate let client: RingstoreClient
+  fileprivate let pattern: RingstorePattern
+  fileprivate let type: RingstoreType?
+  fileprivate let pageSize: Int
+  fileprivate let resumeToken: [UInt8]
+  fileprivate let allowPartial: Bool
+  fileprivate let options: RingstoreCallOptions
+
+  /// The keys alone. One that breaks off can't be gone on with: that takes a page's token.
+  public var keys: Keys { Keys(pages: self) }
+
+  public func makeAsyncIterator() -> Iterator { Iterator(self) }
+
+  /// Reads pages; for one task at a time.
+  public struct Iterator: AsyncIteratorProtocol {
+    private let scan: RingstoreScan
+    private var replies: ReplyStream
+    private var token: [UInt8]
+
+    fileprivate init(_ scan: RingstoreScan) {
+      self.scan = scan
+      token = scan.resumeToken
+      replies = scan.client.replies(to: .scan, scan.options)
+    }
+
+    public mutating func next() async throws(RingstoreError) -> RingstoreScanPage? {
+      try await next(isolation: nil)
+    }
+
+    public mutating func next(
+      isolation actor: isolated (any Actor)?
+    ) async throws(RingstoreError) -> RingstoreScanPage? {
+      let (scan, token) = (scan, token)
+      let message = try await replies.next(isolation: actor) { scan.request(from: token) }
+      guard let message else { return nil }
+      let page: RingstoreScanPage
+      do throws(WireError) {
+        page = try message.withBytes { bytes throws(WireError) in try RingstoreScanPage(bytes) }
+      } catch {
+        replies.cancel()
+        throw .undecodable(CommandTable[.scan])
+      }
+      if page.resumeToken != token, !page.resumeToken.isEmpty {
+        self.token = page.resumeToken
+        replies.madeProgress()
+      }
+      return page
+    }
+  }
+
+  /// The keys of a scan one by one.
+  public struct Keys: AsyncSequence, Sendable {
+    public typealias Element = [UInt8]
+    public typealias Failure = RingstoreError
+
+    fileprivate let pages: RingstoreScan
+
+    public func makeAsyncIterator() -> Iterator { Iterator(pages: pages.makeAsyncIterator()) }
+
+    /// Reads keys; for one task at a time.
+    public struct Iterator: AsyncIteratorProtocol {
+      fileprivate var pages: RingstoreScan.Iterator
+      private var page: ArraySlice<[UInt8]> = []
+
+      fileprivate init(pages: RingstoreScan.Iterator) { self.pages = pages }
+
+      public mutating func next() async throws(RingstoreError) -> [UInt8]? {
+        try await next(isolation: nil)
+      }
+
+      public mutating func next(
+        isolation actor: isolated (any Actor)?
+      ) async throws(RingstoreError) -> [UInt8]? {
+        while page.isEmpty {
+          guard let next = try await pages.next(isolation: actor) else { return nil }
+          page = next.keys[...]
+        }
+        return page.popFirst()
+      }
+    }
+  }
+
+  fileprivate func request(from token: [UInt8]) -> ByteBuffer {
+    var request = ByteBuffer()
+    pattern.write(into: &request)
+    request.writeOptionalVarintField(2, UInt64(client.database(options)))
+    request.writeOptionalVarintField(3, UInt64(UInt32(clamping: pageSize)))
+    token.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
+    request.writeOptionalBoolField(5, allowPartial)
+    request.writeOptionalVarintField(6, UInt64(UInt32(clamping: type?.number ?? 0)))
+    return request
+  }
+}
+
+extension RingstoreClient {
+  /// Every key that matches, in pages. A key that exists during the whole scan comes at least once;
+  /// one written or deleted meanwhile may come or not.
+  ///
+  /// A scan that loses its connection goes on by itself behind its last page, through a new
+  /// connection; keys of one page may then come again. Where that fails too, the error is thrown,
+  /// and `resumeToken` of the last page takes the scan up later.
+  ///
+  /// - Parameters:
+  ///   - type: only keys that hold this; nil: any.
+  ///   - pageSize: about how many keys a page should have; 0: the node decides.
+  ///   - resumeToken: of any page of an earlier scan with the same pattern, type and database.
+  ///   - allowPartial: go on without shards that can't be reached; pages then list them.
+  ///   - options: its timeout is for each page, from when the reader asks for it.
+  /// - Throws: from the sequence: BAD_PATTERN, BAD_PAGE_TOKEN, SHARD_UNAVAILABLE.
+  public func scan(
+    matching pattern: RingstorePattern = .all, type: RingstoreType? = nil, pageSize: Int = 0,
+    resumeToken: [UInt8] = [], allowPartial: Bool = false,
+    options: RingstoreCallOptions = .standard
+  ) -> RingstoreScan {
+    RingstoreScan(
+      client: self, pattern: pattern, type: type, pageSize: pageSize, resumeToken: resumeToken,
+      allowPartial: allowPartial, options: options)
+  }
+
+  func replies(to id: CommandID, _ options: RingstoreCallOptions) -> ReplyStream {
+    ReplyStream(channel, CommandTable[id], timeout: options.timeout ?? configuration.timeout)
+  }
+}
+
+extension RingstoreScanPage {
+  init(_ message: UnsafeRawBufferPointer) throws(WireError) {
+    var keys: [[UInt8]] = []
+    var resumeToken: [UInt8] = []
+    var slotsDone = 0
+    var unreachable: [RingstoreError] = []
+    var reader = WireReader(message)
+    while let tag = try reader.nextTag() {
+      switch tag {
+      case .bytes(1): keys.append(Array(try reader.readBytes()))
+      case .bytes(2): resumeToken = Array(try reader.readBytes())
+      case .varint(3): slotsDone = Int(try reader.readUInt32())
+      case .bytes(4):
+        let error = try CallError(item: try reader.readBytes())
+        unreachable.append(RingstoreError(error, command: CommandTable[.scan]))
+      default: try reader.skip(tag)
+      }
+    }
+    self.init(
+      keys: keys, resumeToken: resumeToken, slotsDone: slotsDone, unreachable: unreachable)
+  }
+}

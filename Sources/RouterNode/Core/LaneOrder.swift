@@ -1,0 +1,269 @@
+// The order of calls on one key over the two lanes of a link.
+//
+// A lane is one connection, so the calls on it stay in order; nothing orders the lanes among each
+// other. So a large call (one that goes on the bulk lane) waits for the small calls of its slot that
+// were submitted before it, and whatever names its key afterwards waits behind it.
+//
+// Small calls are the rule, and about them nothing is remembered but how many of a slot are under
+// way: without a large call about, a small one costs an increment, a decrement and two looks at
+// `isEmpty`. Slots stand in for keys there: a large call may wait for small calls on other keys of
+// its slot, but only for earlier ones, so nobody waits for ever.
+//
+//   key's queue   [large, under way] | small  small  large  ...   everything right of | is held
+//   slot's fences  (id, how many small calls since the fence before it are under way) ...
+//
+// A held small call goes when no large call of its key is under way; a held large one when it is
+// the first of its key's queue and its fence has fallen (all earlier small calls have ended), or
+// when it follows another large one directly: those have one lane and need no fence.
+//
+// Ids grow with the order of submission. Pure; part of a router's core.
+
+import NIOCore
+
+struct LaneOrder {
+  /// Stands for a key: collisions make two keys wait for each other, which is harmless.
+  struct Key: Hashable {
+    let slot: UInt16
+    let hash: Int
+
+    init(slot: UInt16, _ key: UnsafeRawBufferPointer) {
+      self.slot = slot
+      var hasher = Hasher()
+      hasher.combine(bytes: key)
+      hash = hasher.finalize()
+    }
+  }
+
+  private struct Held {
+    let id: UInt64
+    let isLarge: Bool
+    /// A large call's: whether its slot's earlier small calls are still to be waited for.
+    var isFenced: Bool
+  }
+
+  private struct Queue {
+    var largeUnderWay = 0
+    /// Sorted by id.
+    var held = CircularBuffer<Held>()
+
+    func place(of id: UInt64) -> CircularBuffer<Held>.Index? {
+      let place = held.firstPlace { $0.id >= id }
+      return place < held.endIndex && held[place].id == id ? place : nil
+    }
+  }
+
+  private struct Fence {
+    /// Small calls with smaller ids are waited for.
+    let boundary: UInt64
+    var owner: UInt64
+    let key: Key
+    /// Small calls under way between this fence and the one before it.
+    var smallBefore: UInt32
+  }
+
+  private struct Fences {
+    /// Sorted by boundary.
+    var list = CircularBuffer<Fence>()
+    var smallInAll: UInt32 = 0
+  }
+
+  /// Small calls of each slot that were submitted and have not ended. The last one stands for
+  /// calls that name no key.
+  private var small: [UInt32]
+  private var queues: [Key: Queue] = [:]
+  private var fences: [UInt16: Fences] = [:]
+  /// The keys of held calls and of large ones under way.
+  private var keys: [UInt64: Key] = [:]
+  /// Calls that were held and may go, in their order.
+  private var released: [UInt64] = []
+  private var nextReleased = 0
+
+  init(slotCount: Int) {
+    small = Array(repeating: 0, count: slotCount + 1)
+  }
+
+  /// Whether no large call is about. Then small calls need nothing but `smallBegan`, `smallEnded`.
+  var isEmpty: Bool { queues.isEmpty }
+
+  // MARK: - Calls begin
+
+  /// Notes a small call that may go at once: none but those for which `isEmpty`, or `mayGo` said so.
+  @inline(__always)
+  mutating func smallBegan(slot: UInt16) {
+    small[Int(slot)] &+= 1
+  }
+
+  /// Notes a call. Returns whether it may go at once; otherwise its id will be released.
+  mutating func began(_ id: UInt64, isLarge: Bool, key: Key) -> Bool {
+    let mayGo = isLarge ? largeBegan(id, key) : smallMayGo(id, key)
+    if !isLarge { smallBegan(slot: key.slot) }
+    return mayGo
+  }
+
+  private mutating func smallMayGo(_ id: UInt64, _ key: Key) -> Bool {
+    guard queues[key] != nil else { return true }
+    keys[id] = key
+    queues[key]?.held.append(Held(id: id, isLarge: false, isFenced: false))
+    return false
+  }
+
+  private mutating func largeBegan(_ id: UInt64, _ key: Key) -> Bool {
+    keys[id] = key
+    guard let queue = queues[key] else {
+      let mustWait = small[Int(key.slot)] > 0
+      queues[key] = Queue(largeUnderWay: mustWait ? 0 : 1)
+      if mustWait {
+        queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: true))
+        addFence(id, key)
+      }
+      return !mustWait
+    }
+    guard let last = queue.held.last else {
+      queues[key]?.largeUnderWay += 1
+      return true
+    }
+    queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: !last.isLarge))
+    if !last.isLarge { addFence(id, key) }
+    return false
+  }
+
+  private mutating func addFence(_ id: UInt64, _ key: Key) {
+    let before = small[Int(key.slot)] - (fences[key.slot]?.smallInAll ?? 0)
+    fences[key.slot, default: Fences()].list.append(
+      Fence(boundary: id, owner: id, key: key, smallBefore: before))
+    fences[key.slot]?.smallInAll += before
+  }
+
+  // MARK: - Calls end
+
+  /// A small call has ended, whether it was answered, failed, or gave up while it was held.
+  @inline(__always)
+  mutating func smallEnded(_ id: UInt64, slot: UInt16) {
+    small[Int(slot)] &-= 1
+    if !queues.isEmpty { smallEndedAmongLarge(id, slot) }
+  }
+
+  private mutating func smallEndedAmongLarge(_ id: UInt64, _ slot: UInt16) {
+    lowerFence(after: id, slot)
+    if let key = keys.removeValue(forKey: id) {
+      if let place = queues[key]?.place(of: id) { queues[key]?.held.remove(at: place) }
+      advance(key)
+    }
+    openFences(slot)
+  }
+
+  /// A large call has ended, whether it was answered, failed, or gave up while it was held.
+  mutating func largeEnded(_ id: UInt64) {
+    guard let key = keys.removeValue(forKey: id) else { return }
+    if let place = queues[key]?.place(of: id) {
+      removeHeldLarge(id, place, key)
+    } else {
+      queues[key]?.largeUnderWay -= 1
+    }
+    advance(key)
+    openFences(key.slot)
+  }
+
+  private mutating func removeHeldLarge(
+    _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
+  ) {
+    guard let gone = queues[key]?.held.remove(at: place), gone.isFenced else { return }
+    // A large call right behind it relied on this fence.
+    if let heir = queues[key]?.held.firstPlace(where: { $0.id > id }),
+      queues[key]?.held.endIndex != heir, let next = queues[key]?.held[heir], next.isLarge
+    {
+      queues[key]?.held[heir].isFenced = true
+      passFence(from: id, to: next.id, key.slot)
+    } else {
+      removeFence(of: id, key.slot)
+    }
+  }
+
+  // MARK: - Fences
+
+  private mutating func lowerFence(after id: UInt64, _ slot: UInt16) {
+    guard let list = fences[slot]?.list else { return }
+    let place = list.firstPlace { $0.boundary > id }
+    guard place < list.endIndex else { return }
+    fences[slot]?.list[place].smallBefore -= 1
+    fences[slot]?.smallInAll -= 1
+  }
+
+  /// Takes away the first fences as long as nothing is waited for at them.
+  private mutating func openFences(_ slot: UInt16) {
+    while let first = fences[slot]?.list.first, first.smallBefore == 0 {
+      _ = fences[slot]?.list.popFirst()
+      if fences[slot]?.list.isEmpty == true { fences[slot] = nil }
+      if let place = queues[first.key]?.place(of: first.owner) {
+        queues[first.key]?.held[place].isFenced = false
+      }
+      advance(first.key)
+    }
+  }
+
+  private mutating func passFence(from id: UInt64, to heir: UInt64, _ slot: UInt16) {
+    guard let place = fences[slot]?.list.firstIndex(where: { $0.owner == id }) else { return }
+    fences[slot]?.list[place].owner = heir
+  }
+
+  private mutating func removeFence(of id: UInt64, _ slot: UInt16) {
+    guard let place = fences[slot]?.list.firstIndex(where: { $0.owner == id }),
+      let gone = fences[slot]?.list.remove(at: place)
+    else { return }
+    let next = fences[slot]?.list.firstPlace { $0.boundary > gone.boundary }
+    if let next, next != fences[slot]?.list.endIndex {
+      fences[slot]?.list[next].smallBefore += gone.smallBefore
+    } else {
+      fences[slot]?.smallInAll -= gone.smallBefore
+    }
+    if fences[slot]?.list.isEmpty == true { fences[slot] = nil }
+  }
+
+  // MARK: - Release
+
+  /// Releases what may go of a key's queue, from its front.
+  private mutating func advance(_ key: Key) {
+    while let next = queues[key]?.held.first {
+      if next.isLarge {
+        guard !next.isFenced else { return }
+        queues[key]?.largeUnderWay += 1
+      } else {
+        guard queues[key]?.largeUnderWay == 0 else { return }
+        keys[next.id] = nil
+      }
+      _ = queues[key]?.held.popFirst()
+      released.append(next.id)
+    }
+    if queues[key]?.largeUnderWay == 0 { queues[key] = nil }
+  }
+
+  /// The next call that was held and may go now.
+  mutating func nextRelease() -> UInt64? {
+    guard nextReleased < released.count else {
+      released.removeAll(keepingCapacity: true)
+      nextReleased = 0
+      return nil
+    }
+    defer { nextReleased += 1 }
+    return released[nextReleased]
+  }
+
+  /// Calls of all slots that were noted and have not ended, large ones that are held or under way
+  /// among them. For tests.
+  var callCount: Int {
+    small.reduce(0) { $0 + Int($1) }
+      + queues.values.reduce(0) { $0 + $1.largeUnderWay + $1.held.count(where: \.isLarge) }
+  }
+}
+
+extension CircularBuffer {
+  /// The first place from which on `isBehind` holds, or the end. The buffer is sorted by it. O(log n).
+  fileprivate func firstPlace(where isBehind: (Element) -> Bool) -> Index {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBehind(self[index(startIndex, offsetBy: middle)]) { high = middle } else { low = middle + 1 }
+    }
+    return index(startIndex, offsetBy: low)
+  }
+}

@@ -1,0 +1,30 @@
+// The bounds of one link. A plain value, any thread.
+
+import NodeCore
+
+/// When a bound of a lane is reached, further calls wait (and the connections they came from are
+/// not read); only one that waits too long is refused.
+package struct LinkLimits: Sendable {
+  /// Calls sent on the calls lane and not answered.
+  package var callsInFlightMax = 16_384
+  /// Bytes of requests sent on the calls lane and not answered.
+  package var bytesInFlightMax = 64 << 20
+  /// The same for the bulk lane. Streamed replies and large ones count until their first part has
+  /// come; from then on their callers' connections bound them.
+  package var bulkCallsInFlightMax = 1_024
+  package var bulkBytesInFlightMax = 64 << 20
+  /// How long a call may wait for room on a lane, or for its turn after other calls on its key,
+  /// before it is refused as OVERLOADED.
+  package var waitNanosMax: UInt64 = 5_000_000_000
+  /// Memory of calls to one shard that wait, in bytes; past it a call is refused at once.
+  package var waitingBytesMax = 64 << 20
+  /// A frame is closed when it has grown past this size.
+  package var frameBytes = LinkProtocol.frameBytes
+  /// How long a shard may take to answer Hello.
+  package var helloNanosMax: UInt64 = 5_000_000_000
+
+  package init() {}
+
+  /// What a call that waits takes beside its request, roughly, in bytes.
+  static let waitingCallBytes = 256
+}

@@ -1,0 +1,118 @@
+// One connection of a link as a router's loop sees it: what is to be sent, and what is under way.
+//
+// A RouterFrame is a concatenation of its fields, so a batch is just a buffer to which encoded
+// calls are appended; taking it is the whole of "building the frame". What waits to be sent is
+// bounded by what may be in flight.
+
+import NIOCore
+
+struct RouterLane {
+  private let callsMax: Int
+  private let bytesMax: Int
+  private let frameBytes: Int
+
+  /// Frames that are full, oldest first; then the one being filled.
+  private var fullFrames = CircularBuffer<(frame: ByteBuffer, ordered: UInt64)>()
+  private var frame = ByteBuffer()
+  /// Calls put into frames, ever; and those handed to the transport. The difference did provably
+  /// not run when the link breaks.
+  private(set) var ordered: UInt64 = 0
+  private(set) var sent: UInt64 = 0
+
+  private(set) var callsInFlight = 0
+  private(set) var bytesInFlight = 0
+
+  /// Calls that wait for room, by their ids. One that gave up leaves its id behind.
+  private var queue = CircularBuffer<UInt64>()
+  private(set) var waitingCount = 0
+
+  init(callsMax: Int, bytesMax: Int, frameBytes: Int) {
+    self.callsMax = callsMax
+    self.bytesMax = bytesMax
+    self.frameBytes = frameBytes
+  }
+
+  /// Whether another call may be sent, leaving aside those that wait.
+  var hasRoom: Bool { callsInFlight < callsMax && bytesInFlight < bytesMax }
+
+  /// Whether a new call may be sent at once.
+  var isOpen: Bool { hasRoom && waitingCount == 0 }
+
+  /// Gives the frame being filled to a closure that appends one call; counts it as in flight.
+  /// Returns its place among the lane's calls, from 1.
+  @inline(__always)
+  mutating func appendCall(bytes: Int, _ write: (inout ByteBuffer) -> Void) -> UInt64 {
+    write(&frame)
+    callsInFlight += 1
+    bytesInFlight += bytes
+    ordered += 1
+    if frame.readableBytes >= frameBytes { closeFrame() }
+    return ordered
+  }
+
+  /// Gives the frame being filled to a closure that appends something that is no call.
+  mutating func append(_ write: (inout ByteBuffer) -> Void) {
+    write(&frame)
+  }
+
+  /// A call is in flight no more.
+  @inline(__always)
+  mutating func callEnded(bytes: Int) {
+    callsInFlight -= 1
+    bytesInFlight -= bytes
+  }
+
+  // MARK: - Calls that wait for room
+
+  mutating func wait(_ id: UInt64) {
+    queue.append(id)
+    waitingCount += 1
+  }
+
+  /// A call that waited has given up.
+  mutating func leave(isWaiting: (UInt64) -> Bool) {
+    waitingCount -= 1
+    if queue.count > 2 * waitingCount + 1_024 { queue.removeAll { !isWaiting($0) } }
+  }
+
+  /// Takes the call that has waited longest.
+  mutating func nextWaiting(isWaiting: (UInt64) -> Bool) -> UInt64? {
+    while let id = queue.popFirst() {
+      guard isWaiting(id) else { continue }
+      waitingCount -= 1
+      return id
+    }
+    return nil
+  }
+
+  // MARK: - Frames
+
+  /// The next frame to send, or nil. Its calls count as sent from now on.
+  mutating func takeFrame() -> ByteBuffer? {
+    if let full = fullFrames.popFirst() {
+      sent = full.ordered
+      return full.frame
+    }
+    guard frame.readableBytes > 0 else { return nil }
+    let taken = frame
+    frame = ByteBuffer()
+    sent = ordered
+    return taken
+  }
+
+  /// Forgets all that was to be sent, is in flight or waits: the connection is gone.
+  mutating func clear() {
+    fullFrames.removeAll()
+    frame.clear()
+    sent = ordered
+    callsInFlight = 0
+    bytesInFlight = 0
+    queue.removeAll()
+    waitingCount = 0
+  }
+
+  private mutating func closeFrame() {
+    fullFrames.append((frame, ordered))
+    frame = ByteBuffer()
+  }
+}

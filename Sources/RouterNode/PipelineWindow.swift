@@ -1,0 +1,37 @@
+// How many calls of a Pipeline may be unanswered. Pure; one for each Pipeline.
+//
+// Their replies will have to be kept if the client does not read them, and how long those are isn't
+// known before. So there are few calls at first, one more for each reply, and never more than would
+// make `replyBytesMax` of replies like the latest.
+
+struct PipelineWindow {
+  /// Calls that may be unanswered: at first, and at most.
+  static let callsFirst = 256
+  static let callsMax = 10_000
+  /// Bytes of replies that may be outstanding, as far as can be told.
+  static let replyBytesMax = 16 << 20
+
+  /// Calls placed and not answered.
+  private(set) var underWay = 0
+  private(set) var limit = callsFirst
+  /// The mean size of the latest replies.
+  private var replyBytes = 0
+
+  var isOpen: Bool { underWay < limit }
+  /// Whether so many calls have ended that it is worth reading again.
+  var isHalfEmpty: Bool { underWay <= limit / 2 }
+
+  mutating func placed() {
+    underWay += 1
+  }
+
+  mutating func replied(byteCount: Int) {
+    underWay -= 1
+    replyBytes += (byteCount - replyBytes) / 8
+    if replyBytes * limit > Self.replyBytesMax {
+      limit = max(1, limit - limit / 8 - 1)
+    } else if limit < Self.callsMax {
+      limit += 1
+    }
+  }
+}

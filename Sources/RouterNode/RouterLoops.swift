@@ -1,0 +1,44 @@
+// What the loops of a router have in common: the list of them, for counters that add up, and the
+// one end. Thread-safe.
+
+import NIOConcurrencyHelpers
+import NIOCore
+import NodeCore
+
+final class RouterLoops: Sendable {
+  private let services = NIOLockedValueBox<[NIOLoopBound<RouterService>]>([])
+  private let onShutdown: (@Sendable () -> Void)?
+  private let isEnding = NIOLockedValueBox(false)
+
+  init(onShutdown: (@Sendable () -> Void)?) {
+    self.onShutdown = onShutdown
+  }
+
+  /// Notes the loops, once there are all of them.
+  func set(_ services: [NIOLoopBound<RouterService>]) {
+    self.services.withLockedValue { $0 = services }
+  }
+
+  var isSingle: Bool { services.withLockedValue(\.count) <= 1 }
+
+  /// Adds up the counters of all loops. They are fetched from each on its own thread, so counting
+  /// costs no more than an addition.
+  func counters(on eventLoop: any EventLoop) -> EventLoopFuture<[String: Int64]> {
+    let parts = services.withLockedValue { $0 }.map { bound in
+      bound.eventLoop.submit { bound.value.ownCounters }
+    }
+    return EventLoopFuture.reduce([:], parts, on: eventLoop) { sum, part in
+      sum.merging(part) { $0 &+ $1 }
+    }
+  }
+
+  /// Has the process told, once, that a client asked the node to end. Calls under way, the one that
+  /// asked among them, are answered by the drain that follows.
+  func endNode() {
+    let isFirst = isEnding.withLockedValue { isEnding in
+      defer { isEnding = true }
+      return !isEnding
+    }
+    if isFirst { onShutdown?() }
+  }
+}

@@ -1,0 +1,69 @@
+// The links' connections: dialed and dropped as the core asks, their news brought to it, and what
+// an operator wants to know written to the log.
+
+import GRPC
+import Logging
+import NIOCore
+import NodeCore
+
+extension RouterService {
+  func connect(shard: Int, address: String, generation: UInt64) {
+    let link = RouterLinkStreams(shard: shard, generation: generation, service: self)
+    links[shard] = link
+    guard let (host, port) = HostAndPort.parse(address) else {
+      core.linkLost(
+        shard: shard, lane: .calls, generation: generation,
+        reason: "the address \(address) is not of the form host:port")
+      return
+    }
+    for lane in LinkLane.allCases {
+      link[lane]?.connect(
+        host: host, port: port, on: eventLoop, configuration: linkConfiguration, flusher: flusher)
+    }
+  }
+
+  func disconnect(shard: Int, generation: UInt64) {
+    let link = links[shard]
+    guard link.calls?.generation == generation else { return }
+    links[shard] = RouterLinkStreams()
+    link.drop()
+  }
+
+  func linkConnected(_ link: RouterLinkStream) {
+    core.linkConnected(shard: link.shard, lane: link.lane, generation: link.generation)
+    eventHandled()
+  }
+
+  func linkReceived(_ link: RouterLinkStream, _ frame: UnsafeRawBufferPointer) {
+    core.linkReceived(
+      shard: link.shard, lane: link.lane, generation: link.generation, frame: frame)
+    flushPipelines()
+    // A frame may end the link (refusal, drained, undecodable): the next attempt needs a wake-up.
+    eventHandled()
+  }
+
+  func linkLost(_ link: RouterLinkStream, _ reason: String) {
+    core.linkLost(
+      shard: link.shard, lane: link.lane, generation: link.generation, reason: reason)
+    flushPipelines()
+    eventHandled()
+  }
+
+  func note(_ event: RouterEvent) {
+    switch event {
+    case .linkReady(let shard, let incarnation):
+      logger.info(
+        "link ready", metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
+    case .shardRestarted(let shard, let incarnation):
+      logger.warning(
+        "shard restarted, what it held in memory is gone",
+        metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
+    case .linkRefused(let shard, let reason):
+      logger.error("link refused", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
+    case .linkLost(let shard, let reason):
+      logger.warning("link lost", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
+    case .linkDraining(let shard):
+      logger.info("shard is draining", metadata: ["shard": "\(shard)"])
+    }
+  }
+}

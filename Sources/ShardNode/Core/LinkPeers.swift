@@ -1,0 +1,146 @@
+// The two connections of a link, tied together: a reply to a call that came in on one lane may go
+// out on the other, and when a newer link of the same router loop introduces itself, both are
+// fenced off and all that is under way on them is dropped.
+//
+//   LinkPeers 1--n LinkPeer (router, generation) 1--2 LinkSession (lane)
+//                           1--n calls in progress: queued slices, large and streamed replies
+//
+// Sessions belong to whoever drives the connections; peers know them weakly.
+
+import NodeCore
+import RingstoreAPI
+
+/// The links whose connections are there.
+struct LinkPeers {
+  private var peers: [String: LinkPeer] = [:]
+
+  /// Whether a connection may join: no newer link of the router is there, and none of the same one
+  /// has this lane. A second one would execute what the first has lost.
+  func admits(_ lane: LinkLane, router: String, generation: UInt64) -> Bool {
+    guard let peer = peers[router], peer.generation >= generation else { return true }
+    return peer.generation == generation && peer.session(lane) == nil
+  }
+
+  /// An accepted connection joins the others of its link. Those of an older generation are fenced
+  /// off.
+  mutating func join(
+    _ session: LinkSession, router: String, generation: UInt64, core: ShardCore
+  ) -> LinkPeer {
+    if let peer = peers[router] {
+      if peer.generation == generation {
+        peer.add(session)
+        return peer
+      }
+      peer.supersede()
+    }
+    let peer = LinkPeer(router: router, generation: generation, core: core)
+    peer.add(session)
+    peers[router] = peer
+    return peer
+  }
+
+  /// A link has lost a connection.
+  mutating func left(_ peer: LinkPeer) {
+    if !peer.hasSessions, peers[peer.router] === peer { peers[peer.router] = nil }
+  }
+}
+
+/// A call that was taken in and has not had its last reply.
+protocol LinkCall: AnyObject {
+  /// The router's caller went away: ends the call with its last reply.
+  func cancel()
+  /// Ends the call without a word.
+  func drop()
+  /// The router takes `bytes` more of the reply.
+  func grant(_ bytes: Int)
+}
+
+/// One link: the connections of a router's loop that share a generation.
+final class LinkPeer {
+  let router: String
+  let generation: UInt64
+  /// A newer link of the router's loop has introduced itself: nothing more is executed.
+  private(set) var isSuperseded = false
+  private weak var calls: LinkSession?
+  private weak var bulk: LinkSession?
+  private unowned let core: ShardCore
+  private var inProgress: [UInt64: any LinkCall] = [:]
+  /// Streams that have credit and wait for the bulk lane to take more.
+  private var parked: [ReplyStream] = []
+
+  init(router: String, generation: UInt64, core: ShardCore) {
+    self.router = router
+    self.generation = generation
+    self.core = core
+  }
+
+  // MARK: - Connections
+
+  var hasSessions: Bool { calls != nil || bulk != nil }
+  var hasBulkLane: Bool { bulk != nil }
+
+  func session(_ lane: LinkLane) -> LinkSession? {
+    lane == .calls ? calls : bulk
+  }
+
+  func add(_ session: LinkSession) {
+    switch session.lane {
+    case .calls: calls = session
+    case .bulk: bulk = session
+    }
+  }
+
+  func supersede() {
+    isSuperseded = true
+    drop()
+  }
+
+  /// A connection is gone. Its router drops the other one as well, so nothing is owed any more.
+  func lost(_ lane: LinkLane) {
+    switch lane {
+    case .calls: calls = nil
+    case .bulk: bulk = nil
+    }
+    drop()
+  }
+
+  private func drop() {
+    let dropped = inProgress
+    inProgress = [:]
+    parked = []
+    for call in dropped.values { call.drop() }
+  }
+
+  // MARK: - Calls in progress
+
+  func isInProgress(_ id: UInt64) -> Bool { inProgress[id] != nil }
+
+  func began(_ id: UInt64, _ call: any LinkCall) {
+    inProgress[id] = call
+  }
+
+  func ended(_ id: UInt64) {
+    inProgress[id] = nil
+  }
+
+  func cancel(_ id: UInt64) {
+    inProgress[id]?.cancel()
+  }
+
+  func grant(_ id: UInt64, _ bytes: UInt64) {
+    inProgress[id]?.grant(Int(clamping: bytes))
+  }
+
+  // MARK: - Back-pressure
+
+  func park(_ stream: ReplyStream) {
+    parked.append(stream)
+  }
+
+  /// The bulk lane takes more.
+  func unpark() {
+    let streams = parked
+    parked = []
+    for stream in streams { stream.wake() }
+  }
+}

@@ -1,0 +1,134 @@
+// What a session does with the calls of a frame, and with Hello.
+
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension LinkSession {
+  /// How far a session has got with the calls of a frame.
+  enum Progress {
+    case done
+    /// What lies from this offset on waits until the router has taken what it was sent.
+    case held(Int)
+    case ended(AfterFrame)
+  }
+
+  /// Executes the calls of a frame that `FrameOutline` has read, or of the rest of one.
+  func execute(
+    _ frame: UnsafeRawBufferPointer, cancelled: Set<UInt64>
+  ) throws(WireError) -> Progress {
+    var calls = RepeatedBytes(frame, field: 2).makeIterator()
+    guard var message = calls.next() else { return .done }
+    guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
+    let bytesMin = peer.hasBulkLane ? LinkProtocol.bulkBytesMin : .max
+    while true {
+      let call = try CallView(message, carrier: .link)
+      if cancelled.contains(call.id) {
+        output.writeReply(.link, id: call.id, error: .cancelled)
+      } else if call.method < InternalMethod.firstNumber {
+        if let source = core.answer(call, into: &output, as: .link, largerThan: bytesMin) {
+          begin(source, call.id, peer)
+        }
+      } else {
+        answerPart(call, peer)
+      }
+      let end = message.baseAddress.map { $0 + message.count }
+      guard let next = calls.next() else { return .done }
+      message = next
+      if output.readableBytes >= LinkProtocol.frameBytes {
+        flush()
+        // The bulk lane is read on: what it brings is credit, and few calls with small replies.
+        if lane == .calls, !isWritable, let start = frame.baseAddress, let end {
+          return .held(start.distance(to: end))
+        }
+      }
+    }
+  }
+
+  private func answerPart(_ call: CallView, _ peer: LinkPeer) {
+    switch InternalMethod(rawValue: call.method) {
+    case .keysPart, .resetPart:
+      slices.append(call, peer)
+    case .listStreamPart:
+      do throws(CallError) {
+        if let source = try core.listParts(call.request) {
+          begin(source, call.id, peer)
+        } else {
+          let reply = output.beginReply(.link, id: call.id)
+          output.writeMissingList()
+          output.endReply(reply)
+        }
+      } catch {
+        core.counters.failed()
+        output.writeReply(.link, id: call.id, error: error)
+      }
+    default:
+      _ = core.answer(call, into: &output, as: .link)
+    }
+  }
+
+  private func begin(_ source: any ReplySource, _ id: UInt64, _ peer: LinkPeer) {
+    if peer.isInProgress(id) {
+      output.writeReply(.link, id: id, error: .callInProgress(id))
+    } else {
+      LinkReplySink.begin(source, id: id, from: self, peer, core: core)
+    }
+  }
+
+  private func refuseCalls() -> AfterFrame {
+    if case .open = phase {
+      return .end(.aborted, "a newer connection of this router has taken over")
+    }
+    return .end(.failedPrecondition, "the first frame must carry Hello")
+  }
+
+  // MARK: - Hello
+
+  func greet(_ bytes: UnsafeRawBufferPointer) -> AfterFrame {
+    guard phase == .awaitingHello else {
+      return .end(.invalidArgument, "Hello belongs into the first frame only")
+    }
+    guard let hello = try? Ringstore_Internal_V1_Hello(serializedBytes: Array(bytes)),
+      let map = try? SlotMapMessage.decode(hello.map)
+    else {
+      return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
+    }
+    var (reply, isNewMap) = core.greet(hello, map, lane: lane)
+    reply.shard = core.id
+    reply.incarnation = core.incarnation
+    reply.mapEpoch = core.ownership.map?.epoch ?? 0
+    if reply.accepted {
+      phase = .open(router: hello.router, generation: hello.generation)
+      peer = core.peers.join(
+        self, router: hello.router, generation: hello.generation, core: core)
+      greeting = .accepted(router: hello.router, newMap: isNewMap)
+    } else {
+      greeting = .refused(router: hello.router, reason: reply.refusal)
+    }
+    var frame = Ringstore_Internal_V1_ShardFrame()
+    frame.hello = reply
+    // Serialising our own message fails only where a required field is missing; proto3 has none.
+    if let encoded: [UInt8] = try? frame.serializedBytes() { output.writeBytes(encoded) }
+    return reply.accepted ? .goOn : .end(.failedPrecondition, reply.refusal)
+  }
+}
+
+extension InternalMethod {
+  /// Methods below are calls of clients.
+  static let firstNumber: UInt32 = 64
+}
+
+extension CallError {
+  /// A router used the id of a call that has not had its last reply.
+  static func callInProgress(_ id: UInt64) -> CallError {
+    .internalError("call \(id) of this link is still in progress")
+  }
+}
+
+extension ByteBuffer {
+  /// A whole `ListValues` for a key that was not found.
+  mutating func writeMissingList() {
+    writeListValuesEnd(found: false, length: 0, firstIndex: 0)
+  }
+}

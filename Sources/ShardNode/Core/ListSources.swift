@@ -1,0 +1,205 @@
+// Large replies made of a list's elements: one `ListValues` cut into pieces (LRange), and a row of
+// `ListValues`, each a part of one view (LRangeStream).
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Store
+
+/// Sizes of `ListValues` messages.
+enum ListReplySize {
+  /// The fields behind the values: found, length and first index.
+  static let endMax = 2 + 11 + 11
+
+  static func end(_ view: Store.ListView, firstIndex: Int) -> Int {
+    2 + WireSize.optionalVarintField(3, UInt64(view.length))
+      + WireSize.optionalVarintField(4, UInt64(firstIndex))
+  }
+
+  /// Between which bounds the size of the whole message lies. O(1), so a list of a million elements
+  /// is refused or taken without a look at each of them.
+  ///
+  /// A tag and a length stand before each element. The length takes one byte, and one more for each
+  /// power of 128 that the element reaches; of elements that reach n bytes there are at most
+  /// byteCount / n.
+  static func bounds(_ view: Store.ListView) -> ClosedRange<Int> {
+    let least = view.byteCount + 2 * view.count + end(view, firstIndex: view.firstIndex)
+    var most = least
+    var reached = 128
+    while reached <= view.byteCount {
+      most += min(view.count, view.byteCount / reached)
+      reached *= 128
+    }
+    return least...most
+  }
+}
+
+extension ByteBuffer {
+  /// The fields behind the elements of a part of a view that begins at `firstIndex` of the list.
+  mutating func writeListEnd(of view: Store.ListView, firstIndex: Int) {
+    writeListValuesEnd(
+      found: true, length: Int64(view.length), firstIndex: Int64(firstIndex))
+  }
+}
+
+/// One `ListValues` of a whole view.
+final class ListMessageSource: ReplySource {
+  /// Elements measured at a time.
+  private static let elementsPerMeasure = 16_384
+
+  let isOneMessage = true
+  let expiry = CallError.viewExpired
+  private let view: Store.ListView
+  private var measured = 0
+  private var total = 0
+  private var sent = 0
+  private var planned = 0
+  private var next = 0
+  /// Bytes of the element before `next` that are still to be written.
+  private var openBytes = 0
+  /// Fields that did not fit: an element's tag and length, or those behind the last.
+  private var fields = ByteBuffer()
+  private var hasEnd = false
+
+  init(_ view: Store.ListView) {
+    self.view = view
+    total = ListReplySize.end(view, firstIndex: view.firstIndex)
+  }
+
+  var byteCount: Int? { measured == view.count ? total : nil }
+
+  func measure() -> Bool {
+    var left = Self.elementsPerMeasure
+    var bytes = 0
+    let start = measured
+    guard start < view.count else { return true }
+    view.forEach(from: start) { element in
+      bytes += WireSize.bytesField(1, count: element.count)
+      left -= 1
+      return left > 0
+    }
+    total += bytes
+    measured = start + Self.elementsPerMeasure - left
+    return measured == view.count
+  }
+
+  func plan() -> ReplyPiece {
+    planned = min(total - sent, LinkProtocol.pieceBytesMax)
+    return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
+  }
+
+  func write(into buffer: inout ByteBuffer) {
+    sent += planned
+    fill(&buffer, planned)
+  }
+
+  /// Appends the whole message at once. It must be measured and not begun.
+  func writeAll(into buffer: inout ByteBuffer) {
+    sent = total
+    fill(&buffer, total)
+  }
+
+  private func fill(_ buffer: inout ByteBuffer, _ byteCount: Int) {
+    var room = byteCount
+    buffer.reserveCapacity(minimumWritableBytes: room)
+    while room > 0 {
+      if var part = fields.readSlice(length: min(room, fields.readableBytes)),
+        part.readableBytes > 0
+      {
+        room -= buffer.writeBuffer(&part)
+      } else if openBytes > 0 {
+        room -= writeOpenElement(upTo: room, into: &buffer)
+      } else if next < view.count {
+        room -= writeWholeElements(upTo: room, into: &buffer)
+        if room > 0, next < view.count { openNextElement() }
+      } else {
+        assert(!hasEnd, "a list reply is longer than it was measured")
+        hasEnd = true
+        fields.clear()
+        fields.writeListEnd(of: view, firstIndex: view.firstIndex)
+      }
+    }
+  }
+
+  private func writeWholeElements(upTo room: Int, into buffer: inout ByteBuffer) -> Int {
+    var left = room
+    var place = next
+    view.forEach(from: place) { element in
+      let size = WireSize.bytesField(1, count: element.count)
+      guard size <= left else { return false }
+      buffer.writeListValue(element)
+      left -= size
+      place += 1
+      return true
+    }
+    next = place
+    return room - left
+  }
+
+  private func openNextElement() {
+    openBytes = view.element(at: next).count
+    next += 1
+    fields.clear()
+    fields.writeTag(.bytes(1))
+    fields.writeVarint(UInt64(openBytes))
+  }
+
+  private func writeOpenElement(upTo room: Int, into buffer: inout ByteBuffer) -> Int {
+    let element = view.element(at: next - 1)
+    let start = element.count - openBytes
+    let count = min(room, openBytes)
+    buffer.writeBytes(UnsafeRawBufferPointer(rebasing: element[start..<start + count]))
+    openBytes -= count
+    return count
+  }
+}
+
+/// The elements of a view in messages of about 64 KiB; one that is longer has a message to itself.
+final class ListPartsSource: ReplySource {
+  let isOneMessage = false
+  let expiry = CallError.viewExpired
+  let byteCount: Int? = nil
+  private let view: Store.ListView
+  private let messageBytesMax: Int
+  private var next = 0
+  private var plannedEnd = 0
+
+  /// - Parameter messageBytesMax: the longest message that may be sent.
+  init(_ view: Store.ListView, messageBytesMax: Int) {
+    self.view = view
+    self.messageBytesMax = messageBytesMax
+  }
+
+  func measure() -> Bool { true }
+
+  /// - Throws: RESPONSE_TOO_LARGE where a single element passes the limit.
+  func plan() throws(CallError) -> ReplyPiece {
+    let end = ListReplySize.end(view, firstIndex: view.firstIndex + next)
+    let wanted = min(LinkProtocol.pieceBytesMax, messageBytesMax) - end
+    var bytes = 0
+    var place = next
+    view.forEach(from: next) { element in
+      let size = WireSize.bytesField(1, count: element.count)
+      guard bytes == 0 || bytes + size <= wanted else { return false }
+      bytes += size
+      place += 1
+      return bytes < wanted
+    }
+    guard bytes + end <= messageBytesMax else { throw .responseTooLarge(streamingCall: nil) }
+    plannedEnd = place
+    return ReplyPiece(byteCount: bytes + end, isLast: place == view.count)
+  }
+
+  func write(into buffer: inout ByteBuffer) {
+    var left = plannedEnd - next
+    if left > 0 {
+      view.forEach(from: next) { element in
+        buffer.writeListValue(element)
+        left -= 1
+        return left > 0
+      }
+    }
+    buffer.writeListEnd(of: view, firstIndex: view.firstIndex + next)
+    next = plannedEnd
+  }
+}

@@ -1,0 +1,93 @@
+// Where the bytes of a large reply come from: memory of the store that is held as it was when the
+// call was executed, encoded no further than the next piece.
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Store
+
+/// What comes next out of a source.
+package struct ReplyPiece: Equatable {
+  package let byteCount: Int
+  package let isLast: Bool
+}
+
+extension CallError {
+  /// A pop took effect, and its caller does not get the element: no error that stands for "nothing
+  /// has happened" would be true.
+  static var poppedAndExpired: CallError {
+    CallError(
+      .outcomeUnknown,
+      "The element was removed from the list, but the reply was held for too long and is gone.")
+  }
+}
+
+/// A reply that is made piece by piece. Belongs to the event loop; its memory is pinned while it
+/// lives.
+package protocol ReplySource: AnyObject {
+  /// Whether the pieces together are one message; otherwise each of them is one.
+  var isOneMessage: Bool { get }
+  /// How the call ends if the memory has to be given up before the last piece is sent.
+  var expiry: CallError { get }
+  /// Bytes of the whole; nil before it is measured. Means nothing where pieces are messages.
+  var byteCount: Int? { get }
+  /// Goes on measuring, a bounded amount of work. Returns whether that is done.
+  func measure() -> Bool
+  /// Says what the next piece will be. Asked once before each `write`.
+  func plan() throws(CallError) -> ReplyPiece
+  /// Appends exactly the piece that was planned.
+  func write(into buffer: inout ByteBuffer)
+}
+
+/// A `Value` around bytes that the store holds.
+final class ValueSource: ReplySource {
+  let isOneMessage = true
+  let expiry: CallError
+  var byteCount: Int? { total }
+
+  private let value: Store.PinnedBytes
+  private let total: Int
+  /// The fields before the value's bytes, then those behind them.
+  private var fields = ByteBuffer()
+  private var valueBytesLeft: Int
+  private var sent = 0
+  private var planned = 0
+
+  /// - Parameter isPopped: the value is an element that the list has no more.
+  init(_ value: Store.PinnedBytes, isPopped: Bool) {
+    self.value = value
+    expiry = isPopped ? .poppedAndExpired : .viewExpired
+    total = WireSize.value(count: value.count, version: value.version)
+    valueBytesLeft = value.count
+    fields.writeTag(.bytes(1))
+    fields.writeVarint(UInt64(value.count))
+  }
+
+  func measure() -> Bool { true }
+
+  func plan() -> ReplyPiece {
+    planned = min(total - sent, LinkProtocol.pieceBytesMax)
+    return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
+  }
+
+  func write(into buffer: inout ByteBuffer) {
+    var room = planned
+    sent += planned
+    room -= move(upTo: room, into: &buffer)
+    guard valueBytesLeft > 0, room > 0 else { return }
+    let start = value.count - valueBytesLeft
+    let count = min(room, valueBytesLeft)
+    value.withBytes(start..<start + count) { _ = buffer.writeBytes($0) }
+    valueBytesLeft -= count
+    guard valueBytesLeft == 0 else { return }
+    fields.clear()
+    fields.writeVarintField(2, 1)
+    fields.writeOptionalVarintField(3, value.version)
+    _ = move(upTo: room - count, into: &buffer)
+  }
+
+  private func move(upTo room: Int, into buffer: inout ByteBuffer) -> Int {
+    guard var part = fields.readSlice(length: min(room, fields.readableBytes)) else { return 0 }
+    return buffer.writeBuffer(&part)
+  }
+}

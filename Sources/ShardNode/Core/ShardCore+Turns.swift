@@ -1,0 +1,83 @@
+// The core's turns, and the bounds of what its replies keep alive. Who drives the core runs a turn
+// whenever there are any, and looks at its sockets between two of them.
+
+import NodeCore
+import RingstoreAPI
+import Store
+
+extension ShardCore {
+  /// Whether there is work that waits for a turn.
+  package var hasTurns: Bool { !turns.isEmpty || store.hasGarbage }
+
+  /// Runs one turn: one slice, one piece, or one portion of memory freed. Returns whether there is
+  /// more to do.
+  @discardableResult
+  package func runTurn() -> Bool {
+    if store.hasGarbage { turns.enqueue(garbage) }
+    while let taker = turns.next() {
+      let turn = taker.takeTurn()
+      if turn == .more { turns.enqueue(taker) }
+      if turn != .unused { break }
+    }
+    boundViews()
+    return hasTurns
+  }
+
+  /// Whether replies under way hold views.
+  package var holdsViews: Bool { views.count > 0 }
+
+  /// When the oldest view expires, on the core's clock; nil where there is none. `expireViews` is to
+  /// be called then.
+  package var viewsDueNanos: UInt64? { views.oldestDueNanos() }
+
+  /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`.
+  package func expireViews() {
+    let now = clock()
+    while let due = views.oldestDueNanos(), due <= now { views.takeOldest()?.expire() }
+  }
+
+  /// Ends the oldest replies until what views alone keep alive is within `Limits.maxPinnedBytes`.
+  /// To be called after whatever may write.
+  @inline(__always)
+  package func boundViews() {
+    if views.count > 0 { expireBeyondBounds() }
+  }
+
+  @inline(never)
+  private func expireBeyondBounds() {
+    while views.count > PinnedViews.countMax || store.pinnedBytes > limits.maxPinnedBytes,
+      let oldest = views.takeOldest()
+    {
+      oldest.expire()
+    }
+  }
+
+  /// A reply has begun to hold a view.
+  func pinned(_ view: any PinnedView) {
+    let (due, overflows) = clock().addingReportingOverflow(limits.viewNanosMax)
+    views.add(view, dueNanos: overflows ? .max : due)
+  }
+
+  /// A reply has let go of its view.
+  func unpinned() {
+    views.released()
+  }
+}
+
+/// Frees what deletions have left, a portion a turn.
+final class GarbageCollection: TurnTaker {
+  /// Blocks freed in a turn: far below a millisecond of work.
+  private static let entriesPerTurn = 2_048
+
+  var isQueued = false
+  private let store: Store
+
+  init(_ store: Store) {
+    self.store = store
+  }
+
+  func takeTurn() -> Turn {
+    guard store.hasGarbage else { return .unused }
+    return store.collectGarbage(entries: Self.entriesPerTurn) ? .more : .used
+  }
+}

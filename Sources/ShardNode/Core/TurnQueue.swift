@@ -1,0 +1,50 @@
+// Work that may take long waits here for its turn: slices of fan-outs, pieces of large replies and
+// of streams, memory to be freed. The loop runs one turn, looks at its sockets, runs the next; so
+// nobody holds it for longer than a slice, and whoever has much to do goes to the back of the queue
+// each time.
+//
+// The queue belongs to one shard's core and lives on its event loop. Who is in it is kept alive by
+// it; who has nothing left to do when the turn comes is passed over.
+
+import NIOCore
+
+/// What became of a turn.
+package enum Turn {
+  /// There was nothing to do. The next in the queue takes the turn.
+  case unused
+  /// The work is done, or waits for something that will put it into the queue again.
+  case used
+  /// There is more to do: at the back of the queue.
+  case more
+}
+
+/// Someone whose work is done turn by turn.
+protocol TurnTaker: AnyObject {
+  /// Kept by the queue.
+  var isQueued: Bool { get set }
+  /// Does one bounded piece of work.
+  func takeTurn() -> Turn
+}
+
+struct TurnQueue {
+  /// How long a piece of work may take that can tell, in nanoseconds.
+  static let turnNanosMax: UInt64 = 500_000
+
+  private var waiting = CircularBuffer<any TurnTaker>()
+
+  var isEmpty: Bool { waiting.isEmpty }
+
+  /// Puts someone at the back of the queue, unless he is in it. O(1).
+  mutating func enqueue(_ taker: any TurnTaker) {
+    guard !taker.isQueued else { return }
+    taker.isQueued = true
+    waiting.append(taker)
+  }
+
+  /// Takes the one at the front out of the queue. O(1).
+  mutating func next() -> (any TurnTaker)? {
+    guard let taker = waiting.popFirst() else { return nil }
+    taker.isQueued = false
+    return taker
+  }
+}

@@ -1,0 +1,67 @@
+// One large value as it was at one moment: held where it lies, not copied.
+//
+// A caller that answers with a large value in pieces keeps one of these until the last piece is
+// written; what happens to the key meanwhile doesn't show. Made by Store.pinnedValue and popPinned;
+// may outlive the key and the store, but not the thread: it is released where it was made, because
+// the counts of blobs and chunks are not atomic.
+
+extension Store {
+  /// The bytes of one value, held. Memory that readers alone hold counts in `Store.pinnedBytes`: a
+  /// string from the next write or deletion of its key on, a popped element as soon as its list has
+  /// no other element in the chunk, so at once for one above 16 KiB.
+  package final class PinnedBytes {
+    /// Bytes of the value.
+    package let count: Int
+    /// Version of the key when the value was read, or of the pop.
+    package let version: UInt64
+
+    private enum Holder {
+      case blob(Blob)
+      case chunk(Chunk)
+    }
+
+    private let heap: Heap
+    private let start: UnsafeRawPointer
+    private let holder: Holder
+
+    /// Holds a string's value.
+    init(_ blob: Blob, version: UInt64, heap: Heap) {
+      blob.retain()
+      start = UnsafeRawPointer(blob.base + Blob.headerBytes)
+      count = blob.count
+      holder = .blob(blob)
+      self.version = version
+      self.heap = heap
+    }
+
+    /// Holds `count` bytes from `start` on, which lie in `chunk`, and takes over the caller's hold
+    /// on the chunk.
+    init(
+      start: UnsafeRawPointer, count: Int, takingOver chunk: Chunk, version: UInt64, heap: Heap
+    ) {
+      self.start = start
+      self.count = count
+      holder = .chunk(chunk)
+      self.version = version
+      self.heap = heap
+    }
+
+    deinit {
+      switch holder {
+      case .blob(let blob): blob.release(heap)
+      case .chunk(let chunk): chunk.release(heap)
+      }
+    }
+
+    /// Calls `body` with a part of the value, which must lie within 0 ..< count. O(1), no copy. The
+    /// bytes are good as long as this object lives.
+    package func withBytes<R>(
+      _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
+    ) rethrows -> R {
+      precondition(range.lowerBound >= 0 && range.upperBound <= count)
+      defer { withExtendedLifetime(self) {} }
+      return try body(
+        UnsafeRawBufferPointer(start: start + range.lowerBound, count: range.count))
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// Freeing: at once what is little, in slices what is much (Garbage.swift).
+
+extension Store {
+  /// Whether deleted keys or lists wait to be freed. They are out of reach, but count in
+  /// `usedBytes` and `memoryBytes` until `collectGarbage` has freed them. O(1).
+  package var hasGarbage: Bool { !garbage.isEmpty }
+
+  /// Frees a part of what waits: about `entries` small keys, and less than that of what is large,
+  /// for a block counts once more for each KiB of it (a full chunk of a list 17 times). So a call
+  /// takes about 50 ns times `entries`, however large the blocks are, but for the last one.
+  /// - Returns: whether there is more.
+  @discardableResult
+  package func collectGarbage(entries: Int) -> Bool {
+    settle()
+    var budget = max(1, entries)
+    heap.givesPagesBack = true
+    defer { heap.givesPagesBack = false }
+    while budget > 0 {
+      if let list = garbage.lists.last {
+        if list.free(heap, budget: &budget) { garbage.lists.removeLast() }
+      } else if var detached = garbage.tables.popLast() {
+        if !free(&detached, budget: &budget) { garbage.tables.append(detached) }
+      } else {
+        break
+      }
+    }
+    if hasGarbage { return true }
+    garbage.lists = []
+    garbage.tables = []
+    return false
+  }
+
+  /// Frees an entry and all its value, or puts a long list of it aside.
+  /// - Returns: the work it was.
+  @discardableResult
+  func free(_ entry: Entry) -> Int {
+    let work = freeValue(of: entry)
+    heap.free(entry.base, entry.byteCount)
+    return work + 1
+  }
+
+  /// Frees what the value has outside the entry.
+  /// - Returns: the work it was.
+  @discardableResult
+  func freeValue(of entry: Entry) -> Int {
+    switch entry.kind {
+    case .bytes, .integer:
+      return 0
+    case .blob:
+      let blob = entry.blob
+      blob.releaseByEntry(heap)
+      return Garbage.work(ofBlock: blob.count)
+    case .list:
+      return free(entry.list)
+    }
+  }
+
+  /// Frees a list, or puts aside what is too much work.
+  private func free(_ list: List) -> Int {
+    let limit = garbageLimits.work
+    var budget = limit
+    let isLong = list.pieceCount > garbageLimits.listPieces
+    if isLong || !list.free(heap, budget: &budget) { garbage.lists.append(list) }
+    return limit - budget
+  }
+
+  /// Frees the entries of a table that was taken out of the directory, and its own memory, or puts
+  /// aside what is too much work.
+  func free(_ table: Table) {
+    var detached = DetachedTable(table)
+    var budget = garbageLimits.work
+    let isLarge = Int(table.count) > garbageLimits.tableKeys
+    if isLarge || !free(&detached, budget: &budget) { garbage.tables.append(detached) }
+  }
+
+  /// - Returns: whether all is freed.
+  private func free(_ detached: inout DetachedTable, budget: inout Int) -> Bool {
+    while budget > 0 {
+      guard let entry = detached.next() else {
+        detached.table.free(heap)
+        return true
+      }
+      budget -= free(entry)
+    }
+    return false
+  }
+}

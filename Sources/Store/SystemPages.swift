@@ -1,0 +1,30 @@
+// Gives the pages of a dead block back to the system before the block goes back to malloc.
+//
+// malloc keeps the pages of freed blocks until free room reaches the end of its heap, and then
+// returns all of them in one call of `free`: about 50 ms for a GiB (glibc 2.36), whatever was freed
+// last. Pages that are gone already cost it next to nothing, so who frees much in slices pays in
+// each slice for its own blocks, and no call is long.
+//
+// Any thread; owns nothing.
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+enum SystemPages {
+  private static let pageBytes = UInt(max(4096, sysconf(Int32(_SC_PAGESIZE))))
+
+  /// Gives back the pages that lie wholly inside the block, whose bytes are undefined afterwards. If
+  /// the system refuses, malloc still has them, and nothing is lost. O(pages).
+  static func giveBack(_ block: UnsafeMutableRawPointer, byteCount: Int) {
+    let address = UInt(bitPattern: block)
+    let start = (address + pageBytes - 1) & ~(pageBytes - 1)
+    let end = (address + UInt(byteCount)) & ~(pageBytes - 1)
+    guard start < end, let first = UnsafeMutableRawPointer(bitPattern: start) else { return }
+    _ = madvise(first, Int(end - start), Int32(MADV_DONTNEED))
+  }
+}

@@ -1,0 +1,102 @@
+// What KEYS and SCAN take: a pattern, and options with a value each.
+//
+//   KEYS  pattern | --match G | --regex R | --prefix P   [--limit N] [--token HEX]
+//   SCAN  the same, or none                  [--type string|list] [--count N] [--resume HEX]
+
+import RingstoreAPI
+import RingstoreClient
+
+package struct KeySearch: Sendable {
+  package private(set) var pattern = RingstorePattern.all
+  package private(set) var type: RingstoreType?
+  /// Keys of a page; 0: not said.
+  package private(set) var count = 0
+  /// Where an earlier search ended.
+  package private(set) var token: [UInt8] = []
+
+  init(_ command: Command, _ words: [[UInt8]]) throws(CommandLineCall.Misuse) {
+    var isPatternGiven = false
+    var rest = words[...]
+    while let word = rest.popFirst() {
+      let option = String(decoding: word, as: UTF8.self)
+      // As in Redis, a pattern without a name is a glob.
+      let isOption = option.hasPrefix("--")
+      guard let value = isOption ? rest.popFirst() : word else { throw .usage(command) }
+      switch (isOption ? option : "--match", command.commandID) {
+      case ("--match", _), ("--glob", _), ("--regex", _), ("--prefix", _):
+        guard !isPatternGiven else { throw .usage(command) }
+        isPatternGiven = true
+        pattern = Self.pattern(option, value)
+      case ("--type", .scan): type = try Self.type(value)
+      case ("--count", .scan), ("--limit", .keys): count = try Self.count(value, option)
+      case ("--resume", .scan), ("--token", .keys): token = try Self.token(value, option)
+      default: throw .usage(command)
+      }
+    }
+  }
+
+  private static func pattern(_ option: String, _ value: [UInt8]) -> RingstorePattern {
+    switch option {
+    case "--regex": .regex(value)
+    case "--prefix": .prefix(value)
+    default: .glob(value)
+    }
+  }
+
+  private static func type(_ value: [UInt8]) throws(CommandLineCall.Misuse) -> RingstoreType {
+    switch String(decoding: value, as: UTF8.self).lowercased() {
+    case "string": return .string
+    case "list": return .list
+    case let other:
+      throw CommandLineCall.Misuse(sentence: "--type must be string or list, not '\(other)'.")
+    }
+  }
+
+  private static func count(
+    _ value: [UInt8], _ option: String
+  ) throws(CommandLineCall.Misuse) -> Int {
+    let text = String(decoding: value, as: UTF8.self)
+    guard let number = UInt32(text), number > 0 else {
+      throw CommandLineCall.Misuse(
+        sentence: "\(option) must be a number from 1 to \(UInt32.max), not '\(text)'.")
+    }
+    return Int(number)
+  }
+
+  private static func token(
+    _ value: [UInt8], _ option: String
+  ) throws(CommandLineCall.Misuse) -> [UInt8] {
+    guard let bytes = Hexadecimal.bytes(value) else {
+      throw CommandLineCall.Misuse(
+        sentence: "\(option) must be a token as an earlier call has shown it.")
+    }
+    return bytes
+  }
+}
+
+/// Bytes as two digits each.
+package enum Hexadecimal {
+  package static func text(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 0x10 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
+  /// nil where the text has another form.
+  package static func bytes(_ text: [UInt8]) -> [UInt8]? {
+    guard text.count.isMultiple(of: 2) else { return nil }
+    var bytes: [UInt8] = []
+    for place in stride(from: 0, to: text.count, by: 2) {
+      guard let high = digit(text[place]), let low = digit(text[place + 1]) else { return nil }
+      bytes.append(high << 4 | low)
+    }
+    return bytes
+  }
+
+  private static func digit(_ character: UInt8) -> UInt8? {
+    switch character {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

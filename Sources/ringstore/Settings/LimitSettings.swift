@@ -1,0 +1,57 @@
+// From settings to the bounds that nodes keep. A setting of another kind of node is not looked at,
+// even where a variable has it.
+
+import RingstoreAPI
+import RouterNode
+
+extension SettingSources {
+  private static let mebibyte = 1 << 20
+  /// Sizes of memory: 1 MiB to 64 GiB.
+  private static let memorySizes = mebibyte...(64 << 30)
+
+  func limits() throws(ConfigurationError) -> Limits {
+    var limits = Limits()
+    // The store's own bounds: keys of 64 KiB and values of 64 MiB.
+    limits.maxMessageBytes = try integer(
+      .maxMessageBytes, 1_024...(64 << 20), default: limits.maxMessageBytes)
+    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
+    limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
+    limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
+    guard limits.maxKeyBytes < limits.maxMessageBytes else {
+      throw ConfigurationError(
+        "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
+          + "(\(limits.maxMessageBytes)): a key travels in a message.")
+    }
+    if kind.settings.contains(.viewSeconds) { try readViews(into: &limits) }
+    if kind.settings.contains(.gatherBytes) {
+      limits.gatherBytesMax = try integer(
+        .gatherBytes, Self.memorySizes, default: limits.gatherBytesMax)
+    }
+    return limits
+  }
+
+  private func readViews(into limits: inout Limits) throws(ConfigurationError) {
+    limits.maxPinnedBytes = try integer(
+      .maxPinnedBytes, Self.memorySizes, default: limits.maxPinnedBytes)
+    limits.viewNanosMax = try nanoseconds(.viewSeconds, 1...3_600, default: limits.viewNanosMax)
+  }
+
+  /// The bounds of a router's links.
+  package func linkLimits() throws(ConfigurationError) -> LinkLimits {
+    var limits = LinkLimits()
+    limits.waitNanosMax = try nanoseconds(.waitSeconds, 1...600, default: limits.waitNanosMax)
+    limits.callsInFlightMax = try integer(
+      .linkCalls, 1...1_000_000, default: limits.callsInFlightMax)
+    limits.bytesInFlightMax = try integer(
+      .linkBytes, Self.memorySizes, default: limits.bytesInFlightMax)
+    return limits
+  }
+
+  /// A setting in seconds.
+  private func nanoseconds(
+    _ setting: Setting, _ range: ClosedRange<Int>, default value: UInt64
+  ) throws(ConfigurationError) -> UInt64 {
+    let second: UInt64 = 1_000_000_000
+    return UInt64(try integer(setting, range, default: Int(value / second))) * second
+  }
+}

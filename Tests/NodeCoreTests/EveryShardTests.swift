@@ -1,0 +1,150 @@
+// Stats, Shutdown, DbSize, Reset and Describe: every shard is asked.
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@Suite struct EveryShardTests {
+  private let away = CallError.shardUnavailable("s1", "gone")
+
+  private func stats(_ counters: [String: Int64]) -> ByteBuffer {
+    var reply = ByteBuffer()
+    for (name, value) in counters { reply.writeStatsCounter(name, value) }
+    return reply
+  }
+
+  @Test func `counters of the shards are added up, the node's own stand beside them`() throws {
+    let port = FakePort(shards: 3)
+    port.nodeCounters = ["ringstore_router_calls_total": 9]
+    port.answer = { .success(stats(["ringstore_keys": 10 + Int64($0.part.shard)])) }
+    let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
+    port.runAll()
+    let expected: [String: Int64] = [
+      "ringstore_keys": 33, "ringstore_router_calls_total": 9, "ringstore_shards": 3,
+      "ringstore_shards_unreachable": 0,
+    ]
+    #expect(try run.answer(Ringstore_V1_StatsResponse.self).counters == expected)
+  }
+
+  @Test func `a shard away is missing from the sums, and counted`() throws {
+    let port = FakePort(shards: 3)
+    port.answer = { _ in .success(stats(["ringstore_keys": 10])) }
+    let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
+    port.fail(1, away)
+    port.runAll()
+    let counters = try run.answer(Ringstore_V1_StatsResponse.self).counters
+    #expect(counters["ringstore_keys"] == 20 && counters["ringstore_shards_unreachable"] == 1)
+  }
+
+  @Test func `a node counts calls by name, slices and errors`() {
+    var counters = NodeCounters()
+    for _ in 0..<3 { counters.called(2) }
+    counters.called(UInt32(CommandID.scan.rawValue))
+    counters.called(InternalMethod.keysPart.rawValue)
+    for nonsense: UInt32 in [0, 63, 127, 128, 999, 5_000, .max] { counters.called(nonsense) }
+    counters.failed()
+    let entries = counters.entries(prefix: NodeCounters.shardPrefix)
+    #expect(entries["ringstore_calls_get_total"] == 3 && entries["ringstore_calls_total"] == 4)
+    #expect(entries["ringstore_calls_scan_total"] == 1 && entries["ringstore_slices_total"] == 1)
+    #expect(entries["ringstore_errors_total"] == 1 && entries["ringstore_calls_set_total"] == 0)
+    #expect(entries.count == CommandTable.all.count + 3)
+  }
+
+  @Test func `a shutdown of one node asks nobody else`() throws {
+    for servesCluster in [true, false] {
+      let port = FakePort(shards: 3)
+      port.servesCluster = servesCluster
+      let run = try OperationRun(.shutdown, Ringstore_V1_ShutdownRequest(), on: port)
+      #expect(port.sent.isEmpty && port.nodeHasEnded)
+      #expect(try run.answer(Ringstore_V1_ShutdownResponse.self) == .init())
+    }
+  }
+
+  @Test func `a shutdown of the cluster ends every shard before the router`() throws {
+    let port = FakePort(shards: 3)
+    let request = Ringstore_V1_ShutdownRequest.with { $0.wholeCluster = true }
+    let run = try OperationRun(.shutdown, request, on: port)
+    #expect(port.sent.map(\.part.method) == Array(repeating: 70, count: 3))
+    while !port.waiting.isEmpty {
+      #expect(!port.nodeHasEnded)
+      port.run(0)
+    }
+    #expect(port.nodeHasEnded && run.error == nil)
+  }
+
+  @Test func `one shard that can't be told fails it, after the others were, and the router stays`()
+    throws
+  {
+    let port = FakePort(shards: 3)
+    let request = Ringstore_V1_ShutdownRequest.with { $0.wholeCluster = true }
+    let run = try OperationRun(.shutdown, request, on: port)
+    port.fail(1, away)
+    #expect(!port.hasEnded)
+    port.runAll()
+    #expect(run.error == away && !port.nodeHasEnded)
+    let alone = FakePort(shards: 1)
+    alone.servesCluster = false
+    let refused = try OperationRun(.shutdown, request, on: alone)
+    #expect(refused.error?.code == .failedPrecondition && !alone.nodeHasEnded)
+    #expect(throws: CallError.unknownField) {
+      try OperationRun(.shutdown, [0x78, 1], on: FakePort(shards: 1))
+    }
+  }
+
+  @Test func `a reset goes on slice by slice until every shard is done`() throws {
+    let port = FakePort(shards: 2)
+    port.answer = { call in
+      let request = call.request.withUnsafeBytes { try? ResetPartRequest($0) }
+      let next = (request?.startSlot ?? 0) + 4_096
+      var reply = ByteBuffer()
+      reply.writeResetPartReply(
+        ResetPartReply(removed: 10, nextSlot: next, done: next == 16_384))
+      return .success(reply)
+    }
+    let run = try OperationRun(
+      .reset, Ringstore_V1_ResetRequest.with { $0.allDatabases = true }, on: port)
+    port.runAll()
+    #expect(try run.answer(Ringstore_V1_ResetResponse.self).keysRemoved == 80)
+    #expect(port.sent.count == 8 && port.sent.allSatisfy { $0.part.isWrite })
+  }
+
+  @Test func `sizes are added up, of the database asked for`() throws {
+    let port = FakePort(shards: 2)
+    port.answer = { call in
+      let view = call.request.withUnsafeBytes { try? DbSizeView($0) }
+      var reply = ByteBuffer()
+      reply.writeDbSizeResponse(keys: view?.database == 3 ? 7 : -1)
+      return .success(reply)
+    }
+    let request = Ringstore_V1_DbSizeRequest.with { ($0.database, $0.allowPartial) = (3, true) }
+    let run = try OperationRun(.dbSize, request, on: port)
+    port.fail(1, away)
+    port.runAll()
+    let reply = try run.answer(Ringstore_V1_DbSizeResponse.self)
+    #expect(reply.keys == 7 && reply.unreachable.map(\.shard) == ["s1"])
+  }
+
+  @Test func `a shard away is described as such`() throws {
+    let port = FakePort(shards: 2)
+    port.answer = { call in
+      let node = Ringstore_V1_Node.with { ($0.id, $0.state) = ("s\(call.part.shard)", .serving) }
+      return .success(ByteBuffer(bytes: (try? node.serializedBytes() as [UInt8]) ?? []))
+    }
+    let run = try OperationRun(.describe, Ringstore_V1_DescribeRequest(), on: port)
+    port.fail(1, away)
+    port.runAll()
+    let nodes = try run.answer(Ringstore_V1_DescribeResponse.self).nodes
+    #expect(nodes.map(\.id) == ["s0", "s1"] && nodes.map(\.state) == [.serving, .unreachable])
+  }
+
+  @Test func `every call that is made of parts is made, and no other`() throws {
+    let made: Set<CommandID> = [
+      .mGet, .mSet, .mDelete, .mLRange, .keys, .scan, .dbSize, .reset, .describe, .stats, .shutdown,
+    ]
+    for id in CommandID.allCases {
+      let run = try? OperationRun(id, [], on: FakePort(shards: 1))
+      #expect((run != nil) == made.contains(id), "\(id)")
+    }
+  }
+}

@@ -1,0 +1,244 @@
+// Scan over shards that are tables: what is promised under writers, failures, slow callers and
+// callers that go away and come back with a token.
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@Suite struct ScanOperationTests {
+  /// One scan, run by hand.
+  struct Run {
+    let port: FakePort
+    let operation: any FanoutOperation
+
+    init(_ port: FakePort, _ wish: Wish) throws {
+      self.port = port
+      operation = try wish.scan.withUnsafeBytes { message in
+        try OperationFactory.make(
+          .scan, message: message, limits: port.limits,
+          describe: { DescribeMerge(cluster: "", map: nil, router: nil, shardIDs: []) })
+      }
+      operation.start(on: port)
+    }
+
+    var pages: [Ringstore_V1_ScanPage] {
+      port.messages.compactMap { try? Ringstore_V1_ScanPage(serializedBytes: $0.array) }
+    }
+
+    var keys: [String] { pages.flatMap(\.keys).map { String(decoding: $0, as: UTF8.self) } }
+
+    var error: CallError? {
+      if case .failure(let error)? = port.outcome { error } else { nil }
+    }
+  }
+
+  private static func port(shards: Int, keys: Int, seed: UInt64 = testSeed) -> FakePort {
+    let port = FakePort(shards: shards)
+    for number in 0..<keys { port.insert("key:\(seed % 1000):\(number)") }
+    return port
+  }
+
+  @Test(arguments: [1, 2, 3, 7], [0, 1, 50, 700])
+  func `every key comes once, in pages, and the last page says so`(
+    _ shards: Int, _ keys: Int
+  ) throws {
+    let port = Self.port(shards: shards, keys: keys)
+    let run = try Run(port, Wish(pageSize: 16))
+    port.runAll()
+    #expect(run.keys.count == keys && Set(run.keys).count == keys)
+    #expect(run.pages.allSatisfy { $0.keys.count <= 16 })
+    #expect(run.pages.last?.slotsDone == 16_384)
+    #expect(run.pages.map(\.slotsDone) == run.pages.map(\.slotsDone).sorted())
+    #expect(port.outcome != nil && run.error == nil)
+    #expect(port.sent.allSatisfy { $0.part.lane == .bulk })
+  }
+
+  @Test func `a type or a pattern narrows the scan`() throws {
+    let port = Self.port(shards: 3, keys: 40)
+    for number in 0..<20 { port.insert("list:\(number)", .list) }
+    let lists = try Run(port, Wish(type: .list))
+    port.runAll()
+    #expect(lists.keys.count == 20 && lists.keys.allSatisfy { $0.hasPrefix("list:") })
+    let again = Self.port(shards: 3, keys: 40)
+    let none = try Run(again, Wish(glob: "nothing*"))
+    again.runAll()
+    #expect(none.keys.isEmpty && again.hasEnded)
+  }
+
+  @Test func `each shard has one slice under way at most, whatever the order of answers`() throws {
+    var random = SplitMix64(seed: testSeed)
+    let port = Self.port(shards: 5, keys: 600)
+    let run = try Run(port, Wish(pageSize: 10))
+    while !port.waiting.isEmpty {
+      let busy = port.waiting.map(\.part.shard)
+      #expect(Set(busy).count == busy.count)
+      port.run(Int.random(in: port.waiting.indices, using: &random))
+    }
+    #expect(Set(run.keys).count == 600 && run.keys.count == 600, "seed \(testSeed)")
+  }
+
+  @Test func `a caller that doesn't take what there is stops the slices, and holds few bytes`()
+    throws
+  {
+    let port = FakePort(shards: 4)
+    for number in 0..<2_000 { port.insert("\(number):" + String(repeating: "k", count: 300)) }
+    for shard in port.shards.indices { port.shards[shard].visitsMax = 1_000 }
+    port.roomForMessages = 1
+    let run = try Run(port, Wish(pageSize: 5))
+    port.runAll()
+    #expect(run.pages.count == 1 && !port.hasEnded)
+    let slices = port.sent.count
+    // Each shard gave at most two slices before the first page was full.
+    #expect(slices <= 2 * 4)
+    var rounds = 0
+    while !port.hasEnded, rounds < 10_000 {
+      rounds += 1
+      port.roomForMessages = 1
+      run.operation.callerWritable(on: port)
+      port.runAll()
+    }
+    #expect(Set(run.keys).count == 2_000 && run.keys.count == 2_000)
+    #expect(run.pages.allSatisfy { $0.keys.count <= 5 })
+  }
+
+  @Test func `pages without keys tell how far a scan is that finds nothing`() throws {
+    let port = Self.port(shards: 2, keys: 2_000)
+    for shard in port.shards.indices { port.shards[shard].visitsMax = 2 }
+    let run = try Run(port, Wish(glob: "absent*"))
+    port.runAll()
+    #expect(run.pages.count > 5 && run.keys.isEmpty)
+    let progress = run.pages.map(\.slotsDone)
+    #expect(progress == progress.sorted() && Set(progress).count > 5)
+  }
+
+  /// At every step of a scan its caller goes away, comes back with the token of the last page he
+  /// saw, on another router, and misses nothing and sees nothing twice.
+  @Test(arguments: [1, 3])
+  func `a scan resumed from any page goes on exactly behind it`(_ shards: Int) throws {
+    let all = Self.port(shards: shards, keys: 120)
+    let whole = try Run(all, Wish(pageSize: 7))
+    all.runAll()
+    let names = Set(whole.keys)
+    for steps in 0..<all.sent.count {
+      let port = Self.port(shards: shards, keys: 120)
+      let first = try Run(port, Wish(pageSize: 7))
+      for _ in 0..<steps where !port.waiting.isEmpty { port.run(port.waiting.count - 1) }
+      port.drop()
+      let sent = port.sent.count
+      let other = Self.port(shards: shards, keys: 120)
+      let token = first.pages.last.map { Array($0.resumeToken) } ?? []
+      let rest = try Run(other, Wish(pageSize: 50, token: token))
+      other.runAll()
+      #expect(first.keys + rest.keys == whole.keys, "after \(steps) steps")
+      #expect(Set(first.keys + rest.keys) == names && port.sent.count == sent)
+    }
+    let last = try #require(whole.pages.last)
+    let over = Self.port(shards: shards, keys: 120)
+    let nothing = try Run(over, Wish(token: Array(last.resumeToken)))
+    #expect(over.sent.isEmpty && over.hasEnded && nothing.keys.isEmpty)
+    #expect(nothing.pages.map(\.slotsDone) == [16_384])
+  }
+
+  @Test func `one page at a time makes progress, even among keys that share a place`() throws {
+    var found: [String] = []
+    var token: [UInt8] = []
+    for _ in 0..<500 {
+      let port = FakePort(shards: 2)
+      for shard in port.shards.indices { port.shards[shard].hashPlaces = 2 }
+      for number in 0..<60 { port.insert("{tag}\(number)") }
+      port.roomForMessages = 1
+      let run = try Run(port, Wish(pageSize: 1, token: token))
+      port.runAll()
+      let page = try #require(run.pages.first)
+      found += page.keys.map { String(decoding: $0, as: UTF8.self) }
+      token = Array(page.resumeToken)
+      if page.slotsDone == 16_384 { break }
+    }
+    #expect(found.count == 60 && Set(found).count == 60)
+  }
+
+  @Test func `keys that stay are found though others come and go`() throws {
+    for round in 0..<30 {
+      var random = SplitMix64(seed: testSeed &+ UInt64(round))
+      let port = FakePort(shards: Int.random(in: 1...6, using: &random))
+      for shard in port.shards.indices {
+        port.shards[shard].visitsMax = Int.random(in: 1...9, using: &random)
+        if random.chance(1, in: 3) { port.shards[shard].hashPlaces = 3 }
+      }
+      let stay = (0..<150).map { "stay:\($0)" }
+      for key in stay { port.insert(key) }
+      for number in 0..<50 { port.insert("passing:\(number)") }
+      let run = try Run(port, Wish(pageSize: UInt32.random(in: 0...20, using: &random)))
+      while !port.waiting.isEmpty {
+        port.insert("passing:\(Int.random(in: 0..<90, using: &random))")
+        port.remove("passing:\(Int.random(in: 0..<90, using: &random))")
+        port.run(Int.random(in: port.waiting.indices, using: &random))
+      }
+      let counts = Dictionary(run.keys.map { ($0, 1) }, uniquingKeysWith: +)
+      for key in stay { #expect(counts[key] == 1, "seed \(testSeed), round \(round)") }
+    }
+  }
+
+  @Test func `a shard that fails ends the scan, at whatever step`() throws {
+    let away = CallError.shardUnavailable("s1", "gone")
+    for steps in 0..<40 {
+      let port = Self.port(shards: 3, keys: 200)
+      let run = try Run(port, Wish(pageSize: 10))
+      for _ in 0..<steps where !port.waiting.isEmpty { port.run(0) }
+      guard !port.waiting.isEmpty else { break }
+      port.fail(0, away)
+      #expect(run.error == away)
+      let sent = port.sent.count
+      port.runAll()
+      #expect(port.sent.count == sent, "nothing is asked for after the end")
+    }
+  }
+
+  @Test func `with allow_partial a shard away is told of once, and the others are scanned`() throws {
+    for steps in 0..<40 {
+      let port = Self.port(shards: 3, keys: 200)
+      let mine = port.shards[1].items.count
+      let run = try Run(port, Wish(pageSize: 10, allowPartial: true))
+      for _ in 0..<steps where port.waiting.count > 1 { port.run(0) }
+      guard let index = port.waiting.firstIndex(where: { $0.part.shard == 1 }) else { continue }
+      port.fail(index, .shardUnavailable("s1", "gone"))
+      port.runAll()
+      #expect(run.error == nil && port.hasEnded)
+      #expect(run.pages.flatMap(\.unreachable).map(\.shard) == ["s1"])
+      #expect(Set(run.keys).count == run.keys.count && run.keys.count >= 200 - mine)
+      #expect(run.pages.last?.slotsDone == 16_384)
+    }
+  }
+
+  @Test func `other errors end a scan even with allow_partial`() throws {
+    let port = Self.port(shards: 2, keys: 10)
+    let run = try Run(port, Wish(allowPartial: true))
+    port.fail(0, .badPattern("it is not."))
+    #expect(run.error?.reason == .badPattern)
+  }
+
+  @Test func `what can't be served is refused before any shard is asked`() throws {
+    func reason(_ wish: Wish) -> ErrorReason? {
+      do {
+        try wish.scan.withUnsafeBytes { _ = try ScanOperation(try ScanView($0), Limits()) }
+        return nil
+      } catch {
+        return (error as? CallError)?.reason
+      }
+    }
+    #expect(reason(Wish()) == nil)
+    #expect(reason(Wish(database: 16)) == .noSuchDatabase)
+    #expect(reason(Wish(token: [1, 2, 3])) == .badPageToken)
+    #expect(reason(Wish(type: .UNRECOGNIZED(9))) == .unknownField)
+  }
+
+  @Test func `a shard's nonsense fails the scan`() throws {
+    for nonsense in [[UInt8](), [0x0a], [0x0a, 1, 0x61]] {
+      let port = FakePort(shards: 1)
+      let run = try Run(port, Wish())
+      nonsense.withUnsafeBytes { run.operation.part(0, answered: $0, on: port) }
+      #expect(run.error?.code == .internal)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+"""A router's end of a link, spoken by hand: for what a real router would never say."""
+
+import queue
+
+from harness.client import open_channel
+from ringstore.internal.v1 import link_pb2, link_pb2_grpc
+from ringstore.v1 import cluster_pb2
+
+PROTOCOL = 1
+SLOTS = 16384
+
+
+def even_map(shards: dict[str, str], epoch: int = 1) -> cluster_pb2.SlotMap:
+    """A map that gives each shard (id: address) one run of slots; no real router makes such a one.
+    """
+    width = -(-SLOTS // len(shards))
+    made = cluster_pb2.SlotMap(epoch=epoch)
+    for index, (name, address) in enumerate(shards.items()):
+        made.shards.add(id=name, address=address, weight=1)
+        last = min(SLOTS, (index + 1) * width) - 1
+        made.ranges.add(first=index * width, last=last, shard=index)
+    return made
+
+
+class Link:
+    """One Exchange stream. `reply` is the shard's answer to the Hello."""
+
+    def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 20.0):
+        self.channel = open_channel(address)
+        self._outgoing: queue.SimpleQueue = queue.SimpleQueue()
+        self._outgoing.put(link_pb2.RouterFrame(hello=hello))
+        stub = link_pb2_grpc.LinkStub(self.channel)
+        self.stream = stub.Exchange(iter(self._outgoing.get, None), timeout=timeout)
+        self.reply = next(self.stream).hello
+
+    def send(self, **fields: object) -> None:
+        self._outgoing.put(link_pb2.RouterFrame(**fields))
+
+    def receive(self) -> link_pb2.ShardFrame:
+        return next(self.stream)
+
+    def close(self) -> None:
+        self._outgoing.put(None)
+        self.channel.close()
+
+    def __enter__(self) -> "Link":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def hello(slot_map: cluster_pb2.SlotMap, shard: str, **fields: object) -> link_pb2.Hello:
+    """A Hello that a shard of the default cluster accepts, unless `fields` say otherwise."""
+    told = {
+        "protocol": PROTOCOL, "cluster": "ringstore", "router": "by-hand/0", "generation": 1,
+        "expected_shard": shard, "map": slot_map,
+    } | fields
+    return link_pb2.Hello(**told)
+
+

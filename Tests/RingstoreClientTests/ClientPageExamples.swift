@@ -1,0 +1,244 @@
+// The examples of docs/CLIENT.md. What stands between "// page: begin" and "// page: end" is on the
+// page word for word and in this order; ClientPageTests holds the two together and runs this.
+
+import RingstoreClient
+import Testing
+
+enum ClientPageExamples {
+  static func run(host: String, port: Int) async throws {
+    try await connect(host, port)
+    try await configure(host, port)
+    let client = RingstoreClient(host: host, port: port)
+    try await client.reset(.allDatabases)
+    try await strings(client)
+    try await lists(client)
+    try await manyKeys(client)
+    try await keyspace(client)
+    try await scan(client)
+    try await resume(client)
+    try await listStream(client)
+    try await pipeline(client)
+    try await pipelineStream(client)
+    try await errors(client)
+    try await cancellation(client)
+    try await cluster(client)
+    client.close()
+  }
+
+  private static func connect(_ host: String, _ port: Int) async throws {
+    // page: begin
+    let client = RingstoreClient(host: host, port: port)
+    try await client.set("greeting", to: "hello")
+    let greeting = try await client.getString("greeting")  // "hello"
+    let nothing = try await client.getString("nothing")  // nil
+    client.close()
+    // page: end
+    #expect(greeting == "hello")
+    #expect(nothing == nil)
+  }
+
+  private static func configure(_ host: String, _ port: Int) async throws {
+    // page: begin
+    var configuration = RingstoreClient.Configuration()
+    configuration.timeout = .seconds(5)
+    configuration.database = 2
+    configuration.maxMessageBytes = 64 << 20
+    let client = RingstoreClient(host: host, port: port, configuration: configuration)
+
+    let hurried = RingstoreCallOptions(timeout: .milliseconds(800), database: 3)
+    try await client.set("key", to: "value", options: hurried)
+    // page: end
+    #expect(try await client.exists("key") == false)
+    #expect(try await client.exists("key", options: .init(database: 3)))
+    client.close()
+  }
+
+  private static func strings(_ client: RingstoreClient) async throws {
+    // page: begin
+    let version = try await client.set("counter", to: "41")
+    let sum = try await client.incrBy("counter", 1)  // 42
+    let bytes: [UInt8]? = try await client.get("counter")  // the bytes of "42"
+    let type = try await client.type(of: "counter")  // .string
+    let existed = try await client.delete("counter")  // true
+    // page: end
+    #expect(version > 0)
+    #expect(sum == 42)
+    #expect(bytes == Array("42".utf8))
+    #expect(type == .string)
+    #expect(existed)
+  }
+
+  private static func lists(_ client: RingstoreClient) async throws {
+    // page: begin
+    try await client.rPush("queue", ["b", "c"])
+    let length = try await client.lPush("queue", ["a"])  // 3
+    let list = try await client.lRange("queue", 0, -1)  // a, b, c
+    let first = try await client.lPop("queue")  // the bytes of "a"
+
+    let ranges = [RingstoreListRange("queue", 0, 0), RingstoreListRange("other")]
+    for outcome in try await client.multiRange(ranges) {
+      let values = try outcome.get().values
+      print("\(values.count) values")
+    }
+    // page: end
+    #expect(length == 3)
+    #expect(list.values == ["a", "b", "c"].map { Array($0.utf8) })
+    #expect(first == Array("a".utf8))
+  }
+
+  private static func manyKeys(_ client: RingstoreClient) async throws {
+    // page: begin
+    try await client.mSet([(key: "user:1", value: "Ada"), (key: "user:2", value: "Grace")])
+    for outcome in try await client.mGet(["user:1", "user:3", "queue"]) {
+      switch outcome {
+      case .success(let value?): print(String(decoding: value, as: UTF8.self))
+      case .success(nil): print("no such key")
+      case .failure(let error): print(error)  // "queue" is a list: WRONG_TYPE
+      }
+    }
+    // page: end
+  }
+
+  private static func keyspace(_ client: RingstoreClient) async throws {
+    // page: begin
+    let users = try await client.keys(matching: .prefix("user:"))  // all of them, or an error
+
+    var token: [UInt8] = []
+    repeat {
+      let page = try await client.keys(limit: 2, pageToken: token)
+      print("\(page.keys.count) keys")
+      token = page.nextPageToken
+    } while !token.isEmpty
+
+    let count = try await client.dbSize()  // of this database
+    let all = try await client.dbSize(.allDatabases)
+    // page: end
+    #expect(users.count == 2)
+    #expect(count == 3)
+    #expect(all == 3)
+  }
+
+  private static func scan(_ client: RingstoreClient) async throws {
+    var found = 0
+    // page: begin
+    for try await key in client.scan(matching: .glob("user:*"), type: .string).keys {
+      print(String(decoding: key, as: UTF8.self))
+      found += 1
+    }
+    // page: end
+    #expect(found == 2)
+  }
+
+  private static func resume(_ client: RingstoreClient) async throws {
+    var found: Set<[UInt8]> = []
+    // page: begin
+    var token: [UInt8] = []  // empty: from the beginning
+    var isDone = false
+    while !isDone {
+      do {
+        for try await page in client.scan(matching: .prefix("user:"), resumeToken: token) {
+          found.formUnion(page.keys)
+          token = page.resumeToken
+          print("\(Int(page.progress * 100)) %")
+        }
+        isDone = true
+      } catch {
+        guard error.code == .unavailable else { throw error }
+        try await Task.sleep(for: error.retryDelay ?? .seconds(1))
+      }
+    }
+    // page: end
+    #expect(found.count == 2)
+  }
+
+  private static func listStream(_ client: RingstoreClient) async throws {
+    var bytes = 0
+    // page: begin
+    for try await value in client.listStream("queue") {
+      bytes += value.count
+    }
+
+    for try await chunk in client.listStream("queue", 0, 999).chunks {
+      print("\(chunk.values.count) values from \(chunk.firstIndex) of \(chunk.length)")
+    }
+    // page: end
+    #expect(bytes == 2)
+  }
+
+  private static func pipeline(_ client: RingstoreClient) async throws {
+    // page: begin
+    let commands = (0..<1_000).map { RingstoreCommand.set("key:\($0)", to: "value") }
+    let outcomes = await client.pipeline(commands)
+    for case .failure(let error) in outcomes where error.isOutcomeUnknown {
+      print("this one may have been carried out: \(error)")
+    }
+    // page: end
+    #expect(outcomes.count == 1_000)
+    for outcome in outcomes { #expect(throws: Never.self) { try outcome.get() } }
+  }
+
+  private static func pipelineStream(_ client: RingstoreClient) async throws {
+    var sum: Int64 = 0
+    // page: begin
+    let (commands, source) = AsyncStream.makeStream(of: RingstoreCommand.self)
+    let producer = Task {
+      for number in 1...5_000 { source.yield(.incrBy("total", Int64(number))) }
+      source.finish()
+    }
+
+    for await outcome in client.pipeline(commands, unansweredMax: 512) {
+      if case .integer(let total) = try outcome.get() { sum = total }
+    }
+    // page: end
+    await producer.value
+    #expect(sum == 12_502_500)
+  }
+
+  private static func errors(_ client: RingstoreClient) async throws {
+    // page: begin
+    do {
+      try await client.lPush("greeting", ["x"])
+    } catch {
+      switch error.reason {
+      case .wrongType?: print("somebody stored a string there")
+      case .shardUnavailable?: print("ask again in \(error.retryDelay ?? .seconds(1))")
+      default: print("\(error.code.name): \(error.message)")
+      }
+      if error.isOutcomeUnknown {
+        let length = try await client.lLen("greeting")
+        print("it may have been carried out; the list has \(length) values now")
+      }
+    }
+    // page: end
+  }
+
+  private static func cancellation(_ client: RingstoreClient) async throws {
+    // page: begin
+    let counting = Task {
+      var count = 0
+      for try await _ in client.scan().keys { count += 1 }
+      return count
+    }
+    counting.cancel()
+    // page: end
+    let outcome = await counting.result
+    if case .failure(let error) = outcome {
+      #expect((error as? RingstoreError)?.code == .cancelled)
+    }
+  }
+
+  private static func cluster(_ client: RingstoreClient) async throws {
+    // page: begin
+    let cluster = try await client.describe()
+    for node in cluster.nodes where node.state != .serving {
+      print("\(node.id) is \(node.state): \(node.detail)")
+    }
+    let counters = try await client.stats()
+    for (name, count) in counters.sorted(by: { $0.key < $1.key }) {
+      print("\(name) \(count)")
+    }
+    // page: end
+    #expect(cluster.nodes.count == 3)
+    #expect(!counters.isEmpty)
+  }
+}

@@ -1,0 +1,157 @@
+// What a pipeline keeps: batches within bounds, and outcomes as answers and ends make them.
+
+import GRPC
+import NIOCore
+import RingstoreAPI
+import RingstoreClient
+import Testing
+
+@Suite struct PipelineWindowTests {
+  private func window(
+    unansweredMax: Int = 100, batchCountMax: Int = 100, requestBytesMax: Int = 4 << 20
+  ) -> PipelineWindow {
+    var limits = PipelineLimits(requestBytesMax: requestBytesMax)
+    limits.unansweredMax = unansweredMax
+    limits.batchCountMax = batchCountMax
+    limits.timeoutMillis = 250
+    return PipelineWindow(limits)
+  }
+
+  private func request(_ command: RingstoreCommand) -> ByteBuffer {
+    var request = ByteBuffer()
+    command.writeRequest(database: 0, into: &request)
+    return request
+  }
+
+  @Test func aBatchIsBoundedInCountAndBytes() {
+    var counted = window(batchCountMax: 4)
+    for number in 0..<4 {
+      #expect(counted.hasRoom)
+      counted.add(.get, request: request(.get("k\(number)")))
+    }
+    #expect(!counted.hasRoom)
+    #expect(counted.takeBatch() != nil)
+    #expect(counted.hasRoom)
+    #expect(counted.takeBatch() == nil)
+
+    var large = window()
+    let value = [UInt8](repeating: 0, count: PipelineLimits.batchBytesMax / 2 + 1)
+    large.add(.set, request: request(.set("a", to: value)))
+    #expect(large.hasRoom)
+    large.add(.set, request: request(.set("b", to: value)))
+    #expect(!large.hasRoom)
+  }
+
+  @Test func commandsWithoutATakenOutcomeAreBounded() {
+    var window = window(unansweredMax: 2)
+    window.add(.get, request: request(.get("a")))
+    window.add(.get, request: request(.get("b")))
+    #expect(!window.hasRoom)
+    _ = window.takeBatch()
+    #expect(!window.hasRoom)
+    window.finish(RPCStatus(.unavailable, "gone"), mayHaveRun: true)
+    #expect(!window.hasRoom)
+    #expect(window.popOutcome() != nil)
+    #expect(window.hasRoom)
+  }
+
+  @Test func everyCallCarriesItsDeadlineAndItsPlace() throws {
+    var window = window()
+    window.add(.get, request: request(.get("a")))
+    window.add(.lLen, request: request(.lLen("b")))
+    let taken = window.takeBatch()
+    let batch = try #require(taken)
+    let calls = batch.withUnsafeReadableBytes { bytes in
+      var reader = CallBatchReader(bytes)
+      var calls: [[UInt64]] = []
+      while let call = try? reader.next() {
+        calls.append([call.id, UInt64(call.method), UInt64(call.timeoutMillis)])
+      }
+      return calls
+    }
+    #expect(calls == [[1, 2, 250], [2, 9, 250]])
+  }
+
+  @Test func onlyWritesThatWereTakenToBeSentAreInDoubt() {
+    var window = window()
+    let commands: [RingstoreCommand] = [.set("a", to: "1"), .get("b"), .set("c", to: "2")]
+    for command in commands { window.add(command.id, request: request(command)) }
+    _ = window.takeBatch()
+    #expect(window.oldestUnanswered == 1)
+    window.add(.set, request: request(.set("d", to: "3")))
+    window.finish(RPCStatus(.unavailable, "gone"), mayHaveRun: true)
+    window.add(.set, request: request(.set("e", to: "4")))
+    #expect(doubts(&window) == [true, false, true, false, false])
+    #expect(window.isEmpty)
+
+    var unsent = self.window()
+    unsent.add(.set, request: request(.set("a", to: "1")))
+    _ = unsent.takeBatch()
+    unsent.finish(RPCStatus(.unavailable, "refused"), mayHaveRun: false)
+    #expect(doubts(&unsent) == [false])
+  }
+
+  private func doubts(_ window: inout PipelineWindow) -> [Bool] {
+    var doubts: [Bool] = []
+    while let outcome = window.popOutcome() {
+      if case .failure(let error) = outcome { doubts.append(error.isOutcomeUnknown) }
+    }
+    return doubts
+  }
+
+  @Test func anAnswerIsTakenOnce() {
+    var window = window()
+    window.add(.get, request: request(.get("a")))
+    #expect(!take(&window, id: 1), "it was not sent yet")
+    _ = window.takeBatch()
+    #expect(take(&window, id: 1))
+    #expect(!take(&window, id: 1))
+    #expect(window.popOutcome() != nil)
+    #expect(!take(&window, id: 1))
+    #expect(!take(&window, id: 2))
+  }
+
+  private func take(_ window: inout PipelineWindow, id: UInt64, bytes: Int = 0) -> Bool {
+    var replies = ByteBuffer()
+    let mark = replies.beginReply(.pipeline, id: id)
+    if bytes > 0 {
+      [UInt8](repeating: 1, count: bytes).withUnsafeBytes { replies.writeValue($0, version: 1) }
+    }
+    replies.endReply(mark)
+    return replies.withUnsafeReadableBytes { window.take($0) }
+  }
+
+  @Test func aFewAnswersAreReadAheadOfTheReader() {
+    var window = window()
+    window.add(.get, request: request(.get("a")))
+    window.add(.get, request: request(.get("b")))
+    _ = window.takeBatch()
+    #expect(window.wantsReplies)
+    #expect(take(&window, id: 1, bytes: PipelineLimits.readAheadBytes))
+    #expect(!window.wantsReplies)
+    #expect(window.popOutcome() != nil)
+    #expect(window.wantsReplies)
+    #expect(take(&window, id: 2))
+    #expect(window.wantsReplies)
+  }
+
+  @Test func answersBehindAMissingOneAreBounded() {
+    var window = window()
+    for key in ["a", "b"] { window.add(.get, request: request(.get(key))) }
+    _ = window.takeBatch()
+    #expect(take(&window, id: 2, bytes: PipelineLimits.heldBytesMax))
+    #expect(!window.hasRoom)
+    // The missing one must be read all the same, or nothing would ever go on.
+    #expect(window.wantsReplies)
+    #expect(take(&window, id: 1))
+    #expect(window.popOutcome() != nil)
+    #expect(window.popOutcome() != nil)
+    #expect(window.hasRoom)
+  }
+
+  @Test func whatCanNotBeDecodedIsRefused() {
+    var window = window()
+    let isTaken = ([0x0a, 0x05] as [UInt8]).withUnsafeBytes { window.take($0) }
+    #expect(!isTaken)
+  }
+}

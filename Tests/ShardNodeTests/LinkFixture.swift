@@ -1,0 +1,192 @@
+// A router by hand: its two connections to a shard's core, what it sends and what it gets.
+
+import Foundation
+import GRPC
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import SwiftProtobuf
+import Testing
+
+@testable import ShardNode
+
+/// One connection of a router, and the shard's session of it.
+final class Lane: LinkPort {
+  private(set) var session: LinkSession?
+  var isWritable = true
+  /// After how many more frames it is full; nil: as `isWritable` says.
+  var framesUntilFull: Int?
+  /// What the shard has sent, since it was taken last.
+  private var replies: [Ringstore_Internal_V1_LinkReply] = []
+  private(set) var frameBytes: [Int] = []
+  private(set) var hello: Ringstore_Internal_V1_HelloReply?
+
+  init(_ lane: LinkLane, _ core: ShardCore) {
+    session = LinkSession(lane, core: core, port: self)
+  }
+
+  func send(_ frame: ByteBuffer) {
+    frameBytes.append(frame.readableBytes)
+    if let left = framesUntilFull {
+      framesUntilFull = left - 1
+      if left == 1 { isWritable = false }
+    }
+    do {
+      let decoded = try Ringstore_Internal_V1_ShardFrame(
+        serializedBytes: Array(frame.readableBytesView))
+      if decoded.hasHello { hello = decoded.hello }
+      replies += decoded.replies
+    } catch {
+      Issue.record("the shard has sent an undecodable frame")
+    }
+  }
+
+  func take() -> [Ringstore_Internal_V1_LinkReply] {
+    defer { replies = [] }
+    return replies
+  }
+
+  /// Sends a frame.
+  @discardableResult
+  func give(_ fill: (inout RouterFrame) -> Void) -> LinkSession.AfterFrame {
+    var frame = RouterFrame()
+    fill(&frame)
+    return give(frame)
+  }
+
+  func give(_ frame: RouterFrame) -> LinkSession.AfterFrame {
+    frame.bytes.withUnsafeReadableBytes { session?.receive($0) } ?? .goOn
+  }
+
+  func greet(_ hello: Ringstore_Internal_V1_Hello) throws -> LinkSession.AfterFrame {
+    let bytes: [UInt8] = try hello.serializedBytes()
+    return give { frame in bytes.withUnsafeBytes { frame.bytes.writeHello($0) } }
+  }
+
+  /// The connection takes frames again.
+  @discardableResult
+  func drained() -> LinkSession.AfterFrame {
+    isWritable = true
+    return session?.writable() ?? .goOn
+  }
+}
+
+/// An accepted link of two lanes.
+struct Link {
+  let calls: Lane
+  let bulk: Lane
+
+  init(to shard: ShardFixture, router: String = "r/0", generation: UInt64 = 1) throws {
+    calls = try Self.accepted(.calls, shard, router, generation)
+    bulk = try Self.accepted(.bulk, shard, router, generation)
+  }
+
+  static func accepted(
+    _ lane: LinkLane, _ shard: ShardFixture, _ router: String = "r/0", _ generation: UInt64 = 1
+  ) throws -> Lane {
+    let connection = Lane(lane, shard.core)
+    _ = try connection.greet(try hello(router: router, generation: generation))
+    let reply = try #require(connection.hello)
+    #expect(reply.accepted, "\(reply.refusal)")
+    return connection
+  }
+
+  static func hello(
+    cluster: String = "test", expected: String = "a", epoch: UInt64 = 1, router: String = "r/0",
+    generation: UInt64 = 1
+  ) throws -> Ringstore_Internal_V1_Hello {
+    var hello = Ringstore_Internal_V1_Hello()
+    hello.protocol = LinkProtocol.version
+    hello.cluster = cluster
+    hello.router = router
+    hello.generation = generation
+    hello.expectedShard = expected
+    hello.map = SlotMapMessage.encode(try Maps.of(["a"], epoch: epoch))
+    return hello
+  }
+
+  /// Sends one call over the calls lane and takes the replies of that lane.
+  func call(
+    _ id: UInt64, _ command: CommandID, _ request: some Message
+  ) -> [Ringstore_Internal_V1_LinkReply] {
+    calls.give { $0.call(id, command, request) }
+    return calls.take()
+  }
+
+  func grant(_ id: UInt64, _ bytes: Int) {
+    bulk.give { $0.bytes.writeCredit(id: id, bytes: UInt64(bytes)) }
+  }
+
+  /// Streams a list over the bulk lane.
+  func streamList(_ id: UInt64, _ request: Ringstore_V1_ListRange, credit: Int) {
+    bulk.give { frame in
+      frame.part(id, .listStreamPart, request)
+      frame.bytes.writeCredit(id: id, bytes: UInt64(credit))
+    }
+  }
+}
+
+struct RouterFrame {
+  var bytes = ByteBuffer()
+
+  mutating func call(_ id: UInt64, _ command: CommandID, _ request: some Message) {
+    append(id, UInt32(command.rawValue), request)
+  }
+
+  mutating func part(_ id: UInt64, _ part: InternalMethod, _ request: some Message) {
+    append(id, part.rawValue, request)
+  }
+
+  /// A slice that asks for every key.
+  mutating func keysPart(_ id: UInt64, maxVisits: UInt32 = 100) {
+    var part = KeysPartRequest()
+    part.maxVisits = maxVisits
+    part.maxBytes = 1 << 20
+    var request = ByteBuffer()
+    request.writeKeysPartRequest(part)
+    request.withUnsafeReadableBytes {
+      bytes.writeCall(.link, id: id, method: InternalMethod.keysPart.rawValue, request: $0)
+    }
+  }
+
+  private mutating func append(_ id: UInt64, _ method: UInt32, _ request: some Message) {
+    guard let encoded: [UInt8] = try? request.serializedBytes() else { return }
+    encoded.withUnsafeBytes {
+      bytes.writeCall(.link, id: id, method: method, request: $0)
+    }
+  }
+}
+
+extension Ringstore_Internal_V1_LinkReply {
+  /// The size that a notice names; nil where it is none.
+  var noticedBytes: Int? {
+    guard more, code == 0 else { return nil }
+    return Array(response).withUnsafeBytes { bytes in
+      (try? LargeReplyNotice(bytes)).map { Int($0.totalBytes) }
+    }
+  }
+}
+
+// Comparisons of much text, of which a failure does not print all.
+extension Data {
+  func holds(_ text: String) -> Bool { String(decoding: self, as: UTF8.self) == text }
+}
+
+extension [Data] {
+  func hold(_ texts: some Collection<String>) -> Bool {
+    count == texts.count && zip(self, texts).allSatisfy { $0.holds($1) }
+  }
+}
+
+/// Text that tells its place.
+func pattern(_ count: Int, _ salt: Int = 0) -> String {
+  var text = ""
+  text.reserveCapacity(count + 8)
+  var number = 10_000_000 + salt
+  while text.utf8.count < count {
+    text += String(number)
+    number += 1
+  }
+  return String(text.prefix(count))
+}

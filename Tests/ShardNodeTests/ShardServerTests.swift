@@ -1,0 +1,169 @@
+// A shard with sockets: what its clients get of large replies, streams and Shutdown.
+
+import GRPC
+import Logging
+import NIOCore
+import NIOPosix
+import NodeCore
+import RingstoreAPI
+import SwiftProtobuf
+import Synchronization
+import Testing
+
+@testable import ShardNode
+
+@Suite("A shard that serves", .serialized)
+struct ShardServerTests {
+  @Test func aLargeValueGoesInAndOut() async throws {
+    try await withShard { client in
+      let text = pattern(3_000_000)
+      let _: Ringstore_V1_Status = try await client.call("KeyStore/Set", Requests.set("k", text))
+      let value: Ringstore_V1_Value = try await client.call("KeyStore/Get", Requests.key("k"))
+      #expect(value.found && value.value.holds(text))
+    }
+  }
+
+  @Test func aLargeRangeIsOneMessage() async throws {
+    try await withShard { client in
+      let values = (0..<60_000).map { "value \($0)" }
+      let _: Ringstore_V1_Status = try await client.call(
+        "KeyStore/RPush", Requests.push("l", values))
+      let list: Ringstore_V1_ListValues = try await client.call(
+        "KeyStore/LRange", Requests.range("l", 0, -1))
+      #expect(list.values.hold(values))
+    }
+  }
+
+  @Test func aRangeBeyondTheLimitIsStreamed() async throws {
+    var limits = Limits.wide
+    limits.maxMessageBytes = 700_000
+    try await withShard(limits) { client in
+      let values = (0..<60_000).map { "value \($0)" }
+      for first in stride(from: 0, to: values.count, by: 20_000) {
+        let _: Ringstore_V1_Status = try await client.call(
+          "KeyStore/RPush", Requests.push("l", Array(values[first..<first + 20_000])))
+      }
+      await #expect(throws: RPCStatus.self) {
+        let _: Ringstore_V1_ListValues = try await client.call(
+          "KeyStore/LRange", Requests.range("l", 0, -1))
+      }
+      let lists: [Ringstore_V1_ListValues] = try await client.stream(
+        "KeyStore/LRangeStream", Requests.range("l", 0, -1))
+      #expect(lists.count > 5)
+      #expect(lists.flatMap(\.values).hold(values))
+    }
+  }
+
+  @Test func aScanReturnsEveryKey() async throws {
+    try await withShard { client in
+      var request = Ringstore_V1_MSetRequest()
+      request.items = (0..<5_000).map { Requests.set("key:\($0)", "v") }
+      let _: Ringstore_V1_MSetResponse = try await client.call("KeyStore/MSet", request)
+      let pages: [Ringstore_V1_ScanPage] = try await client.stream(
+        "KeyStore/Scan", Ringstore_V1_ScanRequest())
+      #expect(Set(pages.flatMap(\.keys)).count == 5_000)
+      #expect(pages.last?.slotsDone == 16_384)
+    }
+  }
+
+  @Test func aPipelineGoesOnBehindLargeReplies() async throws {
+    try await withShard { client in
+      let text = pattern(1_000_000)
+      let _: Ringstore_V1_Status = try await client.call("KeyStore/Set", Requests.set("k", text))
+      var batch = Ringstore_V1_CallBatch()
+      for id in 1...40 {
+        var call = Ringstore_V1_Call()
+        call.id = UInt64(id)
+        call.method = id == 40 ? .set : .get
+        call.request =
+          id == 40
+          ? try Requests.set("k", "new").serializedBytes()
+          : try Requests.key("k").serializedBytes()
+        batch.calls.append(call)
+      }
+      let batches: [Ringstore_V1_ReplyBatch] = try await client.stream("KeyStore/Pipeline", batch)
+      let replies = batches.flatMap(\.replies)
+      #expect(replies.map(\.id).sorted() == Array(1...40))
+      let values = try replies.filter { $0.id < 40 }.map {
+        try Ringstore_V1_Value(serializedBytes: $0.response)
+      }
+      #expect(values.allSatisfy { $0.value.holds(text) })
+    }
+  }
+
+  @Test func shutdownIsAnsweredAndToldOnce() async throws {
+    let told = Count()
+    try await withShard(onShutdown: { told.value.add(1, ordering: .relaxed) }) { client in
+      for _ in 0..<2 {
+        let _: Ringstore_V1_ShutdownResponse = try await client.call(
+          "Cluster/Shutdown", Ringstore_V1_ShutdownRequest())
+      }
+    }
+    #expect(told.value.load(ordering: .relaxed) == 1)
+  }
+
+  private func withShard(
+    _ limits: Limits = .wide, onShutdown: (@Sendable () -> Void)? = nil,
+    _ body: (ShardClient) async throws -> Void
+  ) async throws {
+    var configuration = ShardConfiguration(id: "a")
+    configuration.port = 0
+    configuration.drainSeconds = 1
+    configuration.limits = limits
+    configuration.onShutdown = onShutdown
+    let shard = try await ShardServer.start(
+      configuration, version: "1", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let client = ShardClient(port: shard.port)
+    do {
+      try await body(client)
+    } catch {
+      client.close()
+      await shard.drain()
+      throw error
+    }
+    client.close()
+    await shard.drain()
+  }
+}
+
+private final class Count: Sendable {
+  let value = Atomic(0)
+}
+
+/// Calls by their paths.
+private struct ShardClient {
+  private let channel: ClientChannel
+
+  init(port: Int) {
+    var configuration = ClientChannelConfiguration()
+    configuration.connection.maxMessageBytes = 64 << 20
+    channel = ClientChannel(
+      host: "127.0.0.1", port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.any(),
+      configuration: configuration)
+  }
+
+  func call<Response: Message>(_ path: String, _ request: some Message) async throws -> Response {
+    let bytes: [UInt8] = try request.serializedBytes()
+    let response = try await channel.unary(
+      path: "/ringstore.v1.\(path)", timeout: .seconds(20), retrySafe: false
+    ) { $0.writeBytes(bytes) }
+    return try Response(serializedBytes: Array(response.readableBytesView))
+  }
+
+  func stream<Response: Message>(_ path: String, _ request: some Message) async throws -> [Response]
+  {
+    let bytes: [UInt8] = try request.serializedBytes()
+    var responses: [Response] = []
+    let messages = try await channel.serverStreaming(
+      path: "/ringstore.v1.\(path)", timeout: .seconds(20)
+    ) { $0.writeBytes(bytes) }
+    for try await message in messages {
+      responses.append(try Response(serializedBytes: Array(message.readableBytesView)))
+    }
+    return responses
+  }
+
+  func close() {
+    channel.close()
+  }
+}
