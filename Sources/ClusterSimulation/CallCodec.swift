@@ -78,7 +78,7 @@ enum CallCodec {
     case .notAnInteger: return .ok(.refused(.notAnInteger))
     case .integerOverflow: return .ok(.refused(.overflow))
     case .shardUnavailable, .overloaded: return .notExecuted
-    case .outcomeUnknown: return .unknown
+    case .outcomeUnknown, .viewExpired: return .unknown
     default: break
     }
     return error.code == .deadlineExceeded || error.code == .cancelled ? .unknown : nil

@@ -2,12 +2,35 @@
 // their replies show. Clients know nothing of it; it sees at once what histories show only with
 // luck.
 //
-// Owns its records. One thread.
+// Owns its records. One thread. A call counts as executed when the first frame of its reply leaves
+// the shard; of a large reply that is the notice, and what it answers is known at its last piece.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 final class ExecutionProbe {
+  /// A call that a shard has received over some connection of a link.
+  struct Received {
+    let method: UInt32
+    /// The part of an MSet that the call is.
+    let part: (call: SimulatedCall, place: Int)?
+    /// Last replies owed: a frame that arrives twice is owed two.
+    var owed = 1
+    var wasExecuted = false
+    /// The moment of the execution, where the answer was not known then.
+    var executedAt: UInt64?
+    var pieces = ByteBuffer()
+  }
+
+  struct LinkCallKey: Hashable {
+    let router: Int
+    let shard: Int
+    let incarnation: Int
+    let generation: UInt64
+    let id: UInt64
+  }
+
   private struct CallKey: Hashable {
     let router: Int
     let id: UInt64
@@ -24,18 +47,20 @@ final class ExecutionProbe {
     let incarnation: Int
   }
 
+  private struct OrderedKey: Hashable {
+    let router: Int
+    let shard: Int
+    let key: [UInt8]
+  }
+
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
+  private var received: [LinkCallKey: Received] = [:]
   private var executions: [CallKey: Int] = [:]
   /// The values of MSets' parts: whose they are, and which were written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   private var written: Set<[UInt8]> = []
-  private struct Link: Hashable {
-    let router: Int
-    let shard: Int
-  }
-
-  private var newestOfLink: [Link: Int] = [:]
+  private var newestOfKey: [OrderedKey: Int] = [:]
   private var newestInPipeline: [PipelineKey: Int] = [:]
   private var newestGeneration: [LoopAtShard: UInt64] = [:]
 
@@ -60,64 +85,142 @@ final class ExecutionProbe {
     newestGeneration[loop] = max(newestGeneration[loop] ?? 0, connection.generation)
   }
 
-  /// A shard has taken in a frame and has answered.
-  func observed(
-    _ frame: ByteBuffer, _ output: [ByteBuffer], _ connection: SimulatedConnection, endsStream: Bool
-  ) {
-    // Slices of fan-outs have their turn after the calls behind them, so replies go by their ids.
-    var replies: [UInt64: (response: ByteBuffer, error: CallError?)] = [:]
-    for frame in output {
-      frame.withUnsafeReadableBytes { bytes in
-        var reader = ShardFrameReader(bytes)
-        while let part = try? reader.next() {
-          guard case .reply(let reply) = part else { continue }
-          if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
-          replies[reply.id] = (ByteBuffer(bytes: reply.response), reply.error)
+  /// A shard takes in a frame.
+  func takes(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    frame.withUnsafeReadableBytes { bytes in
+      var reader = RouterFrameReader(bytes)
+      while let frame = try? reader.next() {
+        guard case .call(let call) = frame else { continue }
+        let key = key(call.id, connection)
+        if received[key] != nil {
+          received[key]?.owed += 1
+        } else {
+          received[key] = Received(method: call.method, part: part(call))
         }
       }
     }
-    var place = 0
+  }
+
+  /// Parts of an MSet are known by what they write; their ids are the router's own business.
+  private func part(_ call: CallView) -> (call: SimulatedCall, place: Int)? {
+    guard CommandID(rawValue: Int(call.method)) == .set, let view = try? KeyValueView(call.request)
+    else { return nil }
+    return parts[Array(view.value)]
+  }
+
+  /// The method of a call that a shard has received and not answered to the end.
+  func method(_ id: UInt64, _ connection: SimulatedConnection) -> InternalMethod? {
+    received[key(id, connection)].flatMap { InternalMethod(rawValue: $0.method) }
+  }
+
+  /// Whether a part of a large reply to the call has been sent.
+  func isInParts(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
+    received[key(id, connection)]?.executedAt != nil
+  }
+
+  private func key(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey {
+    LinkCallKey(
+      router: connection.router, shard: connection.shard,
+      incarnation: cluster.shards[connection.shard].incarnations,
+      generation: connection.generation, id: id)
+  }
+
+  // MARK: - Replies
+
+  /// A shard sends a frame.
+  func sends(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     frame.withUnsafeReadableBytes { bytes in
-      var reader = RouterFrameReader(bytes)
+      var reader = ShardFrameReader(bytes)
       while let part = try? reader.next() {
-        guard case .call(let call) = part else { continue }
-        guard let reply = replies[call.id] else { continue }
-        note(call, reply.response, reply.error, connection)
-        place += 1
+        if case .reply(let reply) = part { note(reply, connection) }
       }
-    }
-    if !endsStream, place != replies.count {
-      context.found(.wrongOutcome, "a shard answered other calls than it got")
     }
   }
 
-  private func note(
-    _ call: CallView, _ response: ByteBuffer, _ error: CallError?, _ connection: SimulatedConnection
-  ) {
-    let known = cluster.routers[connection.router].callsByID[call.id]
-    var reply: KeyReply?
-    if let error {
-      // An error that tells of the key's state tells of an execution too.
-      guard case .ok(let refusal) = CallCodec.outcome(of: error) else { return }
-      reply = refusal
-    } else if let known {
-      reply = response.withUnsafeReadableBytes { try? CallCodec.reply(to: known.items[0].call, $0) }
+  private func note(_ reply: ReplyView, _ connection: SimulatedConnection) {
+    if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
+    let key = key(reply.id, connection)
+    guard var call = received[key] else {
+      context.found(
+        .answeredTwice,
+        "shard \(connection.shard) answers call \(reply.id) of router \(connection.router), "
+          + "which it did not get or has answered to the end")
+      return
     }
-    let isFirst = executed(call, connection)
+    let isFirst = !call.wasExecuted
+    call.wasExecuted = isFirst ? wasExecuted(reply) : true
+    if isFirst, call.wasExecuted {
+      noteExecution(reply.id, &call, reply, connection)
+    } else if call.executedAt != nil {
+      notePiece(reply, &call, connection)
+    }
+    if !reply.more {
+      call.owed -= 1
+      // A frame that arrived twice is executed twice.
+      call.wasExecuted = false
+      call.executedAt = nil
+      call.pieces.clear()
+    }
+    received[key] = call.owed > 0 ? call : nil
+  }
+
+  /// Whether a reply's first frame tells of an execution. An error that tells of the key's state
+  /// does, and so does one that says so itself.
+  private func wasExecuted(_ reply: ReplyView) -> Bool {
+    guard let error = reply.error else { return true }
+    if case .ok = CallCodec.outcome(of: error) { return true }
+    return error.reason == .outcomeUnknown
+  }
+
+  private func noteExecution(
+    _ id: UInt64, _ call: inout Received, _ reply: ReplyView, _ connection: SimulatedConnection
+  ) {
+    let known = cluster.routers[connection.router].callsByID[id]
+    let isFirst = executed(id, connection)
+    if let (owner, place) = call.part, isFirst {
+      if case .set(let value) = owner.items[place].call, written.insert(value).inserted {
+        cluster.executed(owner, item: place, .done)
+      }
+    }
     guard let known else { return }
     checkOrder(known, connection)
-    if isFirst, let reply { cluster.executed(known, item: 0, reply) }
+    guard isFirst else { return }
+    if reply.more {
+      call.executedAt = cluster.moment()
+    } else if let answer = answer(to: known, reply) {
+      cluster.executed(known, item: 0, answer)
+    }
+  }
+
+  private func answer(to call: SimulatedCall, _ reply: ReplyView) -> KeyReply? {
+    guard let error = reply.error else {
+      return try? CallCodec.reply(to: call.items[0].call, reply.response)
+    }
+    if case .ok(let refusal) = CallCodec.outcome(of: error) { return refusal }
+    return nil
+  }
+
+  private func notePiece(
+    _ reply: ReplyView, _ call: inout Received, _ connection: SimulatedConnection
+  ) {
+    call.pieces.writeBytes(reply.response)
+    guard !reply.more, reply.isOK, let moment = call.executedAt,
+      let known = cluster.routers[connection.router].callsByID[reply.id]
+    else { return }
+    let answer = call.pieces.withUnsafeReadableBytes {
+      try? CallCodec.reply(to: known.items[0].call, $0)
+    }
+    if let answer { cluster.executed(known, item: 0, answer, at: moment) }
   }
 
   /// Returns whether it was the first time.
-  private func executed(_ call: CallView, _ connection: SimulatedConnection) -> Bool {
-    context.note(
-      .executed, connection.router, connection.shard, connection.generation, call.id)
-    let name = CallKey(router: connection.router, id: call.id)
+  private func executed(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
+    context.note(.executed, connection.router, connection.shard, connection.generation, id)
+    let name = CallKey(router: connection.router, id: id)
     executions[name, default: 0] += 1
     if executions[name] == 2 {
       context.found(
-        .executedTwice, "call \(call.id) of router \(connection.router) was executed twice")
+        .executedTwice, "call \(id) of router \(connection.router) was executed twice")
     }
     let loop = LoopAtShard(
       router: connection.router, shard: connection.shard,
@@ -125,29 +228,26 @@ final class ExecutionProbe {
     if connection.generation < newestGeneration[loop] ?? 0 {
       context.found(
         .fencePassed,
-        "call \(call.id) of router \(connection.router) came over an older connection")
+        "call \(id) of router \(connection.router) came over an older connection")
     }
-    notePart(call)
+    if !cluster.routers[connection.router].isObeyed {
+      context.found(
+        .mapDisobeyed,
+        "call \(id) of router \(connection.router), whose map is refused, was executed")
+    }
     return executions[name] == 1
   }
 
-  /// Parts of an MSet are known by what they write; their ids are the router's own business.
-  private func notePart(_ call: CallView) {
-    guard CommandID(rawValue: Int(call.method)) == .set, let view = try? KeyValueView(call.request),
-      let (owner, place) = parts[Array(view.value)], written.insert(Array(view.value)).inserted
-    else { return }
-    cluster.executed(owner, item: place, .done)
-  }
-
   private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
-    // The rule of the cores, from which promise 4 follows.
-    let link = Link(router: connection.router, shard: connection.shard)
-    if let newest = newestOfLink[link], newest > call.order {
-      context.found(.orderOfLink, "a call submitted later was executed before \(call.text)")
+    // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
+    let key = call.items[0].key
+    let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
+    if let newest = newestOfKey[ordered], newest > call.order {
+      context.found(.orderOfKey, "a call submitted later was executed before \(call.text)")
     }
-    newestOfLink[link] = max(newestOfLink[link] ?? 0, call.order)
+    newestOfKey[ordered] = max(newestOfKey[ordered] ?? 0, call.order)
     guard call.client.isPipeline else { return }
-    let name = PipelineKey(client: call.client.number, key: call.items[0].key)
+    let name = PipelineKey(client: call.client.number, key: key)
     if let newest = newestInPipeline[name], newest > call.sequence {
       context.found(.outOfOrder, "a call sent later was executed before \(call.text)")
     }

@@ -28,15 +28,62 @@ extension SimulatedCluster {
       case .everyShard(let command):
         context.cover(command == .reset ? .reset : .everyShard)
         return call.items.map { _ in .ok(.done) }
+      case .listStream:
+        return [.ok(.elements(try listStreamed(call)))]
+      case .scan(let walk):
+        if walk.isScan { walk.finish(self) } else { try walk.addAnswer(response, self) }
+        return []
       }
     } catch {
       return nil
     }
   }
 
+  /// The list that the messages of a stream make up; nil where there is none.
+  private func listStreamed(_ call: SimulatedCall) throws(WireError) -> [[UInt8]]? {
+    var elements: [[UInt8]] = []
+    var first: (index: Int64, length: Int64)?
+    for message in call.messages {
+      // The message lives as long as the call.
+      let part = try message.withUnsafeReadableBytes { bytes throws(WireError) in
+        let view = try ListValuesReplyView(bytes)
+        return (
+          found: view.found, index: view.firstIndex, length: view.length,
+          values: view.values.map { Array($0) }
+        )
+      }
+      guard part.found else {
+        if call.messages.count > 1 { partsDisagree(call) }
+        return nil
+      }
+      let start = first ?? (part.index, part.length)
+      first = start
+      if part.length != start.length || part.index != start.index + Int64(elements.count) {
+        partsDisagree(call)
+      }
+      elements += part.values
+    }
+    guard let first else {
+      context.found(.wrongOutcome, "a stream without a message: \(call.text)")
+      return nil
+    }
+    if call.messages.count > 1 { context.cover(.streamedInParts) }
+    if call.items[0].call == .range(0, -1), first.length != Int64(elements.count) {
+      partsDisagree(call)
+    }
+    return elements
+  }
+
+  private func partsDisagree(_ call: SimulatedCall) {
+    context.found(.wrongOutcome, "parts of a list that don't fit together: \(call.text)")
+  }
+
   func outcome(of error: CallError, to call: SimulatedCall) -> Outcome {
     if error.reason == .overloaded { context.cover(.overloaded) }
-    guard let outcome = CallCodec.outcome(of: error) else {
+    if error.reason == .viewExpired { context.cover(.viewExpired) }
+    let mayExpire = call.items.allSatisfy(\.call.isRead)
+    guard let outcome = CallCodec.outcome(of: error), mayExpire || error.reason != .viewExpired
+    else {
       context.found(
         .unexpectedError, "\(error.code.name) \(error.message) in answer to \(call.text)")
       return .unknown

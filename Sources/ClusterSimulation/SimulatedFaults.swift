@@ -4,7 +4,7 @@
 
 final class SimulatedFaults {
   enum Kind: CaseIterable {
-    case drop, crash, stall, drain, slow, cancelStorm
+    case drop, crash, stall, drain, slow, cancelStorm, stutter
   }
 
   private let context: SimulationContext
@@ -20,8 +20,9 @@ final class SimulatedFaults {
     self.cluster = cluster
     self.endNanos = endNanos
     var drawn: [Kind] = []
+    let shardsDie = context.configuration.faults.shardsDie
     for kind in Kind.allCases {
-      let takesPart = context.chance(0.6)
+      let takesPart = context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
       if takesPart { drawn.append(kind) }
     }
     kinds = drawn.isEmpty ? [.drop] : drawn
@@ -58,6 +59,9 @@ final class SimulatedFaults {
     case .cancelStorm:
       context.cover(.cancelStorm)
       cluster.cancelStorm()
+    case .stutter:
+      context.cover(.stuttered)
+      stutter(shard, times: context.number(5...40))
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)
@@ -86,6 +90,17 @@ final class SimulatedFaults {
     context.after(nanos) {
       guard shard.incarnations == incarnation, shard.isStalled else { return }
       shard.resume()
+    }
+  }
+
+  /// A slow node: it stops for a moment again and again.
+  private func stutter(_ shard: SimulatedShard, times: Int) {
+    if shard.state != .down, !shard.isStalled {
+      stall(shard, forNanos: context.nanosOfAnyScale(upTo: 20_000_000))
+    }
+    guard times > 1, context.nowNanos < endNanos else { return }
+    context.after(context.nanos(upTo: 30_000_000)) { [unowned self] in
+      stutter(shard, times: times - 1)
     }
   }
 

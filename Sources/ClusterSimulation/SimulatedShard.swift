@@ -4,6 +4,7 @@
 // Owns the core and the sessions of the incarnation that runs. One thread.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import ShardNode
 
@@ -20,8 +21,10 @@ final class SimulatedShard {
   private let limits: Limits
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
-  private var core: ShardCore
+  private(set) var core: ShardCore
   private var sessions: [Int: ShardConnection] = [:]
+  private var isTurnPlanned = false
+  private var viewsPlannedNanos: UInt64 = .max
   /// What has arrived while the process was stopped.
   private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []
 
@@ -41,7 +44,7 @@ final class SimulatedShard {
   ) -> ShardCore {
     ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
-      limits: limits, uptimeMillis: { 0 })
+      limits: limits, clock: { context.nowNanos }, uptimeMillis: { 0 })
   }
 
   // MARK: - Life
@@ -52,6 +55,8 @@ final class SimulatedShard {
     state = .up
     incarnations += 1
     core = Self.newCore(id, limits, context)
+    isTurnPlanned = false
+    viewsPlannedNanos = .max
     context.note(.restarted, number, incarnations)
   }
 
@@ -77,6 +82,8 @@ final class SimulatedShard {
     let arrived = inbox
     inbox = []
     for (item, connection) in arrived { handle(item, connection) }
+    for number in sessions.keys.sorted() { wake(number) }
+    eventHandled()
   }
 
   /// The process was told to stop: it tells its routers, and goes on answering.
@@ -84,6 +91,7 @@ final class SimulatedShard {
     state = .draining
     context.note(.draining, number)
     for number in sessions.keys.sorted() { sendDraining(number) }
+    eventHandled()
   }
 
   private func sendDraining(_ number: Int) {
@@ -111,9 +119,7 @@ final class SimulatedShard {
         connection.toRouter.send(.refused)
         return
       }
-      connection.isOpenAtShard = true
-      sessions[connection.number] = ShardConnection(connection, core)
-      connection.toRouter.send(.connected)
+      accept(connection)
     case .frame(let frame):
       receive(frame, connection)
     case .ping:
@@ -123,37 +129,120 @@ final class SimulatedShard {
       connection.isOpenAtShard = false
     case .connected, .refused, .pong: break
     }
+    eventHandled()
+  }
+
+  private func accept(_ connection: SimulatedConnection) {
+    connection.isOpenAtShard = true
+    sessions[connection.number] = ShardConnection(connection, core, cluster)
+    let number = connection.number
+    connection.toRouter.moved = { [unowned self] in
+      guard !isStalled else { return }
+      wake(number)
+      eventHandled()
+    }
+    connection.toRouter.send(.connected)
   }
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
-    guard let known = sessions[connection.number], let session = known.session else { return }
+    guard let session = sessions[connection.number]?.session else { return }
     let frame = context.configuration.sabotage == .ignoresFence ? withoutFence(frame) : frame
+    cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
-    while core.runTurn() {}
-    let output = known.takeOutput()
     let greeting = session.greeting
     session.greeting = nil
-    cluster.probe.observed(frame, output, connection, endsStream: after != .goOn)
-    for frame in output { cluster.network.sendToRouter(frame, connection) }
     switch greeting {
-    case .accepted:
-      cluster.network.note(.hello, connection)
-      cluster.probe.greeted(connection, incarnation: incarnations)
-      if state == .draining { sendDraining(connection.number) }
-    case .refused(_, let reason):
-      if reason == LinkRefusal.staleGeneration.rawValue {
-        context.cover(.helloStale)
-      } else {
-        context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")
-      }
+    case .accepted: greeted(connection)
+    case .refused(_, let reason): refused(reason, connection)
     case nil: break
     }
-    if case .end(let code, let message) = after {
-      if code == .aborted { context.cover(.fenced) }
-      cluster.network.note(.fenced, connection)
-      sessions[connection.number] = nil
-      cluster.network.end(connection, message)
+    went(on: after, connection)
+  }
+
+  private func greeted(_ connection: SimulatedConnection) {
+    cluster.network.note(.hello, connection)
+    cluster.probe.greeted(connection, incarnation: incarnations)
+    if state == .draining { sendDraining(connection.number) }
+  }
+
+  private func refused(_ reason: String, _ connection: SimulatedConnection) {
+    switch LinkRefusal(rawValue: reason) {
+    case .staleGeneration:
+      context.cover(.helloStale)
+    case .mapConflict where !cluster.routers[connection.router].isObeyed:
+      context.cover(.mapConflict)
+    default:
+      context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")
     }
+  }
+
+  /// Deals with what a session has come to.
+  private func went(on after: LinkSession.AfterFrame, _ connection: SimulatedConnection) {
+    guard case .end(let code, let message) = after else { return }
+    if code == .aborted { context.cover(.fenced) }
+    cluster.network.note(.fenced, connection)
+    sessions[connection.number] = nil
+    cluster.network.end(connection, message)
+  }
+
+  // MARK: - What the shard's loop does between
+
+  /// A connection that was full takes frames again.
+  private func wake(_ number: Int) {
+    guard let known = sessions[number], known.wasFull, known.isWritable,
+      let session = known.session
+    else { return }
+    known.wasFull = false
+    context.cover(.linkFull)
+    went(on: session.writable(), known.connection)
+  }
+
+  /// To be called after anything that may have changed the store or given the loop work to do.
+  private func eventHandled() {
+    cluster.presence.look(at: self)
+    planTurn()
+    planViews()
+  }
+
+  private var isRunning: Bool { state != .down && !isStalled }
+
+  /// Whatever arrives in the meantime comes first.
+  private func planTurn() {
+    guard isRunning, core.hasTurns, !isTurnPlanned else { return }
+    isTurnPlanned = true
+    let incarnation = incarnations
+    context.after(context.nanos(upTo: 50_000)) { [unowned self] in
+      guard incarnation == incarnations else { return }
+      isTurnPlanned = false
+      guard isRunning else { return }
+      core.runTurn()
+      eventHandled()
+    }
+  }
+
+  private func planViews() {
+    guard isRunning, let due = core.viewsDueNanos, due < viewsPlannedNanos else { return }
+    viewsPlannedNanos = due
+    let incarnation = incarnations
+    context.at(due) { [unowned self] in
+      guard incarnation == incarnations else { return }
+      viewsPlannedNanos = .max
+      guard isRunning else { return }
+      core.expireViews()
+      eventHandled()
+    }
+  }
+
+  /// Whether the shard holds a key now, whatever routers know of it.
+  func holds(_ key: [UInt8]) -> Bool {
+    guard state != .down else { return false }
+    var request = ByteBuffer()
+    key.withUnsafeBytes { request.writeKeyRequest(key: $0, database: 0) }
+    var response = ByteBuffer()
+    _ = request.withUnsafeReadableBytes {
+      try? core.execute(UInt32(CommandID.exists.rawValue), $0, into: &response)
+    }
+    return response.withUnsafeReadableBytes { (try? StatusReplyView($0).count) ?? 0 } > 0
   }
 
   /// The frame, in which each connection comes as a router of its own: none is newer than another.
@@ -168,24 +257,34 @@ final class SimulatedShard {
   }
 }
 
-/// A connection as the shard's process has it: the session, and what it has sent.
+/// A connection as the shard's process has it: the session, and the way out.
 private final class ShardConnection: LinkPort {
+  /// Frames that may be on their way before the connection counts as full, in bytes.
+  private static let underWayBytesMax = 600
+
   let connection: SimulatedConnection
   private(set) var session: LinkSession?
-  private var output: [ByteBuffer] = []
-  let isWritable = true
+  /// The session was told that the connection is full, and waits to hear that it is not any more.
+  var wasFull = false
+  private unowned let cluster: SimulatedCluster
 
-  init(_ connection: SimulatedConnection, _ core: ShardCore) {
+  init(_ connection: SimulatedConnection, _ core: ShardCore, _ cluster: SimulatedCluster) {
     self.connection = connection
-    session = LinkSession(.calls, core: core, port: self)
+    self.cluster = cluster
+    session = LinkSession(connection.lane, core: core, port: self)
+  }
+
+  var isWritable: Bool {
+    let takes = connection.toRouter.bytesUnderWay < Self.underWayBytesMax
+    if !takes { wasFull = true }
+    return takes
   }
 
   func send(_ frame: ByteBuffer) {
-    output.append(frame)
-  }
-
-  func takeOutput() -> [ByteBuffer] {
-    defer { output = [] }
-    return output
+    let saboteur = ShardSaboteur(cluster.context, cluster.probe)
+    for frame in saboteur.changed(frame, connection) {
+      cluster.probe.sends(frame, connection)
+      cluster.network.sendToRouter(frame, connection)
+    }
   }
 }

@@ -17,6 +17,8 @@ package struct SimulationConfiguration: Sendable {
   /// The slot map that a new cluster gets; otherwise one of three ranges, whose Hello is a
   /// thousand times shorter.
   package var usesInitialMap = false
+  /// The last router was started with another list of shards: the shards obey the others.
+  package var hasStranger = false
 
   // MARK: Its clients
 
@@ -68,6 +70,16 @@ package struct SimulationConfiguration: Sendable {
     return configuration
   }
 
+  /// Two routers with different slot maps. Shards that forget the map they obey would take the
+  /// other one, so they stay.
+  package static var withStranger: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "two maps"
+    configuration.hasStranger = true
+    configuration.faults.shardsDie = false
+    return configuration
+  }
+
   /// The ordinary cluster with the slot map of a new one. Slower: each Hello carries it.
   package static var withInitialMap: SimulationConfiguration {
     var configuration = SimulationConfiguration()
@@ -82,6 +94,8 @@ package struct SimulationConfiguration: Sendable {
 package struct FaultConfiguration: Sendable {
   /// Time from one fault to the next, at most.
   package var intervalNanosMax: UInt64 = 350_000_000
+  /// Whether shards crash and drain.
+  package var shardsDie = true
   /// How long a crashed shard stays away, at most.
   package var downNanosMax: UInt64 = 1_500_000_000
   /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of life.
@@ -123,4 +137,12 @@ package enum Sabotage: Sendable, CaseIterable {
   case losesFrames
   /// A frame to a shard arrives twice.
   case repeatsFrames
+  /// The router puts large calls aside and sends them later, past smaller ones on their keys.
+  case delaysLargeCalls
+  /// The shard sends the end of a large reply twice.
+  case answersTwice
+  /// The shard leaves the keys out of a slice.
+  case skipsSlices
+  /// The router puts a part of an older view of the list into a stream.
+  case mixesViews
 }

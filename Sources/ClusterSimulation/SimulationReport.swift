@@ -15,8 +15,14 @@ package struct SimulationFinding: Sendable, Hashable {
     case wrongOutcome
     /// Promise 4: calls of one pipeline on one key were executed out of order.
     case outOfOrder
-    /// Calls of one router's loop to one shard were executed in another order than submitted.
-    case orderOfLink
+    /// Calls of one router's loop on one key were executed in another order than submitted.
+    case orderOfKey
+    /// A shard answered a call more often than once, or one that it did not get.
+    case answeredTwice
+    /// A walk over the keys misses one that was there all the time, or gives one twice.
+    case walkWrong
+    /// A shard executed calls of a router whose slot map it refuses.
+    case mapDisobeyed
     /// A shard executed what an older connection of a router's loop brought.
     case fencePassed
     /// A call had no outcome, or more than one.
@@ -39,8 +45,10 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case answered, notExecuted, outcomeUnknown, deadlinePassed, cancelled, refusedForState
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
-  case dropped, blackHole, cutOneWay, crashed, stalled, drained, slowed, foundUnresponsive
+  case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed, foundUnresponsive
   case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
+  case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
+  case mapConflict
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case executedUnknown, unexecutedUnknown
 }

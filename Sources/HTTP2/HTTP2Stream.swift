@@ -113,7 +113,7 @@ package final class HTTP2Stream {
   private static func reset(_ buffer: inout ByteBuffer) {
     if buffer.capacity > HTTP2Configuration.retainedBufferBytes {
       buffer = ByteBuffer()
-    } else {
+    } else if buffer.writerIndex > 0 {
       buffer.clear()
     }
   }

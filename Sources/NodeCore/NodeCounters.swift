@@ -47,11 +47,14 @@ package struct NodeCounters: Sendable {
       calls &+= count
       entries["\(prefix)calls_\(command.name.lowercased())_total"] = Int64(clamping: count)
     }
-    var slices: UInt64 = 0
-    for method in InternalMethod.allCases { slices &+= counts[Int(method.rawValue)] }
     entries["\(prefix)calls_total"] = Int64(clamping: calls)
-    entries["\(prefix)slices_total"] = Int64(clamping: slices)
     entries["\(prefix)errors_total"] = Int64(clamping: errors)
+    // A router executes no slices.
+    if prefix == Self.shardPrefix {
+      var slices: UInt64 = 0
+      for method in InternalMethod.allCases { slices &+= counts[Int(method.rawValue)] }
+      entries["\(prefix)slices_total"] = Int64(clamping: slices)
+    }
     return entries
   }
 

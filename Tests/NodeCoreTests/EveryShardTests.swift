@@ -49,6 +49,9 @@ import Testing
     #expect(entries["ringstore_calls_scan_total"] == 1 && entries["ringstore_slices_total"] == 1)
     #expect(entries["ringstore_errors_total"] == 1 && entries["ringstore_calls_set_total"] == 0)
     #expect(entries.count == CommandTable.all.count + 3)
+    let router = counters.entries(prefix: NodeCounters.routerPrefix)
+    #expect(router["ringstore_router_calls_total"] == 4)
+    #expect(router["ringstore_router_slices_total"] == nil)
   }
 
   @Test func `a shutdown of one node asks nobody else`() throws {

@@ -46,7 +46,8 @@ import Testing
   @Test func `an item's failure is its own`() throws {
     let port = FakePort(shards: 3)
     port.answer = { call in
-      call.part.tag == 2 ? .failure(.wrongType(holds: "a string", wanted: "a list"))
+      call.part.tag == 2
+        ? .failure(.wrongType(holds: "a string", wanted: "a list"))
         : Self.echo(call)
     }
     let run = try OperationRun(.mLRange, Self.request(["a", "", "b", "c"]), on: port)

@@ -102,6 +102,20 @@ import Testing
     #expect(run.pages.allSatisfy { $0.keys.count <= 5 })
   }
 
+  @Test func `nothing is asked of a shard while the caller takes nothing`() throws {
+    let port = Self.port(shards: 3, keys: 600)
+    port.roomForMessages = 0
+    let run = try Run(port, Wish(pageSize: 10))
+    #expect(port.sent.isEmpty)
+    port.roomForMessages = 3
+    run.operation.callerWritable(on: port)
+    #expect(port.sent.count == 3)
+    while port.roomForMessages != 0 { port.run(0) }
+    let sent = port.sent.count
+    port.runAll()
+    #expect(port.sent.count == sent && run.pages.count == 3 && !port.hasEnded)
+  }
+
   @Test func `pages without keys tell how far a scan is that finds nothing`() throws {
     let port = Self.port(shards: 2, keys: 2_000)
     for shard in port.shards.indices { port.shards[shard].visitsMax = 2 }
@@ -195,7 +209,8 @@ import Testing
     }
   }
 
-  @Test func `with allow_partial a shard away is told of once, and the others are scanned`() throws {
+  @Test func `with allow_partial a shard away is told of once, and the others are scanned`() throws
+  {
     for steps in 0..<40 {
       let port = Self.port(shards: 3, keys: 200)
       let mine = port.shards[1].items.count

@@ -4,7 +4,8 @@ import RingstoreAPI
 import Testing
 
 @Suite struct CodecAgreementTests {
-  static let all = TwoReaders.requests + TwoReaders.fanOuts + TwoReaders.fanOutReplies
+  static let all =
+    TwoReaders.requests + TwoReaders.fanOuts + TwoReaders.fanOutReplies
     + TwoReaders.batches
 
   @Test(arguments: all)

@@ -57,7 +57,17 @@ enum TestCluster {
     try await running {
       try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
     } body: { node in
+      try await waitForLinks(of: node)
       try await body(node)
+    }
+  }
+
+  /// A router starts even where its shards can't be reached in time, as on a machine that is busy.
+  private static func waitForLinks(of node: RunningNode) async throws {
+    let client = RingstoreClient(host: "127.0.0.1", port: node.port)
+    defer { client.close() }
+    while try await !client.describe().nodes.allSatisfy({ $0.state == .serving }) {
+      try await Task.sleep(for: .milliseconds(5))
     }
   }
 

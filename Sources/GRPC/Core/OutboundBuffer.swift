@@ -16,7 +16,8 @@ enum OutboundBuffer {
   static func reclaim(_ buffer: inout ByteBuffer) {
     let waiting = buffer.readableBytes
     if waiting == 0 {
-      buffer.clear()
+      // Most calls send one message into a fresh buffer.
+      if buffer.writerIndex > 0 { buffer.clear() }
     } else if buffer.readerIndex > waiting,
       waiting <= eagerMoveBytesMax || buffer.readerIndex > largeMoveFactor * waiting
     {

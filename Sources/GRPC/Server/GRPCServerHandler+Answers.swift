@@ -18,8 +18,8 @@ extension GRPCServerHandler {
 
   /// Ends a call with a status, after whatever its outbound buffer holds.
   func complete(_ call: ServerCall, _ status: RPCStatus) {
+    if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }
     let stream = call.stream
-    let status = call.messageBytesLeft > 0 ? abandonMessage(of: call, status) : status
     retire(call)
     answeredCalls += 1
     if !stream.isAnnounced, stream.outbound.readableBytes == 0 {

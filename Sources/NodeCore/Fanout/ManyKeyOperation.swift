@@ -1,9 +1,9 @@
 // MGet, MSet, MDelete and MLRange: one part an item, each a plain one-key call.
 //
-// The items of these requests are the very messages of Get, Set, Delete and LRange, and the outcomes
-// the very replies, so nothing is decoded or encoded again: an item's bytes become a part's request,
-// a part's response becomes an item of the answer. Parts of one shard are sent in request order,
-// so items that name the same key take effect in that order.
+// The items of these requests are the very messages of Get, Set, Delete and LRange, and the
+// outcomes the very replies, so nothing is decoded or encoded again: an item's bytes become a
+// part's request, a part's response becomes an item of the answer. Parts of one shard are sent in
+// request order, so items that name the same key take effect in that order.
 
 import NIOCore
 import RingstoreAPI

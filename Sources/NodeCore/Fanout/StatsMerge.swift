@@ -10,7 +10,9 @@
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold
 // From a router asked:
-//   ringstore_router_calls_total, ringstore_router_calls_<call>_total, ringstore_router_errors_total
+//   ringstore_router_calls_total      clients' calls
+//   ringstore_router_calls_<call>_total
+//   ringstore_router_errors_total     those that the router answered with an error
 // About the call itself:
 //   ringstore_shards                  shards of the cluster
 //   ringstore_shards_unreachable      those among them whose counters are missing here
@@ -38,7 +40,9 @@ package struct StatsMerge: ShardMerge {
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
     do throws(WireError) {
-      for (name, value) in try StatsReplyView(response).counters { sums[name, default: 0] &+= value }
+      for (name, value) in try StatsReplyView(response).counters {
+        sums[name, default: 0] &+= value
+      }
       answered += 1
       return false
     } catch {

@@ -17,10 +17,12 @@ struct KeyMerger {
   /// How many slots a shard may be ahead of the one most behind.
   static let windowSlots = UInt32(Slots.count) / 8
   /// Bytes of keys that all slices together may hold, as long as each has at least
-  /// `sliceBytesMin`.
-  static let heldBytesMax = 4 << 20
+  /// `sliceBytesMin`. What is noted about each key comes to about as much again.
+  static let heldBytesMax = 2 << 20
   static let sliceBytesMin = 4 << 10
   static let sliceBytesMax = 64 << 10
+  /// A slice has at most one key for so many of its bytes: a key costs memory beside its own.
+  private static let bytesPerKey = 32
 
   /// A key that was drawn.
   struct Key {
@@ -29,7 +31,9 @@ struct KeyMerger {
 
     /// The key's bytes.
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-      slice.withUnsafeReadableBytes { body(.init(rebasing: $0[entry.start..<entry.end])) }
+      slice.withUnsafeReadableBytes {
+        body(.init(rebasing: $0[Int(entry.start)..<Int(entry.end)]))
+      }
     }
 
     /// Whether a walk may go on behind this key without giving it out again: not so inside a group
@@ -37,12 +41,16 @@ struct KeyMerger {
     let isCutPoint: Bool
   }
 
+  /// Where a key lies in its slice, and in the walk.
   struct Entry {
-    let start: Int
-    let end: Int
-    /// Behind the key.
-    let position: ScanPosition
+    let start: UInt32
+    let end: UInt32
     let slot: UInt32
+    /// The cursor behind the key.
+    let cursor: UInt64
+
+    /// Behind the key.
+    var position: ScanPosition { ScanPosition(behindKeyIn: slot, cursor: cursor) }
   }
 
   private struct Slice {
@@ -81,8 +89,10 @@ struct KeyMerger {
 
   /// The slices to ask for now, which are under way from here on: one of each shard that has none
   /// under way, has room for one, has more to give and isn't too far ahead. O(shards).
+  ///
+  /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(
-    _ query: KeyQuery, maxKeys: UInt32
+    _ query: KeyQuery, maxKeys: UInt32 = .max
   ) -> [(shard: Int, request: ByteBuffer)] {
     let endSlot = min(UInt32(Slots.count), front.slot + Self.windowSlots)
     var requests: [(shard: Int, request: ByteBuffer)] = []
@@ -92,7 +102,8 @@ struct KeyMerger {
       else { continue }
       shards[index].isUnderWay = true
       let request = query.request(
-        from: shard.position, endSlot: endSlot, maxKeys: maxKeys, maxBytes: sliceBytes,
+        from: shard.position, endSlot: endSlot,
+        maxKeys: min(maxKeys, sliceBytes / UInt32(Self.bytesPerKey)), maxBytes: sliceBytes,
         wantsPositions: true)
       requests.append((index, request))
     }
@@ -142,7 +153,7 @@ struct KeyMerger {
     var isCutPoint = true
     if slice.next < slice.entries.count {
       let follower = slice.entries[slice.next]
-      let distance = follower.position.cursor &- entry.position.cursor
+      let distance = follower.cursor &- entry.cursor
       isCutPoint = follower.slot != entry.slot || distance > 1
       shards[shard].current = slice
     } else {
@@ -193,13 +204,11 @@ struct KeyMerger {
     var entries: [Entry] = []
     entries.reserveCapacity(reply.count)
     for key in reply.keys {
-      let slot = UInt32(Slots.slot(of: key))
       let start = key.baseAddress.map { first.distance(to: $0) } ?? 0
-      let cursor = reply.positions[entries.count]
       entries.append(
         Entry(
-          start: start, end: start + key.count,
-          position: ScanPosition(behindKeyIn: slot, cursor: cursor), slot: slot))
+          start: UInt32(clamping: start), end: UInt32(clamping: start + key.count),
+          slot: UInt32(Slots.slot(of: key)), cursor: reply.positions[entries.count]))
     }
     return entries
   }

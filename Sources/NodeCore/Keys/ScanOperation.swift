@@ -109,7 +109,7 @@ package final class ScanOperation: FanoutOperation {
   }
 
   private func askForMore(on port: any PartPort) {
-    for (shard, request) in merger.nextSlices(query, maxKeys: 0) {
+    for (shard, request) in merger.nextSlices(query) {
       let part = Part(
         operation: self, tag: shard, method: InternalMethod.keysPart.rawValue, shard: shard,
         lane: .bulk)

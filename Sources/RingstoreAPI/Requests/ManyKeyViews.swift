@@ -1,5 +1,6 @@
 // Requests about many keys: MGetRequest, MDeleteRequest, MSetRequest and MLRangeRequest are all one
-// repeated message in field 1. Every item is read once when the view is made, so walking can't fail.
+// repeated message in field 1. Every item is read once when the view is made, so walking can't
+// fail.
 
 /// A request that is a list of smaller requests of type `Item`.
 package struct ItemsView<Item: RequestView>: RequestView {

@@ -62,7 +62,7 @@ final class LocalOperation: TurnTaker {
   }
 
   private func runParts() {
-    let endNanos = core.clock() &+ TurnQueue.turnNanosMax
+    let endNanos = core.clock() &+ ShardCore.sliceNanosMax
     var response = ByteBuffer()
     var bytes = 0
     for count in 1...Self.partsPerTurn {

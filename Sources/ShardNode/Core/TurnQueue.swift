@@ -27,9 +27,6 @@ protocol TurnTaker: AnyObject {
 }
 
 struct TurnQueue {
-  /// How long a piece of work may take that can tell, in nanoseconds.
-  static let turnNanosMax: UInt64 = 500_000
-
   private var waiting = CircularBuffer<any TurnTaker>()
 
   var isEmpty: Bool { waiting.isEmpty }

@@ -11,7 +11,7 @@ from harness.linearizability import check
 from harness.polling import eventually
 from harness.seeds import seed
 from harness.site import Site
-from harness.slots import keys_of, owner
+from harness.slots import keys_of, owners, slot
 
 # Keys that are only counted up show that the load goes on.
 PULSE = b"p"
@@ -30,6 +30,7 @@ class Load:
     def __init__(self, site: Site, crew: Crew, clients: list[str], **more):
         with site.client() as client:
             self.map = client.describe().map
+        self.owners = owners(self.map)
         self.keys = {
             shard.id: [
                 key
@@ -68,7 +69,7 @@ class Load:
         self.wipes += [wipe(key, begun, over) for key in self.keys[shard]]
 
     def shard_of(self, operation: Operation) -> str:
-        return owner(self.map, operation.key)
+        return self.owners[slot(operation.key)]
 
     def stop(self) -> Report:
         """Ends the load and checks what can always be checked."""

@@ -1,5 +1,6 @@
 """Which shard owns a key: the rule as Redis Cluster's specification gives it, written anew."""
 
+import binascii
 import itertools
 from collections.abc import Iterator
 
@@ -7,14 +8,8 @@ SLOTS = 16384
 
 
 def crc16(data: bytes) -> int:
-    """CRC16/XMODEM, bit by bit."""
-    crc = 0
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
-            crc &= 0xFFFF
-    return crc
+    """CRC16/XMODEM, which the standard library has under the name of a file format."""
+    return binascii.crc_hqx(data, 0)
 
 
 def slot(key: bytes) -> int:
@@ -27,8 +22,18 @@ def slot(key: bytes) -> int:
     return crc16(key) % SLOTS
 
 
+def owners(slot_map) -> list[str]:
+    """For each slot the id of its shard, by a map as Describe gives it."""
+    table = [""] * SLOTS
+    for entry in slot_map.ranges:
+        held = entry.last + 1 - entry.first
+        table[entry.first : entry.last + 1] = [slot_map.shards[entry.shard].id] * held
+    assert len(table) == SLOTS and all(table), "not every slot has one owner"
+    return table
+
+
 def owner(slot_map, key: bytes) -> str:
-    """The id of the shard that a map (as Describe gives it) names for the key."""
+    """The id of the shard that a map names for the key."""
     wanted = slot(key)
     for entry in slot_map.ranges:
         if entry.first <= wanted <= entry.last:
@@ -38,5 +43,6 @@ def owner(slot_map, key: bytes) -> str:
 
 def keys_of(slot_map, shard: str, prefix: bytes = b"key") -> Iterator[bytes]:
     """Keys that the map gives to that shard, without end."""
+    table = owners(slot_map)
     candidates = (prefix + b"-%d" % number for number in itertools.count())
-    return (key for key in candidates if owner(slot_map, key) == shard)
+    return (key for key in candidates if table[slot(key)] == shard)

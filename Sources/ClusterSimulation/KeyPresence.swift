@@ -1,0 +1,49 @@
+// Which keys were there all the time while a walk went on: the shards' stores are looked at after
+// each of their events, as long as anybody asks.
+//
+// Owns the moments at which keys were seen absent. One thread.
+
+final class KeyPresence {
+  private unowned let cluster: SimulatedCluster
+  private var walks = 0
+  private var looks: UInt64 = 0
+  /// The last look at which a key was absent.
+  private var absentAt: [[UInt8]: UInt64] = [:]
+  /// The keys of each shard.
+  private let keys: [[[UInt8]]]
+
+  init(_ cluster: SimulatedCluster) {
+    self.cluster = cluster
+    var keys: [[[UInt8]]] = cluster.shards.map { _ in [] }
+    for key in cluster.generator.keys { keys[cluster.owner(of: key.name)].append(key.name) }
+    self.keys = keys
+  }
+
+  /// A walk begins. Returns the moment, for `stayed`.
+  func begin() -> UInt64 {
+    walks += 1
+    for shard in cluster.shards { note(shard) }
+    return looks
+  }
+
+  func end() {
+    walks -= 1
+  }
+
+  /// A shard's store may have changed.
+  func look(at shard: SimulatedShard) {
+    if walks > 0 { note(shard) }
+  }
+
+  private func note(_ shard: SimulatedShard) {
+    looks += 1
+    for key in keys[shard.number] where !shard.holds(key) { absentAt[key] = looks }
+  }
+
+  /// Whether a key was there at each look since a walk began.
+  func stayed(_ key: [UInt8], since begin: UInt64) -> Bool {
+    guard let absent = absentAt[key] else { return true }
+    // The looks of the beginning itself come right before the moment, and count.
+    return absent + UInt64(cluster.shards.count) <= begin
+  }
+}
