@@ -79,7 +79,8 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,
+        "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC", nioCore, nioPosix,
+        logging, protobuf,
       ]
     ),
     .testTarget(
@@ -92,7 +93,7 @@ let package = Package(
       name: "RingstoreClientTests",
       dependencies: [
         "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "GRPC", "Placement",
-        "ringstore", configuration, nioCore, logging,
+        "ringstore", configuration, nioCore, nioPosix, logging,
       ]),
     .testTarget(
       name: "ClusterSimulationTests",

@@ -77,7 +77,7 @@ enum CallCodec {
     case .wrongType: return .ok(.refused(.wrongType))
     case .notAnInteger: return .ok(.refused(.notAnInteger))
     case .integerOverflow: return .ok(.refused(.overflow))
-    case .shardUnavailable, .overloaded: return .notExecuted
+    case .shardUnavailable, .overloaded, .mapConflict: return .notExecuted
     case .outcomeUnknown, .viewExpired: return .unknown
     default: break
     }

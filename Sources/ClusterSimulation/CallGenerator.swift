@@ -41,6 +41,31 @@ struct CallGenerator {
     return (letter, numbers[0], numbers[1], numbers[2])
   }
 
+  /// A value as above; one of five is padded with dots to a large one.
+  private static func value(
+    _ letter: Character, _ client: Int, _ sequence: Int, _ place: Int,
+    _ random: inout SplitMix64
+  ) -> [UInt8] {
+    let value = value(letter, client, sequence, place)
+    guard random.next() % 5 == 0 else { return value }
+    let dots = Int.random(in: 1...largeBytesMax, using: &random)
+    return value + Array(repeating: UInt8(ascii: "."), count: dots)
+  }
+
+  /// Bytes that a large value has, roughly, at most.
+  private static let largeBytesMax = 160
+
+  /// A key that may hold a list.
+  func list(random: inout SplitMix64) -> [UInt8] {
+    let lists = keys.filter { $0.use == .list || $0.use == .anything }
+    return lists[Int.random(in: lists.indices, using: &random)].name
+  }
+
+  func range(random: inout SplitMix64) -> KeyCall {
+    let start = Int64.random(in: -3...1, using: &random)
+    return random.next() % 3 > 0 ? .range(0, -1) : .range(start, start + 2)
+  }
+
   func oneKey(
     client: Int, sequence: Int, random: inout SplitMix64
   ) -> (key: [UInt8], call: KeyCall) {
@@ -57,7 +82,7 @@ struct CallGenerator {
     return (0..<Int.random(in: 1...5, using: &random)).map { place in
       let key = among[Int.random(in: among.indices, using: &random)].name
       switch command {
-      case .mSet: return (key, .set(Self.value("s", client, sequence, place)))
+      case .mSet: return (key, .set(Self.value("s", client, sequence, place, &random)))
       case .mDelete: return (key, .delete)
       default: return (key, .get)
       }
@@ -72,7 +97,7 @@ struct CallGenerator {
     case .text:
       switch dice {
       case ..<40: return .get
-      case ..<80: return .set(Self.value("s", client, sequence, 0))
+      case ..<80: return .set(Self.value("s", client, sequence, 0, &random))
       case ..<88: return .delete
       case ..<94: return .exists
       default: return .type
@@ -100,15 +125,14 @@ struct CallGenerator {
     case ..<36:
       let isTail = dice < 20
       let values = (0..<Int.random(in: 1...2, using: &random)).map {
-        Self.value(isTail ? "t" : "h", client, sequence, $0)
+        Self.value(isTail ? "t" : "h", client, sequence, $0, &random)
       }
       return isTail ? .pushTail(values) : .pushHead(values)
     case ..<52: return .popHead
     case ..<68: return .popTail
     case ..<75: return .length
     case ..<93:
-      let start = Int64.random(in: -3...1, using: &random)
-      return dice < 88 ? .range(0, -1) : .range(start, start + 2)
+      return range(random: &random)
     case ..<97: return .delete
     default: return .type
     }

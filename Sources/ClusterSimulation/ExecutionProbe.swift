@@ -18,8 +18,9 @@ final class ExecutionProbe {
     /// Last replies owed: a frame that arrives twice is owed two.
     var owed = 1
     var wasExecuted = false
-    /// The moment of the execution, where the answer was not known then.
-    var executedAt: UInt64?
+    let receivedAt: UInt64
+    /// Between which moments it was executed, where the answer was not known then.
+    var executedBetween: (from: UInt64, to: UInt64)?
     var pieces = ByteBuffer()
   }
 
@@ -60,8 +61,8 @@ final class ExecutionProbe {
   /// The values of MSets' parts: whose they are, and which were written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   private var written: Set<[UInt8]> = []
-  private var newestOfKey: [OrderedKey: Int] = [:]
-  private var newestInPipeline: [PipelineKey: Int] = [:]
+  private var newestOfKey: [OrderedKey: SimulatedCall] = [:]
+  private var newestInPipeline: [PipelineKey: SimulatedCall] = [:]
   private var newestGeneration: [LoopAtShard: UInt64] = [:]
 
   init(context: SimulationContext, cluster: SimulatedCluster) {
@@ -95,7 +96,8 @@ final class ExecutionProbe {
         if received[key] != nil {
           received[key]?.owed += 1
         } else {
-          received[key] = Received(method: call.method, part: part(call))
+          received[key] = Received(
+            method: call.method, part: part(call), receivedAt: cluster.moment())
         }
       }
     }
@@ -115,7 +117,7 @@ final class ExecutionProbe {
 
   /// Whether a part of a large reply to the call has been sent.
   func isInParts(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
-    received[key(id, connection)]?.executedAt != nil
+    received[key(id, connection)]?.executedBetween != nil
   }
 
   private func key(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey {
@@ -151,14 +153,14 @@ final class ExecutionProbe {
     call.wasExecuted = isFirst ? wasExecuted(reply) : true
     if isFirst, call.wasExecuted {
       noteExecution(reply.id, &call, reply, connection)
-    } else if call.executedAt != nil {
+    } else if call.executedBetween != nil {
       notePiece(reply, &call, connection)
     }
     if !reply.more {
       call.owed -= 1
       // A frame that arrived twice is executed twice.
       call.wasExecuted = false
-      call.executedAt = nil
+      call.executedBetween = nil
       call.pieces.clear()
     }
     received[key] = call.owed > 0 ? call : nil
@@ -183,10 +185,13 @@ final class ExecutionProbe {
       }
     }
     guard let known else { return }
-    checkOrder(known, connection)
+    // A long list is measured before its notice, so the calls behind it may be executed before.
+    let isMeasured = reply.more && known.items[0].call.isRange
+    if !isMeasured { checkOrder(known, connection) }
     guard isFirst else { return }
     if reply.more {
-      call.executedAt = cluster.moment()
+      let now = cluster.moment()
+      call.executedBetween = (isMeasured ? call.receivedAt : now, now)
     } else if let answer = answer(to: known, reply) {
       cluster.executed(known, item: 0, answer)
     }
@@ -204,13 +209,13 @@ final class ExecutionProbe {
     _ reply: ReplyView, _ call: inout Received, _ connection: SimulatedConnection
   ) {
     call.pieces.writeBytes(reply.response)
-    guard !reply.more, reply.isOK, let moment = call.executedAt,
+    guard !reply.more, reply.isOK, let interval = call.executedBetween,
       let known = cluster.routers[connection.router].callsByID[reply.id]
     else { return }
     let answer = call.pieces.withUnsafeReadableBytes {
       try? CallCodec.reply(to: known.items[0].call, $0)
     }
-    if let answer { cluster.executed(known, item: 0, answer, at: moment) }
+    if let answer { cluster.executed(known, item: 0, answer, interval) }
   }
 
   /// Returns whether it was the first time.
@@ -242,16 +247,21 @@ final class ExecutionProbe {
     // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
     let key = call.items[0].key
     let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
-    if let newest = newestOfKey[ordered], newest > call.order {
-      context.found(.orderOfKey, "a call submitted later was executed before \(call.text)")
+    if let newest = newestOfKey[ordered], newest.order > call.order {
+      context.found(
+        .orderOfKey,
+        "\(newest.number) \(newest.text)\nwas submitted after \(call.number) \(call.text)\n"
+          + "and executed before it")
+    } else {
+      newestOfKey[ordered] = call
     }
-    newestOfKey[ordered] = max(newestOfKey[ordered] ?? 0, call.order)
     guard call.client.isPipeline else { return }
     let name = PipelineKey(client: call.client.number, key: key)
-    if let newest = newestInPipeline[name], newest > call.sequence {
-      context.found(.outOfOrder, "a call sent later was executed before \(call.text)")
+    if let newest = newestInPipeline[name], newest.sequence > call.sequence {
+      context.found(.outOfOrder, "\(newest.text)\nwas executed before \(call.text)")
+    } else {
+      newestInPipeline[name] = call
     }
-    newestInPipeline[name] = max(newestInPipeline[name] ?? 0, call.sequence)
   }
 
   // MARK: - What clients were told

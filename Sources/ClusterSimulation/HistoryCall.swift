@@ -21,6 +21,10 @@ package enum KeyCall: Sendable, Hashable {
   /// Not a call of a client: the key's memory was lost, as when its shard restarts without a log.
   case wipe
 
+  var isRange: Bool {
+    if case .range = self { true } else { false }
+  }
+
   /// Whether it leaves every state as it is.
   package var isRead: Bool {
     switch self {

@@ -20,10 +20,12 @@ struct ObservedHistory {
     return clock
   }
 
-  /// A shard has just executed a call for the first time.
-  mutating func executed(_ item: SimulatedCall.Item, client: Int, _ reply: KeyReply) {
-    let moment = now()
-    add(item, client, from: moment, to: moment, .ok(reply))
+  /// A shard has executed a call for the first time, between two moments or at one.
+  mutating func executed(
+    _ item: SimulatedCall.Item, client: Int, _ reply: KeyReply,
+    _ interval: (from: UInt64, to: UInt64)
+  ) {
+    add(item, client, from: interval.from, to: interval.to, .ok(reply))
   }
 
   /// A shard has just lost its memory; all keys that the closure names are gone.

@@ -10,6 +10,7 @@ struct RouterSaboteur {
   /// Writes to send again, by shard.
   private var lost: [[SimulatedCall]]
   private var memory: [[UInt8]: ByteBuffer] = [:]
+  private var streams: [[UInt8]: [ByteBuffer]] = [:]
 
   init(_ sabotage: Sabotage?, shards: Int) {
     self.sabotage = sabotage
@@ -45,6 +46,29 @@ struct RouterSaboteur {
     }
     lost[shard] = []
     return frame.readableBytes > 0 ? frame : nil
+  }
+
+  /// How much later than its turn a call is sent; nil: at once.
+  func delayNanos(_ request: ByteBuffer, _ context: SimulationContext) -> UInt64? {
+    guard sabotage == .delaysLargeCalls, request.readableBytes > context.configuration.bulkBytesMin
+    else {
+      return nil
+    }
+    return context.nanos(upTo: 3_000_000)
+  }
+
+  /// The message of a stream that is passed on instead of the one that came.
+  func mixed(_ message: ByteBuffer, _ call: SimulatedCall) -> ByteBuffer {
+    guard sabotage == .mixesViews, let before = streams[call.items[0].key],
+      call.messages.count > 0, before.count > call.messages.count
+    else { return message }
+    return before[call.messages.count]
+  }
+
+  mutating func streamed(_ call: SimulatedCall) {
+    if sabotage == .mixesViews, case .listStream = call.kind {
+      streams[call.items[0].key] = call.messages
+    }
   }
 
   mutating func heard(_ call: SimulatedCall, _ response: UnsafeRawBufferPointer) {

@@ -14,7 +14,7 @@ final class SimulatedCall {
     case everyShard(CommandID)
     /// LRangeStream of one key.
     case listStream
-    /// Scan.
+    /// Scan, or a page of Keys with a limit.
     case scan(ScanRecord)
   }
 
@@ -55,6 +55,8 @@ final class SimulatedCall {
   var messages: [ByteBuffer] = []
   /// Whether its client reads its answer at the moment.
   var isReading = true
+  /// Its shard has given up the view that the answer came from.
+  var hasExpired = false
   /// Bytes that the core expects for it.
   var expectedBytes = 0
   /// Whether its outcome must be an answer: faults are over.
@@ -72,6 +74,14 @@ final class SimulatedCall {
     self.timeoutNanos = timeoutNanos
     deadlineNanos = timeoutNanos.map { nowNanos + $0 }
     self.mustSucceed = mustSucceed
+  }
+
+  /// Whether its answer may be a list.
+  var isListRead: Bool {
+    switch kind {
+    case .oneKey, .listStream: true
+    case .manyKeys, .everyShard, .scan: false
+    }
   }
 
   /// Returns false where it had ended before.
@@ -108,7 +118,7 @@ final class SimulatedCall {
       case .oneKey: "\(CallCodec.command(of: items[0].call).map { "\($0)" } ?? "")"
       case .manyKeys(let id), .everyShard(let id): "\(id)"
       case .listStream: "stream of a list"
-      case .scan: "scan"
+      case .scan(let walk): walk.isScan ? "scan" : "page of keys"
       }
     let shown: [String] = items.prefix(6).map { item in
       let key = HistoryOperation.text(item.key)

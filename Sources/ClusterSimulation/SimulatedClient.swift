@@ -69,9 +69,25 @@ final class SimulatedClient {
       send([newCall(.everyShard(commands[dice % 3]), [])])
     case 26:
       send([newCall(.everyShard(.reset), cluster.generator.keys.map { ($0.name, .wipe) })])
+    case 27...40:
+      let list = cluster.generator.list(random: &context.random)
+      send([newCall(.listStream, [(list, cluster.generator.range(random: &context.random))])])
+    case 41...56:
+      let walk = cluster.takeOpenWalk() ?? ScanRecord(isScan: dice < 50, cluster)
+      send([newCall(.scan(walk), [])])
     default:
       send([newOneKeyCall()])
     }
+  }
+
+  /// Walks over all keys, which has to succeed.
+  func walk(isScan: Bool) {
+    goOn(ScanRecord(isScan: isScan, cluster))
+  }
+
+  /// Makes the next call of a walk that has to succeed.
+  func goOn(_ walk: ScanRecord) {
+    send([newCall(.scan(walk), [], mustSucceed: true)])
   }
 
   /// Makes one call on a key that has to be answered.

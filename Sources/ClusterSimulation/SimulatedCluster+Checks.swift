@@ -42,7 +42,7 @@ extension SimulatedCluster {
       context.found(.neverEnded, "no outcome, long after the last fault: \(call.text)")
     }
     for router in routers {
-      for shard in shards {
+      for shard in shards where router.isObeyed {
         guard let detail = router.core.unreachableDetail(shard: shard.number) else { continue }
         context.found(
           .notRecovered, "router \(router.number) has no link to shard \(shard.id): \(detail)")
@@ -61,7 +61,7 @@ extension SimulatedCluster {
   /// order sent, what it pushed to the head in the reverse order, and the former behind the latter.
   private func checkPushOrder() {
     for call in calls {
-      guard case .oneKey = call.kind, case .ok(.elements(let elements?)) = call.items[0].outcome
+      guard call.isListRead, case .ok(.elements(let elements?)) = call.items[0].outcome
       else { continue }
       var newest: [Int: (place: Int, value: [UInt8])] = [:]
       for value in elements {

@@ -80,10 +80,17 @@ extension SimulatedCluster {
 
   func outcome(of error: CallError, to call: SimulatedCall) -> Outcome {
     if error.reason == .overloaded { context.cover(.overloaded) }
-    if error.reason == .viewExpired { context.cover(.viewExpired) }
-    let mayExpire = call.items.allSatisfy(\.call.isRead)
-    guard let outcome = CallCodec.outcome(of: error), mayExpire || error.reason != .viewExpired
-    else {
+    if error.reason == .viewExpired {
+      context.cover(.viewExpired)
+      call.hasExpired = true
+    }
+    let isExpected =
+      switch error.reason {
+      case .viewExpired: call.items.allSatisfy(\.call.isRead)
+      case .mapConflict: !call.client.router.isObeyed
+      default: true
+      }
+    guard isExpected, let outcome = CallCodec.outcome(of: error) else {
       context.found(
         .unexpectedError, "\(error.code.name) \(error.message) in answer to \(call.text)")
       return .unknown

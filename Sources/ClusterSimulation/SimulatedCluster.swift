@@ -20,11 +20,15 @@ package final class SimulatedCluster {
   let context: SimulationContext
   let generator: CallGenerator
   private let map: SlotMap
+  private let strangersMap: SlotMap
   private(set) var routers: [SimulatedRouter] = []
   private(set) var shards: [SimulatedShard] = []
   private(set) var clients: [SimulatedClient] = []
   private(set) var connections: [ClientConnection] = []
   private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
+  private(set) lazy var presence = KeyPresence(self)
+  /// Walks over the keys that go on with another call.
+  private var openWalks: [ScanRecord] = []
   private(set) lazy var probe = ExecutionProbe(context: context, cluster: self)
   private(set) var calls: [SimulatedCall] = []
   /// What clients know.
@@ -42,11 +46,14 @@ package final class SimulatedCluster {
     let context = SimulationContext(seed: seed, configuration)
     self.context = context
     generator = CallGenerator(keyCount: configuration.keys, random: &context.random)
-    map = try Self.map(configuration)
+    map = try Self.map(configuration, shift: 0)
+    strangersMap = configuration.hasStranger ? try Self.map(configuration, shift: 1) : map
     build()
   }
 
-  private static func map(_ configuration: SimulationConfiguration) throws -> SlotMap {
+  private static func map(
+    _ configuration: SimulationConfiguration, shift: Int
+  ) throws -> SlotMap {
     let descriptions = shardIDs.prefix(configuration.shards).map {
       ShardDescription(id: $0, address: "\($0):50061")
     }
@@ -57,7 +64,7 @@ package final class SimulatedCluster {
       ranges: descriptions.indices.map { index in
         SlotRange(
           first: index * Slots.count / count, last: (index + 1) * Slots.count / count - 1,
-          shard: index)
+          shard: (index + shift) % count)
       })
   }
 
@@ -66,11 +73,19 @@ package final class SimulatedCluster {
     var limits = Limits()
     // One database: tables for sixteen would be most of what a restart costs.
     limits.databases = 1
+    limits.bulkBytesMin = configuration.bulkBytesMin
+    limits.pieceBytesMax = configuration.pieceBytesMax
+    if context.chance(0.3) { limits.maxPinnedBytes = context.number(0...400) }
+    if context.chance(0.3) { limits.viewNanosMax = 1 + context.nanos(upTo: 50_000_000) }
+    if context.chance(0.5) { limits.gatherBytesMax = context.number(1...500) }
     shards = map.shards.enumerated().map { index, shard in
       SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
     }
     routers = (0..<configuration.routers).map { index in
-      SimulatedRouter(number: index, map: map, limits: limits, context: context, cluster: self)
+      let isObeyed = !configuration.hasStranger || index < configuration.routers - 1
+      return SimulatedRouter(
+        number: index, map: isObeyed ? map : strangersMap, isObeyed: isObeyed, limits: limits,
+        context: context, cluster: self)
     }
     for router in routers {
       var connection = newConnection(router)
@@ -106,7 +121,9 @@ package final class SimulatedCluster {
   package func run() -> SimulationReport {
     let configuration = context.configuration
     for shard in shards { shard.start() }
-    for router in routers { router.start() }
+    for router in routers {
+      if router.isObeyed { router.start() } else { startStranger(router) }
+    }
     let busyEnd = context.nowNanos + configuration.busyNanos
     let faults = SimulatedFaults(context: context, cluster: self, endNanos: busyEnd)
     faults.planNext()
@@ -123,10 +140,20 @@ package final class SimulatedCluster {
     return report()
   }
 
+  /// Shards obey the first map that they are shown: the stranger comes when all have one.
+  private func startStranger(_ router: SimulatedRouter) {
+    guard shards.contains(where: { $0.core.ownership.map == nil }) else {
+      router.start()
+      return
+    }
+    context.after(20_000_000) { [unowned self] in startStranger(router) }
+  }
+
   private var isReady: Bool {
     network.isWhole
       && routers.allSatisfy { router in
-        shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+        !router.isObeyed
+          || shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
       }
   }
 
@@ -135,7 +162,7 @@ package final class SimulatedCluster {
   private func readEverything() {
     context.freezeTrace()
     let limit = context.nowNanos + context.configuration.recoveryNanosMax
-    for router in routers {
+    for router in routers where router.isObeyed {
       guard let client = clients.first(where: { $0.router === router && !$0.isPipeline }) else {
         continue
       }
@@ -144,6 +171,33 @@ package final class SimulatedCluster {
         client.read(key.name, call)
         context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
       }
+      for isScan in [true, false] {
+        client.walk(isScan: isScan)
+        context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+      }
+    }
+  }
+
+  // MARK: - Walks
+
+  /// A walk that nobody is on, if there is one.
+  func takeOpenWalk() -> ScanRecord? {
+    openWalks.isEmpty ? nil : openWalks.remove(at: context.number(0...openWalks.count - 1))
+  }
+
+  /// A call of a walk has ended: somebody may go on with it.
+  private func leave(_ walk: ScanRecord, _ call: SimulatedCall) {
+    if walk.isOver { return }
+    if call.mustSucceed {
+      if walk.isScan || walk.isResumed {
+        context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
+        return
+      }
+      call.client.goOn(walk)
+    } else if takesCalls, context.chance(0.9) {
+      openWalks.append(walk)
+    } else {
+      walk.giveUp(self)
     }
   }
 
@@ -187,6 +241,7 @@ package final class SimulatedCluster {
   }
 
   func failed(_ call: SimulatedCall, _ error: CallError) {
+    if case .scan(let walk) = call.kind { walk.isResumed = true }
     var outcome = self.outcome(of: error, to: call)
     // A Reset that failed on one shard may have been carried out by the others.
     if case .everyShard = call.kind { outcome = .unknown }
@@ -197,6 +252,7 @@ package final class SimulatedCluster {
   func gaveUp(_ call: SimulatedCall) {
     guard !call.hasEnded else { return }
     context.note(.gaveUp, call.number)
+    if case .scan(let walk) = call.kind { walk.isResumed = true }
     call.client.router.cancel(call)
     end(call, call.items.map { _ in .unknown }, 0)
   }
@@ -228,10 +284,12 @@ package final class SimulatedCluster {
     }
     context.note(.ended, call.number, 0, word)
     callsUnderWay -= 1
-    if call.mustSucceed, !outcomes.allSatisfy({ if case .ok = $0 { true } else { false } }) {
+    let isAnswered = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
+    if call.mustSucceed, !call.hasExpired, !isAnswered {
       context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
     }
     call.client.callEnded()
+    if case .scan(let walk) = call.kind { leave(walk, call) }
   }
 
   // MARK: - What shards do
@@ -247,22 +305,42 @@ package final class SimulatedCluster {
   }
 
   private func isKey(_ key: [UInt8], of shard: SimulatedShard) -> Bool {
-    key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) } == shard.number
+    owner(of: key) == shard.number
+  }
+
+  /// The number of the shard that a key lives on.
+  func owner(of key: [UInt8]) -> Int {
+    key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) }
+  }
+
+  /// The present moment by the clock of the observed history.
+  func moment() -> UInt64 {
+    observed.now()
   }
 
   /// A shard has executed a call on one key, or a part of another call, for the first time; its
   /// client may know some day, or never will.
   func executed(_ call: SimulatedCall, item place: Int, _ reply: KeyReply) {
+    let now = observed.now()
+    executed(call, item: place, reply, (now, now))
+  }
+
+  /// The same, where the answer is known only after the execution.
+  func executed(
+    _ call: SimulatedCall, item place: Int, _ reply: KeyReply,
+    _ interval: (from: UInt64, to: UInt64)
+  ) {
     call.items[place].seen = reply
-    observed.executed(call.items[place], client: call.client.number, reply)
+    observed.executed(call.items[place], client: call.client.number, reply, interval)
   }
 
   /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
-  /// Resets whose ids nobody knows, where their outcome is unknown.
+  /// Resets whose ids nobody knows, and the calls whose large answers were not sent to the end,
+  /// where their outcome is unknown.
   func noteUntold() {
     for call in calls {
       for item in call.items where item.outcome == .unknown || item.outcome == .pending {
-        guard probe.timesExecuted(item, of: call) == nil else { continue }
+        guard item.seen == nil, probe.timesExecuted(item, of: call) != 0 else { continue }
         observed.mayHaveHappened(item, client: call.client.number)
       }
     }

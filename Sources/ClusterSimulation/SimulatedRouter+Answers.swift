@@ -56,12 +56,19 @@ extension SimulatedRouter {
   // MARK: - Streams
 
   func emit(_ caller: SimulatedCall, message: UnsafeRawBufferPointer) {
-    caller.messages.append(ByteBuffer(bytes: message))
-    if case .scan = caller.kind { cluster.page(of: caller, message) }
+    if caller.hasEnded {
+      context.found(.endedTwice, "a message after the end of \(caller.text)")
+    }
+    if case .scan(let walk) = caller.kind {
+      walk.addPage(message, cluster)
+    } else {
+      caller.messages.append(saboteur.mixed(ByteBuffer(bytes: message), caller))
+    }
   }
 
   func finishStream(_ caller: SimulatedCall) {
     context.cover(.streamed)
+    saboteur.streamed(caller)
     cluster.answered(caller, ByteBuffer())
   }
 

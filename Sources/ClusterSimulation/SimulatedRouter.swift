@@ -16,6 +16,8 @@ final class SimulatedRouter: RouterDriver {
   private static let tickNanosMax: UInt64 = 60_000
 
   let number: Int
+  /// Whether its slot map is the one that the shards obey.
+  let isObeyed: Bool
   let context: SimulationContext
   unowned let cluster: SimulatedCluster
   private let identity: RouterIdentity
@@ -30,6 +32,7 @@ final class SimulatedRouter: RouterDriver {
   private var links: [[LinkLane: SimulatedConnection]]
   private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
   private var isFlushPlanned = false
+  private var hasStarted = false
   private var wakeupNanos: UInt64 = .max
   private var wakeups = 0
   /// The calls on one key under way or ended, by the core's id.
@@ -37,9 +40,11 @@ final class SimulatedRouter: RouterDriver {
   var saboteur: RouterSaboteur
 
   init(
-    number: Int, map: SlotMap, limits: Limits, context: SimulationContext, cluster: SimulatedCluster
+    number: Int, map: SlotMap, isObeyed: Bool, limits: Limits, context: SimulationContext,
+    cluster: SimulatedCluster
   ) {
     self.number = number
+    self.isObeyed = isObeyed
     self.map = map
     self.limits = limits
     self.context = context
@@ -52,6 +57,7 @@ final class SimulatedRouter: RouterDriver {
   }
 
   func start() {
+    hasStarted = true
     core.tick()
     eventHandled()
   }
@@ -65,7 +71,7 @@ final class SimulatedRouter: RouterDriver {
       case .oneKey: placeOneKey(call)
       case .manyKeys(let command), .everyShard(let command): start(command, call)
       case .listStream: openStream(call)
-      case .scan: start(.scan, call)
+      case .scan(let walk): start(walk.isScan ? .scan : .keys, call)
       }
     }
     eventHandled()
@@ -79,6 +85,18 @@ final class SimulatedRouter: RouterDriver {
       return
     }
     call.order = cluster.nextOrder()
+    if let delay = saboteur.delayNanos(request, context) {
+      context.after(delay) { [unowned self] in
+        guard !call.hasEnded else { return }
+        submit(call, command, request)
+        eventHandled()
+      }
+      return
+    }
+    submit(call, command, request)
+  }
+
+  private func submit(_ call: SimulatedCall, _ command: CommandID, _ request: ByteBuffer) {
     let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
     let id = request.withUnsafeReadableBytes {
       core.submit(
@@ -137,7 +155,10 @@ final class SimulatedRouter: RouterDriver {
   }
 
   func disconnect(shard: Int, generation: UInt64) {
-    for (lane, connection) in links[shard] where connection.generation == generation {
+    for lane in LinkLane.allCases {
+      guard let connection = links[shard][lane], connection.generation == generation else {
+        continue
+      }
       links[shard][lane] = nil
       cluster.network.close(connection)
     }
@@ -269,7 +290,7 @@ final class SimulatedRouter: RouterDriver {
 
   /// To be called after anything that may have changed when the core wants to be woken.
   func eventHandled() {
-    guard let next = core.nextWakeupNanos, next < wakeupNanos else { return }
+    guard hasStarted, let next = core.nextWakeupNanos, next < wakeupNanos else { return }
     wakeupNanos = next
     wakeups += 1
     let wakeup = wakeups

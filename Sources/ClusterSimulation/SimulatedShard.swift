@@ -67,6 +67,7 @@ final class SimulatedShard {
     sessions = [:]
     inbox = []
     context.note(.crashed, number)
+    cluster.presence.look(at: self)
     cluster.network.crash(shard: number)
   }
 

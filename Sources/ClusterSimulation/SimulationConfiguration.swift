@@ -20,6 +20,11 @@ package struct SimulationConfiguration: Sendable {
   /// The last router was started with another list of shards: the shards obey the others.
   package var hasStranger = false
 
+  /// Requests and responses longer than this go over the bulk lane, and large ones in pieces of
+  /// the other size: small bounds, so that small clusters meet them.
+  package var bulkBytesMin = 64
+  package var pieceBytesMax = 24
+
   // MARK: Its clients
 
   package var keys = 10
@@ -55,6 +60,8 @@ package struct SimulationConfiguration: Sendable {
     configuration.name = "overloaded"
     configuration.linkLimits.callsInFlightMax = 4
     configuration.linkLimits.bytesInFlightMax = 400
+    configuration.linkLimits.bulkCallsInFlightMax = 2
+    configuration.linkLimits.bulkBytesInFlightMax = 400
     configuration.linkLimits.waitNanosMax = 60_000_000
     configuration.linkLimits.waitingBytesMax = 600
     configuration.linkLimits.frameBytes = 48

@@ -45,7 +45,8 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case answered, notExecuted, outcomeUnknown, deadlinePassed, cancelled, refusedForState
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
-  case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed, foundUnresponsive
+  case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed
+  case foundUnresponsive
   case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
   case mapConflict

@@ -11,10 +11,6 @@ package enum LinkProtocol {
   package static let frameBytes = 256 << 10
   /// The metadata of the link's call that names the lane.
   package static let laneMetadata = "ringstore-lane"
-  /// A request or a response longer than this goes over the bulk lane.
-  package static let bulkBytesMin = 64 << 10
-  /// The most bytes of a large reply that travel in one part.
-  package static let pieceBytesMax = 64 << 10
   /// What a router grants a streamed reply at its beginning, and keeps granted while its caller
   /// takes what comes.
   package static let streamCreditBytes = 256 << 10

@@ -15,6 +15,10 @@ package struct Limits: Sendable, Hashable {
   package var maxPinnedBytes = 256 << 20
   /// How long a view may live, in nanoseconds.
   package var viewNanosMax: UInt64 = 60_000_000_000
+  /// A request or a response longer than this goes over a link's bulk lane.
+  package var bulkBytesMin = 64 << 10
+  /// The most bytes of a large reply that travel in one part.
+  package var pieceBytesMax = 64 << 10
   /// Bytes of large replies that one event loop of a router gathers at a time.
   package var gatherBytesMax = 64 << 20
 

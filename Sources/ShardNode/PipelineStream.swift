@@ -99,7 +99,7 @@ final class PipelineStream: ShardCall {
         continue
       }
       let source = core.answer(
-        next, into: &replies, as: .pipeline, largerThan: LinkProtocol.bulkBytesMin)
+        next, into: &replies, as: .pipeline, largerThan: core.limits.bulkBytesMin)
       if source != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
       if let source { begin(source, next.id) }
       if largeReply != nil || (replies.readableBytes == 0 && !hasRoom) {

@@ -65,7 +65,7 @@ final class ShardService: ServerService {
     response.clear()
     do throws(CallError) {
       if let source = try core.execute(
-        UInt32(call.methodID), message, into: &response, largerThan: LinkProtocol.bulkBytesMin)
+        UInt32(call.methodID), message, into: &response, largerThan: core.limits.bulkBytesMin)
       {
         LargeReply.start(source, to: call, core: core)
       } else {

@@ -12,10 +12,14 @@ import Testing
     (.resendsWrites, [.executedTwice, .notLinearizable, .outOfOrder]),
     (.hidesUnknownOutcomes, [.wrongOutcome, .notLinearizable]),
     (.answersFromMemory, [.notLinearizable]),
-    (.ignoresFence, [.fencePassed, .outOfOrder, .orderOfLink]),
-    (.reordersFrames, [.outOfOrder, .orderOfLink]),
+    (.ignoresFence, [.fencePassed, .outOfOrder, .orderOfKey]),
+    (.reordersFrames, [.outOfOrder, .orderOfKey]),
     (.losesFrames, [.neverEnded, .leak, .pausesUnbalanced]),
     (.repeatsFrames, [.executedTwice, .notLinearizable]),
+    (.delaysLargeCalls, [.outOfOrder, .orderOfKey]),
+    (.answersTwice, [.answeredTwice]),
+    (.skipsSlices, [.walkWrong]),
+    (.mixesViews, [.wrongOutcome]),
   ]
 
   @Test(arguments: Self.expected)

@@ -81,7 +81,7 @@ import Testing
   @Test func `large items take the bulk lane`() throws {
     let port = FakePort(shards: 1)
     let request = Ringstore_V1_MSetRequest.with {
-      $0.items = [10, LinkProtocol.bulkBytesMin + 1].map { size in
+      $0.items = [10, Limits().bulkBytesMin + 1].map { size in
         .with { ($0.key, $0.value) = (.init("k".utf8), .init(repeating: 0, count: size)) }
       }
     }

@@ -26,9 +26,9 @@ from harness.linearizability import check
 from harness.seeds import seed
 from harness.site import SITES, Site
 
-CALLS = 600
+CALLS = 400
 # A process for each call is slow; enough to meddle with everybody else's calls.
-CLI_CALLS = 60
+CLI_CALLS = 40
 
 
 @pytest.fixture(scope="module", params=SITES)

@@ -160,7 +160,7 @@ def wide(number: int) -> bytes:
     return b"%06d" % number * 160
 
 
-WIDE = 40_000  # some 40 MB
+WIDE = 24_000  # some 23 MB
 
 
 def test_a_slow_reader_sees_the_old_state_and_disturbs_nobody(client, key):

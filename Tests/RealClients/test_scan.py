@@ -206,7 +206,7 @@ def test_keys_that_stay_are_found_while_others_come_and_go(filled):
 
 
 # More than all buffers between a shard and a client who doesn't read.
-LONG = [b"%07d" % number + b"k" * 1_993 for number in range(20_000)]
+LONG = [b"%07d" % number + b"k" * 1_993 for number in range(12_000)]
 
 
 def fill_long(client: Client) -> None:

@@ -26,6 +26,8 @@ final class RecordingDriver: RouterDriver {
   }
 
   var outcomes: [Int: Outcome] = [:]
+  /// Called from within whatever tells a caller something: it may come with its next call at once.
+  var whenTold: (() -> Void)?
   /// Answers in pieces that have begun: what was announced, and what has come.
   var begun: [Int: (byteCount: Int, bytes: [UInt8])] = [:]
   /// Callers that have gone away: nothing may be told to them.
@@ -52,6 +54,7 @@ final class RecordingDriver: RouterDriver {
     precondition(outcomes[caller] == nil, "caller \(caller) was answered twice")
     precondition(!gone.contains(caller), "caller \(caller) has gone away")
     outcomes[caller] = outcome
+    whenTold?()
   }
 
   func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
@@ -120,7 +123,12 @@ final class RecordingDriver: RouterDriver {
   }
 
   func pauseReading(for caller: Int) { paused[caller, default: 0] += 1 }
-  func resumeReading(for caller: Int) { paused[caller, default: 0] -= 1 }
+
+  func resumeReading(for caller: Int) {
+    paused[caller, default: 0] -= 1
+    whenTold?()
+  }
+
   func endNode() { endCount += 1 }
   func note(_ event: RouterEvent) { events.append(event) }
 }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("A link's two lanes")
 struct RouterLaneTests {
-  static let large = LinkProtocol.bulkBytesMin + 1
+  static let large = Limits().bulkBytesMin + 1
 
   @Test func aLinkIsReadyWhenBothLanesWereAccepted() throws {
     let router = try RouterFixture(shards: ["a"])

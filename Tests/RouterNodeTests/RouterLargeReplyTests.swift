@@ -28,7 +28,7 @@ struct RouterLargeReplyTests {
     try router.sent(to: 0, .bulk).credits.map { Int($0.bytes) }
   }
 
-  private func piece(_ byte: UInt8, _ count: Int = LinkProtocol.pieceBytesMax) -> [UInt8] {
+  private func piece(_ byte: UInt8, _ count: Int = Limits().pieceBytesMax) -> [UInt8] {
     Array(repeating: byte, count: count)
   }
 
@@ -40,9 +40,9 @@ struct RouterLargeReplyTests {
     var sent = 0
     var asked = ReplyFlow.windowBytes
     while sent < total {
-      let isLast = sent + LinkProtocol.pieceBytesMax == total
+      let isLast = sent + Limits().pieceBytesMax == total
       try router.reply(id, from: 0, .bulk, piece(UInt8(sent >> 16)), more: !isLast)
-      sent += LinkProtocol.pieceBytesMax
+      sent += Limits().pieceBytesMax
       asked += try credit(router).reduce(0, +)
       #expect(asked - sent <= ReplyFlow.windowBytes)
       #expect(isLast || asked > sent, "a caller that takes everything is never kept waiting")
@@ -71,7 +71,7 @@ struct RouterLargeReplyTests {
   }
 
   @Test func aReplyThatMustBeWholeIsGatheredAndAskedForAtOnce() throws {
-    let total = 3 * LinkProtocol.pieceBytesMax
+    let total = 3 * Limits().pieceBytesMax
     let (router, id) = try announced(bytes: total, gathers: true)
     #expect(try credit(router) == [total])
     for number in 0..<3 {
@@ -160,7 +160,7 @@ struct RouterLargeReplyTests {
     let (router, id) = try announced(bytes: 1 << 20)
     try router.reply(id, from: 0, .bulk, piece(1), more: true)
     router.lose(0, .bulk)
-    #expect(router.driver.begun[1]?.bytes.count == LinkProtocol.pieceBytesMax)
+    #expect(router.driver.begun[1]?.bytes.count == Limits().pieceBytesMax)
     #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
     #expect(router.isTidy)
   }
@@ -191,7 +191,7 @@ struct RouterLargeReplyTests {
     try router.reply(id, from: 0, .bulk, piece(2), more: true)
     #expect(router.core.callsUnderWay == 1, "the shard has yet to say its last word")
     try router.refuse(id, from: 0)
-    #expect(router.driver.begun[1]?.bytes.count == LinkProtocol.pieceBytesMax)
+    #expect(router.driver.begun[1]?.bytes.count == Limits().pieceBytesMax)
     #expect(router.isTidy)
   }
 

@@ -31,6 +31,10 @@ struct RouterModelTests {
       linkLimits.bulkBytesInFlightMax = 150_000
       linkLimits.frameBytes = 200
       router = try RouterFixture(limits: limits, linkLimits: linkLimits)
+      driver.whenTold = { [unowned self] in
+        // Some clients have their next call ready.
+        if !isCalm, number(8) == 0 { try? call() }
+      }
     }
 
     func number(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
@@ -75,8 +79,9 @@ struct RouterModelTests {
       var leaving: Set<Int> = [first]
       if number(4) == 0 { leaving.formUnion(open.filter { $0 % 3 == first % 3 }) }
       driver.gone.formUnion(leaving)
-      for caller in leaving where caller == first || ids[caller].map(router.core.isOperation) == true {
-        router.core.cancel(ids[caller] ?? 0)
+      for caller in leaving {
+        guard let id = ids[caller], caller == first || router.core.isOperation(id) else { continue }
+        router.core.cancel(id)
       }
       router.core.cancelCalls { leaving.contains($0) }
     }
@@ -176,6 +181,7 @@ struct RouterModelTests {
   }
 
   @Test func everyCallEndsOnceInOrderAndNothingIsLeft() throws {
+    var (calls, answers) = (0, 0)
     try TestSeed.run(count: 4) { random in
       let world = try World(random)
       for _ in 0..<3_000 { try world.step() }
@@ -188,8 +194,9 @@ struct RouterModelTests {
       #expect(world.router.isTidy, "something is left over")
       world.checkOutcomes()
       world.checkOrder()
-      let answers = world.driver.outcomes.values.count { $0.error == nil }
-      #expect(answers > world.callers / 10, "hardly a call was answered")
+      calls += world.callers
+      answers += world.driver.outcomes.values.count { $0.error == nil }
     }
+    #expect(answers > calls / 20, "hardly a call was answered")
   }
 }

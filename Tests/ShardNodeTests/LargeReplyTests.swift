@@ -32,7 +32,7 @@ struct LargeReplyTests {
     let pieces = link.bulk.take()
     #expect(pieces.map(\.id).allSatisfy { $0 == 7 })
     #expect(pieces.map(\.more) == [true, true, true, false])
-    #expect(pieces.allSatisfy { $0.response.count <= LinkProtocol.pieceBytesMax })
+    #expect(pieces.allSatisfy { $0.response.count <= Limits().pieceBytesMax })
     let message = pieces.flatMap { Array($0.response) }
     #expect(message.count == total)
     let value = try Ringstore_V1_Value(serializedBytes: message)
@@ -43,13 +43,13 @@ struct LargeReplyTests {
 
   @Test func aReplyIsLargeFromOneByteMoreThanTheBound() throws {
     // A value's message has its tag, three bytes of length, found, and a version of two bytes.
-    let fitting = LinkProtocol.bulkBytesMin - 1 - 3 - 2 - 2
+    let fitting = Limits().bulkBytesMin - 1 - 3 - 2 - 2
     try shard.set("{k}fits", pattern(fitting))
     try shard.set("{k}large", pattern(fitting + 1))
     let fits = try #require(link.call(1, .get, Requests.key("{k}fits")).first)
-    #expect(fits.response.count == LinkProtocol.bulkBytesMin && !fits.more)
+    #expect(fits.response.count == Limits().bulkBytesMin && !fits.more)
     let large = try #require(link.call(2, .get, Requests.key("{k}large")).first)
-    #expect(large.noticedBytes == LinkProtocol.bulkBytesMin + 1)
+    #expect(large.noticedBytes == Limits().bulkBytesMin + 1)
   }
 
   @Test func creditIsExceededByLessThanAPiece() throws {
@@ -62,7 +62,7 @@ struct LargeReplyTests {
       link.grant(1, bytes)
       shard.runTurns()
       sent += link.bulk.take().reduce(0) { $0 + $1.response.count }
-      #expect(sent < granted + LinkProtocol.pieceBytesMax)
+      #expect(sent < granted + Limits().pieceBytesMax)
       #expect(sent >= min(granted, 400_000))
     }
     #expect(sent > 400_000)

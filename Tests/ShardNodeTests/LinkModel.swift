@@ -146,7 +146,7 @@ final class ModelRouter {
       #expect(lane == .bulk)
       call.received += reply.response
       #expect(reply.more == (call.received.count < noticed))
-      #expect(reply.response.count <= LinkProtocol.pieceBytesMax)
+      #expect(reply.response.count <= Limits().pieceBytesMax)
     } else {
       call.received = Array(reply.response)
     }

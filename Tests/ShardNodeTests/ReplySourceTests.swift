@@ -51,14 +51,14 @@ struct ReplySourceTests {
     let source = try #require(made)
     var seen: [String] = []
     while true {
-      let piece = try source.plan()
+      let piece = try source.plan(upTo: Limits().pieceBytesMax)
       var message = ByteBuffer()
       source.write(into: &message)
       #expect(message.readableBytes == piece.byteCount)
       let list = try Ringstore_V1_ListValues(serializedBytes: Array(message.readableBytesView))
       #expect(list.found && list.length == 30_002)
       #expect(list.firstIndex == Int64(5 + seen.count))
-      #expect(piece.byteCount <= LinkProtocol.pieceBytesMax || list.values.count == 1)
+      #expect(piece.byteCount <= Limits().pieceBytesMax || list.values.count == 1)
       seen += list.values.map { String(decoding: $0, as: UTF8.self) }
       if piece.isLast { break }
     }
@@ -94,11 +94,11 @@ struct ReplySourceTests {
     var message = ByteBuffer()
     while true {
       let before = message.readableBytes
-      let piece = try source.plan()
+      let piece = try source.plan(upTo: Limits().pieceBytesMax)
       source.write(into: &message)
       #expect(message.readableBytes - before == piece.byteCount)
       if piece.isLast { break }
-      #expect(piece.byteCount == LinkProtocol.pieceBytesMax)
+      #expect(piece.byteCount == Limits().pieceBytesMax)
     }
     #expect(message.readableBytes == total)
     return Array(message.readableBytesView)
@@ -121,7 +121,7 @@ extension ShardFixture {
     var response = ByteBuffer()
     return try bytes.withUnsafeBytes {
       try core.execute(
-        UInt32(id.rawValue), $0, into: &response, largerThan: LinkProtocol.bulkBytesMin)
+        UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin)
     }
   }
 }

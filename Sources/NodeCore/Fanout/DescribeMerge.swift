@@ -44,6 +44,11 @@ package struct DescribeMerge: ShardMerge {
     return false
   }
 
+  /// It tells of the cluster's state, whatever that is.
+  package func doesWithout(_ error: CallError) -> Bool {
+    error.code == .unavailable || error.reason == .mapConflict
+  }
+
   package mutating func missing(_ error: CallError, shard: Int) {
     var node = Ringstore_V1_Node()
     node.id = shardIDs[shard]

@@ -17,13 +17,15 @@ package protocol ShardMerge {
   var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
+  /// Whether the call goes on without a shard that could not be asked for this reason.
+  func doesWithout(_ error: CallError) -> Bool
   /// Before the first slice.
   mutating func begin(on port: any PartPort)
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's answer. Returns whether the shard has more to do.
   mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
-  /// Notes a shard that could not be asked (only where `allowsPartial`).
+  /// Notes a shard that the call goes on without.
   mutating func missing(_ error: CallError, shard: Int)
   /// The answer, once every shard is done.
   func answer() -> ByteBuffer
@@ -32,6 +34,10 @@ package protocol ShardMerge {
 extension ShardMerge {
   package var lane: LinkLane { .calls }
   package mutating func begin(on port: any PartPort) {}
+
+  package func doesWithout(_ error: CallError) -> Bool {
+    allowsPartial && error.code == .unavailable
+  }
 }
 
 package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
@@ -67,7 +73,7 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
 
   package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
     guard !hasEnded else { return }
-    guard merge.allowsPartial, error.code == .unavailable else {
+    guard merge.doesWithout(error) else {
       fail(error, on: port)
       return
     }

@@ -115,7 +115,7 @@ package final class ManyKeyOperation: FanoutOperation {
           let target = try KeyCheck.check(item, shape, port.limits)
           let part = Part(
             operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
-            lane: item.count > LinkProtocol.bulkBytesMin ? .bulk : .calls)
+            lane: item.count > port.limits.bulkBytesMin ? .bulk : .calls)
           port.send(part, request: item)
         } catch {
           outcomes[tag] = .error(error)

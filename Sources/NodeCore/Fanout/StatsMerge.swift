@@ -50,6 +50,11 @@ package struct StatsMerge: ShardMerge {
     }
   }
 
+  /// It tells of the cluster's state, whatever that is.
+  package func doesWithout(_ error: CallError) -> Bool {
+    error.code == .unavailable || error.reason == .mapConflict
+  }
+
   package mutating func missing(_ error: CallError, shard: Int) {
     unreachable += 1
   }

@@ -86,25 +86,27 @@ struct CallTable<Caller> {
 
   /// Takes a call out; nil where no call bears the id (any more).
   mutating func remove(_ id: UInt64) -> PendingCall<Caller>? {
-    guard let index = index(of: id), let call = slots[index].call else { return nil }
-    vacate(index)
-    return call
+    guard let index = index(of: id) else { return nil }
+    return vacate(index)
   }
 
   /// Takes out a call that its shard has answered; nil where the shard has no such call.
   mutating func removeSent(_ id: UInt64, shard: Int) -> PendingCall<Caller>? {
-    guard let index = index(of: id), let call = slots[index].call, call.shard == shard,
-      !call.isWaiting
+    guard let index = index(of: id), slots[index].call?.shard == shard,
+      slots[index].call?.isWaiting == false
     else { return nil }
-    vacate(index)
-    return call
+    return vacate(index)
   }
 
-  private mutating func vacate(_ index: Int) {
-    slots[index].call = nil
+  /// The call is moved out rather than copied: this is half of what the table costs a call.
+  @inline(__always)
+  private mutating func vacate(_ index: Int) -> PendingCall<Caller>? {
+    var call: PendingCall<Caller>?
+    swap(&call, &slots[index].call)
     slots[index].id = 0
     free.append(index)
     count -= 1
+    return call
   }
 
   subscript(id: UInt64) -> PendingCall<Caller>? {

@@ -16,6 +16,9 @@
 // the first of its key's queue and its fence has fallen (all earlier small calls have ended), or
 // when it follows another large one directly: those have one lane and need no fence.
 //
+// A call that is released still stands for its key until it is taken (`nextRelease`): one that is
+// submitted in between, by whoever is told of an answer just then, is held behind it.
+//
 // Ids grow with the order of submission. Pure; part of a router's core.
 
 import NIOCore
@@ -43,6 +46,8 @@ struct LaneOrder {
 
   private struct Queue {
     var largeUnderWay = 0
+    /// Calls that may go and were not taken yet.
+    var released = 0
     /// Sorted by id.
     var held = CircularBuffer<Held>()
 
@@ -75,7 +80,7 @@ struct LaneOrder {
   /// The keys of held calls and of large ones under way.
   private var keys: [UInt64: Key] = [:]
   /// Calls that were held and may go, in their order.
-  private var released: [UInt64] = []
+  private var released: [(id: UInt64, key: Key)] = []
   private var nextReleased = 0
 
   init(slotCount: Int) {
@@ -118,12 +123,14 @@ struct LaneOrder {
       }
       return !mustWait
     }
-    guard let last = queue.held.last else {
+    if queue.held.isEmpty, queue.released == 0 {
       queues[key]?.largeUnderWay += 1
       return true
     }
-    queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: !last.isLarge))
-    if !last.isLarge { addFence(id, key) }
+    let followsLarge = queue.held.last?.isLarge == true
+    let isFenced = !followsLarge && small[Int(key.slot)] > 0
+    queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: isFenced))
+    if isFenced { addFence(id, key) }
     return false
   }
 
@@ -232,9 +239,12 @@ struct LaneOrder {
         keys[next.id] = nil
       }
       _ = queues[key]?.held.popFirst()
-      released.append(next.id)
+      queues[key]?.released += 1
+      released.append((next.id, key))
     }
-    if queues[key]?.largeUnderWay == 0 { queues[key] = nil }
+    if let queue = queues[key], queue.largeUnderWay == 0, queue.released == 0 {
+      queues[key] = nil
+    }
   }
 
   /// The next call that was held and may go now.
@@ -244,8 +254,11 @@ struct LaneOrder {
       nextReleased = 0
       return nil
     }
-    defer { nextReleased += 1 }
-    return released[nextReleased]
+    let (id, key) = released[nextReleased]
+    nextReleased += 1
+    queues[key]?.released -= 1
+    advance(key)
+    return id
   }
 
   /// Calls of all slots that were noted and have not ended, large ones that are held or under way
@@ -262,7 +275,8 @@ extension CircularBuffer {
     var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2
-      if isBehind(self[index(startIndex, offsetBy: middle)]) { high = middle } else { low = middle + 1 }
+      let isFound = isBehind(self[index(startIndex, offsetBy: middle)])
+      if isFound { high = middle } else { low = middle + 1 }
     }
     return index(startIndex, offsetBy: low)
   }

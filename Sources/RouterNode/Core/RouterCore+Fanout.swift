@@ -94,7 +94,7 @@ extension RouterCore {
     let call = PendingCall<Caller>(
       target: .part(running, tag: part.tag), shard: part.shard,
       slot: key.map { UInt16(Slots.slot(of: $0)) } ?? Self.noSlot,
-      lane: request.count > LinkProtocol.bulkBytesMin ? .bulk : part.lane, isWrite: part.isWrite,
+      lane: request.count > limits.bulkBytesMin ? .bulk : part.lane, isWrite: part.isWrite,
       bytes: request.count)
     do throws(CallError) {
       let id = try place(

@@ -49,7 +49,9 @@ extension RouterCore {
         guard isCurrent(shard, generation) else { break }
       }
       if !links[shard].askers.isEmpty { serveAskers(shard) }
-      admitWaiting(shard, lane)
+      // Room may have come on either lane: a call's last word need not come on its own.
+      if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
+      if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
       settle()
       endDrained(shard, generation)
     } catch {
@@ -136,6 +138,7 @@ extension RouterCore {
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: shardIDs[shard]))
       }
+      mapAccepted(shard)
     }
   }
 
@@ -143,6 +146,7 @@ extension RouterCore {
     driver.disconnect(shard: shard, generation: generation)
     driver.note(.linkRefused(shard: shardIDs[shard], reason: reason))
     lose(shard, reason)
+    mapRefused(shard, reason)
   }
 
   private func drainingBegan(_ shard: Int) {
@@ -167,7 +171,7 @@ extension RouterCore {
   }
 
   /// The connections are gone: ends all that depended on them, by the retry rule of SAFETY.
-  private func lose(_ shard: Int, _ reason: String) {
+  func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     links[shard].askers.removeAll()
     var ended: [(call: PendingCall<Caller>, flow: ReplyFlow?, error: CallError)] = []
@@ -185,7 +189,7 @@ extension RouterCore {
   }
 
   func unavailable(_ shard: Int) -> CallError {
-    .shardUnavailable(shardIDs[shard], links[shard].state.detail)
+    mapConflict ?? .shardUnavailable(shardIDs[shard], links[shard].state.detail)
   }
 
   /// Drops a connection whose shard doesn't answer Hello.

@@ -38,12 +38,17 @@ extension RouterCore {
       return
     }
     guard let call = calls.removeSent(reply.id, shard: shard) else { return }
-    if call.reply == .whole {
-      links[shard][call.lane].callEnded(bytes: call.bytes)
-      if call.isOrdered { leaveOrder(reply.id, call) }
-    } else {
+    guard call.reply == .whole else {
       lastPartCame(reply, call)
       return
+    }
+    if call.lane == .calls {
+      // Small calls have their place in the order, all of them.
+      links[shard].calls.callEnded(bytes: call.bytes)
+      laneOrder.smallEnded(reply.id, slot: call.slot)
+    } else {
+      links[shard].bulk.callEnded(bytes: call.bytes)
+      if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
     if let timer = call.timer { _ = timers.remove(timer) }
     switch call.target {

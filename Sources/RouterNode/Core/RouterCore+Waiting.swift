@@ -55,16 +55,17 @@ extension RouterCore {
 
   /// Moves calls that waited into the batch while the lane has room.
   func admitWaiting(_ shard: Int, _ lane: LinkLane) {
-    guard links[shard][lane].waitingCount > 0 else { return }
     while links[shard][lane].hasRoom,
       let id = links[shard][lane].nextWaiting(isWaiting: { waiting[$0] != nil })
     {
       waiting[id]?.isQueued = false
-      guard let call = calls[id], let waiter = stopWaiting(id, call) else { continue }
+      guard let call = calls[id], let waiter = waiting[id] else { continue }
       let order = links[shard][lane].appendCall(bytes: call.bytes) { frame in
         frame.writeImmutableBuffer(waiter.record)
       }
       calls.setOrder(id, order)
+      // Only now may its client come with the next call.
+      stopWaiting(id, call)
       driver.linkHasOutput(shard: shard, lane: lane)
       if call.reply == .stream { ask(id) }
     }

@@ -47,6 +47,9 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// The replies that come in parts, by their calls' ids.
   var flows: [UInt64: ReplyFlow] = [:]
 
+  /// The shards that hold another slot map; see RouterCore+Conflict.
+  var mapRefusers: Set<Int> = []
+
   var operations: [UInt64: RunningOperation<Caller>] = [:]
   var operationCount: UInt64 = 0
   /// Failures of parts met while sending them; told when the current event has been dealt with.
@@ -95,7 +98,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: map.owner(ofSlot: slot), slot: UInt16(slot),
-        lane: message.count > LinkProtocol.bulkBytesMin ? .bulk : .calls,
+        lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
         call, key: target.key, method: method, request: message, timeoutMillis: timeoutMillis)
@@ -244,7 +247,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   package func tick() {
     let nowNanos = nowNanos
     for shard in links.indices {
-      if let due = links[shard].state.attemptAtNanos, due <= nowNanos { connect(shard) }
+      if let due = attemptAtNanos(shard), due <= nowNanos { connect(shard) }
       dropUngreeted(shard, nowNanos: nowNanos)
     }
     while let id = waitLimits.popExpired(nowNanos: nowNanos) { refuseOverdue(id) }
@@ -258,8 +261,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   package var nextWakeupNanos: UInt64? {
     var next = timers.nextDeadlineNanos
     if let limit = waitLimits.nextDeadlineNanos { next = min(next ?? .max, limit) }
-    for link in links {
-      if let attempt = link.state.attemptAtNanos { next = min(next ?? .max, attempt) }
+    for (shard, link) in links.enumerated() {
+      if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
       if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }
     }
     return next

@@ -14,6 +14,9 @@ import RingstoreAPI
 struct LinkPeers {
   private var peers: [String: LinkPeer] = [:]
 
+  /// Whether no router is connected.
+  var isEmpty: Bool { peers.isEmpty }
+
   /// Whether a connection may join: no newer link of the router is there, and none of the same one
   /// has this lane. A second one would execute what the first has lost.
   func admits(_ lane: LinkLane, router: String, generation: UInt64) -> Bool {

@@ -21,7 +21,7 @@ extension LinkSession {
     var calls = RepeatedBytes(frame, field: 2).makeIterator()
     guard var message = calls.next() else { return .done }
     guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
-    let bytesMin = peer.hasBulkLane ? LinkProtocol.bulkBytesMin : .max
+    let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
     while true {
       let call = try CallView(message, carrier: .link)
       if cancelled.contains(call.id) {

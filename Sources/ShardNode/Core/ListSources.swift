@@ -83,8 +83,8 @@ final class ListMessageSource: ReplySource {
     return measured == view.count
   }
 
-  func plan() -> ReplyPiece {
-    planned = min(total - sent, LinkProtocol.pieceBytesMax)
+  func plan(upTo bytesMax: Int) -> ReplyPiece {
+    planned = min(total - sent, bytesMax)
     return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
   }
 
@@ -173,9 +173,9 @@ final class ListPartsSource: ReplySource {
   func measure() -> Bool { true }
 
   /// - Throws: RESPONSE_TOO_LARGE where a single element passes the limit.
-  func plan() throws(CallError) -> ReplyPiece {
+  func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece {
     let end = ListReplySize.end(view, firstIndex: view.firstIndex + next)
-    let wanted = min(LinkProtocol.pieceBytesMax, messageBytesMax) - end
+    let wanted = min(bytesMax, messageBytesMax) - end
     var bytes = 0
     var place = next
     view.forEach(from: next) { element in

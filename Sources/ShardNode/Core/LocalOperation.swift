@@ -71,7 +71,7 @@ final class LocalOperation: TurnTaker {
       do throws(CallError) {
         let source = try request.withUnsafeReadableBytes { message throws(CallError) in
           try core.execute(
-            part.method, message, into: &response, largerThan: LinkProtocol.bulkBytesMin)
+            part.method, message, into: &response, largerThan: core.limits.bulkBytesMin)
         }
         if let source {
           gathering = PartGathering(part, source, core)
@@ -145,7 +145,7 @@ final class PartGathering: PinnedView {
       guard byteCount <= core.limits.maxMessageBytes else {
         throw .responseTooLarge(streamingCall: "LRangeStream")
       }
-      let piece = try source.plan()
+      let piece = try source.plan(upTo: core.limits.pieceBytesMax)
       source.write(into: &response)
       guard piece.isLast else { return nil }
       release()

@@ -34,7 +34,9 @@ package protocol ReplySource: AnyObject {
   /// Goes on measuring, a bounded amount of work. Returns whether that is done.
   func measure() -> Bool
   /// Says what the next piece will be. Asked once before each `write`.
-  func plan() throws(CallError) -> ReplyPiece
+  ///
+  /// - Parameter bytesMax: the most bytes of a piece; a message that can't be cut may be longer.
+  func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece
   /// Appends exactly the piece that was planned.
   func write(into buffer: inout ByteBuffer)
 }
@@ -65,8 +67,8 @@ final class ValueSource: ReplySource {
 
   func measure() -> Bool { true }
 
-  func plan() -> ReplyPiece {
-    planned = min(total - sent, LinkProtocol.pieceBytesMax)
+  func plan(upTo bytesMax: Int) -> ReplyPiece {
+    planned = min(total - sent, bytesMax)
     return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
   }
 

@@ -77,7 +77,7 @@ package final class ReplyStream: TurnTaker, PinnedView {
     }
     guard sink.isReady(for: self) else { return .unused }
     do throws(CallError) {
-      let piece = try source.plan()
+      let piece = try source.plan(upTo: core.limits.pieceBytesMax)
       sink.send(piece) { source.write(into: &$0) }
       guard piece.isLast else { return .more }
       drop()

@@ -16,7 +16,8 @@ extension ShardCore {
     do throws(LinkRefusal) {
       guard hello.protocol == LinkProtocol.version else { throw .protocolVersion }
       isNewMap = try ownership.consider(
-        cluster: hello.cluster, expectedShard: hello.expectedShard, map: map
+        cluster: hello.cluster, expectedShard: hello.expectedShard, map: map,
+        isFree: { peers.isEmpty && store.totalKeyCount == 0 }
       ) { slot in
         (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }

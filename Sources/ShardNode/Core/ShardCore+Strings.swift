@@ -39,8 +39,14 @@ extension ShardCore {
       response.writeValue(found.bytes, version: found.version)
       return nil
     }
-    return try? store.pinnedValue(at.key, slot: at.slot, database: at.database)
-      .map { ValueSource($0, isPopped: false) }
+    if let pinned = try? store.pinnedValue(at.key, slot: at.slot, database: at.database) {
+      return ValueSource(pinned, isPopped: false)
+    }
+    // It lies in its entry, which nobody can hold on to.
+    if let inline = try? store.get(at.key, slot: at.slot, database: at.database) {
+      response.writeValue(inline.bytes, version: inline.version)
+    }
+    return nil
   }
 
   func set(

@@ -7,7 +7,8 @@
 //   the map's epoch   content            the shard's answer
 //   older             -                  STALE_MAP, with the shard's map
 //   same              same               accepted
-//   same              other              MAP_CONFLICT
+//   same              other              MAP_CONFLICT, unless the shard is free: no router is
+//                                        connected, and it holds no keys
 //   newer, or first   keeps what we hold accepted and adopted
 //   newer, or first   gives away a slot  MAP_CONFLICT
 //                     we hold keys of
@@ -42,10 +43,14 @@ package struct SlotOwnership {
 
   /// Takes or refuses the map of a router's Hello.
   ///
-  /// - Parameter holdsKeys: whether the shard holds keys of a slot, in any database.
+  /// - Parameters:
+  ///   - isFree: whether no router is connected and no key held, so that nobody and nothing relies on
+  ///     the map that the shard has.
+  ///   - holdsKeys: whether the shard holds keys of a slot, in any database.
   /// - Returns: whether the map is new to the shard.
   package mutating func consider(
-    cluster: String, expectedShard: String, map offered: SlotMap, holdsKeys: (Int) -> Bool
+    cluster: String, expectedShard: String, map offered: SlotMap, isFree: () -> Bool = { false },
+    holdsKeys: (Int) -> Bool
   ) throws(LinkRefusal) -> Bool {
     guard cluster == self.cluster else { throw .wrongCluster }
     guard expectedShard == shard else { throw .wrongShard }
@@ -55,8 +60,8 @@ package struct SlotOwnership {
     if let map {
       guard offered.epoch >= map.epoch else { throw .staleMap }
       if offered.epoch == map.epoch {
-        guard offered.sameContent(as: map) else { throw .mapConflict }
-        return false
+        if offered.sameContent(as: map) { return false }
+        guard isFree() else { throw .mapConflict }
       }
     }
     for slot in 0..<Slots.count where offered.owner(ofSlot: slot) != index && holdsKeys(slot) {

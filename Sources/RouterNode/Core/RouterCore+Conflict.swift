@@ -1,0 +1,46 @@
+// What a router does that a shard holds another slot map than its own: it serves nothing.
+//
+// Two routers with different maps that both found shards to obey them would put one key in two
+// places. Each shard obeys one map, but a shard that has just started knows none and takes the first
+// that comes. So a router that any shard refuses for its map lets go of all others, whatever they
+// would take, and asks only those that refused it again. It serves again once all of them accept.
+
+import NodeCore
+import RingstoreAPI
+
+extension RouterCore {
+  private static var mapRefusals: [LinkRefusal] { [.mapConflict, .staleMap] }
+
+  /// When to dial a shard; nil where nothing is due, or while another one holds another map.
+  func attemptAtNanos(_ shard: Int) -> UInt64? {
+    guard mapRefusers.isEmpty || mapRefusers.contains(shard) else { return nil }
+    return links[shard].state.attemptAtNanos
+  }
+
+  /// Why no call is served; nil where the maps agree, as far as is known.
+  var mapConflict: CallError? {
+    guard let shard = mapRefusers.min() else { return nil }
+    return .mapConflict(
+      "shard \(shardIDs[shard]) refuses this router's (\(links[shard].state.detail)), so the router "
+        + "serves nothing. Give all routers the same shards, ids and weights.")
+  }
+
+  /// A shard has refused the router's Hello.
+  func mapRefused(_ shard: Int, _ reason: String) {
+    guard Self.mapRefusals.contains(where: { $0.rawValue == reason }) else { return }
+    mapRefusers.insert(shard)
+    for other in links.indices where !mapRefusers.contains(other) { letGo(other) }
+  }
+
+  /// A shard has accepted the router's map.
+  func mapAccepted(_ shard: Int) {
+    mapRefusers.remove(shard)
+    if !mapRefusers.isEmpty { letGo(shard) }
+  }
+
+  private func letGo(_ shard: Int) {
+    guard links[shard].state.attemptAtNanos == nil else { return }
+    driver.disconnect(shard: shard, generation: links[shard].state.generation)
+    lose(shard, "another shard holds another slot map")
+  }
+}
