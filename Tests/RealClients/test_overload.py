@@ -10,7 +10,7 @@ from harness.raw_http2 import Connection, headers, message
 from ringstore.v1 import keystore_pb2 as pb
 
 # Far above what a node needs for these loads, far below what they would take without bounds.
-MEMORY_BYTES = 160 << 20
+MEMORY_BYTES = 256 << 20
 # What one open call may cost while it waits: a stream with its headers and a small request.
 CALL_BYTES = 3_500
 SERVICE = "/ringstore.v1.KeyStore/"
