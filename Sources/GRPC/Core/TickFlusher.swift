@@ -7,7 +7,8 @@
 // of `execute`, nor two chains of short timers that run in each other's pauses, ever lets it. So
 // there is one chain for the whole loop, here:
 //   1. All that waits for a turn waits in one queue; one timer is armed at a time, after a turn's
-//      work is done.
+//      work is done and what it wrote was flushed: a flush takes longer than the timer, which would
+//      be due before the loop gets to its sockets.
 //   2. A turn ends once its time is used up; the rest of the queue is left to the next.
 //   3. A turn that begins late may have been held up by tasks, with no look at the sockets before
 //      it. It is put off once; nothing of ours runs meanwhile, so the loop gets to its sockets.
@@ -131,7 +132,11 @@ package final class TickFlusher {
       }
       if nowNanos &- begun > Self.turnNanosMax { break }
     }
-    turnDueNanos = nil
-    if !turns.isEmpty { arm() }
+    guard !turns.isEmpty else {
+      turnDueNanos = nil
+      return
+    }
+    turnDueNanos = .max
+    eventLoop.assumeIsolated().execute { self.arm() }
   }
 }
