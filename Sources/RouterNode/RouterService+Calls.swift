@@ -105,6 +105,8 @@ extension RouterService {
   func streamWritable(_ call: ServerCall) {
     if let pipeline = call.context as? RouterPipeline {
       goOn(pipeline)
+    } else if let answer = call.context as? AnswerInPieces {
+      answer.goOn()
     } else {
       core.callerWritable(call.tag)
     }

@@ -20,6 +20,16 @@ extension RouterService: RouterDriver {
     }
   }
 
+  func answer(_ caller: RouterCaller, response: ByteBuffer) {
+    guard case .unary(let call) = caller, response.readableBytes > AnswerInPieces.bytesMin else {
+      response.withUnsafeReadableBytes { answer(caller, response: $0) }
+      return
+    }
+    let pieces = AnswerInPieces(response, to: call)
+    call.context = pieces
+    pieces.start()
+  }
+
   func fail(_ caller: RouterCaller, error: CallError) {
     nodeCounters.failed()
     switch caller {

@@ -10,6 +10,8 @@ import RingstoreAPI
 final class FanoutCall: ShardCall, FanoutCaller {
   private let parts: LocalParts
   private var handle: UInt64 = 0
+  /// A large response on its way.
+  private var answer: AnswerInPieces?
 
   init(_ call: ServerCall, _ parts: LocalParts) {
     self.parts = parts
@@ -22,7 +24,12 @@ final class FanoutCall: ShardCall, FanoutCaller {
 
   override func ended() {
     call = nil
+    answer = nil
     parts.cancel(handle)
+  }
+
+  override func writable() {
+    answer?.goOn()
   }
 
   // MARK: - The operation's caller
@@ -32,9 +39,15 @@ final class FanoutCall: ShardCall, FanoutCaller {
   func finishStream() {}
 
   func finish(_ response: ByteBuffer) {
-    let ended = call
+    guard let ended = call else { return }
     call = nil
-    response.withUnsafeReadableBytes { ended?.respond(message: $0) }
+    if response.readableBytes > AnswerInPieces.bytesMin {
+      let answer = AnswerInPieces(response, to: ended)
+      self.answer = answer
+      answer.start()
+    } else {
+      response.withUnsafeReadableBytes { ended.respond(message: $0) }
+    }
   }
 
   func fail(_ error: CallError) {

@@ -135,10 +135,26 @@ struct LaneOrderTests {
     #expect(model.end(heir) == [small])
   }
 
-  @Test func randomCallsKeepTheirOrderAndAllGetTheirTurn() {
-    TestSeed.run(count: 10) { random in
+  @Test func aLargeCallWithAFenceOfItsOwnInheritsNone() {
+    var model = Model()
+    let first = model.begin(1, isLarge: false).id
+    let large = model.begin(0, isLarge: true).id
+    let between = model.begin(0, isLarge: false).id
+    let other = model.begin(2, isLarge: false).id
+    let last = model.begin(0, isLarge: true).id
+    #expect(model.end(between) == [])
+    #expect(model.end(large) == [])
+    #expect(model.end(first) == [], "its own fence stands")
+    #expect(model.end(other) == [last])
+    #expect(model.end(last) == [])
+    #expect(model.order.isEmpty && model.order.fenceCount == 0)
+  }
+
+  @Test(arguments: [20, 100, 1_000])
+  func randomCallsKeepTheirOrderAndAllGetTheirTurn(steps: Int) {
+    TestSeed.run(count: 20_000 / steps) { random in
       var model = Model()
-      for _ in 0..<1_000 {
+      for _ in 0..<steps {
         let mayEnd = model.calls.count > Int.random(in: 0..<40, using: &random)
         if mayEnd, let call = model.calls.randomElement(using: &random) {
           // Held calls give up now and then; and calls may come before a released one is taken.
@@ -157,7 +173,7 @@ struct LaneOrderTests {
       model.takeReleased()
       while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
       #expect(model.calls.isEmpty, "some calls are held for ever")
-      #expect(model.order.isEmpty && model.order.callCount == 0)
+      #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.fenceCount == 0)
     }
   }
 }

@@ -45,20 +45,22 @@ struct RouterModelTests {
 
     func call() throws {
       callers += 1
+      // Answers given meanwhile may bring further calls.
+      let caller = callers
       let key = "key\(number(8))"
-      if number(2) == 0 { driver.gathers.insert(callers) }
-      if number(4) == 0 { driver.full.insert(callers) }
+      if number(2) == 0 { driver.gathers.insert(caller) }
+      if number(4) == 0 { driver.full.insert(caller) }
       let deadline = number(6) == 0 ? router.nowNanos + UInt64(number(50)) * 1_000_000 : nil
       let id: UInt64?
       switch number(10) {
-      case 0..<3: id = router.get(key, caller: callers)
-      case 3..<5: id = router.set(key, caller: callers, deadlineNanos: deadline)
-      case 5..<7: id = router.set(key, bytes: 70_000, caller: callers, deadlineNanos: deadline)
-      case 7: id = try router.openStream(key, caller: callers)
-      case 8: id = try router.start(.mSet, items(), caller: callers)
-      default: id = try router.start(.keys, Ringstore_V1_KeysRequest(), caller: callers)
+      case 0..<3: id = router.get(key, caller: caller)
+      case 3..<5: id = router.set(key, caller: caller, deadlineNanos: deadline)
+      case 5..<7: id = router.set(key, bytes: 70_000, caller: caller, deadlineNanos: deadline)
+      case 7: id = try router.openStream(key, caller: caller)
+      case 8: id = try router.start(.mSet, items(), caller: caller)
+      default: id = try router.start(.keys, Ringstore_V1_KeysRequest(), caller: caller)
       }
-      if let id { ids[callers] = id }
+      if let id { ids[caller] = id }
     }
 
     private func items() -> Ringstore_V1_MSetRequest {

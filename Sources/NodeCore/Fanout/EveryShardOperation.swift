@@ -27,8 +27,8 @@ package protocol ShardMerge {
   mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
   /// Notes a shard that the call goes on without.
   mutating func missing(_ error: CallError, shard: Int)
-  /// The answer, once every shard is done.
-  func answer() -> ByteBuffer
+  /// The answer, once every shard is done. Asked for once.
+  mutating func answer() -> ByteBuffer
 }
 
 extension ShardMerge {

@@ -51,8 +51,10 @@ package struct KeysMerge: ShardMerge {
     unreachable.append(error)
   }
 
-  package func answer() -> ByteBuffer {
-    var answer = found
+  package mutating func answer() -> ByteBuffer {
+    // Taken, not copied: it may be large.
+    var answer = ByteBuffer()
+    swap(&answer, &found)
     answer.writeKeysEnd(nextPageToken: noBytes, unreachable: unreachable)
     return answer
   }

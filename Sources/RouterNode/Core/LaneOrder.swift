@@ -175,9 +175,11 @@ struct LaneOrder {
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
     guard let gone = queues[key]?.held.remove(at: place), gone.isFenced else { return }
-    // A large call right behind it relied on this fence.
+    // A large call right behind it relied on this fence, unless it has one of its own: the small
+    // calls between them have given up.
     if let heir = queues[key]?.held.firstPlace(where: { $0.id > id }),
-      queues[key]?.held.endIndex != heir, let next = queues[key]?.held[heir], next.isLarge
+      queues[key]?.held.endIndex != heir, let next = queues[key]?.held[heir],
+      next.isLarge, !next.isFenced
     {
       queues[key]?.held[heir].isFenced = true
       passFence(from: id, to: next.id, key.slot)
@@ -267,6 +269,9 @@ struct LaneOrder {
     small.reduce(0) { $0 + Int($1) }
       + queues.values.reduce(0) { $0 + $1.largeUnderWay + $1.held.count(where: \.isLarge) }
   }
+
+  /// For tests.
+  var fenceCount: Int { fences.values.reduce(0) { $0 + $1.list.count } }
 }
 
 extension CircularBuffer {

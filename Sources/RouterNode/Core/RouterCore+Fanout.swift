@@ -129,7 +129,7 @@ extension RouterCore {
 
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
     guard let ended = drop(operation.handle) else { return }
-    response.withUnsafeReadableBytes { driver.answer(ended.caller, response: $0) }
+    driver.answer(ended.caller, response: response)
   }
 
   package func finish(_ operation: any FanoutOperation, error: CallError) {

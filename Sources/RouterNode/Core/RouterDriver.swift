@@ -13,6 +13,8 @@ package protocol RouterDriver: AnyObject {
 
   /// Answers a call; `response` is valid during the call only.
   func answer(_ caller: Caller, response: UnsafeRawBufferPointer)
+  /// Answers an operation's call, whose response may be large.
+  func answer(_ caller: Caller, response: ByteBuffer)
   /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)
 
@@ -64,6 +66,12 @@ package protocol RouterDriver: AnyObject {
 
   /// Something that an operator wants to know has happened.
   func note(_ event: RouterEvent)
+}
+
+extension RouterDriver {
+  package func answer(_ caller: Caller, response: ByteBuffer) {
+    response.withUnsafeReadableBytes { answer(caller, response: $0) }
+  }
 }
 
 /// What a router's log tells about its links.

@@ -1,0 +1,39 @@
+// A large answer that lies ready, handed to its call piece by piece as the client takes it: the loop
+// copies a piece at a time, and the connection holds no more than a stream's share. Lives on the
+// call's event loop; whoever made it forwards `streamWritable`.
+
+import NIOCore
+
+package final class AnswerInPieces {
+  /// An answer longer than this is worth the effort, in bytes.
+  package static let bytesMin = 256 << 10
+  private static let pieceBytes = 64 << 10
+
+  private let call: ServerCall
+  private var rest: ByteBuffer
+
+  /// - Parameter message: the whole message.
+  package init(_ message: ByteBuffer, to call: ServerCall) {
+    self.call = call
+    rest = message
+  }
+
+  /// Begins the answer.
+  package func start() {
+    call.beginMessage(byteCount: rest.readableBytes)
+    goOn()
+  }
+
+  /// Hands over what the client takes now; ends the call after the last piece. To be called when the
+  /// call is writable again.
+  package func goOn() {
+    while call.isWritable, rest.readableBytes > 0 {
+      let count = min(Self.pieceBytes, rest.readableBytes)
+      rest.readWithUnsafeReadableBytes { bytes in
+        call.appendToMessage(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        return count
+      }
+    }
+    if rest.readableBytes == 0 { call.finish(.ok) }
+  }
+}
