@@ -86,7 +86,8 @@ let package = Package(
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,
+        "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
+        logging, protobuf,
       ]
     ),
     .testTarget(

@@ -161,9 +161,11 @@ extension RouterService {
       timeoutMillis: next.timeoutMillis, caller: .pipelined(pipeline, id: next.id))
   }
 
-  /// What is left of a call's deadline, in milliseconds; 0 where there is none.
-  private func timeLeftMillis(_ call: ServerCall) -> UInt32 {
-    guard let deadline = call.deadlineNanos else { return 0 }
+  private func timeLeftMillis(_ call: ServerCall) -> UInt32 { timeLeftMillis(call.deadlineNanos) }
+
+  /// What is left of a deadline, in milliseconds; 0 where there is none.
+  func timeLeftMillis(_ deadlineNanos: UInt64?) -> UInt32 {
+    guard let deadline = deadlineNanos else { return 0 }
     let now = NIODeadline.now().uptimeNanoseconds
     return deadline <= now ? 1 : UInt32(clamping: (deadline - now) / 1_000_000 + 1)
   }

@@ -31,8 +31,6 @@ final class RouterService: ServerService, Flushable {
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
   var pipelinesWithReplies: [RouterPipeline] = []
-  /// How many calls of each connection that is not read wait for room on a link.
-  var callsWaiting: [ObjectIdentifier: Int] = [:]
 
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max

@@ -8,9 +8,9 @@ import RingstoreAPI
 
 final class ShardService: ServerService {
   let core: ShardCore
-  private let eventLoop: any EventLoop
+  let eventLoop: any EventLoop
   private let logger: Logger
-  private let localParts: LocalParts
+  let localParts: LocalParts
   private let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
@@ -86,7 +86,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private func operation(
+  func operation(
     _ methodID: Int, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> any FanoutOperation {
     guard let id = CommandID(rawValue: methodID) else {
@@ -155,7 +155,7 @@ final class ShardService: ServerService {
   // MARK: - Turns
 
   /// Sees to what the core has left for later. Called after whatever may have given it work.
-  private func afterWork() {
+  func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
       flusher.inNextTurn { [self] in
@@ -181,7 +181,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private enum MethodNumbers {
+  enum MethodNumbers {
     static let firstFanout = 1_000
   }
 }
