@@ -13,6 +13,10 @@ extension RouterService {
   // MARK: - Unary calls
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
+    if OlderMethod.contains(call.methodID) {
+      OlderCall.start(call, message: message, on: self)
+      return
+    }
     let method = UInt32(truncatingIfNeeded: call.methodID)
     nodeCounters.called(method)
     guard CommandTable.shape(ofMethod: method) != .other else {
@@ -107,6 +111,8 @@ extension RouterService {
       goOn(pipeline)
     } else if let answer = call.context as? AnswerInPieces {
       answer.goOn()
+    } else if let older = call.context as? OlderCall {
+      older.writable()
     } else {
       core.callerWritable(call.tag)
     }
@@ -118,6 +124,8 @@ extension RouterService {
       cancelCalls(of: pipeline)
     } else if let pending = call.context as? PendingStats, call.tag == 0 {
       pending.isCancelled = true
+    } else if let older = call.context as? OlderCall {
+      older.ended()
     } else {
       core.cancel(call.tag)
     }

@@ -27,6 +27,8 @@ final class RouterService: ServerService, Flushable {
   @exclusivity(unchecked) var isMarkedDirty = false
   /// What this loop's clients have called.
   @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  /// What has become of this loop's links.
+  var linkCounters = LinkCounters()
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
@@ -142,7 +144,10 @@ final class RouterService: ServerService, Flushable {
   }
 
   /// This loop's counters by name.
-  var ownCounters: [String: Int64] { nodeCounters.entries(prefix: NodeCounters.routerPrefix) }
+  var ownCounters: [String: Int64] {
+    nodeCounters.entries(prefix: NodeCounters.routerPrefix)
+      .merging(linkCounters.entries) { own, _ in own }
+  }
 
   func endNode() {
     loops.endNode()

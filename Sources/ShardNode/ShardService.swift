@@ -55,6 +55,8 @@ final class ShardService: ServerService {
     }
     if call.methodID < MethodNumbers.firstFanout {
       oneKey(call, message)
+    } else if OlderMethod.contains(call.methodID) {
+      OlderCall.start(call, message: message, on: self)
     } else {
       fanout(call, message)
     }
@@ -135,13 +137,19 @@ final class ShardService: ServerService {
   }
 
   func streamWritable(_ call: ServerCall) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.writable()
+      return
+    }
     handler.writable()
     settle(handler)
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.ended()
+      return
+    }
     handler.ended()
     settle(handler)
   }

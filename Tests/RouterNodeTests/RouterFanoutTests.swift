@@ -75,7 +75,8 @@ struct RouterFanoutTests {
       try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1))
     router.core.endOperation(handle, atNanos: router.nowNanos + 1_000_000)
     for shard in 0...1 {
-      try router.reply(try #require(try router.sent(to: shard).calls.first).id, from: shard, [])
+      let part = try #require(try router.sent(to: shard).calls.first)
+      try router.reply(part.id, from: shard, .calls, [])
     }
     #expect(router.core.nextWakeupNanos == nil && router.isTidy)
     router.advance(millis: 2)

@@ -126,7 +126,8 @@ struct ShardCallPortTests {
         core: ShardFixture(limits: .wide).core, eventLoop: loop,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       do {
-        return try body(service).always { _ in withExtendedLifetime(service) {} }
+        let kept = NIOLoopBound(service, eventLoop: loop)
+        return try body(service).always { _ in withExtendedLifetime(kept) {} }
       } catch {
         return loop.makeFailedFuture(error)
       }
