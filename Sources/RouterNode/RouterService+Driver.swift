@@ -97,7 +97,8 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, _):
       return pipeline.takesMore(id)
     case .local(let call):
-      return call.caller?.takesLargeReply(of: call) ?? true
+      // What was asked for is on its way, whole.
+      return call.isReplyExpected || call.caller?.takesLargeReply(of: call) != false
     }
   }
 
@@ -109,7 +110,9 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, _):
       pipeline.expect(byteCount)
     case .local(let call):
-      if byteCount > 0 { call.caller?.expectsLargeReply(of: call, byteCount: byteCount) }
+      guard byteCount > 0 else { return }
+      call.isReplyExpected = true
+      call.caller?.expectsLargeReply(of: call, byteCount: byteCount)
     }
   }
 

@@ -59,7 +59,8 @@ package protocol CallPortCaller: AnyObject {
   func resumeReading()
 
   /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
-  /// now. If not, the caller tells the port by `callerTakesMore` when it may.
+  /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
+  /// Not asked any more once `expectsLargeReply` has come.
   func takesLargeReply(of call: PortCall) -> Bool
   /// So many bytes of a large reply were asked for and will be in memory soon.
   func expectsLargeReply(of call: PortCall, byteCount: Int)

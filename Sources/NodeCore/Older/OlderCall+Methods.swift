@@ -40,7 +40,9 @@ extension OlderCall {
 
   private func getVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try decode(OlderKeyView.init, message)
-    make(.get) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
+    make(.get) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: {
       reply throws(CallError) in
       let found = try self.read(ValueReplyView.init, reply)
       let number = found.found ? try Self.int32(found.value) : nil
@@ -71,7 +73,9 @@ extension OlderCall {
 
   private func get(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try decode(OlderKeyView.init, message)
-    make(.get) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
+    make(.get) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: {
       reply throws(CallError) in
       try self.respondValue(reply)
     }
@@ -79,7 +83,9 @@ extension OlderCall {
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(OlderKeyView.init, message)
-    make(.delete) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
+    make(.delete) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: {
       reply throws(CallError) in
       try self.respondCount(reply)
     }
