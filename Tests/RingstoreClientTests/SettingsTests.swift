@@ -109,7 +109,8 @@ import ringstore
   @Test(arguments: [
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
-    (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"), (.answerBytes, "1048575"),
+    (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
+    (.answerBytes, "1048575"),
     (.maxPinnedBytes, "68719476737"), (.viewSeconds, "0"), (.viewSeconds, "3601"), (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
