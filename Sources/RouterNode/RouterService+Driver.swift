@@ -25,7 +25,8 @@ extension RouterService: RouterDriver {
   func answer(_ caller: RouterCaller, response: ByteBuffer) {
     switch caller {
     case .unary(let call) where response.readableBytes > AnswerInPieces.bytesMin:
-      let pieces = AnswerInPieces(response, to: call)
+      let pieces = AnswerInPieces(
+        response, to: call, holding: core.answerMemory.hold(response.readableBytes))
       call.context = pieces
       pieces.start()
     case .local(let call):

@@ -44,6 +44,10 @@ package protocol CallPort: AnyObject {
   /// the node counts it among its errors.
   func countError()
 
+  /// The loop's account of answers that are ready and have not been sent. Whoever keeps a large one
+  /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
+  var answerMemory: AnswerMemory { get }
+
   /// A caller that took no large reply (`CallPortCaller.takesLargeReply`) does so now.
   func callerTakesMore(_ call: PortCall)
 }
