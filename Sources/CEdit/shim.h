@@ -60,7 +60,11 @@ static inline int CEdit_bind(EditLine *edit, const char *keys, const char *funct
   return el_set(edit, EL_BIND, keys, function, NULL);
 }
 
-// Puts the terminal into the mode for editing a second time, after somebody else has changed it.
+// Puts the terminal into the mode for editing. libedit itself does so only behind the prompt, and
+// what a quick person typed until then would be shown twice.
+static inline void CEdit_take_terminal(EditLine *edit) { el_set(edit, EL_PREP_TERM, 1); }
+
+// The same after somebody else has changed the mode.
 static inline void CEdit_take_terminal_again(EditLine *edit) {
   el_set(edit, EL_PREP_TERM, 0);
   el_set(edit, EL_PREP_TERM, 1);

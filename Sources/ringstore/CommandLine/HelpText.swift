@@ -58,11 +58,14 @@ package enum HelpText {
 
   private static func own(_ name: [UInt8]) -> (usage: String, summary: String)? {
     let word = capitals(name) == "EXIT" ? "QUIT" : capitals(name)
-    return SessionCommand.own.first { $0.usage.split(separator: " ").first.map(String.init) == word }
+    return SessionCommand.own.first {
+      $0.usage.split(separator: " ").first.map(String.init) == word
+    }
   }
 
   private static func isCall(_ usage: String) -> Bool {
-    usage.split(separator: " ").first.map { CommandTable.command(lineName: $0.utf8) != nil } ?? false
+    usage.split(separator: " ").first.map { CommandTable.command(lineName: $0.utf8) != nil }
+      ?? false
   }
 
   private static func capitals(_ name: [UInt8]) -> String {

@@ -74,6 +74,7 @@ final class LineEditor {
     isInterrupted = false
     // The terminal may have got another size while a command ran.
     el_resize(edit)
+    CEdit_take_terminal(edit)
     var count: Int32 = 0
     let bytes = el_gets(edit, &count)
     if isInterrupted { return .interrupted }
@@ -130,7 +131,7 @@ extension LineEditor {
   /// Shows that the line is given up, and begins a new one.
   fileprivate func interrupt() -> UInt8 {
     isInterrupted = true
-    Terminal.write("^C\(Terminal.clearBelow)\r\n")
+    Terminal.write("^C\(Terminal.clearBelow)\n")
     return UInt8(CC_NEWLINE)
   }
 
@@ -143,7 +144,7 @@ extension LineEditor {
       return el_insertstr(edit, completion.insertion) == 0 ? UInt8(CC_REFRESH) : UInt8(CC_ERROR)
     }
     guard !completion.choices.isEmpty else { return UInt8(CC_REFRESH_BEEP) }
-    Terminal.write("\(Terminal.clearBelow)\r\n" + completion.choices.joined(separator: "  ") + "\r\n")
+    Terminal.write("\(Terminal.clearBelow)\n\(completion.choices.joined(separator: "  "))\n")
     CEdit_refresh(edit)
     return UInt8(CC_NORM)
   }
