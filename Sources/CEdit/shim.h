@@ -52,7 +52,8 @@ static inline int CEdit_set_reader(EditLine *edit, int (*read)(EditLine *, wchar
 }
 
 static inline int CEdit_add_function(
-    EditLine *edit, const char *name, const char *help, unsigned char (*function)(EditLine *, int)) {
+    EditLine *edit, const char *name, const char *help,
+    unsigned char (*function)(EditLine *, int)) {
   return el_set(edit, EL_ADDFN, name, help, function);
 }
 

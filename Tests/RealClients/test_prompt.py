@@ -1,4 +1,4 @@
-"""The prompt of `ringstore cli`, in a terminal: what is typed, what is shown, what is remembered."""
+"""The prompt of `ringstore cli` in a terminal: what is typed, shown and remembered."""
 
 import signal
 
