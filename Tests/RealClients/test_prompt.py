@@ -1,6 +1,8 @@
 """The prompt of `ringstore cli` in a terminal: what is typed, shown and remembered."""
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from harness.client import Client
@@ -126,6 +128,17 @@ def test_ctrl_c_throws_a_line_away(prompt):
     assert prompt.answer("GET key") == "(nil)\n"
 
 
+def test_ctrl_c_stops_a_reply_that_fills_the_screen(served, client, home):
+    fill(client, [b"key-%06d" % number for number in range(50_000)])
+    with Prompt(served.address, home) as prompt:
+        prompt.enter("KEYS *")
+        prompt.expect("key-")
+        prompt.type(CTRL_C)
+        prompt.expect("Stopped.")
+        prompt.expect(prompt.prompt)
+        assert prompt.answer("GET nothing") == "(nil)\n"
+
+
 @pytest.mark.parametrize("command", ["SCAN", "KEYS *", "DBSIZE"])
 def test_ctrl_c_stops_a_running_command(cluster, home, command):
     with Prompt(cluster.address, home) as prompt:
@@ -200,6 +213,28 @@ def test_a_scan_shows_how_far_it_is_and_leaves_nothing_behind(served, client, ho
         prompt.expect(" of 16384 slots, ")
         rest = prompt.expect(prompt.prompt)
         assert rest.rstrip().endswith('"') or rest.endswith("\x1b[K")
+
+
+README = Path(__file__).parents[2] / "README.md"
+SHOWN = "127.0.0.1:50051"
+
+
+def readme_session() -> list[tuple[str, str, str]]:
+    """The session that the README shows: prompt, line and what the line is answered with."""
+    text = README.read_text()
+    block = text[text.index(f"```\n{SHOWN}> ") + 4 :].partition("```")[0]
+    parts = re.split(rf"^({re.escape(SHOWN)}\S*> )(.*)\n", block, flags=re.MULTILINE)
+    return list(zip(parts[1::3], parts[2::3], parts[3::3]))
+
+
+def test_the_session_in_the_readme_is_what_one_sees(prompt):
+    session = readme_session()
+    assert session[-1][1] == "quit"
+    for (_, line, answer), (following, _, _) in zip(session, session[1:]):
+        prompt.prompt = following.replace(SHOWN, prompt.address)
+        assert prompt.answer(line) == answer
+    prompt.enter("quit")
+    assert prompt.wait() == 0
 
 
 def test_json_is_for_the_prompt_as_well(served, client, home):

@@ -51,12 +51,30 @@ package struct Printer {
   func show(_ reply: ShownReply, json: @autoclosure () -> JSONValue) -> Bool {
     switch form {
     case .json: show(fragment: json().text + "\n")
-    case .text, .raw: write(reply.bytes(raw: form == .raw))
+    case .text, .raw: show(bytes: reply.bytes(raw: form == .raw))
     }
   }
 
   /// A piece of JSON.
-  func show(fragment: String) -> Bool { write(Array(fragment.utf8)) }
+  func show(fragment: String) -> Bool { show(bytes: Array(fragment.utf8)) }
+
+  /// In pieces, so that a person can stop a reply that fills the screen for minutes.
+  private func show(bytes: [UInt8]) -> Bool {
+    guard origin == .prompt else { return write(bytes) }
+    for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+      if begin > 0, Task.isCancelled {
+        _ = write([0x0a])
+        note("Stopped.")
+        return false
+      }
+      guard write(Array(bytes[begin..<min(begin + Self.pieceBytes, bytes.count)])) else {
+        return false
+      }
+    }
+    return true
+  }
+
+  private static let pieceBytes = 16 << 10
 
   func note(_ sentence: String) { remark(place + sentence) }
 
@@ -155,6 +173,6 @@ struct PrintedStream {
 extension Printer {
   /// One value a line. Returns false where nobody reads any more.
   fileprivate func show(lines values: [[UInt8]]) -> Bool {
-    write(values.flatMap { ShownReply.value($0).bytes(raw: form == .raw) })
+    show(bytes: values.flatMap { ShownReply.value($0).bytes(raw: form == .raw) })
   }
 }
