@@ -25,7 +25,8 @@ extension RouterService: RouterDriver {
       response.withUnsafeReadableBytes { answer(caller, response: $0) }
       return
     }
-    let pieces = AnswerInPieces(response, to: call)
+    let pieces = AnswerInPieces(
+      response, to: call, holding: core.answerMemory.hold(response.readableBytes))
     call.context = pieces
     pieces.start()
   }
