@@ -77,7 +77,9 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
       name: "NodeCoreTests",
-      dependencies: ["NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]),
+      dependencies: [
+        "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging, protobuf,
+      ]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
