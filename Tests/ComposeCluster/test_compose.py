@@ -84,7 +84,8 @@ def only_one_shard_missed(compose: Compose, keys: dict[str, bytes], lost: str):
         eventually(lambda: serves(client, keys[lost], b"again"), f"shard {lost}", 30.0)
     for name, seen in watch.seen.items():
         assert seen["served"], seen
-        assert set(seen) == ({"served", "UNAVAILABLE"} if name == lost else {"served"}), (name, seen)
+        outcomes = {"served", "UNAVAILABLE"} if name == lost else {"served"}
+        assert set(seen) == outcomes, (name, seen)
 
 
 def test_shards_are_healthy_before_the_router_starts(compose):
