@@ -56,9 +56,11 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore]),
+    .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
+        "CEdit",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", nioCore,
         nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -86,7 +88,8 @@ let package = Package(
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf,
+        "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
+        logging, protobuf,
       ]
     ),
     .testTarget(

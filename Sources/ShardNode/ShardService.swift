@@ -8,9 +8,9 @@ import RingstoreAPI
 
 final class ShardService: ServerService {
   let core: ShardCore
-  private let eventLoop: any EventLoop
+  let eventLoop: any EventLoop
   private let logger: Logger
-  private let localParts: LocalParts
+  let localParts: LocalParts
   private let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
@@ -55,6 +55,8 @@ final class ShardService: ServerService {
     }
     if call.methodID < MethodNumbers.firstFanout {
       oneKey(call, message)
+    } else if OlderMethod.contains(call.methodID) {
+      OlderCall.start(call, message: message, on: self)
     } else {
       fanout(call, message)
     }
@@ -86,7 +88,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private func operation(
+  func operation(
     _ methodID: Int, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> any FanoutOperation {
     guard let id = CommandID(rawValue: methodID) else {
@@ -135,13 +137,19 @@ final class ShardService: ServerService {
   }
 
   func streamWritable(_ call: ServerCall) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.writable()
+      return
+    }
     handler.writable()
     settle(handler)
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.ended()
+      return
+    }
     handler.ended()
     settle(handler)
   }
@@ -155,7 +163,7 @@ final class ShardService: ServerService {
   // MARK: - Turns
 
   /// Sees to what the core has left for later. Called after whatever may have given it work.
-  private func afterWork() {
+  func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
       flusher.inNextTurn { [self] in
@@ -181,7 +189,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private enum MethodNumbers {
+  enum MethodNumbers {
     static let firstFanout = 1_000
   }
 }

@@ -24,9 +24,10 @@ enum ImportRules {
       "ClusterSimulation",
       ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
     ),
+    ("CEdit", []),
     (
       "ringstore",
-      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC"]
+      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC", "CEdit"]
     ),
   ]
 

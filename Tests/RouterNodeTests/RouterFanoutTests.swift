@@ -87,6 +87,38 @@ struct RouterFanoutTests {
     #expect(response.items[0].error.reason == "OUTCOME_UNKNOWN")
   }
 
+  @Test func theCoreEndsAnOperationAtItsDeadlineWhereItIsToldTo() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    let handle = try #require(
+      try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1))
+    router.core.endOperation(handle, atNanos: router.nowNanos + 1_000_000)
+    #expect(router.core.nextWakeupNanos == router.nowNanos + 1_000_000)
+    let parts = try (0...1).map { try #require(try router.sent(to: $0).calls.first).id }
+    router.advance(millis: 1)
+    #expect(router.driver.outcomes[1]?.error?.code == .deadlineExceeded)
+    for (shard, part) in parts.enumerated() {
+      #expect(try router.sent(to: shard).cancels == [part])
+      try router.refuse(part, from: shard)
+    }
+    #expect(router.isTidy)
+  }
+
+  @Test func anOperationThatEndsInTimeLeavesNoDeadlineBehind() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    let handle = try #require(
+      try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1))
+    router.core.endOperation(handle, atNanos: router.nowNanos + 1_000_000)
+    for shard in 0...1 {
+      let part = try #require(try router.sent(to: shard).calls.first)
+      try router.reply(part.id, from: shard, .calls, [])
+    }
+    #expect(router.core.nextWakeupNanos == nil && router.isTidy)
+    router.advance(millis: 2)
+    #expect(router.driver.outcomes[1]?.error == nil)
+  }
+
   @Test func countsOfAllShardsAreAddedUp() throws {
     let router = try RouterFixture()
     try router.acceptAll()

@@ -27,6 +27,12 @@ package final class AnswerMemory {
     return Holding(self, byteCount)
   }
 
+  /// The same, but nil, and nothing is counted, where others hold so much that it would pass the
+  /// bound.
+  package func holdIfRoom(_ byteCount: Int) -> AnyObject? {
+    heldBytes > 0 && heldBytes + byteCount > bytesMax ? nil : hold(byteCount)
+  }
+
   private final class Holding {
     private let memory: AnswerMemory
     private let byteCount: Int

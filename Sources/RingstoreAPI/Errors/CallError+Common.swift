@@ -23,6 +23,11 @@ extension CallError {
     CallError(.notAnInteger, "The value is not a decimal 64-bit integer.")
   }
 
+  package static var beyondInt32: CallError {
+    CallError(
+      .integerOverflow, "The value is an integer beyond 32 bits; read it with ringstore.v1.")
+  }
+
   package static var integerOverflow: CallError {
     CallError(
       .integerOverflow,

@@ -1,5 +1,6 @@
 // Calls that are made of parts: where they start, send and end.
 
+import GRPC
 import NIOCore
 import NodeCore
 import Placement
@@ -10,6 +11,8 @@ final class RunningOperation<Caller> {
   let operation: any FanoutOperation
   let caller: Caller
   let deadlineNanos: UInt64?
+  /// The operation's place in the core's timers, where the core is to end it at its deadline.
+  var timer: DeadlineQueue<UInt64>.Handle?
   var isOver = false
   /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
   var partsWaiting = 0
@@ -55,6 +58,12 @@ extension RouterCore {
     return operations[operation.handle] == nil ? nil : operation.handle
   }
 
+  /// Has the core end an operation at its deadline, where the driver doesn't.
+  package func endOperation(_ handle: UInt64, atNanos deadlineNanos: UInt64) {
+    guard let running = operations[handle], running.timer == nil else { return }
+    running.timer = timers.insert(deadlineNanos: deadlineNanos, handle)
+  }
+
   /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
   /// on.
   @discardableResult
@@ -84,6 +93,7 @@ extension RouterCore {
   func drop(_ handle: UInt64) -> RunningOperation<Caller>? {
     guard let running = operations.removeValue(forKey: handle) else { return nil }
     running.isOver = true
+    if let timer = running.timer { _ = timers.remove(timer) }
     _ = answerMemory.change(from: running.heldBytes, to: 0)
     for id in running.parts { withdraw(id) }
     return running

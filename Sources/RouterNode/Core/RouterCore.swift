@@ -271,6 +271,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   }
 
   private func timerFired(_ id: UInt64) {
+    if isOperation(id) {
+      if let ended = drop(id) { driver.fail(ended.caller, error: .deadlineExceeded) }
+      return
+    }
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
     let hasBegun = flows[id]?.hasBegun == true
     withdraw(id)
