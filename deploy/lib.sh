@@ -92,7 +92,7 @@ swift_version() {
 check_swift() {
   local found wanted="$SWIFT_MAJOR.$SWIFT_MINOR" advice
   advice="Install a toolchain from https://www.swift.org/install and put it on PATH, then run this \
-again. A container that needs no toolchain is planned."
+again. docs/COMPOSE.md builds and runs a cluster in containers, without a toolchain."
   found=$(swift_version || true)
   [ -n "$found" ] || fail "Swift $wanted or newer is needed and 'swift' was not found. $advice"
   local major=${found%%.*} minor=${found#*.}

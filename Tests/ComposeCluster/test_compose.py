@@ -10,6 +10,7 @@ import grpc
 import pytest
 from compose import HEALTHY_SECONDS, SERVICES, SHARDS, Compose, docker
 from harness.client import Client
+from harness.pages import ROOT, Shell, blocks, disagreements
 from harness.polling import eventually
 from harness.slots import keys_of
 from ringstore.v1 import cluster_pb2
@@ -160,9 +161,25 @@ def test_every_node_drains_when_it_is_stopped_and_serves_after_a_start(compose, 
             eventually(lambda key=key: serves(client, key, b"anew"), f"shard {name}", 30.0)
 
 
-def test_nothing_is_left_when_it_is_taken_down(compose):
+class ReaderOfThePage(Shell):
+    """Runs the page's lines on this test's project, image and ports."""
+
+    def __init__(self, compose: Compose, folder):
+        super().__init__(compose.port, compose.line_port, folder)
+        self._compose = compose
+
+    def placed(self, text: str) -> str:
+        return text
+
+    def environment(self) -> dict[str, str]:
+        return self._compose.environment | {"COMPOSE_PROJECT_NAME": self._compose.project}
+
+
+def test_the_page_does_what_it_says_and_nothing_is_left(compose, tmp_path):
     assert len(compose.labelled("ps", "--all")) == len(SERVICES)
-    compose.remove()
+    compose.dismiss_helper()
+    wrong = disagreements(blocks(ROOT / "docs" / "COMPOSE.md"), ReaderOfThePage(compose, tmp_path))
+    assert not wrong, wrong
     assert compose.labelled("ps", "--all") == []
     assert compose.labelled("network", "ls") == []
     assert compose.labelled("volume", "ls") == []
