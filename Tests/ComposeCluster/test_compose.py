@@ -125,6 +125,16 @@ def test_grpc_clients_outside_are_served_by_every_shard(compose, client):
     assert all(node.keys > 0 for node in shards)
 
 
+def test_line_clients_outside_see_what_grpc_clients_see(compose, client):
+    lines = pytest.importorskip("harness.lines")
+    with lines.Lines(compose.line_port) as connection:
+        assert connection.ask(b"SET", b"from-lines", b"41") == b"+OK"
+        assert connection.ask(b"INCRBY", b"from-lines", b"1") == b"+42"
+        assert connection.ask(b"GET", b"nowhere") == b"-invalid key nowhere"
+        assert connection.ask(b"KEYS", b"from-l") == [b"from-lines"]
+    assert client.get(b"from-lines").value == b"42"
+
+
 def test_the_health_check_of_the_whole_cluster_can_be_asked(compose):
     printed = compose.command("exec", "-T", "router", "ringstore", "health", "--shards")
     assert printed == "router serving, 3 of 3 shards serving\n"
