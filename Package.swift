@@ -40,15 +40,21 @@ let package = Package(
     .target(name: "Store"),
     .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
+      name: "LineProtocol",
+      dependencies: [
+        "RingstoreAPI", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+      ]),
+    .target(
       name: "ShardNode",
       dependencies: [
-        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC", nioCore, nioPosix,
-        logging,
+        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC",
+        nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "RingstoreAPI", "Placement", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC", nioCore, nioPosix,
+        nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -59,8 +65,8 @@ let package = Package(
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", nioCore,
-        nioPosix, logging,
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),
@@ -76,6 +82,9 @@ let package = Package(
     .testTarget(
       name: "NodeCoreTests",
       dependencies: ["NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]),
+    .testTarget(
+      name: "LineProtocolTests",
+      dependencies: ["LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, protobuf]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [

@@ -14,11 +14,12 @@ enum ImportRules {
     ("Placement", []),
     ("Store", []),
     ("NodeCore", ["RingstoreAPI", "Placement", "GRPC"]),
+    ("LineProtocol", ["RingstoreAPI", "NodeCore", "GRPC"]),
     (
       "ShardNode",
-      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC"]
+      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC"]
     ),
-    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "GRPC"]),
+    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
       "ClusterSimulation",
@@ -26,7 +27,10 @@ enum ImportRules {
     ),
     (
       "ringstore",
-      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC"]
+      [
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "GRPC",
+      ]
     ),
   ]
 
