@@ -84,7 +84,9 @@ let package = Package(
       dependencies: ["NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]),
     .testTarget(
       name: "LineProtocolTests",
-      dependencies: ["LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, protobuf]),
+      dependencies: [
+        "LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging, protobuf,
+      ]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
@@ -113,3 +115,12 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
+
+// Programs for libFuzzer, which link only with `-sanitize=fuzzer`: deploy/fuzz asks for them.
+if Context.environment["RINGSTORE_FUZZ"] != nil {
+  let rooms: [Target.Dependency] = ["LineProtocol", "RingstoreAPI", "GRPC", nioCore, protobuf]
+  for name in ["FuzzLines", "FuzzWire", "FuzzFrames"] {
+    package.targets.append(
+      .executableTarget(name: name, dependencies: rooms, path: "Tests/Fuzzing/\(name)"))
+  }
+}

@@ -36,7 +36,8 @@ readonly BUILD_NEEDS=(
   "libnghttp2-dev:pkg-config --exists libnghttp2"
   "libre2-dev:pkg-config --exists re2"
 )
-readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
+readonly TEST_NEEDS=(
+  "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

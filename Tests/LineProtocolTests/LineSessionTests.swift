@@ -86,18 +86,21 @@ import Testing
   // MARK: - Bounds
 
   @Test func `so many commands may be unanswered, and no more`() {
-    talk.send(String(repeating: "GET a\n", count: LineSession.commandsMax + 5))
-    #expect(node.waiting.count == LineSession.commandsMax)
+    let count = 3 * LineSession.commandsMax
+    talk.send(String(repeating: "GET a\n", count: count))
+    #expect(node.waiting.count == LineSession.commandsFirst)
     #expect(!talk.session.wantsBytes)
-    node.answer { _ in }
-    talk.run()
+    for _ in 0..<LineSession.commandsMax {
+      node.answer { _ in }
+      talk.run()
+    }
     #expect(node.waiting.count == LineSession.commandsMax)
     while !node.waiting.isEmpty {
       node.answer { _ in }
       talk.run()
     }
     #expect(talk.session.wantsBytes)
-    #expect(talk.read().split(separator: "\r\n").count == LineSession.commandsMax + 5)
+    #expect(talk.read().split(separator: "\r\n").count == count)
   }
 
   @Test func `a client that reads nothing is not read`() {
@@ -130,6 +133,8 @@ import Testing
     #expect(talk.session.takesLargeReply(of: second))
     talk.session.expectsLargeReply(of: second, byteCount: LineSession.outputBytesMax)
     #expect(!talk.session.takesLargeReply(of: third))
+    talk.send("GET d\n")
+    #expect(node.waiting.count == 3, "nothing is started while a large reply has to wait")
     // The first one is always taken: the others wait for it.
     #expect(talk.session.takesLargeReply(of: first))
     node.answer { _ in }
@@ -139,6 +144,7 @@ import Testing
     talk.run()
     #expect(node.wokenCalls == 1)
     #expect(talk.session.takesLargeReply(of: third))
+    #expect(node.waiting.count == 2)
   }
 
   // MARK: - Ends

@@ -1,5 +1,6 @@
 """The line protocol over raw sockets, on a router, a lone shard and a local cluster."""
 
+import contextlib
 import random
 import re
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_router, start_shard
 from harness.lines import Lines, transcripts
-from harness.memory import Watch, resident_bytes
+from harness.memory import Watch
 from harness.polling import eventually
 from harness.process import Node
 from harness.seeds import seed
@@ -178,10 +179,6 @@ def test_connections_are_served_by_every_thread_of_a_router():
         for client in clients:
             for number in range(12):
                 assert client.ask(b"GET", b"k%d" % number) == b"+%d" % number
-        threads = [
-            (cluster.router.pid, name) for name in clients[0].ask(b"HELP")
-        ]
-        assert threads
         for client in clients:
             client.close()
 
@@ -297,19 +294,19 @@ def test_garbage_gets_an_error_or_an_end_and_hurts_nobody(served, port):
     ],
 )
 def test_a_line_that_never_ends_is_refused_while_it_comes(served, port, opening, error):
-    node = front(served)
-    with Lines(port) as client, Watch(node) as watch:
-        client.send(opening)
-        told = b""
-        client.socket.settimeout(20)
-        with pytest.raises((ConnectionError, BrokenPipeError)):
-            for _ in range(200):
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while True:
                 client.send(b"x" * MIB)
-        try:
-            told = client.rest()
-        except ConnectionError:
-            told = client._read
-    assert told == b"" or told.startswith(error)
+
+    with Lines(port) as client, Watch(front(served)) as watch:
+        client.send(opening)
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        assert client.rest().startswith(error)
+        # What is sent on and on is thrown away for a while; then the connection is reset.
+        sender.join(20)
+        assert not sender.is_alive()
     assert watch.peak < 64 * MIB
 
 
@@ -333,18 +330,17 @@ def test_a_client_that_does_not_read_is_not_read_and_holds_up_nobody(served, por
     value = b"v" * 100_000
     with Lines(port) as setter:
         assert setter.ask(b"SET", b"large", value) == b"+OK"
-    count = 3_000
-    with Lines(port, receive_buffer=64 << 10) as slow, Watch(node) as watch:
+    count = 600
+    with Lines(port) as slow, Watch(node) as watch:
         sender = threading.Thread(target=slow.send, args=(b"GET large\n" * count,), daemon=True)
         sender.start()
         with Lines(port) as other:
             for number in range(500):
                 assert other.ask(b"INCR", b"meanwhile") == b"+%d" % (number + 1)
-        assert watch.peak < 150 * MIB
+        assert watch.peak < 40 * MIB
         for _ in range(count):
             assert slow.line() == b"+" + value
         sender.join()
-    assert resident_bytes(node) > 0
 
 
 def test_a_client_that_leaves_cancels_what_it_began(served, port):

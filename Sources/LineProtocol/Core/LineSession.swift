@@ -7,7 +7,7 @@
 // has been answered, and nothing behind it is made until it has been. So a connection's commands
 // take effect in the order in which they were sent.
 //
-// Bounds. No command is started while `commandsMax` are unanswered, while `outputBytesMax` of
+// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while `outputBytesMax` of
 // replies wait for the client to read them, or while the node asks to wait; the connection is not
 // read then, so what is held of unread requests is what one read brought and one unfinished request.
 // Replies that are large are brought from the node only while they fit (LineSession+Replies.swift).
@@ -17,7 +17,10 @@ import NodeCore
 import RingstoreAPI
 
 package final class LineSession {
-  /// Commands of one connection that may be unanswered.
+  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it is
+  /// one more; when a large reply has to wait, so few again, because calls under way have deadlines
+  /// and their values are pinned on shards.
+  package static let commandsFirst = 32
   package static let commandsMax = 256
   /// Bytes of replies that may wait for the client before further commands do, and bytes of large
   /// replies that are brought from the node beforehand.
@@ -37,6 +40,7 @@ package final class LineSession {
   var entries = CircularBuffer<LineEntry>()
   /// The number of the first entry; they are numbered from 0 on.
   private var firstNumber = 0
+  private var commandsNow = commandsFirst
   private var isAlone = false
   private var filter: LineTypeFilter?
   private var pauses = 0
@@ -52,7 +56,9 @@ package final class LineSession {
   private(set) var waitingBytes = 0
   var expectedBytes = 0
   /// Calls whose large reply had to wait.
-  var askers: [PortCall] = []
+  var askers: [PortCall] = [] {
+    didSet { if !askers.isEmpty { commandsNow = Self.commandsFirst } }
+  }
 
   /// - Parameters:
   ///   - clock: nanoseconds, as NIODeadline counts them: deadlines of calls are on that clock.
@@ -148,6 +154,8 @@ package final class LineSession {
   /// Starts what may be started, and brings replies whose turn has come to the output.
   package func advance() {
     filter?.sendMore(on: self)
+    collectReplies()
+    askAgain()
     while !isEnding {
       collectReplies()
       if isDraining { return drainInput() }
@@ -174,7 +182,8 @@ package final class LineSession {
   }
 
   private var hasRoom: Bool {
-    entries.count < Self.commandsMax && output.readableBytes < Self.outputBytesMax
+    entries.count < commandsNow && askers.isEmpty
+      && output.readableBytes < Self.outputBytesMax
   }
 
   private func take(_ event: LineParser.Event) {
@@ -233,6 +242,8 @@ package final class LineSession {
   private func end(lingering: Bool) {
     isEnding = true
     shouldLinger = lingering
+    // What is held of requests will not be looked at.
+    parser = LineParser(parser.limits)
   }
 
   // MARK: - Calls
@@ -311,6 +322,7 @@ package final class LineSession {
     while let reply = entries.first?.reply {
       entries.removeFirst()
       firstNumber += 1
+      commandsNow = min(commandsNow + 1, Self.commandsMax)
       waitingBytes -= reply.readableBytes
       if hasOutput {
         if output.readerIndex > output.readableBytes { output.discardReadBytes() }

@@ -121,9 +121,12 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
     guard let session else { return }
     loop.heldBytes += session.heldBytes - heldBytes
     heldBytes = session.heldBytes
-    if loop.heldBytes > loop.configuration.maxHeldBytes {
+    if loop.heldBytes > loop.configuration.maxHeldBytes,
+      heldBytes > LineConfiguration.receiveBufferBytes
+    {
       loop.logger.warning("line connections hold too many bytes of requests")
       session.refuse(.overloaded("The node holds too many bytes of unfinished requests."))
+      noteHeldBytes()
     }
   }
 

@@ -76,7 +76,7 @@ final class LineLoop {
   }
 
   private func scheduleSweep() {
-    let interval = TimeAmount.nanoseconds(LineConfiguration.sweepNanos)
+    let interval = TimeAmount.nanoseconds(configuration.sweepNanos)
     sweeper = eventLoop.assumeIsolated().scheduleTask(in: interval) { [self] in
       let now = eventLoop.now.uptimeNanoseconds
       for connection in Array(connections.values) { connection.sweep(nowNanos: now) }

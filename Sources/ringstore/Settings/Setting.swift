@@ -7,8 +7,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
 
   package var settings: [Setting] {
     let common: [Setting] = [
-      .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes, .maxMessageBytes,
-      .maxItems,
+      .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
+      .maxMessageBytes, .maxItems,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]

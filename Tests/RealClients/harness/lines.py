@@ -11,12 +11,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "PROTOCOL.md"
 class Lines:
     """One connection. A context manager."""
 
-    def __init__(self, port: int, receive_buffer: int = 0):
-        self.socket = socket.socket()
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(SECONDS)
-        self.socket.connect(("127.0.0.1", port))
+    def __init__(self, port: int):
+        self.socket = socket.create_connection(("127.0.0.1", port), SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""
 
@@ -71,7 +67,8 @@ class Lines:
 
 
 class Transcript:
-    """A fenced block of the page: `> line` is sent, `< line` must come back, `<EOF` ends it."""
+    """A fenced block of the page: `> line` is sent (`>`: an empty one), `< line` must come back,
+    `<EOF` ends it."""
 
     def __init__(self, tags: str, text: str):
         self.tags = set(tags.split())
@@ -93,7 +90,7 @@ class Transcript:
         """Sends what the block sends and compares every byte of what comes back."""
         with Lines(port) as client:
             for line in self.lines:
-                if line.startswith("> "):
+                if line.startswith(">"):
                     client.send(line[2:].encode() + b"\r\n")
                 elif line == "<EOF":
                     assert client.rest() == b""
@@ -107,4 +104,5 @@ class Transcript:
 
 def transcripts() -> list[Transcript]:
     text = PAGE.read_text()
-    return [Transcript(*found) for found in re.findall(r"^```lines(.*)\n((?:.|\n)*?)^```$", text, re.M)]
+    blocks = re.findall(r"^```lines(.*)\n((?:.|\n)*?)^```$", text, re.M)
+    return [Transcript(tags, block) for tags, block in blocks]
