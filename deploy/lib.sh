@@ -139,7 +139,8 @@ start_process() {
   shift
   : >"$log" # there to be read before the process has begun
   set -m
-  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" </dev/null >"$log" 2>&1 &
+  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
+    </dev/null >"$log" 2>&1 &
   STARTED_PID=$!
   set +m
 }

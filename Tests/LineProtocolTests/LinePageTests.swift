@@ -18,7 +18,9 @@ import Testing
   @Test func `every command has its line on the page, and no other has`() throws {
     let start = try #require(page.range(of: "## Commands of the line protocol"))
     let table = page[start.upperBound...].prefix { $0 != "#" }
-    let usages = table.matches(of: /\n\| `(.*?)` \|/).map { String($0.1).replacing("\\|", with: "|") }
+    let usages = table.matches(of: /\n\| `(.*?)` \|/).map {
+      String($0.1).replacing("\\|", with: "|")
+    }
     #expect(usages.sorted() == LineCommands.all.map { $0.usage }.sorted())
   }
 
