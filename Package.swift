@@ -62,9 +62,11 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore]),
+    .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
+        "CEdit",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,4 +1,4 @@
-// What a router's loop has counted about its links, for Stats. Names are documented in StatsMerge.swift.
+// What a router's loop has counted about its links, for Stats. StatsMerge.swift documents the names.
 
 import NodeCore
 

@@ -25,7 +25,8 @@ extension RouterService: RouterDriver {
   func answer(_ caller: RouterCaller, response: ByteBuffer) {
     switch caller {
     case .unary(let call) where response.readableBytes > AnswerInPieces.bytesMin:
-      let pieces = AnswerInPieces(response, to: call)
+      let pieces = AnswerInPieces(
+        response, to: call, holding: core.answerMemory.hold(response.readableBytes))
       call.context = pieces
       pieces.start()
     case .local(let call):
@@ -97,7 +98,8 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, _):
       return pipeline.takesMore(id)
     case .local(let call):
-      return call.caller?.takesLargeReply(of: call) ?? true
+      // What was asked for is on its way, whole.
+      return call.isReplyExpected || call.caller?.takesLargeReply(of: call) != false
     }
   }
 
@@ -109,7 +111,9 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, _):
       pipeline.expect(byteCount)
     case .local(let call):
-      if byteCount > 0 { call.caller?.expectsLargeReply(of: call, byteCount: byteCount) }
+      guard byteCount > 0 else { return }
+      call.isReplyExpected = true
+      call.caller?.expectsLargeReply(of: call, byteCount: byteCount)
     }
   }
 

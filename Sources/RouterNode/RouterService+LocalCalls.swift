@@ -7,6 +7,7 @@ import RingstoreAPI
 
 extension RouterService: CallPort {
   var limits: Limits { core.limits }
+  var answerMemory: AnswerMemory { core.answerMemory }
 
   @discardableResult
   func call(

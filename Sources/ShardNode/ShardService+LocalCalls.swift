@@ -8,6 +8,7 @@ import RingstoreAPI
 
 extension ShardService: CallPort {
   var limits: Limits { core.limits }
+  var answerMemory: AnswerMemory { localParts.answerMemory }
 
   @discardableResult
   func call(

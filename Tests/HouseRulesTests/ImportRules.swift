@@ -25,11 +25,12 @@ enum ImportRules {
       "ClusterSimulation",
       ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
     ),
+    ("CEdit", []),
     (
       "ringstore",
       [
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
-        "GRPC",
+        "GRPC", "CEdit",
       ]
     ),
   ]

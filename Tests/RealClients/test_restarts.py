@@ -64,7 +64,7 @@ def test_a_restarted_shard_has_another_incarnation_and_is_counted_once(cluster, 
         before = after
         lines = log_lines(cluster, RESTARTED)
         assert len(lines) == times, cluster.router.log()
-            assert all(" shard=b" in line and "warning" in line.lower() for line in lines)
+        assert all(" shard=b" in line and "warning" in line.lower() for line in lines)
         assert str(after["b"]) in lines[-1]
 
 

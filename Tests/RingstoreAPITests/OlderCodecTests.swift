@@ -17,10 +17,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    [0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82],
-    [0x61, 0x80],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82],
+      [0x61, 0x80],
+    ] as [[UInt8]])
   func `a key that is not UTF-8 makes the request none`(_ text: [UInt8]) {
     #expect(failure([0x0a, UInt8(text.count)] + text) == .textIsNotUTF8)
   }
@@ -40,9 +41,12 @@ import Testing
   @Test func `text is what SwiftProtobuf and the standard library take for UTF-8`() {
     var random = SeededRandom(seed: testSeed)
     for _ in 0..<5_000 {
-      var bytes = Array(String((0..<4).map { _ in
-        Character(Unicode.Scalar(UInt32.random(in: 0...0x10ffff, using: &random)) ?? "x")
-      }).utf8)
+      var bytes = Array(
+        String(
+          (0..<4).map { _ in
+            Character(Unicode.Scalar(UInt32.random(in: 0...0x10ffff, using: &random)) ?? "x")
+          }
+        ).utf8)
       if random.chance(1, in: 2), let place = bytes.indices.randomElement(using: &random) {
         bytes[place] = UInt8.random(in: 0...255, using: &random)
       }

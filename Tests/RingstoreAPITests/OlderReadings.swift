@@ -16,7 +16,8 @@ extension TwoReaders {
 
   static let older: [TwoReaders] = [
     TwoReaders(
-      name: "older Key", schema: text, ours: {
+      name: "older Key", schema: text,
+      ours: {
         let view = try OlderKeyView($0)
         return facts(view, hex(view.key))
       },

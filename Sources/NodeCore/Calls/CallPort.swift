@@ -44,6 +44,10 @@ package protocol CallPort: AnyObject {
   /// the node counts it among its errors.
   func countError()
 
+  /// The loop's account of answers that are ready and have not been sent. Whoever keeps a large one
+  /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
+  var answerMemory: AnswerMemory { get }
+
   /// A caller that took no large reply (`CallPortCaller.takesLargeReply`) does so now.
   func callerTakesMore(_ call: PortCall)
 }
@@ -59,7 +63,8 @@ package protocol CallPortCaller: AnyObject {
   func resumeReading()
 
   /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
-  /// now. If not, the caller tells the port by `callerTakesMore` when it may.
+  /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
+  /// Not asked any more once `expectsLargeReply` has come.
   func takesLargeReply(of call: PortCall) -> Bool
   /// So many bytes of a large reply were asked for and will be in memory soon.
   func expectsLargeReply(of call: PortCall, byteCount: Int)

@@ -12,6 +12,8 @@ package final class PortCall {
   package var id: UInt64 = 0
   /// The node's own object for the call.
   package var context: AnyObject?
+  /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
+  package var isReplyExpected = false
   private var reply: ((Result<ByteBuffer, CallError>) -> Void)?
 
   package init(

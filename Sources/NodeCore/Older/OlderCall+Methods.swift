@@ -40,8 +40,9 @@ extension OlderCall {
 
   private func getVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try decode(OlderKeyView.init, message)
-    make(.get) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
-      reply throws(CallError) in
+    make(.get) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: { reply throws(CallError) in
       let found = try self.read(ValueReplyView.init, reply)
       let number = found.found ? try Self.int32(found.value) : nil
       try self.respond { $0.writeOlderGetResponse(number) }
@@ -71,16 +72,18 @@ extension OlderCall {
 
   private func get(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try decode(OlderKeyView.init, message)
-    make(.get) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
-      reply throws(CallError) in
+    make(.get) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: { reply throws(CallError) in
       try self.respondValue(reply)
     }
   }
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(OlderKeyView.init, message)
-    make(.delete) { $0.writeKeyRequest(key: request.key, database: Self.database) } next: {
-      reply throws(CallError) in
+    make(.delete) {
+      $0.writeKeyRequest(key: request.key, database: Self.database)
+    } next: { reply throws(CallError) in
       try self.respondCount(reply)
     }
   }
@@ -124,7 +127,7 @@ extension OlderCall {
       self.make(.lPop) { buffer in
         key.withUnsafeBytes { buffer.writeKeyRequest(key: $0, database: Self.database) }
       } next: { reply throws(CallError) in
-        try self.respondValue(reply, otherwise: .poppedAndNotUTF8)
+        try self.respondValue(reply, isPopped: true)
       }
     }
   }
@@ -132,12 +135,12 @@ extension OlderCall {
   // MARK: - Replies
 
   private func respondValue(
-    _ reply: UnsafeRawBufferPointer, otherwise error: CallError = .notUTF8
+    _ reply: UnsafeRawBufferPointer, isPopped: Bool = false
   ) throws(CallError) {
     let found = try read(ValueReplyView.init, reply)
     guard found.found else { return try respond { $0.writeOlderNoValue() } }
-    guard UTF8Text.isValid(found.value) else { throw error }
-    try respond(sizeHint: reply.count + 16) { $0.writeOlderValue(found.value) }
+    guard UTF8Text.isValid(found.value) else { throw isPopped ? .poppedAndNotUTF8 : .notUTF8 }
+    try respond(sizeHint: reply.count + 16, isLast: isPopped) { $0.writeOlderValue(found.value) }
   }
 
   private func respondCount(_ reply: UnsafeRawBufferPointer) throws(CallError) {

@@ -95,11 +95,14 @@ package final class OlderCall: CallPortCaller {
     if let made { step = made }
   }
 
-  /// Answers; a reply that no message may carry becomes an error.
+  /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
+  /// error.
   ///
-  /// - Parameter sizeHint: about how many bytes `write` will append.
+  /// - Parameters:
+  ///   - sizeHint: about how many bytes `write` will append.
+  ///   - isLast: nobody can read it again, so it is kept whatever others hold.
   func respond(
-    sizeHint: Int = 0, _ write: (inout ByteBuffer) -> Void
+    sizeHint: Int = 0, isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
   ) throws(CallError) {
     guard let call else { return }
     var response = ByteBuffer()
@@ -108,14 +111,20 @@ package final class OlderCall: CallPortCaller {
     guard response.readableBytes <= port.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
-    self.call = nil
-    if response.readableBytes > AnswerInPieces.bytesMin {
-      let answer = AnswerInPieces(response, to: call)
-      self.answer = answer
-      answer.start()
-    } else {
+    guard response.readableBytes > AnswerInPieces.bytesMin else {
+      self.call = nil
       response.withUnsafeReadableBytes { call.respond(message: $0) }
+      return
     }
+    let memory = port.answerMemory
+    let holding =
+      isLast
+      ? memory.hold(response.readableBytes) : memory.holdIfRoom(response.readableBytes)
+    guard let holding else { throw .answersHoldTooMuch(port.limits) }
+    self.call = nil
+    let answer = AnswerInPieces(response, to: call, holding: holding)
+    self.answer = answer
+    answer.start()
   }
 
   /// Ends the call with an error that is not the port's and so was not counted.

@@ -135,6 +135,13 @@ extension CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
   }
 
+  /// A read on many keys or every shard whose answer finds no room beside those of others.
+  package static func answersHoldTooMuch(_ limits: Limits) -> CallError {
+    .overloaded(
+      "The answers to calls on many keys and on all shards hold \(limits.answerBytesMax) bytes, the "
+        + "most this node keeps for them; try later, or read in pages.")
+  }
+
   package static var viewExpired: CallError {
     CallError(
       .viewExpired, "The view of the list was held for too long and is gone; read it again.")

@@ -16,6 +16,8 @@ final class RunningOperation<Caller> {
   var isOver = false
   /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
   var partsWaiting = 0
+  /// What the core's `answerMemory` counts for it.
+  var heldBytes = 0
   /// The calls of parts under way, and some that have ended.
   private(set) var parts: [UInt64] = []
   private var partsMax = 64
@@ -49,9 +51,9 @@ extension RouterCore {
   ) -> UInt64? {
     operationCount += 1
     operation.handle = operationCount | Self.operationMark
-    operations[operation.handle] = RunningOperation(
-      operation, caller: caller, deadlineNanos: deadlineNanos)
-    operation.start(on: self)
+    let running = RunningOperation(operation, caller: caller, deadlineNanos: deadlineNanos)
+    operations[operation.handle] = running
+    if account(running) { operation.start(on: self) }
     settle()
     return operations[operation.handle] == nil ? nil : operation.handle
   }
@@ -60,6 +62,20 @@ extension RouterCore {
   package func endOperation(_ handle: UInt64, atNanos deadlineNanos: UInt64) {
     guard let running = operations[handle], running.timer == nil else { return }
     running.timer = timers.insert(deadlineNanos: deadlineNanos, handle)
+  }
+
+  /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
+  /// on.
+  @discardableResult
+  func account(_ running: RunningOperation<Caller>) -> Bool {
+    guard !running.isOver else { return false }
+    let held = running.operation.heldBytes
+    guard answerMemory.change(from: running.heldBytes, to: held) else {
+      finish(running.operation, error: .answersHoldTooMuch(limits))
+      return false
+    }
+    running.heldBytes = held
+    return true
   }
 
   /// The caller went away: parts under way are taken back, and no further ones are sent.
@@ -78,6 +94,7 @@ extension RouterCore {
     guard let running = operations.removeValue(forKey: handle) else { return nil }
     running.isOver = true
     if let timer = running.timer { _ = timers.remove(timer) }
+    _ = answerMemory.change(from: running.heldBytes, to: 0)
     for id in running.parts { withdraw(id) }
     return running
   }

@@ -65,6 +65,7 @@ extension RouterCore {
         running.operation.part(tag, failed: error, on: self)
       } else {
         running.operation.part(tag, answered: reply.response, on: self)
+        account(running)
       }
     }
   }

@@ -52,6 +52,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   var operations: [UInt64: RunningOperation<Caller>] = [:]
   var operationCount: UInt64 = 0
+  package let answerMemory: AnswerMemory
   /// Failures of parts met while sending them; told when the current event has been dealt with.
   var failedParts: [(operation: RunningOperation<Caller>, tag: Int, error: CallError)] = []
 
@@ -67,6 +68,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     self.identity = identity
     self.map = map
     self.limits = limits
+    answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
     shardIDs = map.shards.map(\.id)
