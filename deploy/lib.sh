@@ -37,7 +37,8 @@ readonly BUILD_NEEDS=(
   "libre2-dev:pkg-config --exists re2"
   "libedit-dev:pkg-config --exists libedit"
 )
-readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
+readonly TEST_NEEDS=(
+  "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")
@@ -139,7 +140,8 @@ start_process() {
   shift
   : >"$log" # there to be read before the process has begun
   set -m
-  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT "$@" </dev/null >"$log" 2>&1 &
+  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
+    </dev/null >"$log" 2>&1 &
   STARTED_PID=$!
   set +m
 }
