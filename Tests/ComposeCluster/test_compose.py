@@ -10,6 +10,7 @@ import grpc
 import pytest
 from compose import HEALTHY_SECONDS, SERVICES, SHARDS, Compose, docker
 from harness.client import Client
+from harness.lines import Lines
 from harness.pages import ROOT, Shell, blocks, disagreements
 from harness.polling import eventually
 from harness.slots import keys_of
@@ -126,8 +127,7 @@ def test_grpc_clients_outside_are_served_by_every_shard(compose, client):
 
 
 def test_line_clients_outside_see_what_grpc_clients_see(compose, client):
-    lines = pytest.importorskip("harness.lines")
-    with lines.Lines(compose.line_port) as connection:
+    with Lines(compose.line_port) as connection:
         assert connection.ask(b"SET", b"from-lines", b"41") == b"+OK"
         assert connection.ask(b"INCRBY", b"from-lines", b"1") == b"+42"
         assert connection.ask(b"GET", b"nowhere") == b"-invalid key nowhere"
