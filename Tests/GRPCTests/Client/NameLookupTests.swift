@@ -44,7 +44,7 @@ private final class HeldLookups: Sendable {
   }
 }
 
-@Suite struct NameLookupTests {
+@Suite(.timeLimit(.minutes(1))) struct NameLookupTests {
   private let loop = MultiThreadedEventLoopGroup.singleton.any()
 
   @Test func aHostThatIsNotFoundHoldsUpNoOther() async throws {
