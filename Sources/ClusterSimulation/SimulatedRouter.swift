@@ -318,7 +318,9 @@ final class SimulatedRouter: RouterDriver {
     lanesWithOutput = []
     for (shard, lane) in lanes {
       while let frame = core.takeFrame(shard: shard, lane: lane) {
-        if let connection = links[shard][lane] { cluster.network.sendToShard(frame, connection) }
+        if let connection = links[shard][lane] {
+          cluster.network.sendToShard(frame.joined, connection)
+        }
         guard context.chance(0.1) else { continue }
         linkHasOutput(shard: shard, lane: lane)
         break

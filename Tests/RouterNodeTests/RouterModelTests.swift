@@ -119,7 +119,7 @@ struct RouterModelTests {
         router.core.linkConnected(shard: shard, lane: lane, generation: generation)
       case 0, 1:
         if let frame = router.core.takeFrame(shard: shard, lane: lane) {
-          connection.toShard.append(frame)
+          connection.toShard.append(frame.joined)
         }
       case 2:
         if let from = shards[shard].withInput.randomElement(using: &random) {
