@@ -80,7 +80,7 @@ struct OutboundPiecesTests {
     while !gathered.hasEnded {
       let held = try #require(gathered.stream)
       let before = gathered.bytes.count
-      wire.server.consume(held, 30_000)
+      wire.server.consume(held, 60_000)
       wire.pump()
       try #require(gathered.bytes.count > before, "nothing came")
     }

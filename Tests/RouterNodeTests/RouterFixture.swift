@@ -67,7 +67,9 @@ final class RouterFixture {
   ) throws -> Ringstore_Internal_V1_RouterFrame {
     driver.withOutput.remove(RecordingDriver.Lane(shard: shard, lane: lane))
     var bytes: [UInt8] = []
-    while let frame = core.takeFrame(shard: shard, lane: lane) { bytes += frame.joined.readableBytesView }
+    while let frame = core.takeFrame(shard: shard, lane: lane) {
+      bytes += frame.joined.readableBytesView
+    }
     return try Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes)
   }
 

@@ -57,7 +57,8 @@ struct RouterModelTests {
       switch number(10) {
       case 0..<3: id = router.get(key, caller: caller)
       case 3..<5: id = router.set(key, caller: caller, deadlineNanos: deadline)
-      case 5..<7: id = router.set(key, bytes: FakeShard.valueBytes, caller: caller, deadlineNanos: deadline)
+      case 5..<7:
+        id = router.set(key, bytes: FakeShard.valueBytes, caller: caller, deadlineNanos: deadline)
       case 7: id = try router.openStream(key, caller: caller)
       case 8: id = try router.start(.mSet, items(), caller: caller)
       default: id = try router.start(.keys, Ringstore_V1_KeysRequest(), caller: caller)

@@ -17,7 +17,7 @@ extension GRPCServerHandler {
     if call.deframer.gatheredMessage == nil {
       stream.inbound.readWithUnsafeReadableBytes { bytes -> Int in
         var rest = bytes
-        do throws(MessageFramingError) { 
+        do throws(MessageFramingError) {
           _ = try call.deframer.next(&rest, gathersAll: true)
         } catch {
           failure = error

@@ -52,7 +52,8 @@ struct HandedOverMessageTests {
     let messages = try arrived(body(peer))
     #expect(messages.count == 5)
     #expect(isSame(messages[1], [4] + large))
-    #expect([messages[0], messages[2], messages[3], messages[4]] == [[1, 2, 3], [5], [6, 7], [9, 8]])
+    #expect(
+      [messages[0], messages[2], messages[3], messages[4]] == [[1, 2, 3], [5], [6, 7], [9, 8]])
     #expect(call.outboundBytes == 0)
   }
 
