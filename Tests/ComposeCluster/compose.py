@@ -59,7 +59,7 @@ class Compose:
         self.port = free_port()
         self.line_port = free_port()
         self.begin = str(time.time())
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "RINGSTORE_PORT": str(self.port),
             "RINGSTORE_LINE_PORT": str(self.line_port),
         }
@@ -74,7 +74,7 @@ class Compose:
         program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
         return run(
             *program, "--project-name", self.project, "--file", str(FILE), *arguments,
-            environment=self._environment,
+            environment=self.environment,
         )
 
     def up(self) -> None:
@@ -87,10 +87,13 @@ class Compose:
 
     def remove(self) -> None:
         """Everything of this project, whatever state a test has left it in."""
+        self.dismiss_helper()
+        self.command("down", "--volumes", "--timeout", "10")
+
+    def dismiss_helper(self) -> None:
         if self._helper:
             docker("rm", "--force", self._helper)
             self._helper = None
-        self.command("down", "--volumes", "--timeout", "10")
 
     # --- what the engine says ---------------------------------------------------------------
 

@@ -10,6 +10,8 @@ import grpc
 import pytest
 from compose import HEALTHY_SECONDS, SERVICES, SHARDS, Compose, docker
 from harness.client import Client
+from harness.lines import Lines
+from harness.pages import ROOT, Shell, blocks, disagreements
 from harness.polling import eventually
 from harness.slots import keys_of
 from ringstore.v1 import cluster_pb2
@@ -84,7 +86,8 @@ def only_one_shard_missed(compose: Compose, keys: dict[str, bytes], lost: str):
         eventually(lambda: serves(client, keys[lost], b"again"), f"shard {lost}", 30.0)
     for name, seen in watch.seen.items():
         assert seen["served"], seen
-        assert set(seen) == ({"served", "UNAVAILABLE"} if name == lost else {"served"}), (name, seen)
+        outcomes = {"served", "UNAVAILABLE"} if name == lost else {"served"}
+        assert set(seen) == outcomes, (name, seen)
 
 
 def test_shards_are_healthy_before_the_router_starts(compose):
@@ -123,6 +126,15 @@ def test_grpc_clients_outside_are_served_by_every_shard(compose, client):
     assert all(node.keys > 0 for node in shards)
 
 
+def test_line_clients_outside_see_what_grpc_clients_see(compose, client):
+    with Lines(compose.line_port) as connection:
+        assert connection.ask(b"SET", b"from-lines", b"41") == b"+OK"
+        assert connection.ask(b"INCRBY", b"from-lines", b"1") == b"+42"
+        assert connection.ask(b"GET", b"nowhere") == b"-invalid key nowhere"
+        assert connection.ask(b"KEYS", b"from-l") == [b"from-lines"]
+    assert client.get(b"from-lines").value == b"42"
+
+
 def test_the_health_check_of_the_whole_cluster_can_be_asked(compose):
     printed = compose.command("exec", "-T", "router", "ringstore", "health", "--shards")
     assert printed == "router serving, 3 of 3 shards serving\n"
@@ -159,9 +171,25 @@ def test_every_node_drains_when_it_is_stopped_and_serves_after_a_start(compose, 
             eventually(lambda key=key: serves(client, key, b"anew"), f"shard {name}", 30.0)
 
 
-def test_nothing_is_left_when_it_is_taken_down(compose):
+class ReaderOfThePage(Shell):
+    """Runs the page's lines on this test's project, image and ports."""
+
+    def __init__(self, compose: Compose, folder):
+        super().__init__(compose.port, compose.line_port, folder)
+        self._compose = compose
+
+    def placed(self, text: str) -> str:
+        return text
+
+    def environment(self) -> dict[str, str]:
+        return self._compose.environment | {"COMPOSE_PROJECT_NAME": self._compose.project}
+
+
+def test_the_page_does_what_it_says_and_nothing_is_left(compose, tmp_path):
     assert len(compose.labelled("ps", "--all")) == len(SERVICES)
-    compose.remove()
+    compose.dismiss_helper()
+    wrong = disagreements(blocks(ROOT / "docs" / "COMPOSE.md"), ReaderOfThePage(compose, tmp_path))
+    assert not wrong, wrong
     assert compose.labelled("ps", "--all") == []
     assert compose.labelled("network", "ls") == []
     assert compose.labelled("volume", "ls") == []

@@ -14,11 +14,12 @@ enum ImportRules {
     ("Placement", []),
     ("Store", []),
     ("NodeCore", ["RingstoreAPI", "Placement", "GRPC"]),
+    ("LineProtocol", ["RingstoreAPI", "NodeCore", "GRPC"]),
     (
       "ShardNode",
-      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC"]
+      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC"]
     ),
-    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "GRPC"]),
+    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
       "ClusterSimulation",
@@ -27,7 +28,10 @@ enum ImportRules {
     ("CEdit", []),
     (
       "ringstore",
-      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC", "CEdit"]
+      [
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "GRPC", "CEdit",
+      ]
     ),
   ]
 

@@ -3,7 +3,7 @@ in harness/pages.py."""
 
 import pytest
 from harness.client import Client
-from harness.pages import ROOT, PageError, Shell, agrees, blocks
+from harness.pages import ROOT, PageError, Shell, agrees, blocks, disagreements
 
 PAGES = ["README.md"]
 
@@ -18,18 +18,12 @@ def scratch(tmp_path_factory):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_its_lines_print_what_the_page_says(page, served, scratch):
-    run = [block for block in blocks(ROOT / page) if block.expected is not None]
-    assert run, "nothing to run on this page"
     port = int(served.address.rpartition(":")[2])
     shell = Shell(port, getattr(served, "line_port", None), scratch)
     with Client(served.address) as client:
         client.reset(all_databases=True)
-    wrong = [
-        f"{block.place}\n{block.commands}\nprinted:\n{printed}\nexpected:\n{block.expected}"
-        for block, printed in zip(run, shell.run(run), strict=True)
-        if not agrees(printed, shell.placed(block.expected))
-    ]
-    assert not wrong, "\n\n".join(wrong)
+    wrong = disagreements(blocks(ROOT / page), shell)
+    assert not wrong, wrong
 
 
 def page(folder, text):

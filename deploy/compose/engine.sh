@@ -14,8 +14,6 @@ readonly ENGINE_NEEDS=(
   "iproute2:command -v ip")
 readonly BASE_NEEDS=("debootstrap:command -v debootstrap")
 
-# What the program needs of the system; the same list as in the Dockerfile.
-readonly RUNTIME_PACKAGES=libnghttp2-14,libre2-9
 readonly SUITE=bookworm
 # Whatever changes what the base holds changes this too, or an older one is used again.
 readonly BASE_RECIPE=1
@@ -77,12 +75,17 @@ beside_engine() {
 
 # --- the base image ---------------------------------------------------------------------------
 
+# What the program needs of the system, as the Dockerfile has it: "a,b,c".
+runtime_packages() {
+  sed -n 's/^ARG LIBRARIES="\(.*\)"$/\1/p' "$ROOT/deploy/docker/Dockerfile" | tr ' ' ','
+}
+
 # base_archive FOLDER : the path of a minimal Debian with the program's libraries, as an archive.
 # Made once and kept among the user's caches, because it takes a while.
 base_archive() {
   local folder=$1 cache name archive
   cache=${XDG_CACHE_HOME:-${HOME:-/var/cache}/.cache}/ringstore
-  name=$(printf '%s' "$SUITE $RUNTIME_PACKAGES $BASE_RECIPE $(dpkg --print-architecture)" |
+  name=$(printf '%s' "$SUITE $(runtime_packages) $BASE_RECIPE $(dpkg --print-architecture)" |
     sha256sum | cut -c 1-16)
   archive=$cache/base-$name.tar
   if [ ! -f "$archive" ]; then
@@ -99,7 +102,7 @@ base_archive() {
 # What the official slim image leaves out is left out here too.
 make_base() {
   ensure_packages "${BASE_NEEDS[@]}"
-  if ! debootstrap --variant=minbase --include="$RUNTIME_PACKAGES" "$SUITE" "$1" \
+  if ! debootstrap --variant=minbase --include="$(runtime_packages)" "$SUITE" "$1" \
     >"$1.log" 2>&1; then
     complain "debootstrap failed; the end of its log:"
     show_log "$1.log"

@@ -132,7 +132,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func resumeReading() {
-    assert(servicePauses > 0, "resumed without a pause")
     servicePauses = max(0, servicePauses - 1)
     readIfHeldBack()
   }

@@ -52,6 +52,11 @@ package protocol CallPort: AnyObject {
   func callerTakesMore(_ call: PortCall)
 }
 
+extension CallPort {
+  /// Without bound, for ports that keep no account.
+  package var answerMemory: AnswerMemory { AnswerMemory(bytesMax: .max) }
+}
+
 /// Who makes calls through a port: a connection, say.
 package protocol CallPortCaller: AnyObject {
   /// Calls of this caller wait for room. It is to make no further ones, and to read nothing more

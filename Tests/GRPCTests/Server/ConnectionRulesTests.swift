@@ -193,4 +193,20 @@ import Testing
     #expect(!harness.channel.isActive)
     #expect(harness.loop.connectionCount == 0)
   }
+
+  @Test func aConnectionIsReadAgainWhenEveryPauseWasTakenBack() throws {
+    let harness = try ServerHarness()
+    for _ in 0..<2 { harness.handler.pauseReading() }
+    let before = harness.reads.reads
+    harness.channel.read()
+    harness.handler.resumeReading()
+    #expect(harness.reads.reads == before)
+    harness.handler.resumeReading()
+    #expect(harness.reads.reads == before + 1)
+    // One resumption too many counts for nothing.
+    harness.handler.resumeReading()
+    harness.handler.pauseReading()
+    harness.channel.read()
+    #expect(harness.reads.reads == before + 1)
+  }
 }

@@ -104,6 +104,14 @@ class Shell:
         server = f"--server 127.0.0.1:{self._port}"
         return re.sub(r"\bringstore (cli|health)\b(?! --server)", rf"ringstore \1 {server}", text)
 
+    def environment(self) -> dict[str, str]:
+        """A reader's, who knows nothing of the tests."""
+        variables = clean_environment(
+            {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONSTRAINT": os.fspath(REQUIREMENTS)}
+        )
+        variables.pop("PYTHONPATH", None)
+        return variables
+
     def run(self, page: list[Block]) -> list[str]:
         """What each block printed, stdout and stderr as a terminal would show them."""
         script = ["shopt -s expand_aliases"]
@@ -111,23 +119,30 @@ class Shell:
             script += [f"cd '{ROOT}'", self.placed(block.commands), f"printf '\\n{_MARK}\\n'"]
         file = self._folder / "page.sh"
         file.write_text("\n".join(script) + "\n")
-        environment = clean_environment(
-            {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONSTRAINT": os.fspath(REQUIREMENTS)}
-        )
-        environment.pop("PYTHONPATH", None)
         ended = subprocess.run(
             ["bash", file],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=self.environment(),
             timeout=RUN_SECONDS,
             check=False,
         )
         printed = ended.stdout.split(f"\n{_MARK}\n")
         assert len(printed) == len(page) + 1, f"the shell ended early:\n{ended.stdout}"
         return printed[:-1]
+
+
+def disagreements(page: list[Block], shell: Shell) -> str:
+    """Runs the page's blocks; the blocks that printed something else, with what they printed."""
+    run = [block for block in page if block.expected is not None]
+    assert run, "nothing to run on this page"
+    return "\n\n".join(
+        f"{block.place}\n{block.commands}\nprinted:\n{printed}\nexpected:\n{block.expected}"
+        for block, printed in zip(run, shell.run(run), strict=True)
+        if not agrees(printed, shell.placed(block.expected))
+    )
 
 
 def _bare(text: str) -> str:
