@@ -169,7 +169,7 @@ package final class SimulatedCluster {
     let map = routers[router].core.map
     return shards.first { shard in
       guard let other = shard.core.ownership.map, !other.sameContent(as: map) else { return false }
-      return shard.core.store.totalKeyCount > 0
+      return shard.core.keyCount > 0
     }?.id
   }
 

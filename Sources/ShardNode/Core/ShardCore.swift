@@ -24,6 +24,8 @@ package final class ShardCore {
   /// The address that Describe reports, once it is known.
   package var address = ""
   let store: Store
+  /// Keys of all databases.
+  package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
   @exclusivity(unchecked) var generations = LinkGenerations()
   @exclusivity(unchecked) var peers = LinkPeers()
