@@ -63,9 +63,11 @@ let package = Package(
       dependencies: [
         "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore,
       ]),
+    .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
+        "CEdit",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", nioCore,
         nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -98,8 +100,8 @@ let package = Package(
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "LargeMemory", "RouterNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
-        protobuf,
+        "LargeMemory", "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
+        nioCore, logging, protobuf,
       ]
     ),
     .testTarget(

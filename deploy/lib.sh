@@ -35,6 +35,7 @@ readonly BUILD_NEEDS=(
   "pkg-config:command -v pkg-config"
   "libnghttp2-dev:pkg-config --exists libnghttp2"
   "libre2-dev:pkg-config --exists re2"
+  "libedit-dev:pkg-config --exists libedit"
 )
 readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
 readonly BENCH_NEEDS=(

@@ -13,6 +13,9 @@ package enum MethodRegistry {
       return ServerMethod(
         id: command.id, kind: command.isStreaming ? .streaming : .unary)
     }
+    if let older = OlderMethod.method(path: path) {
+      return ServerMethod(id: older.rawValue, kind: .unary)
+    }
     if servesLink, path.elementsEqual(LinkProtocol.path.utf8) {
       return ServerMethod(id: linkID, kind: .streaming)
     }

@@ -36,6 +36,9 @@ public struct RingstoreClusterDescription: Sendable {
     public let memoryBytes: Int
     /// Why it is unreachable, or how far it has loaded; else empty.
     public let detail: String
+    /// Of a shard: new at every start, so another one than before means that what the shard held in
+    /// memory is gone. 0 where it isn't known.
+    public let incarnation: UInt64
   }
 }
 
@@ -64,6 +67,7 @@ extension RingstoreClusterDescription.Node {
     keys = Int(message.keys)
     memoryBytes = Int(message.memoryBytes)
     detail = message.detail
+    incarnation = message.incarnation
     role =
       switch message.role {
       case .router: .router

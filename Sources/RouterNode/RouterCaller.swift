@@ -1,6 +1,7 @@
 // Who waits for the answer of a call that a router's loop has under way.
 
 import GRPC
+import NodeCore
 
 enum RouterCaller {
   /// A client's unary call.
@@ -9,6 +10,8 @@ enum RouterCaller {
   case stream(ServerCall)
   /// A call of a client's Pipeline, by the id that the client gave it.
   case pipelined(RouterPipeline, id: UInt64)
+  /// A call made on the loop from within.
+  case local(PortCall)
 
   func isPipelined(by pipeline: RouterPipeline) -> Bool {
     if case .pipelined(let own, _) = self { return own === pipeline }

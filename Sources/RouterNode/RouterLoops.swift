@@ -9,6 +9,8 @@ final class RouterLoops: Sendable {
   private let services = NIOLockedValueBox<[NIOLoopBound<RouterService>]>([])
   private let onShutdown: (@Sendable () -> Void)?
   private let isEnding = NIOLockedValueBox(false)
+  /// The incarnation of each shard that was reported as a restart last.
+  private let restarts = NIOLockedValueBox<[String: UInt64]>([:])
 
   init(onShutdown: (@Sendable () -> Void)?) {
     self.onShutdown = onShutdown
@@ -29,6 +31,14 @@ final class RouterLoops: Sendable {
     }
     return EventLoopFuture.reduce([:], parts, on: eventLoop) { sum, part in
       sum.merging(part) { $0 &+ $1 }
+    }
+  }
+
+  /// Whether a loop is the first to report that a shard has come back with this incarnation: each
+  /// loop finds out by itself, and it is one restart.
+  func isNewRestart(shard: String, incarnation: UInt64) -> Bool {
+    restarts.withLockedValue { known in
+      known.updateValue(incarnation, forKey: shard) != incarnation
     }
   }
 

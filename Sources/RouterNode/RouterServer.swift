@@ -42,7 +42,7 @@ package final class RouterServer: Sendable {
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
   private let server: GRPCServer
-  private let services: [NIOLoopBound<RouterService>]
+  let services: [NIOLoopBound<RouterService>]
   private let drainSeconds: Int
 
   private init(

@@ -14,6 +14,10 @@ extension RouterService {
   // MARK: - Unary calls
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
+    if OlderMethod.contains(call.methodID) {
+      OlderCall.start(call, message: message, on: self)
+      return
+    }
     let method = UInt32(truncatingIfNeeded: call.methodID)
     nodeCounters.called(method)
     guard CommandTable.shape(ofMethod: method) != .other else {
@@ -114,6 +118,8 @@ extension RouterService {
       goOn(pipeline)
     } else if let answer = call.context as? AnswerInPieces {
       answer.goOn()
+    } else if let older = call.context as? OlderCall {
+      older.writable()
     } else {
       core.callerWritable(call.tag)
     }
@@ -125,6 +131,8 @@ extension RouterService {
       cancelCalls(of: pipeline)
     } else if let pending = call.context as? PendingStats, call.tag == 0 {
       pending.isCancelled = true
+    } else if let older = call.context as? OlderCall {
+      older.ended()
     } else {
       core.cancel(call.tag)
     }
@@ -168,9 +176,11 @@ extension RouterService {
       timeoutMillis: next.timeoutMillis, caller: .pipelined(pipeline, id: next.id))
   }
 
-  /// What is left of a call's deadline, in milliseconds; 0 where there is none.
-  private func timeLeftMillis(_ call: ServerCall) -> UInt32 {
-    guard let deadline = call.deadlineNanos else { return 0 }
+  private func timeLeftMillis(_ call: ServerCall) -> UInt32 { timeLeftMillis(call.deadlineNanos) }
+
+  /// What is left of a deadline, in milliseconds; 0 where there is none.
+  func timeLeftMillis(_ deadlineNanos: UInt64?) -> UInt32 {
+    guard let deadline = deadlineNanos else { return 0 }
     let now = NIODeadline.now().uptimeNanoseconds
     return deadline <= now ? 1 : UInt32(clamping: (deadline - now) / 1_000_000 + 1)
   }

@@ -17,17 +17,23 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, let id):
       pipeline.answer(id, response: response)
       gotReply(pipeline)
+    case .local(let call):
+      call.end(.success(ByteBuffer(bytes: response)))
     }
   }
 
   func answer(_ caller: RouterCaller, response: ByteBuffer) {
-    guard case .unary(let call) = caller, response.readableBytes > AnswerInPieces.bytesMin else {
+    switch caller {
+    case .unary(let call) where response.readableBytes > AnswerInPieces.bytesMin:
+      let pieces = AnswerInPieces(
+        response, to: call, holding: core.answerMemory.hold(response.readableBytes))
+      call.context = pieces
+      pieces.start()
+    case .local(let call):
+      call.end(.success(response))
+    default:
       response.withUnsafeReadableBytes { answer(caller, response: $0) }
-      return
     }
-    let pieces = AnswerInPieces(response, to: call)
-    call.context = pieces
-    pieces.start()
   }
 
   func fail(_ caller: RouterCaller, error: CallError) {
@@ -38,6 +44,8 @@ extension RouterService: RouterDriver {
     case .pipelined(let pipeline, let id):
       pipeline.fail(id, error: error)
       gotReply(pipeline)
+    case .local(let call):
+      call.end(.failure(error))
     }
   }
 
@@ -89,6 +97,9 @@ extension RouterService: RouterDriver {
       return false
     case .pipelined(let pipeline, _):
       return pipeline.takesMore(id)
+    case .local(let call):
+      // What was asked for is on its way, whole.
+      return call.isReplyExpected || call.caller?.takesLargeReply(of: call) != false
     }
   }
 
@@ -99,6 +110,10 @@ extension RouterService: RouterDriver {
       if byteCount > 0 { call.reserveOutbound(bytes: byteCount) }
     case .pipelined(let pipeline, _):
       pipeline.expect(byteCount)
+    case .local(let call):
+      guard byteCount > 0 else { return }
+      call.isReplyExpected = true
+      call.caller?.expectsLargeReply(of: call, byteCount: byteCount)
     }
   }
 
@@ -109,24 +124,22 @@ extension RouterService: RouterDriver {
     flusher.markDirty(self)
     switch caller {
     case .unary(let call), .stream(let call):
-      let connection = call.connection
-      let waiting = (callsWaiting[ObjectIdentifier(connection)] ?? 0) + 1
-      callsWaiting[ObjectIdentifier(connection)] = waiting
-      if waiting == 1 { connection.pauseReading() }
+      call.connection.pauseReading()
     case .pipelined(let pipeline, _):
       pipeline.hold()
+    case .local(let call):
+      call.caller?.pauseReading()
     }
   }
 
   func resumeReading(for caller: RouterCaller) {
     switch caller {
     case .unary(let call), .stream(let call):
-      let connection = call.connection
-      let waiting = (callsWaiting[ObjectIdentifier(connection)] ?? 1) - 1
-      callsWaiting[ObjectIdentifier(connection)] = waiting == 0 ? nil : waiting
-      if waiting == 0 { connection.resumeReading() }
+      call.connection.resumeReading()
     case .pipelined(let pipeline, _):
       pipeline.release()
+    case .local(let call):
+      call.caller?.resumeReading()
     }
   }
 }

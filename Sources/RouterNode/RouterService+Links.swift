@@ -52,9 +52,12 @@ extension RouterService {
   func note(_ event: RouterEvent) {
     switch event {
     case .linkReady(let shard, let incarnation):
+      linkCounters.ready(shard)
       logger.info(
         "link ready", metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
     case .shardRestarted(let shard, let incarnation):
+      guard loops.isNewRestart(shard: shard, incarnation: incarnation) else { return }
+      linkCounters.shardRestarts += 1
       logger.warning(
         "shard restarted, what it held in memory is gone",
         metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])

@@ -27,12 +27,12 @@ final class RouterService: ServerService, Flushable {
   @exclusivity(unchecked) var isMarkedDirty = false
   /// What this loop's clients have called.
   @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  /// What has become of this loop's links.
+  var linkCounters = LinkCounters()
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
   var pipelinesWithReplies: [RouterPipeline] = []
-  /// How many calls of each connection that is not read wait for room on a link.
-  var callsWaiting: [ObjectIdentifier: Int] = [:]
 
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max
@@ -144,7 +144,10 @@ final class RouterService: ServerService, Flushable {
   }
 
   /// This loop's counters by name.
-  var ownCounters: [String: Int64] { nodeCounters.entries(prefix: NodeCounters.routerPrefix) }
+  var ownCounters: [String: Int64] {
+    nodeCounters.entries(prefix: NodeCounters.routerPrefix)
+      .merging(linkCounters.entries) { own, _ in own }
+  }
 
   func endNode() {
     loops.endNode()

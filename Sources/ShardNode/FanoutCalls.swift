@@ -42,7 +42,8 @@ final class FanoutCall: ShardCall, FanoutCaller {
     guard let ended = call else { return }
     call = nil
     if response.readableBytes > AnswerInPieces.bytesMin {
-      let answer = AnswerInPieces(response, to: ended)
+      let answer = AnswerInPieces(
+        response, to: ended, holding: parts.answerMemory.hold(response.readableBytes))
       self.answer = answer
       answer.start()
     } else {

@@ -9,9 +9,9 @@ import RingstoreAPI
 
 final class ShardService: ServerService {
   let core: ShardCore
-  private let eventLoop: any EventLoop
+  let eventLoop: any EventLoop
   private let logger: Logger
-  private let localParts: LocalParts
+  let localParts: LocalParts
   private let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
@@ -56,6 +56,8 @@ final class ShardService: ServerService {
     }
     if call.methodID < MethodNumbers.firstFanout {
       oneKey(call, message)
+    } else if OlderMethod.contains(call.methodID) {
+      OlderCall.start(call, message: message, on: self)
     } else {
       fanout(call, message)
     }
@@ -90,7 +92,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private func operation(
+  func operation(
     _ methodID: Int, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil
   ) throws(CallError) -> any FanoutOperation {
     guard let id = CommandID(rawValue: methodID) else {
@@ -139,13 +141,19 @@ final class ShardService: ServerService {
   }
 
   func streamWritable(_ call: ServerCall) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.writable()
+      return
+    }
     handler.writable()
     settle(handler)
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    guard let handler = call.context as? ShardCall else { return }
+    guard let handler = call.context as? ShardCall else {
+      (call.context as? OlderCall)?.ended()
+      return
+    }
     handler.ended()
     settle(handler)
   }
@@ -159,7 +167,7 @@ final class ShardService: ServerService {
   // MARK: - Turns
 
   /// Sees to what the core has left for later. Called after whatever may have given it work.
-  private func afterWork() {
+  func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
       flusher.inNextTurn { [self] in
@@ -185,7 +193,7 @@ final class ShardService: ServerService {
     }
   }
 
-  private enum MethodNumbers {
+  enum MethodNumbers {
     static let firstFanout = 1_000
   }
 }

@@ -25,9 +25,10 @@ enum ImportRules {
       "ClusterSimulation",
       ["LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
     ),
+    ("CEdit", []),
     (
       "ringstore",
-      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC"]
+      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC", "CEdit"]
     ),
   ]
 

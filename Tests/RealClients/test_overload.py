@@ -123,6 +123,46 @@ def check_unread_answers(cluster, keys: list[bytes]) -> None:
         assert len(other.get(keys[0]).value) == LARGE_BYTES
 
 
+LISTED_KEYS = 20_000
+LISTERS = 400
+
+
+@pytest.mark.parametrize("asked", ["router", "shard"])
+def test_large_listings_that_are_not_read_are_bounded_and_refused_past_that(asked):
+    """400 clients ask for 1.2 MB of keys each and read nothing: 480 MB that nobody may hold."""
+    cluster = {"router": Cluster, "shard": start_shard}[asked]()
+    node = cluster.router if asked == "router" else cluster
+    try:
+        with Client(cluster.address) as other:
+            keys = [b"%06d" % number + b"k" * 50 for number in range(LISTED_KEYS)]
+            for begin in range(0, LISTED_KEYS, 1_000):
+                items = [pb.KeyValue(key=key) for key in keys[begin : begin + 1_000]]
+                other.stub.MSet(pb.MSetRequest(items=items))
+            with Watch(node) as watch:
+                lazy = []
+                for _ in range(LISTERS):
+                    connection = Counting(cluster.address)
+                    connection.settle()
+                    stream = connection.start(headers(SERVICE + "Keys"), message(b""))
+                    connection.flush()
+                    lazy.append((connection, stream))
+                for number in range(20):
+                    other.set(b"other-%d" % number, b"v")
+                statuses = []
+                for connection, stream in lazy:
+                    answer = connection.wait(stream)
+                    statuses.append(answer.grpc_status)
+                    if answer.grpc_status == 0:
+                        assert connection.received[stream] > LISTED_KEYS * 56
+                    connection.close()
+            assert watch.peak < MEMORY_BYTES
+            assert set(statuses) <= {0, 8}
+            assert 8 in statuses and statuses.count(0) >= 20
+            assert len(other.stub.Keys(pb.KeysRequest()).keys) == LISTED_KEYS + 20
+    finally:
+        cluster.stop()
+
+
 def test_large_requests_that_end_nowhere_cost_no_memory(cluster):
     """100 connections each begin many large Sets and never end them."""
     block = headers(SERVICE + "Set")

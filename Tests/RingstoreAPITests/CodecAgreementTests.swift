@@ -6,7 +6,7 @@ import Testing
 @Suite struct CodecAgreementTests {
   static let all =
     TwoReaders.requests + TwoReaders.fanOuts + TwoReaders.fanOutReplies
-    + TwoReaders.batches
+    + TwoReaders.batches + TwoReaders.older
 
   @Test(arguments: all)
   func `random messages are read alike`(_ pair: TwoReaders) {

@@ -157,11 +157,20 @@ import Testing
     #expect(nobody.status == 1)
     #expect(nobody.output.isEmpty)
     #expect(nobody.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
-    for words in [["FROB"], ["GET"], [], ["--max-message-bytes", "1", "GET", "k"]] {
+    for words in [
+      ["FROB"], ["GET"], ["--max-message-bytes", "1", "GET", "k"], ["--raw", "--json", "GET", "k"],
+    ] {
       let end = try await Child(["cli"] + words).end()
       #expect(end.status == 1, "\(words)")
       #expect(!end.errors.isEmpty)
     }
+  }
+
+  @Test func noCommandsOnStandardInputAreNoFailure() async throws {
+    let nothing = try await run("cli", "--server", "127.0.0.1:1")
+    #expect(nothing.status == 0)
+    #expect(nothing.output.isEmpty)
+    #expect(nothing.errors.isEmpty)
   }
 
   @Test func theVersionAndHelpAreAnswered() async throws {

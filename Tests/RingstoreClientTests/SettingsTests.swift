@@ -84,7 +84,8 @@ import ringstore
     let said = await sentence { _ = try await sources(file: "threads: 2\n") }
     #expect(said.contains("'threads' in "), "\(said)")
     let shard = try await sources(
-      flags: [.id: ["a"]], environment: ["RINGSTORE_THREADS": "2", "OTHER": "x"])
+      flags: [.id: ["a"]],
+      environment: ["RINGSTORE_THREADS": "2", "RINGSTORE_HISTORY": "off", "OTHER": "x"])
     #expect(try shard.shardConfiguration().id == "a")
   }
 
@@ -110,6 +111,7 @@ import ringstore
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
     (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
+    (.answerBytes, "1048575"),
     (.maxPinnedBytes, "68719476737"), (.viewSeconds, "0"), (.viewSeconds, "3601"), (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
@@ -137,10 +139,12 @@ import ringstore
     let flags: [Setting: [String]] = [
       .maxPinnedBytes: ["2000000"], .viewSeconds: ["7"], .gatherBytes: ["3000000"],
       .waitSeconds: ["9"], .linkCalls: ["11"], .linkBytes: ["4000000"],
+      .answerBytes: ["5000000"],
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
     #expect(router.limits.gatherBytesMax == 3_000_000)
+    #expect(router.limits.answerBytesMax == 5_000_000)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
     #expect(router.linkLimits.callsInFlightMax == 11)
     #expect(router.linkLimits.bytesInFlightMax == 4_000_000)
@@ -148,11 +152,14 @@ import ringstore
       #expect(shard.limits.maxPinnedBytes == 2_000_000)
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
     }
-    var ofShard = flags.filter { [.maxPinnedBytes, .viewSeconds].contains($0.key) }
+    var ofShard = flags.filter {
+      [.maxPinnedBytes, .viewSeconds, .answerBytes].contains($0.key)
+    }
     ofShard[.id] = ["a"]
     let shard = try await sources(flags: ofShard).shardConfiguration()
     #expect(shard.limits.maxPinnedBytes == 2_000_000)
     #expect(shard.limits.viewNanosMax == 7_000_000_000)
+    #expect(shard.limits.answerBytesMax == 5_000_000)
   }
 
   @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {

@@ -33,6 +33,42 @@ struct RouterFanoutTests {
     #expect(response.items[1].error.shard == "b")
   }
 
+  @Test func answersOfAllOperationsTogetherAreBounded() throws {
+    var limits = Limits()
+    limits.answerBytesMax = 10_000
+    let router = try RouterFixture(limits: limits)
+    try router.acceptAll()
+    var request = Ringstore_V1_MGetRequest()
+    var item = Ringstore_V1_Key()
+    item.key = .init(router.key(of: 0).utf8)
+    request.keys = [item, item]
+    for caller in 1...2 { _ = try router.start(.mGet, request, caller: caller) }
+    let calls = try router.sent(to: 0).calls.map(\.id)
+    // The first answer of each; the second operation's finds no room beside the first's.
+    try router.reply(calls[0], from: 0, .calls, Array(repeating: 0, count: 9_000))
+    try router.reply(calls[2], from: 0, .calls, Array(repeating: 0, count: 2_000))
+    #expect(router.driver.outcomes[1] == nil)
+    #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
+    try router.reply(calls[1], from: 0, .calls, Array(repeating: 0, count: 9_000))
+    #expect(router.driver.outcomes[1]?.error == nil)
+    #expect(router.core.answerMemory.heldBytes == 0)
+  }
+
+  @Test func aRequestThatFindsNoRoomIsRefusedBeforeAnyPartOfItIsSent() throws {
+    var limits = Limits()
+    limits.answerBytesMax = 10_000
+    let router = try RouterFixture(limits: limits)
+    try router.acceptAll()
+    var request = Ringstore_V1_MSetRequest()
+    var item = Ringstore_V1_KeyValue()
+    item.key = .init(router.key(of: 0).utf8)
+    item.value = .init(count: 6_000)
+    request.items = [item]
+    for caller in 1...2 { _ = try router.start(.mSet, request, caller: caller) }
+    #expect(try router.sent(to: 0).calls.count == 1)
+    #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
+  }
+
   @Test func aWriteItemWhoseAnswerIsLostHasAnUnknownOutcome() throws {
     let router = try RouterFixture()
     try router.acceptAll()
@@ -49,6 +85,38 @@ struct RouterFanoutTests {
     }
     let response = try Ringstore_V1_MDeleteResponse(serializedBytes: bytes)
     #expect(response.items[0].error.reason == "OUTCOME_UNKNOWN")
+  }
+
+  @Test func theCoreEndsAnOperationAtItsDeadlineWhereItIsToldTo() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    let handle = try #require(
+      try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1))
+    router.core.endOperation(handle, atNanos: router.nowNanos + 1_000_000)
+    #expect(router.core.nextWakeupNanos == router.nowNanos + 1_000_000)
+    let parts = try (0...1).map { try #require(try router.sent(to: $0).calls.first).id }
+    router.advance(millis: 1)
+    #expect(router.driver.outcomes[1]?.error?.code == .deadlineExceeded)
+    for (shard, part) in parts.enumerated() {
+      #expect(try router.sent(to: shard).cancels == [part])
+      try router.refuse(part, from: shard)
+    }
+    #expect(router.isTidy)
+  }
+
+  @Test func anOperationThatEndsInTimeLeavesNoDeadlineBehind() throws {
+    let router = try RouterFixture()
+    try router.acceptAll()
+    let handle = try #require(
+      try router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 1))
+    router.core.endOperation(handle, atNanos: router.nowNanos + 1_000_000)
+    for shard in 0...1 {
+      let part = try #require(try router.sent(to: shard).calls.first)
+      try router.reply(part.id, from: shard, .calls, [])
+    }
+    #expect(router.core.nextWakeupNanos == nil && router.isTidy)
+    router.advance(millis: 2)
+    #expect(router.driver.outcomes[1]?.error == nil)
   }
 
   @Test func countsOfAllShardsAreAddedUp() throws {

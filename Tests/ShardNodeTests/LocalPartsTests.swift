@@ -156,6 +156,35 @@ struct LocalPartsTests {
     #expect(short.outcome != nil && long.outcome == nil)
   }
 
+  @Test func answersOfAllOperationsTogetherAreBounded() throws {
+    var limits = Limits()
+    limits.answerBytesMax = 100_000
+    let shard = ShardFixture(limits: limits)
+    for number in 0..<5_000 { try shard.set("a key with a long name: \(number)", "v") }
+    let parts = LocalParts(core: shard.core)
+    let callers = (0..<3).map { _ in FanoutRecorder() }
+    for caller in callers {
+      _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller)
+    }
+    shard.runTurns()
+    let outcomes = try callers.map { try #require($0.outcome) }
+    #expect(outcomes.contains { (try? $0.get()) != nil }, "one alone may go past the bound")
+    for case .failure(let error) in outcomes { #expect(error.reason == .overloaded) }
+    #expect(outcomes.contains { (try? $0.get()) == nil })
+    #expect(parts.answerMemory.heldBytes == 0)
+    var holding: AnyObject? = parts.answerMemory.hold(100_000)
+    let refused = FanoutRecorder()
+    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused)
+    shard.runTurns()
+    #expect(throws: CallError.self) { try refused.outcome?.get() }
+    withExtendedLifetime(holding) {}
+    holding = nil
+    let served = FanoutRecorder()
+    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served)
+    shard.runTurns()
+    _ = try #require(served.outcome).get()
+  }
+
   @Test func aScanStopsWhileItsReaderTakesNothing() throws {
     for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)

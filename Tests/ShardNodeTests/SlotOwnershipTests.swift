@@ -53,6 +53,17 @@ struct SlotOwnershipTests {
     }
   }
 
+  @Test func aFreeShardTakesAnotherMapOfTheSameEpoch() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(try Maps.of(["a", "b"], epoch: 2), to: &ownership)
+    let other = try Maps.of(["a", "b", "c"], epoch: 2)
+    #expect(throws: LinkRefusal.mapConflict) { try offer(other, to: &ownership) }
+    #expect(try offer(other, to: &ownership, isFree: true))
+    #expect(ownership.map?.sameContent(as: other) == true)
+    let older = try Maps.of(["a", "b"], epoch: 1)
+    #expect(throws: LinkRefusal.staleMap) { try offer(older, to: &ownership, isFree: true) }
+  }
+
   @Test func aMapThatGivesAwayHeldKeysIsAConflict() throws {
     let map = try Maps.of(["a", "b"])
     let foreign = try #require(
@@ -67,9 +78,11 @@ struct SlotOwnershipTests {
   }
 
   private func offer(
-    _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil
+    _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil,
+    isFree: Bool = false
   ) throws -> Bool {
     try ownership.consider(
-      cluster: "test", expectedShard: "a", map: map, holdsKeys: { $0 == slot })
+      cluster: "test", expectedShard: "a", map: map, isFree: { isFree },
+      holdsKeys: { $0 == slot })
   }
 }

@@ -11,10 +11,14 @@ package final class AnswerInPieces {
 
   private let call: ServerCall
   private var rest: ByteBuffer
+  private var holding: AnyObject?
 
-  /// - Parameter message: the whole message.
-  package init(_ message: ByteBuffer, to call: ServerCall) {
+  /// - Parameters:
+  ///   - message: the whole message.
+  ///   - holding: let go of with the last of the message's memory.
+  package init(_ message: ByteBuffer, to call: ServerCall, holding: AnyObject? = nil) {
     self.call = call
+    self.holding = holding
     rest = message
   }
 
@@ -34,6 +38,9 @@ package final class AnswerInPieces {
         return count
       }
     }
-    if rest.readableBytes == 0 { call.finish(.ok) }
+    guard rest.readableBytes == 0 else { return }
+    rest = ByteBuffer()
+    holding = nil
+    call.finish(.ok)
   }
 }

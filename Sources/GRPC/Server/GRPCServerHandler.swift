@@ -57,7 +57,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>()
   @exclusivity(unchecked) var state: ConnectionState
 
-  private var isPausedByService = false
+  /// How often the service has paused reading and not resumed it.
+  private var servicePauses = 0
   private var isReadHeldBack = false
 
   init(loop: ServerLoop) throws {
@@ -119,7 +120,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   // MARK: - Reading
 
   func read(context: ChannelHandlerContext) {
-    if isPausedByService || isOutboundBlocked {
+    if servicePauses > 0 || isOutboundBlocked {
       isReadHeldBack = true
     } else {
       context.read()
@@ -127,11 +128,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func pauseReading() {
-    isPausedByService = true
+    servicePauses += 1
   }
 
   func resumeReading() {
-    isPausedByService = false
+    assert(servicePauses > 0, "resumed without a pause")
+    servicePauses = max(0, servicePauses - 1)
     readIfHeldBack()
   }
 
@@ -144,7 +146,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   private func readIfHeldBack() {
-    guard isReadHeldBack, !isPausedByService, !isOutboundBlocked, let context else { return }
+    guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, let context else { return }
     isReadHeldBack = false
     context.read()
   }

@@ -19,6 +19,8 @@ package protocol ShardMerge {
   var allowsPartial: Bool { get }
   /// Whether the call goes on without a shard that could not be asked for this reason.
   func doesWithout(_ error: CallError) -> Bool
+  /// Bytes of the answer so far, where it may grow large.
+  var heldBytes: Int { get }
   /// Before the first slice.
   mutating func begin(on port: any PartPort)
   /// The request of a shard's next slice.
@@ -33,6 +35,7 @@ package protocol ShardMerge {
 
 extension ShardMerge {
   package var lane: LinkLane { .calls }
+  package var heldBytes: Int { 0 }
   package mutating func begin(on port: any PartPort) {}
 
   package func doesWithout(_ error: CallError) -> Bool {
@@ -49,6 +52,8 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
   package init(_ merge: Merge) {
     self.merge = merge
   }
+
+  package var heldBytes: Int { merge.heldBytes }
 
   package func start(on port: any PartPort) {
     unfinished = port.shardIDs.count

@@ -82,6 +82,9 @@ extension PartPort {
 package protocol FanoutOperation: AnyObject {
   /// The node's own name for the operation.
   var handle: UInt64 { get set }
+  /// Bytes that it holds for its request and its answer. It may be ended when they grow (see
+  /// `AnswerMemory`), so a write's must not grow once parts have been sent.
+  var heldBytes: Int { get }
   /// Sends the first parts.
   func start(on port: any PartPort)
   /// A part was executed; `response` is valid during the call only.
@@ -93,5 +96,6 @@ package protocol FanoutOperation: AnyObject {
 }
 
 extension FanoutOperation {
+  package var heldBytes: Int { 0 }
   package func callerWritable(on port: any PartPort) {}
 }

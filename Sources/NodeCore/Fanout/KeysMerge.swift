@@ -51,6 +51,8 @@ package struct KeysMerge: ShardMerge {
     unreachable.append(error)
   }
 
+  package var heldBytes: Int { found.readableBytes }
+
   package mutating func answer() -> ByteBuffer {
     // Taken, not copied: it may be large.
     var answer = ByteBuffer()

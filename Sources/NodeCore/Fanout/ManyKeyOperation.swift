@@ -76,6 +76,12 @@ package final class ManyKeyOperation: FanoutOperation {
     return offset..<offset + item.count
   }
 
+  package var heldBytes: Int {
+    // The replies of writes are small, and what has begun must not be ended for its memory.
+    let isWrite = CommandTable.isWrite(method: itemMethod)
+    return request.count + (isWrite ? 0 : responses.readableBytes)
+  }
+
   package func start(on port: any PartPort) {
     sendMore(on: port)
     finishIfDone(on: port)

@@ -13,6 +13,9 @@
 //   ringstore_router_calls_total      clients' calls
 //   ringstore_router_calls_<call>_total
 //   ringstore_router_errors_total     those that the router answered with an error
+//   ringstore_router_shard_restarts_total   shards that came back empty, with another incarnation
+//   ringstore_router_link_reconnects_total  links that came back after they were lost, one for each
+//                                           event loop of the router, restarts among them
 // About the call itself:
 //   ringstore_shards                  shards of the cluster
 //   ringstore_shards_unreachable      those among them whose counters are missing here

@@ -57,6 +57,8 @@ struct KeyMerger {
     let bytes: ByteBuffer
     let entries: [Entry]
     var next = 0
+
+    var heldBytes: Int { bytes.readableBytes + entries.count * MemoryLayout<Entry>.stride }
   }
 
   private struct Shard {
@@ -162,6 +164,11 @@ struct KeyMerger {
     }
     drawn = entry.position
     return Key(slice: slice.bytes, entry: entry, isCutPoint: isCutPoint)
+  }
+
+  /// Bytes of the slices that are held. O(shards).
+  var heldBytes: Int {
+    shards.reduce(0) { $0 + ($1.current?.heldBytes ?? 0) + ($1.following?.heldBytes ?? 0) }
   }
 
   /// Everything before this position has been drawn, and nothing from it on.

@@ -32,6 +32,8 @@ package final class KeysPageOperation: FanoutOperation {
     bytesMax = limits.maxMessageBytes - Self.headroomBytes
   }
 
+  package var heldBytes: Int { found.readableBytes + merger.heldBytes }
+
   package func start(on port: any PartPort) {
     merger = KeyMerger(shards: port.shardIDs.count, from: from)
     advance(on: port)

@@ -47,6 +47,8 @@ package final class ScanOperation: FanoutOperation {
     pageBytes = min(Self.pageBytesMax, limits.maxMessageBytes / 2)
   }
 
+  package var heldBytes: Int { page.readableBytes + merger.heldBytes }
+
   package func start(on port: any PartPort) {
     merger = KeyMerger(shards: port.shardIDs.count, from: from)
     advance(on: port)

@@ -23,6 +23,11 @@ extension CallError {
     CallError(.notAnInteger, "The value is not a decimal 64-bit integer.")
   }
 
+  package static var beyondInt32: CallError {
+    CallError(
+      .integerOverflow, "The value is an integer beyond 32 bits; read it with ringstore.v1.")
+  }
+
   package static var integerOverflow: CallError {
     CallError(
       .integerOverflow,
@@ -128,6 +133,13 @@ extension CallError {
     _ detail: String, retryDelayMillis: Int = CallError.retryDelayMillisDefault
   ) -> CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
+  }
+
+  /// A read on many keys or every shard whose answer finds no room beside those of others.
+  package static func answersHoldTooMuch(_ limits: Limits) -> CallError {
+    .overloaded(
+      "The answers to calls on many keys and on all shards hold \(limits.answerBytesMax) bytes, the "
+        + "most this node keeps for them; try later, or read in pages.")
   }
 
   package static var viewExpired: CallError {

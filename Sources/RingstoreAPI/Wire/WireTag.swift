@@ -13,6 +13,8 @@ package enum WireError: Error, Hashable, Sendable {
   case wrongWireType
   /// Groups inside groups deeper than `WireReader.groupDepthMax`.
   case nestingTooDeep
+  /// A `string` whose bytes are not UTF-8.
+  case textIsNotUTF8
 }
 
 /// How a field's value is laid out. A known field that comes with another wire type than its own

@@ -1,5 +1,6 @@
 // Calls that are made of parts: where they start, send and end.
 
+import GRPC
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -11,9 +12,13 @@ final class RunningOperation<Caller> {
   let operation: any FanoutOperation
   let caller: Caller
   let deadlineNanos: UInt64?
+  /// The operation's place in the core's timers, where the core is to end it at its deadline.
+  var timer: DeadlineQueue<UInt64>.Handle?
   var isOver = false
   /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
   var partsWaiting = 0
+  /// What the core's `answerMemory` counts for it.
+  var heldBytes = 0
   /// The calls of parts under way, and some that have ended.
   private(set) var parts: [UInt64] = []
   private var partsMax = 64
@@ -47,11 +52,31 @@ extension RouterCore {
   ) -> UInt64? {
     operationCount += 1
     operation.handle = operationCount | Self.operationMark
-    operations[operation.handle] = RunningOperation(
-      operation, caller: caller, deadlineNanos: deadlineNanos)
-    operation.start(on: self)
+    let running = RunningOperation(operation, caller: caller, deadlineNanos: deadlineNanos)
+    operations[operation.handle] = running
+    if account(running) { operation.start(on: self) }
     settle()
     return operations[operation.handle] == nil ? nil : operation.handle
+  }
+
+  /// Has the core end an operation at its deadline, where the driver doesn't.
+  package func endOperation(_ handle: UInt64, atNanos deadlineNanos: UInt64) {
+    guard let running = operations[handle], running.timer == nil else { return }
+    running.timer = timers.insert(deadlineNanos: deadlineNanos, handle)
+  }
+
+  /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
+  /// on.
+  @discardableResult
+  func account(_ running: RunningOperation<Caller>) -> Bool {
+    guard !running.isOver else { return false }
+    let held = running.operation.heldBytes
+    guard answerMemory.change(from: running.heldBytes, to: held) else {
+      finish(running.operation, error: .answersHoldTooMuch(limits))
+      return false
+    }
+    running.heldBytes = held
+    return true
   }
 
   /// The caller went away: parts under way are taken back, and no further ones are sent.
@@ -69,6 +94,8 @@ extension RouterCore {
   func drop(_ handle: UInt64) -> RunningOperation<Caller>? {
     guard let running = operations.removeValue(forKey: handle) else { return nil }
     running.isOver = true
+    if let timer = running.timer { _ = timers.remove(timer) }
+    _ = answerMemory.change(from: running.heldBytes, to: 0)
     for id in running.parts { withdraw(id) }
     return running
   }

@@ -65,6 +65,7 @@ extension RouterCore {
         running.operation.part(tag, failed: error, on: self)
       } else {
         running.operation.part(tag, answered: reply.response, on: self)
+        account(running)
       }
     }
   }
@@ -178,7 +179,7 @@ extension RouterCore {
     case (.messages, .caller(let caller)):
       driver.finishStream(caller)
     case (_, .caller(let caller)):
-      flow.bytes.withUnsafeReadableBytes { driver.answer(caller, response: $0) }
+      driver.answer(caller, response: flow.bytes)
     case (_, .part(let running, let tag)):
       flow.bytes.withUnsafeReadableBytes { running.operation.part(tag, answered: $0, on: self) }
     case (_, .abandoned):

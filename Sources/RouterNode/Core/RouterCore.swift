@@ -53,6 +53,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   var operations: [UInt64: RunningOperation<Caller>] = [:]
   var operationCount: UInt64 = 0
+  package let answerMemory: AnswerMemory
   /// Failures of parts met while sending them; told when the current event has been dealt with.
   var failedParts: [(operation: RunningOperation<Caller>, tag: Int, error: CallError)] = []
 
@@ -68,6 +69,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     self.identity = identity
     self.map = map
     self.limits = limits
+    answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
     shardIDs = map.shards.map(\.id)
@@ -228,8 +230,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
-    let tail =
-      bytes >= linkLimits.handedOverBytesMin ? OwnedBytes(request, in: block) : nil
+    let tail = bytes >= linkLimits.handedOverBytesMin ? handedOver(request, block) : nil
     let write: (inout ByteBuffer) -> Void = { frame in
       if let tail {
         frame.writeCallHead(
@@ -253,6 +254,15 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     write(&record)
     wait(id, record, tail: tail, isQueued: mayGo)
     return id
+  }
+
+  /// A request that is to be sent from where it lies. One that is less than half of its block is
+  /// not: it would keep more memory than it counts for.
+  private func handedOver(
+    _ request: UnsafeRawBufferPointer, _ block: LargeBlock?
+  ) -> OwnedBytes? {
+    guard let owned = OwnedBytes(request, in: block) else { return nil }
+    return owned.count >= owned.block.capacity / 2 ? owned : nil
   }
 
   // MARK: - Time
@@ -283,6 +293,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   }
 
   private func timerFired(_ id: UInt64) {
+    if isOperation(id) {
+      if let ended = drop(id) { driver.fail(ended.caller, error: .deadlineExceeded) }
+      return
+    }
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
     let hasBegun = flows[id]?.hasBegun == true
     withdraw(id)

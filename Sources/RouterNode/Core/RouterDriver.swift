@@ -13,7 +13,7 @@ package protocol RouterDriver: AnyObject {
 
   /// Answers a call; `response` is valid during the call only.
   func answer(_ caller: Caller, response: UnsafeRawBufferPointer)
-  /// Answers an operation's call, whose response may be large.
+  /// Answers a call with a response that may be large: an operation's, or one that was gathered.
   func answer(_ caller: Caller, response: ByteBuffer)
   /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)

@@ -19,6 +19,8 @@ final class LocalOperation: TurnTaker {
   private static let partsPerLook = 16
 
   var isQueued = false
+  /// What the port's `answerMemory` counts for it.
+  var heldBytes = 0
   /// Nil once it has ended.
   private(set) var caller: (any FanoutCaller)?
   private(set) var operation: (any FanoutOperation)?
@@ -83,6 +85,7 @@ final class LocalOperation: TurnTaker {
         response.withUnsafeReadableBytes {
           part.operation.part(part.tag, answered: $0, on: port)
         }
+        port.account(part.operation)
       } catch {
         core.counters.failed()
         part.operation.part(part.tag, failed: error, on: port)
@@ -102,6 +105,7 @@ final class LocalOperation: TurnTaker {
       response.withUnsafeReadableBytes {
         part.operation.part(part.tag, answered: $0, on: port)
       }
+      port.account(part.operation)
     case .failure(let error):
       part.operation.part(part.tag, failed: error, on: port)
     }

@@ -28,12 +28,14 @@ package final class LocalParts: PartPort {
   /// A shard's counters are its part's answer.
   package let nodeCounters: [String: Int64] = [:]
 
+  package let answerMemory: AnswerMemory
   private unowned let core: ShardCore
   private var operations: [UInt64: LocalOperation] = [:]
   private var nextHandle: UInt64 = 1
 
   package init(core: ShardCore) {
     self.core = core
+    answerMemory = AnswerMemory(bytesMax: core.limits.answerBytesMax)
   }
 
   /// Begins an operation. Its end may come from inside this call, or in a later turn of the core.
@@ -43,13 +45,28 @@ package final class LocalParts: PartPort {
     nextHandle += 1
     operation.handle = handle
     operations[handle] = LocalOperation(operation, for: caller, port: self, core: core)
-    operation.start(on: self)
+    if account(operation) { operation.start(on: self) }
     return operations[handle] == nil ? 0 : handle
+  }
+
+  /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
+  /// on.
+  @discardableResult
+  func account(_ operation: any FanoutOperation) -> Bool {
+    guard let running = operations[operation.handle] else { return false }
+    let held = operation.heldBytes
+    guard answerMemory.change(from: running.heldBytes, to: held) else {
+      core.counters.failed()
+      finish(operation, error: .answersHoldTooMuch(limits))
+      return false
+    }
+    running.heldBytes = held
+    return true
   }
 
   /// The caller went away: what has not been executed of the operation will not be.
   package func cancel(_ handle: UInt64) {
-    operations.removeValue(forKey: handle)?.end()
+    release(handle)?.end()
   }
 
   /// The caller of a streamed reply takes more messages again.
@@ -90,8 +107,14 @@ package final class LocalParts: PartPort {
     end(operation)?.fail(error)
   }
 
+  private func release(_ handle: UInt64) -> LocalOperation? {
+    let ended = operations.removeValue(forKey: handle)
+    _ = answerMemory.change(from: ended?.heldBytes ?? 0, to: 0)
+    return ended
+  }
+
   private func end(_ operation: any FanoutOperation) -> (any FanoutCaller)? {
-    let ended = operations.removeValue(forKey: operation.handle)
+    let ended = release(operation.handle)
     let caller = ended?.caller
     ended?.end()
     return caller

@@ -127,6 +127,7 @@ package final class ShardCore {
     node.uptimeMillis = uptimeMillis()
     node.keys = Int64(store.totalKeyCount)
     node.memoryBytes = Int64(store.memoryBytes)
+    node.incarnation = incarnation
     return node
   }
 }

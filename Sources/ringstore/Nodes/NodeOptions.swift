@@ -36,6 +36,9 @@ struct NodeOptions: ParsableArguments {
   @Option(help: "The most items of one call. (default: 10000)")
   var maxItems: String?
 
+  @Option(help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
+  var answerBytes: String?
+
   /// All sources of settings for a node of this kind.
   ///
   /// - Parameter flags: what the flags besides these say, group by group.
@@ -48,6 +51,7 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
+      .answerBytes: given(answerBytes),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }

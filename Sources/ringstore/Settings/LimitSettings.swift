@@ -17,6 +17,8 @@ extension SettingSources {
     limits.maxKeyBytes = try integer(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
     limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
+    limits.answerBytesMax = try integer(
+      .answerBytes, Self.memorySizes, default: limits.answerBytesMax)
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "

@@ -103,6 +103,26 @@ import Testing
     #expect(harness.seen[1]?.status == "0")
   }
 
+  @Test func aLargeAnswerThatLiesReadyIsCopiedOnlyAsTheClientTakesIt() throws {
+    let harness = try harness(window: 65_535, reads: false)
+    let message = (0..<(2 << 20)).map { UInt8(truncatingIfNeeded: $0 / 251) }
+    var answer: AnswerInPieces?
+    harness.service.onUnary = { call, _ in
+      answer = AnswerInPieces(ByteBuffer(bytes: message), to: call)
+      answer?.start()
+    }
+    harness.service.onWritable = { _ in answer?.goOn() }
+    let stream = try #require(harness.open(ScriptedService.unaryPath))
+    harness.send(stream, Self.hello, isLast: true)
+    try harness.pump()
+    #expect(harness.handler.session.outboundBytes <= (256 << 10) + (64 << 10))
+    harness.clientConsumes = true
+    harness.client.consume(stream, .max)
+    try harness.pump()
+    #expect(harness.seen[1]?.body == ServerHarness.frame(message))
+    #expect(harness.seen[1]?.status == "0")
+  }
+
   @Test func failingBeforeAnythingWasSentIsAnOrdinaryError() throws {
     let harness = try ServerHarness()
     harness.service.onUnary = { call, _ in

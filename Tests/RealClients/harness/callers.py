@@ -6,6 +6,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from harness.client import explain, open_channel
 from harness.history import ANSWERED, FAILED, READS, REFUSED, UNKNOWN, Operation, compact, now
+from harness.older import key_store
 from harness.process import binary, clean_environment
 from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
@@ -105,18 +106,26 @@ class UnaryCaller:
     def __init__(self, address: str, timeout: float):
         self.channel = open_channel(address)
         self.timeout = timeout
-        stub = keystore_pb2_grpc.KeyStoreStub(self.channel)
-        self._methods = {call: getattr(stub, method) for call, method in METHODS.items()}
+        stub = self._stub(self.channel)
+        self._methods = {
+            call: getattr(stub, method) for call, method in METHODS.items()
+            if hasattr(stub, method)
+        }
         grpc.channel_ready_future(self.channel).result(timeout=timeout)
+
+    # What another service with the same calls has instead.
+    _stub = staticmethod(keystore_pb2_grpc.KeyStoreStub)
+    _request = staticmethod(request)
+    _take = staticmethod(take_reply)
 
     def make(self, client: str, key: bytes, call: str, arguments: tuple) -> Operation:
         operation = Operation(client, key, call, short(arguments))
-        message = request(call, key, arguments)
+        message = self._request(call, key, arguments)
         operation.invoked = now()
         try:
             reply = self._methods[call](message, timeout=self.timeout)
             operation.returned = now()
-            take_reply(operation, reply)
+            self._take(operation, reply)
         except grpc.RpcError as error:
             operation.returned = now()
             told = explain(error)
@@ -125,6 +134,29 @@ class UnaryCaller:
 
     def close(self) -> None:
         self.channel.close()
+
+
+class OlderCaller(UnaryCaller):
+    """The older KeyStore service through grpcio. Its LRANGE reads whole lists."""
+
+    _stub = staticmethod(key_store.stub)
+    _request = staticmethod(key_store.request)
+
+    @staticmethod
+    def _take(operation: Operation, reply) -> None:
+        call = operation.call
+        operation.kind = ANSWERED
+        if call == "SET":
+            assert reply.result == "OK", reply
+            operation.answer = ("ok",)
+        elif call in ("GET", "LPOP"):
+            text = key_store.value(reply)
+            operation.answer = ("value", None if text is None else compact(text.encode()))
+        elif call == "LRANGE":
+            values = tuple(compact(one.encode()) for one in reply.data)
+            operation.answer = ("list", values, len(values))
+        else:
+            operation.answer = ("count", key_store.count(reply))
 
 
 class CliCaller:

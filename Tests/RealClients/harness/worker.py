@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
-from harness.callers import CliCaller, UnaryCaller
+from harness.callers import CliCaller, OlderCaller, UnaryCaller
 from harness.history import FAILED, UNKNOWN, padded
-from harness.jobs import CLI, MANY, NONSENSE, PIPELINE, Job, Told
+from harness.jobs import CLI, MANY, NONSENSE, OLDER, PIPELINE, UNARY, Job, Told
 from harness.many import ManyRun
 from harness.nonsense import Talker
 from harness.pipelining import PipelineRun
 
 LARGE_BYTES = (70_000, 300_000)
+CALLERS = {UNARY: UnaryCaller, CLI: CliCaller, OLDER: OlderCaller}
 # A client that was refused doesn't come back at once; RetryInfo asks for no less.
 PAUSE_SECONDS = 0.01
 
@@ -39,7 +40,8 @@ class Plan:
         if call == "SET":
             return (self.value(),)
         if call in ("LPUSH", "RPUSH"):
-            return tuple(self.value(b"/%d" % at) for at in range(self.source.choice([1, 1, 3])))
+            count = 1 if self.job.client == OLDER else self.source.choice([1, 1, 3])
+            return tuple(self.value(b"/%d" % at) for at in range(count))
         if call == "INCRBY":
             return (self.source.choice([1, 1, 1, 2, -1]),)
         return (0, -1) if call == "LRANGE" else ()
@@ -97,7 +99,7 @@ def prepare(job: Job, name: str, bell: Bell):
         return ManyRun(job, name, plan, bell).run
     if job.client == NONSENSE:
         return Talker(job, plan.source, bell).run
-    caller = (CliCaller if job.client == CLI else UnaryCaller)(job.address, job.timeout)
+    caller = CALLERS[job.client](job.address, job.timeout)
 
     def run(told: Told) -> None:
         try:

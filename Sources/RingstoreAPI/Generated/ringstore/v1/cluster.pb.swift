@@ -81,6 +81,9 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
   /// progress while loading, or why it is unreachable
   package var detail: String = String()
 
+  /// of a shard: new at every start, which empties its memory; 0 where unknown
+  package var incarnation: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Role: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -336,7 +339,7 @@ nonisolated extension Ringstore_V1_DescribeResponse: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Node"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}role\0\u{1}address\0\u{1}state\0\u{1}version\0\u{3}uptime_millis\0\u{1}keys\0\u{3}memory_bytes\0\u{1}detail\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}role\0\u{1}address\0\u{1}state\0\u{1}version\0\u{3}uptime_millis\0\u{1}keys\0\u{3}memory_bytes\0\u{1}detail\0\u{1}incarnation\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -353,6 +356,7 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
       case 7: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.memoryBytes) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
       default: break
       }
     }
@@ -386,6 +390,9 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.detail.isEmpty {
       try visitor.visitSingularStringField(value: self.detail, fieldNumber: 9)
     }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -399,6 +406,7 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.keys != rhs.keys {return false}
     if lhs.memoryBytes != rhs.memoryBytes {return false}
     if lhs.detail != rhs.detail {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

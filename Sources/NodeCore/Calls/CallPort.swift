@@ -1,0 +1,76 @@
+// A node's event loop as seen by whoever makes calls on it from within: the older services and the
+// line protocol. They speak other languages than ringstore.v1, and mean the same calls; so they
+// translate, and the node does to their calls what it does to everybody's: the same checks, the same
+// bounds, the same counters.
+//
+// All of it lives on one event loop, the node's.
+
+import NIOCore
+import RingstoreAPI
+
+/// Where calls are made from within. A router's loop and a shard's are such ports.
+package protocol CallPort: AnyObject {
+  /// The bounds that requests are checked against.
+  var limits: Limits { get }
+
+  /// Makes one call that has one request and one reply: every command but the streaming ones (Scan,
+  /// LRangeStream, Pipeline), which are answered with an error.
+  ///
+  /// `reply` is called exactly once, on the loop, unless the call is cancelled first: with the
+  /// encoded response message, or with the error that a client would get. That may happen before
+  /// this returns. Whoever makes the next call from within `reply` must be prepared to have that one
+  /// answered at once as well, and so bound the depth himself.
+  ///
+  /// Calls on one key are executed in the order in which they were made, whether the earlier ones
+  /// have been answered or not.
+  ///
+  /// - Parameters:
+  ///   - request: the encoded request message of the call.
+  ///   - deadlineNanos: when the call is to end with DEADLINE_EXCEEDED, on the clock of NIODeadline;
+  ///     nil: never.
+  ///   - caller: who is asked to wait, where the node is overloaded. Kept until the call is over.
+  /// - Returns: the call while it is under way, for `cancel`; nil where it was answered already.
+  @discardableResult
+  func call(
+    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> PortCall?
+
+  /// Nobody waits for the call any more: `reply` will not be called. As with any call that is
+  /// cancelled, a write may have been carried out or not. Does nothing for a call that is over.
+  func cancel(_ call: PortCall)
+
+  /// Notes a call that was refused before it was made here, or whose reply could not be translated:
+  /// the node counts it among its errors.
+  func countError()
+
+  /// The loop's account of answers that are ready and have not been sent. Whoever keeps a large one
+  /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
+  var answerMemory: AnswerMemory { get }
+
+  /// A caller that took no large reply (`CallPortCaller.takesLargeReply`) does so now.
+  func callerTakesMore(_ call: PortCall)
+}
+
+/// Who makes calls through a port: a connection, say.
+package protocol CallPortCaller: AnyObject {
+  /// Calls of this caller wait for room. It is to make no further ones, and to read nothing more
+  /// from its client, until as many `resumeReading` have come. Calls made all the same are taken
+  /// until the bounds on what waits refuse them (OVERLOADED).
+  func pauseReading()
+  /// Takes back one `pauseReading`. Comes from within the node's work: the caller is to go on in a
+  /// later event of the loop.
+  func resumeReading()
+
+  /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
+  /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
+  /// Not asked any more once `expectsLargeReply` has come.
+  func takesLargeReply(of call: PortCall) -> Bool
+  /// So many bytes of a large reply were asked for and will be in memory soon.
+  func expectsLargeReply(of call: PortCall, byteCount: Int)
+}
+
+extension CallPortCaller {
+  package func takesLargeReply(of call: PortCall) -> Bool { true }
+  package func expectsLargeReply(of call: PortCall, byteCount: Int) {}
+}

@@ -1,0 +1,56 @@
+// One call made through a CallPort. Belongs to the node's event loop; the node keeps it while the
+// call is under way, the caller as long as he may want to cancel it.
+
+import NIOCore
+import RingstoreAPI
+
+package final class PortCall {
+  package let command: CommandID
+  /// Nil once the call is over.
+  package private(set) var caller: (any CallPortCaller)?
+  /// The node's own number for the call; 0: none.
+  package var id: UInt64 = 0
+  /// The node's own object for the call.
+  package var context: AnyObject?
+  /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
+  package var isReplyExpected = false
+  private var reply: ((Result<ByteBuffer, CallError>) -> Void)?
+
+  package init(
+    _ command: CommandID, for caller: (any CallPortCaller)?,
+    reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) {
+    self.command = command
+    self.caller = caller
+    self.reply = reply
+  }
+
+  /// Whether the call was answered or cancelled.
+  package var isOver: Bool { reply == nil }
+
+  /// Tells the caller the outcome, the first time it is called. For the node.
+  package func end(_ outcome: Result<ByteBuffer, CallError>) {
+    let reply = self.reply
+    drop()
+    reply?(outcome)
+  }
+
+  /// Ends the call unheard. For the node.
+  package func drop() {
+    reply = nil
+    caller = nil
+    context = nil
+  }
+
+  /// A deadline as timers take it: one beyond the clock's range is never reached, and a year stands
+  /// for it.
+  package static func bounded(_ deadlineNanos: UInt64?, nowNanos: UInt64) -> UInt64? {
+    deadlineNanos.map { min($0, nowNanos &+ 31_536_000_000_000_000) }
+  }
+
+  /// The error of a command that can't be called through a port.
+  package static func notOneReply(_ command: CommandID) -> CallError {
+    CallError(
+      code: .unimplemented, message: "The call \(command) has no single request and reply.")
+  }
+}

@@ -1,0 +1,162 @@
+// One call of KVStore or KeyStore: a client's request of the older form, the calls of ringstore.v1
+// that it means (OlderCall+Methods.swift), and the answer in the older form. Lives on the node's
+// event loop, as the context of the client's call.
+//
+//   begun --step's reply--> next step --...--> answered
+//     |                        |
+//     +---- the client went away, or its deadline passed ----> over
+
+import GRPC
+import NIOCore
+import RingstoreAPI
+
+package final class OlderCall: CallPortCaller {
+  /// Nil once it was answered or has ended: the object serves another call then.
+  private var call: ServerCall?
+  let port: any CallPort
+  private let connection: any ServerConnection
+  private let deadlineNanos: UInt64?
+  /// The call of ringstore.v1 that is under way.
+  private var step: PortCall?
+  /// A large answer on its way.
+  private var answer: AnswerInPieces?
+
+  /// Starts a call whose method is one of `OlderMethod`.
+  package static func start(
+    _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any CallPort
+  ) {
+    let older = OlderCall(call, port)
+    call.context = older
+    guard let method = OlderMethod(rawValue: call.methodID) else {
+      return call.fail(RPCStatus(.unimplemented))
+    }
+    do throws(CallError) {
+      guard message.count <= port.limits.maxMessageBytes else {
+        throw .requestTooLarge(message.count, port.limits)
+      }
+      try older.begin(method, message)
+    } catch {
+      older.refuse(error)
+    }
+  }
+
+  private init(_ call: ServerCall, _ port: any CallPort) {
+    self.call = call
+    self.port = port
+    connection = call.connection
+    deadlineNanos = call.deadlineNanos
+  }
+
+  // MARK: - The client's call
+
+  /// The client takes more of a large answer, or may be brought one.
+  package func writable() {
+    if let answer {
+      answer.goOn()
+    } else if let step {
+      port.callerTakesMore(step)
+    }
+  }
+
+  /// The client went away, or its deadline has passed.
+  package func ended() {
+    call = nil
+    answer = nil
+    let step = self.step
+    self.step = nil
+    if let step { port.cancel(step) }
+  }
+
+  // MARK: - What a method does
+
+  /// Makes a call of ringstore.v1; `next` takes its reply, valid during the closure only, and answers
+  /// or makes another.
+  func make(
+    _ command: CommandID, _ write: (inout ByteBuffer) -> Void,
+    next: @escaping (UnsafeRawBufferPointer) throws(CallError) -> Void
+  ) {
+    var request = ByteBuffer()
+    write(&request)
+    let made = port.call(
+      command, request: request, deadlineNanos: deadlineNanos, for: self
+    ) { [self] outcome in
+      step = nil
+      do throws(CallError) {
+        switch outcome {
+        case .success(let reply):
+          try reply.withUnsafeReadableBytes { bytes throws(CallError) in try next(bytes) }
+        case .failure(let error): fail(error)
+        }
+      } catch {
+        refuse(error)
+      }
+    }
+    // Where it was answered at once, the next one may be under way already.
+    if let made { step = made }
+  }
+
+  /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
+  /// error.
+  ///
+  /// - Parameters:
+  ///   - sizeHint: about how many bytes `write` will append.
+  ///   - isLast: nobody can read it again, so it is kept whatever others hold.
+  func respond(
+    sizeHint: Int = 0, isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
+  ) throws(CallError) {
+    guard let call else { return }
+    var response = ByteBuffer()
+    response.reserveCapacity(sizeHint)
+    write(&response)
+    guard response.readableBytes <= port.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    guard response.readableBytes > AnswerInPieces.bytesMin else {
+      self.call = nil
+      response.withUnsafeReadableBytes { call.respond(message: $0) }
+      return
+    }
+    let memory = port.answerMemory
+    let holding =
+      isLast
+      ? memory.hold(response.readableBytes) : memory.holdIfRoom(response.readableBytes)
+    guard let holding else { throw .answersHoldTooMuch(port.limits) }
+    self.call = nil
+    let answer = AnswerInPieces(response, to: call, holding: holding)
+    self.answer = answer
+    answer.start()
+  }
+
+  /// Ends the call with an error that is not the port's and so was not counted.
+  private func refuse(_ error: CallError) {
+    port.countError()
+    fail(error)
+  }
+
+  private func fail(_ error: CallError) {
+    let ended = call
+    call = nil
+    ended?.fail(error.status)
+  }
+
+  // MARK: - Back-pressure
+
+  package func pauseReading() {
+    connection.pauseReading()
+  }
+
+  package func resumeReading() {
+    connection.resumeReading()
+  }
+
+  package func takesLargeReply(of step: PortCall) -> Bool {
+    guard let call else { return true }
+    if call.isWritable, connection.hasOutboundRoom { return true }
+    call.awaitRoom()
+    return false
+  }
+
+  package func expectsLargeReply(of step: PortCall, byteCount: Int) {
+    call?.reserveOutbound(bytes: byteCount)
+  }
+}
