@@ -232,8 +232,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
-    let tail =
-      bytes >= linkLimits.handedOverBytesMin ? OwnedBytes(request, in: block) : nil
+    let tail = bytes >= linkLimits.handedOverBytesMin ? handedOver(request, block) : nil
     let write: (inout ByteBuffer) -> Void = { frame in
       if let tail {
         frame.writeCallHead(
@@ -257,6 +256,15 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     write(&record)
     wait(id, record, tail: tail, isQueued: mayGo)
     return id
+  }
+
+  /// A request that is to be sent from where it lies. One that is less than half of its block is
+  /// not: it would keep more memory than it counts for.
+  private func handedOver(
+    _ request: UnsafeRawBufferPointer, _ block: LargeBlock?
+  ) -> OwnedBytes? {
+    guard let owned = OwnedBytes(request, in: block) else { return nil }
+    return owned.count >= owned.block.capacity / 2 ? owned : nil
   }
 
   // MARK: - Time
