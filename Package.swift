@@ -27,18 +27,22 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
   ],
   targets: [
+    .target(name: "LargeMemory"),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .target(name: "HTTP2", dependencies: ["CNGHTTP2", nioCore]),
+    .target(name: "HTTP2", dependencies: ["LargeMemory", "CNGHTTP2", nioCore]),
     .target(
-      name: "GRPC", dependencies: ["HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
+      name: "GRPC",
+      dependencies: ["LargeMemory", "HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
     .target(
       name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
     .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
-    .target(name: "Store"),
-    .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", "GRPC", nioCore]),
+    .target(name: "Store", dependencies: ["LargeMemory"]),
+    .target(
+      name: "NodeCore",
+      dependencies: ["LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
       name: "LineProtocol",
       dependencies: [
@@ -47,13 +51,15 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC",
+        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol",
+        "GRPC",
         nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC", nioCore, nioPosix,
+        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC", nioCore,
+        nioPosix,
         nioConcurrency, logging,
       ]),
     .target(
@@ -61,7 +67,9 @@ let package = Package(
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),
     .target(
       name: "ClusterSimulation",
-      dependencies: ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore]),
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore,
+      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
@@ -72,18 +80,24 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),
-    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", nioCore]),
+    .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
+    .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     .testTarget(
       name: "GRPCTests",
-      dependencies: ["GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging]),
+      dependencies: [
+        "LargeMemory", "GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging,
+      ]),
     .testTarget(
       name: "RingstoreAPITests", dependencies: ["RingstoreAPI", "GRPC", nioCore, protobuf]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
-    .testTarget(name: "StoreTests", dependencies: ["Store"]),
+    .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
     .testTarget(
       name: "NodeCoreTests",
-      dependencies: ["NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, protobuf]),
+      dependencies: [
+        "LargeMemory", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging,
+        protobuf,
+      ]),
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
@@ -92,15 +106,15 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC", nioCore, nioPosix,
-        logging, protobuf,
+        "LargeMemory", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
+        nioCore, nioPosix, logging, protobuf,
       ]
     ),
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
-        logging, protobuf,
+        "LargeMemory", "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
+        nioCore, logging, protobuf,
       ]
     ),
     .testTarget(

@@ -235,10 +235,11 @@ final class ExecutionProbe {
         .fencePassed,
         "call \(id) of router \(connection.router) came over an older connection")
     }
-    if !cluster.routers[connection.router].isObeyed {
+    if let other = cluster.shardWithKeysUnderAnotherMap(than: connection.router) {
       context.found(
         .mapDisobeyed,
-        "call \(id) of router \(connection.router), whose map is refused, was executed")
+        "call \(id) of router \(connection.router) was executed, but shard \(other) holds keys "
+          + "under another map")
     }
     return executions[name] == 1
   }

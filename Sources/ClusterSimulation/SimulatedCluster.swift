@@ -149,12 +149,28 @@ package final class SimulatedCluster {
     context.after(20_000_000) { [unowned self] in startStranger(router) }
   }
 
+  /// Where there are two maps, one of them has to win: that of the stranger only if all shards lost
+  /// their routers while they held no keys.
   private var isReady: Bool {
-    network.isWhole
-      && routers.allSatisfy { router in
-        !router.isObeyed
-          || shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
-      }
+    guard network.isWhole else { return false }
+    let (strangers, others) = (routers.filter { !$0.isObeyed }, routers.filter(\.isObeyed))
+    return others.allSatisfy(serves) || !strangers.isEmpty && strangers.allSatisfy(serves)
+  }
+
+  /// Whether a router has a link to every shard, and uses them.
+  func serves(_ router: SimulatedRouter) -> Bool {
+    !router.core.isMapRefused
+      && shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+  }
+
+  /// A shard with keys that a router's map may give to others.
+  func shardWithKeysUnderAnotherMap(than router: Int) -> String? {
+    guard context.configuration.hasStranger else { return nil }
+    let map = routers[router].core.map
+    return shards.first { shard in
+      guard let other = shard.core.ownership.map, !other.sameContent(as: map) else { return false }
+      return shard.core.keyCount > 0
+    }?.id
   }
 
   /// What every key holds in the end, asked over every router: now that nothing fails, each read
@@ -162,7 +178,7 @@ package final class SimulatedCluster {
   private func readEverything() {
     context.freezeTrace()
     let limit = context.nowNanos + context.configuration.recoveryNanosMax
-    for router in routers where router.isObeyed {
+    for router in routers where serves(router) {
       guard let client = clients.first(where: { $0.router === router && !$0.isPipeline }) else {
         continue
       }
@@ -286,7 +302,9 @@ package final class SimulatedCluster {
     callsUnderWay -= 1
     let isAnswered = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
     if call.mustSucceed, !call.hasExpired, !isAnswered {
-      context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
+      let links = shards.compactMap { call.client.router.core.unreachableDetail(shard: $0.number) }
+      context.found(
+        .notRecovered, "all is well, and yet it failed: \(call.text); links away: \(links)")
     }
     call.client.callEnded()
     if case .scan(let walk) = call.kind { leave(walk, call) }

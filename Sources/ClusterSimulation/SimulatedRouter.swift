@@ -3,6 +3,7 @@
 //
 // Owns the core and its links' connections. One thread.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -98,9 +99,10 @@ final class SimulatedRouter: RouterDriver {
 
   private func submit(_ call: SimulatedCall, _ command: CommandID, _ request: ByteBuffer) {
     let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
-    let id = request.withUnsafeReadableBytes {
+    let message = request.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
+    let id = message.withBytes {
       core.submit(
-        UInt32(command.rawValue), message: $0,
+        UInt32(command.rawValue), message: $0, in: message.block,
         deadlineNanos: call.client.isPipeline ? call.deadlineNanos : nil,
         timeoutMillis: UInt32(clamping: left / 1_000_000), caller: call)
     }
@@ -318,7 +320,9 @@ final class SimulatedRouter: RouterDriver {
     lanesWithOutput = []
     for (shard, lane) in lanes {
       while let frame = core.takeFrame(shard: shard, lane: lane) {
-        if let connection = links[shard][lane] { cluster.network.sendToShard(frame, connection) }
+        if let connection = links[shard][lane] {
+          cluster.network.sendToShard(frame.joined, connection)
+        }
         guard context.chance(0.1) else { continue }
         linkHasOutput(shard: shard, lane: lane)
         break

@@ -170,7 +170,7 @@ final class SimulatedShard {
     switch LinkRefusal(rawValue: reason) {
     case .staleGeneration:
       context.cover(.helloStale)
-    case .mapConflict where !cluster.routers[connection.router].isObeyed:
+    case .mapConflict where context.configuration.hasStranger:
       context.cover(.mapConflict)
     default:
       context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")

@@ -52,7 +52,9 @@ package struct SimulationConfiguration: Sendable {
   /// A defect put in on purpose, to see that it is found.
   package var sabotage: Sabotage?
 
-  package init() {}
+  package init() {
+    linkLimits.handedOverBytesMin = 2 * bulkBytesMin
+  }
 
   /// Links that are nearly always full: calls wait, clients aren't read, calls are refused.
   package static var overloaded: SimulationConfiguration {

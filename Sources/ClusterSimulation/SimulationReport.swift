@@ -21,7 +21,7 @@ package struct SimulationFinding: Sendable, Hashable {
     case answeredTwice
     /// A walk over the keys misses one that was there all the time, or gives one twice.
     case walkWrong
-    /// A shard executed calls of a router whose slot map it refuses.
+    /// A shard executed a call of a router while another held keys under another map.
     case mapDisobeyed
     /// A shard executed what an older connection of a router's loop brought.
     case fencePassed

@@ -51,10 +51,10 @@ extension HTTP2Session {
     answer(stream, fieldScratch, count, hasBody: hasBody)
   }
 
-  /// To be called after appending to `stream.outbound`.
+  /// To be called after appending to `stream.outbound`, or handing bytes over to the stream.
   package func bodyChanged(_ stream: HTTP2Stream) {
     guard isUsable, !stream.isClosed else { return }
-    let waiting = stream.outbound.readableBytes
+    let waiting = stream.outboundBytes
     outboundBytes += waiting - stream.accountedOutbound
     stream.accountedOutbound = waiting
     guard stream.isDeferred else { return }
@@ -221,7 +221,7 @@ extension HTTP2Session {
   private func endWithTrailers(_ stream: HTTP2Stream) {
     stream.outboundEnd = .trailers
     stream.localEnded = true
-    if stream.outbound.readableBytes == 0 { submitTrailers(of: stream) }
+    if stream.outboundBytes == 0 { submitTrailers(of: stream) }
     bodyChanged(stream)
   }
 

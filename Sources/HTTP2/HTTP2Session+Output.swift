@@ -1,5 +1,6 @@
 // From the library's queues to the owner's buffer. Bodies are copied once: from the stream's
-// outbound buffer into the output, behind a frame header that nghttp2 makes.
+// outbound buffer, or from where what was handed over lies, into the output, behind a frame header
+// that nghttp2 makes.
 
 internal import CNGHTTP2
 import NIOCore
@@ -49,7 +50,7 @@ extension HTTP2Session {
   func offerBody(
     of stream: HTTP2Stream, limit: Int, flags: UnsafeMutablePointer<UInt32>
   ) -> Int {
-    let available = stream.outbound.readableBytes
+    let available = stream.outboundBytes
     let count = min(available, limit)
     if count == 0, stream.outboundEnd == .open || stream.trailersSubmitted {
       stream.isDeferred = true
@@ -80,13 +81,14 @@ extension HTTP2Session {
   func appendData(
     of stream: HTTP2Stream, frameHeader: UnsafePointer<UInt8>, length: Int
   ) -> Int32 {
-    guard length <= stream.outbound.readableBytes else {
+    guard length <= stream.outboundBytes else {
       return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
     }
     output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: 9))
+    let rest = stream.ahead == nil ? length : length - movePieces(of: stream, length)
     stream.outbound.readWithUnsafeReadableBytes { bytes in
-      output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
-      return length
+      output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<rest]))
+      return rest
     }
     stream.bodyBytesSent += length
     bodyBytesSent += length
@@ -94,7 +96,7 @@ extension HTTP2Session {
     let counted = min(length, stream.accountedOutbound)
     stream.accountedOutbound -= counted
     outboundBytes -= counted
-    let left = stream.outbound.readableBytes
+    let left = stream.outboundBytes
     if left == 0, stream.outbound.capacity > configuration.retainedOutboundBytes {
       stream.outbound = ByteBuffer()
     }
@@ -104,5 +106,15 @@ extension HTTP2Session {
     }
     // The library would go on to the next DATA frame without asking; a pause brings it back here.
     return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
+  }
+
+  /// Writes up to so many bytes of what is sent before the stream's outbound buffer. Returns how
+  /// many there were.
+  private func movePieces(of stream: HTTP2Stream, _ length: Int) -> Int {
+    guard var pieces = stream.ahead else { return 0 }
+    stream.ahead = nil
+    let moved = pieces.move(length, to: &output)
+    if pieces.byteCount > 0 { stream.ahead = pieces }
+    return moved
   }
 }

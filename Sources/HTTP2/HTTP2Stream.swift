@@ -5,6 +5,7 @@
 // Within this module the properties opt out of the run-time exclusivity check, which took a quarter
 // of a call's time: one thread uses them, and no code of an owner runs within an access here.
 
+import LargeMemory
 import NIOCore
 
 /// A stream of a session.
@@ -28,7 +29,8 @@ package final class HTTP2Stream {
   /// Body bytes that arrived and were not read yet. The owner moves the reader index; window credit
   /// is given apart from that, by `HTTP2Session.consume`.
   @exclusivity(unchecked) package var inbound = ByteBuffer()
-  /// Body bytes to be sent. The owner appends and then calls `HTTP2Session.bodyChanged`.
+  /// Body bytes to be sent, behind those that were handed over. The owner appends and then calls
+  /// `HTTP2Session.bodyChanged`.
   @exclusivity(unchecked) package var outbound = ByteBuffer()
   /// The owner's own object for this stream. It stays when the stream is recycled, so that pooled
   /// objects can keep their partner.
@@ -63,6 +65,8 @@ package final class HTTP2Stream {
   /// Body bytes of this stream that were written so far.
   @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
 
+  /// What is sent before `outbound`; nil where there is nothing.
+  @exclusivity(unchecked) var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
   @exclusivity(unchecked) var parked = 0
   @exclusivity(unchecked) var isTouched = false
@@ -79,6 +83,26 @@ package final class HTTP2Stream {
 
   init() {}
 
+  /// Body bytes that wait to be sent.
+  package var outboundBytes: Int {
+    guard let ahead else { return outbound.readableBytes }
+    return ahead.byteCount + outbound.readableBytes
+  }
+
+  /// Appends bytes that are sent from where they lie: they are held until they are gone, and not
+  /// copied before. Call `HTTP2Session.bodyChanged` afterwards. O(1).
+  package func appendOutbound(_ bytes: OwnedBytes) {
+    guard bytes.count > 0 else { return }
+    var pieces = ahead ?? OutboundPieces()
+    ahead = nil
+    if outbound.readableBytes > 0 {
+      pieces.append(outbound)
+      outbound = ByteBuffer()
+    }
+    pieces.append(bytes)
+    ahead = pieces
+  }
+
   /// Back to the state of a new object; keeps buffers of modest size and the owner's context.
   func clear() {
     id = 0
@@ -86,6 +110,7 @@ package final class HTTP2Stream {
     trailers.removeAll()
     Self.reset(&inbound)
     Self.reset(&outbound)
+    ahead = nil
     headersReceived = false
     trailersReceived = false
     headersTooLarge = false

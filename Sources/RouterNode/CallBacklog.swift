@@ -1,37 +1,45 @@
 // The rest of a Pipeline's batch of which not all calls could be placed at once. It holds at most
 // one message, since the stream is not read meanwhile. One event loop.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 
 struct CallBacklog {
-  private var rest = ByteBuffer()
+  /// What is left of batches, oldest first.
+  private var rests: [OwnedBytes] = []
   /// When the rest came: the deadlines of its calls count from then. Nil where there is none.
   private(set) var since: NIODeadline?
 
-  var isEmpty: Bool { rest.readableBytes == 0 }
+  var isEmpty: Bool { rests.isEmpty }
 
-  /// Keeps what is left of a batch that was validated.
-  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+  /// Keeps what is left of a batch that was validated: a copy, or what it lies in.
+  mutating func add(_ bytes: UnsafeRawBufferPointer, in block: LargeBlock?) {
     guard !bytes.isEmpty else { return }
-    if rest.readableBytes == 0 { rest = ByteBuffer() }
-    rest.writeBytes(bytes)
+    rests.append(OwnedBytes(bytes, in: block) ?? OwnedBytes(copying: bytes))
     since = since ?? .now()
   }
 
   /// Gives calls of the backlog to a closure while a condition holds. Neither touches the backlog.
   mutating func place(
-    while isOpen: () -> Bool, _ place: (CallView) -> Void
+    while isOpen: () -> Bool, _ place: (CallView, LargeBlock) -> Void
   ) {
-    rest.readWithUnsafeReadableBytes { bytes in
+    while let rest = rests.first {
       // It was validated when it came.
-      (try? Self.place(bytes, while: isOpen, place)) ?? bytes.count
+      let taken = rest.withBytes { bytes in
+        (try? Self.place(bytes, while: isOpen) { place($0, rest.block) }) ?? bytes.count
+      }
+      guard taken == rest.count else {
+        rests[0] = rest.dropFirst(taken)
+        return
+      }
+      rests.removeFirst()
     }
-    if isEmpty { clear() }
+    clear()
   }
 
   mutating func clear() {
-    rest = ByteBuffer()
+    rests = []
     since = nil
   }
 

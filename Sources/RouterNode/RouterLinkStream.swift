@@ -49,8 +49,12 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
     }
   }
 
-  func send(_ frame: ByteBuffer) {
-    call?.send { $0.writeImmutableBuffer(frame) }
+  func send(_ frame: OutgoingFrame) {
+    if let tail = frame.tail {
+      call?.send(tail: tail) { $0.writeImmutableBuffer(frame.head) }
+    } else {
+      call?.send { $0.writeImmutableBuffer(frame.head) }
+    }
   }
 
   /// Closes the connection; nothing more is reported.

@@ -6,6 +6,7 @@
 // (CallBacklog).
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -41,7 +42,12 @@ final class RouterPipeline {
   private(set) var waitingSince: NIODeadline?
 
   /// Takes a batch of calls; `place` sends one on its way, or answers it at once.
-  func receive(_ message: UnsafeRawBufferPointer, place: (CallView) -> Void) {
+  ///
+  /// - Parameter block: what the message lies in, where it may be kept.
+  func receive(
+    _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    place: (CallView, LargeBlock?) -> Void
+  ) {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
       _ = try CallBatchReader.validate(message)
@@ -49,10 +55,10 @@ final class RouterPipeline {
       if backlog.isEmpty {
         taken = try CallBacklog.place(message, while: { isOpen }) { call in
           window.placed()
-          place(call)
+          place(call, block)
         }
       }
-      backlog.add(UnsafeRawBufferPointer(rebasing: message[taken...]))
+      backlog.add(UnsafeRawBufferPointer(rebasing: message[taken...]), in: block)
       flush()
     } catch {
       end(CallError.undecodable(error).status)
@@ -60,14 +66,14 @@ final class RouterPipeline {
   }
 
   /// Places calls of the backlog while they are welcome.
-  func goOn(place: (CallView) -> Void) {
+  func goOn(place: (CallView, LargeBlock?) -> Void) {
     guard !backlog.isEmpty, isOpen else { return }
     // Calls that fail at once are replied to from within, and that looks at the backlog.
     var rest = backlog
     waitingSince = rest.since
-    rest.place(while: { isOpen }) { call in
+    rest.place(while: { isOpen }) { call, block in
       window.placed()
-      place(call)
+      place(call, block)
     }
     waitingSince = nil
     if call != nil { backlog = rest }

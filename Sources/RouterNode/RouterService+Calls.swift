@@ -1,6 +1,7 @@
 // Clients' calls: from the gRPC server into the core.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -28,8 +29,8 @@ extension RouterService {
       return
     }
     let id = core.submit(
-      method, message: message, deadlineNanos: nil, timeoutMillis: timeLeftMillis(call),
-      caller: .unary(call))
+      method, message: message, in: block(of: message, call), deadlineNanos: nil,
+      timeoutMillis: timeLeftMillis(call), caller: .unary(call))
     if let id { call.tag = id }
   }
 
@@ -43,7 +44,8 @@ extension RouterService {
     if id == .stats, loops.isSingle { counters = ownCounters }
     do throws(CallError) {
       let operation = try OperationFactory.make(
-        id, message: message, limits: core.limits, describe: describe)
+        id, message: message, in: block(of: message, call), limits: core.limits,
+        describe: describe)
       let handle = core.start(operation, deadlineNanos: call.deadlineNanos, caller: caller)
       if let handle { call.tag = handle }
       flushPipelines()
@@ -52,6 +54,11 @@ extension RouterService {
       nodeCounters.failed()
       call.fail(error.status)
     }
+  }
+
+  /// The block that a large message lies in, which may be kept.
+  private func block(of message: UnsafeRawBufferPointer, _ call: ServerCall) -> LargeBlock? {
+    message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
   }
 
   /// Stats of a router with several loops: the counters of the others come first.
@@ -76,7 +83,7 @@ extension RouterService {
 
   func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
     if let pipeline = call.context as? RouterPipeline {
-      pipeline.receive(message) { place($0, of: pipeline) }
+      pipeline.receive(message, in: block(of: message, call)) { place($0, in: $1, of: pipeline) }
       if pipeline.call == nil { cancelCalls(of: pipeline) }
       eventHandled()
     } else if call.context == nil {
@@ -138,7 +145,7 @@ extension RouterService {
   /// Sends a Pipeline's replies, and lets it go on as far as its client and its bounds allow.
   func goOn(_ pipeline: RouterPipeline) {
     pipeline.flush()
-    pipeline.goOn { place($0, of: pipeline) }
+    pipeline.goOn { place($0, in: $1, of: pipeline) }
     while let id = pipeline.nextAsker() { core.callerWritable(id) }
   }
 
@@ -147,7 +154,7 @@ extension RouterService {
     core.cancelCalls { $0.isPipelined(by: pipeline) }
   }
 
-  private func place(_ next: CallView, of pipeline: RouterPipeline) {
+  private func place(_ next: CallView, in block: LargeBlock?, of pipeline: RouterPipeline) {
     nodeCounters.called(next.method)
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
@@ -165,7 +172,7 @@ extension RouterService {
       deadline = since.uptimeNanoseconds + UInt64(next.timeoutMillis) * 1_000_000
     }
     _ = core.submit(
-      next.method, message: next.request, deadlineNanos: deadline,
+      next.method, message: next.request, in: block, deadlineNanos: deadline,
       timeoutMillis: next.timeoutMillis, caller: .pipelined(pipeline, id: next.id))
   }
 

@@ -2,6 +2,7 @@
 // holds decides, this class sends.
 
 import GRPC
+import LargeMemory
 import Logging
 import NIOCore
 import NodeCore
@@ -26,7 +27,8 @@ final class LinkStream: ShardCall, LinkPort {
 
   override func received(_ frame: UnsafeRawBufferPointer) {
     guard let session else { return }
-    let after = session.receive(frame)
+    let block = frame.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
+    let after = session.receive(frame, in: block)
     if takeGreeting(), isDraining() { sendDraining() }
     act(after)
   }

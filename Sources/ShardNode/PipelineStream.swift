@@ -6,6 +6,7 @@
 // what it holds of the store is free again before the client has read it.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -13,7 +14,7 @@ import RingstoreAPI
 final class PipelineStream: ShardCall {
   private let core: ShardCore
   /// Calls of the latest batch that have not been executed.
-  private var rest: ByteBuffer?
+  private var rest: OwnedBytes?
   private var receivedNanos: UInt64 = 0
   private var largeReply: PipelineReply?
   private var isRunning = false
@@ -31,8 +32,10 @@ final class PipelineStream: ShardCall {
       }
       // A batch is executed as a whole or not at all.
       _ = try CallBatchReader.validate(message)
-      if let offset = try execute(message) {
-        rest = ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: message[offset...]))
+      let block = message.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
+      if let offset = try execute(message, in: block) {
+        let waiting = UnsafeRawBufferPointer(rebasing: message[offset...])
+        rest = OwnedBytes(waiting, in: block) ?? OwnedBytes(copying: waiting)
         receivedNanos = core.clock()
       }
       isRunning = false
@@ -70,10 +73,10 @@ final class PipelineStream: ShardCall {
     defer { isRunning = false }
     do throws(WireError) {
       while largeReply == nil, let waiting = rest, hasRoom {
-        let offset = try waiting.withUnsafeReadableBytes { bytes throws(WireError) in
-          try execute(bytes, waitedNanos: core.clock() &- receivedNanos)
+        let offset = try waiting.withBytes { bytes throws(WireError) in
+          try execute(bytes, in: waiting.block, waitedNanos: core.clock() &- receivedNanos)
         }
-        if let offset { rest?.moveReaderIndex(forwardBy: offset) } else { rest = nil }
+        rest = offset.map { waiting.dropFirst($0) }
       }
       if largeReply == nil, rest == nil, hasRoom {
         call?.resumeReading()
@@ -87,9 +90,11 @@ final class PipelineStream: ShardCall {
 
   /// Executes the calls of a batch. Returns where the rest begins that has to wait, if any has.
   ///
-  /// - Parameter waitedNanos: for how long the batch has waited.
+  /// - Parameters:
+  ///   - block: what the batch lies in, where it may be kept.
+  ///   - waitedNanos: for how long the batch has waited.
   private func execute(
-    _ batch: UnsafeRawBufferPointer, waitedNanos: UInt64 = 0
+    _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, waitedNanos: UInt64 = 0
   ) throws(WireError) -> Int? {
     var replies = ByteBuffer()
     for message in RepeatedBytes(batch, field: 1) {
@@ -99,7 +104,7 @@ final class PipelineStream: ShardCall {
         continue
       }
       let source = core.answer(
-        next, into: &replies, as: .pipeline, largerThan: core.limits.bulkBytesMin)
+        next, in: block, into: &replies, as: .pipeline, largerThan: core.limits.bulkBytesMin)
       if source != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
       if let source { begin(source, next.id) }
       if largeReply != nil || (replies.readableBytes == 0 && !hasRoom) {

@@ -1,6 +1,7 @@
 // A shard's gRPC dispatch: from calls to the core and back. One event loop.
 
 import GRPC
+import LargeMemory
 import Logging
 import NIOCore
 import NodeCore
@@ -65,9 +66,11 @@ final class ShardService: ServerService {
 
   private func oneKey(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     response.clear()
+    let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
     do throws(CallError) {
       if let source = try core.execute(
-        UInt32(call.methodID), message, into: &response, largerThan: core.limits.bulkBytesMin)
+        UInt32(call.methodID), message, in: block, into: &response,
+        largerThan: core.limits.bulkBytesMin)
       {
         LargeReply.start(source, to: call, core: core)
       } else {
@@ -82,20 +85,21 @@ final class ShardService: ServerService {
 
   private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
-      FanoutCall(call, localParts).start(try operation(call.methodID, message))
+      let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
+      FanoutCall(call, localParts).start(try operation(call.methodID, message, in: block))
     } catch {
       call.fail(error.status)
     }
   }
 
   func operation(
-    _ methodID: Int, _ message: UnsafeRawBufferPointer
+    _ methodID: Int, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil
   ) throws(CallError) -> any FanoutOperation {
     guard let id = CommandID(rawValue: methodID) else {
       throw .internalError("call \(methodID) is not made of parts")
     }
     return try OperationFactory.make(
-      id, message: message, limits: core.limits,
+      id, message: message, in: block, limits: core.limits,
       describe: {
         DescribeMerge(
           cluster: core.ownership.cluster,

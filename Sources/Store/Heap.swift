@@ -1,12 +1,16 @@
 // The memory of one store: where every block comes from, and the count of every byte.
 //
 // Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc.
-// A block is given back with the size it was asked with, so no block carries its size.
+// A block is given back with the size it was asked with, so no block carries its size. Large ones
+// (LargeBlock.bytesMin) are handed to BackgroundRelease, and count as free from then on. Blocks that
+// the store has adopted are counted here, though others allocated them.
 //
 // One empty page is kept in reserve (`reserve`), so that a store whose only key comes and goes does
 // not ask malloc for a page each time, and the count is the same before and after.
 //
 // Owned by Store and by the views that outlive a call; single-threaded like them.
+
+import LargeMemory
 
 final class Heap {
   static let smallBlockMax = 512
@@ -86,6 +90,10 @@ final class Heap {
       let bytes = Heap.mallocBytes(capacity)
       heldBytes &-= bytes
       usedBytes &-= bytes
+      if capacity >= LargeBlock.bytesMin {
+        BackgroundRelease.free(block, byteCount: capacity)
+        return
+      }
       if givesPagesBack && capacity >= Heap.givenBackMin {
         SystemPages.giveBack(block, byteCount: capacity)
       }
@@ -101,6 +109,23 @@ final class Heap {
       page.unlink(from: &open.pointee)
       retire(page)
     }
+  }
+
+  // MARK: - Adopted blocks
+
+  /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on it.
+  func usedBytes(ofAdopted capacity: Int) -> Int { Heap.mallocBytes(capacity) }
+
+  /// The store keeps a block that somebody else allocated.
+  func adopted(bytes capacity: Int) {
+    heldBytes &+= Heap.mallocBytes(capacity)
+    usedBytes &+= Heap.mallocBytes(capacity)
+  }
+
+  /// The store keeps an adopted block no longer.
+  func letGo(bytes capacity: Int) {
+    heldBytes &-= Heap.mallocBytes(capacity)
+    usedBytes &-= Heap.mallocBytes(capacity)
   }
 
   /// Bytes that glibc's malloc spends on a request.

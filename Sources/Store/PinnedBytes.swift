@@ -27,7 +27,8 @@ extension Store {
     /// Holds a string's value.
     init(_ blob: Blob, version: UInt64, heap: Heap) {
       blob.retain()
-      start = UnsafeRawPointer(blob.base + Blob.headerBytes)
+      // A value in a blob is longer than an entry takes, so it has an address.
+      start = blob.bytes.baseAddress.unsafelyUnwrapped
       count = blob.count
       holder = .blob(blob)
       self.version = version

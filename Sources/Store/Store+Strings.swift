@@ -1,5 +1,7 @@
 // Strings: bytes in the entry, a canonical Int64 as a number, large values in their own block.
 
+import LargeMemory
+
 extension Store {
   /// The value of a string key, nil where there is no such key. O(1), no copy, no allocation.
   package func get(
@@ -23,9 +25,13 @@ extension Store {
   }
 
   /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
+  /// - Parameter block: the block that `value` lies in, if it may be kept; nobody writes to it any
+  ///   more. Where the value is three quarters of it or more, it is adopted and nothing is copied;
+  ///   else a small value would keep a large block alive.
   /// - Returns: the version of the write.
   package func set(
-    _ key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, slot: Int, database: Int
+    _ key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
+    slot: Int, database: Int
   ) -> UInt64 {
     settle()
     check(key, slot, database)
@@ -41,12 +47,19 @@ extension Store {
         database: database)
       copyBytes(value, to: entry.payload)
     } else {
-      let blob = Blob(on: heap, copyOf: value)
+      let blob = blob(value, in: block)
       let entry = entryToWrite(
         key, kind: .blob, payloadCount: 16, version: version, slot: slot, database: database)
       entry.blob = blob
     }
     return version
+  }
+
+  private func blob(_ value: UnsafeRawBufferPointer, in block: LargeBlock?) -> Blob {
+    if let owned = OwnedBytes(value, in: block), owned.count >= owned.block.capacity / 4 * 3 {
+      return Blob(on: heap, adopting: owned)
+    }
+    return Blob(on: heap, copyOf: value)
   }
 
   /// Adds `delta` to the integer of a key; a missing key counts as 0. Amortised O(1).

@@ -5,25 +5,32 @@ enum ImportRules {
   /// Every room and the rooms of ours that it may import. A room stands below all that it names:
   /// arrows point up in this list only.
   static let rooms: [(name: String, mayImport: Set<String>)] = [
+    ("LargeMemory", []),
     ("CNGHTTP2", []),
-    ("HTTP2", ["CNGHTTP2"]),
-    ("GRPC", ["HTTP2"]),
+    ("HTTP2", ["LargeMemory", "CNGHTTP2"]),
+    ("GRPC", ["LargeMemory", "HTTP2"]),
     ("RingstoreAPI", ["GRPC"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
     ("Placement", []),
-    ("Store", []),
-    ("NodeCore", ["RingstoreAPI", "Placement", "GRPC"]),
+    ("Store", ["LargeMemory"]),
+    ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "GRPC"]),
     ("LineProtocol", ["RingstoreAPI", "NodeCore", "GRPC"]),
     (
       "ShardNode",
-      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC"]
+      [
+        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol",
+        "GRPC",
+      ]
     ),
-    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]),
+    (
+      "RouterNode",
+      ["LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]
+    ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
       "ClusterSimulation",
-      ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
+      ["LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
     ),
     ("CEdit", []),
     (

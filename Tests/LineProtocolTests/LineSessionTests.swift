@@ -147,6 +147,21 @@ import Testing
     #expect(node.waiting.count == 2)
   }
 
+  @Test func `large replies are on the node's account until the client has read them`() {
+    let large = String(repeating: "x", count: 600_000)
+    talk.send("GET a\nGET b\nLPOP c\n")
+    node.answer(value(large))
+    #expect(node.answerMemory.heldBytes == 600_003)
+    // Together they would be too much; but what was taken away must not be lost.
+    node.answer(value(large))
+    node.answer(value(large))
+    #expect(node.answerMemory.heldBytes == 1_200_006)
+    talk.run()
+    #expect(node.answerMemory.heldBytes == 0)
+    let lines = talk.read().split(separator: "\r\n")
+    #expect(lines.map { $0.prefix(11) } == ["+xxxxxxxxxx", "-OVERLOADED", "+xxxxxxxxxx"])
+  }
+
   // MARK: - Ends
 
   @Test func `QUIT answers what was before it and nothing behind it`() {

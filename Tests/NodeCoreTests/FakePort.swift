@@ -1,6 +1,7 @@
 // A node whose shards are tables. Parts wait until the test runs one of them, in any order; so a
 // test can fail one, write between two, or let the caller go away at every step.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -59,7 +60,7 @@ final class FakePort: PartPort {
     waiting = []
   }
 
-  func send(_ part: Part, request: UnsafeRawBufferPointer) {
+  func send(_ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?) {
     let call = Sent(part: part, request: Array(request))
     sent.append(call)
     if !isDropped { waiting.append(call) }

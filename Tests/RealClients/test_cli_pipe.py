@@ -169,6 +169,7 @@ def test_the_cluster_is_shown_as_a_table_and_as_json(served, as_json, client):
     told = as_json("cluster")
     shards = [node for node in told["nodes"] if node["role"] == "shard"]
     assert sum(shard["keys"] for shard in shards) == 1
+    assert all(int(shard["incarnation"]) > 0 for shard in shards)
     lines = run("cli", "--server", served.address, "cluster").stdout.splitlines()
     header = lines[1].split()
     rows = {line.split()[0]: line for line in lines[2:]}

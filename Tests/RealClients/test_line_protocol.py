@@ -29,7 +29,7 @@ def front(server) -> Node:
 @pytest.fixture
 def port(served, client) -> int:
     """The line port of an empty server."""
-    return front(served).line_port
+    return served.line_port
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_transcript_of_the_page_is_byte_exact(served, port, transcript):
 def test_a_transcript_that_ends_the_node_is_byte_exact(own, transcript):
     if not transcript.suits(own.shape):
         pytest.skip("not of this shape")
-    transcript.play(front(own).line_port)
+    transcript.play(own.line_port)
     assert front(own).wait() == 0
     if own.shape == "router" and "SHUTDOWN CLUSTER" in transcript.name:
         assert [shard.wait() for shard in own.shards.values()] == [0, 0, 0]
@@ -173,7 +173,7 @@ def test_many_connections_at_once(port):
 
 def test_connections_are_served_by_every_thread_of_a_router():
     with Cluster("ab", "--threads", "3") as cluster:
-        clients = [Lines(cluster.router.line_port) for _ in range(12)]
+        clients = [Lines(cluster.line_port) for _ in range(12)]
         for number, client in enumerate(clients):
             assert client.ask(b"SET", b"k%d" % number, b"%d" % number) == b"+OK"
         for client in clients:
@@ -362,7 +362,7 @@ def test_a_client_that_leaves_cancels_what_it_began(served, port):
 
 
 def test_a_lost_shard_is_named_and_the_connection_goes_on(cluster):
-    with Lines(cluster.router.line_port) as client, Client(cluster.address) as grpc_client:
+    with Lines(cluster.line_port) as client, Client(cluster.address) as grpc_client:
         for number in range(30):
             assert client.ask(b"SET", b"k%d" % number, b"v") == b"+OK"
         cluster.shards["b"].kill()
@@ -377,7 +377,7 @@ def test_a_lost_shard_is_named_and_the_connection_goes_on(cluster):
 
 def test_shutdown_of_a_cluster_without_a_shard_fails_and_the_router_stays(cluster):
     cluster.shards["b"].kill()
-    with Lines(cluster.router.line_port) as client:
+    with Lines(cluster.line_port) as client:
         reply = eventually(
             lambda: _refused(client.ask(b"PING"), client, b"SHUTDOWN", b"CLUSTER"), "the refusal"
         )
@@ -391,7 +391,7 @@ def _refused(_: bytes, client: Lines, *words: bytes) -> bytes | None:
 
 
 def test_a_router_that_shuts_down_leaves_its_shards(cluster):
-    with Lines(cluster.router.line_port) as client:
+    with Lines(cluster.line_port) as client:
         assert client.ask(b"SHUTDOWN") == b"+OK"
         assert client.rest() == b""
     assert cluster.router.wait() == 0

@@ -32,6 +32,24 @@ import Testing
     #expect(calls[1].id == .max && calls[1].timeoutMillis == .max)
   }
 
+  @Test(arguments: [0, 1, 127, 128, 5000, 70_000, 3 << 20])
+  func `a call's head and its request make the whole call`(_ size: Int) {
+    let request = Array(repeating: UInt8(9), count: size)
+    for (id, timeout) in [(UInt64(7), UInt32(0)), (.max, .max)] {
+      let whole = written { buffer in
+        request.withUnsafeBytes {
+          buffer.writeCall(.link, id: id, method: 2, request: $0, timeoutMillis: timeout)
+        }
+      }
+      let parts = written { buffer in
+        buffer.writeCallHead(
+          .link, id: id, method: 2, requestBytes: size, timeoutMillis: timeout)
+        buffer.writeBytes(request)
+      }
+      #expect(whole == parts)
+    }
+  }
+
   @Test func `a router's frame: hello, calls, cancels and credits`() throws {
     let hello = Ringstore_Internal_V1_Hello.with { $0.router = "r/0" }
     let encodedHello = try Array(hello.serializedData())

@@ -3,6 +3,7 @@
 
 import GRPC
 import NIOCore
+import NIOPosix
 import RingstoreAPI
 import RingstoreClient
 import Testing
@@ -111,6 +112,26 @@ import ringstore
       said.withLock { $0.remarks }.first?.hasPrefix(
         "Could not connect to ringstore at 127.0.0.1:1: ") == true)
     away.close()
+  }
+
+  @Test func everyCommandAfterALossTriesToConnectAtOnce() async throws {
+    let tries = SharedBox(0)
+    let door = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .childChannelInitializer { channel in
+        tries.withLock { $0 += 1 }
+        return channel.close()
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let session = Self.session(door.localAddress?.port ?? 0)
+    let said = SharedBox(Said())
+    let commands = 20
+    for _ in 0..<commands {
+      #expect(await session.execute(Array("GET k".utf8), Self.printer(said)) == .failed)
+    }
+    // A client that is kept would let pauses pass, which grow, and fail calls meanwhile.
+    #expect(tries.withLock { $0 } >= commands)
+    session.close()
+    try await door.close()
   }
 
   @Test(arguments: ["SCAN", "LRANGESTREAM l 0 -1"])

@@ -42,6 +42,14 @@ final class FakeShard {
   /// submitted.
   private(set) var executed: [[UInt8]: [UInt64]] = [:]
 
+  /// Calls whose request was not what the client had sent.
+  private(set) var brokenRequests = 0
+
+  /// What the values of large Sets are made of.
+  static let valueByte: UInt8 = 0x5A
+  /// How long they are.
+  static let valueBytes = 70_000
+
   static let largeBytes = 300_000
   static let partBytes = 50_000
   static let streamBytes = 900_000
@@ -120,6 +128,11 @@ final class FakeShard {
     if !isSlice, !isStream {
       let key = try Ringstore_V1_Key(serializedBytes: call.request).key
       executed[Array(key), default: []].append(call.id)
+      if call.request.count > Self.valueBytes {
+        let value = try Ringstore_V1_KeyValue(serializedBytes: call.request).value
+        let isWhole = value.count == Self.valueBytes && value.allSatisfy { $0 == Self.valueByte }
+        if !isWhole { brokenRequests += 1 }
+      }
     }
     let isLarge = !isSlice && !isStream && Int.random(in: 0..<3, using: &random) == 0
     if isLarge {

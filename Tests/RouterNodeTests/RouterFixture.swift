@@ -1,6 +1,7 @@
 // A router's core with a driver that only notes what it is asked, and shards played by the test.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -13,6 +14,8 @@ final class RouterFixture {
   let driver = RecordingDriver()
   private(set) var core: RouterCore<RecordingDriver>!
   var nowNanos: UInt64 = 1_000_000_000
+  /// Whether requests come in memory that the router may keep.
+  var givesBlocks = false
 
   init(
     shards: [String] = ["a", "b"], limits: Limits = Limits(), linkLimits: LinkLimits = LinkLimits()
@@ -64,7 +67,9 @@ final class RouterFixture {
   ) throws -> Ringstore_Internal_V1_RouterFrame {
     driver.withOutput.remove(RecordingDriver.Lane(shard: shard, lane: lane))
     var bytes: [UInt8] = []
-    while let frame = core.takeFrame(shard: shard, lane: lane) { bytes += frame.readableBytesView }
+    while let frame = core.takeFrame(shard: shard, lane: lane) {
+      bytes += frame.joined.readableBytesView
+    }
     return try Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes)
   }
 
@@ -151,7 +156,7 @@ final class RouterFixture {
   ) -> UInt64? {
     var request = Ringstore_V1_KeyValue()
     request.key = .init(key.utf8)
-    request.value = .init(count: bytes)
+    request.value = .init(repeating: FakeShard.valueByte, count: bytes)
     return submit(.set, request, caller: caller, deadlineNanos: deadlineNanos)
   }
 
@@ -176,18 +181,33 @@ final class RouterFixture {
     _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
   ) -> UInt64? {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
-    return bytes.withUnsafeBytes {
+    return withRequest(bytes) { message, block in
       core.submit(
-        UInt32(id.rawValue), message: $0, deadlineNanos: deadlineNanos, timeoutMillis: 0,
-        caller: caller)
+        UInt32(id.rawValue), message: message, in: block, deadlineNanos: deadlineNanos,
+        timeoutMillis: 0, caller: caller)
+    }
+  }
+
+  /// Lends a request as the transport would, and overwrites it afterwards unless it may be kept.
+  private func withRequest<R>(
+    _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer, LargeBlock?) throws -> R
+  ) rethrows -> R {
+    if givesBlocks {
+      let owned = bytes.withUnsafeBytes { OwnedBytes(copying: $0) }
+      return try owned.withBytes { try body($0, owned.block) }
+    }
+    var lent = bytes
+    return try lent.withUnsafeMutableBytes { raw in
+      defer { raw.initializeMemory(as: UInt8.self, repeating: 0xEE) }
+      return try body(UnsafeRawBufferPointer(raw), nil)
     }
   }
 
   func start(_ id: CommandID, _ request: some Message, caller: Int) throws -> UInt64? {
     let bytes: [UInt8] = try request.serializedBytes()
-    let operation = try bytes.withUnsafeBytes { raw in
+    let operation = try withRequest(bytes) { raw, block in
       try OperationFactory.make(
-        id, message: raw, limits: core.limits,
+        id, message: raw, in: block, limits: core.limits,
         describe: {
           DescribeMerge(
             cluster: "test", map: SlotMapMessage.encode(core.map), router: nil,

@@ -30,6 +30,7 @@ struct RouterModelTests {
       linkLimits.bulkCallsInFlightMax = 3
       linkLimits.bulkBytesInFlightMax = 150_000
       linkLimits.frameBytes = 200
+      linkLimits.handedOverBytesMin = 50
       router = try RouterFixture(limits: limits, linkLimits: linkLimits)
       driver.whenTold = { [unowned self] in
         // Some clients have their next call ready.
@@ -51,11 +52,13 @@ struct RouterModelTests {
       if number(2) == 0 { driver.gathers.insert(caller) }
       if number(4) == 0 { driver.full.insert(caller) }
       let deadline = number(6) == 0 ? router.nowNanos + UInt64(number(50)) * 1_000_000 : nil
+      router.givesBlocks = number(2) == 0
       let id: UInt64?
       switch number(10) {
       case 0..<3: id = router.get(key, caller: caller)
       case 3..<5: id = router.set(key, caller: caller, deadlineNanos: deadline)
-      case 5..<7: id = router.set(key, bytes: 70_000, caller: caller, deadlineNanos: deadline)
+      case 5..<7:
+        id = router.set(key, bytes: FakeShard.valueBytes, caller: caller, deadlineNanos: deadline)
       case 7: id = try router.openStream(key, caller: caller)
       case 8: id = try router.start(.mSet, items(), caller: caller)
       default: id = try router.start(.keys, Ringstore_V1_KeysRequest(), caller: caller)
@@ -68,7 +71,8 @@ struct RouterModelTests {
       request.items = (0..<5).map { _ in
         var item = Ringstore_V1_KeyValue()
         item.key = .init("key\(number(8))".utf8)
-        item.value = .init(count: number(3) == 0 ? 70_000 : 10)
+        item.value = .init(
+          repeating: FakeShard.valueByte, count: number(3) == 0 ? FakeShard.valueBytes : 10)
         return item
       }
       return request
@@ -119,7 +123,7 @@ struct RouterModelTests {
         router.core.linkConnected(shard: shard, lane: lane, generation: generation)
       case 0, 1:
         if let frame = router.core.takeFrame(shard: shard, lane: lane) {
-          connection.toShard.append(frame)
+          connection.toShard.append(frame.joined)
         }
       case 2:
         if let from = shards[shard].withInput.randomElement(using: &random) {
@@ -157,6 +161,7 @@ struct RouterModelTests {
 
     func checkOrder() {
       for shard in shards {
+        if shard.brokenRequests > 0 { Issue.record("requests did not arrive as they were sent") }
         for (key, ids) in shard.executed {
           let inOrder = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 }
           if !inOrder { Issue.record("calls on \(key) were executed out of order") }

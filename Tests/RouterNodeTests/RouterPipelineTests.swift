@@ -1,5 +1,6 @@
 // How far a Pipeline may run ahead of its replies, and what becomes of the rest of a long batch.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 import Testing
@@ -43,24 +44,32 @@ struct RouterPipelineTests {
     return batch
   }
 
-  @Test func theRestOfABatchIsPlacedLaterAndNoCallTwice() throws {
+  @Test(arguments: [true, false])
+  func theRestOfABatchIsPlacedLaterAndNoCallTwice(mayBeKept: Bool) throws {
     var placed: [UInt64] = []
     var limit = 3
     var backlog = CallBacklog()
-    try batch(10).withUnsafeReadableBytes { bytes in
+    let owned = batch(10).withUnsafeReadableBytes { OwnedBytes(copying: $0) }
+    try owned.withBytes { bytes in
       let taken = try CallBacklog.place(bytes, while: { placed.count < limit }) {
         placed.append($0.id)
       }
-      backlog.add(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
+      backlog.add(
+        UnsafeRawBufferPointer(rebasing: bytes[taken...]), in: mayBeKept ? owned.block : nil)
+      // Another batch may come behind it.
+      batch(2).withUnsafeReadableBytes { backlog.add($0, in: nil) }
     }
     #expect(placed == [1, 2, 3])
     #expect(!backlog.isEmpty && backlog.since != nil)
     while !backlog.isEmpty {
       limit += 2
-      backlog.place(while: { placed.count < limit }) { placed.append($0.id) }
-      #expect(placed.count == min(limit, 10))
+      backlog.place(while: { placed.count < limit }) { call, block in
+        #expect(placed.count >= 10 || (block === owned.block) == mayBeKept)
+        placed.append(call.id)
+      }
+      #expect(placed.count == min(limit, 12))
     }
-    #expect(placed == Array(1...10))
+    #expect(placed == Array(1...10) + [1, 2])
     #expect(backlog.since == nil)
   }
 
@@ -69,7 +78,7 @@ struct RouterPipelineTests {
     var count = 0
     try batch(5).withUnsafeReadableBytes { bytes in
       let taken = try CallBacklog.place(bytes, while: { true }) { _ in count += 1 }
-      backlog.add(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
+      backlog.add(UnsafeRawBufferPointer(rebasing: bytes[taken...]), in: nil)
     }
     #expect(count == 5 && backlog.isEmpty && backlog.since == nil)
   }

@@ -2,6 +2,7 @@
 
 import Foundation
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -15,6 +16,8 @@ import Testing
 final class Lane: LinkPort {
   private(set) var session: LinkSession?
   var isWritable = true
+  /// Whether frames come in memory that the shard may keep.
+  var givesBlocks = false
   /// After how many more frames it is full; nil: as `isWritable` says.
   var framesUntilFull: Int?
   /// What the shard has sent, since it was taken last.
@@ -56,7 +59,15 @@ final class Lane: LinkPort {
   }
 
   func give(_ frame: RouterFrame) -> LinkSession.AfterFrame {
-    frame.bytes.withUnsafeReadableBytes { session?.receive($0) } ?? .goOn
+    let owned = frame.bytes.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
+    return owned.withBytes { bytes in
+      let after = session?.receive(bytes, in: givesBlocks ? owned.block : nil) ?? .goOn
+      // What may not be kept is written over.
+      if !givesBlocks {
+        owned.block.base.initializeMemory(as: UInt8.self, repeating: 0xEE, count: bytes.count)
+      }
+      return after
+    }
   }
 
   func greet(_ hello: Ringstore_Internal_V1_Hello) throws -> LinkSession.AfterFrame {

@@ -78,7 +78,9 @@ private struct RandomTraffic {
       frame.bytes.writeCancel(id: id)
       router.cancelled(id)
     }
-    _ = (lane == .calls ? router.link.calls : router.link.bulk).give(frame)
+    let link = lane == .calls ? router.link.calls : router.link.bulk
+    link.givesBlocks = number(0...1) == 0
+    _ = link.give(frame)
   }
 
   private mutating func grantSome() {

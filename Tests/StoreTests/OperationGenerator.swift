@@ -69,7 +69,11 @@ struct OperationGenerator {
     case 0..<110:
       let (at, value) = (place(), value())
       if value.count > Entry.inlineMax { lastLarge = at }
-      return .set(at, value)
+      guard Bool.random(using: &random) else { return .set(at, value) }
+      // Around where a value is adopted: a quarter of the block may be something else.
+      let others = value.count / 3 + Int.random(in: -2...2, using: &random)
+      let before = Int.random(in: 0...max(0, others), using: &random)
+      return .setInBlock(at, value, before: before, after: max(0, others - before))
     case 110..<210: return .get(place())
     case 210..<260: return .delete(place())
     case 260..<340: return .incrBy(place(), delta())

@@ -11,6 +11,8 @@ struct Place: Hashable {
 /// A call, with what it needs, so that a sequence of them can be run again.
 enum Operation {
   case set(Place, Bytes)
+  /// Like `set`, but with a value that lies in a block between so many other bytes.
+  case setInBlock(Place, Bytes, before: Int, after: Int)
   case get(Place)
   case delete(Place)
   case incrBy(Place, Int64)
@@ -68,7 +70,7 @@ struct StoreModel {
 
   mutating func apply(_ operation: Operation) -> Outcome {
     switch operation {
-    case .set(let place, let value):
+    case .set(let place, let value), .setInBlock(let place, let value, _, _):
       return .version(write(place, .string(value)))
     case .get(let place):
       guard let found = values[place] else { return .nothing }

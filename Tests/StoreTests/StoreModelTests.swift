@@ -104,6 +104,10 @@ private struct Run {
     switch operation {
     case .set(let at, let value):
       return .version(fixture.set(at.key, value, slot: at.slot, database: at.database))
+    case .setInBlock(let at, let value, let before, let after):
+      return .version(
+        fixture.setInBlock(
+          at.key, value, before: before, after: after, slot: at.slot, database: at.database))
     case .get(let at):
       return try fixture.versionedGet(at.key, slot: at.slot, database: at.database)
         .map { .value($0.bytes, $0.version) } ?? .nothing
@@ -228,6 +232,8 @@ private func shortDescription(_ operation: Operation) -> String {
   func text(_ at: Place) -> String { "\(at.database)/\(at.slot)/\(text(at.key))" }
   switch operation {
   case .set(let at, let value): return "set \(text(at)) \(text(value))"
+  case .setInBlock(let at, let value, let before, let after):
+    return "set \(text(at)) \(text(value)) in a block, \(before) before, \(after) after"
   case .push(let at, let end, let values):
     let shown = values.count <= 4 ? values.map { text($0) }.joined(separator: " ") : ""
     return "push \(text(at)) \(end) \(values.count): \(shown)"

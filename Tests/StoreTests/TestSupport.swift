@@ -1,5 +1,6 @@
 // What the store's tests share: a fixture that speaks arrays, and random numbers from a seed.
 
+import LargeMemory
 import Testing
 
 @testable import Store
@@ -44,6 +45,23 @@ struct Fixture {
   func set(_ key: Bytes, _ value: Bytes, slot: Int = 0, database: Int = 0) -> UInt64 {
     key.withUnsafeBytes { key in
       value.withUnsafeBytes { store.set(key, value: $0, slot: slot, database: database) }
+    }
+  }
+
+  /// Sets a value that lies in a block: behind `before` bytes, with `after` behind it.
+  @discardableResult
+  func setInBlock(
+    _ key: Bytes, _ value: Bytes, before: Int = 0, after: Int = 0, slot: Int = 0, database: Int = 0
+  ) -> UInt64 {
+    let block = LargeBlock(capacity: max(1, before + value.count + after))
+    value.withUnsafeBytes {
+      UnsafeMutableRawBufferPointer(start: block.base + before, count: value.count)
+        .copyMemory(from: $0)
+    }
+    return key.withUnsafeBytes { key in
+      store.set(
+        key, value: UnsafeRawBufferPointer(start: block.base + before, count: value.count),
+        in: block, slot: slot, database: database)
     }
   }
 

@@ -2,6 +2,7 @@
 // loop. The connection owns it until it has ended; a call that has ended ignores every command.
 
 import HTTP2
+import LargeMemory
 import NIOCore
 
 /// A call under way.
@@ -49,7 +50,7 @@ package final class ClientCall {
   package var isWritable: Bool { !isEnded && !isBlocked }
 
   /// Bytes of messages that wait to be sent.
-  package var outboundBytes: Int { stream?.outbound.readableBytes ?? queued.readableBytes }
+  package var outboundBytes: Int { stream?.outboundBytes ?? queued.readableBytes }
 
   /// Sends one message: `write` puts it straight into the call's outbound buffer, and it leaves at
   /// the end of the tick. `write` may only append. Ignored after `halfClose` or the end.
@@ -66,6 +67,30 @@ package final class ClientCall {
       write(&queued)
       MessageFrame.end(mark, &queued)
     }
+    blockIfFull()
+  }
+
+  /// Sends one message in two parts: what `writeHead` appends, and then `tail`, which is sent from
+  /// where it lies and held until it is gone. (A call that waits for its stream copies it.) Else as
+  /// above.
+  package func send(tail: OwnedBytes, _ writeHead: (inout ByteBuffer) -> Void) {
+    guard !isEnded, !isHalfClosed else { return }
+    guard let stream else {
+      return send { buffer in
+        writeHead(&buffer)
+        tail.withBytes { _ = buffer.writeBytes($0) }
+      }
+    }
+    OutboundBuffer.reclaim(&stream.outbound)
+    let mark = MessageFrame.begin(&stream.outbound)
+    writeHead(&stream.outbound)
+    MessageFrame.end(mark, &stream.outbound, followedBy: tail.count)
+    stream.appendOutbound(tail)
+    connection.bodyChanged(stream)
+    blockIfFull()
+  }
+
+  private func blockIfFull() {
     if !isBlocked, outboundBytes >= connection.configuration.outboundHighWaterBytes {
       isBlocked = true
       stream?.outboundMark = connection.configuration.outboundLowWaterBytes

@@ -23,7 +23,7 @@ extension ClientConnection {
   }
 
   private func tellIfDrained(_ call: ClientCall, _ stream: HTTP2Stream) {
-    guard stream.outbound.readableBytes <= configuration.outboundLowWaterBytes else { return }
+    guard stream.outboundBytes <= configuration.outboundLowWaterBytes else { return }
     call.isBlocked = false
     call.handler?.callWritable(call)
   }

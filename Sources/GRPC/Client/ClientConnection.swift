@@ -187,7 +187,7 @@ package final class ClientConnection: Flushable {
         // After the peer's trailers nothing is wrong: NO_ERROR only says that we stop sending.
         if !stream.remoteEnded {
           session.reset(stream, code: .cancel)
-        } else if !call.isHalfClosed || stream.outbound.readableBytes > 0 {
+        } else if !call.isHalfClosed || stream.outboundBytes > 0 {
           session.reset(stream, code: .noError)
         }
         markDirty()

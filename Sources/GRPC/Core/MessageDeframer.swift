@@ -1,9 +1,12 @@
 // gRPC's message framing on the way in. DATA bytes arrive split and coalesced at will; whole
 // messages come out. A message that lies wholly in one chunk is handed out in place; others are
-// gathered in a buffer of the deframer's own. Grammar (PROTOCOL-HTTP2):
+// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which whoever gets the
+// message may keep. Grammar (PROTOCOL-HTTP2):
 //   Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4 bytes, big endian) Message
 // Pure; belongs to one stream. Pulled rather than pushed, so that a receiver may stop, pause or
 // cancel between two messages without re-entering the deframer.
+
+import LargeMemory
 
 /// What is wrong with a stream of length-prefixed messages.
 package enum MessageFramingError: Error, Sendable, Hashable {
@@ -63,6 +66,8 @@ package struct MessageDeframer: ~Copyable {
 
   // Gathered bytes of an unfinished frame, prefix included.
   private var storage: UnsafeMutableRawBufferPointer
+  // What `storage` is the bytes of, if it is large.
+  private var block: LargeBlock?
   private var filled = 0
   // The storage holds a message that was handed out; it is void at the next call.
   private var isHandedOut = false
@@ -75,10 +80,25 @@ package struct MessageDeframer: ~Copyable {
     self.storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 
-  deinit { storage.deallocate() }
+  deinit {
+    if block == nil { storage.deallocate() }
+  }
 
   /// Bytes of an unfinished message held here.
   package var bufferedBytes: Int { isHandedOut ? 0 : filled }
+
+  /// The message that was handed out last, where it was gathered here; good until the next call.
+  package var gatheredMessage: UnsafeRawBufferPointer? {
+    guard isHandedOut else { return nil }
+    return UnsafeRawBufferPointer(rebasing: storage[MessageFrame.prefixBytes..<filled])
+  }
+
+  /// The block that the message lies in that was handed out last, if it is large. Whoever keeps the
+  /// block keeps the message: nothing is written to it any more.
+  package var messageBlock: LargeBlock? { isHandedOut ? block : nil }
+
+  /// Bytes held here, those of a message that was handed out among them.
+  package var filledBytes: Int { filled }
 
   /// Bytes of memory reserved for unfinished messages.
   package var reservedBytes: Int { storage.count }
@@ -102,15 +122,22 @@ package struct MessageDeframer: ~Copyable {
   /// Takes bytes off the front of `chunk` up to the end of the next message and returns that
   /// message, or takes them all and returns nil. The pointer is valid until the next call on this
   /// deframer and as long as `chunk`'s memory. Amortised O(bytes taken).
+  ///
+  /// - Parameter gathersAll: a message that lies wholly in the chunk is gathered as well.
   package mutating func next(
-    _ chunk: inout UnsafeRawBufferPointer
+    _ chunk: inout UnsafeRawBufferPointer, gathersAll: Bool = false
   ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
     releaseHandedOut()
     if filled == 0 {
       guard chunk.count >= MessageFrame.prefixBytes else { return gather(&chunk, upTo: 5) }
-      if let message = try MessageFrame.next(in: &chunk, limit: limit) { return message }
-      let length = try MessageFrame.length(chunk, limit: limit)
-      return gather(&chunk, upTo: MessageFrame.prefixBytes + length)
+      if gathersAll {
+        gather(&chunk, upTo: MessageFrame.prefixBytes)
+      } else if let message = try MessageFrame.next(in: &chunk, limit: limit) {
+        return message
+      } else {
+        let length = try MessageFrame.length(chunk, limit: limit)
+        return gather(&chunk, upTo: MessageFrame.prefixBytes + length)
+      }
     }
     if filled < MessageFrame.prefixBytes {
       gather(&chunk, upTo: MessageFrame.prefixBytes)
@@ -156,21 +183,28 @@ package struct MessageDeframer: ~Copyable {
   }
 
   private mutating func grow(to capacity: Int) {
-    let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
+    let largerBlock = capacity >= LargeBlock.bytesMin ? LargeBlock(capacity: capacity) : nil
+    let larger =
+      largerBlock.map { UnsafeMutableRawBufferPointer(start: $0.base, count: capacity) }
+      ?? .allocate(byteCount: capacity, alignment: 16)
     if filled > 0 {
       larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<filled]))
     }
-    storage.deallocate()
+    letGo()
     storage = larger
+    block = largerBlock
   }
 
   private mutating func releaseHandedOut() {
     guard isHandedOut else { return }
     isHandedOut = false
     filled = 0
-    if storage.count > Self.retainedBytesMax {
-      storage.deallocate()
-      storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    }
+    if storage.count > Self.retainedBytesMax { letGo() }
+  }
+
+  private mutating func letGo() {
+    if block == nil { storage.deallocate() }
+    block = nil
+    storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 }

@@ -21,10 +21,13 @@ package enum MessageFrame {
     return Mark(index: index)
   }
 
-  /// Patches the prefix of the message that ends at the writer index. Returns the message's bytes.
+  /// Patches the prefix of the message that ends at the writer index, or so many bytes after it.
+  /// Returns the message's bytes.
   @discardableResult
-  package static func end(_ mark: Mark, _ buffer: inout ByteBuffer) -> Int {
-    let length = buffer.writerIndex - mark.index - prefixBytes
+  package static func end(
+    _ mark: Mark, _ buffer: inout ByteBuffer, followedBy byteCount: Int = 0
+  ) -> Int {
+    let length = buffer.writerIndex - mark.index - prefixBytes + byteCount
     precondition(length >= 0 && length <= Int(UInt32.max), "a message must fit its prefix")
     buffer.setInteger(UInt32(length), at: mark.index + 1)
     return length

@@ -22,7 +22,7 @@ extension GRPCServerHandler {
     let stream = call.stream
     retire(call)
     answeredCalls += 1
-    if !stream.isAnnounced, stream.outbound.readableBytes == 0 {
+    if !stream.isAnnounced, stream.outboundBytes == 0 {
       ServerHeaders.trailersOnly(status, into: statusBlock)
       session.submitResponse(stream, headers: statusBlock, hasBody: false)
     } else {
@@ -70,7 +70,7 @@ extension GRPCServerHandler {
 
   /// Something happened on the stream of a call that had reached its high water mark.
   func tellIfDrained(_ call: ServerCall) {
-    guard call.phase == .open, call.stream.outbound.readableBytes <= configuration.lowWaterBytes
+    guard call.phase == .open, call.stream.outboundBytes <= configuration.lowWaterBytes
     else { return }
     call.isStalled = false
     if call.awaitsRoom {

@@ -127,7 +127,7 @@ extension GRPCServerHandler {
       state.progressNanos = nowNanos
     }
     if session.outboundBytes == 0 { return }
-    for stream in session.liveStreams where stream.outbound.readableBytes > 0 {
+    for stream in session.liveStreams where stream.outboundBytes > 0 {
       sweep(stream, nowNanos: nowNanos)
     }
   }

@@ -3,11 +3,13 @@
 // Three kinds of bytes are held for a client, and each has its bound:
 // - unfinished messages, refused past `maxBufferedBytes`;
 // - messages longer than the stream's window, which are let in one after another as long as those on
-//   their way come to `maxLargeMessageBytes`. The others get no window; nobody is refused;
+//   their way come to `maxLargeMessageBytes`. The others get no window; nobody is refused (see
+//   GRPCServerHandler+LargeMessages.swift);
 // - what calls that are paused or held have not taken: a stream's window each, and together
 //   `maxParkedBytes` beyond the connection's window (see `HTTP2Session.park`).
 
 import HTTP2
+import LargeMemory
 import NIOCore
 
 extension GRPCServerHandler {
@@ -21,7 +23,9 @@ extension GRPCServerHandler {
   private func deliverUnary(_ call: ServerCall) {
     let stream = call.stream
     guard !call.isDelivering, !call.wasHalfClosed else { return }
-    // A unary message is gathered in the stream's own buffer, which its length bounds.
+    if call.isGathering { return gather(call) }
+    // A unary message is gathered in the stream's own buffer, which its length bounds, but for a
+    // large one.
     let check = stream.inbound.withUnsafeReadableBytes {
       UnaryFraming.check($0, isEnded: stream.remoteEnded, limit: configuration.maxMessageBytes)
     }
@@ -29,6 +33,9 @@ extension GRPCServerHandler {
     case .incomplete(let announcedBytes):
       if announcedBytes > configuration.streamWindowBytes, !admit(call, announcedBytes) {
         session.park(stream)
+      } else if announcedBytes >= LargeBlock.bytesMin {
+        call.isGathering = true
+        return gather(call)
       } else {
         if call.admittedBytes > 0 { stream.inbound.reserveCapacity(call.admittedBytes) }
         session.consume(stream, stream.unconsumed)
@@ -43,19 +50,23 @@ extension GRPCServerHandler {
       hold(call)
     case .complete:
       session.consume(stream, stream.unconsumed)
-      call.isKnownToService = true
-      call.wasHalfClosed = true
-      call.isDelivering = true
       // The stream is kept from the pool meanwhile, and its client has ended: the buffer stays.
       stream.inbound.withUnsafeReadableBytes {
-        service.unary(
-          call, message: UnsafeRawBufferPointer(rebasing: $0[MessageFrame.prefixBytes...]))
+        hand(call, UnsafeRawBufferPointer(rebasing: $0[MessageFrame.prefixBytes...]))
       }
-      call.isDelivering = false
       // The answer may take long, and the request isn't needed for it.
       Self.release(&stream.inbound)
       if call.admittedBytes > 0 { dismiss(call) }
     }
+  }
+
+  /// Gives the service the message of a unary call.
+  func hand(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    call.isKnownToService = true
+    call.wasHalfClosed = true
+    call.isDelivering = true
+    service.unary(call, message: message)
+    call.isDelivering = false
   }
 
   private func deliverStreaming(_ call: ServerCall) {
@@ -109,6 +120,8 @@ extension GRPCServerHandler {
       } else {
         withheld = call.deframer.bufferedBytes
       }
+    } else if announcedBytes >= LargeBlock.bytesMin {
+      call.deframer.reserveAnnounced()
     }
     session.consume(stream, stream.unconsumed - left - withheld)
     if left > 0 || withheld > 0 { session.park(stream) }
@@ -141,7 +154,7 @@ extension GRPCServerHandler {
 
   /// Empties a buffer, and frees it if it is large: calls that live long must not each hold the room
   /// of their largest message.
-  private static func release(_ buffer: inout ByteBuffer) {
+  static func release(_ buffer: inout ByteBuffer) {
     if buffer.capacity > ServerConfiguration.retainedInboundBytes {
       buffer = ByteBuffer()
     } else {
@@ -150,7 +163,7 @@ extension GRPCServerHandler {
   }
 
   /// Keeps the connection's sum of unfinished messages, and its bound.
-  private func account(_ call: ServerCall, buffered: Int) {
+  func account(_ call: ServerCall, buffered: Int) {
     // Large messages that were let in have a bound of their own.
     let counted = call.admittedBytes > 0 ? 0 : buffered
     bufferedBytes += counted - call.bufferedBytes
@@ -175,42 +188,6 @@ extension GRPCServerHandler {
     for call in calls where call.phase == .open {
       deliver(call)
       if call.stream.isClosed { streamClosed(call) }
-    }
-  }
-
-  // MARK: - Large messages
-
-  /// Whether a message longer than the stream's window may come in now; if not, it waits its turn.
-  private func admit(_ call: ServerCall, _ bytes: Int) -> Bool {
-    if call.admittedBytes > 0 { return true }
-    if waitingLargeCalls.isEmpty, hasRoomForLarge(bytes) {
-      largeBytes += bytes
-      call.admittedBytes = bytes
-      return true
-    }
-    if call.awaitedBytes == 0 { waitingLargeCalls.append(call) }
-    call.awaitedBytes = bytes
-    return false
-  }
-
-  private func hasRoomForLarge(_ bytes: Int) -> Bool {
-    largeBytes == 0 || largeBytes + bytes <= configuration.maxLargeMessageBytes
-  }
-
-  /// A large message is complete, or its call is over: the next ones may come in.
-  func dismiss(_ call: ServerCall) {
-    largeBytes -= call.admittedBytes
-    call.admittedBytes = 0
-    while let next = waitingLargeCalls.first {
-      // Calls that ended while they waited are still on the list.
-      if next.awaitedBytes > 0, next.phase == .open {
-        guard hasRoomForLarge(next.awaitedBytes) else { return }
-        largeBytes += next.awaitedBytes
-        next.admittedBytes = next.awaitedBytes
-        next.awaitedBytes = 0
-        readingResumed(next)
-      }
-      waitingLargeCalls.removeFirst()
     }
   }
 }

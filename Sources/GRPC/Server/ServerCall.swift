@@ -3,6 +3,7 @@
 // attributes see GRPCServerHandler.swift.
 
 import HTTP2
+import LargeMemory
 import NIOCore
 
 /// A call. Valid until it was answered (`respond`, `fail`, `finish`) or until `callEnded`.
@@ -38,6 +39,8 @@ package final class ServerCall {
   @exclusivity(unchecked) var isStalled = false
   @exclusivity(unchecked) var awaitsRoom = false
   @exclusivity(unchecked) var isHeld = false
+  /// A unary call whose message is large: `deframer` gathers it.
+  @exclusivity(unchecked) var isGathering = false
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
   /// The size of the large message that is coming in; 0: none.
@@ -74,6 +77,11 @@ package final class ServerCall {
   package func firstMetadata(_ name: StaticString) -> [UInt8]? {
     stream.headers.first(name).map { Array($0) }
   }
+
+  /// The block that the message lies in that is being delivered, where it is large
+  /// (`LargeBlock.bytesMin`); nil for any other. Who wants the message for longer than its delivery
+  /// keeps the block and need not copy.
+  package var messageBlock: LargeBlock? { deframer.messageBlock }
 
   /// The connection this call came in on.
   package var connection: any ServerConnection { handler }
@@ -117,7 +125,7 @@ package final class ServerCall {
   /// Whether the call's outbound bytes are below the high water mark. After it was false,
   /// `streamWritable` tells when to go on.
   package var isWritable: Bool {
-    stream.outbound.readableBytes < handler.configuration.streamHighWaterBytes
+    stream.outboundBytes < handler.configuration.streamHighWaterBytes
   }
 
   /// Delivers no more messages of this call, and gives its client no window for more.
@@ -155,6 +163,7 @@ package final class ServerCall {
     isStalled = false
     awaitsRoom = false
     isHeld = false
+    isGathering = false
     deframer.reset()
     bufferedBytes = 0
     admittedBytes = 0

@@ -4,8 +4,24 @@
 
 import NIOCore
 import NodeCore
+import RingstoreAPI
 
 extension LineSession {
+  /// A reply of more than this is on the node's account until the connection has taken it.
+  static let accountedBytesMin = 256 << 10
+
+  /// A reply as it is kept until its turn; an error in its stead where all of them hold too much.
+  func kept(_ reply: ByteBuffer, isLast: Bool) -> LineEntry {
+    guard reply.readableBytes > Self.accountedBytesMin else { return LineEntry(reply: reply) }
+    let memory = port.answerMemory
+    let holding =
+      isLast ? memory.hold(reply.readableBytes) : memory.holdIfRoom(reply.readableBytes)
+    if let holding { return LineEntry(reply: reply, holding: holding) }
+    port.countError()
+    let error = LineError(.answersHoldTooMuch(port.limits))
+    return LineEntry(reply: LineCommands.written { $0.writeLine(error: error) })
+  }
+
   package func takesLargeReply(of call: PortCall) -> Bool {
     if hasRoom(forReplyOf: call) { return true }
     if !askers.contains(where: { $0 === call }) { askers.append(call) }

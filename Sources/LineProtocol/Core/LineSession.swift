@@ -52,6 +52,8 @@ package final class LineSession {
 
   /// Replies whose turn has come.
   private(set) var output = ByteBuffer()
+  /// The node's account of large ones among them.
+  private var holdings: [AnyObject] = []
   /// Bytes of replies that wait behind others, and of large ones that are on their way.
   private(set) var waitingBytes = 0
   var expectedBytes = 0
@@ -113,6 +115,7 @@ package final class LineSession {
     let cancelled = entries
     entries.removeAll()
     output = ByteBuffer()
+    holdings.removeAll()
     for entry in cancelled { entry.call.map(port.cancel) }
   }
 
@@ -145,7 +148,10 @@ package final class LineSession {
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }
-    defer { output = ByteBuffer() }
+    defer {
+      output = ByteBuffer()
+      holdings.removeAll()
+    }
     return output
   }
 
@@ -261,7 +267,8 @@ package final class LineSession {
       case .failure(let error): reply.writeLine(error: LineError(error))
       }
       if line.command == .shutdown, case .success = outcome { self?.end(lingering: false) }
-      self?.settle(number, reply)
+      // What was taken away nobody can read again, so it is kept whatever others hold.
+      self?.settle(number, reply, isLast: line.form == .taken)
     }
   }
 
@@ -283,11 +290,11 @@ package final class LineSession {
     return entries.index(entries.startIndex, offsetBy: offset)
   }
 
-  private func settle(_ number: Int, _ reply: ByteBuffer) {
+  private func settle(_ number: Int, _ reply: ByteBuffer, isLast: Bool = false) {
     guard let index = index(of: number), !isGone else { return }
     expectedBytes -= entries[index].expectedBytes
-    waitingBytes += reply.readableBytes
-    entries[index] = LineEntry(reply: reply)
+    entries[index] = kept(reply, isLast: isLast)
+    waitingBytes += entries[index].reply?.readableBytes ?? 0
     // Whoever is alone is the only entry.
     isAlone = false
     onWork()
@@ -319,8 +326,9 @@ package final class LineSession {
   }
 
   private func collectReplies() {
-    while let reply = entries.first?.reply {
+    while let first = entries.first, let reply = first.reply {
       entries.removeFirst()
+      if let holding = first.holding { holdings.append(holding) }
       firstNumber += 1
       commandsNow = min(commandsNow + 1, Self.commandsMax)
       waitingBytes -= reply.readableBytes
@@ -342,6 +350,8 @@ struct LineEntry {
   var reply: ByteBuffer?
   /// Bytes of a large reply that is on its way.
   var expectedBytes = 0
+  /// The node's account of a large reply, while it is kept here.
+  var holding: AnyObject?
 }
 
 extension LineError {

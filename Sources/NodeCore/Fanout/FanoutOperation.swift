@@ -9,6 +9,7 @@
 // operation holds a shard's loop for long, and one whose caller went away stops by not sending its
 // next part.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 
@@ -49,7 +50,9 @@ package protocol PartPort: AnyObject {
   /// The index of the shard that owns a key.
   func owner(of key: UnsafeRawBufferPointer) -> Int
   /// Sends a part. The outcome comes later, never from inside this call.
-  func send(_ part: Part, request: UnsafeRawBufferPointer)
+  ///
+  /// - Parameter block: what the request lies in, where it may be kept.
+  func send(_ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?)
   /// Whether `shardIDs` are the whole cluster's: true for a router, false for a shard on its own.
   var servesCluster: Bool { get }
   /// The node's own counters, by name, where they are not those of one of its shards.
@@ -66,6 +69,12 @@ package protocol PartPort: AnyObject {
   func finish(_ operation: any FanoutOperation, response: ByteBuffer)
   /// Ends the operation with an error.
   func finish(_ operation: any FanoutOperation, error: CallError)
+}
+
+extension PartPort {
+  package func send(_ part: Part, request: UnsafeRawBufferPointer) {
+    send(part, request: request, in: nil)
+  }
 }
 
 /// A call in progress that is made of parts. Exactly one `finish` ends it, unless the node drops it

@@ -5,6 +5,7 @@
 // part's request, a part's response becomes an item of the answer. Parts of one shard are sent in
 // request order, so items that name the same key take effect in that order.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 
@@ -15,7 +16,7 @@ package final class ManyKeyOperation: FanoutOperation {
   package var handle: UInt64 = 0
   private let call: CommandID
   private let itemMethod: UInt32
-  private let request: ByteBuffer
+  private let request: OwnedBytes
   /// Where each item's message lies in `request`.
   private let items: [Range<Int>]
   private var outcomes: [Outcome]
@@ -34,13 +35,15 @@ package final class ManyKeyOperation: FanoutOperation {
   /// - Parameters:
   ///   - call: MGet, MSet, MDelete or MLRange.
   ///   - item: the call of one item: Get for an MGet, and so on.
-  ///   - message: the request; the operation keeps a copy.
+  ///   - message: the request; the operation keeps a copy unless it can keep `block`.
+  ///   - block: what the message lies in, where it may be kept.
   package init(
-    _ call: CommandID, item: CommandID, message: UnsafeRawBufferPointer, limits: Limits
+    _ call: CommandID, item: CommandID, message: UnsafeRawBufferPointer,
+    in block: LargeBlock? = nil, limits: Limits
   ) throws(CallError) {
     self.call = call
     itemMethod = UInt32(item.rawValue)
-    request = ByteBuffer(bytes: message)
+    request = OwnedBytes(message, in: block) ?? OwnedBytes(copying: message)
     var items: [Range<Int>] = []
     var hasUnknownField = false
     do throws(WireError) {
@@ -76,7 +79,7 @@ package final class ManyKeyOperation: FanoutOperation {
   package var heldBytes: Int {
     // The replies of writes are small, and what has begun must not be ended for its memory.
     let isWrite = CommandTable.isWrite(method: itemMethod)
-    return request.readableBytes + (isWrite ? 0 : responses.readableBytes)
+    return request.count + (isWrite ? 0 : responses.readableBytes)
   }
 
   package func start(on port: any PartPort) {
@@ -115,14 +118,14 @@ package final class ManyKeyOperation: FanoutOperation {
     {
       let tag = nextItem
       nextItem += 1
-      request.withUnsafeReadableBytes { bytes in
+      request.withBytes { bytes in
         let item = UnsafeRawBufferPointer(rebasing: bytes[items[tag]])
         do throws(CallError) {
           let target = try KeyCheck.check(item, shape, port.limits)
           let part = Part(
             operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
             lane: item.count > port.limits.bulkBytesMin ? .bulk : .calls)
-          port.send(part, request: item)
+          port.send(part, request: item, in: request.block)
         } catch {
           outcomes[tag] = .error(error)
           unanswered -= 1

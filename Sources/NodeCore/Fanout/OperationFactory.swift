@@ -1,5 +1,6 @@
 // From a public call to the operation that carries it out, the same for routers and shards.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 
@@ -7,15 +8,18 @@ package enum OperationFactory {
   /// An operation whose call is a stream (`Command.isStreaming`: Scan) sends its messages with
   /// `emit` and ends with `finishStream`; the others end with one response.
   ///
-  /// - Parameter describe: what Describe starts from: the cluster, its map and the node asked.
+  /// - Parameters:
+  ///   - block: what the message lies in, where it may be kept.
+  ///   - describe: what Describe starts from: the cluster, its map and the node asked.
   /// - Throws: the call's error where the request can't be served as it is.
   package static func make(
-    _ id: CommandID, message: UnsafeRawBufferPointer, limits: Limits,
-    describe: () -> DescribeMerge
+    _ id: CommandID, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
+    limits: Limits, describe: () -> DescribeMerge
   ) throws(CallError) -> any FanoutOperation {
     switch id {
     case .mGet: return try ManyKeyOperation(id, item: .get, message: message, limits: limits)
-    case .mSet: return try ManyKeyOperation(id, item: .set, message: message, limits: limits)
+    case .mSet:
+      return try ManyKeyOperation(id, item: .set, message: message, in: block, limits: limits)
     case .mDelete: return try ManyKeyOperation(id, item: .delete, message: message, limits: limits)
     case .mLRange: return try ManyKeyOperation(id, item: .lRange, message: message, limits: limits)
     case .keys:

@@ -30,6 +30,28 @@ extension ByteBuffer {
     }
   }
 
+  /// A whole call but for its request, whose bytes must follow: `requestBytes` of them.
+  package mutating func writeCallHead(
+    _ field: CallField, id: UInt64, method: UInt32, requestBytes: Int, timeoutMillis: UInt32 = 0
+  ) {
+    let request = WireSize.optionalBytesField(3, count: requestBytes)
+    let size =
+      WireSize.optionalVarintField(1, id) &+ WireSize.optionalVarintField(2, UInt64(method))
+      &+ WireSize.optionalVarintField(4, UInt64(timeoutMillis)) &+ request
+    let headBytes = WireSize.bytesField(field.number, count: size) &- requestBytes
+    writeFields(size: headBytes) { cursor in
+      cursor.put(tag: .bytes(field.number))
+      cursor.put(varint: UInt64(truncatingIfNeeded: size))
+      cursor.put(1, optionalVarint: id)
+      cursor.put(2, optionalVarint: UInt64(method))
+      cursor.put(4, optionalVarint: UInt64(timeoutMillis))
+      if requestBytes > 0 {
+        cursor.put(tag: .bytes(3))
+        cursor.put(varint: UInt64(requestBytes))
+      }
+    }
+  }
+
   /// Opens a call whose request is written next, in place.
   package mutating func beginCall(
     _ field: CallField, id: UInt64, method: UInt32, timeoutMillis: UInt32 = 0, sizeHint: Int = 0

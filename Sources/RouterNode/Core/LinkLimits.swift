@@ -1,5 +1,6 @@
 // The bounds of one link. A plain value, any thread.
 
+import LargeMemory
 import NodeCore
 
 /// When a bound of a lane is reached, further calls wait (and the connections they came from are
@@ -20,6 +21,9 @@ package struct LinkLimits: Sendable {
   package var waitingBytesMax = 64 << 20
   /// A frame is closed when it has grown past this size.
   package var frameBytes = LinkProtocol.frameBytes
+  /// A request of so many bytes, whose memory may be kept, is sent from where it was received
+  /// instead of being copied.
+  package var handedOverBytesMin = LargeBlock.bytesMin
   /// How long a shard may take to answer Hello.
   package var helloNanosMax: UInt64 = 5_000_000_000
 

@@ -3,7 +3,9 @@
 // Two routers with different maps that both found shards to obey them would put one key in two
 // places. Each shard obeys one map, but a shard that has just started knows none and takes the first
 // that comes. So a router that any shard refuses for its map lets go of all others, whatever they
-// would take, and asks only those that refused it again. It serves again once all of them accept.
+// would take, and asks only those that refused it again. Once they accept it greets the others, and
+// it serves again when all of them, at one time, have accepted: a shard that holds no keys and has
+// lost its routers takes any map, so the word of one is not enough.
 
 import NodeCore
 import RingstoreAPI
@@ -17,25 +19,38 @@ extension RouterCore {
     return links[shard].state.attemptAtNanos
   }
 
+  /// Whether no call is served, because of the map.
+  package var isMapRefused: Bool { isMapDoubted }
+
   /// Why no call is served; nil where the maps agree, as far as is known.
   var mapConflict: CallError? {
-    guard let shard = mapRefusers.min() else { return nil }
+    guard isMapDoubted else { return nil }
+    if let shard = mapRefusers.min() {
+      return .mapConflict(
+        "shard \(shardIDs[shard]) refuses this router's (\(links[shard].state.detail)), so the router "
+          + "serves nothing. Give all routers the same shards, ids and weights.")
+    }
     return .mapConflict(
-      "shard \(shardIDs[shard]) refuses this router's (\(links[shard].state.detail)), so the router "
-        + "serves nothing. Give all routers the same shards, ids and weights.")
+      "a shard has refused this router's, so the router serves nothing until all shards have "
+        + "accepted it.")
   }
 
   /// A shard has refused the router's Hello.
   func mapRefused(_ shard: Int, _ reason: String) {
     guard Self.mapRefusals.contains(where: { $0.rawValue == reason }) else { return }
     mapRefusers.insert(shard)
+    isMapDoubted = true
     for other in links.indices where !mapRefusers.contains(other) { letGo(other) }
   }
 
   /// A shard has accepted the router's map.
   func mapAccepted(_ shard: Int) {
     mapRefusers.remove(shard)
-    if !mapRefusers.isEmpty { letGo(shard) }
+    if !mapRefusers.isEmpty {
+      letGo(shard)
+    } else if isMapDoubted, links.allSatisfy(\.state.isReady) {
+      isMapDoubted = false
+    }
   }
 
   private func letGo(_ shard: Int) {

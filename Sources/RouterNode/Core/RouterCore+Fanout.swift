@@ -1,6 +1,7 @@
 // Calls that are made of parts: where they start, send and end.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -113,7 +114,9 @@ extension RouterCore {
     map.owner(ofSlot: Slots.slot(of: key))
   }
 
-  package func send(_ part: Part, request: UnsafeRawBufferPointer) {
+  package func send(
+    _ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?
+  ) {
     guard let running = operations[part.operation.handle] else { return }
     // Items of many-key calls have their place among the calls on their keys; slices have not.
     let shape = CommandTable.shape(ofMethod: part.method)
@@ -125,7 +128,7 @@ extension RouterCore {
       bytes: request.count)
     do throws(CallError) {
       let id = try place(
-        call, key: key, method: part.method, request: request,
+        call, key: key, method: part.method, request: request, in: block,
         timeoutMillis: timeLeftMillis(running))
       running.sent(id) { calls[$0] != nil }
     } catch {

@@ -63,7 +63,7 @@ extension RouterCore {
   }
 
   /// The next frame for a lane of a shard, or nil where there is nothing to send.
-  package func takeFrame(shard: Int, lane: LinkLane) -> ByteBuffer? {
+  package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
     links[shard][lane].takeFrame()
   }
 

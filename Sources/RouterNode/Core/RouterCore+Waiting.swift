@@ -5,29 +5,33 @@
 // keeps nobody waiting but those who call it.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// A call that waits; `record` is its encoded LinkCall.
+/// A call that waits.
 struct WaitingCall {
+  /// The encoded LinkCall, but for its tail.
   let record: ByteBuffer
+  /// Its request, where that is large and stays where it was received.
+  let tail: OwnedBytes?
   /// The call's place in the core's `waitLimits`.
   let limit: DeadlineQueue<UInt64>.Handle
   /// Whether it is in its lane's queue for room; otherwise its turn has not come yet.
   var isQueued: Bool
 
-  var bytes: Int { record.readableBytes + LinkLimits.waitingCallBytes }
+  var bytes: Int { record.readableBytes + (tail?.count ?? 0) + LinkLimits.waitingCallBytes }
 }
 
 extension RouterCore {
   /// Calls that wait, for room or for their turn.
   package var callsWaiting: Int { waiting.count }
 
-  func wait(_ id: UInt64, _ record: ByteBuffer, isQueued: Bool) {
+  func wait(_ id: UInt64, _ record: ByteBuffer, tail: OwnedBytes?, isQueued: Bool) {
     guard let call = calls[id] else { return }
     let limit = waitLimits.insert(deadlineNanos: nowNanos + linkLimits.waitNanosMax, id)
-    let waiter = WaitingCall(record: record, limit: limit, isQueued: isQueued)
+    let waiter = WaitingCall(record: record, tail: tail, limit: limit, isQueued: isQueued)
     waiting[id] = waiter
     links[call.shard].waitingBytes += waiter.bytes
     if isQueued { links[call.shard][call.lane].wait(id) }
@@ -60,7 +64,7 @@ extension RouterCore {
     {
       waiting[id]?.isQueued = false
       guard let call = calls[id], let waiter = waiting[id] else { continue }
-      let order = links[shard][lane].appendCall(bytes: call.bytes) { frame in
+      let order = links[shard][lane].appendCall(bytes: call.bytes, tail: waiter.tail) { frame in
         frame.writeImmutableBuffer(waiter.record)
       }
       calls.setOrder(id, order)

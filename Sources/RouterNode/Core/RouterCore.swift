@@ -16,6 +16,7 @@
 // LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -49,6 +50,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   /// The shards that hold another slot map; see RouterCore+Conflict.
   var mapRefusers: Set<Int> = []
+  /// Whether a shard has refused the router's map, and not all have accepted it since.
+  @exclusivity(unchecked) var isMapDoubted = false
 
   var operations: [UInt64: RunningOperation<Caller>] = [:]
   var operationCount: UInt64 = 0
@@ -89,11 +92,12 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// answered already.
   ///
   /// - Parameters:
+  ///   - block: what the message lies in, where it may be kept.
   ///   - deadlineNanos: where the core is to end the call; nil where the caller does.
   ///   - timeoutMillis: what is left of the caller's deadline, for the shard; 0: there is none.
   package func submit(
-    _ method: UInt32, message: UnsafeRawBufferPointer, deadlineNanos: UInt64?,
-    timeoutMillis: UInt32, caller: Caller
+    _ method: UInt32, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
+    deadlineNanos: UInt64?, timeoutMillis: UInt32, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
       let target = try KeyCheck.check(message, CommandTable.shape(ofMethod: method), limits)
@@ -103,7 +107,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
-        call, key: target.key, method: method, request: message, timeoutMillis: timeoutMillis)
+        call, key: target.key, method: method, request: message, in: block,
+        timeoutMillis: timeoutMillis)
       if let deadlineNanos {
         calls.setTimer(id, timers.insert(deadlineNanos: deadlineNanos, id))
       }
@@ -186,16 +191,19 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// Puts a call into its lane's batch, or has it wait where the lane is full or its key's calls
   /// are not through.
   ///
-  /// - Parameter key: nil for a call that has no place in a key's order.
+  /// - Parameters:
+  ///   - key: nil for a call that has no place in a key's order.
+  ///   - block: what the request lies in, where it may be kept.
   func place(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, timeoutMillis: UInt32
+    request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, timeoutMillis: UInt32
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
-    guard links[shard].state.isReady else { throw unavailable(shard) }
+    guard links[shard].state.isReady, !isMapDoubted else { throw unavailable(shard) }
     guard call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
       return try placeWithCare(
-        call, key: key, method: method, request: request, timeoutMillis: timeoutMillis)
+        call, key: key, method: method, request: request, in: block,
+        timeoutMillis: timeoutMillis)
     }
     let (slot, bytes) = (call.slot, call.bytes)
     call.isOrdered = true
@@ -212,7 +220,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   private func placeWithCare(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, timeoutMillis: UInt32
+    request: UnsafeRawBufferPointer, in block: LargeBlock?, timeoutMillis: UInt32
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
     call.isOrdered = lane == .calls || key != nil
@@ -224,11 +232,19 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
-    if mayGo, links[shard][lane].isOpen {
-      let order = links[shard][lane].appendCall(bytes: bytes) { frame in
+    let tail =
+      bytes >= linkLimits.handedOverBytesMin ? OwnedBytes(request, in: block) : nil
+    let write: (inout ByteBuffer) -> Void = { frame in
+      if let tail {
+        frame.writeCallHead(
+          .link, id: id, method: method, requestBytes: tail.count, timeoutMillis: timeoutMillis)
+      } else {
         frame.writeCall(
           .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
       }
+    }
+    if mayGo, links[shard][lane].isOpen {
+      let order = links[shard][lane].appendCall(bytes: bytes, tail: tail, write)
       calls.setOrder(id, order)
       driver.linkHasOutput(shard: shard, lane: lane)
       return id
@@ -238,8 +254,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       throw overloaded(shard)
     }
     var record = ByteBuffer()
-    record.writeCall(.link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
-    wait(id, record, isQueued: mayGo)
+    write(&record)
+    wait(id, record, tail: tail, isQueued: mayGo)
     return id
   }
 

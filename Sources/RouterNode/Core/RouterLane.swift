@@ -1,9 +1,11 @@
 // One connection of a link as a router's loop sees it: what is to be sent, and what is under way.
 //
 // A RouterFrame is a concatenation of its fields, so a batch is just a buffer to which encoded
-// calls are appended; taking it is the whole of "building the frame". What waits to be sent is
-// bounded by what may be in flight.
+// calls are appended; taking it is the whole of "building the frame". A large request is not
+// appended: it ends its frame and is sent from where it lies. What waits to be sent is bounded by
+// what may be in flight.
 
+import LargeMemory
 import NIOCore
 
 struct RouterLane {
@@ -12,7 +14,7 @@ struct RouterLane {
   private let frameBytes: Int
 
   /// Frames that are full, oldest first; then the one being filled.
-  private var fullFrames = CircularBuffer<(frame: ByteBuffer, ordered: UInt64)>()
+  private var fullFrames = CircularBuffer<(frame: OutgoingFrame, ordered: UInt64)>()
   private var frame = ByteBuffer()
   /// Calls put into frames, ever; and those handed to the transport. The difference did provably
   /// not run when the link breaks.
@@ -40,13 +42,17 @@ struct RouterLane {
 
   /// Gives the frame being filled to a closure that appends one call; counts it as in flight.
   /// Returns its place among the lane's calls, from 1.
+  ///
+  /// - Parameter tail: the end of the call, where the closure doesn't append it.
   @inline(__always)
-  mutating func appendCall(bytes: Int, _ write: (inout ByteBuffer) -> Void) -> UInt64 {
+  mutating func appendCall(
+    bytes: Int, tail: OwnedBytes? = nil, _ write: (inout ByteBuffer) -> Void
+  ) -> UInt64 {
     write(&frame)
     callsInFlight += 1
     bytesInFlight += bytes
     ordered += 1
-    if frame.readableBytes >= frameBytes { closeFrame() }
+    if tail != nil || frame.readableBytes >= frameBytes { closeFrame(tail) }
     return ordered
   }
 
@@ -88,7 +94,7 @@ struct RouterLane {
   // MARK: - Frames
 
   /// The next frame to send, or nil. Its calls count as sent from now on.
-  mutating func takeFrame() -> ByteBuffer? {
+  mutating func takeFrame() -> OutgoingFrame? {
     if let full = fullFrames.popFirst() {
       sent = full.ordered
       return full.frame
@@ -97,7 +103,7 @@ struct RouterLane {
     let taken = frame
     frame = ByteBuffer()
     sent = ordered
-    return taken
+    return OutgoingFrame(head: taken, tail: nil)
   }
 
   /// Forgets all that was to be sent, is in flight or waits: the connection is gone.
@@ -111,8 +117,8 @@ struct RouterLane {
     waitingCount = 0
   }
 
-  private mutating func closeFrame() {
-    fullFrames.append((frame, ordered))
+  private mutating func closeFrame(_ tail: OwnedBytes?) {
+    fullFrames.append((OutgoingFrame(head: frame, tail: tail), ordered))
     frame = ByteBuffer()
   }
 }

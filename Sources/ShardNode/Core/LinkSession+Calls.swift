@@ -1,6 +1,7 @@
 // What a session does with the calls of a frame, and with Hello.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -16,7 +17,7 @@ extension LinkSession {
 
   /// Executes the calls of a frame that `FrameOutline` has read, or of the rest of one.
   func execute(
-    _ frame: UnsafeRawBufferPointer, cancelled: Set<UInt64>
+    _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>
   ) throws(WireError) -> Progress {
     var calls = RepeatedBytes(frame, field: 2).makeIterator()
     guard var message = calls.next() else { return .done }
@@ -27,7 +28,9 @@ extension LinkSession {
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
       } else if call.method < InternalMethod.firstNumber {
-        if let source = core.answer(call, into: &output, as: .link, largerThan: bytesMin) {
+        if let source = core.answer(
+          call, in: block, into: &output, as: .link, largerThan: bytesMin)
+        {
           begin(source, call.id, peer)
         }
       } else {

@@ -11,6 +11,7 @@
 // Belongs to whoever drives the connection, on the event loop of its core.
 
 import GRPC
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -79,10 +80,14 @@ package final class LinkSession {
   // MARK: - Events
 
   /// Takes one RouterFrame, which is valid during the call only.
-  package func receive(_ frame: UnsafeRawBufferPointer) -> AfterFrame {
+  ///
+  /// - Parameter block: what the frame lies in, where it may be kept for longer.
+  package func receive(
+    _ frame: UnsafeRawBufferPointer, in block: LargeBlock? = nil
+  ) -> AfterFrame {
     guard phase != .ended else { return .goOn }
     isWorking = true
-    let after = take(frame)
+    let after = take(frame, block)
     isWorking = false
     flush()
     core.boundViews()
@@ -131,7 +136,7 @@ package final class LinkSession {
 
   // MARK: - Frames in
 
-  private func take(_ frame: UnsafeRawBufferPointer) -> AfterFrame {
+  private func take(_ frame: UnsafeRawBufferPointer, _ block: LargeBlock?) -> AfterFrame {
     do throws(WireError) {
       let outline = try FrameOutline(frame)
       if let hello = outline.hello {
@@ -139,7 +144,7 @@ package final class LinkSession {
         guard after == .goOn else { return after }
       }
       if held.isEmpty {
-        switch try execute(frame, cancelled: outline.cancelled) {
+        switch try execute(frame, in: block, cancelled: outline.cancelled) {
         case .done: break
         case .held(let offset):
           hold(UnsafeRawBufferPointer(rebasing: frame[offset...]), outline.cancelled)
@@ -164,7 +169,7 @@ package final class LinkSession {
     do throws(WireError) {
       while let first = held.first, isWritable {
         let progress = try first.frame.withUnsafeReadableBytes { bytes throws(WireError) in
-          try execute(bytes, cancelled: first.cancelled)
+          try execute(bytes, in: nil, cancelled: first.cancelled)
         }
         switch progress {
         case .done: held.removeFirst()

@@ -6,6 +6,7 @@
 //
 // Belongs to LocalParts.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -25,7 +26,7 @@ final class LocalOperation: TurnTaker {
   private(set) var operation: (any FanoutOperation)?
   private unowned let port: LocalParts
   private unowned let core: ShardCore
-  private var parts = CircularBuffer<(part: Part, request: ByteBuffer)>()
+  private var parts = CircularBuffer<(part: Part, request: OwnedBytes)>()
   private var gathering: PartGathering?
 
   init(
@@ -38,8 +39,8 @@ final class LocalOperation: TurnTaker {
     self.core = core
   }
 
-  func append(_ part: Part, _ request: UnsafeRawBufferPointer) {
-    parts.append((part, ByteBuffer(bytes: request)))
+  func append(_ part: Part, _ request: OwnedBytes) {
+    parts.append((part, request))
     core.turns.enqueue(self)
   }
 
@@ -71,9 +72,10 @@ final class LocalOperation: TurnTaker {
       guard let (part, request) = parts.popFirst() else { return }
       response.clear()
       do throws(CallError) {
-        let source = try request.withUnsafeReadableBytes { message throws(CallError) in
+        let source = try request.withBytes { message throws(CallError) in
           try core.execute(
-            part.method, message, into: &response, largerThan: core.limits.bulkBytesMin)
+            part.method, message, in: request.block, into: &response,
+            largerThan: core.limits.bulkBytesMin)
         }
         if let source {
           gathering = PartGathering(part, source, core)

@@ -3,6 +3,7 @@
 //
 // Lives on the shard's event loop.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -79,8 +80,11 @@ package final class LocalParts: PartPort {
 
   package func owner(of key: UnsafeRawBufferPointer) -> Int { 0 }
 
-  package func send(_ part: Part, request: UnsafeRawBufferPointer) {
-    operations[part.operation.handle]?.append(part, request)
+  package func send(
+    _ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?
+  ) {
+    operations[part.operation.handle]?.append(
+      part, OwnedBytes(request, in: block) ?? OwnedBytes(copying: request))
   }
 
   package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {

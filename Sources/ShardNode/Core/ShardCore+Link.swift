@@ -1,5 +1,6 @@
 // What the core does for links and Pipelines: greeting routers, answering calls of a batch.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -34,10 +35,13 @@ extension ShardCore {
 
   /// Executes a call of a batch and appends its reply to the batch of replies.
   ///
-  /// - Parameter bytesMin: a longer response is not appended.
+  /// - Parameters:
+  ///   - block: what the call lies in, where it may be kept.
+  ///   - bytesMin: a longer response is not appended.
   /// - Returns: where the bytes of that response come from; nil where the reply was appended.
   package func answer(
-    _ call: CallView, into output: inout ByteBuffer, as batch: ReplyField,
+    _ call: CallView, in block: LargeBlock? = nil, into output: inout ByteBuffer,
+    as batch: ReplyField,
     largerThan bytesMin: Int = .max
   ) -> (any ReplySource)? {
     let reply = output.beginReply(batch, id: call.id)
@@ -49,7 +53,7 @@ extension ShardCore {
         throw .unbatchable(method: call.method)
       }
       if let source = try execute(
-        call.method, call.request, into: &output, largerThan: bytesMin)
+        call.method, call.request, in: block, into: &output, largerThan: bytesMin)
       {
         output.abandonReply(reply)
         return source

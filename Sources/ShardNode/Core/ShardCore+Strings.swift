@@ -1,5 +1,6 @@
 // The calls on strings and on keys of any type.
 
+import LargeMemory
 import NIOCore
 import RingstoreAPI
 import Store
@@ -50,13 +51,13 @@ extension ShardCore {
   }
 
   func set(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, in block: LargeBlock?, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyValueView.init, message)
     try refuseUnserved(request.unservedField, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     let version = store.set(
-      at.key, value: request.value, slot: at.slot, database: at.database)
+      at.key, value: request.value, in: block, slot: at.slot, database: at.database)
     response.writeStatus(ok: true, count: 0, version: version)
   }
 

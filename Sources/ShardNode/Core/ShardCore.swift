@@ -5,6 +5,7 @@
 // call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
 // shard's own fan-outs) ends up in `execute`.
 
+import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
@@ -23,6 +24,8 @@ package final class ShardCore {
   /// The address that Describe reports, once it is known.
   package var address = ""
   let store: Store
+  /// Keys of all databases.
+  package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
   @exclusivity(unchecked) var generations = LinkGenerations()
   @exclusivity(unchecked) var peers = LinkPeers()
@@ -61,19 +64,20 @@ package final class ShardCore {
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or an `InternalMethod`.
+  ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
   ///   - bytesMin: a response longer than this is not appended.
   /// - Returns: where the bytes of a longer response come from, which hold memory of the store until
   ///   they are let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer,
-    largerThan bytesMin: Int = .max
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
+    into response: inout ByteBuffer, largerThan bytesMin: Int = .max
   ) throws(CallError) -> (any ReplySource)? {
     counters.called(method)
     switch CommandID(rawValue: Int(method)) {
     case .get: return try get(message, into: &response, largerThan: bytesMin)
-    case .set: try set(message, into: &response)
+    case .set: try set(message, in: block, into: &response)
     case .delete: try delete(message, into: &response)
     case .exists: try exists(message, into: &response)
     case .type: try type(message, into: &response)

@@ -38,6 +38,9 @@ package enum ClusterTable {
         .init("state", .string(node.state.rawValue)), .init("address", .string(node.address)),
         .init("version", .string(node.version)),
         .init("uptime_ms", .integer(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)),
+        // As text: it uses all 64 bits, and most readers of JSON keep 53 of a number's.
+        .init(
+          "incarnation", node.incarnation == 0 ? .null : .string("\(node.incarnation)")),
         .init("weight", shard.map { .number($0.weight) } ?? .null),
         .init("slots", shard.map { .integer(Int64($0.slots)) } ?? .null),
         .init("keys", .integer(Int64(node.keys))),

@@ -39,6 +39,10 @@ class Cluster:
     def address(self) -> str:
         return self.router.address
 
+    @property
+    def line_port(self) -> int | None:
+        return self.router.line_port
+
     def stop(self) -> None:
         """Router first, so that it doesn't report shards as lost."""
         for node in [self.router, *self.shards.values()]:

@@ -1,0 +1,83 @@
+// Large messages in: which of them may come, and where those of unary calls are gathered.
+//
+// A message longer than its stream's window is let in when those on their way leave room for it. A
+// message of `LargeBlock.bytesMin` or more is received into a block of its own, which the service
+// may keep instead of a copy (`ServerCall.messageBlock`); streaming calls get theirs from their
+// deframer anyway, unary ones use it for these only.
+
+import HTTP2
+import NIOCore
+
+extension GRPCServerHandler {
+  /// Takes what has come of a unary call's large message, and hands it to the service once it is
+  /// whole and the client has ended.
+  func gather(_ call: ServerCall) {
+    let stream = call.stream
+    var failure: MessageFramingError?
+    if call.deframer.gatheredMessage == nil {
+      stream.inbound.readWithUnsafeReadableBytes { bytes -> Int in
+        var rest = bytes
+        do throws(MessageFramingError) {
+          _ = try call.deframer.next(&rest, gathersAll: true)
+        } catch {
+          failure = error
+        }
+        return bytes.count - rest.count
+      }
+      call.deframer.reserveAnnounced()
+    }
+    session.consume(stream, stream.unconsumed)
+    account(call, buffered: call.deframer.filledBytes)
+    guard call.phase == .open else { return }
+    let isTruncated = stream.remoteEnded && call.deframer.gatheredMessage == nil
+    if let failure = failure ?? (isTruncated ? .truncatedAtEnd : nil) {
+      complete(call, failure.status(limit: configuration.maxMessageBytes))
+    } else if stream.inbound.readableBytes > 0 {
+      complete(call, RPCStatus(.unimplemented, "unary call with more than one message"))
+    } else if let message = call.deframer.gatheredMessage, stream.remoteEnded {
+      guard session.outboundBytes <= configuration.holdBytes else { return hold(call) }
+      Self.release(&stream.inbound)
+      hand(call, message)
+      call.deframer.reset()
+      if call.admittedBytes > 0 { dismiss(call) }
+    } else {
+      Self.release(&stream.inbound)
+    }
+  }
+
+  // MARK: - Letting them in
+
+  /// Whether a message longer than the stream's window may come in now; if not, it waits its turn.
+  func admit(_ call: ServerCall, _ bytes: Int) -> Bool {
+    if call.admittedBytes > 0 { return true }
+    if waitingLargeCalls.isEmpty, hasRoomForLarge(bytes) {
+      largeBytes += bytes
+      call.admittedBytes = bytes
+      return true
+    }
+    if call.awaitedBytes == 0 { waitingLargeCalls.append(call) }
+    call.awaitedBytes = bytes
+    return false
+  }
+
+  private func hasRoomForLarge(_ bytes: Int) -> Bool {
+    largeBytes == 0 || largeBytes + bytes <= configuration.maxLargeMessageBytes
+  }
+
+  /// A large message is complete, or its call is over: the next ones may come in.
+  func dismiss(_ call: ServerCall) {
+    largeBytes -= call.admittedBytes
+    call.admittedBytes = 0
+    while let next = waitingLargeCalls.first {
+      // Calls that ended while they waited are still on the list.
+      if next.awaitedBytes > 0, next.phase == .open {
+        guard hasRoomForLarge(next.awaitedBytes) else { return }
+        largeBytes += next.awaitedBytes
+        next.admittedBytes = next.awaitedBytes
+        next.awaitedBytes = 0
+        readingResumed(next)
+      }
+      waitingLargeCalls.removeFirst()
+    }
+  }
+}

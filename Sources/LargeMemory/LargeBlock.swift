@@ -1,0 +1,76 @@
+// A large piece of memory with an owner that is counted: a message that was received into it can be
+// kept by whoever wants it (the store as a value, a link as what it is about to send) and isn't
+// copied on its way. A copy of 64 MiB would hold an event loop for 30 ms, most of it page faults.
+//
+// Whoever fills a block has it alone. From the moment it is handed on nobody writes to it.
+//
+// The count is Swift's own, so the last reference may be dropped on any thread; the bytes have no
+// lock and need none, as nobody writes to a block that is shared.
+
+/// Memory that is given back, in the background, with the last reference to it.
+package final class LargeBlock {
+  /// From this size on a piece of memory is large, in bytes: it is worth a block, and giving it back
+  /// is left to `BackgroundRelease`. To copy so much takes half a millisecond.
+  package static let bytesMin = 1 << 20
+
+  package let base: UnsafeMutableRawPointer
+  /// Bytes of the block.
+  package let capacity: Int
+
+  /// A block of uninitialized bytes, aligned to 16. O(1): its pages come as they are touched.
+  package init(capacity: Int) {
+    precondition(capacity > 0)
+    base = .allocate(byteCount: capacity, alignment: 16)
+    self.capacity = capacity
+  }
+
+  deinit {
+    BackgroundRelease.free(base, byteCount: capacity)
+  }
+}
+
+/// A part of a block that holds the block. A value; it goes where the reference may go.
+package struct OwnedBytes {
+  package let block: LargeBlock
+  private let start: UnsafeRawPointer
+  package let count: Int
+
+  /// Bytes that lie in `block`.
+  /// - Returns: nil where there is no block, or the bytes are not in it.
+  package init?(_ bytes: UnsafeRawBufferPointer, in block: LargeBlock?) {
+    guard let block, let start = bytes.baseAddress else { return nil }
+    let first = UnsafeRawPointer(block.base)
+    guard start >= first, start + bytes.count <= first + block.capacity else { return nil }
+    self.block = block
+    self.start = start
+    count = bytes.count
+  }
+
+  /// A copy in a block of its own. O(bytes).
+  package init(copying bytes: UnsafeRawBufferPointer) {
+    block = LargeBlock(capacity: max(1, bytes.count))
+    start = UnsafeRawPointer(block.base)
+    count = bytes.count
+    if let from = bytes.baseAddress { block.base.copyMemory(from: from, byteCount: bytes.count) }
+  }
+
+  /// Calls `body` with the bytes, which are good until it returns.
+  package func withBytes<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    defer { withExtendedLifetime(block) {} }
+    return try body(UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  /// The bytes without the first `dropped` of them.
+  package func dropFirst(_ dropped: Int) -> OwnedBytes {
+    precondition(dropped >= 0 && dropped <= count)
+    return OwnedBytes(block: block, start: start + dropped, count: count - dropped)
+  }
+
+  private init(block: LargeBlock, start: UnsafeRawPointer, count: Int) {
+    self.block = block
+    self.start = start
+    self.count = count
+  }
+}

@@ -1,0 +1,143 @@
+// The older services over a port that answers as the test says: what they make of each answer, and
+// of none. With real nodes they are tried in Tests/RealClients.
+
+import GRPC
+import NIOCore
+import RingstoreAPI
+import Testing
+
+@testable import NodeCore
+
+@Suite("The older services")
+struct OlderCallTests {
+  @Test func aPopTakesNothingThatNoTextCanCarry() async throws {
+    try await OlderNode.with { node in
+      try await node.script([.lRange: .success(.list([[0xff]]))])
+      let status = await node.failure("/KeyStore/LPop", .key)
+      #expect(status?.code == .failedPrecondition && status?.reason == .notUTF8)
+      #expect(try await node.calls() == [.lRange])
+      #expect(try await node.errors() == 1)
+    }
+  }
+
+  @Test func anElementThatCameInBetweenIsToldToBeGone() async throws {
+    try await OlderNode.with { node in
+      try await node.script([
+        .lRange: .success(.list([Array("text".utf8)])), .lPop: .success(.value([0xff])),
+      ])
+      let status = await node.failure("/KeyStore/LPop", .key)
+      #expect(status?.code == .unavailable && status?.reason == .outcomeUnknown)
+      #expect(status?.pushbackMillis == -1)
+      #expect(try await node.calls() == [.lRange, .lPop])
+    }
+  }
+
+  @Test func anErrorOfThePortIsPassedOnAndNotCountedAgain() async throws {
+    try await OlderNode.with { node in
+      let error = CallError.shardUnavailable("b", "gone")
+      try await node.script([
+        .set: .failure(error), .lRange: .failure(error), .get: .failure(error),
+      ])
+      for (path, request) in [
+        ("/KVStore/SetVal", ByteBuffer.key), ("/KeyStore/LPop", .key), ("/KVStore/GetVal", .key),
+      ] {
+        let status = await node.failure(path, request)
+        #expect(status?.reason == .shardUnavailable, "\(path)")
+        #expect(status?.details == error.details(), "\(path)")
+      }
+      #expect(try await node.errors() == 0)
+    }
+  }
+
+  @Test func aReplyThatCannotBeDecodedIsAnErrorOfTheNode() async throws {
+    try await OlderNode.with { node in
+      let noise = ByteBuffer(bytes: [0xff])
+      try await node.script([
+        .get: .success(noise), .set: .success(noise), .lRange: .success(noise),
+      ])
+      for path in ["/KVStore/GetVal", "/KVStore/SetVal", "/KeyStore/Get", "/KeyStore/LPop"] {
+        #expect(await node.failure(path, .key)?.code == .internal, "\(path)")
+      }
+    }
+  }
+
+  @Test func aClientThatLeavesTakesItsCallBack() async throws {
+    try await OlderNode.with { node in
+      try await node.script([:])
+      let call = Task { await node.failure("/KeyStore/Get", .key) }
+      try await node.began()
+      call.cancel()
+      try await node.cancelled()
+      #expect(await call.value?.code == .cancelled)
+    }
+  }
+
+  @Test func aDeadlineIsHandedOnAndTakesTheCallBack() async throws {
+    try await OlderNode.with { node in
+      try await node.script([:])
+      let status = await node.failure("/KeyStore/Get", .key, timeout: .milliseconds(50))
+      #expect(status?.code == .deadlineExceeded)
+      try await node.cancelled()
+      let deadline = try await node.onLoop { $0.deadlines.first ?? nil }
+      #expect(deadline != nil)
+    }
+  }
+
+  @Test func aLargeReadIsRefusedWhereOthersHoldTheMemoryAndALargePopIsNot() async throws {
+    let large = [UInt8](repeating: 0x61, count: 300_000)
+    try await OlderNode.with { node in
+      try await node.script([
+        .get: .success(.value(large)), .lPop: .success(.value(large)),
+        .lRange: .success(.list([large])),
+      ])
+      let others = try await node.onLoop { port in
+        NIOLoopBound(port.answerMemory.hold(port.limits.answerBytesMax), eventLoop: node.loop)
+      }
+      let status = await node.failure("/KeyStore/Get", .key)
+      #expect(status?.code == .resourceExhausted && status?.reason == .overloaded)
+      #expect(await node.failure("/KeyStore/LPop", .key) == nil)
+      try await node.onLoop { _ in withExtendedLifetime(others) {} }
+    }
+    try await OlderNode.with { node in
+      try await node.script([.get: .success(.value(large))])
+      #expect(await node.failure("/KeyStore/Get", .key) == nil)
+    }
+  }
+
+  @Test func aReplyThatNoMessageMayCarryIsRefused() async throws {
+    // The reply repeats the key, so that a list which just fits ringstore.v1 does not fit this.
+    let key = [UInt8](repeating: 0x6b, count: 60_000)
+    var request = ByteBuffer()
+    key.withUnsafeBytes { request.writeOlderDequeHead(key: $0) }
+    let many = [UInt8](repeating: 0x61, count: Limits().maxMessageBytes - 30_000)
+    try await OlderNode.with { node in
+      try await node.script([.lRange: .success(.list([many]))])
+      let status = await node.failure("/KeyStore/LRange", request)
+      #expect(status?.code == .resourceExhausted && status?.reason == .responseTooLarge)
+    }
+  }
+}
+
+extension RPCStatus {
+  fileprivate var reason: ErrorReason? {
+    CallError(code: code, message: message, details: details).reason
+  }
+}
+
+extension ByteBuffer {
+  /// A request that names the key `k`, of any of the calls that the tests make.
+  fileprivate static var key: ByteBuffer { ByteBuffer(bytes: [0x0a, 1, 0x6b]) }
+
+  fileprivate static func value(_ bytes: [UInt8]) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    bytes.withUnsafeBytes { buffer.writeValue($0, version: 1) }
+    return buffer
+  }
+
+  fileprivate static func list(_ values: [[UInt8]]) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    for value in values { value.withUnsafeBytes { buffer.writeListValue($0) } }
+    buffer.writeListValuesEnd(found: true, length: Int64(values.count), firstIndex: 0)
+    return buffer
+  }
+}

@@ -1,0 +1,145 @@
+// A gRPC server with nothing but the older services, over a port that answers as a test says, and a
+// client for it.
+
+import GRPC
+import Logging
+import NIOCore
+import NIOPosix
+import NodeCore
+import RingstoreAPI
+
+/// Answers at once with what stands for the command in the script, or never.
+final class ScriptedPort: CallPort {
+  let limits = Limits()
+  let answerMemory = AnswerMemory(bytesMax: Limits().answerBytesMax)
+  var script: [CommandID: Result<ByteBuffer, CallError>] = [:]
+  var calls: [CommandID] = []
+  var deadlines: [UInt64?] = []
+  var errors = 0
+  let begun: EventLoopPromise<Void>
+  let cancelled: EventLoopPromise<Void>
+
+  init(_ loop: any EventLoop) {
+    begun = loop.makePromise()
+    cancelled = loop.makePromise()
+  }
+
+  func call(
+    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> PortCall? {
+    calls.append(command)
+    deadlines.append(deadlineNanos)
+    let call = PortCall(command, for: caller, reply: reply)
+    begun.succeed()
+    guard let outcome = script[command] else { return call }
+    call.end(outcome)
+    return nil
+  }
+
+  func cancel(_ call: PortCall) {
+    call.drop()
+    cancelled.succeed()
+  }
+
+  func countError() { errors += 1 }
+  func callerTakesMore(_ call: PortCall) {}
+}
+
+/// A node's dispatch with the older services alone.
+private final class OlderService: ServerService {
+  let port: ScriptedPort
+
+  init(_ port: ScriptedPort) {
+    self.port = port
+  }
+
+  func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
+    MethodRegistry.method(path: path, servesLink: false)
+  }
+
+  func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
+    OlderCall.start(call, message: message, on: port)
+  }
+
+  func streamWritable(_ call: ServerCall) {
+    (call.context as? OlderCall)?.writable()
+  }
+
+  func callEnded(_ call: ServerCall, _ reason: CallEnd) {
+    (call.context as? OlderCall)?.ended()
+  }
+
+  func streamOpened(_ call: ServerCall) {}
+  func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {}
+  func streamHalfClosed(_ call: ServerCall) {}
+}
+
+struct OlderNode: Sendable {
+  let loop: any EventLoop
+  private let port: NIOLoopBound<ScriptedPort>
+  private let channel: ClientChannel
+
+  static func with(_ body: (OlderNode) async throws -> Void) async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loop = group.next()
+    let port = try await loop.submit { NIOLoopBound(ScriptedPort(loop), eventLoop: loop) }.get()
+    let server = try await GRPCServer.start(
+      host: "127.0.0.1", port: 0, group: group, configuration: ServerConfiguration(),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) { _ in OlderService(port.value) }
+    let channel = ClientChannel(
+      host: "127.0.0.1", port: server.port,
+      eventLoop: MultiThreadedEventLoopGroup.singleton.any())
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await body(OlderNode(loop: loop, port: port, channel: channel)))
+    } catch {
+      outcome = .failure(error)
+    }
+    channel.close()
+    await server.drain(gracePeriod: .seconds(1))
+    // Promises that nobody has kept.
+    try await loop.submit {
+      port.value.begun.succeed()
+      port.value.cancelled.succeed()
+    }.get()
+    try await group.shutdownGracefully()
+    try outcome.get()
+  }
+
+  /// The status of a call that failed; nil where it was answered.
+  func failure(
+    _ path: String, _ request: ByteBuffer, timeout: TimeAmount = .seconds(20)
+  ) async -> RPCStatus? {
+    do throws(RPCStatus) {
+      _ = try await channel.unary(path: path, timeout: timeout) { $0.writeImmutableBuffer(request) }
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  func onLoop<Value: Sendable>(
+    _ body: @escaping @Sendable (ScriptedPort) -> Value
+  ) async throws -> Value {
+    try await loop.submit { body(port.value) }.get()
+  }
+
+  func script(_ script: [CommandID: Result<ByteBuffer, CallError>]) async throws {
+    try await onLoop { $0.script = script }
+  }
+
+  func calls() async throws -> [CommandID] { try await onLoop(\.calls) }
+  func errors() async throws -> Int { try await onLoop(\.errors) }
+
+  /// A call has reached the port.
+  func began() async throws {
+    try await loop.flatSubmit { port.value.begun.futureResult }.get()
+  }
+
+  /// A call was taken back.
+  func cancelled() async throws {
+    try await loop.flatSubmit { port.value.cancelled.futureResult }.get()
+  }
+}
