@@ -13,6 +13,7 @@ import Testing
 private final class HeldLookups: Sendable {
   private let begun = NIOLockedValueBox<[String]>([])
   private let held = NIOLockedValueBox<[DispatchSemaphore]>([])
+  private let isOver = NIOLockedValueBox(false)
   let now = NIOLockedValueBox(NIODeadline.uptimeNanoseconds(1))
 
   /// The hosts that were looked up, in order.
@@ -24,7 +25,7 @@ private final class HeldLookups: Sendable {
       begun.withLockedValue { $0.append(host) }
       if host == "lost" {
         held.withLockedValue { $0.append(semaphore) }
-        semaphore.wait()
+        if !isOver.withLockedValue({ $0 }) { semaphore.wait() }
       }
       return Result { try SocketAddress(ipAddress: "127.0.0.1", port: port) }.map { [$0] }
     } clock: { [now] in
@@ -39,8 +40,24 @@ private final class HeldLookups: Sendable {
   }
 
   /// Waits until so many lookups hang.
-  func waitUntilHeld(_ count: Int) async {
-    while held.withLockedValue({ $0.count }) < count { await Task.yield() }
+  func waitUntilHeld(_ count: Int) async throws {
+    while held.withLockedValue({ $0.count }) < count {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
+  }
+
+  /// Runs a test; past its time limit nothing hangs any more, so that it ends and fails.
+  static func run(
+    _ body: (HeldLookups, NameLookups) async throws -> Void
+  ) async throws {
+    let held = HeldLookups()
+    try await withTaskCancellationHandler {
+      try await body(held, held.make())
+    } onCancel: {
+      held.isOver.withLockedValue { $0 = true }
+      held.release()
+    }
   }
 }
 
@@ -48,44 +65,44 @@ private final class HeldLookups: Sendable {
   private let loop = MultiThreadedEventLoopGroup.singleton.any()
 
   @Test func aHostThatIsNotFoundHoldsUpNoOther() async throws {
-    let held = HeldLookups()
-    let lookups = held.make()
-    let lost = lookups.addresses(host: "lost", port: 1, on: loop)
-    await held.waitUntilHeld(1)
-    let found = try await lookups.addresses(host: "found", port: 2, on: loop).get()
-    #expect(found.map(\.port) == [2])
-    held.release()
-    #expect(try await lost.get().map(\.port) == [1])
+    try await HeldLookups.run { held, lookups in
+      let lost = lookups.addresses(host: "lost", port: 1, on: loop)
+      try await held.waitUntilHeld(1)
+      let found = try await lookups.addresses(host: "found", port: 2, on: loop).get()
+      #expect(found.map(\.port) == [2])
+      held.release()
+      #expect(try await lost.get().map(\.port) == [1])
+    }
   }
 
   @Test func attemptsAtOneTimeShareALookup() async throws {
-    let held = HeldLookups()
-    let lookups = held.make()
-    let attempts = (0..<3).map { _ in lookups.addresses(host: "lost", port: 1, on: loop) }
-    await held.waitUntilHeld(1)
-    held.release()
-    for attempt in attempts { #expect(try await attempt.get().count == 1) }
-    #expect(held.hosts == ["lost"])
-    // Nothing is remembered: the next attempt looks again.
-    let next = lookups.addresses(host: "lost", port: 1, on: loop)
-    await held.waitUntilHeld(2)
-    held.release()
-    _ = try await next.get()
-    #expect(held.hosts == ["lost", "lost"])
+    try await HeldLookups.run { held, lookups in
+      let attempts = (0..<3).map { _ in lookups.addresses(host: "lost", port: 1, on: loop) }
+      try await held.waitUntilHeld(1)
+      held.release()
+      for attempt in attempts { #expect(try await attempt.get().count == 1) }
+      #expect(held.hosts == ["lost"])
+      // Nothing is remembered: the next attempt looks again.
+      let next = lookups.addresses(host: "lost", port: 1, on: loop)
+      try await held.waitUntilHeld(2)
+      held.release()
+      _ = try await next.get()
+      #expect(held.hosts == ["lost", "lost"])
+    }
   }
 
   @Test func anOldLookupIsNotSharedAndTheirNumberIsBounded() async throws {
-    let held = HeldLookups()
-    let lookups = held.make()
-    var attempts: [EventLoopFuture<[SocketAddress]>] = []
-    for number in 1...NameLookups.lookupsPerHostMax + 2 {
-      attempts.append(lookups.addresses(host: "lost", port: 1, on: loop))
-      await held.waitUntilHeld(min(number, NameLookups.lookupsPerHostMax))
-      held.pass(NameLookups.sharedFor)
+    try await HeldLookups.run { held, lookups in
+      var attempts: [EventLoopFuture<[SocketAddress]>] = []
+      for number in 1...NameLookups.lookupsPerHostMax + 2 {
+        attempts.append(lookups.addresses(host: "lost", port: 1, on: loop))
+        try await held.waitUntilHeld(min(number, NameLookups.lookupsPerHostMax))
+        held.pass(NameLookups.sharedFor)
+      }
+      held.release()
+      for attempt in attempts { #expect(try await attempt.get().count == 1) }
+      #expect(held.hosts.count == NameLookups.lookupsPerHostMax)
     }
-    held.release()
-    for attempt in attempts { #expect(try await attempt.get().count == 1) }
-    #expect(held.hosts.count == NameLookups.lookupsPerHostMax)
   }
 
   @Test func eachFamilyGetsItsOwn() async throws {
