@@ -40,15 +40,21 @@ let package = Package(
     .target(name: "Store"),
     .target(name: "NodeCore", dependencies: ["RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
+      name: "LineProtocol",
+      dependencies: [
+        "RingstoreAPI", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+      ]),
+    .target(
       name: "ShardNode",
       dependencies: [
-        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC", nioCore, nioPosix,
-        logging,
+        "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC",
+        nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "RingstoreAPI", "Placement", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC", nioCore, nioPosix,
+        nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -56,11 +62,13 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore]),
+    .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", nioCore,
-        nioPosix, logging,
+        "CEdit",
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),
@@ -77,6 +85,11 @@ let package = Package(
       name: "NodeCoreTests",
       dependencies: [
         "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging, protobuf,
+      ]),
+    .testTarget(
+      name: "LineProtocolTests",
+      dependencies: [
+        "LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging, protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
@@ -106,3 +119,12 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
+
+// Programs for libFuzzer, which link only with `-sanitize=fuzzer`: deploy/fuzz asks for them.
+if Context.environment["RINGSTORE_FUZZ"] != nil {
+  let rooms: [Target.Dependency] = ["LineProtocol", "RingstoreAPI", "GRPC", nioCore, protobuf]
+  for name in ["FuzzLines", "FuzzWire", "FuzzFrames"] {
+    package.targets.append(
+      .executableTarget(name: name, dependencies: rooms, path: "Tests/Fuzzing/\(name)"))
+  }
+}

@@ -35,8 +35,10 @@ readonly BUILD_NEEDS=(
   "pkg-config:command -v pkg-config"
   "libnghttp2-dev:pkg-config --exists libnghttp2"
   "libre2-dev:pkg-config --exists re2"
+  "libedit-dev:pkg-config --exists libedit"
 )
-readonly TEST_NEEDS=("python3-venv:python3 -c 'import ensurepip, venv'")
+readonly TEST_NEEDS=(
+  "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")
@@ -91,7 +93,7 @@ swift_version() {
 check_swift() {
   local found wanted="$SWIFT_MAJOR.$SWIFT_MINOR" advice
   advice="Install a toolchain from https://www.swift.org/install and put it on PATH, then run this \
-again. A container that needs no toolchain is planned."
+again. docs/COMPOSE.md builds and runs a cluster in containers, without a toolchain."
   found=$(swift_version || true)
   [ -n "$found" ] || fail "Swift $wanted or newer is needed and 'swift' was not found. $advice"
   local major=${found%%.*} minor=${found#*.}
@@ -138,7 +140,8 @@ start_process() {
   shift
   : >"$log" # there to be read before the process has begun
   set -m
-  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT "$@" </dev/null >"$log" 2>&1 &
+  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
+    </dev/null >"$log" 2>&1 &
   STARTED_PID=$!
   set +m
 }

@@ -2,6 +2,7 @@
 // with its own links to every shard.
 
 import GRPC
+import LineProtocol
 import Logging
 import NIOCore
 import NIOPosix
@@ -15,6 +16,8 @@ package struct RouterConfiguration: Sendable {
   package var host = "127.0.0.1"
   /// 0: any free port.
   package var port = 50_051
+  /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
+  package var linePort: Int?
   /// Event loops, each on a thread of its own.
   package var threads = 1
   /// The cluster's shards; every router of a cluster is given the same list, in any order.
@@ -42,16 +45,21 @@ package final class RouterServer: Sendable {
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
   private let server: GRPCServer
+  private let lineServer: LineServer?
   let services: [NIOLoopBound<RouterService>]
   private let drainSeconds: Int
 
+  /// The port of the line protocol; nil: it is off.
+  package var linePort: Int? { lineServer?.port }
+
   private init(
-    group: MultiThreadedEventLoopGroup, server: GRPCServer,
+    group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
     services: [NIOLoopBound<RouterService>], drainSeconds: Int
   ) {
     self.port = server.port
     self.group = group
     self.server = server
+    self.lineServer = lineServer
     self.services = services
     self.drainSeconds = drainSeconds
   }
@@ -59,8 +67,9 @@ package final class RouterServer: Sendable {
   /// Starts a router: dials the shards, and accepts calls when this returns. A shard that can't be
   /// reached doesn't keep the router from starting.
   ///
-  /// - Throws: `PlacementError` for a list of shards that makes no slot map; otherwise where the
-  ///   address can't be resolved or listened on.
+  /// - Throws: `PlacementError` for a list of shards that makes no slot map;
+  ///   `LineServer.ListenFailure` where the line protocol's port can't be listened on; otherwise
+  ///   where the address can't be resolved or listened on.
   package static func start(
     _ configuration: RouterConfiguration, version: String, logger: Logger
   ) async throws -> RouterServer {
@@ -70,24 +79,38 @@ package final class RouterServer: Sendable {
       let node = RouterNodeLine(version: version)
       let services = try await makeServices(configuration, map, node, group, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
-      var serverConfiguration = ServerConfiguration()
-      serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
-      let server = try await GRPCServer.start(
-        host: configuration.host, port: configuration.port, group: group,
-        configuration: serverConfiguration, logger: logger
-      ) { loop in
+      let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
           preconditionFailure("the server uses a loop that is not of its group")
         }
         return service.value
       }
+      var serverConfiguration = ServerConfiguration()
+      serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
+      let server = try await GRPCServer.start(
+        host: configuration.host, port: configuration.port, group: group,
+        configuration: serverConfiguration, logger: logger, service: serviceOf)
+      let lineServer = try await startLines(configuration, group, logger, serviceOf)
       node.setAddress("\(configuration.host):\(server.port)")
       return RouterServer(
-        group: group, server: server, services: services.map(\.service),
+        group: group, server: server, lineServer: lineServer, services: services.map(\.service),
         drainSeconds: configuration.drainSeconds)
     } catch {
       try? await group.shutdownGracefully()
       throw error
+    }
+  }
+
+  private static func startLines(
+    _ configuration: RouterConfiguration, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
+    _ serviceOf: @escaping @Sendable (any EventLoop) -> RouterService
+  ) async throws -> LineServer? {
+    guard let port = configuration.linePort else { return nil }
+    return try await LineServer.start(
+      host: configuration.host, port: port, group: group, logger: logger
+    ) { loop in
+      let service = serviceOf(loop)
+      return LineNode(port: service, flusher: service.flusher)
     }
   }
 
@@ -122,7 +145,10 @@ package final class RouterServer: Sendable {
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
-    await server.drain(gracePeriod: .seconds(Int64(drainSeconds)))
+    let grace = TimeAmount.seconds(Int64(drainSeconds))
+    async let linesDrained: Void? = lineServer?.drain(gracePeriod: grace)
+    await server.drain(gracePeriod: grace)
+    _ = await linesDrained
     for service in services {
       try? await service.eventLoop.submit { service.value.stop() }.get()
     }

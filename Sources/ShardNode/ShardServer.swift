@@ -1,6 +1,7 @@
 // A shard as a process or a test starts it: one event loop, one core, one gRPC server.
 
 import GRPC
+import LineProtocol
 import Logging
 import NIOCore
 import NIOPosix
@@ -16,6 +17,8 @@ package struct ShardConfiguration: Sendable {
   package var host = "127.0.0.1"
   /// 0: any free port.
   package var port = 50_061
+  /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
+  package var linePort: Int?
   package var limits = Limits()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
@@ -34,23 +37,29 @@ package final class ShardServer: Sendable {
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
   private let server: GRPCServer
+  private let lineServer: LineServer?
   private let service: NIOLoopBound<ShardService>
   private let drainSeconds: Int
 
+  /// The port of the line protocol; nil: it is off.
+  package var linePort: Int? { lineServer?.port }
+
   private init(
-    port: Int, group: MultiThreadedEventLoopGroup, server: GRPCServer,
+    group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
     service: NIOLoopBound<ShardService>, drainSeconds: Int
   ) {
-    self.port = port
+    self.port = server.port
     self.group = group
     self.server = server
+    self.lineServer = lineServer
     self.service = service
     self.drainSeconds = drainSeconds
   }
 
   /// Starts a shard. It accepts calls when this returns.
   ///
-  /// - Throws: where the address can't be resolved or listened on.
+  /// - Throws: `LineServer.ListenFailure` where the line protocol's port can't be listened on;
+  ///   otherwise where the address can't be resolved or listened on.
   package static func start(
     _ configuration: ShardConfiguration, version: String, logger: Logger
   ) async throws -> ShardServer {
@@ -67,10 +76,16 @@ package final class ShardServer: Sendable {
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, logger: logger
       ) { _ in service.value }
+      var lineServer: LineServer?
+      if let linePort = configuration.linePort {
+        lineServer = try await LineServer.start(
+          host: configuration.host, port: linePort, group: group, logger: logger
+        ) { _ in LineNode(port: service.value, flusher: service.value.flusher) }
+      }
       let address = "\(configuration.host):\(server.port)"
       try await loop.submit { service.value.core.address = address }.get()
       return ShardServer(
-        port: server.port, group: group, server: server, service: service,
+        group: group, server: server, lineServer: lineServer, service: service,
         drainSeconds: configuration.drainSeconds)
     } catch {
       try? await group.shutdownGracefully()
@@ -95,7 +110,10 @@ package final class ShardServer: Sendable {
   package func drain() async {
     let service = self.service
     try? await group.any().submit { service.value.beginDraining() }.get()
-    await server.drain(gracePeriod: .seconds(Int64(drainSeconds)))
+    let grace = TimeAmount.seconds(Int64(drainSeconds))
+    async let linesDrained: Void? = lineServer?.drain(gracePeriod: grace)
+    await server.drain(gracePeriod: grace)
+    _ = await linesDrained
     try? await group.shutdownGracefully()
   }
 }

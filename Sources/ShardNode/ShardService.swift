@@ -11,7 +11,7 @@ final class ShardService: ServerService {
   let eventLoop: any EventLoop
   private let logger: Logger
   let localParts: LocalParts
-  private let flusher: TickFlusher
+  let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
   private var links: [ObjectIdentifier: LinkStream] = [:]

@@ -1,7 +1,7 @@
 // The program: subcommands, and what becomes of their errors.
 //
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
-//           1  a node could not start; `cli`: any failure
+//           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve
 //          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
 
 import ArgumentParser
@@ -15,6 +15,7 @@ struct Ringstore: AsyncParsableCommand {
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
+      HealthCommand.self,
     ])
 
   static func main() async {
@@ -42,6 +43,9 @@ struct Ringstore: AsyncParsableCommand {
     } catch let error as StartFailure {
       Terminal.complain("ringstore \(name): \(error.sentence)")
       return EXIT_FAILURE
+    } catch let error as Unhealthy {
+      Terminal.complain("ringstore \(name): \(error.sentence)")
+      return EXIT_FAILURE
     } catch {
       return explain(error, subcommand: name)
     }
@@ -61,6 +65,6 @@ struct Ringstore: AsyncParsableCommand {
   }
 
   func run() throws {
-    throw ValidationError("Name a subcommand: router, shard, local or cli.")
+    throw ValidationError("Name a subcommand: router, shard, local, cli or health.")
   }
 }

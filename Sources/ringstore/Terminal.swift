@@ -4,6 +4,23 @@
 import Glibc
 
 package enum Terminal {
+  /// What erases everything behind the cursor, where the terminal can.
+  static let clearBelow = hasCursor ? "\u{1b}[J" : ""
+  /// Whether the terminal moves its cursor at our word.
+  static let hasCursor: Bool = {
+    guard let kind = getenv("TERM") else { return false }
+    return !["", "dumb"].contains(String(cString: kind))
+  }()
+
+  static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+  /// The terminal's width in columns; 80 where it doesn't say.
+  static func columns(of descriptor: Int32) -> Int {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
   /// Writes to stdout.
   static func write(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
 

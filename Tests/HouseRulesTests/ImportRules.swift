@@ -14,19 +14,24 @@ enum ImportRules {
     ("Placement", []),
     ("Store", []),
     ("NodeCore", ["RingstoreAPI", "Placement", "GRPC"]),
+    ("LineProtocol", ["RingstoreAPI", "NodeCore", "GRPC"]),
     (
       "ShardNode",
-      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "GRPC"]
+      ["RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol", "GRPC"]
     ),
-    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "GRPC"]),
+    ("RouterNode", ["RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
       "ClusterSimulation",
       ["RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
     ),
+    ("CEdit", []),
     (
       "ringstore",
-      ["ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "GRPC"]
+      [
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "GRPC", "CEdit",
+      ]
     ),
   ]
 

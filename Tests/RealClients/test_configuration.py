@@ -28,6 +28,8 @@ def refusal(*arguments: str, environment: dict[str, str] | None = None) -> str:
         ((*SHARD, "--no-such-flag"), "no-such-flag"),
         (("shard", "--id", "a", "--port", "70000"), "70000"),
         (("shard", "--id", "a", "--port", "x"), "x"),
+        (("shard", "--id", "a", "--port", "0", "--line-port", "70000"), "--line-port"),
+        (("shard", "--id", "a", "--port", "0", "--line-port", "none"), "off, not 'none'"),
         (("shard", "--id", "", "--port", "0"), "id"),
         (("router", "--port", "0"), "shard"),
         (("router", "--port", "0", "--shard", "a"), "a"),
@@ -76,6 +78,31 @@ def test_a_taken_port_is_named():
     assert port in ended.stderr
     assert "Server started" not in ended.stdout
     assert "Fatal error" not in ended.stderr
+
+
+def test_a_taken_port_of_the_line_protocol_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for node in (SHARD, ("local", "--port", "0")):
+            ended = run(*node, "--line-port", port)
+            assert ended.returncode == 1
+            assert f"the line protocol: port {port} of 127.0.0.1 is in use" in ended.stderr
+            assert "--line-port" in ended.stderr
+            assert "Server started" not in ended.stdout
+
+
+def test_the_line_protocol_can_be_turned_off(tmp_path):
+    file = tmp_path / "shard.yaml"
+    file.write_text("id: a\nhost: 127.0.0.1\nport: 0\nline_port: off\n")
+    for arguments in (("--line-port", "off"), ("--line-port=off", "--config", str(file))):
+        node = Node(*SHARD, *arguments)
+        assert node.line_port is None
+        assert node.stop() == 0
+    ended = Node("shard", "--config", str(file), "--line-port=0")
+    assert ended.line_port
+    assert ended.stop() == 0
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):

@@ -41,7 +41,7 @@ class Running:
     """The script's process, its ports, and what it has printed so far."""
 
     def __init__(self, folder: Path):
-        self.router, self.shards, *_ = free_ports(4)
+        self.router, self.lines, self.shards, *_ = free_ports(5)
         self.output = folder / "output"
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
@@ -53,6 +53,7 @@ class Running:
                     {
                         "RINGSTORE_PORT": str(self.router),
                         "RINGSTORE_SHARD_PORT": str(self.shards),
+                        "RINGSTORE_LINE_PORT": str(self.lines),
                         "TMPDIR": str(folder),
                     }
                 ),

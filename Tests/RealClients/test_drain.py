@@ -94,7 +94,7 @@ def test_many_unary_calls_under_way_are_answered_or_refused_never_lost(server):
 
 
 def test_the_started_line_reaches_a_pipe_at_once():
-    arguments = ["shard", "--id", "a", "--host", "127.0.0.1", "--port", "0"]
+    arguments = ["shard", "--id", "a", "--host", "127.0.0.1", "--port", "0", "--line-port", "0"]
     with subprocess.Popen(
         [binary(), *arguments],
         stdout=subprocess.PIPE,
@@ -102,6 +102,7 @@ def test_the_started_line_reaches_a_pipe_at_once():
         env=clean_environment(),
     ) as node:
         assert node.stdout.readline().startswith(b"Server started on port ")
+        assert node.stdout.readline().startswith(b"Line protocol on port ")
         node.terminate()
         assert node.stdout.read() == b""
         assert node.wait(20) == 0

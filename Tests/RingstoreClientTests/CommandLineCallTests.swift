@@ -123,9 +123,47 @@ import ringstore
   }
 
   @Test func helpListsEveryCommandOnce() {
-    let lines = HelpText.text(nil).split(separator: "\n")
-    #expect(lines.count == CommandTable.all.count { $0.lineName != nil })
-    #expect(HelpText.text(Array("get".utf8)).hasPrefix("GET key "))
+    let lines = HelpText.text(nil).split(separator: "\n").filter { !$0.hasPrefix(" ") }
+    let names = lines.map { String($0.split(separator: " ").first ?? "") }
+    let calls = CommandTable.all.compactMap(\.lineName)
+    #expect(Set(names).count == names.count)
+    #expect(Set(calls).isSubset(of: names))
+    #expect(Set(["CLUSTER", "SELECT", "HELP", "QUIT"]).isSubset(of: names))
+  }
+
+  @Test func helpTellsAboutOneCommand() throws {
+    let del = HelpText.text(Array("del".utf8))
+    #expect(del.hasPrefix("DELETE key\n  Removes a key of any type.\n  Also: DEL\n"))
+    #expect(HelpText.text(Array("scan".utf8)).hasPrefix("SCAN [pattern | --regex R"))
+    #expect(HelpText.text(Array("exit".utf8)).hasPrefix("QUIT\n"))
+    #expect(misuse("HELP", "frob") == "There is no command 'frob'; HELP lists them.")
+    #expect(misuse("HELP", "get") == nil)
+  }
+
+  @Test func aClusterIsDescribed() throws {
+    guard case .describe = try call("cluster"), case .describe = try call("DESCRIBE") else {
+      Issue.record("no description")
+      return
+    }
+    #expect(misuse("CLUSTER", "x")?.contains("usage: DESCRIBE") == true)
+  }
+
+  @Test func wordsOfASessionAreNoCalls() throws {
+    #expect(misuse("SELECT", "3") == "SELECT is a command of a session; see HELP.")
+    guard case .select(7) = try SessionCommand([Array("select".utf8), Array("7".utf8)]),
+      case .quit = try SessionCommand([Array("Exit".utf8)]),
+      case .call(.oneKey) = try SessionCommand([Array("GET".utf8), Array("k".utf8)])
+    else {
+      Issue.record("not read")
+      return
+    }
+    for words in [
+      ["SELECT"], ["SELECT", "x"], ["SELECT", "-1"], ["SELECT", "1", "2"], ["QUIT", "x"],
+    ] {
+      #expect(throws: CommandLineCall.Misuse.self) {
+        try SessionCommand(words.map { Array($0.utf8) })
+      }
+    }
   }
 
   @Test func argumentsKeepTheirBytes() {

@@ -18,13 +18,13 @@ import ringstore
   /// What the words print, where the node answers by the script. `lines`: how many pieces are taken
   /// before the one who reads goes away.
   private func printed(
-    _ words: String..., script: NodeScript, raw: Bool = false, pieces: Int = .max
+    _ words: String..., script: NodeScript, _ form: Printer.Form = .text, pieces: Int = .max
   ) async throws -> Printed {
     let printed = SharedBox(Printed())
     let left = SharedBox(pieces)
     try await ScriptedNode.with(script) { client, _ in
       let call = try CommandLineCall(words.map { Array($0.utf8) })
-      let printer = Printer(raw: raw) { bytes in
+      let printer = Printer(form) { bytes in
         printed.withLock { $0.text += String(decoding: bytes, as: UTF8.self) }
         return left.withLock { left in
           left -= 1
@@ -57,9 +57,9 @@ import ringstore
   @Test func aScanPrintsItsKeysOneALine() async throws {
     let script = Self.scan([["a", "b"], [], ["c\n"]])
     #expect(try await printed("SCAN", script: script).text == "\"a\"\n\"b\"\n\"c\\n\"\n")
-    #expect(try await printed("SCAN", script: script, raw: true).text == "a\nb\nc\n\n")
+    #expect(try await printed("SCAN", script: script, .raw).text == "a\nb\nc\n\n")
     #expect(try await printed("SCAN", script: Self.scan([[]])).text == "(empty array)\n")
-    #expect(try await printed("SCAN", script: Self.scan([[]]), raw: true).text.isEmpty)
+    #expect(try await printed("SCAN", script: Self.scan([[]]), .raw).text.isEmpty)
   }
 
   @Test func aScanThatBreaksOffSaysHowToGoOn() async throws {
@@ -81,6 +81,26 @@ import ringstore
     #expect(printed.error == nil)
   }
 
+  @Test func aScanIsOneObjectOfJSON() async throws {
+    let script = Self.scan([["a", "b"], [], ["c\n"]])
+    #expect(
+      try await printed("SCAN", script: script, .json).text == #"{"keys":["a","b","c\n"]}"# + "\n")
+    #expect(
+      try await printed("SCAN", script: Self.scan([[]]), .json).text == #"{"keys":[]}"# + "\n")
+  }
+
+  @Test func aScanThatBreaksOffIsOneObjectOfJSONWithItsError() async throws {
+    let gone = CallError(.shardUnavailable, "It is away.", shard: "s1")
+    let script = Self.scan(
+      [["a"], ["b"]], end: RPCStatus(gone.code, gone.message, details: gone.details()))
+    let printed = try await printed("SCAN", script: script, .json)
+    #expect(
+      printed.text == #"{"keys":["a","b"],"resume":"01ab","error":{"code":"UNAVAILABLE","#
+        + #""reason":"SHARD_UNAVAILABLE","message":"It is away.","shard":"s1"}}"# + "\n")
+    #expect(printed.remarks.isEmpty)
+    #expect(printed.error == nil)
+  }
+
   @Test func aListStreamPrintsItsValuesOneALine() async throws {
     var script = NodeScript()
     script.streamed = { stream, _ in
@@ -97,6 +117,9 @@ import ringstore
     #expect(
       try await self.printed("LRANGESTREAM", "l", "0", "-1", script: Self.scan([])).text
         == "(empty array)\n")
+    #expect(
+      try await self.printed("LRANGESTREAM", "l", "0", "-1", script: script, .json).text
+        == #"{"values":["x","y"]}"# + "\n")
   }
 
   @Test func aPageOfKeysSaysHowToAskForTheNext() async throws {
@@ -110,6 +133,9 @@ import ringstore
     let printed = try await printed("KEYS", "*", "--limit", "2", script: script)
     #expect(printed.text == "1) \"a\"\n2) \"b\"\n")
     #expect(printed.remarks == ["ringstore cli: there are more keys: --token ff"])
+    let json = try await self.printed("KEYS", "*", "--limit", "2", script: script, .json)
+    #expect(json.text == #"{"keys":["a","b"],"token":"ff"}"# + "\n")
+    #expect(json.remarks.isEmpty)
   }
 
   @Test func countersAreATable() async throws {
@@ -120,6 +146,7 @@ import ringstore
     var script = NodeScript()
     script.unary = { _, _ in .success(answer) }
     #expect(try await printed("STATS", script: script).text == "calls  20\nz      1\n")
+    #expect(try await printed("STATS", script: script, .json).text == #"{"calls":20,"z":1}"# + "\n")
     #expect(try await printed("SHUTDOWN", script: NodeScript()).text == "OK\n")
   }
 }

@@ -64,12 +64,15 @@ import Testing
     try await Child(arguments, environment: environment).end()
   }
 
+  /// Other nodes on this machine may have the usual port of the line protocol.
+  private static let noLines = ["--line-port", "off"]
+
   private static func port(_ line: String) -> Int? {
     line.hasPrefix("Server started on port ") ? Int(line.split(separator: " ").last ?? "") : nil
   }
 
   @Test func aNodeSaysItsPortServesAndLeavesWithStatusZero() async throws {
-    let node = try Child(["local", "--shards", "2", "--port", "0"])
+    let node = try Child(["local", "--shards", "2", "--port", "0"] + Self.noLines)
     let port = try #require(Self.port(try await node.firstLine()))
     let server = "127.0.0.1:\(port)"
     let stored = try await run("cli", "--server", server, "SET", "k", "v")
@@ -94,7 +97,7 @@ import Testing
   }
 
   @Test func aShutdownCallEndsEveryNodeOfALocalCluster() async throws {
-    let node = try Child(["local", "--shards", "2", "--port", "0"])
+    let node = try Child(["local", "--shards", "2", "--port", "0"] + Self.noLines)
     let port = try #require(Self.port(try await node.firstLine()))
     let told = try await run("cli", "--server", "127.0.0.1:\(port)", "SHUTDOWN")
     #expect(told.output == "OK\n")
@@ -104,15 +107,15 @@ import Testing
   }
 
   @Test func aShutdownOfTheClusterEndsItsShardsToo() async throws {
-    let shard = try Child(["shard", "--id", "a", "--port", "0"])
+    let shard = try Child(["shard", "--id", "a", "--port", "0"] + Self.noLines)
     let address = "127.0.0.1:\(try #require(Self.port(try await shard.firstLine())))"
-    let first = try Child(["router", "--port", "0", "--shard", "a=\(address)"])
+    let first = try Child(["router", "--port", "0", "--shard", "a=\(address)"] + Self.noLines)
     let firstPort = try #require(Self.port(try await first.firstLine()))
     let alone = try await run("cli", "--server", "127.0.0.1:\(firstPort)", "SHUTDOWN")
     #expect(alone.output == "OK\n")
     #expect(try await first.end().status == 0)
     // The shard is still there for another router, and leaves with that one.
-    let second = try Child(["router", "--port", "0", "--shard", "a=\(address)"])
+    let second = try Child(["router", "--port", "0", "--shard", "a=\(address)"] + Self.noLines)
     let secondPort = try #require(Self.port(try await second.firstLine()))
     let server = "127.0.0.1:\(secondPort)"
     #expect(try await run("cli", "--server", server, "SET", "k", "v").output == "OK\n")
@@ -157,11 +160,20 @@ import Testing
     #expect(nobody.status == 1)
     #expect(nobody.output.isEmpty)
     #expect(nobody.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
-    for words in [["FROB"], ["GET"], [], ["--max-message-bytes", "1", "GET", "k"]] {
+    for words in [
+      ["FROB"], ["GET"], ["--max-message-bytes", "1", "GET", "k"], ["--raw", "--json", "GET", "k"],
+    ] {
       let end = try await Child(["cli"] + words).end()
       #expect(end.status == 1, "\(words)")
       #expect(!end.errors.isEmpty)
     }
+  }
+
+  @Test func noCommandsOnStandardInputAreNoFailure() async throws {
+    let nothing = try await run("cli", "--server", "127.0.0.1:1")
+    #expect(nothing.status == 0)
+    #expect(nothing.output.isEmpty)
+    #expect(nothing.errors.isEmpty)
   }
 
   @Test func theVersionAndHelpAreAnswered() async throws {

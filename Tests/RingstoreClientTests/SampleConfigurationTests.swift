@@ -47,6 +47,25 @@ import ringstore
     #expect(shard.cluster == defaults.cluster)
   }
 
+  @Test func theComposeClustersFilesFitTogether() async throws {
+    func sources(_ kind: NodeKind, _ environment: [String: String]) async throws -> SettingSources {
+      let path = Self.folder.appending(path: "compose-\(kind.rawValue).yaml").path
+      let file = try await ConfigFile.load(path, for: kind)
+      return try SettingSources(kind, flags: [:], environment: environment, file: file)
+    }
+    let router = try await sources(.router, [:]).routerConfiguration()
+    for description in router.shards {
+      let shard = try await sources(.shard, ["RINGSTORE_ID": description.id]).shardConfiguration()
+      #expect(description.address == "shard-\(shard.id):\(shard.port)")
+      #expect(shard.host == "0.0.0.0")
+      #expect(shard.limits == router.limits)
+      #expect(shard.drainSeconds < 10)
+    }
+    #expect(router.shards.map(\.id) == ["a", "b", "c"])
+    #expect(router.port == SettingSources.routerPort)
+    #expect(router.drainSeconds < 10)
+  }
+
   @Test func theLocalSampleHasThreeShards() async throws {
     let sources = try await sources(.local)
     #expect(try sources.localShardConfigurations().map(\.id) == ["s1", "s2", "s3"])

@@ -84,7 +84,8 @@ import ringstore
     let said = await sentence { _ = try await sources(file: "threads: 2\n") }
     #expect(said.contains("'threads' in "), "\(said)")
     let shard = try await sources(
-      flags: [.id: ["a"]], environment: ["RINGSTORE_THREADS": "2", "OTHER": "x"])
+      flags: [.id: ["a"]],
+      environment: ["RINGSTORE_THREADS": "2", "RINGSTORE_HISTORY": "off", "OTHER": "x"])
     #expect(try shard.shardConfiguration().id == "a")
   }
 

@@ -67,7 +67,8 @@ stop_server() {
 start_server() {
   local name=$1 log=$bench_folder/$1.log
   shift
-  start_process "$log" taskset -c "$SERVER_CORE" "$RINGSTORE" "$@" --host 127.0.0.1 --port 0
+  start_process "$log" taskset -c "$SERVER_CORE" "$RINGSTORE" "$@" --host 127.0.0.1 --port 0 \
+    --line-port off
   pid_of[$name]=$STARTED_PID
   wait_started "$name" "$STARTED_PID" "$log" || exit 1
   port_of[$name]=$STARTED_PORT

@@ -58,6 +58,7 @@ private final class ConnectAttempt {
       bound.value.giveUp("no HTTP/2 SETTINGS within \(timeout.nanoseconds / 1_000_000) ms")
     }
     ClientBootstrap(group: loop)
+      .resolver(HostResolver(lookups: .shared, eventLoop: loop))
       .connectTimeout(timeout)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))

@@ -1,20 +1,27 @@
-// Describe's answer as a table for people.
+// Describe's answer as a table for people, and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
 
 package enum ClusterTable {
+  private static let slots = 16_384
+  private static let columns = [
+    "NODE", "ROLE", "STATE", "ADDRESS", "VERSION", "UPTIME", "WEIGHT", "SLOTS", "SHARE", "KEYS",
+    "MEMORY", "BYTES",
+  ]
+
   package static func text(_ cluster: RingstoreClusterDescription) -> String {
-    var rows = [
-      ["NODE", "ROLE", "STATE", "ADDRESS", "VERSION", "UPTIME", "SLOTS", "WEIGHT", "KEYS", "BYTES"]
-    ]
+    var rows = [columns]
     for node in cluster.nodes {
-      let shard = node.role == .shard ? cluster.shards.first { $0.id == node.id } : nil
+      let shard = shard(of: node, in: cluster)
       rows.append([
         node.id, node.role.rawValue, node.state.rawValue, node.address, node.version,
-        "\(node.uptime.components.seconds)s", shard.map { "\($0.slots)" } ?? "-",
-        shard.map { weight($0.weight) } ?? "-", "\(node.keys)", "\(node.memoryBytes)",
+        uptime(node.uptime), shard.map { weight($0.weight) } ?? "-",
+        shard.map { "\($0.slots)" } ?? "-", shard.map { share($0.slots) } ?? "-",
+        shard == nil && node.role == .router ? "-" : "\(node.keys)",
+        memory(node.memoryBytes), "\(node.memoryBytes)",
       ])
     }
+    if cluster.shards.count > 1 { rows.append(total(cluster)) }
     var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"] + aligned(rows)
     for node in cluster.nodes where !node.detail.isEmpty {
       lines.append("\(node.id): \(node.detail)")
@@ -22,8 +29,78 @@ package enum ClusterTable {
     return lines.joined(separator: "\n")
   }
 
+  package static func json(_ cluster: RingstoreClusterDescription) -> JSONValue {
+    let nodes = cluster.nodes.map { node in
+      let shard = shard(of: node, in: cluster)
+      let (seconds, attoseconds) = node.uptime.components
+      return JSONValue.object([
+        .init("id", .string(node.id)), .init("role", .string(node.role.rawValue)),
+        .init("state", .string(node.state.rawValue)), .init("address", .string(node.address)),
+        .init("version", .string(node.version)),
+        .init("uptime_ms", .integer(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)),
+        .init("weight", shard.map { .number($0.weight) } ?? .null),
+        .init("slots", shard.map { .integer(Int64($0.slots)) } ?? .null),
+        .init("keys", .integer(Int64(node.keys))),
+        .init("memory_bytes", .integer(Int64(node.memoryBytes))),
+        .init("detail", .string(node.detail)),
+      ])
+    }
+    return .object([
+      .init("cluster", .string(cluster.cluster)),
+      .init("epoch", .integer(Int64(clamping: cluster.epoch))),
+      .init("nodes", .array(nodes)),
+    ])
+  }
+
+  private static func shard(
+    of node: RingstoreClusterDescription.Node, in cluster: RingstoreClusterDescription
+  ) -> RingstoreClusterDescription.Shard? {
+    node.role == .shard ? cluster.shards.first { $0.id == node.id } : nil
+  }
+
+  /// What the shards have together; a shard that can't be reached tells nothing of its keys.
+  private static func total(_ cluster: RingstoreClusterDescription) -> [String] {
+    let shards = cluster.nodes.filter { $0.role == .shard }
+    let slots = cluster.shards.reduce(0) { $0 + $1.slots }
+    let keys = shards.reduce(0) { $0 &+ $1.keys }
+    let bytes = shards.reduce(0) { $0 &+ $1.memoryBytes }
+    return [
+      "all shards", "", "", "", "", "", "", "\(slots)", share(slots), "\(keys)", memory(bytes),
+      "\(bytes)",
+    ]
+  }
+
   private static func weight(_ weight: Double) -> String {
     Int(exactly: weight).map { "\($0)" } ?? "\(weight)"
+  }
+
+  /// In percent with one digit behind the point.
+  private static func share(_ slots: Int) -> String {
+    let tenths = (slots * 1_000 + Self.slots / 2) / Self.slots
+    return "\(tenths / 10).\(tenths % 10)%"
+  }
+
+  /// The two largest units: "45s", "3m 20s", "2h 5m", "3d 4h".
+  package static func uptime(_ uptime: Duration) -> String {
+    let seconds = uptime.components.seconds
+    let units: [(name: String, seconds: Int64)] = [("d", 86_400), ("h", 3_600), ("m", 60)]
+    for (place, unit) in units.enumerated() where seconds >= unit.seconds {
+      let smaller = place + 1 < units.count ? units[place + 1] : (name: "s", seconds: 1)
+      let rest = seconds % unit.seconds / smaller.seconds
+      return "\(seconds / unit.seconds)\(unit.name) \(rest)\(smaller.name)"
+    }
+    return "\(seconds)s"
+  }
+
+  /// With one digit behind the point from 1 KiB on: "512 B", "3.4 MiB".
+  package static func memory(_ bytes: Int) -> String {
+    guard bytes >= 1_024 else { return "\(bytes) B" }
+    var tenths = bytes / 1_024 * 10 + bytes % 1_024 * 10 / 1_024
+    for unit in ["KiB", "MiB", "GiB"] {
+      if tenths < 10_240 { return "\(tenths / 10).\(tenths % 10) \(unit)" }
+      tenths /= 1_024
+    }
+    return "\(tenths / 10).\(tenths % 10) TiB"
   }
 
   /// Columns as wide as their widest cell, two blanks apart. Empty cells are shown as "-".

@@ -4,11 +4,20 @@ import RingstoreAPI
 import RingstoreClient
 
 extension CommandLineCall {
-  /// Carries the call out and prints what it answers, streamed replies while they come. Returns
-  /// whether all of it went well.
+  /// How a call that has printed its reply went.
+  package enum Ending: Sendable, Hashable {
+    case good
+    /// The call went well, an item of its reply is an error.
+    case itemFailed
+    /// It failed, and the error is part of what was printed.
+    case failedAndTold(RingstoreError)
+  }
+
+  /// Carries the call out and prints what it answers, streamed replies while they come. Errors that
+  /// are thrown are not printed yet.
   package func run(
     on client: RingstoreClient, _ options: RingstoreCallOptions, printer: Printer
-  ) async throws(RingstoreError) -> Bool {
+  ) async throws(RingstoreError) -> Ending {
     let reply: ShownReply
     switch self {
     case .oneKey(let command):
@@ -33,11 +42,16 @@ extension CommandLineCall {
     case .reset(let scope):
       reply = .integer(Int64(try await client.reset(scope, options: options)))
     case .describe:
-      reply = .text(ClusterTable.text(try await client.describe(options: options)))
+      let cluster = try await client.describe(options: options)
+      printer.show(.text(ClusterTable.text(cluster)), json: ClusterTable.json(cluster))
+      return .good
     case .stats:
       let counters = try await client.stats(options: options).sorted { $0.key < $1.key }
-      reply = .text(
-        ClusterTable.aligned(counters.map { [$0.key, "\($0.value)"] }).joined(separator: "\n"))
+      let lines = ClusterTable.aligned(counters.map { [$0.key, "\($0.value)"] })
+      printer.show(
+        .text(lines.joined(separator: "\n")),
+        json: .object(counters.map { .init($0.key, .integer(Int64($0.value))) }))
+      return .good
     case .shutdown(let wholeCluster):
       try await client.shutdown(wholeCluster: wholeCluster, options: options)
       reply = .ok
@@ -45,7 +59,7 @@ extension CommandLineCall {
       reply = .text(HelpText.text(name))
     }
     printer.show(reply)
-    return !reply.hasError
+    return reply.hasError ? .itemFailed : .good
   }
 
   private static func shown(

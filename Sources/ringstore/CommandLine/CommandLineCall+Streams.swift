@@ -6,91 +6,69 @@ extension CommandLineCall {
   static func scan(
     _ search: KeySearch, _ client: RingstoreClient, _ options: RingstoreCallOptions,
     _ printer: Printer
-  ) async throws(RingstoreError) -> Bool {
+  ) async throws(RingstoreError) -> Ending {
     let scan = client.scan(
       matching: search.pattern, type: search.type, pageSize: search.count,
       resumeToken: search.token, options: options)
     var token = search.token
-    var isEmpty = true
+    var keys = 0
+    var bar = printer.progress
+    var printed = PrintedStream(printer, name: "keys")
     do throws(RingstoreError) {
       for try await page in scan {
-        isEmpty = isEmpty && page.keys.isEmpty
+        if !page.keys.isEmpty { bar?.clear() }
         // Where nobody reads what is printed, nobody needs the rest.
-        guard printer.show(each: page.keys) else { return true }
+        guard printed.add(page.keys) else { return .good }
         token = page.resumeToken
+        keys += page.keys.count
+        bar?.show(slotsDone: page.slotsDone, keys: keys)
       }
     } catch {
+      bar?.clear()
+      if let ending = printed.breakOff(error, resume: token.isEmpty ? nil : token) {
+        return ending
+      }
       if !token.isEmpty {
         printer.note("the scan broke off; to go on: --resume \(Hexadecimal.text(token))")
       }
       throw error
     }
-    if isEmpty { printer.showNothing() }
-    return true
+    bar?.clear()
+    printed.finish()
+    return .good
   }
 
   static func listStream(
     _ range: RingstoreListRange, _ client: RingstoreClient, _ options: RingstoreCallOptions,
     _ printer: Printer
-  ) async throws(RingstoreError) -> Bool {
-    var isEmpty = true
+  ) async throws(RingstoreError) -> Ending {
+    var printed = PrintedStream(printer, name: "values")
     let stream = client.listStream(range.key, range.start, range.stop, options: options)
-    for try await chunk in stream.chunks {
-      isEmpty = isEmpty && chunk.values.isEmpty
-      guard printer.show(each: chunk.values) else { return true }
+    do throws(RingstoreError) {
+      for try await chunk in stream.chunks {
+        guard printed.add(chunk.values) else { return .good }
+      }
+    } catch {
+      if let ending = printed.breakOff(error, resume: nil) { return ending }
+      throw error
     }
-    if isEmpty { printer.showNothing() }
-    return true
+    printed.finish()
+    return .good
   }
 
   static func keys(
     _ search: KeySearch, _ client: RingstoreClient, _ options: RingstoreCallOptions,
     _ printer: Printer
-  ) async throws(RingstoreError) -> Bool {
+  ) async throws(RingstoreError) -> Ending {
     let page = try await client.keys(
       matching: search.pattern, limit: search.count, pageToken: search.token, options: options)
-    let keys = page.keys.sorted { $0.lexicographicallyPrecedes($1) }
-    printer.show(.list(keys.map { .value($0) }))
-    if !page.nextPageToken.isEmpty {
-      printer.note("there are more keys: --token \(Hexadecimal.text(page.nextPageToken))")
-    }
-    return true
-  }
-}
-
-/// Where replies go: values to stdout, remarks for a person to stderr.
-package struct Printer {
-  private let raw: Bool
-  private let write: ([UInt8]) -> Bool
-  private let remark: (String) -> Void
-
-  /// - Parameters:
-  ///   - raw: values as the bytes that they are.
-  ///   - write: false where nobody reads any more.
-  package init(
-    raw: Bool, write: @escaping ([UInt8]) -> Bool, remark: @escaping (String) -> Void
-  ) {
-    self.raw = raw
-    self.write = write
-    self.remark = remark
-  }
-
-  func show(_ reply: ShownReply) {
-    _ = write(reply.bytes(raw: raw))
-  }
-
-  /// One value a line. Returns false where nobody reads any more.
-  func show(each values: [[UInt8]]) -> Bool {
-    guard !values.isEmpty else { return true }
-    return write(values.flatMap { ShownReply.value($0).bytes(raw: raw) })
-  }
-
-  /// What stands for no values at all; with raw, nothing does.
-  func showNothing() {
-    if !raw { show(.list([])) }
-  }
-
-  func note(_ sentence: String) {
-    remark("ringstore cli: \(sentence)")
+    let keys = ShownReply.list(
+      page.keys.sorted { $0.lexicographicallyPrecedes($1) }.map { .value($0) })
+    let next = page.nextPageToken.isEmpty ? nil : Hexadecimal.text(page.nextPageToken)
+    var members = [JSONValue.Member("keys", keys.json)]
+    if let next { members.append(.init("token", .string(next))) }
+    printer.show(keys, json: .object(members))
+    if let next, printer.form != .json { printer.note("there are more keys: --token \(next)") }
+    return .good
   }
 }

@@ -30,15 +30,28 @@ package enum CommandLineCall: Sendable {
     guard let name = words.first else { throw Misuse(sentence: "Name a command; try HELP.") }
     let arguments = Array(words.dropFirst())
     if HelpText.isHelp(name), arguments.count <= 1 {
+      if let named = arguments.first, !HelpText.isKnown(named) {
+        let shown = String(decoding: named, as: UTF8.self)
+        throw Misuse(sentence: "There is no command '\(shown)'; HELP lists them.")
+      }
       self = .help(arguments.first)
       return
     }
-    guard let command = CommandTable.command(lineName: name) else {
-      throw Misuse(
-        sentence: "Unknown command '\(String(decoding: name, as: UTF8.self))'; try HELP.")
+    guard let command = Self.command(name) else {
+      let shown = String(decoding: name, as: UTF8.self)
+      if ["SELECT", "QUIT", "EXIT"].contains(shown.uppercased()) {
+        throw Misuse(sentence: "\(shown) is a command of a session; see HELP.")
+      }
+      throw Misuse(sentence: "Unknown command '\(shown)'; try HELP.")
     }
     guard Self.fits(words.count, command.arity) else { throw .usage(command) }
     self = try Self.call(command, arguments)
+  }
+
+  /// The entry of the command table; CLUSTER is another name for DESCRIBE.
+  private static func command(_ name: [UInt8]) -> Command? {
+    let isCluster = String(decoding: name, as: UTF8.self).uppercased() == "CLUSTER"
+    return isCluster ? CommandTable.command(.describe) : CommandTable.command(lineName: name)
   }
 
   /// As in Redis, a negative arity is a minimum.

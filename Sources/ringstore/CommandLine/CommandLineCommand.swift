@@ -1,4 +1,5 @@
-// `ringstore cli`: one call, its reply on stdout, the outcome as the exit status.
+// `ringstore cli`: one call with its reply on stdout and the outcome as the exit status; without a
+// command a prompt, or the commands that come on stdin.
 
 import ArgumentParser
 import Glibc
@@ -6,8 +7,11 @@ import RingstoreClient
 
 struct CommandLineCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cli", abstract: "Sends one command to a router or a shard.",
-    discussion: "The commands are those that `ringstore cli HELP` lists. Status 0: done; 1: not.")
+    commandName: "cli", abstract: "Sends commands to a router or a shard.",
+    discussion: """
+      The commands are those that `ringstore cli HELP` lists. Without a command: a prompt, or, \
+      where stdin is no terminal, the commands on it, one a line. Status 0: done; 1: not.
+      """)
 
   @Option(help: "Whom to ask, as HOST:PORT.")
   var server = "127.0.0.1:50051"
@@ -15,7 +19,7 @@ struct CommandLineCommand: AsyncParsableCommand {
   @Option(help: "The number of the database.")
   var database: UInt32 = 0
 
-  @Option(help: "Seconds that the command may take.")
+  @Option(help: "Seconds that a command may take.")
   var timeout: Double = 10
 
   @Option(help: "The longest message in bytes, as the nodes have it.")
@@ -23,6 +27,9 @@ struct CommandLineCommand: AsyncParsableCommand {
 
   @Flag(help: "Write values as the bytes that they are, each followed by a line end.")
   var raw = false
+
+  @Flag(help: "Write each reply as one JSON value, errors too; bytes as {\"base64\": ...}.")
+  var json = false
 
   @Argument(
     parsing: .captureForPassthrough, help: "A command and its arguments; any bytes are taken.")
@@ -35,53 +42,38 @@ struct CommandLineCommand: AsyncParsableCommand {
       Terminal.write(Ringstore.helpMessage(for: Self.self) + "\n")
       return EXIT_SUCCESS
     }
-    let call: CommandLineCall
-    do throws(CommandLineCall.Misuse) {
-      call = try CommandLineCall(words.map { arguments.bytes(of: $0) })
-    } catch {
-      Terminal.complain("ringstore cli: \(error.sentence)")
-      return EXIT_FAILURE
-    }
     guard let server = HostPort(server) else {
-      Terminal.complain("ringstore cli: --server must be HOST:PORT, not '\(self.server)'.")
-      return EXIT_FAILURE
+      return complain("--server must be HOST:PORT, not '\(self.server)'.")
     }
     guard timeout.isFinite, timeout > 0, timeout <= 86_400 else {
-      Terminal.complain("ringstore cli: --timeout must be above 0 and at most 86400 seconds.")
-      return EXIT_FAILURE
+      return complain("--timeout must be above 0 and at most 86400 seconds.")
     }
     guard (1_024...67_108_864).contains(maxMessageBytes) else {
-      Terminal.complain(
-        "ringstore cli: --max-message-bytes must be from 1024 to 67108864, "
-          + "not \(maxMessageBytes).")
-      return EXIT_FAILURE
+      return complain(
+        "--max-message-bytes must be from 1024 to 67108864, not \(maxMessageBytes).")
     }
-    return await run(call, on: server)
+    guard !(raw && json) else {
+      return complain("--raw and --json can't both be had.")
+    }
+    ProcessState.ignoreBrokenPipes()
+    let form: Printer.Form = json ? .json : raw ? .raw : .text
+    let session = Session(
+      Session.Options(
+        server: server, timeout: .seconds(timeout), maxMessageBytes: maxMessageBytes),
+      database: database)
+    defer { session.close() }
+    if words.isEmpty {
+      // Only where a person sees what is typed.
+      return Terminal.isTerminal(STDIN_FILENO) && Terminal.isTerminal(STDOUT_FILENO)
+        ? await PromptLoop.run(session, form)
+        : await PipedCommands(session, form, maxMessageBytes: maxMessageBytes).run()
+    }
+    return await session.once(
+      words.map { arguments.bytes(of: $0) }, Printer.ofProcess(form, .arguments))
   }
 
-  private func run(_ call: CommandLineCall, on server: HostPort) async -> Int32 {
-    ProcessState.ignoreBrokenPipes()
-    var configuration = RingstoreClient.Configuration()
-    configuration.maxMessageBytes = maxMessageBytes
-    let client = RingstoreClient(
-      host: server.host, port: server.port, configuration: configuration)
-    defer { client.close() }
-    let printer = Printer(raw: raw) {
-      Terminal.write($0)
-    } remark: {
-      Terminal.complain($0)
-    }
-    do throws(RingstoreError) {
-      let options = RingstoreCallOptions(timeout: .seconds(timeout), database: database)
-      let isWell = try await call.run(on: client, options, printer: printer)
-      return isWell ? EXIT_SUCCESS : EXIT_FAILURE
-    } catch {
-      if error.code == .unavailable, error.reason == nil {
-        Terminal.complain("Could not connect to ringstore at \(server): \(error.message)")
-      } else {
-        Terminal.write(ShownReply.error(error).bytes(raw: raw))
-      }
-      return EXIT_FAILURE
-    }
+  private func complain(_ sentence: String) -> Int32 {
+    Terminal.complain("ringstore cli: \(sentence)")
+    return EXIT_FAILURE
   }
 }

@@ -1,4 +1,5 @@
-// HELP: what the command table says about the calls.
+// HELP: what the command table says about the calls, and the few words that are the command line's
+// own. Pure, any thread.
 
 import RingstoreAPI
 
@@ -8,16 +9,20 @@ package enum HelpText {
     "KEYS pattern | --regex R | --prefix P [--limit N] [--token HEX]"
   private static let scanUsage =
     "SCAN [pattern | --regex R | --prefix P] [--type string|list] [--count N] [--resume HEX]"
+  /// A usage longer than this stands on a line of its own in the list.
+  private static let usageColumnsMax = 44
 
-  static func isHelp(_ name: [UInt8]) -> Bool {
-    String(decoding: name, as: UTF8.self).uppercased() == "HELP"
+  static func isHelp(_ name: [UInt8]) -> Bool { capitals(name) == "HELP" }
+
+  static func isKnown(_ name: [UInt8]) -> Bool {
+    CommandTable.command(lineName: name) != nil || own(name) != nil
   }
 
   /// - Parameter name: a command's name; nil: all of them.
   package static func text(_ name: [UInt8]?) -> String {
-    let named = name.flatMap { CommandTable.command(lineName: $0) }
-    let commands = named.map { [$0] } ?? CommandTable.all.filter { $0.lineName != nil }
-    return ClusterTable.aligned(commands.map { [usage($0), $0.summary] }).joined(separator: "\n")
+    guard let name else { return list }
+    if let command = CommandTable.command(lineName: name) { return page(command) }
+    return own(name).map { "\($0.usage)\n  \($0.summary)" } ?? list
   }
 
   package static func usage(_ command: Command) -> String {
@@ -26,5 +31,44 @@ package enum HelpText {
     case .scan: scanUsage
     default: command.usage
     }
+  }
+
+  private static var list: String {
+    let calls = CommandTable.all.filter { $0.lineName != nil }.map { (usage($0), $0.summary) }
+    let own = SessionCommand.own.filter { !isCall($0.usage) }.map { ($0.usage, $0.summary) }
+    let rows = (calls + own).map { usage, summary in
+      usage.count > usageColumnsMax ? [[usage], [" ", summary]] : [[usage, summary]]
+    }
+    let width = (calls + own).map(\.0.count).filter { $0 <= usageColumnsMax }.max() ?? 0
+    return rows.flatMap { $0 }.map { cells in
+      guard cells.count > 1 else { return cells[0] }
+      return cells[0] + String(repeating: " ", count: width + 2 - cells[0].count) + cells[1]
+    }.joined(separator: "\n")
+  }
+
+  private static func page(_ command: Command) -> String {
+    var lines = [usage(command), "  \(command.summary)"]
+    if !command.lineAliases.isEmpty {
+      lines.append("  Also: \(command.lineAliases.joined(separator: ", "))")
+    }
+    lines.append("  A \(command.access.rawValue) call that concerns \(command.routing.rawValue)")
+    lines.append("  gRPC: \(command.path)")
+    return lines.joined(separator: "\n")
+  }
+
+  private static func own(_ name: [UInt8]) -> (usage: String, summary: String)? {
+    let word = capitals(name) == "EXIT" ? "QUIT" : capitals(name)
+    return SessionCommand.own.first {
+      $0.usage.split(separator: " ").first.map(String.init) == word
+    }
+  }
+
+  private static func isCall(_ usage: String) -> Bool {
+    usage.split(separator: " ").first.map { CommandTable.command(lineName: $0.utf8) != nil }
+      ?? false
+  }
+
+  private static func capitals(_ name: [UInt8]) -> String {
+    String(decoding: name, as: UTF8.self).uppercased()
   }
 }

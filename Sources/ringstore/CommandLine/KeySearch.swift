@@ -14,6 +14,12 @@ package struct KeySearch: Sendable {
   /// Where an earlier search ended.
   package private(set) var token: [UInt8] = []
 
+  /// The options that the call takes, as Tab offers them.
+  static func options(of id: CommandID) -> [String] {
+    ["--regex", "--prefix", "--match"]
+      + (id == .scan ? ["--type", "--count", "--resume"] : ["--limit", "--token"])
+  }
+
   init(_ command: Command, _ words: [[UInt8]]) throws(CommandLineCall.Misuse) {
     var isPatternGiven = false
     var rest = words[...]

@@ -29,6 +29,9 @@ package indirect enum ShownReply: Sendable, Hashable {
     raw ? rawBytes : Array((lines(indent: "") + "\n").utf8)
   }
 
+  /// The same without a line end, for what fits on one line.
+  var line: String { lines(indent: "") }
+
   private func lines(indent: String) -> String {
     switch self {
     case .ok: "OK"

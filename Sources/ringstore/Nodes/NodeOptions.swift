@@ -14,6 +14,10 @@ struct NodeOptions: ParsableArguments {
   @Option(help: "The port to listen on; 0 picks a free one. [RINGSTORE_PORT]")
   var port: String?
 
+  @Option(
+    help: "The port of the line protocol; 0 picks a free one, off turns it off. (default: 9999)")
+  var linePort: String?
+
   @Option(help: "The cluster's name; nodes of other names are refused. [RINGSTORE_CLUSTER]")
   var cluster: String?
 
@@ -46,7 +50,7 @@ struct NodeOptions: ParsableArguments {
     _ kind: NodeKind, flags own: [[Setting: [String]]]
   ) async throws(ConfigurationError) -> SettingSources {
     var flags: [Setting: [String]] = [
-      .host: given(host), .port: given(port),
+      .host: given(host), .port: given(port), .linePort: given(linePort),
       .cluster: given(cluster), .logLevel: given(logLevel),
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),

@@ -19,7 +19,10 @@ enum NodeProcess {
     ProcessState.raiseDescriptorLimit(logger)
     let endings = await Endings.watch([SIGTERM, SIGINT])
     let node = try await start { endings.note(.shutdownCall) }
-    Terminal.write("Server started on port \(node.port)\n")
+    // In one piece: whoever waits for the first line finds the second there too.
+    Terminal.write(
+      "Server started on port \(node.port)\n"
+        + (node.linePort.map { "Line protocol on port \($0)\n" } ?? ""))
     var events = endings.events.makeAsyncIterator()
     let first = await events.next() ?? .shutdownCall
     logger.info("draining", metadata: first.metadata)

@@ -8,6 +8,8 @@ import ShardNode
 package struct RunningNode: Sendable {
   /// Where clients find it.
   package let port: Int
+  /// Where the line protocol is spoken; nil: nowhere.
+  package let linePort: Int?
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
   package let drain: @Sendable () async -> Void
 
@@ -21,6 +23,7 @@ package struct RunningNode: Sendable {
     configuration.onShutdown = onShutdown
     let shard = try await Self.start(configuration, logs)
     port = shard.port
+    linePort = shard.linePort
     drain = { await shard.drain() }
   }
 
@@ -32,6 +35,7 @@ package struct RunningNode: Sendable {
     configuration.onShutdown = onShutdown
     let router = try await Self.start(configuration, logs)
     port = router.port
+    linePort = router.linePort
     drain = { await router.drain() }
   }
 
@@ -55,6 +59,7 @@ package struct RunningNode: Sendable {
       }
       let router = try await Self.start(configuration, logs)
       port = router.port
+      linePort = router.linePort
       drain = { [shards] in
         await router.drain()
         await Self.drain(shards)

@@ -1,12 +1,19 @@
 // Why a node could not start although its configuration is sound, as one sentence.
 
 import Glibc
+import LineProtocol
 import NIOCore
 
 package struct StartFailure: Error, Sendable, Hashable {
   package let sentence: String
 
+  /// - Parameter port: the one that was asked for; another one where the error names it.
   package init(_ error: any Error, host: String, port: Int) {
+    if let failure = error as? LineServer.ListenFailure {
+      let cause = StartFailure(failure.cause, host: host, port: failure.port)
+      sentence = "the line protocol: \(cause.sentence) --line-port names another port, or off."
+      return
+    }
     let place = HostPort(host: host, port: port)
     sentence =
       switch error {

@@ -9,6 +9,8 @@ extension SettingSources {
   /// The port that routers listen on unless told otherwise, and shards.
   package static let routerPort = 50_051
   package static let shardPort = 50_061
+  /// The port of the line protocol, on nodes of any kind.
+  package static let linePort = 9_999
   private static let ports = 0...65_535
   private static let threadCounts = 1...64
 
@@ -21,6 +23,7 @@ extension SettingSources {
     shard.cluster = try name(.cluster) ?? shard.cluster
     shard.host = try host()
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
+    shard.linePort = try linePort()
     shard.limits = try limits()
     shard.drainSeconds = try drainSeconds()
     return shard
@@ -47,6 +50,7 @@ extension SettingSources {
     router.cluster = try name(.cluster) ?? router.cluster
     router.host = try host()
     router.port = try integer(.port, Self.ports, default: Self.routerPort)
+    router.linePort = try linePort()
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
     router.linkLimits = try linkLimits()
@@ -66,6 +70,18 @@ extension SettingSources {
       shard.drainSeconds = router.drainSeconds
       return shard
     }
+  }
+
+  /// Nil where the line protocol is to be off.
+  private func linePort() throws(ConfigurationError) -> Int? {
+    guard let found = try text(.linePort) else { return Self.linePort }
+    if found.value == "off" { return nil }
+    guard let port = Int(found.value), Self.ports.contains(port) else {
+      throw ConfigurationError(
+        "\(found.origin) must be a whole number from \(Self.ports.lowerBound) to "
+          + "\(Self.ports.upperBound), or off, not '\(found.value)'.")
+    }
+    return port
   }
 
   private func drainSeconds() throws(ConfigurationError) -> Int {

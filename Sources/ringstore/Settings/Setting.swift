@@ -7,8 +7,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
 
   package var settings: [Setting] {
     let common: [Setting] = [
-      .host, .port, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes, .maxMessageBytes,
-      .maxItems, .answerBytes,
+      .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
+      .maxMessageBytes, .maxItems, .answerBytes,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
@@ -23,6 +23,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
 /// One setting; the raw value is its key in a file.
 package enum Setting: String, Sendable, CaseIterable {
   case id, host, port, cluster, shards, threads, databases
+  case linePort = "line_port"
   case logLevel = "log_level"
   case drainSeconds = "drain_seconds"
   case maxKeyBytes = "max_key_bytes"

@@ -28,7 +28,9 @@ package struct SettingSources: Sendable {
     environmentReader = ConfigReader(
       provider: EnvironmentVariablesProvider(
         environmentVariables: environment, arraySeparator: " "))
-    let known = Set(Setting.allCases.map(\.environmentName)).union([Self.configVariable])
+    let known = Set(Setting.allCases.map(\.environmentName)).union([
+      Self.configVariable, PromptHistory.variable,
+    ])
     let unknown = environment.keys.filter {
       $0.hasPrefix(Setting.environmentPrefix) && !known.contains($0)
     }

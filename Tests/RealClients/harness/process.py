@@ -14,6 +14,7 @@ STOP_SECONDS = 20.0
 LOG_LINES_SHOWN = 40
 
 _STARTED = re.compile(rb"^Server started on port (\d+)$", re.MULTILINE)
+_LINES = re.compile(rb"^Line protocol on port (\d+)$", re.MULTILINE)
 
 # Every node that runs now, so that a failing test can show their logs.
 running: list["Node"] = []
@@ -34,10 +35,15 @@ def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
 
 
 class Node:
-    """A node: `Node("shard", "--id", "a", ...)`. It accepts calls when the constructor returns."""
+    """A node: `Node("shard", "--id", "a", ...)`. It accepts calls when the constructor returns.
+
+    Its line protocol listens on a port that it picks itself (`line_port`): tests run many nodes on
+    one machine.
+    """
 
     def __init__(self, *arguments: str, environment: dict[str, str] | None = None):
-        self.arguments = arguments
+        own = any(argument.startswith("--line-port") for argument in arguments)
+        self.arguments = arguments if own else (*arguments, "--line-port", "0")
         self._environment = clean_environment(environment)
         self._folder = tempfile.TemporaryDirectory(prefix="ringstore-test-")
         self._starts = 0
@@ -68,6 +74,8 @@ class Node:
     def _started_port(self) -> int | None:
         found = _STARTED.search(self._stdout.read_bytes())
         if found:
+            lines = _LINES.search(self._stdout.read_bytes())
+            self.line_port = int(lines[1]) if lines else None
             return int(found[1])
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended with status {self.process.returncode}")

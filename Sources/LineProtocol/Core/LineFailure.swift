@@ -1,0 +1,47 @@
+// What can be wrong with the bytes that a client sends, before any command is looked at. Values.
+
+package enum LineFailure: Error, Sendable, Hashable {
+  /// What stands behind `*` is no number, or a negative one: nobody knows where the request ends.
+  case badCount
+  case noLines
+  case tooManyLines(max: Int)
+  case lineTooLong(max: Int)
+  case inlineTooLong(max: Int)
+  case requestTooLong(max: Int)
+  /// The first line after `*N` begins with `$`.
+  case reservedLength
+  case strayCarriageReturn
+  case openQuote
+  /// The client closed its side within a request.
+  case truncated
+  /// A browser, or whatever else speaks HTTP. It gets no answer: a page that a browser was tricked
+  /// into posting here must neither have its lines executed nor read replies.
+  case http
+
+  /// Whether the connection ends. It goes on where the end of the bad request is known.
+  package var endsConnection: Bool {
+    switch self {
+    case .noLines, .strayCarriageReturn, .openQuote: false
+    default: true
+    }
+  }
+
+  /// What the client is told behind `-`; nil: nothing.
+  package var text: String? {
+    switch self {
+    case .badCount:
+      "a request begins with * and the number of its lines, or is one line with a command"
+    case .noLines: "a request has at least one line, the command"
+    case .tooManyLines(let max): "a request has at most \(max) lines"
+    case .lineTooLong(let max): "a line has at most \(max) bytes"
+    case .inlineTooLong(let max):
+      "a command on one line has at most \(max) bytes; send longer ones as *N and N lines"
+    case .requestTooLong(let max): "a request has at most \(max) bytes"
+    case .reservedLength: "a command can't begin with $: that form, with lengths, is reserved"
+    case .strayCarriageReturn: "a line can't hold a carriage return"
+    case .openQuote: "a quote is not closed"
+    case .truncated: "the input ended within a request, which was not carried out"
+    case .http: nil
+    }
+  }
+}

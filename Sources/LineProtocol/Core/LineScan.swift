@@ -1,0 +1,56 @@
+// SCAN's arguments, turned into a Keys call with a limit.
+
+import NIOCore
+import RingstoreAPI
+
+enum LineScan {
+  /// Keys of a page where COUNT doesn't say.
+  static let countDefault: Int64 = 100
+  static let countMax: Int64 = 10_000
+
+  static func action(
+    _ words: LineWords, _ context: LineContext
+  ) throws(LineError) -> LineAction {
+    guard let token = LineCursor.token(words[1]) else {
+      throw .badArgument("the cursor must be 0 or one that SCAN has answered", words[1])
+    }
+    var glob: Int?
+    var count = countDefault
+    var type = ValueType.none
+    for index in stride(from: 2, to: words.count, by: 2) {
+      guard index + 1 < words.count else { throw Self.usage }
+      if words.isWord(index, "MATCH") {
+        glob = index + 1
+      } else if words.isWord(index, "COUNT") {
+        count = try words.integer(index + 1, "COUNT")
+        guard (1...countMax).contains(count) else {
+          throw .badArgument("COUNT must be from 1 to \(countMax)", words[index + 1])
+        }
+      } else if words.isWord(index, "TYPE") {
+        type = try Self.type(words[index + 1])
+      } else {
+        throw Self.usage
+      }
+    }
+    let request = LineCommands.written { request in
+      if let glob { request.writePattern(.glob, words[glob]) }
+      request.writeOptionalVarintField(2, UInt64(context.database))
+      request.writeOptionalVarintField(3, UInt64(count))
+      token.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
+    }
+    let call = LineCall(command: .keys, request: request, form: .page)
+    return type == .none ? .call(call) : .scan(call, type: type)
+  }
+
+  static let usageText = "SCAN cursor [MATCH glob] [COUNT n] [TYPE string|list]"
+
+  private static var usage: LineError {
+    LineError("wrong arguments for SCAN; usage: \(usageText)")
+  }
+
+  private static func type(_ word: UnsafeRawBufferPointer) throws(LineError) -> ValueType {
+    if LineText.isSame(word, "string") { return .string }
+    if LineText.isSame(word, "list") { return .list }
+    throw .badArgument("TYPE must be string or list", word)
+  }
+}

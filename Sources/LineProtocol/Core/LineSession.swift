@@ -1,0 +1,374 @@
+// One connection's conversation, without the connection: bytes in, calls on the node, replies out in
+// the order of the requests. Pure; belongs to the event loop of its connection, which performs what
+// it asks for (LineConnection).
+//
+// Order. Replies wait in `entries` until those before them are written. Calls on one key are made
+// as they come, because a node keeps their order; any other call is made once everything before it
+// has been answered, and nothing behind it is made until it has been. So a connection's commands
+// take effect in the order in which they were sent.
+//
+// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while `outputBytesMax` of
+// replies wait for the client to read them, or while the node asks to wait; the connection is not
+// read then, so what is held of unread requests is what one read brought and one unfinished request.
+// Replies that are large are brought from the node only while they fit (LineSession+Replies.swift).
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+package final class LineSession {
+  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it is
+  /// one more; when a large reply has to wait, so few again, because calls under way have deadlines
+  /// and their values are pinned on shards.
+  package static let commandsFirst = 32
+  package static let commandsMax = 256
+  /// Bytes of replies that may wait for the client before further commands do, and bytes of large
+  /// replies that are brought from the node beforehand.
+  package static let outputBytesMax = 1 << 20
+  /// How long a call may take, in nanoseconds. Shutdown may take as long as it does.
+  package static let callNanosMax: UInt64 = 60_000_000_000
+
+  let port: any CallPort
+  private let clock: () -> UInt64
+  private let onWork: () -> Void
+
+  private var parser: LineParser
+  private var database: UInt32 = 0
+  /// A command that waits until it may be made alone.
+  private var held: LineAction?
+  /// The commands that were started and whose replies are not out.
+  var entries = CircularBuffer<LineEntry>()
+  /// The number of the first entry; they are numbered from 0 on.
+  private var firstNumber = 0
+  private var commandsNow = commandsFirst
+  private var isAlone = false
+  private var filter: LineTypeFilter?
+  private var pauses = 0
+  private var inputEnded = false
+  private var isDraining = false
+  /// No further command is taken; the connection ends once the replies are out.
+  private var isEnding = false
+  private var isGone = false
+
+  /// Replies whose turn has come.
+  private(set) var output = ByteBuffer()
+  /// Bytes of replies that wait behind others, and of large ones that are on their way.
+  private(set) var waitingBytes = 0
+  var expectedBytes = 0
+  /// Calls whose large reply had to wait.
+  var askers: [PortCall] = [] {
+    didSet { if !askers.isEmpty { commandsNow = Self.commandsFirst } }
+  }
+
+  /// - Parameters:
+  ///   - clock: nanoseconds, as NIODeadline counts them: deadlines of calls are on that clock.
+  ///   - onWork: called when there is something to do: `advance` is to follow, not from within.
+  package init(
+    port: any CallPort, limits: LineLimits, clock: @escaping () -> UInt64,
+    onWork: @escaping () -> Void
+  ) {
+    self.port = port
+    self.clock = clock
+    self.onWork = onWork
+    parser = LineParser(limits)
+  }
+
+  // MARK: - Events of the connection
+
+  package func received(_ bytes: ByteBuffer) {
+    guard !isEnding else { return }
+    parser.append(bytes)
+    onWork()
+  }
+
+  /// The client sends no more: what it sent is still answered.
+  package func inputClosed() {
+    inputEnded = true
+    onWork()
+  }
+
+  /// Takes no further commands. Those under way are answered; the first that has come and not begun
+  /// is told that it was not carried out.
+  package func drain() {
+    isDraining = true
+    onWork()
+  }
+
+  /// Ends the session with an error behind the replies that are due: the node can't serve it.
+  package func refuse(_ error: CallError) {
+    guard !isEnding else { return }
+    answer { $0.writeLine(error: LineError(error)) }
+    end(lingering: true)
+    onWork()
+  }
+
+  /// The connection is gone: calls under way are cancelled, and nothing is answered any more.
+  package func disconnected() {
+    isGone = true
+    isEnding = true
+    held = nil
+    askers.removeAll()
+    filter?.cancel(on: port)
+    filter = nil
+    let cancelled = entries
+    entries.removeAll()
+    output = ByteBuffer()
+    for entry in cancelled { entry.call.map(port.cancel) }
+  }
+
+  // MARK: - What the connection is to do
+
+  /// Whether more bytes are welcome. What comes after the end is thrown away.
+  package var wantsBytes: Bool { isEnding || (mayStart && !inputEnded) }
+
+  /// Whether every reply is out and no other will come.
+  package var isFinished: Bool { isEnding && entries.isEmpty && !hasOutput }
+
+  /// Whether the client may be sending still: were the connection closed at once, the system would
+  /// reset it because of bytes that nobody reads, and the last reply would be lost.
+  package private(set) var shouldLinger = false
+
+  package var hasOutput: Bool { outputBytes > 0 }
+
+  /// Bytes of replies that wait to be taken.
+  package var outputBytes: Int { output.readableBytes }
+
+  /// Whether `advance` may do something now that output was taken.
+  package var hasWork: Bool {
+    !isGone && (held != nil || !askers.isEmpty || (mayStart && parser.heldBytes > 0))
+  }
+
+  /// Bytes of requests that are held.
+  package var heldBytes: Int { parser.heldBytes }
+
+  /// Up to so many bytes to write, or nil where there are none.
+  package func takeOutput(max: Int) -> ByteBuffer? {
+    guard hasOutput else { return nil }
+    if output.readableBytes > max { return output.readSlice(length: max) }
+    defer { output = ByteBuffer() }
+    return output
+  }
+
+  // MARK: - Going on
+
+  /// Starts what may be started, and brings replies whose turn has come to the output.
+  package func advance() {
+    filter?.sendMore(on: self)
+    collectReplies()
+    askAgain()
+    while !isEnding {
+      collectReplies()
+      if isDraining { return drainInput() }
+      if let action = held {
+        guard entries.isEmpty, pauses == 0, hasRoom else { break }
+        held = nil
+        start(action)
+      } else if mayStart {
+        guard let event = parser.next() else {
+          if inputEnded { endOfInput() }
+          break
+        }
+        take(event)
+      } else {
+        break
+      }
+    }
+    collectReplies()
+    askAgain()
+  }
+
+  private var mayStart: Bool {
+    !isEnding && held == nil && !isAlone && pauses == 0 && hasRoom
+  }
+
+  private var hasRoom: Bool {
+    entries.count < commandsNow && askers.isEmpty
+      && output.readableBytes < Self.outputBytesMax
+  }
+
+  private func take(_ event: LineParser.Event) {
+    switch event {
+    case .failure(let failure):
+      port.countError()
+      if let text = failure.text { answer { $0.writeLine(error: LineError(text)) } }
+      if failure.endsConnection { end(lingering: failure != .http) }
+    case .request(let request):
+      let context = LineContext(database: database, limits: port.limits)
+      let action = request.withWords { LineCommands.action($0, context) }
+      if action.isAlone, !entries.isEmpty {
+        held = action
+      } else {
+        start(action)
+      }
+    }
+  }
+
+  private func start(_ action: LineAction) {
+    switch action {
+    case .answer(let reply): answer { $0.writeImmutableBuffer(reply) }
+    case .refuse(let error):
+      port.countError()
+      answer { $0.writeLine(error: error) }
+    case .select(let number):
+      database = number
+      answer { $0.writeLine(text: "OK") }
+    case .quit:
+      answer { $0.writeLine(text: "OK") }
+      end(lingering: true)
+    case .call(let line):
+      make(line, deadlineNanos: line.command == .shutdown ? nil : deadlineNanos) {
+        line.form.write($1, of: line.request, into: &$0)
+      }
+    case .scan(let line, let type): scan(line, type)
+    }
+  }
+
+  private var deadlineNanos: UInt64 { clock() &+ Self.callNanosMax }
+
+  private func endOfInput() {
+    if let text = parser.finish()?.text { answer { $0.writeLine(error: LineError(text)) } }
+    end(lingering: false)
+  }
+
+  private func drainInput() {
+    if held != nil || parser.next() != nil {
+      answer { $0.writeLine(error: .shuttingDown) }
+    }
+    held = nil
+    end(lingering: false)
+    collectReplies()
+  }
+
+  private func end(lingering: Bool) {
+    isEnding = true
+    shouldLinger = lingering
+    // What is held of requests will not be looked at.
+    parser = LineParser(parser.limits)
+  }
+
+  // MARK: - Calls
+
+  /// Makes a call; `write` writes its reply.
+  private func make(
+    _ line: LineCall, deadlineNanos: UInt64?,
+    write: @escaping (inout ByteBuffer, ByteBuffer) -> Void
+  ) {
+    isAlone = line.isAlone
+    begin(line, deadlineNanos) { [weak self] number, outcome in
+      var reply = ByteBuffer()
+      switch outcome {
+      case .success(let response): write(&reply, response)
+      case .failure(let error): reply.writeLine(error: LineError(error))
+      }
+      if line.command == .shutdown, case .success = outcome { self?.end(lingering: false) }
+      self?.settle(number, reply)
+    }
+  }
+
+  private func begin(
+    _ line: LineCall, _ deadlineNanos: UInt64?,
+    then ended: @escaping (Int, Result<ByteBuffer, CallError>) -> Void
+  ) {
+    let number = firstNumber + entries.count
+    entries.append(LineEntry())
+    let call = port.call(
+      line.command, request: line.request, deadlineNanos: deadlineNanos, for: self
+    ) { ended(number, $0) }
+    if let call, let index = index(of: number) { entries[index].call = call }
+  }
+
+  private func index(of number: Int) -> CircularBuffer<LineEntry>.Index? {
+    let offset = number - firstNumber
+    guard (0..<entries.count).contains(offset) else { return nil }
+    return entries.index(entries.startIndex, offsetBy: offset)
+  }
+
+  private func settle(_ number: Int, _ reply: ByteBuffer) {
+    guard let index = index(of: number), !isGone else { return }
+    expectedBytes -= entries[index].expectedBytes
+    waitingBytes += reply.readableBytes
+    entries[index] = LineEntry(reply: reply)
+    // Whoever is alone is the only entry.
+    isAlone = false
+    onWork()
+  }
+
+  /// A page of keys, and then the type of each of them.
+  private func scan(_ line: LineCall, _ type: ValueType) {
+    let deadline = deadlineNanos
+    isAlone = true
+    begin(line, deadline) { [weak self] number, outcome in
+      guard let self, !isGone else { return }
+      let filter = LineTypeFilter(line, type, deadlineNanos: deadline) { [weak self] reply in
+        self?.filter = nil
+        self?.settle(number, reply)
+      }
+      self.filter = filter
+      filter.begin(outcome, on: self)
+    }
+  }
+
+  // MARK: - Replies
+
+  /// Answers a command that needs no call.
+  private func answer(_ write: (inout ByteBuffer) -> Void) {
+    var reply = ByteBuffer()
+    write(&reply)
+    waitingBytes += reply.readableBytes
+    entries.append(LineEntry(reply: reply))
+  }
+
+  private func collectReplies() {
+    while let reply = entries.first?.reply {
+      entries.removeFirst()
+      firstNumber += 1
+      commandsNow = min(commandsNow + 1, Self.commandsMax)
+      waitingBytes -= reply.readableBytes
+      if hasOutput {
+        if output.readerIndex > output.readableBytes { output.discardReadBytes() }
+        output.writeImmutableBuffer(reply)
+      } else {
+        output = reply
+      }
+    }
+  }
+}
+
+/// A command that was started, in the order of the requests.
+struct LineEntry {
+  /// The call under way; nil where there is none, or it was not told yet.
+  var call: PortCall?
+  /// The reply, once it is there.
+  var reply: ByteBuffer?
+  /// Bytes of a large reply that is on its way.
+  var expectedBytes = 0
+}
+
+extension LineError {
+  static let shuttingDown = LineError("the node is shutting down; the command was not carried out")
+}
+
+extension LineAction {
+  var isAlone: Bool {
+    switch self {
+    case .call(let line): line.isAlone
+    case .scan: true
+    case .answer, .refuse, .select, .quit: false
+    }
+  }
+}
+
+// MARK: - What the node asks of its caller
+
+extension LineSession: CallPortCaller {
+  package var mayCall: Bool { pauses == 0 && !isGone }
+
+  package func pauseReading() {
+    pauses += 1
+  }
+
+  package func resumeReading() {
+    pauses -= 1
+    onWork()
+  }
+}

@@ -1,0 +1,92 @@
+// `ringstore health`: whether a node serves, as an exit status. For a container's health check and
+// for scripts that wait for a node; one sentence for people besides.
+
+import ArgumentParser
+import Glibc
+import RingstoreClient
+
+struct HealthCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "health", abstract: "Asks a router or a shard whether it serves.",
+    discussion: "Status 0: it does. 1: it does not, or gave no answer in time; stderr says why.")
+
+  @Option(help: "Whom to ask, as HOST:PORT. (default: 127.0.0.1 and RINGSTORE_PORT, or 50051)")
+  var server: String?
+
+  @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
+  var shards = false
+
+  @Option(help: "Seconds that the answer may take: above 0, at most 60.")
+  var timeout: Double = 5
+
+  func run() async throws {
+    guard timeout.isFinite, timeout > 0, timeout <= 60 else {
+      throw ConfigurationError("--timeout must be above 0 and at most 60 seconds.")
+    }
+    let server = try Self.server(server, environment: ProcessState.environment())
+    ProcessState.ignoreBrokenPipes()
+    let client = RingstoreClient(host: server.host, port: server.port)
+    defer { client.close() }
+    let report: HealthReport
+    do {
+      let options = RingstoreCallOptions(timeout: .seconds(timeout))
+      report = HealthReport(try await client.describe(options: options), needsShards: shards)
+    } catch {
+      throw Unhealthy("\(server) does not answer: \(error.message)")
+    }
+    if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
+    Terminal.write(report.summary + "\n")
+  }
+
+  /// Where the node listens that shares our container, unless told otherwise.
+  package static func server(
+    _ text: String?, environment: [String: String]
+  ) throws(ConfigurationError) -> HostPort {
+    let name = Setting.port.environmentName
+    let text = text ?? environment[name].map { "127.0.0.1:\($0)" }
+    guard let text else { return HostPort(host: "127.0.0.1", port: SettingSources.routerPort) }
+    guard let server = HostPort(text) else {
+      throw ConfigurationError(
+        "--server (or 127.0.0.1 and \(name)) must be HOST:PORT with a port from 1 to 65535, "
+          + "not '\(text)'.")
+    }
+    return server
+  }
+}
+
+/// A node that doesn't serve, in one sentence.
+struct Unhealthy: Error {
+  let sentence: String
+
+  init(_ sentence: String) { self.sentence = sentence }
+}
+
+/// What a node's description says about its health. A value; any thread.
+struct HealthReport {
+  /// Why it isn't well; nil where it is.
+  let reason: String?
+  let summary: String
+
+  /// - Parameter needsShards: a router is well only with all of its shards.
+  init(_ cluster: RingstoreClusterDescription, needsShards: Bool) {
+    let shards = cluster.nodes.filter { $0.role == .shard }
+    let serving = shards.count { $0.state == .serving }
+    // A router describes itself besides its shards; a lone shard is all that it describes.
+    guard let node = cluster.nodes.first(where: { $0.role == .router }) ?? shards.first else {
+      reason = "its answer names no node"
+      summary = ""
+      return
+    }
+    if node.state != .serving {
+      reason = "\(node.role.rawValue) \(node.id) is \(node.state.rawValue)"
+    } else if needsShards, let lost = shards.first(where: { $0.state != .serving }) {
+      let detail = lost.detail.isEmpty ? "" : ": \(lost.detail)"
+      reason = "shard \(lost.id) is \(lost.state.rawValue)\(detail)"
+    } else {
+      reason = nil
+    }
+    summary =
+      node.role == .router
+      ? "router serving, \(serving) of \(shards.count) shards serving" : "shard \(node.id) serving"
+  }
+}

@@ -1,0 +1,178 @@
+// Where the command line's output goes, and in which form. A value of one call.
+
+import RingstoreClient
+
+/// Replies to stdout, remarks for a person to stderr.
+package struct Printer {
+  package enum Form: Sendable, Hashable {
+    /// As redis-cli shows replies in a terminal.
+    case text
+    /// Values as the bytes that they are.
+    case raw
+    /// One JSON value a reply, errors included.
+    case json
+  }
+
+  /// Where the command was read, which decides how its failure is told.
+  package enum Origin: Sendable, Hashable {
+    case arguments
+    case prompt
+    /// A line of stdin, counted from 1.
+    case line(Int)
+  }
+
+  let form: Form
+  /// The template of a scan's bar; nil: no scan shows one.
+  let progress: ProgressBar?
+  private let origin: Origin
+  private let write: ([UInt8]) -> Bool
+  private let remark: (String) -> Void
+
+  /// - Parameters:
+  ///   - write: false where nobody reads any more.
+  ///   - remark: gets a sentence without a line end.
+  package init(
+    _ form: Form, origin: Origin = .arguments, progress: ProgressBar? = nil,
+    write: @escaping ([UInt8]) -> Bool, remark: @escaping (String) -> Void
+  ) {
+    self.form = form
+    self.origin = origin
+    self.progress = progress
+    self.write = write
+    self.remark = remark
+  }
+
+  /// Returns false where nobody reads any more.
+  @discardableResult
+  func show(_ reply: ShownReply) -> Bool { show(reply, json: reply.json) }
+
+  /// A reply whose form in JSON is another.
+  @discardableResult
+  func show(_ reply: ShownReply, json: @autoclosure () -> JSONValue) -> Bool {
+    switch form {
+    case .json: show(fragment: json().text + "\n")
+    case .text, .raw: show(bytes: reply.bytes(raw: form == .raw))
+    }
+  }
+
+  /// A piece of JSON.
+  func show(fragment: String) -> Bool { show(bytes: Array(fragment.utf8)) }
+
+  /// In pieces, so that a person can stop a reply that fills the screen for minutes.
+  private func show(bytes: [UInt8]) -> Bool {
+    guard origin == .prompt else { return write(bytes) }
+    for begin in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+      if begin > 0, Task.isCancelled {
+        _ = write([0x0a])
+        note("Stopped.")
+        return false
+      }
+      guard write(Array(bytes[begin..<min(begin + Self.pieceBytes, bytes.count)])) else {
+        return false
+      }
+    }
+    return true
+  }
+
+  private static let pieceBytes = 16 << 10
+
+  func note(_ sentence: String) { remark(place + sentence) }
+
+  /// Tells why a call failed.
+  package func fail(_ error: RingstoreError, server: HostPort) {
+    if form == .json { return _ = show(.error(error)) }
+    if origin == .prompt, error.code == .cancelled {
+      return note(
+        error.isOutcomeUnknown ? "Stopped; the command may have been carried out." : "Stopped.")
+    }
+    if error.isUnconnected {
+      return remark(
+        linePrefix + "Could not connect to ringstore at \(server): \(error.message)")
+    }
+    guard case .line = origin else { return _ = show(.error(error)) }
+    note(ShownReply.error(error).line)
+  }
+
+  /// Tells what is wrong with a command's words.
+  package func fail(_ misuse: CommandLineCall.Misuse) {
+    if form == .json { return _ = show(fragment: misuse.json.text + "\n") }
+    note(origin == .arguments ? misuse.sentence : "(error) \(misuse.sentence)")
+  }
+
+  private var place: String { origin == .arguments ? "ringstore cli: " : linePrefix }
+
+  private var linePrefix: String {
+    if case .line(let number) = origin { "line \(number): " } else { "" }
+  }
+}
+
+extension RingstoreError {
+  /// Whether it says that no node could be reached, and nothing was done.
+  package var isUnconnected: Bool { code == .unavailable && reason == nil && !isOutcomeUnknown }
+
+  /// Whether the connection to the node that was asked is gone.
+  var isLossOfConnection: Bool { code == .unavailable && reason == nil }
+}
+
+/// A reply that is printed while it comes: values one a line, or one JSON object
+///
+///     {"keys":["a","b"],"resume":"00ff","error":{...}}
+///
+/// of which the last two members are there only where it broke off.
+struct PrintedStream {
+  private let printer: Printer
+  private let name: String
+  private var count = 0
+  private var hasBegun = false
+
+  /// - Parameter name: of the JSON object's array.
+  init(_ printer: Printer, name: String) {
+    self.printer = printer
+    self.name = name
+  }
+
+  /// Returns false where nobody reads any more.
+  mutating func add(_ values: [[UInt8]]) -> Bool {
+    guard !values.isEmpty else { return true }
+    defer { count += values.count }
+    guard printer.form == .json else {
+      return printer.show(lines: values)
+    }
+    var text = beginning()
+    for (place, value) in values.enumerated() {
+      if place > 0 || count > 0 { text += "," }
+      JSONValue.bytes(value).write(into: &text)
+    }
+    return printer.show(fragment: text)
+  }
+
+  mutating func finish() {
+    switch printer.form {
+    case .json: _ = printer.show(fragment: beginning() + "]}\n")
+    case .text where count == 0: printer.show(.list([]))
+    case .text, .raw: break
+    }
+  }
+
+  /// Ends a JSON object that broke off; the other forms leave it to the one who prints the error.
+  mutating func breakOff(_ error: RingstoreError, resume: [UInt8]?) -> CommandLineCall.Ending? {
+    guard printer.form == .json else { return nil }
+    var text = beginning() + "]"
+    if let resume { text += ",\"resume\":\"\(Hexadecimal.text(resume))\"" }
+    text += ",\"error\":\(error.json.text)}\n"
+    _ = printer.show(fragment: text)
+    return .failedAndTold(error)
+  }
+
+  private mutating func beginning() -> String {
+    defer { hasBegun = true }
+    return hasBegun ? "" : "{\"\(name)\":["
+  }
+}
+
+extension Printer {
+  /// One value a line. Returns false where nobody reads any more.
+  fileprivate func show(lines values: [[UInt8]]) -> Bool {
+    show(bytes: values.flatMap { ShownReply.value($0).bytes(raw: form == .raw) })
+  }
+}

@@ -1,0 +1,54 @@
+// What Tab offers: names of commands, and the words that some of them take. From the command table;
+// pure, any thread.
+
+import RingstoreAPI
+
+package struct Completion: Sendable, Hashable {
+  /// What can only follow; a blank behind a word that is complete.
+  package var insertion = ""
+  /// All that could follow, where it is more than one thing and nothing can be inserted.
+  package var choices: [String] = []
+
+  /// - Parameter text: the line up to the cursor.
+  package init(_ text: String) {
+    let words = text.split(separator: " ", omittingEmptySubsequences: true).map(String.init)
+    let begun = text.hasSuffix(" ") || words.isEmpty ? "" : words[words.count - 1]
+    let before = begun.isEmpty ? words[...] : words.dropLast()
+    let fitting = Self.candidates(behind: before.map { $0 }).filter {
+      $0.lowercased().hasPrefix(begun.lowercased())
+    }
+    guard let first = fitting.first else { return }
+    let shared = fitting.dropFirst().reduce(first) { $0.commonPrefix(with: $1) }
+    // Who types small letters goes on in small letters.
+    let isSmall = begun.last(where: \.isLetter).map { $0.isLowercase } ?? false
+    let rest = String(shared.dropFirst(begun.count))
+    insertion = (isSmall ? rest.lowercased() : rest) + (fitting.count == 1 ? " " : "")
+    if insertion.isEmpty { choices = fitting }
+  }
+
+  private static func candidates(behind words: [String]) -> [String] {
+    guard let name = words.first?.uppercased() else { return SessionCommand.names }
+    let isSecond = words.count == 1
+    if name == "HELP" { return isSecond ? SessionCommand.names : [] }
+    switch CommandTable.command(lineName: name)?.commandID {
+    case .keys: return options(KeySearch.options(of: .keys), words)
+    case .scan where words.last == "--type": return ["string", "list"]
+    case .scan: return options(KeySearch.options(of: .scan), words)
+    case .dbSize, .reset: return isSecond ? ["ALL"] : []
+    case .shutdown: return isSecond ? ["CLUSTER"] : []
+    default: return []
+    }
+  }
+
+  /// Options that are not there yet; none where the last word is one, and a value must follow.
+  private static func options(_ all: [String], _ words: [String]) -> [String] {
+    if let last = words.last, all.contains(last) { return [] }
+    return all.filter { !words.contains($0) }
+  }
+}
+
+extension String {
+  fileprivate func commonPrefix(with other: String) -> String {
+    String(zip(self, other).prefix { $0 == $1 }.map(\.0))
+  }
+}

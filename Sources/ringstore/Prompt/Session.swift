@@ -1,0 +1,164 @@
+// One person's or one script's session: its database, its connection, and how each line is carried
+// out. Used from the thread that reads lines and from the task that runs one of them, never from
+// two tasks at once.
+
+import Glibc
+import RingstoreClient
+import Synchronization
+
+package final class Session: Sendable {
+  /// What stays the same through a session.
+  package struct Options: Sendable {
+    let server: HostPort
+    let timeout: Duration
+    let maxMessageBytes: Int
+
+    package init(server: HostPort, timeout: Duration, maxMessageBytes: Int) {
+      self.server = server
+      self.timeout = timeout
+      self.maxMessageBytes = maxMessageBytes
+    }
+  }
+
+  package enum Outcome: Sendable, Hashable { case done, failed, quit }
+
+  private struct State {
+    var client: RingstoreClient
+    var database: UInt32
+    var isConnected = true
+  }
+
+  private let options: Options
+  private let state: Mutex<State>
+
+  package init(_ options: Options, database: UInt32) {
+    self.options = options
+    state = Mutex(State(client: Self.client(options), database: database))
+  }
+
+  package func close() { state.withLock { $0.client.close() } }
+
+  /// `127.0.0.1:50051[3]> `; database 0 goes without saying.
+  package var prompt: String {
+    state.withLock { state in
+      let database = state.database == 0 ? "" : "[\(state.database)]"
+      return "\(options.server)\(database)\(state.isConnected ? "" : " (not connected)")> "
+    }
+  }
+
+  /// Finds out whether somebody answers, and whether he has the database.
+  package func connect(_ printer: Printer) async {
+    do throws(RingstoreError) {
+      try await probe(state.withLock(\.database))
+    } catch {
+      printer.fail(error, server: options.server)
+    }
+  }
+
+  /// Carries the one command out that a process was started with. Returns the exit status.
+  package func once(_ words: [[UInt8]], _ printer: Printer) async -> Int32 {
+    do throws(CommandLineCall.Misuse) {
+      let call = try CommandLineCall(words)
+      return await execute(.call(call), printer) == .done ? EXIT_SUCCESS : EXIT_FAILURE
+    } catch {
+      printer.fail(error)
+      return EXIT_FAILURE
+    }
+  }
+
+  /// Carries a line out and prints what comes of it. A blank line is done at once.
+  package func execute(_ line: [UInt8], _ printer: Printer) async -> Outcome {
+    do throws(WordSplitter.Problem) {
+      let words = try WordSplitter.words(line)
+      return words.isEmpty ? .done : await execute(words: words, printer)
+    } catch {
+      printer.fail(CommandLineCall.Misuse(sentence: error.sentence))
+      return .failed
+    }
+  }
+
+  /// - Parameter words: at least one.
+  package func execute(words: [[UInt8]], _ printer: Printer) async -> Outcome {
+    do throws(CommandLineCall.Misuse) {
+      let command = try SessionCommand(words)
+      return await execute(command, printer)
+    } catch {
+      printer.fail(error)
+      return .failed
+    }
+  }
+
+  private func execute(_ command: SessionCommand, _ printer: Printer) async -> Outcome {
+    do throws(RingstoreError) {
+      switch command {
+      case .quit: return .quit
+      case .select(let number):
+        try await probe(number)
+        state.withLock { $0.database = number }
+        printer.show(.ok)
+        return .done
+      case .call(.help(let name)):
+        printer.show(.text(HelpText.text(name)))
+        return .done
+      case .call(let call):
+        return try await run(call, printer) ? .done : .failed
+      }
+    } catch {
+      printer.fail(error, server: options.server)
+      return .failed
+    }
+  }
+
+  private func run(
+    _ call: CommandLineCall, _ printer: Printer
+  ) async throws(RingstoreError) -> Bool {
+    let (client, options) = next(nil)
+    let ending: CommandLineCall.Ending
+    do throws(RingstoreError) {
+      ending = try await call.run(on: client, options, printer: printer)
+    } catch {
+      note(error)
+      throw error
+    }
+    if case .failedAndTold(let error) = ending { note(error) } else { note(nil) }
+    return ending == .good
+  }
+
+  /// The cheapest call that every node answers: one that asks a database for a key. That the key's
+  /// shard is away doesn't matter here.
+  private func probe(_ database: UInt32) async throws(RingstoreError) {
+    let (client, options) = next(database)
+    do throws(RingstoreError) {
+      _ = try await client.run(.exists("probe"), options: options)
+      note(nil)
+    } catch {
+      note(error)
+      guard error.reason == .shardUnavailable else { throw error }
+    }
+  }
+
+  /// What the next call is made with. After a loss that is a new client: the old one would let some
+  /// time pass before it tries again, and a person who types is patience enough.
+  private func next(_ database: UInt32?) -> (RingstoreClient, RingstoreCallOptions) {
+    state.withLock { state in
+      if !state.isConnected {
+        state.client.close()
+        state.client = Self.client(options)
+      }
+      let callOptions = RingstoreCallOptions(
+        timeout: options.timeout, database: database ?? state.database)
+      return (state.client, callOptions)
+    }
+  }
+
+  private func note(_ error: RingstoreError?) {
+    state.withLock { $0.isConnected = !(error?.isLossOfConnection ?? false) }
+  }
+
+  private static func client(_ options: Options) -> RingstoreClient {
+    var configuration = RingstoreClient.Configuration()
+    configuration.maxMessageBytes = options.maxMessageBytes
+    return RingstoreClient(
+      host: options.server.host, port: options.server.port, configuration: configuration)
+  }
+}

@@ -1,0 +1,45 @@
+// What a line of a session asks for: a call, or one of the few things that concern the session
+// itself. Pure, any thread.
+
+import RingstoreAPI
+
+package enum SessionCommand: Sendable {
+  case call(CommandLineCall)
+  /// Later calls work on this database.
+  case select(UInt32)
+  case quit
+
+  /// Words of a session that are no calls, for help and completion.
+  static let own: [(usage: String, summary: String)] = [
+    ("CLUSTER", "Shows nodes, slots, keys and memory as a table."),
+    ("SELECT database", "Later commands work on this database."),
+    ("HELP [command]", "Lists the commands, or tells about one."),
+    ("QUIT", "Ends the session; so do EXIT and Ctrl-D."),
+  ]
+
+  /// Every first word, sorted.
+  static let names: [String] = {
+    let calls = CommandTable.all.flatMap { ($0.lineName.map { [$0] } ?? []) + $0.lineAliases }
+    return Set(calls + ["CLUSTER", "SELECT", "HELP", "QUIT", "EXIT"]).sorted()
+  }()
+
+  package init(_ words: [[UInt8]]) throws(CommandLineCall.Misuse) {
+    let name = words.first.map { String(decoding: $0, as: UTF8.self).uppercased() }
+    switch name {
+    case "QUIT", "EXIT":
+      guard words.count == 1 else { throw .init(sentence: "\(name ?? "QUIT") takes no arguments.") }
+      self = .quit
+    case "SELECT":
+      guard words.count == 2 else {
+        throw .init(sentence: "Wrong arguments for SELECT; usage: SELECT database")
+      }
+      let text = String(decoding: words[1], as: UTF8.self)
+      guard let number = UInt32(text) else {
+        throw .init(sentence: "The database must be a number from 0, not '\(text)'.")
+      }
+      self = .select(number)
+    default:
+      self = .call(try CommandLineCall(words))
+    }
+  }
+}

@@ -1,0 +1,188 @@
+// The table of commands, and what each turns into.
+
+import LineProtocol
+import NIOCore
+import RingstoreAPI
+import Testing
+
+@Suite struct LineCommandTests {
+  private let context = LineContext(database: 2, limits: Limits())
+
+  private func action(_ line: String) -> LineAction? {
+    var parser = LineParser(LineLimits(Limits()))
+    parser.append(ByteBuffer(string: line + "\n"))
+    guard case .request(let request) = parser.next() else { return nil }
+    return request.withWords { LineCommands.action($0, context) }
+  }
+
+  private func answer(_ line: String) -> String? {
+    switch action(line) {
+    case .answer(let reply): return text(reply)
+    case .refuse(let error): return "-" + String(decoding: error.text, as: UTF8.self) + "\r\n"
+    default: return nil
+    }
+  }
+
+  private func call(_ line: String) -> LineCall? {
+    guard case .call(let call) = action(line) else { return nil }
+    return call
+  }
+
+  @Test func `every command that was promised is there, once`() {
+    let names = LineCommands.all.map(\.name)
+    #expect(Set(names).count == names.count)
+    let promised = """
+      GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
+      DECRBY MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      """
+    #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
+  }
+
+  @Test(arguments: LineCommands.all.map(\.name))
+  func `a command's usage begins with its name, and its help is a sentence`(_ name: String) throws {
+    let command = try #require(LineCommands.all.first { $0.name == name })
+    #expect(command.usage.split(separator: " ").first.map(String.init) == name)
+    #expect(command.summary.hasSuffix("."))
+    #expect(answer("HELP \(name)") == "*1\r\n\(command.usage): \(command.summary)\r\n")
+  }
+
+  @Test(arguments: LineCommands.all.map(\.name))
+  func `a command with too few or too many words is told its usage`(_ name: String) throws {
+    let command = try #require(LineCommands.all.first { $0.name == name })
+    for count in [command.words.lowerBound - 1, min(command.words.upperBound, 50) + 1] {
+      guard count > 0, !command.words.contains(count) else { continue }
+      let line = [name.lowercased()] + Array(repeating: "1", count: count - 1)
+      #expect(
+        answer(line.joined(separator: " "))
+          == "-wrong number of arguments for \(name); usage: \(command.usage)\r\n")
+    }
+  }
+
+  /// Lines, and what their call is.
+  static let calls: [(line: String, command: CommandID, isAlone: Bool)] = [
+    ("get k", .get, false), ("GET k", .get, false), ("Set k v", .set, false),
+    ("del k", .delete, false), ("DELETE k", .delete, false), ("exists k", .exists, false),
+    ("type k", .type, false), ("incr k", .incrBy, false), ("decr k", .incrBy, false),
+    ("incrby k 5", .incrBy, false), ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
+    ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
+    ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false), ("mget a b", .mGet, true),
+    ("mset a 1 b 2", .mSet, true), ("keys .", .keys, true), ("scan 0", .keys, true),
+    ("dbsize", .dbSize, true), ("dbsize all", .dbSize, true), ("reset", .reset, true),
+    ("reset ALL", .reset, true), ("shutdown", .shutdown, true),
+    ("shutdown cluster", .shutdown, true),
+  ]
+
+  @Test(arguments: calls.indices)
+  func `a line turns into its call`(_ index: Int) throws {
+    let (line, command, isAlone) = Self.calls[index]
+    let call = try #require(self.call(line))
+    #expect(call.command == command)
+    #expect(call.isAlone == isAlone)
+  }
+
+  @Test func `a call carries the line's arguments and the connection's database`() throws {
+    try #require(call("SET k 'a b'")).request.withUnsafeReadableBytes { bytes in
+      let view = try KeyValueView(bytes)
+      #expect(Array(view.key) == Array("k".utf8) && Array(view.value) == Array("a b".utf8))
+      #expect(view.database == 2)
+    }
+    try #require(call("DECRBY k 7")).request.withUnsafeReadableBytes { bytes in
+      let view = try IncrByView(bytes)
+      #expect(view.delta == -7)
+    }
+    try #require(call("LRANGE k -3 9")).request.withUnsafeReadableBytes { bytes in
+      let view = try ListRangeView(bytes)
+      #expect(view.start == -3 && view.stop == 9 && view.database == 2)
+    }
+    try #require(call("RPUSH k x y")).request.withUnsafeReadableBytes { bytes in
+      let view = try ListInsertView(bytes)
+      #expect(view.values.map { Array($0) } == [[0x78], [0x79]])
+    }
+    try #require(call("MSET a 1 b 2")).request.withUnsafeReadableBytes { bytes in
+      let view = try MSetView(bytes)
+      #expect(view.items.map { Array($0.value) } == [[0x31], [0x32]])
+      #expect(view.items.allSatisfy { $0.database == 2 })
+    }
+    try #require(call("KEYS a|b")).request.withUnsafeReadableBytes { bytes in
+      let view = try KeysView(bytes)
+      #expect(view.pattern.kind == .regex && Array(view.pattern.text) == Array("a|b".utf8))
+      #expect(view.database == 2 && view.limit == 0)
+    }
+    try #require(call("RESET ALL")).request.withUnsafeReadableBytes { bytes in
+      let view = try ResetView(bytes)
+      #expect(view.allDatabases)
+    }
+  }
+
+  @Test func `SCAN's options may come in any order`() throws {
+    try #require(call("scan 0 count 7 match a*")).request.withUnsafeReadableBytes { bytes in
+      let view = try KeysView(bytes)
+      #expect(view.limit == 7 && view.pattern.kind == .glob && view.pageToken.isEmpty)
+    }
+    try #require(call("scan 0aFF")).request.withUnsafeReadableBytes { bytes in
+      let view = try KeysView(bytes)
+      #expect(Array(view.pageToken) == [0x0a, 0xff] && view.limit == 100)
+      #expect(view.pattern.kind == .everything)
+    }
+    guard case .scan(_, let type) = action("SCAN 0 TYPE List") else {
+      Issue.record("no scan")
+      return
+    }
+    #expect(type == .list)
+  }
+
+  /// Lines, and what is wrong with them.
+  static let refused: [(line: String, error: String)] = [
+    ("nothing at all", "unknown command nothing"),
+    ("''", "unknown command "),
+    ("INCRBY k x", "the delta must be a whole number of 64 bits, not 'x'"),
+    ("INCRBY k +5", "the delta must be a whole number of 64 bits, not '+5'"),
+    (
+      "INCRBY k 9223372036854775808",
+      "the delta must be a whole number of 64 bits, not '9223372036854775808'"
+    ),
+    (
+      "DECRBY k -9223372036854775808",
+      "the delta must be above -9223372036854775808, since it is taken away"
+    ),
+    ("LRANGE k 0 end", "the stop must be a whole number of 64 bits, not 'end'"),
+    ("MSET a 1 b", "MSET needs a value for every key"),
+    ("RESET everything", "the word behind the command must be ALL, not 'everything'"),
+    ("SHUTDOWN now", "SHUTDOWN takes CLUSTER or nothing, not 'now'"),
+    ("SELECT -1", "the database must be a number from 0 on, not '-1'"),
+    ("SCAN x", "the cursor must be 0 or one that SCAN has answered, not 'x'"),
+    ("SCAN 0 COUNT 0", "COUNT must be from 1 to 10000, not '0'"),
+    ("SCAN 0 TYPE hash", "TYPE must be string or list, not 'hash'"),
+    (
+      "SCAN 0 MATCH",
+      "wrong arguments for SCAN; usage: SCAN cursor [MATCH glob] [COUNT n] [TYPE string|list]"
+    ),
+    ("HELP nothing", "unknown command nothing"),
+    ("ECHO $'a\\nb'", "the value has a line break, which a line can't carry; gRPC can"),
+    ("$'a\\r\\nb'", "unknown command a\\r\\nb"),
+  ]
+
+  @Test(arguments: refused.indices)
+  func `a mistake is told in one line`(_ index: Int) {
+    let (line, error) = Self.refused[index]
+    #expect(answer(line) == "-\(error)\r\n")
+  }
+
+  @Test func `of a long word the beginning is told`() {
+    let long = String(repeating: "x", count: 500)
+    #expect(answer(long) == "-unknown command \(long.prefix(128))...\r\n")
+  }
+
+  @Test func `integers are taken to their very ends`() throws {
+    for number in [Int64.min + 1, -1, 0, 1, Int64.max] {
+      try #require(call("INCRBY k \(number)")).request.withUnsafeReadableBytes { bytes in
+        let view = try IncrByView(bytes)
+        #expect(view.delta == number)
+      }
+    }
+    try #require(call("INCRBY k \(Int64.min)")).request.withUnsafeReadableBytes { bytes in
+      let view = try IncrByView(bytes)
+      #expect(view.delta == .min)
+    }
+  }
+}

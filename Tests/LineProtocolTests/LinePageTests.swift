@@ -1,0 +1,54 @@
+// docs/PROTOCOL.md tells the truth about the line protocol's commands and bounds. Its transcripts
+// are played against real nodes: Tests/RealClients/test_line_protocol.py.
+
+import Foundation
+import LineProtocol
+import RingstoreAPI
+import Testing
+
+@Suite struct LinePageTests {
+  private let page: String
+
+  init() throws {
+    let root = URL(filePath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    page = try String(contentsOf: root.appending(path: "docs/PROTOCOL.md"), encoding: .utf8)
+  }
+
+  @Test func `every command has its line on the page, and no other has`() throws {
+    let start = try #require(page.range(of: "## Commands of the line protocol"))
+    let table = page[start.upperBound...].prefix { $0 != "#" }
+    let usages = table.matches(of: /\n\| `(.*?)` \|/).map {
+      String($0.1).replacing("\\|", with: "|")
+    }
+    #expect(usages.sorted() == LineCommands.all.map { $0.usage }.sorted())
+  }
+
+  @Test func `the bounds are the defaults`() {
+    let limits = LineLimits(Limits())
+    #expect(limits.maxLines == 20_001 && page.contains("| lines of a request | 20,001 "))
+    #expect(limits.maxLineBytes == 4_194_304 && page.contains("| one line | 4,194,304 bytes "))
+    #expect(limits.maxRequestBytes == 4_195_328 && page.contains(" counted | 4,195,328 bytes "))
+    #expect(limits.maxInlineBytes == 65_536 && page.contains(" on one line | 65,536 bytes "))
+    let server = LineConfiguration()
+    #expect(server.maxConnections == 4_096 && page.contains("| connections of a node | 4,096 |"))
+    #expect(server.maxHeldBytes == 256 << 20 && page.contains("of one thread hold | 256 MiB |"))
+    #expect(
+      server.progressNanosMax == 30_000_000_000 && page.contains("client | 30 seconds"))
+    #expect(LineSession.commandsFirst == 32 && LineSession.commandsMax == 256)
+    #expect(page.contains("commands of a connection | 32 at first, up to 256 |"))
+    #expect(LineSession.outputBytesMax == 1 << 20 && page.contains("has not read | 1 MiB"))
+    #expect(LineSession.callNanosMax == 60_000_000_000 && page.contains("may take 60 seconds"))
+  }
+
+  @Test(arguments: [
+    LineFailure.badCount, .noLines, .tooManyLines(max: 20_001), .lineTooLong(max: 4_194_304),
+    .requestTooLong(max: 4_195_328), .inlineTooLong(max: 65_536), .reservedLength,
+    .strayCarriageReturn, .openQuote, .truncated, .http,
+  ])
+  func `every refusal is on the page, with what becomes of the connection`(_ failure: LineFailure) {
+    let shown = failure.text.map { "`-\($0)`" } ?? "none"
+    let end = failure.endsConnection ? "closed" : "goes on"
+    #expect(page.contains("| \(shown) | \(end) |"))
+  }
+}

@@ -1,0 +1,160 @@
+// From reply messages to lines, byte by byte.
+
+import LineProtocol
+import NIOCore
+import RingstoreAPI
+import Testing
+
+@Suite struct LineReplyTests {
+  private func request(_ key: String) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    Array(key.utf8).withUnsafeBytes { buffer.writeKeyRequest(key: $0, database: 0) }
+    return buffer
+  }
+
+  private func shown(
+    _ form: LineReplyForm, of request: ByteBuffer = ByteBuffer(),
+    _ write: (inout ByteBuffer) -> Void = { _ in }
+  ) -> String {
+    var (response, out) = (ByteBuffer(), ByteBuffer())
+    write(&response)
+    form.write(response, of: request, into: &out)
+    return text(out)
+  }
+
+  private func value(_ text: String) -> (inout ByteBuffer) -> Void {
+    { response in Array(text.utf8).withUnsafeBytes { response.writeValue($0, version: 9) } }
+  }
+
+  @Test func `values, and none`() {
+    #expect(shown(.value, value("x y")) == "+x y\r\n")
+    #expect(shown(.value, value("")) == "+\r\n")
+    #expect(shown(.value, value("+-*")) == "++-*\r\n")
+    #expect(shown(.value, of: request("k")) == "-invalid key k\r\n")
+    #expect(shown(.taken, of: request("k")) == "-invalid key k\r\n")
+    #expect(shown(.value, of: request("a\r\nb")) == "-invalid key a\\r\\nb\r\n")
+  }
+
+  @Test(arguments: ["a\nb", "a\rb", "\r\n", "\n"])
+  func `a value with a line break is an error, and one that was taken is not lost`(_ bad: String) {
+    #expect(
+      shown(.value, value(bad))
+        == "-the value has a line break, which a line can't carry; gRPC can\r\n")
+    let told = shown(.taken, value(bad))
+    let quoted = bad.reduce(into: "") {
+      $0 += $1 == "\r\n" ? "\\r\\n" : $1 == "\n" ? "\\n" : $1 == "\r" ? "\\r" : String($1)
+    }
+    #expect(
+      told == "-the value taken has a line break, which a line can't carry; quoted it is "
+        + "$'\(quoted)'\r\n")
+    // What was told is a word that means the value. (CR and LF are one Character.)
+    let word = told.dropLast().drop { $0 != "$" }
+    #expect(parse("\(word)\n", LineLimits(Limits())) == [bad])
+  }
+
+  @Test func `a taken value of any bytes is told so that it can be typed`() {
+    let bytes = Array(UInt8.min...UInt8.max)
+    var (response, out) = (ByteBuffer(), ByteBuffer())
+    bytes.withUnsafeBytes { response.writeValue($0, version: 1) }
+    LineReplyForm.taken.write(response, of: request("k"), into: &out)
+    var parser = LineParser(LineLimits(Limits()))
+    let told = Array(out.readableBytesView)
+    let start = told.firstIndex(of: UInt8(ascii: "$")) ?? 0
+    parser.append(ByteBuffer(bytes: told[start...]))
+    guard case .request(let read) = parser.next() else {
+      Issue.record("it is no request")
+      return
+    }
+    #expect(read.copies == [bytes])
+  }
+
+  @Test func `numbers and words`() {
+    #expect(shown(.ok) == "+OK\r\n")
+    #expect(shown(.count) { $0.writeStatus(ok: true, count: 3) } == "+3\r\n")
+    #expect(shown(.count) == "+0\r\n")
+    #expect(shown(.sum) { $0.writeIncrByResponse(value: -7, version: 1) } == "+-7\r\n")
+    #expect(shown(.number) { $0.writeDbSizeResponse(keys: 12) } == "+12\r\n")
+    #expect(shown(.removed, of: request("k")) { $0.writeStatus(ok: true, count: 1) } == "+OK\r\n")
+    #expect(shown(.removed, of: request("k")) { $0.writeStatus(ok: true) } == "-invalid key k\r\n")
+    #expect(shown(.type) == "+none\r\n")
+    #expect(shown(.type) { $0.writeTypeResponse(.string) } == "+string\r\n")
+    #expect(shown(.type) { $0.writeTypeResponse(.list) } == "+list\r\n")
+  }
+
+  private func list(_ values: [String]) -> (inout ByteBuffer) -> Void {
+    { response in
+      for value in values { Array(value.utf8).withUnsafeBytes { response.writeListValue($0) } }
+    }
+  }
+
+  @Test func `lists`() {
+    #expect(shown(.list) == "*0\r\n")
+    #expect(shown(.list, list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
+    #expect(shown(.list, list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
+    #expect(shown(.keys) == "*0\r\n")
+    #expect(shown(.keys, list(["k"])) == "*1\r\nk\r\n")
+    #expect(shown(.keys, list(["k", "l\r"])).hasPrefix("-a key has a line break"))
+  }
+
+  @Test func `pages`() {
+    let token: [UInt8] = [0x01, 0xab]
+    func page(_ keys: [String], _ token: [UInt8]) -> String {
+      shown(.page) { response in
+        list(keys)(&response)
+        token.withUnsafeBytes { response.writeKeysEnd(nextPageToken: $0) }
+      }
+    }
+    #expect(page([], []) == "*1\r\n0\r\n")
+    #expect(page(["a", "b"], token) == "*3\r\n01ab\r\na\r\nb\r\n")
+    #expect(
+      page(["a\nb"], token)
+        == "-a key has a line break, which a line can't carry; the next cursor is 01ab\r\n")
+  }
+
+  @Test func `many keys, each with its own reply`() {
+    var keys = ByteBuffer()
+    for key in ["a", "b", "c", "d"] {
+      let mark = keys.beginLengthDelimited(1)
+      Array(key.utf8).withUnsafeBytes { keys.writeKeyRequest(key: $0, database: 0) }
+      keys.endLengthDelimited(mark)
+    }
+    let shown = shown(.values, of: keys) { response in
+      for text in ["+A", nil, "x\ny"] {
+        let mark = response.beginItem()
+        if let text { value(text)(&response) }
+        response.endItem(mark)
+      }
+      response.writeItem(error: .wrongType(holds: "a list", wanted: "a string"))
+    }
+    #expect(
+      shown == "*4\r\n++A\r\n-invalid key b\r\n"
+        + "-the value has a line break, which a line can't carry; gRPC can\r\n"
+        + "-WRONG_TYPE The key holds a list, and this call works on a string.\r\n")
+  }
+
+  @Test func `an MSET is OK, or each item has its reply`() {
+    func outcome(_ errors: [CallError?]) -> String {
+      shown(.outcomes) { response in
+        for error in errors {
+          guard let error else {
+            let mark = response.beginItem()
+            response.writeStatus(ok: true)
+            response.endItem(mark)
+            continue
+          }
+          response.writeItem(error: error)
+        }
+      }
+    }
+    #expect(outcome([nil, nil]) == "+OK\r\n")
+    #expect(
+      outcome([nil, .memoryLimit("full")]) == "*2\r\n+OK\r\n-MEMORY_LIMIT full\r\n")
+  }
+
+  @Test func `bytes that are no message are an error`() {
+    for form in [LineReplyForm.value, .count, .list, .keys, .page, .values, .outcomes] {
+      let shown = shown(form) { $0.writeInteger(UInt8(0xff)) }
+      #expect(shown == "-INTERNAL The reply can't be decoded.\r\n", "\(form)")
+    }
+  }
+}

@@ -1,0 +1,247 @@
+// A session's conversation: the order of replies and of effects, what happens at its bounds, and
+// how it ends.
+
+import LineProtocol
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@Suite struct LineSessionTests {
+  let talk = Conversation()
+  var node: FakeNode { talk.node }
+
+  private func value(_ text: String) -> (inout ByteBuffer) -> Void {
+    { response in
+      Array(text.utf8).withUnsafeBytes { response.writeValue($0, version: 1) }
+    }
+  }
+
+  @Test func `replies come in the order of the requests, whichever call is answered first`() {
+    talk.send("GET a\nGET b\nPING\nGET c\n")
+    #expect(node.waiting.count == 3)
+    node.answer(at: 2, value("C"))
+    node.answer(at: 1, value("B"))
+    talk.run()
+    #expect(talk.read() == "")
+    node.answer(at: 0, value("A"))
+    talk.run()
+    #expect(talk.read() == "+A\r\n+B\r\n+PONG\r\n+C\r\n")
+  }
+
+  @Test func `a call on many keys waits for those before it, and those behind it wait`() {
+    talk.send("SET a 1\nDBSIZE\nSET b 2\nKEYS .\n")
+    #expect(node.waiting.map(\.call.command) == [.set])
+    node.answer { $0.writeStatus(ok: true) }
+    talk.run()
+    #expect(node.waiting.map(\.call.command) == [.dbSize])
+    node.answer { $0.writeDbSizeResponse(keys: 1) }
+    talk.run()
+    #expect(node.waiting.map(\.call.command) == [.set])
+    node.answer { $0.writeStatus(ok: true) }
+    talk.run()
+    #expect(node.waiting.map(\.call.command) == [.keys])
+    node.answer { _ in }
+    talk.run()
+    #expect(talk.read() == "+OK\r\n+1\r\n+OK\r\n*0\r\n")
+  }
+
+  @Test func `a database is the connection's, from the next command on`() throws {
+    talk.send("SELECT 3\nGET a\nSELECT 16\nGET b\n")
+    let databases = node.waiting.map { waiting in
+      waiting.request.withUnsafeReadableBytes { (try? KeyView($0))?.database }
+    }
+    #expect(databases == [3, 3])
+    node.answer(value("x"))
+    node.answer { _ in }
+    talk.run()
+    #expect(
+      talk.read() == "+OK\r\n+x\r\n-NO_SUCH_DATABASE There is no database 16; databases are "
+        + "numbered 0 to 15.\r\n-invalid key b\r\n")
+  }
+
+  @Test func `a call that fails is an error line, and the connection goes on`() {
+    talk.send("GET a\nGET b\n")
+    node.fail(.shardUnavailable("s1", "no route"))
+    node.answer(value("B"))
+    talk.run()
+    #expect(talk.read() == "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n+B\r\n")
+  }
+
+  @Test func `what is refused before it is a call is counted among the node's errors`() {
+    talk.send("FROB\nGET\nPING\n*0\r\nGET 'a\n")
+    #expect(node.errors == 4)
+  }
+
+  @Test func `calls have a deadline, but for Shutdown`() {
+    talk.send("GET a\n")
+    #expect(node.waiting.first?.deadlineNanos == talk.nowNanos + LineSession.callNanosMax)
+    node.answer { _ in }
+    talk.run()
+    talk.send("SHUTDOWN\n")
+    #expect(node.waiting.count == 1)
+    #expect(node.waiting.first?.deadlineNanos == nil)
+  }
+
+  // MARK: - Bounds
+
+  @Test func `so many commands may be unanswered, and no more`() {
+    let count = 3 * LineSession.commandsMax
+    talk.send(String(repeating: "GET a\n", count: count))
+    #expect(node.waiting.count == LineSession.commandsFirst)
+    #expect(!talk.session.wantsBytes)
+    for _ in 0..<LineSession.commandsMax {
+      node.answer { _ in }
+      talk.run()
+    }
+    #expect(node.waiting.count == LineSession.commandsMax)
+    while !node.waiting.isEmpty {
+      node.answer { _ in }
+      talk.run()
+    }
+    #expect(talk.session.wantsBytes)
+    #expect(talk.read().split(separator: "\r\n").count == count)
+  }
+
+  @Test func `a client that reads nothing is not read`() {
+    let long = String(repeating: "x", count: 50_000)
+    for _ in 0..<40 where talk.session.wantsBytes {
+      talk.session.received(ByteBuffer(string: "ECHO \(long)\n"))
+      talk.run(reading: false)
+    }
+    #expect(!talk.session.wantsBytes)
+    #expect(talk.session.outputBytes <= LineSession.outputBytesMax + long.utf8.count + 3)
+    talk.run()
+    #expect(talk.session.wantsBytes)
+  }
+
+  @Test func `while the node asks to wait, nothing is started and nothing read`() {
+    talk.session.pauseReading()
+    talk.send("GET a\n")
+    #expect(node.waiting.isEmpty)
+    #expect(!talk.session.wantsBytes)
+    talk.session.resumeReading()
+    talk.run()
+    #expect(node.waiting.count == 1)
+  }
+
+  @Test func `a large reply behind others waits until there is room`() throws {
+    talk.send("GET a\nGET b\nGET c\n")
+    let (first, second, third) = (
+      node.waiting[0].call, node.waiting[1].call, node.waiting[2].call
+    )
+    #expect(talk.session.takesLargeReply(of: second))
+    talk.session.expectsLargeReply(of: second, byteCount: LineSession.outputBytesMax)
+    #expect(!talk.session.takesLargeReply(of: third))
+    talk.send("GET d\n")
+    #expect(node.waiting.count == 3, "nothing is started while a large reply has to wait")
+    // The first one is always taken: the others wait for it.
+    #expect(talk.session.takesLargeReply(of: first))
+    node.answer { _ in }
+    talk.run()
+    #expect(node.wokenCalls == 0)
+    node.answer { _ in }
+    talk.run()
+    #expect(node.wokenCalls == 1)
+    #expect(talk.session.takesLargeReply(of: third))
+    #expect(node.waiting.count == 2)
+  }
+
+  // MARK: - Ends
+
+  @Test func `QUIT answers what was before it and nothing behind it`() {
+    talk.send("GET a\nQUIT\nGET b\n")
+    #expect(node.waiting.count == 1)
+    #expect(!talk.session.isFinished)
+    node.answer(value("A"))
+    talk.run()
+    #expect(talk.read() == "+A\r\n+OK\r\n")
+    #expect(talk.session.isFinished)
+    #expect(talk.session.shouldLinger)
+  }
+
+  @Test func `SHUTDOWN ends the connection once it is answered, and goes on if it failed`() {
+    talk.send("SHUTDOWN CLUSTER\n")
+    #expect(node.waiting.first?.call.command == .shutdown)
+    node.fail(.shardUnavailable("s1", "no route"))
+    talk.run()
+    #expect(talk.read() == "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n")
+    #expect(!talk.session.isFinished)
+    talk.send("SHUTDOWN\nGET a\n")
+    node.answer { _ in }
+    talk.run()
+    #expect(talk.read() == "+OK\r\n")
+    #expect(talk.session.isFinished)
+    #expect(node.waiting.isEmpty)
+  }
+
+  @Test func `when the client closes its side, what it sent is answered`() {
+    talk.send("GET a\nGET b")
+    talk.session.inputClosed()
+    talk.run()
+    #expect(!talk.session.isFinished)
+    node.answer(value("A"))
+    talk.run()
+    #expect(
+      talk.read()
+        == "+A\r\n-the input ended within a request, which was not carried out\r\n")
+    #expect(talk.session.isFinished)
+  }
+
+  @Test func `a request that can't be read ends the connection behind the replies due`() {
+    talk.send("GET a\n*x\r\nGET b\n")
+    #expect(!talk.session.isFinished)
+    node.answer(value("A"))
+    talk.run()
+    #expect(talk.read().hasPrefix("+A\r\n-a request begins with *"))
+    #expect(talk.session.isFinished)
+    #expect(talk.session.shouldLinger)
+    talk.send("GET c\n")
+    #expect(node.waiting.isEmpty)
+  }
+
+  @Test func `HTTP is not answered`() {
+    talk.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    #expect(talk.read() == "")
+    #expect(talk.session.isFinished)
+    #expect(!talk.session.shouldLinger)
+  }
+
+  @Test func `a drain answers what is under way, and says what was not begun`() {
+    talk.send("GET a\nDBSIZE\n")
+    talk.session.drain()
+    talk.run()
+    #expect(!talk.session.isFinished)
+    node.answer(value("A"))
+    talk.run()
+    #expect(
+      talk.read() == "+A\r\n-the node is shutting down; the command was not carried out\r\n")
+    #expect(talk.session.isFinished)
+    #expect(node.waiting.isEmpty)
+  }
+
+  @Test func `a drain of a connection without commands says nothing`() {
+    talk.send("PING\n")
+    _ = talk.read()
+    talk.session.drain()
+    talk.run()
+    #expect(talk.read() == "")
+    #expect(talk.session.isFinished)
+  }
+
+  @Test func `a connection that is gone cancels its calls`() {
+    talk.send("GET a\nGET b\n")
+    talk.session.disconnected()
+    #expect(node.cancelled == [.get, .get])
+    #expect(node.waiting.isEmpty)
+    talk.run()
+    #expect(talk.read() == "")
+  }
+
+  @Test func `a connection that is refused is told why and ends`() {
+    talk.session.refuse(.overloaded("Too many."))
+    talk.run()
+    #expect(talk.read() == "-OVERLOADED Too many.\r\n")
+    #expect(talk.session.isFinished)
+  }
+}

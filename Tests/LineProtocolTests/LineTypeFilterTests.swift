@@ -1,0 +1,84 @@
+// SCAN with TYPE: one page, then the type of each of its keys.
+
+import LineProtocol
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@Suite struct LineTypeFilterTests {
+  let talk = Conversation()
+  var node: FakeNode { talk.node }
+
+  /// Sends a SCAN behind a GET, and answers its page with these keys.
+  private func scan(_ keys: [String]) {
+    talk.send("SELECT 4\nSCAN 0 TYPE list\nGET later\n")
+    #expect(node.waiting.map(\.call.command) == [.keys])
+    node.answer { response in
+      for key in keys { Array(key.utf8).withUnsafeBytes { response.writeKeysKey($0) } }
+      [UInt8(7)].withUnsafeBytes { response.writeKeysEnd(nextPageToken: $0) }
+    }
+    talk.run()
+  }
+
+  @Test func `only keys of the type are answered, in their order`() {
+    scan(["a", "b", "c"])
+    #expect(node.waiting.map(\.call.command) == [.type, .type, .type])
+    for waiting in node.waiting {
+      #expect(waiting.request.withUnsafeReadableBytes { (try? KeyView($0))?.database } == 4)
+    }
+    node.answer(at: 2) { $0.writeTypeResponse(.list) }
+    node.answer(at: 1) { $0.writeTypeResponse(.string) }
+    node.answer(at: 0) { $0.writeTypeResponse(.list) }
+    talk.run()
+    #expect(talk.read() == "+OK\r\n*3\r\n07\r\na\r\nc\r\n")
+    #expect(node.waiting.map(\.call.command) == [.get])
+  }
+
+  @Test func `a bounded number is asked for at a time`() {
+    let keys = (0..<200).map { "k\($0)" }
+    scan(keys)
+    var most = 0
+    while node.waiting.first?.call.command == .type {
+      most = max(most, node.waiting.count)
+      node.answer { $0.writeTypeResponse(.list) }
+      talk.run()
+    }
+    #expect(most == 64)
+    #expect(talk.read() == "+OK\r\n*201\r\n07\r\n" + keys.map { $0 + "\r\n" }.joined())
+  }
+
+  @Test func `a page without keys is answered at once`() {
+    scan([])
+    #expect(talk.read() == "+OK\r\n*1\r\n07\r\n")
+  }
+
+  @Test func `a type that can't be had fails the page, and the rest is cancelled`() {
+    scan(["a", "b"])
+    node.fail(.shardUnavailable("s1", "gone"))
+    talk.run()
+    #expect(talk.read() == "+OK\r\n-SHARD_UNAVAILABLE Shard s1 can't be reached: gone\r\n")
+    #expect(node.cancelled == [.type])
+    #expect(node.waiting.map(\.call.command) == [.get])
+  }
+
+  @Test func `a connection that is gone cancels the types under way`() {
+    scan(["a", "b"])
+    talk.session.disconnected()
+    #expect(node.cancelled == [.type, .type])
+    #expect(node.waiting.isEmpty)
+  }
+
+  @Test func `while the node asks to wait, no further types are asked for`() {
+    talk.send("SCAN 0 TYPE list\n")
+    talk.session.pauseReading()
+    node.answer { response in
+      Array("a".utf8).withUnsafeBytes { response.writeKeysKey($0) }
+    }
+    talk.run()
+    #expect(node.waiting.isEmpty)
+    talk.session.resumeReading()
+    talk.run()
+    #expect(node.waiting.map(\.call.command) == [.type])
+  }
+}

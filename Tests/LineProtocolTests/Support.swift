@@ -1,0 +1,71 @@
+// What the tests of this room share: seeded randomness, and events of the parser as text.
+
+import Foundation
+import LineProtocol
+import NIOCore
+import RingstoreAPI
+
+/// SplitMix64: small, and the same on every machine.
+struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) {
+    state = seed
+  }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.
+let testSeed: UInt64 =
+  ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
+  ?? UInt64.random(in: 0...UInt64(UInt32.max))
+
+/// Small bounds, so that tests reach them: 9 lines, 24 bytes a line, 64 a request, 40 inline.
+let smallLimits: LineLimits = {
+  var limits = LineLimits(Limits())
+  limits.maxLines = 9
+  limits.maxLineBytes = 24
+  limits.maxRequestBytes = 64
+  limits.maxInlineBytes = 40
+  return limits
+}()
+
+/// What a parser makes of input that comes in these pieces, each event as a line of text: words
+/// joined by `|`, failures as `-text` (`!text` where the connection ends).
+func parse(_ pieces: [[UInt8]], _ limits: LineLimits = smallLimits) -> [String] {
+  var parser = LineParser(limits)
+  var events: [String] = []
+  func collect() {
+    while let event = parser.next() { events.append(described(event)) }
+  }
+  for piece in pieces {
+    parser.append(ByteBuffer(bytes: piece))
+    collect()
+  }
+  if let failure = parser.finish() { events.append(described(.failure(failure))) }
+  return events
+}
+
+func parse(_ text: String, _ limits: LineLimits = smallLimits) -> [String] {
+  parse([Array(text.utf8)], limits)
+}
+
+private func described(_ event: LineParser.Event) -> String {
+  switch event {
+  case .request(let request):
+    request.copies.map { String(decoding: $0, as: Unicode.ASCII.self) }.joined(separator: "|")
+  case .failure(let failure):
+    (failure.endsConnection ? "!" : "-") + (failure.text ?? "")
+  }
+}
+
+func text(_ buffer: ByteBuffer) -> String {
+  String(decoding: buffer.readableBytesView, as: UTF8.self)
+}

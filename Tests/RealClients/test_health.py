@@ -1,0 +1,71 @@
+"""`ringstore health`, as a container's health check runs it: an exit status and one sentence."""
+
+import socket
+
+import pytest
+from harness.cluster import Cluster
+from harness.polling import eventually
+from harness.process import run
+
+
+def health(*arguments: str, environment=None):
+    return run("health", *arguments, environment=environment)
+
+
+def test_a_node_that_serves_is_healthy(served):
+    ended = health("--server", served.address)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout in {
+        "router serving, 3 of 3 shards serving\n",
+        "shard a serving\n",
+    }
+    assert health("--server", served.address, "--shards").returncode == 0
+
+
+def test_the_port_of_the_environment_is_asked(served):
+    port = served.address.rpartition(":")[2]
+    assert health(environment={"RINGSTORE_PORT": port}).returncode == 0
+
+
+def test_a_router_without_one_shard_is_healthy_unless_all_are_asked_for(cluster: Cluster):
+    cluster.shards["b"].kill()
+    server = ("--server", cluster.address)
+    ended = eventually(
+        lambda: (seen := health(*server, "--shards")).returncode == 1 and seen, "the loss seen"
+    )
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"ringstore health: {cluster.address}: shard b is unreachable: ")
+    ended = health(*server)
+    assert ended.returncode == 0
+    assert ended.stdout == "router serving, 2 of 3 shards serving\n"
+
+
+def test_a_port_where_nobody_listens_is_not_healthy():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+        ended = health("--server", address)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"ringstore health: {address} does not answer: connect failed: connection refused\n"
+    )
+
+
+def test_a_node_that_stands_still_is_not_healthy(cluster: Cluster):
+    cluster.router.pause()
+    try:
+        ended = health("--server", cluster.address, "--timeout", "0.5")
+    finally:
+        cluster.router.resume()
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not answer: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--timeout", "0"), ("--timeout", "61"), ("--timeout", "x"), ("--server", "x"), ("more",)],
+)
+def test_wrong_usage_says_so(arguments):
+    ended = health(*arguments)
+    assert (ended.returncode, ended.stdout) == (64, "")
+    assert ended.stderr.startswith("ringstore health: ")
