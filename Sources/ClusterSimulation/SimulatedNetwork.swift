@@ -163,7 +163,11 @@ final class SimulatedNetwork {
 
   /// Whether each connection that a router believes in does exist.
   var isWhole: Bool {
-    connections.allSatisfy { $0.phase == .closed || !($0.toShard.isCut || $0.toRouter.isCut) }
+    // One that is jammed will break.
+    connections.allSatisfy {
+      $0.phase == .closed
+        || !($0.toShard.isCut || $0.toRouter.isCut || $0.toShard.jamNanos > 0)
+    }
   }
 
   func slow(router: Int, shard: Int, forNanos nanos: UInt64) {
