@@ -177,10 +177,11 @@ def test_a_long_list_of_short_texts_is_whole(store, client):
 
 
 def test_many_large_texts_are_read_at_once(store):
+    """As many as answer_bytes has room for; past that, reads are refused as OVERLOADED."""
     for number in range(8):
         store.set(f"k{number}", str(number) * 2 * MIB)
     pending = [
-        store.stub.Get.future(request("GET", f"k{n % 8}"), timeout=60) for n in range(80)
+        store.stub.Get.future(request("GET", f"k{n % 8}"), timeout=60) for n in range(24)
     ]
     for number, one in enumerate(pending):
         assert one.result().value.value_name == str(number % 8) * 2 * MIB
