@@ -168,7 +168,7 @@ func onError(
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
   guard let session = owner(userData), let text else { return 0 }
-  session.libraryMessage = String(
+  session.nghttp2Message = String(
     decoding: UnsafeRawBufferPointer(start: text, count: min(length, 200)), as: UTF8.self)
   return 0
 }

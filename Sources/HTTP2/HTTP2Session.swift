@@ -54,7 +54,7 @@ package final class HTTP2Session {
   @exclusivity(unchecked) var decoding: HTTP2Stream?
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
-  var libraryMessage: String?
+  var nghttp2Message: String?
   @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
   @exclusivity(unchecked) var fieldScratchCapacity = 16
 
@@ -238,6 +238,6 @@ package final class HTTP2Session {
   }
 
   func describe(_ code: Int32) -> String {
-    libraryMessage ?? String(cString: nghttp2_strerror(code))
+    nghttp2Message ?? String(cString: nghttp2_strerror(code))
   }
 }

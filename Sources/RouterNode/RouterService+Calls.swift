@@ -14,13 +14,13 @@ extension RouterService {
   // MARK: - Unary calls
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
-    if OlderMethod.contains(call.methodID) {
-      OlderCall.start(call, message: message, on: self)
-      return
-    }
     let method = UInt32(truncatingIfNeeded: call.methodID)
-    nodeCounters.called(method)
     guard CommandTable.shape(ofMethod: method) != .other else {
+      if OlderMethod.contains(call.methodID) {
+        OlderCall.start(call, message: message, on: self)
+        return
+      }
+      nodeCounters.called(method)
       if call.methodID == CommandID.stats.rawValue, !loops.isSingle {
         collectStats(call)
       } else {
@@ -28,6 +28,7 @@ extension RouterService {
       }
       return
     }
+    nodeCounters.called(method)
     let id = core.submit(
       method, message: message, in: block(of: message, call), deadlineNanos: nil,
       timeoutMillis: timeLeftMillis(call), caller: .unary(call))

@@ -45,7 +45,7 @@ import Testing
     let ours = try Self.lines("Package.swift").joined(separator: "\n")
     #expect(manifest.contains(#".product(name: "RingstoreClient", package: "ringstore")"#))
     #expect(ours.contains(#"name: "ringstore","#))
-    #expect(ours.contains(#".library(name: "RingstoreClient""#))
+    #expect(ours.contains(#"library(name: "RingstoreClient""#))
   }
 
   @Test func theExamplesOfThePageRun() async throws {
