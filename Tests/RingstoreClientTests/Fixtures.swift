@@ -8,6 +8,16 @@ import RouterNode
 import ShardNode
 import ringstore
 
+extension RingstoreClient.Configuration {
+  /// Of a client whose machine may be busy with other tests: only tests of time-outs see any.
+  static var patient: Self {
+    var configuration = Self()
+    configuration.timeout = .seconds(120)
+    configuration.connectTimeout = .seconds(60)
+    return configuration
+  }
+}
+
 enum TestCluster {
   private static let logs = NodeLogs(level: .critical) { _ in }
   /// Each cluster has threads of its own and takes a shard that is silent for a second for dead, so
@@ -64,7 +74,7 @@ enum TestCluster {
 
   /// A router starts even where its shards can't be reached in time, as on a machine that is busy.
   private static func waitForLinks(of node: RunningNode) async throws {
-    let client = RingstoreClient(host: "127.0.0.1", port: node.port)
+    let client = RingstoreClient(host: "127.0.0.1", port: node.port, configuration: .patient)
     defer { client.close() }
     while try await !client.describe().nodes.allSatisfy({ $0.state == .serving }) {
       try await Task.sleep(for: .milliseconds(5))
@@ -90,7 +100,7 @@ enum TestCluster {
     _ node: RunningNode, database: UInt32 = 0, maxMessageBytes: Int = 4 << 20,
     _ body: (RingstoreClient) async throws -> Void
   ) async throws {
-    var configuration = RingstoreClient.Configuration()
+    var configuration = RingstoreClient.Configuration.patient
     configuration.database = database
     configuration.maxMessageBytes = maxMessageBytes
     let client = RingstoreClient(host: "127.0.0.1", port: node.port, configuration: configuration)

@@ -260,7 +260,7 @@ import Testing
   }
 
   @Test func aCommandThatIsTooLongFailsAlone() async throws {
-    var configuration = RingstoreClient.Configuration()
+    var configuration = RingstoreClient.Configuration.patient
     configuration.maxMessageBytes = 1_000
     try await ScriptedNode.with(Self.answering(), configuration) { client, _ in
       let long = [UInt8](repeating: 1, count: 2_000)

@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func aRequestThatIsTooLongIsNotSent() async throws {
-    var configuration = RingstoreClient.Configuration()
+    var configuration = RingstoreClient.Configuration.patient
     configuration.maxMessageBytes = 1_000
     let seen = Mutex(0)
     var script = NodeScript()

@@ -43,7 +43,7 @@ final class ScriptedStream {
 enum ScriptedNode {
   /// Runs `body` with a client of a node that follows the script.
   static func with(
-    _ script: NodeScript, _ configuration: RingstoreClient.Configuration = .init(),
+    _ script: NodeScript, _ configuration: RingstoreClient.Configuration = .patient,
     _ body: (RingstoreClient, Relay) async throws -> Void
   ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

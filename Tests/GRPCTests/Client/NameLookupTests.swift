@@ -42,8 +42,7 @@ private final class HeldLookups: Sendable {
   /// Waits until so many lookups hang.
   func waitUntilHeld(_ count: Int) async throws {
     while held.withLockedValue({ $0.count }) < count {
-      try Task.checkCancellation()
-      await Task.yield()
+      try await Task.sleep(for: .milliseconds(1))
     }
   }
 
@@ -61,7 +60,7 @@ private final class HeldLookups: Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct NameLookupTests {
+@Suite(.timeLimit(.minutes(10))) struct NameLookupTests {
   private let loop = MultiThreadedEventLoopGroup.singleton.any()
 
   @Test func aHostThatIsNotFoundHoldsUpNoOther() async throws {
