@@ -1,11 +1,13 @@
 // The examples of docs/CLIENT.md. What stands between "// page: begin" and "// page: end" is on the
-// page word for word and in this order; ClientPageTests holds the two together and runs this.
+// page word for word and in this order, and README.md's example between "// readme: begin" and
+// "// readme: end"; ClientPageTests holds them together and runs this.
 
 import RingstoreClient
 import Testing
 
 enum ClientPageExamples {
   static func run(host: String, port: Int) async throws {
+    try await readme(host, port)
     try await connect(host, port)
     try await configure(host, port)
     let client = RingstoreClient(host: host, port: port)
@@ -23,6 +25,18 @@ enum ClientPageExamples {
     try await cancellation(client)
     try await cluster(client)
     client.close()
+  }
+
+  private static func readme(_ host: String, _ port: Int) async throws {
+    // readme: begin
+    let client = RingstoreClient(host: host, port: port)
+    try await client.set("greeting", to: "hello")
+    let greeting = try await client.getString("greeting")  // "hello"
+    let outcomes = await client.pipeline((0..<1000).map { .set("key:\($0)", to: "value") })
+    client.close()
+    // readme: end
+    #expect(greeting == "hello")
+    #expect(outcomes.allSatisfy { $0.reason == nil })
   }
 
   private static func connect(_ host: String, _ port: Int) async throws {

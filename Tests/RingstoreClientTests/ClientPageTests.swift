@@ -1,4 +1,4 @@
-// docs/CLIENT.md shows code that compiles and does what the page says.
+// docs/CLIENT.md and README.md show code that compiles and does what the page says.
 
 import Foundation
 import RingstoreClient
@@ -48,7 +48,20 @@ import Testing
     #expect(ours.contains(#"library(name: "RingstoreClient""#))
   }
 
-  @Test func theExamplesOfThePageRun() async throws {
+  @Test func theCodeInTheReadmeIsTheCodeThatIsTested() throws {
+    let onPage = try Self.blocks("README.md", "```swift", "```", indent: 0)
+    let tested = try Self.blocks(
+      "Tests/RingstoreClientTests/ClientPageExamples.swift", "// readme: begin", "// readme: end",
+      indent: 4)
+    let placed = onPage.map {
+      $0.replacing("import RingstoreClient\n\n", with: "")
+        .replacing(#"host: "127.0.0.1", port: 50051"#, with: "host: host, port: port")
+    }
+    #expect(tested.count == 1)
+    #expect(placed == tested)
+  }
+
+  @Test func theExamplesOfThePagesRun() async throws {
     try await TestCluster.withRouterNode { node in
       try await ClientPageExamples.run(host: "127.0.0.1", port: node.port)
     }

@@ -79,6 +79,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func channelActive(context: ChannelHandlerContext) {
+    // It may have been accepted just before the drain began.
+    if loop.isDraining { beginDrain() }
     // Our SETTINGS go out without waiting for the client's preface.
     flushNow()
   }

@@ -5,7 +5,7 @@ import Logging
 import NIOCore
 
 /// The server's state on one event loop.
-final class ServerLoop {
+final class ServerLoop: ListenerLoop {
   let eventLoop: any EventLoop
   let service: any ServerService
   let configuration: ServerConfiguration
@@ -20,6 +20,7 @@ final class ServerLoop {
   private var timerNanos: UInt64 = .max
   private var connections: [ObjectIdentifier: GRPCServerHandler] = [:]
   private var sweeper: Scheduled<Void>?
+  private(set) var isDraining = false
 
   init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
@@ -93,7 +94,20 @@ final class ServerLoop {
 
   var connectionCount: Int { connections.count }
 
-  func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
+  func makeHandler() throws -> any ChannelHandler { try GRPCServerHandler(loop: self) }
+
+  func drain() -> [EventLoopFuture<Void>] {
+    isDraining = true
+    let ends = connections.values.compactMap { $0.context?.channel.closeFuture }
+    forEachConnection { $0.beginDrain() }
+    return ends
+  }
+
+  func closeNow() {
+    forEachConnection { $0.closeNow() }
+  }
+
+  private func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
     for handler in Array(connections.values) { body(handler) }
   }
 

@@ -21,7 +21,7 @@ package struct LineNode {
   }
 }
 
-final class LineLoop {
+final class LineLoop: ListenerLoop {
   let eventLoop: any EventLoop
   let node: LineNode
   let configuration: LineConfiguration
@@ -65,7 +65,8 @@ final class LineLoop {
     sweeper = nil
   }
 
-  /// Has every connection end once what it has under way is answered. Returns when they are closed.
+  func makeHandler() -> any ChannelHandler { LineConnection(loop: self) }
+
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
     return connections.values.map { $0.drain() }

@@ -1,18 +1,15 @@
-// The line protocol's listening socket and its drain. Sendable: started and stopped from tasks,
-// while everything about connections happens on their event loops.
+// The line protocol's server on one address: a listener whose connections speak lines. Sendable.
 
+import GRPC
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 
 package final class LineServer: Sendable {
-  private let channel: any Channel
-  private let loops: [NIOLoopBound<LineLoop>]
+  private let listener: Listener<LineLoop>
 
-  private init(channel: any Channel, loops: [NIOLoopBound<LineLoop>]) {
-    self.channel = channel
-    self.loops = loops
+  private init(_ listener: Listener<LineLoop>) {
+    self.listener = listener
   }
 
   /// Why the server could not start.
@@ -33,75 +30,32 @@ package final class LineServer: Sendable {
     configuration: LineConfiguration = LineConfiguration(), logger: Logger,
     node: @escaping @Sendable (any EventLoop) -> LineNode
   ) async throws -> LineServer {
+    var options = ListenerOptions(
+      backlog: configuration.backlog, receiveBufferBytes: LineConfiguration.receiveBufferBytes,
+      writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
+    // A client that has sent all its commands may close its side and wait for the replies.
+    options.allowsHalfClosure = true
     let open = NIOLockedValueBox(0)
-    var byLoop: [ObjectIdentifier: NIOLoopBound<LineLoop>] = [:]
-    for eventLoop in group.makeIterator() {
-      byLoop[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
-        let loop = LineLoop(
+    do {
+      let listener = try await Listener.start(
+        host: host, port: port, group: group, options: options
+      ) { eventLoop in
+        LineLoop(
           eventLoop: eventLoop, node: node(eventLoop), configuration: configuration, open: open,
           logger: logger)
-        return NIOLoopBound(loop, eventLoop: eventLoop)
-      }.get()
-    }
-    let loops = byLoop
-    do {
-      let channel = try await bootstrap(group, configuration) { channel in
-        channel.eventLoop.makeCompletedFuture {
-          guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
-          try channel.pipeline.syncOperations.addHandler(LineConnection(loop: loop))
-        }
-      }.bind(host: host, port: port).get()
-      return LineServer(channel: channel, loops: Array(byLoop.values))
+      }
+      return LineServer(listener)
     } catch {
       throw ListenFailure(port: port, cause: error)
     }
   }
 
-  private static func bootstrap(
-    _ group: any EventLoopGroup, _ configuration: LineConfiguration,
-    _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-  ) -> ServerBootstrap {
-    ServerBootstrap(group: group)
-      .serverChannelOption(ChannelOptions.backlog, value: configuration.backlog)
-      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-      // A client that has sent all its commands may close its side and wait for the replies.
-      .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelOption(
-        ChannelOptions.recvAllocator,
-        value: FixedSizeRecvByteBufferAllocator(capacity: LineConfiguration.receiveBufferBytes)
-      )
-      .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
-      .childChannelOption(
-        ChannelOptions.writeBufferWaterMark,
-        value: .init(low: 128 << 10, high: 2 * LineConfiguration.writeChunkBytes)
-      )
-      .childChannelInitializer(initialize)
-  }
-
   /// The port that is listened on.
-  package var port: Int { channel.localAddress?.port ?? 0 }
+  package var port: Int { listener.port }
 
   /// Stops accepting, lets commands under way finish, and closes. Connections that are still open
   /// after `gracePeriod` are closed hard. Returns when none is left.
   package func drain(gracePeriod: TimeAmount) async {
-    try? await channel.close().get()
-    let closed = loops.map { bound in
-      bound.eventLoop.flatSubmit { Self.drain(bound, gracePeriod: gracePeriod) }
-    }
-    for future in closed {
-      try? await future.get()
-    }
-  }
-
-  private static func drain(
-    _ bound: NIOLoopBound<LineLoop>, gracePeriod: TimeAmount
-  ) -> EventLoopFuture<Void> {
-    let loop = bound.value
-    let closes = loop.drain()
-    let grace = loop.eventLoop.assumeIsolated().scheduleTask(in: gracePeriod) {
-      bound.value.closeNow()
-    }
-    return EventLoopFuture.andAllComplete(closes, on: loop.eventLoop).map { grace.cancel() }
+    await listener.drain(gracePeriod: gracePeriod)
   }
 }

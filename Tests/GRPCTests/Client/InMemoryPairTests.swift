@@ -198,7 +198,7 @@ private final class InMemoryPair {
     let handler = RecordingHandler()
     let call = pair.start("/t/Stream", handler)
     pair.exchange()
-    pair.server.forEachConnection { $0.beginDrain() }
+    _ = pair.server.drain()
     pair.exchange()
     #expect(pair.connection.isGoingAway)
     call.send { $0.writeString("still here") }

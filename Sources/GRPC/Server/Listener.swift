@@ -1,0 +1,125 @@
+// A listening socket, what its connections share on each event loop, and the drain of them all: the
+// part of a server that is the same for every protocol. Sendable: started and stopped from tasks,
+// while everything about connections happens on their event loops.
+
+import NIOCore
+import NIOPosix
+
+/// What the connections of one listener share on one event loop. Used on that loop only.
+package protocol ListenerLoop: AnyObject, SendableMetatype {
+  var eventLoop: any EventLoop { get }
+
+  /// The handler of a connection that was just accepted.
+  func makeHandler() throws -> any ChannelHandler
+
+  /// Has every connection end once what it has under way is done, those accepted from now on as
+  /// well. Returns the ends of those that are open.
+  func drain() -> [EventLoopFuture<Void>]
+
+  /// Closes every connection, whatever it has under way.
+  func closeNow()
+}
+
+/// How a listener's sockets are set up. Sizes are bytes.
+package struct ListenerOptions: Sendable {
+  /// Connections waiting to be accepted.
+  package var backlog: Int32
+  /// Size of the buffer that a connection reads into.
+  package var receiveBufferBytes: Int
+  /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it is
+  /// again when they are 128 KiB or less.
+  package var writeHighWaterBytes: Int
+  /// Whether a client that closes its side may still be answered.
+  package var allowsHalfClosure = false
+
+  package init(backlog: Int32, receiveBufferBytes: Int, writeHighWaterBytes: Int) {
+    self.backlog = backlog
+    self.receiveBufferBytes = receiveBufferBytes
+    self.writeHighWaterBytes = writeHighWaterBytes
+  }
+}
+
+package final class Listener<Loop: ListenerLoop>: Sendable {
+  private let channel: any Channel
+  private let loops: [NIOLoopBound<Loop>]
+
+  private init(channel: any Channel, loops: [NIOLoopBound<Loop>]) {
+    self.channel = channel
+    self.loops = loops
+  }
+
+  /// Binds and begins to accept.
+  ///
+  /// - Parameters:
+  ///   - port: 0 lets the system choose; see `port` afterwards.
+  ///   - group: connections are spread over its loops.
+  ///   - loop: called once for each loop, on that loop.
+  /// - Throws: if the address can't be bound, as when another process has the port.
+  package static func start(
+    host: String, port: Int, group: any EventLoopGroup, options: ListenerOptions,
+    loop: @escaping @Sendable (any EventLoop) -> Loop
+  ) async throws -> Listener {
+    var byLoop: [ObjectIdentifier: NIOLoopBound<Loop>] = [:]
+    for eventLoop in group.makeIterator() {
+      byLoop[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
+        NIOLoopBound(loop(eventLoop), eventLoop: eventLoop)
+      }.get()
+    }
+    let loops = byLoop
+    let channel = try await bootstrap(group, options) { channel in
+      channel.eventLoop.makeCompletedFuture {
+        guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
+        try channel.pipeline.syncOperations.addHandler(loop.makeHandler())
+      }
+    }.bind(host: host, port: port).get()
+    return Listener(channel: channel, loops: Array(loops.values))
+  }
+
+  private static func bootstrap(
+    _ group: any EventLoopGroup, _ options: ListenerOptions,
+    _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+  ) -> ServerBootstrap {
+    ServerBootstrap(group: group)
+      .serverChannelOption(ChannelOptions.backlog, value: options.backlog)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.allowRemoteHalfClosure, value: options.allowsHalfClosure)
+      .childChannelOption(
+        ChannelOptions.recvAllocator,
+        value: FixedSizeRecvByteBufferAllocator(capacity: options.receiveBufferBytes)
+      )
+      // A second read of the same event would mostly find nothing, at the price of a system call.
+      .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+      .childChannelOption(
+        ChannelOptions.writeBufferWaterMark,
+        value: .init(low: 128 << 10, high: options.writeHighWaterBytes)
+      )
+      .childChannelInitializer(initialize)
+  }
+
+  /// The port that is listened on.
+  package var port: Int { channel.localAddress?.port ?? 0 }
+
+  /// Stops accepting and drains the connections. Those that are still open after `gracePeriod` are
+  /// closed hard. Returns when none is left.
+  package func drain(gracePeriod: TimeAmount) async {
+    try? await channel.close().get()
+    let closed = loops.map { bound in
+      bound.eventLoop.flatSubmit { Self.drain(bound, gracePeriod: gracePeriod) }
+    }
+    for future in closed {
+      try? await future.get()
+    }
+  }
+
+  private static func drain(
+    _ bound: NIOLoopBound<Loop>, gracePeriod: TimeAmount
+  ) -> EventLoopFuture<Void> {
+    let loop = bound.value
+    let closes = loop.drain()
+    let grace = loop.eventLoop.assumeIsolated().scheduleTask(in: gracePeriod) {
+      bound.value.closeNow()
+    }
+    return EventLoopFuture.andAllComplete(closes, on: loop.eventLoop).map { grace.cancel() }
+  }
+}
