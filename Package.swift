@@ -87,8 +87,12 @@ let package = Package(
       dependencies: [
         "LargeMemory", "GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging,
       ]),
+    .target(
+      name: "CodecReadings", dependencies: ["RingstoreAPI", "GRPC", nioCore, protobuf],
+      path: "Tests/CodecReadings"),
     .testTarget(
-      name: "RingstoreAPITests", dependencies: ["RingstoreAPI", "GRPC", nioCore, protobuf]),
+      name: "RingstoreAPITests",
+      dependencies: ["CodecReadings", "RingstoreAPI", "GRPC", nioCore, protobuf]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
@@ -126,17 +130,20 @@ let package = Package(
     .testTarget(
       name: "ClusterSimulationTests",
       dependencies: ["ClusterSimulation", "RingstoreAPI", "NodeCore", "GRPC"]),
+    .target(
+      name: "FuzzReaders",
+      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "GRPC", nioCore],
+      path: "Tests/Fuzzing/Readers"),
+    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders"]),
     .testTarget(name: "HouseRulesTests"),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
 
-// Programs for libFuzzer, which link only with `-sanitize=fuzzer`: deploy/fuzz asks for them.
+// The program for libFuzzer, which links only with `-sanitize=fuzzer`: deploy/fuzz asks for it.
 if Context.environment["RINGSTORE_FUZZ"] != nil {
-  let rooms: [Target.Dependency] = ["LineProtocol", "RingstoreAPI", "GRPC", nioCore, protobuf]
-  for name in ["FuzzLines", "FuzzWire", "FuzzFrames"] {
-    package.targets.append(
-      .executableTarget(name: name, dependencies: rooms, path: "Tests/Fuzzing/\(name)"))
-  }
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: ["FuzzReaders"], path: "Tests/Fuzzing/Program"))
 }

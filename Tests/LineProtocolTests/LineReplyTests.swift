@@ -133,8 +133,8 @@ import Testing
   }
 
   @Test func `an MSET is OK, or each item has its reply`() {
-    func outcome(_ errors: [CallError?]) -> String {
-      shown(.outcomes) { response in
+    func outcome(_ errors: [CallError?], of items: Int? = nil) -> String {
+      shown(.outcomes, of: requestItems(items ?? errors.count)) { response in
         for error in errors {
           guard let error else {
             let mark = response.beginItem()
@@ -149,6 +149,33 @@ import Testing
     #expect(outcome([nil, nil]) == "+OK\r\n")
     #expect(
       outcome([nil, .memoryLimit("full")]) == "*2\r\n+OK\r\n-MEMORY_LIMIT full\r\n")
+    for count in [0, 1, 3] { #expect(outcome([nil, nil], of: count) == Self.otherItems) }
+  }
+
+  @Test(arguments: [0, 1, 3])
+  func `a reply of more or fewer items than keys is one error`(_ keys: Int) {
+    let shown = shown(.values, of: requestItems(keys)) { response in
+      for _ in 0..<2 {
+        let mark = response.beginItem()
+        value("x")(&response)
+        response.endItem(mark)
+      }
+    }
+    #expect(shown == Self.otherItems)
+  }
+
+  private static let otherItems =
+    "-INTERNAL The reply has another number of items than the request.\r\n"
+
+  /// An MGet or MSet of so many keys.
+  private func requestItems(_ count: Int) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    for _ in 0..<count {
+      let mark = buffer.beginLengthDelimited(1)
+      buffer.writeImmutableBuffer(request("k"))
+      buffer.endLengthDelimited(mark)
+    }
+    return buffer
   }
 
   @Test func `bytes that are no message are an error`() {

@@ -1,5 +1,6 @@
 // Batches written by hand are what SwiftProtobuf reads, whichever way a part was written.
 
+import CodecReadings
 import Foundation
 import NIOCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // Errors keep their code, reason, shard and delay through every form they travel in.
 
+import Foundation
 import GRPC
 import RingstoreAPI
 import SwiftProtobuf
@@ -78,6 +79,28 @@ import Testing
     #expect(error == CallError(code: .aborted, message: "m"))
     let noise = CallError(code: .aborted, message: "m", details: [0x1a, 0xff])
     #expect(noise == CallError(code: .aborted, message: "m"))
+  }
+
+  @Test func `a delay that comes in two halves is one, as protobuf merges messages`() throws {
+    func detail(_ halves: [SwiftProtobuf.Google_Protobuf_Duration]) throws -> Int? {
+      let info = try halves.flatMap { half in
+        try Array(Google_Rpc_RetryInfo.with { $0.retryDelay = half }.serializedData())
+      }
+      let status = Google_Rpc_Status.with {
+        $0.details = [
+          .with { ($0.typeURL, $0.value) = ("x/google.rpc.RetryInfo", Data(info)) }
+        ]
+      }
+      return CallError(
+        code: .aborted, message: "", details: try Array(status.serializedData())
+      ).retryDelayMillis
+    }
+    let (seconds, nanos) = (
+      Google_Protobuf_Duration(seconds: 2), Google_Protobuf_Duration(nanos: 5_000_000)
+    )
+    #expect(try detail([seconds, nanos]) == 2_005)
+    #expect(try detail([seconds, .init(seconds: -1)]) == nil)
+    #expect(try detail([.init(seconds: -1), seconds]) == 2_000)
   }
 
   @Test func `limits refuse empty and long keys and databases that are not there`() {

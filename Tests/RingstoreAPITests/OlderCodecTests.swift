@@ -1,6 +1,7 @@
 // The messages of the older services: text that is none, and replies as their clients read them.
 // How requests are read is compared with SwiftProtobuf in CodecAgreementTests.
 
+import CodecReadings
 import NIOCore
 import RingstoreAPI
 import Testing

@@ -1,6 +1,7 @@
 // What the reply and request writers write, SwiftProtobuf reads; what SwiftProtobuf writes, the
 // reply views read.
 
+import CodecReadings
 import Foundation
 import NIOCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // Requests as the client and the line protocol write them are what SwiftProtobuf reads.
 
+import CodecReadings
 import Foundation
 import NIOCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // The wire format's corners: long varints, bad tags, groups, and lengths patched in afterwards.
 
+import CodecReadings
 import NIOCore
 import RingstoreAPI
 import SwiftProtobuf

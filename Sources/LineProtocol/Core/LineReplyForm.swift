@@ -83,7 +83,7 @@ package enum LineReplyForm: Sendable, Hashable {
       let view = try KeysReplyView(response)
       try LineCursor.write(page: view, keys: Array(view.keys), into: &out)
     case .values: try Self.writeValues(response, of: request, into: &out)
-    case .outcomes: try Self.writeOutcomes(response, into: &out)
+    case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
     }
   }
 
@@ -108,10 +108,10 @@ package enum LineReplyForm: Sendable, Hashable {
     _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
     into out: inout ByteBuffer
   ) throws {
-    let items = try ItemsReplyView(response)
+    let (items, keys) = (try ItemsReplyView(response), try MGetView(request))
+    guard items.count == keys.count else { throw Self.otherItems }
     out.writeLine(listOf: items.count)
-    // As many keys as items: one for each.
-    for (key, encoded) in zip(try MGetView(request).items, items.encodedItems) {
+    for (key, encoded) in zip(keys.items, items.encodedItems) {
       switch try ItemReplyView(encoded).outcome {
       case .done(let message):
         let view = try ValueReplyView(message)
@@ -128,10 +128,16 @@ package enum LineReplyForm: Sendable, Hashable {
     }
   }
 
+  /// A client that waits for as many lines as it named keys must get them, or one error.
+  private static let otherItems = LineError(
+    .internalError("The reply has another number of items than the request."))
+
   private static func writeOutcomes(
-    _ response: UnsafeRawBufferPointer, into out: inout ByteBuffer
+    _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
+    into out: inout ByteBuffer
   ) throws {
     let items = try ItemsReplyView(response)
+    guard items.count == (try MSetView(request).count) else { throw Self.otherItems }
     var lines = ByteBuffer()
     var areAllDone = true
     for encoded in items.encodedItems {

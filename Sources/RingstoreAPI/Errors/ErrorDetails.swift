@@ -9,14 +9,14 @@
 import GRPC
 import NIOCore
 
-struct ErrorDetails {
+package struct ErrorDetails {
   static let domain = "ringstore"
   private static let errorInfoType = "type.googleapis.com/google.rpc.ErrorInfo"
   private static let retryInfoType = "type.googleapis.com/google.rpc.RetryInfo"
 
-  var reason: String?
-  var shard: String?
-  var retryDelayMillis: Int?
+  package private(set) var reason: String?
+  package private(set) var shard: String?
+  package private(set) var retryDelayMillis: Int?
 
   init(reason: String?, shard: String?, retryDelayMillis: Int?) {
     self.reason = reason
@@ -68,7 +68,7 @@ struct ErrorDetails {
 
   // MARK: Reading
 
-  init(status: UnsafeRawBufferPointer) throws(WireError) {
+  package init(status: UnsafeRawBufferPointer) throws(WireError) {
     var reader = WireReader(status)
     while let tag = try reader.nextTag() {
       if tag == .bytes(3) {
@@ -108,6 +108,7 @@ struct ErrorDetails {
   }
 
   private mutating func readRetryInfo(_ message: UnsafeRawBufferPointer) throws(WireError) {
+    var delay: (seconds: Int64, nanos: Int64)?
     var reader = WireReader(message)
     while let tag = try reader.nextTag() {
       guard tag == .bytes(1) else {
@@ -115,7 +116,8 @@ struct ErrorDetails {
         continue
       }
       var duration = WireReader(try reader.readBytes())
-      var (seconds, nanos): (Int64, Int64) = (0, 0)
+      // As protobuf has it, a message that comes twice is merged.
+      var (seconds, nanos) = delay ?? (0, 0)
       while let tag = try duration.nextTag() {
         switch tag {
         case .varint(1): seconds = try duration.readInt64()
@@ -123,10 +125,11 @@ struct ErrorDetails {
         default: try duration.skip(tag)
         }
       }
-      // A peer's number: out of protobuf's range for durations, it is no delay at all.
-      guard (0...315_576_000_000).contains(seconds), nanos >= 0 else { continue }
-      retryDelayMillis = Int(seconds * 1000 + nanos / 1_000_000)
+      delay = (seconds, nanos)
     }
+    // A peer's number: out of protobuf's range for durations, it is no delay at all.
+    guard let delay, (0...315_576_000_000).contains(delay.seconds), delay.nanos >= 0 else { return }
+    retryDelayMillis = Int(delay.seconds * 1000 + delay.nanos / 1_000_000)
   }
 }
 

@@ -1,38 +1,34 @@
-// The second half of RequestReadings.swift: requests about many keys or every shard.
+// Requests about many keys or every shard.
 
 import NIOCore
 import RingstoreAPI
 import SwiftProtobuf
 
 extension TwoReaders {
-  static let fanOuts: [TwoReaders] = [
+  package static let fanOuts: [TwoReaders] = [
     TwoReaders(
       name: "MGetRequest", schema: [.message(1, key)],
       ours: { items(try MGetView($0)) { facts($0) } },
-      theirs: {
-        let message = try Ringstore_V1_MGetRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_MGetRequest) in
         return items(message, message.keys, unserved: { _ in nil }) { facts($0) }
       }),
     TwoReaders(
       name: "MDeleteRequest", schema: [.message(1, key)],
       ours: { items(try MDeleteView($0)) { facts($0) } },
-      theirs: {
-        let message = try Ringstore_V1_MDeleteRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_MDeleteRequest) in
         return items(message, message.keys, unserved: { _ in nil }) { facts($0) }
       }),
     TwoReaders(
       name: "MSetRequest", schema: [.message(1, keyValue)],
       ours: { items(try MSetView($0)) { facts($0) } },
-      theirs: {
-        let message = try Ringstore_V1_MSetRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_MSetRequest) in
         return items(message, message.items, unserved: { unserved($0) }) { facts($0) }
       }),
     TwoReaders(
       name: "MLRangeRequest",
       schema: [.message(1, [.bytes(1), .varint(2), .varint(3), .varint(4)])],
       ours: { items(try MLRangeView($0)) { facts($0) } },
-      theirs: {
-        let message = try Ringstore_V1_MLRangeRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_MLRangeRequest) in
         return items(message, message.ranges, unserved: { _ in nil }) { facts($0) }
       }),
     TwoReaders(
@@ -44,8 +40,7 @@ extension TwoReaders {
           view, "\(view.pattern.kind) \(hex(view.pattern.text))", "\(view.database)",
           "\(view.limit)", hex(view.pageToken), "\(view.allowPartial)")
       },
-      theirs: {
-        let message = try Ringstore_V1_KeysRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_KeysRequest) in
         let unknown = !message.pattern.unknownFields.data.isEmpty
         let facts = facts(
           message, nil, describe(message.hasPattern ? message.pattern : nil),
@@ -65,8 +60,7 @@ extension TwoReaders {
           "\(view.pageSize)", hex(view.resumeToken), "\(view.allowPartial)",
           "\(view.type.map { "\($0)" } ?? "-")")
       },
-      theirs: {
-        let message = try Ringstore_V1_ScanRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_ScanRequest) in
         let unknown = !message.pattern.unknownFields.data.isEmpty
         var type: String? = "\(message.type)"
         if case .UNRECOGNIZED = message.type { type = nil }
@@ -82,8 +76,7 @@ extension TwoReaders {
         let view = try ShutdownView($0)
         return facts(view, "\(view.wholeCluster)")
       },
-      theirs: {
-        let message = try Ringstore_V1_ShutdownRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_ShutdownRequest) in
         return facts(message, nil, "\(message.wholeCluster)")
       }),
     TwoReaders(
@@ -92,8 +85,7 @@ extension TwoReaders {
         let view = try DbSizeView($0)
         return facts(view, "\(view.database)", "\(view.allDatabases)", "\(view.allowPartial)")
       },
-      theirs: {
-        let message = try Ringstore_V1_DbSizeRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_DbSizeRequest) in
         return facts(
           message, nil, "\(message.database)", "\(message.allDatabases)",
           "\(message.allowPartial)")
@@ -104,8 +96,7 @@ extension TwoReaders {
         let view = try ResetView($0)
         return facts(view, "\(view.database)", "\(view.allDatabases)")
       },
-      theirs: {
-        let message = try Ringstore_V1_ResetRequest(serializedBytes: $0)
+      theirs: { (message: Ringstore_V1_ResetRequest) in
         return facts(message, nil, "\(message.database)", "\(message.allDatabases)")
       }),
   ]

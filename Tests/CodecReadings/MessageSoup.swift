@@ -2,11 +2,9 @@
 // order, singular fields repeated, known fields with the wrong wire type, unknown fields, groups,
 // varints longer than need be.
 
-import Foundation
-
-struct MessageSoup {
+package struct MessageSoup {
   /// A field of a schema and how to fill it.
-  struct Field: Sendable {
+  package struct Field: Sendable {
     enum Kind: Sendable { case varint, bytes, text, packed, message([Field]) }
     let number: Int
     let kind: Kind
@@ -20,11 +18,15 @@ struct MessageSoup {
     }
   }
 
-  var random: SeededRandom
+  package var random: SeededRandom
   /// Whether fields appear that the schema doesn't have, or with other wire types than it says.
-  var strangers = true
+  package var strangers = true
 
-  mutating func message(_ schema: [Field], depth: Int = 0) -> [UInt8] {
+  package init(random: SeededRandom) {
+    self.random = random
+  }
+
+  package mutating func message(_ schema: [Field], depth: Int = 0) -> [UInt8] {
     var bytes: [UInt8] = []
     for _ in 0..<Int.random(in: 0...8, using: &random) {
       if strangers, random.chance(1, in: 8) {
@@ -68,7 +70,7 @@ struct MessageSoup {
     tag(number, 2) + varint(UInt64(contents.count)) + contents
   }
 
-  func tag(_ number: Int, _ wire: UInt64) -> [UInt8] {
+  package func tag(_ number: Int, _ wire: UInt64) -> [UInt8] {
     plainVarint(UInt64(number) << 3 | wire)
   }
 

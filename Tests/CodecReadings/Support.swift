@@ -1,0 +1,50 @@
+// What the readings and their tests share: seeded randomness and bytes as text.
+
+import NIOCore
+
+/// SplitMix64: small, and the same on every machine.
+package struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  package init(seed: UInt64) {
+    state = seed
+  }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  package mutating func chance(_ one: Int, in all: Int) -> Bool {
+    Int.random(in: 0..<all, using: &self) < one
+  }
+
+  package mutating func bytes(upTo count: Int) -> [UInt8] {
+    let length = Int.random(in: 0...count, using: &self)
+    return (0..<length).map { _ in UInt8.random(in: 0...255, using: &self) }
+  }
+
+  /// A number of any size: as many small ones as large ones.
+  package mutating func number() -> UInt64 {
+    next() >> UInt64.random(in: 0...63, using: &self)
+  }
+}
+
+/// O(bytes), with one allocation: fuzzing spends much of its time here.
+package func hex(_ bytes: some Sequence<UInt8>) -> String {
+  let digits: StaticString = "0123456789abcdef"
+  let text = bytes.flatMap { byte in
+    CollectionOfOne(digits.utf8Start[Int(byte >> 4)]) + [digits.utf8Start[Int(byte & 15)]]
+  }
+  return String(decoding: text, as: UTF8.self)
+}
+
+/// The bytes that `write` appends to an empty buffer.
+package func written(_ write: (inout ByteBuffer) throws -> Void) rethrows -> [UInt8] {
+  var buffer = ByteBuffer()
+  try write(&buffer)
+  return Array(buffer.readableBytesView)
+}

@@ -1,0 +1,73 @@
+// What is fuzzed: the readers of what peers send, each with a check of one input and with inputs to
+// begin from. libFuzzer runs them (Tests/Fuzzing/Program), and the suite does with the seeds and
+// with what was found once (Tests/FuzzingTests). Values; any thread.
+
+package struct FuzzReader: Sendable {
+  package let name: String
+  /// Inputs that are worth changing: a beginning for libFuzzer, which would have to find the grammar
+  /// by itself otherwise.
+  package let seeds: [[UInt8]]
+  /// - Throws: a contradiction. Traps are findings as well.
+  package let check: @Sendable (UnsafeRawBufferPointer) throws -> Void
+
+  package static let all = [lines, wire, frames]
+}
+
+/// What must not be.
+package struct Finding: Error, Sendable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ description: String) {
+    self.description = description
+  }
+}
+
+/// Random numbers from an input, so that it behaves the same whenever it is run.
+struct InputRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) {
+    state = seed
+  }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// Ways to split bytes: byte by byte, in two at a place, and at random.
+enum Splits {
+  static func pieces(
+    of bytes: UnsafeRawBufferPointer, seed: UInt8, at place: UInt8
+  ) -> [[UnsafeRawBufferPointer]] {
+    let middle = min(Int(place), bytes.count)
+    return [
+      bytes.indices.map { UnsafeRawBufferPointer(rebasing: bytes[$0...$0]) },
+      [
+        UnsafeRawBufferPointer(rebasing: bytes[..<middle]),
+        UnsafeRawBufferPointer(rebasing: bytes[middle...]),
+      ],
+      random(bytes, seed: seed),
+    ]
+  }
+
+  private static func random(
+    _ bytes: UnsafeRawBufferPointer, seed: UInt8
+  ) -> [UnsafeRawBufferPointer] {
+    var random = InputRandom(seed: UInt64(seed))
+    // From a few large pieces to many small ones.
+    let most = [3, 10, 40, 300][Int(seed % 4)]
+    var pieces: [UnsafeRawBufferPointer] = []
+    var place = 0
+    while place < bytes.count {
+      let end = min(place + Int.random(in: 0...most, using: &random), bytes.count)
+      pieces.append(UnsafeRawBufferPointer(rebasing: bytes[place..<end]))
+      place = end
+    }
+    return pieces
+  }
+}

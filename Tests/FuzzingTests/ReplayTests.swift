@@ -1,0 +1,71 @@
+// What deploy/fuzz runs for as long as one likes, run briefly: the seeds, the seeds with a few bytes
+// changed, and every input that was found to break something once.
+
+import Foundation
+import FuzzReaders
+import Testing
+
+@Suite struct ReplayTests {
+  /// The seed of this run. A failure prints it; RINGSTORE_TEST_SEED brings it back.
+  private static let testSeed: UInt64 =
+    ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
+    ?? UInt64.random(in: 0...UInt64(UInt32.max))
+
+  private func finding(_ reader: FuzzReader, _ input: [UInt8]) -> String? {
+    do {
+      try input.withUnsafeBytes { try reader.check($0) }
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test(arguments: FuzzReader.all)
+  func `the seeds, and each of them cut short, break nothing`(_ reader: FuzzReader) {
+    for seed in reader.seeds {
+      for count in stride(from: seed.count, through: 0, by: -max(1, seed.count / 40)) {
+        let input = Array(seed.prefix(count))
+        #expect(finding(reader, input) == nil, "\(input)")
+      }
+    }
+  }
+
+  @Test(arguments: FuzzReader.all)
+  func `seeds with bytes changed break nothing`(_ reader: FuzzReader) {
+    var random = SeededGenerator(state: Self.testSeed)
+    for _ in 0..<2_000 {
+      guard var input = reader.seeds.randomElement(using: &random), !input.isEmpty else { continue }
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        let place = Int.random(in: 0..<input.count, using: &random)
+        input[place] = UInt8.random(in: 0...255, using: &random)
+      }
+      #expect(finding(reader, input) == nil, "seed \(Self.testSeed): \(input)")
+    }
+  }
+
+  @Test(arguments: FoundInputs.all)
+  func `what was found once stays mended`(_ found: FoundInputs) throws {
+    let reader = try #require(FuzzReader.all.first { $0.name == found.reader })
+    var input = found.input
+    #expect(finding(reader, input) == nil)
+    // Of the codec's inputs the first byte names a message, and no message may mind the bytes.
+    guard reader.name == "wire" else { return }
+    for choice in UInt8.min...UInt8.max {
+      input[0] = choice
+      #expect(finding(reader, input) == nil, "as message \(choice)")
+    }
+  }
+}
+
+/// SplitMix64.
+private struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
