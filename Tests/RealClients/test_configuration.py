@@ -93,6 +93,16 @@ def test_a_taken_port_of_the_line_protocol_is_named():
             assert "Server started" not in ended.stdout
 
 
+def test_the_two_protocols_can_not_share_a_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ended = run("shard", "--id", "a", "--host", "127.0.0.1", "--port", port, "--line-port", port)
+    assert ended.returncode == 1
+    assert f"the line protocol and gRPC can't share port {port}" in ended.stderr
+    assert "another program" not in ended.stderr
+
+
 def test_the_line_protocol_can_be_turned_off(tmp_path):
     file = tmp_path / "shard.yaml"
     file.write_text("id: a\nhost: 127.0.0.1\nport: 0\nline_port: off\n")

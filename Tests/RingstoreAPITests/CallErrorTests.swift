@@ -62,6 +62,12 @@ import Testing
     }
   }
 
+  @Test func `a message that is none is told in words`() {
+    #expect(
+      CallError.undecodable(.textIsNotUTF8).message
+        == "The request is not a protobuf message: it has a text that is not UTF-8.")
+  }
+
   @Test func `details of strangers are ignored, and so are impossible delays`() throws {
     let status = try Google_Rpc_Status.with {
       $0.details = [

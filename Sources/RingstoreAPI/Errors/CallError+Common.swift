@@ -84,7 +84,7 @@ extension CallError {
   }
 
   package static func undecodable(_ error: WireError) -> CallError {
-    CallError(code: .internal, message: "The request is not a protobuf message (\(error)).")
+    CallError(code: .internal, message: "The request is not a protobuf message: \(error.sentence).")
   }
 
   package static var notUTF8: CallError {

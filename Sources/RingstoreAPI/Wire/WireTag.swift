@@ -15,6 +15,18 @@ package enum WireError: Error, Hashable, Sendable {
   case nestingTooDeep
   /// A `string` whose bytes are not UTF-8.
   case textIsNotUTF8
+
+  /// What is wrong, for people: a clause about the message.
+  package var sentence: String {
+    switch self {
+    case .truncated: "it ends within a field"
+    case .varintTooLong: "it has a number of too many bytes"
+    case .badTag: "it has a field number or a group's end that can't be"
+    case .wrongWireType: "it has a wire type that does not exist"
+    case .nestingTooDeep: "its groups are nested too deep"
+    case .textIsNotUTF8: "it has a text that is not UTF-8"
+    }
+  }
 }
 
 /// How a field's value is laid out. A known field that comes with another wire type than its own
