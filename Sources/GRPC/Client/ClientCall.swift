@@ -116,7 +116,8 @@ package final class ClientCall {
   }
 
   /// No more messages are delivered and no window credit is given, so that the peer stops sending.
-  /// The end of the call is told in a pause too, unless messages wait to be delivered before it.
+  /// The end of the call is told in a pause too, unless messages wait to be delivered before it; and
+  /// when the connection is lost or closed, what has come whole is delivered at once in spite of it.
   package func pauseReading() { isPaused = true }
 
   /// Takes back `pauseReading`. What waits is delivered at the end of the tick.

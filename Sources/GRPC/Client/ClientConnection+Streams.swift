@@ -33,17 +33,17 @@ extension ClientConnection {
       call.headersSeen = true
       guard acceptHeaders(call, stream) else { return }
     }
-    if let error = deliver(call, stream) {
+    // Once the connection is gone nobody would come back to a paused call. An answer that has come
+    // whole is worth no less for that, so the rest of it is handed out at once.
+    let isWhole = stream.remoteEnded && call.headersSeen
+    if let error = deliver(call, stream, evenIfPaused: isClosed && isWhole) {
       end(call, error.status(limit: configuration.maxMessageBytes), processed: .maybe)
       return
     }
     if call.isEnded { return }
-    if isClosed {
-      // Even for a paused call that has messages left: nobody would come back to it.
-      finishByReset(call, stream)
-    } else if stream.remoteEnded, call.headersSeen {
+    if isWhole {
       finishByPeer(call, stream)
-    } else if stream.isClosed {
+    } else if stream.isClosed || isClosed {
       finishByReset(call, stream)
     }
   }
@@ -70,9 +70,11 @@ extension ClientConnection {
 
   /// Hands out the whole messages there are, unless the call is paused, and gives credit for what
   /// was taken. Handlers may do anything meanwhile, so the buffer is taken off the stream first.
-  private func deliver(_ call: ClientCall, _ stream: HTTP2Stream) -> MessageFramingError? {
+  private func deliver(
+    _ call: ClientCall, _ stream: HTTP2Stream, evenIfPaused: Bool
+  ) -> MessageFramingError? {
     guard stream.inbound.readableBytes > 0, let handler = call.handler else { return nil }
-    if call.isPaused {
+    if call.isPaused, !evenIfPaused {
       session.park(stream)
       return nil
     }
@@ -83,7 +85,7 @@ extension ClientConnection {
     inbound.readWithUnsafeReadableBytes { bytes in
       var rest = bytes
       do throws(MessageFramingError) {
-        while !call.isPaused, !call.isEnded, !isClosed,
+        while !call.isEnded, evenIfPaused || !(call.isPaused || isClosed),
           let message = try MessageFrame.next(in: &rest, limit: limit)
         {
           handler.call(call, received: message)
@@ -129,7 +131,7 @@ extension ClientConnection {
   /// The peer ended its side: its status ends the call, once every message is delivered.
   private func finishByPeer(_ call: ClientCall, _ stream: HTTP2Stream) {
     let isTruncated = stream.inbound.readableBytes > 0
-    if isTruncated, call.isPaused { return }
+    if isTruncated, call.isPaused, !isClosed { return }
     let block = stream.trailersReceived ? stream.trailers : stream.headers
     if stream.headersTooLarge {
       end(call, RPCStatus(.internal, "response trailers are too large"), processed: .maybe)

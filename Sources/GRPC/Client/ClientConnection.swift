@@ -332,6 +332,9 @@ package final class ClientConnection: Flushable {
       end(call, RPCStatus(.unavailable, reason.description), processed: .no)
     }
     session.connectionLost()
+    // The loss touches the streams that it ends; those that were over and have messages left, because
+    // their calls are paused, must be seen to as well.
+    revisited += session.liveStreams
     drain()
     // If this came from within a drain, that drain ends the calls and only then may the owner know.
     if isDraining {

@@ -148,6 +148,53 @@ import Testing
     #expect(peer.connection.session.liveStreamCount == 0)
   }
 
+  /// How a connection ends under a paused call that the peer has answered.
+  enum Ending: CaseIterable {
+    case lost, closed, goneAway
+  }
+
+  @Test(arguments: Ending.allCases)
+  func aPausedCallGetsItsWholeAnswerWhenItsConnectionEnds(_ ending: Ending) throws {
+    let peer = try InMemoryPeer()
+    let handler = RecordingHandler()
+    handler.onMessage = { $0.pauseReading() }
+    let call = peer.start(handler)
+    call.halfClose()
+    peer.exchange()
+    let stream = try #require(peer.streams.first)
+    peer.respond(stream)
+    for value in 0..<3 { peer.send(stream, [UInt8(value)]) }
+    peer.finish(stream)
+    peer.exchange()
+    #expect(handler.messages == [[0]] && handler.status == nil)
+    switch ending {
+    case .lost: peer.connection.connectionLost()
+    case .closed: peer.connection.close()
+    case .goneAway: peer.connection.shutdownGracefully()
+    }
+    peer.exchange()
+    #expect(handler.messages == [[0], [1], [2]])
+    #expect(handler.status == .ok)
+    #expect(handler.endCount == 1)
+    #expect(peer.connection.isClosed)
+  }
+
+  @Test func aPausedCallWhoseAnswerIsNotWholeEndsWithItsConnection() throws {
+    let peer = try InMemoryPeer()
+    let handler = RecordingHandler()
+    handler.onMessage = { $0.pauseReading() }
+    _ = peer.start(handler)
+    peer.exchange()
+    let stream = try #require(peer.streams.first)
+    peer.respond(stream)
+    for value in 0..<3 { peer.send(stream, [UInt8(value)]) }
+    peer.exchange()
+    peer.connection.connectionLost()
+    #expect(handler.messages == [[0]])
+    #expect(handler.status?.code == .unavailable)
+    #expect(handler.endCount == 1)
+  }
+
   @Test func aPausedCallWhoseStreamIsOverCanStillBeCancelled() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
