@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 // An editor on the process's own streams.
 static inline EditLine *CEdit_init(const char *program) {
@@ -63,12 +65,22 @@ static inline int CEdit_bind(EditLine *edit, const char *keys, const char *funct
 
 // Puts the terminal into the mode for editing. libedit itself does so only behind the prompt, and
 // what a quick person typed until then would be shown twice.
-static inline void CEdit_take_terminal(EditLine *edit) { el_set(edit, EL_PREP_TERM, 1); }
+//
+// Ctrl-C is a character like any other then, and read in its turn. As a signal it would come beside
+// what is typed: be noticed behind keys that were pressed later, or have the system forget them.
+// libedit gives the terminal back with the mode that it found, in which Ctrl-C is a signal.
+static inline void CEdit_take_terminal(EditLine *edit) {
+  struct termios mode;
+  el_set(edit, EL_PREP_TERM, 1);
+  if (tcgetattr(STDIN_FILENO, &mode) != 0) return;
+  mode.c_cc[VINTR] = _POSIX_VDISABLE;
+  tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+}
 
 // The same after somebody else has changed the mode.
 static inline void CEdit_take_terminal_again(EditLine *edit) {
   el_set(edit, EL_PREP_TERM, 0);
-  el_set(edit, EL_PREP_TERM, 1);
+  CEdit_take_terminal(edit);
 }
 
 static inline void CEdit_refresh(EditLine *edit) { el_set(edit, EL_REFRESH); }

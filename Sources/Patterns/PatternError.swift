@@ -37,6 +37,8 @@ package enum PatternError: Error, Sendable, Hashable, CustomStringConvertible {
       ["(?=", "(?!", "(?<"].contains(where: part.hasPrefix)
     {
       self = .unsupported(feature: "look-ahead or look-behind assertions")
+    } else if engineMessage.hasPrefix("invalid perl operator"), part.hasPrefix("(?P") {
+      self = .unsupported(feature: "named back-references")
     } else if engineMessage.hasPrefix("invalid escape sequence"),
       let escaped = part.dropFirst().first, ("1"..."9").contains(escaped) || escaped == "k"
     {

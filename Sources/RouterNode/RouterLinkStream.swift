@@ -9,8 +9,10 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
   let lane: LinkLane
   let generation: UInt64
-  /// Told of everything that happens to the lane; nil once the router has dropped it.
-  private weak var service: RouterService?
+  /// Told of everything that happens to the lane; nil once the router has dropped it or knows that it
+  /// is lost, until when the two hold each other. (A weak reference would make every reference to the
+  /// service slower.)
+  private var service: RouterService?
   private var connection: ClientConnection?
   private var call: ClientCall?
   /// Why the lane ended, where the shard said so before it closed the connection.

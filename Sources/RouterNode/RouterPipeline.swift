@@ -16,10 +16,13 @@ final class RouterPipeline {
   static let expectedBytesMax = 1 << 20
 
   /// The stream; nil once it has ended.
-  private(set) var call: ServerCall?
-  private var window = PipelineWindow()
+  @exclusivity(unchecked) private(set) var call: ServerCall?
+  @exclusivity(unchecked) private var window = PipelineWindow()
   private var backlog = CallBacklog()
-  private var replies = ByteBuffer()
+  @exclusivity(unchecked) private var replies = ByteBuffer()
+  @exclusivity(unchecked) private var gathering = ReplyGathering()
+  /// Whether the service will send what is gathered when it has waited long enough.
+  var isWatched = false
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
   private var holds = 0
@@ -50,7 +53,7 @@ final class RouterPipeline {
   ) {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
-      _ = try CallBatchReader.validate(message)
+      gathering.received(calls: try CallBatchReader.validate(message))
       var taken = 0
       if backlog.isEmpty {
         taken = try CallBacklog.place(message, while: { isOpen }) { call in
@@ -99,15 +102,26 @@ final class RouterPipeline {
 
   private func replied(_ byteCount: Int) {
     window.replied(byteCount: byteCount)
+    gathering.gathered()
     if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
   }
 
-  /// Sends the replies gathered so far as one batch, and sees whether to go on reading.
-  func flush() {
+  /// Whether replies are gathered that wait for more.
+  var isGathering: Bool { call != nil && replies.readableBytes > 0 }
+
+  /// Sends the replies gathered so far as one batch if they are enough, and sees whether to go on
+  /// reading.
+  ///
+  /// - Parameter force: whatever is gathered is enough.
+  func flush(force: Bool = false) {
     guard let call else { return }
-    if replies.readableBytes > 0 {
+    let byteCount = replies.readableBytes
+    if byteCount > 0,
+      force || !gathering.shouldWait(byteCount: byteCount, callsUnderWay: window.underWay)
+    {
       call.send { $0.writeImmutableBuffer(replies) }
       replies.clear()
+      gathering.sent()
     }
     set(&holdsForReplies, !call.isWritable)
     if !window.isOpen || !backlog.isEmpty {

@@ -120,8 +120,8 @@ package final class Store {
   }
 
   /// Bytes held from malloc, its headers and rounding included; not the few Swift objects (the
-  /// store, views, a slice of a scan). Blocks that came with a value and were adopted count whole. Ends the life of the last popped element's bytes, like any
-  /// call.
+  /// store, views, a slice of a scan). Blocks that came with a value and were adopted count whole.
+  /// Ends the life of the last popped element's bytes, like any call.
   package var memoryBytes: Int {
     settle()
     return heap.heldBytes

@@ -193,3 +193,8 @@ def test_the_page_does_what_it_says_and_nothing_is_left(compose, tmp_path):
     assert compose.labelled("ps", "--all") == []
     assert compose.labelled("network", "ls") == []
     assert compose.labelled("volume", "ls") == []
+
+
+def test_the_cluster_is_not_named_after_its_folder():
+    settings = (ROOT / "deploy" / "compose" / ".env").read_text().splitlines()
+    assert "COMPOSE_PROJECT_NAME=ringstore" in settings

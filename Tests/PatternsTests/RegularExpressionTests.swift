@@ -59,6 +59,10 @@ import Testing
     #expect(sentence(regex)?.contains("uses back-references") == true)
   }
 
+  @Test func namedBackReferencesAreRefusedByName() {
+    #expect(sentence("(?P<x>a)(?P=x)")?.contains("uses named back-references") == true)
+  }
+
   @Test(arguments: [
     ("(", "missing"), ("a)", "unexpected"), ("[a", "missing"), ("*a", "no argument"),
     ("a**", "bad repetition"), ("a++", "bad repetition"), ("[z-a]", "range"), ("\\", "trailing"),

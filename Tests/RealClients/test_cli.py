@@ -138,3 +138,8 @@ def test_the_help_lists_every_command(cli):
     printed = cli("HELP")
     commands = ("SET GET SCAN LRANGESTREAM MLRANGE STATS SHUTDOWN KEYS RESET DESCRIBE").split()
     assert all(f"\n{name}" in "\n" + printed for name in commands)
+
+
+def test_an_unknown_option_is_not_taken_for_a_command(cli):
+    told = cli("--frob", "GET", "k", status=1)
+    assert told == "ringstore cli: Unknown option '--frob'; see 'ringstore cli --help'.\n"

@@ -5,6 +5,7 @@ import json
 import subprocess
 
 import pytest
+from harness.polling import eventually
 from harness.process import binary, clean_environment, run
 from test_scan import fill
 
@@ -177,3 +178,19 @@ def test_the_cluster_is_shown_as_a_table_and_as_json(served, as_json, client):
     assert {"NODE", "STATE", "SLOTS", "KEYS", "MEMORY", "BYTES"} <= set(header)
     if len(shards) > 1:
         assert "16384  100.0%  1 " in rows["all"]
+
+
+def test_nothing_is_made_up_of_a_node_that_does_not_answer(cluster):
+    cluster.shards["b"].stop()
+
+    def told() -> dict:
+        ended = run("cli", "--server", cluster.address, "--json", "cluster")
+        return {node["id"]: node for node in json.loads(ended.stdout)["nodes"]}
+
+    eventually(lambda: told()["b"]["state"] == "unreachable", "b is missed")
+    assert [told()["b"][name] for name in ("keys", "memory_bytes", "uptime_ms")] == [None] * 3
+    assert told()["a"]["keys"] == 0
+    table = run("cli", "--server", cluster.address, "cluster").stdout.splitlines()
+    head, row = (line for line in table if line.startswith(("NODE ", "b ")))
+    shown = dict(zip(head.split(), row.split(), strict=True))
+    assert [shown[name] for name in ("UPTIME", "KEYS", "MEMORY", "BYTES")] == ["-"] * 4

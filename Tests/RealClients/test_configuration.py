@@ -135,6 +135,13 @@ def test_help_is_not_an_error():
         assert "USAGE" in ended.stdout.upper()
 
 
+def test_the_help_of_a_node_tells_of_its_variables_and_its_port():
+    for kind in ("shard", "router", "local"):
+        told = " ".join(run(kind, "--help").stdout.split())
+        assert "RINGSTORE_LINE_PORT and line_port for --line-port" in told
+        assert "(default: 50051; of a shard: 50061)" in told
+
+
 SAMPLES = Path(__file__).parents[2] / "config"
 
 

@@ -175,6 +175,18 @@ def test_others_are_served_while_calls_wait_for_a_stopped_shard(cluster, client,
     cluster.shards["b"].resume()
 
 
+def test_replies_of_a_message_do_not_wait_for_a_stopped_shard(cluster, client, keys):
+    cluster.shards["b"].pause()
+    calls = {name: call("GET", pb.Key(key=key)) for name, key in keys.items()}
+    batches = client.stub.Pipeline(
+        iter([pb.CallBatch(calls=calls.values())]), timeout=CALL_SECONDS
+    )
+    order = [[reply.id for reply in batch.replies] for batch in batches]
+    assert order.pop() == [calls["b"].id]
+    assert sorted(sum(order, [])) == sorted([calls["a"].id, calls["c"].id])
+    cluster.shards["b"].resume()
+
+
 def test_a_deadline_shorter_than_the_notice_is_kept(cluster, client, keys):
     cluster.shards["b"].pause()
     with refused("DEADLINE_EXCEEDED"):

@@ -59,6 +59,10 @@ def test_commands_are_answered_as_redis_cli_does(prompt):
     assert prompt.answer("SET greeting 'hello there'") == "OK\n"
     assert prompt.answer("get greeting") == '"hello there"\n'
     assert prompt.answer("GET nothing") == "(nil)\n"
+    assert prompt.answer("PING") == "PONG\n"
+    assert prompt.answer("ping 'still there'") == '"still there"\n'
+    assert prompt.answer("INCR n") == "(integer) 1\n"
+    assert prompt.answer("DECRBY n 5") == "(integer) -4\n"
     assert prompt.answer("RPUSH l a b") == "(integer) 2\n"
     assert prompt.answer("LRANGE l 0 -1") == '1) "a"\n2) "b"\n'
     assert prompt.answer("").strip() == ""
@@ -111,7 +115,7 @@ def test_tab_completes_commands_and_their_words(prompt):
     prompt.expect("ream ")
     assert prompt.answer("none 0 -1") == "(empty array)\n"
     prompt.type("de" + TAB)
-    prompt.expect("DEL  DELETE  DESCRIBE")
+    prompt.expect("DECR      DECRBY    DEL       DELETE    DESCRIBE")
     prompt.type("l nothing" + ENTER)
     prompt.expect("(integer) 0")
     prompt.enter("scan --ty" + TAB + "li" + TAB)
@@ -126,6 +130,19 @@ def test_ctrl_c_throws_a_line_away(prompt):
     prompt.expect("^C")
     prompt.expect(prompt.prompt)
     assert prompt.answer("GET key") == "(nil)\n"
+
+
+def test_ctrl_c_is_read_in_its_turn(prompt, client):
+    # Each in one piece, as a script or a paste types it.
+    for number in range(20):
+        prompt.type(f"SET lost {number}" + CTRL_C + f"SET kept {number}" + ENTER)
+        prompt.expect("^C")
+        prompt.expect("OK\r\n")
+        prompt.expect(prompt.prompt)
+        assert client.get(b"kept").value == b"%d" % number
+    assert not client.get(b"lost").found
+    prompt.type("half a line" + CTRL_C + CTRL_D)
+    assert prompt.wait() == 0
 
 
 def test_ctrl_c_stops_a_reply_that_fills_the_screen(served, client, home):
@@ -203,6 +220,23 @@ def test_the_cluster_is_a_table(prompt):
     assert lines[0].startswith("cluster ")
     assert lines[1].split()[0] == "NODE"
     assert {"SLOTS", "KEYS", "MEMORY"} <= set(lines[1].split())
+
+
+@pytest.mark.parametrize("columns", [56, 80, 120])
+def test_tables_and_lists_fit_the_terminal(cluster, home, columns):
+    with Prompt(cluster.address, home) as prompt:
+        prompt.resize(40, columns)
+        for command in "cluster", "help":
+            lines = prompt.answer(command).splitlines()
+            assert max(map(len, lines)) <= columns
+        prompt.type(TAB)
+        prompt.expect("\n")
+        assert max(map(len, prompt.expect(prompt.prompt).splitlines())) <= columns
+        heads = next(
+            line.split() for line in prompt.answer("cluster").splitlines() if "NODE" in line
+        )
+        assert {"NODE", "STATE", "SLOTS", "KEYS", "MEMORY"} <= set(heads)
+        assert ("BYTES" in heads) == (columns > 110)
 
 
 def test_a_scan_shows_how_far_it_is_and_leaves_nothing_behind(served, client, home):

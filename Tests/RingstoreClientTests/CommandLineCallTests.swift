@@ -82,6 +82,12 @@ import ringstore
     #expect(Hexadecimal.text(scan.token) == "00ff")
   }
 
+  private func written(_ command: RingstoreCommand) -> [UInt8] {
+    var buffer = ByteBuffer()
+    command.writeRequest(database: 0, into: &buffer)
+    return Array(buffer.readableBytesView)
+  }
+
   private func written(_ pattern: RingstorePattern) -> [UInt8] {
     var buffer = ByteBuffer()
     pattern.write(into: &buffer)
@@ -111,10 +117,10 @@ import ringstore
   @Test func unknownNamesAndBadNumbersAreTold() {
     #expect(misuse() == "Name a command; try HELP.")
     #expect(misuse("FROB") == "Unknown command 'FROB'; try HELP.")
-    #expect(misuse("INCRBY", "k", "many") == "the delta must be a 64-bit integer, not 'many'.")
-    #expect(misuse("LRANGE", "k", "0", "9999999999999999999")?.contains("the stop") == true)
-    #expect(misuse("LRANGESTREAM", "k", "x", "1")?.contains("the start") == true)
-    #expect(misuse("MLRANGE", "k", "0", "x")?.contains("the stop") == true)
+    #expect(misuse("INCRBY", "k", "many") == "The delta must be a 64-bit integer, not 'many'.")
+    #expect(misuse("LRANGE", "k", "0", "9999999999999999999")?.contains("The stop") == true)
+    #expect(misuse("LRANGESTREAM", "k", "x", "1")?.contains("The start") == true)
+    #expect(misuse("MLRANGE", "k", "0", "x")?.contains("The stop") == true)
     #expect(misuse("SCAN", "--type", "set") == "--type must be string or list, not 'set'.")
     #expect(misuse("SCAN", "--count", "0")?.hasPrefix("--count must be a number from 1") == true)
     for token in ["0", "0g", "x"] {
@@ -138,6 +144,28 @@ import ringstore
     #expect(HelpText.text(Array("exit".utf8)).hasPrefix("QUIT\n"))
     #expect(misuse("HELP", "frob") == "There is no command 'frob'; HELP lists them.")
     #expect(misuse("HELP", "get") == nil)
+    #expect(misuse("help", "get", "set") == "Wrong arguments for HELP; usage: HELP [command]")
+    #expect(HelpText.text(Array("decr".utf8)).hasPrefix("DECR key\n  Takes 1 "))
+  }
+
+  @Test func commandsOfOtherSystemsAreUnderstood() throws {
+    for (line, delta) in [("INCR k", 1), ("decr k", -1), ("DECRBY k 5", -5), ("DECRBY k -5", 5)] {
+      let words = line.split(separator: " ").map { Array($0.utf8) }
+      guard case .oneKey(let command) = try CommandLineCall(words) else {
+        Issue.record("\(line) is no call on a key")
+        continue
+      }
+      #expect(written(command) == written(.incrBy("k", Int64(delta))))
+    }
+    guard case .ping(nil) = try call("ping"), case .ping(Array("x".utf8)) = try call("PING", "x")
+    else {
+      Issue.record("no ping")
+      return
+    }
+    #expect(misuse("INCR") == "Wrong arguments for INCR; usage: INCR key")
+    #expect(misuse("PING", "a", "b") == "Wrong arguments for PING; usage: PING [text]")
+    #expect(misuse("DECRBY", "k", "x") == "The delta must be a 64-bit integer, not 'x'.")
+    #expect(misuse("DECRBY", "k", "\(Int64.min)")?.hasPrefix("The delta must be above") == true)
   }
 
   @Test func aClusterIsDescribed() throws {

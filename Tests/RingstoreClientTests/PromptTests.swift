@@ -10,7 +10,7 @@ import ringstore
     #expect(Completion("lrangest").insertion == "ream ")
     #expect(Completion("LR").insertion == "ANGE")
     #expect(Completion("LRANGE").choices == ["LRANGE", "LRANGESTREAM"])
-    #expect(Completion("De").choices == ["DEL", "DELETE", "DESCRIBE"])
+    #expect(Completion("De").choices == ["DECR", "DECRBY", "DEL", "DELETE", "DESCRIBE"])
     #expect(Completion("frob") == Completion("frob frob "))
     #expect(Completion("frob").insertion.isEmpty)
     #expect(Completion("frob").choices.isEmpty)

@@ -43,7 +43,9 @@ extension LineCommands {
       .call(
         .keys, .keys,
         written { request in
-          request.writePattern(.regex, words[1])
+          PythonPattern.translated(words[1]).withUnsafeBytes {
+            request.writePattern(.regex, $0)
+          }
           request.writeOptionalVarintField(2, UInt64(context.database))
         })
     },

@@ -7,10 +7,11 @@
 // has been answered, and nothing behind it is made until it has been. So a connection's commands
 // take effect in the order in which they were sent.
 //
-// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while `outputBytesMax` of
-// replies wait for the client to read them, or while the node asks to wait; the connection is not
-// read then, so what is held of unread requests is what one read brought and one unfinished request.
-// Replies that are large are brought from the node only while they fit (LineSession+Replies.swift).
+// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while
+// `outputBytesMax` of replies wait for the client to read them, or while the node asks to wait; the
+// connection is not read then, so what is held of unread requests is what one read brought and one
+// unfinished request. Replies that are large are brought from the node only while they fit
+// (LineSession+LargeReplies.swift).
 
 import NIOCore
 import NodeCore

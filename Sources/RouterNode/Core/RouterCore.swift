@@ -32,7 +32,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   package let limits: Limits
   package let linkLimits: LinkLimits
   package let shardIDs: [String]
-  unowned let driver: Driver
+  /// Owns this core, so that it can't be gone before.
+  unowned(unsafe) let driver: Driver
 
   // A core is used by one thread and never from within an access to one of these, so the run-time
   // checks for that are left out: they cost as much as the work between them.

@@ -20,8 +20,8 @@ package struct SlotOwnership {
   package let cluster: String
   package let shard: String
   package private(set) var map: SlotMap?
-  /// The shard's own index in the map; nil while there is none.
-  private var ownIndex = -1
+  /// The slots that may be served.
+  private var owned = SlotSet.all
 
   package init(cluster: String, shard: String) {
     self.cluster = cluster
@@ -31,8 +31,7 @@ package struct SlotOwnership {
   /// Whether keys of the slot may be served here.
   @inline(__always)
   package func owns(slot: Int) -> Bool {
-    guard let map else { return true }
-    return map.owner(ofSlot: slot) == ownIndex
+    owned.contains(slot)
   }
 
   /// The id of the shard that a slot belongs to.
@@ -68,7 +67,7 @@ package struct SlotOwnership {
       throw .mapConflict
     }
     map = offered
-    ownIndex = index
+    owned = offered.slots(ofShard: index)
     return true
   }
 }

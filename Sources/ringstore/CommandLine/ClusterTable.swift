@@ -9,42 +9,68 @@ package enum ClusterTable {
     "MEMORY", "BYTES",
   ]
 
-  package static func text(_ cluster: RingstoreClusterDescription) -> String {
+  /// What goes first where the table is wider than its reader's terminal.
+  private static let dispensable = [
+    "BYTES", "VERSION", "WEIGHT", "UPTIME", "ADDRESS", "SHARE", "ROLE",
+  ]
+
+  /// - Parameter columns: how wide it may be; node, state, slots, keys and memory stay anyway.
+  package static func text(
+    _ cluster: RingstoreClusterDescription, columns width: Int = .max
+  ) -> String {
     var rows = [columns]
     for node in cluster.nodes {
       let shard = shard(of: node, in: cluster)
+      // Of one that doesn't answer nothing is known but what the map says.
+      let isKnown = node.state != .unreachable
       rows.append([
         node.id, node.role.rawValue, node.state.rawValue, node.address, node.version,
-        uptime(node.uptime), shard.map { weight($0.weight) } ?? "-",
-        shard.map { "\($0.slots)" } ?? "-", shard.map { share($0.slots) } ?? "-",
-        shard == nil && node.role == .router ? "-" : "\(node.keys)",
-        memory(node.memoryBytes), "\(node.memoryBytes)",
+        isKnown ? uptime(node.uptime) : "", shard.map { weight($0.weight) } ?? "",
+        shard.map { "\($0.slots)" } ?? "", shard.map { share($0.slots) } ?? "",
+        isKnown && node.role == .shard ? "\(node.keys)" : "",
+        isKnown ? memory(node.memoryBytes) : "", isKnown ? "\(node.memoryBytes)" : "",
       ])
     }
     if cluster.shards.count > 1 { rows.append(total(cluster)) }
-    var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"] + aligned(rows)
+    var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"]
+    lines += narrowed(rows, width)
     for node in cluster.nodes where !node.detail.isEmpty {
       lines.append("\(node.id): \(node.detail)")
     }
     return lines.joined(separator: "\n")
   }
 
+  /// The rows as lines, with as many columns as there is room for.
+  private static func narrowed(_ rows: [[String]], _ width: Int) -> [String] {
+    var rows = rows
+    var lines = aligned(rows)
+    for name in dispensable where lines.contains(where: { $0.count > width }) {
+      guard let place = rows[0].firstIndex(of: name) else { continue }
+      for row in rows.indices { rows[row].remove(at: place) }
+      lines = aligned(rows)
+    }
+    return lines
+  }
+
   package static func json(_ cluster: RingstoreClusterDescription) -> JSONValue {
     let nodes = cluster.nodes.map { node in
       let shard = shard(of: node, in: cluster)
       let (seconds, attoseconds) = node.uptime.components
+      let isKnown = node.state != .unreachable
       return JSONValue.object([
         .init("id", .string(node.id)), .init("role", .string(node.role.rawValue)),
         .init("state", .string(node.state.rawValue)), .init("address", .string(node.address)),
         .init("version", .string(node.version)),
-        .init("uptime_ms", .integer(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)),
+        .init(
+          "uptime_ms",
+          isKnown ? .integer(seconds * 1_000 + attoseconds / 1_000_000_000_000_000) : .null),
         // As text: it uses all 64 bits, and most readers of JSON keep 53 of a number's.
         .init(
           "incarnation", node.incarnation == 0 ? .null : .string("\(node.incarnation)")),
         .init("weight", shard.map { .number($0.weight) } ?? .null),
         .init("slots", shard.map { .integer(Int64($0.slots)) } ?? .null),
-        .init("keys", .integer(Int64(node.keys))),
-        .init("memory_bytes", .integer(Int64(node.memoryBytes))),
+        .init("keys", isKnown ? .integer(Int64(node.keys)) : .null),
+        .init("memory_bytes", isKnown ? .integer(Int64(node.memoryBytes)) : .null),
         .init("detail", .string(node.detail)),
       ])
     }

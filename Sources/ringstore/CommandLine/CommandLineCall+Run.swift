@@ -43,7 +43,8 @@ extension CommandLineCall {
       reply = .integer(Int64(try await client.reset(scope, options: options)))
     case .describe:
       let cluster = try await client.describe(options: options)
-      printer.show(.text(ClusterTable.text(cluster)), json: ClusterTable.json(cluster))
+      let table = ClusterTable.text(cluster, columns: printer.columns)
+      printer.show(.text(table), json: ClusterTable.json(cluster))
       return .good
     case .stats:
       let counters = try await client.stats(options: options).sorted { $0.key < $1.key }
@@ -55,11 +56,26 @@ extension CommandLineCall {
     case .shutdown(let wholeCluster):
       try await client.shutdown(wholeCluster: wholeCluster, options: options)
       reply = .ok
+    case .ping(let text):
+      try await Self.ping(client, options)
+      reply = text.map { .value($0) } ?? .word("PONG")
     case .help(let name):
-      reply = .text(HelpText.text(name))
+      reply = .text(HelpText.text(name, columns: printer.columns))
     }
     printer.show(reply)
     return reply.hasError ? .itemFailed : .good
+  }
+
+  /// Whether the node answers: the cheapest call that every node has. That the key's shard is away
+  /// doesn't matter here.
+  static func ping(
+    _ client: RingstoreClient, _ options: RingstoreCallOptions
+  ) async throws(RingstoreError) {
+    do throws(RingstoreError) {
+      _ = try await client.run(.exists("probe"), options: options)
+    } catch {
+      guard error.reason == .shardUnavailable else { throw error }
+    }
   }
 
   private static func shown(

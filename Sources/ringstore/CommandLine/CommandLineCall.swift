@@ -18,6 +18,8 @@ package enum CommandLineCall: Sendable {
   case describe
   case stats
   case shutdown(wholeCluster: Bool)
+  /// Answered with the text, or PONG.
+  case ping([UInt8]?)
   case help([UInt8]?)
 
   /// What is wrong with the words, in one sentence.
@@ -29,12 +31,19 @@ package enum CommandLineCall: Sendable {
   package init(_ words: [[UInt8]]) throws(Misuse) {
     guard let name = words.first else { throw Misuse(sentence: "Name a command; try HELP.") }
     let arguments = Array(words.dropFirst())
-    if HelpText.isHelp(name), arguments.count <= 1 {
+    if HelpText.isHelp(name) {
+      guard arguments.count <= 1 else {
+        throw Misuse(sentence: "Wrong arguments for HELP; usage: HELP [command]")
+      }
       if let named = arguments.first, !HelpText.isKnown(named) {
         let shown = String(decoding: named, as: UTF8.self)
         throw Misuse(sentence: "There is no command '\(shown)'; HELP lists them.")
       }
       self = .help(arguments.first)
+      return
+    }
+    if let short = try Self.short(name, arguments) {
+      self = short
       return
     }
     guard let command = Self.command(name) else {
@@ -99,7 +108,7 @@ package enum CommandLineCall: Sendable {
     case .delete: return .delete(key)
     case .exists: return .exists(key)
     case .type: return .type(key)
-    case .incrBy: return .incrBy(key, try integer(words[1], "the delta"))
+    case .incrBy: return .incrBy(key, try integer(words[1], "The delta"))
     case .lPush: return .lPush(key, Array(words.dropFirst()))
     case .rPush: return .rPush(key, Array(words.dropFirst()))
     case .lPop: return .lPop(key)
@@ -116,7 +125,7 @@ package enum CommandLineCall: Sendable {
   private static func range(_ words: ArraySlice<[UInt8]>) throws(Misuse) -> RingstoreListRange {
     let words = Array(words)
     return RingstoreListRange(
-      words[0], try integer(words[1], "the start"), try integer(words[2], "the stop"))
+      words[0], try integer(words[1], "The start"), try integer(words[2], "The stop"))
   }
 
   /// Whether the one word that may follow the name is there.
@@ -130,7 +139,7 @@ package enum CommandLineCall: Sendable {
     return true
   }
 
-  private static func integer(_ word: [UInt8], _ what: String) throws(Misuse) -> Int64 {
+  static func integer(_ word: [UInt8], _ what: String) throws(Misuse) -> Int64 {
     let text = String(decoding: word, as: UTF8.self)
     guard let number = Int64(text) else {
       throw Misuse(sentence: "\(what) must be a 64-bit integer, not '\(text)'.")

@@ -42,6 +42,9 @@ struct CommandLineCommand: AsyncParsableCommand {
       Terminal.write(Ringstore.helpMessage(for: Self.self) + "\n")
       return EXIT_SUCCESS
     }
+    if let first = words.first, first.hasPrefix("--") {
+      return complain("Unknown option '\(first)'; see 'ringstore cli --help'.")
+    }
     guard let server = HostPort(server) else {
       return complain("--server must be HOST:PORT, not '\(self.server)'.")
     }

@@ -10,7 +10,7 @@ package enum HelpText {
   private static let scanUsage =
     "SCAN [pattern | --regex R | --prefix P] [--type string|list] [--count N] [--resume HEX]"
   /// A usage longer than this stands on a line of its own in the list.
-  private static let usageColumnsMax = 44
+  private static let usageColumnsMax = 28
 
   static func isHelp(_ name: [UInt8]) -> Bool { capitals(name) == "HELP" }
 
@@ -18,11 +18,13 @@ package enum HelpText {
     CommandTable.command(lineName: name) != nil || own(name) != nil
   }
 
-  /// - Parameter name: a command's name; nil: all of them.
-  package static func text(_ name: [UInt8]?) -> String {
-    guard let name else { return list }
+  /// - Parameters:
+  ///   - name: a command's name; nil: all of them.
+  ///   - columns: the width of what it is shown on.
+  package static func text(_ name: [UInt8]?, columns: Int = .max) -> String {
+    guard let name else { return list(columns) }
     if let command = CommandTable.command(lineName: name) { return page(command) }
-    return own(name).map { "\($0.usage)\n  \($0.summary)" } ?? list
+    return own(name).map { "\($0.usage)\n  \($0.summary)" } ?? list(columns)
   }
 
   package static func usage(_ command: Command) -> String {
@@ -33,17 +35,11 @@ package enum HelpText {
     }
   }
 
-  private static var list: String {
+  private static func list(_ columns: Int) -> String {
     let calls = CommandTable.all.filter { $0.lineName != nil }.map { (usage($0), $0.summary) }
     let own = SessionCommand.own.filter { !isCall($0.usage) }.map { ($0.usage, $0.summary) }
-    let rows = (calls + own).map { usage, summary in
-      usage.count > usageColumnsMax ? [[usage], [" ", summary]] : [[usage, summary]]
-    }
-    let width = (calls + own).map(\.0.count).filter { $0 <= usageColumnsMax }.max() ?? 0
-    return rows.flatMap { $0 }.map { cells in
-      guard cells.count > 1 else { return cells[0] }
-      return cells[0] + String(repeating: " ", count: width + 2 - cells[0].count) + cells[1]
-    }.joined(separator: "\n")
+    return TextLayout.twoColumns(calls + own, firstMax: usageColumnsMax, columns)
+      .joined(separator: "\n")
   }
 
   private static func page(_ command: Command) -> String {

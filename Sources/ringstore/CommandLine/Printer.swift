@@ -22,6 +22,8 @@ package struct Printer {
   }
 
   let form: Form
+  /// How wide text of ours may be: a terminal's width, or no bound.
+  let columns: Int
   /// The template of a scan's bar; nil: no scan shows one.
   let progress: ProgressBar?
   private let origin: Origin
@@ -32,11 +34,12 @@ package struct Printer {
   ///   - write: false where nobody reads any more.
   ///   - remark: gets a sentence without a line end.
   package init(
-    _ form: Form, origin: Origin = .arguments, progress: ProgressBar? = nil,
+    _ form: Form, origin: Origin = .arguments, columns: Int = .max, progress: ProgressBar? = nil,
     write: @escaping ([UInt8]) -> Bool, remark: @escaping (String) -> Void
   ) {
     self.form = form
     self.origin = origin
+    self.columns = form == .json ? .max : columns
     self.progress = progress
     self.write = write
     self.remark = remark

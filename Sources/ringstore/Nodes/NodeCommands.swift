@@ -7,9 +7,10 @@ import ShardNode
 
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.")
+    commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
+    discussion: NodeOptions.discussion)
 
-  @Option(help: "The shard's name in the cluster, kept over restarts. [RINGSTORE_ID]")
+  @Option(help: "The shard's name in the cluster, kept over restarts.")
   var id: String?
 
   @OptionGroup var options: NodeOptions
@@ -27,14 +28,15 @@ struct ShardCommand: AsyncParsableCommand {
 
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "router", abstract: "Runs a router, which clients talk to.")
+    commandName: "router", abstract: "Runs a router, which clients talk to.",
+    discussion: NodeOptions.discussion)
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. [RINGSTORE_SHARDS]")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each.")
   var shards: [String] = []
 
-  @Option(help: "Event loops, one core each. (default: 1) [RINGSTORE_THREADS]")
+  @Option(help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions
@@ -53,12 +55,13 @@ struct RouterCommand: AsyncParsableCommand {
 
 struct LocalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "local", abstract: "Runs a router and its shards in one process, to try things.")
+    commandName: "local", abstract: "Runs a router and its shards in one process, to try things.",
+    discussion: NodeOptions.discussion)
 
-  @Option(help: "How many shards. (default: 3) [RINGSTORE_SHARDS]")
+  @Option(help: "How many shards. (default: 3)")
   var shards: String?
 
-  @Option(help: "The router's event loops. (default: 1) [RINGSTORE_THREADS]")
+  @Option(help: "The router's event loops. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions

@@ -5,24 +5,30 @@ import ArgumentParser
 import Glibc
 
 struct NodeOptions: ParsableArguments {
-  @Option(help: "A YAML file with settings; samples are in config/. [RINGSTORE_CONFIG]")
+  /// What the help of every node says of its flags.
+  static let discussion = """
+    Each flag has a variable and a key in the file that stand for it where it isn't given: \
+    RINGSTORE_LINE_PORT and line_port for --line-port, in this order.
+    """
+
+  @Option(help: "A YAML file with settings; samples are in config/.")
   var config: String?
 
-  @Option(help: "The name or address to listen on. (default: 127.0.0.1) [RINGSTORE_HOST]")
+  @Option(help: "The name or address to listen on. (default: 127.0.0.1)")
   var host: String?
 
-  @Option(help: "The port to listen on; 0 picks a free one. [RINGSTORE_PORT]")
+  @Option(help: "The port to listen on; 0 picks a free one. (default: 50051; of a shard: 50061)")
   var port: String?
 
   @Option(
     help: "The port of the line protocol; 0 picks a free one, off turns it off. (default: 9999)")
   var linePort: String?
 
-  @Option(help: "The cluster's name; nodes of other names are refused. [RINGSTORE_CLUSTER]")
+  @Option(help: "The cluster's name; nodes of other names are refused.")
   var cluster: String?
 
   @Option(
-    help: "The least severe events to log: trace, debug, info, ... (default: info).")
+    help: "The least severe events to log: trace, debug, info, ... (default: info)")
   var logLevel: String?
 
   @Option(help: "Seconds that calls under way get to finish after SIGTERM. (default: 10)")

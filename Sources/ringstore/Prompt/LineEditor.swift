@@ -102,7 +102,7 @@ final class LineEditor {
 // What libedit calls.
 extension LineEditor {
   /// The next character from the terminal; nil at the end. A Ctrl-C is a character here, whether
-  /// it came as a signal or, from a terminal that makes none of it, as a key.
+  /// it came as a key or, sent by another process or before the terminal was taken, as a signal.
   fileprivate func nextCharacter() -> Unicode.Scalar? {
     while !hasEnded {
       switch SignalPipe.next() {
@@ -144,7 +144,8 @@ extension LineEditor {
       return el_insertstr(edit, completion.insertion) == 0 ? UInt8(CC_REFRESH) : UInt8(CC_ERROR)
     }
     guard !completion.choices.isEmpty else { return UInt8(CC_REFRESH_BEEP) }
-    Terminal.write("\(Terminal.clearBelow)\n\(completion.choices.joined(separator: "  "))\n")
+    let choices = TextLayout.inColumns(completion.choices, Terminal.columns(of: STDOUT_FILENO))
+    Terminal.write("\(Terminal.clearBelow)\n\(choices.joined(separator: "\n"))\n")
     CEdit_refresh(edit)
     return UInt8(CC_NORM)
   }

@@ -72,7 +72,9 @@ extension Printer {
     // A JSON reply that comes in pieces leaves the cursor within a line; a bar would overwrite it.
     let isInTheWay = form == .json && Terminal.isTerminal(STDOUT_FILENO)
     let showsBar = Terminal.isTerminal(STDERR_FILENO) && Terminal.hasCursor && !isInTheWay
-    return Printer(form, origin: origin, progress: showsBar ? bar : nil) { bytes in
+    let columns = Terminal.isTerminal(STDOUT_FILENO) ? Terminal.columns(of: STDOUT_FILENO) : .max
+    return Printer(form, origin: origin, columns: columns, progress: showsBar ? bar : nil) {
+      bytes in
       let hasReader = Terminal.write(bytes)
       if !hasReader { onReaderGone() }
       return hasReader

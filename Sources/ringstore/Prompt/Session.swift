@@ -98,7 +98,7 @@ package final class Session: Sendable {
         printer.show(.ok)
         return .done
       case .call(.help(let name)):
-        printer.show(.text(HelpText.text(name)))
+        printer.show(.text(HelpText.text(name, columns: printer.columns)))
         return .done
       case .call(let call):
         return try await run(call, printer) ? .done : .failed
@@ -124,16 +124,15 @@ package final class Session: Sendable {
     return ending == .good
   }
 
-  /// The cheapest call that every node answers: one that asks a database for a key. That the key's
-  /// shard is away doesn't matter here.
+  /// Whether the node answers and has the database.
   private func probe(_ database: UInt32) async throws(RingstoreError) {
     let (client, options) = next(database)
     do throws(RingstoreError) {
-      _ = try await client.run(.exists("probe"), options: options)
+      try await CommandLineCall.ping(client, options)
       note(nil)
     } catch {
       note(error)
-      guard error.reason == .shardUnavailable else { throw error }
+      throw error
     }
   }
 

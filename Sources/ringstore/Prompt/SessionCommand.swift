@@ -9,18 +9,20 @@ package enum SessionCommand: Sendable {
   case select(UInt32)
   case quit
 
-  /// Words of a session that are no calls, for help and completion.
-  static let own: [(usage: String, summary: String)] = [
-    ("CLUSTER", "Shows nodes, slots, keys and memory as a table."),
-    ("SELECT database", "Later commands work on this database."),
-    ("HELP [command]", "Lists the commands, or tells about one."),
-    ("QUIT", "Ends the session; so do EXIT and Ctrl-D."),
-  ]
+  /// What the command table doesn't have, for help and completion.
+  static let own: [(usage: String, summary: String)] =
+    CommandLineCall.shortForms + [
+      ("CLUSTER", "Shows nodes, slots, keys and memory as a table."),
+      ("SELECT database", "Later commands work on this database."),
+      ("HELP [command]", "Lists the commands, or tells about one."),
+      ("QUIT", "Ends the session; so do EXIT and Ctrl-D."),
+    ]
 
   /// Every first word, sorted.
   static let names: [String] = {
     let calls = CommandTable.all.flatMap { ($0.lineName.map { [$0] } ?? []) + $0.lineAliases }
-    return Set(calls + ["CLUSTER", "SELECT", "HELP", "QUIT", "EXIT"]).sorted()
+    let others = own.map { String($0.usage.prefix { $0 != " " }) }
+    return Set(calls + others + ["EXIT"]).sorted()
   }()
 
   package init(_ words: [[UInt8]]) throws(CommandLineCall.Misuse) {
