@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 // The rooms of Ringstore. A target may depend only on targets above it in this list, so that the
 // arrows of docs/ARCHITECTURE.md can't be crossed without a change here that a reviewer sees.
 import PackageDescription

@@ -9,8 +9,8 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
 
-# The oldest toolchain that Package.swift (tools version 6.1) accepts.
-readonly SWIFT_MAJOR=6 SWIFT_MINOR=1
+# The oldest toolchain that Package.swift (tools version 6.2) accepts.
+readonly SWIFT_MAJOR=6 SWIFT_MINOR=2
 
 # How long a node may take from its start to its "Server started" line, and from SIGTERM to its end.
 readonly START_SECONDS=20 STOP_SECONDS=20
