@@ -64,7 +64,7 @@ let package = Package(
       ]),
     .target(
       name: "RingstoreClient",
-      dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix]),
+      dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
     .target(
       name: "ClusterSimulation",
       dependencies: [
@@ -125,7 +125,7 @@ let package = Package(
       name: "RingstoreClientTests",
       dependencies: [
         "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "GRPC", "Placement",
-        "ringstore", configuration, nioCore, nioPosix, logging,
+        "ringstore", configuration, nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .testTarget(
       name: "ClusterSimulationTests",

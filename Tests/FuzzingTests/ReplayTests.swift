@@ -57,6 +57,10 @@ import Testing
   }
 }
 
+extension FuzzReader: CustomTestStringConvertible {
+  public var testDescription: String { name }
+}
+
 /// SplitMix64.
 private struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64

@@ -17,11 +17,18 @@ import Testing
     private let errors = Pipe()
     private let ended: AsyncStream<Int32>
 
+    /// All that a child is told of this process's environment. A node under AddressSanitizer would
+    /// end with status 1 otherwise: LeakSanitizer can't read how Swift keeps weak references, and
+    /// takes a few bytes of theirs for lost (deploy/test switches it off).
+    private static let sanitizerOptions = ProcessInfo.processInfo.environment.filter {
+      ["ASAN_OPTIONS", "TSAN_OPTIONS"].contains($0.key)
+    }
+
     init(_ arguments: [String], environment: [String: String] = [:]) throws {
       process = Process()
       process.executableURL = ProcessTests.executable
       process.arguments = arguments
-      process.environment = environment
+      process.environment = environment.merging(Self.sanitizerOptions) { given, _ in given }
       process.standardInput = FileHandle.nullDevice
       process.standardOutput = output
       process.standardError = errors

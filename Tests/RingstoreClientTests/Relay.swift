@@ -1,9 +1,9 @@
 // A TCP relay in front of a node: it counts connections and cuts them when a test says so, as a
 // network does. Safe to use from every thread.
 
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 
 final class Relay: Sendable {
   private struct State {
@@ -92,11 +92,11 @@ private final class Forwarder: ChannelInboundHandler, Sendable {
 
 /// A value behind a lock that several owners share.
 final class SharedBox<Value: Sendable>: Sendable {
-  private let value: Mutex<Value>
+  private let value: NIOLockedValueBox<Value>
 
-  init(_ value: Value) { self.value = Mutex(value) }
+  init(_ value: Value) { self.value = NIOLockedValueBox(value) }
 
   func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result {
-    value.withLock { body(&$0) }
+    value.withLockedValue { body(&$0) }
   }
 }

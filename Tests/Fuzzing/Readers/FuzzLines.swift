@@ -39,6 +39,7 @@ private enum LineSeeds {
     "*2\r\nECHO\r\n" + String(repeating: "x", count: 201) + "\r\n",
     String(repeating: "y", count: 301) + "\n",
     "*20\r\n" + String(repeating: String(repeating: "z", count: 100) + "\r\n", count: 7),
+    "*2\r\nKEYS\r\n(?P<a>x)\\Z\\s[[\\s\\b]a{,3}\\S\r\nKEYS [^]\nKEYS [\nKEYS {,\nKEYS '\\'\n",
     "SCAN 00ff COUNT 0\nSCAN zz\nINCRBY n 9223372036854775808\nDECRBY n -9223372036854775808\n",
     "SELECT 16\nSELECT -1\nselect 15\nNOSUCH\nGET\nMSET a\nECHO 'a\nb'\n",
   ]
@@ -138,7 +139,13 @@ private struct LineReplyCheck {
     case .select(let database):
       if database >= 16 { throw Finding("there is no database \(database)") }
     case .quit: break
-    case .call(let call), .scan(let call, _): try check(call)
+    case .call(let call), .scan(let call, _):
+      // A regular expression grows most: KEYS translates it.
+      let mostBytes = request.copies.reduce(64) { $0 + 5 * $1.count + 16 }
+      if call.request.readableBytes > mostBytes {
+        throw Finding("\(call.command) asks with \(call.request.readableBytes) bytes")
+      }
+      try check(call)
     }
   }
 
