@@ -1,5 +1,5 @@
 // A client's Pipeline on a router: its calls are placed one by one, its replies gathered into
-// batches. One event loop.
+// batches. One event loop. For the exclusivity attributes see RouterCore.
 //
 // Back-pressure. A Pipeline with many unanswered calls (PipelineWindow), or whose client doesn't
 // read its replies, is not read until that has changed; of a batch that is too long, the rest waits
@@ -20,9 +20,6 @@ final class RouterPipeline {
   @exclusivity(unchecked) private var window = PipelineWindow()
   private var backlog = CallBacklog()
   @exclusivity(unchecked) private var replies = ByteBuffer()
-  @exclusivity(unchecked) private var gathering = ReplyGathering()
-  /// Whether the service will send what is gathered when it has waited long enough.
-  var isWatched = false
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
   private var holds = 0
@@ -53,7 +50,7 @@ final class RouterPipeline {
   ) {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
-      gathering.received(calls: try CallBatchReader.validate(message))
+      _ = try CallBatchReader.validate(message)
       var taken = 0
       if backlog.isEmpty {
         taken = try CallBacklog.place(message, while: { isOpen }) { call in
@@ -102,26 +99,15 @@ final class RouterPipeline {
 
   private func replied(_ byteCount: Int) {
     window.replied(byteCount: byteCount)
-    gathering.gathered()
     if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
   }
 
-  /// Whether replies are gathered that wait for more.
-  var isGathering: Bool { call != nil && replies.readableBytes > 0 }
-
-  /// Sends the replies gathered so far as one batch if they are enough, and sees whether to go on
-  /// reading.
-  ///
-  /// - Parameter force: whatever is gathered is enough.
-  func flush(force: Bool = false) {
+  /// Sends the replies gathered so far as one batch, and sees whether to go on reading.
+  func flush() {
     guard let call else { return }
-    let byteCount = replies.readableBytes
-    if byteCount > 0,
-      force || !gathering.shouldWait(byteCount: byteCount, callsUnderWay: window.underWay)
-    {
+    if replies.readableBytes > 0 {
       call.send { $0.writeImmutableBuffer(replies) }
       replies.clear()
-      gathering.sent()
     }
     set(&holdsForReplies, !call.isWritable)
     if !window.isOpen || !backlog.isEmpty {

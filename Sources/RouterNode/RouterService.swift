@@ -33,9 +33,6 @@ final class RouterService: ServerService, Flushable {
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
   @exclusivity(unchecked) var pipelinesWithReplies: [RouterPipeline] = []
-  /// Pipelines that may hold replies back (ReplyGathering), and since when, oldest first.
-  private var gatheringPipelines = CircularBuffer<(pipeline: RouterPipeline, since: NIODeadline)>()
-  private var gatheringTimer: Scheduled<Void>?
 
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max
@@ -82,7 +79,6 @@ final class RouterService: ServerService, Flushable {
   func stop() {
     isStopped = true
     wakeup?.cancel()
-    gatheringTimer?.cancel()
     for link in links { link.drop() }
     links = Array(repeating: RouterLinkStreams(), count: links.count)
   }
@@ -100,8 +96,7 @@ final class RouterService: ServerService, Flushable {
     guard !isStopped, let next = core.nextWakeupNanos, next < wakeupNanos else { return }
     wakeup?.cancel()
     wakeupNanos = next
-    wakeup = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(next)) {
-      [self] in
+    wakeup = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(next)) { [self] in
       wakeupNanos = .max
       core.tick()
       flushPipelines()
@@ -134,40 +129,7 @@ final class RouterService: ServerService, Flushable {
     guard !pipelinesWithReplies.isEmpty else { return }
     let pipelines = pipelinesWithReplies
     pipelinesWithReplies.removeAll(keepingCapacity: true)
-    for pipeline in pipelines {
-      goOn(pipeline)
-      if pipeline.isGathering { watch(pipeline) }
-    }
-  }
-
-  /// Sees to it that what the Pipeline has gathered is sent in time.
-  private func watch(_ pipeline: RouterPipeline) {
-    guard !pipeline.isWatched else { return }
-    pipeline.isWatched = true
-    gatheringPipelines.append((pipeline, .now()))
-    if gatheringTimer == nil { armGatheringTimer() }
-  }
-
-  private func armGatheringTimer() {
-    guard let oldest = gatheringPipelines.first else { return }
-    let due = oldest.since + .nanoseconds(Int64(ReplyGathering.waitNanosMax))
-    gatheringTimer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { [self] in
-      sendGathered()
-    }
-  }
-
-  /// Sends the replies that have waited long enough.
-  private func sendGathered() {
-    gatheringTimer = nil
-    let now = NIODeadline.now()
-    while let oldest = gatheringPipelines.first,
-      now - oldest.since >= .nanoseconds(Int64(ReplyGathering.waitNanosMax))
-    {
-      gatheringPipelines.removeFirst()
-      oldest.pipeline.isWatched = false
-      oldest.pipeline.flush(force: true)
-    }
-    armGatheringTimer()
+    for pipeline in pipelines { goOn(pipeline) }
   }
 
   // MARK: - About the node

@@ -82,40 +82,4 @@ struct RouterPipelineTests {
     }
     #expect(count == 5 && backlog.isEmpty && backlog.since == nil)
   }
-
-  // MARK: - Replies of one message together
-
-  @Test func repliesOfAMessageGoOutTogether() {
-    var gathering = ReplyGathering()
-    gathering.received(calls: 16)
-    for underWay in (1..<16).reversed() {
-      gathering.gathered()
-      #expect(gathering.shouldWait(byteCount: 100, callsUnderWay: underWay))
-    }
-    gathering.gathered()
-    #expect(!gathering.shouldWait(byteCount: 100, callsUnderWay: 0))
-    // With other messages behind it, as many replies are enough, of whichever calls.
-    #expect(!gathering.shouldWait(byteCount: 100, callsUnderWay: 400))
-    gathering.sent()
-    gathering.gathered()
-    #expect(gathering.shouldWait(byteCount: 100, callsUnderWay: 399))
-  }
-
-  @Test func aReplyThatNoOtherCanFollowGoesOutAtOnce() {
-    var gathering = ReplyGathering()
-    gathering.received(calls: 1)
-    gathering.gathered()
-    #expect(!gathering.shouldWait(byteCount: 100, callsUnderWay: 30))
-    gathering.sent()
-    gathering.received(calls: 16)
-    gathering.gathered()
-    #expect(!gathering.shouldWait(byteCount: 100, callsUnderWay: 0))
-  }
-
-  @Test func manyBytesOfRepliesAreEnough() {
-    var gathering = ReplyGathering()
-    gathering.received(calls: 10_000)
-    gathering.gathered()
-    #expect(!gathering.shouldWait(byteCount: ReplyGathering.bytesMax, callsUnderWay: 9_999))
-  }
 }
