@@ -88,11 +88,11 @@ let package = Package(
         "LargeMemory", "GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging,
       ]),
     .target(
-      name: "CodecReadings", dependencies: ["RingstoreAPI", "GRPC", nioCore, protobuf],
+      name: "CodecReadings", dependencies: ["RingstoreAPI", "NodeCore", "GRPC", nioCore, protobuf],
       path: "Tests/CodecReadings"),
     .testTarget(
       name: "RingstoreAPITests",
-      dependencies: ["CodecReadings", "RingstoreAPI", "GRPC", nioCore, protobuf]),
+      dependencies: ["CodecReadings", "RingstoreAPI", "NodeCore", "GRPC", nioCore, protobuf]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
@@ -132,9 +132,9 @@ let package = Package(
       dependencies: ["ClusterSimulation", "RingstoreAPI", "NodeCore", "GRPC"]),
     .target(
       name: "FuzzReaders",
-      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "GRPC", nioCore],
+      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "NodeCore", "GRPC", nioCore],
       path: "Tests/Fuzzing/Readers"),
-    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders"]),
+    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "NodeCore"]),
     .testTarget(name: "HouseRulesTests"),
   ],
   swiftLanguageModes: [.v6],

@@ -2,6 +2,8 @@
 // order, singular fields repeated, known fields with the wrong wire type, unknown fields, groups,
 // varints longer than need be.
 
+import NodeCore
+
 package struct MessageSoup {
   /// A field of a schema and how to fill it.
   package struct Field: Sendable {
@@ -18,11 +20,11 @@ package struct MessageSoup {
     }
   }
 
-  package var random: SeededRandom
+  package var random: SplitMix64
   /// Whether fields appear that the schema doesn't have, or with other wire types than it says.
   package var strangers = true
 
-  package init(random: SeededRandom) {
+  package init(random: SplitMix64) {
     self.random = random
   }
 

@@ -1,23 +1,9 @@
-// What the readings and their tests share: seeded randomness and bytes as text.
+// What the readings and their tests share: what they draw at random, and bytes as text.
 
 import NIOCore
+import NodeCore
 
-/// SplitMix64: small, and the same on every machine.
-package struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  package init(seed: UInt64) {
-    state = seed
-  }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
+extension SplitMix64 {
   package mutating func chance(_ one: Int, in all: Int) -> Bool {
     Int.random(in: 0..<all, using: &self) < one
   }

@@ -3,6 +3,7 @@
 
 import Foundation
 import FuzzReaders
+import NodeCore
 import Testing
 
 @Suite struct ReplayTests {
@@ -32,7 +33,7 @@ import Testing
 
   @Test(arguments: FuzzReader.all)
   func `seeds with bytes changed break nothing`(_ reader: FuzzReader) {
-    var random = SeededGenerator(state: Self.testSeed)
+    var random = SplitMix64(seed: Self.testSeed)
     for _ in 0..<2_000 {
       guard var input = reader.seeds.randomElement(using: &random), !input.isEmpty else { continue }
       for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -59,17 +60,4 @@ import Testing
 
 extension FuzzReader: CustomTestStringConvertible {
   public var testDescription: String { name }
-}
-
-/// SplitMix64.
-private struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
 }

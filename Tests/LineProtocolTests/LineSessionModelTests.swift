@@ -3,6 +3,7 @@
 
 import LineProtocol
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
   @Test(arguments: [false, true])
   func `a connection's commands take effect in their order`(_ answersAtOnce: Bool) {
     for round in 0..<60 {
-      var random = SeededRandom(seed: testSeed &+ UInt64(round))
+      var random = SplitMix64(seed: testSeed &+ UInt64(round))
       let talk = Conversation()
       talk.node.answersAtOnce = answersAtOnce
       var model = Model()
@@ -31,7 +32,7 @@ import Testing
     }
   }
 
-  private static func execute(_ talk: Conversation, _ random: inout SeededRandom) {
+  private static func execute(_ talk: Conversation, _ random: inout SplitMix64) {
     let executable = talk.node.executable
     guard !executable.isEmpty else { return }
     talk.node.execute(executable[Int.random(in: 0..<executable.count, using: &random)])
@@ -44,7 +45,7 @@ private struct Model {
   private var database = 0
   private var values: [String: String] = [:]
 
-  static func command(_ random: inout SeededRandom) -> [String] {
+  static func command(_ random: inout SplitMix64) -> [String] {
     let key = ["a", "b", "c"][Int.random(in: 0..<3, using: &random)]
     switch Int.random(in: 0..<10, using: &random) {
     case 0, 1: return ["SET", key, ["x", "7", "", "a b"][Int.random(in: 0..<4, using: &random)]]
@@ -59,7 +60,7 @@ private struct Model {
   }
 
   /// As lines, or quoted on one line.
-  static func bytes(_ command: [String], _ random: inout SeededRandom) -> [UInt8] {
+  static func bytes(_ command: [String], _ random: inout SplitMix64) -> [UInt8] {
     if Bool.random(using: &random) {
       return Array(command.map { "'\($0)'" }.joined(separator: " ").utf8) + [0x0a]
     }

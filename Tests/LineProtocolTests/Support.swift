@@ -1,26 +1,9 @@
-// What the tests of this room share: seeded randomness, and events of the parser as text.
+// What the tests of this room share: the seed of random tests, and events of the parser as text.
 
 import Foundation
 import LineProtocol
 import NIOCore
 import RingstoreAPI
-
-/// SplitMix64: small, and the same on every machine.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
 
 /// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.
 let testSeed: UInt64 =

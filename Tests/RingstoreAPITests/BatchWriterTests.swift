@@ -3,6 +3,7 @@
 import CodecReadings
 import Foundation
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -148,7 +149,7 @@ import Testing
   }
 
   @Test func `parts of fan-outs come back as they were written`() throws {
-    var random = SeededRandom(seed: testSeed)
+    var random = SplitMix64(seed: testSeed)
     for kind in [PatternView.Kind.everything, .unset, .glob, .regex, .prefix] {
       let text = kind == .everything || kind == .unset ? [] : random.bytes(upTo: 200)
       try text.withUnsafeBytes { text in

@@ -1,13 +1,14 @@
 // The hot-path codec reads what SwiftProtobuf reads, from any bytes whatever.
 
 import CodecReadings
+import NodeCore
 import RingstoreAPI
 import Testing
 
 @Suite struct CodecAgreementTests {
   @Test(arguments: TwoReaders.all)
   func `random messages are read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SeededRandom(seed: testSeed))
+    var soup = MessageSoup(random: SplitMix64(seed: testSeed))
     for _ in 0..<250 {
       let bytes = soup.message(pair.schema)
       #expect(pair.contradiction(in: bytes) == nil, "seed \(testSeed), bytes \(hex(bytes))")
@@ -19,7 +20,7 @@ import Testing
 
   @Test(arguments: TwoReaders.all)
   func `a message cut short anywhere is read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 1))
+    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 1))
     for _ in 0..<8 {
       let bytes = soup.message(pair.schema)
       for length in 0...bytes.count {
@@ -31,7 +32,7 @@ import Testing
 
   @Test(arguments: TwoReaders.all)
   func `a message with one byte changed is read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 2))
+    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 2))
     for _ in 0..<250 {
       var bytes = soup.message(pair.schema)
       guard let place = bytes.indices.randomElement(using: &soup.random) else { continue }
@@ -42,7 +43,7 @@ import Testing
 
   @Test(arguments: PartReader.all)
   func `the messages of parts are read again as they are written`(_ part: PartReader) {
-    var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 5))
+    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 5))
     for _ in 0..<250 {
       let bytes = soup.message(PartReader.schema)
       #expect(part.contradiction(in: bytes) == nil, "seed \(testSeed), bytes \(hex(bytes))")
@@ -56,7 +57,7 @@ import Testing
   func `the router's peek sees the key and database of the shard's view`(
     _ pair: TwoReaders, _ shape: RequestShape
   ) throws {
-    var soup = MessageSoup(random: SeededRandom(seed: testSeed &+ 3))
+    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 3))
     for _ in 0..<300 {
       let bytes = soup.message(pair.schema)
       let facts = try pair.theirs(bytes)

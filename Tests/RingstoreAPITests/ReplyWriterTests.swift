@@ -4,14 +4,15 @@
 import CodecReadings
 import Foundation
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
 
 @Suite struct ReplyWriterTests {
-  private var random = SeededRandom(seed: testSeed)
+  private var random = SplitMix64(seed: testSeed)
 
-  private mutating func rounds(_ body: (inout SeededRandom) throws -> Void) rethrows {
+  private mutating func rounds(_ body: (inout SplitMix64) throws -> Void) rethrows {
     for _ in 0..<200 { try body(&random) }
   }
 

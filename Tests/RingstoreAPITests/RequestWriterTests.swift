@@ -3,6 +3,7 @@
 import CodecReadings
 import Foundation
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -16,7 +17,7 @@ import Testing
     let start: Int64
     let stop: Int64
 
-    init(_ random: inout SeededRandom) {
+    init(_ random: inout SplitMix64) {
       key = random.bytes(upTo: 200)
       value = random.bytes(upTo: 200)
       database = UInt32(truncatingIfNeeded: random.number())
@@ -36,7 +37,7 @@ import Testing
   }
 
   @Test func `requests on strings and integers`() throws {
-    var random = SeededRandom(seed: testSeed)
+    var random = SplitMix64(seed: testSeed)
     for _ in 0..<200 {
       let it = Contents(&random)
       let get = it.written { buffer, key, _ in
@@ -60,7 +61,7 @@ import Testing
   }
 
   @Test func `requests on lists`() throws {
-    var random = SeededRandom(seed: testSeed)
+    var random = SplitMix64(seed: testSeed)
     for _ in 0..<200 {
       let it = Contents(&random)
       let push = it.written { buffer, key, value in

@@ -2,6 +2,8 @@
 // begin from. libFuzzer runs them (Tests/Fuzzing/Program), and the suite does with the seeds and
 // with what was found once (Tests/FuzzingTests). Values; any thread.
 
+import NodeCore
+
 package struct FuzzReader: Sendable {
   package let name: String
   /// Inputs that are worth changing: a beginning for libFuzzer, which would have to find the grammar
@@ -22,24 +24,8 @@ package struct Finding: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// Random numbers from an input, so that it behaves the same whenever it is run.
-struct InputRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
-/// Ways to split bytes: byte by byte, in two at a place, and at random.
+/// Ways to split bytes: byte by byte, in two at a place, and at random. All of it comes from the
+/// input, so that it behaves the same whenever it is run.
 enum Splits {
   static func pieces(
     of bytes: UnsafeRawBufferPointer, seed: UInt8, at place: UInt8
@@ -58,7 +44,7 @@ enum Splits {
   private static func random(
     _ bytes: UnsafeRawBufferPointer, seed: UInt8
   ) -> [UnsafeRawBufferPointer] {
-    var random = InputRandom(seed: UInt64(seed))
+    var random = SplitMix64(seed: UInt64(seed))
     // From a few large pieces to many small ones.
     let most = [3, 10, 40, 300][Int(seed % 4)]
     var pieces: [UnsafeRawBufferPointer] = []

@@ -5,6 +5,7 @@
 
 import CodecReadings
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 extension FuzzReader {
@@ -47,7 +48,7 @@ extension FuzzReader {
 
   /// Messages of every kind, as a peer might write them.
   private static let wireSeeds: [[UInt8]] = {
-    var soup = MessageSoup(random: SeededRandom(seed: 4))
+    var soup = MessageSoup(random: SplitMix64(seed: 4))
     var seeds: [[UInt8]] = []
     for (index, pair) in TwoReaders.all.enumerated() {
       for _ in 0..<6 { seeds.append([UInt8(index)] + soup.message(pair.schema)) }

@@ -14,6 +14,8 @@ private final class HeldLookups: Sendable {
   private let begun = NIOLockedValueBox<[String]>([])
   private let held = NIOLockedValueBox<[DispatchSemaphore]>([])
   private let isOver = NIOLockedValueBox(false)
+  /// An element for each lookup that began to hang.
+  private let (holds, hold) = AsyncStream.makeStream(of: Void.self)
   let now = NIOLockedValueBox(NIODeadline.uptimeNanoseconds(1))
 
   /// The hosts that were looked up, in order.
@@ -25,6 +27,7 @@ private final class HeldLookups: Sendable {
       begun.withLockedValue { $0.append(host) }
       if host == "lost" {
         held.withLockedValue { $0.append(semaphore) }
+        hold.yield()
         if !isOver.withLockedValue({ $0 }) { semaphore.wait() }
       }
       return Result { try SocketAddress(ipAddress: "127.0.0.1", port: port) }.map { [$0] }
@@ -41,8 +44,9 @@ private final class HeldLookups: Sendable {
 
   /// Waits until so many lookups hang.
   func waitUntilHeld(_ count: Int) async throws {
+    var iterator = holds.makeAsyncIterator()
     while held.withLockedValue({ $0.count }) < count {
-      try await Task.sleep(for: .milliseconds(1))
+      guard await iterator.next() != nil else { throw CancellationError() }
     }
   }
 

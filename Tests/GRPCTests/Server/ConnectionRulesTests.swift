@@ -35,6 +35,19 @@ import Testing
     #expect(!harness.channel.isActive)
   }
 
+  @Test func aConnectionThatComesDuringTheDrainIsDrainedToo() throws {
+    let first = try ServerHarness()
+    try first.pump()
+    #expect(first.loop.drain().count == 1)
+    let late = try ServerHarness(sharing: first)
+    try late.pump()
+    let isToldToGo = late.clientEvents.contains { event in
+      if case .goAway = event { true } else { false }
+    }
+    #expect(isToldToGo)
+    #expect(!late.channel.isActive)
+  }
+
   @Test func aDrainGoesOnWithoutTheClientsHelp() throws {
     let harness = try ServerHarness()
     try harness.pump()
