@@ -55,8 +55,9 @@ package final class HTTP2Session {
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
   var nghttp2Message: String?
-  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
-  @exclusivity(unchecked) var fieldScratchCapacity = 16
+  /// Fields laid out for the library; nil until a block is. A server's replies are laid out already.
+  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
+  @exclusivity(unchecked) var fieldScratchCapacity = 0
 
   @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
   @exclusivity(unchecked) private var touchedHead = 0
@@ -70,7 +71,6 @@ package final class HTTP2Session {
     self.role = role
     self.configuration = configuration
     handle = try NativeSession.make(role: role, configuration: configuration)
-    fieldScratch = .allocate(capacity: fieldScratchCapacity)
     headerDecoding = .allocate(capacity: 1)
     headerDecoding.initialize(
       to: HeaderDecoding(
@@ -82,7 +82,7 @@ package final class HTTP2Session {
   deinit {
     nghttp2_session_del(handle)
     headerDecoding.deallocate()
-    fieldScratch.deallocate()
+    fieldScratch?.deallocate()
   }
 
   /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.

@@ -26,8 +26,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let service: any ServerService
   let configuration: ServerConfiguration
   let session: HTTP2Session
-  /// Blocks built per answer; cleared at each use.
-  let statusBlock = HeaderBlock()
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
@@ -37,6 +35,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Something was queued in a flush, after its write.
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
+  private let writer = SocketWriter()
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
@@ -46,15 +45,15 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Bytes of large messages that are coming in.
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
-  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Bytes that calls will append to their answers, as they said.
   @exclusivity(unchecked) var reservedOutboundBytes = 0
   /// Calls that wait for the connection to have room for more of their answers.
-  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
   @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
   /// Calls kept from the service while too many answers wait to be taken.
-  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
   /// How often the service has paused reading and not resumed it.
@@ -75,10 +74,13 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.context = context
     isWritable = context.channel.isWritable
     loop.add(self)
-    if context.channel.isActive { loop.flusher.markDirty(self) }
+    guard context.channel.isActive else { return }
+    writer.open(context)
+    loop.flusher.markDirty(self)
   }
 
   func channelActive(context: ChannelHandlerContext) {
+    writer.open(context)
     // It may have been accepted just before the drain began.
     if loop.isDraining { beginDrain() }
     // Our SETTINGS go out without waiting for the client's preface.
@@ -89,6 +91,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let buffer = unwrapInboundIn(data)
     isReading = true
     buffer.withUnsafeReadableBytes { session.receive($0) }
+    loop.receiveBuffer.giveBack(buffer)
     drain()
     checkFloods()
   }
@@ -116,6 +119,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    writer.close()
     context.close(promise: nil)
   }
 
@@ -182,7 +186,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let hasMore = session.writePending(
       into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
-      context.writeAndFlush(wrapOutboundOut(loop.output), promise: nil)
+      writer.write(&loop.output, context)
     }
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {
       loop.output = ByteBuffer()
@@ -216,6 +220,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   private func tearDown() {
     guard context != nil else { return }
+    writer.close()
     session.connectionLost()
     drain()
     context = nil

@@ -1,6 +1,7 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
 
+import HTTP2
 import Logging
 import NIOCore
 
@@ -11,6 +12,9 @@ final class ServerLoop: ListenerLoop {
   let configuration: ServerConfiguration
   let flusher: TickFlusher
   let logger: Logger
+  let receiveBuffer = SharedReceiveBuffer()
+  /// Built for each status that isn't OK, and cleared at each use.
+  let statusBlock = HeaderBlock()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
 

@@ -96,9 +96,12 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   // MARK: - Reading
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard ending == .open, let session else { return }
-    session.received(unwrapInboundIn(data))
-    noteHeldBytes()
+    let buffer = unwrapInboundIn(data)
+    if ending == .open, let session {
+      session.received(buffer)
+      noteHeldBytes()
+    }
+    loop.receiveBuffer.giveBack(buffer)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -122,7 +125,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
     loop.heldBytes += session.heldBytes - heldBytes
     heldBytes = session.heldBytes
     if loop.heldBytes > loop.configuration.maxHeldBytes,
-      heldBytes > LineConfiguration.receiveBufferBytes
+      heldBytes > SharedReceiveBuffer.capacity
     {
       loop.logger.warning("line connections hold too many bytes of requests")
       session.refuse(.overloaded("The node holds too many bytes of unfinished requests."))

@@ -31,8 +31,7 @@ package final class LineServer: Sendable {
     node: @escaping @Sendable (any EventLoop) -> LineNode
   ) async throws -> LineServer {
     var options = ListenerOptions(
-      backlog: configuration.backlog, receiveBufferBytes: LineConfiguration.receiveBufferBytes,
-      writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
+      backlog: configuration.backlog, writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
     // A client that has sent all its commands may close its side and wait for the replies.
     options.allowsHalfClosure = true
     let open = NIOLockedValueBox(0)
