@@ -16,7 +16,9 @@
 // Invariants:
 // 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
-// 3. After a failure the library is never called again, except to free it.
+// 3. A stream is live, pooled or gone. A stream that goes lets go of its context: the owner's object
+//    usually points back to the stream, and the two would keep each other.
+// 4. After a failure the library is never called again, except to free it, and nothing is pooled.
 
 internal import CNGHTTP2
 import NIOCore
@@ -65,6 +67,8 @@ package final class HTTP2Session {
   @exclusivity(unchecked) private var eventsHead = 0
   @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
   @exclusivity(unchecked) private var pool: ContiguousArray<HTTP2Stream> = []
+  /// Capacity of the buffers that pooled streams keep.
+  @exclusivity(unchecked) package private(set) var pooledBytes = 0
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
   package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {
@@ -161,16 +165,29 @@ package final class HTTP2Session {
       }
     }
     stream.clear()
-    if pool.count < HTTP2Configuration.pooledStreams {
-      pool.append(stream)
+    guard failure == nil, pool.count < HTTP2Configuration.pooledStreams else {
+      stream.context = nil
+      return
     }
+    if pooledBytes + stream.bufferCapacity > HTTP2Configuration.maxPooledBytes {
+      stream.dropBuffers()
+    }
+    pooledBytes += stream.bufferCapacity
+    pool.append(stream)
   }
 
-  /// Forgets the owner's objects on all streams, open or pooled: they usually point back to the
-  /// owner. To be called when the connection is over.
+  /// Frees the streams that are kept for reuse.
+  package func emptyPool() {
+    for stream in pool { stream.context = nil }
+    pool = []
+    pooledBytes = 0
+  }
+
+  /// Forgets the owner's objects on all streams, open or pooled. To be called when the connection is
+  /// over.
   package func releaseContexts() {
     for stream in live { stream.context = nil }
-    for stream in pool { stream.context = nil }
+    emptyPool()
   }
 
   /// Whether a header block has begun and its end is still to come.
@@ -209,7 +226,13 @@ package final class HTTP2Session {
   }
 
   func takeStream() -> HTTP2Stream {
-    let stream = pool.popLast() ?? HTTP2Stream()
+    let stream: HTTP2Stream
+    if let pooled = pool.popLast() {
+      stream = pooled
+      pooledBytes -= stream.bufferCapacity
+    } else {
+      stream = HTTP2Stream()
+    }
     stream.liveIndex = live.count
     live.append(stream)
     return stream
