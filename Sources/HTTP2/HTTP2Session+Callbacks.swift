@@ -121,6 +121,11 @@ func onFrameSent(
     case NGHTTP2_RST_STREAM.rawValue:
       let stream = streamObject(native, CNGHTTP2_frame_stream(frame))
       if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+    case NGHTTP2_GOAWAY.rawValue:
+      let code = CNGHTTP2_frame_goaway(frame).pointee.error_code
+      if code != HTTP2ErrorCode.noError.rawValue {
+        session.errorSent = HTTP2ErrorCode(rawValue: code)
+      }
     default:
       break
     }
