@@ -141,6 +141,11 @@ func onFrameSent(
       withStream(native, CNGHTTP2_frame_stream(frame)) { stream in
         if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
       }
+    case NGHTTP2_GOAWAY.rawValue:
+      let code = CNGHTTP2_frame_goaway(frame).pointee.error_code
+      if code != HTTP2ErrorCode.noError.rawValue {
+        session.errorSent = HTTP2ErrorCode(rawValue: code)
+      }
     default:
       break
     }

@@ -37,6 +37,9 @@ package final class HTTP2Session {
   @exclusivity(unchecked) package internal(set) var counters = HTTP2Counters()
   /// Why the session is dead, if it is.
   @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
+  /// The code of the GOAWAY that was written because of an error: the owner's decision, or the
+  /// library's own where the peer broke a rule.
+  @exclusivity(unchecked) package internal(set) var errorSent: HTTP2ErrorCode?
 
   /// Body bytes of all streams that wait to be written.
   @exclusivity(unchecked) package internal(set) var outboundBytes = 0

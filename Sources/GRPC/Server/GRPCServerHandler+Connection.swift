@@ -19,6 +19,8 @@ struct ConnectionState {
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
 
   var drain = Drain.none
+  /// Whether the server has decided to end the connection, for a reason that is noted.
+  var wasCut = false
   var keepalive: KeepalivePolicy
   var hasSettings = false
   let openedNanos: UInt64
@@ -49,7 +51,7 @@ extension GRPCServerHandler {
       let isAllowed = state.keepalive.received(
         nowNanos: loop.nowNanos, hasCalls: openCalls > 0,
         usefulFramesSent: session.counters.usefulFramesSent)
-      if !isAllowed { cut(code: .enhanceYourCalm, "too_many_pings") }
+      if !isAllowed { cut(.tooManyPings) }
     case .pingAcknowledged(let payload):
       if payload == ConnectionState.drainPing { finishDrain() }
     case .goAway, .settingsAcknowledged:
@@ -68,11 +70,11 @@ extension GRPCServerHandler {
   func checkFloods() {
     let counters = session.counters
     if counters.resetsReceived > configuration.maxExcessResets + answeredCalls {
-      cut(code: .enhanceYourCalm, "too_many_resets")
+      cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
-      cut(code: .enhanceYourCalm, "too_many_stream_errors")
+      cut(.tooManyStreamErrors)
     } else if isControlFlood(counters) {
-      cut(code: .enhanceYourCalm, "too_many_control_frames")
+      cut(.tooManyControlFrames)
     }
   }
 
@@ -90,15 +92,28 @@ extension GRPCServerHandler {
     return false
   }
 
-  private func cut(code: HTTP2ErrorCode, _ reason: StaticString) {
-    guard session.failure == nil, state.drain != .final else { return }
+  // MARK: - Ending
+
+  /// The one way in which this server ends a connection: counted, logged, and told to the client by
+  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
+  ///
+  /// - Parameter detail: what the log is to say besides.
+  func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    guard !state.wasCut, let context else { return }
+    state.wasCut = true
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(level: level, "cutting a connection", metadata: metadata)
+    // A session that has failed says nothing more, and a client that takes nothing can't be told.
+    guard session.failure == nil, isWritable else {
+      context.close(promise: nil)
+      return
+    }
     state.drain = .final
-    loop.logger.warning(
-      "cutting a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    session.terminate(code: code, debug: reason)
+    session.terminate(code: reason.code, debug: reason.name)
     needsFlush()
-    // A client that takes nothing can't be told.
-    if !isWritable { closeNow() }
   }
 
   // MARK: - Time limits
@@ -106,14 +121,14 @@ extension GRPCServerHandler {
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
-      close(because: "no preface in time")
+      cut(.noPreface)
       return
     }
     if session.isInsideHeaderBlock {
       let since = state.headerBlockSinceNanos ?? nowNanos
       state.headerBlockSinceNanos = since
       if nowNanos &- since > configuration.handshakeTimeoutNanos {
-        close(because: "header block not completed in time")
+        cut(.slowHeaders)
         return
       }
     } else {
@@ -146,7 +161,7 @@ extension GRPCServerHandler {
       session.reset(stream, code: .cancel)
       needsFlush()
       // With a full socket the frame itself can't leave: then the whole connection is stuck.
-      if !isWritable { close(because: "nothing was taken in time") }
+      if !isWritable { cut(.unreadReplies) }
     }
   }
 
@@ -155,12 +170,6 @@ extension GRPCServerHandler {
   private func isStuck(_ stream: HTTP2Stream, nowNanos: UInt64) -> Bool {
     session.isWindowShut(stream)
       || nowNanos &- state.progressNanos > configuration.progressTimeoutNanos
-  }
-
-  private func close(because reason: String) {
-    loop.logger.info(
-      "closing a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    context?.close(promise: nil)
   }
 
   // MARK: - Drain
@@ -185,7 +194,10 @@ extension GRPCServerHandler {
   }
 
   /// Closes the connection whatever is in flight.
-  func closeNow() {
+  ///
+  /// - Parameter reason: nil where that is noted already.
+  func closeNow(_ reason: ConnectionEnd? = nil) {
+    if let reason { cut(reason) }
     context?.close(promise: nil)
   }
 }

@@ -212,8 +212,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   private func closeIfFinished() {
     guard let context, session.isFinished else { return }
     if let failure = session.failure, failure != .connectionLost {
-      loop.logger.info(
-        "closing a connection", metadata: ["peer": "\(remoteAddress)", "error": "\(failure)"])
+      cut(.protocolError, "\(failure)")
+    } else if let code = session.errorSent {
+      cut(.protocolError, "\(code)")
     }
     context.close(promise: nil)
   }

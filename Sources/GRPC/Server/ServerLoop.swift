@@ -11,6 +11,8 @@ final class ServerLoop: ListenerLoop {
   let service: any ServerService
   let configuration: ServerConfiguration
   let flusher: TickFlusher
+  /// What the node counts about its connections.
+  let connections: NodeConnections
   let logger: Logger
   let receiveBuffer = SharedReceiveBuffer()
   /// Built for each status that isn't OK, and cleared at each use.
@@ -22,17 +24,18 @@ final class ServerLoop: ListenerLoop {
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max
-  private var connections: [ObjectIdentifier: GRPCServerHandler] = [:]
+  private var handlers: [ObjectIdentifier: GRPCServerHandler] = [:]
   private var sweeper: Scheduled<Void>?
   private(set) var isDraining = false
 
   init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
-    logger: Logger
+    connections: NodeConnections = NodeConnections(), logger: Logger
   ) {
     self.eventLoop = eventLoop
     self.service = service
     self.configuration = configuration
+    self.connections = connections
     self.logger = logger
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
   }
@@ -85,34 +88,34 @@ final class ServerLoop: ListenerLoop {
   // MARK: - Connections
 
   func add(_ handler: GRPCServerHandler) {
-    connections[ObjectIdentifier(handler)] = handler
+    handlers[ObjectIdentifier(handler)] = handler
     if sweeper == nil { scheduleSweep() }
   }
 
   func remove(_ handler: GRPCServerHandler) {
-    connections[ObjectIdentifier(handler)] = nil
-    guard connections.isEmpty else { return }
+    handlers[ObjectIdentifier(handler)] = nil
+    guard handlers.isEmpty else { return }
     sweeper?.cancel()
     sweeper = nil
   }
 
-  var connectionCount: Int { connections.count }
+  var connectionCount: Int { handlers.count }
 
   func makeHandler() throws -> any ChannelHandler { try GRPCServerHandler(loop: self) }
 
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
-    let ends = connections.values.compactMap { $0.context?.channel.closeFuture }
+    let ends = handlers.values.compactMap { $0.context?.channel.closeFuture }
     forEachConnection { $0.beginDrain() }
     return ends
   }
 
   func closeNow() {
-    forEachConnection { $0.closeNow() }
+    forEachConnection { $0.closeNow(.drainTimeout) }
   }
 
   private func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
-    for handler in Array(connections.values) { body(handler) }
+    for handler in Array(handlers.values) { body(handler) }
   }
 
   private func scheduleSweep() {
@@ -124,6 +127,6 @@ final class ServerLoop: ListenerLoop {
     let now = nowNanos
     forEachConnection { $0.sweep(nowNanos: now) }
     sweeper = nil
-    if !connections.isEmpty { scheduleSweep() }
+    if !handlers.isEmpty { scheduleSweep() }
   }
 }
