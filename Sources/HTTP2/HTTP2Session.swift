@@ -16,9 +16,8 @@
 // Invariants:
 // 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
-// 3. A stream is live, pooled or gone. A stream that goes lets go of its context: the owner's object
-//    usually points back to the stream, and the two would keep each other.
-// 4. After a failure the library is never called again, except to free it, and nothing is pooled.
+// 3. A stream is live, in the pool of its event loop, or gone.
+// 4. After a failure the library is never called again, except to free it.
 
 internal import CNGHTTP2
 import NIOCore
@@ -69,13 +68,17 @@ package final class HTTP2Session {
   @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
   @exclusivity(unchecked) private var eventsHead = 0
   @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
-  @exclusivity(unchecked) private var pool: ContiguousArray<HTTP2Stream> = []
-  /// Capacity of the buffers that pooled streams keep.
-  @exclusivity(unchecked) package private(set) var pooledBytes = 0
+  private let pool: HTTP2StreamPool
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
-  package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {
+  ///
+  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share one.
+  package init(
+    role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
+    pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
+  ) throws {
     self.role = role
+    self.pool = pool
     self.configuration = configuration
     handle = try NativeSession.make(role: role, configuration: configuration)
     headerDecoding = .allocate(capacity: 1)
@@ -168,29 +171,12 @@ package final class HTTP2Session {
       }
     }
     stream.clear()
-    guard failure == nil, pool.count < HTTP2Configuration.pooledStreams else {
-      stream.context = nil
-      return
-    }
-    if pooledBytes + stream.bufferCapacity > HTTP2Configuration.maxPooledBytes {
-      stream.dropBuffers()
-    }
-    pooledBytes += stream.bufferCapacity
-    pool.append(stream)
+    pool.keep(stream)
   }
 
-  /// Frees the streams that are kept for reuse.
-  package func emptyPool() {
-    for stream in pool { stream.context = nil }
-    pool = []
-    pooledBytes = 0
-  }
-
-  /// Forgets the owner's objects on all streams, open or pooled. To be called when the connection is
-  /// over.
+  /// Forgets the owner's objects on all open streams. To be called when the connection is over.
   package func releaseContexts() {
     for stream in live { stream.context = nil }
-    emptyPool()
   }
 
   /// Whether a header block has begun and its end is still to come.
@@ -229,13 +215,7 @@ package final class HTTP2Session {
   }
 
   func takeStream() -> HTTP2Stream {
-    let stream: HTTP2Stream
-    if let pooled = pool.popLast() {
-      stream = pooled
-      pooledBytes -= stream.bufferCapacity
-    } else {
-      stream = HTTP2Stream()
-    }
+    let stream = pool.take()
     stream.liveIndex = live.count
     live.append(stream)
     return stream

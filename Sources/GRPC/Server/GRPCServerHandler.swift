@@ -6,7 +6,7 @@
 // call's time): all of it lives on one thread, and the service is never called within an access.
 //
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
-// the cycle call -> handler is cut when the channel becomes inactive.
+// the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
 //
 // The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
 // the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
@@ -64,7 +64,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.loop = loop
     service = loop.service
     configuration = loop.configuration
-    session = try HTTP2Session(role: .server, configuration: configuration.http2)
+    session = try HTTP2Session(
+      role: .server, configuration: configuration.http2, pool: loop.streams)
     state = ConnectionState(configuration: configuration, nowNanos: loop.nowNanos)
   }
 

@@ -15,6 +15,8 @@ final class ServerLoop: ListenerLoop {
   let connections: NodeConnections
   let logger: Logger
   let receiveBuffer = SharedReceiveBuffer()
+  /// Streams and calls for reuse.
+  let streams: HTTP2StreamPool
   /// Built for each status that isn't OK, and cleared at each use.
   let statusBlock = HeaderBlock()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
@@ -30,12 +32,15 @@ final class ServerLoop: ListenerLoop {
 
   init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
-    connections: NodeConnections = NodeConnections(), logger: Logger
+    connections: NodeConnections = NodeConnections(),
+    streams: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.loopStreamsMax),
+    logger: Logger
   ) {
     self.eventLoop = eventLoop
     self.service = service
     self.configuration = configuration
     self.connections = connections
+    self.streams = streams
     self.logger = logger
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
   }
@@ -80,7 +85,7 @@ final class ServerLoop: ListenerLoop {
     let now = nowNanos
     while let call = deadlines.popExpired(nowNanos: now) {
       call.deadlineHandle = nil
-      call.handler.deadlinePassed(call)
+      call.handler?.deadlinePassed(call)
     }
     if let next = deadlines.nextDeadlineNanos, next < timerNanos { arm(next) }
   }

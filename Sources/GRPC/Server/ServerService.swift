@@ -71,13 +71,6 @@ extension ServerService {
 
 /// The client connection a call came in on. Event loop only.
 package protocol ServerConnection: AnyObject {
-  /// Takes nothing more from this client until as many `resumeReading` have come. Calls that were
-  /// read already may still be delivered.
-  func pauseReading()
-
-  /// Takes back one `pauseReading`.
-  func resumeReading()
-
   /// Whether answers that wait to be sent on this connection, with those that calls have reserved
   /// room for, are below the bound: if not, large answers should wait. `ServerCall.awaitRoom` tells
   /// when to go on. O(1).
