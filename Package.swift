@@ -38,7 +38,8 @@ let package = Package(
       dependencies: ["LargeMemory", "HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
     .target(
       name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
-    .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+    // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
+    .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["LargeMemory"]),
