@@ -107,7 +107,12 @@ package struct LineParser {
       return roomInLine <= roomInRequest
         ? .lineTooLong(max: limits.maxLineBytes) : .requestTooLong(max: limits.maxRequestBytes)
     }
-    if count > LineLimits.maxCountLineBytes, byte(at: start) == Self.star { return .badCount }
+    if count > LineLimits.maxCountLineBytes, byte(at: start) == Self.star {
+      // Their number is told by as many digits as any line of that kind has.
+      let digits = start + 1..<start + LineLimits.maxCountLineBytes
+      return withLine(digits) { $0.first != UInt8(ascii: "-") && LineText.isNumber($0) }
+        ? .tooManyLines(max: limits.maxLines) : .badCount
+    }
     return count > limits.maxInlineBytes + 1 ? .inlineTooLong(max: limits.maxInlineBytes) : nil
   }
 
@@ -140,15 +145,13 @@ package struct LineParser {
     let line = withoutCarriageReturn(line)
     guard byte(at: line.lowerBound) == Self.star, !line.isEmpty else { return takeInline(line) }
     let number = line.lowerBound + 1..<line.upperBound
-    guard let count = withLine(number, LineText.integer), count >= 0 else {
-      return end(.badCount)
-    }
+    guard let count = withLine(number, LineText.count) else { return end(.badCount) }
     guard count <= limits.maxLines else { return end(.tooManyLines(max: limits.maxLines)) }
     guard count > 0 else {
       startAnew()
       return .failure(.noLines)
     }
-    linesLeft = Int(count)
+    linesLeft = count
     return nil
   }
 

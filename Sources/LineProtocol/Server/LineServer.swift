@@ -16,6 +16,11 @@ package final class LineServer: Sendable {
   package struct ListenFailure: Error {
     package let port: Int
     package let cause: any Error
+
+    package init(port: Int, cause: any Error) {
+      self.port = port
+      self.cause = cause
+    }
   }
 
   /// Binds and begins to accept.
