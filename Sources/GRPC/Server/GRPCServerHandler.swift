@@ -37,6 +37,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Something was queued in a flush, after its write.
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
+  @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
@@ -88,6 +89,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
     isReading = true
+    bytesReceived &+= buffer.readableBytes
     buffer.withUnsafeReadableBytes { session.receive($0) }
     drain()
     checkFloods()
