@@ -72,6 +72,17 @@ final class LinkStream: ShardCall, LinkPort {
 
   var isWritable: Bool { call?.isWritable ?? false }
 
+  var bytesReceived: Int { call?.connection.bytesReceived ?? 0 }
+
+  func close(_ reason: String) {
+    let connection = call?.connection
+    logger.warning(
+      "closing a router's connection",
+      metadata: ["address": "\(connection?.remoteAddress ?? "")", "reason": "\(reason)"])
+    fail(RPCStatus(.unavailable, reason))
+    connection?.closeNow()
+  }
+
   // MARK: - Log
 
   /// Logs what the latest frame's Hello led to. Returns whether a router was accepted.

@@ -36,6 +36,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
   private let writer = SocketWriter()
+  @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
@@ -91,6 +92,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
     isReading = true
+    bytesReceived &+= buffer.readableBytes
     buffer.withUnsafeReadableBytes { session.receive($0) }
     loop.receiveBuffer.giveBack(buffer)
     drain()

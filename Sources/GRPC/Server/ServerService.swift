@@ -79,6 +79,12 @@ package protocol ServerConnection: AnyObject {
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
   func permitPings(everyNanos: UInt64)
 
+  /// Bytes that have come from the client. They only grow.
+  var bytesReceived: Int { get }
+
+  /// Closes the connection at once, whatever is under way on it.
+  func closeNow()
+
   /// The client's address, for logs.
   var remoteAddress: String { get }
 }

@@ -59,6 +59,11 @@ struct NodeOptions: ParsableArguments {
     help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
   var answerBytes: String?
 
+  @Option(
+    help:
+      "Orders keys, the same on all nodes: file:PATH of 32 hexadecimal digits. (default: public)")
+  var hashSeed: String?
+
   /// All sources of settings for a node of this kind.
   ///
   /// - Parameter flags: what the flags besides these say, group by group.
@@ -71,7 +76,7 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
-      .answerBytes: given(answerBytes),
+      .answerBytes: given(answerBytes), .hashSeed: given(hashSeed),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }

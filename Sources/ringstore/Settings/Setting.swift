@@ -8,7 +8,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes,
+      .maxMessageBytes, .maxItems, .answerBytes, .hashSeed,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
@@ -36,6 +36,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case linkCalls = "link_calls"
   case linkBytes = "link_bytes"
   case gatherBytes = "gather_bytes"
+  case hashSeed = "hash_seed"
 
   package static let environmentPrefix = "RINGSTORE_"
 
