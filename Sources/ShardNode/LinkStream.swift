@@ -82,6 +82,7 @@ final class LinkStream: ShardCall, LinkPort {
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
+      call?.connection.becomeLink()
       logger.info(
         "router connected",
         metadata: [

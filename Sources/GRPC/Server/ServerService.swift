@@ -16,10 +16,13 @@ package struct ServerMethod: Sendable, Hashable {
   /// The service's own number for the method; see `ServerCall.methodID`.
   package let id: Int
   package let kind: Kind
+  /// Whether a connection above the node's bounds may carry it: links and administration.
+  package let isReserved: Bool
 
-  package init(id: Int, kind: Kind) {
+  package init(id: Int, kind: Kind, isReserved: Bool = false) {
     self.id = id
     self.kind = kind
+    self.isReserved = isReserved
   }
 }
 
@@ -85,6 +88,9 @@ package protocol ServerConnection: AnyObject {
 
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
   func permitPings(everyNanos: UInt64)
+
+  /// The connection is another node's from here on, and counts no more as a client's.
+  func becomeLink()
 
   /// The client's address, for logs.
   var remoteAddress: String { get }
