@@ -159,10 +159,11 @@ extension HTTP2Session {
 
   /// Second step: GOAWAY with the last stream seen. Streams up to it go on; the session is finished
   /// when they are.
-  package func shutDown(code: HTTP2ErrorCode = .noError) {
+  package func shutDown(code: HTTP2ErrorCode = .noError, debug: StaticString = "") {
     guard isUsable else { return }
     nghttp2_submit_goaway(
-      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, nil, 0)
+      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, debug.utf8Start,
+      debug.utf8CodeUnitCount)
   }
 
   /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is

@@ -93,6 +93,7 @@ final class LinkStream: ShardCall, LinkPort {
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
+      call?.connection.becomeLink()
       logger.info(
         "router connected",
         metadata: [

@@ -15,19 +15,27 @@ struct ConnectionState {
     case final
   }
 
-  /// The payload of the PING that ends a drain's round trip.
+  /// The payloads of the PING that ends a drain's round trip, and of one that asks for life.
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
+  static let lifePing: UInt64 = 0x7273_616c_6976_653f
 
   var drain = Drain.none
   /// Whether the server has decided to end the connection, for a reason that is noted.
   var wasCut = false
   var keepalive: KeepalivePolicy
+  /// The watch over a silent client; nil: there is none.
+  var liveness: Liveness?
   var hasSettings = false
   let openedNanos: UInt64
   var headerBlockSinceNanos: UInt64?
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
+  /// RST_STREAM frames that the node's counters have.
+  var resetsCounted = 0
+  /// Calls that there were at the last sweep, and when there was last one under way.
+  var sweptCalls = 0
+  var activeNanos: UInt64
   /// As the last sweep found the connection, and when it had last sent some of a body.
   var sweptBytesSent = 0
   var progressNanos: UInt64
@@ -39,6 +47,13 @@ struct ConnectionState {
     openedNanos = nowNanos
     periodStartNanos = nowNanos
     progressNanos = nowNanos
+    activeNanos = nowNanos
+    if configuration.keepaliveNanos > 0 {
+      liveness = Liveness(
+        intervalNanos: configuration.keepaliveNanos,
+        timeoutNanos: configuration.keepaliveTimeoutNanos,
+        lookNanos: UInt64(configuration.sweepNanos), nowNanos: nowNanos)
+    }
   }
 }
 
@@ -64,11 +79,19 @@ extension GRPCServerHandler {
     state.keepalive.minIdleIntervalNanos = everyNanos
   }
 
+  func becomeLink() {
+    place?.becomeLink()
+  }
+
   // MARK: - Floods
 
   /// Compares what the client has sent with what it may. Called once per read.
   func checkFloods() {
     let counters = session.counters
+    if counters.resetsReceived != state.resetsCounted {
+      loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
+      state.resetsCounted = counters.resetsReceived
+    }
     if counters.resetsReceived > configuration.maxExcessResets + answeredCalls {
       cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
@@ -99,13 +122,9 @@ extension GRPCServerHandler {
   ///
   /// - Parameter detail: what the log is to say besides.
   func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
-    guard !state.wasCut, let context else { return }
+    guard !state.wasCut, !isGone, let context else { return }
     state.wasCut = true
-    loop.connections.ended(reason)
-    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
-    if let detail { metadata["detail"] = "\(detail)" }
-    let level: Logger.Level = reason == .idle ? .info : .warning
-    loop.logger.log(level: level, "cutting a connection", metadata: metadata)
+    note(reason, detail)
     // A session that has failed says nothing more, and a client that takes nothing can't be told.
     guard session.failure == nil, isWritable else {
       context.close(promise: nil)
@@ -116,10 +135,55 @@ extension GRPCServerHandler {
     needsFlush()
   }
 
+  /// Counts and logs that the connection is being ended.
+  private func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(
+      level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
+      metadata: metadata)
+  }
+
+  // MARK: - Bounds of connections
+
+  /// Refuses a call on a connection that is above the node's bounds, and with it the connection: the
+  /// client is told as the call's status, and by GOAWAY once calls that it may carry are answered.
+  func refuseExcess(_ call: ServerCall, _ refusal: ConnectionEnd) {
+    reject(
+      call,
+      RPCStatus(.resourceExhausted, "\(refusal.name): \(loop.connections.sentence(refusal))"))
+    guard !state.wasCut else { return }
+    state.wasCut = true
+    note(refusal)
+    state.drain = .final
+    session.shutDown(code: refusal.code, debug: refusal.name)
+    needsFlush()
+  }
+
+  /// A connection above the bounds has to show soon what it is for, and is not for long unless it
+  /// becomes a link.
+  func watchExcess() {
+    let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
+    loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
+      guard let self, !isGone, let refusal = place?.excess else { return }
+      let age = loop.nowNanos &- state.openedNanos
+      if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
+        cut(refusal)
+      } else {
+        watchExcess()
+      }
+    }
+  }
+
   // MARK: - Time limits
 
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
+    guard !isGone else { return }
+    lookForLife(nowNanos: nowNanos)
+    lookForCalls(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
       cut(.noPreface)
       return
@@ -144,6 +208,34 @@ extension GRPCServerHandler {
     if session.outboundBytes == 0 { return }
     for stream in session.liveStreams where stream.outboundBytes > 0 {
       sweep(stream, nowNanos: nowNanos)
+    }
+  }
+
+  private func lookForLife(nowNanos: UInt64) {
+    // What isn't read can't be heard. That has limits of its own.
+    if isReadHeldBack { state.liveness?.restart(nowNanos: nowNanos) }
+    let channel = context?.channel
+    switch state.liveness?.look(
+      nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
+    {
+    case .ping:
+      session.ping(payload: ConnectionState.lifePing)
+      needsFlush()
+    case .dead: cut(.keepaliveTimeout)
+    case .wait, nil: break
+    }
+  }
+
+  private func lookForCalls(nowNanos: UInt64) {
+    let calls = session.counters.streamsOpened
+    if openCalls > 0 || calls != state.sweptCalls {
+      state.sweptCalls = calls
+      state.activeNanos = nowNanos
+    } else if configuration.idleNanosMax > 0, state.drain == .none,
+      nowNanos &- state.activeNanos > configuration.idleNanosMax
+    {
+      note(.idle)
+      beginDrain()
     }
   }
 

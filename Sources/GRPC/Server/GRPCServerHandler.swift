@@ -17,7 +17,7 @@ import Logging
 import NIOCore
 
 /// The channel handler of a server connection.
-final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection {
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, SweptConnection {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -26,9 +26,14 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let service: any ServerService
   let configuration: ServerConfiguration
   let session: HTTP2Session
+  /// What the connection takes of the node's bounds; nil: nothing, in tests.
+  let place: ConnectionPlace?
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
+  /// Whether the channel is gone; what there was of it is put away in a later turn.
+  @exclusivity(unchecked) private(set) var isGone = false
+  var listIndex = -1
   /// Between the first read of a tick and its end: a flush is sure to come.
   @exclusivity(unchecked) var isReading = false
   @exclusivity(unchecked) private var isFlushing = false
@@ -59,10 +64,11 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   /// How often the service has paused reading and not resumed it.
   private var servicePauses = 0
-  private var isReadHeldBack = false
+  private(set) var isReadHeldBack = false
 
-  init(loop: ServerLoop) throws {
+  init(loop: ServerLoop, place: ConnectionPlace? = nil) throws {
     self.loop = loop
+    self.place = place
     service = loop.service
     configuration = loop.configuration
     session = try HTTP2Session(
@@ -76,6 +82,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.context = context
     isWritable = context.channel.isWritable
     loop.add(self)
+    if place?.excess != nil { watchExcess() }
     guard context.channel.isActive else { return }
     writer.open(context)
     loop.flusher.markDirty(self)
@@ -93,6 +100,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let buffer = unwrapInboundIn(data)
     isReading = true
     bytesReceived &+= buffer.readableBytes
+    state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
     loop.receiveBuffer.giveBack(buffer)
     drain()
@@ -113,11 +121,11 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    tearDown()
+    channelGone()
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    tearDown()
+    channelGone()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -171,7 +179,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func flushNow() {
-    guard let context else { return }
+    guard let context, !isGone else { return }
     isFlushing = true
     deliverResumed()
     guard isWritable else {
@@ -222,9 +230,17 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     context.close(promise: nil)
   }
 
-  private func tearDown() {
-    guard context != nil else { return }
+  /// Thousands of connections may end at once, and each has calls to end and memory to free: that is
+  /// done in turns, between which the loop serves the others.
+  private func channelGone() {
+    guard context != nil, !isGone else { return }
+    isGone = true
     writer.close()
+    place?.close()
+    loop.flusher.inNextTurn { self.tearDown() }
+  }
+
+  private func tearDown() {
     session.connectionLost()
     drain()
     context = nil

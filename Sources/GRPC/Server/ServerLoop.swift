@@ -26,8 +26,7 @@ final class ServerLoop: ListenerLoop {
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max
-  private var handlers: [ObjectIdentifier: GRPCServerHandler] = [:]
-  private var sweeper: Scheduled<Void>?
+  private let handlers: ConnectionList<GRPCServerHandler>
   private(set) var isDraining = false
 
   init(
@@ -43,6 +42,7 @@ final class ServerLoop: ListenerLoop {
     self.streams = streams
     self.logger = logger
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
+    handlers = ConnectionList(flusher: flusher, sweepNanos: configuration.sweepNanos)
   }
 
   /// The loop's clock in nanoseconds.
@@ -92,46 +92,24 @@ final class ServerLoop: ListenerLoop {
 
   // MARK: - Connections
 
-  func add(_ handler: GRPCServerHandler) {
-    handlers[ObjectIdentifier(handler)] = handler
-    if sweeper == nil { scheduleSweep() }
-  }
+  func add(_ handler: GRPCServerHandler) { handlers.add(handler) }
 
-  func remove(_ handler: GRPCServerHandler) {
-    handlers[ObjectIdentifier(handler)] = nil
-    guard handlers.isEmpty else { return }
-    sweeper?.cancel()
-    sweeper = nil
-  }
+  func remove(_ handler: GRPCServerHandler) { handlers.remove(handler) }
 
   var connectionCount: Int { handlers.count }
 
-  func makeHandler() throws -> any ChannelHandler { try GRPCServerHandler(loop: self) }
+  func makeHandler(_ place: ConnectionPlace) throws -> any ChannelHandler {
+    try GRPCServerHandler(loop: self, place: place)
+  }
 
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
-    let ends = handlers.values.compactMap { $0.context?.channel.closeFuture }
-    forEachConnection { $0.beginDrain() }
+    let ends = handlers.all.compactMap { $0.context?.channel.closeFuture }
+    for handler in handlers.all { handler.beginDrain() }
     return ends
   }
 
   func closeNow() {
-    forEachConnection { $0.closeNow(.drainTimeout) }
-  }
-
-  private func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
-    for handler in Array(handlers.values) { body(handler) }
-  }
-
-  private func scheduleSweep() {
-    let interval = TimeAmount.nanoseconds(ServerConfiguration.sweepIntervalNanos)
-    sweeper = eventLoop.assumeIsolated().scheduleTask(in: interval) { self.sweep() }
-  }
-
-  private func sweep() {
-    let now = nowNanos
-    forEachConnection { $0.sweep(nowNanos: now) }
-    sweeper = nil
-    if !handlers.isEmpty { scheduleSweep() }
+    for handler in handlers.all { handler.closeNow(.drainTimeout) }
   }
 }

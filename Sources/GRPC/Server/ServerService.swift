@@ -16,10 +16,13 @@ package struct ServerMethod: Sendable, Hashable {
   /// The service's own number for the method; see `ServerCall.methodID`.
   package let id: Int
   package let kind: Kind
+  /// Whether a connection above the node's bounds may carry it: links and administration.
+  package let isReserved: Bool
 
-  package init(id: Int, kind: Kind) {
+  package init(id: Int, kind: Kind, isReserved: Bool = false) {
     self.id = id
     self.kind = kind
+    self.isReserved = isReserved
   }
 }
 
@@ -84,6 +87,9 @@ package protocol ServerConnection: AnyObject {
 
   /// Closes the connection at once, whatever is under way on it.
   func closeNow()
+
+  /// The connection is another node's from here on, and counts no more as a client's.
+  func becomeLink()
 
   /// The client's address, for logs.
   var remoteAddress: String { get }
