@@ -27,4 +27,11 @@ package enum SystemPages {
     guard start < end, let first = UnsafeMutableRawPointer(bitPattern: start) else { return }
     _ = madvise(first, Int(end - start), Int32(MADV_DONTNEED))
   }
+
+  /// Has malloc give back all pages that hold no block. O(free blocks); locks malloc's arenas.
+  static func trim() {
+    #if canImport(Glibc)
+      malloc_trim(0)
+    #endif
+  }
 }
