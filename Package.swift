@@ -79,6 +79,7 @@ let package = Package(
       dependencies: [
         "CEdit",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,

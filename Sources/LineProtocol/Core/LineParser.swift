@@ -41,11 +41,13 @@ package struct LineParser {
   /// Bytes that are kept, of an unfinished request or of requests that were not asked for yet.
   package var heldBytes: Int { isOver ? 0 : input.readableBytes }
 
-  /// Takes bytes that were read. They should not be many more than a socket gives at once.
+  /// Takes bytes that were read. They should not be many more than a socket gives at once. A buffer
+  /// that is mostly empty is copied: the next read can use it again.
   package mutating func append(_ bytes: ByteBuffer) {
     guard !isOver else { return }
     if input.readableBytes == 0 {
-      input = bytes
+      let isMostlyEmpty = bytes.storageCapacity > 4 * bytes.readableBytes
+      input = isMostlyEmpty ? ByteBuffer(bytes: bytes.readableBytesView) : bytes
     } else {
       input.discardReadBytes()
       input.writeImmutableBuffer(bytes)

@@ -44,6 +44,14 @@ extension CallError {
       "The page token is not one that this call gave out for the same pattern and database.")
   }
 
+  /// A token from before the cluster was given another hash seed.
+  package static var otherHashSeed: CallError {
+    CallError(
+      .badPageToken,
+      "The page token is of a cluster with another hash seed, where keys have another order. Begin "
+        + "the walk anew, without a token.")
+  }
+
   package static func noSuchDatabase(_ database: UInt32, databases: UInt32) -> CallError {
     noSuchDatabase("\(database)", databases: databases)
   }

@@ -68,15 +68,19 @@ struct HealthReport {
       return
     }
     if node.state != .serving {
-      reason = "\(node.role.rawValue) \(node.id) is \(node.state.rawValue)"
+      let name = node.role == .router ? "the router" : "shard \(node.id)"
+      reason = "\(name) is \(node.state.rawValue)\(Self.detail(of: node))"
     } else if needsShards, let lost = shards.first(where: { $0.state != .serving }) {
-      let detail = lost.detail.isEmpty ? "" : ": \(lost.detail)"
-      reason = "shard \(lost.id) is \(lost.state.rawValue)\(detail)"
+      reason = "shard \(lost.id) is \(lost.state.rawValue)\(Self.detail(of: lost))"
     } else {
       reason = nil
     }
     summary =
       node.role == .router
       ? "router serving, \(serving) of \(shards.count) shards serving" : "shard \(node.id) serving"
+  }
+
+  private static func detail(of node: RingstoreClusterDescription.Node) -> String {
+    node.detail.isEmpty ? "" : ": \(node.detail)"
   }
 }

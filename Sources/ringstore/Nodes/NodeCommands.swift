@@ -18,15 +18,20 @@ struct ShardCommand: AsyncParsableCommand {
   var port: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var views: ViewOptions
 
   func run() async throws {
     let sources = try await options.sources(
-      .shard, flags: [[.id: given(id), .port: given(port)], views.flags])
+      .shard,
+      flags: [[.id: given(id), .port: given(port)], views.flags, connections.flags])
     let shard = try sources.shardConfiguration()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
-      try await RunningNode(shard, logs, onShutdown: onShutdown)
+      var shard = shard
+      shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
+      return try await RunningNode(shard, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -49,6 +54,7 @@ struct RouterCommand: AsyncParsableCommand {
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var links: LinkOptions
 
   func run() async throws {
@@ -56,11 +62,16 @@ struct RouterCommand: AsyncParsableCommand {
       .router,
       flags: [
         [.shards: shards, .port: given(port), .threads: given(threads)], links.flags,
+        connections.flags,
       ])
     let router = try sources.routerConfiguration()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
-      try await RunningNode(router, logs, onShutdown: onShutdown)
+      var router = router
+      router.connectionLimits = ProcessState.connectionLimits(
+        outgoing: router.linkConnections, asked, logs)
+      return try await RunningNode(router, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -82,6 +93,7 @@ struct LocalCommand: AsyncParsableCommand {
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var views: ViewOptions
   @OptionGroup var links: LinkOptions
 
@@ -90,13 +102,18 @@ struct LocalCommand: AsyncParsableCommand {
       .local,
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
-        views.flags, links.flags,
+        views.flags, links.flags, connections.flags,
       ])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
-      try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
+      var router = router
+      // Both ends of the links are in this process.
+      let links = 2 * router.threads * 2 * shards.count
+      router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
+      return try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
     }
   }
 }

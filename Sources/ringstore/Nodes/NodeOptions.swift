@@ -59,6 +59,11 @@ struct NodeOptions: ParsableArguments {
     help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
   var answerBytes: String?
 
+  @Option(
+    help:
+      "Orders keys, the same on all nodes: file:PATH of 32 hexadecimal digits. (default: public)")
+  var hashSeed: String?
+
   /// All sources of settings for a node of this kind.
   ///
   /// - Parameter flags: what the flags besides these say, group by group.
@@ -71,7 +76,7 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
-      .answerBytes: given(answerBytes),
+      .answerBytes: given(answerBytes), .hashSeed: given(hashSeed),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }
@@ -81,6 +86,46 @@ struct NodeOptions: ParsableArguments {
       file = try await ConfigFile.load(path, for: kind)
     }
     return SettingSources(kind, flags: flags, environment: environment, file: file)
+  }
+}
+
+/// The flags about clients' connections.
+struct ConnectionOptions: ParsableArguments {
+  @Option(
+    help: "Connections that clients may have. (default: as descriptors allow, at most 65536)")
+  var maxConnections: String?
+
+  @Option(help: "Connections that one address may have; 0: no bound. (default: 0)")
+  var maxConnectionsPerAddress: String?
+
+  @Option(help: "Seconds of a client's silence until it is sent a PING; 0: never. (default: 60)")
+  var keepaliveSeconds: String?
+
+  @Option(help: "Seconds that its answer may take. (default: 20)")
+  var keepaliveTimeoutSeconds: String?
+
+  @Option(
+    help: "Seconds that a gRPC connection may be without a call; 0: no limit. (default: 3600)")
+  var idleSeconds: String?
+
+  @Option(help: "Seconds that a line connection may be idle; 0: no limit. (default: 0)")
+  var lineIdleSeconds: String?
+
+  @Option(help: "Least seconds between a client's PINGs with a call open. (default: 300)")
+  var minPingSeconds: String?
+
+  @Option(help: "Least seconds between them without a call. (default: 7200)")
+  var minIdlePingSeconds: String?
+
+  var flags: [Setting: [String]] {
+    [
+      .maxConnections: given(maxConnections),
+      .maxConnectionsPerAddress: given(maxConnectionsPerAddress),
+      .keepaliveSeconds: given(keepaliveSeconds),
+      .keepaliveTimeoutSeconds: given(keepaliveTimeoutSeconds),
+      .idleSeconds: given(idleSeconds), .lineIdleSeconds: given(lineIdleSeconds),
+      .minPingSeconds: given(minPingSeconds), .minIdlePingSeconds: given(minIdlePingSeconds),
+    ]
   }
 }
 

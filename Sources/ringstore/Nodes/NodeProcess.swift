@@ -37,14 +37,15 @@ enum NodeProcess {
     var events = endings.events.makeAsyncIterator()
     let first = await events.next() ?? .shutdownCall
     logger.info("draining", metadata: first.metadata)
-    let impatience = Task { await stopAtSecondSignal(endings, after: first, logger) }
+    let impatience = Task { await stopAtSecondSignal(endings, after: first, logs, logger) }
     await node.drain()
     impatience.cancel()
     logger.info("stopped")
+    logs.flush()
   }
 
   private static func stopAtSecondSignal(
-    _ endings: Endings, after first: Ending, _ logger: Logger
+    _ endings: Endings, after first: Ending, _ logs: NodeLogs, _ logger: Logger
   ) async {
     var signals = first.signal == nil ? 0 : 1
     for await event in endings.events {
@@ -52,6 +53,7 @@ enum NodeProcess {
       signals += 1
       if signals < 2 { continue }
       logger.warning("stopping at once", metadata: event.metadata)
+      logs.flush()
       _exit(128 + signal)
     }
   }

@@ -1,5 +1,6 @@
 // What belongs to the whole process and the system knows best.
 
+import GRPC
 import Glibc
 import Logging
 
@@ -36,6 +37,29 @@ enum ProcessState {
       return
     }
     logger.debug("limit of open files raised", metadata: ["limit": "\(limit.rlim_max)"])
+  }
+
+  /// How many connections clients may have, with the descriptors that there are now.
+  ///
+  /// - Parameter outgoing: connections that the process makes itself.
+  static func connectionLimits(
+    outgoing: Int, _ asked: ConnectionsAsked, _ logs: NodeLogs
+  ) -> ConnectionLimits {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return ConnectionLimits()
+    }
+    let descriptors = Int(clamping: limit.rlim_cur)
+    let (limits, isLowered) = DescriptorPlan.limits(
+      descriptors: descriptors, outgoing: outgoing, asked)
+    if isLowered {
+      logs.logger("ringstore.process").warning(
+        "max_connections is more than the limit of open files allows",
+        metadata: [
+          "max_connections": "\(limits.maxConnections)", "open_files": "\(descriptors)",
+        ])
+    }
+    return limits
   }
 
   /// The environment. A variable that isn't UTF-8 is repaired; none of ours is.

@@ -25,6 +25,8 @@ extension SettingSources {
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
     shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
+    shard.server = try serverConfiguration()
+    shard.lines = try lineConfiguration()
     shard.drainSeconds = try drainSeconds()
     return shard
   }
@@ -53,6 +55,8 @@ extension SettingSources {
     router.linePort = try linePort(beside: router.port)
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
+    router.server = try serverConfiguration()
+    router.lines = try lineConfiguration()
     router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
     return router
@@ -67,6 +71,8 @@ extension SettingSources {
       shard.cluster = router.cluster
       shard.port = 0
       shard.limits = router.limits
+      shard.server = router.server
+      shard.connectionLimits = DescriptorPlan.ofLocalShard(routerThreads: router.threads)
       shard.drainSeconds = router.drainSeconds
       return shard
     }
