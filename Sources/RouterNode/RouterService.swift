@@ -29,6 +29,8 @@ final class RouterService: ServerService, Flushable {
   @exclusivity(unchecked) var nodeCounters = NodeCounters()
   /// What has become of this loop's links.
   var linkCounters = LinkCounters()
+  /// The node's connections, on the loop whose counters those of the node are added to.
+  var connections: NodeConnections?
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
@@ -149,6 +151,7 @@ final class RouterService: ServerService, Flushable {
   var ownCounters: [String: Int64] {
     nodeCounters.entries(prefix: NodeCounters.routerPrefix)
       .merging(linkCounters.entries) { own, _ in own }
+      .merging(connections?.entries(prefix: NodeCounters.routerPrefix) ?? [:]) { own, _ in own }
   }
 
   func endNode() {

@@ -27,7 +27,7 @@ final class LinkStream: ShardCall, LinkPort {
     super.init(call)
     let lane = call.metadata.firstText(LinkProtocol.laneMetadata).flatMap(LinkLane.init)
     session = LinkSession(lane ?? .calls, core: core, port: self)
-    call.connection.permitPings(everyNanos: Self.pingIntervalNanos)
+    call.connection?.permitPings(everyNanos: Self.pingIntervalNanos)
   }
 
   override func received(_ frame: UnsafeRawBufferPointer) {
@@ -94,10 +94,11 @@ final class LinkStream: ShardCall, LinkPort {
   private func takeGreeting() -> Bool {
     guard let session, let greeting = session.greeting else { return false }
     session.greeting = nil
-    let address = call?.connection.remoteAddress ?? ""
+    let address = call?.connection?.remoteAddress ?? ""
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
+      call?.connection.becomeLink()
       refusals.accepted(router: router)
       logger.info(
         "router connected",

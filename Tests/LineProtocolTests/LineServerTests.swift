@@ -12,12 +12,14 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct LineServerTests {
   /// Runs a server on a fake node that answers at once.
   private func withServer(
-    _ configuration: LineConfiguration, _ body: (LineServer) async throws -> Void
+    _ configuration: LineConfiguration = LineConfiguration(),
+    connections: NodeConnections = NodeConnections(),
+    _ body: (LineServer) async throws -> Void
   ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
     let server = try await LineServer.start(
       host: "127.0.0.1", port: 0, group: group, configuration: configuration,
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      connections: connections, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { loop in
       let node = FakeNode()
       node.answersAtOnce = true
@@ -29,9 +31,10 @@ import Testing
   }
 
   @Test func `so many connections may be open, on all loops together`() async throws {
-    var configuration = LineConfiguration()
-    configuration.maxConnections = 3
-    try await withServer(configuration) { server in
+    var limits = ConnectionLimits()
+    limits.maxConnections = 3
+    let connections = NodeConnections(limits: limits)
+    try await withServer(connections: connections) { server in
       let clients = try (0..<3).map { _ in try LineClient(server.port) }
       for client in clients { #expect(client.ask("PING") == "+PONG\r\n") }
       let fourth = try LineClient(server.port)
@@ -48,6 +51,7 @@ import Testing
       #expect(isServed, "the place of a client that left is never free")
       clients.forEach { $0.close() }
       fourth.close()
+      #expect(connections.count(of: .tooManyConnections) >= 1)
     }
   }
 

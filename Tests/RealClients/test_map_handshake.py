@@ -340,7 +340,7 @@ def test_after_its_shards_are_started_anew_the_other_router_is_obeyed(cluster_of
         cluster_of_two.shards["a"].stop()
         cluster_of_two.shards["a"].restart()
         with Client(wrong.address) as client:
-            eventually(lambda: away(client) == {}, "served", 20)
+            eventually(lambda: away(client) == {}, "served")
             for key in MANY:
                 client.set(key, b"value")
         cluster_of_two.router.restart()

@@ -64,24 +64,26 @@ private final class ConnectAttempt {
     timer = loop.scheduleTask(in: timeout) {
       bound.value.giveUp("no HTTP/2 SETTINGS within \(timeout.nanoseconds / 1_000_000) ms")
     }
-    ClientBootstrap(group: loop)
-      .resolver(HostResolver(lookups: .shared, eventLoop: loop))
-      .connectTimeout(timeout)
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))
-      .channelOption(
-        .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
-      )
-      // No reads before the handler is there. It is added only now, because one attempt may try
-      // several addresses, each with a channel of its own.
-      .channelOption(.autoRead, value: false)
-      .connect(host: host, port: port)
-      .whenComplete { result in
-        switch result {
-        case .success(let channel): bound.value.connected(channel)
-        case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
-        }
+    SilentPeers.options.reduce(ClientBootstrap(group: loop)) { bootstrap, next in
+      bootstrap.channelOption(next.option, value: next.value)
+    }
+    .resolver(HostResolver(lookups: .shared, eventLoop: loop))
+    .connectTimeout(timeout)
+    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+    .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))
+    .channelOption(
+      .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
+    )
+    // No reads before the handler is there. It is added only now, because one attempt may try
+    // several addresses, each with a channel of its own.
+    .channelOption(.autoRead, value: false)
+    .connect(host: host, port: port)
+    .whenComplete { result in
+      switch result {
+      case .success(let channel): bound.value.connected(channel)
+      case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
       }
+    }
   }
 
   private func connected(_ channel: any Channel) {

@@ -44,9 +44,14 @@ extension GRPCServerHandler {
   }
 
   private func call(of stream: HTTP2Stream) -> ServerCall {
-    if let partner = stream.context { return unsafeDowncast(partner, to: ServerCall.self) }
-    let call = ServerCall(stream: stream, handler: self)
-    stream.context = call
+    guard let partner = stream.context else {
+      let call = ServerCall(stream: stream, configuration: configuration)
+      call.handler = self
+      stream.context = call
+      return call
+    }
+    let call = unsafeDowncast(partner, to: ServerCall.self)
+    if call.handler == nil { call.handler = self }
     return call
   }
 
@@ -58,12 +63,15 @@ extension GRPCServerHandler {
     call.phase = .open
     openCalls += 1
     if state.drain == .final {
+      loop.connections.callRefused()
       // Above the last id that GOAWAY names: the client is right to send this call elsewhere.
       retire(call)
       session.reset(stream, code: .refusedStream)
       needsFlush()
     } else if stream.headersTooLarge {
-      complete(call, RPCStatus(.resourceExhausted, "header list is over the limit"))
+      reject(call, RPCStatus(.resourceExhausted, "header list is over the limit"))
+    } else if let refusal = place?.excess, loop.method(path: head.path)?.isReserved != true {
+      refuseExcess(call, refusal)
     } else if !head.isPost {
       refuse(call, ServerHeaders.methodNotAllowed)
     } else if !head.isGRPC {
@@ -72,7 +80,7 @@ extension GRPCServerHandler {
       open(call, method, head)
     } else {
       let path = String(decoding: head.path.prefix(256), as: UTF8.self)
-      complete(call, RPCStatus(.unimplemented, "unknown method \(path)"))
+      reject(call, RPCStatus(.unimplemented, "unknown method \(path)"))
     }
   }
 
@@ -80,12 +88,12 @@ extension GRPCServerHandler {
     call.methodID = method.id
     call.kind = method.kind
     if head.isEncoded {
-      complete(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
+      reject(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
       return
     }
     if let text = head.timeout {
       guard let timeoutNanos = GRPCTimeout.parse(text) else {
-        complete(call, RPCStatus(.internal, "malformed grpc-timeout"))
+        reject(call, RPCStatus(.internal, "malformed grpc-timeout"))
         return
       }
       let (deadline, overflow) = loop.nowNanos.addingReportingOverflow(timeoutNanos)
@@ -98,10 +106,17 @@ extension GRPCServerHandler {
   }
 
   private func refuse(_ call: ServerCall, _ headers: StaticHeaders) {
+    loop.connections.callRefused()
     retire(call)
     session.submitResponse(call.stream, headers: headers, hasBody: false)
     dropInbound(call.stream)
     needsFlush()
+  }
+
+  /// Ends a call that the service is not asked about, or not asked about to its end.
+  func reject(_ call: ServerCall, _ status: RPCStatus) {
+    loop.connections.callRefused()
+    complete(call, status)
   }
 
   // MARK: - Ending

@@ -15,17 +15,27 @@ struct ConnectionState {
     case final
   }
 
-  /// The payload of the PING that ends a drain's round trip.
+  /// The payloads of the PING that ends a drain's round trip, and of one that asks for life.
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
+  static let lifePing: UInt64 = 0x7273_616c_6976_653f
 
   var drain = Drain.none
+  /// Whether the server has decided to end the connection, for a reason that is noted.
+  var wasCut = false
   var keepalive: KeepalivePolicy
+  /// The watch over a silent client; nil: there is none.
+  var liveness: Liveness?
   var hasSettings = false
   let openedNanos: UInt64
   var headerBlockSinceNanos: UInt64?
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
+  /// RST_STREAM frames that the node's counters have.
+  var resetsCounted = 0
+  /// Calls that there were at the last sweep, and when there was last one under way.
+  var sweptCalls = 0
+  var activeNanos: UInt64
   /// As the last sweep found the connection, and when it had last sent some of a body.
   var sweptBytesSent = 0
   var progressNanos: UInt64
@@ -37,6 +47,13 @@ struct ConnectionState {
     openedNanos = nowNanos
     periodStartNanos = nowNanos
     progressNanos = nowNanos
+    activeNanos = nowNanos
+    if configuration.keepaliveNanos > 0 {
+      liveness = Liveness(
+        intervalNanos: configuration.keepaliveNanos,
+        timeoutNanos: configuration.keepaliveTimeoutNanos,
+        lookNanos: UInt64(configuration.sweepNanos), nowNanos: nowNanos)
+    }
   }
 }
 
@@ -49,7 +66,7 @@ extension GRPCServerHandler {
       let isAllowed = state.keepalive.received(
         nowNanos: loop.nowNanos, hasCalls: openCalls > 0,
         usefulFramesSent: session.counters.usefulFramesSent)
-      if !isAllowed { cut(code: .enhanceYourCalm, "too_many_pings") }
+      if !isAllowed { cut(.tooManyPings) }
     case .pingAcknowledged(let payload):
       if payload == ConnectionState.drainPing { finishDrain() }
     case .goAway, .settingsAcknowledged:
@@ -62,17 +79,25 @@ extension GRPCServerHandler {
     state.keepalive.minIdleIntervalNanos = everyNanos
   }
 
+  func becomeLink() {
+    place?.becomeLink()
+  }
+
   // MARK: - Floods
 
   /// Compares what the client has sent with what it may. Called once per read.
   func checkFloods() {
     let counters = session.counters
+    if counters.resetsReceived != state.resetsCounted {
+      loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
+      state.resetsCounted = counters.resetsReceived
+    }
     if counters.resetsReceived > configuration.maxExcessResets + answeredCalls {
-      cut(code: .enhanceYourCalm, "too_many_resets")
+      cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
-      cut(code: .enhanceYourCalm, "too_many_stream_errors")
+      cut(.tooManyStreamErrors)
     } else if isControlFlood(counters) {
-      cut(code: .enhanceYourCalm, "too_many_control_frames")
+      cut(.tooManyControlFrames)
     }
   }
 
@@ -90,30 +115,84 @@ extension GRPCServerHandler {
     return false
   }
 
-  private func cut(code: HTTP2ErrorCode, _ reason: StaticString) {
-    guard session.failure == nil, state.drain != .final else { return }
+  // MARK: - Ending
+
+  /// The one way in which this server ends a connection: counted, logged, and told to the client by
+  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
+  ///
+  /// - Parameter detail: what the log is to say besides.
+  func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    guard !state.wasCut, !isGone, let context else { return }
+    state.wasCut = true
+    note(reason, detail)
+    // A session that has failed says nothing more, and a client that takes nothing can't be told.
+    guard session.failure == nil, isWritable else {
+      context.close(promise: nil)
+      return
+    }
     state.drain = .final
-    loop.logger.warning(
-      "cutting a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    session.terminate(code: code, debug: reason)
+    session.terminate(code: reason.code, debug: reason.name)
     needsFlush()
-    // A client that takes nothing can't be told.
-    if !isWritable { closeNow() }
+  }
+
+  /// Counts and logs that the connection is being ended.
+  private func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(
+      level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
+      metadata: metadata)
+  }
+
+  // MARK: - Bounds of connections
+
+  /// Refuses a call on a connection that is above the node's bounds, and with it the connection: the
+  /// client is told as the call's status, and by GOAWAY once calls that it may carry are answered.
+  func refuseExcess(_ call: ServerCall, _ refusal: ConnectionEnd) {
+    reject(
+      call,
+      RPCStatus(.resourceExhausted, "\(refusal.name): \(loop.connections.sentence(refusal))"))
+    guard !state.wasCut else { return }
+    state.wasCut = true
+    note(refusal)
+    state.drain = .final
+    session.shutDown(code: refusal.code, debug: refusal.name)
+    needsFlush()
+  }
+
+  /// A connection above the bounds has to show soon what it is for, and is not for long unless it
+  /// becomes a link.
+  func watchExcess() {
+    let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
+    loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
+      guard let self, !isGone, let refusal = place?.excess else { return }
+      let age = loop.nowNanos &- state.openedNanos
+      if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
+        cut(refusal)
+      } else {
+        watchExcess()
+      }
+    }
   }
 
   // MARK: - Time limits
 
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
+    guard !isGone else { return }
+    lookForLife(nowNanos: nowNanos)
+    lookForCalls(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
-      close(because: "no preface in time")
+      cut(.noPreface)
       return
     }
     if session.isInsideHeaderBlock {
       let since = state.headerBlockSinceNanos ?? nowNanos
       state.headerBlockSinceNanos = since
       if nowNanos &- since > configuration.handshakeTimeoutNanos {
-        close(because: "header block not completed in time")
+        cut(.slowHeaders)
         return
       }
     } else {
@@ -132,6 +211,34 @@ extension GRPCServerHandler {
     }
   }
 
+  private func lookForLife(nowNanos: UInt64) {
+    // What isn't read can't be heard. That has limits of its own.
+    if isReadHeldBack { state.liveness?.restart(nowNanos: nowNanos) }
+    let channel = context?.channel
+    switch state.liveness?.look(
+      nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
+    {
+    case .ping:
+      session.ping(payload: ConnectionState.lifePing)
+      needsFlush()
+    case .dead: cut(.keepaliveTimeout)
+    case .wait, nil: break
+    }
+  }
+
+  private func lookForCalls(nowNanos: UInt64) {
+    let calls = session.counters.streamsOpened
+    if openCalls > 0 || calls != state.sweptCalls {
+      state.sweptCalls = calls
+      state.activeNanos = nowNanos
+    } else if configuration.idleNanosMax > 0, state.drain == .none,
+      nowNanos &- state.activeNanos > configuration.idleNanosMax
+    {
+      note(.idle)
+      beginDrain()
+    }
+  }
+
   private func sweep(_ stream: HTTP2Stream, nowNanos: UInt64) {
     guard let partner = stream.context else { return }
     let call = unsafeDowncast(partner, to: ServerCall.self)
@@ -146,7 +253,7 @@ extension GRPCServerHandler {
       session.reset(stream, code: .cancel)
       needsFlush()
       // With a full socket the frame itself can't leave: then the whole connection is stuck.
-      if !isWritable { close(because: "nothing was taken in time") }
+      if !isWritable { cut(.unreadReplies) }
     }
   }
 
@@ -155,12 +262,6 @@ extension GRPCServerHandler {
   private func isStuck(_ stream: HTTP2Stream, nowNanos: UInt64) -> Bool {
     session.isWindowShut(stream)
       || nowNanos &- state.progressNanos > configuration.progressTimeoutNanos
-  }
-
-  private func close(because reason: String) {
-    loop.logger.info(
-      "closing a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    context?.close(promise: nil)
   }
 
   // MARK: - Drain
@@ -185,7 +286,10 @@ extension GRPCServerHandler {
   }
 
   /// Closes the connection whatever is in flight.
-  func closeNow() {
+  ///
+  /// - Parameter reason: nil where that is noted already.
+  func closeNow(_ reason: ConnectionEnd? = nil) {
+    if let reason { cut(reason) }
     context?.close(promise: nil)
   }
 }

@@ -53,6 +53,11 @@ extension CallError {
   }
 
   package static func noSuchDatabase(_ database: UInt32, databases: UInt32) -> CallError {
+    noSuchDatabase("\(database)", databases: databases)
+  }
+
+  /// - Parameter database: its number as it was written; it may be too large for the type.
+  package static func noSuchDatabase(_ database: String, databases: UInt32) -> CallError {
     CallError(
       .noSuchDatabase,
       "There is no database \(database); databases are numbered 0 to \(max(databases, 1) - 1).")

@@ -34,6 +34,8 @@ package final class ShardCore {
   let garbage: GarbageCollection
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
+  /// What the node counts about its connections, which the core doesn't know.
+  package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.

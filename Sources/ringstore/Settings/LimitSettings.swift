@@ -51,7 +51,7 @@ extension SettingSources {
   }
 
   /// A setting in seconds.
-  private func nanoseconds(
+  func nanoseconds(
     _ setting: Setting, _ range: ClosedRange<Int>, default value: UInt64
   ) throws(ConfigurationError) -> UInt64 {
     let second: UInt64 = 1_000_000_000

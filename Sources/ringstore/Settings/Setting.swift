@@ -8,7 +8,10 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes, .hashSeed,
+      .maxMessageBytes, .maxItems, .answerBytes, .hashSeed, .maxConnections,
+      .maxConnectionsPerAddress,
+      .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
+      .minIdlePingSeconds,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
@@ -30,6 +33,14 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxMessageBytes = "max_message_bytes"
   case maxItems = "max_items"
   case answerBytes = "answer_bytes"
+  case maxConnections = "max_connections"
+  case maxConnectionsPerAddress = "max_connections_per_address"
+  case keepaliveSeconds = "keepalive_seconds"
+  case keepaliveTimeoutSeconds = "keepalive_timeout_seconds"
+  case idleSeconds = "idle_seconds"
+  case lineIdleSeconds = "line_idle_seconds"
+  case minPingSeconds = "min_ping_seconds"
+  case minIdlePingSeconds = "min_idle_ping_seconds"
   case maxPinnedBytes = "max_pinned_bytes"
   case viewSeconds = "view_seconds"
   case waitSeconds = "wait_seconds"

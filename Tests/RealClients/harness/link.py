@@ -26,7 +26,7 @@ def even_map(shards: dict[str, str], epoch: int = 1) -> cluster_pb2.SlotMap:
 class Link:
     """One Exchange stream. `reply` is the shard's answer to the Hello."""
 
-    def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 20.0):
+    def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 60.0):
         self.channel = open_channel(address)
         self._outgoing: queue.SimpleQueue = queue.SimpleQueue()
         self._outgoing.put(link_pb2.RouterFrame(hello=hello))
