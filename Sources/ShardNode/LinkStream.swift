@@ -77,7 +77,7 @@ final class LinkStream: ShardCall, LinkPort {
 
   var isWritable: Bool { call?.isWritable ?? false }
 
-  var bytesReceived: Int { call?.connection.bytesReceived ?? 0 }
+  var bytesReceived: Int { call?.connection?.bytesReceived ?? 0 }
 
   func close(_ reason: String) {
     let connection = call?.connection
@@ -85,7 +85,7 @@ final class LinkStream: ShardCall, LinkPort {
       "closing a router's connection",
       metadata: ["address": "\(connection?.remoteAddress ?? "")", "reason": "\(reason)"])
     fail(RPCStatus(.unavailable, reason))
-    connection?.closeNow()
+    connection?.closeNow(.keepaliveTimeout)
   }
 
   // MARK: - Log
@@ -98,7 +98,7 @@ final class LinkStream: ShardCall, LinkPort {
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
-      call?.connection.becomeLink()
+      call?.connection?.becomeLink()
       refusals.accepted(router: router)
       logger.info(
         "router connected",
