@@ -16,7 +16,8 @@
 // Invariants:
 // 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
-// 3. After a failure the library is never called again, except to free it.
+// 3. A stream is live, in the pool of its event loop, or gone.
+// 4. After a failure the library is never called again, except to free it.
 
 internal import CNGHTTP2
 import NIOCore
@@ -58,22 +59,28 @@ package final class HTTP2Session {
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
   var nghttp2Message: String?
-  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
-  @exclusivity(unchecked) var fieldScratchCapacity = 16
+  /// Fields laid out for the library; nil until a block is. A server's replies are laid out already.
+  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
+  @exclusivity(unchecked) var fieldScratchCapacity = 0
 
   @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
   @exclusivity(unchecked) private var touchedHead = 0
   @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
   @exclusivity(unchecked) private var eventsHead = 0
   @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
-  @exclusivity(unchecked) private var pool: ContiguousArray<HTTP2Stream> = []
+  private let pool: HTTP2StreamPool
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
-  package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {
+  ///
+  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share one.
+  package init(
+    role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
+    pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
+  ) throws {
     self.role = role
+    self.pool = pool
     self.configuration = configuration
     handle = try NativeSession.make(role: role, configuration: configuration)
-    fieldScratch = .allocate(capacity: fieldScratchCapacity)
     headerDecoding = .allocate(capacity: 1)
     headerDecoding.initialize(
       to: HeaderDecoding(
@@ -85,7 +92,7 @@ package final class HTTP2Session {
   deinit {
     nghttp2_session_del(handle)
     headerDecoding.deallocate()
-    fieldScratch.deallocate()
+    fieldScratch?.deallocate()
   }
 
   /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.
@@ -164,16 +171,12 @@ package final class HTTP2Session {
       }
     }
     stream.clear()
-    if pool.count < HTTP2Configuration.pooledStreams {
-      pool.append(stream)
-    }
+    pool.keep(stream)
   }
 
-  /// Forgets the owner's objects on all streams, open or pooled: they usually point back to the
-  /// owner. To be called when the connection is over.
+  /// Forgets the owner's objects on all open streams. To be called when the connection is over.
   package func releaseContexts() {
     for stream in live { stream.context = nil }
-    for stream in pool { stream.context = nil }
   }
 
   /// Whether a header block has begun and its end is still to come.
@@ -212,7 +215,7 @@ package final class HTTP2Session {
   }
 
   func takeStream() -> HTTP2Stream {
-    let stream = pool.popLast() ?? HTTP2Stream()
+    let stream = pool.take()
     stream.liveIndex = live.count
     live.append(stream)
     return stream

@@ -135,6 +135,15 @@ package final class HTTP2Stream {
     liveIndex = -1
   }
 
+  /// Capacity of the buffers.
+  var bufferCapacity: Int { inbound.capacity + outbound.capacity }
+
+  /// Frees the buffers, which must be empty.
+  func dropBuffers() {
+    inbound = ByteBuffer()
+    outbound = ByteBuffer()
+  }
+
   private static func reset(_ buffer: inout ByteBuffer) {
     if buffer.capacity > HTTP2Configuration.retainedBufferBytes {
       buffer = ByteBuffer()

@@ -25,6 +25,9 @@ package struct Limits: Sendable, Hashable {
   /// their answers, until those have been sent.
   package var answerBytesMax = 64 << 20
 
+  /// Orders the keys of scans; the same on all nodes of a cluster.
+  package var hashSeed = HashSeed.publicSeed
+
   package init() {}
 
   /// What a link message may be longer than `maxMessageBytes` by: the wrapping of one call around

@@ -138,9 +138,13 @@ final class RouterService: ServerService, Flushable {
 
   /// What Describe starts from.
   func describe() -> DescribeMerge {
-    DescribeMerge(
-      cluster: core.identity.cluster, map: mapMessage, router: describeSelf(),
-      shardIDs: core.shardIDs)
+    var router = describeSelf()
+    if let reason = core.notServingReason {
+      router.state = .notServing
+      router.detail = reason
+    }
+    return DescribeMerge(
+      cluster: core.identity.cluster, map: mapMessage, router: router, shardIDs: core.shardIDs)
   }
 
   /// This loop's counters by name.

@@ -1,6 +1,7 @@
 // Making a connection: name resolution, TCP, and the peer's first SETTINGS, all within one timeout.
 // On the event loop that will own the connection.
 
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -30,6 +31,12 @@ extension ClientConnection {
     }
     let attempt = ConnectAttempt(connection, delegate: delegate, completion: completion)
     attempt.start(host: host, port: port)
+  }
+
+  /// Has the socket end with RST instead of FIN. What fails here leaves an ordinary close.
+  func resetWhenClosed() {
+    let socket = context?.channel as? any SocketOptionProvider
+    _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
   }
 }
 

@@ -128,6 +128,7 @@ package final class ClientConnection: Flushable {
     guard !isClosed else { return }
     if case .goAway? = lossReason { lossReason = nil }
     lossReason = lossReason ?? reason
+    if configuration.resetsWhenClosed { resetWhenClosed() }
     context?.close(promise: nil)
     connectionLost()
   }

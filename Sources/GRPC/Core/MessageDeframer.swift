@@ -157,10 +157,11 @@ package struct MessageDeframer: ~Copyable {
     if filled > 0 { throw .truncatedAtEnd }
   }
 
-  /// Forgets what is gathered, for the next stream.
+  /// Forgets what is gathered and frees its memory, for the next stream.
   package mutating func reset() {
-    isHandedOut = true
-    releaseHandedOut()
+    isHandedOut = false
+    filled = 0
+    letGo()
   }
 
   /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes

@@ -25,7 +25,6 @@ package final class GRPCServer: Sendable {
   ) async throws -> GRPCServer {
     let options = ListenerOptions(
       backlog: configuration.backlog,
-      receiveBufferBytes: ServerConfiguration.receiveBufferBytes,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
     let listener = try await Listener.start(
       host: host, port: port, group: group, options: options, connections: connections,

@@ -23,8 +23,8 @@ extension GRPCServerHandler {
     retire(call)
     answeredCalls += 1
     if !stream.isAnnounced, stream.outboundBytes == 0 {
-      ServerHeaders.trailersOnly(status, into: statusBlock)
-      session.submitResponse(stream, headers: statusBlock, hasBody: false)
+      ServerHeaders.trailersOnly(status, into: loop.statusBlock)
+      session.submitResponse(stream, headers: loop.statusBlock, hasBody: false)
     } else {
       if !stream.isAnnounced {
         session.submitResponse(stream, headers: ServerHeaders.response)
@@ -32,8 +32,8 @@ extension GRPCServerHandler {
       if status.isOK {
         session.finish(stream, trailers: ServerHeaders.okTrailers)
       } else {
-        ServerHeaders.trailers(status, into: statusBlock)
-        session.finish(stream, trailers: statusBlock)
+        ServerHeaders.trailers(status, into: loop.statusBlock)
+        session.finish(stream, trailers: loop.statusBlock)
       }
     }
     dropInbound(stream)

@@ -44,9 +44,14 @@ extension GRPCServerHandler {
   }
 
   private func call(of stream: HTTP2Stream) -> ServerCall {
-    if let partner = stream.context { return unsafeDowncast(partner, to: ServerCall.self) }
-    let call = ServerCall(stream: stream, handler: self)
-    stream.context = call
+    guard let partner = stream.context else {
+      let call = ServerCall(stream: stream, configuration: configuration)
+      call.handler = self
+      stream.context = call
+      return call
+    }
+    let call = unsafeDowncast(partner, to: ServerCall.self)
+    if call.handler == nil { call.handler = self }
     return call
   }
 

@@ -6,7 +6,7 @@
 // call's time): all of it lives on one thread, and the service is never called within an access.
 //
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
-// the cycle call -> handler is cut when the channel becomes inactive.
+// the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
 //
 // The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
 // the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
@@ -28,8 +28,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let session: HTTP2Session
   /// What the connection takes of the node's bounds; nil: nothing, in tests.
   let place: ConnectionPlace?
-  /// Blocks built per answer; cleared at each use.
-  let statusBlock = HeaderBlock()
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
@@ -42,6 +40,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Something was queued in a flush, after its write.
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
+  private let writer = SocketWriter()
+  @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
@@ -51,15 +51,15 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Bytes of large messages that are coming in.
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
-  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Bytes that calls will append to their answers, as they said.
   @exclusivity(unchecked) var reservedOutboundBytes = 0
   /// Calls that wait for the connection to have room for more of their answers.
-  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
   @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
   /// Calls kept from the service while too many answers wait to be taken.
-  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
   /// How often the service has paused reading and not resumed it.
@@ -71,7 +71,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.place = place
     service = loop.service
     configuration = loop.configuration
-    session = try HTTP2Session(role: .server, configuration: configuration.http2)
+    session = try HTTP2Session(
+      role: .server, configuration: configuration.http2, pool: loop.streams)
     state = ConnectionState(configuration: configuration, nowNanos: loop.nowNanos)
   }
 
@@ -82,10 +83,13 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     isWritable = context.channel.isWritable
     loop.add(self)
     if place?.excess != nil { watchExcess() }
-    if context.channel.isActive { loop.flusher.markDirty(self) }
+    guard context.channel.isActive else { return }
+    writer.open(context)
+    loop.flusher.markDirty(self)
   }
 
   func channelActive(context: ChannelHandlerContext) {
+    writer.open(context)
     // It may have been accepted just before the drain began.
     if loop.isDraining { beginDrain() }
     // Our SETTINGS go out without waiting for the client's preface.
@@ -95,8 +99,10 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
     isReading = true
+    bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
+    loop.receiveBuffer.giveBack(buffer)
     drain()
     checkFloods()
   }
@@ -124,6 +130,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    writer.close()
     context.close(promise: nil)
   }
 
@@ -190,7 +197,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let hasMore = session.writePending(
       into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
-      context.writeAndFlush(wrapOutboundOut(loop.output), promise: nil)
+      writer.write(&loop.output, context)
     }
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {
       loop.output = ByteBuffer()
@@ -228,6 +235,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   private func channelGone() {
     guard context != nil, !isGone else { return }
     isGone = true
+    writer.close()
     place?.close()
     loop.flusher.inNextTurn { self.tearDown() }
   }

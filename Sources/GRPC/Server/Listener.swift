@@ -9,6 +9,8 @@ import NIOPosix
 /// What the connections of one listener share on one event loop. Used on that loop only.
 package protocol ListenerLoop: AnyObject, SendableMetatype {
   var eventLoop: any EventLoop { get }
+  /// What the connections read into. Their handlers give it back after each read.
+  var receiveBuffer: SharedReceiveBuffer { get }
 
   /// The handler of a connection that was just accepted.
   ///
@@ -28,17 +30,14 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
 package struct ListenerOptions: Sendable {
   /// Connections waiting to be accepted.
   package var backlog: Int32
-  /// Size of the buffer that a connection reads into.
-  package var receiveBufferBytes: Int
   /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it is
   /// again when they are 128 KiB or less.
   package var writeHighWaterBytes: Int
   /// Whether a client that closes its side may still be answered.
   package var allowsHalfClosure = false
 
-  package init(backlog: Int32, receiveBufferBytes: Int, writeHighWaterBytes: Int) {
+  package init(backlog: Int32, writeHighWaterBytes: Int) {
     self.backlog = backlog
-    self.receiveBufferBytes = receiveBufferBytes
     self.writeHighWaterBytes = writeHighWaterBytes
   }
 }
@@ -81,6 +80,9 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
           return channel.close(promise: nil)
         }
         do {
+          try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: SharedReceiveAllocator(loop.receiveBuffer, eventLoop: loop.eventLoop))
           try channel.pipeline.syncOperations.addHandler(loop.makeHandler(place))
         } catch {
           place.close()
@@ -107,11 +109,8 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
     .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
     .childChannelOption(.allowRemoteHalfClosure, value: options.allowsHalfClosure)
-    .childChannelOption(
-      ChannelOptions.recvAllocator,
-      value: FixedSizeRecvByteBufferAllocator(capacity: options.receiveBufferBytes)
-    )
     // A second read of the same event would mostly find nothing, at the price of a system call.
+    // (And one message a read is what SharedReceiveAllocator relies on.)
     .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
     .childChannelOption(
       ChannelOptions.writeBufferWaterMark,

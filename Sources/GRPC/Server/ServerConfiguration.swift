@@ -78,8 +78,6 @@ package struct ServerConfiguration: Sendable {
   static let retainedOutputBytes = 64 << 10
   /// Capacity up to which a call keeps the buffer of what it received, once that is empty.
   static let retainedInboundBytes = 16 << 10
-  /// Size of the one buffer a connection reads into.
-  static let receiveBufferBytes = 64 << 10
   /// Frames waiting in the library, beside DATA, at which a full socket stops reading.
   static let maxQueuedFrames = 4_096
   /// Strikes of the keep-alive policy that are forgiven.

@@ -1,6 +1,7 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
 
+import HTTP2
 import Logging
 import NIOCore
 
@@ -13,6 +14,11 @@ final class ServerLoop: ListenerLoop {
   /// What the node counts about its connections.
   let connections: NodeConnections
   let logger: Logger
+  let receiveBuffer = SharedReceiveBuffer()
+  /// Streams and calls for reuse.
+  let streams: HTTP2StreamPool
+  /// Built for each status that isn't OK, and cleared at each use.
+  let statusBlock = HeaderBlock()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
 
@@ -25,12 +31,15 @@ final class ServerLoop: ListenerLoop {
 
   init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
-    connections: NodeConnections = NodeConnections(), logger: Logger
+    connections: NodeConnections = NodeConnections(),
+    streams: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.loopStreamsMax),
+    logger: Logger
   ) {
     self.eventLoop = eventLoop
     self.service = service
     self.configuration = configuration
     self.connections = connections
+    self.streams = streams
     self.logger = logger
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
     handlers = ConnectionList(flusher: flusher, sweepNanos: configuration.sweepNanos)
@@ -76,7 +85,7 @@ final class ServerLoop: ListenerLoop {
     let now = nowNanos
     while let call = deadlines.popExpired(nowNanos: now) {
       call.deadlineHandle = nil
-      call.handler.deadlinePassed(call)
+      call.handler?.deadlinePassed(call)
     }
     if let next = deadlines.nextDeadlineNanos, next < timerNanos { arm(next) }
   }

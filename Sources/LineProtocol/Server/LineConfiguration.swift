@@ -28,6 +28,4 @@ package struct LineConfiguration: Sendable {
   static let lingerNanos: Int64 = 1_000_000_000
   /// How much is handed to the socket at once.
   static let writeChunkBytes = 256 << 10
-  /// Size of the buffer that a connection reads into.
-  static let receiveBufferBytes = 64 << 10
 }

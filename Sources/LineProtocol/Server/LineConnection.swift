@@ -136,9 +136,12 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     hasHeard = true
-    guard ending == .open, let session else { return }
-    session.received(unwrapInboundIn(data))
-    noteHeldBytes()
+    let buffer = unwrapInboundIn(data)
+    if ending == .open, let session {
+      session.received(buffer)
+      noteHeldBytes()
+    }
+    loop.receiveBuffer.giveBack(buffer)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -162,7 +165,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.heldBytes += session.heldBytes - heldBytes
     heldBytes = session.heldBytes
     if loop.heldBytes > loop.configuration.maxHeldBytes,
-      heldBytes > LineConfiguration.receiveBufferBytes
+      heldBytes > SharedReceiveBuffer.capacity
     {
       refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
       noteHeldBytes()

@@ -27,6 +27,7 @@ final class LineLoop: ListenerLoop {
   let connections: NodeConnections
   let limits: LineLimits
   let logger: Logger
+  let receiveBuffer = SharedReceiveBuffer()
   private(set) var isDraining = false
   /// Bytes of requests that the loop's connections hold.
   var heldBytes = 0

@@ -15,6 +15,11 @@ package final class LineServer: Sendable {
   package struct ListenFailure: Error {
     package let port: Int
     package let cause: any Error
+
+    package init(port: Int, cause: any Error) {
+      self.port = port
+      self.cause = cause
+    }
   }
 
   /// Binds and begins to accept.
@@ -32,8 +37,7 @@ package final class LineServer: Sendable {
     node: @escaping @Sendable (any EventLoop) -> LineNode
   ) async throws -> LineServer {
     var options = ListenerOptions(
-      backlog: configuration.backlog, receiveBufferBytes: LineConfiguration.receiveBufferBytes,
-      writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
+      backlog: configuration.backlog, writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
     // A client that has sent all its commands may close its side and wait for the replies.
     options.allowsHalfClosure = true
     do {

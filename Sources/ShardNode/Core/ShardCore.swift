@@ -43,6 +43,8 @@ package final class ShardCore {
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  /// When the core was made, on that clock.
+  let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
@@ -56,9 +58,12 @@ package final class ShardCore {
     self.version = version
     self.limits = limits
     self.clock = clock
+    startedNanos = clock()
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
-    store = Store(databaseCount: Int(limits.databases), slotCount: Slots.count)
+    store = Store(
+      databaseCount: Int(limits.databases), slotCount: Slots.count,
+      hashSeed: limits.hashSeed.words)
     garbage = GarbageCollection(store)
   }
 

@@ -8,10 +8,14 @@ import ShardNode
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: .id, .shard))
 
-  @Option(help: "The shard's name in the cluster, kept over restarts.")
+  @Option(help: "The shard's name in the cluster, kept over restarts. (needed)")
   var id: String?
+
+  @Option(
+    parsing: .unconditional, help: "The port to listen on; 0 picks a free one. (default: 50061)")
+  var port: String?
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
@@ -19,11 +23,12 @@ struct ShardCommand: AsyncParsableCommand {
 
   func run() async throws {
     let sources = try await options.sources(
-      .shard, flags: [[.id: given(id)], views.flags, connections.flags])
+      .shard,
+      flags: [[.id: given(id), .port: given(port)], views.flags, connections.flags])
     let shard = try sources.shardConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
       var shard = shard
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
       return try await RunningNode(shard, logs, onShutdown: onShutdown)
@@ -34,14 +39,18 @@ struct ShardCommand: AsyncParsableCommand {
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "router", abstract: "Runs a router, which clients talk to.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: .shards, .router))
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each.")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (needed)")
   var shards: [String] = []
 
-  @Option(help: "Event loops, one core each. (default: 1)")
+  @Option(
+    parsing: .unconditional, help: "The port to listen on; 0 picks a free one. (default: 50051)")
+  var port: String?
+
+  @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions
@@ -51,11 +60,14 @@ struct RouterCommand: AsyncParsableCommand {
   func run() async throws {
     let sources = try await options.sources(
       .router,
-      flags: [[.shards: shards, .threads: given(threads)], links.flags, connections.flags])
+      flags: [
+        [.shards: shards, .port: given(port), .threads: given(threads)], links.flags,
+        connections.flags,
+      ])
     let router = try sources.routerConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
       var router = router
       router.connectionLimits = ProcessState.connectionLimits(
         outgoing: router.linkConnections, asked, logs)
@@ -67,12 +79,17 @@ struct RouterCommand: AsyncParsableCommand {
 struct LocalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "local", abstract: "Runs a router and its shards in one process, to try things.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: nil, .local))
 
-  @Option(help: "How many shards. (default: 3)")
+  @Option(parsing: .unconditional, help: "How many shards. (default: 3)")
   var shards: String?
 
-  @Option(help: "The router's event loops. (default: 1)")
+  @Option(
+    parsing: .unconditional,
+    help: "The router's port; 0 picks a free one. (default: 50051)")
+  var port: String?
+
+  @Option(parsing: .unconditional, help: "The router's event loops. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions
@@ -84,14 +101,14 @@ struct LocalCommand: AsyncParsableCommand {
     let sources = try await options.sources(
       .local,
       flags: [
-        [.shards: given(shards), .threads: given(threads)], views.flags, links.flags,
-        connections.flags,
+        [.shards: given(shards), .port: given(port), .threads: given(threads)],
+        views.flags, links.flags, connections.flags,
       ])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
       var router = router
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count

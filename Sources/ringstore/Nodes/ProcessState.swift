@@ -10,6 +10,21 @@ enum ProcessState {
     signal(SIGPIPE, SIG_IGN)
   }
 
+  /// SIGQUIT ends a node at once, as the system has it. Swift's runtime may have taken the signal to
+  /// print a trace, and the node would go on.
+  static func restoreQuitSignal() {
+    signal(SIGQUIT, SIG_DFL)
+  }
+
+  /// Where stdin, stdout or stderr was closed by whoever started us, the next file or connection
+  /// would get its number, and our output. Each gets a stand-in that refuses its use instead.
+  static func keepStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is this one, since those below are open.
+      _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
+  }
+
   /// Every connection needs a descriptor; the soft limit is often 1024.
   static func raiseDescriptorLimit(_ logger: Logger) {
     var limit = rlimit()

@@ -45,6 +45,7 @@ package struct RunningNode: Sendable {
     _ logs: NodeLogs, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var shards: [ShardServer] = []
+    try await PortCheck.check(configuration)
     do throws(StartFailure) {
       var configuration = configuration
       configuration.onShutdown = onShutdown

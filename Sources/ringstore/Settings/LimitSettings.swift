@@ -24,6 +24,7 @@ extension SettingSources {
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
           + "(\(limits.maxMessageBytes)): a key travels in a message.")
     }
+    limits.hashSeed = try hashSeed()
     if kind.settings.contains(.viewSeconds) { try readViews(into: &limits) }
     if kind.settings.contains(.gatherBytes) {
       limits.gatherBytesMax = try integer(

@@ -23,7 +23,7 @@ extension SettingSources {
     shard.cluster = try name(.cluster) ?? shard.cluster
     shard.host = try host()
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
-    shard.linePort = try linePort()
+    shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
     shard.server = try serverConfiguration()
     shard.lines = try lineConfiguration()
@@ -52,7 +52,7 @@ extension SettingSources {
     router.cluster = try name(.cluster) ?? router.cluster
     router.host = try host()
     router.port = try integer(.port, Self.ports, default: Self.routerPort)
-    router.linePort = try linePort()
+    router.linePort = try linePort(beside: router.port)
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
     router.server = try serverConfiguration()
@@ -79,7 +79,18 @@ extension SettingSources {
   }
 
   /// Nil where the line protocol is to be off.
-  private func linePort() throws(ConfigurationError) -> Int? {
+  ///
+  /// - Parameter callPort: the one for gRPC, which must be another; 0 is no port yet.
+  private func linePort(beside callPort: Int) throws(ConfigurationError) -> Int? {
+    let port = try givenLinePort()
+    if let port, port == callPort, port != 0 {
+      throw ConfigurationError(
+        "the line protocol and gRPC can't share port \(port); --line-port names another.")
+    }
+    return port
+  }
+
+  private func givenLinePort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.linePort) else { return Self.linePort }
     if found.value == "off" { return nil }
     guard let port = Int(found.value), Self.ports.contains(port) else {

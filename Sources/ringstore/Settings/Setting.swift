@@ -8,7 +8,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes, .maxConnections, .maxConnectionsPerAddress,
+      .maxMessageBytes, .maxItems, .answerBytes, .hashSeed, .maxConnections,
+      .maxConnectionsPerAddress,
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
     ]
@@ -46,6 +47,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case linkCalls = "link_calls"
   case linkBytes = "link_bytes"
   case gatherBytes = "gather_bytes"
+  case hashSeed = "hash_seed"
 
   package static let environmentPrefix = "RINGSTORE_"
 

@@ -108,7 +108,7 @@ import Testing
 
   @Test func aPermittedClientMayPingEachSecond() throws {
     let harness = try ServerHarness()
-    harness.service.onOpened = { $0.connection.permitPings(everyNanos: 1_000_000_000) }
+    harness.service.onOpened = { $0.connection?.permitPings(everyNanos: 1_000_000_000) }
     _ = harness.open(ScriptedService.streamPath)
     for _ in 0..<20 {
       harness.eventLoop.advanceTime(by: .milliseconds(1_001))

@@ -127,7 +127,7 @@ import Testing
         call.fail(RPCStatus(.internal))
       }
       ended.finish(.ok)
-      ended.connection.resumeReading()
+      ended.resumeConnection()
     }
     for _ in 0..<3 { try harness.call(body: Self.hello) }
     harness.channel.pipeline.fireChannelInactive()
