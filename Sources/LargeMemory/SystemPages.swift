@@ -7,6 +7,8 @@
 //
 // Any thread; owns nothing.
 
+internal import CMalloc
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -30,8 +32,6 @@ package enum SystemPages {
 
   /// Has malloc give back all pages that hold no block. O(free blocks); locks malloc's arenas.
   static func trim() {
-    #if canImport(Glibc)
-      malloc_trim(0)
-    #endif
+    CMalloc_trim()
   }
 }
