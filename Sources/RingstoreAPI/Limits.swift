@@ -25,6 +25,13 @@ package struct Limits: Sendable, Hashable {
   /// their answers, until those have been sent.
   package var answerBytesMax = 64 << 20
 
+  /// Bytes that the gRPC clients of a node may make it hold: requests on their way in, and answers
+  /// that they don't take. For the whole node, whose event loops have equal parts of it.
+  package var clientMemoryBytes = 512 << 20
+
+  /// The least of `clientMemoryBytes`: some of the longest messages for each event loop.
+  package func clientMemoryBytesMin(threads: Int) -> Int { 8 * maxMessageBytes * threads }
+
   package init() {}
 
   /// What a link message may be longer than `maxMessageBytes` by: the wrapping of one call around

@@ -87,6 +87,7 @@ package final class RouterServer: Sendable {
       }
       var serverConfiguration = ServerConfiguration()
       serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
+      serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, logger: logger, service: serviceOf)

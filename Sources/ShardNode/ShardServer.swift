@@ -72,6 +72,7 @@ package final class ShardServer: Sendable {
       }.get()
       var serverConfiguration = ServerConfiguration()
       serverConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(configuration.limits)
+      serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, logger: logger

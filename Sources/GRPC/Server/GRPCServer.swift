@@ -25,11 +25,14 @@ package final class GRPCServer: Sendable {
       backlog: configuration.backlog,
       receiveBufferBytes: ServerConfiguration.receiveBufferBytes,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
+    var ofLoop = configuration
+    ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }
+    let loopConfiguration = ofLoop
     let listener = try await Listener.start(
       host: host, port: port, group: group, options: options
     ) { eventLoop in
       ServerLoop(
-        eventLoop: eventLoop, service: service(eventLoop), configuration: configuration,
+        eventLoop: eventLoop, service: service(eventLoop), configuration: loopConfiguration,
         logger: logger)
     }
     return GRPCServer(listener)

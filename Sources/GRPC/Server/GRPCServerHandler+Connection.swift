@@ -26,9 +26,11 @@ struct ConnectionState {
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
-  /// As the last sweep found the connection, and when it had last sent some of a body.
-  var sweptBytesSent = 0
-  var progressNanos: UInt64
+  /// What the client takes of the answers that wait for it, and what it sends.
+  var outboundProgress = ProgressWindow()
+  var inboundProgress = ProgressWindow()
+  /// Streams opened until the last sweep.
+  var sweptStreamsOpened = 0
 
   init(configuration: ServerConfiguration, nowNanos: UInt64) {
     keepalive = KeepalivePolicy(
@@ -36,7 +38,6 @@ struct ConnectionState {
       minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
     openedNanos = nowNanos
     periodStartNanos = nowNanos
-    progressNanos = nowNanos
   }
 }
 
@@ -67,7 +68,7 @@ extension GRPCServerHandler {
   /// Compares what the client has sent with what it may. Called once per read.
   func checkFloods() {
     let counters = session.counters
-    if counters.resetsReceived > configuration.maxExcessResets + answeredCalls {
+    if counters.resetsUnanswered > configuration.maxExcessResets + answeredCalls {
       cut(code: .enhanceYourCalm, "too_many_resets")
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
       cut(code: .enhanceYourCalm, "too_many_stream_errors")
@@ -90,7 +91,7 @@ extension GRPCServerHandler {
     return false
   }
 
-  private func cut(code: HTTP2ErrorCode, _ reason: StaticString) {
+  func cut(code: HTTP2ErrorCode, _ reason: StaticString) {
     guard session.failure == nil, state.drain != .final else { return }
     state.drain = .final
     loop.logger.warning(
@@ -119,45 +120,10 @@ extension GRPCServerHandler {
     } else {
       state.headerBlockSinceNanos = nil
     }
-    // Bytes that left for the socket; without anything waiting the connection isn't stuck.
-    let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
-    let bytesGone = session.bodyBytesSent - (buffered ?? 0)
-    if state.sweptBytesSent != bytesGone || session.outboundBytes == 0 {
-      state.sweptBytesSent = bytesGone
-      state.progressNanos = nowNanos
-    }
-    if session.outboundBytes == 0 { return }
-    for stream in session.liveStreams where stream.outboundBytes > 0 {
-      sweep(stream, nowNanos: nowNanos)
-    }
+    sweepCalls(nowNanos: nowNanos)
   }
 
-  private func sweep(_ stream: HTTP2Stream, nowNanos: UInt64) {
-    guard let partner = stream.context else { return }
-    let call = unsafeDowncast(partner, to: ServerCall.self)
-    if call.sweptBytesSent != stream.bodyBytesSent || call.progressNanos == 0 {
-      call.sweptBytesSent = stream.bodyBytesSent
-      call.progressNanos = nowNanos
-    } else if nowNanos &- call.progressNanos > configuration.progressTimeoutNanos,
-      isStuck(stream, nowNanos: nowNanos)
-    {
-      loop.logger.info(
-        "ending a call whose answer isn't taken", metadata: ["peer": "\(remoteAddress)"])
-      session.reset(stream, code: .cancel)
-      needsFlush()
-      // With a full socket the frame itself can't leave: then the whole connection is stuck.
-      if !isWritable { close(because: "nothing was taken in time") }
-    }
-  }
-
-  /// Whether it is this stream that isn't taken. A client that reads slowly, with a thousand answers
-  /// waiting for the same socket or the connection's window, gets to each of them in its turn.
-  private func isStuck(_ stream: HTTP2Stream, nowNanos: UInt64) -> Bool {
-    session.isWindowShut(stream)
-      || nowNanos &- state.progressNanos > configuration.progressTimeoutNanos
-  }
-
-  private func close(because reason: String) {
+  func close(because reason: String) {
     loop.logger.info(
       "closing a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
     context?.close(promise: nil)

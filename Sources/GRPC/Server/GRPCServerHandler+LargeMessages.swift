@@ -39,6 +39,7 @@ extension GRPCServerHandler {
       Self.release(&stream.inbound)
       hand(call, message)
       call.deframer.reset()
+      noteInbound(call)
       if call.admittedBytes > 0 { dismiss(call) }
     } else {
       Self.release(&stream.inbound)

@@ -41,8 +41,15 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
   @exclusivity(unchecked) var openCalls = 0
+  /// When the bytes came that are being looked at; 0: not asked yet.
+  @exclusivity(unchecked) var readNanos: UInt64 = 0
   /// Bytes of unfinished messages.
   @exclusivity(unchecked) var bufferedBytes = 0
+  /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
+  @exclusivity(unchecked) var inboundBytes = 0
+  /// What the loop's memory is charged with, and the least of it since the last sweep.
+  @exclusivity(unchecked) var chargedBytes = 0
+  @exclusivity(unchecked) var heldThroughout = 0
   /// Bytes of large messages that are coming in.
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
@@ -88,6 +95,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
     isReading = true
+    readNanos = 0
     buffer.withUnsafeReadableBytes { session.receive($0) }
     drain()
     checkFloods()
@@ -146,6 +154,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
         || session.queuedFrames > ServerConfiguration.maxQueuedFrames)
   }
 
+  /// Whether it is the server that reads nothing.
+  var isReadingStopped: Bool { servicePauses > 0 || isReadHeldBack }
+
   private func readIfHeldBack() {
     guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, let context else { return }
     isReadHeldBack = false
@@ -170,6 +181,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard isWritable else {
       isFlushing = false
       if session.failure != nil { closeIfFinished() }
+      settleMemory()
       return
     }
     flushesAgain = false
@@ -196,6 +208,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     // goes on as fast as the client takes it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
+    settleMemory()
   }
 
   // MARK: - Draining the session
@@ -214,7 +227,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     context.close(promise: nil)
   }
 
-  private func tearDown() {
+  func tearDown() {
     guard context != nil else { return }
     session.connectionLost()
     drain()
@@ -224,6 +237,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     waitingLargeCalls.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
+    clearCharge()
     loop.remove(self)
   }
 

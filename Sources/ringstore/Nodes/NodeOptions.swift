@@ -49,6 +49,9 @@ struct NodeOptions: ParsableArguments {
   @Option(help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
   var answerBytes: String?
 
+  @Option(help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
+  var clientMemoryBytes: String?
+
   /// All sources of settings for a node of this kind.
   ///
   /// - Parameter flags: what the flags besides these say, group by group.
@@ -61,7 +64,7 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
-      .answerBytes: given(answerBytes),
+      .answerBytes: given(answerBytes), .clientMemoryBytes: given(clientMemoryBytes),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }

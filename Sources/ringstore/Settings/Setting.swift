@@ -8,7 +8,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes,
+      .maxMessageBytes, .maxItems, .answerBytes, .clientMemoryBytes,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
@@ -30,6 +30,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxMessageBytes = "max_message_bytes"
   case maxItems = "max_items"
   case answerBytes = "answer_bytes"
+  case clientMemoryBytes = "client_memory_bytes"
   case maxPinnedBytes = "max_pinned_bytes"
   case viewSeconds = "view_seconds"
   case waitSeconds = "wait_seconds"
