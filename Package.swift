@@ -22,7 +22,9 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
+    // order of chance, and each other order builds everything anew.
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
   ],
@@ -36,7 +38,8 @@ let package = Package(
       dependencies: ["LargeMemory", "HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
     .target(
       name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
-    .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+    // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
+    .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["LargeMemory"]),
@@ -76,6 +79,7 @@ let package = Package(
       dependencies: [
         "CEdit",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,

@@ -12,8 +12,17 @@ readonly ROOT
 # The oldest toolchain that Package.swift (tools version 6.2) accepts.
 readonly SWIFT_MAJOR=6 SWIFT_MINOR=2
 
+# What a toolchain from swift.org needs of Debian 12.
+readonly SWIFT_PACKAGES="binutils-gold gcc git libcurl4-openssl-dev libedit-dev libncurses-dev \
+libpython3-dev libsqlite3-dev libstdc++-12-dev libxml2-dev tzdata"
+
+# Swift's own libraries go into the executable, so that it runs on machines without Swift. One set
+# of flags for every release build: with others SwiftPM would build everything anew.
+readonly RELEASE_FLAGS=(-c release --static-swift-stdlib)
+
 # How long a node may take from its start to its "Server started" line, and from SIGTERM to its end.
-readonly START_SECONDS=20 STOP_SECONDS=20
+# Generous, because other work may have the cores.
+readonly START_SECONDS=60 STOP_SECONDS=60
 
 # --- messages ---------------------------------------------------------------------------------
 
@@ -34,7 +43,7 @@ fail() {
 readonly BUILD_NEEDS=(
   "pkg-config:command -v pkg-config"
   "libnghttp2-dev:pkg-config --exists libnghttp2"
-  "libre2-dev:pkg-config --exists re2"
+  "libre2-dev:test -e \"\$(pkg-config --variable=libdir re2)/libre2.a\""
   "libedit-dev:pkg-config --exists libedit"
 )
 readonly TEST_NEEDS=(
@@ -66,6 +75,23 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
+# Whether this user may install packages here.
+may_install() {
+  command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
+}
+
+# obtain NEED... : installs what is missing. Status 77, for "skipped", where this user may not.
+obtain() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  if ! may_install; then
+    say "SKIPPED: this needs ${missing[*]}, which this user may not install"
+    return 77
+  fi
+  (ensure_packages "$@")
+}
+
 # Installs what is missing of the given needs; a sentence with the packages' names if it can't.
 ensure_packages() {
   local missing
@@ -85,36 +111,73 @@ ensure_packages() {
 
 # --- Swift ------------------------------------------------------------------------------------
 
-# "6.3" for a toolchain that calls itself "Swift version 6.3.1 (...)"; nothing if there is none.
-swift_version() {
-  swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1
+# Runs Swift for this package. It leaves folders and locks where temporary files are; they get a
+# folder of their own, beside what is built.
+run_swift() {
+  local folder=$ROOT/.build/tmp
+  mkdir -p "$folder"
+  find "$folder" -maxdepth 1 -name 'TemporaryDirectory.*' -mmin +60 -exec rm -rf {} +
+  TMPDIR=$folder swift "$@"
+}
+
+# try_swift ARGUMENT... : what it prints; a sentence, with its own words above, if it fails.
+try_swift() {
+  local output
+  if ! output=$(run_swift "$@" 2>&1); then
+    printf '  | %s\n' "${output//$'\n'/$'\n  | '}" >&2
+    fail "'swift $*' fails as told above. On Debian 12 a toolchain needs these packages of its \
+own: apt-get install $SWIFT_PACKAGES"
+  fi
+  printf '%s\n' "$output"
 }
 
 check_swift() {
-  local found wanted="$SWIFT_MAJOR.$SWIFT_MINOR" advice
+  local told found wanted="$SWIFT_MAJOR.$SWIFT_MINOR" advice
   advice="Install a toolchain from https://www.swift.org/install and put it on PATH, then run this \
 again. docs/COMPOSE.md builds and runs a cluster in containers, without a toolchain."
-  found=$(swift_version || true)
-  [ -n "$found" ] || fail "Swift $wanted or newer is needed and 'swift' was not found. $advice"
+  command -v swift >/dev/null ||
+    fail "Swift $wanted or newer is needed and 'swift' was not found. $advice On Debian 12 it \
+needs these packages of its own: apt-get install $SWIFT_PACKAGES"
+  told=$(try_swift --version) || exit 1
+  # "6.3" of "Swift version 6.3.1 (...)".
+  found=$(sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' <<<"$told" | head -n 1)
+  [ -n "$found" ] || fail "'swift --version' names no version: $told"
   local major=${found%%.*} minor=${found#*.}
   [ "$major" -gt "$SWIFT_MAJOR" ] ||
     { [ "$major" -eq "$SWIFT_MAJOR" ] && [ "$minor" -ge "$SWIFT_MINOR" ]; } ||
     fail "Swift $wanted or newer is needed; this is $found. $advice"
+  # The builder is another program, with needs of its own.
+  try_swift build --version >/dev/null || exit 1
 }
 
-# Prepares the machine for a build.
+# A run as root leaves files behind that nobody else can write; SwiftPM would tell of a lock.
+check_build_folders() {
+  local folder found
+  for folder in "$ROOT/.build" "${HOME:-/nonexistent}/.cache/org.swift.swiftpm" \
+    "${HOME:-/nonexistent}/.swiftpm"; do
+    [ -d "$folder" ] || continue
+    found=$(find "$folder" -maxdepth 2 ! -type l ! -writable -print -quit)
+    [ -z "$found" ] ||
+      fail "$(id -un) can't write $found, which belongs to $(stat -c %U "$found"), perhaps since a \
+run with sudo. Remove the folder: sudo rm -rf $folder"
+  done
+}
+
+# Prepares the machine for a build: what can't be mended here is looked at first.
 prepare_build() {
-  ensure_packages "${BUILD_NEEDS[@]}"
+  check_build_folders
   check_swift
+  ensure_packages "${BUILD_NEEDS[@]}"
 }
 
 # Builds the release executable and leaves its path in RINGSTORE; status 1 if that fails.
 build_ringstore() {
-  if ! swift build --package-path "$ROOT" -c release --product ringstore; then
+  if ! run_swift build --package-path "$ROOT" "${RELEASE_FLAGS[@]}" --product ringstore; then
     complain "the build failed; its messages are above"
     return 1
   fi
-  RINGSTORE=$(swift build --package-path "$ROOT" -c release --show-bin-path)/ringstore
+  RINGSTORE=$(run_swift build --package-path "$ROOT" "${RELEASE_FLAGS[@]}" --show-bin-path) &&
+    RINGSTORE+=/ringstore
   if [ ! -x "$RINGSTORE" ]; then
     complain "the build left no executable at $RINGSTORE"
     return 1
@@ -134,16 +197,27 @@ check_port() {
 
 # start_process LOG COMMAND... : starts it in its own process group, so that a Ctrl-C at the
 # terminal reaches this script alone and the script decides the order of leaving. Leaves its
-# process id in STARTED_PID. Our own RINGSTORE_* variables are not the nodes' configuration.
+# process id in STARTED_PID, and in STARTED_KEEPER that of the shell which waits for it and ends
+# with its status: this script's own shell would print a line of its own where a signal ends a
+# child. Our own RINGSTORE_* variables are not the nodes' configuration.
 start_process() {
   local log=$1
   shift
   : >"$log" # there to be read before the process has begun
+  rm -f "$log.pid"
   set -m
-  env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
-    </dev/null >"$log" 2>&1 &
-  STARTED_PID=$!
+  (
+    set +m
+    exec 2>/dev/null
+    env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
+      </dev/null >"$log" 2>&1 &
+    printf '%s\n' "$!" >"$log.pid"
+    wait "$!"
+  ) &
+  STARTED_KEEPER=$!
   set +m
+  until [ -s "$log.pid" ]; do sleep 0.01; done
+  STARTED_PID=$(<"$log.pid")
 }
 
 alive() { kill -0 "$1" 2>/dev/null; }
@@ -186,5 +260,4 @@ stop_process() {
     fi
     sleep 0.05
   done
-  wait "$2" 2>/dev/null || true
 }

@@ -21,6 +21,18 @@ static re2::StringPiece piece(const void *bytes, size_t length) {
                      : re2::StringPiece(static_cast<const char *>(bytes), length);
 }
 
+// Thrown where RE2 would go on with its slower engine and the caller doesn't want that.
+struct automaton_gave_up {};
+
+// Whether this thread matches with the automaton alone.
+static thread_local bool automaton_only = false;
+
+// RE2 calls this once its automaton has given up, with nothing locked, and would go on with the
+// slower engine when it returns.
+static void on_search_failure(const re2::hooks::DFASearchFailure &) {
+  if (automaton_only) throw automaton_gave_up();
+}
+
 static void report(const std::string &reason, char *error, size_t capacity) {
   if (error == nullptr || capacity == 0) return;
   const size_t count = std::min(reason.size(), capacity - 1);
@@ -31,6 +43,11 @@ static void report(const std::string &reason, char *error, size_t capacity) {
 extern "C" cre2_pattern *cre2_compile(const void *bytes, size_t length, int64_t max_mem,
                                       int max_program, char *error,
                                       size_t error_capacity) {
+  static const bool hooked = [] {
+    re2::hooks::SetDFASearchFailureHook(&on_search_failure);
+    return true;
+  }();
+  (void)hooked;
   try {
     RE2::Options options;
     options.set_encoding(RE2::Options::EncodingLatin1);
@@ -56,14 +73,21 @@ extern "C" int cre2_program_size(const cre2_pattern *pattern) {
   return pattern->expression.ProgramSize();
 }
 
-extern "C" bool cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes,
-                                      size_t length) {
+extern "C" cre2_outcome cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes,
+                                              size_t length, bool fast_only) {
+  cre2_outcome outcome = CRE2_NO_MATCH;
+  automaton_only = fast_only;
   try {
-    return pattern->expression.Match(piece(bytes, length), 0, length, RE2::ANCHOR_START, nullptr,
-                                     0);
+    if (pattern->expression.Match(piece(bytes, length), 0, length, RE2::ANCHOR_START, nullptr, 0)) {
+      outcome = CRE2_MATCH;
+    }
+  } catch (const automaton_gave_up &) {
+    outcome = CRE2_TOO_SLOW;
   } catch (...) {
-    return false;
+    outcome = CRE2_NO_MATCH;
   }
+  automaton_only = false;
+  return outcome;
 }
 
 extern "C" void cre2_free(cre2_pattern *pattern) { delete pattern; }

@@ -70,8 +70,8 @@ enum CallCodec {
     }
   }
 
-  /// What a client may conclude from an error, by the rule of SAFETY; nil for an error that a
-  /// cluster with one slot map and well-behaved clients must not give.
+  /// What a client may conclude from an error, by the rules of docs/CONSISTENCY.md; nil for an error
+  /// that a cluster with one slot map and well-behaved clients must not give.
   static func outcome(of error: CallError) -> Outcome? {
     switch error.reason {
     case .wrongType: return .ok(.refused(.wrongType))

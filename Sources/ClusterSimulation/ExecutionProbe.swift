@@ -180,11 +180,13 @@ final class ExecutionProbe {
     let known = cluster.routers[connection.router].callsByID[id]
     let isFirst = executed(id, connection)
     if let (owner, place) = call.part, isFirst {
+      checkTime(owner, owner.items[place])
       if case .set(let value) = owner.items[place].call, written.insert(value).inserted {
         cluster.executed(owner, item: place, .done)
       }
     }
     guard let known else { return }
+    checkTime(known, known.items[0])
     // A long list is measured before its notice, so the calls behind it may be executed before.
     let isMeasured = reply.more && known.items[0].call.isRange
     if !isMeasured { checkOrder(known, connection) }
@@ -216,6 +218,17 @@ final class ExecutionProbe {
       try? CallCodec.reply(to: known.items[0].call, $0)
     }
     if let answer { cluster.executed(known, item: 0, answer, interval) }
+  }
+
+  /// "Later" is bounded: what a client was told has an end.
+  private func checkTime(_ call: SimulatedCall, _ item: SimulatedCall.Item) {
+    guard !item.call.isRead, call.hasEnded else { return }
+    context.cover(.executedAfterItsEnd)
+    // The shard's clock is told in whole milliseconds.
+    let limit = call.endedNanos + (LinkProtocol.callAgeMillisMax + 1) * 1_000_000
+    guard context.nowNanos > limit else { return }
+    let late = (context.nowNanos - call.endedNanos) / 1_000_000
+    context.found(.executedLate, "executed \(late) ms after its end: \(call.text)")
   }
 
   /// Returns whether it was the first time.

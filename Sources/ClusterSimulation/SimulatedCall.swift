@@ -45,6 +45,8 @@ final class SimulatedCall {
   /// Its place among all calls that were submitted to cores.
   var order = 0
   private(set) var hasEnded = false
+  /// When its client was told its outcome, or gave it up; 0: not yet.
+  private(set) var endedNanos: UInt64 = 0
   /// How often the core has asked not to read its connection until the call, or one of its parts,
   /// has room.
   var holds = 0
@@ -85,9 +87,11 @@ final class SimulatedCall {
   }
 
   /// Returns false where it had ended before.
-  func end() -> Bool {
-    defer { hasEnded = true }
-    return !hasEnded
+  func end(nowNanos: UInt64) -> Bool {
+    guard !hasEnded else { return false }
+    hasEnded = true
+    endedNanos = nowNanos
+    return true
   }
 
   /// The request's message.

@@ -281,7 +281,7 @@ package final class SimulatedCluster {
   }
 
   private func end(_ call: SimulatedCall, _ outcomes: [Outcome], _ word: UInt64) {
-    guard call.end() else {
+    guard call.end(nowNanos: context.nowNanos) else {
       context.found(.endedTwice, "a second outcome for \(call.text)")
       return
     }

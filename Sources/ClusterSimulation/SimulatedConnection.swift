@@ -70,6 +70,8 @@ final class Direction {
   /// Broken: nothing that is sent from now on arrives.
   private(set) var isCut = false
   private let delay: () -> UInt64
+  /// Until when nothing arrives; then all of it does at once.
+  private var heldUntilNanos: UInt64 = 0
   /// What everything sent from now on takes longer: packets get lost and are sent again, say.
   var jamNanos: UInt64 = 0
   var deliver: (NetworkItem) -> Void = { _ in }
@@ -105,7 +107,17 @@ final class Direction {
     }
   }
 
+  /// Holds what is under way, and what is sent from now on, until then.
+  func hold(untilNanos: UInt64) {
+    heldUntilNanos = max(heldUntilNanos, untilNanos)
+    let held = underWay
+    underWay = []
+    bytesUnderWay = 0
+    for entry in held { enqueue(entry.item, dueNanos: entry.dueNanos) }
+  }
+
   private func enqueue(_ item: NetworkItem, dueNanos: UInt64) {
+    let dueNanos = max(dueNanos, heldUntilNanos)
     lastDueNanos = max(lastDueNanos, dueNanos)
     numbers += 1
     let number = numbers

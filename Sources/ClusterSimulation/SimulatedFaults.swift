@@ -4,7 +4,7 @@
 
 final class SimulatedFaults {
   enum Kind: CaseIterable {
-    case drop, crash, stall, drain, slow, cancelStorm, stutter
+    case drop, crash, stall, drain, slow, cancelStorm, stutter, hold
   }
 
   private let context: SimulationContext
@@ -22,7 +22,10 @@ final class SimulatedFaults {
     var drawn: [Kind] = []
     let shardsDie = context.configuration.faults.shardsDie
     for kind in Kind.allCases {
-      let takesPart = context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
+      let takesPart =
+        kind == .hold
+        ? context.configuration.faults.holdNanosMax > 0
+        : context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
       if takesPart { drawn.append(kind) }
     }
     kinds = drawn.isEmpty ? [.drop] : drawn
@@ -62,6 +65,13 @@ final class SimulatedFaults {
     case .stutter:
       context.cover(.stuttered)
       stutter(shard, times: context.number(5...40))
+    case .hold:
+      context.cover(.heldLink)
+      let nanos = context.nanos(upTo: faults.holdNanosMax)
+      lasts(nanos)
+      cluster.network.hold(
+        router: context.number(0...cluster.routers.count - 1), shard: shard.number,
+        forNanos: nanos)
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)

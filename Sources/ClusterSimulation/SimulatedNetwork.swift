@@ -19,6 +19,8 @@ final class SimulatedNetwork {
   private var connectionsEver = 0
   /// By router and shard: until when frames are slow.
   private var slowUntilNanos: [[UInt64]]
+  /// The same: until when nothing that the router sends arrives, over new connections as well.
+  private var heldUntilNanos: [[UInt64]]
   var faultsHappen = true
   /// How slow this run's network is altogether.
   private let delayNanosMax: UInt64
@@ -29,6 +31,7 @@ final class SimulatedNetwork {
     let configuration = context.configuration
     slowUntilNanos = Array(
       repeating: Array(repeating: 0, count: configuration.shards), count: configuration.routers)
+    heldUntilNanos = slowUntilNanos
     let scale = UInt64([1, 1, 4, 20][context.number(0...3)])
     delayNanosMax = configuration.network.delayNanosMax * scale
   }
@@ -55,6 +58,7 @@ final class SimulatedNetwork {
     kept.append(connection)
     connections.append(connection)
     note(.connecting, connection)
+    connection.toShard.hold(untilNanos: heldUntilNanos[router][shard])
     connection.toShard.send(.connect)
     context.after(Self.connectNanosMax) { [unowned self, unowned connection] in
       guard connection.phase == .connecting else { return }
@@ -173,6 +177,19 @@ final class SimulatedNetwork {
   func slow(router: Int, shard: Int, forNanos nanos: UInt64) {
     context.note(.slowed, router, shard)
     slowUntilNanos[router][shard] = context.nowNanos + nanos
+  }
+
+  /// Holds what a router sends to a shard, now and then what comes back too; and mostly its further
+  /// attempts to connect.
+  func hold(router: Int, shard: Int, forNanos nanos: UInt64) {
+    context.note(.slowed, router, shard)
+    let untilNanos = context.nowNanos + nanos
+    if context.chance(0.8) { heldUntilNanos[router][shard] = untilNanos }
+    let holdsReplies = context.chance(0.3)
+    for connection in connections where connection.router == router && connection.shard == shard {
+      connection.toShard.hold(untilNanos: untilNanos)
+      if holdsReplies { connection.toRouter.hold(untilNanos: untilNanos) }
+    }
   }
 
   private func lagNanos() -> UInt64 {

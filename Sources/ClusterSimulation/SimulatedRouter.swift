@@ -98,13 +98,11 @@ final class SimulatedRouter: RouterDriver {
   }
 
   private func submit(_ call: SimulatedCall, _ command: CommandID, _ request: ByteBuffer) {
-    let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
     let message = request.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
     let id = message.withBytes {
       core.submit(
         UInt32(command.rawValue), message: $0, in: message.block,
-        deadlineNanos: call.client.isPipeline ? call.deadlineNanos : nil,
-        timeoutMillis: UInt32(clamping: left / 1_000_000), caller: call)
+        deadlineNanos: call.deadlineNanos, endsAtDeadline: call.client.isPipeline, caller: call)
     }
     call.id = id
     if let id { callsByID[id] = call }
@@ -119,17 +117,15 @@ final class SimulatedRouter: RouterDriver {
             cluster: SimulatedCluster.name, map: nil, router: nil, shardIDs: core.shardIDs)
         }
       }
-      call.id = core.start(operation, caller: call)
+      call.id = core.start(operation, deadlineNanos: call.deadlineNanos, caller: call)
     } catch {
       cluster.failed(call, error)
     }
   }
 
   private func openStream(_ call: SimulatedCall) {
-    let left = call.deadlineNanos.map { $0 - min($0, context.nowNanos) } ?? 0
     call.id = call.request().withUnsafeReadableBytes {
-      core.openStream(
-        message: $0, timeoutMillis: UInt32(clamping: left / 1_000_000), caller: call)
+      core.openStream(message: $0, deadlineNanos: call.deadlineNanos, caller: call)
     }
   }
 

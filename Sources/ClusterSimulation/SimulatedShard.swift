@@ -25,6 +25,8 @@ final class SimulatedShard {
   private var sessions: [Int: ShardConnection] = [:]
   private var isTurnPlanned = false
   private var viewsPlannedNanos: UInt64 = .max
+  /// A look after the links was due while the process was stopped.
+  private var owesWatch = false
   /// What has arrived while the process was stopped.
   private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []
 
@@ -57,6 +59,8 @@ final class SimulatedShard {
     core = Self.newCore(id, limits, context)
     isTurnPlanned = false
     viewsPlannedNanos = .max
+    owesWatch = false
+    planWatch()
     context.note(.restarted, number, incarnations)
   }
 
@@ -82,7 +86,11 @@ final class SimulatedShard {
     context.note(.resumed, number)
     let arrived = inbox
     inbox = []
+    // Timers that are due come before or after what lies in the sockets.
+    let watchesFirst = context.chance(0.5)
+    if owesWatch, watchesFirst { watchLinks() }
     for (item, connection) in arrived { handle(item, connection) }
+    if owesWatch, !watchesFirst { watchLinks() }
     for number in sessions.keys.sorted() { wake(number) }
     eventHandled()
   }
@@ -111,6 +119,7 @@ final class SimulatedShard {
   }
 
   private func handle(_ item: NetworkItem, _ connection: SimulatedConnection) {
+    sessions[connection.number]?.itemsReceived += 1
     switch item {
     case .connect:
       let isRefused =
@@ -147,7 +156,12 @@ final class SimulatedShard {
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard let session = sessions[connection.number]?.session else { return }
-    let frame = context.configuration.sabotage == .ignoresFence ? withoutFence(frame) : frame
+    let frame =
+      switch context.configuration.sabotage {
+      case .ignoresFence: withoutFence(frame)
+      case .ignoresAge: withoutAge(frame)
+      default: frame
+      }
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
     let greeting = session.greeting
@@ -221,6 +235,30 @@ final class SimulatedShard {
     }
   }
 
+  private func planWatch() {
+    let incarnation = incarnations
+    context.after(LinkProtocol.clockIntervalNanos) { [unowned self] in
+      guard incarnation == incarnations, state != .down else { return }
+      if isStalled { owesWatch = true } else { watchLinks() }
+    }
+  }
+
+  /// Tells routers the clock, and closes the links of those that are gone.
+  private func watchLinks() {
+    owesWatch = false
+    core.watchLinks()
+    eventHandled()
+    planWatch()
+  }
+
+  /// A session has closed its connection.
+  fileprivate func closed(_ connection: SimulatedConnection, _ reason: String) {
+    context.cover(.closedSilent)
+    cluster.network.note(.fenced, connection)
+    sessions[connection.number] = nil
+    cluster.network.end(connection, reason)
+  }
+
   private func planViews() {
     guard isRunning, let due = core.viewsDueNanos, due < viewsPlannedNanos else { return }
     viewsPlannedNanos = due
@@ -246,6 +284,13 @@ final class SimulatedShard {
     return response.withUnsafeReadableBytes { (try? StatusReplyView($0).count) ?? 0 } > 0
   }
 
+  /// The frame, as if its router had just heard the shard's clock.
+  private func withoutAge(_ frame: ByteBuffer) -> ByteBuffer {
+    var frame = frame
+    frame.writeHeard(millis: .max - LinkProtocol.callAgeMillisMax)
+    return frame
+  }
+
   /// The frame, in which each connection comes as a router of its own: none is newer than another.
   private func withoutFence(_ frame: ByteBuffer) -> ByteBuffer {
     guard
@@ -267,6 +312,8 @@ private final class ShardConnection: LinkPort {
   private(set) var session: LinkSession?
   /// The session was told that the connection is full, and waits to hear that it is not any more.
   var wasFull = false
+  /// Items rather than bytes: any sign that the router lives.
+  var itemsReceived = 0
   private unowned let cluster: SimulatedCluster
 
   init(_ connection: SimulatedConnection, _ core: ShardCore, _ cluster: SimulatedCluster) {
@@ -279,6 +326,16 @@ private final class ShardConnection: LinkPort {
     let takes = connection.toRouter.bytesUnderWay < Self.underWayBytesMax
     if !takes { wasFull = true }
     return takes
+  }
+
+  /// A shard without the watch finds something new at each look.
+  var bytesReceived: Int {
+    if cluster.context.configuration.sabotage == .ignoresAge { itemsReceived += 1 }
+    return itemsReceived
+  }
+
+  func close(_ reason: String) {
+    cluster.shards[connection.shard].closed(connection, reason)
   }
 
   func send(_ frame: ByteBuffer) {

@@ -89,6 +89,16 @@ package struct SimulationConfiguration: Sendable {
     return configuration
   }
 
+  /// A network, and shards, that hold what routers send for much longer than these wait.
+  package static var withHeldLinks: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "held links"
+    configuration.faults.holdNanosMax = 30_000_000_000
+    configuration.faults.stallNanosMax = 15_000_000_000
+    configuration.pauseNanosMax = 400_000_000
+    return configuration
+  }
+
   /// The ordinary cluster with the slot map of a new one. Slower: each Hello carries it.
   package static var withInitialMap: SimulationConfiguration {
     var configuration = SimulationConfiguration()
@@ -111,6 +121,8 @@ package struct FaultConfiguration: Sendable {
   package var stallNanosMax: UInt64 = 3_500_000_000
   /// How long a shard that is told to stop goes on answering, at most.
   package var drainNanosMax: UInt64 = 600_000_000
+  /// How long the network holds what a router sends to a shard, at most.
+  package var holdNanosMax: UInt64 = 0
 
   package init() {}
 }
@@ -140,6 +152,8 @@ package enum Sabotage: Sendable, CaseIterable {
   case answersFromMemory
   /// The shard executes what older connections bring after a newer one's Hello.
   case ignoresFence
+  /// The shard executes what comes too late, and keeps connections on which nothing comes.
+  case ignoresAge
   /// Frames of one connection overtake each other.
   case reordersFrames
   /// A frame gets lost and the connection lives on.

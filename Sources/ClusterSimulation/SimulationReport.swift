@@ -25,6 +25,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case mapDisobeyed
     /// A shard executed what an older connection of a router's loop brought.
     case fencePassed
+    /// A write was executed much later than its client was told that its outcome is unknown.
+    case executedLate
     /// A call had no outcome, or more than one.
     case neverEnded, endedTwice
     /// An error that this cluster can't give rise to.
@@ -46,12 +48,12 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
   case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed
-  case foundUnresponsive
+  case foundUnresponsive, heldLink, closedSilent
   case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
   case mapConflict
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
-  case executedUnknown, unexecutedUnknown
+  case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 
 package struct SimulationReport: Sendable, CustomStringConvertible {

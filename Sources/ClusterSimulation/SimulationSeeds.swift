@@ -51,11 +51,12 @@ package struct SimulationSeeds: Sendable, Hashable {
     return try SimulatedCluster(seed: seed, configuration).run()
   }
 
-  /// Of ten runs three are of overloaded links, and one of two routers with different maps; one of
-  /// fifty has the slot map of a new cluster.
+  /// Of ten runs three are of overloaded links, one of two routers with different maps, and one of
+  /// links that are held for long; one of fifty has the slot map of a new cluster.
   private static func configuration(of seed: UInt64) -> SimulationConfiguration {
     if seed % 50 == 0 { return .withInitialMap }
     if seed % 10 == 7 { return .withStranger }
+    if seed % 10 == 4 { return .withHeldLinks }
     return seed % 10 < 3 ? .overloaded : SimulationConfiguration()
   }
 }

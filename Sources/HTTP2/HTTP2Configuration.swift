@@ -29,10 +29,6 @@ package struct HTTP2Configuration: Sendable {
 
   package init() {}
 
-  /// Closed streams that are kept for reuse; more are freed.
-  static let pooledStreams = 128
-  /// Capacity of all the buffers that they keep together; past it they are kept without.
-  static let maxPooledBytes = 256 << 10
   /// Capacity up to which a pooled stream keeps a body buffer. Larger ones are freed, so that one
   /// burst of large messages doesn't hold memory for the life of the connection.
   static let retainedBufferBytes = 16 << 10

@@ -20,36 +20,50 @@ private func withOwner(
   return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef(body)
 }
 
-private func owner(_ userData: UnsafeMutableRawPointer?) -> HTTP2Session? {
-  guard let userData else { return nil }
-  return Unmanaged<HTTP2Session>.fromOpaque(userData).takeUnretainedValue()
+/// The same for a stream that the library knows: `HTTP2Session.live` keeps it. Nil where the library
+/// knows none.
+@inline(__always)
+private func withStream<Result>(
+  _ native: OpaquePointer?, _ id: Int32, _ body: (HTTP2Stream?) -> Result
+) -> Result {
+  guard let pointer = nghttp2_session_get_stream_user_data(native, id) else { return body(nil) }
+  return Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef { body($0) }
 }
 
-private func streamObject(_ native: OpaquePointer?, _ id: Int32) -> HTTP2Stream? {
-  guard let pointer = nghttp2_session_get_stream_user_data(native, id) else { return nil }
-  return Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+/// The same for a data source, which is a stream.
+@inline(__always)
+private func withSource(
+  _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ body: (HTTP2Stream) -> Int
+) -> Int {
+  guard let source, let pointer = CNGHTTP2_source_pointer(source) else {
+    return Int(stopTheSession)
+  }
+  return Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef(body)
 }
 
 func onBeginHeaders(
   _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let frame else { return stopTheSession }
-  let id = CNGHTTP2_frame_stream(frame)
-  if let stream = streamObject(native, id) {
+  guard let frame else { return stopTheSession }
+  return withOwner(userData) { session in
+    let id = CNGHTTP2_frame_stream(frame)
+    let isKnown = withStream(native, id) { stream in
+      if let stream { session.beginDecoding(stream) }
+      return stream != nil
+    }
+    if isKnown { return 0 }
+    guard session.role == .server else {
+      session.endDecoding()
+      return 0
+    }
+    let stream = session.takeStream()
+    stream.id = id
+    session.counters.streamsOpened += 1
+    nghttp2_session_set_stream_user_data(native, id, Unmanaged.passUnretained(stream).toOpaque())
     session.beginDecoding(stream)
     return 0
   }
-  guard session.role == .server else {
-    session.endDecoding()
-    return 0
-  }
-  let stream = session.takeStream()
-  stream.id = id
-  session.counters.streamsOpened += 1
-  nghttp2_session_set_stream_user_data(native, id, Unmanaged.passUnretained(stream).toOpaque())
-  session.beginDecoding(stream)
-  return 0
 }
 
 func onHeader(
@@ -77,31 +91,36 @@ func onDataChunk(
   _ native: OpaquePointer?, _ flags: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?,
   _ length: Int, _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData) else { return stopTheSession }
-  guard let stream = streamObject(native, id), !stream.discardsInbound else {
-    session.connectionCredit += length
-    return 0
+  withOwner(userData) { session in
+    withStream(native, id) { stream in
+      guard let stream, !stream.discardsInbound else {
+        session.connectionCredit += length
+        return 0
+      }
+      stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: length))
+      stream.unconsumed += length
+      session.touch(stream)
+      return 0
+    }
   }
-  stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: length))
-  stream.unconsumed += length
-  session.touch(stream)
-  return 0
 }
 
 func onFrameReceived(
   _ native: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let frame else { return stopTheSession }
-  switch UInt32(CNGHTTP2_frame_type(frame)) {
-  case NGHTTP2_HEADERS.rawValue:
-    session.headersFrameReceived(frame)
-  case NGHTTP2_DATA.rawValue:
-    session.dataFrameReceived(frame)
-  default:
-    session.otherFrameReceived(frame)
+  guard let frame else { return stopTheSession }
+  return withOwner(userData) { session in
+    switch UInt32(CNGHTTP2_frame_type(frame)) {
+    case NGHTTP2_HEADERS.rawValue:
+      session.headersFrameReceived(frame)
+    case NGHTTP2_DATA.rawValue:
+      session.dataFrameReceived(frame)
+    default:
+      session.otherFrameReceived(frame)
+    }
+    return 0
   }
-  return 0
 }
 
 func onFrameSent(
@@ -120,10 +139,15 @@ func onFrameSent(
     case NGHTTP2_DATA.rawValue:
       session.counters.usefulFramesSent += 1
     case NGHTTP2_RST_STREAM.rawValue:
-      let stream = streamObject(native, CNGHTTP2_frame_stream(frame))
-      if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+      withStream(native, CNGHTTP2_frame_stream(frame)) { stream in
+        if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+      }
     case NGHTTP2_GOAWAY.rawValue:
-      session.goAwaySent(hasText: (CNGHTTP2_frame_goaway(frame)?.pointee.opaque_data_len ?? 0) > 0)
+      session.goAwaySent(hasText: CNGHTTP2_frame_goaway(frame).pointee.opaque_data_len > 0)
+      let code = CNGHTTP2_frame_goaway(frame).pointee.error_code
+      if code != HTTP2ErrorCode.noError.rawValue {
+        session.errorSent = HTTP2ErrorCode(rawValue: code)
+      }
     default:
       break
     }
@@ -134,11 +158,13 @@ func onFrameSent(
 func onStreamClose(
   _ native: OpaquePointer?, _ id: Int32, _ code: UInt32, _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData) else { return stopTheSession }
-  if session.headerDecoding.pointee.streamID == id { session.endDecoding() }
-  guard let stream = streamObject(native, id) else { return 0 }
-  session.markClosed(stream, code: HTTP2ErrorCode(rawValue: code))
-  return 0
+  withOwner(userData) { session in
+    if session.headerDecoding.pointee.streamID == id { session.endDecoding() }
+    withStream(native, id) { stream in
+      if let stream { session.markClosed(stream, code: HTTP2ErrorCode(rawValue: code)) }
+    }
+    return 0
+  }
 }
 
 func onSendData(
@@ -146,11 +172,13 @@ func onSendData(
   _ header: UnsafePointer<UInt8>?, _ length: Int,
   _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let source, let header,
-    let pointer = CNGHTTP2_source_pointer(source)
-  else { return stopTheSession }
-  let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-  return session.appendData(of: stream, frameHeader: header, length: length)
+  guard let header else { return stopTheSession }
+  return withOwner(userData) { session in
+    let code = withSource(source) { stream in
+      Int(session.appendData(of: stream, frameHeader: header, length: length))
+    }
+    return Int32(truncatingIfNeeded: code)
+  }
 }
 
 /// The data provider's callback: says how much of a stream's body goes into the next DATA frame.
@@ -159,21 +187,22 @@ func onReadBody(
   _ flags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int {
-  guard let session = owner(userData), let source, let flags,
-    let pointer = CNGHTTP2_source_pointer(source)
-  else { return Int(stopTheSession) }
-  let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-  return session.offerBody(of: stream, limit: length, flags: flags)
+  guard let userData, let flags else { return Int(stopTheSession) }
+  return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef { session in
+    withSource(source) { session.offerBody(of: $0, limit: length, flags: flags) }
+  }
 }
 
 func onError(
   _ native: OpaquePointer?, _ code: Int32, _ text: UnsafePointer<CChar>?, _ length: Int,
   _ userData: UnsafeMutableRawPointer?
 ) -> Int32 {
-  guard let session = owner(userData), let text else { return 0 }
-  session.nghttp2Message = String(
-    decoding: UnsafeRawBufferPointer(start: text, count: min(length, 200)), as: UTF8.self)
-  return 0
+  guard let text else { return 0 }
+  return withOwner(userData) { session in
+    session.nghttp2Message = String(
+      decoding: UnsafeRawBufferPointer(start: text, count: min(length, 200)), as: UTF8.self)
+    return 0
+  }
 }
 
 extension HTTP2Session {
@@ -186,13 +215,15 @@ extension HTTP2Session {
   }
 
   fileprivate func headersFrameSent(_ id: Int32, endsStream: Bool) {
-    guard let stream = streamObject(handle, id) else { return }
-    stream.headersSent = true
-    // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
-    // the trailers. Queued only now, because an earlier one would overtake them.
-    if role == .server, endsStream, !stream.remoteEnded {
-      stream.wasReset = true
-      nghttp2_submit_rst_stream(handle, 0, id, HTTP2ErrorCode.noError.rawValue)
+    withStream(handle, id) { stream in
+      guard let stream else { return }
+      stream.headersSent = true
+      // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
+      // the trailers. Queued only now, because an earlier one would overtake them.
+      if role == .server, endsStream, !stream.remoteEnded {
+        stream.wasReset = true
+        nghttp2_submit_rst_stream(handle, 0, id, HTTP2ErrorCode.noError.rawValue)
+      }
     }
   }
 
@@ -228,11 +259,12 @@ extension HTTP2Session {
     {
       counters.callFramesReceived += 1
     }
-    guard flags & endStreamFlag != 0,
-      let stream = streamObject(handle, CNGHTTP2_frame_stream(frame))
-    else { return }
-    stream.remoteEnded = true
-    touch(stream)
+    guard flags & endStreamFlag != 0 else { return }
+    withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
+      guard let stream else { return }
+      stream.remoteEnded = true
+      touch(stream)
+    }
   }
 
   fileprivate func otherFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -254,9 +286,11 @@ extension HTTP2Session {
   /// The library closes the stream only after this. RST_STREAM for one that is closed already, as
   /// when it crossed our trailers, is no more than a frame.
   private func countReset(_ frame: UnsafePointer<nghttp2_frame>) {
-    guard let stream = streamObject(handle, CNGHTTP2_frame_stream(frame)) else { return }
-    counters.resetsReceived += 1
-    if stream.bodyBytesSent == 0 { counters.resetsUnanswered += 1 }
+    withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
+      guard let stream else { return }
+      counters.resetsReceived += 1
+      if stream.bodyBytesSent == 0 { counters.resetsUnanswered += 1 }
+    }
   }
 
   private static func pingPayload(_ frame: UnsafePointer<nghttp2_frame>) -> UInt64 {

@@ -19,9 +19,10 @@ extension HTTP2Session {
       return nil
     }
     let stream = takeStream()
-    let count = loadScratch(headers)
+    let fields = layOut(headers)
     let id = CNGHTTP2_submit_request(
-      handle, fieldScratch, count, onReadBody, Unmanaged.passUnretained(stream).toOpaque())
+      handle, fields.baseAddress, fields.count, onReadBody,
+      Unmanaged.passUnretained(stream).toOpaque())
     guard id > 0 else {
       abandon(stream)
       return nil
@@ -39,7 +40,8 @@ extension HTTP2Session {
     _ stream: HTTP2Stream, headers: StaticHeaders, hasBody: Bool = true
   ) {
     guard canAnswer(stream) else { return }
-    answer(stream, headers.fields, headers.count, hasBody: hasBody)
+    answer(
+      stream, UnsafeBufferPointer(start: headers.fields, count: headers.count), hasBody: hasBody)
   }
 
   /// Answers a request with headers made for it.
@@ -47,8 +49,7 @@ extension HTTP2Session {
     _ stream: HTTP2Stream, headers: HeaderBlock, hasBody: Bool = true
   ) {
     guard canAnswer(stream) else { return }
-    let count = loadScratch(headers)
-    answer(stream, fieldScratch, count, hasBody: hasBody)
+    answer(stream, layOut(headers), hasBody: hasBody)
   }
 
   /// To be called after appending to `stream.outbound`, or handing bytes over to the stream.
@@ -173,10 +174,11 @@ extension HTTP2Session {
 
   /// Second step: GOAWAY with the last stream seen. Streams up to it go on; the session is finished
   /// when they are.
-  package func shutDown(code: HTTP2ErrorCode = .noError) {
+  package func shutDown(code: HTTP2ErrorCode = .noError, debug: StaticString = "") {
     guard isUsable else { return }
     nghttp2_submit_goaway(
-      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, nil, 0)
+      handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, debug.utf8Start,
+      debug.utf8CodeUnitCount)
   }
 
   /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is
@@ -218,7 +220,7 @@ extension HTTP2Session {
   }
 
   private func answer(
-    _ stream: HTTP2Stream, _ fields: UnsafePointer<nghttp2_nv>, _ count: Int, hasBody: Bool
+    _ stream: HTTP2Stream, _ fields: UnsafeBufferPointer<nghttp2_nv>, hasBody: Bool
   ) {
     stream.isAnnounced = true
     if !hasBody {
@@ -228,7 +230,7 @@ extension HTTP2Session {
       CNGHTTP2_make_incremental(handle, stream.id)
     }
     CNGHTTP2_submit_response(
-      handle, stream.id, fields, count, hasBody ? onReadBody : nil,
+      handle, stream.id, fields.baseAddress, fields.count, hasBody ? onReadBody : nil,
       Unmanaged.passUnretained(stream).toOpaque())
   }
 
@@ -241,18 +243,14 @@ extension HTTP2Session {
     bodyChanged(stream)
   }
 
-  /// Lays a block out for the library, which copies it. Returns the number of fields.
-  func loadScratch(_ block: HeaderBlock) -> Int {
-    if block.count > fieldScratchCapacity {
-      fieldScratch.deallocate()
-      fieldScratchCapacity = block.count * 2
-      fieldScratch = .allocate(capacity: fieldScratchCapacity)
-    }
+  /// Lays a block out for the library, which copies it. Valid until the next one is laid out.
+  func layOut(_ block: HeaderBlock) -> UnsafeBufferPointer<nghttp2_nv> {
+    let scratch = scratch(for: block.count)
     for index in 0..<block.count {
       let name = block.name(at: index)
       let value = block.value(at: index)
       let flags = block.isIndexed(at: index) ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX
-      (fieldScratch + index).initialize(
+      (scratch + index).initialize(
         to: nghttp2_nv(
           name: UnsafeMutableRawPointer(mutating: name.baseAddress)?.assumingMemoryBound(
             to: UInt8.self),
@@ -261,6 +259,15 @@ extension HTTP2Session {
           namelen: name.count, valuelen: value.count,
           flags: UInt8(truncatingIfNeeded: flags.rawValue)))
     }
-    return block.count
+    return UnsafeBufferPointer(start: scratch, count: block.count)
+  }
+
+  private func scratch(for count: Int) -> UnsafeMutablePointer<nghttp2_nv> {
+    if let fieldScratch, count <= fieldScratchCapacity { return fieldScratch }
+    fieldScratch?.deallocate()
+    fieldScratchCapacity = max(16, count * 2)
+    let made = UnsafeMutablePointer<nghttp2_nv>.allocate(capacity: fieldScratchCapacity)
+    fieldScratch = made
+    return made
   }
 }

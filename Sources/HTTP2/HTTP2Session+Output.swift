@@ -72,8 +72,8 @@ extension HTTP2Session {
     if let fields = stream.staticTrailers {
       nghttp2_submit_trailer(handle, stream.id, fields.fields, fields.count)
     } else if let block = stream.outboundTrailers {
-      let fields = loadScratch(block)
-      nghttp2_submit_trailer(handle, stream.id, fieldScratch, fields)
+      let fields = layOut(block)
+      nghttp2_submit_trailer(handle, stream.id, fields.baseAddress, fields.count)
     }
   }
 

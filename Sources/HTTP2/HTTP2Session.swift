@@ -16,9 +16,8 @@
 // Invariants:
 // 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
-// 3. A stream is live, pooled or gone. A stream that goes lets go of its context: the owner's object
-//    usually points back to the stream, and the two would keep each other.
-// 4. After a failure the library is never called again, except to free it, and nothing is pooled.
+// 3. A stream is live, in the pool of its event loop, or gone.
+// 4. After a failure the library is never called again, except to free it.
 
 internal import CNGHTTP2
 import NIOCore
@@ -49,6 +48,9 @@ package final class HTTP2Session {
   @exclusivity(unchecked) package internal(set) var counters = HTTP2Counters()
   /// Why the session is dead, if it is.
   @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
+  /// The code of the GOAWAY that was written because of an error: the owner's decision, or the
+  /// library's own where the peer broke a rule.
+  @exclusivity(unchecked) package internal(set) var errorSent: HTTP2ErrorCode?
 
   /// Body bytes of all streams that wait to be written.
   @exclusivity(unchecked) package internal(set) var outboundBytes = 0
@@ -73,25 +75,29 @@ package final class HTTP2Session {
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
   var nghttp2Message: String?
-  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>
-  @exclusivity(unchecked) var fieldScratchCapacity = 16
+  /// Fields laid out for the library; nil until a block is. A server's replies are laid out already.
+  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
+  @exclusivity(unchecked) var fieldScratchCapacity = 0
 
   @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
   @exclusivity(unchecked) private var touchedHead = 0
   @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
   @exclusivity(unchecked) private var eventsHead = 0
   @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
-  @exclusivity(unchecked) private var pool: ContiguousArray<HTTP2Stream> = []
-  /// Capacity of the buffers that pooled streams keep.
-  @exclusivity(unchecked) package private(set) var pooledBytes = 0
+  private let pool: HTTP2StreamPool
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
-  package init(role: Role, configuration: HTTP2Configuration = HTTP2Configuration()) throws {
+  ///
+  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share one.
+  package init(
+    role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
+    pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
+  ) throws {
     self.role = role
+    self.pool = pool
     self.configuration = configuration
     meter = FrameMeter(prefaceBytes: role == .server ? Self.prefaceBytes : 0)
     handle = try NativeSession.make(role: role, configuration: configuration)
-    fieldScratch = .allocate(capacity: fieldScratchCapacity)
     headerDecoding = .allocate(capacity: 1)
     headerDecoding.initialize(
       to: HeaderDecoding(
@@ -103,7 +109,7 @@ package final class HTTP2Session {
   deinit {
     nghttp2_session_del(handle)
     headerDecoding.deallocate()
-    fieldScratch.deallocate()
+    fieldScratch?.deallocate()
   }
 
   /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.
@@ -187,29 +193,12 @@ package final class HTTP2Session {
       }
     }
     stream.clear()
-    guard failure == nil, pool.count < HTTP2Configuration.pooledStreams else {
-      stream.context = nil
-      return
-    }
-    if pooledBytes + stream.bufferCapacity > HTTP2Configuration.maxPooledBytes {
-      stream.dropBuffers()
-    }
-    pooledBytes += stream.bufferCapacity
-    pool.append(stream)
+    pool.keep(stream)
   }
 
-  /// Frees the streams that are kept for reuse.
-  package func emptyPool() {
-    for stream in pool { stream.context = nil }
-    pool = []
-    pooledBytes = 0
-  }
-
-  /// Forgets the owner's objects on all streams, open or pooled. To be called when the connection is
-  /// over.
+  /// Forgets the owner's objects on all open streams. To be called when the connection is over.
   package func releaseContexts() {
     for stream in live { stream.context = nil }
-    emptyPool()
   }
 
   /// Bytes received so far, of frames of all kinds.
@@ -265,13 +254,7 @@ package final class HTTP2Session {
   }
 
   func takeStream() -> HTTP2Stream {
-    let stream: HTTP2Stream
-    if let pooled = pool.popLast() {
-      stream = pooled
-      pooledBytes -= stream.bufferCapacity
-    } else {
-      stream = HTTP2Stream()
-    }
+    let stream = pool.take()
     stream.liveIndex = live.count
     live.append(stream)
     return stream

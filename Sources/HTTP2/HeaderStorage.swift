@@ -2,7 +2,8 @@
 // the HPACK decoder's callback, which runs eight times a call or more, costs neither reference
 // counting nor exclusivity checks. Owned by one HeaderBlock; one thread.
 //
-// Invariants: used <= capacity; count <= fieldCapacity; field i lies within used.
+// Invariants: used <= capacity; count <= fieldCapacity; field i lies within used. Memory
+// comes with the first field: most streams have no trailers.
 
 struct HeaderStorage {
   struct Field {
@@ -19,12 +20,12 @@ struct HeaderStorage {
   private(set) var used = 0
   private(set) var fields: UnsafeMutablePointer<Field>
   private(set) var count = 0
-  private var capacity = firstCapacity
-  private var fieldCapacity = firstFieldCapacity
+  private var capacity = 0
+  private var fieldCapacity = 0
 
   init() {
-    bytes = .allocate(byteCount: Self.firstCapacity, alignment: 1)
-    fields = .allocate(capacity: Self.firstFieldCapacity)
+    bytes = .allocate(byteCount: 0, alignment: 1)
+    fields = .allocate(capacity: 0)
   }
 
   /// Frees the memory. Nothing may be done with the value afterwards.
@@ -72,7 +73,7 @@ struct HeaderStorage {
 
   private mutating func grow(to wanted: Int) {
     if wanted > capacity {
-      let larger = max(capacity * 2, wanted)
+      let larger = max(capacity * 2, wanted, Self.firstCapacity)
       let memory = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 1)
       memory.copyMemory(from: bytes, byteCount: used)
       bytes.deallocate()
@@ -80,11 +81,12 @@ struct HeaderStorage {
       capacity = larger
     }
     if count == fieldCapacity {
-      let memory = UnsafeMutablePointer<Field>.allocate(capacity: fieldCapacity * 2)
+      let larger = max(fieldCapacity * 2, Self.firstFieldCapacity)
+      let memory = UnsafeMutablePointer<Field>.allocate(capacity: larger)
       memory.moveInitialize(from: fields, count: count)
       fields.deallocate()
       fields = memory
-      fieldCapacity *= 2
+      fieldCapacity = larger
     }
   }
 }

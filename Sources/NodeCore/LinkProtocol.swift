@@ -4,7 +4,7 @@ import RingstoreAPI
 
 package enum LinkProtocol {
   /// The version that Hello names; a shard refuses any other.
-  package static let version: UInt32 = 1
+  package static let version: UInt32 = 2
   /// The path of the link's one method.
   package static let path = "/ringstore.internal.v1.Link/Exchange"
   /// Either side closes a frame that has grown past this size.
@@ -14,6 +14,16 @@ package enum LinkProtocol {
   /// What a router grants a streamed reply at its beginning, and keeps granted while its caller
   /// takes what comes.
   package static let streamCreditBytes = 256 << 10
+
+  /// How often a shard tells its routers its clock, and looks whether they live.
+  package static let clockIntervalNanos: UInt64 = 500_000_000
+  /// A lane on which so many looks in a row have found nothing new is silent: the shard closes its
+  /// link. Looks are counted, not time: a shard that was itself stopped has not looked meanwhile.
+  package static let silentLooksMax = 10
+  /// A call is executed at most this much later than its shard's clock was when its router heard it
+  /// last before it sent the call. So this is how long after a write was told as unknown it may still
+  /// take effect, whatever has held it on its way.
+  package static let callAgeMillisMax: UInt64 = 10_000
 
   /// The longest frame: one that was about to be closed, and then the longest message in its
   /// wrapping.

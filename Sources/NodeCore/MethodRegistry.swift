@@ -7,17 +7,21 @@ package enum MethodRegistry {
   /// The link, served by shards only.
   package static let linkID = 10_000
 
+  /// The calls that a node answers even where clients have all the connections that they may.
+  private static let administration = Set([CommandID.describe, .stats, .shutdown].map(\.rawValue))
+
   /// The method behind a path, or nil where there is none.
   package static func method(path: UnsafeRawBufferPointer, servesLink: Bool) -> ServerMethod? {
     if let command = CommandTable.command(path: path) {
       return ServerMethod(
-        id: command.id, kind: command.isStreaming ? .streaming : .unary)
+        id: command.id, kind: command.isStreaming ? .streaming : .unary,
+        isReserved: administration.contains(command.id))
     }
     if let older = OlderMethod.method(path: path) {
       return ServerMethod(id: older.rawValue, kind: .unary)
     }
     if servesLink, path.elementsEqual(LinkProtocol.path.utf8) {
-      return ServerMethod(id: linkID, kind: .streaming)
+      return ServerMethod(id: linkID, kind: .streaming, isReserved: true)
     }
     return nil
   }

@@ -28,10 +28,14 @@ package struct Pattern: Sendable {
   /// a few around them. Hardly anything but counted repetition makes more, and that is what would
   /// make single keys expensive.
   package static let regexProgramMax = Int32(lengthMax) + 64
-  /// The most steps that one match may take: a few milliseconds at worst. What could take more is
-  /// refused with the key in hand: RE2's slower engine takes 5 to 15 nanoseconds a step, and a
-  /// hostile pattern on a key of 64 KiB would have billions to take.
-  package static let matchStepsMax = 512 * 1024
+  /// The most steps that RE2's slower engine may take for one key, at 5 to 15 nanoseconds each: a
+  /// few milliseconds. A hostile pattern on a key of 64 KiB would have billions to take. Expressions
+  /// whose automaton stays within the budget don't need that engine, whatever the key's length; so
+  /// no key makes an ordinary expression fail.
+  package static let regexStepsMax = 512 * 1024
+  /// The most steps that a glob may take for one key, at one or two nanoseconds each. No key of
+  /// 64 KiB can make a glob fail whose parts between stars have at most 63 bytes.
+  package static let globStepsMax = 4 * 1024 * 1024
 
   private enum Matcher: Sendable {
     case everything
@@ -81,12 +85,11 @@ package struct Pattern: Sendable {
   }
 
   /// Whether `key` matches. A prefix costs its own length; a glob little more than the key's length
-  /// and at most `matchStepsMax`; a regular expression a nanosecond or two for each byte of the key
-  /// as a rule, and at most `matchStepsMax` steps. Prefixes and globs allocate nothing, regular
-  /// expressions within `regexMemoryMax`.
+  /// and at most `globStepsMax` steps; a regular expression a nanosecond or two for each byte of the
+  /// key as a rule, and at most `regexStepsMax` steps besides. Prefixes and globs allocate nothing,
+  /// regular expressions within `regexMemoryMax`.
   ///
-  /// - Throws: `PatternError.tooCostly` where the bound would be passed: a glob in fact, an
-  ///   expression at worst. Which keys that concerns is the same at each try.
+  /// - Throws: `PatternError.tooCostly` where the bound would be passed.
   package func matches(_ key: UnsafeRawBufferPointer) throws(PatternError) -> Bool {
     switch matcher {
     case .everything:
@@ -94,15 +97,15 @@ package struct Pattern: Sendable {
     case .prefix(let bytes):
       return key.starts(with: bytes)
     case .glob(let glob):
-      guard let isMatch = glob.matches(key, stepsMax: Self.matchStepsMax) else {
+      guard let isMatch = glob.matches(key, stepsMax: Self.globStepsMax) else {
         throw .tooCostly(keyBytes: key.count)
       }
       return isMatch
     case .regex(let expression):
-      guard key.count * expression.programSize <= Self.matchStepsMax else {
+      guard let isMatch = expression.matches(key, slowStepsMax: Self.regexStepsMax) else {
         throw .tooCostly(keyBytes: key.count)
       }
-      return expression.matches(key)
+      return isMatch
     }
   }
 

@@ -40,8 +40,16 @@ final class RegularExpression: @unchecked Sendable {
 
   /// Whether a match starts at the key's first byte. The anchor is RE2's own: a `^` put in front
   /// of `a|b` would bind to `a` alone.
-  func matches(_ key: UnsafeRawBufferPointer) -> Bool {
-    cre2_matches_at_start(handle, key.baseAddress, key.count)
+  ///
+  /// - Parameter slowStepsMax: the most steps that RE2's slower engine may take.
+  /// - Returns: nil where only that engine could tell, and it could take more steps.
+  func matches(_ key: UnsafeRawBufferPointer, slowStepsMax: Int) -> Bool? {
+    let isFastOnly = key.count * programSize > slowStepsMax
+    switch cre2_matches_at_start(handle, key.baseAddress, key.count, isFastOnly) {
+    case CRE2_MATCH: return true
+    case CRE2_TOO_SLOW: return nil
+    default: return false
+    }
   }
 
   /// Refuses what would take RE2 tens of milliseconds to compile, however little comes of it:

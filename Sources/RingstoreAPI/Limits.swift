@@ -25,6 +25,9 @@ package struct Limits: Sendable, Hashable {
   /// their answers, until those have been sent.
   package var answerBytesMax = 64 << 20
 
+  /// Orders the keys of scans; the same on all nodes of a cluster.
+  package var hashSeed = HashSeed.publicSeed
+
   /// Bytes that the gRPC clients of a node may make it hold: requests on their way in, and answers
   /// that they don't take. For the whole node, whose event loops have equal parts of it.
   package var clientMemoryBytes = 512 << 20

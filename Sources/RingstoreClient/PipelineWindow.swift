@@ -94,7 +94,7 @@ package struct PipelineWindow {
       request.withUnsafeReadableBytes {
         batch.writeCall(
           .pipeline, id: id, method: UInt32(command.rawValue), request: $0,
-          timeoutMillis: limits.timeoutMillis)
+          timeMillis: UInt64(limits.timeoutMillis))
       }
       batchCount += 1
     }

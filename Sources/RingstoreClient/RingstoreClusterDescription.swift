@@ -24,7 +24,11 @@ public struct RingstoreClusterDescription: Sendable {
   /// A process that takes part.
   public struct Node: Sendable {
     public enum Role: String, Sendable { case router, shard, unknown }
-    public enum State: String, Sendable { case loading, serving, draining, unreachable, unknown }
+    public enum State: String, Sendable {
+      case loading, serving, draining, unreachable, unknown
+      /// A router that answers no call on any key.
+      case notServing = "not-serving"
+    }
 
     public let id: String
     public let role: Role
@@ -34,7 +38,7 @@ public struct RingstoreClusterDescription: Sendable {
     public let uptime: Duration
     public let keys: Int
     public let memoryBytes: Int
-    /// Why it is unreachable, or how far it has loaded; else empty.
+    /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
     /// Of a shard: new at every start, so another one than before means that what the shard held in
     /// memory is gone. 0 where it isn't known.
@@ -80,6 +84,7 @@ extension RingstoreClusterDescription.Node {
       case .serving: .serving
       case .draining: .draining
       case .unreachable: .unreachable
+      case .notServing: .notServing
       default: .unknown
       }
   }

@@ -17,6 +17,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   private var call: ClientCall?
   /// Why the lane ended, where the shard said so before it closed the connection.
   private var ending: String?
+  private var address = ""
 
   init(shard: Int, lane: LinkLane, generation: UInt64, service: RouterService) {
     self.shard = shard
@@ -29,6 +30,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
     host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
     flusher: TickFlusher
   ) {
+    address = "\(host):\(port)"
     ClientConnection.connect(
       host: host, port: port, on: eventLoop, configuration: configuration, flusher: flusher,
       delegate: self
@@ -72,7 +74,12 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
 
   func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
     self.call = nil
-    ending = status.isOK ? "the shard ended the stream" : status.description
+    ending =
+      status.isOK
+      ? "the shard ended the stream"
+      : LinkEnding.reason(
+        isUnimplemented: status.code == .unimplemented, status: status.description,
+        address: address)
     // A stream that ends without its connection: the link begins anew, with a new connection.
     connection?.close()
   }

@@ -145,7 +145,7 @@ final class RouterPipeline {
 
   private var hasRoom: Bool {
     guard let call, expectedBytes < Self.expectedBytesMax else { return false }
-    if call.isWritable, call.connection.hasOutboundRoom { return true }
+    if call.isWritable, call.connection?.hasOutboundRoom == true { return true }
     call.awaitRoom()
     return false
   }

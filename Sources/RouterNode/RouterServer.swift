@@ -23,6 +23,10 @@ package struct RouterConfiguration: Sendable {
   /// The cluster's shards; every router of a cluster is given the same list, in any order.
   package var shards: [ShardDescription]
   package var limits = Limits()
+  /// How many connections there may be, and the servers' own bounds and time limits.
+  package var connectionLimits = ConnectionLimits()
+  package var server = ServerConfiguration()
+  package var lines = LineConfiguration()
   /// What may be under way between an event loop and a shard.
   package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
@@ -34,6 +38,9 @@ package struct RouterConfiguration: Sendable {
   package init(shards: [ShardDescription]) {
     self.shards = shards
   }
+
+  /// Connections that the router makes: two lanes from each of its loops to each shard.
+  package var linkConnections: Int { 2 * threads * shards.count }
 }
 
 /// A running router.
@@ -77,7 +84,8 @@ package final class RouterServer: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.threads)
     do {
       let node = RouterNodeLine(version: version)
-      let services = try await makeServices(configuration, map, node, group, logger)
+      let connections = NodeConnections(limits: configuration.connectionLimits)
+      let services = try await makeServices(configuration, map, node, connections, group, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
       let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
@@ -85,13 +93,14 @@ package final class RouterServer: Sendable {
         }
         return service.value
       }
-      var serverConfiguration = ServerConfiguration()
+      var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
       serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
-        configuration: serverConfiguration, logger: logger, service: serviceOf)
-      let lineServer = try await startLines(configuration, group, logger, serviceOf)
+        configuration: serverConfiguration, connections: connections, logger: logger,
+        service: serviceOf)
+      let lineServer = try await startLines(configuration, connections, group, logger, serviceOf)
       node.setAddress("\(configuration.host):\(server.port)")
       return RouterServer(
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
@@ -103,12 +112,14 @@ package final class RouterServer: Sendable {
   }
 
   private static func startLines(
-    _ configuration: RouterConfiguration, _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
+    _ configuration: RouterConfiguration, _ connections: NodeConnections,
+    _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
     _ serviceOf: @escaping @Sendable (any EventLoop) -> RouterService
   ) async throws -> LineServer? {
     guard let port = configuration.linePort else { return nil }
     return try await LineServer.start(
-      host: configuration.host, port: port, group: group, logger: logger
+      host: configuration.host, port: port, group: group, configuration: configuration.lines,
+      connections: connections, logger: logger
     ) { loop in
       let service = serviceOf(loop)
       return LineNode(port: service, flusher: service.flusher)
@@ -117,7 +128,7 @@ package final class RouterServer: Sendable {
 
   private static func makeServices(
     _ configuration: RouterConfiguration, _ map: SlotMap, _ node: RouterNodeLine,
-    _ group: MultiThreadedEventLoopGroup, _ logger: Logger
+    _ connections: NodeConnections, _ group: MultiThreadedEventLoopGroup, _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
@@ -132,6 +143,8 @@ package final class RouterServer: Sendable {
           linkLimits: configuration.linkLimits, firstGeneration: 0,
           seed: UInt64.random(in: .min ... .max), eventLoop: loop, loops: loops, logger: logger,
           describeSelf: { node.describe() })
+        // The loops' counters are added up, and these are the node's.
+        if number == 0 { service.connections = connections }
         service.start(settled: { settled.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()

@@ -22,7 +22,7 @@ extension RouterService {
       }
       nodeCounters.called(method)
       if call.methodID == CommandID.stats.rawValue, !loops.isSingle {
-        collectStats(call)
+        collectStats(call, message)
       } else {
         startOperation(call, message, caller: .unary(call))
       }
@@ -30,8 +30,8 @@ extension RouterService {
     }
     nodeCounters.called(method)
     let id = core.submit(
-      method, message: message, in: block(of: message, call), deadlineNanos: nil,
-      timeoutMillis: timeLeftMillis(call), caller: .unary(call))
+      method, message: message, in: block(of: message, call), deadlineNanos: call.deadlineNanos,
+      endsAtDeadline: false, caller: .unary(call))
     if let id { call.tag = id }
   }
 
@@ -63,7 +63,12 @@ extension RouterService {
   }
 
   /// Stats of a router with several loops: the counters of the others come first.
-  private func collectStats(_ call: ServerCall) {
+  private func collectStats(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    do throws(CallError) {
+      try OperationFactory.checkFields(message)
+    } catch {
+      return fail(.unary(call), error: error)
+    }
     let pending = PendingStats()
     call.context = pending
     let bound = NIOLoopBound((self, call, pending), eventLoop: eventLoop)
@@ -102,7 +107,7 @@ extension RouterService {
       return
     }
     let id = core.openStream(
-      message: message, timeoutMillis: timeLeftMillis(call), caller: .stream(call))
+      message: message, deadlineNanos: call.deadlineNanos, caller: .stream(call))
     if let id { call.tag = id }
   }
 
@@ -174,15 +179,7 @@ extension RouterService {
     }
     _ = core.submit(
       next.method, message: next.request, in: block, deadlineNanos: deadline,
-      timeoutMillis: next.timeoutMillis, caller: .pipelined(pipeline, id: next.id))
+      endsAtDeadline: true, caller: .pipelined(pipeline, id: next.id))
   }
 
-  private func timeLeftMillis(_ call: ServerCall) -> UInt32 { timeLeftMillis(call.deadlineNanos) }
-
-  /// What is left of a deadline, in milliseconds; 0 where there is none.
-  func timeLeftMillis(_ deadlineNanos: UInt64?) -> UInt32 {
-    guard let deadline = deadlineNanos else { return 0 }
-    let now = NIODeadline.now().uptimeNanoseconds
-    return deadline <= now ? 1 : UInt32(clamping: (deadline - now) / 1_000_000 + 1)
-  }
 }

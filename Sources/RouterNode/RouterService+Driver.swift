@@ -92,7 +92,7 @@ extension RouterService: RouterDriver {
   func takesMore(_ caller: RouterCaller, id: UInt64) -> Bool {
     switch caller {
     case .unary(let call), .stream(let call):
-      if call.isWritable, call.connection.hasOutboundRoom { return true }
+      if call.isWritable, call.connection?.hasOutboundRoom == true { return true }
       call.awaitRoom()
       return false
     case .pipelined(let pipeline, _):
@@ -124,7 +124,7 @@ extension RouterService: RouterDriver {
     flusher.markDirty(self)
     switch caller {
     case .unary(let call), .stream(let call):
-      call.connection.pauseReading()
+      call.pauseConnection()
     case .pipelined(let pipeline, _):
       pipeline.hold()
     case .local(let call):
@@ -135,7 +135,7 @@ extension RouterService: RouterDriver {
   func resumeReading(for caller: RouterCaller) {
     switch caller {
     case .unary(let call), .stream(let call):
-      call.connection.resumeReading()
+      call.resumeConnection()
     case .pipelined(let pipeline, _):
       pipeline.release()
     case .local(let call):

@@ -8,6 +8,9 @@ import NodeCore
 
 extension RouterService {
   func connect(shard: Int, address: String, generation: UInt64) {
+    logger.debug(
+      "connecting to a shard",
+      metadata: ["shard": "\(core.shardIDs[shard])", "address": "\(address)"])
     let link = RouterLinkStreams(shard: shard, generation: generation, service: self)
     links[shard] = link
     guard let (host, port) = HostAndPort.parse(address) else {
@@ -61,8 +64,10 @@ extension RouterService {
       logger.warning(
         "shard restarted, what it held in memory is gone",
         metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
-    case .linkRefused(let shard, let reason):
-      logger.error("link refused", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
+    case .linkRefused(let shard, let reason, let advice):
+      logger.error(
+        "link refused",
+        metadata: ["shard": "\(shard)", "reason": "\(reason)", "advice": "\(advice)"])
     case .linkLost(let shard, let reason):
       logger.warning("link lost", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
     case .linkDraining(let shard):

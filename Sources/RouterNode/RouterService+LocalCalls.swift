@@ -28,8 +28,8 @@ extension RouterService: CallPort {
     } else if CommandTable.shape(ofMethod: method) != .other {
       let id = request.withUnsafeReadableBytes { message in
         core.submit(
-          method, message: message, deadlineNanos: deadline,
-          timeoutMillis: timeLeftMillis(deadline), caller: .local(call))
+          method, message: message, deadlineNanos: deadline, endsAtDeadline: true,
+          caller: .local(call))
       }
       call.id = id ?? 0
     } else if command == .stats, !loops.isSingle {

@@ -29,6 +29,8 @@ final class RouterService: ServerService, Flushable {
   @exclusivity(unchecked) var nodeCounters = NodeCounters()
   /// What has become of this loop's links.
   var linkCounters = LinkCounters()
+  /// The node's connections, on the loop whose counters those of the node are added to.
+  var connections: NodeConnections?
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
   /// Pipelines that got replies from the frame being read.
@@ -136,15 +138,20 @@ final class RouterService: ServerService, Flushable {
 
   /// What Describe starts from.
   func describe() -> DescribeMerge {
-    DescribeMerge(
-      cluster: core.identity.cluster, map: mapMessage, router: describeSelf(),
-      shardIDs: core.shardIDs)
+    var router = describeSelf()
+    if let reason = core.notServingReason {
+      router.state = .notServing
+      router.detail = reason
+    }
+    return DescribeMerge(
+      cluster: core.identity.cluster, map: mapMessage, router: router, shardIDs: core.shardIDs)
   }
 
   /// This loop's counters by name.
   var ownCounters: [String: Int64] {
     nodeCounters.entries(prefix: NodeCounters.routerPrefix)
       .merging(linkCounters.entries) { own, _ in own }
+      .merging(connections?.entries(prefix: NodeCounters.routerPrefix) ?? [:]) { own, _ in own }
   }
 
   func endNode() {

@@ -22,7 +22,7 @@ final class LinkStream: ShardCall, LinkPort {
     super.init(call)
     let lane = call.metadata.firstText(LinkProtocol.laneMetadata).flatMap(LinkLane.init)
     session = LinkSession(lane ?? .calls, core: core, port: self)
-    call.connection.permitPings(everyNanos: Self.pingIntervalNanos)
+    call.connection?.permitPings(everyNanos: Self.pingIntervalNanos)
   }
 
   override func received(_ frame: UnsafeRawBufferPointer) {
@@ -72,16 +72,28 @@ final class LinkStream: ShardCall, LinkPort {
 
   var isWritable: Bool { call?.isWritable ?? false }
 
+  var bytesReceived: Int { call?.connection.bytesReceived ?? 0 }
+
+  func close(_ reason: String) {
+    let connection = call?.connection
+    logger.warning(
+      "closing a router's connection",
+      metadata: ["address": "\(connection?.remoteAddress ?? "")", "reason": "\(reason)"])
+    fail(RPCStatus(.unavailable, reason))
+    connection?.closeNow()
+  }
+
   // MARK: - Log
 
   /// Logs what the latest frame's Hello led to. Returns whether a router was accepted.
   private func takeGreeting() -> Bool {
     guard let session, let greeting = session.greeting else { return false }
     session.greeting = nil
-    let address = call?.connection.remoteAddress ?? ""
+    let address = call?.connection?.remoteAddress ?? ""
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
+      call?.connection.becomeLink()
       logger.info(
         "router connected",
         metadata: [

@@ -42,7 +42,7 @@ class ShardCall {
   /// Whether the client and its connection take more; if not, `writable` tells when they do.
   final var hasRoom: Bool {
     guard let call else { return false }
-    if call.isWritable, call.connection.hasOutboundRoom { return true }
+    if call.isWritable, call.connection?.hasOutboundRoom == true { return true }
     call.awaitRoom()
     return false
   }

@@ -20,6 +20,10 @@ package struct ShardConfiguration: Sendable {
   /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
   package var linePort: Int?
   package var limits = Limits()
+  /// How many connections there may be, and the servers' own bounds and time limits.
+  package var connectionLimits = ConnectionLimits()
+  package var server = ServerConfiguration()
+  package var lines = LineConfiguration()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
@@ -66,21 +70,26 @@ package final class ShardServer: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     do {
       let loop = group.next()
+      let connections = NodeConnections(limits: configuration.connectionLimits)
       let service = try await loop.submit {
-        NIOLoopBound(
-          makeService(configuration, version: version, loop, logger), eventLoop: loop)
+        let service = makeService(configuration, version: version, loop, logger)
+        service.core.connectionCounters = {
+          connections.entries(prefix: NodeCounters.shardPrefix)
+        }
+        return NIOLoopBound(service, eventLoop: loop)
       }.get()
-      var serverConfiguration = ServerConfiguration()
+      var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(configuration.limits)
       serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
-        configuration: serverConfiguration, logger: logger
+        configuration: serverConfiguration, connections: connections, logger: logger
       ) { _ in service.value }
       var lineServer: LineServer?
       if let linePort = configuration.linePort {
         lineServer = try await LineServer.start(
-          host: configuration.host, port: linePort, group: group, logger: logger
+          host: configuration.host, port: linePort, group: group,
+          configuration: configuration.lines, connections: connections, logger: logger
         ) { _ in LineNode(port: service.value, flusher: service.value.flusher) }
       }
       let address = "\(configuration.host):\(server.port)"

@@ -19,6 +19,7 @@ final class ShardService: ServerService {
   private var isDraining = false
   @exclusivity(unchecked) private var isTurnScheduled = false
   @exclusivity(unchecked) private var isExpiryScheduled = false
+  private var isWatchScheduled = false
 
   /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
   ///   has been answered.
@@ -114,6 +115,7 @@ final class ShardService: ServerService {
     case MethodRegistry.linkID:
       let link = LinkStream(call, core: core, logger: logger) { [unowned self] in isDraining }
       links[ObjectIdentifier(link)] = link
+      scheduleWatch()
     case CommandID.pipeline.rawValue:
       _ = PipelineStream(call, core: core)
     case CommandID.lRangeStream.rawValue:
@@ -189,6 +191,21 @@ final class ShardService: ServerService {
     eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(dueNanos)) { [self] in
       isExpiryScheduled = false
       core.expireViews()
+      afterWork()
+    }
+  }
+
+  /// Looks after the links for as long as there are any. The loop looks at its sockets between two
+  /// timers.
+  private func scheduleWatch() {
+    guard !isWatchScheduled else { return }
+    isWatchScheduled = true
+    let interval = TimeAmount.nanoseconds(Int64(LinkProtocol.clockIntervalNanos))
+    eventLoop.assumeIsolated().scheduleTask(in: interval) { [self] in
+      isWatchScheduled = false
+      core.watchLinks()
+      links = links.filter { $0.value.call != nil }
+      if !links.isEmpty { scheduleWatch() }
       afterWork()
     }
   }

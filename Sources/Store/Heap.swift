@@ -73,7 +73,7 @@ final class Heap {
       let bytes = Heap.mallocBytes(capacity)
       heldBytes &+= bytes
       usedBytes &+= bytes
-      return .allocate(byteCount: capacity, alignment: 8)
+      return Heap.checked(.allocate(byteCount: capacity, alignment: 8))
     }
     usedBytes &+= capacity
     let open = openPages + capacity / 8
@@ -111,6 +111,16 @@ final class Heap {
     }
   }
 
+  /// A fresh block, if tables can hold its address: they keep 48 bits (Table). A system that gives
+  /// out others would have keys lost.
+  @inline(__always)
+  static func checked(_ block: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+    precondition(isHoldable(UInt(bitPattern: block)), "an address of more than 48 bits")
+    return block
+  }
+
+  static func isHoldable(_ address: UInt) -> Bool { address & 7 == 0 && address >> 48 == 0 }
+
   // MARK: - Adopted blocks
 
   /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on it.
@@ -147,8 +157,8 @@ final class Heap {
 
   private func makePage() -> UnsafeMutablePointer<SlabPage> {
     heldBytes += SlabPage.stride
-    return UnsafeMutableRawPointer.allocate(
-      byteCount: SlabPage.usableBytes, alignment: SlabPage.stride
+    return Heap.checked(
+      .allocate(byteCount: SlabPage.usableBytes, alignment: SlabPage.stride)
     ).assumingMemoryBound(to: SlabPage.self)
   }
 

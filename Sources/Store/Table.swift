@@ -28,7 +28,7 @@ struct Table {
 
   static func word(_ entry: Entry, hash: UInt64) -> UInt64 {
     let address = UInt64(UInt(bitPattern: entry.base))
-    assert(address & 7 == 0 && address >> 48 == 0)
+    assert(Heap.isHoldable(UInt(address)), "the heap has checked it")
     return (hash & ~(tagUnit - 1)) | address >> 3
   }
 

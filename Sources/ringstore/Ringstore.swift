@@ -1,7 +1,8 @@
 // The program: subcommands, and what becomes of their errors.
 //
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
-//           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve
+//           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve;
+//              any of them: stdout can't be written (its reader may go, though)
 //          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
 
 import ArgumentParser
@@ -19,8 +20,18 @@ struct Ringstore: AsyncParsableCommand {
     ])
 
   static func main() async {
+    ProcessState.keepStandardDescriptors()
     let arguments = RawArguments.ofProcess()
-    Glibc.exit(await run(arguments))
+    let status = await run(arguments)
+    Glibc.exit(isOutputWritten(arguments) ? status : EXIT_FAILURE)
+  }
+
+  /// Whether all that was printed has reached stdout; else says so.
+  private static func isOutputWritten(_ arguments: RawArguments) -> Bool {
+    guard let reason = Terminal.takeOutputFailure() else { return true }
+    Terminal.complain(
+      "\(called(arguments.texts.first ?? "")): the output could not be written: \(reason).")
+    return false
   }
 
   /// Runs the command that the arguments name. Returns the exit status.
@@ -58,10 +69,15 @@ struct Ringstore: AsyncParsableCommand {
       Terminal.write(text + "\n")
       return EXIT_SUCCESS
     }
-    let known = configuration.subcommands.contains { $0._commandName == name }
-    let command = known ? "ringstore \(name)" : "ringstore"
+    let command = called(name)
     Terminal.complain("\(command): \(text)\nSee '\(command) --help'.")
     return name == CommandLineCommand._commandName ? EXIT_FAILURE : EX_USAGE
+  }
+
+  /// How the program was called, up to its subcommand.
+  private static func called(_ name: String) -> String {
+    let isKnown = configuration.subcommands.contains { $0._commandName == name }
+    return isKnown ? "ringstore \(name)" : "ringstore"
   }
 
   func run() throws {

@@ -2,6 +2,7 @@
 // pipe sees a line as soon as it is written.
 
 import Glibc
+import Synchronization
 
 package enum Terminal {
   /// What erases everything behind the cursor, where the terminal can.
@@ -22,33 +23,57 @@ package enum Terminal {
   }
 
   /// Writes to stdout.
-  static func write(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
+  static func write(_ text: String) { write(Array(text.utf8)) }
 
-  /// Returns false where nobody reads any more.
+  /// Writes to stdout. Returns false where nothing of more would be read: the reader has gone, which
+  /// is nobody's error, or the system refuses to write, which `takeOutputFailure` tells then.
   @discardableResult
-  static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
-
-  /// Writes a line to stderr.
-  static func complain(_ text: String) { write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
-
-  package static func writeToStandardError(_ line: String) {
-    write(Array(line.utf8), to: STDERR_FILENO)
+  static func write(_ bytes: [UInt8]) -> Bool {
+    switch write(bytes, to: STDOUT_FILENO) {
+    case 0: return true
+    case EPIPE: return false
+    case let failure:
+      outputFailure.withLock { $0 = $0 ?? failure }
+      return false
+    }
   }
 
-  /// Writes all bytes, in one call wherever the system takes them at once. A reader that has gone
-  /// is not our error: there is nobody left to tell. Returns false then.
-  @discardableResult
-  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+  /// Why writing to stdout has failed, in the system's words; told once. nil: it has not.
+  static func takeOutputFailure() -> String? {
+    outputFailure.withLock { failure in
+      defer { failure = nil }
+      return failure.map { String(cString: strerror($0)) }
+    }
+  }
+
+  private static let outputFailure = Mutex<Int32?>(nil)
+
+  /// Writes a line to stderr.
+  static func complain(_ text: String) { _ = write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
+
+  package static func writeToStandardError(_ line: String) {
+    _ = write(Array(line.utf8), to: STDERR_FILENO)
+  }
+
+  /// Writes all bytes, in one call wherever the system takes them at once. Returns 0, or the number
+  /// of the error.
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {
         let count = Glibc.write(
           descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return false }
+        // Somebody who shares the descriptor has made it refuse rather than wait.
+        if count < 0, errno == EAGAIN, descriptor == STDOUT_FILENO {
+          var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+          _ = poll(&ready, 1, -1)
+          continue
+        }
+        guard count > 0 else { return count == 0 ? EIO : errno }
         rest = rest.dropFirst(count)
       }
-      return true
+      return 0
     }
   }
 }

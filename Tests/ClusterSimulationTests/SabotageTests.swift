@@ -13,6 +13,7 @@ import Testing
     (.hidesUnknownOutcomes, [.wrongOutcome, .notLinearizable]),
     (.answersFromMemory, [.notLinearizable]),
     (.ignoresFence, [.fencePassed, .outOfOrder, .orderOfKey]),
+    (.ignoresAge, [.executedLate]),
     (.reordersFrames, [.outOfOrder, .orderOfKey]),
     (.losesFrames, [.neverEnded, .leak, .pausesUnbalanced]),
     (.repeatsFrames, [.executedTwice, .notLinearizable]),

@@ -41,17 +41,17 @@ extension TwoReaders {
       name: "RouterFrame",
       schema: [
         .message(1, hello), .message(2, call + [.bytes(6)]), .varint(3), .packed(3),
-        .message(4, [.varint(1), .varint(2)]),
+        .message(4, [.varint(1), .varint(2)]), .varint(5),
       ],
       ours: routerFrame,
       theirs: { (frame: Ringstore_Internal_V1_RouterFrame) in
         return ["hello \(frame.hasHello)"]
           + frame.calls.map { call in
-            "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
+            "call \(call.id) \(call.method) \(hex(call.request)) \(call.deadlineMillis) "
               + "\(hex(call.requestID)) \(hex(call.traceContext)) "
               + "\(!call.unknownFields.data.isEmpty)"
           } + frame.cancels.map { "cancel \($0)" }
-          + frame.credits.map { "credit \($0.id) \($0.bytes)" }
+          + frame.credits.map { "credit \($0.id) \($0.bytes)" } + ["heard \(frame.heardMillis)"]
       }, rewritten: routerFrameRewritten),
     TwoReaders(
       name: "ReplyBatch", schema: [.message(1, reply)],
@@ -76,19 +76,26 @@ extension TwoReaders {
       }),
     TwoReaders(
       name: "ShardFrame",
-      schema: [.message(1, helloReply), .message(2, reply + [.varint(6)]), .varint(3)],
+      schema: [
+        .message(1, helloReply), .message(2, reply + [.varint(6)]), .varint(3), .varint(4),
+      ],
       ours: shardFrame,
       theirs: { (frame: Ringstore_Internal_V1_ShardFrame) in
         return ["hello \(frame.hasHello)"]
           + frame.replies.map {
             describe($0.id, $0.code, $0.message, $0.response, $0.details, $0.more)
-          } + ["draining \(frame.draining)"]
+          } + ["draining \(frame.draining)", "clock \(frame.clockMillis)"]
       }, rewritten: shardFrameRewritten),
   ]
 
   private static func describe(_ call: CallView) -> String {
-    "call \(call.id) \(call.method) \(hex(call.request)) \(call.timeoutMillis) "
+    "call \(call.id) \(call.method) \(hex(call.request)) \(time(of: call)) "
       + "\(hex(call.requestID)) \(hex(call.traceContext)) \(call.hasUnknownField)"
+  }
+
+  /// A call has one of the two.
+  private static func time(of call: CallView) -> UInt64 {
+    max(UInt64(call.timeoutMillis), call.deadlineMillis)
   }
 
   private static func describe(_ reply: ReplyView, more: Bool) -> String {
@@ -108,7 +115,7 @@ extension TwoReaders {
   private static func routerFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
     var frame = RouterFrameReader(message)
     var (calls, cancels, credits): ([String], [String], [String]) = ([], [], [])
-    var hasHello = false
+    var (hasHello, heard) = (false, UInt64(0))
     while let part = try frame.next() {
       switch part {
       case .hello(let message):
@@ -118,14 +125,15 @@ extension TwoReaders {
       case .call(let call): calls.append(describe(call))
       case .cancel(let id): cancels.append("cancel \(id)")
       case .credit(let id, let bytes): credits.append("credit \(id) \(bytes)")
+      case .heard(let millis): heard = millis
       }
     }
-    return ["hello \(hasHello)"] + calls + cancels + credits
+    return ["hello \(hasHello)"] + calls + cancels + credits + ["heard \(heard)"]
   }
 
   private static func shardFrame(_ message: UnsafeRawBufferPointer) throws -> [String] {
     var frame = ShardFrameReader(message)
-    var (replies, isDraining): ([String], Bool) = ([], false)
+    var (replies, isDraining, clock): ([String], Bool, UInt64) = ([], false, 0)
     var hasHello = false
     while let part = try frame.next() {
       switch part {
@@ -134,8 +142,9 @@ extension TwoReaders {
         hasHello = true
       case .reply(let reply): replies.append(describe(reply, more: reply.more))
       case .draining(let value): isDraining = value
+      case .clock(let millis): clock = millis
       }
     }
-    return ["hello \(hasHello)"] + replies + ["draining \(isDraining)"]
+    return ["hello \(hasHello)"] + replies + ["draining \(isDraining)", "clock \(clock)"]
   }
 }

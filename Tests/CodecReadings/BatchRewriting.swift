@@ -16,6 +16,7 @@ extension TwoReaders {
         case .call(let call): try write(call, .link, into: &buffer)
         case .cancel(let id): buffer.writeCancel(id: id)
         case .credit(let id, let bytes): buffer.writeCredit(id: id, bytes: bytes)
+        case .heard(let millis): buffer.writeHeard(millis: millis)
         }
       }
     }
@@ -31,6 +32,7 @@ extension TwoReaders {
         case .draining(let value):
           guard value else { throw Unwritten() }
           buffer.writeDraining()
+        case .clock(let millis): buffer.writeClock(millis: millis)
         }
       }
     }
@@ -41,20 +43,21 @@ extension TwoReaders {
     _ call: CallView, _ field: CallField, into buffer: inout ByteBuffer
   ) throws {
     guard call.traceContext.isEmpty, !call.hasUnknownField else { throw Unwritten() }
+    let time = max(UInt64(call.timeoutMillis), call.deadlineMillis)
     guard call.requestID.isEmpty, call.id % 3 != 0 else {
       return buffer.writeCall(
         field, id: call.id, method: call.method, request: call.request,
-        timeoutMillis: call.timeoutMillis, requestID: call.requestID)
+        timeMillis: time, requestID: call.requestID)
     }
     if call.id % 3 == 1 {
       buffer.writeCallHead(
         field, id: call.id, method: call.method, requestBytes: call.request.count,
-        timeoutMillis: call.timeoutMillis)
+        timeMillis: time)
       buffer.writeBytes(call.request)
       return
     }
     let mark = buffer.beginCall(
-      field, id: call.id, method: call.method, timeoutMillis: call.timeoutMillis,
+      field, id: call.id, method: call.method, timeMillis: time,
       sizeHint: Int(call.id >> 2 & 255))
     buffer.writeBytes(call.request)
     buffer.endCall(mark)

@@ -38,6 +38,21 @@ struct HouseRulesTests {
     #expect(manifest?.text.contains("unsafe" + "Flags") == false)
   }
 
+  /// SwiftPM hands several traits of a package to the compiler in an order of chance, and builds
+  /// everything anew when it differs from the last one. swift-protobuf has two by default.
+  @Test("No dependency is built with more than one trait")
+  func traits() throws {
+    let manifest = try #require(Repository.files().first { $0.path == "Package.swift" })
+    let packages = manifest.text.split(separator: "\n").filter { $0.contains(".package(url:") }
+    #expect(packages.count >= 5)
+    for package in packages {
+      if let traits = package.firstRange(of: "traits: [") {
+        #expect(!package[traits.upperBound...].prefix { $0 != "]" }.contains(","), "\(package)")
+      }
+    }
+    #expect(packages.contains { $0.contains("swift-protobuf") && $0.contains("traits: []") })
+  }
+
   @Test("No file is over the limit")
   func lengths() throws {
     let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))

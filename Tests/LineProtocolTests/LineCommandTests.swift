@@ -149,7 +149,32 @@ import Testing
     ("MSET a 1 b", "MSET needs a value for every key"),
     ("RESET everything", "the word behind the command must be ALL, not 'everything'"),
     ("SHUTDOWN now", "SHUTDOWN takes CLUSTER or nothing, not 'now'"),
-    ("SELECT -1", "the database must be a number from 0 on, not '-1'"),
+    ("INCRBY k 05", "the delta must be a whole number of 64 bits, not '05'"),
+    ("DECRBY k -0", "the delta must be a whole number of 64 bits, not '-0'"),
+    ("LRANGE k 00 1", "the start must be a whole number of 64 bits, not '00'"),
+    ("LRANGE k 0 -01", "the stop must be a whole number of 64 bits, not '-01'"),
+    ("SCAN 0 COUNT 010", "COUNT must be a whole number of 64 bits, not '010'"),
+    ("SELECT -1", "the database must be a whole number from 0 on, not '-1'"),
+    ("SELECT one", "the database must be a whole number from 0 on, not 'one'"),
+    ("SELECT 00", "the database must be a whole number from 0 on, not '00'"),
+    (
+      "SELECT 4294967296",
+      "NO_SUCH_DATABASE There is no database 4294967296; databases are numbered 0 to 15."
+    ),
+    (
+      "SELECT 18446744073709551616",
+      "NO_SUCH_DATABASE There is no database 18446744073709551616; databases are numbered 0 to 15."
+    ),
+    (
+      "KEYS *",
+      "BAD_PATTERN The pattern can't be used: KEYS takes a regular expression here, and this is a "
+        + "glob. Did you mean KEYS .*, or SCAN 0 MATCH *?"
+    ),
+    (
+      "KEYS *:user:?",
+      "BAD_PATTERN The pattern can't be used: KEYS takes a regular expression here, and this is a "
+        + "glob. Did you mean KEYS .*:user:., or SCAN 0 MATCH *:user:??"
+    ),
     ("SCAN x", "the cursor must be 0 or one that SCAN has answered, not 'x'"),
     ("SCAN 0 COUNT 0", "COUNT must be from 1 to 10000, not '0'"),
     ("SCAN 0 TYPE hash", "TYPE must be string or list, not 'hash'"),

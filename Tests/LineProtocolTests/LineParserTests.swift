@@ -69,12 +69,25 @@ import Testing
 
   @Test(arguments: [
     "*\r\n", "*-1\r\n", "*abc\r\n", "*+1\r\n", "* 1\r\n", "*1 \r\n", "*1.5\r\n", "**\r\n",
-    "*\u{0}\r\n", "*1111111111111111111111", "*-9223372036854775809\r\n",
+    "*\u{0}\r\n", "*-9223372036854775809\r\n", "*11111111111111x11111", "*000000000000000000",
   ])
   func `a bad count ends the connection`(_ input: String) {
     let bytes = Array((input + "PING\r\n").utf8)
     for place in 0...bytes.count {
       #expect(parse([Array(bytes[..<place]), Array(bytes[place...])]) == [Self.badCount])
+    }
+  }
+
+  @Test(arguments: [
+    "*20002\r\n", "*99999999999999\n", "*123456789012345\r\n", "*1000000000000000000\r\n",
+    "*1111111111111111111111", "*18446744073709551617\r\n",
+  ])
+  func `too large a count is told as that, however many digits it has`(_ input: String) {
+    let bytes = Array((input + "PING\r\n").utf8)
+    for place in 0...bytes.count {
+      #expect(
+        parse([Array(bytes[..<place]), Array(bytes[place...])])
+          == ["!a request has at most 9 lines"])
     }
   }
 

@@ -9,15 +9,17 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@Suite(.serialized) struct LineServerTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct LineServerTests {
   /// Runs a server on a fake node that answers at once.
   private func withServer(
-    _ configuration: LineConfiguration, _ body: (LineServer) async throws -> Void
+    _ configuration: LineConfiguration = LineConfiguration(),
+    connections: NodeConnections = NodeConnections(),
+    _ body: (LineServer) async throws -> Void
   ) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
     let server = try await LineServer.start(
       host: "127.0.0.1", port: 0, group: group, configuration: configuration,
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      connections: connections, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { loop in
       let node = FakeNode()
       node.answersAtOnce = true
@@ -29,9 +31,10 @@ import Testing
   }
 
   @Test func `so many connections may be open, on all loops together`() async throws {
-    var configuration = LineConfiguration()
-    configuration.maxConnections = 3
-    try await withServer(configuration) { server in
+    var limits = ConnectionLimits()
+    limits.maxConnections = 3
+    let connections = NodeConnections(limits: limits)
+    try await withServer(connections: connections) { server in
       let clients = try (0..<3).map { _ in try LineClient(server.port) }
       for client in clients { #expect(client.ask("PING") == "+PONG\r\n") }
       let fourth = try LineClient(server.port)
@@ -39,13 +42,16 @@ import Testing
       for client in clients { #expect(client.ask("PING") == "+PONG\r\n") }
       clients[0].close()
       // Its place is free as soon as the server has seen the end.
-      while true {
+      var isServed = false
+      for _ in 0..<100_000 where !isServed {
         let next = try LineClient(server.port)
         defer { next.close() }
-        if next.ask("PING") == "+PONG\r\n" { break }
+        isServed = next.ask("PING") == "+PONG\r\n"
       }
+      #expect(isServed, "the place of a client that left is never free")
       clients.forEach { $0.close() }
       fourth.close()
+      #expect(connections.count(of: .tooManyConnections) >= 1)
     }
   }
 
@@ -74,6 +80,7 @@ import Testing
       // Far more replies than the sockets' buffers take, unread: sending fails in the end.
       let echo = "ECHO \(String(repeating: "x", count: 60_000))\n"
       while client.send(echo) {}
+      #expect(client.wasCutOff, "sending has failed for another reason than the server's")
       client.close()
     }
   }
@@ -113,6 +120,8 @@ private final class LineClient {
 
   private let descriptor: Int32
   private var isClosed = false
+  /// Whether sending has failed because the server closed the connection.
+  private(set) var wasCutOff = false
 
   init(_ port: Int) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -144,7 +153,10 @@ private final class LineClient {
       let count = rest.withUnsafeBytes {
         Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
-      guard count > 0 else { return false }
+      guard count > 0 else {
+        wasCutOff = errno == EPIPE || errno == ECONNRESET
+        return false
+      }
       rest = rest.dropFirst(count)
     }
     return true

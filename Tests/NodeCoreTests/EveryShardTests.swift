@@ -151,3 +151,24 @@ import Testing
     }
   }
 }
+
+@Suite("Requests without fields")
+struct FieldlessRequestTests {
+  private func make(_ id: CommandID, _ bytes: [UInt8]) throws {
+    _ = try bytes.withUnsafeBytes { message in
+      try OperationFactory.make(
+        id, message: message, limits: Limits(),
+        describe: { DescribeMerge(cluster: "c", map: nil, router: nil, shardIDs: []) })
+    }
+  }
+
+  @Test(arguments: [CommandID.describe, .stats])
+  func `what is no message is refused, fields of a newer version are not`(_ id: CommandID) throws {
+    try make(id, [])
+    try make(id, [0x78, 1])
+    for bytes in [[0xff], [0x0a, 5, 1], [7]] as [[UInt8]] {
+      let error = #expect(throws: CallError.self) { try make(id, bytes) }
+      #expect(error?.code == .internal)
+    }
+  }
+}

@@ -8,12 +8,14 @@ import Testing
 @Suite struct ScanTokenTests {
   private func query(
     _ kind: PatternView.Kind = .glob, _ text: String = "user:*", database: UInt32 = 0,
-    type: ValueType = .none
+    type: ValueType = .none, seed: HashSeed = .publicSeed
   ) throws -> KeyQuery {
-    try Array(text.utf8).withUnsafeBytes { bytes in
+    var limits = Limits()
+    limits.hashSeed = seed
+    return try Array(text.utf8).withUnsafeBytes { bytes in
       let text = kind == .everything ? noBytes : bytes
       return try KeyQuery(
-        PatternView(kind: kind, text: text), database: database, type: type, Limits())
+        PatternView(kind: kind, text: text), database: database, type: type, limits)
     }
   }
 
@@ -31,7 +33,7 @@ import Testing
     }
     for place in positions {
       let token = query.token(of: place)
-      #expect(token.count == ScanToken.byteCount)
+      #expect(token.count == 19)
       #expect(position(token, query) == place, "seed \(testSeed)")
     }
     #expect(position([], query) == .start)
@@ -58,6 +60,37 @@ import Testing
     }
   }
 
+  @Test func `a token of another hash seed is refused, and the error says so`() throws {
+    let seeds = [HashSeed.publicSeed, HashSeed(words: (1, 2)), HashSeed(words: (1, 3))]
+    let place = ScanPosition(slot: 7, cursor: 8)
+    for (index, seed) in seeds.enumerated() {
+      let token = try query(seed: seed).token(of: place)
+      #expect(token.count == (seed == .publicSeed ? 19 : 23))
+      for (other, reader) in try seeds.map({ try query(seed: $0) }).enumerated() {
+        if index == other {
+          #expect(position(token, reader) == place)
+          continue
+        }
+        let error = #expect(throws: CallError.self) {
+          _ = try token.withUnsafeBytes { try reader.position(of: $0) }
+        }
+        #expect(error?.reason == .badPageToken && error?.message.contains("hash seed") == true)
+      }
+    }
+  }
+
+  @Test func `a secret seed's token is refused when it is damaged`() throws {
+    let query = try query(seed: HashSeed(words: (5, 6)))
+    let token = query.token(of: ScanPosition(slot: 300, cursor: 0x1234_5678_9abc))
+    for place in token.indices {
+      for bit in 0..<8 {
+        var damaged = token
+        damaged[place] ^= 1 << UInt8(bit)
+        #expect(position(damaged, query) == nil)
+      }
+    }
+  }
+
   @Test func `damage is refused as BAD_PAGE_TOKEN, whatever it hits`() throws {
     let query = try query()
     let token = query.token(of: ScanPosition(slot: 300, cursor: 0x1234_5678_9abc))
@@ -79,7 +112,7 @@ import Testing
     let query = try query()
     var random = SplitMix64(seed: testSeed &+ 1)
     for round in 0..<20_000 {
-      let count = round % 2 == 0 ? ScanToken.byteCount : Int.random(in: 1...40, using: &random)
+      let count = round % 2 == 0 ? 19 : Int.random(in: 1...40, using: &random)
       var noise = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       if round % 4 == 0 { noise[0] = 1 }
       #expect(position(noise, query) == nil, "seed \(testSeed)")

@@ -84,6 +84,14 @@ import Testing
     #expect(try !pattern.matches([UInt8](repeating: 0x62, count: 65_536)))
   }
 
+  /// One long key must not take KEYS away from the whole database.
+  @Test func anOrdinaryGlobTakesAKeyOfAnyLength() throws {
+    let key = [UInt8](repeating: 0x30, count: 65_536)
+    #expect(try !Pattern.glob("*00000000000000000-*").matches(key))
+    #expect(try !Pattern.glob("*" + String(repeating: "0", count: 62) + "?-*").matches(key))
+    #expect(try Pattern.glob("*" + String(repeating: "0", count: 63)).matches(key))
+  }
+
   private func bytes(
     from alphabet: String, upTo length: Int, using random: inout SeededGenerator
   ) -> [UInt8] {

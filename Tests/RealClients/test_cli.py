@@ -1,7 +1,11 @@
 """`ringstore cli` against every shape of server, printing as redis-cli does."""
 
+import os
+import subprocess
+
 import pytest
-from harness.process import run
+from harness.process import RUN_SECONDS, binary, clean_environment, run
+from test_scan import fill
 
 UNUSED_ADDRESS = "127.0.0.1:1"
 
@@ -138,6 +142,130 @@ def test_the_help_lists_every_command(cli):
     printed = cli("HELP")
     commands = ("SET GET SCAN LRANGESTREAM MLRANGE STATS SHUTDOWN KEYS RESET DESCRIBE").split()
     assert all(f"\n{name}" in "\n" + printed for name in commands)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("PING",), ("GET", "k"), ("SET", "k", "v"), ("KEYS", "*"), ("SCAN",), ("MGET", "k"),
+        ("LRANGE", "l", "0", "-1"), ("LRANGESTREAM", "l", "0", "-1"), ("CLUSTER",), ("STATS",),
+        ("DBSIZE",), ("HELP",), ("HELP", "get"), ("GET", "l"),
+    ],
+    ids=lambda words: " ".join(words),
+)  # fmt: skip
+@pytest.mark.parametrize("form", [(), ("--raw",), ("--json",)], ids=["text", "raw", "json"])
+def test_output_that_can_not_be_written_is_an_error(served, client, words, form):
+    client.set(b"k", b"v")
+    client.rpush(b"l", b"a", b"b")
+    status, told = into_full("cli", "--server", served.address, *form, *words)
+    assert (status, told) == (1, f"ringstore cli: {FULL}")
+
+
+def test_output_that_can_not_be_written_is_an_error_of_a_pipe(served, client):
+    status, told = into_full("cli", "--server", served.address, typed="SET k v\nSET k w\n")
+    assert (status, told) == (1, f"ringstore cli: {FULL}")
+    assert client.get(b"k").value == b"v", "a command ran whose answer nobody can see"
+
+
+def test_output_that_can_not_be_written_is_an_error_of_the_others(served):
+    assert into_full("health", "--server", served.address) == (1, f"ringstore health: {FULL}")
+    assert into_full("shard", "--help") == (1, f"ringstore shard: {FULL}")
+    assert into_full("cli", "--help") == (1, f"ringstore cli: {FULL}")
+    assert into_full("--version") == (1, f"ringstore: {FULL}")
+
+
+FULL = "the output could not be written: No space left on device.\n"
+
+
+def into_full(*arguments: str, typed: str = "") -> tuple[int, str]:
+    """Status and stderr of the program, whose stdout is a device that is always full."""
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [binary(), *arguments],
+            input=typed.encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+    return ended.returncode, ended.stderr.decode()
+
+
+def test_a_stdout_that_is_closed_is_an_error(served):
+    command = 'exec "$0" cli --server "$1" PING >&-'
+    ended = subprocess.run(
+        ["sh", "-c", command, binary(), served.address],
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert b"the output could not be written: Bad file descriptor." in ended.stderr
+
+
+def test_a_reader_that_goes_is_no_error(served, client):
+    fill(client, [b"key-%06d" % number for number in range(20_000)])
+    reading, writing = os.pipe()
+    os.close(reading)
+    for words in (("SCAN",), ("KEYS", "*"), ("PING",), ("--json", "SCAN")):
+        ended = subprocess.run(
+            [binary(), "cli", "--server", served.address, *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
+    os.close(writing)
+
+
+def test_a_stdout_that_does_not_wait_gets_all_of_it(served, client):
+    """Somebody who shares a pipe may have made it refuse rather than wait."""
+    fill(client, [b"key-%06d" % number for number in range(20_000)])
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    asked = subprocess.Popen(
+        [binary(), "cli", "--server", served.address, "KEYS", "*"],
+        stdout=writing,
+        env=clean_environment(),
+    )
+    os.close(writing)
+    with open(reading, "rb") as output:
+        assert output.read().count(b"\n") == 20_000
+    assert asked.wait(RUN_SECONDS) == 0
+
+
+def test_the_server_of_the_environment_is_asked(served, client):
+    client.set(b"k", b"v")
+    port = served.address.rpartition(":")[2]
+    for environment in ({"RINGSTORE_SERVER": served.address}, {"RINGSTORE_PORT": port}):
+        ended = run("cli", "GET", "k", environment=environment)
+        assert (ended.returncode, ended.stdout) == (0, '"v"\n')
+        assert run("health", environment=environment).returncode == 0
+    wrong = run("cli", "GET", "k", environment={"RINGSTORE_SERVER": "x"})
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("ringstore cli: RINGSTORE_SERVER must be HOST:PORT")
+
+
+def test_an_integer_has_one_form_everywhere(cli, served):
+    """As an argument of a command and as a value."""
+    for text in ("05", "-0", "+5"):
+        assert "must be a 64-bit integer" in cli("INCRBY", "n", text, status=1)
+        cli("SET", "n", text)
+        assert "NOT_AN_INTEGER" in cli("INCRBY", "n", "1", status=1)
+
+
+def test_a_reset_asks_nothing_where_nobody_is_asked(cli):
+    cli("SET", "k", "v")
+    assert cli("RESET") == "(integer) 1\n"
+    assert cli("RESET", "ALL", "--yes") == "(integer) 0\n"
+
+
+def test_a_cursor_is_told_what_a_scan_takes(cli):
+    assert "SCAN takes no cursor" in cli("SCAN", "0", status=1)
 
 
 def test_an_unknown_option_is_not_taken_for_a_command(cli):

@@ -20,7 +20,7 @@ def pipe(served, client):
             input=lines,
             capture_output=True,
             env=clean_environment(),
-            timeout=30,
+            timeout=120,
             check=False,
         )
 
@@ -63,7 +63,7 @@ def test_a_server_that_is_not_there_is_said_for_each_line():
         input=b"GET a\nGET b\n",
         capture_output=True,
         env=clean_environment(),
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 1

@@ -89,7 +89,7 @@ def test_a_shard_that_stands_still_and_goes_on(site, crew):
     site.shards["b"].pause()
     # Both routers give the shard up, while the others are served.
     for router in (site.cluster.router, site.second):
-        eventually(lambda log=router.log: "link lost" in log(), "the loss noticed", 20)
+        eventually(lambda log=router.log: "link lost" in log(), "the loss noticed")
         load.await_progress(router.address, "a")
     site.shards["b"].resume()
     for address in site.addresses:

@@ -1,5 +1,6 @@
 """Flags, configuration files and environment: what is wrong is said in one sentence, status 64."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -63,9 +64,39 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     assert str(file) in refusal("shard", "--config", str(file))
 
 
-def test_an_unknown_variable_is_named():
-    told = refusal(*SHARD, environment={"RINGSTORE_COLOUR": "red"})
-    assert "RINGSTORE_COLOUR" in told
+def test_a_flag_takes_a_value_that_looks_like_another():
+    told = refusal(*SHARD, "--drain-seconds", "-1")
+    assert "--drain-seconds must be a whole number from 0 to 3600, not '-1'" in told
+
+
+def log_of_start(**environment: str) -> str:
+    """The log of a shard that starts with these variables, serves and stops."""
+    node = Node(*SHARD, environment=environment)
+    with Client(node.address) as client:
+        assert client.describe().nodes[0].id == "a"
+    assert node.stop() == 0
+    return node.log()
+
+
+def test_an_unknown_variable_is_a_warning():
+    told = log_of_start(RINGSTORE_COLOUR="red", RINGSTORE_DRAIN_SECOND="1", RINGSTORE_IMAGE="x")
+    warnings = [line for line in told.splitlines() if " warning " in line]
+    assert len(warnings) == 2
+    assert "the environment variable RINGSTORE_COLOUR is not a setting" in warnings[0]
+    assert warnings[1].endswith("; did you mean RINGSTORE_DRAIN_SECONDS?")
+
+
+def test_variables_of_an_orchestrators_service_are_passed_over():
+    told = log_of_start(
+        RINGSTORE_SERVICE_HOST="10.0.0.1",
+        RINGSTORE_SERVICE_PORT="50051",
+        RINGSTORE_PORT="tcp://10.0.0.1:50051",
+        RINGSTORE_PORT_50051_TCP="tcp://10.0.0.1:50051",
+        RINGSTORE_PORT_50051_TCP_ADDR="10.0.0.1",
+    )
+    warnings = [line for line in told.splitlines() if " warning " in line]
+    assert len(warnings) == 1
+    assert "RINGSTORE_PORT is 'tcp://10.0.0.1:50051', as orchestrators set it" in warnings[0]
 
 
 def test_a_taken_port_is_named():
@@ -97,10 +128,24 @@ def test_the_two_protocols_can_not_share_a_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    ended = run("shard", "--id", "a", "--host", "127.0.0.1", "--port", port, "--line-port", port)
-    assert ended.returncode == 1
-    assert f"the line protocol and gRPC can't share port {port}" in ended.stderr
-    assert "another program" not in ended.stderr
+    for node in (SHARD[:-2], ("local",), ("router", "--shard", "a=127.0.0.1:1")):
+        told = refusal(*node, "--port", port, "--line-port", port)
+        assert told == (
+            f"ringstore {node[0]}: the line protocol and gRPC can't share port {port}; "
+            "--line-port names another.\n"
+        )
+
+
+def test_local_looks_at_its_ports_before_it_starts_shards():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for ports in (("--port", port), ("--port", "0", "--line-port", port)):
+            ended = run("local", *ports, "--log-level", "trace")
+            assert ended.returncode == 1
+            assert f"port {port} of 127.0.0.1 is in use" in ended.stderr
+            assert "shard" not in ended.stderr
 
 
 def test_the_line_protocol_can_be_turned_off(tmp_path):
@@ -146,10 +191,27 @@ def test_help_is_not_an_error():
 
 
 def test_the_help_of_a_node_tells_of_its_variables_and_its_port():
-    for kind in ("shard", "router", "local"):
+    for kind, port in (("shard", 50061), ("router", 50051), ("local", 50051)):
         told = " ".join(run(kind, "--help").stdout.split())
         assert "RINGSTORE_LINE_PORT and line_port for --line-port" in told
-        assert "(default: 50051; of a shard: 50061)" in told
+        assert f"0 picks a free one. (default: {port})" in told
+        assert "(default: ringstore)" in told
+        assert told.count("(needed)") == (0 if kind == "local" else 1)
+
+
+def settings(kind: str) -> dict[str, str]:
+    lines = (SAMPLES / f"{kind}.yaml").read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if re.match(r"\w+: ", line))
+
+
+def test_the_samples_of_a_router_and_a_shard_can_run_on_one_machine():
+    ports = [
+        samples[name]
+        for samples in (settings("router"), settings("shard"))
+        for name in ("port", "line_port")
+        if samples[name] != "off"
+    ]
+    assert len(ports) == len(set(ports)) == 3
 
 
 SAMPLES = Path(__file__).parents[2] / "config"

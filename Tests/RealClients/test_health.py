@@ -2,10 +2,15 @@
 
 import socket
 
+import grpc
 import pytest
-from harness.cluster import Cluster
+from harness.client import Client
+from harness.cluster import Cluster, start_router, start_shard
 from harness.polling import eventually
 from harness.process import run
+from ringstore.v1 import cluster_pb2
+
+ROUTER = cluster_pb2.Node.ROUTER
 
 
 def health(*arguments: str, environment=None):
@@ -69,3 +74,45 @@ def test_wrong_usage_says_so(arguments):
     ended = health(*arguments)
     assert (ended.returncode, ended.stdout) == (64, "")
     assert ended.stderr.startswith("ringstore health: ")
+
+
+def test_a_router_whose_map_is_refused_is_not_healthy(cluster: Cluster):
+    third = start_shard("z")
+    wrong = start_router(cluster.shards | {"z": third})
+    try:
+        ended = eventually(
+            lambda: (seen := health("--server", wrong.address)).returncode == 1 and seen,
+            "the conflict seen",
+        )
+        assert ended.stdout == ""
+        said = f"ringstore health: {wrong.address}: the router is not-serving: "
+        assert ended.stderr.startswith(said), ended.stderr
+        assert "MAP_CONFLICT" in ended.stderr and "the same shards" in ended.stderr
+        with Client(wrong.address) as client:
+            router = next(n for n in client.describe().nodes if n.role == ROUTER)
+        assert router.state == cluster_pb2.Node.NOT_SERVING and "MAP_CONFLICT" in router.detail
+    finally:
+        wrong.stop()
+        third.stop()
+
+
+def test_a_router_that_reaches_no_shard_is_not_healthy(cluster: Cluster):
+    for shard in cluster.shards.values():
+        shard.kill()
+    server = ("--server", cluster.address)
+    ended = eventually(
+        lambda: (seen := health(*server)).returncode == 1 and seen, "the losses seen"
+    )
+    assert "the router is not-serving: no shard can be reached" in ended.stderr
+    cluster.shards["a"].restart()
+    eventually(lambda: health(*server).returncode == 0, "it serves again")
+
+
+@pytest.mark.parametrize("method", ["Describe", "Stats"])
+def test_bytes_that_are_no_message_are_refused(served, method):
+    with grpc.insecure_channel(served.address) as channel:
+        raw = channel.unary_unary(f"/ringstore.v1.Cluster/{method}")
+        assert raw(b"", timeout=20)
+        with pytest.raises(grpc.RpcError) as refusal:
+            raw(b"\xff\xff", timeout=20)
+        assert refusal.value.code() == grpc.StatusCode.INTERNAL

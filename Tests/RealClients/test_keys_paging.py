@@ -116,7 +116,7 @@ def test_a_walk_goes_on_through_another_router_and_after_a_restart(cluster):
                 pages.append(page(other, limit=100, page_token=pages[-1].next_page_token))
                 cluster.shards["b"].kill()
                 cluster.shards["b"].restart()
-                eventually(lambda: served(other, lost[0]), "shard b served", 20)
+                eventually(lambda: served(other, lost[0]), "shard b served")
                 fill(other, lost)
                 while pages[-1].next_page_token:
                     pages.append(page(other, limit=100, page_token=pages[-1].next_page_token))

@@ -92,10 +92,10 @@ def test_1000_dropped_connections_leave_nothing_behind(shape):
 
             for _ in range(WARM_UP_ROUNDS):
                 churn(server.address, source)
-                eventually(back, f"descriptors back at {before} (seed {seed})", 30)
+                eventually(back, f"descriptors back at {before} (seed {seed})")
             held = [resident_bytes(node) for node in nodes]
             churn(server.address, source)
-            eventually(back, f"descriptors back at {before} (seed {seed})", 30)
+            eventually(back, f"descriptors back at {before} (seed {seed})")
             grown = [resident_bytes(node) - was for node, was in zip(nodes, held, strict=True)]
             assert max(grown) < RSS_TOLERANCE_BYTES, f"resident bytes grew by {grown}, seed {seed}"
             assert not client.get(b"another").found
@@ -117,7 +117,7 @@ def test_links_that_come_and_go_leave_nothing_behind():
                 cluster.shards["a"].kill()
                 eventually(lambda: not served(), "loss of the shard noticed")
                 cluster.shards["a"].restart()
-                eventually(served, "the shard served again", 30)
+                eventually(served, "the shard served again")
 
         reconnect(3)
         held, before = resident_bytes(cluster.router), descriptors(cluster.router)

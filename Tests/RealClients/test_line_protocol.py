@@ -254,7 +254,7 @@ def test_nc_is_enough(port):
     assert shutil.which("nc"), "netcat is needed: apt-get install netcat-openbsd"
     typed = b"SET greeting 'hello world'\nGET greeting\nRPUSH l a b\nLRANGE l 0 -1\nQUIT\n"
     ended = subprocess.run(
-        ["nc", "127.0.0.1", str(port)], input=typed, capture_output=True, timeout=20, check=True
+        ["nc", "127.0.0.1", str(port)], input=typed, capture_output=True, timeout=60, check=True
     )
     assert ended.stdout == b"+OK\r\n+hello world\r\n+2\r\n*2\r\na\r\nb\r\n+OK\r\n"
 

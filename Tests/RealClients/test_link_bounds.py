@@ -82,7 +82,7 @@ def test_a_stopped_shard_under_load_of_50_clients(cluster):
             )
 
             async def until(what: str, reached) -> None:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(120):
                     while not reached():
                         assert not crowd.done(), f"while waiting for {what}: {crowd.exception()}"
                         await asyncio.sleep(0.02)
@@ -143,7 +143,7 @@ def test_what_a_stopped_shard_cannot_take_waits_within_bounds(cluster):
         # Much less than the 360 MB that were sent, and the streams.
         assert watch.peak < LINK_BYTES + begun * CALL_BYTES + SPARE_BYTES
         cluster.shards["b"].resume()
-        eventually(lambda: answers(client, key), "the shard served again", 20)
+        eventually(lambda: answers(client, key), "the shard served again")
 
 
 def answers(client: Client, key: bytes) -> bool:
@@ -154,7 +154,7 @@ def answers(client: Client, key: bytes) -> bool:
         return False
 
 
-def drain(crowd: list[Connection], seconds: float = 30) -> dict[int, int]:
+def drain(crowd: list[Connection], seconds: float = 90) -> dict[int, int]:
     """Reads until every stream has ended; gives how many ended with each gRPC status."""
     codes: dict[int, int] = {}
     selector = selectors.DefaultSelector()
@@ -234,7 +234,7 @@ def test_only_calls_that_have_waited_too_long_are_refused():
             lost = outcomes.count("UNAVAILABLE SHARD_UNAVAILABLE")
             # Those in flight end with the link; the others when they have waited their second.
             assert (overloaded, lost) == (clients - in_flight, in_flight)
-            eventually(lambda: answers(client, b"k"), "the shard served again", 20)
+            eventually(lambda: answers(client, b"k"), "the shard served again")
 
 
 def test_large_answers_that_are_gathered_take_turns():

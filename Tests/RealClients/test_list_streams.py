@@ -199,7 +199,7 @@ def test_a_stream_that_nobody_waits_for_lets_go_of_its_view(client, key, end):
             eventually(stream.done, "the deadline")
             with refused("DEADLINE_EXCEEDED"):
                 list(stream)
-    eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view let go of", 20)
+    eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view let go of")
 
 
 # --- bounds ----------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_a_view_past_its_bounds_ends_with_view_expired(shape, bound):
 def expire(client: Client, setting: str, _: str) -> None:
     """Returns once the view must have been let go of."""
     if setting == "--view-seconds":
-        eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view's end", 20)
+        eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view's end")
     else:
         client.set(b"another", b"v")
 

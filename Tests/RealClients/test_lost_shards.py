@@ -14,8 +14,8 @@ from ringstore.v1 import keystore_pb2 as pb
 
 # What "at once" and "a few seconds" may mean on a loaded machine: far from a call's deadline, and
 # from a shard that nobody notices to be gone.
-AT_ONCE_SECONDS = 2.0
-NOTICED_SECONDS = 8.0
+AT_ONCE_SECONDS = 20.0
+NOTICED_SECONDS = 30.0
 CALL_SECONDS = 60.0
 
 
@@ -78,7 +78,7 @@ def test_a_killed_shard_is_served_again_by_itself_when_it_is_back(cluster, clien
         cluster.shards["b"].kill()
         eventually(lambda: is_refused(client, keys["b"]), "loss of shard b noticed")
         cluster.shards["b"].restart()
-        eventually(lambda: reads(client, keys["b"], b""), "shard b served again, and empty", 20)
+        eventually(lambda: reads(client, keys["b"], b""), "shard b served again, and empty")
         client.set(keys["b"], b"b")
         assert client.get(keys["a"]).value == b"a"
 
@@ -135,7 +135,7 @@ def test_the_description_says_which_shard_is_away(cluster, client, keys):
     eventually(lambda: states(client)["b"] == unreachable, "shard b shown as unreachable")
     assert {states(client)[name] for name in "ac"} == {serving}
     cluster.shards["b"].restart()
-    eventually(lambda: states(client)["b"] == serving, "shard b shown as serving", 20)
+    eventually(lambda: states(client)["b"] == serving, "shard b shown as serving")
 
 
 def test_a_stopped_shard_is_noticed_and_its_calls_end(cluster, client, keys):
@@ -160,7 +160,6 @@ def test_a_stopped_shard_is_noticed_and_its_calls_end(cluster, client, keys):
     eventually(
         lambda: reads(client, keys["b"], b"b") or reads(client, keys["b"], b"?"),
         "shard b served again",
-        20,
     )
 
 
@@ -216,4 +215,4 @@ def test_the_only_shard_is_found_again_after_it_left_in_an_orderly_way():
         assert single.shards["a"].stop() == 0
         eventually(lambda: is_refused(client, b"k"), "the shard's leave noticed")
         single.shards["a"].restart()
-        eventually(lambda: reads(client, b"k", b""), "the shard served again, and empty", 20)
+        eventually(lambda: reads(client, b"k", b""), "the shard served again, and empty")

@@ -8,7 +8,7 @@ from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
 
 STREAMS = 200
-LIMIT_SECONDS = 90
+LIMIT_SECONDS = 240
 
 
 async def _many_streams(address: str) -> None:

@@ -340,7 +340,7 @@ def test_after_its_shards_are_started_anew_the_other_router_is_obeyed(cluster_of
         cluster_of_two.shards["a"].stop()
         cluster_of_two.shards["a"].restart()
         with Client(wrong.address) as client:
-            eventually(lambda: away(client) == {}, "served", 20)
+            eventually(lambda: away(client) == {}, "served")
             for key in MANY:
                 client.set(key, b"value")
         cluster_of_two.router.restart()
@@ -361,3 +361,110 @@ def test_a_shard_refuses_keys_that_its_map_gives_to_another(cluster_of_two):
             with refused("FAILED_PRECONDITION", "WRONG_SHARD") as refusal:
                 attempt()
             assert "b" in refusal.message
+
+
+# MARK: what goes on failing
+
+
+SEEDS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100")
+
+
+def router_of(addresses: dict[str, str], *extra: str) -> Node:
+    listed = [f"--shard={name}={address}" for name, address in addresses.items()]
+    return Node("router", "--host", HOST, "--port", "0", *listed, *extra)
+
+
+def retried(router: Node, times: int) -> bool:
+    """Whether the router has tried to reach its shard again so often since it was asked first."""
+    return router.log().count("connecting to a shard") >= times
+
+
+def problems(router: Node) -> list[str]:
+    return re.findall(r"^.* (?:link refused|link lost) .*$", router.log(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "advice"),
+    [
+        (("--cluster", "other"), "WRONG_CLUSTER", "the same `cluster`"),
+        (("--hash-seed", SEEDS[0]), "WRONG_HASH_SEED", "the same `hash_seed`"),
+    ],
+)
+def test_a_permanent_refusal_is_told_once_and_with_what_to_do(shard, arguments, reason, advice):
+    router = start_router({"a": shard}, *arguments, "--threads", "2", "--log-level", "debug")
+    with nodes(router), Client(router.address) as client:
+        eventually(lambda: retried(router, 8), "some attempts")
+        told = error_of(lambda: client.get(b"k"))
+        assert reason in told.message and advice in told.message, told
+        lines = problems(router)
+        assert len(lines) == 1 and reason in lines[0] and advice in lines[0], lines
+        assert SEEDS[0] not in router.log()
+
+
+def test_a_router_that_is_aimed_at_a_router_says_so(cluster_of_two):
+    router = router_of({"a": cluster_of_two.address}, "--log-level", "debug")
+    with nodes(router), Client(router.address) as client:
+        eventually(lambda: retried(router, 5), "some attempts")
+        told = error_of(lambda: client.get(b"k"))
+        assert told.reason == "SHARD_UNAVAILABLE" and "a router perhaps" in told.message, told
+        lines = problems(router)
+        assert len(lines) == 1 and "correct the addresses" in lines[0], lines
+
+
+def test_a_link_that_comes_back_is_told_and_its_next_loss_too(cluster_of_two):
+    router, shard = cluster_of_two.router, cluster_of_two.shards["a"]
+
+    def ready() -> int:
+        return len(re.findall(r"link ready .*shard=a$", router.log(), re.MULTILINE))
+
+    for losses in (1, 2):
+        eventually(lambda count=losses: ready() == count, "the link is ready")
+        shard.kill()
+        eventually(lambda: "shard=a" in "".join(problems(router)[-1:]), "the loss is told")
+        shard.restart()
+    eventually(lambda: ready() == 3, "the link is ready")
+
+
+# MARK: hash seeds
+
+
+def seeded(seed: str, *names: str) -> tuple[dict[str, Node], Node]:
+    shards = {name: start_shard(name, "--hash-seed", seed) for name in names}
+    return shards, start_router(shards, "--hash-seed", seed)
+
+
+def test_nodes_with_one_seed_serve_and_never_show_it(tmp_path):
+    file = tmp_path / "seed"
+    file.write_text(SEEDS[0] + "\n")
+    shards, router = seeded(f"file:{file}", "a", "b")
+    with nodes(router, *shards.values()), Client(router.address) as client:
+        for key in MANY:
+            client.set(key, b"v")
+        assert client.keys() == sorted(MANY)
+        shown = [str(client.describe()), *(node.log() for node in (router, *shards.values()))]
+        assert not any(SEEDS[0] in text.lower() for text in shown)
+
+
+def test_a_token_of_another_seed_is_refused_with_a_sentence():
+    tokens = []
+    for seed in (*SEEDS, "public"):
+        shards, router = seeded(seed, "a")
+        with nodes(router, *shards.values()), Client(router.address) as client:
+            for key in MANY:
+                client.set(key, b"v")
+            page = client.stub.Keys(pb.KeysRequest(limit=5), timeout=20)
+            for token in tokens:
+                with refused("INVALID_ARGUMENT", "BAD_PAGE_TOKEN") as refusal:
+                    client.stub.Keys(pb.KeysRequest(limit=5, page_token=token), timeout=20)
+                assert "hash seed" in refusal.message
+            tokens.append(page.next_page_token)
+
+
+def test_a_wrong_seed_is_not_repeated_in_the_error(tmp_path):
+    file = tmp_path / "seed"
+    file.write_text("no seed at all")
+    for value in ("1234secret", f"file:{file}", f"file:{tmp_path}/missing"):
+        ended = run("shard", "--id", "a", "--port", "0", "--hash-seed", value)
+        assert ended.returncode == 64
+        assert "--hash-seed" in ended.stderr
+        assert "1234secret" not in ended.stderr and "no seed" not in ended.stderr

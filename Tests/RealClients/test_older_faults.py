@@ -53,7 +53,7 @@ def test_keys_of_a_killed_shard_fail_and_come_back_empty(cluster, owned):
             assert refusal.retry_info and refusal.metadata["shard"] == "b"
         assert [store.get(owned[name]) for name in "ac"] == ["a", "c"]
         cluster.shards["b"].restart()
-        eventually(lambda: not is_away(store, owned["b"]), "shard b served again", 20)
+        eventually(lambda: not is_away(store, owned["b"]), "shard b served again")
         assert store.get(owned["b"]) is None
         assert numbers.set(owned["b"], 7) and numbers.get(owned["b"]) == 7
 
@@ -95,7 +95,7 @@ def test_deadlines_are_kept_and_calls_can_be_cancelled(cluster, owned):
             one.cancel()
         assert store.set(owned["a"], "served") == "OK"
         cluster.shards["b"].resume()
-        eventually(lambda: not is_away(store, owned["b"]), "shard b served again", 20)
+        eventually(lambda: not is_away(store, owned["b"]), "shard b served again")
 
 
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(cluster, owned):

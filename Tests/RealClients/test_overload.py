@@ -47,7 +47,7 @@ def test_a_pipeline_that_is_not_read_costs_no_memory_and_loses_nothing(cluster):
                 seen.append(sent)
                 return len(seen) > 15 and len(set(seen[-15:])) == 1 and sent > 0
 
-            eventually(stands_still, "the node takes no more, or all", 30)
+            eventually(stands_still, "the node takes no more, or all")
             for key in keys:
                 assert len(other.get(key).value) > 0
             answered = 0

@@ -78,8 +78,10 @@ def test_any_bytes_can_be_typed_and_are_shown(prompt, client):
 
 
 def test_a_line_is_edited_with_arrow_keys(prompt, client):
+    # Each line only once its prompt is there: what is typed ahead is shown twice.
     prompt.enter("SET key abd" + LEFT + "c" + RIGHT + "e")
     prompt.expect("OK")
+    prompt.expect(prompt.prompt)
     assert client.get(b"key").value == b"abcde"
     prompt.enter("key äöü" + LEFT + "\x7f" + CTRL_A + "SET ")
     prompt.expect("OK")
@@ -299,5 +301,38 @@ def test_a_terminal_may_change_its_size(prompt):
     prompt.type("GET nothing")
     prompt.expect("GET nothing")
     prompt.resize(20, 40)
-    prompt.expect("GET nothing")
+    before = prompt.expect("GET nothing")
+    # The line that was there is erased, not left in front of the new one.
+    assert before.replace("\x1b[K", "").endswith("\r\x1b[J" + prompt.prompt)
     assert prompt.answer("") == "(nil)\n"
+
+
+def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
+    text = "GET " + "x" * 100
+    prompt.type(text)
+    prompt.expect(text[-20:])
+    prompt.resize(20, 40)
+    rows = len(prompt.prompt + text) // 40
+    before = prompt.expect(prompt.prompt)
+    assert before.endswith(f"\r\x1b[{rows}A\x1b[J")
+
+
+def test_a_reset_is_asked_about(prompt, client):
+    client.set(b"k", b"v")
+    prompt.enter("RESET")
+    prompt.expect("RESET removes every key of database 0, for good. RESET --yes doesn't ask.\r\n")
+    prompt.expect("Type yes to go on: ")
+    assert prompt.answer("no").endswith("Nothing was removed.\n")
+    assert client.get(b"k").found
+    prompt.enter("reset all")
+    prompt.expect("every key of all databases")
+    prompt.expect("Type yes to go on: ")
+    prompt.type(CTRL_C)
+    prompt.expect("Nothing was removed.")
+    prompt.expect(prompt.prompt)
+    assert client.get(b"k").found
+    prompt.enter("RESET")
+    prompt.expect("Type yes to go on: ")
+    assert prompt.answer("yes") == "(integer) 1\n"
+    client.set(b"k", b"v")
+    assert prompt.answer("RESET --yes") == "(integer) 1\n"

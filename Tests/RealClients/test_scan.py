@@ -327,7 +327,7 @@ def test_a_token_outlives_restarts_of_router_and_shards(cluster, spread):
     cluster.shards["b"].restart()
     cluster.router.restart()
     with Client(cluster.address) as again:
-        eventually(lambda: served(again, owned["b"][0]), "shard b served", 20)
+        eventually(lambda: served(again, owned["b"][0]), "shard b served")
         # What was lost is there again, so it has stayed as far as a scan can tell.
         fill(again, owned["b"])
         rest = list(again.scan(resume_token=token))

@@ -96,7 +96,7 @@ def test_a_shard_that_is_asked_leaves_alone(cluster):
         assert served(client, next(keys_of(client.describe().map, "a")))
         # It was an orderly leave, and it may come back.
         cluster.shards["b"].restart()
-        eventually(lambda: served(client, key), "shard b served", 20)
+        eventually(lambda: served(client, key), "shard b served")
 
 
 def test_the_whole_cluster_leaves(cluster):

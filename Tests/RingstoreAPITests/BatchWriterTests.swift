@@ -15,11 +15,12 @@ import Testing
     let bytes = written { buffer in
       request.withUnsafeBytes { bytes in
         buffer.writeCall(
-          .pipeline, id: 7, method: 2, request: bytes, timeoutMillis: 1500, requestID: nil)
-        buffer.writeCall(.pipeline, id: .max, method: .max, request: bytes, timeoutMillis: .max)
+          .pipeline, id: 7, method: 2, request: bytes, timeMillis: 1500, requestID: nil)
+        buffer.writeCall(
+          .pipeline, id: .max, method: .max, request: bytes, timeMillis: UInt64(UInt32.max))
         for hint in [0, size] {
           let mark = buffer.beginCall(
-            .pipeline, id: 7, method: 2, timeoutMillis: 1500, sizeHint: hint)
+            .pipeline, id: 7, method: 2, timeMillis: 1500, sizeHint: hint)
           buffer.writeBytes(bytes)
           buffer.endCall(mark)
         }
@@ -37,15 +38,15 @@ import Testing
   @Test(arguments: [0, 1, 127, 128, 5000, 70_000, 3 << 20])
   func `a call's head and its request make the whole call`(_ size: Int) {
     let request = Array(repeating: UInt8(9), count: size)
-    for (id, timeout) in [(UInt64(7), UInt32(0)), (.max, .max)] {
+    for (id, timeout) in [(UInt64(7), UInt64(0)), (.max, .max)] {
       let whole = written { buffer in
         request.withUnsafeBytes {
-          buffer.writeCall(.link, id: id, method: 2, request: $0, timeoutMillis: timeout)
+          buffer.writeCall(.link, id: id, method: 2, request: $0, timeMillis: timeout)
         }
       }
       let parts = written { buffer in
         buffer.writeCallHead(
-          .link, id: id, method: 2, requestBytes: size, timeoutMillis: timeout)
+          .link, id: id, method: 2, requestBytes: size, timeMillis: timeout)
         buffer.writeBytes(request)
       }
       #expect(whole == parts)

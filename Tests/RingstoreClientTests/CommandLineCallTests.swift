@@ -128,6 +128,52 @@ import ringstore
     }
   }
 
+  /// As in values: a number has one form.
+  @Test(arguments: ["05", "-0", "00", "+5", "-05", "0x5", " 5", "5 "])
+  func anIntegerHasOneForm(text: String) {
+    #expect(misuse("INCRBY", "k", text) == "The delta must be a 64-bit integer, not '\(text)'.")
+    #expect(
+      misuse("LRANGE", "k", text, "1") == "The start must be a 64-bit integer, not '\(text)'.")
+    #expect(misuse("KEYS", "a*", "--limit", text)?.hasPrefix("--limit must be") == true)
+    #expect(throws: CommandLineCall.Misuse.self) {
+      try SessionCommand([Array("SELECT".utf8), Array(text.utf8)])
+    }
+  }
+
+  @Test func aCursorIsNotTakenForAPattern() throws {
+    for words in [["SCAN", "0"], ["SCAN", "0", "MATCH", "a*"], ["scan", "17", "--count", "5"]] {
+      do throws(CommandLineCall.Misuse) {
+        _ = try CommandLineCall(words.map { Array($0.utf8) })
+        Issue.record("\(words) was taken")
+      } catch {
+        #expect(error.sentence.hasPrefix("SCAN takes no cursor"), "\(error.sentence)")
+        #expect(error.sentence.contains("--match \(words[1])"))
+      }
+    }
+    guard case .scan(let search) = try call("SCAN", "--match", "0"),
+      case .keys(let keys) = try call("KEYS", "0")
+    else {
+      Issue.record("no search")
+      return
+    }
+    #expect(written(search.pattern) == written(.glob("0")))
+    #expect(written(keys.pattern) == written(.glob("0")))
+  }
+
+  @Test func aResetMayBeConfirmedAtOnce() throws {
+    guard case .reset(.database, false) = try call("RESET"),
+      case .reset(.allDatabases, false) = try call("reset", "all"),
+      case .reset(.database, true) = try call("RESET", "--yes"),
+      case .reset(.allDatabases, true) = try call("RESET", "--yes", "ALL"),
+      case .reset(.allDatabases, true) = try call("RESET", "ALL", "--YES")
+    else {
+      Issue.record("no reset")
+      return
+    }
+    #expect(misuse("RESET", "yes") == "Wrong arguments for RESET; usage: RESET [ALL] [--yes]")
+    #expect(misuse("RESET", "ALL", "ALL")?.contains("usage: RESET") == true)
+  }
+
   @Test func helpListsEveryCommandOnce() {
     let lines = HelpText.text(nil).split(separator: "\n").filter { !$0.hasPrefix(" ") }
     let names = lines.map { String($0.split(separator: " ").first ?? "") }
@@ -140,7 +186,9 @@ import ringstore
   @Test func helpTellsAboutOneCommand() throws {
     let del = HelpText.text(Array("del".utf8))
     #expect(del.hasPrefix("DELETE key\n  Removes a key of any type.\n  Also: DEL\n"))
-    #expect(HelpText.text(Array("scan".utf8)).hasPrefix("SCAN [pattern | --regex R"))
+    #expect(HelpText.text(Array("scan".utf8)).hasPrefix("SCAN [pattern | --match G | --regex R"))
+    #expect(HelpText.text(Array("reset".utf8)).contains("\n  An admin call that concerns"))
+    #expect(HelpText.text(Array("get".utf8)).contains("\n  A read call that concerns"))
     #expect(HelpText.text(Array("exit".utf8)).hasPrefix("QUIT\n"))
     #expect(misuse("HELP", "frob") == "There is no command 'frob'; HELP lists them.")
     #expect(misuse("HELP", "get") == nil)

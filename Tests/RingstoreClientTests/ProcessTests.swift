@@ -150,8 +150,6 @@ import Testing
       #expect(end.errors.contains(sentence), "\(end.errors)")
       #expect(end.output.isEmpty)
     }
-    let variable = try await run("shard", "--id", "a", environment: ["RINGSTORE_PROT": "1"])
-    #expect(variable.status == 64)
   }
 
   @Test func aHostThatIsNotOursOrUnknownIsAFailedStart() async throws {

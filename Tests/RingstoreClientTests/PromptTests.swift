@@ -22,6 +22,8 @@ import ringstore
     #expect(Completion("help lrangestr").insertion == "eam ")
     #expect(Completion("help get ").choices.isEmpty)
     #expect(Completion("DBSIZE ").insertion == "ALL ")
+    #expect(Completion("RESET ").choices == ["ALL", "--yes"])
+    #expect(Completion("reset all ").insertion == "--yes ")
     #expect(Completion("shutdown c").insertion == "luster ")
     #expect(Completion("get ").choices.isEmpty)
     #expect(Completion("get ").insertion.isEmpty)

@@ -14,7 +14,7 @@ import ringstore
   private func sources(_ kind: NodeKind) async throws -> SettingSources {
     let path = Self.folder.appending(path: "\(kind.rawValue).yaml").path
     let file = try await ConfigFile.load(path, for: kind)
-    return try SettingSources(kind, flags: [:], environment: [:], file: file)
+    return SettingSources(kind, flags: [:], environment: [:], file: file)
   }
 
   @Test(arguments: NodeKind.allCases)
@@ -38,8 +38,9 @@ import ringstore
 
   @Test func theShardSampleHasTheDefaults() async throws {
     let shard = try await sources(.shard).shardConfiguration()
-    let defaults = try SettingSources(.shard, flags: [.id: ["a"]], environment: [:], file: nil)
-      .shardConfiguration()
+    let defaults = try SettingSources(
+      .shard, flags: [.id: ["a"]], environment: [:], file: nil
+    ).shardConfiguration()
     #expect(shard.id == "a")
     #expect(shard.limits == defaults.limits)
     #expect(shard.port == defaults.port)
@@ -51,7 +52,7 @@ import ringstore
     func sources(_ kind: NodeKind, _ environment: [String: String]) async throws -> SettingSources {
       let path = Self.folder.appending(path: "compose-\(kind.rawValue).yaml").path
       let file = try await ConfigFile.load(path, for: kind)
-      return try SettingSources(kind, flags: [:], environment: environment, file: file)
+      return SettingSources(kind, flags: [:], environment: environment, file: file)
     }
     let router = try await sources(.router, [:]).routerConfiguration()
     for description in router.shards {

@@ -13,7 +13,7 @@ import ringstore
   ) async throws -> SettingSources {
     var file: ConfigFile?
     if let text { file = try await Self.load(text, kind) }
-    return try SettingSources(kind, flags: flags, environment: environment, file: file)
+    return SettingSources(kind, flags: flags, environment: environment, file: file)
   }
 
   private static func load(_ text: String, _ kind: NodeKind) async throws -> ConfigFile {
@@ -87,11 +87,6 @@ import ringstore
       flags: [.id: ["a"]],
       environment: ["RINGSTORE_THREADS": "2", "RINGSTORE_HISTORY": "off", "OTHER": "x"])
     #expect(try shard.shardConfiguration().id == "a")
-  }
-
-  @Test func unknownVariablesAreErrors() async {
-    let said = await sentence { _ = try await sources(environment: ["RINGSTORE_PROT": "1"]) }
-    #expect(said == "the environment variable RINGSTORE_PROT is not a setting of Ringstore.")
   }
 
   @Test func filesThatAreNoYAMLOrAreMissingAreErrors() async {

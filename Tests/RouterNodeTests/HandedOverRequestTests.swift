@@ -30,7 +30,7 @@ struct HandedOverRequestTests {
     request.withBytes {
       router.core.submit(
         UInt32(CommandID.set.rawValue), message: $0, in: request.block, deadlineNanos: nil,
-        timeoutMillis: 0, caller: caller)
+        endsAtDeadline: false, caller: caller)
     }
   }
 

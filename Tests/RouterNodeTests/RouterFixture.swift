@@ -53,6 +53,7 @@ final class RouterFixture {
     var reply = Ringstore_Internal_V1_ShardFrame()
     reply.hello.accepted = true
     reply.hello.incarnation = incarnation
+    reply.clockMillis = 1
     try receive(reply, from: shard, lane)
     return frame.hello
   }
@@ -173,7 +174,7 @@ final class RouterFixture {
     request.stop = -1
     let bytes: [UInt8] = try request.serializedBytes()
     return bytes.withUnsafeBytes {
-      core.openStream(message: $0, timeoutMillis: 0, caller: caller)
+      core.openStream(message: $0, deadlineNanos: nil, caller: caller)
     }
   }
 
@@ -184,7 +185,7 @@ final class RouterFixture {
     return withRequest(bytes) { message, block in
       core.submit(
         UInt32(id.rawValue), message: message, in: block, deadlineNanos: deadlineNanos,
-        timeoutMillis: 0, caller: caller)
+        endsAtDeadline: true, caller: caller)
     }
   }
 
@@ -203,7 +204,9 @@ final class RouterFixture {
     }
   }
 
-  func start(_ id: CommandID, _ request: some Message, caller: Int) throws -> UInt64? {
+  func start(
+    _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
+  ) throws -> UInt64? {
     let bytes: [UInt8] = try request.serializedBytes()
     let operation = try withRequest(bytes) { raw, block in
       try OperationFactory.make(
@@ -214,6 +217,6 @@ final class RouterFixture {
             shardIDs: core.shardIDs)
         })
     }
-    return core.start(operation, caller: caller)
+    return core.start(operation, deadlineNanos: deadlineNanos, caller: caller)
   }
 }

@@ -35,7 +35,9 @@ struct RouterLinkTests {
     var refusal = Ringstore_Internal_V1_ShardFrame()
     refusal.hello.refusal = "MAP_CONFLICT"
     try router.receive(refusal, from: 0)
-    #expect(router.driver.events == [.linkRefused(shard: "a", reason: "MAP_CONFLICT")])
+    let advice = LinkRefusal.mapConflict.sentence(address: "h:1")
+    #expect(
+      router.driver.events == [.linkRefused(shard: "a", reason: "MAP_CONFLICT", advice: advice)])
     #expect(router.core.unreachableDetail(shard: 0) == "MAP_CONFLICT")
     router.get(router.key(of: 0), caller: 1)
     #expect(router.driver.outcomes[1]?.error?.message.contains("MAP_CONFLICT") == true)

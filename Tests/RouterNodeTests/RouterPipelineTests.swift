@@ -39,7 +39,7 @@ struct RouterPipelineTests {
     for id in 1...count {
       batch.writeCall(
         .pipeline, id: UInt64(id), method: 2,
-        request: UnsafeRawBufferPointer(start: nil, count: 0), timeoutMillis: 0)
+        request: UnsafeRawBufferPointer(start: nil, count: 0), timeMillis: 0)
     }
     return batch
   }

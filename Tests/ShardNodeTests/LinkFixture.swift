@@ -16,6 +16,14 @@ import Testing
 final class Lane: LinkPort {
   private(set) var session: LinkSession?
   var isWritable = true
+  private(set) var bytesReceived = 0
+  /// Why the shard has closed the connection; nil as long as it has not.
+  private(set) var closedBecause: String?
+  /// The shard's clock that the router names; nil: what it is at the moment.
+  var heardMillis: UInt64?
+  /// What the shard has told of its clock.
+  private(set) var clocks: [UInt64] = []
+  private unowned let core: ShardCore
   /// Whether frames come in memory that the shard may keep.
   var givesBlocks = false
   /// After how many more frames it is full; nil: as `isWritable` says.
@@ -26,6 +34,7 @@ final class Lane: LinkPort {
   private(set) var hello: Ringstore_Internal_V1_HelloReply?
 
   init(_ lane: LinkLane, _ core: ShardCore) {
+    self.core = core
     session = LinkSession(lane, core: core, port: self)
   }
 
@@ -40,6 +49,7 @@ final class Lane: LinkPort {
         serializedBytes: Array(frame.readableBytesView))
       if decoded.hasHello { hello = decoded.hello }
       replies += decoded.replies
+      if decoded.clockMillis > 0 { clocks.append(decoded.clockMillis) }
     } catch {
       Issue.record("the shard has sent an undecodable frame")
     }
@@ -58,7 +68,14 @@ final class Lane: LinkPort {
     return give(frame)
   }
 
+  func close(_ reason: String) {
+    closedBecause = reason
+  }
+
   func give(_ frame: RouterFrame) -> LinkSession.AfterFrame {
+    var frame = frame
+    frame.bytes.writeHeard(millis: heardMillis ?? core.clockMillis)
+    bytesReceived += frame.bytes.readableBytes
     let owned = frame.bytes.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
     return owned.withBytes { bytes in
       let after = session?.receive(bytes, in: givesBlocks ? owned.block : nil) ?? .goOn
@@ -114,7 +131,7 @@ struct Link {
     hello.generation = generation
     hello.expectedShard = expected
     hello.map = SlotMapMessage.encode(try Maps.of(["a"], epoch: epoch))
-    return hello
+    return hello.sealed(by: .publicSeed)
   }
 
   /// Sends one call over the calls lane and takes the replies of that lane.
@@ -141,12 +158,16 @@ struct Link {
 struct RouterFrame {
   var bytes = ByteBuffer()
 
-  mutating func call(_ id: UInt64, _ command: CommandID, _ request: some Message) {
-    append(id, UInt32(command.rawValue), request)
+  mutating func call(
+    _ id: UInt64, _ command: CommandID, _ request: some Message, deadlineMillis: UInt64 = 0
+  ) {
+    append(id, UInt32(command.rawValue), request, deadlineMillis: deadlineMillis)
   }
 
-  mutating func part(_ id: UInt64, _ part: InternalMethod, _ request: some Message) {
-    append(id, part.rawValue, request)
+  mutating func part(
+    _ id: UInt64, _ part: InternalMethod, _ request: some Message, deadlineMillis: UInt64 = 0
+  ) {
+    append(id, part.rawValue, request, deadlineMillis: deadlineMillis)
   }
 
   /// A slice that asks for every key.
@@ -161,11 +182,24 @@ struct RouterFrame {
     }
   }
 
-  private mutating func append(_ id: UInt64, _ method: UInt32, _ request: some Message) {
+  private mutating func append(
+    _ id: UInt64, _ method: UInt32, _ request: some Message, deadlineMillis: UInt64 = 0
+  ) {
     guard let encoded: [UInt8] = try? request.serializedBytes() else { return }
     encoded.withUnsafeBytes {
-      bytes.writeCall(.link, id: id, method: method, request: $0)
+      bytes.writeCall(.link, id: id, method: method, request: $0, timeMillis: deadlineMillis)
     }
+  }
+}
+
+extension Ringstore_Internal_V1_Hello {
+  /// The Hello of a router that knows the seed.
+  func sealed(by seed: HashSeed) -> Self {
+    var sealed = self
+    sealed.hashSeedCheck = Data(
+      seed.check(
+        cluster: cluster, router: router, generation: generation, shard: expectedShard))
+    return sealed
   }
 }
 

@@ -32,6 +32,8 @@ private struct RandomTraffic {
   init(seed: UInt64) throws {
     var limits = Limits.wide
     limits.maxMessageBytes = 64 << 20
+    // Far less than calls may wait before they are too old.
+    limits.viewNanosMax = 1_000_000
     shard = ShardFixture(limits: limits)
     random = SplitMix64(seed: seed)
     router = try ModelRouter(shard, generation: 1)

@@ -69,6 +69,25 @@ struct LinkSessionTests {
     #expect(reply.hasMap == (reason == "STALE_MAP"))
   }
 
+  @Test func aRouterWithAnotherHashSeedIsRefused() throws {
+    var limits = Limits()
+    limits.hashSeed = HashSeed(words: (1, 2))
+    let shard = ShardFixture(limits: limits)
+    let hello = try Link.hello()
+    var ofAnotherHello = hello.sealed(by: limits.hashSeed)
+    ofAnotherHello.generation += 1
+    var without = hello
+    without.hashSeedCheck = .init()
+    for wrong in [hello, ofAnotherHello, without] {
+      let lane = Lane(.calls, shard.core)
+      _ = try lane.greet(wrong)
+      #expect(lane.hello?.refusal == "WRONG_HASH_SEED")
+    }
+    let lane = Lane(.calls, shard.core)
+    _ = try lane.greet(hello.sealed(by: limits.hashSeed))
+    #expect(lane.hello?.accepted == true)
+  }
+
   @Test func aCallThatItsFrameTakesBackIsNotExecuted() throws {
     let link = try Link(to: shard)
     link.calls.give { frame in

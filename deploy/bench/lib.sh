@@ -17,7 +17,7 @@ readonly GRPC_HEADERS=(-H "content-type: application/grpc" -H "te: trailers")
 readonly COMPILER_NEEDS=("gcc:command -v cc || command -v gcc || command -v clang"
   "libc6-dev:test -e /usr/include/stdio.h")
 
-# Ours are no settings of the nodes, which refuse variables that they don't know.
+# Ours are no settings of the nodes.
 export -n RINGSTORE_BENCH_BINARY RINGSTORE_BENCH_PORT
 
 # Everything that was started: pids by name, and the ports.

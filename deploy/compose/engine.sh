@@ -90,7 +90,7 @@ base_archive() {
   archive=$cache/base-$name.tar
   if [ ! -f "$archive" ]; then
     mkdir -p "$cache"
-    make_base "$folder/base" >&2 || return 1
+    make_base "$folder/base" >&2 || return "$?"
     # Renamed when it is whole, so that nobody finds half of one.
     tar --create --file "$archive.$$" --directory "$folder/base" . &&
       mv "$archive.$$" "$archive" || return 1
@@ -101,7 +101,7 @@ base_archive() {
 
 # What the official slim image leaves out is left out here too.
 make_base() {
-  ensure_packages "${BASE_NEEDS[@]}"
+  obtain "${BASE_NEEDS[@]}" || return "$?"
   if ! debootstrap --variant=minbase --include="$(runtime_packages)" "$SUITE" "$1" \
     >"$1.log" 2>&1; then
     complain "debootstrap failed; the end of its log:"

@@ -38,11 +38,20 @@ cre2_pattern *cre2_compile(const void *bytes, size_t length, int64_t max_mem, in
 /// The number of instructions in the compiled program.
 int cre2_program_size(const cre2_pattern *pattern);
 
+typedef enum {
+  CRE2_NO_MATCH = 0,
+  CRE2_MATCH = 1,
+  /// Only with fast_only: the automaton outgrew the budget. Nothing is known.
+  CRE2_TOO_SLOW = 2,
+} cre2_outcome;
+
 /// Whether a match starts at the first of `length` bytes; it need not reach the last.
 ///
-/// Where the deterministic automaton outgrows the budget, RE2 itself goes on with its slower,
-/// still linear one: the answer is the same, so there is no failure to report.
-bool cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes, size_t length);
+/// RE2 runs a deterministic automaton, which takes a nanosecond or two for each byte. Where that
+/// outgrows the budget, RE2 goes on with its slower, still linear engine, which takes up to one
+/// step for each instruction and byte; with `fast_only` it stops there instead.
+cre2_outcome cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes, size_t length,
+                                   bool fast_only);
 
 /// Frees a compiled pattern. NULL is allowed.
 void cre2_free(cre2_pattern *pattern);

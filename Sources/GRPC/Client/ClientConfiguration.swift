@@ -30,6 +30,9 @@ package struct ClientConfiguration: Sendable {
   package var maxOpenCalls = 1 << 20
   /// Calls that may wait for a stream; more are refused with RESOURCE_EXHAUSTED.
   package var maxQueuedCalls = 1024
+  /// Whether a connection is reset when it is closed here, so that what was sent and not taken is
+  /// dropped on both sides. With an ordinary close the system goes on delivering it.
+  package var resetsWhenClosed = false
   /// The `:authority`; nil: host and port.
   package var authority: String?
   /// The `user-agent`.
@@ -51,6 +54,7 @@ package struct ClientConfiguration: Sendable {
     var configuration = ClientConfiguration()
     configuration.pingInterval = .seconds(1)
     configuration.pingTimeout = .seconds(1)
+    configuration.resetsWhenClosed = true
     return configuration
   }
 

@@ -1,6 +1,7 @@
 // Making a connection: name resolution, TCP, and the peer's first SETTINGS, all within one timeout.
 // On the event loop that will own the connection.
 
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -31,6 +32,12 @@ extension ClientConnection {
     let attempt = ConnectAttempt(connection, delegate: delegate, completion: completion)
     attempt.start(host: host, port: port)
   }
+
+  /// Has the socket end with RST instead of FIN. What fails here leaves an ordinary close.
+  func resetWhenClosed() {
+    let socket = context?.channel as? any SocketOptionProvider
+    _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+  }
 }
 
 /// One attempt; keeps itself alive through its callbacks.
@@ -57,24 +64,26 @@ private final class ConnectAttempt {
     timer = loop.scheduleTask(in: timeout) {
       bound.value.giveUp("no HTTP/2 SETTINGS within \(timeout.nanoseconds / 1_000_000) ms")
     }
-    ClientBootstrap(group: loop)
-      .resolver(HostResolver(lookups: .shared, eventLoop: loop))
-      .connectTimeout(timeout)
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))
-      .channelOption(
-        .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
-      )
-      // No reads before the handler is there. It is added only now, because one attempt may try
-      // several addresses, each with a channel of its own.
-      .channelOption(.autoRead, value: false)
-      .connect(host: host, port: port)
-      .whenComplete { result in
-        switch result {
-        case .success(let channel): bound.value.connected(channel)
-        case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
-        }
+    SilentPeers.options.reduce(ClientBootstrap(group: loop)) { bootstrap, next in
+      bootstrap.channelOption(next.option, value: next.value)
+    }
+    .resolver(HostResolver(lookups: .shared, eventLoop: loop))
+    .connectTimeout(timeout)
+    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+    .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 512 << 10))
+    .channelOption(
+      .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
+    )
+    // No reads before the handler is there. It is added only now, because one attempt may try
+    // several addresses, each with a channel of its own.
+    .channelOption(.autoRead, value: false)
+    .connect(host: host, port: port)
+    .whenComplete { result in
+      switch result {
+      case .success(let channel): bound.value.connected(channel)
+      case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
       }
+    }
   }
 
   private func connected(_ channel: any Channel) {

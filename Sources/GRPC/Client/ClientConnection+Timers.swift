@@ -45,20 +45,23 @@ extension ClientConnection {
     } else {
       liveness?.restart(nowNanos: now)
     }
-    checkLiveness(dueNanos: now)
+    lookForLife()
   }
 
-  private func checkLiveness(dueNanos: UInt64) {
+  private func lookForLife() {
     livenessTimer = nil
-    // Without calls nobody waits; the first new call restarts the watch.
+    // Without calls there is nothing to wait for; the first new call restarts the watch.
     guard !isClosed, openCalls > 0 else { return }
-    switch liveness?.check(nowNanos: nowNanos, dueNanos: dueNanos) {
-    case .wait(let until):
-      armLiveness(until)
-    case .ping(let until):
-      session.ping(payload: until)
+    let channel = context?.channel
+    switch liveness?.look(
+      nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
+    {
+    case .wait(let nanos):
+      lookForLife(inNanos: nanos)
+    case .ping(let nanos):
+      session.ping(payload: nowNanos)
       markDirty()
-      armLiveness(until)
+      lookForLife(inNanos: nanos)
     case .dead:
       close(reason: .unresponsive)
     case nil:
@@ -66,8 +69,8 @@ extension ClientConnection {
     }
   }
 
-  private func armLiveness(_ dueNanos: UInt64) {
-    livenessTimer = schedule(atNanos: dueNanos) { $0.checkLiveness(dueNanos: dueNanos) }
+  private func lookForLife(inNanos nanos: UInt64) {
+    livenessTimer = schedule(atNanos: nowNanos &+ nanos) { $0.lookForLife() }
   }
 
   // MARK: - Both

@@ -35,7 +35,6 @@ package final class ClientConnection: Flushable {
   var deadlineTimer: (dueNanos: UInt64, scheduled: Scheduled<Void>)?
   var liveness: Liveness?
   var livenessTimer: Scheduled<Void>?
-  var livenessDueNanos: UInt64 = 0
   /// The owner; held until it was told of the end.
   var delegate: (any ClientConnectionDelegate)?
   /// Told once when the peer's SETTINGS have come, or with the reason why they never will.
@@ -129,6 +128,7 @@ package final class ClientConnection: Flushable {
     guard !isClosed else { return }
     if case .goAway? = lossReason { lossReason = nil }
     lossReason = lossReason ?? reason
+    if configuration.resetsWhenClosed { resetWhenClosed() }
     context?.close(promise: nil)
     connectionLost()
   }
@@ -257,7 +257,7 @@ package final class ClientConnection: Flushable {
   // MARK: - Input
 
   func received(_ bytes: UnsafeRawBufferPointer) {
-    liveness?.heard(nowNanos: nowNanos)
+    liveness?.heard()
     session.receive(bytes)
     drain()
     if session.wantsWrite { markDirty() }

@@ -4,8 +4,7 @@
 // so the shares fill alike. Pure; lives on its loop.
 //
 // Counted are, for each connection: bytes of requests that the service has not taken, answers that
-// the client has not taken, a flat sum for each open stream, large header lists, and what is kept
-// for later calls.
+// the client has not taken, a flat sum for each open stream, and large header lists.
 
 struct ClientMemory {
   /// The loop's share, in bytes.

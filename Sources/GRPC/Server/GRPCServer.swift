@@ -15,25 +15,27 @@ package final class GRPCServer: Sendable {
   /// - Parameters:
   ///   - port: 0 lets the system choose; see `port` afterwards.
   ///   - group: connections are spread over its loops.
+  ///   - connections: the node's, on whatever port they are.
   ///   - service: called once for each loop, on that loop.
   /// - Throws: if the address can't be bound, as when another process has the port.
   package static func start(
     host: String, port: Int, group: any EventLoopGroup, configuration: ServerConfiguration,
-    logger: Logger, service: @escaping @Sendable (any EventLoop) -> any ServerService
+    connections: NodeConnections = NodeConnections(), logger: Logger,
+    service: @escaping @Sendable (any EventLoop) -> any ServerService
   ) async throws -> GRPCServer {
     let options = ListenerOptions(
       backlog: configuration.backlog,
-      receiveBufferBytes: ServerConfiguration.receiveBufferBytes,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
     var ofLoop = configuration
     ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }
     let loopConfiguration = ofLoop
     let listener = try await Listener.start(
-      host: host, port: port, group: group, options: options
+      host: host, port: port, group: group, options: options, connections: connections,
+      logger: logger
     ) { eventLoop in
       ServerLoop(
         eventLoop: eventLoop, service: service(eventLoop), configuration: loopConfiguration,
-        logger: logger)
+        connections: connections, logger: logger)
     }
     return GRPCServer(listener)
   }

@@ -23,8 +23,8 @@ extension GRPCServerHandler {
     retire(call)
     answeredCalls += 1
     if !stream.isAnnounced, stream.outboundBytes == 0 {
-      ServerHeaders.trailersOnly(status, into: statusBlock)
-      session.submitResponse(stream, headers: statusBlock, hasBody: false)
+      ServerHeaders.trailersOnly(status, into: loop.statusBlock)
+      session.submitResponse(stream, headers: loop.statusBlock, hasBody: false)
     } else {
       if !stream.isAnnounced {
         session.submitResponse(stream, headers: ServerHeaders.response)
@@ -32,8 +32,8 @@ extension GRPCServerHandler {
       if status.isOK {
         session.finish(stream, trailers: ServerHeaders.okTrailers)
       } else {
-        ServerHeaders.trailers(status, into: statusBlock)
-        session.finish(stream, trailers: statusBlock)
+        ServerHeaders.trailers(status, into: loop.statusBlock)
+        session.finish(stream, trailers: loop.statusBlock)
       }
     }
     dropInbound(stream)
@@ -116,7 +116,7 @@ extension GRPCServerHandler {
     // What they append, or reserve, is seen at once; calls that wait again do so for the next time.
     for _ in 0..<callsAwaitingRoom.count {
       guard hasOutboundRoom, let call = callsAwaitingRoom.popFirst() else { return }
-      guard call.awaitsRoom, call.phase == .open else { continue }
+      guard call.awaitsRoom, call.phase == .open, call.handler === self else { continue }
       if call.isWritable {
         call.awaitsRoom = false
         service.streamWritable(call)

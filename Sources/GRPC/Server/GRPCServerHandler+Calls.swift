@@ -47,17 +47,22 @@ extension GRPCServerHandler {
   /// bound allows.
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {
-      // Calls that ended while they waited are still on the list.
-      guard call.isHeld else { continue }
+      // Calls that ended while they waited are still on the list, and may be others' by now.
+      guard call.isHeld, call.handler === self else { continue }
       call.isHeld = false
       streamTouched(call.stream)
     }
   }
 
   private func call(of stream: HTTP2Stream) -> ServerCall {
-    if let partner = stream.context { return unsafeDowncast(partner, to: ServerCall.self) }
-    let call = ServerCall(stream: stream, handler: self)
-    stream.context = call
+    guard let partner = stream.context else {
+      let call = ServerCall(stream: stream, configuration: configuration)
+      call.handler = self
+      stream.context = call
+      return call
+    }
+    let call = unsafeDowncast(partner, to: ServerCall.self)
+    if call.handler == nil { call.handler = self }
     return call
   }
 
@@ -69,14 +74,17 @@ extension GRPCServerHandler {
     call.phase = .open
     openCalls += 1
     if state.drain == .final {
+      loop.connections.callRefused()
       // Above the last id that GOAWAY names: the client is right to send this call elsewhere.
       retire(call)
       session.reset(stream, code: .refusedStream)
       needsFlush()
     } else if stream.headersTooLarge {
-      complete(call, Self.headersTooLarge(configuration))
+      reject(call, Self.headersTooLarge(configuration))
+    } else if let refusal = place?.excess, loop.method(path: head.path)?.isReserved != true {
+      refuseExcess(call, refusal)
     } else if isRefusedForMemory {
-      complete(
+      reject(
         call,
         RPCStatus(
           .resourceExhausted, "memory for clients is short, and this connection holds much of it"))
@@ -88,7 +96,7 @@ extension GRPCServerHandler {
       open(call, method, head)
     } else {
       let path = String(decoding: head.path.prefix(256), as: UTF8.self)
-      complete(call, RPCStatus(.unimplemented, "unknown method \(path)"))
+      reject(call, RPCStatus(.unimplemented, "unknown method \(path)"))
     }
   }
 
@@ -96,12 +104,12 @@ extension GRPCServerHandler {
     call.methodID = method.id
     call.kind = method.kind
     if head.isEncoded {
-      complete(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
+      reject(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
       return
     }
     if let text = head.timeout {
       guard let timeoutNanos = GRPCTimeout.parse(text) else {
-        complete(call, RPCStatus(.internal, "malformed grpc-timeout"))
+        reject(call, RPCStatus(.internal, "malformed grpc-timeout"))
         return
       }
       if readNanos == 0 { readNanos = loop.nowNanos }
@@ -118,10 +126,17 @@ extension GRPCServerHandler {
   }
 
   private func refuse(_ call: ServerCall, _ headers: StaticHeaders) {
+    loop.connections.callRefused()
     retire(call)
     session.submitResponse(call.stream, headers: headers, hasBody: false)
     dropInbound(call.stream)
     needsFlush()
+  }
+
+  /// Ends a call that the service is not asked about, or not asked about to its end.
+  func reject(_ call: ServerCall, _ status: RPCStatus) {
+    loop.connections.callRefused()
+    complete(call, status)
   }
 
   // MARK: - Ending

@@ -15,11 +15,16 @@ struct ConnectionState {
     case final
   }
 
-  /// The payload of the PING that ends a drain's round trip.
+  /// The payloads of the PING that ends a drain's round trip, and of one that asks for life.
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
+  static let lifePing: UInt64 = 0x7273_616c_6976_653f
 
   var drain = Drain.none
+  /// Whether the server has decided to end the connection, for a reason that is noted.
+  var wasCut = false
   var keepalive: KeepalivePolicy
+  /// The watch over a silent client; nil: there is none.
+  var liveness: Liveness?
   var hasSettings = false
   let openedNanos: UInt64
   var headerBlockSinceNanos: UInt64?
@@ -29,8 +34,11 @@ struct ConnectionState {
   /// What the client takes of the answers that wait for it, and what it sends.
   var outboundProgress = ProgressWindow()
   var inboundProgress = ProgressWindow()
-  /// Streams opened until the last sweep.
-  var sweptStreamsOpened = 0
+  /// RST_STREAM frames that the node's counters have.
+  var resetsCounted = 0
+  /// Calls that there were at the last sweep, and when there was last one under way.
+  var sweptCalls = 0
+  var activeNanos: UInt64
 
   init(configuration: ServerConfiguration, nowNanos: UInt64) {
     keepalive = KeepalivePolicy(
@@ -38,6 +46,13 @@ struct ConnectionState {
       minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
     openedNanos = nowNanos
     periodStartNanos = nowNanos
+    activeNanos = nowNanos
+    if configuration.keepaliveNanos > 0 {
+      liveness = Liveness(
+        intervalNanos: configuration.keepaliveNanos,
+        timeoutNanos: configuration.keepaliveTimeoutNanos,
+        lookNanos: UInt64(configuration.sweepNanos), nowNanos: nowNanos)
+    }
   }
 }
 
@@ -50,7 +65,7 @@ extension GRPCServerHandler {
       let isAllowed = state.keepalive.received(
         nowNanos: loop.nowNanos, hasCalls: openCalls > 0,
         usefulFramesSent: session.counters.usefulFramesSent)
-      if !isAllowed { cut(code: .enhanceYourCalm, "too_many_pings") }
+      if !isAllowed { cut(.tooManyPings) }
     case .pingAcknowledged(let payload):
       if payload == ConnectionState.drainPing { finishDrain() }
     case .goAway, .settingsAcknowledged:
@@ -63,17 +78,25 @@ extension GRPCServerHandler {
     state.keepalive.minIdleIntervalNanos = everyNanos
   }
 
+  func becomeLink() {
+    place?.becomeLink()
+  }
+
   // MARK: - Floods
 
   /// Compares what the client has sent with what it may. Called once per read.
   func checkFloods() {
     let counters = session.counters
+    if counters.resetsReceived != state.resetsCounted {
+      loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
+      state.resetsCounted = counters.resetsReceived
+    }
     if counters.resetsUnanswered > configuration.maxExcessResets + answeredCalls {
-      cut(code: .enhanceYourCalm, "too_many_resets")
+      cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
-      cut(code: .enhanceYourCalm, "too_many_stream_errors")
+      cut(.tooManyStreamErrors)
     } else if isControlFlood(counters) {
-      cut(code: .enhanceYourCalm, "too_many_control_frames")
+      cut(.tooManyControlFrames)
     }
   }
 
@@ -91,30 +114,84 @@ extension GRPCServerHandler {
     return false
   }
 
-  func cut(code: HTTP2ErrorCode, _ reason: StaticString) {
-    guard session.failure == nil, state.drain != .final else { return }
+  // MARK: - Ending
+
+  /// The one way in which this server ends a connection: counted, logged, and told to the client by
+  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
+  ///
+  /// - Parameter detail: what the log is to say besides.
+  func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    guard !state.wasCut, !isGone, let context else { return }
+    state.wasCut = true
+    note(reason, detail)
+    // A session that has failed says nothing more, and a client that takes nothing can't be told.
+    guard session.failure == nil, isWritable else {
+      context.close(promise: nil)
+      return
+    }
     state.drain = .final
-    loop.logger.warning(
-      "cutting a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    session.terminate(code: code, debug: reason)
+    session.terminate(code: reason.code, debug: reason.name)
     needsFlush()
-    // A client that takes nothing can't be told.
-    if !isWritable { closeNow() }
+  }
+
+  /// Counts and logs that the connection is being ended.
+  private func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(
+      level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
+      metadata: metadata)
+  }
+
+  // MARK: - Bounds of connections
+
+  /// Refuses a call on a connection that is above the node's bounds, and with it the connection: the
+  /// client is told as the call's status, and by GOAWAY once calls that it may carry are answered.
+  func refuseExcess(_ call: ServerCall, _ refusal: ConnectionEnd) {
+    reject(
+      call,
+      RPCStatus(.resourceExhausted, "\(refusal.name): \(loop.connections.sentence(refusal))"))
+    guard !state.wasCut else { return }
+    state.wasCut = true
+    note(refusal)
+    state.drain = .final
+    session.shutDown(code: refusal.code, debug: refusal.name)
+    needsFlush()
+  }
+
+  /// A connection above the bounds has to show soon what it is for, and is not for long unless it
+  /// becomes a link.
+  func watchExcess() {
+    let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
+    loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
+      guard let self, !isGone, let refusal = place?.excess else { return }
+      let age = loop.nowNanos &- state.openedNanos
+      if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
+        cut(refusal)
+      } else {
+        watchExcess()
+      }
+    }
   }
 
   // MARK: - Time limits
 
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
+    guard !isGone else { return }
+    lookForLife(nowNanos: nowNanos)
+    lookForCalls(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
-      close(because: "no preface in time")
+      cut(.noPreface)
       return
     }
     if session.isInsideHeaderBlock {
       let since = state.headerBlockSinceNanos ?? nowNanos
       state.headerBlockSinceNanos = since
       if nowNanos &- since > configuration.handshakeTimeoutNanos {
-        close(because: "header block not completed in time")
+        cut(.slowHeaders)
         return
       }
     } else {
@@ -123,10 +200,32 @@ extension GRPCServerHandler {
     sweepCalls(nowNanos: nowNanos)
   }
 
-  func close(because reason: String) {
-    loop.logger.info(
-      "closing a connection", metadata: ["peer": "\(remoteAddress)", "reason": "\(reason)"])
-    context?.close(promise: nil)
+  private func lookForLife(nowNanos: UInt64) {
+    // What isn't read can't be heard. That has limits of its own.
+    if isReadHeldBack { state.liveness?.restart(nowNanos: nowNanos) }
+    let channel = context?.channel
+    switch state.liveness?.look(
+      nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
+    {
+    case .ping:
+      session.ping(payload: ConnectionState.lifePing)
+      needsFlush()
+    case .dead: cut(.keepaliveTimeout)
+    case .wait, nil: break
+    }
+  }
+
+  private func lookForCalls(nowNanos: UInt64) {
+    let calls = session.counters.streamsOpened
+    if openCalls > 0 || calls != state.sweptCalls {
+      state.sweptCalls = calls
+      state.activeNanos = nowNanos
+    } else if configuration.idleNanosMax > 0, state.drain == .none,
+      nowNanos &- state.activeNanos > configuration.idleNanosMax
+    {
+      note(.idle)
+      beginDrain()
+    }
   }
 
   // MARK: - Drain
@@ -151,7 +250,10 @@ extension GRPCServerHandler {
   }
 
   /// Closes the connection whatever is in flight.
-  func closeNow() {
+  ///
+  /// - Parameter reason: nil where that is noted already.
+  func closeNow(_ reason: ConnectionEnd? = nil) {
+    if let reason { cut(reason) }
     context?.close(promise: nil)
   }
 }

@@ -6,7 +6,7 @@ import NIOCore
 
 extension GRPCServerHandler {
   private var heldBytes: Int {
-    session.outboundBytes + inboundBytes + session.largeHeaderBytes + session.pooledBytes
+    session.outboundBytes + inboundBytes + session.largeHeaderBytes
       + session.liveStreamCount * ClientMemory.streamBytes
   }
 
@@ -29,12 +29,6 @@ extension GRPCServerHandler {
     }
   }
 
-  /// Gives back what is only kept for later calls.
-  func trimMemory() {
-    session.emptyPool()
-    charge(heldBytes)
-  }
-
   private func charge(_ bytes: Int) {
     loop.clientMemory.change(by: bytes - chargedBytes)
     chargedBytes = bytes
@@ -54,12 +48,13 @@ extension GRPCServerHandler {
   /// Ends the connection now, so that its memory is free when this returns.
   func endForMemory() {
     guard let context else { return }
-    cut(code: .enhanceYourCalm, "memory_budget")
-    if isWritable {
+    cut(.memoryBudget)
+    if isWritable, !isGone {
       var goodbye = ByteBuffer()
       session.writePending(into: &goodbye)
-      if goodbye.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(goodbye), promise: nil) }
+      if goodbye.readableBytes > 0 { writer.write(&goodbye, context) }
     }
+    leave()
     tearDown()
     context.close(promise: nil)
   }

@@ -45,7 +45,7 @@ extension GRPCServerHandler {
       account(call, buffered: stream.inbound.readableBytes - stream.unconsumed)
     case .failed(let status):
       session.consume(stream, stream.unconsumed)
-      complete(call, status)
+      reject(call, status)
     case .complete where session.outboundBytes > configuration.holdBytes:
       // The call began before so much waited: clients may send many headers and then many bodies.
       hold(call)
@@ -108,7 +108,7 @@ extension GRPCServerHandler {
     giveBack(&chunk, to: stream)
     if stream.isClosed || call.phase != .open { return }
     if let failure {
-      complete(call, failure.status(limit: configuration.maxMessageBytes))
+      reject(call, failure.status(limit: configuration.maxMessageBytes))
       return
     }
     account(call, buffered: call.deframer.bufferedBytes)
@@ -145,7 +145,7 @@ extension GRPCServerHandler {
     do throws(MessageFramingError) {
       try call.deframer.finish()
     } catch {
-      complete(call, error.status(limit: configuration.maxMessageBytes))
+      reject(call, error.status(limit: configuration.maxMessageBytes))
       return
     }
     service.streamHalfClosed(call)
@@ -179,7 +179,7 @@ extension GRPCServerHandler {
     bufferedBytes += counted - call.bufferedBytes
     call.bufferedBytes = counted
     if bufferedBytes > configuration.maxBufferedBytes, call.phase == .open {
-      complete(call, RPCStatus(.resourceExhausted, "too many unfinished messages"))
+      reject(call, RPCStatus(.resourceExhausted, "too many unfinished messages"))
     }
   }
 
@@ -195,7 +195,7 @@ extension GRPCServerHandler {
     let calls = resumedCalls
     resumedCalls.removeAll(keepingCapacity: true)
     // A call that is over, or another one by now, is served no worse for a second look.
-    for call in calls where call.phase == .open {
+    for call in calls where call.phase == .open && call.handler === self {
       deliver(call)
       if call.stream.isClosed { streamClosed(call) }
     }

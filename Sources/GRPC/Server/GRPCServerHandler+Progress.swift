@@ -12,7 +12,7 @@ extension GRPCServerHandler {
   func sweepCalls(nowNanos: UInt64) {
     heldThroughout = chargedBytes
     let isSlow = isConnectionSlow(nowNanos: nowNanos)
-    guard session.liveStreamCount > 0 else { return trimPool() }
+    guard session.liveStreamCount > 0 else { return }
     var unfinished: [ServerCall] = []
     var untaken: [ServerCall] = []
     for stream in session.liveStreams {
@@ -31,13 +31,7 @@ extension GRPCServerHandler {
       metadata: ["calls": "\(untaken.count)", "peer": "\(remoteAddress)"])
     for call in untaken { endUntaken(call) }
     // With a full socket not even RST_STREAM can leave: then the whole connection is stuck.
-    if isSlow.toTake, !isWritable { close(because: "nothing was taken in time") }
-  }
-
-  /// A connection without calls gives back what it keeps for them.
-  private func trimPool() {
-    if session.counters.streamsOpened == state.sweptStreamsOpened { trimMemory() }
-    state.sweptStreamsOpened = session.counters.streamsOpened
+    if isSlow.toTake, !isWritable { cut(.unreadReplies) }
   }
 
   /// Whether the connection as a whole takes too little of what waits for it, or sends too little.

@@ -6,7 +6,7 @@
 // call's time): all of it lives on one thread, and the service is never called within an access.
 //
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
-// the cycle call -> handler is cut when the channel becomes inactive.
+// the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
 //
 // The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
 // the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
@@ -17,7 +17,7 @@ import Logging
 import NIOCore
 
 /// The channel handler of a server connection.
-final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection {
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, SweptConnection {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -26,17 +26,22 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let service: any ServerService
   let configuration: ServerConfiguration
   let session: HTTP2Session
-  /// Blocks built per answer; cleared at each use.
-  let statusBlock = HeaderBlock()
+  /// What the connection takes of the node's bounds; nil: nothing, in tests.
+  let place: ConnectionPlace?
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
+  /// Whether the channel is gone; what there was of it is put away in a later turn.
+  @exclusivity(unchecked) private(set) var isGone = false
+  var listIndex = -1
   /// Between the first read of a tick and its end: a flush is sure to come.
   @exclusivity(unchecked) var isReading = false
   @exclusivity(unchecked) private var isFlushing = false
   /// Something was queued in a flush, after its write.
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
+  let writer = SocketWriter()
+  @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
@@ -53,26 +58,28 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Bytes of large messages that are coming in.
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
-  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Bytes that calls will append to their answers, as they said.
   @exclusivity(unchecked) var reservedOutboundBytes = 0
   /// Calls that wait for the connection to have room for more of their answers.
-  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
   @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
   /// Calls kept from the service while too many answers wait to be taken.
-  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>()
+  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
   /// How often the service has paused reading and not resumed it.
   private var servicePauses = 0
-  private var isReadHeldBack = false
+  private(set) var isReadHeldBack = false
 
-  init(loop: ServerLoop) throws {
+  init(loop: ServerLoop, place: ConnectionPlace? = nil) throws {
     self.loop = loop
+    self.place = place
     service = loop.service
     configuration = loop.configuration
-    session = try HTTP2Session(role: .server, configuration: configuration.http2)
+    session = try HTTP2Session(
+      role: .server, configuration: configuration.http2, pool: loop.streams)
     state = ConnectionState(configuration: configuration, nowNanos: loop.nowNanos)
   }
 
@@ -82,10 +89,14 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.context = context
     isWritable = context.channel.isWritable
     loop.add(self)
-    if context.channel.isActive { loop.flusher.markDirty(self) }
+    if place?.excess != nil { watchExcess() }
+    guard context.channel.isActive else { return }
+    writer.open(context)
+    loop.flusher.markDirty(self)
   }
 
   func channelActive(context: ChannelHandlerContext) {
+    writer.open(context)
     // It may have been accepted just before the drain began.
     if loop.isDraining { beginDrain() }
     // Our SETTINGS go out without waiting for the client's preface.
@@ -96,7 +107,10 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let buffer = unwrapInboundIn(data)
     isReading = true
     readNanos = 0
+    bytesReceived &+= buffer.readableBytes
+    state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
+    loop.receiveBuffer.giveBack(buffer)
     drain()
     checkFloods()
   }
@@ -115,15 +129,16 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    tearDown()
+    channelGone()
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    tearDown()
+    channelGone()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    writer.close()
     context.close(promise: nil)
   }
 
@@ -175,7 +190,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func flushNow() {
-    guard let context else { return }
+    guard let context, !isGone else { return }
     isFlushing = true
     deliverResumed()
     guard isWritable else {
@@ -194,7 +209,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let hasMore = session.writePending(
       into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
-      context.writeAndFlush(wrapOutboundOut(loop.output), promise: nil)
+      writer.write(&loop.output, context)
     }
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {
       loop.output = ByteBuffer()
@@ -221,10 +236,27 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   private func closeIfFinished() {
     guard let context, session.isFinished else { return }
     if let failure = session.failure, failure != .connectionLost {
-      loop.logger.info(
-        "closing a connection", metadata: ["peer": "\(remoteAddress)", "error": "\(failure)"])
+      cut(.protocolError, "\(failure)")
+    } else if let code = session.errorSent {
+      cut(.protocolError, "\(code)")
     }
     context.close(promise: nil)
+  }
+
+  /// Thousands of connections may end at once, and each has calls to end and memory to free: that is
+  /// done in turns, between which the loop serves the others.
+  private func channelGone() {
+    guard context != nil, !isGone else { return }
+    leave()
+    loop.flusher.inNextTurn { self.tearDown() }
+  }
+
+  /// Nothing is read or written any more.
+  func leave() {
+    if isGone { return }
+    isGone = true
+    writer.close()
+    place?.close()
   }
 
   func tearDown() {

@@ -2,15 +2,21 @@
 // part of a server that is the same for every protocol. Sendable: started and stopped from tasks,
 // while everything about connections happens on their event loops.
 
+import Logging
 import NIOCore
 import NIOPosix
 
 /// What the connections of one listener share on one event loop. Used on that loop only.
 package protocol ListenerLoop: AnyObject, SendableMetatype {
   var eventLoop: any EventLoop { get }
+  /// What the connections read into. Their handlers give it back after each read.
+  var receiveBuffer: SharedReceiveBuffer { get }
 
   /// The handler of a connection that was just accepted.
-  func makeHandler() throws -> any ChannelHandler
+  ///
+  /// - Parameter place: what the connection takes of the node's bounds; the handler is to close it
+  ///   when the connection is gone.
+  func makeHandler(_ place: ConnectionPlace) throws -> any ChannelHandler
 
   /// Has every connection end once what it has under way is done, those accepted from now on as
   /// well. Returns the ends of those that are open.
@@ -24,17 +30,14 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
 package struct ListenerOptions: Sendable {
   /// Connections waiting to be accepted.
   package var backlog: Int32
-  /// Size of the buffer that a connection reads into.
-  package var receiveBufferBytes: Int
   /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it is
   /// again when they are 128 KiB or less.
   package var writeHighWaterBytes: Int
   /// Whether a client that closes its side may still be answered.
   package var allowsHalfClosure = false
 
-  package init(backlog: Int32, receiveBufferBytes: Int, writeHighWaterBytes: Int) {
+  package init(backlog: Int32, writeHighWaterBytes: Int) {
     self.backlog = backlog
-    self.receiveBufferBytes = receiveBufferBytes
     self.writeHighWaterBytes = writeHighWaterBytes
   }
 }
@@ -53,10 +56,12 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
   /// - Parameters:
   ///   - port: 0 lets the system choose; see `port` afterwards.
   ///   - group: connections are spread over its loops.
+  ///   - connections: the node's, of which those accepted here are a part.
   ///   - loop: called once for each loop, on that loop.
   /// - Throws: if the address can't be bound, as when another process has the port.
   package static func start(
     host: String, port: Int, group: any EventLoopGroup, options: ListenerOptions,
+    connections: NodeConnections, logger: Logger,
     loop: @escaping @Sendable (any EventLoop) -> Loop
   ) async throws -> Listener {
     var byLoop: [ObjectIdentifier: NIOLoopBound<Loop>] = [:]
@@ -66,35 +71,52 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
       }.get()
     }
     let loops = byLoop
-    let channel = try await bootstrap(group, options) { channel in
+    let channel = try await bootstrap(group, options, logger) { channel in
       channel.eventLoop.makeCompletedFuture {
         guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
-        try channel.pipeline.syncOperations.addHandler(loop.makeHandler())
+        guard let place = connections.admit(channel.remoteAddress) else {
+          logger.warning(
+            "connections are refused without a word", metadata: ["open": "\(connections.open)"])
+          return channel.close(promise: nil)
+        }
+        do {
+          try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: SharedReceiveAllocator(loop.receiveBuffer, eventLoop: loop.eventLoop))
+          try channel.pipeline.syncOperations.addHandler(loop.makeHandler(place))
+        } catch {
+          place.close()
+          throw error
+        }
       }
     }.bind(host: host, port: port).get()
     return Listener(channel: channel, loops: Array(loops.values))
   }
 
   private static func bootstrap(
-    _ group: any EventLoopGroup, _ options: ListenerOptions,
+    _ group: any EventLoopGroup, _ options: ListenerOptions, _ logger: Logger,
     _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
   ) -> ServerBootstrap {
-    ServerBootstrap(group: group)
-      .serverChannelOption(ChannelOptions.backlog, value: options.backlog)
-      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .childChannelOption(.allowRemoteHalfClosure, value: options.allowsHalfClosure)
-      .childChannelOption(
-        ChannelOptions.recvAllocator,
-        value: FixedSizeRecvByteBufferAllocator(capacity: options.receiveBufferBytes)
-      )
-      // A second read of the same event would mostly find nothing, at the price of a system call.
-      .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
-      .childChannelOption(
-        ChannelOptions.writeBufferWaterMark,
-        value: .init(low: 128 << 10, high: options.writeHighWaterBytes)
-      )
-      .childChannelInitializer(initialize)
+    SilentPeers.options.reduce(ServerBootstrap(group: group)) { bootstrap, next in
+      bootstrap.serverChannelOption(next.option, value: next.value)
+    }
+    .serverChannelInitializer { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+      }
+    }
+    .serverChannelOption(ChannelOptions.backlog, value: options.backlog)
+    .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+    .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+    .childChannelOption(.allowRemoteHalfClosure, value: options.allowsHalfClosure)
+    // A second read of the same event would mostly find nothing, at the price of a system call.
+    // (And one message a read is what SharedReceiveAllocator relies on.)
+    .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+    .childChannelOption(
+      ChannelOptions.writeBufferWaterMark,
+      value: .init(low: 128 << 10, high: options.writeHighWaterBytes)
+    )
+    .childChannelInitializer(initialize)
   }
 
   /// The port that is listened on.

@@ -14,7 +14,7 @@ extension ServerCall {
     MessageFrame.writePrefix(byteCount: byteCount, to: &stream.outbound)
     messageBytesLeft = byteCount
     messageBytesAppended = MessageFrame.prefixBytes
-    handler.messageAppended(self)
+    handler?.messageAppended(self)
   }
 
   /// Appends a piece, copied, to the message that was begun. Pieces are taken even if `isWritable`
@@ -31,8 +31,8 @@ extension ServerCall {
     stream.outbound.writeBytes(piece)
     messageBytesLeft -= piece.count
     messageBytesAppended += piece.count
-    if reservedOutboundBytes > 0 { handler.releaseOutbound(self, piece.count) }
-    handler.messageAppended(self)
+    if reservedOutboundBytes > 0 { handler?.releaseOutbound(self, piece.count) }
+    handler?.messageAppended(self)
   }
 
   /// Bytes that the message begun still lacks.
@@ -45,13 +45,13 @@ extension ServerCall {
   /// taken off again, and the rest at the end of the call.
   package func reserveOutbound(bytes: Int) {
     guard phase == .open, bytes > 0 else { return }
-    handler.reserveOutbound(self, bytes)
+    handler?.reserveOutbound(self, bytes)
   }
 
   /// Has `streamWritable` called as soon as the call is writable and its connection has room for
   /// more: once, in a later flush, and never from within this. Calls of one connection are told in
   /// the order in which they came to wait, while there is room.
   package func awaitRoom() {
-    if phase == .open { handler.awaitRoom(self) }
+    if phase == .open { handler?.awaitRoom(self) }
   }
 }

@@ -1,5 +1,5 @@
-// One RPC on the server, as the service sees it. Paired for life with a pooled HTTP2Stream of its
-// connection and reused with it, so a call costs no allocation. Event loop only. For the exclusivity
+// One RPC on the server, as the service sees it. Paired for life with an HTTP2Stream and reused with
+// it by any connection of its event loop, so a call costs no allocation. Event loop only. For the exclusivity
 // attributes see GRPCServerHandler.swift.
 
 import HTTP2
@@ -27,7 +27,8 @@ package final class ServerCall {
   @exclusivity(unchecked) package internal(set) var deadlineNanos: UInt64?
 
   let stream: HTTP2Stream
-  let handler: GRPCServerHandler
+  /// The connection of the call; nil while the object is in the pool, so that it keeps none alive.
+  @exclusivity(unchecked) var handler: GRPCServerHandler?
   @exclusivity(unchecked) var phase = Phase.waiting
   @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
   /// The service has been told of the call, so it must be told of its end.
@@ -55,15 +56,16 @@ package final class ServerCall {
   @exclusivity(unchecked) var messageBytesLeft = 0
   @exclusivity(unchecked) var messageBytesAppended = 0
   @exclusivity(unchecked) var reservedOutboundBytes = 0
+  /// How often this call has paused its connection and not resumed it.
+  @exclusivity(unchecked) private var connectionPauses = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// What the client takes of the answer, and what it sends of an unfinished message.
   @exclusivity(unchecked) var outboundProgress = ProgressWindow()
   @exclusivity(unchecked) var inboundProgress = ProgressWindow()
 
-  init(stream: HTTP2Stream, handler: GRPCServerHandler) {
+  init(stream: HTTP2Stream, configuration: ServerConfiguration) {
     self.stream = stream
-    self.handler = handler
-    deframer = MessageDeframer(limit: handler.configuration.maxMessageBytes)
+    deframer = MessageDeframer(limit: configuration.maxMessageBytes)
   }
 
   /// The metadata the client sent. Parsed at each use; O(fields).
@@ -87,8 +89,8 @@ package final class ServerCall {
   /// keeps the block and need not copy.
   package var messageBlock: LargeBlock? { deframer.messageBlock }
 
-  /// The connection this call came in on.
-  package var connection: any ServerConnection { handler }
+  /// The connection this call came in on; nil once the call is over.
+  package var connection: (any ServerConnection)? { handler }
 
   // MARK: - Answering
 
@@ -96,14 +98,14 @@ package final class ServerCall {
   package func respond(_ write: (inout ByteBuffer) -> Void) {
     guard phase == .open else { return }
     append(write)
-    handler.complete(self, .ok)
+    handler?.complete(self, .ok)
   }
 
   /// Answers a unary call with a message that lies ready. It is copied.
   package func respond(message: UnsafeRawBufferPointer) {
     guard phase == .open else { return }
     MessageFrame.write(message, to: &stream.outbound)
-    handler.complete(self, .ok)
+    handler?.complete(self, .ok)
   }
 
   /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was. May
@@ -116,20 +118,21 @@ package final class ServerCall {
   package func finish(_ status: RPCStatus) {
     guard phase == .open else { return }
     assert(messageBytesLeft == 0 || !status.isOK, "the message isn't whole")
-    handler.complete(self, status)
+    handler?.complete(self, status)
   }
 
   /// Sends one message of a streaming call.
   package func send(_ write: (inout ByteBuffer) -> Void) {
     guard phase == .open else { return }
     append(write)
-    handler.messageAppended(self)
+    handler?.messageAppended(self)
   }
 
   /// Whether the call's outbound bytes are below the high water mark. After it was false,
   /// `streamWritable` tells when to go on.
   package var isWritable: Bool {
-    stream.outboundBytes < handler.configuration.streamHighWaterBytes
+    guard let handler else { return false }
+    return stream.outboundBytes < handler.configuration.streamHighWaterBytes
   }
 
   /// Delivers no more messages of this call, and gives its client no window for more.
@@ -142,7 +145,22 @@ package final class ServerCall {
   package func resumeReading() {
     guard isReadingPaused else { return }
     isReadingPaused = false
-    if phase == .open { handler.readingResumed(self) }
+    if phase == .open { handler?.readingResumed(self) }
+  }
+
+  /// Takes nothing more from the call's client, on any call, until as many `resumeConnection` have
+  /// come or the call is over. Calls that were read already may still be delivered.
+  package func pauseConnection() {
+    guard let handler else { return }
+    connectionPauses += 1
+    handler.pauseReading()
+  }
+
+  /// Takes back one `pauseConnection`.
+  package func resumeConnection() {
+    guard connectionPauses > 0 else { return }
+    connectionPauses -= 1
+    handler?.resumeReading()
   }
 
   private func append(_ write: (inout ByteBuffer) -> Void) {
@@ -155,6 +173,8 @@ package final class ServerCall {
 
   /// Ready for the stream's next call.
   func clear() {
+    while connectionPauses > 0 { resumeConnection() }
+    handler = nil
     methodID = 0
     tag = 0
     context = nil

@@ -40,6 +40,14 @@ package struct ServerConfiguration: Sendable {
   /// Shortest time between two PINGs of a client with open calls, and without (gRFC A8).
   package var minPingIntervalNanos: UInt64 = 300 * 1_000_000_000
   package var minIdlePingIntervalNanos: UInt64 = 7_200 * 1_000_000_000
+  /// Silence of a client after which it is sent a PING, and how long the answer may take before its
+  /// connection is cut; 0: no PING is sent. gRPC's servers wait for two hours, which is longer than
+  /// most firewalls remember a connection; one PING a minute costs a node next to nothing.
+  package var keepaliveNanos: UInt64 = 60 * 1_000_000_000
+  package var keepaliveTimeoutNanos: UInt64 = 20 * 1_000_000_000
+  /// How long a connection may be without a call before it is drained, as gRPC's max_connection_idle;
+  /// 0: for as long as it likes. A gRPC client connects again with its next call.
+  package var idleNanosMax: UInt64 = 3_600 * 1_000_000_000
   /// Calls that the client may reset before it was sent any of their answers, beyond the number of
   /// calls answered on the connection. One that was answered in part has had its use.
   package var maxExcessResets = 500
@@ -78,16 +86,27 @@ package struct ServerConfiguration: Sendable {
   static let retainedOutputBytes = 64 << 10
   /// Capacity up to which a call keeps the buffer of what it received, once that is empty.
   static let retainedInboundBytes = 16 << 10
-  /// Size of the one buffer a connection reads into.
-  static let receiveBufferBytes = 64 << 10
   /// Frames waiting in the library, beside DATA, at which a full socket stops reading.
   static let maxQueuedFrames = 4_096
   /// Strikes of the keep-alive policy that are forgiven.
   static let maxPingStrikes = 2
   /// How long a drain waits for the client to have seen the first GOAWAY.
   static let drainRoundTripNanos: Int64 = 1_000_000_000
-  /// How often connections are looked at for lack of progress.
-  static let sweepIntervalNanos: Int64 = 5_000_000_000
+  /// How often connections are looked at for lack of progress, if no time limit is so short that it
+  /// asks for more.
+  static let sweepNanosMax: UInt64 = 5_000_000_000
+  static let sweepNanosMin: UInt64 = 250_000_000
+  /// On a connection above the bounds: the time before the first call, and for calls of
+  /// administration, which such a connection may carry.
+  static let reservedFirstCallNanosMax: UInt64 = 2_000_000_000
+  static let reservedNanosMax: UInt64 = 10_000_000_000
+
+  /// How often connections are looked at.
+  var sweepNanos: Int64 {
+    let limits = [idleNanosMax, keepaliveNanos, keepaliveNanos == 0 ? 0 : keepaliveTimeoutNanos]
+    let shortest = limits.filter { $0 > 0 }.min() ?? .max
+    return Int64(min(Self.sweepNanosMax, max(Self.sweepNanosMin, shortest / 4)))
+  }
 
   var http2: HTTP2Configuration {
     var result = HTTP2Configuration()

@@ -1,6 +1,7 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
 
+import HTTP2
 import Logging
 import NIOCore
 
@@ -10,7 +11,14 @@ final class ServerLoop: ListenerLoop {
   let service: any ServerService
   let configuration: ServerConfiguration
   let flusher: TickFlusher
+  /// What the node counts about its connections.
+  let connections: NodeConnections
   let logger: Logger
+  let receiveBuffer = SharedReceiveBuffer()
+  /// Streams and calls for reuse.
+  let streams: HTTP2StreamPool
+  /// Built for each status that isn't OK, and cleared at each use.
+  let statusBlock = HeaderBlock()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
   /// What this loop's clients hold.
@@ -20,21 +28,25 @@ final class ServerLoop: ListenerLoop {
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max
-  private var connections: [ObjectIdentifier: GRPCServerHandler] = [:]
-  private var sweeper: Scheduled<Void>?
+  private let handlers: ConnectionList<GRPCServerHandler>
   private(set) var isDraining = false
 
   init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
+    connections: NodeConnections = NodeConnections(),
+    streams: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.loopStreamsMax),
     logger: Logger
   ) {
     self.eventLoop = eventLoop
     self.service = service
     self.configuration = configuration
+    self.connections = connections
+    self.streams = streams
     self.logger = logger
     clientMemory = ClientMemory(
       bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes)
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
+    handlers = ConnectionList(flusher: flusher, sweepNanos: configuration.sweepNanos)
   }
 
   /// The loop's clock in nanoseconds.
@@ -77,42 +89,32 @@ final class ServerLoop: ListenerLoop {
     let now = nowNanos
     while let call = deadlines.popExpired(nowNanos: now) {
       call.deadlineHandle = nil
-      call.handler.deadlinePassed(call)
+      call.handler?.deadlinePassed(call)
     }
     if let next = deadlines.nextDeadlineNanos, next < timerNanos { arm(next) }
   }
 
   // MARK: - Connections
 
-  func add(_ handler: GRPCServerHandler) {
-    connections[ObjectIdentifier(handler)] = handler
-    if sweeper == nil { scheduleSweep() }
+  func add(_ handler: GRPCServerHandler) { handlers.add(handler) }
+
+  func remove(_ handler: GRPCServerHandler) { handlers.remove(handler) }
+
+  var connectionCount: Int { handlers.count }
+
+  func makeHandler(_ place: ConnectionPlace) throws -> any ChannelHandler {
+    try GRPCServerHandler(loop: self, place: place)
   }
-
-  func remove(_ handler: GRPCServerHandler) {
-    connections[ObjectIdentifier(handler)] = nil
-    guard connections.isEmpty else { return }
-    sweeper?.cancel()
-    sweeper = nil
-  }
-
-  var connectionCount: Int { connections.count }
-
-  func makeHandler() throws -> any ChannelHandler { try GRPCServerHandler(loop: self) }
 
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
-    let ends = connections.values.compactMap { $0.context?.channel.closeFuture }
-    forEachConnection { $0.beginDrain() }
+    let ends = handlers.all.compactMap { $0.context?.channel.closeFuture }
+    for handler in handlers.all { handler.beginDrain() }
     return ends
   }
 
   func closeNow() {
-    forEachConnection { $0.closeNow() }
-  }
-
-  private func forEachConnection(_ body: (GRPCServerHandler) -> Void) {
-    for handler in Array(connections.values) { body(handler) }
+    for handler in handlers.all { handler.closeNow(.drainTimeout) }
   }
 
   // MARK: - Memory
@@ -121,7 +123,6 @@ final class ServerLoop: ListenerLoop {
   ///
   /// - Parameter grown: the one that has just come to hold more.
   func relieveMemory(after grown: GRPCServerHandler) {
-    forEachConnection { $0.trimMemory() }
     if grown.chargedBytes > clientMemory.connectionBytesMax { grown.endForMemory() }
     guard clientMemory.isOver else { return }
     while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
@@ -134,23 +135,11 @@ final class ServerLoop: ListenerLoop {
     var largest: GRPCServerHandler?
     var longest: GRPCServerHandler?
     var heldThroughout = 0
-    for handler in connections.values {
+    for handler in handlers.all {
       heldThroughout += handler.heldThroughout
       if handler.chargedBytes > largest?.chargedBytes ?? 0 { largest = handler }
       if handler.heldThroughout > longest?.heldThroughout ?? 0 { longest = handler }
     }
     return heldThroughout > clientMemory.bytes / 2 ? longest : largest
-  }
-
-  private func scheduleSweep() {
-    let interval = TimeAmount.nanoseconds(ServerConfiguration.sweepIntervalNanos)
-    sweeper = eventLoop.assumeIsolated().scheduleTask(in: interval) { self.sweep() }
-  }
-
-  private func sweep() {
-    let now = nowNanos
-    forEachConnection { $0.sweep(nowNanos: now) }
-    sweeper = nil
-    if !connections.isEmpty { scheduleSweep() }
   }
 }

@@ -16,10 +16,13 @@ package struct ServerMethod: Sendable, Hashable {
   /// The service's own number for the method; see `ServerCall.methodID`.
   package let id: Int
   package let kind: Kind
+  /// Whether a connection above the node's bounds may carry it: links and administration.
+  package let isReserved: Bool
 
-  package init(id: Int, kind: Kind) {
+  package init(id: Int, kind: Kind, isReserved: Bool = false) {
     self.id = id
     self.kind = kind
+    self.isReserved = isReserved
   }
 }
 
@@ -71,13 +74,6 @@ extension ServerService {
 
 /// The client connection a call came in on. Event loop only.
 package protocol ServerConnection: AnyObject {
-  /// Takes nothing more from this client until as many `resumeReading` have come. Calls that were
-  /// read already may still be delivered.
-  func pauseReading()
-
-  /// Takes back one `pauseReading`.
-  func resumeReading()
-
   /// Whether answers that wait to be sent on this connection, with those that calls have reserved
   /// room for, are below the bound: if not, large answers should wait. `ServerCall.awaitRoom` tells
   /// when to go on. O(1).
@@ -85,6 +81,15 @@ package protocol ServerConnection: AnyObject {
 
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
   func permitPings(everyNanos: UInt64)
+
+  /// Bytes that have come from the client. They only grow.
+  var bytesReceived: Int { get }
+
+  /// Closes the connection at once, whatever is under way on it.
+  func closeNow()
+
+  /// The connection is another node's from here on, and counts no more as a client's.
+  func becomeLink()
 
   /// The client's address, for logs.
   var remoteAddress: String { get }

@@ -39,8 +39,9 @@ extension LineCommands {
     LineCommand(
       "KEYS", words: 2...2, usage: "KEYS regex",
       summary: "Lists the keys that match a regular expression from their first byte on."
-    ) { words, context in
-      .call(
+    ) { words, context throws(LineError) in
+      if let refusal = PythonPattern.refusalOfGlob(words[1]) { throw refusal }
+      return .call(
         .keys, .keys,
         written { request in
           PythonPattern.translated(words[1]).withUnsafeBytes {
@@ -75,8 +76,11 @@ extension LineCommands {
       "SELECT", words: 2...2, usage: "SELECT database",
       summary: "Uses another database for this connection's next commands."
     ) { words, context throws(LineError) in
-      guard let number = UInt32(exactly: try words.integer(1, "the database")) else {
-        throw .badArgument("the database must be a number from 0 on", words[1])
+      guard LineText.isNumber(words[1]), words[1].first != UInt8(ascii: "-") else {
+        throw .badArgument("the database must be a whole number from 0 on", words[1])
+      }
+      guard let number = LineText.integer(words[1]).flatMap(UInt32.init(exactly:)) else {
+        throw .noSuchDatabase(words[1], context.limits)
       }
       if let refusal = context.limits.refusal(database: number) { throw LineError(refusal) }
       return .select(number)

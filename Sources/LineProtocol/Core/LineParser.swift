@@ -41,11 +41,13 @@ package struct LineParser {
   /// Bytes that are kept, of an unfinished request or of requests that were not asked for yet.
   package var heldBytes: Int { isOver ? 0 : input.readableBytes }
 
-  /// Takes bytes that were read. They should not be many more than a socket gives at once.
+  /// Takes bytes that were read. They should not be many more than a socket gives at once. A buffer
+  /// that is mostly empty is copied: the next read can use it again.
   package mutating func append(_ bytes: ByteBuffer) {
     guard !isOver else { return }
     if input.readableBytes == 0 {
-      input = bytes
+      let isMostlyEmpty = bytes.storageCapacity > 4 * bytes.readableBytes
+      input = isMostlyEmpty ? ByteBuffer(bytes: bytes.readableBytesView) : bytes
     } else {
       input.discardReadBytes()
       input.writeImmutableBuffer(bytes)
@@ -105,7 +107,12 @@ package struct LineParser {
       return roomInLine <= roomInRequest
         ? .lineTooLong(max: limits.maxLineBytes) : .requestTooLong(max: limits.maxRequestBytes)
     }
-    if count > LineLimits.maxCountLineBytes, byte(at: start) == Self.star { return .badCount }
+    if count > LineLimits.maxCountLineBytes, byte(at: start) == Self.star {
+      // Their number is told by as many digits as any line of that kind has.
+      let digits = start + 1..<start + LineLimits.maxCountLineBytes
+      return withLine(digits) { $0.first != UInt8(ascii: "-") && LineText.isNumber($0) }
+        ? .tooManyLines(max: limits.maxLines) : .badCount
+    }
     return count > limits.maxInlineBytes + 1 ? .inlineTooLong(max: limits.maxInlineBytes) : nil
   }
 
@@ -138,15 +145,13 @@ package struct LineParser {
     let line = withoutCarriageReturn(line)
     guard byte(at: line.lowerBound) == Self.star, !line.isEmpty else { return takeInline(line) }
     let number = line.lowerBound + 1..<line.upperBound
-    guard let count = withLine(number, LineText.integer), count >= 0 else {
-      return end(.badCount)
-    }
+    guard let count = withLine(number, LineText.count) else { return end(.badCount) }
     guard count <= limits.maxLines else { return end(.tooManyLines(max: limits.maxLines)) }
     guard count > 0 else {
       startAnew()
       return .failure(.noLines)
     }
-    linesLeft = Int(count)
+    linesLeft = count
     return nil
   }
 

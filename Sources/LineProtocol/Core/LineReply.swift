@@ -87,6 +87,15 @@ package struct LineError: Error, Sendable, Hashable {
     return LineError(Array("\(rule), not '".utf8) + shown + Array("\(more)'".utf8))
   }
 
+  /// A database whose number is too large for the type.
+  static func noSuchDatabase(
+    _ number: UnsafeRawBufferPointer, _ limits: Limits
+  ) -> LineError {
+    let shown = String(decoding: number.prefix(shownNameBytesMax), as: UTF8.self)
+    let more = number.count > shownNameBytesMax ? "..." : ""
+    return LineError(CallError.noSuchDatabase(shown + more, databases: limits.databases))
+  }
+
   static let unframeable = LineError(
     "the value has a line break, which a line can't carry; gRPC can")
 

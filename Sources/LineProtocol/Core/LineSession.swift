@@ -50,6 +50,8 @@ package final class LineSession {
   /// No further command is taken; the connection ends once the replies are out.
   private var isEnding = false
   private var isGone = false
+  /// What was wrong with the input, if that is why the session ends.
+  package private(set) var endingFailure: LineFailure?
 
   /// Replies whose turn has come.
   private(set) var output = ByteBuffer()
@@ -142,6 +144,9 @@ package final class LineSession {
     !isGone && (held != nil || !askers.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
+  /// Whether commands are unanswered, or replies unread.
+  package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
+
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
 
@@ -198,7 +203,10 @@ package final class LineSession {
     case .failure(let failure):
       port.countError()
       if let text = failure.text { answer { $0.writeLine(error: LineError(text)) } }
-      if failure.endsConnection { end(lingering: failure != .http) }
+      if failure.endsConnection {
+        endingFailure = failure
+        end(lingering: failure != .http)
+      }
     case .request(let request):
       let context = LineContext(database: database, limits: port.limits)
       let action = request.withWords { LineCommands.action($0, context) }

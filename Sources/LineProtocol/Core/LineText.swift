@@ -31,15 +31,14 @@ enum LineText {
     byte == UInt8(ascii: " ") || (0x09...0x0d).contains(byte)
   }
 
-  /// A decimal 64-bit integer, with a minus sign or without; nil for anything else.
+  /// The 64-bit integer whose decimal form this is; nil for anything else. As with values, a number
+  /// has one form: `05`, `-0` and `+5` are none.
   static func integer(_ bytes: UnsafeRawBufferPointer) -> Int64? {
-    guard (1...20).contains(bytes.count) else { return nil }
+    guard (1...20).contains(bytes.count), isNumber(bytes) else { return nil }
     let isNegative = bytes[0] == UInt8(ascii: "-")
     let digits = bytes[(isNegative ? 1 : 0)...]
-    guard !digits.isEmpty else { return nil }
     var number: Int64 = 0
     for byte in digits {
-      guard (0x30...0x39).contains(byte) else { return nil }
       let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
       let digit = Int64(byte - 0x30)
       // Counted away from zero on the side of the sign: the smallest number has no positive twin.
@@ -48,5 +47,25 @@ enum LineText {
       number = sum
     }
     return number
+  }
+
+  /// A number of lines: digits, at most as many as the line of a count has room for. Zeros in front
+  /// do no harm there.
+  static func count(_ digits: UnsafeRawBufferPointer) -> Int? {
+    guard (1..<LineLimits.maxCountLineBytes).contains(digits.count) else { return nil }
+    var count = 0
+    for digit in digits {
+      guard (0x30...0x39).contains(digit) else { return nil }
+      count = count * 10 + Int(digit - 0x30)
+    }
+    return count
+  }
+
+  /// Whether bytes are the decimal form of an integer, however large.
+  static func isNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let digits = bytes[(bytes.first == UInt8(ascii: "-") ? 1 : 0)...]
+    guard let first = digits.first else { return false }
+    if first == UInt8(ascii: "0") { return bytes.count == 1 }
+    return digits.allSatisfy { (0x30...0x39).contains($0) }
   }
 }

@@ -13,6 +13,8 @@
 // is `\S` within a class, which counts the vertical tab as no space.
 // Pure; any thread.
 
+import RingstoreAPI
+
 struct PythonPattern {
   private var rest: Slice<UnsafeRawBufferPointer>
   private var text: [UInt8] = []
@@ -23,6 +25,27 @@ struct PythonPattern {
     translation.run()
     return translation.text
   }
+
+  /// What is said to a pattern that begins with `*`, as globs do and no expression can; nil: nothing.
+  static func refusalOfGlob(_ pattern: UnsafeRawBufferPointer) -> LineError? {
+    guard pattern.first == UInt8(ascii: "*") else { return nil }
+    var expression: [UInt8] = []
+    for byte in pattern.prefix(shownBytesMax) {
+      switch byte {
+      case UInt8(ascii: "*"): expression += Array(".*".utf8)
+      case UInt8(ascii: "?"): expression.append(UInt8(ascii: "."))
+      default: expression.append(byte)
+      }
+    }
+    let error = CallError.badPattern("KEYS takes a regular expression here, and this is a glob.")
+    guard pattern.count <= shownBytesMax else { return LineError(error) }
+    return LineError(
+      LineError(error).text + Array(" Did you mean KEYS ".utf8) + expression
+        + Array(", or SCAN 0 MATCH ".utf8) + pattern + Array("?".utf8))
+  }
+
+  /// Longer patterns are not shown.
+  private static let shownBytesMax = 64
 
   private init(rest: Slice<UnsafeRawBufferPointer>) {
     self.rest = rest

@@ -4,13 +4,14 @@ import NIOCore
 
 /// What a server allows its clients. Durations are nanoseconds, sizes bytes.
 package struct LineConfiguration: Sendable {
-  /// Connections that may be open, on all loops of the node together.
-  package var maxConnections = 4_096
   /// Bytes of requests that all connections of one loop may hold; past it those that hold more than
   /// one read brings, of an unfinished request, are refused as they are read.
   package var maxHeldBytes = 256 << 20
   /// Time without any progress while replies wait for the client to read them.
   package var progressNanosMax: Int64 = 30_000_000_000
+  /// How long a connection may be without a command before it is closed; 0: for as long as it likes.
+  /// Whoever types commands with a program like nc would not know why it was closed.
+  package var idleNanosMax: Int64 = 0
   /// How often connections are looked at for lack of progress.
   package var sweepNanos: Int64 = 5_000_000_000
   /// Connections waiting to be accepted.
@@ -18,10 +19,13 @@ package struct LineConfiguration: Sendable {
 
   package init() {}
 
+  /// How often connections are looked at: oftener where the idle limit is short.
+  var sweepNanosInForce: Int64 {
+    idleNanosMax > 0 ? min(sweepNanos, max(250_000_000, idleNanosMax / 4)) : sweepNanos
+  }
+
   /// How long a connection that was ended here is still read, so that the client gets the last reply.
   static let lingerNanos: Int64 = 1_000_000_000
   /// How much is handed to the socket at once.
   static let writeChunkBytes = 256 << 10
-  /// Size of the buffer that a connection reads into.
-  static let receiveBufferBytes = 64 << 10
 }

@@ -9,7 +9,7 @@ import Logging
 import NIOCore
 import RingstoreAPI
 
-final class LineConnection: ChannelDuplexHandler, Flushable {
+final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -22,6 +22,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   }
 
   private let loop: LineLoop
+  /// What the connection takes of the node's bounds.
+  private let place: ConnectionPlace
   private var context: ChannelHandlerContext?
   private var session: LineSession?
   private var ending = Ending.open
@@ -29,13 +31,20 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   private var heldBytes = 0
   private var inputClosed = false
   var isMarkedDirty = false
+  var listIndex = -1
+  /// Whether a reason for the end is noted.
+  private var wasCut = false
+  /// Whether anything came since the last sweep, and when anything was last under way.
+  private var hasHeard = true
+  private var activeNanos: UInt64 = 0
   /// Bytes handed to the channel, and how many of them it had sent when progress was last seen.
   private var bytesWritten = 0
   private var bytesSentSeen = 0
   private var progressNanos: UInt64 = 0
 
-  init(loop: LineLoop) {
+  init(loop: LineLoop, place: ConnectionPlace) {
     self.loop = loop
+    self.place = place
   }
 
   // MARK: - Life
@@ -47,11 +56,9 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
       clock: { NIODeadline.now().uptimeNanoseconds },
       onWork: { [weak self] in self?.hasWork() })
     self.session = session
-    if !loop.add(self) {
-      loop.logger.warning(
-        "too many line connections", metadata: ["max": "\(loop.configuration.maxConnections)"])
-      session.refuse(
-        .overloaded("The node has \(loop.configuration.maxConnections) connections already."))
+    loop.add(self)
+    if let refusal = place.excess {
+      refuse(session, refusal, loop.connections.sentence(refusal))
     }
     // It may have been accepted just before the drain began.
     if loop.isDraining { session.drain() }
@@ -74,14 +81,46 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   }
 
   private func end() {
-    guard session != nil else { return }
+    // The channel may fail before it was active.
+    place.close()
+    guard let session else { return }
     ending = .closed
     loop.heldBytes -= heldBytes
     heldBytes = 0
-    session?.disconnected()
-    session = nil
+    self.session = nil
     context = nil
     loop.remove(self)
+    // Thousands may end at once, and each has calls to cancel and memory to free.
+    loop.node.flusher.inNextTurn { session.disconnected() }
+  }
+
+  // MARK: - Ending
+
+  /// Counts and logs, once, that the node ends the connection.
+  private func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    guard !wasCut else { return }
+    wasCut = true
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = [
+      "peer": "\(context?.remoteAddress.map { "\($0)" } ?? "unknown")", "reason": "\(reason.name)",
+    ]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(
+      level: level, reason.isRefusal ? "refusing a line connection" : "cutting a line connection",
+      metadata: metadata)
+  }
+
+  /// Ends the connection with an error behind the replies that are due.
+  private func refuse(_ session: LineSession, _ reason: ConnectionEnd, _ sentence: String) {
+    note(reason)
+    session.refuse(.overloaded(sentence))
+  }
+
+  /// Ends the connection without a word: its client reads nothing, or asked for nothing.
+  func cut(_ reason: ConnectionEnd) {
+    note(reason)
+    closeNow()
   }
 
   func drain() -> EventLoopFuture<Void> {
@@ -96,9 +135,13 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   // MARK: - Reading
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard ending == .open, let session else { return }
-    session.received(unwrapInboundIn(data))
-    noteHeldBytes()
+    hasHeard = true
+    let buffer = unwrapInboundIn(data)
+    if ending == .open, let session {
+      session.received(buffer)
+      noteHeldBytes()
+    }
+    loop.receiveBuffer.giveBack(buffer)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -122,10 +165,9 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
     loop.heldBytes += session.heldBytes - heldBytes
     heldBytes = session.heldBytes
     if loop.heldBytes > loop.configuration.maxHeldBytes,
-      heldBytes > LineConfiguration.receiveBufferBytes
+      heldBytes > SharedReceiveBuffer.capacity
     {
-      loop.logger.warning("line connections hold too many bytes of requests")
-      session.refuse(.overloaded("The node holds too many bytes of unfinished requests."))
+      refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
       noteHeldBytes()
     }
   }
@@ -172,6 +214,9 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   /// The replies are out. They are still on their way to the client, who must not be sent a reset
   /// before them because of bytes that nobody has read.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
+    if let failure = session.endingFailure, failure != .truncated {
+      note(.protocolError, failure.text ?? "HTTP")
+    }
     guard session.shouldLinger, !inputClosed else {
       ending = .closed
       context.close(promise: nil)
@@ -188,6 +233,14 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
   /// Closes the connection if its client has read nothing for too long.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
+    if hasHeard || session.isBusy {
+      hasHeard = false
+      activeNanos = nowNanos
+    } else if loop.configuration.idleNanosMax > 0,
+      Int64(clamping: nowNanos &- activeNanos) > loop.configuration.idleNanosMax
+    {
+      return cut(.idle)
+    }
     let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     let sent = bytesWritten - buffered
     guard sent == bytesSentSeen, buffered > 0 || session.hasOutput, progressNanos > 0 else {
@@ -198,7 +251,6 @@ final class LineConnection: ChannelDuplexHandler, Flushable {
     guard Int64(clamping: nowNanos &- progressNanos) > loop.configuration.progressNanosMax else {
       return
     }
-    loop.logger.warning("a line client reads nothing, its connection is closed")
-    closeNow()
+    cut(.unreadReplies)
   }
 }

@@ -2,7 +2,6 @@
 
 import GRPC
 import Logging
-import NIOConcurrencyHelpers
 import NIOCore
 
 package final class LineServer: Sendable {
@@ -16,6 +15,11 @@ package final class LineServer: Sendable {
   package struct ListenFailure: Error {
     package let port: Int
     package let cause: any Error
+
+    package init(port: Int, cause: any Error) {
+      self.port = port
+      self.cause = cause
+    }
   }
 
   /// Binds and begins to accept.
@@ -23,26 +27,27 @@ package final class LineServer: Sendable {
   /// - Parameters:
   ///   - port: 0 lets the system choose; see `port` afterwards.
   ///   - group: connections are spread over its loops.
+  ///   - connections: the node's, on whatever port they are.
   ///   - node: called once for each loop, on that loop.
   /// - Throws: `ListenFailure` if the address can't be bound, as when another process has the port.
   package static func start(
     host: String, port: Int, group: any EventLoopGroup,
-    configuration: LineConfiguration = LineConfiguration(), logger: Logger,
+    configuration: LineConfiguration = LineConfiguration(),
+    connections: NodeConnections = NodeConnections(), logger: Logger,
     node: @escaping @Sendable (any EventLoop) -> LineNode
   ) async throws -> LineServer {
     var options = ListenerOptions(
-      backlog: configuration.backlog, receiveBufferBytes: LineConfiguration.receiveBufferBytes,
-      writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
+      backlog: configuration.backlog, writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
     // A client that has sent all its commands may close its side and wait for the replies.
     options.allowsHalfClosure = true
-    let open = NIOLockedValueBox(0)
     do {
       let listener = try await Listener.start(
-        host: host, port: port, group: group, options: options
+        host: host, port: port, group: group, options: options, connections: connections,
+        logger: logger
       ) { eventLoop in
         LineLoop(
-          eventLoop: eventLoop, node: node(eventLoop), configuration: configuration, open: open,
-          logger: logger)
+          eventLoop: eventLoop, node: node(eventLoop), configuration: configuration,
+          connections: connections, logger: logger)
       }
       return LineServer(listener)
     } catch {

@@ -33,13 +33,27 @@ package enum OperationFactory {
     case .reset:
       return EveryShardOperation(try ResetMerge(try decode(ResetView.init, message), limits))
     case .describe:
+      try checkFields(message)
       return EveryShardOperation(describe())
     case .stats:
+      try checkFields(message)
       return EveryShardOperation(StatsMerge())
     case .shutdown:
       return try ShutdownOperation(try decode(ShutdownView.init, message))
     default:
       throw .internalError("call \(id) is not made of parts")
+    }
+  }
+
+  /// A request none of whose fields says anything has to be a message all the same.
+  ///
+  /// - Throws: INTERNAL where it is none.
+  package static func checkFields(_ message: UnsafeRawBufferPointer) throws(CallError) {
+    do throws(WireError) {
+      var reader = WireReader(message)
+      while let tag = try reader.nextTag() { try reader.skip(tag) }
+    } catch {
+      throw .undecodable(error)
     }
   }
 

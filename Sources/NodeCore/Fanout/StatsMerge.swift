@@ -9,7 +9,14 @@
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold
-// From a router asked:
+//   ringstore_connections_open        connections of clients and links to the shards
+//   ringstore_connections_links       the links among them
+//   ringstore_connections_accepted_total
+//   ringstore_connections_refused_total, ringstore_connections_refused_<reason>_total
+//   ringstore_connections_cut_total, ringstore_connections_cut_<reason>_total
+//   ringstore_resets_total            calls that clients took back (RST_STREAM)
+//   ringstore_refused_calls_total     calls that ended in the transport, before the node saw them
+// From a router asked, those of its own clients, with ringstore_router_ before the name as well:
 //   ringstore_router_calls_total      clients' calls
 //   ringstore_router_calls_<call>_total
 //   ringstore_router_errors_total     those that the router answered with an error

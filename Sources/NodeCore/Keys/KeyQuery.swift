@@ -13,6 +13,7 @@ package struct KeyQuery: Sendable {
   private let text: [UInt8]
   private let database: UInt32
   private let type: ValueType
+  private let seed: UInt32
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
   package init(
@@ -26,6 +27,7 @@ package struct KeyQuery: Sendable {
     text = Array(pattern.text)
     self.database = database
     self.type = type
+    seed = limits.hashSeed.fingerprint
   }
 
   /// The request of a slice that begins at `position` and ends before slot `endSlot` at the latest.
@@ -60,7 +62,7 @@ package struct KeyQuery: Sendable {
   /// The token of a position. It says nothing that is secret, and forging one only leads the forger
   /// to another place of his own walk.
   package func token(of position: ScanPosition) -> [UInt8] {
-    ScanToken(position: position).encoded(seal: seal)
+    ScanToken(position: position, seed: seed).encoded(seal: seal)
   }
 
   /// The position of a token that the same query was given, by whichever node; the start for an
@@ -70,6 +72,7 @@ package struct KeyQuery: Sendable {
   package func position(of token: UnsafeRawBufferPointer) throws(CallError) -> ScanPosition {
     if token.isEmpty { return .start }
     guard let token = ScanToken(token, seal: seal) else { throw .badPageToken }
+    guard token.seed == seed else { throw .otherHashSeed }
     return token.position
   }
 

@@ -21,7 +21,7 @@ package final class KeysPageOperation: FanoutOperation {
   private var hasEnded = false
 
   /// Room for the token and its field.
-  private static let headroomBytes = ScanToken.byteCount + 5
+  private static let headroomBytes = ScanToken.byteCountMax + 5
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
   package init(_ view: KeysView, _ limits: Limits) throws(CallError) {

@@ -1,42 +1,57 @@
 // The tokens of Keys and Scan, opaque to callers: a position, sealed to the query that it belongs
 // to. They hold on any node and for as long as the keys' order in a slot does.
 //
-//   token = version:1 (1)  slot:2  cursor:8  check:8      little-endian, 19 bytes
+//   token = version:1 (1)          slot:2  cursor:8  check:8      little-endian, 19 bytes
+//         | version:1 (2)  seed:4  slot:2  cursor:8  check:8      23 bytes
 //
-// `check` digests the other bytes, the database, the type filter and the pattern: it refuses
+// The order depends on the cluster's hash seed. Version 1 belongs to the public one; `seed` is the
+// fingerprint of another. `check` digests the other bytes, the database, the type filter and the pattern: it refuses
 // damaged tokens and those of another query alike. Values; any thread.
 
 import Placement
 
 package struct ScanToken: Hashable, Sendable {
-  package static let byteCount = 19
-  private static let version: UInt64 = 1
+  package static let byteCountMax = 23
+  private static let fieldBytes = 19
+  private static let seedBytes = 4
 
   package let position: ScanPosition
+  /// `HashSeed.fingerprint` of the cluster that gave it out; 0: the public seed's.
+  package let seed: UInt32
 
-  package init(position: ScanPosition) {
+  package init(position: ScanPosition, seed: UInt32) {
     self.position = position
+    self.seed = seed
   }
+
+  private var version: UInt64 { seed == 0 ? 1 : 2 }
 
   /// - Returns: nil where the bytes are no token, or one of another query.
   package init?(_ bytes: UnsafeRawBufferPointer, seal: Seal) {
-    guard bytes.count == Self.byteCount,
-      Self.number(bytes, at: 0, bytes: 1) == Self.version
-    else { return nil }
-    let slot = Self.number(bytes, at: 1, bytes: 2)
-    let cursor = Self.number(bytes, at: 3, bytes: 8)
+    var place = 1
+    switch (bytes.first, bytes.count) {
+    case (1, Self.fieldBytes): seed = 0
+    case (2, Self.fieldBytes + Self.seedBytes):
+      seed = UInt32(truncatingIfNeeded: Self.number(bytes, at: 1, bytes: Self.seedBytes))
+      guard seed != 0 else { return nil }
+      place += Self.seedBytes
+    default: return nil
+    }
+    let slot = Self.number(bytes, at: place, bytes: 2)
+    let cursor = Self.number(bytes, at: place + 2, bytes: 8)
     guard slot < UInt64(Slots.count) || slot == UInt64(Slots.count) && cursor == 0 else {
       return nil
     }
     position = ScanPosition(slot: UInt32(slot), cursor: cursor)
-    guard Self.number(bytes, at: 11, bytes: 8) == check(seal) else { return nil }
+    guard Self.number(bytes, at: place + 10, bytes: 8) == check(seal) else { return nil }
   }
 
   package func encoded(seal: Seal) -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(Self.byteCount)
+    bytes.reserveCapacity(Self.byteCountMax)
     for (number, count) in [
-      (Self.version, 1), (UInt64(position.slot), 2), (position.cursor, 8), (check(seal), 8),
+      (version, 1), (UInt64(seed), seed == 0 ? 0 : Self.seedBytes), (UInt64(position.slot), 2),
+      (position.cursor, 8), (check(seal), 8),
     ] {
       for place in 0..<count { bytes.append(UInt8(truncatingIfNeeded: number >> (8 * place))) }
     }
@@ -45,7 +60,8 @@ package struct ScanToken: Hashable, Sendable {
 
   private func check(_ seal: Seal) -> UInt64 {
     var seal = seal
-    seal.add(Self.version, bytes: 1)
+    seal.add(version, bytes: 1)
+    if seed != 0 { seal.add(UInt64(seed), bytes: Self.seedBytes) }
     seal.add(UInt64(position.slot), bytes: 2)
     seal.add(position.cursor, bytes: 8)
     return seal.digest

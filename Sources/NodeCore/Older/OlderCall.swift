@@ -14,7 +14,6 @@ package final class OlderCall: CallPortCaller {
   /// Nil once it was answered or has ended: the object serves another call then.
   private var call: ServerCall?
   let port: any CallPort
-  private let connection: any ServerConnection
   private let deadlineNanos: UInt64?
   /// The call of ringstore.v1 that is under way.
   private var step: PortCall?
@@ -43,7 +42,6 @@ package final class OlderCall: CallPortCaller {
   private init(_ call: ServerCall, _ port: any CallPort) {
     self.call = call
     self.port = port
-    connection = call.connection
     deadlineNanos = call.deadlineNanos
   }
 
@@ -142,16 +140,16 @@ package final class OlderCall: CallPortCaller {
   // MARK: - Back-pressure
 
   package func pauseReading() {
-    connection.pauseReading()
+    call?.pauseConnection()
   }
 
   package func resumeReading() {
-    connection.resumeReading()
+    call?.resumeConnection()
   }
 
   package func takesLargeReply(of step: PortCall) -> Bool {
     guard let call else { return true }
-    if call.isWritable, connection.hasOutboundRoom { return true }
+    if call.isWritable, call.connection?.hasOutboundRoom == true { return true }
     call.awaitRoom()
     return false
   }

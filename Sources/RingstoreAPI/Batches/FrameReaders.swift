@@ -10,6 +10,8 @@ package struct RouterFrameReader {
     /// The id of a call whose caller went away.
     case cancel(UInt64)
     case credit(id: UInt64, bytes: UInt64)
+    /// The newest clock of the shard that the router had heard, in milliseconds.
+    case heard(UInt64)
   }
 
   private var reader: WireReader
@@ -32,6 +34,7 @@ package struct RouterFrameReader {
         cancels = WireReader(try reader.readBytes())
         if !cancels.isAtEnd { return .cancel(try cancels.readVarint()) }
       case .bytes(4): return try Self.credit(try reader.readBytes())
+      case .varint(5): return .heard(try reader.readVarint())
       default: try reader.skip(tag)
       }
     }
@@ -59,6 +62,8 @@ package struct ShardFrameReader {
     case hello(UnsafeRawBufferPointer)
     case reply(ReplyView)
     case draining(Bool)
+    /// The shard's clock, in milliseconds.
+    case clock(UInt64)
   }
 
   private var reader: WireReader
@@ -74,6 +79,7 @@ package struct ShardFrameReader {
       case .bytes(1): return .hello(try reader.readBytes())
       case .bytes(2): return .reply(try ReplyView(try reader.readBytes()))
       case .varint(3): return .draining(try reader.readBool())
+      case .varint(4): return .clock(try reader.readVarint())
       default: try reader.skip(tag)
       }
     }

@@ -87,6 +87,11 @@ extension ByteBuffer {
     endLengthDelimited(mark)
   }
 
+  /// `clock_millis` of a ShardFrame: the shard's clock.
+  package mutating func writeClock(millis: UInt64) {
+    writeVarintField(4, millis)
+  }
+
   /// `draining` of a ShardFrame.
   package mutating func writeDraining() {
     writeVarintField(3, 1)

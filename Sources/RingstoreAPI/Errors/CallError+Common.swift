@@ -44,7 +44,20 @@ extension CallError {
       "The page token is not one that this call gave out for the same pattern and database.")
   }
 
+  /// A token from before the cluster was given another hash seed.
+  package static var otherHashSeed: CallError {
+    CallError(
+      .badPageToken,
+      "The page token is of a cluster with another hash seed, where keys have another order. Begin "
+        + "the walk anew, without a token.")
+  }
+
   package static func noSuchDatabase(_ database: UInt32, databases: UInt32) -> CallError {
+    noSuchDatabase("\(database)", databases: databases)
+  }
+
+  /// - Parameter database: its number as it was written; it may be too large for the type.
+  package static func noSuchDatabase(_ database: String, databases: UInt32) -> CallError {
     CallError(
       .noSuchDatabase,
       "There is no database \(database); databases are numbered 0 to \(max(databases, 1) - 1).")

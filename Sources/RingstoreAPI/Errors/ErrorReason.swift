@@ -50,4 +50,6 @@ package enum LinkRefusal: String, Error, CaseIterable, Sendable {
   case staleGeneration = "STALE_GENERATION"
   /// The router speaks another version of the link's protocol.
   case protocolVersion = "PROTOCOL_VERSION"
+  /// The router was given another hash seed than the shard.
+  case wrongHashSeed = "WRONG_HASH_SEED"
 }

@@ -1,8 +1,13 @@
 // The calls that a router's loop has under way, found by id in O(1) and without allocation.
 //
 // A slab: a call's id is its slot's index in the low bits and, above, a number that grows with
-// every call. So ids never come back while a late reply could still name them, and a reply to a
+// every call. So ids don't come back while a late reply could still name them, and a reply to a
 // call that is gone finds nothing.
+//
+//   id = 0:1 | number of the call : 43 | index : 20      the highest bit marks operations
+//
+// The number wraps around, after 254 days at 400,000 calls a second; of two calls under way
+// `CallOrder` still knows the earlier one.
 
 import GRPC
 import NodeCore
@@ -51,6 +56,16 @@ struct PendingCall<Caller> {
   }
 }
 
+/// The order of calls that are under way at one time, by their ids.
+enum CallOrder {
+  /// Whether one was submitted before the other. Half the range of numbers lies on either side.
+  @inline(__always)
+  static func isBefore(_ one: UInt64, _ other: UInt64) -> Bool {
+    // Without the highest bit, which no id has.
+    Int64(bitPattern: (one &- other) << 1) < 0
+  }
+}
+
 struct CallTable<Caller> {
   /// At most this many calls are under way in one loop; more are refused (OVERLOADED).
   static var capacityMax: Int { 1 << Self.indexBits }
@@ -63,10 +78,19 @@ struct CallTable<Caller> {
 
   private var slots: [Slot] = []
   private var free: [Int] = []
-  private var sequence: UInt64 = 1
+  private var sequence: UInt64
   private(set) var count = 0
 
-  /// Adds a call and gives it an id, greater than all before it; nil where the table is full.
+  /// The highest number of a call.
+  static var sequenceMax: UInt64 { 1 << (63 - Self.indexBits) - 1 }
+
+  /// - Parameter firstSequence: the number of the first call, above 0.
+  init(firstSequence: UInt64 = 1) {
+    sequence = firstSequence
+  }
+
+  /// Adds a call and gives it an id, behind all before it (`CallOrder`) and never 0; nil where the
+  /// table is full.
   mutating func insert(_ call: consuming PendingCall<Caller>) -> UInt64? {
     let index: Int
     if let reused = free.popLast() {
@@ -77,7 +101,7 @@ struct CallTable<Caller> {
       slots.append(Slot())
     }
     let id = sequence << Self.indexBits | UInt64(index)
-    sequence &+= 1
+    sequence = sequence == Self.sequenceMax ? 1 : sequence &+ 1
     slots[index].id = id
     slots[index].call = call
     count += 1
@@ -132,7 +156,8 @@ struct CallTable<Caller> {
   /// The ids of the calls that a closure picks, oldest first. O(capacity): for rare events, as when
   /// a link breaks or a client with calls under way is gone.
   func ids(where isWanted: (PendingCall<Caller>) -> Bool) -> [UInt64] {
-    slots.compactMap { slot in slot.call.map(isWanted) == true ? slot.id : nil }.sorted()
+    slots.compactMap { slot in slot.call.map(isWanted) == true ? slot.id : nil }
+      .sorted(by: CallOrder.isBefore)
   }
 
   private func index(of id: UInt64) -> Int? {

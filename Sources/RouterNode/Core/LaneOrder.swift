@@ -19,7 +19,7 @@
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
 // submitted in between, by whoever is told of an answer just then, is held behind it.
 //
-// Ids grow with the order of submission. Pure; part of a router's core.
+// Ids tell the order of submission (CallOrder). Pure; part of a router's core.
 
 import NIOCore
 
@@ -52,13 +52,13 @@ struct LaneOrder {
     var held = CircularBuffer<Held>()
 
     func place(of id: UInt64) -> CircularBuffer<Held>.Index? {
-      let place = held.firstPlace { $0.id >= id }
+      let place = held.firstPlace { !CallOrder.isBefore($0.id, id) }
       return place < held.endIndex && held[place].id == id ? place : nil
     }
   }
 
   private struct Fence {
-    /// Small calls with smaller ids are waited for.
+    /// Small calls before this one are waited for.
     let boundary: UInt64
     var owner: UInt64
     let key: Key
@@ -177,7 +177,7 @@ struct LaneOrder {
     guard let gone = queues[key]?.held.remove(at: place), gone.isFenced else { return }
     // A large call right behind it relied on this fence, unless it has one of its own: the small
     // calls between them have given up.
-    if let heir = queues[key]?.held.firstPlace(where: { $0.id > id }),
+    if let heir = queues[key]?.held.firstPlace(where: { CallOrder.isBefore(id, $0.id) }),
       queues[key]?.held.endIndex != heir, let next = queues[key]?.held[heir],
       next.isLarge, !next.isFenced
     {
@@ -192,7 +192,7 @@ struct LaneOrder {
 
   private mutating func lowerFence(after id: UInt64, _ slot: UInt16) {
     guard let list = fences[slot]?.list else { return }
-    let place = list.firstPlace { $0.boundary > id }
+    let place = list.firstPlace { CallOrder.isBefore(id, $0.boundary) }
     guard place < list.endIndex else { return }
     fences[slot]?.list[place].smallBefore -= 1
     fences[slot]?.smallInAll -= 1
@@ -219,7 +219,7 @@ struct LaneOrder {
     guard let place = fences[slot]?.list.firstIndex(where: { $0.owner == id }),
       let gone = fences[slot]?.list.remove(at: place)
     else { return }
-    let next = fences[slot]?.list.firstPlace { $0.boundary > gone.boundary }
+    let next = fences[slot]?.list.firstPlace { CallOrder.isBefore(gone.boundary, $0.boundary) }
     if let next, next != fences[slot]?.list.endIndex {
       fences[slot]?.list[next].smallBefore += gone.smallBefore
     } else {

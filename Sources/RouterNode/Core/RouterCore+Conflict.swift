@@ -11,7 +11,7 @@ import NodeCore
 import RingstoreAPI
 
 extension RouterCore {
-  private static var mapRefusals: [LinkRefusal] { [.mapConflict, .staleMap] }
+  static var mapRefusals: [LinkRefusal] { [.mapConflict, .staleMap] }
 
   /// When to dial a shard; nil where nothing is due, or while another one holds another map.
   func attemptAtNanos(_ shard: Int) -> UInt64? {
@@ -34,6 +34,17 @@ extension RouterCore {
       "a shard has refused this router's, so the router serves nothing until all shards have "
         + "accepted it.")
   }
+
+  /// Why the router answers no call on any key; nil where it answers those of one shard at least.
+  package var notServingReason: String? {
+    if let mapConflict { return mapConflict.message }
+    guard !links.contains(where: { $0.state.isReady }) else { return nil }
+    let details = links.prefix(Self.detailsMax).map { "\($0.shardID): \($0.state.detail)" }
+    return "no shard can be reached (\(details.joined(separator: "; ")))"
+  }
+
+  /// Shards that are named where none can be reached.
+  private static var detailsMax: Int { 3 }
 
   /// A shard has refused the router's Hello.
   func mapRefused(_ shard: Int, _ reason: String) {

@@ -50,7 +50,7 @@ extension RouterCore {
   package func start(
     _ operation: any FanoutOperation, deadlineNanos: UInt64? = nil, caller: Caller
   ) -> UInt64? {
-    operationCount += 1
+    operationCount = (operationCount &+ 1) & ~Self.operationMark
     operation.handle = operationCount | Self.operationMark
     let running = RunningOperation(operation, caller: caller, deadlineNanos: deadlineNanos)
     operations[operation.handle] = running
@@ -129,17 +129,11 @@ extension RouterCore {
     do throws(CallError) {
       let id = try place(
         call, key: key, method: part.method, request: request, in: block,
-        timeoutMillis: timeLeftMillis(running))
+        deadlineNanos: running.deadlineNanos)
       running.sent(id) { calls[$0] != nil }
     } catch {
       failedParts.append((running, part.tag, error))
     }
-  }
-
-  private func timeLeftMillis(_ running: RunningOperation<Caller>) -> UInt32 {
-    guard let deadline = running.deadlineNanos else { return 0 }
-    let now = nowNanos
-    return deadline <= now ? 1 : UInt32(clamping: (deadline - now) / 1_000_000 + 1)
   }
 
   package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {

@@ -24,11 +24,7 @@ extension RouterCore {
   package func linkLost(shard: Int, lane: LinkLane, generation: UInt64, reason: String) {
     guard isCurrent(shard, generation) else { return }
     driver.disconnect(shard: shard, generation: generation)
-    // Further attempts that fail like the one before are no news.
-    if links[shard].state.phase == .ready || links[shard].state.detail != reason {
-      driver.note(.linkLost(shard: shardIDs[shard], reason: reason))
-    }
-    lose(shard, reason)
+    lost(shard, reason)
     settle()
   }
 
@@ -44,6 +40,7 @@ extension RouterCore {
         case .hello(let bytes): greeted(shard, lane, generation, bytes)
         case .reply(let reply): answered(shard, reply)
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
+        case .clock(let millis): clockCame(shard, millis)
         }
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
@@ -56,8 +53,7 @@ extension RouterCore {
       endDrained(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
-      driver.note(.linkLost(shard: shardIDs[shard], reason: "undecodable frame"))
-      lose(shard, "the shard sent an undecodable frame")
+      lost(shard, "the shard sent an undecodable frame")
     }
     settle()
   }
@@ -107,6 +103,10 @@ extension RouterCore {
     frame.hello.generation = links[shard].state.generation
     frame.hello.expectedShard = shardIDs[shard]
     frame.hello.map = SlotMapMessage.encode(map)
+    frame.hello.hashSeedCheck = .init(
+      limits.hashSeed.check(
+        cluster: identity.cluster, router: identity.router,
+        generation: links[shard].state.generation, shard: shardIDs[shard]))
     // Serialising our own message fails only where a required field is missing; proto3 has none.
     return (try? frame.serializedBytes()) ?? []
   }
@@ -134,6 +134,7 @@ extension RouterCore {
       if restarted {
         driver.note(.shardRestarted(shard: shardIDs[shard], incarnation: reply.incarnation))
       }
+      links[shard].trouble.end()
       driver.note(.linkReady(shard: shardIDs[shard], incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: shardIDs[shard]))
@@ -142,11 +143,37 @@ extension RouterCore {
     }
   }
 
+  /// The shard has told its clock: it is named in frames from now on, and answered over both lanes.
+  private func clockCame(_ shard: Int, _ millis: UInt64) {
+    links[shard].heard(millis, nowNanos: nowNanos)
+    guard links[shard].state.phase == .ready || links[shard].state.phase == .draining else {
+      return
+    }
+    for lane in LinkLane.allCases {
+      links[shard][lane].giveSignOfLife()
+      driver.linkHasOutput(shard: shard, lane: lane)
+    }
+  }
+
   private func refuse(_ shard: Int, _ generation: UInt64, _ reason: String) {
     driver.disconnect(shard: shard, generation: generation)
-    driver.note(.linkRefused(shard: shardIDs[shard], reason: reason))
-    lose(shard, reason)
+    let refusal = LinkRefusal(rawValue: reason)
+    if links[shard].trouble.isNews(reason) {
+      let advice = refusal?.sentence(address: links[shard].address)
+      driver.note(.linkRefused(shard: shardIDs[shard], reason: reason, advice: advice ?? ""))
+    }
+    // What a refused map means for all calls is told by `mapConflict`.
+    let isMap = Self.mapRefusals.contains { $0 == refusal }
+    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
     mapRefused(shard, reason)
+  }
+
+  /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
+  private func lost(_ shard: Int, _ reason: String) {
+    if links[shard].trouble.isNews(reason) {
+      driver.note(.linkLost(shard: shardIDs[shard], reason: reason))
+    }
+    lose(shard, reason)
   }
 
   private func drainingBegan(_ shard: Int) {
@@ -170,7 +197,7 @@ extension RouterCore {
     lose(shard, links[shard].state.detail)
   }
 
-  /// The connections are gone: ends all that depended on them, by the retry rule of SAFETY.
+  /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it.
   func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     links[shard].askers.removeAll()

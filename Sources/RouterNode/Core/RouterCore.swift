@@ -94,11 +94,11 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ///
   /// - Parameters:
   ///   - block: what the message lies in, where it may be kept.
-  ///   - deadlineNanos: where the core is to end the call; nil where the caller does.
-  ///   - timeoutMillis: what is left of the caller's deadline, for the shard; 0: there is none.
+  ///   - deadlineNanos: the caller's deadline on the core's clock; nil: there is none.
+  ///   - endsAtDeadline: whether the core is to end the call then; otherwise the driver does.
   package func submit(
     _ method: UInt32, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    deadlineNanos: UInt64?, timeoutMillis: UInt32, caller: Caller
+    deadlineNanos: UInt64?, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
       let target = try KeyCheck.check(message, CommandTable.shape(ofMethod: method), limits)
@@ -109,8 +109,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
         call, key: target.key, method: method, request: message, in: block,
-        timeoutMillis: timeoutMillis)
-      if let deadlineNanos {
+        deadlineNanos: deadlineNanos)
+      if endsAtDeadline, let deadlineNanos {
         calls.setTimer(id, timers.insert(deadlineNanos: deadlineNanos, id))
       }
       return id
@@ -128,9 +128,9 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ///
   /// - Parameters:
   ///   - message: a ListRange.
-  ///   - timeoutMillis: what is left of the caller's deadline, for the shard; 0: there is none.
+  ///   - deadlineNanos: the caller's deadline, at which the driver ends the call; nil: there is none.
   package func openStream(
-    message: UnsafeRawBufferPointer, timeoutMillis: UInt32, caller: Caller
+    message: UnsafeRawBufferPointer, deadlineNanos: UInt64?, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
       let target = try KeyCheck.check(message, .listRange, limits)
@@ -140,7 +140,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       call.reply = .stream
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message,
-        timeoutMillis: timeoutMillis)
+        deadlineNanos: deadlineNanos)
       flows[id] = ReplyFlow(.messages)
       if calls[id]?.isWaiting == false { ask(id) }
       return id
@@ -195,16 +195,22 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// - Parameters:
   ///   - key: nil for a call that has no place in a key's order.
   ///   - block: what the request lies in, where it may be kept.
+  ///   - deadlineNanos: a call whose deadline has passed is not sent; the shard is told of others'.
   func place(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, timeoutMillis: UInt32
+    request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, deadlineNanos: UInt64?
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
     guard links[shard].state.isReady, !isMapDoubted else { throw unavailable(shard) }
+    var deadlineMillis: UInt64 = 0
+    if let deadlineNanos {
+      guard deadlineNanos > nowNanos else { throw .deadlineExceeded }
+      deadlineMillis = links[shard].clock.millis(ofDeadline: deadlineNanos)
+    }
     guard call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
       return try placeWithCare(
         call, key: key, method: method, request: request, in: block,
-        timeoutMillis: timeoutMillis)
+        deadlineMillis: deadlineMillis)
     }
     let (slot, bytes) = (call.slot, call.bytes)
     call.isOrdered = true
@@ -213,7 +219,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     laneOrder.smallBegan(slot: slot)
     _ = links[shard].calls.appendCall(bytes: bytes) { frame in
       frame.writeCall(
-        .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+        .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
     }
     driver.linkHasOutput(shard: shard, lane: .calls)
     return id
@@ -221,7 +227,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   private func placeWithCare(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, in block: LargeBlock?, timeoutMillis: UInt32
+    request: UnsafeRawBufferPointer, in block: LargeBlock?, deadlineMillis: UInt64
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
     call.isOrdered = lane == .calls || key != nil
@@ -237,10 +243,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     let write: (inout ByteBuffer) -> Void = { frame in
       if let tail {
         frame.writeCallHead(
-          .link, id: id, method: method, requestBytes: tail.count, timeoutMillis: timeoutMillis)
+          .link, id: id, method: method, requestBytes: tail.count, timeMillis: deadlineMillis)
       } else {
         frame.writeCall(
-          .link, id: id, method: method, request: request, timeoutMillis: timeoutMillis)
+          .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
       }
     }
     if mayGo, links[shard][lane].isOpen {

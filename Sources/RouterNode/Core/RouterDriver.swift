@@ -79,7 +79,8 @@ package enum RouterEvent: Sendable, Equatable {
   case linkReady(shard: String, incarnation: UInt64)
   /// The shard came back with another incarnation: what it held in memory is gone.
   case shardRestarted(shard: String, incarnation: UInt64)
-  case linkRefused(shard: String, reason: String)
+  /// - Parameter advice: what it means and what to do.
+  case linkRefused(shard: String, reason: String, advice: String)
   case linkLost(shard: String, reason: String)
   case linkDraining(shard: String)
 }

@@ -16,6 +16,8 @@ struct RouterLane {
   /// Frames that are full, oldest first; then the one being filled.
   private var fullFrames = CircularBuffer<(frame: OutgoingFrame, ordered: UInt64)>()
   private var frame = ByteBuffer()
+  /// The shard's clock that frames name from now on; 0: none was heard.
+  var heardMillis: UInt64 = 0
   /// Calls put into frames, ever; and those handed to the transport. The difference did provably
   /// not run when the link breaks.
   private(set) var ordered: UInt64 = 0
@@ -48,6 +50,7 @@ struct RouterLane {
   mutating func appendCall(
     bytes: Int, tail: OwnedBytes? = nil, _ write: (inout ByteBuffer) -> Void
   ) -> UInt64 {
+    beginFrame()
     write(&frame)
     callsInFlight += 1
     bytesInFlight += bytes
@@ -58,7 +61,18 @@ struct RouterLane {
 
   /// Gives the frame being filled to a closure that appends something that is no call.
   mutating func append(_ write: (inout ByteBuffer) -> Void) {
+    beginFrame()
     write(&frame)
+  }
+
+  /// Sees to it that a frame is sent, if only with the shard's clock: a sign of life.
+  mutating func giveSignOfLife() {
+    beginFrame()
+  }
+
+  @inline(__always)
+  private mutating func beginFrame() {
+    if frame.readableBytes == 0, heardMillis > 0 { frame.writeHeard(millis: heardMillis) }
   }
 
   /// A call is in flight no more.
@@ -115,6 +129,7 @@ struct RouterLane {
     bytesInFlight = 0
     queue.removeAll()
     waitingCount = 0
+    heardMillis = 0
   }
 
   private mutating func closeFrame(_ tail: OwnedBytes?) {

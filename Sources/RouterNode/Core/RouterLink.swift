@@ -8,8 +8,11 @@ struct RouterLink {
   let shardID: String
   let address: String
   var state: LinkState
+  var trouble = LinkTrouble()
   /// When a Hello that was sent must have been answered.
   var helloDueNanos: UInt64 = 0
+  /// The shard's clock, as heard on this link.
+  private(set) var clock = ShardClock()
 
   var calls: RouterLane
   var bulk: RouterLane
@@ -45,8 +48,16 @@ struct RouterLink {
     calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
   }
 
+  /// The shard has told its clock.
+  mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
+    clock.heard(millis, nowNanos: nowNanos)
+    calls.heardMillis = clock.heardMillis
+    bulk.heardMillis = clock.heardMillis
+  }
+
   /// Forgets everything but the state: the connections are gone.
   mutating func clear() {
+    clock = ShardClock()
     calls.clear()
     bulk.clear()
     waitingBytes = 0

@@ -8,6 +8,8 @@ struct FrameOutline {
   /// Ids whose callers went away, be it before the frame or within it.
   private(set) var cancelled: Set<UInt64> = []
   private(set) var hasCredits = false
+  /// The shard's clock that the router had heard when it began the frame; 0: none.
+  private(set) var heardMillis: UInt64 = 0
 
   /// Reads the frame's fields, but not what is inside the calls.
   init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
@@ -22,6 +24,7 @@ struct FrameOutline {
       case .bytes(4):
         _ = try reader.readBytes()
         hasCredits = true
+      case .varint(5): heardMillis = try reader.readVarint()
       default: try reader.skip(tag)
       }
     }

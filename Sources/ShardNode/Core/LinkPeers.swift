@@ -42,6 +42,14 @@ struct LinkPeers {
     return peer
   }
 
+  /// Tells each router the shard's clock, and closes the links whose routers are gone.
+  func watch(clockMillis: UInt64) {
+    // In an order that is the same in every run of a simulation.
+    for peer in peers.values.sorted(by: { $0.router < $1.router }) {
+      peer.watch(clockMillis: clockMillis)
+    }
+  }
+
   /// A link has lost a connection.
   mutating func left(_ peer: LinkPeer) {
     if !peer.hasSessions, peers[peer.router] === peer { peers[peer.router] = nil }
@@ -91,6 +99,18 @@ final class LinkPeer {
     case .calls: calls = session
     case .bulk: bulk = session
     }
+  }
+
+  /// Tells the router the shard's clock, or closes both connections where one of them is silent.
+  func watch(clockMillis: UInt64) {
+    let sessions = [calls, bulk].compactMap { $0 }
+    // Each of them is looked at.
+    let isSilent = sessions.count { $0.looksSilent() } > 0
+    guard isSilent else {
+      calls?.emit { $0.writeClock(millis: clockMillis) }
+      return
+    }
+    for session in sessions { session.close("nothing came from the router for too long") }
   }
 
   func supersede() {

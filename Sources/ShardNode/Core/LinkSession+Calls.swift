@@ -17,16 +17,22 @@ extension LinkSession {
 
   /// Executes the calls of a frame that `FrameOutline` has read, or of the rest of one.
   func execute(
-    _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>
+    _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>,
+    heardMillis: UInt64
   ) throws(WireError) -> Progress {
     var calls = RepeatedBytes(frame, field: 2).makeIterator()
     guard var message = calls.next() else { return .done }
     guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
+    guard heardMillis > 0 else { return .ended(Self.clockMissing) }
+    let time = FrameTime(heardMillis: heardMillis, nowMillis: core.clockMillis)
     let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
     while true {
       let call = try CallView(message, carrier: .link)
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
+      } else if let refusal = time.refusal(deadlineMillis: call.deadlineMillis, shard: core.id) {
+        core.counters.failed()
+        output.writeReply(.link, id: call.id, error: refusal)
       } else if call.method < InternalMethod.firstNumber {
         if let source = core.answer(
           call, in: block, into: &output, as: .link, largerThan: bytesMin)
@@ -34,7 +40,7 @@ extension LinkSession {
           begin(source, call.id, peer)
         }
       } else {
-        answerPart(call, peer)
+        answerPart(call, peer, heardMillis)
       }
       let end = message.baseAddress.map { $0 + message.count }
       guard let next = calls.next() else { return .done }
@@ -49,10 +55,10 @@ extension LinkSession {
     }
   }
 
-  private func answerPart(_ call: CallView, _ peer: LinkPeer) {
+  private func answerPart(_ call: CallView, _ peer: LinkPeer, _ heardMillis: UInt64) {
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart:
-      slices.append(call, peer)
+      slices.append(call, peer, heardMillis: heardMillis)
     case .listStreamPart:
       do throws(CallError) {
         if let source = try core.listParts(call.request) {
@@ -86,6 +92,9 @@ extension LinkSession {
     return .end(.failedPrecondition, "the first frame must carry Hello")
   }
 
+  private static let clockMissing = AfterFrame.end(
+    .invalidArgument, "a frame with calls must name the shard's clock")
+
   // MARK: - Hello
 
   func greet(_ bytes: UnsafeRawBufferPointer) -> AfterFrame {
@@ -111,6 +120,7 @@ extension LinkSession {
     }
     var frame = Ringstore_Internal_V1_ShardFrame()
     frame.hello = reply
+    frame.clockMillis = core.clockMillis
     // Serialising our own message fails only where a required field is missing; proto3 has none.
     if let encoded: [UInt8] = try? frame.serializedBytes() { output.writeBytes(encoded) }
     return reply.accepted ? .goOn : .end(.failedPrecondition, reply.refusal)

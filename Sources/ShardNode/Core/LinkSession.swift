@@ -6,7 +6,8 @@
 //
 // Pure: frames in, frames out through a port. Calls are executed where they are read, in the order
 // received, and answered at once; slices of fan-outs, large replies and streams wait for turns. Each
-// call gets exactly one last reply; a superseded session executes nothing more.
+// call gets exactly one last reply; a superseded session executes nothing more, and none executes what
+// comes too late (LinkClock).
 //
 // Belongs to whoever drives the connection, on the event loop of its core.
 
@@ -24,6 +25,10 @@ package protocol LinkPort: AnyObject {
   /// Whether what was sent before is mostly gone. After it was false, `LinkSession.writable` is to
   /// be called once it is true again.
   var isWritable: Bool { get }
+  /// Bytes that have come in over the connection, whatever they are: a sign that the router lives.
+  var bytesReceived: Int { get }
+  /// Closes the connection at once; the session has ended.
+  func close(_ reason: String)
 }
 
 package final class LinkSession {
@@ -60,10 +65,14 @@ package final class LinkSession {
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
   let slices = SliceQueue()
+  /// What had come in at the latest look at the connection, and how many looks have found nothing new.
+  private var bytesSeen = 0
+  private var silentLooks = 0
 
   /// The rest of a frame.
   private struct HeldCalls {
     var frame: ByteBuffer
+    let heardMillis: UInt64
     var cancelled: Set<UInt64>
   }
 
@@ -124,6 +133,23 @@ package final class LinkSession {
     return frame
   }
 
+  // MARK: - Signs of life
+
+  /// Looks whether anything has come since the last look. Returns whether the router counts as gone.
+  func looksSilent() -> Bool {
+    let bytes = port?.bytesReceived ?? bytesSeen
+    silentLooks = bytes == bytesSeen ? silentLooks + 1 : 0
+    bytesSeen = bytes
+    return silentLooks >= LinkProtocol.silentLooksMax
+  }
+
+  /// Ends a connection whose router is gone: nothing more of it is executed.
+  func close(_ reason: String) {
+    guard phase != .ended else { return }
+    leave()
+    port?.close(reason)
+  }
+
   private func leave() {
     phase = .ended
     held = []
@@ -144,15 +170,17 @@ package final class LinkSession {
         guard after == .goOn else { return after }
       }
       if held.isEmpty {
-        switch try execute(frame, in: block, cancelled: outline.cancelled) {
+        switch try execute(
+          frame, in: block, cancelled: outline.cancelled, heardMillis: outline.heardMillis)
+        {
         case .done: break
         case .held(let offset):
-          hold(UnsafeRawBufferPointer(rebasing: frame[offset...]), outline.cancelled)
+          hold(UnsafeRawBufferPointer(rebasing: frame[offset...]), outline)
         case .ended(let after): return after
         }
       } else {
         for place in held.indices { held[place].cancelled.formUnion(outline.cancelled) }
-        hold(frame, outline.cancelled)
+        hold(frame, outline)
       }
       if outline.hasCredits || !outline.cancelled.isEmpty { try settle(frame) }
       return .goOn
@@ -161,15 +189,19 @@ package final class LinkSession {
     }
   }
 
-  private func hold(_ rest: UnsafeRawBufferPointer, _ cancelled: Set<UInt64>) {
-    held.append(HeldCalls(frame: ByteBuffer(bytes: rest), cancelled: cancelled))
+  private func hold(_ rest: UnsafeRawBufferPointer, _ outline: FrameOutline) {
+    held.append(
+      HeldCalls(
+        frame: ByteBuffer(bytes: rest), heardMillis: outline.heardMillis,
+        cancelled: outline.cancelled))
   }
 
   private func takeHeld() -> AfterFrame {
     do throws(WireError) {
       while let first = held.first, isWritable {
         let progress = try first.frame.withUnsafeReadableBytes { bytes throws(WireError) in
-          try execute(bytes, in: nil, cancelled: first.cancelled)
+          try execute(
+            bytes, in: nil, cancelled: first.cancelled, heardMillis: first.heardMillis)
         }
         switch progress {
         case .done: held.removeFirst()
@@ -190,7 +222,7 @@ package final class LinkSession {
       switch part {
       case .cancel(let id): peer?.cancel(id)
       case .credit(let id, let bytes): peer?.grant(id, bytes)
-      case .hello, .call: break
+      case .hello, .call, .heard: break
       }
     }
   }

@@ -16,6 +16,9 @@ extension ShardCore {
     var reply = Ringstore_Internal_V1_HelloReply()
     do throws(LinkRefusal) {
       guard hello.protocol == LinkProtocol.version else { throw .protocolVersion }
+      // First whether it is meant at all: who is not may have another seed by right.
+      try ownership.checkMeant(cluster: hello.cluster, expectedShard: hello.expectedShard)
+      guard hasSeed(hello) else { throw .wrongHashSeed }
       isNewMap = try ownership.consider(
         cluster: hello.cluster, expectedShard: hello.expectedShard, map: map,
         isFree: { peers.isEmpty && store.totalKeyCount == 0 }
@@ -31,6 +34,13 @@ extension ShardCore {
       if error == .staleMap, let ours = ownership.map { reply.map = SlotMapMessage.encode(ours) }
     }
     return (reply, isNewMap)
+  }
+
+  private func hasSeed(_ hello: Ringstore_Internal_V1_Hello) -> Bool {
+    let expected = limits.hashSeed.check(
+      cluster: hello.cluster, router: hello.router, generation: hello.generation,
+      shard: hello.expectedShard)
+    return hello.hashSeedCheck.elementsEqual(expected)
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.

@@ -118,6 +118,7 @@ extension ShardCore {
     for (name, value) in counters.entries(prefix: prefix) {
       response.writeStatsCounter(name, value)
     }
+    for (name, value) in connectionCounters() { response.writeStatsCounter(name, value) }
     response.writeStatsCounter(prefix + "keys", Int64(store.totalKeyCount))
     response.writeStatsCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
     response.writeStatsCounter(prefix + "used_bytes", Int64(store.usedBytes))

@@ -34,6 +34,8 @@ package final class ShardCore {
   let garbage: GarbageCollection
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
+  /// What the node counts about its connections, which the core doesn't know.
+  package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.
@@ -41,6 +43,8 @@ package final class ShardCore {
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  /// When the core was made, on that clock.
+  let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
@@ -54,9 +58,12 @@ package final class ShardCore {
     self.version = version
     self.limits = limits
     self.clock = clock
+    startedNanos = clock()
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
-    store = Store(databaseCount: Int(limits.databases), slotCount: Slots.count)
+    store = Store(
+      databaseCount: Int(limits.databases), slotCount: Slots.count,
+      hashSeed: limits.hashSeed.words)
     garbage = GarbageCollection(store)
   }
 

@@ -19,7 +19,9 @@ final class SliceQueue: TurnTaker {
   private var waitingBytes = 0
 
   /// Takes in a call; it has its turn later.
-  func append(_ call: CallView, _ peer: LinkPeer) {
+  ///
+  /// - Parameter heardMillis: what the call's frame names, see LinkClock.
+  func append(_ call: CallView, _ peer: LinkPeer, heardMillis: UInt64) {
     guard let session else { return }
     guard !peer.isInProgress(call.id) else {
       session.output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
@@ -30,7 +32,7 @@ final class SliceQueue: TurnTaker {
         .link, id: call.id, error: .overloaded("Too many operations wait for this shard."))
       return
     }
-    let slice = QueuedSlice(call, session, peer)
+    let slice = QueuedSlice(call, session, peer, heardMillis: heardMillis)
     waiting.append(slice)
     waitingBytes += call.request.count
     peer.began(call.id, slice)
@@ -63,12 +65,16 @@ final class QueuedSlice: LinkCall {
   let request: ByteBuffer
   private let id: UInt64
   private let method: UInt32
+  private let heardMillis: UInt64
+  private let deadlineMillis: UInt64
   private weak var session: LinkSession?
   private weak var peer: LinkPeer?
   private var isOver = false
 
-  init(_ call: CallView, _ session: LinkSession, _ peer: LinkPeer) {
+  init(_ call: CallView, _ session: LinkSession, _ peer: LinkPeer, heardMillis: UInt64) {
     id = call.id
+    self.heardMillis = heardMillis
+    deadlineMillis = call.deadlineMillis
     method = call.method
     request = ByteBuffer(bytes: call.request)
     self.session = session
@@ -80,6 +86,12 @@ final class QueuedSlice: LinkCall {
     guard !isOver, let session else { return false }
     isOver = true
     peer?.ended(id)
+    let time = FrameTime(heardMillis: heardMillis, nowMillis: session.core.clockMillis)
+    if let refusal = time.refusal(deadlineMillis: deadlineMillis, shard: session.core.id) {
+      session.core.counters.failed()
+      session.emit { $0.writeReply(.link, id: id, error: refusal) }
+      return true
+    }
     session.emit { frame in
       request.withUnsafeReadableBytes {
         session.core.answer(method, id: id, $0, into: &frame)

@@ -40,6 +40,12 @@ package struct SlotOwnership {
     return map.shards[map.owner(ofSlot: slot)].id
   }
 
+  /// Whether a router's Hello means this shard of this cluster.
+  func checkMeant(cluster: String, expectedShard: String) throws(LinkRefusal) {
+    guard cluster == self.cluster else { throw .wrongCluster }
+    guard expectedShard == shard else { throw .wrongShard }
+  }
+
   /// Takes or refuses the map of a router's Hello.
   ///
   /// - Parameters:
@@ -51,8 +57,7 @@ package struct SlotOwnership {
     cluster: String, expectedShard: String, map offered: SlotMap, isFree: () -> Bool = { false },
     holdsKeys: (Int) -> Bool
   ) throws(LinkRefusal) -> Bool {
-    guard cluster == self.cluster else { throw .wrongCluster }
-    guard expectedShard == shard else { throw .wrongShard }
+    try checkMeant(cluster: cluster, expectedShard: expectedShard)
     guard let index = offered.shards.firstIndex(where: { $0.id == shard }) else {
       throw .wrongShard
     }

@@ -39,7 +39,7 @@ extension CommandLineCall {
     case .scan(let search): return try await Self.scan(search, client, options, printer)
     case .dbSize(let scope):
       reply = .integer(Int64(try await client.dbSize(scope, options: options)))
-    case .reset(let scope):
+    case .reset(let scope, _):
       reply = .integer(Int64(try await client.reset(scope, options: options)))
     case .describe:
       let cluster = try await client.describe(options: options)

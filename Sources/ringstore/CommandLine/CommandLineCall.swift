@@ -14,7 +14,8 @@ package enum CommandLineCall: Sendable {
   case keys(KeySearch)
   case scan(KeySearch)
   case dbSize(RingstoreScope)
-  case reset(RingstoreScope)
+  /// A prompt asks before it is carried out, unless it is confirmed.
+  case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
   case shutdown(wholeCluster: Bool)
@@ -89,12 +90,24 @@ package enum CommandLineCall: Sendable {
     case .keys: return .keys(try KeySearch(command, words))
     case .scan: return .scan(try KeySearch(command, words))
     case .dbSize: return .dbSize(try has("ALL", command, words) ? .allDatabases : .database)
-    case .reset: return .reset(try has("ALL", command, words) ? .allDatabases : .database)
+    case .reset: return try reset(command, words)
     case .describe: return .describe
     case .stats: return .stats
     case .shutdown: return .shutdown(wholeCluster: try has("CLUSTER", command, words))
     default: return .oneKey(try oneKey(command, words))
     }
+  }
+
+  /// ALL and --yes may follow, in any order.
+  private static func reset(
+    _ command: Command, _ words: [[UInt8]]
+  ) throws(Misuse) -> CommandLineCall {
+    let options = words.map { String(decoding: $0, as: UTF8.self).uppercased() }
+    guard Set(options).count == options.count, Set(options).isSubset(of: ["ALL", "--YES"]) else {
+      throw .usage(command)
+    }
+    return .reset(
+      options.contains("ALL") ? .allDatabases : .database, isConfirmed: options.contains("--YES"))
   }
 
   /// The table's arity has been checked: a call on one key has a key, and its fixed arguments.
@@ -140,10 +153,19 @@ package enum CommandLineCall: Sendable {
   }
 
   static func integer(_ word: [UInt8], _ what: String) throws(Misuse) -> Int64 {
-    let text = String(decoding: word, as: UTF8.self)
-    guard let number = Int64(text) else {
+    guard let number = number(word, as: Int64.self) else {
+      let text = String(decoding: word, as: UTF8.self)
       throw Misuse(sentence: "\(what) must be a 64-bit integer, not '\(text)'.")
     }
+    return number
+  }
+
+  /// As with values, a number has one form: `05`, `-0` and `+5` are none.
+  static func number<Number: FixedWidthInteger>(
+    _ word: [UInt8], as type: Number.Type
+  ) -> Number? {
+    let text = String(decoding: word, as: UTF8.self)
+    guard let number = Number(text), "\(number)" == text else { return nil }
     return number
   }
 }

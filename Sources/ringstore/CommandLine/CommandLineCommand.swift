@@ -13,16 +13,20 @@ struct CommandLineCommand: AsyncParsableCommand {
       where stdin is no terminal, the commands on it, one a line. Status 0: done; 1: not.
       """)
 
-  @Option(help: "Whom to ask, as HOST:PORT.")
-  var server = "127.0.0.1:50051"
+  @Option(
+    help: """
+      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      50051)
+      """)
+  var server: String?
 
-  @Option(help: "The number of the database.")
+  @Option(parsing: .unconditional, help: "The number of the database.")
   var database: UInt32 = 0
 
-  @Option(help: "Seconds that a command may take.")
+  @Option(parsing: .unconditional, help: "Seconds that a command may take.")
   var timeout: Double = 10
 
-  @Option(help: "The longest message in bytes, as the nodes have it.")
+  @Option(parsing: .unconditional, help: "The longest message in bytes, as the nodes have it.")
   var maxMessageBytes: Int = 4_194_304
 
   @Flag(help: "Write values as the bytes that they are, each followed by a line end.")
@@ -45,8 +49,11 @@ struct CommandLineCommand: AsyncParsableCommand {
     if let first = words.first, first.hasPrefix("--") {
       return complain("Unknown option '\(first)'; see 'ringstore cli --help'.")
     }
-    guard let server = HostPort(server) else {
-      return complain("--server must be HOST:PORT, not '\(self.server)'.")
+    let server: HostPort
+    do throws(ConfigurationError) {
+      server = try ServerAddress.of(flag: self.server, environment: ProcessState.environment())
+    } catch {
+      return complain(error.sentence)
     }
     guard timeout.isFinite, timeout > 0, timeout <= 86_400 else {
       return complain("--timeout must be above 0 and at most 86400 seconds.")

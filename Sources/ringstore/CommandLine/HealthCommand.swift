@@ -10,20 +10,25 @@ struct HealthCommand: AsyncParsableCommand {
     commandName: "health", abstract: "Asks a router or a shard whether it serves.",
     discussion: "Status 0: it does. 1: it does not, or gave no answer in time; stderr says why.")
 
-  @Option(help: "Whom to ask, as HOST:PORT. (default: 127.0.0.1 and RINGSTORE_PORT, or 50051)")
+  @Option(
+    help: """
+      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      50051)
+      """)
   var server: String?
 
   @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
   var shards = false
 
-  @Option(help: "Seconds that the answer may take: above 0, at most 60.")
+  @Option(parsing: .unconditional, help: "Seconds that the answer may take: above 0, at most 60.")
   var timeout: Double = 5
 
   func run() async throws {
     guard timeout.isFinite, timeout > 0, timeout <= 60 else {
       throw ConfigurationError("--timeout must be above 0 and at most 60 seconds.")
     }
-    let server = try Self.server(server, environment: ProcessState.environment())
+    let server = try ServerAddress.of(
+      flag: server, environment: ProcessState.environment())
     ProcessState.ignoreBrokenPipes()
     let client = RingstoreClient(host: server.host, port: server.port)
     defer { client.close() }
@@ -36,21 +41,6 @@ struct HealthCommand: AsyncParsableCommand {
     }
     if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
     Terminal.write(report.summary + "\n")
-  }
-
-  /// Where the node listens that shares our container, unless told otherwise.
-  package static func server(
-    _ text: String?, environment: [String: String]
-  ) throws(ConfigurationError) -> HostPort {
-    let name = Setting.port.environmentName
-    let text = text ?? environment[name].map { "127.0.0.1:\($0)" }
-    guard let text else { return HostPort(host: "127.0.0.1", port: SettingSources.routerPort) }
-    guard let server = HostPort(text) else {
-      throw ConfigurationError(
-        "--server (or 127.0.0.1 and \(name)) must be HOST:PORT with a port from 1 to 65535, "
-          + "not '\(text)'.")
-    }
-    return server
   }
 }
 
@@ -78,15 +68,19 @@ struct HealthReport {
       return
     }
     if node.state != .serving {
-      reason = "\(node.role.rawValue) \(node.id) is \(node.state.rawValue)"
+      let name = node.role == .router ? "the router" : "shard \(node.id)"
+      reason = "\(name) is \(node.state.rawValue)\(Self.detail(of: node))"
     } else if needsShards, let lost = shards.first(where: { $0.state != .serving }) {
-      let detail = lost.detail.isEmpty ? "" : ": \(lost.detail)"
-      reason = "shard \(lost.id) is \(lost.state.rawValue)\(detail)"
+      reason = "shard \(lost.id) is \(lost.state.rawValue)\(Self.detail(of: lost))"
     } else {
       reason = nil
     }
     summary =
       node.role == .router
       ? "router serving, \(serving) of \(shards.count) shards serving" : "shard \(node.id) serving"
+  }
+
+  private static func detail(of node: RingstoreClusterDescription.Node) -> String {
+    node.detail.isEmpty ? "" : ": \(node.detail)"
   }
 }

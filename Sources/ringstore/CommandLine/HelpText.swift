@@ -6,9 +6,11 @@ import RingstoreAPI
 package enum HelpText {
   /// Our own forms; the table has those that a line of the protocol takes.
   private static let keysUsage =
-    "KEYS pattern | --regex R | --prefix P [--limit N] [--token HEX]"
+    "KEYS pattern | --match G | --regex R | --prefix P [--limit N] [--token HEX]"
   private static let scanUsage =
-    "SCAN [pattern | --regex R | --prefix P] [--type string|list] [--count N] [--resume HEX]"
+    "SCAN [pattern | --match G | --regex R | --prefix P] [--type string|list] [--count N] "
+    + "[--resume HEX]"
+  private static let resetUsage = "RESET [ALL] [--yes]"
   /// A usage longer than this stands on a line of its own in the list.
   private static let usageColumnsMax = 28
 
@@ -31,6 +33,7 @@ package enum HelpText {
     switch command.commandID {
     case .keys: keysUsage
     case .scan: scanUsage
+    case .reset: resetUsage
     default: command.usage
     }
   }
@@ -47,7 +50,12 @@ package enum HelpText {
     if !command.lineAliases.isEmpty {
       lines.append("  Also: \(command.lineAliases.joined(separator: ", "))")
     }
-    lines.append("  A \(command.access.rawValue) call that concerns \(command.routing.rawValue)")
+    let access = command.access.rawValue
+    let article = access.first.map { "aeiou".contains($0) } == true ? "An" : "A"
+    lines.append("  \(article) \(access) call that concerns \(command.routing.rawValue)")
+    if command.commandID == .reset {
+      lines.append("  A prompt asks before; with --yes it doesn't")
+    }
     lines.append("  gRPC: \(command.path)")
     return lines.joined(separator: "\n")
   }

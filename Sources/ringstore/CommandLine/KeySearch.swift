@@ -27,6 +27,12 @@ package struct KeySearch: Sendable {
       let option = String(decoding: word, as: UTF8.self)
       // As in Redis, a pattern without a name is a glob.
       let isOption = option.hasPrefix("--")
+      if command.commandID == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil
+      {
+        throw CommandLineCall.Misuse(
+          sentence: "SCAN takes no cursor and goes through all keys by itself: leave out "
+            + "\(option), or write --match \(option) where it is a pattern.")
+      }
       guard let value = isOption ? rest.popFirst() : word else { throw .usage(command) }
       switch (isOption ? option : "--match", command.commandID) {
       case ("--match", _), ("--glob", _), ("--regex", _), ("--prefix", _):
@@ -61,8 +67,8 @@ package struct KeySearch: Sendable {
   private static func count(
     _ value: [UInt8], _ option: String
   ) throws(CommandLineCall.Misuse) -> Int {
-    let text = String(decoding: value, as: UTF8.self)
-    guard let number = UInt32(text), number > 0 else {
+    guard let number = CommandLineCall.number(value, as: UInt32.self), number > 0 else {
+      let text = String(decoding: value, as: UTF8.self)
       throw CommandLineCall.Misuse(
         sentence: "\(option) must be a number from 1 to \(UInt32.max), not '\(text)'.")
     }

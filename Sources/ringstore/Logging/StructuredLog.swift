@@ -4,8 +4,7 @@
 //   time  = UTC with milliseconds: 2026-11-21T10:00:00.123Z
 //   value = as it is, or in double quotes with \ escapes where it has blanks, quotes or controls
 //
-// Keys are sorted, so that equal events give equal lines. Usable from every thread; each line is
-// written with one system call, so lines don't mix.
+// Keys are sorted, so that equal events give equal lines. Usable from every thread.
 
 import Glibc
 import Logging
@@ -15,15 +14,12 @@ package struct StructuredLogHandler: LogHandler {
   package var metadataProvider: Logger.MetadataProvider?
   package var logLevel: Logger.Level
   private let label: String
-  private let write: @Sendable (String) -> Void
+  private let sink: LogSink
 
-  /// - Parameter write: takes a whole line, its end included.
-  package init(
-    label: String, level: Logger.Level, write: @escaping @Sendable (String) -> Void
-  ) {
+  init(label: String, level: Logger.Level, sink: LogSink) {
     self.label = label
     self.logLevel = level
-    self.write = write
+    self.sink = sink
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -36,10 +32,7 @@ package struct StructuredLogHandler: LogHandler {
     if let provided = metadataProvider?.get() { fields.merge(provided) { $1 } }
     if let given = event.metadata { fields.merge(given) { $1 } }
     if let error = event.error { fields["error"] = "\(error)" }
-    write(
-      LogLine.format(
-        time: LogLine.now(), level: event.level, label: label, message: "\(event.message)",
-        metadata: fields))
+    sink.log(level: event.level, label: label, message: "\(event.message)", metadata: fields)
   }
 }
 

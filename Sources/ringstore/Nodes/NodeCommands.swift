@@ -8,20 +8,30 @@ import ShardNode
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: .id, .shard))
 
-  @Option(help: "The shard's name in the cluster, kept over restarts.")
+  @Option(help: "The shard's name in the cluster, kept over restarts. (needed)")
   var id: String?
 
+  @Option(
+    parsing: .unconditional, help: "The port to listen on; 0 picks a free one. (default: 50061)")
+  var port: String?
+
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var views: ViewOptions
 
   func run() async throws {
-    let sources = try await options.sources(.shard, flags: [[.id: given(id)], views.flags])
+    let sources = try await options.sources(
+      .shard,
+      flags: [[.id: given(id), .port: given(port)], views.flags, connections.flags])
     let shard = try sources.shardConfiguration()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
-      try await RunningNode(shard, logs, onShutdown: onShutdown)
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+      var shard = shard
+      shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
+      return try await RunningNode(shard, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -29,26 +39,39 @@ struct ShardCommand: AsyncParsableCommand {
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "router", abstract: "Runs a router, which clients talk to.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: .shards, .router))
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each.")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (needed)")
   var shards: [String] = []
 
-  @Option(help: "Event loops, one core each. (default: 1)")
+  @Option(
+    parsing: .unconditional, help: "The port to listen on; 0 picks a free one. (default: 50051)")
+  var port: String?
+
+  @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var links: LinkOptions
 
   func run() async throws {
     let sources = try await options.sources(
-      .router, flags: [[.shards: shards, .threads: given(threads)], links.flags])
+      .router,
+      flags: [
+        [.shards: shards, .port: given(port), .threads: given(threads)], links.flags,
+        connections.flags,
+      ])
     let router = try sources.routerConfiguration()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
-      try await RunningNode(router, logs, onShutdown: onShutdown)
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+      var router = router
+      router.connectionLimits = ProcessState.connectionLimits(
+        outgoing: router.linkConnections, asked, logs)
+      return try await RunningNode(router, logs, onShutdown: onShutdown)
     }
   }
 }
@@ -56,27 +79,41 @@ struct RouterCommand: AsyncParsableCommand {
 struct LocalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "local", abstract: "Runs a router and its shards in one process, to try things.",
-    discussion: NodeOptions.discussion)
+    discussion: NodeOptions.discussion(needed: nil, .local))
 
-  @Option(help: "How many shards. (default: 3)")
+  @Option(parsing: .unconditional, help: "How many shards. (default: 3)")
   var shards: String?
 
-  @Option(help: "The router's event loops. (default: 1)")
+  @Option(
+    parsing: .unconditional,
+    help: "The router's port; 0 picks a free one. (default: 50051)")
+  var port: String?
+
+  @Option(parsing: .unconditional, help: "The router's event loops. (default: 1)")
   var threads: String?
 
   @OptionGroup var options: NodeOptions
+  @OptionGroup var connections: ConnectionOptions
   @OptionGroup var views: ViewOptions
   @OptionGroup var links: LinkOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .local,
-      flags: [[.shards: given(shards), .threads: given(threads)], views.flags, links.flags])
+      flags: [
+        [.shards: given(shards), .port: given(port), .threads: given(threads)],
+        views.flags, links.flags, connections.flags,
+      ])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()
+    let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs) { onShutdown in
-      try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
+    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+      var router = router
+      // Both ends of the links are in this process.
+      let links = 2 * router.threads * 2 * shards.count
+      router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
+      return try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
     }
   }
 }

@@ -6,10 +6,17 @@ import Glibc
 
 struct NodeOptions: ParsableArguments {
   /// What the help of every node says of its flags.
-  static let discussion = """
-    Each flag has a variable and a key in the file that stand for it where it isn't given: \
-    RINGSTORE_LINE_PORT and line_port for --line-port, in this order.
-    """
+  ///
+  /// - Parameter needed: the setting that has no default; nil: all have one.
+  static func discussion(needed: Setting?, _ kind: NodeKind) -> String {
+    let need = needed.map {
+      " Only \($0.flag(kind)) is needed: as a flag, as \($0.environmentName), or as \($0.rawValue)."
+    }
+    return """
+      Each flag has a variable and a key in the file that stand for it where it isn't given: \
+      RINGSTORE_LINE_PORT and line_port for --line-port, in this order.\(need ?? "")
+      """
+  }
 
   @Option(help: "A YAML file with settings; samples are in config/.")
   var config: String?
@@ -17,40 +24,50 @@ struct NodeOptions: ParsableArguments {
   @Option(help: "The name or address to listen on. (default: 127.0.0.1)")
   var host: String?
 
-  @Option(help: "The port to listen on; 0 picks a free one. (default: 50051; of a shard: 50061)")
-  var port: String?
-
   @Option(
+    parsing: .unconditional,
     help: "The port of the line protocol; 0 picks a free one, off turns it off. (default: 9999)")
   var linePort: String?
 
-  @Option(help: "The cluster's name; nodes of other names are refused.")
+  @Option(help: "The cluster's name; nodes of other names are refused. (default: ringstore)")
   var cluster: String?
 
   @Option(
     help: "The least severe events to log: trace, debug, info, ... (default: info)")
   var logLevel: String?
 
-  @Option(help: "Seconds that calls under way get to finish after SIGTERM. (default: 10)")
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds that calls under way get to finish after SIGTERM. (default: 10)")
   var drainSeconds: String?
 
-  @Option(help: "How many databases there are, numbered from 0. (default: 16)")
+  @Option(
+    parsing: .unconditional, help: "How many databases there are, numbered from 0. (default: 16)")
   var databases: String?
 
-  @Option(help: "The longest key in bytes. (default: 65536)")
+  @Option(parsing: .unconditional, help: "The longest key in bytes. (default: 65536)")
   var maxKeyBytes: String?
 
-  @Option(help: "The longest message in bytes. (default: 4194304)")
+  @Option(parsing: .unconditional, help: "The longest message in bytes. (default: 4194304)")
   var maxMessageBytes: String?
 
-  @Option(help: "The most items of one call. (default: 10000)")
+  @Option(parsing: .unconditional, help: "The most items of one call. (default: 10000)")
   var maxItems: String?
 
-  @Option(help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
   var answerBytes: String?
 
-  @Option(help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
   var clientMemoryBytes: String?
+
+  @Option(
+    help:
+      "Orders keys, the same on all nodes: file:PATH of 32 hexadecimal digits. (default: public)")
+  var hashSeed: String?
 
   /// All sources of settings for a node of this kind.
   ///
@@ -59,12 +76,13 @@ struct NodeOptions: ParsableArguments {
     _ kind: NodeKind, flags own: [[Setting: [String]]]
   ) async throws(ConfigurationError) -> SettingSources {
     var flags: [Setting: [String]] = [
-      .host: given(host), .port: given(port), .linePort: given(linePort),
+      .host: given(host), .linePort: given(linePort),
       .cluster: given(cluster), .logLevel: given(logLevel),
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
       .answerBytes: given(answerBytes), .clientMemoryBytes: given(clientMemoryBytes),
+      .hashSeed: given(hashSeed),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }
@@ -73,7 +91,47 @@ struct NodeOptions: ParsableArguments {
     if let path = config ?? environment[SettingSources.configVariable] {
       file = try await ConfigFile.load(path, for: kind)
     }
-    return try SettingSources(kind, flags: flags, environment: environment, file: file)
+    return SettingSources(kind, flags: flags, environment: environment, file: file)
+  }
+}
+
+/// The flags about clients' connections.
+struct ConnectionOptions: ParsableArguments {
+  @Option(
+    help: "Connections that clients may have. (default: as descriptors allow, at most 65536)")
+  var maxConnections: String?
+
+  @Option(help: "Connections that one address may have; 0: no bound. (default: 0)")
+  var maxConnectionsPerAddress: String?
+
+  @Option(help: "Seconds of a client's silence until it is sent a PING; 0: never. (default: 60)")
+  var keepaliveSeconds: String?
+
+  @Option(help: "Seconds that its answer may take. (default: 20)")
+  var keepaliveTimeoutSeconds: String?
+
+  @Option(
+    help: "Seconds that a gRPC connection may be without a call; 0: no limit. (default: 3600)")
+  var idleSeconds: String?
+
+  @Option(help: "Seconds that a line connection may be idle; 0: no limit. (default: 0)")
+  var lineIdleSeconds: String?
+
+  @Option(help: "Least seconds between a client's PINGs with a call open. (default: 300)")
+  var minPingSeconds: String?
+
+  @Option(help: "Least seconds between them without a call. (default: 7200)")
+  var minIdlePingSeconds: String?
+
+  var flags: [Setting: [String]] {
+    [
+      .maxConnections: given(maxConnections),
+      .maxConnectionsPerAddress: given(maxConnectionsPerAddress),
+      .keepaliveSeconds: given(keepaliveSeconds),
+      .keepaliveTimeoutSeconds: given(keepaliveTimeoutSeconds),
+      .idleSeconds: given(idleSeconds), .lineIdleSeconds: given(lineIdleSeconds),
+      .minPingSeconds: given(minPingSeconds), .minIdlePingSeconds: given(minIdlePingSeconds),
+    ]
   }
 }
 
@@ -83,7 +141,9 @@ struct ViewOptions: ParsableArguments {
     help: "Bytes that readers may keep alive after writers let go of them. (default: 268435456)")
   var maxPinnedBytes: String?
 
-  @Option(help: "Seconds that a reader may take for one state of a list. (default: 60)")
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds that a reader may take for one state of a list. (default: 60)")
   var viewSeconds: String?
 
   var flags: [Setting: [String]] {
@@ -93,16 +153,21 @@ struct ViewOptions: ParsableArguments {
 
 /// The flags of nodes that have links to shards.
 struct LinkOptions: ParsableArguments {
-  @Option(help: "Seconds that a call may wait for room on a link. (default: 5)")
+  @Option(
+    parsing: .unconditional, help: "Seconds that a call may wait for room on a link. (default: 5)")
   var waitSeconds: String?
 
-  @Option(help: "Calls in flight between a thread of the router and a shard. (default: 16384)")
+  @Option(
+    parsing: .unconditional,
+    help: "Calls in flight between a thread of the router and a shard. (default: 16384)")
   var linkCalls: String?
 
-  @Option(help: "Bytes of their requests. (default: 67108864)")
+  @Option(parsing: .unconditional, help: "Bytes of their requests. (default: 67108864)")
   var linkBytes: String?
 
-  @Option(help: "Bytes of large replies that a thread of the router gathers. (default: 67108864)")
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes of large replies that a thread of the router gathers. (default: 67108864)")
   var gatherBytes: String?
 
   var flags: [Setting: [String]] {

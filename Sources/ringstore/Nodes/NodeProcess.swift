@@ -9,31 +9,43 @@ enum NodeProcess {
   /// Starts the node, says so on stdout, and returns when it has drained: after a signal, or after
   /// a Shutdown call. A second signal ends the process at once.
   ///
-  /// - Parameter start: is given what the node calls when it was asked to end.
+  /// - Parameters:
+  ///   - remarks: sentences about the settings that a person should see.
+  ///   - start: is given what the node calls when it was asked to end.
   static func run(
-    _ logs: NodeLogs,
+    _ logs: NodeLogs, remarks: [String],
     start: (_ onShutdown: @escaping @Sendable () -> Void) async throws -> RunningNode
   ) async throws {
     let logger = logs.logger("ringstore.process")
     ProcessState.ignoreBrokenPipes()
     ProcessState.raiseDescriptorLimit(logger)
+    ProcessState.restoreQuitSignal()
+    for remark in remarks { logger.warning("\(remark)") }
     let endings = await Endings.watch([SIGTERM, SIGINT])
+    let hangups = await SignalWatch([SIGHUP]) { _ in
+      logger.notice("SIGHUP changes nothing: settings are read at the start only")
+    }
+    defer { hangups.end() }
     let node = try await start { endings.note(.shutdownCall) }
     // In one piece: whoever waits for the first line finds the second there too.
     Terminal.write(
       "Server started on port \(node.port)\n"
         + (node.linePort.map { "Line protocol on port \($0)\n" } ?? ""))
+    if let reason = Terminal.takeOutputFailure() {
+      logger.warning("the ports could not be printed", metadata: ["reason": "\(reason)"])
+    }
     var events = endings.events.makeAsyncIterator()
     let first = await events.next() ?? .shutdownCall
     logger.info("draining", metadata: first.metadata)
-    let impatience = Task { await stopAtSecondSignal(endings, after: first, logger) }
+    let impatience = Task { await stopAtSecondSignal(endings, after: first, logs, logger) }
     await node.drain()
     impatience.cancel()
     logger.info("stopped")
+    logs.flush()
   }
 
   private static func stopAtSecondSignal(
-    _ endings: Endings, after first: Ending, _ logger: Logger
+    _ endings: Endings, after first: Ending, _ logs: NodeLogs, _ logger: Logger
   ) async {
     var signals = first.signal == nil ? 0 : 1
     for await event in endings.events {
@@ -41,6 +53,7 @@ enum NodeProcess {
       signals += 1
       if signals < 2 { continue }
       logger.warning("stopping at once", metadata: event.metadata)
+      logs.flush()
       _exit(128 + signal)
     }
   }
@@ -71,10 +84,23 @@ private struct Endings: Sendable {
   /// When this returns, these signals don't end the process any more.
   static func watch(_ numbers: [Int32]) async -> Endings {
     let (events, continuation) = AsyncStream.makeStream(of: Ending.self)
+    let watch = await SignalWatch(numbers) { continuation.yield(.signal($0)) }
+    continuation.onTermination = { _ in watch.end() }
+    return Endings(events: events, continuation: continuation)
+  }
+}
+
+/// Signals that are told instead of doing what the system has them do. Dispatch's sources may be
+/// cancelled from any thread; their type doesn't say so.
+private struct SignalWatch: @unchecked Sendable {
+  private let sources: [any DispatchSourceSignal]
+
+  /// - Parameter told: called on one of Dispatch's threads with the signal's number.
+  init(_ numbers: [Int32], _ told: @escaping @Sendable (Int32) -> Void) async {
     var sources: [any DispatchSourceSignal] = []
     for number in numbers {
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { continuation.yield(.signal(number)) }
+      source.setEventHandler { told(number) }
       // Dispatch takes a signal over some time after `resume`: one that came before would kill.
       await withCheckedContinuation { registered in
         source.setRegistrationHandler { registered.resume() }
@@ -82,16 +108,8 @@ private struct Endings: Sendable {
       }
       sources.append(source)
     }
-    continuation.onTermination = { [sources = UncheckedSources(sources)] _ in sources.cancel() }
-    return Endings(events: events, continuation: continuation)
+    self.sources = sources
   }
-}
 
-/// Dispatch's sources may be cancelled from any thread; their type doesn't say so.
-private struct UncheckedSources: @unchecked Sendable {
-  private let sources: [any DispatchSourceSignal]
-
-  init(_ sources: [any DispatchSourceSignal]) { self.sources = sources }
-
-  func cancel() { for source in sources { source.cancel() } }
+  func end() { for source in sources { source.cancel() } }
 }

@@ -1,5 +1,6 @@
 // What belongs to the whole process and the system knows best.
 
+import GRPC
 import Glibc
 import Logging
 
@@ -7,6 +8,21 @@ enum ProcessState {
   /// A peer that went away must be an error of one write, not the end of the process.
   static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// SIGQUIT ends a node at once, as the system has it. Swift's runtime may have taken the signal to
+  /// print a trace, and the node would go on.
+  static func restoreQuitSignal() {
+    signal(SIGQUIT, SIG_DFL)
+  }
+
+  /// Where stdin, stdout or stderr was closed by whoever started us, the next file or connection
+  /// would get its number, and our output. Each gets a stand-in that refuses its use instead.
+  static func keepStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is this one, since those below are open.
+      _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
   }
 
   /// Every connection needs a descriptor; the soft limit is often 1024.
@@ -21,6 +37,29 @@ enum ProcessState {
       return
     }
     logger.debug("limit of open files raised", metadata: ["limit": "\(limit.rlim_max)"])
+  }
+
+  /// How many connections clients may have, with the descriptors that there are now.
+  ///
+  /// - Parameter outgoing: connections that the process makes itself.
+  static func connectionLimits(
+    outgoing: Int, _ asked: ConnectionsAsked, _ logs: NodeLogs
+  ) -> ConnectionLimits {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return ConnectionLimits()
+    }
+    let descriptors = Int(clamping: limit.rlim_cur)
+    let (limits, isLowered) = DescriptorPlan.limits(
+      descriptors: descriptors, outgoing: outgoing, asked)
+    if isLowered {
+      logs.logger("ringstore.process").warning(
+        "max_connections is more than the limit of open files allows",
+        metadata: [
+          "max_connections": "\(limits.maxConnections)", "open_files": "\(descriptors)",
+        ])
+    }
+    return limits
   }
 
   /// The environment. A variable that isn't UTF-8 is repaired; none of ours is.

@@ -1,6 +1,5 @@
 // A node that serves, whatever its kind: its port, and how it is brought to its end. Any thread.
 
-import Logging
 import Placement
 import RouterNode
 import ShardNode
@@ -46,6 +45,7 @@ package struct RunningNode: Sendable {
     _ logs: NodeLogs, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var shards: [ShardServer] = []
+    try await PortCheck.check(configuration)
     do throws(StartFailure) {
       var configuration = configuration
       configuration.onShutdown = onShutdown
@@ -97,28 +97,5 @@ package struct RunningNode: Sendable {
     } catch {
       throw StartFailure(error, host: configuration.host, port: configuration.port)
     }
-  }
-}
-
-/// Makes the loggers of a process.
-package struct NodeLogs: Sendable {
-  private let level: Logger.Level
-  private let write: @Sendable (String) -> Void
-
-  /// - Parameter write: takes whole lines; stderr unless told otherwise.
-  package init(
-    level: Logger.Level,
-    write: @escaping @Sendable (String) -> Void = { Terminal.writeToStandardError($0) }
-  ) {
-    self.level = level
-    self.write = write
-  }
-
-  package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
-    var logger = Logger(label: label) { [level, write] label in
-      StructuredLogHandler(label: label, level: level, write: write)
-    }
-    for (key, value) in metadata { logger[metadataKey: key] = value }
-    return logger
   }
 }

@@ -10,10 +10,6 @@ package struct StartFailure: Error, Sendable, Hashable {
   /// - Parameter port: the one that was asked for; another one where the error names it.
   package init(_ error: any Error, host: String, port: Int) {
     if let failure = error as? LineServer.ListenFailure {
-      if failure.port == port, port != 0 {
-        sentence = "the line protocol and gRPC can't share port \(port); --line-port names another."
-        return
-      }
       let cause = StartFailure(failure.cause, host: host, port: failure.port)
       sentence = "the line protocol: \(cause.sentence) --line-port names another port, or off."
       return

@@ -34,7 +34,9 @@ package struct Completion: Sendable, Hashable {
     case .keys: return options(KeySearch.options(of: .keys), words)
     case .scan where words.last == "--type": return ["string", "list"]
     case .scan: return options(KeySearch.options(of: .scan), words)
-    case .dbSize, .reset: return isSecond ? ["ALL"] : []
+    case .dbSize: return isSecond ? ["ALL"] : []
+    case .reset:
+      return ["ALL", "--yes"].filter { !words.map { $0.uppercased() }.contains($0.uppercased()) }
     case .shutdown: return isSecond ? ["CLUSTER"] : []
     default: return []
     }

@@ -108,9 +108,7 @@ extension LineEditor {
       switch SignalPipe.next() {
       case .interrupt: return "\u{3}"
       case .end: hasEnded = true
-      case .resize:
-        el_resize(edit)
-        CEdit_refresh(edit)
+      case .resize: drawAnew()
       case .resume:
         CEdit_take_terminal_again(edit)
         CEdit_refresh(edit)
@@ -126,6 +124,23 @@ extension LineEditor {
       }
     }
     return nil
+  }
+
+  /// Draws the line for another width of the terminal. libedit takes the cursor to stand at the
+  /// line's beginning then, so it is brought there: in front of the prompt, and as many rows up as
+  /// what stands before the cursor takes in the new width.
+  private func drawAnew() {
+    el_resize(edit)
+    var before = prompt.map { String(cString: $0).count } ?? 0
+    if let line = el_line(edit)?.pointee {
+      let typed = UnsafeRawBufferPointer(
+        start: line.buffer, count: max(line.cursor - line.buffer, 0))
+      before += String(decoding: typed, as: UTF8.self).count
+    }
+    let rows = before / Terminal.columns(of: STDOUT_FILENO)
+    let up = rows > 0 && Terminal.hasCursor ? "\u{1b}[\(rows)A" : ""
+    Terminal.write("\r\(up)\(Terminal.clearBelow)")
+    CEdit_refresh(edit)
   }
 
   /// Shows that the line is given up, and begins a new one.

@@ -52,12 +52,27 @@ struct PromptLoop: Sendable {
           editor.remember(line)
           history.append(line)
         }
+        if let warning = session.warning(before: Array(line.utf8)), !agrees(to: warning, editor) {
+          continue
+        }
         let outcome = runToItsEnd { session, printer in
           await session.execute(Array(line.utf8), printer)
         }
         if outcome == .quit { return EXIT_SUCCESS }
       }
     }
+  }
+
+  /// Whether the person types yes.
+  private func agrees(to warning: String, _ editor: LineEditor) -> Bool {
+    Terminal.complain(warning)
+    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to go on: "),
+      ["y", "yes"].contains(answer.filter { $0 != " " }.lowercased())
+    {
+      return true
+    }
+    Terminal.complain("Nothing was removed.")
+    return false
   }
 
   /// Waits for a command; Ctrl-C cancels it.

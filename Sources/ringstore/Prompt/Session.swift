@@ -66,6 +66,16 @@ package final class Session: Sendable {
     }
   }
 
+  /// What a person is told, and must agree to, before a line is carried out; nil: nothing.
+  package func warning(before line: [UInt8]) -> String? {
+    guard let words = try? WordSplitter.words(line), let command = try? SessionCommand(words),
+      case .call(.reset(let scope, isConfirmed: false)) = command
+    else { return nil }
+    let database = state.withLock(\.database)
+    let keys = scope == .allDatabases ? "all databases" : "database \(database)"
+    return "RESET removes every key of \(keys), for good. RESET --yes doesn't ask."
+  }
+
   /// Carries a line out and prints what comes of it. A blank line is done at once.
   package func execute(_ line: [UInt8], _ printer: Printer) async -> Outcome {
     do throws(WordSplitter.Problem) {

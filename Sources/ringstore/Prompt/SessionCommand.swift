@@ -35,9 +35,10 @@ package enum SessionCommand: Sendable {
       guard words.count == 2 else {
         throw .init(sentence: "Wrong arguments for SELECT; usage: SELECT database")
       }
-      let text = String(decoding: words[1], as: UTF8.self)
-      guard let number = UInt32(text) else {
-        throw .init(sentence: "The database must be a number from 0, not '\(text)'.")
+      guard let number = CommandLineCall.number(words[1], as: UInt32.self) else {
+        let text = String(decoding: words[1], as: UTF8.self)
+        throw .init(
+          sentence: "The database must be a whole number from 0 to \(UInt32.max), not '\(text)'.")
       }
       self = .select(number)
     default:

@@ -25,6 +25,7 @@ extension SettingSources {
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
           + "(\(limits.maxMessageBytes)): a key travels in a message.")
     }
+    limits.hashSeed = try hashSeed()
     if kind.settings.contains(.viewSeconds) { try readViews(into: &limits) }
     if kind.settings.contains(.gatherBytes) {
       limits.gatherBytesMax = try integer(
@@ -65,7 +66,7 @@ extension SettingSources {
   }
 
   /// A setting in seconds.
-  private func nanoseconds(
+  func nanoseconds(
     _ setting: Setting, _ range: ClosedRange<Int>, default value: UInt64
   ) throws(ConfigurationError) -> UInt64 {
     let second: UInt64 = 1_000_000_000

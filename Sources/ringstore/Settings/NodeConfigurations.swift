@@ -23,8 +23,10 @@ extension SettingSources {
     shard.cluster = try name(.cluster) ?? shard.cluster
     shard.host = try host()
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
-    shard.linePort = try linePort()
+    shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
+    shard.server = try serverConfiguration()
+    shard.lines = try lineConfiguration()
     shard.drainSeconds = try drainSeconds()
     return shard
   }
@@ -50,9 +52,11 @@ extension SettingSources {
     router.cluster = try name(.cluster) ?? router.cluster
     router.host = try host()
     router.port = try integer(.port, Self.ports, default: Self.routerPort)
-    router.linePort = try linePort()
+    router.linePort = try linePort(beside: router.port)
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
+    router.server = try serverConfiguration()
+    router.lines = try lineConfiguration()
     router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
     return router
@@ -67,13 +71,26 @@ extension SettingSources {
       shard.cluster = router.cluster
       shard.port = 0
       shard.limits = router.limits
+      shard.server = router.server
+      shard.connectionLimits = DescriptorPlan.ofLocalShard(routerThreads: router.threads)
       shard.drainSeconds = router.drainSeconds
       return shard
     }
   }
 
   /// Nil where the line protocol is to be off.
-  private func linePort() throws(ConfigurationError) -> Int? {
+  ///
+  /// - Parameter callPort: the one for gRPC, which must be another; 0 is no port yet.
+  private func linePort(beside callPort: Int) throws(ConfigurationError) -> Int? {
+    let port = try givenLinePort()
+    if let port, port == callPort, port != 0 {
+      throw ConfigurationError(
+        "the line protocol and gRPC can't share port \(port); --line-port names another.")
+    }
+    return port
+  }
+
+  private func givenLinePort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.linePort) else { return Self.linePort }
     if found.value == "off" { return nil }
     guard let port = Int(found.value), Self.ports.contains(port) else {

@@ -8,7 +8,10 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes, .clientMemoryBytes,
+      .maxMessageBytes, .maxItems, .answerBytes, .clientMemoryBytes, .hashSeed, .maxConnections,
+      .maxConnectionsPerAddress,
+      .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
+      .minIdlePingSeconds,
     ]
     let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
     let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
@@ -31,12 +34,21 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxItems = "max_items"
   case answerBytes = "answer_bytes"
   case clientMemoryBytes = "client_memory_bytes"
+  case maxConnections = "max_connections"
+  case maxConnectionsPerAddress = "max_connections_per_address"
+  case keepaliveSeconds = "keepalive_seconds"
+  case keepaliveTimeoutSeconds = "keepalive_timeout_seconds"
+  case idleSeconds = "idle_seconds"
+  case lineIdleSeconds = "line_idle_seconds"
+  case minPingSeconds = "min_ping_seconds"
+  case minIdlePingSeconds = "min_idle_ping_seconds"
   case maxPinnedBytes = "max_pinned_bytes"
   case viewSeconds = "view_seconds"
   case waitSeconds = "wait_seconds"
   case linkCalls = "link_calls"
   case linkBytes = "link_bytes"
   case gatherBytes = "gather_bytes"
+  case hashSeed = "hash_seed"
 
   package static let environmentPrefix = "RINGSTORE_"
 

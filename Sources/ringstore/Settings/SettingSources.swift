@@ -5,6 +5,8 @@ import Configuration
 
 package struct SettingSources: Sendable {
   package let kind: NodeKind
+  /// A sentence for each variable that was passed over.
+  package let remarks: [String]
   private let flags: [Setting: [String]]
   private let environmentReader: ConfigReader
   private let file: ConfigFile?
@@ -18,25 +20,17 @@ package struct SettingSources: Sendable {
   /// - Parameters:
   ///   - flags: the flags that were given, with their values.
   ///   - environment: all variables of the process. One of another kind of node is passed over,
-  ///     because nodes often share their environment; one that no node knows is an error.
+  ///     because nodes often share their environment.
   package init(
     _ kind: NodeKind, flags: [Setting: [String]], environment: [String: String], file: ConfigFile?
-  ) throws(ConfigurationError) {
+  ) {
     self.kind = kind
     self.flags = flags
     self.file = file
+    let (taken, remarks) = EnvironmentNames.sorted(environment)
+    self.remarks = remarks
     environmentReader = ConfigReader(
-      provider: EnvironmentVariablesProvider(
-        environmentVariables: environment, arraySeparator: " "))
-    let known = Set(Setting.allCases.map(\.environmentName)).union([
-      Self.configVariable, PromptHistory.variable,
-    ])
-    let unknown = environment.keys.filter {
-      $0.hasPrefix(Setting.environmentPrefix) && !known.contains($0)
-    }
-    if let name = unknown.min() {
-      throw ConfigurationError("the environment variable \(name) is not a setting of Ringstore.")
-    }
+      provider: EnvironmentVariablesProvider(environmentVariables: taken, arraySeparator: " "))
   }
 
   /// Names the configuration file where `--config` doesn't.

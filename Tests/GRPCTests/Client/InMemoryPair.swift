@@ -21,13 +21,14 @@ final class InMemoryPair {
 
   init(
     client: ClientConfiguration = ClientConfiguration(),
-    server configuration: ServerConfiguration = ServerConfiguration()
+    server configuration: ServerConfiguration = ServerConfiguration(),
+    streams: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.loopStreamsMax)
   ) throws {
     connection = try ClientConnection(
       eventLoop: loop, authority: "server", configuration: client, delegate: delegate)
     server = ServerLoop(
       eventLoop: loop, service: TestService(log: log), configuration: configuration,
-      logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+      streams: streams, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     clientChannel = EmbeddedChannel(loop: loop)
     serverChannel = EmbeddedChannel(loop: loop)
     handler = try GRPCServerHandler(loop: server)

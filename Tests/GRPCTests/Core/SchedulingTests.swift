@@ -33,8 +33,15 @@ import Testing
 
   @Test func absurdConfigurationSaturates() {
     var random = SeededRandom.forTest("saturate")
-    var backoff = Backoff(baseNanos: .max, multiplier: 10, maxNanos: .max, jitter: 1)
-    for _ in 0..<10 { _ = backoff.nextNanos(using: &random) }
+    var steady = Backoff(baseNanos: .max, multiplier: 10, maxNanos: .max, jitter: 0)
+    var jittery = Backoff(baseNanos: .max, multiplier: 10, maxNanos: .max, jitter: 1)
+    var delays: [UInt64] = []
+    for _ in 0..<100 {
+      #expect(run { steady.nextNanos(using: &random) } == .max)
+      delays.append(jittery.nextNanos(using: &random))
+    }
+    // Half of the factors are above 1.
+    #expect(delays.contains(.max) && delays.contains { $0 < .max })
   }
 
   @Test func deadlinesComeOutInOrderAndRemovedOnesDoNot() {

@@ -31,6 +31,11 @@ import Testing
     return [first] + others
   }
 
+  func leave(_ crowd: [ServerHarness]) throws {
+    for harness in crowd { harness.channel.pipeline.fireChannelInactive() }
+    for harness in crowd { try harness.pump() }
+  }
+
   func wasTold(_ harness: ServerHarness) -> Bool {
     harness.clientEvents.contains { event in
       if case .goAway(_, .enhanceYourCalm, "memory_budget") = event { true } else { false }
@@ -58,7 +63,7 @@ import Testing
     #expect(ended.count > 5)
     #expect(ended.filter { wasTold($0) }.count == ended.count)
     #expect(!wasTold(honest) && honest.channel.isActive)
-    for harness in crowd { harness.channel.pipeline.fireChannelInactive() }
+    try leave(crowd)
     #expect(honest.loop.clientMemory.bytes == 0)
   }
 
@@ -79,7 +84,7 @@ import Testing
       #expect(large.status == "0" && large.bodyBytes == message.count)
     }
     #expect(crowd.filter { !$0.channel.isActive }.count > 3)
-    for harness in crowd { harness.channel.pipeline.fireChannelInactive() }
+    try leave(crowd)
     #expect(honest.loop.clientMemory.bytes == 0)
   }
 
@@ -153,7 +158,7 @@ import Testing
     for number in 0..<10 { fields["f\(number)"] = String(repeating: "v", count: 1_000) }
     for _ in 0..<10 { try harness.call(ScriptedService.unaryPath, fields, body: Self.hello) }
     #expect(harness.loop.clientMemory.bytes > 10 * (2_048 + 10_000))
-    harness.channel.pipeline.fireChannelInactive()
+    try leave([harness])
     #expect(harness.loop.clientMemory.bytes == 0)
   }
 }

@@ -94,6 +94,7 @@ import Testing
       harness.clientEvents.contains(
         .goAway(lastStreamID: 1, code: .enhanceYourCalm, debug: "too_many_pings")))
     #expect(!harness.channel.isActive)
+    #expect(harness.loop.connections.count(of: .tooManyPings) == 1)
   }
 
   @Test func pingsAlongWithAnswersAreForgiven() throws {
@@ -107,7 +108,7 @@ import Testing
 
   @Test func aPermittedClientMayPingEachSecond() throws {
     let harness = try ServerHarness()
-    harness.service.onOpened = { $0.connection.permitPings(everyNanos: 1_000_000_000) }
+    harness.service.onOpened = { $0.connection?.permitPings(everyNanos: 1_000_000_000) }
     _ = harness.open(ScriptedService.streamPath)
     for _ in 0..<20 {
       harness.eventLoop.advanceTime(by: .milliseconds(1_001))
@@ -202,9 +203,38 @@ import Testing
   @Test func garbageClosesTheConnectionOnly() throws {
     let harness = try ServerHarness()
     try harness.channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nhost: x\r\n\r\n"))
-    harness.eventLoop.run()
+    try harness.pump()
     #expect(!harness.channel.isActive)
     #expect(harness.loop.connectionCount == 0)
+    #expect(harness.loop.connections.count(of: .protocolError) == 1)
+  }
+
+  /// What the library itself ends: the frame is well formed, and breaks a rule.
+  @Test(
+    arguments: [
+      ("WINDOW_UPDATE of 0", [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+      ("DATA on stream 0", [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+      ("PING of 7 bytes", [0, 0, 7, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]),
+      ("DATA after END_STREAM", [0, 0, 1, 0, 0, 0, 0, 0, 1, 0]),
+      ("a frame above the limit", [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1]),
+    ] as [(String, [UInt8])])
+  func aBrokenRuleHasAReason(_ name: String, _ frame: [UInt8]) throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { _, _ in }
+    try harness.call(body: Self.hello)
+    try harness.channel.writeInbound(ByteBuffer(bytes: frame))
+    try harness.pump()
+    #expect(!harness.channel.isActive)
+    for reason in ConnectionEnd.allCases {
+      #expect(harness.loop.connections.count(of: reason) == (reason == .protocolError ? 1 : 0))
+    }
+  }
+
+  @Test func namesOfReasonsAreUniqueAndReadable() {
+    let names = ConnectionEnd.allCases.map { "\($0.name)" }
+    #expect(Set(names).count == names.count)
+    let letters = Set("abcdefghijklmnopqrstuvwxyz_")
+    for name in names { #expect(name.allSatisfy(letters.contains)) }
   }
 
   @Test func aConnectionIsReadAgainWhenEveryPauseWasTakenBack() throws {

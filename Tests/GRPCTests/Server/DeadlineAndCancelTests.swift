@@ -193,6 +193,7 @@ import Testing
     _ = harness.open(ScriptedService.streamPath)
     try harness.pump()
     harness.channel.pipeline.fireChannelInactive()
+    harness.eventLoop.advanceTime(by: TickFlusher.turnPause)
     #expect(harness.service.events.filter { $0 == "ended cancelled" }.count == 4)
     #expect(harness.loop.connectionCount == 0)
   }
@@ -208,7 +209,7 @@ import Testing
         call.fail(RPCStatus(.internal))
       }
       ended.finish(.ok)
-      ended.connection.resumeReading()
+      ended.resumeConnection()
     }
     for _ in 0..<3 { try harness.call(body: Self.hello) }
     harness.channel.pipeline.fireChannelInactive()

@@ -42,8 +42,9 @@ private final class Census {
     case manyStreams, halfMessages, cancels, serverResets, unread
   }
 
-  /// More than a session keeps for reuse.
   static let calls = 400
+  /// What the server's loop keeps for reuse, streams and their calls.
+  static let keptMax = 100
 
   private static func path(_ shape: Shape) -> String {
     switch shape {
@@ -93,15 +94,16 @@ private final class Census {
   @Test(arguments: Shape.allCases)
   func whatAConnectionKeepsAfterALoadIsBounded(_ shape: Shape) throws {
     let census = Census()
-    let pair = try InMemoryPair()
+    let pair = try InMemoryPair(streams: HTTP2StreamPool(streamsMax: Self.keptMax))
     load(pair, shape, census)
-    // Streams of both sides with the server's calls, as many as the pools keep.
     #expect(census.peak >= Self.calls)
     #expect(!pair.connection.isClosed)
     #expect(pair.connection.session.liveStreamCount == 0)
     #expect(pair.handler.session.liveStreamCount == 0)
-    #expect(census.alive() <= 3 * 128)
-    #expect(pair.handler.session.pooledBytes <= 256 << 10)
+    // The server's streams and calls, and the client's streams.
+    #expect(census.alive() <= 2 * Self.keptMax + HTTP2StreamPool.sessionStreamsMax)
+    #expect(pair.server.streams.count <= Self.keptMax)
+    #expect(pair.server.streams.bytes <= HTTP2StreamPool.bytesMax)
   }
 
   @Test(arguments: Shape.allCases)

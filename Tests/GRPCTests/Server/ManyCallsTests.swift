@@ -51,6 +51,9 @@ import Testing
 
     // Half of the clients go away; the others get their answers.
     for client in clients.prefix(connections / 2) { client.channel.close(promise: nil) }
+    // What there was of them is put away in turns.
+    #expect(service.ended == 0)
+    while loop.flusher.hasTurns { eventLoop.advanceTime(by: TickFlusher.turnPause) }
     #expect(service.ended == connections / 2 * streams)
     service.waiting.removeAll { $0.phase != .open }
     service.answerAll()

@@ -150,17 +150,4 @@ import Testing
     #expect(harness.seen[1]?.closeCode == nil)
     #expect(harness.handler.inboundBytes == 8)
   }
-
-  @Test func anIdleConnectionKeepsNothingForLater() throws {
-    let harness = try ServerHarness()
-    for _ in 0..<20 {
-      let stream = try #require(harness.open(ScriptedService.unaryPath))
-      harness.send(stream, ServerHarness.frame([UInt8](repeating: 1, count: 2_000)), isLast: true)
-    }
-    try harness.pump()
-    #expect(harness.handler.session.pooledBytes > 0)
-    try pass(11, harness)
-    #expect(harness.handler.session.pooledBytes == 0)
-    #expect(harness.loop.clientMemory.bytes == 0)
-  }
 }

@@ -12,6 +12,7 @@ import NIOEmbedded
 final class ScriptedService: ServerService {
   static let unaryPath = "/t/unary"
   static let streamPath = "/t/stream"
+  static let adminPath = "/t/admin"
 
   var events: [String] = []
   var lookUps = 0
@@ -28,6 +29,7 @@ final class ScriptedService: ServerService {
     lookUps += 1
     switch String(decoding: path, as: UTF8.self) {
     case Self.unaryPath: return ServerMethod(id: 1, kind: .unary)
+    case Self.adminPath: return ServerMethod(id: 3, kind: .unary, isReserved: true)
     case Self.streamPath: return ServerMethod(id: 2, kind: .streaming)
     default: return nil
     }
@@ -107,10 +109,13 @@ final class ServerHarness {
   /// The size of each write of the server.
   var writtenBytes: [Int] = []
 
-  /// - Parameter first: a connection whose loop and service this one shares.
+  /// - Parameters:
+  ///   - limits: on connections; nil: the connection takes no place.
+  ///   - first: a connection whose loop and service this one shares.
   init(
     _ configuration: ServerConfiguration = ServerConfiguration(),
     client clientConfiguration: HTTP2Configuration = HTTP2Configuration(),
+    limits: ConnectionLimits? = nil,
     sharing first: ServerHarness? = nil
   ) throws {
     eventLoop = first?.eventLoop ?? EmbeddedEventLoop()
@@ -119,8 +124,10 @@ final class ServerHarness {
       first?.loop
       ?? ServerLoop(
         eventLoop: eventLoop, service: service, configuration: configuration,
+        connections: NodeConnections(limits: limits ?? ConnectionLimits()),
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-    handler = try GRPCServerHandler(loop: loop)
+    handler = try GRPCServerHandler(
+      loop: loop, place: limits == nil ? nil : loop.connections.admit(nil))
     channel = EmbeddedChannel(loop: eventLoop)
     try channel.pipeline.syncOperations.addHandlers([reads, handler])
     client = try HTTP2Session(role: .client, configuration: clientConfiguration)

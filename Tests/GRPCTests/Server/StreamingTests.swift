@@ -205,16 +205,36 @@ import Testing
 
   @Test func theServiceCanPauseTheWholeConnection() throws {
     let harness = try ServerHarness()
-    var connection: (any ServerConnection)?
-    harness.service.onOpened = { connection = $0.connection }
+    var opened: ServerCall?
+    harness.service.onOpened = { opened = $0 }
     _ = harness.open(ScriptedService.streamPath)
     try harness.pump()
-    let opened = try #require(connection)
-    opened.pauseReading()
+    let call = try #require(opened)
+    call.pauseConnection()
     let before = harness.reads.reads
     harness.channel.read()
     #expect(harness.reads.reads == before)
-    opened.resumeReading()
+    call.resumeConnection()
+    #expect(harness.reads.reads == before + 1)
+    // One resumption too many counts for nothing.
+    call.resumeConnection()
+    call.pauseConnection()
+    harness.channel.read()
+    #expect(harness.reads.reads == before + 1)
+  }
+
+  @Test func aCallThatIsOverTakesItsPausesBack() throws {
+    let harness = try ServerHarness()
+    var opened: ServerCall?
+    harness.service.onOpened = { opened = $0 }
+    _ = harness.open(ScriptedService.streamPath)
+    try harness.pump()
+    let call = try #require(opened)
+    for _ in 0..<2 { call.pauseConnection() }
+    call.finish(.ok)
+    try harness.pump()
+    let before = harness.reads.reads
+    harness.channel.read()
     #expect(harness.reads.reads == before + 1)
   }
 

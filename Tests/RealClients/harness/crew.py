@@ -9,8 +9,8 @@ from harness.jobs import Job, Told
 from harness.worker import work
 
 SIZE = 8
-READY_SECONDS = 60.0
-DONE_SECONDS = 90.0
+READY_SECONDS = 120.0
+DONE_SECONDS = 240.0
 
 
 class Crew:

@@ -27,7 +27,7 @@ class Job:
     # Shares of values of 0 to 2 KiB, and of values past what links carry among small calls.
     medium: float = 0.1
     large: float = 0.0
-    timeout: float = 30.0
+    timeout: float = 90.0
     # Calls in flight of a Pipeline.
     window: int = 16
 

@@ -4,7 +4,7 @@ import re
 import socket
 from pathlib import Path
 
-SECONDS = 20.0
+SECONDS = 60.0
 PAGE = Path(__file__).parents[3] / "docs" / "PROTOCOL.md"
 
 

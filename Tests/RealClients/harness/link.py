@@ -3,10 +3,11 @@
 import queue
 
 from harness.client import open_channel
+from harness.hash_seed import hello_check
 from ringstore.internal.v1 import link_pb2, link_pb2_grpc
 from ringstore.v1 import cluster_pb2
 
-PROTOCOL = 1
+PROTOCOL = 2
 SLOTS = 16384
 
 
@@ -25,19 +26,29 @@ def even_map(shards: dict[str, str], epoch: int = 1) -> cluster_pb2.SlotMap:
 class Link:
     """One Exchange stream. `reply` is the shard's answer to the Hello."""
 
-    def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 20.0):
+    def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 60.0):
         self.channel = open_channel(address)
         self._outgoing: queue.SimpleQueue = queue.SimpleQueue()
         self._outgoing.put(link_pb2.RouterFrame(hello=hello))
         stub = link_pb2_grpc.LinkStub(self.channel)
         self.stream = stub.Exchange(iter(self._outgoing.get, None), timeout=timeout)
-        self.reply = next(self.stream).hello
+        first = next(self.stream)
+        self.reply = first.hello
+        self.clock_millis = first.clock_millis
 
     def send(self, **fields: object) -> None:
-        self._outgoing.put(link_pb2.RouterFrame(**fields))
+        """Sends a frame that names the shard's clock as it was heard last."""
+        self._outgoing.put(link_pb2.RouterFrame(**{"heard_millis": self.clock_millis} | fields))
 
     def receive(self) -> link_pb2.ShardFrame:
-        return next(self.stream)
+        """The next frame that has more to say than the clock."""
+        while True:
+            frame = next(self.stream)
+            if frame.clock_millis:
+                self.clock_millis = frame.clock_millis
+                frame.ClearField("clock_millis")
+            if frame.ByteSize():
+                return frame
 
     def close(self) -> None:
         self._outgoing.put(None)
@@ -56,6 +67,10 @@ def hello(slot_map: cluster_pb2.SlotMap, shard: str, **fields: object) -> link_p
         "protocol": PROTOCOL, "cluster": "ringstore", "router": "by-hand/0", "generation": 1,
         "expected_shard": shard, "map": slot_map,
     } | fields
+    told.setdefault(
+        "hash_seed_check",
+        hello_check(told["cluster"], told["router"], told["generation"], told["expected_shard"]),
+    )
     return link_pb2.Hello(**told)
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
+# Generous, because other work may have the cores: where it passes, something hangs.
+WAIT_SECONDS = 60.0
 
 Seen = TypeVar("Seen")
 
 
-def eventually(probe: Callable[[], Seen], what: str, seconds: float = 10.0) -> Seen:
+def eventually(probe: Callable[[], Seen], what: str, seconds: float = WAIT_SECONDS) -> Seen:
     """The first true result of `probe`; AssertionError naming `what` past the limit.
 
     An AssertionError inside the probe counts as "not yet" and is shown if it never passes.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -9,8 +10,10 @@ from pathlib import Path
 
 from harness.polling import eventually
 
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
+# Generous, because other work may have the cores: where one passes, something hangs.
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+RUN_SECONDS = 60.0
 LOG_LINES_SHOWN = 40
 
 _STARTED = re.compile(rb"^Server started on port (\d+)$", re.MULTILINE)
@@ -38,10 +41,16 @@ class Node:
     """A node: `Node("shard", "--id", "a", ...)`. It accepts calls when the constructor returns.
 
     Its line protocol listens on a port that it picks itself (`line_port`): tests run many nodes on
-    one machine.
+    one machine. With `descriptors` it gets that many open files and no more.
     """
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        descriptors: int | None = None,
+    ):
+        self._descriptors = descriptors
         own = any(argument.startswith("--line-port") for argument in arguments)
         self.arguments = arguments if own else (*arguments, "--line-port", "0")
         self._environment = clean_environment(environment)
@@ -62,6 +71,7 @@ class Node:
                 stderr=err,
                 env=self._environment,
                 start_new_session=True,
+                preexec_fn=self._limit if self._descriptors else None,
             )
         running.append(self)
         try:
@@ -70,6 +80,9 @@ class Node:
             log = self.log()
             self.kill()
             raise AssertionError(f"{error}\n{log}") from error
+
+    def _limit(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     def _started_port(self) -> int | None:
         found = _STARTED.search(self._stdout.read_bytes())
@@ -92,6 +105,11 @@ class Node:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def log_lines(self, words: str) -> list[str]:
+        """All lines that it wrote to stderr and that hold these words."""
+        lines = self._stderr.read_text(errors="replace").splitlines()
+        return [line for line in lines if words in line]
 
     def log(self) -> str:
         """The last lines that the node wrote to stderr."""
@@ -151,7 +169,7 @@ class Node:
             running.remove(self)
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None, seconds: float = 20.0):
+def run(*arguments: str, environment: dict[str, str] | None = None, seconds: float = RUN_SECONDS):
     """Runs the executable to its end; the result has returncode, stdout and stderr (text)."""
     return subprocess.run(
         [binary(), *arguments],

@@ -23,7 +23,7 @@ END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 DEFAULT_WINDOW = 65_535
 OUR_WINDOW = (1 << 31) - 1
 # A load on which nothing has moved for so long has lost what is missing.
-STALL_SECONDS = 20
+STALL_SECONDS = 60
 HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS = 1, 4, 3
 
 
@@ -100,7 +100,7 @@ class Answer:
 class Connection:
     """One connection. Blocking use: `call(...)`; for many at once: `fileno`, `receive`, `flush`."""
 
-    def __init__(self, address: str, timeout: float = 20.0):
+    def __init__(self, address: str, timeout: float = 60.0):
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

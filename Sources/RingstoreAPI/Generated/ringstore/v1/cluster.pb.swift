@@ -78,7 +78,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
 
   package var memoryBytes: Int64 = 0
 
-  /// progress while loading, or why it is unreachable
+  /// progress while loading, or why it is unreachable or not serving
   package var detail: String = String()
 
   /// of a shard: new at every start, which empties its memory; 0 where unknown
@@ -131,6 +131,9 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
     case serving // = 2
     case draining // = 3
     case unreachable // = 4
+
+    /// a router that answers no call on keys; detail says why
+    case notServing // = 5
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -144,6 +147,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
       case 2: self = .serving
       case 3: self = .draining
       case 4: self = .unreachable
+      case 5: self = .notServing
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -155,6 +159,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
       case .serving: return 2
       case .draining: return 3
       case .unreachable: return 4
+      case .notServing: return 5
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -166,6 +171,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
       .serving,
       .draining,
       .unreachable,
+      .notServing,
     ]
 
   }
@@ -417,7 +423,7 @@ nonisolated extension Ringstore_V1_Node.Role: SwiftProtobuf._ProtoNameProviding 
 }
 
 nonisolated extension Ringstore_V1_Node.State: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATE_UNSPECIFIED\0\u{1}LOADING\0\u{1}SERVING\0\u{1}DRAINING\0\u{1}UNREACHABLE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATE_UNSPECIFIED\0\u{1}LOADING\0\u{1}SERVING\0\u{1}DRAINING\0\u{1}UNREACHABLE\0\u{1}NOT_SERVING\0")
 }
 
 nonisolated extension Ringstore_V1_SlotMap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

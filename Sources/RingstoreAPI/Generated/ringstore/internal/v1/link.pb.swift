@@ -52,6 +52,9 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: Sendable {
   /// for streamed replies
   package var credits: [Ringstore_Internal_V1_Credit] = []
 
+  /// the newest clock_millis that the router had heard on this link when it began the
+  package var heardMillis: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -64,7 +67,7 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 1
+  /// 2
   package var `protocol`: UInt32 = 0
 
   package var cluster: String = String()
@@ -87,6 +90,9 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   /// Clears the value of `map`. Subsequent reads from it will return its default value.
   package mutating func clearMap() {self._map = nil}
 
+  /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
+  package var hashSeedCheck: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -107,8 +113,8 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
   /// the client's message, untouched
   package var request: Data = Data()
 
-  /// what is left of the client's deadline when it was sent
-  package var timeoutMillis: UInt32 = 0
+  /// the client's deadline on the shard's clock (clock_millis); 0: none
+  package var deadlineMillis: UInt64 = 0
 
   package var requestID: Data = Data()
 
@@ -153,6 +159,9 @@ package nonisolated struct Ringstore_Internal_V1_ShardFrame: Sendable {
   /// the shard is leaving: send nothing new; every call received is answered
   package var draining: Bool = false
 
+  /// the shard's clock, which begins with the shard: with each HelloReply, and every
+  package var clockMillis: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -177,7 +186,8 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
   package var refusal: String = String()
 
-  /// other content, or we hold keys that this map gives away), UNAUTHENTICATED
+  /// other content, or we hold keys that this map gives away), UNAUTHENTICATED,
+  /// WRONG_HASH_SEED
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -223,7 +233,7 @@ fileprivate nonisolated let _protobuf_package = "ringstore.internal.v1"
 
 nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouterFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -235,6 +245,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.calls) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.cancels) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.credits) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.heardMillis) }()
       default: break
       }
     }
@@ -257,6 +268,9 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
     if !self.credits.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.credits, fieldNumber: 4)
     }
+    if self.heardMillis != 0 {
+      try visitor.visitSingularUInt64Field(value: self.heardMillis, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -265,6 +279,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
     if lhs.calls != rhs.calls {return false}
     if lhs.cancels != rhs.cancels {return false}
     if lhs.credits != rhs.credits {return false}
+    if lhs.heardMillis != rhs.heardMillis {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -272,7 +287,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
 
 nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -286,6 +301,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.generation) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.expectedShard) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.hashSeedCheck) }()
       default: break
       }
     }
@@ -314,6 +330,9 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     try { if let v = self._map {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    if !self.hashSeedCheck.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hashSeedCheck, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -324,6 +343,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if lhs.generation != rhs.generation {return false}
     if lhs.expectedShard != rhs.expectedShard {return false}
     if lhs._map != rhs._map {return false}
+    if lhs.hashSeedCheck != rhs.hashSeedCheck {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -331,7 +351,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkCall"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}method\0\u{1}request\0\u{3}timeout_millis\0\u{3}request_id\0\u{3}trace_context\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}method\0\u{1}request\0\u{3}deadline_millis\0\u{3}request_id\0\u{3}trace_context\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -342,7 +362,7 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.method) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.request) }()
-      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.timeoutMillis) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.deadlineMillis) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.requestID) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.traceContext) }()
       default: break
@@ -360,8 +380,8 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
     if !self.request.isEmpty {
       try visitor.visitSingularBytesField(value: self.request, fieldNumber: 3)
     }
-    if self.timeoutMillis != 0 {
-      try visitor.visitSingularUInt32Field(value: self.timeoutMillis, fieldNumber: 4)
+    if self.deadlineMillis != 0 {
+      try visitor.visitSingularUInt64Field(value: self.deadlineMillis, fieldNumber: 4)
     }
     if !self.requestID.isEmpty {
       try visitor.visitSingularBytesField(value: self.requestID, fieldNumber: 5)
@@ -376,7 +396,7 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
     if lhs.id != rhs.id {return false}
     if lhs.method != rhs.method {return false}
     if lhs.request != rhs.request {return false}
-    if lhs.timeoutMillis != rhs.timeoutMillis {return false}
+    if lhs.deadlineMillis != rhs.deadlineMillis {return false}
     if lhs.requestID != rhs.requestID {return false}
     if lhs.traceContext != rhs.traceContext {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -421,7 +441,7 @@ nonisolated extension Ringstore_Internal_V1_Credit: SwiftProtobuf.Message, Swift
 
 nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}replies\0\u{1}draining\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}replies\0\u{1}draining\0\u{3}clock_millis\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -432,6 +452,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
       case 1: try { try decoder.decodeSingularMessageField(value: &self._hello) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.replies) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.clockMillis) }()
       default: break
       }
     }
@@ -451,6 +472,9 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
     if self.draining != false {
       try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 3)
     }
+    if self.clockMillis != 0 {
+      try visitor.visitSingularUInt64Field(value: self.clockMillis, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -458,6 +482,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
     if lhs._hello != rhs._hello {return false}
     if lhs.replies != rhs.replies {return false}
     if lhs.draining != rhs.draining {return false}
+    if lhs.clockMillis != rhs.clockMillis {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,45 @@
+// What the system is told about peers that vanish without a word: a host that lost its power or its
+// network sends no FIN. Values of socket options; any thread.
+
+import NIOCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// How long a silent peer is believed in by the system, in seconds.
+package enum SilentPeers {
+  /// Silence on an idle connection after which the system asks.
+  package static let idleSeconds: Int = 60
+  /// Time between two such questions, and how many stay without an answer.
+  package static let probeSeconds: Int = 10
+  package static let probes: Int = 3
+  /// How long sent bytes may stay unacknowledged, or a window shut. Longer than our own limit for
+  /// answers that aren't taken, which has the better words.
+  package static let unacknowledgedSeconds: Int = 60
+
+  /// The options of a socket. Those of a listening socket are its connections' as well.
+  static let options: [(option: ChannelOptions.Types.SocketOption, value: Int)] = [
+    (.init(level: .socket, name: .so_keepalive), 1),
+    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPIDLE))), idleSeconds),
+    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPINTVL))), probeSeconds),
+    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPCNT))), probes),
+    (
+      .init(level: .tcp, name: .init(rawValue: CInt(TCP_USER_TIMEOUT))),
+      unacknowledgedSeconds * 1_000
+    ),
+  ]
+
+  /// How long ago the system received bytes on this channel's socket, read or not, in nanoseconds;
+  /// nil where it doesn't say. On the channel's event loop.
+  static func unheardNanos(_ channel: any Channel) -> UInt64? {
+    guard let socket = channel as? any SocketOptionProvider else { return nil }
+    var nanos: UInt64?
+    socket.getTCPInfo().assumeIsolated().whenSuccess { info in
+      nanos = UInt64(info.tcpi_last_data_recv) * 1_000_000
+    }
+    return nanos
+  }
+}

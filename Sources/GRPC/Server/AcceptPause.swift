@@ -1,0 +1,76 @@
+// Accepting while the system has no descriptors or no memory left: a listening socket stays readable
+// then, and a loop that tries again at once does nothing else. On the listening channel's loop.
+
+import Logging
+import NIOCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Stops accepting for a while when the system can't, and says so once.
+final class AcceptPause: ChannelDuplexHandler {
+  typealias InboundIn = any Channel
+  typealias InboundOut = any Channel
+  typealias OutboundIn = any Channel
+
+  /// The first pause, and the longest: each is twice the one before.
+  static let pauseNanosMin: Int64 = 100_000_000
+  static let pauseNanosMax: Int64 = 1_000_000_000
+
+  private let logger: Logger
+  private var pauseNanos = pauseNanosMin
+  private var isFailing = false
+  private var timer: Scheduled<Void>?
+  private var isReadHeldBack = false
+
+  init(logger: Logger) {
+    self.logger = logger
+  }
+
+  func read(context: ChannelHandlerContext) {
+    if timer == nil { context.read() } else { isReadHeldBack = true }
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if isFailing {
+      isFailing = false
+      pauseNanos = Self.pauseNanosMin
+      logger.notice("accepting connections again")
+    }
+    context.fireChannelRead(data)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    guard let error = error as? IOError, Self.isShortage(error.errnoCode) else {
+      return context.fireErrorCaught(error)
+    }
+    if !isFailing {
+      isFailing = true
+      logger.warning("no connection can be accepted", metadata: ["error": "\(error)"])
+    }
+    guard timer == nil else { return }
+    let channel = context.channel
+    timer = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(pauseNanos)) {
+      [self] in
+      timer = nil
+      if isReadHeldBack {
+        isReadHeldBack = false
+        channel.read()
+      }
+    }
+    pauseNanos = min(2 * pauseNanos, Self.pauseNanosMax)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    timer?.cancel()
+    timer = nil
+    context.fireChannelInactive()
+  }
+
+  private static func isShortage(_ code: CInt) -> Bool {
+    [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code)
+  }
+}

@@ -1,0 +1,66 @@
+// Why a node ends a connection. Values; the names are part of what users see.
+
+import HTTP2
+
+/// The reasons for which a node ends a connection by itself. Each is a counter of Stats, a field of
+/// the log and, on gRPC connections, the text of GOAWAY, under one name that stays as it is.
+package enum ConnectionEnd: Sendable, CaseIterable {
+  // Refused: the connection was one too many.
+  case tooManyConnections
+  case tooManyConnectionsOfAddress
+  // Time limits.
+  case idle
+  case noPreface
+  case slowHeaders
+  case slowMessage
+  case unreadReplies
+  case keepaliveTimeout
+  case drainTimeout
+  // Floods.
+  case tooManyPings
+  case tooManyResets
+  case tooManyStreamErrors
+  case tooManyControlFrames
+  // Memory.
+  case memoryBudget
+  // Broken rules.
+  case protocolError
+
+  /// The name. A text of GOAWAY that clients know by heart, `too_many_pings`, is gRPC's own.
+  package var name: StaticString {
+    switch self {
+    case .tooManyConnections: "too_many_connections"
+    case .tooManyConnectionsOfAddress: "too_many_connections_of_address"
+    case .idle: "idle"
+    case .noPreface: "no_preface"
+    case .slowHeaders: "slow_headers"
+    case .slowMessage: "slow_message"
+    case .unreadReplies: "unread_replies"
+    case .keepaliveTimeout: "keepalive_timeout"
+    case .drainTimeout: "drain_timeout"
+    case .tooManyPings: "too_many_pings"
+    case .tooManyResets: "too_many_resets"
+    case .tooManyStreamErrors: "too_many_stream_errors"
+    case .tooManyControlFrames: "too_many_control_frames"
+    case .memoryBudget: "memory_budget"
+    case .protocolError: "protocol_error"
+    }
+  }
+
+  /// Whether the connection was refused rather than cut.
+  package var isRefusal: Bool {
+    switch self {
+    case .tooManyConnections, .tooManyConnectionsOfAddress: true
+    default: false
+    }
+  }
+
+  /// The code of GOAWAY.
+  var code: HTTP2ErrorCode {
+    switch self {
+    case .idle, .drainTimeout: .noError
+    case .protocolError, .noPreface: .protocolError
+    default: .enhanceYourCalm
+    }
+  }
+}

@@ -1,0 +1,201 @@
+// The connections of a node, those of all its ports and event loops together: how many clients may
+// have, and what is counted about them for Stats. Any thread; nothing here is on the way of a call.
+//
+// A connection that comes when clients have as many as they may is taken all the same, as long as the
+// reserve lasts, because it may be what an operator or another node needs:
+// - a link: it leaves the clients' account once it is one;
+// - a health check or a call of an administrator, which has `ServerConfiguration.reservedNanosMax`.
+// Anything else on such a connection is refused in words and ends it. Past the reserve a connection
+// is closed without a word.
+
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// How many connections a node takes.
+package struct ConnectionLimits: Sendable {
+  /// Those of clients, on all ports together.
+  package var maxConnections = 65_536
+  /// Those of one address, among them; nil: no bound. An IPv6 network of 64 bits is one address.
+  package var maxConnectionsOfAddress: Int?
+  /// Connections above these bounds that are taken for links and administration.
+  package var reserved = 64
+
+  package init() {}
+}
+
+package final class NodeConnections: Sendable {
+  fileprivate struct State {
+    var clients = 0
+    var excess = 0
+    var links = 0
+    var accepted: UInt64 = 0
+    var ends = [Int](repeating: 0, count: ConnectionEnd.allCases.count)
+    var resets = 0
+    var refusedCalls = 0
+    var ofAddress: [ClientNetwork: Int] = [:]
+  }
+
+  package let limits: ConnectionLimits
+  fileprivate let state = NIOLockedValueBox(State())
+
+  package init(limits: ConnectionLimits = ConnectionLimits()) {
+    self.limits = limits
+  }
+
+  /// A place for a connection that was just accepted; nil: there is none, and that is counted.
+  package func admit(_ address: SocketAddress?) -> ConnectionPlace? {
+    let network = limits.maxConnectionsOfAddress == nil ? nil : address.flatMap(ClientNetwork.init)
+    let (isOpen, excess) = state.withLockedValue { state -> (Bool, ConnectionEnd?) in
+      state.accepted += 1
+      let ofAddress = network.map { state.ofAddress[$0, default: 0] } ?? 0
+      let excess: ConnectionEnd? =
+        if state.clients >= limits.maxConnections {
+          .tooManyConnections
+        } else if ofAddress >= limits.maxConnectionsOfAddress ?? .max {
+          .tooManyConnectionsOfAddress
+        } else {
+          nil
+        }
+      if let excess {
+        guard state.excess < limits.reserved else {
+          state.ends[Self.index(of: excess)] += 1
+          return (false, excess)
+        }
+        state.excess += 1
+      } else {
+        state.clients += 1
+        if let network { state.ofAddress[network] = ofAddress + 1 }
+      }
+      return (true, excess)
+    }
+    return isOpen ? ConnectionPlace(self, excess: excess, network: network) : nil
+  }
+
+  /// What a client is told whose connection is one too many.
+  package func sentence(_ refusal: ConnectionEnd) -> String {
+    guard refusal == .tooManyConnectionsOfAddress, let max = limits.maxConnectionsOfAddress else {
+      return "The node has \(limits.maxConnections) connections already."
+    }
+    return "The node has \(max) connections of your address already."
+  }
+
+  // MARK: - Counting
+
+  /// Notes that the node ends a connection.
+  package func ended(_ reason: ConnectionEnd) {
+    let index = Self.index(of: reason)
+    state.withLockedValue { $0.ends[index] += 1 }
+  }
+
+  /// Notes calls that clients took back.
+  package func calls(reset count: Int) {
+    state.withLockedValue { $0.resets += count }
+  }
+
+  /// Notes a call that the server refused without asking the service.
+  package func callRefused() {
+    state.withLockedValue { $0.refusedCalls += 1 }
+  }
+
+  /// How many connections were ended for this reason.
+  package func count(of reason: ConnectionEnd) -> Int {
+    state.withLockedValue { $0.ends[Self.index(of: reason)] }
+  }
+
+  /// Connections that are open.
+  package var open: Int { state.withLockedValue { $0.clients + $0.excess + $0.links } }
+
+  /// The counters by name, always the same names.
+  ///
+  /// - Parameter prefix: what all names begin with.
+  package func entries(prefix: String) -> [String: Int64] {
+    let state = state.withLockedValue { $0 }
+    var refused = 0
+    var cut = 0
+    var entries: [String: Int64] = [:]
+    for (index, reason) in ConnectionEnd.allCases.enumerated() {
+      let count = state.ends[index]
+      if reason.isRefusal { refused += count } else { cut += count }
+      let kind = reason.isRefusal ? "refused" : "cut"
+      entries["\(prefix)connections_\(kind)_\(reason.name)_total"] = Int64(count)
+    }
+    entries["\(prefix)connections_open"] = Int64(state.clients + state.excess + state.links)
+    entries["\(prefix)connections_links"] = Int64(state.links)
+    entries["\(prefix)connections_accepted_total"] = Int64(clamping: state.accepted)
+    entries["\(prefix)connections_refused_total"] = Int64(refused)
+    entries["\(prefix)connections_cut_total"] = Int64(cut)
+    entries["\(prefix)resets_total"] = Int64(state.resets)
+    entries["\(prefix)refused_calls_total"] = Int64(state.refusedCalls)
+    return entries
+  }
+
+  private static func index(of reason: ConnectionEnd) -> Int {
+    ConnectionEnd.allCases.firstIndex(of: reason) ?? 0
+  }
+}
+
+/// What one connection takes of the node's bounds. Used on the connection's event loop.
+package final class ConnectionPlace {
+  private enum Account { case clients, excess, links, closed }
+
+  private let node: NodeConnections
+  private let network: ClientNetwork?
+  private var account: Account
+  private let refusal: ConnectionEnd?
+
+  fileprivate init(_ node: NodeConnections, excess: ConnectionEnd?, network: ClientNetwork?) {
+    self.node = node
+    self.network = network
+    refusal = excess
+    account = excess == nil ? .clients : .excess
+  }
+
+  /// The bound that the connection is above; nil: none.
+  package var excess: ConnectionEnd? { account == .excess ? refusal : nil }
+
+  /// The connection is a link of another node from here on.
+  package func becomeLink() { move(to: .links) }
+
+  /// The connection is gone. Further calls do nothing.
+  package func close() { move(to: .closed) }
+
+  private func move(to next: Account) {
+    let (from, network) = (account, network)
+    guard from != next, from != .closed else { return }
+    account = next
+    node.state.withLockedValue { state in
+      switch from {
+      case .clients:
+        state.clients -= 1
+        guard let network, let count = state.ofAddress[network] else { break }
+        state.ofAddress[network] = count > 1 ? count - 1 : nil
+      case .excess: state.excess -= 1
+      case .links: state.links -= 1
+      case .closed: break
+      }
+      if next == .links { state.links += 1 }
+    }
+  }
+}
+
+/// Where a client comes from, as bounds see it: an IPv4 address, or the upper half of an IPv6
+/// address, all of whose lower half one client may have.
+struct ClientNetwork: Hashable, Sendable {
+  private let bits: UInt64
+
+  init?(_ address: SocketAddress) {
+    switch address {
+    case .v4(let v4): bits = UInt64(v4.address.sin_addr.s_addr)
+    case .v6(let v6):
+      bits = withUnsafeBytes(of: v6.address.sin6_addr) { bytes in
+        // ::ffff:a.b.c.d is an IPv4 address on a socket of both families.
+        let isMapped =
+          bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+        return isMapped
+          ? UInt64(bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
+          : bytes.loadUnaligned(as: UInt64.self)
+      }
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// One buffer for all the connections of an event loop to read into. A channel keeps the buffer that it
+// reads into, 64 KiB each: with thousands of connections that is most of their memory, and with
+// hundreds each read lands on memory that has left the cache.
+//
+// The buffer goes round: a read takes it (`SharedReceiveAllocator.buffer`), the connection's handler
+// gives it back once it has what it needs (`giveBack`). If something still holds on to it at the next
+// read, that read gets a new one.
+//
+// A channel always keeps the first buffer that its allocator makes, so that one is small. It holds a
+// client's first words; more is there again at the next read.
+//
+// Thread: the event loop.
+
+import NIOCore
+
+/// The buffer of one event loop.
+package final class SharedReceiveBuffer {
+  /// Size of the buffer, and so the most that one read brings.
+  package static let capacity = 64 << 10
+  /// Size of the buffer that a channel keeps: a client's preface, SETTINGS and a first call or two.
+  static let firstCapacity = 512
+
+  @exclusivity(unchecked) private var spare: ByteBuffer?
+
+  package init() {}
+
+  /// Takes a read's buffer back. It may still be held for the moment.
+  package func giveBack(_ buffer: ByteBuffer) {
+    if buffer.storageCapacity == Self.capacity { spare = buffer }
+  }
+
+  fileprivate func take(_ allocator: ByteBufferAllocator) -> ByteBuffer {
+    if var buffer = spare.take(), buffer.modifyIfUniquelyOwned({ $0.clear() }) != nil {
+      return buffer
+    }
+    return allocator.buffer(capacity: Self.capacity)
+  }
+}
+
+/// What a channel asks for the buffer of its next read.
+struct SharedReceiveAllocator: RecvByteBufferAllocator {
+  private let shared: NIOLoopBound<SharedReceiveBuffer>
+  private var isFirst = true
+
+  init(_ shared: SharedReceiveBuffer, eventLoop: any EventLoop) {
+    self.shared = NIOLoopBound(shared, eventLoop: eventLoop)
+  }
+
+  func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
+    isFirst
+      ? allocator.buffer(capacity: SharedReceiveBuffer.firstCapacity)
+      : shared.value.take(allocator)
+  }
+
+  /// - Returns: always true, "the next buffer may be larger": else the channel would go on using the
+  ///   one that it keeps.
+  mutating func record(actualReadBytes: Int) -> Bool {
+    isFirst = false
+    return true
+  }
+}

@@ -1,0 +1,60 @@
+// Streams that have ended, kept for reuse by the sessions of one event loop. The one that came last
+// goes first: where hundreds of connections make one call at a time, all of these calls use a few
+// objects that are still in the cache.
+//
+// A stream keeps the owner's object (`HTTP2Stream.context`) in the pool, so all owners that share a
+// pool must use the same kind of object. Whoever recycles a stream cuts what that object has of its
+// connection.
+//
+// Thread: the event loop.
+
+import NIOCore
+
+/// The streams that one event loop keeps.
+package final class HTTP2StreamPool {
+  /// Streams that a loop's pool keeps; more are freed.
+  package static let loopStreamsMax = 1024
+  /// Streams that the pool of a single session keeps.
+  package static let sessionStreamsMax = 128
+  /// Capacity of all the body buffers that they keep together; past it they are kept without.
+  package static let bytesMax = 1 << 20
+
+  private let streamsMax: Int
+  @exclusivity(unchecked) private var streams: ContiguousArray<HTTP2Stream> = []
+  /// Capacity of the buffers that the streams keep.
+  @exclusivity(unchecked) package private(set) var bytes = 0
+
+  package init(streamsMax: Int) {
+    self.streamsMax = streamsMax
+  }
+
+  deinit { empty() }
+
+  /// How many streams are kept.
+  package var count: Int { streams.count }
+
+  /// Frees the streams.
+  package func empty() {
+    for stream in streams { stream.context = nil }
+    streams = []
+    bytes = 0
+  }
+
+  func take() -> HTTP2Stream {
+    guard let stream = streams.popLast() else { return HTTP2Stream() }
+    bytes -= stream.bufferCapacity
+    return stream
+  }
+
+  /// Takes a cleared stream. One that is not kept lets go of its context: the owner's object points
+  /// back to the stream, and the two would keep each other.
+  func keep(_ stream: HTTP2Stream) {
+    guard streams.count < streamsMax else {
+      stream.context = nil
+      return
+    }
+    if bytes + stream.bufferCapacity > Self.bytesMax { stream.dropBuffers() }
+    bytes += stream.bufferCapacity
+    streams.append(stream)
+  }
+}

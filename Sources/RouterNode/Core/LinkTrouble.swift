@@ -1,0 +1,58 @@
+// Why a link can't be used, in words that say what to do. Some reasons are permanent: the attempts go
+// on, and each fails like the one before. So what was told once is not told again until the link has
+// been ready in between. A value; part of a router's core.
+
+import RingstoreAPI
+
+struct LinkTrouble {
+  /// Reasons remembered since the link was ready; further ones are not told.
+  private static let reasonsMax = 16
+  private var told: Set<String> = []
+
+  /// Whether a reason has not been told since the link was ready.
+  mutating func isNews(_ reason: String) -> Bool {
+    told.count < Self.reasonsMax && told.insert(reason).inserted
+  }
+
+  /// The link is ready.
+  mutating func end() {
+    told = []
+  }
+}
+
+extension LinkRefusal {
+  /// What the reason means and what to do about it.
+  package func sentence(address: String) -> String {
+    switch self {
+    case .wrongCluster:
+      "the shard at \(address) belongs to another cluster; start routers and shards with the same "
+        + "`cluster`"
+    case .wrongShard:
+      "another shard than expected listens at \(address); correct the addresses in the router's list "
+        + "of shards"
+    case .staleMap, .mapConflict:
+      "the shard holds another slot map; give all routers the same shards, ids and weights"
+    case .protocolVersion:
+      "the node at \(address) is of another version; run the same version on all nodes"
+    case .wrongHashSeed:
+      "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
+    case .unauthenticated: "the shard at \(address) doesn't admit this router"
+    case .staleGeneration: "a newer connection of this router has taken over"
+    }
+  }
+
+  /// The reason and the sentence, for errors and Describe.
+  package func detail(address: String) -> String {
+    "\(rawValue): \(sentence(address: address))"
+  }
+}
+
+/// What a router finds where it expected a shard, told by how the link's call has ended.
+package enum LinkEnding {
+  /// The reason for the log, for errors and Describe.
+  package static func reason(isUnimplemented: Bool, status: String, address: String) -> String {
+    guard isUnimplemented else { return status }
+    return "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
+      + "correct the addresses in the router's list of shards"
+  }
+}

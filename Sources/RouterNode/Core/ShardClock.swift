@@ -1,0 +1,29 @@
+// A shard's clock as a router's loop knows it, on one link. Every frame with calls names what was
+// heard last, so that the shard can tell how old it is; and deadlines of clients are told on the
+// shard's clock, so that they mean the same however long a call is on its way. Pure.
+
+struct ShardClock {
+  /// How much the clocks of two machines may drift apart between two of the shard's messages.
+  private static let driftNanosMax: Int64 = 500_000
+
+  /// What the shard told last; 0: nothing yet.
+  private(set) var heardMillis: UInt64 = 0
+  /// By how much our clock is ahead of the shard's. What was heard had been on its way, so each
+  /// reading is too high; the lowest one is the best.
+  private var offsetNanos: Int64 = 0
+
+  mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
+    let shardNanos = Int64(clamping: millis).multipliedReportingOverflow(by: 1_000_000)
+    guard !shardNanos.overflow else { return }
+    let reading = Int64(clamping: nowNanos) &- shardNanos.partialValue
+    offsetNanos = heardMillis == 0 ? reading : min(reading, offsetNanos &+ Self.driftNanosMax)
+    heardMillis = max(heardMillis, millis)
+  }
+
+  /// A deadline of our clock on the shard's, in milliseconds, rounded up; never 0.
+  func millis(ofDeadline deadlineNanos: UInt64) -> UInt64 {
+    let nanos = Int64(clamping: deadlineNanos).subtractingReportingOverflow(offsetNanos)
+    guard !nanos.overflow, nanos.partialValue > 0 else { return nanos.overflow ? .max : 1 }
+    return UInt64(nanos.partialValue - 1) / 1_000_000 + 1
+  }
+}

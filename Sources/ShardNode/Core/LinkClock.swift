@@ -1,0 +1,61 @@
+// A shard's clock as its routers know it, and how old a frame may be.
+//
+// A connection keeps what it carries for as long as something on the way holds it: a full buffer, a
+// proxy, a network that loses packets, a shard that was stopped. Meanwhile its router has given it
+// up and told its clients that outcomes are unknown. So a shard tells each router its clock again
+// and again; a router names in every frame what it heard last, and calls are executed only within
+// `LinkProtocol.callAgeMillisMax` of that. A router can't hear a clock before it is told, so no call
+// is executed later than so long after it was sent. Deadlines are told on the same clock, so they
+// don't begin anew on arrival either.
+
+import NodeCore
+import RingstoreAPI
+
+extension ShardCore {
+  /// The clock that routers are told, in milliseconds; never 0.
+  var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
+
+  /// Tells each router the clock, and closes the links on which nothing has come for too long. To be
+  /// called every `LinkProtocol.clockIntervalNanos` while there are links, with a look at the sockets
+  /// between two calls.
+  package func watchLinks() {
+    // Links that end meanwhile leave the core's own list.
+    let links = peers
+    links.watch(clockMillis: clockMillis)
+  }
+}
+
+/// What a frame's calls are held against.
+struct FrameTime {
+  private let nowMillis: UInt64
+  /// Whether none of the frame's calls may be executed any more.
+  let isLate: Bool
+
+  /// - Parameter heardMillis: what the frame names.
+  init(heardMillis: UInt64, nowMillis: UInt64) {
+    self.nowMillis = nowMillis
+    isLate = nowMillis > heardMillis &+ LinkProtocol.callAgeMillisMax
+  }
+
+  /// Why a call must not be executed now; nil where it may be.
+  @inline(__always)
+  func refusal(deadlineMillis: UInt64, shard: String) -> CallError? {
+    if !isLate, deadlineMillis == 0 || nowMillis <= deadlineMillis { return nil }
+    return refusal(shard)
+  }
+
+  @inline(never)
+  private func refusal(_ shard: String) -> CallError {
+    isLate ? .tooLate(shard) : .deadlineExceeded
+  }
+}
+
+extension CallError {
+  /// A call that was held on its way from its router. It was not executed.
+  static func tooLate(_ shard: String) -> CallError {
+    .shardUnavailable(
+      shard,
+      "the call took more than \(LinkProtocol.callAgeMillisMax / 1_000) seconds to get there, and "
+        + "was not executed")
+  }
+}

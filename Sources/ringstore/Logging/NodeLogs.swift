@@ -1,0 +1,116 @@
+// The loggers of a process: lines for stderr, none of which holds up the node, and of events that are
+// alike no more than one line a second. Any thread.
+
+import Dispatch
+import Logging
+import Synchronization
+
+/// Makes the loggers of a process.
+package struct NodeLogs: Sendable {
+  private let level: Logger.Level
+  private let sink: LogSink
+  private let queue: LogQueue?
+
+  /// Logs to stderr.
+  package init(level: Logger.Level) {
+    let queue = LogQueue { Terminal.writeToStandardError($0) }
+    self.level = level
+    self.queue = queue
+    sink = LogSink { queue.append($0) }
+  }
+
+  /// - Parameter write: takes whole lines, on the thread that logs.
+  package init(level: Logger.Level, write: @escaping @Sendable (String) -> Void) {
+    self.level = level
+    queue = nil
+    sink = LogSink(write)
+  }
+
+  package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
+    var logger = Logger(label: label) { [level, sink] label in
+      StructuredLogHandler(label: label, level: level, sink: sink)
+    }
+    for (key, value) in metadata { logger[metadataKey: key] = value }
+    return logger
+  }
+
+  /// Has everything written that was logged, if stderr takes it soon. For the process's end.
+  package func flush() {
+    sink.summarizeAll()
+    queue?.flush()
+  }
+}
+
+/// Where the lines of all loggers of a process go.
+final class LogSink: Sendable {
+  private struct State {
+    var rates = LogRates()
+    var isTimerSet = false
+  }
+
+  private let state = Mutex(State())
+  private let write: @Sendable (String) -> Void
+
+  init(_ write: @escaping @Sendable (String) -> Void) {
+    self.write = write
+  }
+
+  /// Writes an event, or counts it where one like it was written within the second. Events below
+  /// info are for those who asked to see each of them.
+  func log(
+    level: Logger.Level, label: String, message: String, metadata: Logger.Metadata
+  ) {
+    if level >= .info {
+      var fields: [String: String] = [:]
+      for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
+      let event = LogRates.Class(label: label, level: level, message: message, fields: fields)
+      guard admit(event) else { return }
+    }
+    write(
+      LogLine.format(
+        time: LogLine.now(), level: level, label: label, message: message, metadata: metadata))
+  }
+
+  private func admit(_ event: LogRates.Class) -> Bool {
+    let now = DispatchTime.now().uptimeNanoseconds
+    let (isAdmitted, delayNanos) = state.withLock { state -> (Bool, UInt64?) in
+      let isAdmitted = state.rates.admit(event, nowNanos: now)
+      guard !state.isTimerSet, let next = state.rates.nextNanos else { return (isAdmitted, nil) }
+      state.isTimerSet = true
+      return (isAdmitted, next > now ? next - now : 0)
+    }
+    if let delayNanos { wake(inNanos: delayNanos) }
+    return isAdmitted
+  }
+
+  private func wake(inNanos nanos: UInt64) {
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(nanos))) { [weak self] in
+      self?.summarize()
+    }
+  }
+
+  private func summarize() {
+    let now = DispatchTime.now().uptimeNanoseconds
+    let (summaries, delayNanos) = state.withLock { state -> ([LogRates.Summary], UInt64?) in
+      let summaries = state.rates.due(nowNanos: now)
+      let next = state.rates.nextNanos
+      state.isTimerSet = next != nil
+      return (summaries, next.map { $0 > now ? $0 - now : 0 })
+    }
+    if let delayNanos { wake(inNanos: delayNanos) }
+    summaries.forEach(write)
+  }
+
+  func summarizeAll() {
+    state.withLock { $0.rates.takeAll() }.forEach(write)
+  }
+
+  private func write(_ summary: LogRates.Summary) {
+    var metadata = summary.of.fields.mapValues { Logger.MetadataValue.string($0) }
+    metadata["suppressed"] = "\(summary.suppressed)"
+    write(
+      LogLine.format(
+        time: LogLine.now(), level: summary.of.level, label: summary.of.label,
+        message: summary.of.message, metadata: metadata))
+  }
+}

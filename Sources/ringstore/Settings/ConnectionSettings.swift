@@ -1,0 +1,48 @@
+// From settings to what nodes allow their clients' connections.
+
+import GRPC
+import LineProtocol
+
+extension SettingSources {
+  private static let connectionCounts = 1_000_000
+  private static let day = 86_400
+
+  /// How many connections clients may have; `maxConnections` nil: as many as there are descriptors.
+  func connectionsAsked() throws(ConfigurationError) -> ConnectionsAsked {
+    var asked = ConnectionsAsked()
+    let all = try integer(.maxConnections, 0...Self.connectionCounts, default: 0)
+    let ofAddress = try integer(.maxConnectionsPerAddress, 0...Self.connectionCounts, default: 0)
+    asked.maxConnections = all == 0 ? nil : all
+    asked.maxConnectionsOfAddress = ofAddress == 0 ? nil : ofAddress
+    return asked
+  }
+
+  func serverConfiguration() throws(ConfigurationError) -> ServerConfiguration {
+    var server = ServerConfiguration()
+    server.keepaliveNanos = try nanoseconds(
+      .keepaliveSeconds, 0...Self.day, default: server.keepaliveNanos)
+    server.keepaliveTimeoutNanos = try nanoseconds(
+      .keepaliveTimeoutSeconds, 1...3_600, default: server.keepaliveTimeoutNanos)
+    server.idleNanosMax = try nanoseconds(.idleSeconds, 0...Self.day, default: server.idleNanosMax)
+    server.minPingIntervalNanos = try nanoseconds(
+      .minPingSeconds, 0...Self.day, default: server.minPingIntervalNanos)
+    server.minIdlePingIntervalNanos = try nanoseconds(
+      .minIdlePingSeconds, 0...Self.day, default: server.minIdlePingIntervalNanos)
+    return server
+  }
+
+  func lineConfiguration() throws(ConfigurationError) -> LineConfiguration {
+    var lines = LineConfiguration()
+    lines.idleNanosMax = Int64(
+      try nanoseconds(.lineIdleSeconds, 0...Self.day, default: UInt64(lines.idleNanosMax)))
+    return lines
+  }
+}
+
+/// What the settings say of the number of connections; nil: nothing.
+package struct ConnectionsAsked: Sendable, Hashable {
+  package var maxConnections: Int?
+  package var maxConnectionsOfAddress: Int?
+
+  package init() {}
+}

@@ -1,0 +1,52 @@
+// The hash seed: 32 hexadecimal digits, the name of a file that holds them, or `public`. It is a
+// secret, so no sentence about it shows what was written.
+
+import RingstoreAPI
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+extension SettingSources {
+  private static let filePrefix = "file:"
+  /// Digits and what editors put around them; a longer file is no seed.
+  private static let fileBytesMax = 256
+
+  func hashSeed() throws(ConfigurationError) -> HashSeed {
+    guard let found = try text(.hashSeed) else { return .publicSeed }
+    if found.value == "public" { return .publicSeed }
+    guard found.value.hasPrefix(Self.filePrefix) else {
+      guard let seed = HashSeed(hexadecimal: found.value) else {
+        throw ConfigurationError(
+          "\(found.origin) must be 32 hexadecimal digits, file:PATH of a file that holds them, or "
+            + "public.")
+      }
+      return seed
+    }
+    let path = String(found.value.dropFirst(Self.filePrefix.count))
+    return try Self.hashSeed(inFile: path, origin: found.origin)
+  }
+
+  private static func hashSeed(
+    inFile path: String, origin: String
+  ) throws(ConfigurationError) -> HashSeed {
+    let bytes: Data
+    do {
+      bytes = try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw ConfigurationError("\(origin): the file \(path) can't be read.")
+    }
+    let text = String(decoding: bytes.prefix(fileBytesMax), as: UTF8.self)
+    let digits = text.drop(while: \.isWhitespace)
+    let end = digits.lastIndex { !$0.isWhitespace }.map { digits.index(after: $0) }
+    guard bytes.count <= fileBytesMax,
+      let seed = HashSeed(hexadecimal: digits[..<(end ?? digits.endIndex)])
+    else {
+      throw ConfigurationError(
+        "\(origin): the file \(path) must hold 32 hexadecimal digits and nothing else.")
+    }
+    return seed
+  }
+}

@@ -1,0 +1,179 @@
+// The bounds on connections and what is counted about them; accepting without descriptors; sweeps.
+
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import GRPC
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+@Suite struct NodeConnectionsTests {
+  private func node(
+    max: Int = .max, ofAddress: Int? = nil, reserved: Int = 2
+  ) -> NodeConnections {
+    var limits = ConnectionLimits()
+    limits.maxConnections = max
+    limits.maxConnectionsOfAddress = ofAddress
+    limits.reserved = reserved
+    return NodeConnections(limits: limits)
+  }
+
+  private func address(_ text: String) throws -> SocketAddress {
+    try SocketAddress(ipAddress: text, port: 1)
+  }
+
+  @Test func `connections above the bound are in the reserve, and past that there is no place`() {
+    let node = node(max: 2, reserved: 1)
+    let places = (0..<4).map { _ in node.admit(nil) }
+    #expect(places.map { $0 == nil } == [false, false, false, true])
+    #expect(places.map { $0?.excess } == [nil, nil, .tooManyConnections, nil])
+    #expect(node.open == 3)
+    #expect(node.count(of: .tooManyConnections) == 1)
+    // A place that was given back is a client's.
+    places[0]?.close()
+    places[0]?.close()
+    #expect(node.open == 2)
+    let next = node.admit(nil)
+    #expect(next != nil && next?.excess == nil)
+  }
+
+  @Test func `a link leaves the clients' account`() {
+    let node = node(max: 1, reserved: 1)
+    let link = node.admit(nil)
+    link?.becomeLink()
+    let client = node.admit(nil)
+    #expect(client?.excess == nil)
+    // So does one that came when clients had all there is.
+    let late = node.admit(nil)
+    #expect(late?.excess == .tooManyConnections)
+    late?.becomeLink()
+    #expect(late?.excess == nil)
+    #expect(node.admit(nil)?.excess == .tooManyConnections)
+    #expect(node.entries(prefix: "x_")["x_connections_links"] == 2)
+    for place in [link, client, late] { place?.close() }
+    late?.becomeLink()
+    #expect(node.entries(prefix: "x_")["x_connections_links"] == 0)
+  }
+
+  @Test func `an address has a bound of its own`() throws {
+    let node = node(ofAddress: 2)
+    let (one, other) = (try address("10.0.0.1"), try address("10.0.0.2"))
+    let first = node.admit(one)
+    _ = node.admit(one)
+    #expect(node.admit(one)?.excess == .tooManyConnectionsOfAddress)
+    #expect(node.admit(other)?.excess == nil)
+    first?.close()
+    #expect(node.admit(one)?.excess == nil)
+    #expect(node.sentence(.tooManyConnectionsOfAddress).contains("2 connections of your address"))
+  }
+
+  @Test func `an IPv6 network of 64 bits is one address, and a mapped one is its IPv4`() throws {
+    let node = node(ofAddress: 1)
+    #expect(node.admit(try address("2001:db8::1"))?.excess == nil)
+    #expect(node.admit(try address("2001:db8::ffff:1"))?.excess == .tooManyConnectionsOfAddress)
+    #expect(node.admit(try address("2001:db8:0:1::1"))?.excess == nil)
+    #expect(node.admit(try address("::ffff:10.0.0.1"))?.excess == nil)
+    #expect(node.admit(try address("10.0.0.1"))?.excess == .tooManyConnectionsOfAddress)
+  }
+
+  @Test func `counters have the same names from the start, and add up`() {
+    let node = node()
+    let before = node.entries(prefix: "x_")
+    #expect(before.values.allSatisfy { $0 == 0 })
+    node.ended(.tooManyPings)
+    node.ended(.idle)
+    node.ended(.tooManyConnections)
+    node.calls(reset: 3)
+    node.callRefused()
+    let after = node.entries(prefix: "x_")
+    #expect(before.keys.sorted() == after.keys.sorted())
+    #expect(after["x_connections_cut_too_many_pings_total"] == 1)
+    #expect(after["x_connections_cut_total"] == 2)
+    #expect(after["x_connections_refused_total"] == 1)
+    #expect(after["x_connections_refused_too_many_connections_total"] == 1)
+    #expect(after["x_resets_total"] == 3)
+    #expect(after["x_refused_calls_total"] == 1)
+  }
+
+  // MARK: - Accepting
+
+  @Test func `without descriptors accepting pauses, longer each time, and goes on`() throws {
+    let channel = EmbeddedChannel()
+    let reads = ReadCounter()
+    let pause = AcceptPause(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    try channel.pipeline.syncOperations.addHandlers([reads, pause])
+    func fail() {
+      channel.pipeline.fireErrorCaught(IOError(errnoCode: EMFILE, reason: "accept"))
+      // What a channel does after each look at its socket.
+      channel.pipeline.read()
+    }
+    var pauses: [Int64] = []
+    for _ in 0..<6 {
+      let before = reads.reads
+      fail()
+      #expect(reads.reads == before, "it reads again at once")
+      var millis: Int64 = 0
+      while reads.reads == before {
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(10))
+        millis += 10
+      }
+      pauses.append(millis)
+    }
+    #expect(pauses == [100, 200, 400, 800, 1_000, 1_000])
+    // A connection was accepted: the next shortage is a new one.
+    channel.pipeline.fireChannelRead(EmbeddedChannel() as any Channel)
+    fail()
+    let before = reads.reads
+    channel.embeddedEventLoop.advanceTime(by: .milliseconds(100))
+    #expect(reads.reads == before + 1)
+    _ = try channel.finish(acceptAlreadyClosed: true)
+  }
+
+  @Test func `other errors are not its business`() throws {
+    let channel = EmbeddedChannel()
+    let pause = AcceptPause(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    try channel.pipeline.syncOperations.addHandler(pause)
+    channel.pipeline.fireErrorCaught(IOError(errnoCode: ECONNABORTED, reason: "accept"))
+    #expect(throws: IOError.self) { try channel.throwIfErrorCaught() }
+    _ = try channel.finish(acceptAlreadyClosed: true)
+  }
+
+  // MARK: - Sweeps
+
+  private final class Swept: SweptConnection {
+    var listIndex = -1
+    var sweeps = 0
+    var onSweep: () -> Void = {}
+
+    func sweep(nowNanos: UInt64) {
+      sweeps += 1
+      onSweep()
+    }
+  }
+
+  @Test func `a sweep of many connections is done in slices, and sees each of them`() {
+    let loop = EmbeddedEventLoop()
+    let flusher = TickFlusher(eventLoop: loop)
+    let list = ConnectionList<Swept>(flusher: flusher, sweepNanos: 1_000_000)
+    let connections = (0..<300).map { _ in Swept() }
+    for connection in connections { list.add(connection) }
+    loop.advanceTime(by: .milliseconds(1))
+    let atOnce = connections.filter { $0.sweeps > 0 }.count
+    #expect(atOnce < 300)
+    // Some leave in the middle of it, by themselves or because of others.
+    for connection in connections.prefix(30) { list.remove(connection) }
+    connections[200].onSweep = { list.remove(connections[200]) }
+    while flusher.hasTurns { loop.advanceTime(by: TickFlusher.turnPause) }
+    #expect(connections[30...].allSatisfy { $0.sweeps > 0 })
+    #expect(connections.prefix(30).allSatisfy { $0.sweeps == 0 })
+    #expect(list.count == 269)
+    for connection in connections { list.remove(connection) }
+    #expect(list.count == 0)
+  }
+}

@@ -1,0 +1,334 @@
+"""Connections as hostile and unlucky clients make them: more than there are descriptors, thousands
+that end at once, logs that no one reads."""
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+from harness.client import Client
+from harness.cluster import HOST, Cluster, start_router, start_shard
+from harness.lines import Lines
+from harness.polling import eventually
+from harness.process import Node, binary, clean_environment
+from harness.raw_http2 import PING, PREFACE, SETTINGS, Connection, frame
+
+DESCRIPTORS = 64
+IDLE = 60
+DENIED = b"-OVERLOADED The node has "
+MASS = 6_000
+SETTINGS_FRAME = frame(SETTINGS, 0, 0)
+
+
+def idle_connections(port: int, count: int) -> list[socket.socket]:
+    """Clients that speak HTTP/2 and then say nothing."""
+    opened = []
+    for _ in range(count):
+        opened.append(socket.create_connection((HOST, port), 20))
+        opened[-1].sendall(PREFACE + SETTINGS_FRAME)
+    return opened
+
+
+def processor_seconds(node: Node) -> float:
+    fields = Path(f"/proc/{node.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def open_files(node: Node) -> int:
+    return len(os.listdir(f"/proc/{node.pid}/fd"))
+
+
+# --- Descriptors ---------------------------------------------------------------------------------
+
+
+def test_a_node_keeps_descriptors_for_administration_when_clients_want_all(key):
+    """60 idle connections where 64 files may be open: some are refused in words, none spins."""
+    node = Node("shard", "--id", "a", "--port", "0", descriptors=DESCRIPTORS)
+    with ExitStack() as stack:
+        for client in idle_connections(node.port, IDLE):
+            stack.callback(client.close)
+        # Places of the reserve are free again soon, because what has them is refused.
+        eventually(lambda: "too_many_connections: The node has" in words(node), "words", 60)
+        eventually(lambda: administered(node), "administration", 60)
+        eventually(lambda: denied_line(node), "words on the line port", 60)
+        assert open_files(node) < DESCRIPTORS
+        assert not node.log_lines("can be accepted")
+        assert 1 <= len(node.log_lines("refusing a connection")) < 30
+    # Those connections are gone, and everyone is served.
+    with Client(node.address) as client:
+        eventually(lambda: served(client, key), "calls of clients", 30)
+    assert node.stop() == 0
+
+
+def words(node: Node) -> str:
+    """Why a call of a client is refused."""
+    try:
+        with Client(node.address) as client:
+            client.size()
+            return "served"
+    except grpc.RpcError as error:
+        return error.details()
+
+
+def denied_line(node: Node) -> bool:
+    try:
+        with Lines(node.line_port) as lines:
+            return lines.line().startswith(DENIED)
+    except (EOFError, ConnectionError):
+        return False
+
+
+def administered(node: Node) -> bool:
+    try:
+        with Client(node.address) as client:
+            assert client.stats()["ringstore_connections_refused_total"] > 0
+            return True
+    except grpc.RpcError:
+        return False
+
+
+def served(client: Client, key: bytes) -> bool:
+    try:
+        client.set(key, b"v")
+        return True
+    except grpc.RpcError:
+        return False
+
+
+def test_a_link_comes_back_to_a_shard_whose_clients_hold_all_connections(key):
+    shard = Node("shard", "--id", "a", "--port", "0", descriptors=DESCRIPTORS)
+    with ExitStack() as stack:
+        for client in idle_connections(shard.port, IDLE):
+            stack.callback(client.close)
+        router = start_router({"a": shard})
+        stack.callback(router.stop)
+        with Client(router.address) as client:
+            eventually(lambda: served(client, key), "a call over the link", 60)
+            # Links are no clients: the connection stays beyond the time of administration.
+            assert client.stats()["ringstore_connections_links"] == 2
+    assert shard.stop() == 0
+
+
+def test_accepting_pauses_without_descriptors_and_goes_on(key):
+    """The limit is lowered under a running node, which no count can foresee."""
+    node = start_shard("a")
+    with Client(node.address) as client:
+        client.set(key, b"v")
+        limit = open_files(node)
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (limit, 100_000))
+        waiting = socket.create_connection((HOST, node.line_port), 60)
+        waiting.sendall(b"GET " + key + b"\n")
+        eventually(lambda: node.log_lines("no connection can be accepted"), "a warning", 20)
+        before = processor_seconds(node)
+        time.sleep(2)
+        assert processor_seconds(node) - before < 0.5, "it spins"
+        assert client.get(key).value == b"v"
+        assert len(node.log_lines("no connection can be accepted")) == 1
+        resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (4_096, 100_000))
+        assert waiting.recv(100).startswith(b"+v")
+        eventually(lambda: node.log_lines("accepting connections again"), "the all-clear", 20)
+        waiting.close()
+    assert node.stop() == 0
+
+
+def test_connections_are_bounded_by_settings():
+    node = start_shard("a", "--max-connections", "3", "--max-connections-per-address", "2")
+    with ExitStack() as stack:
+        for _ in range(2):
+            assert stack.enter_context(Lines(node.line_port)).ask(b"PING") == b"+PONG"
+        with Lines(node.line_port) as third:
+            denied = b"-OVERLOADED The node has 2 connections of your address already.\r\n"
+            assert third.rest() == denied
+        raw = Connection(node.address)
+        assert raw.call("/ringstore.v1.KeyStore/Get").grpc_status == 8
+        raw.close()
+        elsewhere = ("127.0.0.2", 0)
+        other = socket.create_connection((HOST, node.line_port), 20, source_address=elsewhere)
+        stack.callback(other.close)
+        other.sendall(b"PING\n")
+        assert other.recv(100) == b"+PONG\r\n"
+    assert node.stop() == 0
+
+
+# --- Peers that vanish ---------------------------------------------------------------------------
+
+
+def test_a_client_that_vanished_is_found_and_cut():
+    """It answers no PING: a stopped process looks like a lost host to who waits for its words."""
+    node = start_shard("a", "--keepalive-seconds", "1", "--keepalive-timeout-seconds", "1")
+    silent = idle_connections(node.port, 5)
+    with Client(node.address) as client:
+        name = "ringstore_connections_cut_keepalive_timeout_total"
+        eventually(lambda: client.stats()[name] == 5, "five cuts", 30)
+        # grpcio answers PINGs.
+        assert client.stats()["ringstore_connections_open"] >= 1
+    for one in silent:
+        one.close()
+    assert node.stop() == 0
+
+
+def test_the_system_watches_sockets_of_both_ports_and_of_links():
+    with Cluster("a") as cluster, Lines(cluster.line_port) as lines, Client(cluster.address) as one:
+        assert lines.ask(b"PING") == b"+PONG"
+        one.size()
+        shown = subprocess.run(["ss", "-tnoH"], capture_output=True, text=True, check=True).stdout
+        ports = [cluster.router.port, cluster.line_port, cluster.shards["a"].port]
+        for port in ports:
+            found = [line for line in shown.splitlines() if line.split()[3].endswith(f":{port}")]
+            assert found and all("timer:(keepalive" in line for line in found), (port, found)
+        links = [
+            line
+            for line in shown.splitlines()
+            if line.split()[4].endswith(f":{cluster.shards['a'].port}")
+        ]
+        assert links and all("timer:(keepalive" in line for line in links), links
+
+
+def test_a_line_connection_may_be_idle_for_so_long_only():
+    node = start_shard("a", "--line-idle-seconds", "1")
+    with Lines(node.line_port) as lines, Client(node.address) as client:
+        assert lines.ask(b"PING") == b"+PONG"
+        assert lines.rest() == b""
+        assert client.stats()["ringstore_connections_cut_idle_total"] == 1
+    assert node.stop() == 0
+
+
+def test_a_channel_without_calls_is_drained_and_connects_again(key):
+    node = start_shard("a", "--idle-seconds", "1")
+    with Client(node.address) as client, Lines(node.line_port) as lines:
+        client.set(key, b"v")
+
+        def drained() -> bool:
+            lines.request(b"STATS")
+            stats = dict(zip(*[iter(lines.reply())] * 2))
+            return stats[b"ringstore_connections_cut_idle_total"] == b"1"
+
+        eventually(drained, "the end of an idle connection", 30)
+        assert client.get(key).value == b"v"
+    assert node.stop() == 0
+
+
+def test_how_often_clients_may_ping_is_a_setting():
+    node = start_shard("a", "--min-ping-seconds", "1", "--min-idle-ping-seconds", "0")
+    raw = Connection(node.address)
+    raw.settle()
+    for _ in range(20):
+        raw.socket.sendall(frame(PING, 0, 0, b"12345678"))
+    assert raw.call("/ringstore.v1.KeyStore/DbSize").grpc_status == 0
+    raw.close()
+    assert node.stop() == 0
+
+
+# --- Many at once --------------------------------------------------------------------------------
+
+
+def test_thousands_of_connections_that_end_at_once_cost_no_link(key):
+    with Cluster("a") as cluster, Client(cluster.address) as client:
+        client.set(key, b"v")
+        arguments = [str(cluster.router.port), str(MASS), (PREFACE + SETTINGS_FRAME).hex()]
+        crowd = subprocess.Popen(
+            [sys.executable, "-c", _CROWD, *arguments],
+            stdout=subprocess.PIPE,
+        )
+        opened = int(crowd.stdout.readline())
+        name = "ringstore_router_connections_open"
+        eventually(lambda: client.stats()[name] > opened, "all of them", 60)
+        crowd.kill()
+        # Calls go on while they are put away; none fails, and no link is given up.
+        eventually(lambda: calls_until_closed(client, key), "the end of the crowd", 60)
+        crowd.wait()
+        assert client.stats()["ringstore_router_link_reconnects_total"] == 0
+        assert not cluster.router.log_lines("link lost")
+
+
+def calls_until_closed(client: Client, key: bytes) -> bool:
+    for _ in range(50):
+        assert client.incr(key + b"-n") > 0
+    return client.stats()["ringstore_router_connections_open"] <= 1
+
+
+# As many connections as this process may have, held until it is killed.
+_CROWD = """
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+held = []
+for _ in range(min(int(sys.argv[2]), hard - 100)):
+    held.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    held[-1].sendall(bytes.fromhex(sys.argv[3]))
+print(len(held), flush=True)
+sys.stdin.read()
+import time
+time.sleep(1000)
+"""
+
+
+# --- Logs ----------------------------------------------------------------------------------------
+
+
+def test_hostile_connections_write_few_lines_and_are_all_counted():
+    node = start_shard("a")
+    with Client(node.address) as client:
+        for _ in range(2_000):
+            one = socket.create_connection((HOST, node.port), 20)
+            one.sendall(b"this is no preface of HTTP/2, and long enough to be seen as such\r\n")
+            while one.recv(1_000):
+                pass
+            one.close()
+        name = "ringstore_connections_cut_protocol_error_total"
+        eventually(lambda: client.stats()[name] == 2_000, "a count of each", 20)
+        lines = node.log_lines("cutting a connection")
+        assert 1 <= len(lines) < 200
+        suppressed = eventually(lambda: counted(node) == 2_000, "a count in the log", 20)
+        assert suppressed
+    assert node.stop() == 0
+
+
+def counted(node: Node) -> int:
+    total = 0
+    for line in node.log_lines("cutting a connection"):
+        fields = dict(field.split("=", 1) for field in line.split() if "=" in field)
+        total += int(fields.get("suppressed", 1))
+    return total
+
+
+def test_a_log_that_no_one_reads_stops_nothing(key):
+    reader, writer = os.pipe()
+    # The smallest pipe there is, and full from the beginning.
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * 4_096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(writer, True)
+    process = subprocess.Popen(
+        [binary(), "shard", "--id", "a", "--port", "0", "--line-port", "0", "--log-level", "debug"],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        env=clean_environment(),
+    )
+    try:
+        port = int(process.stdout.readline().split()[-1])
+        for _ in range(500):
+            one = socket.create_connection((HOST, port), 20)
+            one.sendall(b"this is no preface of HTTP/2, and long enough to be seen as such\r\n")
+            while one.recv(1_000):
+                pass
+            one.close()
+        with Client(f"{HOST}:{port}") as client:
+            client.set(key, b"v")
+            assert client.get(key).value == b"v"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)

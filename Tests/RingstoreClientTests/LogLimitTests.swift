@@ -1,0 +1,93 @@
+// Logs that hold nothing up: one line for a class and a second, and a reader that has stopped.
+
+import Dispatch
+import Logging
+import Synchronization
+import Testing
+
+@testable import ringstore
+
+@Suite struct LogLimitTests {
+  private func event(_ message: String, reason: String? = nil) -> LogRates.Class {
+    LogRates.Class(
+      label: "l", level: .warning, message: message,
+      fields: reason.map { ["reason": $0] } ?? [:])
+  }
+
+  private func run<Value>(_ body: () -> Value) -> Value { body() }
+
+  @Test func `one line for a class and a second, and a count of the others`() {
+    var rates = LogRates()
+    var written = 0
+    for step in 0..<1_000 where rates.admit(event("cut"), nowNanos: UInt64(step)) { written += 1 }
+    #expect(written == 1)
+    #expect(run { rates.due(nowNanos: 999_999_999) == [] })
+    let summary = LogRates.Summary(of: event("cut"), suppressed: 999)
+    #expect(run { rates.due(nowNanos: 1_000_000_000) == [summary] })
+    // The flood goes on, and so does the count.
+    #expect(run { !rates.admit(event("cut"), nowNanos: 1_000_000_001) })
+    #expect(run { rates.due(nowNanos: 2_000_000_000) == [.init(of: event("cut"), suppressed: 1)] })
+    #expect(run { rates.due(nowNanos: 3_000_000_000) == [] })
+    #expect(rates.nextNanos == nil)
+    #expect(run { rates.admit(event("cut"), nowNanos: 3_000_000_001) })
+  }
+
+  @Test func `what happened and to which shard tells classes apart`() {
+    var rates = LogRates()
+    for reason in ["a", "b", "c"] {
+      #expect(run { rates.admit(event("cut", reason: reason), nowNanos: 0) })
+      #expect(run { !rates.admit(event("cut", reason: reason), nowNanos: 0) })
+    }
+    #expect(run { rates.admit(event("other"), nowNanos: 0) })
+  }
+
+  @Test func `the number of classes is bounded`() {
+    var rates = LogRates()
+    var written = 0
+    for number in 0..<10_000 where rates.admit(event("cut", reason: "\(number)"), nowNanos: 0) {
+      written += 1
+    }
+    #expect(written == LogRates.classesMax + 1)
+    let suppressed = rates.takeAll().map(\.suppressed)
+    #expect(suppressed == [10_000 - LogRates.classesMax - 1])
+  }
+
+  @Test func `loggers of a process share the limit, whoever caused the events`() {
+    let lines = LineBox()
+    let logs = NodeLogs(level: .info) { lines.append($0) }
+    for number in 0..<100 {
+      logs.logger("server").warning("cut", metadata: ["peer": "\(number)", "reason": "pings"])
+      logs.logger("server").debug("not shown")
+    }
+    logs.flush()
+    #expect(lines.all.count == 2)
+    #expect(lines.all.first?.hasSuffix(" warning server cut peer=0 reason=pings\n") == true)
+    #expect(lines.all.last?.hasSuffix(" warning server cut reason=pings suppressed=99\n") == true)
+  }
+
+  @Test func `whoever asks for debugging sees every event`() {
+    let lines = LineBox()
+    let logs = NodeLogs(level: .debug) { lines.append($0) }
+    for _ in 0..<10 { logs.logger("server").debug("frame") }
+    #expect(lines.all.count == 10)
+  }
+
+  @Test func `a reader that has stopped holds nothing up, and learns what it missed`() {
+    let gate = DispatchSemaphore(value: 0)
+    let lines = LineBox()
+    let queue = LogQueue { line in
+      if lines.all.isEmpty { gate.wait() }
+      lines.append(line)
+    }
+    let line = String(repeating: "x", count: 1_023) + "\n"
+    // More than the queue takes, beside the line that is being written.
+    for _ in 0..<2_000 { queue.append(line) }
+    #expect(!queue.flush())
+    gate.signal()
+    while !queue.flush() {}
+    let kept = lines.all.filter { $0 == line }.count
+    #expect(kept >= 1_024 && kept < 2_000)
+    let dropped = "lines were dropped because no one read them lines=\(2_000 - kept)\n"
+    #expect(lines.all.last?.hasSuffix(dropped) == true)
+  }
+}

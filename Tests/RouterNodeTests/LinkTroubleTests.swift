@@ -1,0 +1,98 @@
+// Links that can't be used for long: what is told of them, how often, and that the router says so
+// when it is asked how it does.
+
+import NodeCore
+import RingstoreAPI
+import Testing
+
+@testable import RouterNode
+
+@Suite("Links in trouble")
+struct LinkTroubleTests {
+  private func refuse(_ router: RouterFixture, _ reason: LinkRefusal, by shard: Int = 0) throws {
+    let generation = try #require(router.driver.connections[shard])
+    router.core.linkConnected(shard: shard, lane: .calls, generation: generation)
+    _ = try router.sent(to: shard)
+    var reply = Ringstore_Internal_V1_ShardFrame()
+    reply.hello.refusal = reason.rawValue
+    try router.receive(reply, from: shard)
+    router.advance(millis: 2_000)
+  }
+
+  private func lose(_ router: RouterFixture, _ reason: String) throws {
+    let generation = try #require(router.driver.connections[0])
+    router.core.linkLost(shard: 0, lane: .calls, generation: generation, reason: reason)
+    router.advance(millis: 2_000)
+  }
+
+  @Test func `what goes on failing is told once, and again after the link was ready`() throws {
+    let router = try RouterFixture(shards: ["a"])
+    for _ in 0..<5 { try refuse(router, .wrongCluster) }
+    #expect(router.driver.events.count == 1)
+    // Reasons that come in turns are no news either.
+    for _ in 0..<5 {
+      try lose(router, "connect failed: connection refused")
+      try refuse(router, .wrongCluster)
+    }
+    #expect(router.driver.events.count == 2)
+    try router.acceptAll()
+    try refuseAgain(router)
+    #expect(router.driver.events.count == 5, "ready, lost, refused")
+  }
+
+  private func refuseAgain(_ router: RouterFixture) throws {
+    try lose(router, "connection reset")
+    try refuse(router, .wrongCluster)
+  }
+
+  @Test func `reasons without end are bounded`() throws {
+    let router = try RouterFixture(shards: ["a"])
+    for number in 0..<100 { try lose(router, "reason \(number)") }
+    #expect(router.driver.events.count == 16)
+  }
+
+  @Test(arguments: LinkRefusal.allCases)
+  func `a refusal's sentence says what to do`(_ refusal: LinkRefusal) throws {
+    let router = try RouterFixture(shards: ["a"])
+    try refuse(router, refusal)
+    guard case .linkRefused("a", let reason, let advice) = router.driver.events.first else {
+      Issue.record("told: \(router.driver.events)")
+      return
+    }
+    #expect(reason == refusal.rawValue && !advice.isEmpty)
+    router.get("k", caller: 1)
+    let message = try #require(router.driver.outcomes[1]?.error?.message)
+    #expect(message.contains(refusal.rawValue))
+    if refusal == .wrongCluster { #expect(message.contains("the same `cluster`")) }
+  }
+
+  @Test func `another server than a shard is called by its name`() {
+    let reason = LinkEnding.reason(isUnimplemented: true, status: "UNIMPLEMENTED", address: "h:1")
+    #expect(reason.contains("h:1") && reason.contains("a router perhaps"))
+    #expect(LinkEnding.reason(isUnimplemented: false, status: "x", address: "h:1") == "x")
+  }
+
+  // MARK: - How the router does
+
+  @Test func `a router serves as soon as it reaches one shard`() throws {
+    let router = try RouterFixture()
+    let reason = try #require(router.core.notServingReason)
+    #expect(reason.contains("no shard can be reached") && reason.contains("a: "))
+    try router.accept(0)
+    #expect(router.core.notServingReason == nil)
+    router.lose(0)
+    #expect(router.core.notServingReason?.contains("connection reset") == true)
+  }
+
+  @Test func `a router whose map was refused does not serve, whatever links it has`() throws {
+    let router = try RouterFixture()
+    try router.accept(0)
+    try refuse(router, .mapConflict, by: 1)
+    let reason = try #require(router.core.notServingReason)
+    #expect(reason.contains("shard b") && reason.contains("the same shards"))
+    try router.accept(1)
+    router.advance(millis: 2_000)
+    try router.accept(0)
+    #expect(router.core.notServingReason == nil)
+  }
+}
