@@ -72,7 +72,7 @@ final class LinkStream: ShardCall, LinkPort {
 
   var isWritable: Bool { call?.isWritable ?? false }
 
-  var bytesReceived: Int { call?.connection.bytesReceived ?? 0 }
+  var bytesReceived: Int { call?.connection?.bytesReceived ?? 0 }
 
   func close(_ reason: String) {
     let connection = call?.connection
@@ -80,7 +80,7 @@ final class LinkStream: ShardCall, LinkPort {
       "closing a router's connection",
       metadata: ["address": "\(connection?.remoteAddress ?? "")", "reason": "\(reason)"])
     fail(RPCStatus(.unavailable, reason))
-    connection?.closeNow()
+    connection?.closeNow(.keepaliveTimeout)
   }
 
   // MARK: - Log
@@ -93,7 +93,7 @@ final class LinkStream: ShardCall, LinkPort {
     let lane = session.lane.rawValue
     switch greeting {
     case .accepted(let router, let isNewMap):
-      call?.connection.becomeLink()
+      call?.connection?.becomeLink()
       logger.info(
         "router connected",
         metadata: [

@@ -249,10 +249,7 @@ extension GRPCServerHandler {
     needsFlush()
   }
 
-  /// Closes the connection whatever is in flight.
-  ///
-  /// - Parameter reason: nil where that is noted already.
-  func closeNow(_ reason: ConnectionEnd? = nil) {
+  func closeNow(_ reason: ConnectionEnd?) {
     if let reason { cut(reason) }
     context?.close(promise: nil)
   }

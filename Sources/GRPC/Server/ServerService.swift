@@ -86,7 +86,9 @@ package protocol ServerConnection: AnyObject {
   var bytesReceived: Int { get }
 
   /// Closes the connection at once, whatever is under way on it.
-  func closeNow()
+  ///
+  /// - Parameter reason: nil where that is noted already.
+  func closeNow(_ reason: ConnectionEnd?)
 
   /// The connection is another node's from here on, and counts no more as a client's.
   func becomeLink()

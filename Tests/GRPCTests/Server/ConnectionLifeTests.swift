@@ -164,7 +164,7 @@ import Testing
   @Test func `a link stays, and takes no client's place`() throws {
     let harness = try excess()
     harness.service.onUnary = { call, message in
-      call.connection.becomeLink()
+      call.connection?.becomeLink()
       call.respond { $0.writeBytes(message) }
     }
     _ = try harness.call(ScriptedService.adminPath, body: ConnectionRulesTests.hello)
