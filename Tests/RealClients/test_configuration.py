@@ -64,9 +64,16 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     assert str(file) in refusal("shard", "--config", str(file))
 
 
-def test_a_flag_takes_a_value_that_looks_like_another():
-    told = refusal(*SHARD, "--drain-seconds", "-1")
-    assert "--drain-seconds must be a whole number from 0 to 3600, not '-1'" in told
+@pytest.mark.parametrize("kind", ["shard", "router", "local"])
+def test_a_number_may_look_like_a_flag(kind):
+    told = run(kind, "--help").stdout
+    options = re.findall(r"^  (--[a-z-]+) <.*?(?=^  -)", told, re.MULTILINE | re.DOTALL)
+    texts = re.split(r"^  (?=--)", told, flags=re.MULTILINE)[1:]
+    numbers = [o for o, text in zip(options, texts) if re.search(r"\(default:\s+\d+\)", text)]
+    assert len(numbers) > 8
+    needed = {"shard": ("--id", "a"), "router": ("--shard", "a=127.0.0.1:1"), "local": ()}[kind]
+    for option in numbers:
+        assert f"{option} must be a whole number from " in refusal(kind, *needed, option, "-1")
 
 
 def log_of_start(**environment: str) -> str:

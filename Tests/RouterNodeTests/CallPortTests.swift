@@ -67,6 +67,8 @@ struct RouterCallPortTests {
 
   @Test(arguments: [1, 2]) func statsCountTheCallsOfAllLoops(threads: Int) async throws {
     try await withRouter(threads: threads) { router in
+      let before: Ringstore_V1_StatsResponse = try await router.response(
+        .stats, Ringstore_V1_StatsRequest())
       for loop in 0..<threads {
         _ = try await router.call(.get, Requests.key("k"), loop: loop).get()
       }
@@ -75,8 +77,9 @@ struct RouterCallPortTests {
       let stats: Ringstore_V1_StatsResponse = try await router.response(
         .stats, Ringstore_V1_StatsRequest())
       #expect(stats.counters["ringstore_router_calls_get_total"] == Int64(threads) + 1)
-      #expect(stats.counters["ringstore_router_errors_total"] == 1)
-      #expect(stats.counters["ringstore_router_calls_stats_total"] == 1)
+      let errors = "ringstore_router_errors_total"
+      #expect(stats.counters[errors, default: 0] == before.counters[errors, default: 0] + 1)
+      #expect(stats.counters["ringstore_router_calls_stats_total"] == 2)
     }
   }
 
@@ -182,6 +185,12 @@ struct RouterCallPortTests {
     let router = try await RouterServer.start(configuration, version: "1", logger: logger)
     let outcome: Result<Void, any Error>
     do {
+      // A router starts even where its shards can't be reached in time, as on a busy machine.
+      for loop in 0..<threads {
+        while await router.call(.dbSize, Ringstore_V1_DbSizeRequest(), loop: loop).error != nil {
+          try await Task.sleep(for: .milliseconds(5))
+        }
+      }
       outcome = .success(try await body(router))
     } catch {
       outcome = .failure(error)

@@ -98,29 +98,40 @@ struct NodeOptions: ParsableArguments {
 /// The flags about clients' connections.
 struct ConnectionOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: "Connections that clients may have. (default: as descriptors allow, at most 65536)")
   var maxConnections: String?
 
-  @Option(help: "Connections that one address may have; 0: no bound. (default: 0)")
+  @Option(
+    parsing: .unconditional,
+    help: "Connections that one address may have; 0: no bound. (default: 0)")
   var maxConnectionsPerAddress: String?
 
-  @Option(help: "Seconds of a client's silence until it is sent a PING; 0: never. (default: 60)")
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds of a client's silence until it is sent a PING; 0: never. (default: 60)")
   var keepaliveSeconds: String?
 
-  @Option(help: "Seconds that its answer may take. (default: 20)")
+  @Option(parsing: .unconditional, help: "Seconds that its answer may take. (default: 20)")
   var keepaliveTimeoutSeconds: String?
 
   @Option(
+    parsing: .unconditional,
     help: "Seconds that a gRPC connection may be without a call; 0: no limit. (default: 3600)")
   var idleSeconds: String?
 
-  @Option(help: "Seconds that a line connection may be idle; 0: no limit. (default: 0)")
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds that a line connection may be idle; 0: no limit. (default: 0)")
   var lineIdleSeconds: String?
 
-  @Option(help: "Least seconds between a client's PINGs with a call open. (default: 300)")
+  @Option(
+    parsing: .unconditional,
+    help: "Least seconds between a client's PINGs with a call open. (default: 300)")
   var minPingSeconds: String?
 
-  @Option(help: "Least seconds between them without a call. (default: 7200)")
+  @Option(
+    parsing: .unconditional, help: "Least seconds between them without a call. (default: 7200)")
   var minIdlePingSeconds: String?
 
   var flags: [Setting: [String]] {
@@ -138,6 +149,7 @@ struct ConnectionOptions: ParsableArguments {
 /// The flags of nodes that hold data.
 struct ViewOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
     help: "Bytes that readers may keep alive after writers let go of them. (default: 268435456)")
   var maxPinnedBytes: String?
 
