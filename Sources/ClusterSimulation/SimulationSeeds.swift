@@ -46,7 +46,10 @@ package struct SimulationSeeds: Sendable, Hashable {
 
   /// Makes run `seed`.
   package static func run(_ seed: UInt64, sabotage: Sabotage? = nil) throws -> SimulationReport {
-    var configuration = configuration(of: seed)
+    // A defect that shows only where links are held is looked for there.
+    var configuration =
+      sabotage == .ignoresAge
+      ? SimulationConfiguration.withHeldLinks : configuration(of: seed)
     configuration.sabotage = sabotage
     return try SimulatedCluster(seed: seed, configuration).run()
   }
