@@ -19,9 +19,11 @@ package struct HTTP2Configuration: Sendable {
   package var maxHeaderFields = 100
   /// Acknowledgements (PING, SETTINGS) that may wait to be sent. More is a flood: the session ends.
   package var maxOutboundAcknowledgements = 100
-  /// Back-stop of the library against rapid resets: a burst, then so many a second.
-  package var resetBurst: UInt64 = 1000
-  package var resetsPerSecond: UInt64 = 33
+  /// Back-stop of the library against rapid resets: a burst, then so many a second. It counts every
+  /// RST_STREAM, those of answers that were read in part among them, so it is generous; owners that
+  /// serve strangers compare `HTTP2Counters.resetsUnanswered` with a bound of their own.
+  package var resetBurst: UInt64 = 20_000
+  package var resetsPerSecond: UInt64 = 1_000
   /// CONTINUATION frames accepted for one header block.
   package var maxContinuations = 8
 
@@ -30,9 +32,8 @@ package struct HTTP2Configuration: Sendable {
   /// Capacity up to which a pooled stream keeps a body buffer. Larger ones are freed, so that one
   /// burst of large messages doesn't hold memory for the life of the connection.
   static let retainedBufferBytes = 16 << 10
+  /// Header lists of more than this are counted in `HTTP2Session.largeHeaderBytes`.
+  static let smallHeaderBytes = 1 << 10
   /// As above, for the bytes of a header block.
   static let retainedHeaderBytes = 2 << 10
-  /// A received block of this many times its limit ends the stream at once; up to there the owner
-  /// can still answer with a reason.
-  static let headerOverrunFactor = 8
 }

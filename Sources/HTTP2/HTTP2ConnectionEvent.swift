@@ -32,14 +32,23 @@ package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvert
 
 /// Frames counted since the session began; owners compare them with their own bounds.
 package struct HTTP2Counters: Sendable, Hashable {
-  /// RST_STREAM frames from the peer.
+  /// RST_STREAM frames from the peer for streams that were open.
   package var resetsReceived = 0
+  /// Those of streams of which it had not been sent any of the body.
+  package var resetsUnanswered = 0
   /// RST_STREAM frames we had to send because of the peer's mistakes, not by our own decision.
   package var resetsForPeerErrors = 0
   /// HEADERS and DATA frames sent.
   package var usefulFramesSent = 0
-  /// Frames from the peer that carry no call: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA.
-  package var controlFramesReceived = 0
+  /// Frames from the peer, large DATA and CONTINUATION apart.
+  package var framesReceived = 0
+  /// HEADERS and DATA among them that carried something of a call: a block for a stream that is open,
+  /// or body bytes without padding, or its end.
+  package var callFramesReceived = 0
   /// Streams that the peer opened.
   package var streamsOpened = 0
+
+  /// Frames from the peer that carry nothing of a call: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
+  /// RST_STREAM, unknown types, DATA that is empty or padded, frames of streams that are closed.
+  package var controlFramesReceived: Int { framesReceived - callFramesReceived }
 }

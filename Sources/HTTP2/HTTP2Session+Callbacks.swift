@@ -7,6 +7,7 @@ import NIOCore
 
 private let stopTheSession = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
 private let endStreamFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_END_STREAM.rawValue)
+private let paddedFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_PADDED.rawValue)
 private let ackFlag = UInt8(truncatingIfNeeded: NGHTTP2_FLAG_ACK.rawValue)
 
 /// Runs `body` with the session, without touching its reference count: the session outlives every
@@ -142,6 +143,7 @@ func onFrameSent(
         if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
       }
     case NGHTTP2_GOAWAY.rawValue:
+      session.goAwaySent(hasText: CNGHTTP2_frame_goaway(frame).pointee.opaque_data_len > 0)
       let code = CNGHTTP2_frame_goaway(frame).pointee.error_code
       if code != HTTP2ErrorCode.noError.rawValue {
         session.errorSent = HTTP2ErrorCode(rawValue: code)
@@ -204,14 +206,12 @@ func onError(
 }
 
 extension HTTP2Session {
-  /// A field came after its block's limit was reached.
+  /// A field came after its block's limit was reached: it is dropped. To end the stream here would
+  /// save next to nothing, as the rest must be decoded for the table's sake, and the owner could not
+  /// tell the peer why. The library bounds the bytes of a block.
   fileprivate func headerOverrun() -> Int32 {
     decoding?.headersTooLarge = true
-    headerDecoding.pointee.overrun += 1
-    // So far the owner can still answer with a reason. Beyond, decoding more is only work.
-    let bound = configuration.maxHeaderFields * HTTP2Configuration.headerOverrunFactor
-    return headerDecoding.pointee.overrun > bound
-      ? Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) : 0
+    return 0
   }
 
   fileprivate func headersFrameSent(_ id: Int32, endsStream: Bool) {
@@ -231,6 +231,7 @@ extension HTTP2Session {
     let id = CNGHTTP2_frame_stream(frame)
     defer { endDecoding() }
     guard let stream = decoding, stream.id == id else { return }
+    if CNGHTTP2_frame_flags(frame) & paddedFlag == 0 { counters.callFramesReceived += 1 }
     if stream.headersReceived {
       stream.trailersReceived = true
     } else if role == .client, let status = stream.headers.status, status < 200 {
@@ -241,12 +242,24 @@ extension HTTP2Session {
       stream.headersReceived = true
     }
     if CNGHTTP2_frame_flags(frame) & endStreamFlag != 0 { stream.remoteEnded = true }
+    let bytes = stream.headers.storage.pointee.used + stream.trailers.storage.pointee.used
+    if bytes > HTTP2Configuration.smallHeaderBytes {
+      largeHeaderBytes += bytes - stream.largeHeaderBytes
+      stream.largeHeaderBytes = bytes
+    }
     touch(stream)
   }
 
   fileprivate func dataFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
-    if CNGHTTP2_frame_length(frame) == 0 { counters.controlFramesReceived += 1 }
-    guard CNGHTTP2_frame_flags(frame) & endStreamFlag != 0 else { return }
+    let flags = CNGHTTP2_frame_flags(frame)
+    let length = CNGHTTP2_frame_length(frame)
+    // Padding is no use to a call, and nothing else bounds it: it needs no lasting window.
+    if length < FrameMeter.largeDataBytes, flags & paddedFlag == 0,
+      length > 0 || flags & endStreamFlag != 0
+    {
+      counters.callFramesReceived += 1
+    }
+    guard flags & endStreamFlag != 0 else { return }
     withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
       guard let stream else { return }
       stream.remoteEnded = true
@@ -255,7 +268,6 @@ extension HTTP2Session {
   }
 
   fileprivate func otherFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
-    counters.controlFramesReceived += 1
     let isAck = CNGHTTP2_frame_flags(frame) & ackFlag != 0
     switch UInt32(CNGHTTP2_frame_type(frame)) {
     case NGHTTP2_PING.rawValue:
@@ -263,11 +275,21 @@ extension HTTP2Session {
     case NGHTTP2_SETTINGS.rawValue:
       record(isAck ? .settingsAcknowledged : .settingsReceived)
     case NGHTTP2_RST_STREAM.rawValue:
-      counters.resetsReceived += 1
+      countReset(frame)
     case NGHTTP2_GOAWAY.rawValue:
       recordGoAway(frame)
     default:
       break
+    }
+  }
+
+  /// The library closes the stream only after this. RST_STREAM for one that is closed already, as
+  /// when it crossed our trailers, is no more than a frame.
+  private func countReset(_ frame: UnsafePointer<nghttp2_frame>) {
+    withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
+      guard let stream else { return }
+      counters.resetsReceived += 1
+      if stream.bodyBytesSent == 0 { counters.resetsUnanswered += 1 }
     }
   }
 

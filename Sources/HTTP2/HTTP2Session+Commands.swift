@@ -88,11 +88,21 @@ extension HTTP2Session {
     endWithTrailers(stream)
   }
 
-  /// Ends the stream with RST_STREAM. It is touched as closed once the frame is on its way.
+  /// Throws away what waits to be sent on the stream. What was begun of a message stays begun.
+  package func dropOutbound(_ stream: HTTP2Stream) {
+    outboundBytes -= stream.accountedOutbound
+    stream.accountedOutbound = 0
+    stream.ahead = nil
+    stream.outbound = ByteBuffer()
+  }
+
+  /// Ends the stream with RST_STREAM. What waits to be sent is thrown away at once; the stream is
+  /// touched as closed once the frame is on its way.
   package func reset(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
     guard isUsable, !stream.isClosed, stream.id > 0, !stream.wasReset else { return }
     stream.wasReset = true
     stream.discardsInbound = true
+    dropOutbound(stream)
     nghttp2_submit_rst_stream(handle, 0, stream.id, code.rawValue)
   }
 
@@ -141,6 +151,11 @@ extension HTTP2Session {
     return nghttp2_session_get_stream_remote_window_size(handle, stream.id) <= 0
   }
 
+  /// Whether the peer may send no body bytes on any stream before some were consumed.
+  package var isReceiveWindowShut: Bool {
+    failure == nil && nghttp2_session_get_local_window_size(handle) <= 0
+  }
+
   // MARK: - The connection
 
   /// Sends a PING with this payload; the answer comes as a connection event.
@@ -167,13 +182,14 @@ extension HTTP2Session {
   }
 
   /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is
-  /// finished once that is written.
+  /// finished once that is written, and writes nothing else: the library's own way to terminate adds
+  /// a second GOAWAY without a text, and that is the one that applications are shown.
   package func terminate(code: HTTP2ErrorCode, debug: StaticString) {
-    guard isUsable else { return }
+    guard isUsable, beginTermination() else { return }
+    assert(debug.utf8CodeUnitCount > 0, "it is told from others by its text")
     nghttp2_submit_goaway(
       handle, 0, nghttp2_session_get_last_proc_stream_id(handle), code.rawValue, debug.utf8Start,
       debug.utf8CodeUnitCount)
-    nghttp2_session_terminate_session(handle, code.rawValue)
   }
 
   /// Streams the peer allows us to have open at once.

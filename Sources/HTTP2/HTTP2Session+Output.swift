@@ -25,7 +25,7 @@ extension HTTP2Session {
     swap(&buffer, &output)
     var stopped = false
     var code = 0
-    while true {
+    while !isTerminated {
       if output.readableBytes >= limit {
         stopped = true
         break
@@ -52,7 +52,7 @@ extension HTTP2Session {
   ) -> Int {
     let available = stream.outboundBytes
     let count = min(available, limit)
-    if count == 0, stream.outboundEnd == .open || stream.trailersSubmitted {
+    if count == 0, stream.outboundEnd == .open || stream.trailersSubmitted || stream.wasReset {
       stream.isDeferred = true
       return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }

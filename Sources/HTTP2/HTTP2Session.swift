@@ -30,6 +30,18 @@ package final class HTTP2Session {
     case client
   }
 
+  /// How far `terminate` has come.
+  private enum Termination {
+    case none
+    /// GOAWAY is queued; nothing is taken from the peer any more.
+    case queued
+    /// It is written; nothing else will be.
+    case sent
+  }
+
+  /// Bytes of a client's connection preface (RFC 9113 section 3.4).
+  private static let prefaceBytes = 24
+
   package let role: Role
   package let configuration: HTTP2Configuration
   /// Frames counted since the beginning.
@@ -45,10 +57,14 @@ package final class HTTP2Session {
 
   /// Body bytes of all streams written so far.
   @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
+  /// Bytes of the large header lists that live streams hold.
+  @exclusivity(unchecked) package internal(set) var largeHeaderBytes = 0
   /// Bytes that parked streams hold; see `park`.
   @exclusivity(unchecked) package internal(set) var parkedBytes = 0
 
   let handle: OpaquePointer
+  @exclusivity(unchecked) private var meter: FrameMeter
+  private var termination = Termination.none
   @exclusivity(unchecked) var output = ByteBuffer()
   @exclusivity(unchecked) var outputLimit = Int.max
   @exclusivity(unchecked) var connectionCredit = 0
@@ -80,6 +96,7 @@ package final class HTTP2Session {
     self.role = role
     self.pool = pool
     self.configuration = configuration
+    meter = FrameMeter(prefaceBytes: role == .server ? Self.prefaceBytes : 0)
     handle = try NativeSession.make(role: role, configuration: configuration)
     headerDecoding = .allocate(capacity: 1)
     headerDecoding.initialize(
@@ -97,8 +114,11 @@ package final class HTTP2Session {
 
   /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.
   package func receive(_ bytes: UnsafeRawBufferPointer) {
-    guard failure == nil, let base = bytes.baseAddress, bytes.count > 0 else { return }
+    guard failure == nil, termination == .none, let base = bytes.baseAddress, bytes.count > 0
+    else { return }
     guard enterLibrary() else { return }
+    meter.read(bytes)
+    counters.framesReceived = meter.frames
     let taken = CNGHTTP2_mem_recv(handle, base, bytes.count)
     isInsideLibrary = false
     if taken < 0 {
@@ -136,13 +156,14 @@ package final class HTTP2Session {
 
   /// Whether nothing more will come or go: the owner should write what is pending and close.
   package var isFinished: Bool {
-    if failure != nil { return true }
+    if failure != nil || termination == .sent { return true }
     return nghttp2_session_want_read(handle) == 0 && nghttp2_session_want_write(handle) == 0
   }
 
   /// Whether `writePending` would produce bytes.
   package var wantsWrite: Bool {
-    failure == nil && (connectionCredit > 0 || nghttp2_session_want_write(handle) != 0)
+    failure == nil && termination != .sent
+      && (connectionCredit > 0 || nghttp2_session_want_write(handle) != 0)
   }
 
   /// Streams that are open, or closed and not yet recycled.
@@ -162,6 +183,7 @@ package final class HTTP2Session {
     guard stream.isClosed, stream.id != 0 else { return }
     connectionCredit += stream.unconsumed - repay(stream, stream.unconsumed)
     outboundBytes -= stream.accountedOutbound
+    largeHeaderBytes -= stream.largeHeaderBytes
     let index = stream.liveIndex
     if index >= 0, index < live.count, live[index] === stream {
       let last = live.removeLast()
@@ -178,6 +200,9 @@ package final class HTTP2Session {
   package func releaseContexts() {
     for stream in live { stream.context = nil }
   }
+
+  /// Bytes received so far, of frames of all kinds.
+  package var bytesReceived: Int { meter.bytes }
 
   /// Whether a header block has begun and its end is still to come.
   package var isInsideHeaderBlock: Bool { decoding != nil }
@@ -196,13 +221,27 @@ package final class HTTP2Session {
     let block = stream.headersReceived ? stream.trailers : stream.headers
     headerDecoding.pointee.streamID = stream.id
     headerDecoding.pointee.target = block.storage
-    headerDecoding.pointee.overrun = 0
   }
 
   func endDecoding() {
     decoding = nil
     headerDecoding.pointee.target = nil
   }
+
+  /// Marks the session as ending with the GOAWAY that is queued now. False if it was before.
+  func beginTermination() -> Bool {
+    guard termination == .none else { return false }
+    termination = .queued
+    return true
+  }
+
+  /// GOAWAY was written. Those of a drain, which may have waited before that of `terminate`, have no
+  /// text.
+  func goAwaySent(hasText: Bool) {
+    if termination == .queued, hasText { termination = .sent }
+  }
+
+  var isTerminated: Bool { termination == .sent }
 
   func touch(_ stream: HTTP2Stream) {
     if stream.isTouched { return }

@@ -80,6 +80,8 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) var staticTrailers: StaticHeaders?
   @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
   @exclusivity(unchecked) var liveIndex = -1
+  /// What this stream contributes to the session's `largeHeaderBytes`.
+  @exclusivity(unchecked) var largeHeaderBytes = 0
 
   init() {}
 
@@ -133,6 +135,7 @@ package final class HTTP2Stream {
     staticTrailers = nil
     outboundTrailers?.removeAll()
     liveIndex = -1
+    largeHeaderBytes = 0
   }
 
   /// Capacity of the buffers.

@@ -97,6 +97,4 @@ struct HeaderDecoding {
   var target: UnsafeMutablePointer<HeaderStorage>?
   var fieldsMax: Int
   var bytesMax: Int
-  /// Fields that came after a limit was reached.
-  var overrun = 0
 }

@@ -28,6 +28,13 @@ package struct Limits: Sendable, Hashable {
   /// Orders the keys of scans; the same on all nodes of a cluster.
   package var hashSeed = HashSeed.publicSeed
 
+  /// Bytes that the gRPC clients of a node may make it hold: requests on their way in, and answers
+  /// that they don't take. For the whole node, whose event loops have equal parts of it.
+  package var clientMemoryBytes = 512 << 20
+
+  /// The least of `clientMemoryBytes`: some of the longest messages for each event loop.
+  package func clientMemoryBytesMin(threads: Int) -> Int { 8 * maxMessageBytes * threads }
+
   package init() {}
 
   /// What a link message may be longer than `maxMessageBytes` by: the wrapping of one call around

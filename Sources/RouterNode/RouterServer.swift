@@ -95,6 +95,7 @@ package final class RouterServer: Sendable {
       }
       var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
+      serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, connections: connections, logger: logger,

@@ -80,6 +80,7 @@ package final class ShardServer: Sendable {
       }.get()
       var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(configuration.limits)
+      serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, connections: connections, logger: logger

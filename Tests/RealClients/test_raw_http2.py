@@ -9,7 +9,8 @@ import pytest
 from harness.raw_http2 import DATA, END_STREAM, PREFACE, Connection, frame, headers, message
 from ringstore.v1 import keystore_pb2 as pb
 
-GET = "/ringstore.v1.KeyStore/Get"
+SERVICE = "/ringstore.v1.KeyStore/"
+GET = SERVICE + "Get"
 KEY = pb.Key(key=b"raw").SerializeToString()
 INTERNAL = grpc.StatusCode.INTERNAL.value[0]
 UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED.value[0]
@@ -56,8 +57,27 @@ def test_a_timeout_in_any_unit_is_served(raw, timeout):
     assert raw.call(GET, KEY, [("grpc-timeout", timeout)]).grpc_status == 0
 
 
-def test_a_timeout_of_a_nanosecond_ends_the_call(raw):
-    assert raw.call(GET, KEY, [("grpc-timeout", "1n")]).grpc_status in (0, DEADLINE_EXCEEDED)
+@pytest.mark.parametrize("timeout", ["0n", "1n", "0u", "0S", "00000000H"])
+def test_a_call_that_is_late_on_arrival_does_nothing(raw, client, timeout):
+    late = [("grpc-timeout", timeout)]
+    add = pb.IncrByRequest(key=b"raw", delta=1).SerializeToString()
+    assert raw.call(SERVICE + "IncrBy", add, late).grpc_status == DEADLINE_EXCEEDED
+    one = pb.Call(id=1, method=pb.METHOD_INCR_BY, request=add)
+    batch = pb.CallBatch(calls=[one]).SerializeToString()
+    assert raw.call(SERVICE + "Pipeline", batch, late).grpc_status == DEADLINE_EXCEEDED
+    many = pb.MSetRequest(items=[pb.KeyValue(key=b"raw", value=b"1")]).SerializeToString()
+    assert raw.call(SERVICE + "MSet", many, late).grpc_status == DEADLINE_EXCEEDED
+    assert raw.call(SERVICE + "Keys", b"", late).grpc_status == DEADLINE_EXCEEDED
+    assert raw.call(SERVICE + "Scan", b"", late).grpc_status == DEADLINE_EXCEEDED
+    assert alive(raw)
+    assert not client.get(b"raw").found
+
+
+@pytest.mark.parametrize("fields", [105, 900])
+def test_too_many_headers_get_a_status_that_names_the_limits(raw, fields):
+    answer = raw.call(GET, KEY, [(f"f{number}", "v") for number in range(fields)])
+    assert answer.grpc_status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert "100 fields or 16384 bytes" in answer.trailers["grpc-message"]
     assert alive(raw)
 
 

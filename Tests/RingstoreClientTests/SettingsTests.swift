@@ -106,7 +106,7 @@ import ringstore
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
     (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
-    (.answerBytes, "1048575"),
+    (.answerBytes, "1048575"), (.clientMemoryBytes, "1048575"),
     (.maxPinnedBytes, "68719476737"), (.viewSeconds, "0"), (.viewSeconds, "3601"), (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
@@ -134,12 +134,13 @@ import ringstore
     let flags: [Setting: [String]] = [
       .maxPinnedBytes: ["2000000"], .viewSeconds: ["7"], .gatherBytes: ["3000000"],
       .waitSeconds: ["9"], .linkCalls: ["11"], .linkBytes: ["4000000"],
-      .answerBytes: ["5000000"],
+      .answerBytes: ["5000000"], .clientMemoryBytes: ["100000000"],
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
     #expect(router.limits.gatherBytesMax == 3_000_000)
     #expect(router.limits.answerBytesMax == 5_000_000)
+    #expect(router.limits.clientMemoryBytes == 100_000_000)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
     #expect(router.linkLimits.callsInFlightMax == 11)
     #expect(router.linkLimits.bytesInFlightMax == 4_000_000)
@@ -148,13 +149,27 @@ import ringstore
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
     }
     var ofShard = flags.filter {
-      [.maxPinnedBytes, .viewSeconds, .answerBytes].contains($0.key)
+      [.maxPinnedBytes, .viewSeconds, .answerBytes, .clientMemoryBytes].contains($0.key)
     }
     ofShard[.id] = ["a"]
     let shard = try await sources(flags: ofShard).shardConfiguration()
     #expect(shard.limits.maxPinnedBytes == 2_000_000)
     #expect(shard.limits.viewNanosMax == 7_000_000_000)
     #expect(shard.limits.answerBytesMax == 5_000_000)
+    #expect(shard.limits.clientMemoryBytes == 100_000_000)
+  }
+
+  @Test func memoryForClientsHasRoomForMessagesOfEachThread() async throws {
+    let flags: [Setting: [String]] = [
+      .threads: ["4"], .maxMessageBytes: ["67108864"], .shards: ["a=h:1"],
+    ]
+    let router = try await sources(.router, flags: flags).routerConfiguration()
+    #expect(router.limits.clientMemoryBytes == 4 * 8 * 67_108_864)
+    let said = await sentence {
+      let few = flags.merging([.clientMemoryBytes: ["536870912"]]) { $1 }
+      _ = try await sources(.router, flags: few).routerConfiguration()
+    }
+    #expect(said.hasPrefix("client_memory_bytes (536870912) must be at least 2147483648"), "\(said)")
   }
 
   @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {

@@ -26,12 +26,15 @@ package final class GRPCServer: Sendable {
     let options = ListenerOptions(
       backlog: configuration.backlog,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
+    var ofLoop = configuration
+    ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }
+    let loopConfiguration = ofLoop
     let listener = try await Listener.start(
       host: host, port: port, group: group, options: options, connections: connections,
       logger: logger
     ) { eventLoop in
       ServerLoop(
-        eventLoop: eventLoop, service: service(eventLoop), configuration: configuration,
+        eventLoop: eventLoop, service: service(eventLoop), configuration: loopConfiguration,
         connections: connections, logger: logger)
     }
     return GRPCServer(listener)

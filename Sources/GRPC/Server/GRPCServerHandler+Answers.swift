@@ -52,9 +52,28 @@ extension GRPCServerHandler {
     return status.isOK ? RPCStatus(.internal, "the answer ended before it was whole") : status
   }
 
-  /// The deadline of a call passed: the service stops, the client is told.
+  /// Ends a call whose deadline has passed before the service got it, or more of it: nothing that
+  /// came too late is carried out. The timer alone can't see to that, as it waits for its turn.
+  func endIfExpired(_ call: ServerCall) -> Bool {
+    guard let deadlineNanos = call.deadlineNanos, deadlineNanos <= loop.nowNanos else {
+      return false
+    }
+    deadlinePassed(call)
+    return true
+  }
+
+  /// The deadline of a call passed: the service stops, the client is told. What waits to be sent
+  /// would hold that up for as long as the client gives no window, and the client has given up.
   func deadlinePassed(_ call: ServerCall) {
-    guard call.phase == .open else { return }
+    guard call.phase == .open else {
+      // Answered, and not taken.
+      if call.stream.outboundBytes > 0 {
+        session.reset(call.stream, code: .cancel)
+        needsFlush()
+      }
+      return
+    }
+    session.dropOutbound(call.stream)
     let isKnown = call.isKnownToService
     complete(call, RPCStatus(.deadlineExceeded, "deadline exceeded"))
     if isKnown { service.callEnded(call, .deadline) }
@@ -97,7 +116,7 @@ extension GRPCServerHandler {
     // What they append, or reserve, is seen at once; calls that wait again do so for the next time.
     for _ in 0..<callsAwaitingRoom.count {
       guard hasOutboundRoom, let call = callsAwaitingRoom.popFirst() else { return }
-      guard call.awaitsRoom, call.phase == .open else { continue }
+      guard call.awaitsRoom, call.phase == .open, call.handler === self else { continue }
       if call.isWritable {
         call.awaitsRoom = false
         service.streamWritable(call)

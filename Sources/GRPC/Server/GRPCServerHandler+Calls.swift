@@ -11,22 +11,33 @@ extension GRPCServerHandler {
       streamClosed(call)
       return
     }
-    if call.phase == .waiting, stream.headersReceived {
-      if session.outboundBytes > configuration.holdBytes {
-        hold(call)
-        return
-      }
-      begin(call)
-    }
-    if call.phase == .open { deliver(call) }
+    if call.phase == .waiting, stream.headersReceived { begin(call) }
+    if call.phase == .open, call.isLetIn || letIn(call) { deliver(call) }
     if call.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
   }
 
+  /// Lets a call go to the service, unless too many answers wait to be taken. Its deadline counts in
+  /// either case.
+  private func letIn(_ call: ServerCall) -> Bool {
+    guard session.outboundBytes <= configuration.holdBytes else {
+      hold(call)
+      return false
+    }
+    call.isLetIn = true
+    if call.kind == .streaming {
+      if endIfExpired(call) { return false }
+      call.isKnownToService = true
+      service.streamOpened(call)
+    }
+    return call.phase == .open
+  }
+
   /// Keeps a call from the service until answers were taken. Its body is parked meanwhile: it gets
-  /// no window, and calls that were begun get theirs.
+  /// no window, and calls that were let in get theirs.
   func hold(_ call: ServerCall) {
     session.park(call.stream)
+    noteInbound(call)
     if call.isHeld { return }
     call.isHeld = true
     heldCalls.append(call)
@@ -36,8 +47,8 @@ extension GRPCServerHandler {
   /// bound allows.
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {
-      // Calls that ended while they waited are still on the list.
-      guard call.isHeld else { continue }
+      // Calls that ended while they waited are still on the list, and may be others' by now.
+      guard call.isHeld, call.handler === self else { continue }
       call.isHeld = false
       streamTouched(call.stream)
     }
@@ -69,9 +80,14 @@ extension GRPCServerHandler {
       session.reset(stream, code: .refusedStream)
       needsFlush()
     } else if stream.headersTooLarge {
-      reject(call, RPCStatus(.resourceExhausted, "header list is over the limit"))
+      reject(call, Self.headersTooLarge(configuration))
     } else if let refusal = place?.excess, loop.method(path: head.path)?.isReserved != true {
       refuseExcess(call, refusal)
+    } else if isRefusedForMemory {
+      reject(
+        call,
+        RPCStatus(
+          .resourceExhausted, "memory for clients is short, and this connection holds much of it"))
     } else if !head.isPost {
       refuse(call, ServerHeaders.methodNotAllowed)
     } else if !head.isGRPC {
@@ -96,13 +112,17 @@ extension GRPCServerHandler {
         reject(call, RPCStatus(.internal, "malformed grpc-timeout"))
         return
       }
-      let (deadline, overflow) = loop.nowNanos.addingReportingOverflow(timeoutNanos)
+      if readNanos == 0 { readNanos = loop.nowNanos }
+      let (deadline, overflow) = readNanos.addingReportingOverflow(timeoutNanos)
       loop.watchDeadline(of: call, at: overflow ? .max : deadline)
     }
-    if method.kind == .streaming {
-      call.isKnownToService = true
-      service.streamOpened(call)
-    }
+  }
+
+  private static func headersTooLarge(_ configuration: ServerConfiguration) -> RPCStatus {
+    RPCStatus(
+      .resourceExhausted,
+      "the header list is over the limit of \(configuration.maxHeaderFields) fields or "
+        + "\(configuration.maxHeaderListBytes) bytes")
   }
 
   private func refuse(_ call: ServerCall, _ headers: StaticHeaders) {
@@ -131,6 +151,7 @@ extension GRPCServerHandler {
       if call.isKnownToService { service.callEnded(call, .cancelled) }
     }
     let stream = call.stream
+    loop.forgetDeadline(of: call)
     call.clear()
     session.recycle(stream)
   }
@@ -141,9 +162,10 @@ extension GRPCServerHandler {
     openCalls -= 1
     bufferedBytes -= call.bufferedBytes
     call.bufferedBytes = 0
+    inboundBytes -= call.inboundBytes
+    call.inboundBytes = 0
     if call.admittedBytes > 0 { dismiss(call) }
     if call.reservedOutboundBytes > 0 { releaseOutbound(call, .max) }
-    loop.forgetDeadline(of: call)
   }
 
   /// What else the client sends on this stream interests nobody: credited and dropped.

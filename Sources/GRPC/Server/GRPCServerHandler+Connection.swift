@@ -31,14 +31,14 @@ struct ConnectionState {
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
+  /// What the client takes of the answers that wait for it, and what it sends.
+  var outboundProgress = ProgressWindow()
+  var inboundProgress = ProgressWindow()
   /// RST_STREAM frames that the node's counters have.
   var resetsCounted = 0
   /// Calls that there were at the last sweep, and when there was last one under way.
   var sweptCalls = 0
   var activeNanos: UInt64
-  /// As the last sweep found the connection, and when it had last sent some of a body.
-  var sweptBytesSent = 0
-  var progressNanos: UInt64
 
   init(configuration: ServerConfiguration, nowNanos: UInt64) {
     keepalive = KeepalivePolicy(
@@ -46,7 +46,6 @@ struct ConnectionState {
       minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
     openedNanos = nowNanos
     periodStartNanos = nowNanos
-    progressNanos = nowNanos
     activeNanos = nowNanos
     if configuration.keepaliveNanos > 0 {
       liveness = Liveness(
@@ -92,7 +91,7 @@ extension GRPCServerHandler {
       loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
       state.resetsCounted = counters.resetsReceived
     }
-    if counters.resetsReceived > configuration.maxExcessResets + answeredCalls {
+    if counters.resetsUnanswered > configuration.maxExcessResets + answeredCalls {
       cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
       cut(.tooManyStreamErrors)
@@ -198,17 +197,7 @@ extension GRPCServerHandler {
     } else {
       state.headerBlockSinceNanos = nil
     }
-    // Bytes that left for the socket; without anything waiting the connection isn't stuck.
-    let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
-    let bytesGone = session.bodyBytesSent - (buffered ?? 0)
-    if state.sweptBytesSent != bytesGone || session.outboundBytes == 0 {
-      state.sweptBytesSent = bytesGone
-      state.progressNanos = nowNanos
-    }
-    if session.outboundBytes == 0 { return }
-    for stream in session.liveStreams where stream.outboundBytes > 0 {
-      sweep(stream, nowNanos: nowNanos)
-    }
+    sweepCalls(nowNanos: nowNanos)
   }
 
   private func lookForLife(nowNanos: UInt64) {
@@ -237,31 +226,6 @@ extension GRPCServerHandler {
       note(.idle)
       beginDrain()
     }
-  }
-
-  private func sweep(_ stream: HTTP2Stream, nowNanos: UInt64) {
-    guard let partner = stream.context else { return }
-    let call = unsafeDowncast(partner, to: ServerCall.self)
-    if call.sweptBytesSent != stream.bodyBytesSent || call.progressNanos == 0 {
-      call.sweptBytesSent = stream.bodyBytesSent
-      call.progressNanos = nowNanos
-    } else if nowNanos &- call.progressNanos > configuration.progressTimeoutNanos,
-      isStuck(stream, nowNanos: nowNanos)
-    {
-      loop.logger.info(
-        "ending a call whose answer isn't taken", metadata: ["peer": "\(remoteAddress)"])
-      session.reset(stream, code: .cancel)
-      needsFlush()
-      // With a full socket the frame itself can't leave: then the whole connection is stuck.
-      if !isWritable { cut(.unreadReplies) }
-    }
-  }
-
-  /// Whether it is this stream that isn't taken. A client that reads slowly, with a thousand answers
-  /// waiting for the same socket or the connection's window, gets to each of them in its turn.
-  private func isStuck(_ stream: HTTP2Stream, nowNanos: UInt64) -> Bool {
-    session.isWindowShut(stream)
-      || nowNanos &- state.progressNanos > configuration.progressTimeoutNanos
   }
 
   // MARK: - Drain

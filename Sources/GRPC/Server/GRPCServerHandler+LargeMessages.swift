@@ -39,6 +39,7 @@ extension GRPCServerHandler {
       Self.release(&stream.inbound)
       hand(call, message)
       call.deframer.reset()
+      noteInbound(call)
       if call.admittedBytes > 0 { dismiss(call) }
     } else {
       Self.release(&stream.inbound)
@@ -70,7 +71,7 @@ extension GRPCServerHandler {
     call.admittedBytes = 0
     while let next = waitingLargeCalls.first {
       // Calls that ended while they waited are still on the list.
-      if next.awaitedBytes > 0, next.phase == .open {
+      if next.awaitedBytes > 0, next.phase == .open, next.handler === self {
         guard hasRoomForLarge(next.awaitedBytes) else { return }
         largeBytes += next.awaitedBytes
         next.admittedBytes = next.awaitedBytes

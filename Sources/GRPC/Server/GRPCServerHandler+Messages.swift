@@ -14,6 +14,7 @@ import NIOCore
 
 extension GRPCServerHandler {
   func deliver(_ call: ServerCall) {
+    if call.deadlineNanos != nil, !call.isDelivering, endIfExpired(call) { return }
     switch call.kind {
     case .unary: deliverUnary(call)
     case .streaming: deliverStreaming(call)
@@ -56,6 +57,7 @@ extension GRPCServerHandler {
       }
       // The answer may take long, and the request isn't needed for it.
       Self.release(&stream.inbound)
+      if call.inboundBytes > 0 { noteInbound(call) }
       if call.admittedBytes > 0 { dismiss(call) }
     }
   }
@@ -72,7 +74,10 @@ extension GRPCServerHandler {
   private func deliverStreaming(_ call: ServerCall) {
     let stream = call.stream
     guard !call.isDelivering else { return }
-    guard !call.isReadingPaused else { return session.park(stream) }
+    guard !call.isReadingPaused else {
+      session.park(stream)
+      return noteInbound(call)
+    }
     call.isDelivering = true
     // The service may do anything to the stream meanwhile, so the bytes are taken out of it.
     var chunk = ByteBuffer()
@@ -94,7 +99,11 @@ extension GRPCServerHandler {
       return bytes.count - rest.count
     }
     call.isDelivering = false
-    if delivered > 0, call.admittedBytes > 0 { dismiss(call) }
+    if delivered > 0 {
+      // What is left is of another message.
+      call.inboundProgress.restart()
+      if call.admittedBytes > 0 { dismiss(call) }
+    }
     takeIn(call, left: chunk.readableBytes)
     giveBack(&chunk, to: stream)
     if stream.isClosed || call.phase != .open { return }
@@ -164,6 +173,7 @@ extension GRPCServerHandler {
 
   /// Keeps the connection's sum of unfinished messages, and its bound.
   func account(_ call: ServerCall, buffered: Int) {
+    noteInbound(call)
     // Large messages that were let in have a bound of their own.
     let counted = call.admittedBytes > 0 ? 0 : buffered
     bufferedBytes += counted - call.bufferedBytes
@@ -185,7 +195,7 @@ extension GRPCServerHandler {
     let calls = resumedCalls
     resumedCalls.removeAll(keepingCapacity: true)
     // A call that is over, or another one by now, is served no worse for a second look.
-    for call in calls where call.phase == .open {
+    for call in calls where call.phase == .open && call.handler === self {
       deliver(call)
       if call.stream.isClosed { streamClosed(call) }
     }

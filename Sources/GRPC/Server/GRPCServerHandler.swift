@@ -40,14 +40,21 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Something was queued in a flush, after its write.
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
-  private let writer = SocketWriter()
+  let writer = SocketWriter()
   @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
   /// Calls begun and not answered.
   @exclusivity(unchecked) var openCalls = 0
+  /// When the bytes came that are being looked at; 0: not asked yet.
+  @exclusivity(unchecked) var readNanos: UInt64 = 0
   /// Bytes of unfinished messages.
   @exclusivity(unchecked) var bufferedBytes = 0
+  /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
+  @exclusivity(unchecked) var inboundBytes = 0
+  /// What the loop's memory is charged with, and the least of it since the last sweep.
+  @exclusivity(unchecked) var chargedBytes = 0
+  @exclusivity(unchecked) var heldThroughout = 0
   /// Bytes of large messages that are coming in.
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
@@ -99,6 +106,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
     isReading = true
+    readNanos = 0
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
@@ -161,6 +169,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
         || session.queuedFrames > ServerConfiguration.maxQueuedFrames)
   }
 
+  /// Whether it is the server that reads nothing.
+  var isReadingStopped: Bool { servicePauses > 0 || isReadHeldBack }
+
   private func readIfHeldBack() {
     guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, let context else { return }
     isReadHeldBack = false
@@ -185,6 +196,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard isWritable else {
       isFlushing = false
       if session.failure != nil { closeIfFinished() }
+      settleMemory()
       return
     }
     flushesAgain = false
@@ -211,6 +223,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     // goes on as fast as the client takes it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
+    settleMemory()
   }
 
   // MARK: - Draining the session
@@ -234,13 +247,20 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// done in turns, between which the loop serves the others.
   private func channelGone() {
     guard context != nil, !isGone else { return }
-    isGone = true
-    writer.close()
-    place?.close()
+    leave()
     loop.flusher.inNextTurn { self.tearDown() }
   }
 
-  private func tearDown() {
+  /// Nothing is read or written any more.
+  func leave() {
+    if isGone { return }
+    isGone = true
+    writer.close()
+    place?.close()
+  }
+
+  func tearDown() {
+    guard context != nil else { return }
     session.connectionLost()
     drain()
     context = nil
@@ -249,10 +269,11 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     waitingLargeCalls.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
+    clearCharge()
     loop.remove(self)
   }
 
   var remoteAddress: String {
-    context?.remoteAddress.map { "\($0)" } ?? "unknown"
+    context?.remoteAddress?.shown ?? "unknown"
   }
 }

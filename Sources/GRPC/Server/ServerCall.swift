@@ -40,10 +40,14 @@ package final class ServerCall {
   @exclusivity(unchecked) var isStalled = false
   @exclusivity(unchecked) var awaitsRoom = false
   @exclusivity(unchecked) var isHeld = false
+  /// The call may go to the service; see `GRPCServerHandler.letIn`.
+  @exclusivity(unchecked) var isLetIn = false
   /// A unary call whose message is large: `deframer` gathers it.
   @exclusivity(unchecked) var isGathering = false
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
+  /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
+  @exclusivity(unchecked) var inboundBytes = 0
   /// The size of the large message that is coming in; 0: none.
   @exclusivity(unchecked) var admittedBytes = 0
   /// The size of the large message that waits to come in; 0: none.
@@ -55,9 +59,9 @@ package final class ServerCall {
   /// How often this call has paused its connection and not resumed it.
   @exclusivity(unchecked) private var connectionPauses = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
-  /// As the last sweep found the stream, and since when it is so; 0: not looked at yet.
-  @exclusivity(unchecked) var sweptBytesSent = 0
-  @exclusivity(unchecked) var progressNanos: UInt64 = 0
+  /// What the client takes of the answer, and what it sends of an unfinished message.
+  @exclusivity(unchecked) var outboundProgress = ProgressWindow()
+  @exclusivity(unchecked) var inboundProgress = ProgressWindow()
 
   init(stream: HTTP2Stream, configuration: ServerConfiguration) {
     self.stream = stream
@@ -183,16 +187,18 @@ package final class ServerCall {
     isStalled = false
     awaitsRoom = false
     isHeld = false
+    isLetIn = false
     isGathering = false
     deframer.reset()
     bufferedBytes = 0
+    inboundBytes = 0
     admittedBytes = 0
     awaitedBytes = 0
     messageBytesLeft = 0
     messageBytesAppended = 0
     reservedOutboundBytes = 0
     deadlineHandle = nil
-    sweptBytesSent = 0
-    progressNanos = 0
+    outboundProgress.restart()
+    inboundProgress.restart()
   }
 }

@@ -7,6 +7,8 @@ import NIOCore
 package struct ServerConfiguration: Sendable {
   /// Most bytes of one received message.
   package var maxMessageBytes = 4 << 20
+  /// Bytes that all clients together may make the node hold; see ClientMemory.swift.
+  package var clientMemoryBytes = 512 << 20
   /// Calls a client may have open on one connection.
   package var maxConcurrentStreams = 1024
   /// Bytes a client may send on one call before the service took them.
@@ -46,18 +48,24 @@ package struct ServerConfiguration: Sendable {
   /// How long a connection may be without a call before it is drained, as gRPC's max_connection_idle;
   /// 0: for as long as it likes. A gRPC client connects again with its next call.
   package var idleNanosMax: UInt64 = 3_600 * 1_000_000_000
-  /// RST_STREAM frames accepted beyond the number of calls answered on the connection.
+  /// Calls that the client may reset before it was sent any of their answers, beyond the number of
+  /// calls answered on the connection. One that was answered in part has had its use.
   package var maxExcessResets = 500
   /// Streams reset because of the client's protocol errors, beyond a tenth of the calls answered.
   package var maxErrorResets = 100
-  /// Frames without a call (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA) accepted in
+  /// Frames that carry nothing of a call (`HTTP2Counters.controlFramesReceived`) accepted in
   /// `controlFramePeriodNanos`, beyond ten for each frame we sent.
   package var maxControlFrames = 10_000
   package var controlFramePeriodNanos: UInt64 = 10 * 1_000_000_000
   /// Time to send the preface and SETTINGS, and to complete a header block.
   package var handshakeTimeoutNanos: UInt64 = 10 * 1_000_000_000
-  /// Time without any progress while answers wait for the client's window or socket.
+  /// The period in which a client must take `minProgressBytes` of an answer that waits for it, and
+  /// send as many of a message that it has begun or, if that is less, the rest of it.
   package var progressTimeoutNanos: UInt64 = 30 * 1_000_000_000
+  package var minProgressBytes = 4 << 10
+  /// The same for all calls of a connection together: below it those that wait for others of the
+  /// connection are not told from those that others wait for.
+  package var minConnectionProgressBytes = 64 << 10
   /// Connections waiting to be accepted.
   package var backlog: Int32 = 1024
 

@@ -21,6 +21,8 @@ final class ServerLoop: ListenerLoop {
   let statusBlock = HeaderBlock()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
+  /// What this loop's clients hold.
+  @exclusivity(unchecked) var clientMemory: ClientMemory
 
   @exclusivity(unchecked) private var methods = MethodCache()
   private var deadlines = DeadlineQueue<ServerCall>()
@@ -41,6 +43,8 @@ final class ServerLoop: ListenerLoop {
     self.connections = connections
     self.streams = streams
     self.logger = logger
+    clientMemory = ClientMemory(
+      bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes)
     flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
     handlers = ConnectionList(flusher: flusher, sweepNanos: configuration.sweepNanos)
   }
@@ -111,5 +115,31 @@ final class ServerLoop: ListenerLoop {
 
   func closeNow() {
     for handler in handlers.all { handler.closeNow(.drainTimeout) }
+  }
+
+  // MARK: - Memory
+
+  /// Ends connections until what clients hold is within its bounds again.
+  ///
+  /// - Parameter grown: the one that has just come to hold more.
+  func relieveMemory(after grown: GRPCServerHandler) {
+    if grown.chargedBytes > clientMemory.connectionBytesMax { grown.endForMemory() }
+    guard clientMemory.isOver else { return }
+    while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
+  }
+
+  /// The connection that holds the most. Where most of the memory has been held since the last sweep,
+  /// it is the one that has held the most of it all the time: many small requests that stand still
+  /// must not push out a large one that is on its way. O(connections).
+  private func worstOffender() -> GRPCServerHandler? {
+    var largest: GRPCServerHandler?
+    var longest: GRPCServerHandler?
+    var heldThroughout = 0
+    for handler in handlers.all {
+      heldThroughout += handler.heldThroughout
+      if handler.chargedBytes > largest?.chargedBytes ?? 0 { largest = handler }
+      if handler.heldThroughout > longest?.heldThroughout ?? 0 { longest = handler }
+    }
+    return heldThroughout > clientMemory.bytes / 2 ? longest : largest
   }
 }

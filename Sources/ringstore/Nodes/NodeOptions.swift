@@ -60,6 +60,11 @@ struct NodeOptions: ParsableArguments {
   var answerBytes: String?
 
   @Option(
+    parsing: .unconditional,
+    help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
+  var clientMemoryBytes: String?
+
+  @Option(
     help:
       "Orders keys, the same on all nodes: file:PATH of 32 hexadecimal digits. (default: public)")
   var hashSeed: String?
@@ -76,7 +81,8 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
-      .answerBytes: given(answerBytes), .hashSeed: given(hashSeed),
+      .answerBytes: given(answerBytes), .clientMemoryBytes: given(clientMemoryBytes),
+      .hashSeed: given(hashSeed),
     ]
     for group in own { flags.merge(group) { $1 } }
     flags = flags.filter { !$0.value.isEmpty }

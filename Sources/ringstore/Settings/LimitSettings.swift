@@ -19,6 +19,7 @@ extension SettingSources {
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
     limits.answerBytesMax = try integer(
       .answerBytes, Self.memorySizes, default: limits.answerBytesMax)
+    try readClientMemory(into: &limits)
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
@@ -37,6 +38,20 @@ extension SettingSources {
     limits.maxPinnedBytes = try integer(
       .maxPinnedBytes, Self.memorySizes, default: limits.maxPinnedBytes)
     limits.viewNanosMax = try nanoseconds(.viewSeconds, 1...3_600, default: limits.viewNanosMax)
+  }
+
+  private func readClientMemory(into limits: inout Limits) throws(ConfigurationError) {
+    let threads =
+      kind.settings.contains(.threads)
+      ? try integer(.threads, Self.threadCounts, default: 1) : 1
+    let least = limits.clientMemoryBytesMin(threads: threads)
+    limits.clientMemoryBytes = try integer(
+      .clientMemoryBytes, Self.memorySizes, default: max(least, limits.clientMemoryBytes))
+    guard limits.clientMemoryBytes >= least else {
+      throw ConfigurationError(
+        "client_memory_bytes (\(limits.clientMemoryBytes)) must be at least \(least): eight of the "
+          + "longest messages (max_message_bytes) for each thread.")
+    }
   }
 
   /// The bounds of a router's links.

@@ -12,7 +12,7 @@ extension SettingSources {
   /// The port of the line protocol, on nodes of any kind.
   package static let linePort = 9_999
   private static let ports = 0...65_535
-  private static let threadCounts = 1...64
+  static let threadCounts = 1...64
 
   package func shardConfiguration() throws(ConfigurationError) -> ShardConfiguration {
     guard let id = try name(.id) else {

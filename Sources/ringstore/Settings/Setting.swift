@@ -8,7 +8,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes, .hashSeed, .maxConnections,
+      .maxMessageBytes, .maxItems, .answerBytes, .clientMemoryBytes, .hashSeed, .maxConnections,
       .maxConnectionsPerAddress,
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
@@ -33,6 +33,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxMessageBytes = "max_message_bytes"
   case maxItems = "max_items"
   case answerBytes = "answer_bytes"
+  case clientMemoryBytes = "client_memory_bytes"
   case maxConnections = "max_connections"
   case maxConnectionsPerAddress = "max_connections_per_address"
   case keepaliveSeconds = "keepalive_seconds"

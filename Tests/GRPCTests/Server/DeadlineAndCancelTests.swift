@@ -1,5 +1,6 @@
 // Calls that end before they are answered.
 
+import HTTP2
 import NIOCore
 import Testing
 
@@ -58,6 +59,87 @@ import Testing
     harness.eventLoop.advanceTime(by: .seconds(5))
     try harness.pump()
     #expect(harness.service.events == ["unary 1"])
+  }
+
+  @Test(arguments: ["0n", "0S", "00000000H"], [true, false])
+  func whatIsLateOnArrivalIsNotCarriedOut(_ timeout: String, isUnary: Bool) throws {
+    let harness = try ServerHarness()
+    let path = isUnary ? ScriptedService.unaryPath : ScriptedService.streamPath
+    let call = try harness.call(path, ["grpc-timeout": timeout], body: Self.hello)
+    #expect(call.status == "4")
+    #expect(harness.service.events.isEmpty)
+    #expect(harness.handler.session.liveStreamCount == 0)
+  }
+
+  @Test func aDeadlineEndsACallThatIsHeldBack() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxOutboundBytes = 10_000
+    configuration.maxMessageBytes = 1_000
+    var client = HTTP2Configuration()
+    client.streamWindowBytes = 0
+    let harness = try ServerHarness(configuration, client: client)
+    harness.service.onUnary = { call, _ in call.respond { $0.writeRepeatingByte(1, count: 20_000) }
+    }
+    try harness.call(body: Self.hello)
+    let held = try #require(harness.open(ScriptedService.unaryPath, ["grpc-timeout": "2S"]))
+    let id = held.id
+    harness.send(held, Self.hello, isLast: true)
+    try harness.pump()
+    #expect(harness.handler.heldCalls.count == 1)
+    harness.eventLoop.advanceTime(by: .milliseconds(2_001))
+    try harness.pump()
+    #expect(harness.seen[id]?.status == "4")
+    #expect(harness.service.events == ["unary 1"])
+  }
+
+  @Test(arguments: [0, 1_000])
+  func anAnswerThatIsNotTakenEndsAtItsDeadline(window: Int) throws {
+    var client = HTTP2Configuration()
+    client.streamWindowBytes = Int32(window)
+    let harness = try ServerHarness(client: client)
+    harness.clientConsumes = false
+    harness.service.onUnary = { call, _ in call.respond { $0.writeRepeatingByte(1, count: 100_000) }
+    }
+    try harness.call(ScriptedService.unaryPath, ["grpc-timeout": "2S"], body: Self.hello)
+    #expect(harness.handler.session.outboundBytes == 100_005 - window)
+    harness.eventLoop.advanceTime(by: .milliseconds(1_999))
+    try harness.pump()
+    #expect(harness.seen[1]?.closeCode == nil)
+    harness.eventLoop.advanceTime(by: .milliseconds(2))
+    try harness.pump()
+    #expect(harness.seen[1]?.closeCode == .cancel)
+    #expect(harness.handler.session.outboundBytes == 0)
+    #expect(harness.handler.session.liveStreamCount == 0)
+  }
+
+  @Test(arguments: [0, 1_000])
+  func aStreamThatIsNotTakenEndsAtItsDeadline(window: Int) throws {
+    var client = HTTP2Configuration()
+    client.streamWindowBytes = Int32(window)
+    let harness = try ServerHarness(client: client)
+    harness.service.onOpened = { call in
+      while call.isWritable { call.send { $0.writeRepeatingByte(1, count: 10_000) } }
+    }
+    harness.service.onWritable = harness.service.onOpened
+    harness.clientConsumes = false
+    let stream = try #require(harness.open(ScriptedService.streamPath, ["grpc-timeout": "2S"]))
+    try harness.pump()
+    for _ in 0..<19 {
+      harness.eventLoop.advanceTime(by: .milliseconds(100))
+      // It takes a little, again and again.
+      harness.client.consume(stream, window / 2)
+      try harness.pump()
+      #expect(harness.seen[1]?.closeCode == nil)
+    }
+    #expect(harness.handler.session.outboundBytes > 200_000)
+    harness.eventLoop.advanceTime(by: .milliseconds(101))
+    try harness.pump()
+    // The status needs no window, and nothing is in its way any more.
+    #expect(harness.seen[1]?.status == "4")
+    #expect(harness.seen[1]?.closeCode != nil)
+    #expect(harness.service.events == ["opened", "ended deadline"])
+    #expect(harness.handler.session.outboundBytes == 0)
+    #expect(harness.handler.session.liveStreamCount == 0)
   }
 
   @Test(arguments: ["", "S", "1", "123456789S", "1x", "-1S", "1 S", "99999999999999999999H"])

@@ -1,0 +1,31 @@
+// Whether something that must go on does so, judged as a rate: so many bytes in each period. A single
+// byte now and then is no progress. Pure; the clock is passed in.
+
+/// The period that is being looked at.
+package struct ProgressWindow {
+  /// When it began, in nanoseconds; 0: not looked at yet.
+  private var sinceNanos: UInt64 = 0
+  /// The bytes at that time.
+  private var sinceBytes = 0
+
+  package init() {}
+
+  /// Begins anew at the next look.
+  package mutating func restart() {
+    sinceNanos = 0
+  }
+
+  /// Notes how far it has come. Returns whether less than `bytesMin` came in a whole period.
+  ///
+  /// - Parameter bytes: a count that only grows; one that has fallen begins anew.
+  package mutating func isSlow(
+    bytes: Int, nowNanos: UInt64, periodNanos: UInt64, bytesMin: Int
+  ) -> Bool {
+    if sinceNanos == 0 || bytes < sinceBytes || bytes - sinceBytes >= bytesMin {
+      sinceNanos = max(nowNanos, 1)
+      sinceBytes = bytes
+      return false
+    }
+    return nowNanos > sinceNanos && nowNanos - sinceNanos > periodNanos
+  }
+}

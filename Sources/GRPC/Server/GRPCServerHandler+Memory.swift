@@ -1,0 +1,61 @@
+// What this client makes the node hold, counted where it changes and settled with the loop's bound at
+// the end of each flush: a read is followed by one, and so is every answer.
+
+import HTTP2
+import NIOCore
+
+extension GRPCServerHandler {
+  private var heldBytes: Int {
+    session.outboundBytes + inboundBytes + session.largeHeaderBytes
+      + session.liveStreamCount * ClientMemory.streamBytes
+  }
+
+  /// Keeps the sum of what calls hold of their requests, until the service has them.
+  func noteInbound(_ call: ServerCall) {
+    guard call.phase == .open else { return }
+    let bytes = call.stream.inbound.readableBytes + call.deframer.filledBytes
+    inboundBytes += bytes - call.inboundBytes
+    call.inboundBytes = bytes
+  }
+
+  /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
+  /// one: nothing may be done with it afterwards.
+  func settleMemory() {
+    let held = heldBytes
+    guard held != chargedBytes else { return }
+    charge(held)
+    if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
+      loop.relieveMemory(after: self)
+    }
+  }
+
+  private func charge(_ bytes: Int) {
+    loop.clientMemory.change(by: bytes - chargedBytes)
+    chargedBytes = bytes
+    heldThroughout = min(heldThroughout, bytes)
+  }
+
+  /// What is charged is given back; to be called when the connection is over.
+  func clearCharge() {
+    charge(0)
+  }
+
+  /// Whether the client holds so much of what is short that it gets nothing new.
+  var isRefusedForMemory: Bool {
+    loop.clientMemory.isTight && loop.clientMemory.isMuch(chargedBytes)
+  }
+
+  /// Ends the connection now, so that its memory is free when this returns.
+  func endForMemory() {
+    guard let context else { return }
+    cut(.memoryBudget)
+    if isWritable, !isGone {
+      var goodbye = ByteBuffer()
+      session.writePending(into: &goodbye)
+      if goodbye.readableBytes > 0 { writer.write(&goodbye, context) }
+    }
+    leave()
+    tearDown()
+    context.close(promise: nil)
+  }
+}

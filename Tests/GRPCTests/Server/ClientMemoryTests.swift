@@ -1,0 +1,164 @@
+// What clients make a node hold is bounded in all: past the bound those that hold the most are ended.
+
+import HTTP2
+import NIOCore
+import Testing
+
+@testable import GRPC
+
+@Suite struct ClientMemoryTests {
+  static let hello = ServerHarness.frame([1])
+  static let budget = 8 << 20
+
+  func bounded() -> ServerConfiguration {
+    var configuration = ServerConfiguration()
+    configuration.clientMemoryBytes = Self.budget
+    configuration.maxMessageBytes = 256 << 10
+    configuration.maxOutboundBytes = 1 << 20
+    return configuration
+  }
+
+  /// Connections that share a loop, the first of them well-behaved.
+  func crowd(_ count: Int, window: Int32 = 65_535) throws -> [ServerHarness] {
+    var client = HTTP2Configuration()
+    client.streamWindowBytes = window
+    let first = try ServerHarness(bounded())
+    let others = try (1..<count).map { _ in
+      let other = try ServerHarness(client: client, sharing: first)
+      other.clientConsumes = false
+      return other
+    }
+    return [first] + others
+  }
+
+  func leave(_ crowd: [ServerHarness]) throws {
+    for harness in crowd { harness.channel.pipeline.fireChannelInactive() }
+    for harness in crowd { try harness.pump() }
+  }
+
+  func wasTold(_ harness: ServerHarness) -> Bool {
+    harness.clientEvents.contains { event in
+      if case .goAway(_, .enhanceYourCalm, "memory_budget") = event { true } else { false }
+    }
+  }
+
+  @Test func answersThatAreNotTakenAreBoundedInAll() throws {
+    let crowd = try crowd(20, window: 0)
+    let honest = crowd[0]
+    honest.service.onUnary = { call, message in
+      call.respond { $0.writeRepeatingByte(1, count: message.count > 1 ? 200_000 : 1) }
+    }
+    for harness in crowd.dropFirst() {
+      for _ in 0..<50 {
+        guard let stream = harness.open(ScriptedService.unaryPath) else { break }
+        harness.send(stream, ServerHarness.frame([1, 2]), isLast: true)
+      }
+      try harness.pump()
+      #expect(honest.loop.clientMemory.bytes <= Self.budget)
+      #expect(try honest.call(body: Self.hello).status == "0")
+    }
+    // Those that were ended have their reason still to read.
+    for harness in crowd { try harness.pump() }
+    let ended = crowd.dropFirst().filter { !$0.channel.isActive }
+    #expect(ended.count > 5)
+    #expect(ended.filter { wasTold($0) }.count == ended.count)
+    #expect(!wasTold(honest) && honest.channel.isActive)
+    try leave(crowd)
+    #expect(honest.loop.clientMemory.bytes == 0)
+  }
+
+  @Test(arguments: [true, false])
+  func requestsThatStayUnfinishedAreBoundedInAll(isUnary: Bool) throws {
+    let crowd = try crowd(12)
+    let honest = crowd[0]
+    let path = isUnary ? ScriptedService.unaryPath : ScriptedService.streamPath
+    let message = ServerHarness.frame([UInt8](repeating: 1, count: 250 << 10))
+    for harness in crowd.dropFirst() {
+      for _ in 0..<10 {
+        guard let stream = harness.open(path) else { break }
+        harness.send(stream, Array(message.dropLast()))
+      }
+      try harness.pump()
+      #expect(honest.loop.clientMemory.bytes <= Self.budget)
+      let large = try honest.call(ScriptedService.unaryPath, body: message)
+      #expect(large.status == "0" && large.bodyBytes == message.count)
+    }
+    #expect(crowd.filter { !$0.channel.isActive }.count > 3)
+    try leave(crowd)
+    #expect(honest.loop.clientMemory.bytes == 0)
+  }
+
+  @Test func manySmallOnesThatStandStillGoBeforeALargeOneOnItsWay() throws {
+    let crowd = try crowd(100)
+    let honest = crowd[0]
+    let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 100_000)).dropLast())
+    func hold(_ harness: ServerHarness) throws {
+      harness.send(try #require(harness.open(ScriptedService.unaryPath)), half)
+      try harness.pump()
+    }
+    for harness in crowd[1..<80] { try hold(harness) }
+    honest.eventLoop.advanceTime(by: .seconds(6))
+    let large = try #require(honest.open(ScriptedService.unaryPath))
+    honest.send(large, Array(ServerHarness.frame([UInt8](repeating: 1, count: 240_000)).dropLast()))
+    try honest.pump()
+    for harness in crowd[80...] { try hold(harness) }
+    #expect(honest.channel.isActive)
+    honest.send(large, [1], isLast: true)
+    try honest.pump()
+    #expect(honest.seen[1]?.status == "0")
+    #expect(crowd.filter { !$0.channel.isActive }.count > 5)
+  }
+
+  @Test func whoHoldsMuchGetsNothingNewWhileMemoryIsShort() throws {
+    let crowd = try crowd(30)
+    let honest = crowd[0]
+    let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 250_000)).dropLast())
+    for harness in crowd[1...8] {
+      for _ in 0..<3 {
+        harness.send(try #require(harness.open(ScriptedService.unaryPath)), half)
+      }
+      try harness.pump()
+    }
+    for harness in crowd[9...13] {
+      harness.send(try #require(harness.open(ScriptedService.unaryPath)), half)
+      try harness.pump()
+    }
+    #expect(honest.loop.clientMemory.isTight && !honest.loop.clientMemory.isOver)
+    // These hold more than a sixteenth of it all.
+    for harness in crowd[1...8] {
+      #expect(try harness.call(body: Self.hello).status == "8")
+    }
+    for harness in crowd[9...13] + [honest] {
+      #expect(try harness.call(body: Self.hello).status == "0")
+    }
+    #expect(crowd.filter { !$0.channel.isActive }.isEmpty)
+  }
+
+  @Test func oneConnectionHasABoundOfItsOwn() throws {
+    let crowd = try crowd(2, window: 0)
+    crowd[0].service.onUnary = { call, _ in
+      call.respond { $0.writeRepeatingByte(1, count: 200_000) }
+    }
+    // Its answers stop at 1 MiB, its unfinished requests don't.
+    let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 250_000)).dropLast())
+    for _ in 0..<20 {
+      guard let stream = crowd[1].open(ScriptedService.streamPath) else { break }
+      crowd[1].send(stream, half)
+      try crowd[1].pump()
+      #expect(crowd[0].loop.clientMemory.bytes <= Self.budget / 4)
+    }
+    #expect(!crowd[1].channel.isActive)
+    #expect(wasTold(crowd[1]))
+  }
+
+  @Test func headerListsAndOpenStreamsCount() throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { _, _ in }
+    var fields: [String: String] = [:]
+    for number in 0..<10 { fields["f\(number)"] = String(repeating: "v", count: 1_000) }
+    for _ in 0..<10 { try harness.call(ScriptedService.unaryPath, fields, body: Self.hello) }
+    #expect(harness.loop.clientMemory.bytes > 10 * (2_048 + 10_000))
+    try leave([harness])
+    #expect(harness.loop.clientMemory.bytes == 0)
+  }
+}
