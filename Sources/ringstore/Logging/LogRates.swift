@@ -14,7 +14,7 @@ struct LogRates {
     let fields: [String: String]
 
     /// Fields that tell what happened rather than to whom, and have few values.
-    static let fieldNames = ["reason", "shard"]
+    static let fieldNames = ["reason", "shard", "lane"]
   }
 
   /// Events of a class that were passed over.
