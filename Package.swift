@@ -29,7 +29,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
   ],
   targets: [
-    .target(name: "LargeMemory"),
+    .systemLibrary(name: "CMalloc"),
+    .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "HTTP2", dependencies: ["LargeMemory", "CNGHTTP2", nioCore]),

@@ -298,6 +298,11 @@ final class SimulatedShard {
         serializedBytes: Array(frame.readableBytesView)), message.hasHello
     else { return frame }
     message.hello.router += " \(message.hello.generation)"
+    let hello = message.hello
+    message.hello.hashSeedCheck = .init(
+      limits.hashSeed.check(
+        cluster: hello.cluster, router: hello.router, generation: hello.generation,
+        shard: hello.expectedShard))
     guard let bytes: [UInt8] = try? message.serializedBytes() else { return frame }
     return ByteBuffer(bytes: bytes)
   }

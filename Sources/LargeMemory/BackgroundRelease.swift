@@ -6,6 +6,11 @@
 // system's lock on the address space only for short. Its priority is that of the loops: a thread of
 // lower priority could be put aside while it holds a lock of malloc that a loop waits for.
 //
+// Many small blocks are another matter: malloc keeps the pages between those that are left. After a
+// crowd of connections has gone the same thread has malloc give back whole pages (`trimSoon`). malloc
+// locks each of its arenas meanwhile, a few milliseconds for 100 MiB, so that is done once things have
+// calmed down, and seldom.
+//
 // What waits is bounded: past `waitingBytesMax` whoever frees has to do so himself. It waits in
 // memory that is reachable, so a process that ends meanwhile has lost nothing.
 //
@@ -28,6 +33,22 @@ package enum BackgroundRelease {
   package static func free(_ block: UnsafeMutableRawPointer, byteCount: Int) {
     if byteCount >= LargeBlock.bytesMin, Releaser.shared.take(block, byteCount) { return }
     block.deallocate()
+  }
+
+  /// Has malloc give back the free pages between its blocks, in `trimDelaySeconds`, and at most once
+  /// in `trimIntervalSeconds`. For who has freed much in small blocks. O(1).
+  package static func trimSoon() {
+    Releaser.shared.trimSoon()
+  }
+
+  /// See `trimSoon`.
+  package static let trimDelaySeconds = 2
+  package static let trimIntervalSeconds = 10
+
+  /// Waits until nothing that `trimSoon` asked for is left to do. Returns how often malloc has given
+  /// pages back so far. For tests.
+  package static func finishTrim() -> Int {
+    Releaser.shared.finishTrim()
   }
 
   /// Waits until all that was handed over has been given back; for tests.
@@ -57,6 +78,12 @@ private final class Releaser: @unchecked Sendable {
   private let hasFinished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var blocks: [Block] = []
   private var bytes = 0
+  /// When malloc is to give pages back, and when it has last done so, in seconds of the system's
+  /// monotonic clock; nil: not at all.
+  private var trimDue: Int?
+  private var trimmed: Int?
+  private var isTrimming = false
+  private var trims = 0
   /// False where the system gave no thread: then every block is freed by its owner.
   private var hasThread = false
 
@@ -76,6 +103,22 @@ private final class Releaser: @unchecked Sendable {
     blocks.append(Block(start: start, byteCount: byteCount))
     if blocks.count == 1 { pthread_cond_signal(hasWork) }
     return true
+  }
+
+  func trimSoon() {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    guard hasThread else { return }
+    let earliest = trimmed.map { $0 + BackgroundRelease.trimIntervalSeconds } ?? 0
+    trimDue = max(Self.nowSeconds() + BackgroundRelease.trimDelaySeconds, earliest)
+    pthread_cond_signal(hasWork)
+  }
+
+  func finishTrim() -> Int {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while trimDue != nil || isTrimming { pthread_cond_wait(hasFinished, mutex) }
+    return trims
   }
 
   var waitingBytes: Int {
@@ -115,23 +158,59 @@ private final class Releaser: @unchecked Sendable {
     sigfillset(&everySignal)
     pthread_sigmask(SIG_SETMASK, &everySignal, nil)
     while true {
-      for block in takeAll() {
+      for block in takeWork() {
         give(block)
         pthread_mutex_lock(mutex)
         bytes -= block.byteCount
         if bytes == 0 { pthread_cond_broadcast(hasFinished) }
         pthread_mutex_unlock(mutex)
       }
+      trimIfDue()
     }
   }
 
-  private func takeAll() -> [Block] {
+  /// The blocks that wait; none where malloc is to be trimmed instead.
+  private func takeWork() -> [Block] {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    while blocks.isEmpty { pthread_cond_wait(hasWork, mutex) }
+    while blocks.isEmpty, !isTrimDue {
+      guard let trimDue else {
+        pthread_cond_wait(hasWork, mutex)
+        continue
+      }
+      // The condition's clock is the wall clock; a jump of it only moves the trim.
+      var until = timespec()
+      clock_gettime(CLOCK_REALTIME, &until)
+      until.tv_sec += max(1, trimDue - Self.nowSeconds())
+      pthread_cond_timedwait(hasWork, mutex, &until)
+    }
     let taken = blocks
     blocks = []
     return taken
+  }
+
+  private var isTrimDue: Bool {
+    trimDue.map { $0 <= Self.nowSeconds() } ?? false
+  }
+
+  private func trimIfDue() {
+    pthread_mutex_lock(mutex)
+    isTrimming = isTrimDue
+    if isTrimming { (trimDue, trimmed) = (nil, Self.nowSeconds()) }
+    pthread_mutex_unlock(mutex)
+    guard isTrimming else { return }
+    SystemPages.trim()
+    pthread_mutex_lock(mutex)
+    isTrimming = false
+    trims += 1
+    pthread_cond_broadcast(hasFinished)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private static func nowSeconds() -> Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec
   }
 
   private func give(_ block: Block) {

@@ -7,6 +7,8 @@
 //
 // Any thread; owns nothing.
 
+internal import CMalloc
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -26,5 +28,10 @@ package enum SystemPages {
     let end = (address + UInt(byteCount)) & ~(pageBytes - 1)
     guard start < end, let first = UnsafeMutableRawPointer(bitPattern: start) else { return }
     _ = madvise(first, Int(end - start), Int32(MADV_DONTNEED))
+  }
+
+  /// Has malloc give back all pages that hold no block. O(free blocks); locks malloc's arenas.
+  static func trim() {
+    CMalloc_trim()
   }
 }

@@ -12,6 +12,9 @@ final class RouterLoops: Sendable {
   /// The incarnation of each shard that was reported as a restart last.
   private let restarts = NIOLockedValueBox<[String: UInt64]>([:])
 
+  /// What is told to be wrong with links, as shard and reason, and the loops that have met it.
+  private let troubles = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
+
   init(onShutdown: (@Sendable () -> Void)?) {
     self.onShutdown = onShutdown
   }
@@ -40,6 +43,30 @@ final class RouterLoops: Sendable {
     restarts.withLockedValue { known in
       known.updateValue(incarnation, forKey: shard) != incarnation
     }
+  }
+
+  /// Whether no other loop has told that a shard can't be reached for this reason. All of them find
+  /// out by themselves, and one line is enough.
+  func isNewTrouble(shard: String, reason: String, of loop: RouterService) -> Bool {
+    troubles.withLockedValue { troubles in
+      let loops = troubles[Self.trouble(shard, reason), default: []]
+      troubles[Self.trouble(shard, reason)] = loops.union([ObjectIdentifier(loop)])
+      return loops.isEmpty
+    }
+  }
+
+  /// A loop has reached a shard.
+  func troubleEnded(shard: String, of loop: RouterService) {
+    troubles.withLockedValue { troubles in
+      for key in troubles.keys where key.hasPrefix(Self.trouble(shard, "")) {
+        troubles[key]?.remove(ObjectIdentifier(loop))
+        if troubles[key]?.isEmpty == true { troubles[key] = nil }
+      }
+    }
+  }
+
+  private static func trouble(_ shard: String, _ reason: String) -> String {
+    shard + "\n" + reason
   }
 
   /// Has the process told, once, that a client asked the node to end. Calls under way, the one that

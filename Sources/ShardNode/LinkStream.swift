@@ -14,10 +14,15 @@ final class LinkStream: ShardCall, LinkPort {
   /// Made with `self` as its port, so it can't be there before.
   private var session: LinkSession?
   private let logger: Logger
+  private let refusals: RefusalLog
   private let isDraining: () -> Bool
 
-  init(_ call: ServerCall, core: ShardCore, logger: Logger, isDraining: @escaping () -> Bool) {
+  init(
+    _ call: ServerCall, core: ShardCore, logger: Logger, refusals: RefusalLog,
+    isDraining: @escaping () -> Bool
+  ) {
     self.logger = logger
+    self.refusals = refusals
     self.isDraining = isDraining
     super.init(call)
     let lane = call.metadata.firstText(LinkProtocol.laneMetadata).flatMap(LinkLane.init)
@@ -94,6 +99,7 @@ final class LinkStream: ShardCall, LinkPort {
     switch greeting {
     case .accepted(let router, let isNewMap):
       call?.connection?.becomeLink()
+      refusals.accepted(router: router)
       logger.info(
         "router connected",
         metadata: [
@@ -102,6 +108,7 @@ final class LinkStream: ShardCall, LinkPort {
         ])
       return true
     case .refused(let router, let reason):
+      guard refusals.isNews(router: router, reason: reason) else { return false }
       logger.warning(
         "router refused",
         metadata: [

@@ -16,6 +16,7 @@ final class ShardService: ServerService {
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
   private var links: [ObjectIdentifier: LinkStream] = [:]
+  private let refusals = RefusalLog()
   private var isDraining = false
   @exclusivity(unchecked) private var isTurnScheduled = false
   @exclusivity(unchecked) private var isExpiryScheduled = false
@@ -113,7 +114,9 @@ final class ShardService: ServerService {
   func streamOpened(_ call: ServerCall) {
     switch call.methodID {
     case MethodRegistry.linkID:
-      let link = LinkStream(call, core: core, logger: logger) { [unowned self] in isDraining }
+      let link = LinkStream(call, core: core, logger: logger, refusals: refusals) {
+        [unowned self] in isDraining
+      }
       links[ObjectIdentifier(link)] = link
       scheduleWatch()
     case CommandID.pipeline.rawValue:

@@ -168,6 +168,7 @@ final class Heap {
       return
     }
     heldBytes -= SlabPage.stride
+    if givesPagesBack { SystemPages.giveBack(page, byteCount: SlabPage.usableBytes) }
     UnsafeMutableRawPointer(page).deallocate()
   }
 }

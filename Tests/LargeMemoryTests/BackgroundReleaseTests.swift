@@ -42,4 +42,10 @@ struct BackgroundReleaseTests {
     BackgroundRelease.finish()
     #expect(BackgroundRelease.waitingBytes == 0)
   }
+
+  @Test(.timeLimit(.minutes(2))) func mallocGivesPagesBackOnceForManyWishes() {
+    let before = BackgroundRelease.finishTrim()
+    for _ in 0..<100 { BackgroundRelease.trimSoon() }
+    #expect(BackgroundRelease.finishTrim() == before + 1)
+  }
 }

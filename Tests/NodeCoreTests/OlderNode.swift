@@ -110,7 +110,7 @@ struct OlderNode: Sendable {
 
   /// The status of a call that failed; nil where it was answered.
   func failure(
-    _ path: String, _ request: ByteBuffer, timeout: TimeAmount = .seconds(20)
+    _ path: String, _ request: ByteBuffer, timeout: TimeAmount = .minutes(10)
   ) async -> RPCStatus? {
     do throws(RPCStatus) {
       _ = try await channel.unary(path: path, timeout: timeout) { $0.writeImmutableBuffer(request) }

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 from harness.lines import Lines
+from ringstore.v1 import keystore_pb2 as pb
 
 KEYS = [
     b"a", b"aa", b"aaa", b"ab", b"abc", b"b", b"foo", b"foobar", b"oof", b"user:1", b"user:22",
@@ -48,3 +49,22 @@ def test_keys_matches_as_python_does(lines, pattern):
 def test_what_can_not_be_matched_is_an_error_and_the_connection_goes_on(lines, pattern):
     assert lines.ask(b"KEYS", pattern.encode()).startswith(b"-BAD_PATTERN ")
     assert lines.ask(b"PING") == b"+PONG"
+
+
+@pytest.mark.parametrize("length", [58_255, 65_536])
+def test_one_long_key_does_not_take_patterns_away_from_the_database(lines, client, length):
+    client.set(b"u" * length, b"1")
+    users = [b"user:1", b"user:22"]
+    assert sorted(lines.ask(b"KEYS", b"user:")) == users
+    assert sorted(lines.ask(b"KEYS", rb"[a-z]+:\d+$")) == users
+    assert client.keys(regex=b"user:") == users
+    assert client.keys(glob=b"*user:*") == users
+    pages = client.scan(pattern=pb.Pattern(regex=b"[^:U]*:[0-9]+$"))
+    assert sorted(key for page in pages for key in page.keys) == users
+
+
+def test_a_glob_is_told_what_keys_takes(lines):
+    said = b"-BAD_PATTERN The pattern can't be used: KEYS takes a regular expression here, "
+    assert lines.ask(b"KEYS", b"*") == said + (
+        b"and this is a glob. Did you mean KEYS .*, or SCAN 0 MATCH *?"
+    )

@@ -399,6 +399,8 @@ def test_a_permanent_refusal_is_told_once_and_with_what_to_do(shard, arguments, 
         lines = problems(router)
         assert len(lines) == 1 and reason in lines[0] and advice in lines[0], lines
         assert SEEDS[0] not in router.log()
+        told = [line for line in shard.log().splitlines() if "router refused" in line]
+        assert len(told) == 1, told
 
 
 def test_a_router_that_is_aimed_at_a_router_says_so(cluster_of_two):

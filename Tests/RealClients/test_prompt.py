@@ -308,7 +308,7 @@ def test_a_terminal_may_change_its_size(prompt):
 
 
 def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
-    text = "GET " + "x" * 100
+    text = "GET " + "".join(f"{number:04}" for number in range(20))
     prompt.type(text)
     prompt.expect(text[-20:])
     prompt.resize(20, 40)

@@ -49,7 +49,7 @@ enum ScriptedNode {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let logger = Logger(label: "scripted") { _ in SwiftLogNoOpLogHandler() }
     let server = try await GRPCServer.start(
-      host: "127.0.0.1", port: 0, group: group, configuration: ServerConfiguration(),
+      host: "127.0.0.1", port: 0, group: group, configuration: ServerConfiguration().patient,
       logger: logger
     ) { _ in ScriptedService(script) }
     let relay = try await Relay.start(to: server.port)
@@ -107,5 +107,15 @@ private final class ScriptedService: ServerService {
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
     if let stream = call.context as? ScriptedStream { script.ended(stream) }
+  }
+}
+
+extension ServerConfiguration {
+  /// Of a server whose machine may be busy with other tests: it cuts nobody for being slow.
+  fileprivate var patient: Self {
+    var configuration = self
+    configuration.progressTimeoutNanos = 3_600 * 1_000_000_000
+    configuration.handshakeTimeoutNanos = 3_600 * 1_000_000_000
+    return configuration
   }
 }

@@ -18,7 +18,7 @@ import ringstore
   private static func session(_ port: Int, database: UInt32 = 0) -> Session {
     Session(
       Session.Options(
-        server: HostPort(host: "127.0.0.1", port: port), timeout: .seconds(10),
+        server: HostPort(host: "127.0.0.1", port: port), timeout: .seconds(600),
         maxMessageBytes: 4 << 20),
       database: database)
   }

@@ -145,7 +145,7 @@ private struct ShardClient {
   func call<Response: Message>(_ path: String, _ request: some Message) async throws -> Response {
     let bytes: [UInt8] = try request.serializedBytes()
     let response = try await channel.unary(
-      path: "/ringstore.v1.\(path)", timeout: .seconds(20), retrySafe: false
+      path: "/ringstore.v1.\(path)", timeout: .minutes(10), retrySafe: false
     ) { $0.writeBytes(bytes) }
     return try Response(serializedBytes: Array(response.readableBytesView))
   }
@@ -155,7 +155,7 @@ private struct ShardClient {
     let bytes: [UInt8] = try request.serializedBytes()
     var responses: [Response] = []
     let messages = try await channel.serverStreaming(
-      path: "/ringstore.v1.\(path)", timeout: .seconds(20)
+      path: "/ringstore.v1.\(path)", timeout: .minutes(10)
     ) { $0.writeBytes(bytes) }
     for try await message in messages {
       responses.append(try Response(serializedBytes: Array(message.readableBytesView)))

@@ -36,4 +36,20 @@ import Testing
     #expect(entry.keyCount == Store.keyBytesMax && entry.payloadCount == Entry.inlineMax)
     heap.free(entry.base, entry.byteCount)
   }
+
+  /// Tables keep 48 bits of an entry's address, without the lowest three.
+  @Test func addressesThatTablesCannotHoldAreTold() {
+    for address in [8, 0x7fff_ffff_fff8, 0xffff_ffff_fff8] as [UInt] {
+      #expect(Heap.isHoldable(address))
+    }
+    for address in [1, 12, 1 << 48, 0xff00_0000_0000_0008, UInt.max - 7] as [UInt] {
+      #expect(!Heap.isHoldable(address))
+    }
+  }
+
+  @Test func aBlockAtSuchAnAddressEndsTheProcess() async {
+    await #expect(processExitsWith: .failure) {
+      _ = Heap.checked(UnsafeMutableRawPointer(bitPattern: 1 << 48 | 8).unsafelyUnwrapped)
+    }
+  }
 }

@@ -197,15 +197,16 @@ check() {
 }
 
 # router_unary CALLS CONNECTIONS STREAMS CALL : Gets or Sets through the router, a third for each
-# shard, from three clients at once; 5 connections for each of the last two, the first has the rest.
+# shard, from three clients at once, which share the connections; the first has the rest.
 router_unary() {
-  local shard clients=() share=$(($1 / 3)) connections=$(($2 - 10)) body size=''
+  local shard clients=() share=$(($1 / 3)) third=$(($2 / 3)) connections body size=''
+  connections=$(($2 - 2 * third))
   body=$(tr '[:upper:]' '[:lower:]' <<<"$4")
   for shard in "${SHARD_NAMES[@]}"; do
     load "$share" "$connections" "$3" "$bench_folder/$body-router-$shard.bin" \
       "http://127.0.0.1:${port_of[router]}$SERVICE/$4" >"$bench_folder/report-$shard" &
     clients+=($!)
-    connections=5
+    connections=$third
   done
   wait "${clients[@]}"
   for shard in "${SHARD_NAMES[@]}"; do

@@ -11,27 +11,30 @@ import NIOCore
 #endif
 
 /// Stops accepting for a while when the system can't, and says so once.
-final class AcceptPause: ChannelDuplexHandler {
+final class AcceptPause: ChannelInboundHandler {
   typealias InboundIn = any Channel
   typealias InboundOut = any Channel
-  typealias OutboundIn = any Channel
 
   /// The first pause, and the longest: each is twice the one before.
   static let pauseNanosMin: Int64 = 100_000_000
   static let pauseNanosMax: Int64 = 1_000_000_000
 
   private let logger: Logger
+  private let setAccepting: (any Channel, Bool) -> Void
   private var pauseNanos = pauseNanosMin
   private var isFailing = false
   private var timer: Scheduled<Void>?
-  private var isReadHeldBack = false
 
-  init(logger: Logger) {
+  /// - Parameter setAccepting: has a listening channel accept, or not. To hold back its reads isn't
+  ///   enough: a read that failed is still pending for SwiftNIO, which tries it again.
+  init(
+    logger: Logger,
+    setAccepting: @escaping (any Channel, Bool) -> Void = {
+      try? $0.syncOptions?.setOption(.autoRead, value: $1)
+    }
+  ) {
     self.logger = logger
-  }
-
-  func read(context: ChannelHandlerContext) {
-    if timer == nil { context.read() } else { isReadHeldBack = true }
+    self.setAccepting = setAccepting
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -53,13 +56,11 @@ final class AcceptPause: ChannelDuplexHandler {
     }
     guard timer == nil else { return }
     let channel = context.channel
+    setAccepting(channel, false)
     timer = context.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(pauseNanos)) {
       [self] in
       timer = nil
-      if isReadHeldBack {
-        isReadHeldBack = false
-        channel.read()
-      }
+      setAccepting(channel, true)
     }
     pauseNanos = min(2 * pauseNanos, Self.pauseNanosMax)
   }

@@ -277,6 +277,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   var remoteAddress: String {
-    context?.remoteAddress.map { "\($0)" } ?? "unknown"
+    context?.remoteAddress?.shown ?? "unknown"
   }
 }

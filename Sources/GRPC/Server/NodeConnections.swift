@@ -8,6 +8,7 @@
 // Anything else on such a connection is refused in words and ends it. Past the reserve a connection
 // is closed without a word.
 
+import LargeMemory
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -33,7 +34,12 @@ package final class NodeConnections: Sendable {
     var resets = 0
     var refusedCalls = 0
     var ofAddress: [ClientNetwork: Int] = [:]
+    /// Connections that have gone since their memory was given back to the system.
+    var gone = 0
   }
+
+  /// So many connections that have gone have malloc give their memory back to the system.
+  package static let goneMax = 1_000
 
   package let limits: ConnectionLimits
   fileprivate let state = NIOLockedValueBox(State())
@@ -163,7 +169,7 @@ package final class ConnectionPlace {
     let (from, network) = (account, network)
     guard from != next, from != .closed else { return }
     account = next
-    node.state.withLockedValue { state in
+    let isCrowdGone = node.state.withLockedValue { state in
       switch from {
       case .clients:
         state.clients -= 1
@@ -174,7 +180,12 @@ package final class ConnectionPlace {
       case .closed: break
       }
       if next == .links { state.links += 1 }
+      if next == .closed { state.gone += 1 }
+      guard state.gone >= NodeConnections.goneMax else { return false }
+      state.gone = 0
+      return true
     }
+    if isCrowdGone { BackgroundRelease.trimSoon() }
   }
 }
 
