@@ -133,7 +133,8 @@ def test_500_cancels_of_answers_read_in_part_leave_the_connection_be(nodes):
                 connection.flush()
                 connection.receive()
             connection.out += frame(RST_STREAM, 0, stream, struct.pack(">I", 8))
-        assert connection.call(SERVICE + "Get", pb.Key(key=b"k").SerializeToString()).grpc_status == 0
+        key = pb.Key(key=b"k").SerializeToString()
+        assert connection.call(SERVICE + "Get", key).grpc_status == 0
         assert connection.goaway is None
         connection.close()
 

@@ -169,7 +169,8 @@ import ringstore
       let few = flags.merging([.clientMemoryBytes: ["536870912"]]) { $1 }
       _ = try await sources(.router, flags: few).routerConfiguration()
     }
-    #expect(said.hasPrefix("client_memory_bytes (536870912) must be at least 2147483648"), "\(said)")
+    #expect(
+      said.hasPrefix("client_memory_bytes (536870912) must be at least 2147483648"), "\(said)")
   }
 
   @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {

@@ -80,6 +80,7 @@ extension GRPCServerHandler {
 
   func becomeLink() {
     place?.becomeLink()
+    isLink = true
   }
 
   // MARK: - Floods

@@ -21,7 +21,7 @@ extension GRPCServerHandler {
   /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
   /// one: nothing may be done with it afterwards.
   func settleMemory() {
-    let held = heldBytes
+    let held = isLink ? 0 : heldBytes
     guard held != chargedBytes else { return }
     charge(held)
     if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {

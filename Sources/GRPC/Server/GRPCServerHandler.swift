@@ -52,6 +52,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var bufferedBytes = 0
   /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
   @exclusivity(unchecked) var inboundBytes = 0
+  /// Another node's connection. What it holds has bounds of its own, and to end it would end calls of
+  /// clients that did nothing wrong: it isn't charged.
+  @exclusivity(unchecked) var isLink = false
   /// What the loop's memory is charged with, and the least of it since the last sweep.
   @exclusivity(unchecked) var chargedBytes = 0
   @exclusivity(unchecked) var heldThroughout = 0

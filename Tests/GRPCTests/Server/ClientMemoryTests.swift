@@ -151,6 +151,19 @@ import Testing
     #expect(wasTold(crowd[1]))
   }
 
+  @Test func linksBetweenNodesDoNotCount() throws {
+    let harness = try ServerHarness(bounded())
+    harness.service.onOpened = { $0.connection?.becomeLink() }
+    let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 250_000)).dropLast())
+    for _ in 0..<50 {
+      harness.send(try #require(harness.open(ScriptedService.streamPath)), half)
+      try harness.pump()
+    }
+    #expect(harness.handler.inboundBytes == 50 * half.count)
+    #expect(harness.loop.clientMemory.bytes == 0)
+    #expect(harness.channel.isActive)
+  }
+
   @Test func headerListsAndOpenStreamsCount() throws {
     let harness = try ServerHarness()
     harness.service.onUnary = { _, _ in }
