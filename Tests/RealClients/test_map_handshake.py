@@ -14,6 +14,7 @@ import pytest
 from harness.client import Client, call, explain, pipeline, refused
 from harness.cluster import HOST, Cluster, start_router, start_shard
 from harness.link import Link, even_map, hello
+from harness.log_events import events
 from harness.polling import eventually
 from harness.process import Node, run
 from harness.slots import keys_of
@@ -417,7 +418,7 @@ def test_a_link_that_comes_back_is_told_and_its_next_loss_too(cluster_of_two):
     router, shard = cluster_of_two.router, cluster_of_two.shards["a"]
 
     def ready() -> int:
-        return len(re.findall(r"link ready .*shard=a$", router.log(), re.MULTILINE))
+        return events(router.log(), "link ready", "shard=a")
 
     for losses in (1, 2):
         eventually(lambda count=losses: ready() == count, "the link is ready")
