@@ -14,7 +14,8 @@ import LargeMemory
 
 final class Heap {
   static let smallBlockMax = 512
-  /// Blocks from this size on have their pages given back first while `givesPagesBack`.
+  /// Blocks from this size on, and slab pages, have their pages given back first while
+  /// `givesPagesBack`.
   private static let givenBackMin = 64 * 1024
 
   /// Bytes held from malloc, its rounding and header included (glibc's rule: a header of 8 bytes,
@@ -25,7 +26,7 @@ final class Heap {
   /// The part of `usedBytes` in chunks and blobs that only views still hold.
   var pinnedBytes = 0
 
-  /// Whether the pages of a large block go back to the system before the block goes to malloc (see
+  /// Whether pages go back to the system before a block or slab page goes to malloc (see
   /// SystemPages). For who frees much in slices; not for ordinary writes, whose next value would
   /// have to fetch the pages again.
   var givesPagesBack = false

@@ -36,7 +36,10 @@ extension Store {
     table.pointee = Table()
     keyCounts[database] -= removed
     directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
+    // Who empties slots empties many: their pages go back to the system, not only to malloc.
+    heap.givesPagesBack = true
     free(detached)
+    heap.givesPagesBack = false
     _ = nextVersion(slot)
     return removed
   }

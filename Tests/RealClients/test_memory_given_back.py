@@ -1,0 +1,60 @@
+"""Memory goes back to the system: of keys that a Reset removed, and of connections that have gone."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from harness.client import Client
+from harness.cluster import start_shard
+from harness.memory import resident_bytes
+from harness.polling import eventually
+from harness.process import Node
+from ringstore.v1 import keystore_pb2 as pb
+
+KEYS, BATCH = 400_000, 4_000
+# More than what counts as a crowd, 1,000.
+CONNECTIONS = 2_500
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+@pytest.fixture
+def shard() -> Iterator[Node]:
+    started = start_shard()
+    yield started
+    started.stop()
+
+
+def test_keys_that_a_reset_removed(shard: Node):
+    with Client(shard.address) as client:
+        empty = resident_bytes(shard)
+        for first in range(0, KEYS, BATCH):
+            items = [
+                pb.KeyValue(key=b"key:%08d" % number, value=b"v" * 40)
+                for number in range(first, first + BATCH)
+            ]
+            client.stub.MSet(pb.MSetRequest(items=items), timeout=60)
+        grown = resident_bytes(shard) - empty
+        assert grown > 20 << 20
+        assert client.reset() == KEYS
+        # Of each page of the store's slabs an eighth stays with malloc.
+        eventually(lambda: resident_bytes(shard) - empty < grown // 2, "the memory given back")
+
+
+def test_connections_that_have_gone(shard: Node):
+    with Client(shard.address) as client:
+        client.get(b"key")
+        before = resident_bytes(shard)
+        host, port = shard.address.split(":")
+        crowd = []
+        for _ in range(CONNECTIONS):
+            connection = socket.create_connection((host, int(port)))
+            connection.sendall(PREFACE)
+            crowd.append(connection)
+        for connection in crowd:
+            assert connection.recv(9)
+        grown = resident_bytes(shard) - before
+        assert grown > CONNECTIONS * 8_000
+        for connection in crowd:
+            connection.close()
+        eventually(lambda: resident_bytes(shard) - before < grown // 2, "the memory given back")
+        client.get(b"key")
