@@ -3,6 +3,7 @@
 // Owns what the defects need to remember. One thread. Without sabotage it changes nothing.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 struct RouterSaboteur {
@@ -36,6 +37,8 @@ struct RouterSaboteur {
   mutating func linkReady(shard: Int) -> ByteBuffer? {
     guard !lost[shard].isEmpty else { return nil }
     var frame = ByteBuffer()
+    frame.writeNewestClock()
+    let clockBytes = frame.readableBytes
     for call in lost[shard] {
       guard case .oneKey = call.kind, let id = call.id,
         let command = CallCodec.command(of: call.items[0].call)
@@ -45,7 +48,7 @@ struct RouterSaboteur {
       }
     }
     lost[shard] = []
-    return frame.readableBytes > 0 ? frame : nil
+    return frame.readableBytes > clockBytes ? frame : nil
   }
 
   /// How much later than its turn a call is sent; nil: at once.
@@ -82,5 +85,12 @@ struct RouterSaboteur {
       let remembered = memory[call.items[0].key], context.chance(0.1)
     else { return nil }
     return remembered
+  }
+}
+
+extension ByteBuffer {
+  /// A clock with which no frame is too old for a shard, as if its router had just heard it.
+  mutating func writeNewestClock() {
+    writeHeard(millis: .max - LinkProtocol.callAgeMillisMax)
   }
 }

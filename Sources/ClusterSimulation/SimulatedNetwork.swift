@@ -70,7 +70,9 @@ final class SimulatedNetwork {
   }
 
   func sendToShard(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
-    note(.frameToShard, connection, UInt64(frame.readableBytes))
+    note(
+      tellsClockOnly(toShard: frame) ? .clock : .frameToShard, connection,
+      UInt64(frame.readableBytes))
     connection.toShard.send(.frame(frame))
     if context.configuration.sabotage == .repeatsFrames, context.chance(0.01) {
       connection.toShard.send(.frame(frame))
@@ -92,7 +94,9 @@ final class SimulatedNetwork {
   // MARK: - Shards' side
 
   func sendToRouter(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
-    note(.frameToRouter, connection, UInt64(frame.readableBytes))
+    note(
+      tellsClockOnly(toRouter: frame) ? .clock : .frameToRouter, connection,
+      UInt64(frame.readableBytes))
     connection.toRouter.send(.frame(frame))
   }
 
@@ -200,6 +204,28 @@ final class SimulatedNetwork {
     let isSlow = context.nowNanos < slowUntilNanos[router][shard]
     if context.chance(isSlow ? 0.2 : 0.004) { return lagNanos() }
     return 20_000 + context.nanos(upTo: isSlow ? delayNanosMax * 10 : delayNanosMax)
+  }
+
+  // MARK: - Record
+
+  private func tellsClockOnly(toShard frame: ByteBuffer) -> Bool {
+    frame.withUnsafeReadableBytes { bytes in
+      var reader = RouterFrameReader(bytes)
+      guard case .heard = try? reader.next(), case nil = try? reader.next() else {
+        return false
+      }
+      return true
+    }
+  }
+
+  private func tellsClockOnly(toRouter frame: ByteBuffer) -> Bool {
+    frame.withUnsafeReadableBytes { bytes in
+      var reader = ShardFrameReader(bytes)
+      guard case .clock = try? reader.next(), case nil = try? reader.next() else {
+        return false
+      }
+      return true
+    }
   }
 
   func note(

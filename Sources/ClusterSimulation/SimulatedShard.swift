@@ -287,7 +287,7 @@ final class SimulatedShard {
   /// The frame, as if its router had just heard the shard's clock.
   private func withoutAge(_ frame: ByteBuffer) -> ByteBuffer {
     var frame = frame
-    frame.writeHeard(millis: .max - LinkProtocol.callAgeMillisMax)
+    frame.writeNewestClock()
     return frame
   }
 

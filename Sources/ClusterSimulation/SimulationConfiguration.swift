@@ -99,6 +99,18 @@ package struct SimulationConfiguration: Sendable {
     return configuration
   }
 
+  /// A network whose connections get stuck again and again before they break: much of what was sent
+  /// arrives when a newer connection is there already, at shards that are still the same.
+  package static var withLateFrames: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "late frames"
+    configuration.faults.shardsDie = false
+    configuration.faults.intervalNanosMax = 100_000_000
+    configuration.network.breaksYoung = 0.3
+    configuration.network.jamNanosMax = 2_000_000_000
+    return configuration
+  }
+
   /// The ordinary cluster with the slot map of a new one. Slower: each Hello carries it.
   package static var withInitialMap: SimulationConfiguration {
     var configuration = SimulationConfiguration()

@@ -46,12 +46,21 @@ package struct SimulationSeeds: Sendable, Hashable {
 
   /// Makes run `seed`.
   package static func run(_ seed: UInt64, sabotage: Sabotage? = nil) throws -> SimulationReport {
-    // A defect that shows only where links are held is looked for there.
     var configuration =
-      sabotage == .ignoresAge
-      ? SimulationConfiguration.withHeldLinks : configuration(of: seed)
+      sabotage.map { self.configuration(of: seed, with: $0) } ?? configuration(of: seed)
     configuration.sabotage = sabotage
     return try SimulatedCluster(seed: seed, configuration).run()
+  }
+
+  /// A defect is looked for where it shows soon.
+  private static func configuration(
+    of seed: UInt64, with sabotage: Sabotage
+  ) -> SimulationConfiguration {
+    switch sabotage {
+    case .ignoresAge: return .withHeldLinks
+    case .ignoresFence: return .withLateFrames
+    default: return configuration(of: seed)
+    }
   }
 
   /// Of ten runs three are of overloaded links, one of two routers with different maps, and one of

@@ -6,6 +6,9 @@
 struct SimulationTrace {
   enum Kind: UInt8 {
     case invoked, ended, gaveUp, unread
+    /// A frame that tells nothing but the shard's clock. Not kept for people: in a quiet cluster there
+    /// would soon be nothing else.
+    case clock
     case connecting, connected, refused, lost, dropped, frameToShard, frameToRouter, executed
     case hello, fenced, crashed, restarted, stalled, resumed, draining, slowed, ready, closed
   }
@@ -23,8 +26,10 @@ struct SimulationTrace {
   private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
   private(set) var count = 0
   private var events: [Event] = []
-  /// The number of the first event that is not kept for people: from then on only the digest grows.
-  private var frozenAt: Int?
+  /// How many events were kept for people, the overwritten ones among them.
+  private var keptCount = 0
+  /// Nothing more is kept for people: only the digest grows.
+  private var isFrozen = false
 
   mutating func add(
     _ timeNanos: UInt64, _ kind: Kind, _ first: UInt64, _ second: UInt64, _ third: UInt64,
@@ -36,19 +41,20 @@ struct SimulationTrace {
     mix(second)
     mix(third)
     mix(fourth)
-    defer { count += 1 }
-    guard frozenAt == nil else { return }
+    count += 1
+    guard !isFrozen, kind != .clock else { return }
     let event = Event(timeNanos: timeNanos, kind: kind, words: (first, second, third, fourth))
     if events.count < Self.keptMax {
       events.append(event)
     } else {
-      events[count % Self.keptMax] = event
+      events[keptCount % Self.keptMax] = event
     }
+    keptCount += 1
   }
 
   /// What led up to this moment is what people want to see; what follows is not kept.
   mutating func freeze() {
-    if frozenAt == nil { frozenAt = count }
+    isFrozen = true
   }
 
   /// The digest of bytes, to be put into an event: FNV-1a.
@@ -67,8 +73,9 @@ struct SimulationTrace {
   ///
   /// - Parameter callText: what a call, by its number, asked for.
   func tail(callText: (Int) -> String) -> [String] {
-    let end = frozenAt ?? count
-    return (max(0, end - Self.keptMax)..<end).map { text(events[$0 % Self.keptMax], callText) }
+    (max(0, keptCount - Self.keptMax)..<keptCount).map {
+      text(events[$0 % Self.keptMax], callText)
+    }
   }
 
   private func text(_ event: Event, _ callText: (Int) -> String) -> String {
@@ -86,6 +93,7 @@ struct SimulationTrace {
     case .invoked: return "call \(words.0) begins: \(callText(Int(words.0)))"
     case .ended: return "call \(words.0) ends: \(callText(Int(words.0)))"
     case .gaveUp: return "call \(words.0) is given up by its client"
+    case .clock: return "\(link): the shard's clock, in \(words.3) bytes"
     case .unread: return "call \(words.0) lies unread, its connection is held"
     case .connecting: return "\(link): dials"
     case .connected: return "\(link): connected"

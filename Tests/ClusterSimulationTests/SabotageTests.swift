@@ -5,7 +5,7 @@ import ClusterSimulation
 import Testing
 
 @Suite struct SabotageTests {
-  private static let runsMax: UInt64 = 300
+  private static let runsMax: UInt64 = 50
 
   /// What each defect has to be found as, by somebody: each kind of finding is made by other code.
   private static let expected: [(Sabotage, [SimulationFinding.Kind])] = [
