@@ -3,8 +3,8 @@
 // objects that are still in the cache.
 //
 // A stream keeps the owner's object (`HTTP2Stream.context`) in the pool, so all owners that share a
-// pool must use the same kind of object. Whoever recycles a stream cuts what that object has of its
-// connection.
+// pool must use the same kind of object. The owner that recycles a stream cuts what that object has
+// of its connection.
 //
 // Thread: the event loop.
 

@@ -3,6 +3,7 @@
 import queue
 import signal
 import subprocess
+import time
 
 import grpc
 import pytest
@@ -55,6 +56,31 @@ def test_calls_in_flight_are_finished(server):
         assert list(stream) == []
         assert stream.code() == grpc.StatusCode.OK
         assert server.node.wait() == 0
+
+
+def test_answers_that_a_slow_client_takes_are_finished(server):
+    value = b"v" * ((4 << 20) - 200)
+    with Client(server.address) as client:
+        client.set(b"key", value)
+    connection = Connection(server.address)
+    connection.settle()
+    get = headers("/ringstore.v1.KeyStore/Get")
+    body = message(pb.Key(key=b"key").SerializeToString())
+    streams = [connection.start(get, body) for _ in range(3)]
+    while not connection.answers[streams[0]].data:
+        connection.flush()
+        connection.receive()
+    server.node.terminate()
+    # The node has handed all of it to the system long before this client has read it.
+    while connection.open_streams and not connection.closed:
+        connection.flush()
+        connection.receive()
+        time.sleep(0.02)
+    for stream in streams:
+        answer = connection.answers[stream]
+        assert pb.Value.FromString(bytes(answer.data[5:])).value == value
+        assert answer.grpc_status == 0
+    assert server.node.wait() == 0
 
 
 def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):

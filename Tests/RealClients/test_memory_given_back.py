@@ -1,4 +1,5 @@
-"""Memory goes back to the system: of keys that a Reset removed, and of connections that have gone."""
+"""Memory goes back to the system: of keys that a Reset removed, of connections that have gone, of
+what they made a node hold."""
 
 import socket
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from harness.cluster import start_shard
 from harness.memory import resident_bytes
 from harness.polling import eventually
 from harness.process import Node
+from harness.raw_http2 import Connection, headers
 from ringstore.v1 import keystore_pb2 as pb
 
 KEYS, BATCH = 400_000, 4_000
 # More than what counts as a crowd, 1,000.
 CONNECTIONS = 2_500
+FEW_CONNECTIONS, HALVES, HALF_BYTES = 10, 500, 16_000
+SET = "/ringstore.v1.KeyStore/Set"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
@@ -57,4 +61,25 @@ def test_connections_that_have_gone(shard: Node):
         for connection in crowd:
             connection.close()
         eventually(lambda: resident_bytes(shard) - before < grown // 2, "the memory given back")
+        client.get(b"key")
+
+
+def test_half_messages_of_few_connections(shard: Node):
+    with Client(shard.address) as client:
+        client.get(b"key")
+        before = resident_bytes(shard)
+        half = b"\x00" + (2 * HALF_BYTES).to_bytes(4, "big") + b"x" * HALF_BYTES
+        connections = [Connection(shard.address) for _ in range(FEW_CONNECTIONS)]
+        for connection in connections:
+            connection.settle()
+            for _ in range(HALVES):
+                while connection.start(headers(SET), half, end=False) is None:
+                    connection.flush()
+                    connection.receive()
+            while connection.out:
+                connection.flush()
+        eventually(lambda: resident_bytes(shard) - before > 50 << 20, "the halves held")
+        for connection in connections:
+            connection.close()
+        eventually(lambda: resident_bytes(shard) - before < 25 << 20, "the memory given back")
         client.get(b"key")

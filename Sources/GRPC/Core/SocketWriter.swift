@@ -23,6 +23,7 @@ package final class SocketWriter {
   @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
   /// Writes that the channel has and its socket not yet. While there are any, later ones go behind.
   @exclusivity(unchecked) private var queuedWrites = 0
+  private var onEmpty: (() -> Void)?
 
   package init() {}
 
@@ -48,8 +49,24 @@ package final class SocketWriter {
     }
     queuedWrites += 1
     let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWrites -= 1 }
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
     context.writeAndFlush(NIOAny(bytes), promise: promise)
+  }
+
+  /// Whether the socket has taken all that was written.
+  package var isEmpty: Bool { queuedWrites == 0 }
+
+  /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or that
+  /// the channel is gone.
+  package func whenEmpty(_ body: @escaping () -> Void) {
+    onEmpty = body
+  }
+
+  private func queuedWriteEnded() {
+    queuedWrites -= 1
+    guard queuedWrites == 0, let body = onEmpty else { return }
+    onEmpty = nil
+    body()
   }
 
   /// How many bytes the socket took; 0 also where it failed.

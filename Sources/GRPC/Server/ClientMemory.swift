@@ -13,6 +13,11 @@ struct ClientMemory {
   let connectionBytesMax: Int
   /// What all connections hold.
   private(set) var bytes = 0
+  /// Most bytes that were held since so much was last freed that malloc was to give it back.
+  private var peakBytes = 0
+
+  /// After so many bytes were freed malloc is to give pages back to the system.
+  static let fallBytes = 32 << 20
 
   /// A flat sum for a stream: its objects here and in the library.
   static let streamBytes = 2 << 10
@@ -29,6 +34,14 @@ struct ClientMemory {
 
   mutating func change(by difference: Int) {
     bytes += difference
+    peakBytes = max(peakBytes, bytes)
+  }
+
+  /// Whether so much was freed that malloc should give pages back; true once for each such fall.
+  mutating func takeFall() -> Bool {
+    guard peakBytes - bytes >= Self.fallBytes else { return false }
+    peakBytes = bytes
+    return true
   }
 
   /// Whether connections must be ended.

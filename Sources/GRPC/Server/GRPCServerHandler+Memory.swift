@@ -2,6 +2,7 @@
 // the end of each flush: a read is followed by one, and so is every answer.
 
 import HTTP2
+import LargeMemory
 import NIOCore
 
 extension GRPCServerHandler {
@@ -33,6 +34,7 @@ extension GRPCServerHandler {
     loop.clientMemory.change(by: bytes - chargedBytes)
     chargedBytes = bytes
     heldThroughout = min(heldThroughout, bytes)
+    if loop.clientMemory.takeFall() { BackgroundRelease.trimSoon() }
   }
 
   /// What is charged is given back; to be called when the connection is over.

@@ -41,6 +41,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
   let writer = SocketWriter()
+  /// The session is finished, and the channel still has some of its output.
+  @exclusivity(unchecked) private var isClosing = false
   @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
@@ -112,7 +114,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     readNanos = 0
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
-    buffer.withUnsafeReadableBytes { session.receive($0) }
+    if !isClosing { buffer.withUnsafeReadableBytes { session.receive($0) } }
     loop.receiveBuffer.giveBack(buffer)
     drain()
     checkFloods()
@@ -243,7 +245,24 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     } else if let code = session.errorSent {
       cut(.protocolError, "\(code)")
     }
+    if session.failure == nil, !writer.isEmpty { return closeOnceWritten() }
     context.close(promise: nil)
+  }
+
+  /// All is said, and the socket has yet to take some of it: answers, or why the connection ends. A
+  /// client has as long for that as for any other progress.
+  private func closeOnceWritten() {
+    guard !isClosing else { return }
+    isClosing = true
+    writer.whenEmpty {
+      self.isClosing = false
+      self.closeIfFinished()
+    }
+    let limit = TimeAmount.nanoseconds(Int64(clamping: configuration.progressTimeoutNanos))
+    loop.eventLoop.assumeIsolated().scheduleTask(in: limit) { [weak self] in
+      guard let self, isClosing else { return }
+      closeNow(.unreadReplies)
+    }
   }
 
   /// Thousands of connections may end at once, and each has calls to end and memory to free: that is

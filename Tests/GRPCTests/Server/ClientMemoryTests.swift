@@ -151,6 +151,20 @@ import Testing
     #expect(wasTold(crowd[1]))
   }
 
+  @Test func whatWasFreedIsGivenBackOnceForEachFall() {
+    var memory = ClientMemory(bytesMax: 1 << 30, messageBytesMax: 4 << 20)
+    let fall = ClientMemory.fallBytes
+    memory.change(by: 2 * fall)
+    #expect(!memory.takeFall())
+    memory.change(by: 1 - fall)
+    #expect(!memory.takeFall())
+    memory.change(by: -1)
+    #expect(memory.takeFall())
+    #expect(!memory.takeFall())
+    memory.change(by: -fall)
+    #expect(memory.takeFall())
+  }
+
   @Test func linksBetweenNodesDoNotCount() throws {
     let harness = try ServerHarness(bounded())
     harness.service.onOpened = { $0.connection?.becomeLink() }
