@@ -2,6 +2,7 @@
 
 import queue
 import signal
+import socket
 import subprocess
 import time
 
@@ -63,6 +64,7 @@ def test_answers_that_a_slow_client_takes_are_finished(server):
     with Client(server.address) as client:
         client.set(b"key", value)
     connection = Connection(server.address)
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
     connection.settle()
     get = headers("/ringstore.v1.KeyStore/Get")
     body = message(pb.Key(key=b"key").SerializeToString())
