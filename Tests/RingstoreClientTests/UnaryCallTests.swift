@@ -107,7 +107,7 @@ import Testing
       }.serializedBytes() as [UInt8]
     var script = NodeScript()
     script.unary = { _, _ in .success(answer) }
-    var configuration = RingstoreClient.Configuration()
+    var configuration = RingstoreClient.Configuration.patient
     try await ScriptedNode.with(script, configuration) { client, _ in
       #expect(await failure { _ = try await client.get("k") }?.code == .resourceExhausted)
     }

@@ -154,15 +154,12 @@ import Testing
   @Test func whatWasFreedIsGivenBackOnceForEachFall() {
     var memory = ClientMemory(bytesMax: 1 << 30, messageBytesMax: 4 << 20)
     let fall = ClientMemory.fallBytes
-    memory.change(by: 2 * fall)
-    #expect(!memory.takeFall())
-    memory.change(by: 1 - fall)
-    #expect(!memory.takeFall())
-    memory.change(by: -1)
-    #expect(memory.takeFall())
-    #expect(!memory.takeFall())
-    memory.change(by: -fall)
-    #expect(memory.takeFall())
+    var falls: [Bool] = []
+    for change in [2 * fall, 1 - fall, -1, 0, -fall] {
+      memory.change(by: change)
+      falls.append(memory.takeFall())
+    }
+    #expect(falls == [false, false, true, false, true])
   }
 
   @Test func linksBetweenNodesDoNotCount() throws {
