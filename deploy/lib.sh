@@ -150,7 +150,7 @@ needs these packages of its own: apt-get install $SWIFT_PACKAGES"
   try_swift build --version >/dev/null || exit 1
 }
 
-# A run as root leaves files behind that nobody else can write; SwiftPM would tell of a lock.
+# A run as root leaves files that other users can't write; SwiftPM would only complain of a lock.
 check_build_folders() {
   local folder found
   for folder in "$ROOT/.build" "${HOME:-/nonexistent}/.cache/org.swift.swiftpm" \

@@ -25,8 +25,8 @@ package enum Terminal {
   /// Writes to stdout.
   static func write(_ text: String) { write(Array(text.utf8)) }
 
-  /// Writes to stdout. Returns false where nothing of more would be read: the reader has gone, which
-  /// is nobody's error, or the system refuses to write, which `takeOutputFailure` tells then.
+  /// Writes to stdout. Returns false where further output would be lost: the reader has gone, which
+  /// is no error, or the system refuses to write, which `takeOutputFailure` then tells.
   @discardableResult
   static func write(_ bytes: [UInt8]) -> Bool {
     switch write(bytes, to: STDOUT_FILENO) {

@@ -9,8 +9,8 @@ package struct LineConfiguration: Sendable {
   package var maxHeldBytes = 256 << 20
   /// Time without any progress while replies wait for the client to read them.
   package var progressNanosMax: Int64 = 30_000_000_000
-  /// How long a connection may be without a command before it is closed; 0: for as long as it likes.
-  /// Whoever types commands with a program like nc would not know why it was closed.
+  /// How long a connection may be without a command before it is closed; 0: no limit,
+  /// because a person who types commands with a program like nc would not see why it was closed.
   package var idleNanosMax: Int64 = 0
   /// How often connections are looked at for lack of progress.
   package var sweepNanos: Int64 = 5_000_000_000

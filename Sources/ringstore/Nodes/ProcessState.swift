@@ -16,8 +16,8 @@ enum ProcessState {
     signal(SIGQUIT, SIG_DFL)
   }
 
-  /// Where stdin, stdout or stderr was closed by whoever started us, the next file or connection
-  /// would get its number, and our output. Each gets a stand-in that refuses its use instead.
+  /// A process may be started with stdin, stdout or stderr closed. The next file or connection would
+  /// then get that number, and our output. Each gets a stand-in that refuses its use instead.
   static func keepStandardDescriptors() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
       // The lowest free number is this one, since those below are open.
