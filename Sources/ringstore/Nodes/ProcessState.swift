@@ -10,14 +10,14 @@ enum ProcessState {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// SIGQUIT ends a node at once, as the system has it. Swift's runtime may have taken the signal to
+  /// SIGQUIT ends a node at once, the system's default. Swift's runtime may have taken the signal to
   /// print a trace, and the node would go on.
   static func restoreQuitSignal() {
     signal(SIGQUIT, SIG_DFL)
   }
 
-  /// A process may be started with stdin, stdout or stderr closed. The next file or connection would
-  /// then get that number, and our output. Each gets a stand-in that refuses its use instead.
+  /// A process may be started with stdin, stdout or stderr closed. The next file or connection then
+  /// would get that number, and our output. Each gets a stand-in that refuses its use instead.
   static func keepStandardDescriptors() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
       // The lowest free number is this one, since those below are open.
