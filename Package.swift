@@ -34,11 +34,14 @@ let package = Package(
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "HTTP2", dependencies: ["LargeMemory", "CNGHTTP2", nioCore]),
+    .target(name: "StatusCodes"),
     .target(
       name: "GRPC",
-      dependencies: ["LargeMemory", "HTTP2", nioCore, nioPosix, nioConcurrency, logging]),
+      dependencies: [
+        "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency, logging,
+      ]),
     .target(
-      name: "RingstoreAPI", dependencies: ["GRPC", nioCore, protobuf], exclude: ["Protos"]),
+      name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
     // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
@@ -92,12 +95,18 @@ let package = Package(
       dependencies: [
         "LargeMemory", "GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging,
       ]),
+    // SwiftProtobuf's messages, which our codec is compared with.
+    .target(name: "ProtobufMessages", dependencies: [protobuf], path: "Tests/ProtobufMessages"),
     .target(
-      name: "CodecReadings", dependencies: ["RingstoreAPI", "NodeCore", "GRPC", nioCore, protobuf],
+      name: "CodecReadings",
+      dependencies: ["ProtobufMessages", "RingstoreAPI", "NodeCore", nioCore, protobuf],
       path: "Tests/CodecReadings"),
     .testTarget(
       name: "RingstoreAPITests",
-      dependencies: ["CodecReadings", "RingstoreAPI", "NodeCore", "GRPC", nioCore, protobuf]),
+      dependencies: [
+        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "NodeCore", nioCore,
+        protobuf,
+      ]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
@@ -105,32 +114,34 @@ let package = Package(
       name: "NodeCoreTests",
       dependencies: [
         "LargeMemory", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging,
-        protobuf,
+        "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging, protobuf,
+        "LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
+        "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
         "LargeMemory", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
-        nioCore, nioPosix, logging, protobuf,
+        nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
         "LargeMemory", "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
-        nioCore, logging, protobuf,
+        nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
         "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "GRPC", "Placement",
-        "ringstore", configuration, nioCore, nioPosix, nioConcurrency, logging,
+        "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
+        logging,
       ]),
     .testTarget(
       name: "ClusterSimulationTests",

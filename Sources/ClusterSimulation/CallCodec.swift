@@ -30,18 +30,78 @@ enum CallCodec {
     key.withUnsafeBytes { key in
       switch call {
       case .set(let value):
-        value.withUnsafeBytes { request.writeSetRequest(key: key, value: $0, database: 0) }
+        value.withUnsafeBytes { V1.KeyValue(key: key, value: $0).write(into: &request) }
       case .incrBy(let delta):
-        request.writeIncrByRequest(key: key, delta: delta, database: 0)
+        V1.IncrByRequest(key: key, delta: delta).write(into: &request)
       case .pushHead(let values), .pushTail(let values):
-        request.writeListInsertHead(key: key, database: 0)
-        for value in values { value.withUnsafeBytes { request.writeListInsertValue($0) } }
+        V1.ListInsert(key: key).write(into: &request)
+        for value in values {
+          value.withUnsafeBytes { request.append(V1.ListInsert.Field.values, $0) }
+        }
       case .range(let start, let stop):
-        request.writeListRangeRequest(key: key, start: start, stop: stop, database: 0)
+        V1.ListRange(key: key, start: start, stop: stop).write(into: &request)
       case .get, .delete, .popHead, .popTail, .length, .exists, .type, .wipe:
-        request.writeKeyRequest(key: key, database: 0)
+        V1.Key(key: key).write(into: &request)
       }
     }
+  }
+
+  /// The field of a call on many keys that holds its items' requests.
+  static func items(of command: CommandID) -> BytesField {
+    switch command {
+    case .mGet: V1.MGetRequest.Field.keys
+    case .mDelete: V1.MDeleteRequest.Field.keys
+    case .mLRange: V1.MLRangeRequest.Field.ranges
+    default: V1.MSetRequest.Field.items
+    }
+  }
+
+  /// What a call on many keys answered for each item; nil for an item without an outcome.
+  static func outcomes(
+    of command: CommandID, _ response: UnsafeRawBufferPointer
+  ) throws(WireError) -> [Result<KeyReply, CallError>?] {
+    switch command {
+    case .mGet:
+      return try V1.MGetResponse(response).items.map { item in
+        switch item.outcome {
+        case .value(let reply): .success(value(reply))
+        case .error(let error): .failure(CallError(error))
+        case nil: nil
+        }
+      }
+    case .mLRange:
+      return try V1.MLRangeResponse(response).items.map { item in
+        switch item.outcome {
+        case .list(let reply): .success(elements(reply))
+        case .error(let error): .failure(CallError(error))
+        case nil: nil
+        }
+      }
+    case .mDelete:
+      return try V1.MDeleteResponse(response).items.map { item in
+        switch item.outcome {
+        case .status(let reply): .success(.count(reply.count))
+        case .error(let error): .failure(CallError(error))
+        case nil: nil
+        }
+      }
+    default:
+      return try V1.MSetResponse(response).items.map { item in
+        switch item.outcome {
+        case .status: .success(.done)
+        case .error(let error): .failure(CallError(error))
+        case nil: nil
+        }
+      }
+    }
+  }
+
+  private static func value(_ reply: V1.Value) -> KeyReply {
+    .value(reply.found ? Array(reply.value) : nil)
+  }
+
+  private static func elements(_ reply: V1.ListValues) -> KeyReply {
+    .elements(reply.found ? reply.values.map { Array($0) } : nil)
   }
 
   /// - Throws: `WireError` where the response is no message.
@@ -50,23 +110,21 @@ enum CallCodec {
   ) throws(WireError) -> KeyReply {
     switch call {
     case .get, .popHead, .popTail:
-      let view = try ValueReplyView(response)
-      return .value(view.found ? Array(view.value) : nil)
+      return value(try V1.Value(response))
     case .set, .wipe:
       return .done
     case .delete, .pushHead, .pushTail, .length, .exists:
-      return .count(try StatusReplyView(response).count)
+      return .count(try V1.Status(response).count)
     case .incrBy:
-      return .integer(try IncrByReplyView(response).value)
+      return .integer(try V1.IncrByResponse(response).value)
     case .type:
-      switch try NumberReplyView(response).number {
-      case 1: return .type(.string)
-      case 2: return .type(.list)
+      switch try V1.TypeResponse(response).type {
+      case .string: return .type(.string)
+      case .list: return .type(.list)
       default: return .type(.none)
       }
     case .range:
-      let view = try ListValuesReplyView(response)
-      return .elements(view.found ? view.values.map { Array($0) } : nil)
+      return elements(try V1.ListValues(response))
     }
   }
 

@@ -89,9 +89,11 @@ final class ExecutionProbe {
   /// A shard takes in a frame.
   func takes(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     frame.withUnsafeReadableBytes { bytes in
-      var reader = RouterFrameReader(bytes)
-      while let frame = try? reader.next() {
-        guard case .call(let call) = frame else { continue }
+      var parts = LinkV1.RouterFrame.Parts(bytes)
+      while let next = try? parts.next() {
+        guard case .calls(let message) = next, let call = try? LinkV1.LinkCall(message) else {
+          continue
+        }
         let key = key(call.id, connection)
         if received[key] != nil {
           received[key]?.owed += 1
@@ -104,10 +106,10 @@ final class ExecutionProbe {
   }
 
   /// Parts of an MSet are known by what they write; their ids are the router's own business.
-  private func part(_ call: CallView) -> (call: SimulatedCall, place: Int)? {
-    guard CommandID(rawValue: Int(call.method)) == .set, let view = try? KeyValueView(call.request)
+  private func part(_ call: LinkV1.LinkCall) -> (call: SimulatedCall, place: Int)? {
+    guard CommandID(rawValue: Int(call.method)) == .set, let set = try? V1.KeyValue(call.request)
     else { return nil }
-    return parts[Array(view.value)]
+    return parts[Array(set.value)]
   }
 
   /// The method of a call that a shard has received and not answered to the end.
@@ -132,14 +134,17 @@ final class ExecutionProbe {
   /// A shard sends a frame.
   func sends(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     frame.withUnsafeReadableBytes { bytes in
-      var reader = ShardFrameReader(bytes)
-      while let part = try? reader.next() {
-        if case .reply(let reply) = part { note(reply, connection) }
+      var parts = LinkV1.ShardFrame.Parts(bytes)
+      while let part = try? parts.next() {
+        guard case .replies(let message) = part, let reply = try? LinkV1.LinkReply(message) else {
+          continue
+        }
+        note(reply, connection)
       }
     }
   }
 
-  private func note(_ reply: ReplyView, _ connection: SimulatedConnection) {
+  private func note(_ reply: LinkV1.LinkReply, _ connection: SimulatedConnection) {
     if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
     let key = key(reply.id, connection)
     guard var call = received[key] else {
@@ -168,14 +173,15 @@ final class ExecutionProbe {
 
   /// Whether a reply's first frame tells of an execution. An error that tells of the key's state
   /// does, and so does one that says so itself.
-  private func wasExecuted(_ reply: ReplyView) -> Bool {
+  private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
     guard let error = reply.error else { return true }
     if case .ok = CallCodec.outcome(of: error) { return true }
     return error.reason == .outcomeUnknown
   }
 
   private func noteExecution(
-    _ id: UInt64, _ call: inout Received, _ reply: ReplyView, _ connection: SimulatedConnection
+    _ id: UInt64, _ call: inout Received, _ reply: LinkV1.LinkReply,
+    _ connection: SimulatedConnection
   ) {
     let known = cluster.routers[connection.router].callsByID[id]
     let isFirst = executed(id, connection)
@@ -199,7 +205,7 @@ final class ExecutionProbe {
     }
   }
 
-  private func answer(to call: SimulatedCall, _ reply: ReplyView) -> KeyReply? {
+  private func answer(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
     guard let error = reply.error else {
       return try? CallCodec.reply(to: call.items[0].call, reply.response)
     }
@@ -208,7 +214,7 @@ final class ExecutionProbe {
   }
 
   private func notePiece(
-    _ reply: ReplyView, _ call: inout Received, _ connection: SimulatedConnection
+    _ reply: LinkV1.LinkReply, _ call: inout Received, _ connection: SimulatedConnection
   ) {
     call.pieces.writeBytes(reply.response)
     guard !reply.more, reply.isOK, let interval = call.executedBetween,

@@ -91,6 +91,6 @@ struct RouterSaboteur {
 extension ByteBuffer {
   /// A clock with which no frame is too old for a shard, as if its router had just heard it.
   mutating func writeNewestClock() {
-    writeHeard(millis: .max - LinkProtocol.callAgeMillisMax)
+    append(LinkV1.RouterFrame.Field.heardMillis, .max - LinkProtocol.callAgeMillisMax)
   }
 }

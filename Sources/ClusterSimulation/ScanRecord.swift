@@ -35,28 +35,34 @@ final class ScanRecord {
 
   /// Appends the request of the next call.
   func write(into request: inout ByteBuffer) {
-    if filter == .prefix {
-      let mark = request.beginLengthDelimited(1)
-      Array("list-".utf8).withUnsafeBytes { request.writeBytesField(3, $0) }
-      request.endLengthDelimited(mark)
+    Array("list-".utf8).withUnsafeBytes { prefix in
+      token.withUnsafeBytes { token in
+        let pattern = filter == .prefix ? V1.Pattern(kind: .prefix(prefix)) : nil
+        if isScan {
+          V1.ScanRequest(
+            pattern: pattern, pageSize: UInt32(pageSize), resumeToken: token,
+            type: filter == .type ? .list : .none
+          ).write(into: &request)
+        } else {
+          V1.KeysRequest(pattern: pattern, limit: UInt32(pageSize), pageToken: token)
+            .write(into: &request)
+        }
+      }
     }
-    request.writeOptionalVarintField(3, UInt64(pageSize))
-    token.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
-    if filter == .type { request.writeVarintField(6, 2) }
   }
 
   // MARK: - What comes
 
   /// A page of a Scan.
   func addPage(_ message: UnsafeRawBufferPointer, _ cluster: SimulatedCluster) {
-    guard let page = try? ScanPageView(message) else {
+    guard let page = try? V1.ScanPage(message) else {
       wrong("a page can't be read", cluster)
       return
     }
-    if page.count == 0 { cluster.context.cover(.pageEmpty) }
+    if page.keys.count == 0 { cluster.context.cover(.pageEmpty) }
     for key in page.keys { counts[Array(key), default: 0] += 1 }
     if page.slotsDone < slotsDone { wrong("slots_done goes back", cluster) }
-    if page.unreachable.contains(where: { _ in true }) {
+    if page.unreachable.count > 0 {
       wrong("a page misses shards, and nobody has allowed that", cluster)
     }
     slotsDone = page.slotsDone
@@ -74,11 +80,11 @@ final class ScanRecord {
   func addAnswer(
     _ message: UnsafeRawBufferPointer, _ cluster: SimulatedCluster
   ) throws(WireError) {
-    let answer = try KeysReplyView(message)
+    let answer = try V1.KeysResponse(message)
     for key in answer.keys { counts[Array(key), default: 0] += 1 }
     token = Array(answer.nextPageToken)
     guard token.isEmpty else {
-      if answer.count < pageSize { wrong("fewer keys than asked for, and a token", cluster) }
+      if answer.keys.count < pageSize { wrong("fewer keys than asked for, and a token", cluster) }
       return
     }
     cluster.context.cover(.keysWalked)

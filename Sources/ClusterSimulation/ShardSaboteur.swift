@@ -24,42 +24,50 @@ struct ShardSaboteur {
     }
   }
 
-  private func message(_ frame: ByteBuffer) -> Ringstore_Internal_V1_ShardFrame? {
-    try? Ringstore_Internal_V1_ShardFrame(serializedBytes: Array(frame.readableBytesView))
-  }
-
-  private func frame(_ message: Ringstore_Internal_V1_ShardFrame) -> ByteBuffer? {
-    guard let bytes: [UInt8] = try? message.serializedBytes() else { return nil }
-    return ByteBuffer(bytes: bytes)
+  /// A copy of the frame. `change` says of each reply whether it is copied as it is; where not, it may
+  /// write another one.
+  private func copy(
+    of frame: ByteBuffer, withOthers: Bool,
+    _ change: (LinkV1.LinkReply, inout ByteBuffer) -> Bool
+  ) -> ByteBuffer {
+    typealias Field = LinkV1.ShardFrame.Field
+    var copy = ByteBuffer()
+    frame.withUnsafeReadableBytes { bytes in
+      var parts = LinkV1.ShardFrame.Parts(bytes)
+      while let part = try? parts.next() {
+        switch part {
+        case .replies(let message):
+          guard let reply = try? LinkV1.LinkReply(message) else { continue }
+          if change(reply, &copy) { copy.append(Field.replies, message) }
+        case .hello(let message): if withOthers { copy.append(Field.hello, message) }
+        case .draining(let isDraining): if withOthers { copy.write(Field.draining, isDraining) }
+        case .clockMillis(let millis): if withOthers { copy.append(Field.clockMillis, millis) }
+        }
+      }
+    }
+    return copy
   }
 
   /// The last pieces of large replies, once more.
   private func repeated(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> [ByteBuffer] {
-    guard var message = message(frame) else { return [] }
-    message.replies.removeAll { $0.more || !probe.isInParts($0.id, connection) }
-    message.clearHello()
-    return message.replies.isEmpty ? [] : self.frame(message).map { [$0] } ?? []
+    let again = copy(of: frame, withOthers: false) { reply, _ in
+      !reply.more && probe.isInParts(reply.id, connection)
+    }
+    return again.readableBytes == 0 ? [] : [again]
   }
 
   /// Now and then a slice comes without its keys.
   private func withoutKeys(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> ByteBuffer {
-    guard var message = message(frame) else { return frame }
-    for index in message.replies.indices {
-      let reply = message.replies[index]
-      guard probe.method(reply.id, connection) == .keysPart, reply.code == 0, context.chance(0.3)
-      else { continue }
-      message.replies[index].response = .init(Self.withoutKeys(Array(reply.response)))
-    }
-    return self.frame(message) ?? frame
-  }
-
-  private static func withoutKeys(_ response: [UInt8]) -> [UInt8] {
-    response.withUnsafeBytes { bytes in
-      guard let slice = try? KeysPartReplyView(bytes) else { return response }
+    copy(of: frame, withOthers: true) { reply, copy in
+      guard probe.method(reply.id, connection) == .keysPart, reply.isOK, context.chance(0.3),
+        let slice = try? LinkV1.KeysPartReply(reply.response)
+      else { return true }
       var empty = ByteBuffer()
-      empty.writeKeysPartEnd(
-        nextSlot: slice.nextSlot, nextCursor: slice.nextCursor, done: slice.done)
-      return Array(empty.readableBytesView)
+      LinkV1.KeysPartReply(
+        nextSlot: slice.nextSlot, nextCursor: slice.nextCursor, done: slice.done
+      ).write(into: &empty)
+      empty.withUnsafeReadableBytes { copy.writeReply(.link, id: reply.id, response: $0) }
+      return false
     }
   }
 }

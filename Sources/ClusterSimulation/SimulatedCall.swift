@@ -102,9 +102,9 @@ final class SimulatedCall {
       for item in items { CallCodec.write(item.call, key: item.key, into: &request) }
     case .scan(let scan):
       scan.write(into: &request)
-    case .manyKeys:
+    case .manyKeys(let command):
       for item in items {
-        let mark = request.beginLengthDelimited(1)
+        let mark = request.beginLengthDelimited(CallCodec.items(of: command))
         CallCodec.write(item.call, key: item.key, into: &request)
         request.endLengthDelimited(mark)
       }

@@ -11,17 +11,16 @@ extension SimulatedCluster {
       switch call.kind {
       case .oneKey:
         return [.ok(try CallCodec.reply(to: call.items[0].call, response))]
-      case .manyKeys:
+      case .manyKeys(let command):
         context.cover(.manyKeys)
-        let view = try ItemsReplyView(response)
-        guard view.count == call.items.count else { return nil }
+        let replies = try CallCodec.outcomes(of: command, response)
+        guard replies.count == call.items.count else { return nil }
         var outcomes: [Outcome] = []
-        for (item, bytes) in zip(call.items, view.encodedItems) {
-          switch try ItemReplyView(bytes).outcome {
-          case .done(let reply): outcomes.append(.ok(try CallCodec.reply(to: item.call, reply)))
-          case .failed(let error):
-            outcomes.append(outcome(of: try CallError(item: error), to: call))
-          case .unset: return nil
+        for reply in replies {
+          switch reply {
+          case .success(let reply): outcomes.append(.ok(reply))
+          case .failure(let error): outcomes.append(outcome(of: error, to: call))
+          case nil: return nil
           }
         }
         return outcomes
@@ -46,7 +45,7 @@ extension SimulatedCluster {
     for message in call.messages {
       // The message lives as long as the call.
       let part = try message.withUnsafeReadableBytes { bytes throws(WireError) in
-        let view = try ListValuesReplyView(bytes)
+        let view = try V1.ListValues(bytes)
         return (
           found: view.found, index: view.firstIndex, length: view.length,
           values: view.values.map { Array($0) }

@@ -210,8 +210,8 @@ final class SimulatedNetwork {
 
   private func tellsClockOnly(toShard frame: ByteBuffer) -> Bool {
     frame.withUnsafeReadableBytes { bytes in
-      var reader = RouterFrameReader(bytes)
-      guard case .heard = try? reader.next(), case nil = try? reader.next() else {
+      var parts = LinkV1.RouterFrame.Parts(bytes)
+      guard case .heardMillis = try? parts.next(), case nil = try? parts.next() else {
         return false
       }
       return true
@@ -220,8 +220,8 @@ final class SimulatedNetwork {
 
   private func tellsClockOnly(toRouter frame: ByteBuffer) -> Bool {
     frame.withUnsafeReadableBytes { bytes in
-      var reader = ShardFrameReader(bytes)
-      guard case .clock = try? reader.next(), case nil = try? reader.next() else {
+      var parts = LinkV1.ShardFrame.Parts(bytes)
+      guard case .clockMillis = try? parts.next(), case nil = try? parts.next() else {
         return false
       }
       return true

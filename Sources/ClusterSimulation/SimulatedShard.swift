@@ -276,12 +276,12 @@ final class SimulatedShard {
   func holds(_ key: [UInt8]) -> Bool {
     guard state != .down else { return false }
     var request = ByteBuffer()
-    key.withUnsafeBytes { request.writeKeyRequest(key: $0, database: 0) }
+    key.withUnsafeBytes { V1.Key(key: $0).write(into: &request) }
     var response = ByteBuffer()
     _ = request.withUnsafeReadableBytes {
       try? core.execute(UInt32(CommandID.exists.rawValue), $0, into: &response)
     }
-    return response.withUnsafeReadableBytes { (try? StatusReplyView($0).count) ?? 0 } > 0
+    return response.withUnsafeReadableBytes { (try? V1.Status($0).count) ?? 0 } > 0
   }
 
   /// The frame, as if its router had just heard the shard's clock.
@@ -293,18 +293,24 @@ final class SimulatedShard {
 
   /// The frame, in which each connection comes as a router of its own: none is newer than another.
   private func withoutFence(_ frame: ByteBuffer) -> ByteBuffer {
-    guard
-      var message = try? Ringstore_Internal_V1_RouterFrame(
-        serializedBytes: Array(frame.readableBytesView)), message.hasHello
-    else { return frame }
-    message.hello.router += " \(message.hello.generation)"
-    let hello = message.hello
-    message.hello.hashSeedCheck = .init(
-      limits.hashSeed.check(
-        cluster: hello.cluster, router: hello.router, generation: hello.generation,
-        shard: hello.expectedShard))
-    guard let bytes: [UInt8] = try? message.serializedBytes() else { return frame }
-    return ByteBuffer(bytes: bytes)
+    frame.withUnsafeReadableBytes { bytes in
+      guard var message = try? LinkV1.RouterFrame(bytes), var hello = message.hello else {
+        return frame
+      }
+      let router = String(decoding: hello.router, as: UTF8.self) + " \(hello.generation)"
+      let check = limits.hashSeed.check(
+        cluster: String(decoding: hello.cluster, as: UTF8.self), router: router,
+        generation: hello.generation, shard: String(decoding: hello.expectedShard, as: UTF8.self))
+      var changed = ByteBuffer()
+      Array(router.utf8).withUnsafeBytes { router in
+        check.withUnsafeBytes { check in
+          (hello.router, hello.hashSeedCheck) = (router, check)
+          message.hello = hello
+          message.write(into: &changed)
+        }
+      }
+      return changed
+    }
   }
 }
 

@@ -9,11 +9,11 @@ package enum KeyCheck {
   /// - Returns: the key, a slice of `message`, and the number of the database.
   /// - Throws: INTERNAL where the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE.
   package static func check(
-    _ message: UnsafeRawBufferPointer, _ shape: RequestShape, _ limits: Limits
+    _ message: UnsafeRawBufferPointer, _ keyFields: KeyFields, _ limits: Limits
   ) throws(CallError) -> (key: UnsafeRawBufferPointer, database: UInt32) {
     let target: (key: UnsafeRawBufferPointer, database: UInt32)
     do throws(WireError) {
-      target = try KeyPeek.peek(message, shape: shape)
+      target = try keyFields.find(in: message)
     } catch {
       throw .undecodable(error)
     }

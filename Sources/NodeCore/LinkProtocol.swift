@@ -6,7 +6,7 @@ package enum LinkProtocol {
   /// The version that Hello names; a shard refuses any other.
   package static let version: UInt32 = 2
   /// The path of the link's one method.
-  package static let path = "/ringstore.internal.v1.Link/Exchange"
+  package static let path = LinkV1.Link.exchange.path
   /// Either side closes a frame that has grown past this size.
   package static let frameBytes = 256 << 10
   /// The metadata of the link's call that names the lane.

@@ -1,35 +1,39 @@
 // The slot map as it travels: Placement's document to and from its message.
 
+import NIOCore
 import Placement
 import RingstoreAPI
 
 package enum SlotMapMessage {
-  package static func encode(_ map: SlotMap) -> Ringstore_V1_SlotMap {
-    var message = Ringstore_V1_SlotMap()
-    message.epoch = map.epoch
-    message.shards = map.shards.map { shard in
-      var entry = Ringstore_V1_SlotMap.Shard()
-      entry.id = shard.id
-      entry.address = shard.address
-      entry.weight = shard.weight
-      return entry
+  /// Appends the map as a field of a message.
+  package static func write(_ map: SlotMap, as field: BytesField, into buffer: inout ByteBuffer) {
+    typealias Field = V1.SlotMap.Field
+    let document = buffer.beginLengthDelimited(field, sizeHint: 64 * map.shards.count)
+    buffer.write(Field.epoch, map.epoch)
+    for shard in map.shards {
+      let entry = buffer.beginLengthDelimited(Field.shards)
+      buffer.write(V1.SlotMap.Shard.Field.id, shard.id)
+      buffer.write(V1.SlotMap.Shard.Field.address, shard.address)
+      buffer.write(V1.SlotMap.Shard.Field.weight, shard.weight)
+      buffer.endLengthDelimited(entry)
     }
-    message.ranges = map.ranges.map { range in
-      var entry = Ringstore_V1_SlotMap.Range()
-      entry.first = UInt32(range.first)
-      entry.last = UInt32(range.last)
-      entry.shard = UInt32(range.shard)
-      return entry
+    for range in map.ranges {
+      buffer.append(
+        Field.ranges,
+        V1.SlotMap.Range(
+          first: UInt32(range.first), last: UInt32(range.last), shard: UInt32(range.shard)))
     }
-    return message
+    buffer.endLengthDelimited(document)
   }
 
   /// - Throws: `PlacementError` where the document doesn't hold together.
-  package static func decode(_ message: Ringstore_V1_SlotMap) throws -> SlotMap {
+  package static func decode(_ message: V1.SlotMap) throws -> SlotMap {
     try SlotMap(
       epoch: message.epoch,
       shards: message.shards.map {
-        ShardDescription(id: $0.id, address: $0.address, weight: $0.weight)
+        ShardDescription(
+          id: String(decoding: $0.id, as: UTF8.self),
+          address: String(decoding: $0.address, as: UTF8.self), weight: $0.weight)
       },
       ranges: message.ranges.map {
         SlotRange(first: Int($0.first), last: Int($0.last), shard: Int($0.shard))

@@ -114,9 +114,8 @@ package struct PipelineWindow {
   /// Takes the answers of a ReplyBatch. Returns false where it can't be decoded or answers what was
   /// not asked.
   package mutating func take(_ message: UnsafeRawBufferPointer) -> Bool {
-    var batch = ReplyBatchReader(message)
     do throws(WireError) {
-      while let reply = try batch.next() {
+      for reply in try V1.ReplyBatch(message).replies {
         guard reply.id >= firstID, reply.id <= takenID else { return false }
         let index = slots.index(slots.startIndex, offsetBy: Int(reply.id - firstID))
         guard slots[index].outcome == nil else { return false }
@@ -154,7 +153,7 @@ package struct PipelineWindow {
     return outcome
   }
 
-  private static func outcome(of reply: ReplyView, to command: CommandID) -> Outcome {
+  private static func outcome(of reply: V1.Reply, to command: CommandID) -> Outcome {
     let description = CommandTable[command]
     if let error = reply.error { return .failure(RingstoreError(error, command: description)) }
     do throws(WireError) {

@@ -9,11 +9,14 @@ extension RingstoreClient {
   public func stats(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [String: Int] {
-    let bytes = try await call(.stats, .init(), options) { Array($0) }
-    guard let message = try? Ringstore_V1_StatsResponse(serializedBytes: bytes) else {
-      throw .undecodable(CommandTable[.stats])
+    try await call(.stats, .init(), options) { response throws(WireError) in
+      var counters: [String: Int] = [:]
+      // As protobuf has it, the last entry of a name wins.
+      for entry in try V1.StatsResponse(response).counters {
+        counters[String(decoding: entry.key, as: UTF8.self)] = Int(entry.value)
+      }
+      return counters
     }
-    return message.counters.mapValues { Int($0) }
   }
 
   /// Ends the node that is asked: it lets calls under way finish and leaves.
@@ -28,7 +31,7 @@ extension RingstoreClient {
     wholeCluster: Bool = false, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) {
     var request = ByteBuffer()
-    request.writeOptionalBoolField(1, wholeCluster)
+    V1.ShutdownRequest(wholeCluster: wholeCluster).write(into: &request)
     try await call(.shutdown, request, options) { _ in }
   }
 }

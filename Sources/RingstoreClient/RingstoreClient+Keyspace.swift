@@ -70,29 +70,23 @@ extension RingstoreClient {
     _ pattern: RingstorePattern, limit: Int = 0, pageToken: [UInt8] = [],
     allowPartial: Bool = false, options: RingstoreCallOptions
   ) async throws(RingstoreError) -> RingstoreKeysPage {
-    var request = ByteBuffer()
-    pattern.write(into: &request)
-    request.writeOptionalVarintField(2, UInt64(database(options)))
-    request.writeOptionalVarintField(3, UInt64(UInt32(clamping: limit)))
-    pageToken.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
-    request.writeOptionalBoolField(5, allowPartial)
-    return try await call(.keys, request, options) { response throws(WireError) in
-      var keys: [[UInt8]] = []
-      var nextPageToken: [UInt8] = []
-      var unreachable: [RingstoreError] = []
-      var reader = WireReader(response)
-      while let tag = try reader.nextTag() {
-        switch tag {
-        case .bytes(1): keys.append(Array(try reader.readBytes()))
-        case .bytes(2): nextPageToken = Array(try reader.readBytes())
-        case .bytes(3):
-          let error = try CallError(item: try reader.readBytes())
-          unreachable.append(RingstoreError(error, command: CommandTable[.keys]))
-        default: try reader.skip(tag)
+    let request = ByteBuffer.of { request in
+      pattern.withMessage { pattern in
+        pageToken.withUnsafeBytes { pageToken in
+          V1.KeysRequest(
+            pattern: pattern, database: database(options), limit: UInt32(clamping: limit),
+            pageToken: pageToken, allowPartial: allowPartial
+          ).write(into: &request)
         }
       }
+    }
+    return try await call(.keys, request, options) { response throws(WireError) in
+      let reply = try V1.KeysResponse(response)
       return RingstoreKeysPage(
-        keys: keys, nextPageToken: nextPageToken, unreachable: unreachable)
+        keys: reply.keys.map { Array($0) }, nextPageToken: Array(reply.nextPageToken),
+        unreachable: reply.unreachable.map {
+          RingstoreError(CallError($0), command: CommandTable[.keys])
+        })
     }
   }
 
@@ -100,8 +94,12 @@ extension RingstoreClient {
   public func dbSize(
     _ scope: RingstoreScope = .database, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {
-    try await call(.dbSize, scopeRequest(scope, options), options) { response throws(WireError) in
-      Int(try NumberReplyView(response).number)
+    let request = ByteBuffer.of {
+      V1.DbSizeRequest(database: database(options), allDatabases: scope == .allDatabases)
+        .write(into: &$0)
+    }
+    return try await call(.dbSize, request, options) { response throws(WireError) in
+      Int(try V1.DbSizeResponse(response).keys)
     }
   }
 
@@ -113,17 +111,21 @@ extension RingstoreClient {
   public func reset(
     _ scope: RingstoreScope = .database, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {
-    try await call(.reset, scopeRequest(scope, options), options) { response throws(WireError) in
-      Int(try NumberReplyView(response).number)
+    let request = ByteBuffer.of {
+      V1.ResetRequest(database: database(options), allDatabases: scope == .allDatabases)
+        .write(into: &$0)
+    }
+    return try await call(.reset, request, options) { response throws(WireError) in
+      Int(try V1.ResetResponse(response).keysRemoved)
     }
   }
+}
 
-  private func scopeRequest(
-    _ scope: RingstoreScope, _ options: RingstoreCallOptions
-  ) -> ByteBuffer {
-    var request = ByteBuffer()
-    request.writeOptionalVarintField(1, UInt64(database(options)))
-    request.writeOptionalBoolField(2, scope == .allDatabases)
-    return request
+extension ByteBuffer {
+  /// A message of its own.
+  static func of(_ write: (inout ByteBuffer) -> Void) -> ByteBuffer {
+    var buffer = ByteBuffer()
+    write(&buffer)
+    return buffer
   }
 }

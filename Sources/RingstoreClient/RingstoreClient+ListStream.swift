@@ -79,7 +79,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
         self.hasBegun = true
         do throws(WireError) {
           return try message.withBytes { bytes throws(WireError) in
-            RingstoreList(try ListValuesReplyView(bytes))
+            RingstoreList(try V1.ListValues(bytes))
           }
         } catch {
           replies.cancel()

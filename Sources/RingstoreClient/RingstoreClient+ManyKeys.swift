@@ -64,22 +64,29 @@ extension RingstoreClient {
     }
   }
 
-  /// These calls have one form: a repeated message in field 1, which is the very request of the
-  /// call on one key, and outcomes that are its very replies.
+  /// An item of these calls is the very request of the call on one key, and an outcome its very
+  /// reply.
   private func many<Outcome>(
     _ id: CommandID, _ commands: [RingstoreCommand], _ options: RingstoreCallOptions,
     _ read: (RingstoreReply) throws(RingstoreError) -> Outcome
   ) async throws(RingstoreError) -> [Result<Outcome, RingstoreError>] {
-    guard let itemID = commands.first?.id else { return [] }
+    guard !commands.isEmpty else { return [] }
+    let items =
+      switch id {
+      case .mGet: V1.MGetRequest.Field.keys
+      case .mSet: V1.MSetRequest.Field.items
+      case .mDelete: V1.MDeleteRequest.Field.keys
+      default: V1.MLRangeRequest.Field.ranges
+      }
     var request = ByteBuffer()
     for command in commands {
-      let item = request.beginLengthDelimited(1, sizeHint: command.sizeEstimate)
+      let item = request.beginLengthDelimited(items, sizeHint: command.sizeEstimate)
       command.writeRequest(database: database(options), into: &request)
       request.endLengthDelimited(item)
     }
     let command = CommandTable[id]
     let outcomes = try await call(id, request, options) { response throws(WireError) in
-      try ItemsReplyView(response).outcomes(itemID, of: command)
+      try Self.outcomes(of: command, response)
     }
     guard outcomes.count == commands.count else { throw .undecodable(command) }
     return outcomes.map { outcome in
@@ -92,25 +99,40 @@ extension RingstoreClient {
       }
     }
   }
-}
 
-extension ItemsReplyView {
-  /// The outcome of each item, read as replies to `itemID`.
-  fileprivate func outcomes(
-    _ itemID: CommandID, of command: Command
+  /// The outcome of each item.
+  private static func outcomes(
+    of command: Command, _ response: UnsafeRawBufferPointer
   ) throws(WireError) -> [Result<RingstoreReply, RingstoreError>] {
-    var outcomes: [Result<RingstoreReply, RingstoreError>] = []
-    outcomes.reserveCapacity(count)
-    for item in encodedItems {
-      switch try ItemReplyView(item).outcome {
-      case .done(let response):
-        outcomes.append(.success(try RingstoreReply(itemID, response: response)))
-      case .failed(let error):
-        outcomes.append(.failure(RingstoreError(try CallError(item: error), command: command)))
-      case .unset:
-        outcomes.append(.failure(.undecodable(command)))
+    func failure(_ error: V1.Error) -> Result<RingstoreReply, RingstoreError> {
+      .failure(RingstoreError(CallError(error), command: command))
+    }
+    func outcome(_ item: V1.StatusItem) -> Result<RingstoreReply, RingstoreError> {
+      switch item.outcome {
+      case .status(let reply): .success(RingstoreReply(reply))
+      case .error(let error): failure(error)
+      case nil: .failure(.undecodable(command))
       }
     }
-    return outcomes
+    switch command.commandID {
+    case .mGet:
+      return try V1.MGetResponse(response).items.map { item in
+        switch item.outcome {
+        case .value(let reply): .success(RingstoreReply(reply))
+        case .error(let error): failure(error)
+        case nil: .failure(.undecodable(command))
+        }
+      }
+    case .mSet: return try V1.MSetResponse(response).items.map(outcome)
+    case .mDelete: return try V1.MDeleteResponse(response).items.map(outcome)
+    default:
+      return try V1.MLRangeResponse(response).items.map { item in
+        switch item.outcome {
+        case .list(let reply): .success(.list(RingstoreList(reply)))
+        case .error(let error): failure(error)
+        case nil: .failure(.undecodable(command))
+        }
+      }
+    }
   }
 }

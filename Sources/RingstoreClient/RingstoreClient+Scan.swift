@@ -109,14 +109,17 @@ public struct RingstoreScan: AsyncSequence, Sendable {
   }
 
   fileprivate func request(from token: [UInt8]) -> ByteBuffer {
-    var request = ByteBuffer()
-    pattern.write(into: &request)
-    request.writeOptionalVarintField(2, UInt64(client.database(options)))
-    request.writeOptionalVarintField(3, UInt64(UInt32(clamping: pageSize)))
-    token.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
-    request.writeOptionalBoolField(5, allowPartial)
-    request.writeOptionalVarintField(6, UInt64(UInt32(clamping: type?.number ?? 0)))
-    return request
+    ByteBuffer.of { request in
+      pattern.withMessage { pattern in
+        token.withUnsafeBytes { token in
+          V1.ScanRequest(
+            pattern: pattern, database: client.database(options),
+            pageSize: UInt32(clamping: pageSize), resumeToken: token, allowPartial: allowPartial,
+            type: type?.valueType ?? .none
+          ).write(into: &request)
+        }
+      }
+    }
   }
 }
 
@@ -152,23 +155,12 @@ extension RingstoreClient {
 
 extension RingstoreScanPage {
   init(_ message: UnsafeRawBufferPointer) throws(WireError) {
-    var keys: [[UInt8]] = []
-    var resumeToken: [UInt8] = []
-    var slotsDone = 0
-    var unreachable: [RingstoreError] = []
-    var reader = WireReader(message)
-    while let tag = try reader.nextTag() {
-      switch tag {
-      case .bytes(1): keys.append(Array(try reader.readBytes()))
-      case .bytes(2): resumeToken = Array(try reader.readBytes())
-      case .varint(3): slotsDone = Int(try reader.readUInt32())
-      case .bytes(4):
-        let error = try CallError(item: try reader.readBytes())
-        unreachable.append(RingstoreError(error, command: CommandTable[.scan]))
-      default: try reader.skip(tag)
-      }
-    }
+    let page = try V1.ScanPage(message)
     self.init(
-      keys: keys, resumeToken: resumeToken, slotsDone: slotsDone, unreachable: unreachable)
+      keys: page.keys.map { Array($0) }, resumeToken: Array(page.resumeToken),
+      slotsDone: Int(page.slotsDone),
+      unreachable: page.unreachable.map {
+        RingstoreError(CallError($0), command: CommandTable[.scan])
+      })
   }
 }

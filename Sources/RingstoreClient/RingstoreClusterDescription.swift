@@ -47,30 +47,33 @@ public struct RingstoreClusterDescription: Sendable {
 }
 
 extension RingstoreClusterDescription {
-  init(_ message: Ringstore_V1_DescribeResponse) {
-    cluster = message.cluster
-    epoch = message.map.epoch
-    var slots = Array(repeating: 0, count: message.map.shards.count)
-    for range in message.map.ranges where range.last >= range.first {
+  init(_ message: V1.DescribeResponse) {
+    let map = message.map ?? V1.SlotMap()
+    cluster = String(decoding: message.cluster, as: UTF8.self)
+    epoch = map.epoch
+    var slots = Array(repeating: 0, count: map.shards.count)
+    for range in map.ranges where range.last >= range.first {
       let index = Int(range.shard)
       if slots.indices.contains(index) { slots[index] &+= Int(range.last - range.first) + 1 }
     }
-    shards = zip(message.map.shards, slots).map { shard, slots in
-      Shard(id: shard.id, address: shard.address, weight: shard.weight, slots: slots)
+    shards = zip(map.shards, slots).map { shard, slots in
+      Shard(
+        id: String(decoding: shard.id, as: UTF8.self),
+        address: String(decoding: shard.address, as: UTF8.self), weight: shard.weight, slots: slots)
     }
     nodes = message.nodes.map(Node.init)
   }
 }
 
 extension RingstoreClusterDescription.Node {
-  init(_ message: Ringstore_V1_Node) {
-    id = message.id
-    address = message.address
-    version = message.version
+  init(_ message: V1.Node) {
+    id = String(decoding: message.id, as: UTF8.self)
+    address = String(decoding: message.address, as: UTF8.self)
+    version = String(decoding: message.version, as: UTF8.self)
     uptime = .milliseconds(message.uptimeMillis)
     keys = Int(message.keys)
     memoryBytes = Int(message.memoryBytes)
-    detail = message.detail
+    detail = String(decoding: message.detail, as: UTF8.self)
     incarnation = message.incarnation
     role =
       switch message.role {
@@ -96,10 +99,8 @@ extension RingstoreClient {
   public func describe(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreClusterDescription {
-    let bytes = try await call(.describe, .init(), options) { Array($0) }
-    guard let message = try? Ringstore_V1_DescribeResponse(serializedBytes: bytes) else {
-      throw .undecodable(CommandTable[.describe])
+    try await call(.describe, .init(), options) { response throws(WireError) in
+      RingstoreClusterDescription(try V1.DescribeResponse(response))
     }
-    return RingstoreClusterDescription(message)
   }
 }

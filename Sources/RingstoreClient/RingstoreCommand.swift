@@ -74,25 +74,26 @@ public struct RingstoreCommand: Sendable {
 }
 
 extension RingstoreCommand {
-  /// Appends the request message. The numbers of the fields are those of keystore.proto.
+  /// Appends the request message.
   package func writeRequest(database: UInt32, into buffer: inout ByteBuffer) {
-    key.withUnsafeBytes { buffer.writeOptionalBytesField(1, $0) }
-    switch arguments {
-    case .none:
-      buffer.writeOptionalVarintField(2, UInt64(database))
-    case .value(let value):
-      value.withUnsafeBytes { buffer.writeOptionalBytesField(2, $0) }
-      buffer.writeOptionalVarintField(3, UInt64(database))
-    case .values(let values):
-      for value in values { value.withUnsafeBytes { buffer.writeBytesField(2, $0) } }
-      buffer.writeOptionalVarintField(3, UInt64(database))
-    case .range(let start, let stop):
-      buffer.writeOptionalSIntField(2, start)
-      buffer.writeOptionalSIntField(3, stop)
-      buffer.writeOptionalVarintField(4, UInt64(database))
-    case .delta(let delta):
-      buffer.writeOptionalSIntField(2, delta)
-      buffer.writeOptionalVarintField(3, UInt64(database))
+    key.withUnsafeBytes { key in
+      switch arguments {
+      case .none:
+        V1.Key(key: key, database: database).write(into: &buffer)
+      case .value(let value):
+        value.withUnsafeBytes {
+          V1.KeyValue(key: key, value: $0, database: database).write(into: &buffer)
+        }
+      case .values(let values):
+        V1.ListInsert(key: key, database: database).write(into: &buffer)
+        for value in values {
+          value.withUnsafeBytes { buffer.append(V1.ListInsert.Field.values, $0) }
+        }
+      case .range(let start, let stop):
+        V1.ListRange(key: key, start: start, stop: stop, database: database).write(into: &buffer)
+      case .delta(let delta):
+        V1.IncrByRequest(key: key, delta: delta, database: database).write(into: &buffer)
+      }
     }
   }
 

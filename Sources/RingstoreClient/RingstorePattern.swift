@@ -1,13 +1,12 @@
 // Which keys a call asks for: message Pattern of keystore.proto.
 
-package import NIOCore
-internal import RingstoreAPI
+package import RingstoreAPI
 
 /// A pattern over the bytes of keys.
 public struct RingstorePattern: Sendable {
-  private enum Kind: Int, Sendable { case glob = 1, regex, prefix }
+  private enum Kind: Sendable { case glob, regex, prefix }
 
-  /// The kind is the number of its field in the message; nil: every key.
+  /// nil: every key.
   private let kind: Kind?
   private let text: [UInt8]
 
@@ -29,12 +28,15 @@ public struct RingstorePattern: Sendable {
   /// The keys that begin with these bytes.
   public static func prefix(_ bytes: some RingstoreBytes) -> Self { Self(.prefix, bytes) }
 
-  /// Appends the pattern as field 1 of a KeysRequest; nothing for every key.
-  package func write(into buffer: inout ByteBuffer) {
-    guard let kind else { return }
-    let mark = buffer.beginLengthDelimited(1, sizeHint: text.count + 6)
-    // Written even when empty: which field of the oneof is there says which kind it is.
-    text.withUnsafeBytes { buffer.writeBytesField(kind.rawValue, $0) }
-    buffer.endLengthDelimited(mark)
+  /// Lends the message; nil for every key.
+  package func withMessage<Result>(_ body: (V1.Pattern?) -> Result) -> Result {
+    text.withUnsafeBytes { text in
+      switch kind {
+      case nil: body(nil)
+      case .glob: body(V1.Pattern(kind: .glob(text)))
+      case .regex: body(V1.Pattern(kind: .regex(text)))
+      case .prefix: body(V1.Pattern(kind: .prefix(text)))
+      }
+    }
   }
 }

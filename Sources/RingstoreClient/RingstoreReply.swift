@@ -57,47 +57,48 @@ extension RingstoreReply {
   /// Reads the response message to a call on one key.
   package init(_ id: CommandID, response: UnsafeRawBufferPointer) throws(WireError) {
     switch id {
-    case .get, .lPop, .rPop:
-      let view = try ValueReplyView(response)
-      self = .value(view.found ? Array(view.value) : nil)
-    case .lRange:
-      self = .list(RingstoreList(try ListValuesReplyView(response)))
-    case .type:
-      self = .type(RingstoreType(number: try NumberReplyView(response).number))
-    case .incrBy:
-      self = .integer(try IncrByReplyView(response).value)
-    default:
-      let view = try StatusReplyView(response)
-      self = .status(RingstoreStatus(count: Int(view.count), version: view.version))
+    case .get, .lPop, .rPop: self.init(try V1.Value(response))
+    case .lRange: self = .list(RingstoreList(try V1.ListValues(response)))
+    case .type: self = .type(RingstoreType(try V1.TypeResponse(response).type))
+    case .incrBy: self = .integer(try V1.IncrByResponse(response).value)
+    default: self.init(try V1.Status(response))
     }
+  }
+
+  init(_ reply: V1.Value) {
+    self = .value(reply.found ? Array(reply.value) : nil)
+  }
+
+  init(_ reply: V1.Status) {
+    self = .status(RingstoreStatus(count: Int(reply.count), version: reply.version))
   }
 }
 
 extension RingstoreList {
-  init(_ view: ListValuesReplyView) {
+  init(_ reply: V1.ListValues) {
     self.init(
-      values: view.values.map { Array($0) }, found: view.found, length: Int(view.length),
-      firstIndex: Int(view.firstIndex))
+      values: reply.values.map { Array($0) }, found: reply.found, length: Int(reply.length),
+      firstIndex: Int(reply.firstIndex))
   }
 }
 
 extension RingstoreType {
   /// As the wire has it.
-  var number: Int {
+  var valueType: V1.ValueType {
     switch self {
-    case .none: Int(ValueType.none.rawValue)
-    case .string: Int(ValueType.string.rawValue)
-    case .list: Int(ValueType.list.rawValue)
-    case .other(let number): number
+    case .none: .none
+    case .string: .string
+    case .list: .list
+    case .other(let number): V1.ValueType(rawValue: Int32(clamping: number))
     }
   }
 
-  init(number: Int64) {
-    switch Int32(exactly: number).flatMap(ValueType.init(rawValue:)) {
-    case .some(.none): self = .none
+  init(_ type: V1.ValueType) {
+    switch type {
+    case .none: self = .none
     case .string: self = .string
     case .list: self = .list
-    case nil: self = .other(Int(number))
+    default: self = .other(Int(type.rawValue))
     }
   }
 }

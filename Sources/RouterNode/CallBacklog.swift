@@ -22,7 +22,7 @@ struct CallBacklog {
 
   /// Gives calls of the backlog to a closure while a condition holds. Neither touches the backlog.
   mutating func place(
-    while isOpen: () -> Bool, _ place: (CallView, LargeBlock) -> Void
+    while isOpen: () -> Bool, _ place: (V1.Call, LargeBlock) -> Void
   ) {
     while let rest = rests.first {
       // It was validated when it came.
@@ -46,18 +46,13 @@ struct CallBacklog {
   /// Gives calls from the front of a batch to a closure while a condition holds. Returns how many
   /// bytes they took.
   static func place(
-    _ batch: UnsafeRawBufferPointer, while isOpen: () -> Bool, _ place: (CallView) -> Void
+    _ batch: UnsafeRawBufferPointer, while isOpen: () -> Bool, _ place: (V1.Call) -> Void
   ) throws(WireError) -> Int {
-    var reader = WireReader(batch)
+    var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     var taken = 0
-    while let tag = try reader.nextTag() {
-      guard tag == .bytes(1) else {
-        try reader.skip(tag)
-        continue
-      }
-      let bytes = try reader.readBytes()
+    while let bytes = calls.next() {
       guard isOpen() else { return taken }
-      place(try CallView(bytes, carrier: .pipeline))
+      place(try V1.Call(bytes))
       if let start = batch.baseAddress, let end = bytes.baseAddress {
         taken = start.distance(to: end) + bytes.count
       }

@@ -2,7 +2,7 @@
 
 import NIOConcurrencyHelpers
 import NIOCore
-import RingstoreAPI
+import NodeCore
 
 final class RouterNodeLine: Sendable {
   private let version: String
@@ -18,10 +18,8 @@ final class RouterNodeLine: Sendable {
     self.address.withLockedValue { $0 = address }
   }
 
-  func describe() -> Ringstore_V1_Node {
-    var node = Ringstore_V1_Node()
-    node.id = "router"
-    node.role = .router
+  func describe() -> NodeDescription {
+    var node = NodeDescription(id: "router", role: .router)
     node.address = address.withLockedValue { $0 }
     node.state = .serving
     node.version = version

@@ -46,11 +46,11 @@ final class RouterPipeline {
   /// - Parameter block: what the message lies in, where it may be kept.
   func receive(
     _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    place: (CallView, LargeBlock?) -> Void
+    place: (V1.Call, LargeBlock?) -> Void
   ) {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
-      _ = try CallBatchReader.validate(message)
+      _ = try V1.CallBatch(message)
       var taken = 0
       if backlog.isEmpty {
         taken = try CallBacklog.place(message, while: { isOpen }) { call in
@@ -66,7 +66,7 @@ final class RouterPipeline {
   }
 
   /// Places calls of the backlog while they are welcome.
-  func goOn(place: (CallView, LargeBlock?) -> Void) {
+  func goOn(place: (V1.Call, LargeBlock?) -> Void) {
     guard !backlog.isEmpty, isOpen else { return }
     // Calls that fail at once are replied to from within, and that looks at the backlog.
     var rest = backlog

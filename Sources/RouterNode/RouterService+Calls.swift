@@ -15,7 +15,7 @@ extension RouterService {
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
     let method = UInt32(truncatingIfNeeded: call.methodID)
-    guard CommandTable.shape(ofMethod: method) != .other else {
+    guard CommandTable.keyFields(ofMethod: method) != nil else {
       if OlderMethod.contains(call.methodID) {
         OlderCall.start(call, message: message, on: self)
         return
@@ -65,7 +65,7 @@ extension RouterService {
   /// Stats of a router with several loops: the counters of the others come first.
   private func collectStats(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
-      try OperationFactory.checkFields(message)
+      _ = try V1.StatsRequest(decoding: message)
     } catch {
       return fail(.unary(call), error: error)
     }
@@ -160,13 +160,14 @@ extension RouterService {
     core.cancelCalls { $0.isPipelined(by: pipeline) }
   }
 
-  private func place(_ next: CallView, in block: LargeBlock?, of pipeline: RouterPipeline) {
-    nodeCounters.called(next.method)
+  private func place(_ next: V1.Call, in block: LargeBlock?, of pipeline: RouterPipeline) {
+    let method = next.methodNumber
+    nodeCounters.called(method)
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
       if next.hasUnknownField { throw .unknownField }
-      guard CommandTable.shape(ofMethod: next.method) != .other else {
-        throw .unbatchable(method: next.method)
+      guard CommandTable.keyFields(ofMethod: method) != nil else {
+        throw .unbatchable(method: method)
       }
     } catch {
       fail(.pipelined(pipeline, id: next.id), error: error)
@@ -178,7 +179,7 @@ extension RouterService {
       deadline = since.uptimeNanoseconds + UInt64(next.timeoutMillis) * 1_000_000
     }
     _ = core.submit(
-      next.method, message: next.request, in: block, deadlineNanos: deadline,
+      method, message: next.request, in: block, deadlineNanos: deadline,
       endsAtDeadline: true, caller: .pipelined(pipeline, id: next.id))
   }
 

@@ -25,7 +25,7 @@ extension RouterService: CallPort {
       fail(.local(call), error: PortCall.notOneReply(command))
     } else if let deadline, deadline <= now {
       fail(.local(call), error: .deadlineExceeded)
-    } else if CommandTable.shape(ofMethod: method) != .other {
+    } else if CommandTable.keyFields(ofMethod: method) != nil {
       let id = request.withUnsafeReadableBytes { message in
         core.submit(
           method, message: message, deadlineNanos: deadline, endsAtDeadline: true,

@@ -17,8 +17,7 @@ final class RouterService: ServerService, Flushable {
   let logger: Logger
   let loops: RouterLoops
   let linkConfiguration: ClientConfiguration
-  private let describeSelf: () -> Ringstore_V1_Node
-  private let mapMessage: Ringstore_V1_SlotMap
+  private let describeSelf: () -> NodeDescription
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
 
@@ -48,13 +47,12 @@ final class RouterService: ServerService, Flushable {
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
     firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop, loops: RouterLoops,
-    logger: Logger, describeSelf: @escaping () -> Ringstore_V1_Node
+    logger: Logger, describeSelf: @escaping () -> NodeDescription
   ) {
     self.eventLoop = eventLoop
     self.loops = loops
     self.logger = logger
     self.describeSelf = describeSelf
-    mapMessage = SlotMapMessage.encode(map)
     flusher = TickFlusher(eventLoop: eventLoop)
     links = Array(repeating: RouterLinkStreams(), count: map.shards.count)
     var linkConfiguration = ClientConfiguration.link
@@ -144,7 +142,7 @@ final class RouterService: ServerService, Flushable {
       router.detail = reason
     }
     return DescribeMerge(
-      cluster: core.identity.cluster, map: mapMessage, router: router, shardIDs: core.shardIDs)
+      cluster: core.identity.cluster, map: core.map, router: router, shardIDs: core.shardIDs)
   }
 
   /// This loop's counters by name.

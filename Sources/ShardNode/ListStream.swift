@@ -23,7 +23,7 @@ final class ListStream: ShardCall, ReplySink {
         throw .requestTooLarge(message.count, core.limits)
       }
       guard let source = try core.listParts(message) else {
-        call?.send { $0.writeMissingList() }
+        call?.send { V1.ListValues().write(into: &$0) }
         return finish()
       }
       let stream = ReplyStream(source, to: self, core: core)

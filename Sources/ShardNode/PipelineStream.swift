@@ -31,7 +31,7 @@ final class PipelineStream: ShardCall {
         return fail(CallError.requestTooLarge(message.count, core.limits).status)
       }
       // A batch is executed as a whole or not at all.
-      _ = try CallBatchReader.validate(message)
+      _ = try V1.CallBatch(message)
       let block = message.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
       if let offset = try execute(message, in: block) {
         let waiting = UnsafeRawBufferPointer(rebasing: message[offset...])
@@ -97,14 +97,15 @@ final class PipelineStream: ShardCall {
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, waitedNanos: UInt64 = 0
   ) throws(WireError) -> Int? {
     var replies = ByteBuffer()
-    for message in RepeatedBytes(batch, field: 1) {
-      let next = try CallView(message, carrier: .pipeline)
+    var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
+    while let message = calls.next() {
+      let next = try V1.Call(message)
       guard next.timeoutMillis == 0 || waitedNanos < UInt64(next.timeoutMillis) * 1_000_000 else {
         replies.writeReply(.pipeline, id: next.id, error: .deadlineExceeded)
         continue
       }
       let source = core.answer(
-        next, in: block, into: &replies, as: .pipeline, largerThan: core.limits.bulkBytesMin)
+        next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin)
       if source != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
       if let source { begin(source, next.id) }
       if largeReply != nil || (replies.readableBytes == 0 && !hasRoom) {
@@ -160,14 +161,8 @@ private final class PipelineReply: ReplySink {
 
   func begin(byteCount: Int) {
     hasBegun = true
-    let replyBytes =
-      WireSize.optionalVarintField(1, id) + WireSize.bytesField(4, count: byteCount)
     var head = ByteBuffer()
-    head.writeTag(.bytes(1))
-    head.writeVarint(UInt64(replyBytes))
-    head.writeOptionalVarintField(1, id)
-    head.writeTag(.bytes(4))
-    head.writeVarint(UInt64(byteCount))
+    head.writeReplyHead(.pipeline, id: id, responseBytes: byteCount)
     let total = head.readableBytes + byteCount
     call.reserveOutbound(bytes: total)
     call.beginMessage(byteCount: total)

@@ -105,7 +105,7 @@ final class ShardService: ServerService {
       describe: {
         DescribeMerge(
           cluster: core.ownership.cluster,
-          map: core.ownership.map.map(SlotMapMessage.encode), router: nil, shardIDs: [core.id])
+          map: core.ownership.map, router: nil, shardIDs: [core.id])
       })
   }
 

@@ -7,7 +7,10 @@ import NodeCore
 package struct MessageSoup {
   /// A field of a schema and how to fill it.
   package struct Field: Sendable {
-    enum Kind: Sendable { case varint, bytes, text, packed, message([Field]) }
+    enum Kind: Sendable {
+      case varint, fixed64, bytes, text, packed, packedFixed64
+      case message([Field])
+    }
     let number: Int
     let kind: Kind
 
@@ -15,6 +18,10 @@ package struct MessageSoup {
     static func bytes(_ number: Int) -> Field { Field(number: number, kind: .bytes) }
     static func text(_ number: Int) -> Field { Field(number: number, kind: .text) }
     static func packed(_ number: Int) -> Field { Field(number: number, kind: .packed) }
+    static func fixed64(_ number: Int) -> Field { Field(number: number, kind: .fixed64) }
+    static func packedFixed64(_ number: Int) -> Field {
+      Field(number: number, kind: .packedFixed64)
+    }
     static func message(_ number: Int, _ fields: [Field]) -> Field {
       Field(number: number, kind: .message(fields))
     }
@@ -43,6 +50,9 @@ package struct MessageSoup {
   private mutating func known(_ field: Field, depth: Int) -> [UInt8] {
     switch field.kind {
     case .varint: return tag(field.number, 0) + varint(random.number())
+    case .fixed64: return tag(field.number, 1) + random.bytes(8)
+    case .packedFixed64:
+      return delimited(field.number, random.bytes(8 * Int.random(in: 0...4, using: &random)))
     case .bytes: return delimited(field.number, random.bytes(upTo: 200))
     case .text: return delimited(field.number, Array("text \(random.next() % 1000)".utf8))
     case .packed:

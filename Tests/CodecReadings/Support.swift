@@ -8,9 +8,12 @@ extension SplitMix64 {
     Int.random(in: 0..<all, using: &self) < one
   }
 
+  package mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
+  }
+
   package mutating func bytes(upTo count: Int) -> [UInt8] {
-    let length = Int.random(in: 0...count, using: &self)
-    return (0..<length).map { _ in UInt8.random(in: 0...255, using: &self) }
+    bytes(Int.random(in: 0...count, using: &self))
   }
 
   /// A number of any size: as many small ones as large ones.

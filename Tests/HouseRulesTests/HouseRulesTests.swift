@@ -108,15 +108,29 @@ struct HouseRulesTests {
     #expect(names.contains { $0.hasPrefix(kind) && $0.hasSuffix(".yaml") })
   }
 
-  @Test("Every proto has its generated messages, and every generated file its proto")
-  func generatedFiles() throws {
-    let room = "Sources/RingstoreAPI/"
+  @Test(
+    "Every proto has its generated messages, and every generated file its proto",
+    arguments: [
+      ("Sources/RingstoreAPI/Generated/", ".wire.swift"),
+      ("Tests/ProtobufMessages/Generated/", ".pb.swift"),
+    ])
+  func generatedFiles(folder: String, suffix: String) throws {
     func names(_ folder: String, _ suffix: String) throws -> Set<String> {
-      let files = try Repository.files(below: room + folder).map(\.path)
-      return Set(
-        files.filter { $0.hasSuffix(suffix) }
-          .map { String($0.dropFirst(room.count + folder.count + 1).dropLast(suffix.count)) })
+      let files = try Repository.files(below: folder).map(\.path).filter { $0.hasSuffix(suffix) }
+      return Set(files.map { String($0.dropFirst(folder.count).dropLast(suffix.count)) })
     }
-    #expect(try names("Protos", ".proto") == names("Generated", ".pb.swift"))
+    let protos = try names("Sources/RingstoreAPI/Protos/", ".proto")
+    // Those of Google that ours use come with SwiftProtobuf, and one file names the packages.
+    let others = try names(folder, suffix).subtracting(protos)
+    #expect(try names(folder, suffix).isSuperset(of: protos))
+    #expect(others.allSatisfy { $0 == "Namespaces" || $0.hasPrefix("google/protobuf/") })
+  }
+
+  @Test("SwiftProtobuf is for tests")
+  func protobufInTests() throws {
+    let users = try Repository.swiftSources().filter { file in
+      ImportRules.modules(of: file).contains("SwiftProtobuf")
+    }
+    expectNone(users.map(\.path))
   }
 }

@@ -72,10 +72,10 @@ final class FakeNode: CallPort {
   }
 
   private func key(of call: Waiting) -> String? {
-    let shape = CommandTable.shape(ofMethod: UInt32(call.call.command.rawValue))
-    guard shape != .other else { return nil }
+    let method = UInt32(call.call.command.rawValue)
+    guard let keyFields = CommandTable.keyFields(ofMethod: method) else { return nil }
     return call.request.withUnsafeReadableBytes { message in
-      (try? KeyPeek.peek(message, shape: shape)).map { Self.place($0.key, $0.database) }
+      (try? keyFields.find(in: message)).map { Self.place($0.key, $0.database) }
     }
   }
 
@@ -103,42 +103,45 @@ final class FakeNode: CallPort {
   ) throws {
     switch command {
     case .set:
-      let view = try KeyValueView(message)
+      let view = try V1.KeyValue(message)
       store[Self.place(view.key, view.database)] = Array(view.value)
-      response.writeStatus(ok: true)
+      V1.Status(ok: true).write(into: &response)
     case .get:
-      let view = try KeyView(message)
+      let view = try V1.Key(message)
       write(store[Self.place(view.key, view.database)], into: &response)
     case .delete:
-      let view = try KeyView(message)
+      let view = try V1.Key(message)
       let removed = store.removeValue(forKey: Self.place(view.key, view.database))
-      response.writeStatus(ok: true, count: removed == nil ? 0 : 1)
+      V1.Status(ok: true, count: removed == nil ? 0 : 1).write(into: &response)
     case .incrBy:
-      let view = try IncrByView(message)
+      let view = try V1.IncrByRequest(message)
       let place = Self.place(view.key, view.database)
       let text = String(decoding: store[place] ?? [0x30], as: UTF8.self)
       guard let number = Int64(text) else { throw CallError.notAnInteger }
       store[place] = Array(String(number + view.delta).utf8)
-      response.writeIncrByResponse(value: number + view.delta, version: 1)
+      V1.IncrByResponse(value: number + view.delta, version: 1).write(into: &response)
     case .mGet:
-      for key in try MGetView(message).items {
-        let mark = response.beginItem()
-        write(store[Self.place(key.key, key.database)], into: &response)
-        response.endItem(mark)
+      for key in try V1.MGetRequest(message).keys {
+        let value = store[Self.place(key.key, key.database)]
+        (value ?? []).withUnsafeBytes {
+          let reply = V1.Value(value: $0, found: value != nil)
+          response.append(
+            V1.MGetResponse.Field.items, V1.MGetResponse.Item(outcome: .value(reply)))
+        }
       }
     case .dbSize:
-      let database = try DbSizeView(message).database
+      let database = try V1.DbSizeRequest(message).database
       let keys = store.keys.filter { $0.hasPrefix("\(database)/") }.count
-      response.writeDbSizeResponse(keys: Int64(keys))
+      V1.DbSizeResponse(keys: Int64(keys)).write(into: &response)
     case .reset:
-      let database = try ResetView(message).database
+      let database = try V1.ResetRequest(message).database
       store = store.filter { !$0.key.hasPrefix("\(database)/") }
     default: throw CallError.internalError("the fake node doesn't know \(command)")
     }
   }
 
   private func write(_ value: [UInt8]?, into response: inout ByteBuffer) {
-    value?.withUnsafeBytes { response.writeValue($0, version: 1) }
+    value?.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }
   }
 }
 

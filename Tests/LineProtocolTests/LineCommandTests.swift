@@ -2,6 +2,7 @@
 
 import LineProtocol
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import Testing
 
@@ -82,47 +83,48 @@ import Testing
 
   @Test func `a call carries the line's arguments and the connection's database`() throws {
     try #require(call("SET k 'a b'")).request.withUnsafeReadableBytes { bytes in
-      let view = try KeyValueView(bytes)
+      let view = try V1.KeyValue(bytes)
       #expect(Array(view.key) == Array("k".utf8) && Array(view.value) == Array("a b".utf8))
       #expect(view.database == 2)
     }
     try #require(call("DECRBY k 7")).request.withUnsafeReadableBytes { bytes in
-      let view = try IncrByView(bytes)
+      let view = try V1.IncrByRequest(bytes)
       #expect(view.delta == -7)
     }
     try #require(call("LRANGE k -3 9")).request.withUnsafeReadableBytes { bytes in
-      let view = try ListRangeView(bytes)
+      let view = try V1.ListRange(bytes)
       #expect(view.start == -3 && view.stop == 9 && view.database == 2)
     }
     try #require(call("RPUSH k x y")).request.withUnsafeReadableBytes { bytes in
-      let view = try ListInsertView(bytes)
+      let view = try V1.ListInsert(bytes)
       #expect(view.values.map { Array($0) } == [[0x78], [0x79]])
     }
     try #require(call("MSET a 1 b 2")).request.withUnsafeReadableBytes { bytes in
-      let view = try MSetView(bytes)
+      let view = try V1.MSetRequest(bytes)
       #expect(view.items.map { Array($0.value) } == [[0x31], [0x32]])
       #expect(view.items.allSatisfy { $0.database == 2 })
     }
     try #require(call("KEYS a|b")).request.withUnsafeReadableBytes { bytes in
-      let view = try KeysView(bytes)
-      #expect(view.pattern.kind == .regex && Array(view.pattern.text) == Array("a|b".utf8))
+      let view = try V1.KeysRequest(bytes)
+      let pattern = KeyPattern(view.pattern)
+      #expect(pattern.kind == .regex && pattern.text == Array("a|b".utf8))
       #expect(view.database == 2 && view.limit == 0)
     }
     try #require(call("RESET ALL")).request.withUnsafeReadableBytes { bytes in
-      let view = try ResetView(bytes)
+      let view = try V1.ResetRequest(bytes)
       #expect(view.allDatabases)
     }
   }
 
   @Test func `SCAN's options may come in any order`() throws {
     try #require(call("scan 0 count 7 match a*")).request.withUnsafeReadableBytes { bytes in
-      let view = try KeysView(bytes)
-      #expect(view.limit == 7 && view.pattern.kind == .glob && view.pageToken.isEmpty)
+      let view = try V1.KeysRequest(bytes)
+      #expect(view.limit == 7 && KeyPattern(view.pattern).kind == .glob && view.pageToken.isEmpty)
     }
     try #require(call("scan 0aFF")).request.withUnsafeReadableBytes { bytes in
-      let view = try KeysView(bytes)
+      let view = try V1.KeysRequest(bytes)
       #expect(Array(view.pageToken) == [0x0a, 0xff] && view.limit == 100)
-      #expect(view.pattern.kind == .everything)
+      #expect(KeyPattern(view.pattern).kind == .everything)
     }
     guard case .scan(_, let type) = action("SCAN 0 TYPE List") else {
       Issue.record("no scan")
@@ -201,12 +203,12 @@ import Testing
   @Test func `integers are taken to their very ends`() throws {
     for number in [Int64.min + 1, -1, 0, 1, Int64.max] {
       try #require(call("INCRBY k \(number)")).request.withUnsafeReadableBytes { bytes in
-        let view = try IncrByView(bytes)
+        let view = try V1.IncrByRequest(bytes)
         #expect(view.delta == number)
       }
     }
     try #require(call("INCRBY k \(Int64.min)")).request.withUnsafeReadableBytes { bytes in
-      let view = try IncrByView(bytes)
+      let view = try V1.IncrByRequest(bytes)
       #expect(view.delta == .min)
     }
   }

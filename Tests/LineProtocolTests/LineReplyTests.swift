@@ -8,7 +8,7 @@ import Testing
 @Suite struct LineReplyTests {
   private func request(_ key: String) -> ByteBuffer {
     var buffer = ByteBuffer()
-    Array(key.utf8).withUnsafeBytes { buffer.writeKeyRequest(key: $0, database: 0) }
+    Array(key.utf8).withUnsafeBytes { V1.Key(key: $0).write(into: &buffer) }
     return buffer
   }
 
@@ -23,7 +23,11 @@ import Testing
   }
 
   private func value(_ text: String) -> (inout ByteBuffer) -> Void {
-    { response in Array(text.utf8).withUnsafeBytes { response.writeValue($0, version: 9) } }
+    { response in
+      Array(text.utf8).withUnsafeBytes {
+        V1.Value(value: $0, found: true, version: 9).write(into: &response)
+      }
+    }
   }
 
   @Test func `values, and none`() {
@@ -55,7 +59,7 @@ import Testing
   @Test func `a taken value of any bytes is told so that it can be typed`() {
     let bytes = Array(UInt8.min...UInt8.max)
     var (response, out) = (ByteBuffer(), ByteBuffer())
-    bytes.withUnsafeBytes { response.writeValue($0, version: 1) }
+    bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }
     LineReplyForm.taken.write(response, of: request("k"), into: &out)
     var parser = LineParser(LineLimits(Limits()))
     let told = Array(out.readableBytesView)
@@ -70,20 +74,26 @@ import Testing
 
   @Test func `numbers and words`() {
     #expect(shown(.ok) == "+OK\r\n")
-    #expect(shown(.count) { $0.writeStatus(ok: true, count: 3) } == "+3\r\n")
+    #expect(shown(.count) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
     #expect(shown(.count) == "+0\r\n")
-    #expect(shown(.sum) { $0.writeIncrByResponse(value: -7, version: 1) } == "+-7\r\n")
-    #expect(shown(.number) { $0.writeDbSizeResponse(keys: 12) } == "+12\r\n")
-    #expect(shown(.removed, of: request("k")) { $0.writeStatus(ok: true, count: 1) } == "+OK\r\n")
-    #expect(shown(.removed, of: request("k")) { $0.writeStatus(ok: true) } == "-invalid key k\r\n")
+    #expect(shown(.sum) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n")
+    #expect(shown(.number) { V1.DbSizeResponse(keys: 12).write(into: &$0) } == "+12\r\n")
+    #expect(
+      shown(.removed, of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
+        == "+OK\r\n")
+    #expect(
+      shown(.removed, of: request("k")) { V1.Status(ok: true).write(into: &$0) }
+        == "-invalid key k\r\n")
     #expect(shown(.type) == "+none\r\n")
-    #expect(shown(.type) { $0.writeTypeResponse(.string) } == "+string\r\n")
-    #expect(shown(.type) { $0.writeTypeResponse(.list) } == "+list\r\n")
+    #expect(shown(.type) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
+    #expect(shown(.type) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
   }
 
   private func list(_ values: [String]) -> (inout ByteBuffer) -> Void {
     { response in
-      for value in values { Array(value.utf8).withUnsafeBytes { response.writeListValue($0) } }
+      for value in values {
+        Array(value.utf8).withUnsafeBytes { response.append(V1.ListValues.Field.values, $0) }
+      }
     }
   }
 
@@ -101,7 +111,7 @@ import Testing
     func page(_ keys: [String], _ token: [UInt8]) -> String {
       shown(.page) { response in
         list(keys)(&response)
-        token.withUnsafeBytes { response.writeKeysEnd(nextPageToken: $0) }
+        token.withUnsafeBytes { response.write(V1.KeysResponse.Field.nextPageToken, $0) }
       }
     }
     #expect(page([], []) == "*1\r\n0\r\n")
@@ -114,17 +124,15 @@ import Testing
   @Test func `many keys, each with its own reply`() {
     var keys = ByteBuffer()
     for key in ["a", "b", "c", "d"] {
-      let mark = keys.beginLengthDelimited(1)
-      Array(key.utf8).withUnsafeBytes { keys.writeKeyRequest(key: $0, database: 0) }
-      keys.endLengthDelimited(mark)
+      Array(key.utf8).withUnsafeBytes {
+        keys.append(V1.MGetRequest.Field.keys, V1.Key(key: $0))
+      }
     }
     let shown = shown(.values, of: keys) { response in
       for text in ["+A", nil, "x\ny"] {
-        let mark = response.beginItem()
-        if let text { value(text)(&response) }
-        response.endItem(mark)
+        response.appendItem(text)
       }
-      response.writeItem(error: .wrongType(holds: "a list", wanted: "a string"))
+      response.appendItem(failure: .wrongType(holds: "a list", wanted: "a string"))
     }
     #expect(
       shown == "*4\r\n++A\r\n-invalid key b\r\n"
@@ -137,12 +145,11 @@ import Testing
       shown(.outcomes, of: requestItems(items ?? errors.count)) { response in
         for error in errors {
           guard let error else {
-            let mark = response.beginItem()
-            response.writeStatus(ok: true)
-            response.endItem(mark)
+            let done = V1.StatusItem(outcome: .status(V1.Status(ok: true)))
+            response.append(V1.MSetResponse.Field.items, done)
             continue
           }
-          response.writeItem(error: error)
+          response.appendItem(failure: error)
         }
       }
     }
@@ -156,9 +163,7 @@ import Testing
   func `a reply of more or fewer items than keys is one error`(_ keys: Int) {
     let shown = shown(.values, of: requestItems(keys)) { response in
       for _ in 0..<2 {
-        let mark = response.beginItem()
-        value("x")(&response)
-        response.endItem(mark)
+        response.appendItem("x")
       }
     }
     #expect(shown == Self.otherItems)
@@ -171,9 +176,7 @@ import Testing
   private func requestItems(_ count: Int) -> ByteBuffer {
     var buffer = ByteBuffer()
     for _ in 0..<count {
-      let mark = buffer.beginLengthDelimited(1)
-      buffer.writeImmutableBuffer(request("k"))
-      buffer.endLengthDelimited(mark)
+      request("k").withUnsafeReadableBytes { buffer.append(V1.MGetRequest.Field.keys, $0) }
     }
     return buffer
   }
@@ -183,5 +186,22 @@ import Testing
       let shown = shown(form) { $0.writeInteger(UInt8(0xff)) }
       #expect(shown == "-INTERNAL The reply can't be decoded.\r\n", "\(form)")
     }
+  }
+}
+
+extension ByteBuffer {
+  /// An item of an MGetResponse; nil: not found.
+  mutating func appendItem(_ text: String?) {
+    Array((text ?? "").utf8).withUnsafeBytes { bytes in
+      let value = V1.Value(value: bytes, found: text != nil)
+      append(V1.MGetResponse.Field.items, V1.MGetResponse.Item(outcome: .value(value)))
+    }
+  }
+
+  /// An item that failed, which MGetResponse and MSetResponse have alike.
+  mutating func appendItem(failure: CallError) {
+    let item = beginLengthDelimited(V1.MGetResponse.Field.items)
+    append(V1.MGetResponse.Item.Field.error, failure)
+    endLengthDelimited(item)
   }
 }

@@ -13,7 +13,9 @@ import Testing
 
   private func value(_ text: String) -> (inout ByteBuffer) -> Void {
     { response in
-      Array(text.utf8).withUnsafeBytes { response.writeValue($0, version: 1) }
+      Array(text.utf8).withUnsafeBytes {
+        V1.Value(value: $0, found: true, version: 1).write(into: &response)
+      }
     }
   }
 
@@ -32,13 +34,13 @@ import Testing
   @Test func `a call on many keys waits for those before it, and those behind it wait`() {
     talk.send("SET a 1\nDBSIZE\nSET b 2\nKEYS .\n")
     #expect(node.waiting.map(\.call.command) == [.set])
-    node.answer { $0.writeStatus(ok: true) }
+    node.answer { V1.Status(ok: true).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command) == [.dbSize])
-    node.answer { $0.writeDbSizeResponse(keys: 1) }
+    node.answer { V1.DbSizeResponse(keys: 1).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command) == [.set])
-    node.answer { $0.writeStatus(ok: true) }
+    node.answer { V1.Status(ok: true).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command) == [.keys])
     node.answer { _ in }
@@ -49,7 +51,7 @@ import Testing
   @Test func `a database is the connection's, from the next command on`() throws {
     talk.send("SELECT 3\nGET a\nSELECT 16\nGET b\n")
     let databases = node.waiting.map { waiting in
-      waiting.request.withUnsafeReadableBytes { (try? KeyView($0))?.database }
+      waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database }
     }
     #expect(databases == [3, 3])
     node.answer(value("x"))

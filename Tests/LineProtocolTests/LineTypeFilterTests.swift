@@ -15,8 +15,10 @@ import Testing
     talk.send("SELECT 4\nSCAN 0 TYPE list\nGET later\n")
     #expect(node.waiting.map(\.call.command) == [.keys])
     node.answer { response in
-      for key in keys { Array(key.utf8).withUnsafeBytes { response.writeKeysKey($0) } }
-      [UInt8(7)].withUnsafeBytes { response.writeKeysEnd(nextPageToken: $0) }
+      for key in keys {
+        Array(key.utf8).withUnsafeBytes { response.append(V1.KeysResponse.Field.keys, $0) }
+      }
+      [UInt8(7)].withUnsafeBytes { response.write(V1.KeysResponse.Field.nextPageToken, $0) }
     }
     talk.run()
   }
@@ -25,11 +27,11 @@ import Testing
     scan(["a", "b", "c"])
     #expect(node.waiting.map(\.call.command) == [.type, .type, .type])
     for waiting in node.waiting {
-      #expect(waiting.request.withUnsafeReadableBytes { (try? KeyView($0))?.database } == 4)
+      #expect(waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database } == 4)
     }
-    node.answer(at: 2) { $0.writeTypeResponse(.list) }
-    node.answer(at: 1) { $0.writeTypeResponse(.string) }
-    node.answer(at: 0) { $0.writeTypeResponse(.list) }
+    node.answer(at: 2) { V1.TypeResponse(type: .list).write(into: &$0) }
+    node.answer(at: 1) { V1.TypeResponse(type: .string).write(into: &$0) }
+    node.answer(at: 0) { V1.TypeResponse(type: .list).write(into: &$0) }
     talk.run()
     #expect(talk.read() == "+OK\r\n*3\r\n07\r\na\r\nc\r\n")
     #expect(node.waiting.map(\.call.command) == [.get])
@@ -41,7 +43,7 @@ import Testing
     var most = 0
     while node.waiting.first?.call.command == .type {
       most = max(most, node.waiting.count)
-      node.answer { $0.writeTypeResponse(.list) }
+      node.answer { V1.TypeResponse(type: .list).write(into: &$0) }
       talk.run()
     }
     #expect(most == 64)
@@ -73,7 +75,7 @@ import Testing
     talk.send("SCAN 0 TYPE list\n")
     talk.session.pauseReading()
     node.answer { response in
-      Array("a".utf8).withUnsafeBytes { response.writeKeysKey($0) }
+      Array("a".utf8).withUnsafeBytes { response.append(V1.KeysResponse.Field.keys, $0) }
     }
     talk.run()
     #expect(node.waiting.isEmpty)

@@ -2,6 +2,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
 
   private func stats(_ counters: [String: Int64]) -> ByteBuffer {
     var reply = ByteBuffer()
-    for (name, value) in counters { reply.writeStatsCounter(name, value) }
+    for (name, value) in counters { reply.writeCounter(name, value) }
     return reply
   }
 
@@ -98,11 +99,11 @@ import Testing
   @Test func `a reset goes on slice by slice until every shard is done`() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
-      let request = call.request.withUnsafeBytes { try? ResetPartRequest($0) }
+      let request = call.request.withUnsafeBytes { try? LinkV1.ResetPartRequest($0) }
       let next = (request?.startSlot ?? 0) + 4_096
       var reply = ByteBuffer()
-      reply.writeResetPartReply(
-        ResetPartReply(removed: 10, nextSlot: next, done: next == 16_384))
+      LinkV1.ResetPartReply(removed: 10, nextSlot: next, done: next == 16_384)
+        .write(into: &reply)
       return .success(reply)
     }
     let run = try OperationRun(
@@ -115,9 +116,9 @@ import Testing
   @Test func `sizes are added up, of the database asked for`() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
-      let view = call.request.withUnsafeBytes { try? DbSizeView($0) }
+      let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
       var reply = ByteBuffer()
-      reply.writeDbSizeResponse(keys: view?.database == 3 ? 7 : -1)
+      V1.DbSizeResponse(keys: view?.database == 3 ? 7 : -1).write(into: &reply)
       return .success(reply)
     }
     let request = Ringstore_V1_DbSizeRequest.with { ($0.database, $0.allowPartial) = (3, true) }

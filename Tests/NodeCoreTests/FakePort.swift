@@ -44,7 +44,7 @@ final class FakePort: PartPort {
     Int(UInt64(Slots.slot(of: key)) &* 0x9E37_79B9 >> 7) % shards.count
   }
 
-  func insert(_ key: String, _ type: ValueType = .string) {
+  func insert(_ key: String, _ type: V1.ValueType = .string) {
     let key = Array(key.utf8)
     shards[key.withUnsafeBytes { owner(of: $0) }].insert(key, type)
   }
@@ -97,7 +97,7 @@ final class FakePort: PartPort {
     let result =
       call.part.method == InternalMethod.keysPart.rawValue
       ? call.request.withUnsafeBytes { bytes -> Result<ByteBuffer, CallError> in
-        guard let request = try? KeysPartRequest(bytes) else { return .failure(.cancelled) }
+        guard let request = try? LinkV1.KeysPartRequest(bytes) else { return .failure(.cancelled) }
         return .success(shards[call.part.shard].slice(request))
       } : answer(call)
     tell(call.part, result)

@@ -2,6 +2,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 
@@ -9,10 +10,10 @@ import Testing
   /// A list whose only value is the key it was asked for.
   private static func echo(_ call: FakePort.Sent) -> Result<ByteBuffer, CallError> {
     call.request.withUnsafeBytes { bytes in
-      guard let view = try? ListRangeView(bytes) else { return .failure(.cancelled) }
+      guard let view = try? V1.ListRange(bytes) else { return .failure(.cancelled) }
       var reply = ByteBuffer()
-      reply.writeListValue(view.key)
-      reply.writeListValuesEnd(found: true, length: view.stop, firstIndex: view.start)
+      reply.append(V1.ListValues.Field.values, view.key)
+      V1.ListValues(found: true, length: view.stop, firstIndex: view.start).write(into: &reply)
       return .success(reply)
     }
   }

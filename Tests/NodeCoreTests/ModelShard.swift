@@ -11,7 +11,7 @@ struct ModelShard {
     let slot: UInt32
     /// The key's place in its slot; above 0.
     let hash: UInt64
-    let type: ValueType
+    let type: V1.ValueType
   }
 
   /// In the order of a walk.
@@ -21,7 +21,7 @@ struct ModelShard {
   /// So few places that several keys have the same one.
   var hashPlaces: UInt64 = .max
 
-  mutating func insert(_ key: [UInt8], _ type: ValueType = .string) {
+  mutating func insert(_ key: [UInt8], _ type: V1.ValueType = .string) {
     let slot = UInt32(key.withUnsafeBytes { Slots.slot(of: $0) })
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -37,8 +37,8 @@ struct ModelShard {
   }
 
   /// Answers a KeysPartRequest; the pattern must be a glob that ends in `*`.
-  func slice(_ request: KeysPartRequest) -> ByteBuffer {
-    let prefix = request.pattern.text.prefix { $0 != UInt8(ascii: "*") }
+  func slice(_ request: LinkV1.KeysPartRequest) -> ByteBuffer {
+    let prefix = KeyPattern(request.pattern).text.prefix { $0 != UInt8(ascii: "*") }
     let end = request.endSlot == 0 ? UInt32(Slots.count) : request.endSlot
     let rest = items.filter {
       ($0.slot, $0.hash) >= (request.startSlot, request.cursor) && $0.slot < end
@@ -53,7 +53,7 @@ struct ModelShard {
         || rest[index + 1].slot != item.slot
       let after = isLastOfHash ? item.hash &+ 1 : item.hash
       if item.key.starts(with: prefix), request.type == .none || request.type == item.type {
-        item.key.withUnsafeBytes { reply.writeKeysPartKey($0) }
+        item.key.withUnsafeBytes { reply.append(LinkV1.KeysPartReply.Field.keys, $0) }
         positions.append(after)
         count += 1
         bytes += item.key.count
@@ -66,9 +66,13 @@ struct ModelShard {
         break
       }
     }
-    if request.wantsPositions { reply.writeKeysPartPositions(positions) }
-    reply.writeKeysPartEnd(
-      nextSlot: next.slot, nextCursor: next.cursor, done: next == (end, 0))
+    if !request.wantsPositions { positions = [] }
+    positions.withUnsafeBufferPointer { positions in
+      LinkV1.KeysPartReply(
+        nextSlot: next.slot, nextCursor: next.cursor, done: next == (end, 0),
+        positions: RepeatedNumbers(positions)
+      ).write(into: &reply)
+    }
     return reply
   }
 }

@@ -111,7 +111,10 @@ struct OlderCallTests {
     // The reply repeats the key, so that a list which just fits ringstore.v1 does not fit this.
     let key = [UInt8](repeating: 0x6b, count: 60_000)
     var request = ByteBuffer()
-    key.withUnsafeBytes { request.writeOlderDequeHead(key: $0) }
+    // A ListRange without bounds.
+    key.withUnsafeBytes {
+      Older.ListRange(key: Older.Key(keyName: $0)).write(into: &request)
+    }
     let many = [UInt8](repeating: 0x61, count: Limits().maxMessageBytes - 30_000)
     try await OlderNode.with { node in
       try await node.script([.lRange: .success(.list([many]))])
@@ -133,14 +136,14 @@ extension ByteBuffer {
 
   fileprivate static func value(_ bytes: [UInt8]) -> ByteBuffer {
     var buffer = ByteBuffer()
-    bytes.withUnsafeBytes { buffer.writeValue($0, version: 1) }
+    bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &buffer) }
     return buffer
   }
 
   fileprivate static func list(_ values: [[UInt8]]) -> ByteBuffer {
     var buffer = ByteBuffer()
-    for value in values { value.withUnsafeBytes { buffer.writeListValue($0) } }
-    buffer.writeListValuesEnd(found: true, length: Int64(values.count), firstIndex: 0)
+    for value in values { value.withUnsafeBytes { buffer.append(V1.ListValues.Field.values, $0) } }
+    V1.ListValues(found: true, length: Int64(values.count), firstIndex: 0).write(into: &buffer)
     return buffer
   }
 }

@@ -3,6 +3,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 
@@ -236,7 +237,7 @@ import Testing
   @Test func `what can't be served is refused before any shard is asked`() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
-        try wish.scan.withUnsafeBytes { _ = try ScanOperation(try ScanView($0), Limits()) }
+        try wish.scan.withUnsafeBytes { _ = try ScanOperation(try V1.ScanRequest($0), Limits()) }
         return nil
       } catch {
         return (error as? CallError)?.reason

@@ -7,15 +7,21 @@ import Testing
 
 @Suite struct ScanTokenTests {
   private func query(
-    _ kind: PatternView.Kind = .glob, _ text: String = "user:*", database: UInt32 = 0,
-    type: ValueType = .none, seed: HashSeed = .publicSeed
+    _ kind: KeyPattern.Kind = .glob, _ text: String = "user:*", database: UInt32 = 0,
+    type: V1.ValueType = .none, seed: HashSeed = .publicSeed
   ) throws -> KeyQuery {
     var limits = Limits()
     limits.hashSeed = seed
     return try Array(text.utf8).withUnsafeBytes { bytes in
-      let text = kind == .everything ? noBytes : bytes
-      return try KeyQuery(
-        PatternView(kind: kind, text: text), database: database, type: type, limits)
+      let pattern: V1.Pattern? =
+        switch kind {
+        case .everything: nil
+        case .unset: V1.Pattern()
+        case .glob: V1.Pattern(kind: .glob(bytes))
+        case .regex: V1.Pattern(kind: .regex(bytes))
+        case .prefix: V1.Pattern(kind: .prefix(bytes))
+        }
+      return try KeyQuery(pattern, database: database, type: type, limits)
     }
   }
 

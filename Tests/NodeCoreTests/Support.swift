@@ -3,6 +3,7 @@
 import Foundation
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 
 /// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.

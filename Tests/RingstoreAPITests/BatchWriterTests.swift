@@ -4,6 +4,7 @@ import CodecReadings
 import Foundation
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -57,14 +58,14 @@ import Testing
     let hello = Ringstore_Internal_V1_Hello.with { $0.router = "r/0" }
     let encodedHello = try Array(hello.serializedData())
     let bytes = written { buffer in
-      encodedHello.withUnsafeBytes { buffer.writeHello($0) }
+      encodedHello.withUnsafeBytes { buffer.append(LinkV1.RouterFrame.Field.hello, $0) }
       buffer.writeCall(.link, id: 1, method: 64, request: noBytes)
       [1, 2].withUnsafeBytes {
         buffer.writeCall(.link, id: 2, method: 1, request: noBytes, requestID: $0)
       }
-      buffer.writeCancel(id: 0)
-      buffer.writeCancel(id: 300)
-      buffer.writeCredit(id: 9, bytes: 65_536)
+      buffer.append(LinkV1.RouterFrame.Field.cancels, 0)
+      buffer.append(LinkV1.RouterFrame.Field.cancels, 300)
+      buffer.append(LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: 9, bytes: 65_536))
     }
     let frame = try Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes)
     #expect(frame.hello == hello && frame.cancels == [0, 300])
@@ -72,28 +73,28 @@ import Testing
     #expect(frame.credits == [.with { ($0.id, $0.bytes) = (9, 65_536) }])
 
     try bytes.withUnsafeBytes { message in
-      var reader = RouterFrameReader(message)
-      guard case .hello(let part) = try reader.next() else {
+      var parts = LinkV1.RouterFrame.Parts(message)
+      guard case .hello(let part) = try parts.next() else {
         Issue.record("a frame begins with its hello")
         return
       }
       #expect(part.array == encodedHello)
-      _ = try reader.next()
-      guard case .call(let call) = try reader.next() else {
+      _ = try parts.next()
+      guard case .calls(let call) = try parts.next() else {
         Issue.record("the second call is missing")
         return
       }
-      #expect(call.unservedField == "request_id")
+      #expect(try LinkV1.LinkCall(call).unservedField == "request_id")
     }
   }
 
   @Test func `cancels may come packed, the way generated code writes them`() throws {
     let frame = Ringstore_Internal_V1_RouterFrame.with { $0.cancels = [5, 0, 600] }
     try Array(frame.serializedData()).withUnsafeBytes { message in
-      var reader = RouterFrameReader(message)
+      var parts = LinkV1.RouterFrame.Parts(message)
       var ids: [UInt64] = []
-      while let part = try reader.next() {
-        if case .cancel(let id) = part { ids.append(id) }
+      while let part = try parts.next() {
+        if case .cancels(let id) = part { ids.append(id) }
       }
       #expect(ids == [5, 0, 600])
     }
@@ -105,35 +106,35 @@ import Testing
     let error = CallError.shardUnavailable("s1", "no route to host")
     let bytes = written { buffer in
       value.withUnsafeBytes { value in
-        for hint in [0, WireSize.value(count: size, version: 4)] {
+        for hint in [0, size + 12] {
           let mark = buffer.beginReply(.link, id: 6, sizeHint: hint, more: true)
-          buffer.writeValue(value, version: 4)
+          V1.Value(value: value, found: true, version: 4).write(into: &buffer)
           buffer.endReply(mark)
         }
         buffer.writeReply(.link, id: 8, response: value, more: true)
-        buffer.writeValueReply(.link, id: 7, value: value, version: 4)
         let failing = buffer.beginReply(.link, id: 9)
-        buffer.writeValue(value, version: 4)
+        V1.Value(value: value, found: true, version: 4).write(into: &buffer)
         buffer.abandonReply(failing)
       }
       buffer.writeReply(.link, id: 9, error: error)
-      buffer.writeDraining()
+      buffer.write(LinkV1.ShardFrame.Field.draining, true)
     }
     let frame = try Ringstore_Internal_V1_ShardFrame(serializedBytes: bytes)
-    #expect(frame.replies.map(\.id) == [6, 6, 8, 7, 9] && frame.draining)
-    #expect(frame.replies.map(\.more) == [true, true, true, false, false])
-    for reply in [frame.replies[0], frame.replies[1], frame.replies[3]] {
+    #expect(frame.replies.map(\.id) == [6, 6, 8, 9] && frame.draining)
+    #expect(frame.replies.map(\.more) == [true, true, true, false])
+    for reply in frame.replies.prefix(2) {
       #expect(try Array(Ringstore_V1_Value(serializedBytes: reply.response).value) == value)
     }
     #expect(Array(frame.replies[2].response) == value)
 
     try bytes.withUnsafeBytes { message in
-      var reader = ShardFrameReader(message)
-      for _ in 0..<4 { _ = try reader.next() }
-      guard case .reply(let reply) = try reader.next() else {
+      var parts = LinkV1.ShardFrame.Parts(message)
+      for _ in 0..<3 { _ = try parts.next() }
+      guard case .replies(let last) = try parts.next() else {
         Issue.record("the failed reply is missing")
         return
       }
+      let reply = try LinkV1.LinkReply(last)
       #expect(reply.error == error && !reply.isOK)
     }
   }
@@ -142,77 +143,50 @@ import Testing
     var bytes = written { buffer in
       for id in 1...3 { buffer.writeCall(.pipeline, id: UInt64(id), method: 2, request: noBytes) }
     }
-    #expect(try bytes.withUnsafeBytes { try CallBatchReader.validate($0) } == 3)
+    #expect(try bytes.withUnsafeBytes { try V1.CallBatch($0).calls.count } == 3)
     bytes.removeLast()
     #expect(throws: WireError.truncated) {
-      try bytes.withUnsafeBytes { try CallBatchReader.validate($0) }
+      try bytes.withUnsafeBytes { try V1.CallBatch($0).calls.count }
     }
   }
 
-  @Test func `parts of fan-outs come back as they were written`() throws {
-    var random = SplitMix64(seed: testSeed)
-    for kind in [PatternView.Kind.everything, .unset, .glob, .regex, .prefix] {
-      let text = kind == .everything || kind == .unset ? [] : random.bytes(upTo: 200)
-      try text.withUnsafeBytes { text in
-        var request = KeysPartRequest()
-        request.pattern = PatternView(kind: kind, text: text)
-        (request.database, request.startSlot, request.cursor) = (3, 16_383, .max)
-        (request.maxKeys, request.maxBytes, request.maxVisits) = (1, .max, 4096)
-        (request.type, request.endSlot, request.wantsPositions) = (.list, 16_384, true)
-        try written { $0.writeKeysPartRequest(request) }.withUnsafeBytes { message in
-          let read = try KeysPartRequest(message)
-          #expect(read.pattern.kind == kind && read.pattern.text.array == text.array)
-          #expect(read.database == 3 && read.startSlot == 16_383 && read.cursor == .max)
-          #expect(read.maxKeys == 1 && read.maxBytes == .max && read.maxVisits == 4096)
-          #expect(read.type == .list && read.endSlot == 16_384 && read.wantsPositions)
-        }
-      }
-    }
-    let keys = written { buffer in
-      for key in [[UInt8(1)], []] { key.withUnsafeBytes { buffer.writeKeysPartKey($0) } }
-      buffer.writeKeysPartPositions([.max, 0x0102_0304_0506_0708])
-      buffer.writeKeysPartEnd(nextSlot: 12, nextCursor: .max, done: true)
-    }
-    try keys.withUnsafeBytes { message in
-      let view = try KeysPartReplyView(message)
-      #expect(view.keys.map(\.array) == [[1], []] && view.count == 2)
-      #expect(view.nextSlot == 12 && view.nextCursor == .max && view.done)
-      #expect(view.positions.count == 2 && view.positions[0] == .max)
-      #expect(view.positions[1] == 0x0102_0304_0506_0708)
-    }
-    var reset = ResetPartRequest()
-    (reset.database, reset.allDatabases, reset.startSlot, reset.maxVisits) = (1, true, 2, 3)
-    let request = written { $0.writeResetPartRequest(reset) }
-    #expect(try request.withUnsafeBytes { try ResetPartRequest($0) } == reset)
-    let reply = ResetPartReply(removed: .max, nextSlot: 16_384, done: true)
-    let answer = written { $0.writeResetPartReply(reply) }
-    #expect(try answer.withUnsafeBytes { try ResetPartReply($0) } == reply)
-  }
-
-  @Test func `positions are asked for, and come in whole numbers`() throws {
-    let without = written { $0.writeKeysPartPositions([]) }
-    #expect(without.isEmpty)
-    #expect(try noBytes.withPositions { $0.count } == 0)
+  @Test func `positions come in whole numbers`() throws {
     let ragged = written { buffer in
       [1, 2, 3].withUnsafeBytes { bytes in
-        buffer.writeBytesField(5, UnsafeRawBufferPointer(rebasing: bytes.prefix(9)))
+        buffer.append(
+          BytesField(LinkV1.KeysPartReply.Field.positions.number),
+          UnsafeRawBufferPointer(rebasing: bytes.prefix(9)))
       }
     }
     #expect(throws: WireError.truncated) {
-      try ragged.withUnsafeBytes { try KeysPartReplyView($0).count }
+      try ragged.withUnsafeBytes { try LinkV1.KeysPartReply($0).keys.count }
     }
   }
 
-  @Test(arguments: [0, 1, 65_537, UInt64.max])
-  func `a notice says how long the reply is that follows`(_ total: UInt64) throws {
-    let notice = written { $0.writeLargeReplyNotice(totalBytes: total) }
-    #expect(try notice.withUnsafeBytes { try LargeReplyNotice($0).totalBytes } == total)
+  /// The writers of batches use the numbers of a link's messages for both carriers.
+  @Test func `a Pipeline's calls and replies have the numbers of a link's`() {
+    #expect(V1.Call.Field.id == LinkV1.LinkCall.Field.id)
+    #expect(V1.Call.Field.method.number == LinkV1.LinkCall.Field.method.number)
+    #expect(V1.Call.Field.request == LinkV1.LinkCall.Field.request)
+    #expect(V1.Call.Field.timeoutMillis == LinkV1.LinkCall.Field.deadlineMillis)
+    #expect(V1.Call.Field.requestID == LinkV1.LinkCall.Field.requestID)
+    #expect(V1.Reply.Field.id == LinkV1.LinkReply.Field.id)
+    #expect(V1.Reply.Field.code == LinkV1.LinkReply.Field.code)
+    #expect(V1.Reply.Field.message == LinkV1.LinkReply.Field.message)
+    #expect(V1.Reply.Field.response == LinkV1.LinkReply.Field.response)
+    #expect(V1.Reply.Field.details == LinkV1.LinkReply.Field.details)
   }
-}
 
-extension UnsafeRawBufferPointer {
-  /// Reads the message as a slice of keys.
-  fileprivate func withPositions<Result>(_ body: (PackedPositions) -> Result) throws -> Result {
-    body(try KeysPartReplyView(self).positions)
+  @Test(arguments: [0, 1, 127, 128, 70_000])
+  func `a reply's head and its response make the whole reply`(_ size: Int) {
+    let response = Array(repeating: UInt8(9), count: size + 1)
+    let parts = written { buffer in
+      buffer.writeReplyHead(.pipeline, id: 7, responseBytes: size + 1)
+      buffer.writeBytes(response)
+    }
+    let whole = written { buffer in
+      response.withUnsafeBytes { buffer.writeReply(.pipeline, id: 7, response: $0) }
+    }
+    #expect(parts == whole)
   }
 }

@@ -1,8 +1,9 @@
 // Errors keep their code, reason, shard and delay through every form they travel in.
 
 import Foundation
-import GRPC
+import ProtobufMessages
 import RingstoreAPI
+import StatusCodes
 import SwiftProtobuf
 import Testing
 

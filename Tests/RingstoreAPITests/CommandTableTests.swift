@@ -1,7 +1,6 @@
 // The command table against the contract: the text of the .proto files and the generated enum.
 
 import Foundation
-import GRPC
 import RingstoreAPI
 import Testing
 
@@ -44,27 +43,27 @@ import Testing
   }
 
   @Test func `numbers of calls that travel in batches are those of the contract`() throws {
-    for method in Ringstore_V1_Method.allCases where method != .unspecified {
+    for method in V1.Method.allCases where method != .unspecified {
       let command = try #require(CommandTable.command(method: UInt32(method.rawValue)))
       #expect("\(method)" == "\(command.commandID)")
-      #expect(command.routing == .oneKey && command.shape != .other)
-      #expect(CommandTable.shape(ofMethod: UInt32(method.rawValue)) == command.shape)
+      #expect(command.routing == .oneKey && command.rpc.keyFields != nil)
+      #expect(command.rpc.method?.rawValue == Int32(method.rawValue))
+      #expect(CommandTable.keyFields(ofMethod: UInt32(method.rawValue)) == command.rpc.keyFields)
       #expect(
         CommandTable.isWrite(method: UInt32(method.rawValue)) == (command.access == .write))
     }
-    let methods = Ringstore_V1_Method.allCases.count - 1
+    let methods = V1.Method.allCases.count - 1
     #expect(CommandTable.all.filter { $0.method != nil }.count == methods)
     for method: UInt32 in [0, 13, 63, 64, 1001, .max] {
       #expect(CommandTable.command(method: method) == nil)
-      #expect(CommandTable.shape(ofMethod: method) == .other)
+      #expect(CommandTable.keyFields(ofMethod: method) == nil)
       #expect(!CommandTable.isWrite(method: method))
     }
   }
 
   @Test func `calls on one key, and only they, have a key to peek at`() {
     for command in CommandTable.all {
-      #expect((command.shape != .other) == (command.routing == .oneKey), "\(command.name)")
-      #expect((command.keyField != nil) == (command.routing == .oneKey), "\(command.name)")
+      #expect((command.rpc.keyFields != nil) == (command.routing == .oneKey), "\(command.name)")
     }
   }
 

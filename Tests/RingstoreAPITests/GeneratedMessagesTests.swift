@@ -1,5 +1,5 @@
-// The committed messages are those of the .proto files. Needs protoc and the plugin, which only
-// those who change the contract have to install; without them the test says that it was skipped.
+// The committed code is what the .proto files say. Needs protoc, its plugin and Python's protobuf, which
+// only those who change the contract have to install; without them the test says that it was skipped.
 
 import Foundation
 import Testing
@@ -27,8 +27,8 @@ import Testing
 
   @Test(
     .enabled(
-      if: canRun, "protoc or protoc-gen-swift is missing; deploy/generate says how to get them"))
-  func `the committed messages are what the proto files say`() throws {
+      if: canRun, "a tool is missing; deploy/generate says which there are and how to get them"))
+  func `the committed code is what the proto files say`() throws {
     let check = try Self.check.get()
     #expect(check.status == 0, "\(check.output)")
   }

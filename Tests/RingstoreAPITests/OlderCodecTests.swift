@@ -4,6 +4,7 @@
 import CodecReadings
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 
@@ -11,7 +12,7 @@ import Testing
   private func failure(_ bytes: [UInt8]) -> WireError? {
     bytes.withUnsafeBytes { message in
       do throws(WireError) {
-        _ = try OlderKeyView(message)
+        _ = try Older.Key(message)
         return nil
       } catch {
         return error
@@ -29,11 +30,7 @@ import Testing
   }
 
   @Test func `a message cut short anywhere but between fields is refused`() {
-    let whole = written { buffer in
-      let key = Array("schlüssel".utf8)
-      key.withUnsafeBytes { buffer.writeOlderDequeHead(key: $0) }
-      key.withUnsafeBytes { buffer.writeOlderDequeElement($0) }
-    }
+    let whole = deque(key: "schlüssel", ["schlüssel"])
     // A Deque's fields are those of KeyValue, but for the second one's message.
     for length in 1..<whole.count where length != 14 {
       #expect(failure(Array(whole.prefix(length))) == .truncated, "\(length) bytes")
@@ -62,25 +59,20 @@ import Testing
 
   // MARK: - Replies
 
-  @Test(arguments: [nil, 0, 1, -1, .min, .max] as [Int32?])
-  func `a number is told with whether it was found`(_ number: Int32?) throws {
-    let reply = try Older_GetResponse(
-      serializedBytes: written { $0.writeOlderGetResponse(number) })
-    #expect(reply.found == (number != nil) && reply.value == number ?? 0)
-  }
-
-  @Test func `a status and a success are told`() throws {
-    let status = try Older_Status(serializedBytes: written { $0.writeOlderStatus("integer (3)") })
-    #expect(status.result == "integer (3)")
-    for success in [true, false] {
-      let reply = try Older_SetResponse(
-        serializedBytes: written { $0.writeOlderSetResponse(success: success) })
-      #expect(reply.success == success)
+  private func deque(key: String, _ elements: [String]) -> [UInt8] {
+    written { buffer in
+      Array(key.utf8).withUnsafeBytes {
+        Older.Deque(keyName: Older.Key(keyName: $0)).write(into: &buffer)
+      }
+      for element in elements {
+        Array(element.utf8).withUnsafeBytes { buffer.append(Older.Deque.Field.data, $0) }
+      }
     }
   }
 
   @Test func `no value is a member of the oneof that is set, and true`() throws {
-    let reply = try Older_ResponseVal(serializedBytes: written { $0.writeOlderNoValue() })
+    let reply = try Older_ResponseVal(
+      serializedBytes: written { Older.ResponseVal(res: .noval(true)).write(into: &$0) })
     #expect(reply.res == .noval(true))
   }
 
@@ -88,20 +80,16 @@ import Testing
   func `a value is a member of the oneof even where it is empty`(_ text: String) throws {
     let reply = try Older_ResponseVal(
       serializedBytes: written { buffer in
-        Array(text.utf8).withUnsafeBytes { buffer.writeOlderValue($0) }
+        Array(text.utf8).withUnsafeBytes {
+          Older.ResponseVal(res: .value(Older.Value(valueName: $0))).write(into: &buffer)
+        }
       })
     #expect(reply.res == .value(.with { $0.valueName = text }))
   }
 
   @Test(arguments: [[], [""], ["a", "", "ü"]] as [[String]])
   func `a deque has its key and every element`(_ elements: [String]) throws {
-    let reply = try Older_Deque(
-      serializedBytes: written { buffer in
-        Array("key".utf8).withUnsafeBytes { buffer.writeOlderDequeHead(key: $0) }
-        for element in elements {
-          Array(element.utf8).withUnsafeBytes { buffer.writeOlderDequeElement($0) }
-        }
-      })
+    let reply = try Older_Deque(serializedBytes: deque(key: "key", elements))
     #expect(reply.keyName.keyName == "key" && reply.hasKeyName && reply.data == elements)
   }
 }

@@ -1,7 +1,6 @@
 // docs/PROTOCOL.md tells the truth about the command table, the contract and the errors.
 
 import Foundation
-import GRPC
 import RingstoreAPI
 import Testing
 

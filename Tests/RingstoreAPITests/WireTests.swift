@@ -1,7 +1,10 @@
 // The wire format's corners: long varints, bad tags, groups, and lengths patched in afterwards.
 
 import CodecReadings
+import Foundation
 import NIOCore
+import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -10,7 +13,7 @@ import Testing
   private func failure(of bytes: [UInt8]) -> WireError? {
     bytes.withUnsafeBytes { message in
       do throws(WireError) {
-        _ = try KeyView(message)
+        _ = try V1.Key(message)
         return nil
       } catch {
         return error
@@ -22,7 +25,7 @@ import Testing
     var values: [UInt64] = [0, .max]
     for bits in 0..<64 { values += [1 << bits, (1 << bits) &- 1, (1 << bits) &+ 1] }
     for value in values {
-      let bytes = written { $0.writeVarint(value) }
+      let bytes = written { $0.append(LinkV1.Credit.Field.id, value) }.dropFirst().map { $0 }
       #expect(bytes.count == WireSize.varint(value))
       try bytes.withUnsafeBytes { message in
         var reader = WireReader(message)
@@ -35,10 +38,10 @@ import Testing
 
   @Test(arguments: [Int64.min, -64, -1, 0, 1, 63, .max])
   func `signed numbers come back as they were written`(_ value: Int64) throws {
-    let bytes = written { $0.writeOptionalSIntField(2, value) }
+    let bytes = written { V1.IncrByRequest(delta: value).write(into: &$0) }
     let message = try Ringstore_V1_IncrByRequest(serializedBytes: bytes)
     #expect(message.delta == value)
-    #expect(try bytes.withUnsafeBytes { try IncrByView($0).delta } == value)
+    #expect(try bytes.withUnsafeBytes { try V1.IncrByRequest($0).delta } == value)
   }
 
   @Test func `a varint of eleven bytes is too long, one of ten is not`() {
@@ -82,13 +85,13 @@ import Testing
   func `a length is right whatever was guessed`(_ count: Int, _ hint: Int) throws {
     let contents = Array(repeating: UInt8(7), count: count)
     let bytes = written { buffer in
-      buffer.writeBytesField(1, noBytes)
-      let outer = buffer.beginLengthDelimited(1, sizeHint: hint)
-      let inner = buffer.beginLengthDelimited(1, sizeHint: hint)
+      buffer.append(V1.MGetRequest.Field.keys, noBytes)
+      let outer = buffer.beginLengthDelimited(V1.MGetRequest.Field.keys, sizeHint: hint)
+      let inner = buffer.beginLengthDelimited(V1.Key.Field.key, sizeHint: hint)
       buffer.writeBytes(contents)
       buffer.endLengthDelimited(inner)
       buffer.endLengthDelimited(outer)
-      buffer.writeBytesField(1, noBytes)
+      buffer.append(V1.MGetRequest.Field.keys, noBytes)
     }
     let message = try Ringstore_V1_MGetRequest(serializedBytes: bytes)
     #expect(message.keys.map { Array($0.key) } == [[], contents, []])
@@ -96,18 +99,18 @@ import Testing
 
   @Test func `a field given up leaves the buffer as it was`() {
     let bytes = written { buffer in
-      buffer.writeVarintField(1, 5)
-      let mark = buffer.beginLengthDelimited(2, sizeHint: 300)
-      buffer.writeVarintField(1, 6)
+      buffer.append(UIntField(1), 5)
+      let mark = buffer.beginLengthDelimited(BytesField(2), sizeHint: 300)
+      buffer.append(UIntField(1), 6)
       buffer.abandonLengthDelimited(mark)
-      buffer.writeVarintField(3, 7)
+      buffer.append(UIntField(3), 7)
     }
     #expect(bytes == [0x08, 5, 0x18, 7])
   }
 
   @Test func `a buffer that is shared is copied, not changed behind its owner's back`() {
     var buffer = ByteBuffer()
-    let mark = buffer.beginLengthDelimited(1)
+    let mark = buffer.beginLengthDelimited(BytesField(1))
     buffer.writeBytes([1, 2, 3])
     let shared = buffer
     buffer.endLengthDelimited(mark)
@@ -116,13 +119,76 @@ import Testing
   }
 
   @Test func `an empty or absent pattern is told from one of a kind not known`() throws {
-    func kind(_ bytes: [UInt8]) throws -> PatternView.Kind {
-      try bytes.withUnsafeBytes { try KeysView($0).pattern.kind }
+    func kind(_ bytes: [UInt8]) throws -> KeyPattern.Kind {
+      try bytes.withUnsafeBytes { KeyPattern(try V1.KeysRequest($0).pattern).kind }
     }
     #expect(try kind([]) == .everything)
     #expect(try kind([0x0a, 0x00]) == .unset)
     #expect(try kind([0x0a, 0x02, 0x22, 0x00]) == .unset)
     #expect(try kind([0x0a, 0x02, 0x0a, 0x00]) == .glob)
     #expect(try kind([0x0a, 0x02, 0x12, 0x00, 0x0a, 0x00]) == .regex)
+  }
+
+  // MARK: - Fields that are not served
+
+  private func unserved<Message: WireMessage>(
+    _: Message.Type, _ theirs: some SwiftProtobuf.Message
+  ) throws -> String? {
+    try (theirs.serializedBytes() as [UInt8]).withUnsafeBytes { try Message($0).unservedField }
+  }
+
+  @Test func `a field that is not served is named`() throws {
+    func name(_ change: (inout Ringstore_V1_KeyValue) -> Void) throws -> String? {
+      try unserved(V1.KeyValue.self, Ringstore_V1_KeyValue.with(change))
+    }
+    #expect(try name { $0.value = Data([1]) } == nil)
+    #expect(try name { $0.ttlMillis = 0 } == "ttl_millis")
+    #expect(try name { $0.expireAtUnixMillis = 1 } == "expire_at_unix_millis")
+    #expect(try name { $0.keepTtl = false } == "keep_ttl")
+    #expect(try name { $0.condition = .ifAbsent } == "condition")
+    #expect(try name { $0.condition = .UNRECOGNIZED(77) } == "condition")
+    #expect(try name { $0.ifVersion = 1 } == "if_version")
+    #expect(try name { $0.returnPrevious = true } == "return_previous")
+    #expect(
+      try unserved(V1.ListInsert.self, Ringstore_V1_ListInsert.with { $0.onlyIfPresent = true })
+        == "only_if_present")
+    #expect(
+      try unserved(V1.Call.self, Ringstore_V1_Call.with { $0.requestID = Data([1]) })
+        == "request_id")
+    #expect(
+      try unserved(
+        LinkV1.LinkCall.self, Ringstore_Internal_V1_LinkCall.with { $0.requestID = Data([1]) })
+        == "request_id")
+  }
+
+  @Test func `a field that is not served is found in a list of messages`() throws {
+    let request = Ringstore_V1_MSetRequest.with {
+      $0.items = [.init(), .with { $0.condition = .ifPresent }]
+    }
+    #expect(try unserved(V1.MSetRequest.self, request) == "condition")
+  }
+
+  @Test func `only unknown numbers of a type are refused`() throws {
+    for type in Ringstore_V1_ValueType.allCases {
+      #expect(
+        try unserved(V1.ScanRequest.self, Ringstore_V1_ScanRequest.with { $0.type = type }) == nil)
+    }
+    #expect(
+      try unserved(
+        V1.ScanRequest.self, Ringstore_V1_ScanRequest.with { $0.type = .UNRECOGNIZED(9) })
+        == "type")
+  }
+
+  @Test func `a message with lists that comes in pieces is refused, any other is merged`() throws {
+    let map: [UInt8] = [0x12, 0x02, 0x08, 0x01]
+    #expect(try map.withUnsafeBytes { try V1.DescribeResponse($0).map?.epoch } == 1)
+    #expect(throws: WireError.messageInPieces) {
+      try (map + map).withUnsafeBytes { try V1.DescribeResponse($0).map?.epoch }
+    }
+    let previous: [UInt8] = [0x22, 0x02, 0x18, 0x05, 0x22, 0x03, 0x0a, 0x01, 0x07]
+    try previous.withUnsafeBytes { bytes in
+      let value = try #require(try V1.Status(bytes).previous)
+      #expect(value.version == 5 && Array(value.value) == [7])
+    }
   }
 }

@@ -90,7 +90,7 @@ import ringstore
 
   private func written(_ pattern: RingstorePattern) -> [UInt8] {
     var buffer = ByteBuffer()
-    pattern.write(into: &buffer)
+    pattern.withMessage { V1.KeysRequest(pattern: $0).write(into: &buffer) }
     return Array(buffer.readableBytesView)
   }
 

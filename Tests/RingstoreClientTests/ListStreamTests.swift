@@ -2,6 +2,7 @@
 
 import GRPC
 import NIOCore
+import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Synchronization
@@ -10,8 +11,10 @@ import Testing
 @Suite struct ListStreamTests {
   private static func chunk(_ values: [String], from first: Int64, of length: Int64) -> ByteBuffer {
     var chunk = ByteBuffer()
-    for value in values { Array(value.utf8).withUnsafeBytes { chunk.writeListValue($0) } }
-    chunk.writeListValuesEnd(found: length > 0, length: length, firstIndex: first)
+    for value in values {
+      Array(value.utf8).withUnsafeBytes { chunk.append(V1.ListValues.Field.values, $0) }
+    }
+    V1.ListValues(found: length > 0, length: length, firstIndex: first).write(into: &chunk)
     return chunk
   }
 

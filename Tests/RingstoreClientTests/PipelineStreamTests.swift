@@ -44,10 +44,7 @@ import Testing
 
   private static func ids(_ message: [UInt8]) -> [UInt64] {
     message.withUnsafeBytes { bytes in
-      var reader = CallBatchReader(bytes)
-      var ids: [UInt64] = []
-      while let call = try? reader.next() { ids.append(call.id) }
-      return ids
+      (try? V1.CallBatch(bytes))?.calls.map(\.id) ?? []
     }
   }
 
@@ -56,7 +53,9 @@ import Testing
     var replies = ByteBuffer()
     for id in ids {
       let mark = replies.beginReply(.pipeline, id: id)
-      Array("\(id)".utf8).withUnsafeBytes { replies.writeValue($0, version: 1) }
+      Array("\(id)".utf8).withUnsafeBytes {
+        V1.Value(value: $0, found: true, version: 1).write(into: &replies)
+      }
       replies.endReply(mark)
     }
     return replies
@@ -159,7 +158,7 @@ import Testing
       for id in Self.ids(message) where id > 1 {
         var replies = ByteBuffer()
         let mark = replies.beginReply(.pipeline, id: id)
-        value.withUnsafeBytes { replies.writeValue($0, version: 1) }
+        value.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &replies) }
         replies.endReply(mark)
         stream.send(replies)
         answered.withLock { $0 += 1 }
@@ -193,7 +192,7 @@ import Testing
         // Any answer but a value reads as "done" for a Set.
         var reply = ByteBuffer()
         let mark = reply.beginReply(.pipeline, id: 1)
-        reply.writeStatus(ok: true, version: 7)
+        V1.Status(ok: true, version: 7).write(into: &reply)
         reply.endReply(mark)
         stream.send(reply)
       }

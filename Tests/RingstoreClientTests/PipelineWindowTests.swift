@@ -62,12 +62,9 @@ import Testing
     let taken = window.takeBatch()
     let batch = try #require(taken)
     let calls = batch.withUnsafeReadableBytes { bytes in
-      var reader = CallBatchReader(bytes)
-      var calls: [[UInt64]] = []
-      while let call = try? reader.next() {
-        calls.append([call.id, UInt64(call.method), UInt64(call.timeoutMillis)])
+      (try? V1.CallBatch(bytes))?.calls.map {
+        [$0.id, UInt64($0.methodNumber), UInt64($0.timeoutMillis)]
       }
-      return calls
     }
     #expect(calls == [[1, 2, 250], [2, 9, 250]])
   }
@@ -115,7 +112,9 @@ import Testing
     var replies = ByteBuffer()
     let mark = replies.beginReply(.pipeline, id: id)
     if bytes > 0 {
-      [UInt8](repeating: 1, count: bytes).withUnsafeBytes { replies.writeValue($0, version: 1) }
+      [UInt8](repeating: 1, count: bytes).withUnsafeBytes {
+        V1.Value(value: $0, found: true, version: 1).write(into: &replies)
+      }
     }
     replies.endReply(mark)
     return replies.withUnsafeReadableBytes { window.take($0) }

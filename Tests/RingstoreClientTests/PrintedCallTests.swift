@@ -2,6 +2,7 @@
 
 import GRPC
 import NIOCore
+import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Synchronization
@@ -106,8 +107,8 @@ import ringstore
     script.streamed = { stream, _ in
       for value in ["x", "y"] {
         var chunk = ByteBuffer()
-        Array(value.utf8).withUnsafeBytes { chunk.writeListValue($0) }
-        chunk.writeListValuesEnd(found: true, length: 2, firstIndex: 0)
+        Array(value.utf8).withUnsafeBytes { chunk.append(V1.ListValues.Field.values, $0) }
+        V1.ListValues(found: true, length: 2, firstIndex: 0).write(into: &chunk)
         stream.send(chunk)
       }
       stream.finish()

@@ -3,6 +3,7 @@
 
 import GRPC
 import NIOCore
+import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Synchronization

@@ -4,6 +4,7 @@
 import GRPC
 import NIOCore
 import NIOPosix
+import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Testing

@@ -1,6 +1,7 @@
 // What the calls of this version ask and read, against a node that answers what a test says.
 
 import GRPC
+import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Synchronization

@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NodeCore
 import Placement
+import ProtobufMessages
 import RingstoreAPI
 import ShardNode
 import SwiftProtobuf

@@ -4,6 +4,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 
 @testable import RouterNode
@@ -139,7 +140,7 @@ final class FakeShard {
     if isLarge {
       send(connection.lane) { frame in
         var notice = ByteBuffer()
-        notice.writeLargeReplyNotice(totalBytes: UInt64(Self.largeBytes))
+        LinkV1.LargeReplyNotice(totalBytes: UInt64(Self.largeBytes)).write(into: &notice)
         notice.withUnsafeReadableBytes {
           frame.writeReply(.link, id: call.id, response: $0, more: true)
         }
@@ -179,7 +180,7 @@ final class FakeShard {
       pending.remove(at: place)
       send(next.lane) { frame in
         var reply = ByteBuffer()
-        reply.writeKeysPartEnd(nextSlot: 0, nextCursor: 0, done: true)
+        LinkV1.KeysPartReply(nextSlot: 0, nextCursor: 0, done: true).write(into: &reply)
         reply.withUnsafeReadableBytes {
           frame.writeReply(.link, id: next.id, response: $0)
         }

@@ -2,6 +2,7 @@
 
 import LargeMemory
 import NIOCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -2,6 +2,7 @@
 // when it is asked how it does.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -1,6 +1,7 @@
 // A router whose map a shard refuses serves nothing, and comes back once all shards agree.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -2,6 +2,7 @@
 
 import GRPC
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -1,6 +1,7 @@
 // Calls made of parts, on a router: merged answers, missing shards, cancellation.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

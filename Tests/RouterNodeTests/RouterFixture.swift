@@ -5,6 +5,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 
@@ -101,7 +102,7 @@ final class RouterFixture {
   /// Announces a large reply.
   func announce(_ id: UInt64, from shard: Int, _ lane: LinkLane = .calls, bytes: Int) throws {
     var notice = ByteBuffer()
-    notice.writeLargeReplyNotice(totalBytes: UInt64(bytes))
+    LinkV1.LargeReplyNotice(totalBytes: UInt64(bytes)).write(into: &notice)
     try reply(id, from: shard, lane, Array(notice.readableBytesView), more: true)
   }
 
@@ -213,7 +214,7 @@ final class RouterFixture {
         id, message: raw, in: block, limits: core.limits,
         describe: {
           DescribeMerge(
-            cluster: "test", map: SlotMapMessage.encode(core.map), router: nil,
+            cluster: "test", map: core.map, router: nil,
             shardIDs: core.shardIDs)
         })
     }

@@ -2,6 +2,7 @@
 // die together.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -2,6 +2,7 @@
 // and what becomes of them when something breaks.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -2,6 +2,7 @@
 // of life.
 
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

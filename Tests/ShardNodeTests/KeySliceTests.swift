@@ -52,7 +52,9 @@ struct KeySliceTests {
     for number in 0..<count {
       var request = ByteBuffer()
       let key = Array("key:\(number)".utf8)
-      key.withUnsafeBytes { request.writeSetRequest(key: $0, value: $0, database: database) }
+      key.withUnsafeBytes {
+        V1.KeyValue(key: $0, value: $0, database: database).write(into: &request)
+      }
       _ = try execute(UInt32(CommandID.set.rawValue), request)
     }
   }
@@ -60,28 +62,28 @@ struct KeySliceTests {
   private func push(_ key: String) throws {
     var request = ByteBuffer()
     Array(key.utf8).withUnsafeBytes { key in
-      request.writeListInsertHead(key: key, database: 0)
-      request.writeListInsertValue(key)
+      V1.ListInsert(key: key).write(into: &request)
+      request.append(V1.ListInsert.Field.values, key)
     }
     _ = try execute(UInt32(CommandID.rPush.rawValue), request)
   }
 
-  private func slice(_ request: KeysPartRequest) throws -> Slice {
+  private func slice(_ request: LinkV1.KeysPartRequest) throws -> Slice {
     var message = ByteBuffer()
-    message.writeKeysPartRequest(request)
+    request.write(into: &message)
     return try execute(InternalMethod.keysPart.rawValue, message).withUnsafeBytes { bytes in
-      let view = try KeysPartReplyView(bytes)
+      let view = try LinkV1.KeysPartReply(bytes)
       return Slice(
         keys: view.keys.map { String(decoding: $0, as: UTF8.self) },
-        positions: (0..<view.positions.count).map { view.positions[$0] },
+        positions: Array(view.positions),
         next: ScanPosition(slot: view.nextSlot, cursor: view.nextCursor), done: view.done)
     }
   }
 
   private func request(
-    visits: UInt32 = 1_000_000, _ change: (inout KeysPartRequest) -> Void = { _ in }
-  ) -> KeysPartRequest {
-    var request = KeysPartRequest()
+    visits: UInt32 = 1_000_000, _ change: (inout LinkV1.KeysPartRequest) -> Void = { _ in }
+  ) -> LinkV1.KeysPartRequest {
+    var request = LinkV1.KeysPartRequest()
     request.maxVisits = visits
     request.maxBytes = 1 << 20
     change(&request)
@@ -89,7 +91,7 @@ struct KeySliceTests {
   }
 
   /// All slices, one behind the other.
-  private func walk(_ first: KeysPartRequest) throws -> [Slice] {
+  private func walk(_ first: LinkV1.KeysPartRequest) throws -> [Slice] {
     var slices: [Slice] = []
     var request = first
     repeat {
@@ -121,15 +123,17 @@ struct KeySliceTests {
 
   @Test func theClockIsLookedAtMoreOftenWhereMatchingCostsMore() throws {
     try fill(640)
-    func looks(_ kind: PatternView.Kind, _ text: String) throws -> Int {
+    func looks(
+      _ kind: (UnsafeRawBufferPointer) -> V1.Pattern.Kind, _ text: String
+    ) throws -> Int {
       let before = clock.looks
       try Array(text.utf8).withUnsafeBytes { text in
-        _ = try walk(request { $0.pattern = PatternView(kind: kind, text: text) })
+        _ = try walk(request { $0.pattern = V1.Pattern(kind: kind(text)) })
       }
       return clock.looks - before
     }
-    let cheap = try looks(.prefix, "key:")
-    let costly = try looks(.regex, "(?:[ab]*a[ab]{600}|key)")
+    let cheap = try looks(V1.Pattern.Kind.prefix, "key:")
+    let costly = try looks(V1.Pattern.Kind.regex, "(?:[ab]*a[ab]{600}|key)")
     #expect(costly > cheap + 40)
   }
 
@@ -202,12 +206,12 @@ struct KeySliceTests {
     }
     try push(hostile.joined())
     let ordinary = try Array("[ab:]+$".utf8).withUnsafeBytes { text in
-      try walk(request { $0.pattern = PatternView(kind: .regex, text: text) })
+      try walk(request { $0.pattern = V1.Pattern(kind: .regex(text)) })
     }
     #expect(ordinary.flatMap(\.keys).map(\.count) == [60_000])
     #expect {
       try Array("[ab]*a[ab]{120}c".utf8).withUnsafeBytes { text in
-        _ = try walk(request { $0.pattern = PatternView(kind: .regex, text: text) })
+        _ = try walk(request { $0.pattern = V1.Pattern(kind: .regex(text)) })
       }
     } throws: { error in
       let error = error as? CallError
@@ -219,15 +223,15 @@ struct KeySliceTests {
     try fill(3_000)
     try fill(10, database: 5)
     clock.stepNanos = ShardCore.sliceNanosMax / 4
-    var part = ResetPartRequest()
+    var part = LinkV1.ResetPartRequest()
     part.maxVisits = 1_000_000
     var slices = 0
     var removed: Int64 = 0
     while true {
       var message = ByteBuffer()
-      message.writeResetPartRequest(part)
+      part.write(into: &message)
       let reply = try execute(InternalMethod.resetPart.rawValue, message).withUnsafeBytes {
-        try ResetPartReply($0)
+        try LinkV1.ResetPartReply($0)
       }
       slices += 1
       removed += reply.removed
@@ -242,7 +246,7 @@ struct KeySliceTests {
   @Test func statsTellWhatTheShardHoldsAndDid() throws {
     try fill(12)
     let reply = try execute(InternalMethod.statsPart.rawValue, ByteBuffer()).withUnsafeBytes {
-      try StatsReplyView($0).counters
+      try V1.StatsResponse($0).byName
     }
     #expect(reply["ringstore_keys"] == 12 && reply["ringstore_calls_set_total"] == 12)
     #expect((reply["ringstore_memory_bytes"] ?? 0) >= (reply["ringstore_used_bytes"] ?? 0))

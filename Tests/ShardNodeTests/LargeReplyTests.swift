@@ -3,6 +3,7 @@
 import GRPC
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -177,7 +178,7 @@ struct LargeReplyTests {
     shard.core.runTurn()
     // One waits for credit, one is on its way, one is being measured.
     link.calls.give { frame in
-      for id in 1...3 { frame.bytes.writeCancel(id: UInt64(id)) }
+      for id in 1...3 { frame.bytes.append(LinkV1.RouterFrame.Field.cancels, UInt64(id)) }
     }
     shard.runTurns()
     let cancelled = StatusCode.cancelled.rawValue
@@ -186,7 +187,7 @@ struct LargeReplyTests {
     #expect(link.calls.take().map { [$0.id, UInt64($0.code)] } == [[3, UInt64(cancelled)]])
     #expect(!shard.core.holdsViews)
     link.grant(1, 1 << 20)
-    link.calls.give { $0.bytes.writeCancel(id: 1) }
+    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 1) }
     shard.runTurns()
     #expect(link.bulk.take().isEmpty && link.calls.take().isEmpty, "a reply has two ends")
   }

@@ -25,10 +25,10 @@ struct LinkClockTests {
 
   /// A slice that removes every key.
   private func reset(_ id: UInt64, deadlineMillis: UInt64 = 0, into frame: inout RouterFrame) {
-    var part = ResetPartRequest()
+    var part = LinkV1.ResetPartRequest()
     part.maxVisits = 1_000
     var request = ByteBuffer()
-    request.writeResetPartRequest(part)
+    part.write(into: &request)
     request.withUnsafeReadableBytes {
       frame.bytes.writeCall(
         .link, id: id, method: InternalMethod.resetPart.rawValue, request: $0,
@@ -201,7 +201,7 @@ struct LinkClockTests {
   @Test func `an empty shard whose router is gone takes any map`() throws {
     let gone = try Link(to: shard)
     var other = try Link.hello(router: "r/1")
-    other.map = SlotMapMessage.encode(try Maps.of(["a", "b"]))
+    other.map = try Maps.of(["a", "b"]).message
     let refused = Lane(.calls, shard.core)
     _ = try refused.greet(other)
     #expect(refused.hello?.refusal == "MAP_CONFLICT")

@@ -6,6 +6,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -74,7 +75,8 @@ final class Lane: LinkPort {
 
   func give(_ frame: RouterFrame) -> LinkSession.AfterFrame {
     var frame = frame
-    frame.bytes.writeHeard(millis: heardMillis ?? core.clockMillis)
+    frame.bytes.append(
+      LinkV1.RouterFrame.Field.heardMillis, heardMillis ?? core.clockMillis)
     bytesReceived += frame.bytes.readableBytes
     let owned = frame.bytes.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
     return owned.withBytes { bytes in
@@ -89,7 +91,9 @@ final class Lane: LinkPort {
 
   func greet(_ hello: Ringstore_Internal_V1_Hello) throws -> LinkSession.AfterFrame {
     let bytes: [UInt8] = try hello.serializedBytes()
-    return give { frame in bytes.withUnsafeBytes { frame.bytes.writeHello($0) } }
+    return give { frame in
+      bytes.withUnsafeBytes { frame.bytes.append(LinkV1.RouterFrame.Field.hello, $0) }
+    }
   }
 
   /// The connection takes frames again.
@@ -130,7 +134,7 @@ struct Link {
     hello.router = router
     hello.generation = generation
     hello.expectedShard = expected
-    hello.map = SlotMapMessage.encode(try Maps.of(["a"], epoch: epoch))
+    hello.map = try Maps.of(["a"], epoch: epoch).message
     return hello.sealed(by: .publicSeed)
   }
 
@@ -143,14 +147,18 @@ struct Link {
   }
 
   func grant(_ id: UInt64, _ bytes: Int) {
-    bulk.give { $0.bytes.writeCredit(id: id, bytes: UInt64(bytes)) }
+    bulk.give {
+      $0.bytes.append(
+        LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(bytes)))
+    }
   }
 
   /// Streams a list over the bulk lane.
   func streamList(_ id: UInt64, _ request: Ringstore_V1_ListRange, credit: Int) {
     bulk.give { frame in
       frame.part(id, .listStreamPart, request)
-      frame.bytes.writeCredit(id: id, bytes: UInt64(credit))
+      frame.bytes.append(
+        LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(credit)))
     }
   }
 }
@@ -172,11 +180,11 @@ struct RouterFrame {
 
   /// A slice that asks for every key.
   mutating func keysPart(_ id: UInt64, maxVisits: UInt32 = 100) {
-    var part = KeysPartRequest()
+    var part = LinkV1.KeysPartRequest()
     part.maxVisits = maxVisits
     part.maxBytes = 1 << 20
     var request = ByteBuffer()
-    request.writeKeysPartRequest(part)
+    part.write(into: &request)
     request.withUnsafeReadableBytes {
       bytes.writeCall(.link, id: id, method: InternalMethod.keysPart.rawValue, request: $0)
     }
@@ -208,7 +216,18 @@ extension Ringstore_Internal_V1_LinkReply {
   var noticedBytes: Int? {
     guard more, code == 0 else { return nil }
     return Array(response).withUnsafeBytes { bytes in
-      (try? LargeReplyNotice(bytes)).map { Int($0.totalBytes) }
+      (try? LinkV1.LargeReplyNotice(bytes)).map { Int($0.totalBytes) }
+    }
+  }
+}
+
+extension SlotMap {
+  /// The map as SwiftProtobuf reads it.
+  var message: Ringstore_V1_SlotMap {
+    get throws {
+      var buffer = ByteBuffer()
+      SlotMapMessage.write(self, as: V1.DescribeResponse.Field.map, into: &buffer)
+      return try Ringstore_V1_DescribeResponse(serializedBytes: Array(buffer.readableBytesView)).map
     }
   }
 }

@@ -8,6 +8,7 @@
 import GRPC
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

@@ -2,6 +2,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 
@@ -73,11 +74,12 @@ private struct RandomTraffic {
       router.sent(call)
       if call.isStream {
         call.granted = LinkProtocol.streamCreditBytes
-        frame.bytes.writeCredit(id: call.id, bytes: UInt64(call.granted))
+        frame.bytes.append(
+          LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: call.id, bytes: UInt64(call.granted)))
       }
     }
     if number(0...9) == 0, let id = ids.randomElement(using: &random) {
-      frame.bytes.writeCancel(id: id)
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, id)
       router.cancelled(id)
     }
     let link = lane == .calls ? router.link.calls : router.link.bulk
@@ -94,7 +96,7 @@ private struct RandomTraffic {
     guard let id = router.openIDs.randomElement(using: &random), let lane = router.lane(of: id)
     else { return }
     router.cancelled(id)
-    lane.give { $0.bytes.writeCancel(id: id) }
+    lane.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, id) }
   }
 
   private mutating func toggleLane() {

@@ -3,6 +3,7 @@
 import GRPC
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -91,11 +92,11 @@ struct LinkSessionTests {
   @Test func aCallThatItsFrameTakesBackIsNotExecuted() throws {
     let link = try Link(to: shard)
     link.calls.give { frame in
-      frame.bytes.writeCancel(id: 3)
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 3)
       frame.call(1, .set, Requests.set("one", "v"))
       frame.call(2, .set, Requests.set("two", "v"))
       frame.call(3, .set, Requests.set("three", "v"))
-      frame.bytes.writeCancel(id: 1)
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 1)
     }
     let cancelled = StatusCode.cancelled.rawValue
     #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
@@ -106,7 +107,9 @@ struct LinkSessionTests {
     let link = try Link(to: shard)
     link.calls.give { frame in
       for id in 1...3 { frame.call(UInt64(id), .set, Requests.set("k\(id)", "v")) }
-      [UInt8(1), 3].withUnsafeBytes { frame.bytes.writeBytesField(3, $0) }
+      [UInt8(1), 3].withUnsafeBytes {
+        frame.bytes.append(BytesField(LinkV1.RouterFrame.Field.cancels.number), $0)
+      }
     }
     let cancelled = StatusCode.cancelled.rawValue
     #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
@@ -145,7 +148,7 @@ struct LinkSessionTests {
     link.calls.give { frame in
       for id in 1...20 { frame.call(UInt64(id), .get, Requests.key("k")) }
       frame.call(21, .set, Requests.set("k", "late"))
-      frame.bytes.writeCancel(id: 20)
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 20)
     }
     link.calls.give { $0.call(22, .get, Requests.key("k")) }
     #expect(link.calls.take().map(\.id) == [1, 2, 3, 4, 5])

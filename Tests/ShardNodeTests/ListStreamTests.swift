@@ -2,6 +2,7 @@
 
 import GRPC
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -82,7 +83,7 @@ struct ListStreamTests {
     link.streamList(1, Requests.range("l", 0, -1), credit: 1)
     _ = try take()
     let _: Ringstore_V1_Status = try shard.call(.delete, Requests.key("l"))
-    link.bulk.give { $0.bytes.writeCancel(id: 1) }
+    link.bulk.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 1) }
     let last = try take()
     #expect(last.map(\.code) == [StatusCode.cancelled.rawValue] && last.map(\.more) == [false])
     #expect(shard.core.store.pinnedBytes == 0)

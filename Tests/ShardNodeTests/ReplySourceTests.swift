@@ -2,6 +2,7 @@
 
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing

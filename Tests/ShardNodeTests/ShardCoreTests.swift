@@ -1,6 +1,7 @@
 // What each call does to a shard's keys, and what it refuses.
 
 import NIOCore
+import ProtobufMessages
 import RingstoreAPI
 import Testing
 

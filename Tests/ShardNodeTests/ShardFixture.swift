@@ -4,6 +4,7 @@ import GRPC
 import NIOCore
 import NodeCore
 import Placement
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 

@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Synchronization

@@ -3,6 +3,7 @@
 import GRPC
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
@@ -50,10 +51,10 @@ struct TurnTests {
   @Test func aSliceThatIsCalledOffIsNotExecuted() throws {
     try fill(100)
     let link = try Link(to: shard)
-    var reset = ResetPartRequest()
+    var reset = LinkV1.ResetPartRequest()
     reset.maxVisits = 1_000
     var request = ByteBuffer()
-    request.writeResetPartRequest(reset)
+    reset.write(into: &request)
     link.calls.give { frame in
       frame.keysPart(1)
       request.withUnsafeReadableBytes {
@@ -61,7 +62,7 @@ struct TurnTests {
           .link, id: 2, method: InternalMethod.resetPart.rawValue, request: $0)
       }
     }
-    link.calls.give { $0.bytes.writeCancel(id: 2) }
+    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 2) }
     let cancelled = StatusCode.cancelled.rawValue
     #expect(link.calls.take().map { [$0.id, UInt64($0.code)] } == [[2, UInt64(cancelled)]])
     shard.runTurns()

@@ -27,7 +27,7 @@ extension LineCommand {
       .call(
         id, form,
         LineCommands.written {
-          $0.writeKeyRequest(key: words[1], database: context.database)
+          V1.Key(key: words[1], database: context.database).write(into: &$0)
         })
     }
   }
@@ -37,8 +37,10 @@ extension LineCommand {
       .call(
         id, .count,
         LineCommands.written { request in
-          request.writeListInsertHead(key: words[1], database: context.database)
-          for index in words.indices.dropFirst(2) { request.writeListInsertValue(words[index]) }
+          V1.ListInsert(key: words[1], database: context.database).write(into: &request)
+          for index in words.indices.dropFirst(2) {
+            request.append(V1.ListInsert.Field.values, words[index])
+          }
         })
     }
   }
@@ -67,7 +69,7 @@ extension LineAction {
     .call(
       .incrBy, .sum,
       LineCommands.written {
-        $0.writeIncrByRequest(key: words[1], delta: delta, database: context.database)
+        V1.IncrByRequest(key: words[1], delta: delta, database: context.database).write(into: &$0)
       })
   }
 
@@ -93,14 +95,12 @@ extension LineWords {
     return number
   }
 
-  /// The request of DbSize or Reset: nothing behind the name means the connection's database.
-  func databaseOrAll(_ context: LineContext) throws(LineError) -> ByteBuffer {
-    guard count > 1 else {
-      return LineCommands.written { $0.writeOptionalVarintField(1, UInt64(context.database)) }
-    }
+  /// Whether DbSize or Reset is about all databases: nothing behind the name means the connection's.
+  func namesAllDatabases() throws(LineError) -> Bool {
+    guard count > 1 else { return false }
     guard isWord(1, "ALL") else {
       throw .badArgument("the word behind the command must be ALL", self[1])
     }
-    return LineCommands.written { $0.writeOptionalBoolField(2, true) }
+    return true
   }
 }

@@ -58,7 +58,7 @@ package enum LineAction {
   case quit
   case call(LineCall)
   /// A page of keys of which only those of one type are answered.
-  case scan(LineCall, type: ValueType)
+  case scan(LineCall, type: V1.ValueType)
 }
 
 /// A call of ringstore.v1 that a command turns into.
@@ -70,6 +70,6 @@ package struct LineCall {
   /// Whether it concerns more than one key. Nodes keep the order of calls on one key only, so such
   /// a call waits for those before it, and those behind wait for it.
   package var isAlone: Bool {
-    CommandTable.shape(ofMethod: UInt32(truncatingIfNeeded: command.rawValue)) == .other
+    CommandTable.keyFields(ofMethod: UInt32(truncatingIfNeeded: command.rawValue)) == nil
   }
 }

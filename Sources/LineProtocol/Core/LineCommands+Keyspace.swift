@@ -12,9 +12,8 @@ extension LineCommands {
         .mGet, .values,
         written { request in
           for index in words.indices.dropFirst() {
-            let mark = request.beginLengthDelimited(1, sizeHint: words[index].count + 11)
-            request.writeKeyRequest(key: words[index], database: context.database)
-            request.endLengthDelimited(mark)
+            request.append(
+              V1.MGetRequest.Field.keys, V1.Key(key: words[index], database: context.database))
           }
         })
     },
@@ -24,10 +23,10 @@ extension LineCommands {
         .mSet, .outcomes,
         written { request in
           for index in stride(from: 1, to: words.count, by: 2) {
-            let (key, value) = (words[index], words[index + 1])
-            let mark = request.beginLengthDelimited(1, sizeHint: key.count + value.count + 14)
-            request.writeSetRequest(key: key, value: value, database: context.database)
-            request.endLengthDelimited(mark)
+            request.append(
+              V1.MSetRequest.Field.items,
+              V1.KeyValue(
+                key: words[index], value: words[index + 1], database: context.database))
           }
         })
     },
@@ -45,9 +44,9 @@ extension LineCommands {
         .keys, .keys,
         written { request in
           PythonPattern.translated(words[1]).withUnsafeBytes {
-            request.writePattern(.regex, $0)
+            V1.KeysRequest(pattern: V1.Pattern(kind: .regex($0)), database: context.database)
+              .write(into: &request)
           }
-          request.writeOptionalVarintField(2, UInt64(context.database))
         })
     },
     LineCommand(
@@ -55,17 +54,30 @@ extension LineCommands {
       summary: "Lists keys page by page: the next cursor, then keys; 0 is start and end.",
       action: LineScan.action),
     .of("DBSIZE", .dbSize, words: 1...2) { words, context throws(LineError) in
-      .call(.dbSize, .number, try words.databaseOrAll(context))
+      let isAll = try words.namesAllDatabases()
+      return .call(
+        .dbSize, .number,
+        written {
+          V1.DbSizeRequest(database: isAll ? 0 : context.database, allDatabases: isAll)
+            .write(into: &$0)
+        })
     },
     .of("RESET", .reset, words: 1...2) { words, context throws(LineError) in
-      .call(.reset, .ok, try words.databaseOrAll(context))
+      let isAll = try words.namesAllDatabases()
+      return .call(
+        .reset, .ok,
+        written {
+          V1.ResetRequest(database: isAll ? 0 : context.database, allDatabases: isAll)
+            .write(into: &$0)
+        })
     },
     .of("SHUTDOWN", .shutdown, words: 1...2) { words, _ throws(LineError) in
       let isWhole = words.count == 2
       guard !isWhole || words.isWord(1, "CLUSTER") else {
         throw .badArgument("SHUTDOWN takes CLUSTER or nothing", words[1])
       }
-      return .call(.shutdown, .ok, written { $0.writeOptionalBoolField(1, isWhole) })
+      return .call(
+        .shutdown, .ok, written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
     },
   ]
 
@@ -106,13 +118,4 @@ extension LineCommands {
       .quit
     },
   ]
-}
-
-extension ByteBuffer {
-  /// The Pattern in field 1 of a KeysRequest.
-  mutating func writePattern(_ kind: PatternView.Kind, _ text: UnsafeRawBufferPointer) {
-    let mark = beginLengthDelimited(1, sizeHint: text.count + 6)
-    writeBytesField(kind == .regex ? 2 : 1, text)
-    endLengthDelimited(mark)
-  }
 }

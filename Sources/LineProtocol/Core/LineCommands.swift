@@ -59,7 +59,7 @@ package enum LineCommands {
     .call(
       .set, .ok,
       written {
-        $0.writeSetRequest(key: words[1], value: words[2], database: context.database)
+        V1.KeyValue(key: words[1], value: words[2], database: context.database).write(into: &$0)
       })
   }
 
@@ -71,8 +71,8 @@ package enum LineCommands {
       return .call(
         .lRange, .list,
         written {
-          $0.writeListRangeRequest(
-            key: words[1], start: start, stop: stop, database: context.database)
+          V1.ListRange(key: words[1], start: start, stop: stop, database: context.database)
+            .write(into: &$0)
         })
     },
   ]

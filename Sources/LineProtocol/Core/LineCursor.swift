@@ -32,9 +32,9 @@ enum LineCursor {
 
   /// The reply of one SCAN: the next cursor, then the keys.
   static func write(
-    page view: KeysReplyView, keys: [UnsafeRawBufferPointer], into out: inout ByteBuffer
+    page: V1.KeysResponse, keys: [UnsafeRawBufferPointer], into out: inout ByteBuffer
   ) throws(LineError) {
-    let next = cursor(view.nextPageToken)
+    let next = cursor(page.nextPageToken)
     guard keys.allSatisfy(LineText.fitsLine) else { throw .unframeablePage(next: next) }
     out.writeLine(listOf: 1 + keys.count)
     next.withUnsafeBytes { out.writeListLine($0) }

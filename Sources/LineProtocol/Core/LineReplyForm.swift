@@ -58,49 +58,41 @@ package enum LineReplyForm: Sendable, Hashable {
     switch self {
     case .ok: out.writeLine(text: "OK")
     case .value, .taken:
-      let view = try ValueReplyView(response)
-      guard view.found else { throw LineError.invalidKey(try KeyView(request).key) }
-      guard LineText.fitsLine(view.value) else {
-        throw self == .taken ? LineError.unframeableTaken(view.value) : LineError.unframeable
+      let reply = try V1.Value(response)
+      guard reply.found else { throw LineError.invalidKey(try V1.Key(request).key) }
+      guard LineText.fitsLine(reply.value) else {
+        throw self == .taken ? LineError.unframeableTaken(reply.value) : LineError.unframeable
       }
-      out.writeLine(text: view.value)
+      out.writeLine(text: reply.value)
     case .removed:
-      guard try StatusReplyView(response).count > 0 else {
-        throw LineError.invalidKey(try KeyView(request).key)
+      guard try V1.Status(response).count > 0 else {
+        throw LineError.invalidKey(try V1.Key(request).key)
       }
       out.writeLine(text: "OK")
-    case .count: out.writeLine(text: String(try StatusReplyView(response).count))
-    case .type: out.writeLine(text: Self.name(ofType: try NumberReplyView(response).number))
-    case .sum: out.writeLine(text: String(try IncrByReplyView(response).value))
-    case .number: out.writeLine(text: String(try NumberReplyView(response).number))
+    case .count: out.writeLine(text: String(try V1.Status(response).count))
+    case .type:
+      let type = try V1.TypeResponse(response).type
+      out.writeLine(text: type.isKnown ? type.description : "unknown")
+    case .sum: out.writeLine(text: String(try V1.IncrByResponse(response).value))
+    case .number: out.writeLine(text: String(try V1.DbSizeResponse(response).keys))
     case .list:
-      let view = try ListValuesReplyView(response)
-      try Self.write(view.values, view.count, orThrow: .unframeableElement, into: &out)
+      try Self.write(
+        try V1.ListValues(response).values, orThrow: .unframeableElement, into: &out)
     case .keys:
-      let view = try KeysReplyView(response)
-      try Self.write(view.keys, view.count, orThrow: .unframeableKey, into: &out)
+      try Self.write(try V1.KeysResponse(response).keys, orThrow: .unframeableKey, into: &out)
     case .page:
-      let view = try KeysReplyView(response)
-      try LineCursor.write(page: view, keys: Array(view.keys), into: &out)
+      let page = try V1.KeysResponse(response)
+      try LineCursor.write(page: page, keys: Array(page.keys), into: &out)
     case .values: try Self.writeValues(response, of: request, into: &out)
     case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
     }
   }
 
-  private static func name(ofType number: Int64) -> String {
-    switch Int32(exactly: number).flatMap(ValueType.init(rawValue:)) {
-    case .some(.none): "none"
-    case .string: "string"
-    case .list: "list"
-    case nil: "unknown"
-    }
-  }
-
   private static func write(
-    _ items: RepeatedBytes, _ count: Int, orThrow error: LineError, into out: inout ByteBuffer
+    _ items: RepeatedBytes, orThrow error: LineError, into out: inout ByteBuffer
   ) throws {
     guard items.allSatisfy(LineText.fitsLine) else { throw error }
-    out.writeLine(listOf: count)
+    out.writeLine(listOf: items.count)
     for item in items { out.writeListLine(item) }
   }
 
@@ -108,22 +100,21 @@ package enum LineReplyForm: Sendable, Hashable {
     _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
     into out: inout ByteBuffer
   ) throws {
-    let (items, keys) = (try ItemsReplyView(response), try MGetView(request))
+    let (items, keys) = (try V1.MGetResponse(response).items, try V1.MGetRequest(request).keys)
     guard items.count == keys.count else { throw Self.otherItems }
     out.writeLine(listOf: items.count)
-    for (key, encoded) in zip(keys.items, items.encodedItems) {
-      switch try ItemReplyView(encoded).outcome {
-      case .done(let message):
-        let view = try ValueReplyView(message)
-        if !view.found {
+    for (key, item) in zip(keys, items) {
+      switch item.outcome {
+      case .value(let reply):
+        if !reply.found {
           out.writeLine(error: .invalidKey(key.key))
-        } else if LineText.fitsLine(view.value) {
-          out.writeLine(text: view.value)
+        } else if LineText.fitsLine(reply.value) {
+          out.writeLine(text: reply.value)
         } else {
           out.writeLine(error: .unframeable)
         }
-      case .failed(let error): out.writeLine(error: LineError(try CallError(item: error)))
-      case .unset: out.writeLine(error: LineError(.internalError("The item has no outcome.")))
+      case .error(let error): out.writeLine(error: LineError(CallError(error)))
+      case nil: out.writeLine(error: LineError(.internalError("The item has no outcome.")))
       }
     }
   }
@@ -136,17 +127,17 @@ package enum LineReplyForm: Sendable, Hashable {
     _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
     into out: inout ByteBuffer
   ) throws {
-    let items = try ItemsReplyView(response)
-    guard items.count == (try MSetView(request).count) else { throw Self.otherItems }
+    let items = try V1.MSetResponse(response).items
+    guard items.count == (try V1.MSetRequest(request).items.count) else { throw Self.otherItems }
     var lines = ByteBuffer()
     var areAllDone = true
-    for encoded in items.encodedItems {
-      switch try ItemReplyView(encoded).outcome {
-      case .done: lines.writeLine(text: "OK")
-      case .failed(let error):
+    for item in items {
+      switch item.outcome {
+      case .status: lines.writeLine(text: "OK")
+      case .error(let error):
         areAllDone = false
-        lines.writeLine(error: LineError(try CallError(item: error)))
-      case .unset:
+        lines.writeLine(error: LineError(CallError(error)))
+      case nil:
         areAllDone = false
         lines.writeLine(error: LineError(.internalError("The item has no outcome.")))
       }

@@ -16,7 +16,7 @@ enum LineScan {
     }
     var glob: Int?
     var count = countDefault
-    var type = ValueType.none
+    var type = V1.ValueType.none
     for index in stride(from: 2, to: words.count, by: 2) {
       guard index + 1 < words.count else { throw Self.usage }
       if words.isWord(index, "MATCH") {
@@ -33,10 +33,12 @@ enum LineScan {
       }
     }
     let request = LineCommands.written { request in
-      if let glob { request.writePattern(.glob, words[glob]) }
-      request.writeOptionalVarintField(2, UInt64(context.database))
-      request.writeOptionalVarintField(3, UInt64(count))
-      token.withUnsafeBytes { request.writeOptionalBytesField(4, $0) }
+      token.withUnsafeBytes { token in
+        V1.KeysRequest(
+          pattern: glob.map { V1.Pattern(kind: .glob(words[$0])) }, database: context.database,
+          limit: UInt32(count), pageToken: token
+        ).write(into: &request)
+      }
     }
     let call = LineCall(command: .keys, request: request, form: .page)
     return type == .none ? .call(call) : .scan(call, type: type)
@@ -48,7 +50,7 @@ enum LineScan {
     LineError("wrong arguments for SCAN; usage: \(usageText)")
   }
 
-  private static func type(_ word: UnsafeRawBufferPointer) throws(LineError) -> ValueType {
+  private static func type(_ word: UnsafeRawBufferPointer) throws(LineError) -> V1.ValueType {
     if LineText.isSame(word, "string") { return .string }
     if LineText.isSame(word, "list") { return .list }
     throw .badArgument("TYPE must be string or list", word)

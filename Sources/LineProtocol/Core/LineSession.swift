@@ -310,7 +310,7 @@ package final class LineSession {
   }
 
   /// A page of keys, and then the type of each of them.
-  private func scan(_ line: LineCall, _ type: ValueType) {
+  private func scan(_ line: LineCall, _ type: V1.ValueType) {
     let deadline = deadlineNanos
     isAlone = true
     begin(line, deadline) { [weak self] number, outcome in

@@ -10,7 +10,7 @@ final class LineTypeFilter {
   static let callsMax = 64
 
   private let line: LineCall
-  private let type: ValueType
+  private let type: V1.ValueType
   private let deadlineNanos: UInt64
   private let database: UInt32
   /// Told the reply; nil once that was done.
@@ -24,13 +24,14 @@ final class LineTypeFilter {
   private var isSending = false
 
   init(
-    _ line: LineCall, _ type: ValueType, deadlineNanos: UInt64, done: @escaping (ByteBuffer) -> Void
+    _ line: LineCall, _ type: V1.ValueType, deadlineNanos: UInt64,
+    done: @escaping (ByteBuffer) -> Void
   ) {
     self.line = line
     self.type = type
     self.deadlineNanos = deadlineNanos
     self.done = done
-    database = line.request.withUnsafeReadableBytes { (try? KeysView($0))?.database ?? 0 }
+    database = line.request.withUnsafeReadableBytes { (try? V1.KeysRequest($0))?.database ?? 0 }
   }
 
   /// Takes the page of keys, or the error in its stead.
@@ -40,7 +41,7 @@ final class LineTypeFilter {
     case .success(let response):
       self.response = response
       let isMessage = response.withUnsafeReadableBytes { bytes in
-        guard let view = try? KeysReplyView(bytes) else { return false }
+        guard let view = try? V1.KeysResponse(bytes) else { return false }
         keys = view.keys.map { Self.range(of: $0, in: bytes) }
         return true
       }
@@ -78,7 +79,7 @@ final class LineTypeFilter {
   private func request(_ index: Int) -> ByteBuffer {
     response.withUnsafeReadableBytes { bytes in
       let key = UnsafeRawBufferPointer(rebasing: bytes[keys[index]])
-      return LineCommands.written { $0.writeKeyRequest(key: key, database: database) }
+      return LineCommands.written { V1.Key(key: key, database: database).write(into: &$0) }
     }
   }
 
@@ -89,8 +90,9 @@ final class LineTypeFilter {
     calls[index] = nil
     switch outcome {
     case .success(let response):
-      let number = response.withUnsafeReadableBytes { (try? NumberReplyView($0))?.number }
-      isWanted[index] = number == Int64(type.rawValue)
+      isWanted[index] = response.withUnsafeReadableBytes {
+        (try? V1.TypeResponse($0))?.type == type
+      }
       sendMore(on: session)
     case .failure(let error):
       let port = session.port
@@ -109,7 +111,7 @@ final class LineTypeFilter {
             UnsafeRawBufferPointer(rebasing: bytes[keys[$0]])
           }
           do throws(LineError) {
-            guard let view = try? KeysReplyView(bytes) else { return }
+            guard let view = try? V1.KeysResponse(bytes) else { return }
             try LineCursor.write(page: view, keys: wanted, into: &reply)
           } catch {
             reply.writeLine(error: error)

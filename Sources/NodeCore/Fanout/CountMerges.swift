@@ -10,12 +10,12 @@ package struct DbSizeMerge: ShardMerge {
   private var keys: Int64 = 0
   private var unreachable: [CallError] = []
 
-  package init(_ view: DbSizeView, _ limits: Limits) throws(CallError) {
-    if let refusal = limits.refusal(database: view.database) { throw refusal }
-    allowsPartial = view.allowPartial
+  package init(_ call: V1.DbSizeRequest, _ limits: Limits) throws(CallError) {
+    if let refusal = limits.refusal(database: call.database) { throw refusal }
+    allowsPartial = call.allowPartial
     var request = ByteBuffer()
-    request.writeOptionalVarintField(1, UInt64(view.database))
-    request.writeOptionalBoolField(2, view.allDatabases)
+    V1.DbSizeRequest(database: call.database, allDatabases: call.allDatabases)
+      .write(into: &request)
     self.request = request
   }
 
@@ -24,12 +24,8 @@ package struct DbSizeMerge: ShardMerge {
   package mutating func merge(
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
-    do throws(WireError) {
-      keys &+= try NumberReplyView(response).number
-      return false
-    } catch {
-      throw .undecodable(error)
-    }
+    keys &+= try V1.DbSizeResponse(decoding: response).keys
+    return false
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {
@@ -38,7 +34,8 @@ package struct DbSizeMerge: ShardMerge {
 
   package func answer() -> ByteBuffer {
     var answer = ByteBuffer()
-    answer.writeDbSizeResponse(keys: keys, unreachable: unreachable)
+    answer.write(V1.DbSizeResponse.Field.keys, keys)
+    for error in unreachable { answer.append(V1.DbSizeResponse.Field.unreachable, error) }
     return answer
   }
 }
@@ -54,42 +51,36 @@ package struct ResetMerge: ShardMerge {
   private var nextSlot: [Int: UInt32] = [:]
   private var keysRemoved: Int64 = 0
 
-  package init(_ view: ResetView, _ limits: Limits) throws(CallError) {
-    if view.hasUnknownField { throw .unknownField }
-    if let refusal = limits.refusal(database: view.database) { throw refusal }
-    database = view.database
-    allDatabases = view.allDatabases
+  package init(_ call: V1.ResetRequest, _ limits: Limits) throws(CallError) {
+    if call.hasUnknownField { throw .unknownField }
+    if let refusal = limits.refusal(database: call.database) { throw refusal }
+    database = call.database
+    allDatabases = call.allDatabases
   }
 
   package mutating func request(shard: Int) -> ByteBuffer {
-    var part = ResetPartRequest()
-    part.database = database
-    part.allDatabases = allDatabases
-    part.startSlot = nextSlot[shard] ?? 0
-    part.maxVisits = Self.visitsPerSlice
     var request = ByteBuffer()
-    request.writeResetPartRequest(part)
+    LinkV1.ResetPartRequest(
+      database: database, allDatabases: allDatabases, startSlot: nextSlot[shard] ?? 0,
+      maxVisits: Self.visitsPerSlice
+    ).write(into: &request)
     return request
   }
 
   package mutating func merge(
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
-    do throws(WireError) {
-      let slice = try ResetPartReply(response)
-      keysRemoved &+= slice.removed
-      nextSlot[shard] = slice.nextSlot
-      return !slice.done
-    } catch {
-      throw .undecodable(error)
-    }
+    let slice = try LinkV1.ResetPartReply(decoding: response)
+    keysRemoved &+= slice.removed
+    nextSlot[shard] = slice.nextSlot
+    return !slice.done
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {}
 
   package func answer() -> ByteBuffer {
     var answer = ByteBuffer()
-    answer.writeResetResponse(keysRemoved: keysRemoved)
+    V1.ResetResponse(keysRemoved: keysRemoved).write(into: &answer)
     return answer
   }
 }

@@ -2,28 +2,28 @@
 // reached is described all the same, with the reason.
 
 import NIOCore
+import Placement
 import RingstoreAPI
 
 package struct DescribeMerge: ShardMerge {
   package let method = InternalMethod.describePart.rawValue
   package let allowsPartial = true
-  private var response: Ringstore_V1_DescribeResponse
+  private let cluster: String
+  private let map: SlotMap?
+  private let router: NodeDescription?
   private let shardAddresses: [String]
   private let shardIDs: [String]
-  private var shards: [Int: Ringstore_V1_Node] = [:]
+  private var shards: [Int: NodeDescription] = [:]
 
   /// - Parameters:
   ///   - cluster: the cluster's name.
   ///   - map: the slot map, where the node has one.
   ///   - router: the node's own line, for a router; a shard's comes as its part's answer.
   ///   - shardIDs: the shards to be asked, in the order of their parts.
-  package init(
-    cluster: String, map: Ringstore_V1_SlotMap?, router: Ringstore_V1_Node?, shardIDs: [String]
-  ) {
-    response = Ringstore_V1_DescribeResponse()
-    response.cluster = cluster
-    if let map { response.map = map }
-    if let router { response.nodes = [router] }
+  package init(cluster: String, map: SlotMap?, router: NodeDescription?, shardIDs: [String]) {
+    self.cluster = cluster
+    self.map = map
+    self.router = router
     self.shardIDs = shardIDs
     shardAddresses = shardIDs.map { id in
       map?.shards.first { $0.id == id }?.address ?? ""
@@ -35,7 +35,7 @@ package struct DescribeMerge: ShardMerge {
   package mutating func merge(
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
-    guard var node = try? Ringstore_V1_Node(serializedBytes: Array(response)) else {
+    guard var node = (try? V1.Node(response)).map(NodeDescription.init) else {
       throw .internalError("shard \(shardIDs[shard]) described itself in undecodable bytes")
     }
     // The address by which the cluster reaches the shard says more than the one it listens on.
@@ -50,9 +50,7 @@ package struct DescribeMerge: ShardMerge {
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {
-    var node = Ringstore_V1_Node()
-    node.id = shardIDs[shard]
-    node.role = .shard
+    var node = NodeDescription(id: shardIDs[shard], role: .shard)
     node.address = shardAddresses[shard]
     node.state = .unreachable
     node.detail = error.message
@@ -60,9 +58,15 @@ package struct DescribeMerge: ShardMerge {
   }
 
   package func answer() -> ByteBuffer {
-    var complete = response
-    complete.nodes += shardIDs.indices.compactMap { shards[$0] }
-    // Serialising our own message fails only where a required field is missing; proto3 has none.
-    return ByteBuffer(bytes: (try? complete.serializedBytes() as [UInt8]) ?? [])
+    typealias Field = V1.DescribeResponse.Field
+    var answer = ByteBuffer()
+    answer.write(Field.cluster, cluster)
+    if let map { SlotMapMessage.write(map, as: Field.map, into: &answer) }
+    for node in [router].compactMap({ $0 }) + shardIDs.indices.compactMap({ shards[$0] }) {
+      let line = answer.beginLengthDelimited(Field.nodes, sizeHint: 128)
+      node.write(into: &answer)
+      answer.endLengthDelimited(line)
+    }
+    return answer
   }
 }

@@ -20,10 +20,10 @@ package struct KeysMerge: ShardMerge {
   private var unreachable: [CallError] = []
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
-  package init(_ view: KeysView, _ limits: Limits) throws(CallError) {
-    query = try KeyQuery(view.pattern, database: view.database, type: .none, limits)
-    from = try query.position(of: view.pageToken)
-    allowsPartial = view.allowPartial
+  package init(_ call: V1.KeysRequest, _ limits: Limits) throws(CallError) {
+    query = try KeyQuery(call.pattern, database: call.database, type: .none, limits)
+    from = try query.position(of: call.pageToken)
+    allowsPartial = call.allowPartial
     bytesMax = limits.maxMessageBytes
   }
 
@@ -36,14 +36,10 @@ package struct KeysMerge: ShardMerge {
   package mutating func merge(
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
-    do throws(WireError) {
-      let slice = try KeysPartReplyView(response)
-      for key in slice.keys { found.writeKeysKey(key) }
-      positions[shard] = ScanPosition(slot: slice.nextSlot, cursor: slice.nextCursor)
-      if found.readableBytes <= bytesMax { return !slice.done }
-    } catch {
-      throw .undecodable(error)
-    }
+    let slice = try LinkV1.KeysPartReply(decoding: response)
+    for key in slice.keys { found.append(V1.KeysResponse.Field.keys, key) }
+    positions[shard] = ScanPosition(slot: slice.nextSlot, cursor: slice.nextCursor)
+    if found.readableBytes <= bytesMax { return !slice.done }
     throw .responseTooLarge(of: .keys)
   }
 
@@ -57,7 +53,7 @@ package struct KeysMerge: ShardMerge {
     // Taken, not copied: it may be large.
     var answer = ByteBuffer()
     swap(&answer, &found)
-    answer.writeKeysEnd(nextPageToken: noBytes, unreachable: unreachable)
+    for error in unreachable { answer.append(V1.KeysResponse.Field.unreachable, error) }
     return answer
   }
 }

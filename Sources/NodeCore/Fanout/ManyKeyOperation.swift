@@ -16,6 +16,7 @@ package final class ManyKeyOperation: FanoutOperation {
   package var handle: UInt64 = 0
   private let call: CommandID
   private let itemMethod: UInt32
+  private let form: ManyKeyForm
   private let request: OwnedBytes
   /// Where each item's message lies in `request`.
   private let items: [Range<Int>]
@@ -44,26 +45,18 @@ package final class ManyKeyOperation: FanoutOperation {
     self.call = call
     itemMethod = UInt32(item.rawValue)
     request = OwnedBytes(message, in: block) ?? OwnedBytes(copying: message)
-    var items: [Range<Int>] = []
-    var hasUnknownField = false
+    form = ManyKeyForm(call)
+    let encoded: (items: RepeatedBytes, hasUnknownField: Bool)
     do throws(WireError) {
-      var reader = WireReader(message)
-      while let tag = try reader.nextTag() {
-        guard tag == .bytes(1) else {
-          hasUnknownField = true
-          try reader.skip(tag)
-          continue
-        }
-        items.append(Self.range(of: try reader.readBytes(), in: message))
-      }
+      encoded = try form.items(of: message)
     } catch {
       throw .undecodable(error)
     }
-    if hasUnknownField, CommandTable.isWrite(method: itemMethod) { throw .unknownField }
-    guard items.count <= limits.maxItems else {
-      throw .tooManyItems(items.count, max: limits.maxItems)
+    if encoded.hasUnknownField, CommandTable.isWrite(method: itemMethod) { throw .unknownField }
+    guard encoded.items.count <= limits.maxItems else {
+      throw .tooManyItems(encoded.items.count, max: limits.maxItems)
     }
-    self.items = items
+    items = encoded.items.map { Self.range(of: $0, in: message) }
     unanswered = items.count
     outcomes = Array(repeating: .pending, count: items.count)
   }
@@ -112,7 +105,7 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   private func sendMore(on port: any PartPort) {
-    let shape = CommandTable.shape(ofMethod: itemMethod)
+    guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return }
     while nextItem < items.count,
       nextItem - (items.count - unanswered) < Self.partsUnderWayMax
     {
@@ -121,7 +114,7 @@ package final class ManyKeyOperation: FanoutOperation {
       request.withBytes { bytes in
         let item = UnsafeRawBufferPointer(rebasing: bytes[items[tag]])
         do throws(CallError) {
-          let target = try KeyCheck.check(item, shape, port.limits)
+          let target = try KeyCheck.check(item, keyFields, port.limits)
           let part = Part(
             operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
             lane: item.count > port.limits.bulkBytesMin ? .bulk : .calls)
@@ -142,8 +135,8 @@ package final class ManyKeyOperation: FanoutOperation {
         switch outcome {
         case .pending: break
         case .response(let range):
-          answer.writeItem(outcome: UnsafeRawBufferPointer(rebasing: bytes[range]))
-        case .error(let error): answer.writeItem(error: error)
+          form.write(outcome: UnsafeRawBufferPointer(rebasing: bytes[range]), into: &answer)
+        case .error(let error): form.write(error: error, into: &answer)
         }
       }
     }

@@ -23,47 +23,25 @@ package enum OperationFactory {
     case .mDelete: return try ManyKeyOperation(id, item: .delete, message: message, limits: limits)
     case .mLRange: return try ManyKeyOperation(id, item: .lRange, message: message, limits: limits)
     case .keys:
-      let view = try decode(KeysView.init, message)
-      if view.limit > 0 { return try KeysPageOperation(view, limits) }
-      return EveryShardOperation(try KeysMerge(view, limits))
+      let call = try V1.KeysRequest(decoding: message)
+      if call.limit > 0 { return try KeysPageOperation(call, limits) }
+      return EveryShardOperation(try KeysMerge(call, limits))
     case .scan:
-      return try ScanOperation(try decode(ScanView.init, message), limits)
+      return try ScanOperation(try V1.ScanRequest(decoding: message), limits)
     case .dbSize:
-      return EveryShardOperation(try DbSizeMerge(try decode(DbSizeView.init, message), limits))
+      return EveryShardOperation(try DbSizeMerge(try V1.DbSizeRequest(decoding: message), limits))
     case .reset:
-      return EveryShardOperation(try ResetMerge(try decode(ResetView.init, message), limits))
+      return EveryShardOperation(try ResetMerge(try V1.ResetRequest(decoding: message), limits))
     case .describe:
-      try checkFields(message)
+      _ = try V1.DescribeRequest(decoding: message)
       return EveryShardOperation(describe())
     case .stats:
-      try checkFields(message)
+      _ = try V1.StatsRequest(decoding: message)
       return EveryShardOperation(StatsMerge())
     case .shutdown:
-      return try ShutdownOperation(try decode(ShutdownView.init, message))
+      return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
     default:
       throw .internalError("call \(id) is not made of parts")
-    }
-  }
-
-  /// A request none of whose fields says anything has to be a message all the same.
-  ///
-  /// - Throws: INTERNAL where it is none.
-  package static func checkFields(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    do throws(WireError) {
-      var reader = WireReader(message)
-      while let tag = try reader.nextTag() { try reader.skip(tag) }
-    } catch {
-      throw .undecodable(error)
-    }
-  }
-
-  private static func decode<View>(
-    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ message: UnsafeRawBufferPointer
-  ) throws(CallError) -> View {
-    do throws(WireError) {
-      return try make(message)
-    } catch {
-      throw .undecodable(error)
     }
   }
 }

@@ -11,9 +11,9 @@ package final class ShutdownOperation: FanoutOperation {
   private var unanswered = 0
   private var firstFailure: CallError?
 
-  package init(_ view: ShutdownView) throws(CallError) {
-    if view.hasUnknownField { throw .unknownField }
-    wholeCluster = view.wholeCluster
+  package init(_ call: V1.ShutdownRequest) throws(CallError) {
+    if call.hasUnknownField { throw .unknownField }
+    wholeCluster = call.wholeCluster
   }
 
   package func start(on port: any PartPort) {

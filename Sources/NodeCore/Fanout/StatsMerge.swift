@@ -49,15 +49,11 @@ package struct StatsMerge: ShardMerge {
   package mutating func merge(
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
-    do throws(WireError) {
-      for (name, value) in try StatsReplyView(response).counters {
-        sums[name, default: 0] &+= value
-      }
-      answered += 1
-      return false
-    } catch {
-      throw .undecodable(error)
+    for (name, value) in try V1.StatsResponse(decoding: response).byName {
+      sums[name, default: 0] &+= value
     }
+    answered += 1
+    return false
   }
 
   /// It tells of the cluster's state, whatever that is.
@@ -74,7 +70,7 @@ package struct StatsMerge: ShardMerge {
     all["ringstore_shards"] = Int64(answered + unreachable)
     all["ringstore_shards_unreachable"] = Int64(unreachable)
     var answer = ByteBuffer()
-    for name in all.keys.sorted() { answer.writeStatsCounter(name, all[name] ?? 0) }
+    for name in all.keys.sorted() { answer.writeCounter(name, all[name] ?? 0) }
     return answer
   }
 }

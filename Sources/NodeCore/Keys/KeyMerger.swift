@@ -117,15 +117,10 @@ struct KeyMerger {
   /// - Throws: INTERNAL where the answer doesn't hold together.
   mutating func add(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) {
     shards[shard].isUnderWay = false
-    let reply: KeysPartReplyView
-    do throws(WireError) {
-      reply = try KeysPartReplyView(response)
-    } catch {
-      throw .undecodable(error)
-    }
+    let reply = try LinkV1.KeysPartReply(decoding: response)
     let next = ScanPosition(slot: reply.nextSlot, cursor: reply.nextCursor)
     let entries = Self.entries(of: reply, in: response)
-    guard entries.count == reply.count, next > shards[shard].position,
+    guard entries.count == reply.keys.count, next > shards[shard].position,
       Self.isOrdered(entries, from: shards[shard].position, to: next)
     else { throw .internalError("a shard's slice of keys is out of order") }
     shards[shard].position = next
@@ -205,17 +200,19 @@ struct KeyMerger {
   // MARK: - Reading a slice
 
   private static func entries(
-    of reply: KeysPartReplyView, in response: UnsafeRawBufferPointer
+    of reply: LinkV1.KeysPartReply, in response: UnsafeRawBufferPointer
   ) -> [Entry] {
-    guard reply.positions.count == reply.count, let first = response.baseAddress else { return [] }
+    guard reply.positions.count == reply.keys.count, let first = response.baseAddress else {
+      return []
+    }
     var entries: [Entry] = []
-    entries.reserveCapacity(reply.count)
-    for key in reply.keys {
+    entries.reserveCapacity(reply.keys.count)
+    for (key, cursor) in zip(reply.keys, reply.positions) {
       let start = key.baseAddress.map { first.distance(to: $0) } ?? 0
       entries.append(
         Entry(
           start: UInt32(clamping: start), end: UInt32(clamping: start + key.count),
-          slot: UInt32(Slots.slot(of: key)), cursor: reply.positions[entries.count]))
+          slot: UInt32(Slots.slot(of: key)), cursor: cursor))
     }
     return entries
   }

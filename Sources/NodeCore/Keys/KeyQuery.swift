@@ -9,22 +9,21 @@ package struct KeyQuery: Sendable {
   /// Bounds of one slice on a shard, beside the shard's own bound in time: keys looked at.
   package static let visitsPerSlice: UInt32 = 4_096
 
-  private let kind: PatternView.Kind
-  private let text: [UInt8]
+  private let pattern: KeyPattern
   private let database: UInt32
-  private let type: ValueType
+  private let type: V1.ValueType
   private let seed: UInt32
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
   package init(
-    _ pattern: PatternView, database: UInt32, type: ValueType, _ limits: Limits
+    _ pattern: V1.Pattern?, database: UInt32, type: V1.ValueType, _ limits: Limits
   ) throws(CallError) {
+    let pattern = KeyPattern(pattern)
     guard pattern.kind != .unset else {
       throw .badPattern("it is neither a glob, a regular expression nor a prefix.")
     }
     if let refusal = limits.refusal(database: database) { throw refusal }
-    kind = pattern.kind
-    text = Array(pattern.text)
+    self.pattern = pattern
     self.database = database
     self.type = type
     seed = limits.hashSeed.fingerprint
@@ -39,20 +38,13 @@ package struct KeyQuery: Sendable {
     from position: ScanPosition, endSlot: UInt32, maxKeys: UInt32, maxBytes: UInt32,
     wantsPositions: Bool
   ) -> ByteBuffer {
-    var part = KeysPartRequest()
-    part.database = database
-    part.type = type
-    part.startSlot = position.slot
-    part.cursor = position.cursor
-    part.endSlot = endSlot
-    part.maxKeys = maxKeys
-    part.maxBytes = maxBytes
-    part.maxVisits = Self.visitsPerSlice
-    part.wantsPositions = wantsPositions
     var request = ByteBuffer()
-    text.withUnsafeBytes { text in
-      part.pattern = PatternView(kind: kind, text: text)
-      request.writeKeysPartRequest(part)
+    pattern.withMessage { pattern in
+      LinkV1.KeysPartRequest(
+        pattern: pattern, database: database, startSlot: position.slot, cursor: position.cursor,
+        maxKeys: maxKeys, maxBytes: maxBytes, maxVisits: Self.visitsPerSlice, type: type,
+        endSlot: endSlot, wantsPositions: wantsPositions
+      ).write(into: &request)
     }
     return request
   }
@@ -81,21 +73,8 @@ package struct KeyQuery: Sendable {
     var seal = ScanToken.Seal()
     seal.add(UInt64(database), bytes: 4)
     seal.add(UInt64(UInt32(bitPattern: type.rawValue)), bytes: 4)
-    seal.add(kind.number, bytes: 1)
-    seal.add(text)
+    seal.add(pattern.kind.rawValue, bytes: 1)
+    seal.add(pattern.text)
     return seal
-  }
-}
-
-extension PatternView.Kind {
-  /// A number for ever: tokens outlive versions.
-  fileprivate var number: UInt64 {
-    switch self {
-    case .everything: 0
-    case .unset: 1
-    case .glob: 2
-    case .regex: 3
-    case .prefix: 4
-    }
   }
 }

@@ -24,11 +24,11 @@ package final class KeysPageOperation: FanoutOperation {
   private static let headroomBytes = ScanToken.byteCountMax + 5
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
-  package init(_ view: KeysView, _ limits: Limits) throws(CallError) {
-    query = try KeyQuery(view.pattern, database: view.database, type: .none, limits)
-    from = try query.position(of: view.pageToken)
-    limit = Int(view.limit)
-    allowsPartial = view.allowPartial
+  package init(_ call: V1.KeysRequest, _ limits: Limits) throws(CallError) {
+    query = try KeyQuery(call.pattern, database: call.database, type: .none, limits)
+    from = try query.position(of: call.pageToken)
+    limit = Int(call.limit)
+    allowsPartial = call.allowPartial
     bytesMax = limits.maxMessageBytes - Self.headroomBytes
   }
 
@@ -68,10 +68,9 @@ package final class KeysPageOperation: FanoutOperation {
       let position = merger.position
       guard let key = merger.draw() else { break }
       let fits = key.withBytes { bytes in
-        guard found.readableBytes + WireSize.bytesField(1, count: bytes.count) <= bytesMax else {
-          return false
-        }
-        found.writeKeysKey(bytes)
+        let size = WireSize.bytesField(V1.KeysResponse.Field.keys.number, count: bytes.count)
+        guard found.readableBytes + size <= bytesMax else { return false }
+        found.append(V1.KeysResponse.Field.keys, bytes)
         return true
       }
       guard fits else {
@@ -108,7 +107,8 @@ package final class KeysPageOperation: FanoutOperation {
     }
     hasEnded = true
     let token = position.map { query.token(of: $0) } ?? []
-    token.withUnsafeBytes { found.writeKeysEnd(nextPageToken: $0, unreachable: unreachable) }
+    token.withUnsafeBytes { found.write(V1.KeysResponse.Field.nextPageToken, $0) }
+    for error in unreachable { found.append(V1.KeysResponse.Field.unreachable, error) }
     port.finish(self, response: found)
   }
 

@@ -37,13 +37,13 @@ package final class ScanOperation: FanoutOperation {
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this
   ///   version does not know.
-  package init(_ view: ScanView, _ limits: Limits) throws(CallError) {
-    guard let type = view.type else { throw .unservedField("type") }
-    query = try KeyQuery(view.pattern, database: view.database, type: type, limits)
-    from = try query.position(of: view.resumeToken)
-    allowsPartial = view.allowPartial
+  package init(_ call: V1.ScanRequest, _ limits: Limits) throws(CallError) {
+    if let field = call.unservedField { throw .unservedField(field) }
+    query = try KeyQuery(call.pattern, database: call.database, type: call.type, limits)
+    from = try query.position(of: call.resumeToken)
+    allowsPartial = call.allowPartial
     pageKeys =
-      view.pageSize == 0 ? Self.pageKeysDefault : min(Int(view.pageSize), Self.pageKeysMax)
+      call.pageSize == 0 ? Self.pageKeysDefault : min(Int(call.pageSize), Self.pageKeysMax)
     pageBytes = min(Self.pageBytesMax, limits.maxMessageBytes / 2)
   }
 
@@ -89,7 +89,7 @@ package final class ScanOperation: FanoutOperation {
       if isPageFull {
         send(on: port)
       } else if let key = merger.draw() {
-        key.withBytes { page.writeScanKey($0) }
+        key.withBytes { page.append(V1.ScanPage.Field.keys, $0) }
         keysInPage += 1
         isCutPoint = key.isCutPoint
       } else if merger.isDone {
@@ -122,9 +122,10 @@ package final class ScanOperation: FanoutOperation {
   private func send(on port: any PartPort) {
     let position = merger.position
     query.token(of: position).withUnsafeBytes { token in
-      page.writeScanPageEnd(
-        resumeToken: token, slotsDone: position.slot, unreachable: unreachable)
+      page.write(V1.ScanPage.Field.resumeToken, token)
     }
+    page.write(V1.ScanPage.Field.slotsDone, UInt64(position.slot))
+    for error in unreachable { page.append(V1.ScanPage.Field.unreachable, error) }
     let message = page
     page = ByteBuffer()
     keysInPage = 0

@@ -25,27 +25,28 @@ extension OlderCall {
   // MARK: - KVStore
 
   private func setVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(OlderSetNumberView.init, message)
+    let request = try write(Older.SetRequest.self, message)
     var digits = String(request.value)
     make(.set) { buffer in
       digits.withUTF8 {
-        buffer.writeSetRequest(
-          key: request.key, value: UnsafeRawBufferPointer($0), database: Self.database)
+        V1.KeyValue(
+          key: request.key, value: UnsafeRawBufferPointer($0), database: Self.database
+        ).write(into: &buffer)
       }
     } next: { reply throws(CallError) in
-      let isDone = try self.read(StatusReplyView.init, reply).ok
-      try self.respond { $0.writeOlderSetResponse(success: isDone) }
+      let isDone = try self.read(V1.Status.self, reply).ok
+      try self.respond { Older.SetResponse(success: isDone).write(into: &$0) }
     }
   }
 
   private func getVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try decode(OlderKeyView.init, message)
+    let request = try Older.GetRequest(decoding: message)
     make(.get) {
-      $0.writeKeyRequest(key: request.key, database: Self.database)
+      V1.Key(key: request.key, database: Self.database).write(into: &$0)
     } next: { reply throws(CallError) in
-      let found = try self.read(ValueReplyView.init, reply)
-      let number = found.found ? try Self.int32(found.value) : nil
-      try self.respond { $0.writeOlderGetResponse(number) }
+      let found = try self.read(V1.Value.self, reply)
+      let number = found.found ? try Self.int32(found.value) : 0
+      try self.respond { Older.GetResponse(value: number, found: found.found).write(into: &$0) }
     }
   }
 
@@ -59,73 +60,82 @@ extension OlderCall {
 
   private static var longestIntegerBytes: Int { 20 }
 
-  // MARK: - KeyStore
+  // MARK: - KeyStore. A missing key is an empty one, a missing value an empty text.
 
   private func set(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(OlderKeyValueView.init, message)
+    let request = try write(Older.KeyValue.self, message)
     make(.set) {
-      $0.writeSetRequest(key: request.key, value: request.value, database: Self.database)
+      V1.KeyValue(key: request.keyName, value: request.valueName, database: Self.database)
+        .write(into: &$0)
     } next: { _ throws(CallError) in
-      try self.respond { $0.writeOlderStatus("OK") }
+      try self.respond { $0.write(Older.Status.Field.result, "OK") }
     }
   }
 
   private func get(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try decode(OlderKeyView.init, message)
+    let request = try Older.Key(decoding: message)
     make(.get) {
-      $0.writeKeyRequest(key: request.key, database: Self.database)
+      V1.Key(key: request.keyName, database: Self.database).write(into: &$0)
     } next: { reply throws(CallError) in
       try self.respondValue(reply)
     }
   }
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(OlderKeyView.init, message)
+    let request = try write(Older.Key.self, message)
     make(.delete) {
-      $0.writeKeyRequest(key: request.key, database: Self.database)
+      V1.Key(key: request.keyName, database: Self.database).write(into: &$0)
     } next: { reply throws(CallError) in
       try self.respondCount(reply)
     }
   }
 
   private func lPush(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(OlderKeyValueView.init, message)
-    make(.lPush) {
-      $0.writeListInsertHead(key: request.key, database: Self.database)
-      $0.writeListInsertValue(request.value)
+    let request = try write(Older.KeyValue.self, message)
+    make(.lPush) { buffer in
+      withUnsafePointer(to: request.valueName) { value in
+        V1.ListInsert(
+          key: request.keyName,
+          values: RepeatedBytes(UnsafeBufferPointer(start: value, count: 1)),
+          database: Self.database
+        ).write(into: &buffer)
+      }
     } next: { reply throws(CallError) in
       try self.respondCount(reply)
     }
   }
 
   private func lRange(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try decode(OlderListRangeView.init, message)
-    let key = Array(request.key)
+    let request = try Older.ListRange(decoding: message)
+    let key = Array(request.keyName)
     make(.lRange) {
-      $0.writeListRangeRequest(
-        key: request.key, start: Int64(request.start), stop: Int64(request.stop),
-        database: Self.database)
+      V1.ListRange(
+        key: request.keyName, start: Int64(request.start), stop: Int64(request.stop),
+        database: Self.database
+      ).write(into: &$0)
     } next: { reply throws(CallError) in
-      let list = try self.read(ListValuesReplyView.init, reply)
+      let list = try self.read(V1.ListValues.self, reply)
       for value in list.values where !UTF8Text.isValid(value) { throw .notUTF8 }
       try self.respond(sizeHint: reply.count + key.count) { buffer in
-        key.withUnsafeBytes { buffer.writeOlderDequeHead(key: $0) }
-        for value in list.values { buffer.writeOlderDequeElement(value) }
+        key.withUnsafeBytes { key in
+          Older.Deque(keyName: Older.Key(keyName: key), data: list.values).write(into: &buffer)
+        }
       }
     }
   }
 
   /// The head is looked at first: an element that no reply can carry must not be lost.
   private func lPop(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(OlderKeyView.init, message)
-    let key = Array(request.key)
+    let request = try write(Older.Key.self, message)
+    let key = Array(request.keyName)
     make(.lRange) {
-      $0.writeListRangeRequest(key: request.key, start: 0, stop: 0, database: Self.database)
+      V1.ListRange(key: request.keyName, start: 0, stop: 0, database: Self.database)
+        .write(into: &$0)
     } next: { reply throws(CallError) in
-      let head = try self.read(ListValuesReplyView.init, reply).values.first { _ in true }
+      let head = try self.read(V1.ListValues.self, reply).values.first
       if let head, !UTF8Text.isValid(head) { throw .notUTF8 }
       self.make(.lPop) { buffer in
-        key.withUnsafeBytes { buffer.writeKeyRequest(key: $0, database: Self.database) }
+        key.withUnsafeBytes { V1.Key(key: $0, database: Self.database).write(into: &buffer) }
       } next: { reply throws(CallError) in
         try self.respondValue(reply, isPopped: true)
       }
@@ -137,47 +147,50 @@ extension OlderCall {
   private func respondValue(
     _ reply: UnsafeRawBufferPointer, isPopped: Bool = false
   ) throws(CallError) {
-    let found = try read(ValueReplyView.init, reply)
-    guard found.found else { return try respond { $0.writeOlderNoValue() } }
+    let found = try read(V1.Value.self, reply)
+    guard found.found else {
+      return try respond { Older.ResponseVal(res: .noval(true)).write(into: &$0) }
+    }
     guard UTF8Text.isValid(found.value) else { throw isPopped ? .poppedAndNotUTF8 : .notUTF8 }
-    try respond(sizeHint: reply.count + 16, isLast: isPopped) { $0.writeOlderValue(found.value) }
+    try respond(sizeHint: reply.count + 16, isLast: isPopped) {
+      Older.ResponseVal(res: .value(Older.Value(valueName: found.value))).write(into: &$0)
+    }
   }
 
   private func respondCount(_ reply: UnsafeRawBufferPointer) throws(CallError) {
-    let count = try read(StatusReplyView.init, reply).count
-    try respond { $0.writeOlderStatus("integer (\(count))") }
+    let count = try read(V1.Status.self, reply).count
+    try respond { $0.write(Older.Status.Field.result, "integer (\(count))") }
   }
 
   // MARK: - Reading
 
-  private func decode<View: RequestView>(
-    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ message: UnsafeRawBufferPointer
-  ) throws(CallError) -> View {
-    do throws(WireError) {
-      return try make(message)
-    } catch {
-      throw .undecodable(error)
-    }
-  }
-
   /// Decodes the request of a call that changes something: none of what it asks for may be ignored.
-  private func write<View: RequestView>(
-    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ message: UnsafeRawBufferPointer
-  ) throws(CallError) -> View {
-    let request = try decode(make, message)
+  private func write<Request: WireMessage>(
+    _: Request.Type, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> Request {
+    let request = try Request(decoding: message)
     if request.hasUnknownField { throw .unknownField }
     return request
   }
 
-  private func read<View>(
-    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ reply: UnsafeRawBufferPointer
-  ) throws(CallError) -> View {
+  private func read<Reply: WireMessage>(
+    _: Reply.Type, _ reply: UnsafeRawBufferPointer
+  ) throws(CallError) -> Reply {
     do throws(WireError) {
-      return try make(reply)
+      return try Reply(reply)
     } catch {
       throw .internalError("the reply can't be decoded (\(error))")
     }
   }
+}
+
+extension Older.KeyValue {
+  fileprivate var keyName: UnsafeRawBufferPointer { key?.keyName ?? noBytes }
+  fileprivate var valueName: UnsafeRawBufferPointer { value?.valueName ?? noBytes }
+}
+
+extension Older.ListRange {
+  fileprivate var keyName: UnsafeRawBufferPointer { key?.keyName ?? noBytes }
 }
 
 extension CallError {

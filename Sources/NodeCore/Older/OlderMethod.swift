@@ -1,6 +1,8 @@
 // The calls of the services from before ringstore.v1, KVStore and KeyStore (Protos/older): their
 // paths, and the ids under which a node's gRPC dispatch knows them.
 
+import RingstoreAPI
+
 package enum OlderMethod: Int, CaseIterable, Sendable {
   case setVal = 20_000
   case getVal, set, get, delete, lPush, lRange, lPop
@@ -8,19 +10,22 @@ package enum OlderMethod: Int, CaseIterable, Sendable {
   /// Whether a node's method id names a call of these services.
   package static func contains(_ methodID: Int) -> Bool { methodID >= Self.setVal.rawValue }
 
-  /// Path of the call in HTTP/2.
-  package var path: String {
+  /// What the .proto file says of it.
+  package var rpc: RPC {
     switch self {
-    case .setVal: "/KVStore/SetVal"
-    case .getVal: "/KVStore/GetVal"
-    case .set: "/KeyStore/Set"
-    case .get: "/KeyStore/Get"
-    case .delete: "/KeyStore/Delete"
-    case .lPush: "/KeyStore/LPush"
-    case .lRange: "/KeyStore/LRange"
-    case .lPop: "/KeyStore/LPop"
+    case .setVal: Older.KVStore.setVal
+    case .getVal: Older.KVStore.getVal
+    case .set: Older.KeyStore.set
+    case .get: Older.KeyStore.get
+    case .delete: Older.KeyStore.delete
+    case .lPush: Older.KeyStore.lPush
+    case .lRange: Older.KeyStore.lRange
+    case .lPop: Older.KeyStore.lPop
     }
   }
+
+  /// Path of the call in HTTP/2.
+  package var path: String { rpc.path }
 
   static func method(path: UnsafeRawBufferPointer) -> OlderMethod? {
     allCases.first { path.elementsEqual($0.path.utf8) }

@@ -24,7 +24,7 @@ extension ByteBuffer {
   /// - Parameter sizeHint: how many bytes the body will probably have; see `beginLengthDelimited`.
   @inline(__always)
   mutating func beginBatchMessage(
-    _ field: Int, body: Int, sizeHint: Int, _ head: (inout WireCursor) -> Void
+    _ field: BytesField, body: BytesField, sizeHint: Int, _ head: (inout WireCursor) -> Void
   ) -> BatchMark {
     let start = writerIndex
     let hint = max(sizeHint, 0)
@@ -33,12 +33,12 @@ extension ByteBuffer {
     let messageWidth = hint == 0 ? 1 : WireSize.varint(UInt64(truncatingIfNeeded: around))
     var (messageLength, bodyTag, bodyLength) = (0, 0, 0)
     writeFields(size: 5 + messageWidth + BatchMark.headBytesMax + hint) { cursor in
-      cursor.put(tag: .bytes(field))
+      cursor.put(tag: .bytes(field.number))
       messageLength = cursor.offset
       cursor.put(varint: 0, width: messageWidth)
       head(&cursor)
       bodyTag = cursor.offset
-      cursor.put(tag: .bytes(body))
+      cursor.put(tag: .bytes(body.number))
       bodyLength = cursor.offset
       cursor.put(varint: 0, width: width)
     }

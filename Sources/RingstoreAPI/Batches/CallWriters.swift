@@ -1,7 +1,10 @@
-// Calls appended to a batch under construction, and the other parts of a RouterFrame. The buffer
-// is the link's own; its event loop's thread.
+// Calls appended to a batch under construction. A Pipeline's Call and a link's LinkCall have the
+// same numbers where both are written (see `Carrier`): `timeMillis` is `timeout_millis` of the one
+// and `deadline_millis` of the other. The buffer is the link's own; its event loop's thread.
 
 import NIOCore
+
+private typealias Field = LinkV1.LinkCall.Field
 
 extension ByteBuffer {
   /// A whole call around a request that is encoded already. One capacity check.
@@ -11,43 +14,38 @@ extension ByteBuffer {
   ///   - timeMillis: of a Pipeline's call what is left of the deadline, of a link's call the deadline
   ///     on the shard's clock; 0: none.
   package mutating func writeCall(
-    _ field: CallField, id: UInt64, method: UInt32, request: UnsafeRawBufferPointer,
+    _ carrier: Carrier, id: UInt64, method: UInt32, request: UnsafeRawBufferPointer,
     timeMillis: UInt64 = 0, requestID: UnsafeRawBufferPointer? = nil
   ) {
     let requestID = requestID ?? noBytes
     let size =
-      WireSize.optionalVarintField(1, id) &+ WireSize.optionalVarintField(2, UInt64(method))
-      &+ WireSize.optionalBytesField(3, count: request.count)
-      &+ WireSize.optionalVarintField(4, timeMillis)
-      &+ WireSize.optionalBytesField(5, count: requestID.count)
-    writeFields(size: WireSize.bytesField(field.number, count: size)) { cursor in
-      cursor.put(tag: .bytes(field.number))
+      callHeadSize(id: id, method: method, timeMillis: timeMillis)
+      &+ WireSize.optionalBytesField(Field.request.number, count: request.count)
+      &+ WireSize.optionalBytesField(Field.requestID.number, count: requestID.count)
+    let field = carrier.calls.number
+    writeFields(size: WireSize.bytesField(field, count: size)) { cursor in
+      cursor.put(tag: .bytes(field))
       cursor.put(varint: UInt64(truncatingIfNeeded: size))
-      cursor.put(1, optionalVarint: id)
-      cursor.put(2, optionalVarint: UInt64(method))
-      cursor.put(4, optionalVarint: timeMillis)
-      cursor.put(5, optionalBytes: requestID)
-      cursor.put(3, optionalBytes: request)
+      cursor.putCallHead(id: id, method: method, timeMillis: timeMillis)
+      cursor.put(Field.requestID.number, optionalBytes: requestID)
+      cursor.put(Field.request.number, optionalBytes: request)
     }
   }
 
   /// A whole call but for its request, whose bytes must follow: `requestBytes` of them.
   package mutating func writeCallHead(
-    _ field: CallField, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0
+    _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0
   ) {
-    let request = WireSize.optionalBytesField(3, count: requestBytes)
     let size =
-      WireSize.optionalVarintField(1, id) &+ WireSize.optionalVarintField(2, UInt64(method))
-      &+ WireSize.optionalVarintField(4, timeMillis) &+ request
-    let headBytes = WireSize.bytesField(field.number, count: size) &- requestBytes
-    writeFields(size: headBytes) { cursor in
-      cursor.put(tag: .bytes(field.number))
+      callHeadSize(id: id, method: method, timeMillis: timeMillis)
+      &+ WireSize.optionalBytesField(Field.request.number, count: requestBytes)
+    let field = carrier.calls.number
+    writeFields(size: WireSize.bytesField(field, count: size) &- requestBytes) { cursor in
+      cursor.put(tag: .bytes(field))
       cursor.put(varint: UInt64(truncatingIfNeeded: size))
-      cursor.put(1, optionalVarint: id)
-      cursor.put(2, optionalVarint: UInt64(method))
-      cursor.put(4, optionalVarint: timeMillis)
+      cursor.putCallHead(id: id, method: method, timeMillis: timeMillis)
       if requestBytes > 0 {
-        cursor.put(tag: .bytes(3))
+        cursor.put(tag: .bytes(Field.request.number))
         cursor.put(varint: UInt64(requestBytes))
       }
     }
@@ -55,12 +53,10 @@ extension ByteBuffer {
 
   /// Opens a call whose request is written next, in place.
   package mutating func beginCall(
-    _ field: CallField, id: UInt64, method: UInt32, timeMillis: UInt64 = 0, sizeHint: Int = 0
+    _ carrier: Carrier, id: UInt64, method: UInt32, timeMillis: UInt64 = 0, sizeHint: Int = 0
   ) -> BatchMark {
-    beginBatchMessage(field.number, body: 3, sizeHint: sizeHint) { cursor in
-      cursor.put(1, optionalVarint: id)
-      cursor.put(2, optionalVarint: UInt64(method))
-      cursor.put(4, optionalVarint: timeMillis)
+    beginBatchMessage(carrier.calls, body: Field.request, sizeHint: sizeHint) { cursor in
+      cursor.putCallHead(id: id, method: method, timeMillis: timeMillis)
     }
   }
 
@@ -68,26 +64,19 @@ extension ByteBuffer {
     endBatchMessage(mark)
   }
 
-  /// `hello` of a RouterFrame or ShardFrame: an encoded Hello or HelloReply.
-  package mutating func writeHello(_ message: UnsafeRawBufferPointer) {
-    writeBytesField(1, message)
+  @inline(__always)
+  private func callHeadSize(id: UInt64, method: UInt32, timeMillis: UInt64) -> Int {
+    WireSize.optionalVarintField(Field.id.number, id)
+      &+ WireSize.optionalVarintField(Field.method.number, UInt64(method))
+      &+ WireSize.optionalVarintField(Field.deadlineMillis.number, timeMillis)
   }
+}
 
-  /// `heard_millis` of a RouterFrame: the newest of its shard's clocks that the router has heard.
-  package mutating func writeHeard(millis: UInt64) {
-    writeVarintField(5, millis)
-  }
-
-  /// One of a RouterFrame's `cancels`.
-  package mutating func writeCancel(id: UInt64) {
-    writeVarintField(3, id)
-  }
-
-  /// One of a RouterFrame's `credits`.
-  package mutating func writeCredit(id: UInt64, bytes: UInt64) {
-    let mark = beginLengthDelimited(4)
-    writeOptionalVarintField(1, id)
-    writeOptionalVarintField(2, bytes)
-    endLengthDelimited(mark)
+extension WireCursor {
+  @inline(__always)
+  fileprivate mutating func putCallHead(id: UInt64, method: UInt32, timeMillis: UInt64) {
+    put(Field.id.number, optionalVarint: id)
+    put(Field.method.number, optionalVarint: UInt64(method))
+    put(Field.deadlineMillis.number, optionalVarint: timeMillis)
   }
 }

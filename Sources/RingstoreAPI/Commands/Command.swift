@@ -17,10 +17,8 @@ package struct Command: Sendable {
   }
 
   package let commandID: CommandID
-  /// The call as the .proto file has it: "Get".
-  package let name: String
-  /// The service, with its package: "ringstore.v1.KeyStore".
-  package let service: String
+  /// What the .proto file says of it.
+  package let rpc: RPC
   /// The first word of the line protocol, in capitals; nil for calls that a line can't express.
   package let lineName: String?
   /// Other first words for the same call.
@@ -29,43 +27,35 @@ package struct Command: Sendable {
   package let arity: Int
   package let access: Access
   package let routing: Routing
-  /// How the request is built, as far as finding its key goes.
-  package let shape: RequestShape
-  /// Whether request or reply is a stream of messages.
-  package let isStreaming: Bool
   /// One line, for help pages.
   package let summary: String
   /// The line protocol's form, or for other calls what is sent.
   package let usage: String
 
-  /// Path of the call in HTTP/2: "/ringstore.v1.KeyStore/Get".
-  package let path: String
-
   init(
-    _ id: CommandID, _ name: String, service: String = "ringstore.v1.KeyStore", line: String?,
-    aliases: [String] = [], arity: Int, _ access: Access, _ routing: Routing,
-    shape: RequestShape = .other, isStreaming: Bool = false, summary: String, usage: String
+    _ id: CommandID, _ rpc: RPC, line: String?, aliases: [String] = [], arity: Int,
+    _ access: Access, _ routing: Routing, summary: String, usage: String
   ) {
     self.commandID = id
-    self.name = name
-    self.service = service
+    self.rpc = rpc
     self.lineName = line
     self.lineAliases = aliases
     self.arity = arity
     self.access = access
     self.routing = routing
-    self.shape = shape
-    self.isStreaming = isStreaming
     self.summary = summary
     self.usage = usage
-    self.path = "/\(service)/\(name)"
   }
+
+  /// The call as the .proto file has it: "Get".
+  package var name: String { rpc.name }
+  /// Path of the call in HTTP/2: "/ringstore.v1.KeyStore/Get".
+  package var path: String { rpc.path }
+  /// Whether request or reply is a stream of messages.
+  package var isStreaming: Bool { rpc.isStreaming }
 
   /// The number of the call, as `CommandID` numbers them.
   package var id: Int { commandID.rawValue }
-
-  package var keyField: Int? { shape.keyField }
-  package var databaseField: Int? { shape.databaseField }
 
   /// The number of the call in a batch (enum Method), or nil where it can't travel in one.
   package var method: UInt32? {

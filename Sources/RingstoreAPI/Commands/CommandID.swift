@@ -36,8 +36,7 @@ package enum CommandID: Int, Sendable, CaseIterable {
 
 /// Parts of a fan-out that a router asks one shard for; `method` of LinkCall.
 ///
-/// The messages are in InternalParts.swift. DescribePart takes an empty request and answers with an
-/// encoded `Node`; DbSizePart takes and answers the public DbSize messages.
+/// Their messages are in parts.proto.
 package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case keysPart = 64
   case dbSizePart = 65

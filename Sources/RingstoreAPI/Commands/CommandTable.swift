@@ -37,10 +37,10 @@ package enum CommandTable {
     command(lineName: lineName.utf8)
   }
 
-  /// How the request of a batched call is built, `other` for a number that may not be batched.
+  /// Where the request of a batched call says its key, nil for a number that may not be batched.
   /// O(1), for the path of every forwarded call.
-  package static func shape(ofMethod method: UInt32) -> RequestShape {
-    method < shapes.count ? shapes[Int(method)] : .other
+  package static func keyFields(ofMethod method: UInt32) -> KeyFields? {
+    method < keyFields.count ? keyFields[Int(method)] : nil
   }
 
   /// Whether a batched call changes anything, false for a number that may not be batched. O(1).
@@ -48,8 +48,8 @@ package enum CommandTable {
     method < writes.count && writes[Int(method)]
   }
 
-  private static let shapes: [RequestShape] = (0..<UInt32(CommandID.firstWithoutMethod)).map {
-    command(method: $0)?.shape ?? .other
+  private static let keyFields: [KeyFields?] = (0..<UInt32(CommandID.firstWithoutMethod)).map {
+    command(method: $0)?.rpc.keyFields
   }
 
   private static let writes: [Bool] = (0..<UInt32(CommandID.firstWithoutMethod)).map {

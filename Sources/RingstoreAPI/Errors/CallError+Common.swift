@@ -1,7 +1,7 @@
 // The errors that nodes answer with, each in one place, so that routers and shards use the same
 // code, reason and sentence for the same thing.
 
-import GRPC
+import StatusCodes
 
 // MARK: What the caller got wrong
 

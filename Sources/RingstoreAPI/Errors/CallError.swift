@@ -3,7 +3,7 @@
 // It travels in three forms: gRPC status with details in trailers, fields of a batched Reply, and
 // message Error of one item in a reply that is otherwise OK. All three are made from this type.
 
-import GRPC
+import StatusCodes
 
 package struct CallError: Error, Sendable, Hashable {
   package var code: StatusCode

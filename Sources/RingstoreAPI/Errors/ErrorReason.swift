@@ -1,7 +1,7 @@
 // The stable names of what can go wrong, for programs: `reason` of google.rpc.ErrorInfo, domain
 // "ringstore". Names are for ever; docs/PROTOCOL.md explains each one.
 
-import GRPC
+import StatusCodes
 
 package enum ErrorReason: String, CaseIterable, Sendable {
   case invalidKey = "INVALID_KEY"

@@ -1,59 +1,71 @@
-// Protobuf fields appended to a ByteBuffer, the caller's own and on the caller's thread. Each call
-// checks the capacity once, whatever it writes. "Optional" forms leave out what equals the default.
+// Fields of messages appended to a ByteBuffer one by one, where a message isn't made as a whole: the
+// buffer is the caller's own and on the caller's thread. Each call checks the capacity once.
 
 import NIOCore
 
 extension ByteBuffer {
-  package mutating func writeVarint(_ value: UInt64) {
-    writeFields(size: WireSize.varint(value)) { $0.put(varint: value) }
-  }
-
-  package mutating func writeTag(_ tag: WireTag) {
-    writeVarint(UInt64(tag.rawValue))
-  }
-
-  /// A `bytes`, `string` or message field, written even when it is empty (a repeated element is).
-  package mutating func writeBytesField(_ field: Int, _ bytes: UnsafeRawBufferPointer) {
-    writeFields(size: WireSize.bytesField(field, count: bytes.count)) {
-      $0.put(field, bytes: bytes)
-    }
+  /// A `bytes`, `string` or message field; nothing for the empty value.
+  package mutating func write(_ field: BytesField, _ bytes: UnsafeRawBufferPointer) {
+    if !bytes.isEmpty { append(field, bytes) }
   }
 
   /// A `string` field; nothing for the empty string.
-  package mutating func writeOptionalStringField(_ field: Int, _ text: String) {
+  package mutating func write(_ field: BytesField, _ text: String) {
     guard !text.isEmpty else { return }
     var text = text
-    text.withUTF8 { writeBytesField(field, UnsafeRawBufferPointer($0)) }
+    text.withUTF8 { append(field, UnsafeRawBufferPointer($0)) }
   }
 
-  package mutating func writeOptionalBytesField(_ field: Int, _ bytes: UnsafeRawBufferPointer) {
-    if !bytes.isEmpty { writeBytesField(field, bytes) }
-  }
-
-  package mutating func writeVarintField(_ field: Int, _ value: UInt64) {
-    writeFields(size: WireSize.tag(field) + WireSize.varint(value)) {
-      $0.put(field, varint: value)
+  package mutating func write(_ field: UIntField, _ value: UInt64) {
+    writeFields(size: WireSize.optionalVarintField(field.number, value)) {
+      $0.put(field.number, optionalVarint: value)
     }
   }
 
-  /// A varint field; nothing for 0.
-  package mutating func writeOptionalVarintField(_ field: Int, _ value: UInt64) {
-    if value != 0 { writeVarintField(field, value) }
+  package mutating func write(_ field: IntField, _ value: Int64) {
+    write(UIntField(field.number), UInt64(bitPattern: value))
   }
 
-  /// An `int32` or `int64` field; negative numbers take ten bytes. Nothing for 0.
-  package mutating func writeOptionalIntField(_ field: Int, _ value: Int64) {
-    writeOptionalVarintField(field, UInt64(bitPattern: value))
+  package mutating func write(_ field: IntField, _ value: some WireEnum) {
+    write(field, Int64(value.rawValue))
   }
 
-  /// A `sint32` or `sint64` field; nothing for 0.
-  package mutating func writeOptionalSIntField(_ field: Int, _ value: Int64) {
-    writeOptionalVarintField(field, zigZag(value))
+  package mutating func write(_ field: BoolField, _ value: Bool) {
+    write(UIntField(field.number), value ? 1 : 0)
   }
 
-  /// A `bool` field; nothing for false.
-  package mutating func writeOptionalBoolField(_ field: Int, _ value: Bool) {
-    if value { writeVarintField(field, 1) }
+  package mutating func write(_ field: Fixed64Field, _ value: Double) {
+    writeFields(size: WireSize.optionalFixed64Field(field.number, value.bitPattern)) {
+      $0.put(field.number, optionalFixed64: value.bitPattern)
+    }
+  }
+
+  // MARK: - Fields written whatever their value: elements of repeated fields, members of oneofs
+
+  package mutating func append(_ field: BytesField, _ bytes: UnsafeRawBufferPointer) {
+    writeFields(size: WireSize.bytesField(field.number, count: bytes.count)) {
+      $0.put(field.number, bytes: bytes)
+    }
+  }
+
+  package mutating func append(_ field: BytesField, _ message: some WireMessage) {
+    writeFields(size: WireSize.bytesField(field.number, count: message.byteCount)) {
+      $0.put(field.number, message: message)
+    }
+  }
+
+  package mutating func append(_ field: UIntField, _ value: UInt64) {
+    writeFields(size: WireSize.varintField(field.number, value)) {
+      $0.put(field.number, varint: value)
+    }
+  }
+
+  /// Tag and length of a field whose `count` bytes are written next.
+  package mutating func writeHead(of field: BytesField, count: Int) {
+    writeFields(size: WireSize.bytesField(field.number, count: count) &- count) { cursor in
+      cursor.put(tag: .bytes(field.number))
+      cursor.put(varint: UInt64(truncatingIfNeeded: count))
+    }
   }
 
   /// Reserves `size` bytes, lets `body` write at most that many, and keeps what it wrote.

@@ -29,11 +29,13 @@ extension ByteBuffer {
   /// - Parameter sizeHint: how many bytes will probably follow. Sets aside a length of that width.
   ///   With a hint too small the contents are moved by a few bytes in the end, which matters only
   ///   for large contents; with one too large the length has padding, which is valid protobuf.
-  package mutating func beginLengthDelimited(_ field: Int, sizeHint: Int = 0) -> LengthMark {
+  package mutating func beginLengthDelimited(
+    _ field: BytesField, sizeHint: Int = 0
+  ) -> LengthMark {
     let start = writerIndex
     let width = WireSize.varint(UInt64(truncatingIfNeeded: max(sizeHint, 0)))
-    writeFields(size: WireSize.tag(field) + width + max(sizeHint, 0)) { cursor in
-      cursor.put(tag: .bytes(field))
+    writeFields(size: WireSize.tag(field.number) + width + max(sizeHint, 0)) { cursor in
+      cursor.put(tag: .bytes(field.number))
       cursor.put(varint: 0, width: width)
     }
     return LengthMark(start: start, length: writerIndex - width, width: width)

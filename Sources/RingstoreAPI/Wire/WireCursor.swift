@@ -2,7 +2,7 @@
 // fields costs one capacity check instead of one per byte. Lives inside one closure over a buffer's
 // memory; the caller has computed the size with `WireSize`, so nothing is checked here again.
 
-struct WireCursor {
+package struct WireCursor {
   private let memory: UnsafeMutableRawBufferPointer
   /// Where the next byte goes: an index into the buffer.
   private(set) var offset: Int
@@ -66,6 +66,29 @@ struct WireCursor {
   @inline(__always)
   mutating func put(_ field: Int, optionalVarint value: UInt64) {
     if value != 0 { put(field, varint: value) }
+  }
+
+  @inline(__always)
+  mutating func put(fixed64 value: UInt64) {
+    withUnsafeBytes(of: value.littleEndian) { put(raw: $0) }
+  }
+
+  @inline(__always)
+  mutating func put(_ field: Int, fixed64 value: UInt64) {
+    put(tag: .fixed64(field))
+    put(fixed64: value)
+  }
+
+  @inline(__always)
+  mutating func put(_ field: Int, optionalFixed64 value: UInt64) {
+    if value != 0 { put(field, fixed64: value) }
+  }
+
+  @inline(__always)
+  mutating func put(_ field: Int, message: some WireMessage) {
+    put(tag: .bytes(field))
+    put(varint: UInt64(truncatingIfNeeded: message.byteCount))
+    message.write(to: &self)
   }
 
   @inline(__always)

@@ -71,6 +71,14 @@ package struct WireReader {
     return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
   }
 
+  /// The next `count` bytes; nil where there are fewer.
+  @inline(__always)
+  mutating func takeMemory(_ count: Int) -> UnsafeRawPointer? {
+    guard bytes.count &- offset >= count, let memory = bytes.baseAddress else { return nil }
+    defer { offset &+= count }
+    return memory + offset
+  }
+
   package mutating func readFixed32() throws(WireError) -> UInt32 {
     guard bytes.count &- offset >= 4 else { throw .truncated }
     let value = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)

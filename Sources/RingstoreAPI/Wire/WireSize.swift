@@ -32,10 +32,21 @@ package enum WireSize {
     value == 0 ? 0 : tag(field) &+ varint(value)
   }
 
-  /// An encoded `Value` message that was found.
+  /// Tag and value of a varint field.
   @inline(__always)
-  package static func value(count: Int, version: UInt64) -> Int {
-    optionalBytesField(1, count: count) &+ 2 &+ optionalVarintField(3, version)
+  package static func varintField(_ field: Int, _ value: UInt64) -> Int {
+    tag(field) &+ varint(value)
+  }
+
+  @inline(__always)
+  static func fixed64Field(_ field: Int, _ value: UInt64) -> Int {
+    tag(field) &+ 8
+  }
+
+  /// Tag and value of a fixed64 field, or nothing for 0.
+  @inline(__always)
+  static func optionalFixed64Field(_ field: Int, _ value: UInt64) -> Int {
+    value == 0 ? 0 : tag(field) &+ 8
   }
 }
 

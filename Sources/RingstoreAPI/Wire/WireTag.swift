@@ -15,6 +15,9 @@ package enum WireError: Error, Hashable, Sendable {
   case nestingTooDeep
   /// A `string` whose bytes are not UTF-8.
   case textIsNotUTF8
+  /// An embedded message that holds repeated fields and comes more than once. Protobuf would merge
+  /// the pieces; here such a message lies in one piece, and none of ours is sent in several.
+  case messageInPieces
 
   /// What is wrong, for people: a clause about the message.
   package var sentence: String {
@@ -25,6 +28,7 @@ package enum WireError: Error, Hashable, Sendable {
     case .wrongWireType: "it has a wire type that does not exist"
     case .nestingTooDeep: "its groups are nested too deep"
     case .textIsNotUTF8: "it has a text that is not UTF-8"
+    case .messageInPieces: "it has a message in several pieces"
     }
   }
 }

@@ -119,8 +119,7 @@ extension RouterCore {
   ) {
     guard let running = operations[part.operation.handle] else { return }
     // Items of many-key calls have their place among the calls on their keys; slices have not.
-    let shape = CommandTable.shape(ofMethod: part.method)
-    let key = shape == .other ? nil : try? KeyPeek.peek(request, shape: shape).key
+    let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
     let call = PendingCall<Caller>(
       target: .part(running, tag: part.tag), shard: part.shard,
       slot: key.map { UInt16(Slots.slot(of: $0)) } ?? Self.noSlot,

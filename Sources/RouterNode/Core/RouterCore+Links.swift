@@ -5,7 +5,6 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
-import SwiftProtobuf
 
 extension RouterCore {
   // MARK: - Events of the transport
@@ -16,7 +15,7 @@ extension RouterCore {
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard)
-    links[shard][lane].append { $0.writeBytes(hello) }
+    links[shard][lane].append { $0.writeImmutableBuffer(hello) }
     driver.linkHasOutput(shard: shard, lane: lane)
   }
 
@@ -34,13 +33,13 @@ extension RouterCore {
   ) {
     guard isCurrent(shard, generation) else { return }
     do throws(WireError) {
-      var reader = ShardFrameReader(frame)
-      while let part = try reader.next() {
+      var parts = LinkV1.ShardFrame.Parts(frame)
+      while let part = try parts.next() {
         switch part {
-        case .hello(let bytes): greeted(shard, lane, generation, bytes)
-        case .reply(let reply): answered(shard, reply)
+        case .hello(let message): greeted(shard, lane, generation, message)
+        case .replies(let message): answered(shard, try LinkV1.LinkReply(message))
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
-        case .clock(let millis): clockCame(shard, millis)
+        case .clockMillis(let millis): clockCame(shard, millis)
         }
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
@@ -95,33 +94,36 @@ extension RouterCore {
     return true
   }
 
-  private func helloFrame(_ shard: Int) -> [UInt8] {
-    var frame = Ringstore_Internal_V1_RouterFrame()
-    frame.hello.protocol = LinkProtocol.version
-    frame.hello.cluster = identity.cluster
-    frame.hello.router = identity.router
-    frame.hello.generation = links[shard].state.generation
-    frame.hello.expectedShard = shardIDs[shard]
-    frame.hello.map = SlotMapMessage.encode(map)
-    frame.hello.hashSeedCheck = .init(
-      limits.hashSeed.check(
-        cluster: identity.cluster, router: identity.router,
-        generation: links[shard].state.generation, shard: shardIDs[shard]))
-    // Serialising our own message fails only where a required field is missing; proto3 has none.
-    return (try? frame.serializedBytes()) ?? []
+  private func helloFrame(_ shard: Int) -> ByteBuffer {
+    typealias Field = LinkV1.Hello.Field
+    let generation = links[shard].state.generation
+    var frame = ByteBuffer()
+    let hello = frame.beginLengthDelimited(LinkV1.RouterFrame.Field.hello, sizeHint: 512)
+    frame.write(Field.protocol, UInt64(LinkProtocol.version))
+    frame.write(Field.cluster, identity.cluster)
+    frame.write(Field.router, identity.router)
+    frame.write(Field.generation, generation)
+    frame.write(Field.expectedShard, shardIDs[shard])
+    SlotMapMessage.write(map, as: Field.map, into: &frame)
+    let check = limits.hashSeed.check(
+      cluster: identity.cluster, router: identity.router, generation: generation,
+      shard: shardIDs[shard])
+    check.withUnsafeBytes { frame.write(Field.hashSeedCheck, $0) }
+    frame.endLengthDelimited(hello)
+    return frame
   }
 
   private func greeted(
     _ shard: Int, _ lane: LinkLane, _ generation: UInt64, _ bytes: UnsafeRawBufferPointer
   ) {
     guard links[shard].state.phase == .greeting,
-      let reply = try? Ringstore_Internal_V1_HelloReply(serializedBytes: Array(bytes))
+      let reply = try? LinkV1.HelloReply(bytes)
     else {
       refuse(shard, generation, "the shard's answer to Hello is malformed")
       return
     }
     guard reply.accepted else {
-      refuse(shard, generation, reply.refusal)
+      refuse(shard, generation, String(decoding: reply.refusal, as: UTF8.self))
       return
     }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {

@@ -32,7 +32,7 @@ extension RouterCore {
 
   // MARK: - What the shard sends
 
-  func answered(_ shard: Int, _ reply: ReplyView) {
+  func answered(_ shard: Int, _ reply: LinkV1.LinkReply) {
     if reply.more {
       partCame(shard, reply)
       return
@@ -70,7 +70,7 @@ extension RouterCore {
     }
   }
 
-  private func partCame(_ shard: Int, _ reply: ReplyView) {
+  private func partCame(_ shard: Int, _ reply: LinkV1.LinkReply) {
     guard let call = calls[reply.id], call.shard == shard, !call.isWaiting, !call.isAbandoned
     else { return }
     switch call.reply {
@@ -85,8 +85,8 @@ extension RouterCore {
   }
 
   /// A large reply is ready at its shard: the call was executed, and has had its turn.
-  private func announced(_ reply: ReplyView, _ call: PendingCall<Caller>) {
-    let total = (try? LargeReplyNotice(reply.response))?.totalBytes ?? .max
+  private func announced(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
+    let total = (try? LinkV1.LargeReplyNotice(reply.response))?.totalBytes ?? .max
     startFlow(reply.id, call)
     guard total <= UInt64(limits.maxMessageBytes) else {
       giveUp(reply.id, call, .responseTooLarge(streamingCall: nil))
@@ -147,7 +147,7 @@ extension RouterCore {
   }
 
   /// The last part of a reply, or the reply's failure. The call is out of the table already.
-  private func lastPartCame(_ reply: ReplyView, _ call: PendingCall<Caller>) {
+  private func lastPartCame(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let flow = flows[reply.id]
     if call.reply == .inParts {
       links[call.shard].flowsUnderWay -= 1
@@ -260,7 +260,9 @@ extension RouterCore {
     flow.reserved += byteCount
     links[call.shard].bytesAskedFor += byteCount
     if case .caller(let caller) = call.target { driver.expect(byteCount, for: caller) }
-    links[call.shard].bulk.append { $0.writeCredit(id: id, bytes: UInt64(byteCount)) }
+    links[call.shard].bulk.append {
+      $0.append(LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(byteCount)))
+    }
     driver.linkHasOutput(shard: call.shard, lane: .bulk)
   }
 

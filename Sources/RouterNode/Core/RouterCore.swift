@@ -101,7 +101,10 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     deadlineNanos: UInt64?, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      let target = try KeyCheck.check(message, CommandTable.shape(ofMethod: method), limits)
+      guard let keyFields = CommandTable.keyFields(ofMethod: method) else {
+        throw .unbatchable(method: method)
+      }
+      let target = try KeyCheck.check(message, keyFields, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: map.owner(ofSlot: slot), slot: UInt16(slot),
@@ -133,7 +136,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     message: UnsafeRawBufferPointer, deadlineNanos: UInt64?, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      let target = try KeyCheck.check(message, .listRange, limits)
+      let target = try KeyCheck.check(message, V1.ListRange.keyFields, limits)
       var call = PendingCall<Caller>(
         target: .caller(caller), shard: owner(of: target.key), slot: Self.noSlot, lane: .bulk,
         isWrite: false, bytes: message.count)
@@ -183,7 +186,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     if let timer = call.timer { _ = timers.remove(timer) }
     abandoned.timer = nil
     calls[id] = abandoned
-    links[call.shard][call.lane].append { $0.writeCancel(id: id) }
+    links[call.shard][call.lane].append { $0.append(LinkV1.RouterFrame.Field.cancels, id) }
     driver.linkHasOutput(shard: call.shard, lane: call.lane)
   }
 

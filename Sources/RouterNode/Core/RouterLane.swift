@@ -7,6 +7,7 @@
 
 import LargeMemory
 import NIOCore
+import RingstoreAPI
 
 struct RouterLane {
   private let callsMax: Int
@@ -72,7 +73,9 @@ struct RouterLane {
 
   @inline(__always)
   private mutating func beginFrame() {
-    if frame.readableBytes == 0, heardMillis > 0 { frame.writeHeard(millis: heardMillis) }
+    if frame.readableBytes == 0, heardMillis > 0 {
+      frame.append(LinkV1.RouterFrame.Field.heardMillis, heardMillis)
+    }
   }
 
   /// A call is in flight no more.

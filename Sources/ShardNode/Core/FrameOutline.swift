@@ -13,19 +13,14 @@ struct FrameOutline {
 
   /// Reads the frame's fields, but not what is inside the calls.
   init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-    var reader = WireReader(frame)
-    while let tag = try reader.nextTag() {
-      switch tag {
-      case .bytes(1): hello = try reader.readBytes()
-      case .varint(3): cancelled.insert(try reader.readVarint())
-      case .bytes(3):
-        var ids = WireReader(try reader.readBytes())
-        while !ids.isAtEnd { cancelled.insert(try ids.readVarint()) }
-      case .bytes(4):
-        _ = try reader.readBytes()
-        hasCredits = true
-      case .varint(5): heardMillis = try reader.readVarint()
-      default: try reader.skip(tag)
+    var parts = LinkV1.RouterFrame.Parts(frame)
+    while let part = try parts.next() {
+      switch part {
+      case .hello(let message): hello = message
+      case .calls: break
+      case .cancels(let id): cancelled.insert(id)
+      case .credits: hasCredits = true
+      case .heardMillis(let millis): heardMillis = millis
       }
     }
   }

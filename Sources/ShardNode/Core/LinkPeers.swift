@@ -107,7 +107,7 @@ final class LinkPeer {
     // Each of them is looked at.
     let isSilent = sessions.count { $0.looksSilent() } > 0
     guard isSilent else {
-      calls?.emit { $0.writeClock(millis: clockMillis) }
+      calls?.emit { $0.append(LinkV1.ShardFrame.Field.clockMillis, clockMillis) }
       return
     }
     for session in sessions { session.close("nothing came from the router for too long") }

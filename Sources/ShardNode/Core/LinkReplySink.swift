@@ -51,7 +51,7 @@ final class LinkReplySink: ReplySink, LinkCall {
   func begin(byteCount: Int) {
     hasBegun = true
     var notice = ByteBuffer()
-    notice.writeLargeReplyNotice(totalBytes: UInt64(byteCount))
+    LinkV1.LargeReplyNotice(totalBytes: UInt64(byteCount)).write(into: &notice)
     origin?.emit { frame in
       notice.withUnsafeReadableBytes {
         frame.writeReply(.link, id: id, response: $0, more: true)

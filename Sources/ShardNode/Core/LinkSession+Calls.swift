@@ -20,14 +20,14 @@ extension LinkSession {
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>,
     heardMillis: UInt64
   ) throws(WireError) -> Progress {
-    var calls = RepeatedBytes(frame, field: 2).makeIterator()
+    var calls = RepeatedBytes.Iterator(in: frame, LinkV1.RouterFrame.Field.calls)
     guard var message = calls.next() else { return .done }
     guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
     guard heardMillis > 0 else { return .ended(Self.clockMissing) }
     let time = FrameTime(heardMillis: heardMillis, nowMillis: core.clockMillis)
     let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
     while true {
-      let call = try CallView(message, carrier: .link)
+      let call = try LinkV1.LinkCall(message)
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
       } else if let refusal = time.refusal(deadlineMillis: call.deadlineMillis, shard: core.id) {
@@ -35,7 +35,7 @@ extension LinkSession {
         output.writeReply(.link, id: call.id, error: refusal)
       } else if call.method < InternalMethod.firstNumber {
         if let source = core.answer(
-          call, in: block, into: &output, as: .link, largerThan: bytesMin)
+          call, in: block, into: &output, largerThan: bytesMin)
         {
           begin(source, call.id, peer)
         }
@@ -55,7 +55,7 @@ extension LinkSession {
     }
   }
 
-  private func answerPart(_ call: CallView, _ peer: LinkPeer, _ heardMillis: UInt64) {
+  private func answerPart(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ heardMillis: UInt64) {
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart:
       slices.append(call, peer, heardMillis: heardMillis)
@@ -64,16 +64,15 @@ extension LinkSession {
         if let source = try core.listParts(call.request) {
           begin(source, call.id, peer)
         } else {
-          let reply = output.beginReply(.link, id: call.id)
-          output.writeMissingList()
-          output.endReply(reply)
+          // A ListValues that was not found has no fields.
+          output.endReply(output.beginReply(.link, id: call.id))
         }
       } catch {
         core.counters.failed()
         output.writeReply(.link, id: call.id, error: error)
       }
     default:
-      _ = core.answer(call, into: &output, as: .link)
+      _ = core.answer(call, into: &output)
     }
   }
 
@@ -101,29 +100,42 @@ extension LinkSession {
     guard phase == .awaitingHello else {
       return .end(.invalidArgument, "Hello belongs into the first frame only")
     }
-    guard let hello = try? Ringstore_Internal_V1_Hello(serializedBytes: Array(bytes)),
-      let map = try? SlotMapMessage.decode(hello.map)
+    guard let hello = try? LinkV1.Hello(bytes),
+      let map = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
     else {
       return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
     }
-    var (reply, isNewMap) = core.greet(hello, map, lane: lane)
-    reply.shard = core.id
-    reply.incarnation = core.incarnation
-    reply.mapEpoch = core.ownership.map?.epoch ?? 0
-    if reply.accepted {
-      phase = .open(router: hello.router, generation: hello.generation)
-      peer = core.peers.join(
-        self, router: hello.router, generation: hello.generation, core: core)
-      greeting = .accepted(router: hello.router, newMap: isNewMap)
-    } else {
-      greeting = .refused(router: hello.router, reason: reply.refusal)
+    let router = String(decoding: hello.router, as: UTF8.self)
+    let verdict = core.greet(hello, map, lane: lane)
+    switch verdict {
+    case .accepted(let isNewMap):
+      phase = .open(router: router, generation: hello.generation)
+      peer = core.peers.join(self, router: router, generation: hello.generation, core: core)
+      greeting = .accepted(router: router, newMap: isNewMap)
+    case .refused(let refusal):
+      greeting = .refused(router: router, reason: refusal.rawValue)
     }
-    var frame = Ringstore_Internal_V1_ShardFrame()
-    frame.hello = reply
-    frame.clockMillis = core.clockMillis
-    // Serialising our own message fails only where a required field is missing; proto3 has none.
-    if let encoded: [UInt8] = try? frame.serializedBytes() { output.writeBytes(encoded) }
-    return reply.accepted ? .goOn : .end(.failedPrecondition, reply.refusal)
+    writeHelloReply(verdict)
+    output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
+    guard case .refused(let refusal) = verdict else { return .goOn }
+    return .end(.failedPrecondition, refusal.rawValue)
+  }
+
+  private func writeHelloReply(_ verdict: HelloVerdict) {
+    typealias Field = LinkV1.HelloReply.Field
+    let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.hello, sizeHint: 64)
+    output.write(Field.shard, core.id)
+    output.write(Field.incarnation, core.incarnation)
+    output.write(Field.mapEpoch, core.ownership.map?.epoch ?? 0)
+    switch verdict {
+    case .accepted: output.write(Field.accepted, true)
+    case .refused(let refusal):
+      output.write(Field.refusal, refusal.rawValue)
+      if refusal == .staleMap, let ours = core.ownership.map {
+        SlotMapMessage.write(ours, as: Field.map, into: &output)
+      }
+    }
+    output.endLengthDelimited(reply)
   }
 }
 
@@ -136,12 +148,5 @@ extension CallError {
   /// A router used the id of a call that has not had its last reply.
   static func callInProgress(_ id: UInt64) -> CallError {
     .internalError("call \(id) of this link is still in progress")
-  }
-}
-
-extension ByteBuffer {
-  /// A whole `ListValues` for a key that was not found.
-  mutating func writeMissingList() {
-    writeListValuesEnd(found: false, length: 0, firstIndex: 0)
   }
 }

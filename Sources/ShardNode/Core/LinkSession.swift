@@ -129,7 +129,7 @@ package final class LinkSession {
   package func drainingFrame() -> ByteBuffer? {
     guard case .open = phase, lane == .calls else { return nil }
     var frame = ByteBuffer()
-    frame.writeDraining()
+    frame.write(LinkV1.ShardFrame.Field.draining, true)
     return frame
   }
 
@@ -217,12 +217,14 @@ package final class LinkSession {
 
   /// Takes a frame's cancels and credits.
   private func settle(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-    var reader = RouterFrameReader(frame)
-    while let part = try reader.next() {
+    var parts = LinkV1.RouterFrame.Parts(frame)
+    while let part = try parts.next() {
       switch part {
-      case .cancel(let id): peer?.cancel(id)
-      case .credit(let id, let bytes): peer?.grant(id, bytes)
-      case .hello, .call, .heard: break
+      case .cancels(let id): peer?.cancel(id)
+      case .credits(let message):
+        let credit = try LinkV1.Credit(message)
+        peer?.grant(credit.id, credit.bytes)
+      case .hello, .calls, .heardMillis: break
       }
     }
   }

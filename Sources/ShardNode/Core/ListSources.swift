@@ -8,12 +8,19 @@ import Store
 
 /// Sizes of `ListValues` messages.
 enum ListReplySize {
-  /// The fields behind the values: found, length and first index.
-  static let endMax = 2 + 11 + 11
-
   static func end(_ view: Store.ListView, firstIndex: Int) -> Int {
-    2 + WireSize.optionalVarintField(3, UInt64(view.length))
-      + WireSize.optionalVarintField(4, UInt64(firstIndex))
+    message(view, firstIndex: firstIndex).byteCount
+  }
+
+  /// The fields behind the elements of a part of a view that begins at `firstIndex` of the list.
+  static func message(_ view: Store.ListView, firstIndex: Int) -> V1.ListValues {
+    V1.ListValues(found: true, length: Int64(view.length), firstIndex: Int64(firstIndex))
+  }
+
+  /// Bytes that an element takes in the message.
+  @inline(__always)
+  static func element(_ count: Int) -> Int {
+    WireSize.bytesField(V1.ListValues.Field.values.number, count: count)
   }
 
   /// Between which bounds the size of the whole message lies. O(1), so a list of a million elements
@@ -37,8 +44,7 @@ enum ListReplySize {
 extension ByteBuffer {
   /// The fields behind the elements of a part of a view that begins at `firstIndex` of the list.
   mutating func writeListEnd(of view: Store.ListView, firstIndex: Int) {
-    writeListValuesEnd(
-      found: true, length: Int64(view.length), firstIndex: Int64(firstIndex))
+    ListReplySize.message(view, firstIndex: firstIndex).write(into: &self)
   }
 }
 
@@ -74,7 +80,7 @@ final class ListMessageSource: ReplySource {
     let start = measured
     guard start < view.count else { return true }
     view.forEach(from: start) { element in
-      bytes += WireSize.bytesField(1, count: element.count)
+      bytes += ListReplySize.element(element.count)
       left -= 1
       return left > 0
     }
@@ -125,9 +131,9 @@ final class ListMessageSource: ReplySource {
     var left = room
     var place = next
     view.forEach(from: place) { element in
-      let size = WireSize.bytesField(1, count: element.count)
+      let size = ListReplySize.element(element.count)
       guard size <= left else { return false }
-      buffer.writeListValue(element)
+      buffer.append(V1.ListValues.Field.values, element)
       left -= size
       place += 1
       return true
@@ -140,8 +146,7 @@ final class ListMessageSource: ReplySource {
     openBytes = view.element(at: next).count
     next += 1
     fields.clear()
-    fields.writeTag(.bytes(1))
-    fields.writeVarint(UInt64(openBytes))
+    fields.writeHead(of: V1.ListValues.Field.values, count: openBytes)
   }
 
   private func writeOpenElement(upTo room: Int, into buffer: inout ByteBuffer) -> Int {
@@ -179,7 +184,7 @@ final class ListPartsSource: ReplySource {
     var bytes = 0
     var place = next
     view.forEach(from: next) { element in
-      let size = WireSize.bytesField(1, count: element.count)
+      let size = ListReplySize.element(element.count)
       guard bytes == 0 || bytes + size <= wanted else { return false }
       bytes += size
       place += 1
@@ -194,7 +199,7 @@ final class ListPartsSource: ReplySource {
     var left = plannedEnd - next
     if left > 0 {
       view.forEach(from: next) { element in
-        buffer.writeListValue(element)
+        buffer.append(V1.ListValues.Field.values, element)
         left -= 1
         return left > 0
       }

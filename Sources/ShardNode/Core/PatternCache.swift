@@ -1,6 +1,7 @@
 // Compiled patterns, kept between the slices of a fan-out: a regular expression is compiled once,
 // not a thousand times. Belongs to one shard's core.
 
+import NodeCore
 import Patterns
 import RingstoreAPI
 
@@ -9,19 +10,14 @@ struct PatternCache {
   /// `Pattern.regexMemoryMax` at worst.
   static let entriesMax = 64
 
-  private struct Key: Hashable {
-    let kind: PatternView.Kind
-    let text: [UInt8]
-  }
-
   /// The one used last is at the end; the one at the front makes room.
-  private var entries: [(key: Key, pattern: Pattern)] = []
+  private var entries: [(key: KeyPattern, pattern: Pattern)] = []
 
   /// The compiled form of a request's pattern.
   ///
   /// - Throws: BAD_PATTERN.
-  mutating func pattern(_ view: PatternView) throws(CallError) -> Pattern {
-    let key = Key(kind: view.kind, text: Array(view.text))
+  mutating func pattern(_ message: V1.Pattern?) throws(CallError) -> Pattern {
+    let key = KeyPattern(message)
     if let index = entries.lastIndex(where: { $0.key == key }) {
       let entry = entries[index]
       if index + 1 < entries.count {
@@ -40,7 +36,7 @@ struct PatternCache {
     }
   }
 
-  private func source(of key: Key) -> Pattern.Source {
+  private func source(of key: KeyPattern) -> Pattern.Source {
     switch key.kind {
     case .everything, .unset: .all
     case .glob: .glob(key.text)

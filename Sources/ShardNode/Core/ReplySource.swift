@@ -59,10 +59,9 @@ final class ValueSource: ReplySource {
   init(_ value: Store.PinnedBytes, isPopped: Bool) {
     self.value = value
     expiry = isPopped ? .poppedAndExpired : .viewExpired
-    total = WireSize.value(count: value.count, version: value.version)
+    total = ReplySizes.value(count: value.count, version: value.version)
     valueBytesLeft = value.count
-    fields.writeTag(.bytes(1))
-    fields.writeVarint(UInt64(value.count))
+    fields.writeHead(of: V1.Value.Field.value, count: value.count)
   }
 
   func measure() -> Bool { true }
@@ -83,8 +82,7 @@ final class ValueSource: ReplySource {
     valueBytesLeft -= count
     guard valueBytesLeft == 0 else { return }
     fields.clear()
-    fields.writeVarintField(2, 1)
-    fields.writeOptionalVarintField(3, value.version)
+    V1.Value(found: true, version: value.version).write(into: &fields)
     _ = move(upTo: room - count, into: &buffer)
   }
 

@@ -6,41 +6,39 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
+/// What a shard makes of a router's Hello.
+enum HelloVerdict {
+  /// - Parameter isNewMap: the map is new to the shard.
+  case accepted(isNewMap: Bool)
+  case refused(LinkRefusal)
+}
+
 extension ShardCore {
-  /// Takes or refuses a router's Hello. Fills in whether it was accepted, or why it was
-  /// not; says as well whether the map is new to the shard.
-  func greet(
-    _ hello: Ringstore_Internal_V1_Hello, _ map: SlotMap, lane: LinkLane
-  ) -> (reply: Ringstore_Internal_V1_HelloReply, isNewMap: Bool) {
-    var isNewMap = false
-    var reply = Ringstore_Internal_V1_HelloReply()
+  /// Takes or refuses a router's Hello.
+  func greet(_ hello: LinkV1.Hello, _ map: SlotMap, lane: LinkLane) -> HelloVerdict {
+    let cluster = String(decoding: hello.cluster, as: UTF8.self)
+    let router = String(decoding: hello.router, as: UTF8.self)
+    let expectedShard = String(decoding: hello.expectedShard, as: UTF8.self)
     do throws(LinkRefusal) {
       guard hello.protocol == LinkProtocol.version else { throw .protocolVersion }
       // First whether it is meant at all: who is not may have another seed by right.
-      try ownership.checkMeant(cluster: hello.cluster, expectedShard: hello.expectedShard)
-      guard hasSeed(hello) else { throw .wrongHashSeed }
-      isNewMap = try ownership.consider(
-        cluster: hello.cluster, expectedShard: hello.expectedShard, map: map,
+      try ownership.checkMeant(cluster: cluster, expectedShard: expectedShard)
+      let check = limits.hashSeed.check(
+        cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
+      guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
+      let isNewMap = try ownership.consider(
+        cluster: cluster, expectedShard: expectedShard, map: map,
         isFree: { peers.isEmpty && store.totalKeyCount == 0 }
       ) { slot in
         (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }
-      guard peers.admits(lane, router: hello.router, generation: hello.generation),
-        generations.introduce(hello.router, hello.generation)
+      guard peers.admits(lane, router: router, generation: hello.generation),
+        generations.introduce(router, hello.generation)
       else { throw .staleGeneration }
-      reply.accepted = true
+      return .accepted(isNewMap: isNewMap)
     } catch {
-      reply.refusal = error.rawValue
-      if error == .staleMap, let ours = ownership.map { reply.map = SlotMapMessage.encode(ours) }
+      return .refused(error)
     }
-    return (reply, isNewMap)
-  }
-
-  private func hasSeed(_ hello: Ringstore_Internal_V1_Hello) -> Bool {
-    let expected = limits.hashSeed.check(
-      cluster: hello.cluster, router: hello.router, generation: hello.generation,
-      shard: hello.expectedShard)
-    return hello.hashSeedCheck.elementsEqual(expected)
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.
@@ -50,20 +48,21 @@ extension ShardCore {
   ///   - bytesMin: a longer response is not appended.
   /// - Returns: where the bytes of that response come from; nil where the reply was appended.
   package func answer(
-    _ call: CallView, in block: LargeBlock? = nil, into output: inout ByteBuffer,
-    as batch: ReplyField,
+    _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max
   ) -> (any ReplySource)? {
-    let reply = output.beginReply(batch, id: call.id)
+    let carrier = Swift.type(of: call).carrier
+    let method = call.methodNumber
+    let reply = output.beginReply(carrier, id: call.id)
     do throws(CallError) {
       if let field = call.unservedField { throw .unservedField(field) }
       // A router's frames are our own; a client's call may carry a condition we don't know.
-      if call.hasUnknownField, batch == .pipeline { throw .unknownField }
-      guard batch == .link || CommandTable.shape(ofMethod: call.method) != .other else {
-        throw .unbatchable(method: call.method)
+      if call.hasUnknownField, carrier == .pipeline { throw .unknownField }
+      guard carrier == .link || CommandTable.keyFields(ofMethod: method) != nil else {
+        throw .unbatchable(method: method)
       }
       if let source = try execute(
-        call.method, call.request, in: block, into: &output, largerThan: bytesMin)
+        method, call.request, in: block, into: &output, largerThan: bytesMin)
       {
         output.abandonReply(reply)
         return source
@@ -72,7 +71,7 @@ extension ShardCore {
     } catch {
       counters.failed()
       output.abandonReply(reply)
-      output.writeReply(batch, id: call.id, error: error)
+      output.writeReply(carrier, id: call.id, error: error)
     }
     return nil
   }

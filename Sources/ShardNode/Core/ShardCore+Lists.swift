@@ -8,21 +8,22 @@ extension ShardCore {
   func push(
     _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(ListInsertView.init, message)
+    let request = try decode(V1.ListInsert.self, message)
     try refuseUnserved(request.unservedField, request.hasUnknownField)
-    guard request.count <= limits.maxItems else {
-      throw .tooManyItems(request.count, max: limits.maxItems)
+    guard request.values.count <= limits.maxItems else {
+      throw .tooManyItems(request.values.count, max: limits.maxItems)
     }
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       let result =
-        if request.count == 1, let value = request.values.first(where: { _ in true }) {
+        if request.values.count == 1, let value = request.values.first {
           try store.push(at.key, end: end, slot: at.slot, database: at.database, value: value)
         } else {
           try store.push(
             at.key, end: end, slot: at.slot, database: at.database, values: request.values)
         }
-      response.writeStatus(ok: true, count: Int64(result.length), version: result.version)
+      V1.Status(ok: true, count: Int64(result.length), version: result.version).write(
+        into: &response)
     } catch {
       throw CallError(error, wanted: "a list")
     }
@@ -32,7 +33,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ end: Store.ListEnd, into response: inout ByteBuffer,
     largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
@@ -40,13 +41,13 @@ extension ShardCore {
       guard
         let length = try store.peekLength(at.key, end: end, slot: at.slot, database: at.database)
       else {
-        response.writeMissingValue()
+        // A Value that was not found has no fields.
         return nil
       }
       if length < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)),
         let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
       {
-        response.writeValue(popped.bytes, version: popped.version)
+        V1.Value(value: popped.bytes, found: true, version: popped.version).write(into: &response)
         return nil
       }
     } catch {
@@ -63,28 +64,30 @@ extension ShardCore {
     // The caller has found a list there. The version of the pop is not known before it.
     let length =
       (try? store.peekLength(at.key, end: end, slot: at.slot, database: at.database)) ?? 0
-    guard WireSize.value(count: length, version: .max) <= limits.maxMessageBytes else {
+    guard ReplySizes.value(count: length, version: .max) <= limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
     guard
       let popped = try? store.popPinned(
         at.key, end: end, slot: at.slot, database: at.database, longerThan: length - 1)
     else { return nil }
-    guard WireSize.value(count: length, version: popped.version) <= bytesMin else {
+    guard ReplySizes.value(count: length, version: popped.version) <= bytesMin else {
       return ValueSource(popped, isPopped: true)
     }
-    popped.withBytes(0..<length) { response.writeValue($0, version: popped.version) }
+    popped.withBytes(0..<length) {
+      V1.Value(value: $0, found: true, version: popped.version).write(into: &response)
+    }
     return nil
   }
 
   func listLength(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       let length = try store.listLength(at.key, slot: at.slot, database: at.database)
-      response.writeStatus(ok: true, count: Int64(length ?? 0), version: 0)
+      V1.Status(ok: true, count: Int64(length ?? 0), version: 0).write(into: &response)
     } catch {
       throw CallError(error, wanted: "a list")
     }
@@ -94,7 +97,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer, largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
     guard let view = try listView(message) else {
-      response.writeMissingList()
+      // A ListValues that was not found has no fields.
       return nil
     }
     let bounds = ListReplySize.bounds(view)
@@ -104,7 +107,7 @@ extension ShardCore {
     if bounds.upperBound <= min(bytesMin, limits.maxMessageBytes) {
       response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
       view.forEach { value in
-        response.writeListValue(value)
+        response.append(V1.ListValues.Field.values, value)
         return true
       }
       response.writeListEnd(of: view, firstIndex: view.firstIndex)
@@ -133,7 +136,7 @@ extension ShardCore {
   func listView(
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> Store.ListView? {
-    let request = try decode(ListRangeView.init, message)
+    let request = try decode(V1.ListRange.self, message)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       return try store.range(

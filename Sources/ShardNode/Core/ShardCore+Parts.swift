@@ -22,7 +22,7 @@ extension ShardCore {
     case .keysPart: try keysPart(message, into: &response)
     case .dbSizePart: try dbSizePart(message, into: &response)
     case .resetPart: try resetPart(message, into: &response)
-    case .describePart: try describePart(into: &response)
+    case .describePart: describe().write(into: &response)
     case .statsPart: statsPart(into: &response)
     case .shutdownPart: shutdownRequested = true
     case .listStreamPart, nil: throw .unbatchable(method: method)
@@ -32,7 +32,7 @@ extension ShardCore {
   private func keysPart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeysPartRequest.init, message)
+    let request = try decode(LinkV1.KeysPartRequest.self, message)
     if let refusal = limits.refusal(database: request.database) { throw refusal }
     var slice = KeySlice(request, try patterns.pattern(request.pattern))
     var budget = SliceBudget(visits: request.maxVisits, clock)
@@ -57,22 +57,26 @@ extension ShardCore {
       cursor = scanned.next
       if cursor == 0 { slot += 1 }
     }
-    response.writeKeysPartPositions(slice.positions)
-    response.writeKeysPartEnd(
-      nextSlot: UInt32(slot), nextCursor: cursor, done: slot == endSlot)
+    // The slice has written its keys.
+    slice.positions.withUnsafeBufferPointer { positions in
+      LinkV1.KeysPartReply(
+        nextSlot: UInt32(slot), nextCursor: cursor, done: slot == endSlot,
+        positions: RepeatedNumbers(positions)
+      ).write(into: &response)
+    }
   }
 
   private func resetPart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(ResetPartRequest.init, message)
+    let request = try decode(LinkV1.ResetPartRequest.self, message)
     if let refusal = limits.refusal(database: request.database) { throw refusal }
     let databases =
       request.allDatabases
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
     var budget = SliceBudget(visits: request.maxVisits, clock)
     var slot = min(Int(request.startSlot), Slots.count)
-    var reply = ResetPartReply(removed: 0, nextSlot: 0, done: false)
+    var reply = LinkV1.ResetPartReply()
     while slot < Slots.count, !budget.isSpent {
       for database in databases {
         guard store.keyCount(database: database, slot: slot) > 0 else {
@@ -88,7 +92,7 @@ extension ShardCore {
     }
     reply.nextSlot = UInt32(slot)
     reply.done = slot == Slots.count
-    response.writeResetPartReply(reply)
+    reply.write(into: &response)
   }
 
   /// The most keys of a slot that the store frees at once.
@@ -97,31 +101,24 @@ extension ShardCore {
   private func dbSizePart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(DbSizeView.init, message)
+    let request = try decode(V1.DbSizeRequest.self, message)
     if let refusal = limits.refusal(database: request.database) { throw refusal }
     let keys =
       request.allDatabases
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))
-    response.writeDbSizeResponse(keys: Int64(keys))
-  }
-
-  private func describePart(into response: inout ByteBuffer) throws(CallError) {
-    guard let node: [UInt8] = try? describe().serializedBytes() else {
-      throw .internalError("the node's description can't be encoded")
-    }
-    response.writeBytes(node)
+    V1.DbSizeResponse(keys: Int64(keys)).write(into: &response)
   }
 
   /// The names are documented in StatsMerge.swift.
   private func statsPart(into response: inout ByteBuffer) {
     let prefix = NodeCounters.shardPrefix
     for (name, value) in counters.entries(prefix: prefix) {
-      response.writeStatsCounter(name, value)
+      response.writeCounter(name, value)
     }
-    for (name, value) in connectionCounters() { response.writeStatsCounter(name, value) }
-    response.writeStatsCounter(prefix + "keys", Int64(store.totalKeyCount))
-    response.writeStatsCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
-    response.writeStatsCounter(prefix + "used_bytes", Int64(store.usedBytes))
-    response.writeStatsCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
+    for (name, value) in connectionCounters() { response.writeCounter(name, value) }
+    response.writeCounter(prefix + "keys", Int64(store.totalKeyCount))
+    response.writeCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
+    response.writeCounter(prefix + "used_bytes", Int64(store.usedBytes))
+    response.writeCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
   }
 }

@@ -9,15 +9,15 @@ extension ShardCore {
   func get(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer, largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       guard let found = try store.get(at.key, slot: at.slot, database: at.database) else {
-        response.writeMissingValue()
+        // A Value that was not found has no fields.
         return nil
       }
       if found.bytes.count < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)) {
-        response.writeValue(found.bytes, version: found.version)
+        V1.Value(value: found.bytes, found: true, version: found.version).write(into: &response)
         return nil
       }
     } catch {
@@ -34,10 +34,10 @@ extension ShardCore {
     guard let found = try? store.get(at.key, slot: at.slot, database: at.database) else {
       return nil
     }
-    let byteCount = WireSize.value(count: found.bytes.count, version: found.version)
+    let byteCount = ReplySizes.value(count: found.bytes.count, version: found.version)
     guard byteCount <= limits.maxMessageBytes else { throw .responseTooLarge(streamingCall: nil) }
     guard byteCount > bytesMin else {
-      response.writeValue(found.bytes, version: found.version)
+      V1.Value(value: found.bytes, found: true, version: found.version).write(into: &response)
       return nil
     }
     if let pinned = try? store.pinnedValue(at.key, slot: at.slot, database: at.database) {
@@ -45,7 +45,7 @@ extension ShardCore {
     }
     // It lies in its entry, which nobody can hold on to.
     if let inline = try? store.get(at.key, slot: at.slot, database: at.database) {
-      response.writeValue(inline.bytes, version: inline.version)
+      V1.Value(value: inline.bytes, found: true, version: inline.version).write(into: &response)
     }
     return nil
   }
@@ -53,52 +53,52 @@ extension ShardCore {
   func set(
     _ message: UnsafeRawBufferPointer, in block: LargeBlock?, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeyValueView.init, message)
+    let request = try decode(V1.KeyValue.self, message)
     try refuseUnserved(request.unservedField, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     let version = store.set(
       at.key, value: request.value, in: block, slot: at.slot, database: at.database)
-    response.writeStatus(ok: true, count: 0, version: version)
+    V1.Status(ok: true, version: version).write(into: &response)
   }
 
   func delete(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     let version = store.delete(at.key, slot: at.slot, database: at.database)
-    response.writeStatus(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
+    V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0).write(into: &response)
   }
 
   func exists(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     let at = try locate(request.key, request.database)
     let type = store.type(of: at.key, slot: at.slot, database: at.database)
-    response.writeStatus(ok: true, count: type == .none ? 0 : 1, version: 0)
+    V1.Status(ok: true, count: type == .none ? 0 : 1, version: 0).write(into: &response)
   }
 
   func type(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(KeyView.init, message)
+    let request = try decode(V1.Key.self, message)
     let at = try locate(request.key, request.database)
     let type = store.type(of: at.key, slot: at.slot, database: at.database)
-    response.writeTypeResponse(ValueType(rawValue: Int32(type.rawValue)) ?? .none)
+    V1.TypeResponse(type: V1.ValueType(rawValue: Int32(type.rawValue))).write(into: &response)
   }
 
   func incrBy(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(IncrByView.init, message)
+    let request = try decode(V1.IncrByRequest.self, message)
     try refuseUnserved(nil, request.hasUnknownField)
     let at = try locate(request.key, request.database)
     do throws(Store.StoreError) {
       let result = try store.incrBy(
         at.key, delta: request.delta, slot: at.slot, database: at.database)
-      response.writeIncrByResponse(value: result.value, version: result.version)
+      V1.IncrByResponse(value: result.value, version: result.version).write(into: &response)
     } catch {
       throw CallError(error, wanted: "a string")
     }
@@ -116,6 +116,14 @@ extension ShardCore {
 }
 
 enum ReplySizes {
+  /// Bytes of a `Value` that was found.
+  static func value(count: Int, version: UInt64) -> Int {
+    typealias Field = V1.Value.Field
+    return WireSize.optionalBytesField(Field.value.number, count: count)
+      + WireSize.varintField(Field.found.number, 1)
+      + WireSize.optionalVarintField(Field.version.number, version)
+  }
+
   /// A `Value` with fewer bytes than this is within `limit` as a message, whatever its version.
   @inline(__always)
   static func certainlySmall(_ limit: Int) -> Int {

@@ -20,7 +20,7 @@ package final class ShardCore {
   package let limits: Limits
   @exclusivity(unchecked) package internal(set) var ownership: SlotOwnership
   /// The state that Describe reports.
-  package var state: Ringstore_V1_Node.State = .serving
+  package var state = V1.Node.State.serving
   /// The address that Describe reports, once it is known.
   package var address = ""
   let store: Store
@@ -115,21 +115,19 @@ package final class ShardCore {
 
   /// Decodes a request; what can't be decoded is the caller's INTERNAL.
   @inline(__always)
-  func decode<View>(
-    _ make: (UnsafeRawBufferPointer) throws(WireError) -> View, _ message: UnsafeRawBufferPointer
-  ) throws(CallError) -> View {
+  func decode<Request: WireMessage>(
+    _: Request.Type, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> Request {
     do throws(WireError) {
-      return try make(message)
+      return try Request(message)
     } catch {
       throw .undecodable(error)
     }
   }
 
   /// Describe's line about this node.
-  package func describe() -> Ringstore_V1_Node {
-    var node = Ringstore_V1_Node()
-    node.id = id
-    node.role = .shard
+  package func describe() -> NodeDescription {
+    var node = NodeDescription(id: id, role: .shard)
     node.address = address
     node.state = state
     node.version = version

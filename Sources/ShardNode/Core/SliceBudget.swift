@@ -67,7 +67,7 @@ struct KeySlice {
   private var keysLeft: Int
   private var bytesLeft: Int
 
-  init(_ request: KeysPartRequest, _ pattern: Pattern) {
+  init(_ request: LinkV1.KeysPartRequest, _ pattern: Pattern) {
     self.pattern = pattern
     type = request.type == .none ? nil : Store.ValueType(rawValue: UInt8(request.type.rawValue))
     wantsPositions = request.wantsPositions
@@ -92,7 +92,7 @@ struct KeySlice {
       failure = error
       return
     }
-    response.writeKeysPartKey(key)
+    response.append(LinkV1.KeysPartReply.Field.keys, key)
     if wantsPositions { positions.append(cursorAfter) }
     keysLeft -= 1
     bytesLeft -= key.count

@@ -21,7 +21,7 @@ final class SliceQueue: TurnTaker {
   /// Takes in a call; it has its turn later.
   ///
   /// - Parameter heardMillis: what the call's frame names, see LinkClock.
-  func append(_ call: CallView, _ peer: LinkPeer, heardMillis: UInt64) {
+  func append(_ call: LinkV1.LinkCall, _ peer: LinkPeer, heardMillis: UInt64) {
     guard let session else { return }
     guard !peer.isInProgress(call.id) else {
       session.output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
@@ -71,7 +71,7 @@ final class QueuedSlice: LinkCall {
   private weak var peer: LinkPeer?
   private var isOver = false
 
-  init(_ call: CallView, _ session: LinkSession, _ peer: LinkPeer, heardMillis: UInt64) {
+  init(_ call: LinkV1.LinkCall, _ session: LinkSession, _ peer: LinkPeer, heardMillis: UInt64) {
     id = call.id
     self.heardMillis = heardMillis
     deadlineMillis = call.deadlineMillis

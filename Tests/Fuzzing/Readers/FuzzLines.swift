@@ -161,16 +161,17 @@ private struct LineReplyCheck {
 
   private func read(_ message: UnsafeRawBufferPointer, _ command: CommandID) throws {
     switch command {
-    case .mGet: _ = try MGetView(message)
-    case .mSet: _ = try MSetView(message)
-    case .keys: _ = try KeysView(message)
-    case .dbSize: _ = try DbSizeView(message)
-    case .reset: _ = try ResetView(message)
-    case .shutdown: _ = try ShutdownView(message)
+    case .mGet: _ = try V1.MGetRequest(message)
+    case .mSet: _ = try V1.MSetRequest(message)
+    case .keys: _ = try V1.KeysRequest(message)
+    case .dbSize: _ = try V1.DbSizeRequest(message)
+    case .reset: _ = try V1.ResetRequest(message)
+    case .shutdown: _ = try V1.ShutdownRequest(message)
     default:
-      let shape = CommandTable.shape(ofMethod: UInt32(command.rawValue))
-      if shape == .other { throw Finding("\(command) is no call on one key") }
-      if try KeyPeek.peek(message, shape: shape).database != 3 {
+      guard let keyFields = CommandTable.keyFields(ofMethod: UInt32(command.rawValue)) else {
+        throw Finding("\(command) is no call on one key")
+      }
+      if try keyFields.find(in: message).database != 3 {
         throw Finding("\(command) asks another database")
       }
     }

@@ -1,0 +1,44 @@
+// Which keys a call asks for: message Pattern, or its absence, with memory of its own. A value; any
+// thread.
+
+import RingstoreAPI
+
+package struct KeyPattern: Hashable, Sendable {
+  /// The numbers are for ever: tokens of pages outlive versions.
+  package enum Kind: UInt64, Sendable {
+    /// No pattern was given: every key.
+    case everything = 0
+    /// A pattern was given whose kind this version does not know, or none: BAD_PATTERN.
+    case unset = 1
+    case glob = 2
+    case regex = 3
+    case prefix = 4
+  }
+
+  package let kind: Kind
+  /// Empty for `everything` and `unset`.
+  package let text: [UInt8]
+
+  package init(_ message: V1.Pattern?) {
+    switch message.map(\.kind) {
+    case .none: (kind, text) = (.everything, [])
+    case .some(.none): (kind, text) = (.unset, [])
+    case .some(.glob(let bytes)): (kind, text) = (.glob, Array(bytes))
+    case .some(.regex(let bytes)): (kind, text) = (.regex, Array(bytes))
+    case .some(.prefix(let bytes)): (kind, text) = (.prefix, Array(bytes))
+    }
+  }
+
+  /// Lends the message; nil for every key.
+  func withMessage<Result>(_ body: (V1.Pattern?) -> Result) -> Result {
+    text.withUnsafeBytes { text in
+      switch kind {
+      case .everything: body(nil)
+      case .unset: body(V1.Pattern())
+      case .glob: body(V1.Pattern(kind: .glob(text)))
+      case .regex: body(V1.Pattern(kind: .regex(text)))
+      case .prefix: body(V1.Pattern(kind: .prefix(text)))
+      }
+    }
+  }
+}

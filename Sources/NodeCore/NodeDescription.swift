@@ -1,0 +1,51 @@
+// A node's line about itself in Describe: message Node, with memory of its own. A value; any thread.
+
+import NIOCore
+import RingstoreAPI
+
+package struct NodeDescription: Sendable {
+  package var id = ""
+  package var role = V1.Node.Role.unspecified
+  package var address = ""
+  package var state = V1.Node.State.unspecified
+  package var version = ""
+  package var uptimeMillis: Int64 = 0
+  package var keys: Int64 = 0
+  package var memoryBytes: Int64 = 0
+  /// Progress while loading, or why it is unreachable or not serving.
+  package var detail = ""
+  package var incarnation: UInt64 = 0
+
+  package init(id: String, role: V1.Node.Role) {
+    self.id = id
+    self.role = role
+  }
+
+  package init(_ message: V1.Node) {
+    id = String(decoding: message.id, as: UTF8.self)
+    role = message.role
+    address = String(decoding: message.address, as: UTF8.self)
+    state = message.state
+    version = String(decoding: message.version, as: UTF8.self)
+    uptimeMillis = message.uptimeMillis
+    keys = message.keys
+    memoryBytes = message.memoryBytes
+    detail = String(decoding: message.detail, as: UTF8.self)
+    incarnation = message.incarnation
+  }
+
+  /// Appends the whole message.
+  package func write(into buffer: inout ByteBuffer) {
+    typealias Field = V1.Node.Field
+    buffer.write(Field.id, id)
+    buffer.write(Field.role, role)
+    buffer.write(Field.address, address)
+    buffer.write(Field.state, state)
+    buffer.write(Field.version, version)
+    buffer.write(Field.uptimeMillis, uptimeMillis)
+    buffer.write(Field.keys, keys)
+    buffer.write(Field.memoryBytes, memoryBytes)
+    buffer.write(Field.detail, detail)
+    buffer.write(Field.incarnation, incarnation)
+  }
+}

@@ -1,0 +1,33 @@
+// Where a request says its key: the router's look at a message before it passes the bytes on. It
+// reads two fields and skips the others; how both are read is the generated message's way, which
+// tests hold to, so a router can never check a permission on one key while the shard executes on
+// another.
+
+/// The tags of `key` and `database` in the request of a call on one key.
+package struct KeyFields: Hashable, Sendable {
+  private let key: UInt32
+  private let database: UInt32
+
+  init(key: UInt32, database: UInt32) {
+    self.key = key
+    self.database = database
+  }
+
+  /// The key and database that a request names. O(number of fields), no allocation.
+  package func find(
+    in message: UnsafeRawBufferPointer
+  ) throws(WireError) -> (key: UnsafeRawBufferPointer, database: UInt32) {
+    var found = (key: noBytes, database: UInt32(0))
+    var reader = WireReader(message)
+    while let tag = try reader.nextTag() {
+      if tag.rawValue == key {
+        found.key = try reader.readBytes()
+      } else if tag.rawValue == database {
+        found.database = try reader.readUInt32()
+      } else {
+        try reader.skip(tag)
+      }
+    }
+    return found
+  }
+}

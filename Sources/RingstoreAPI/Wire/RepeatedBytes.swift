@@ -1,0 +1,163 @@
+// A repeated bytes, string or message field: either lies in an encoded message, whose occurrences
+// are found as one walks, or is a collection of slices elsewhere. Both without a copy. Valid as
+// long as the bytes are; any thread.
+
+package struct RepeatedBytes: Sequence {
+  /// The message, or the memory of the slices.
+  private let base: UnsafeRawBufferPointer
+  /// The field's tag; 0: `base` holds slices.
+  private let tag: UInt32
+  package internal(set) var count: Int
+
+  /// No elements.
+  package init() {
+    self.init(in: noBytes, 0)
+  }
+
+  /// Elements that lie elsewhere.
+  package init(_ elements: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
+    base = UnsafeRawBufferPointer(elements)
+    tag = 0
+    count = elements.count
+  }
+
+  /// Elements of a message that is being read: whoever reads it counts them.
+  init(in message: UnsafeRawBufferPointer, _ tag: UInt32) {
+    base = message
+    self.tag = tag
+    count = 0
+  }
+
+  package func makeIterator() -> Iterator { Iterator(base, tag) }
+
+  package var first: UnsafeRawBufferPointer? {
+    var elements = makeIterator()
+    return elements.next()
+  }
+
+  package struct Iterator: IteratorProtocol {
+    private var reader: WireReader
+    private let tag: UInt32
+
+    /// The occurrences of a field in a message that was read before and so is known to be well
+    /// formed; bytes that are not end the walk early.
+    package init(in message: UnsafeRawBufferPointer, _ field: BytesField) {
+      self.init(message, WireTag.bytes(field.number).rawValue)
+    }
+
+    fileprivate init(_ base: UnsafeRawBufferPointer, _ tag: UInt32) {
+      reader = WireReader(base)
+      self.tag = tag
+    }
+
+    package mutating func next() -> UnsafeRawBufferPointer? {
+      guard tag != 0 else { return reader.nextElement(UnsafeRawBufferPointer.self) }
+      do throws(WireError) {
+        while let next = try reader.nextTag() {
+          if next.rawValue == tag { return try reader.readBytes() }
+          try reader.skip(next)
+        }
+      } catch {
+        // Can't happen on a checked message; an end is the safe answer in any case.
+      }
+      return nil
+    }
+  }
+
+  func byteCount(field: Int) -> Int {
+    var size = count &* WireSize.tag(field)
+    for element in self {
+      size &+= WireSize.varint(UInt64(truncatingIfNeeded: element.count)) &+ element.count
+    }
+    return size
+  }
+
+  func write(field: Int, to cursor: inout WireCursor) {
+    for element in self { cursor.put(field, bytes: element) }
+  }
+}
+
+/// A repeated field of messages: encoded, or made elsewhere.
+package struct RepeatedMessages<Element: WireMessage>: Sequence {
+  private let base: UnsafeRawBufferPointer
+  private let tag: UInt32
+  package internal(set) var count: Int
+
+  /// No elements.
+  package init() {
+    self.init(in: noBytes, 0)
+  }
+
+  /// Elements that were made elsewhere.
+  package init(_ elements: UnsafeBufferPointer<Element>) {
+    base = UnsafeRawBufferPointer(elements)
+    tag = 0
+    count = elements.count
+  }
+
+  init(in message: UnsafeRawBufferPointer, _ tag: UInt32) {
+    base = message
+    self.tag = tag
+    count = 0
+  }
+
+  /// Each element's own bytes, to be passed on untouched or read one by one.
+  ///
+  /// - Precondition: the elements come from an encoded message.
+  package var encoded: RepeatedBytes {
+    precondition(tag != 0 || count == 0, "these messages have not been encoded")
+    var encoded = RepeatedBytes(in: base, tag)
+    encoded.count = count
+    return encoded
+  }
+
+  package func makeIterator() -> Iterator { Iterator(base, tag) }
+
+  package var first: Element? {
+    var elements = makeIterator()
+    return elements.next()
+  }
+
+  package struct Iterator: IteratorProtocol {
+    private var reader: WireReader
+    private let tag: UInt32
+
+    fileprivate init(_ base: UnsafeRawBufferPointer, _ tag: UInt32) {
+      reader = WireReader(base)
+      self.tag = tag
+    }
+
+    /// Elements that were not checked end the walk where one is malformed.
+    package mutating func next() -> Element? {
+      guard tag != 0 else { return reader.nextElement(Element.self) }
+      do throws(WireError) {
+        while let next = try reader.nextTag() {
+          if next.rawValue == tag { return try Element(try reader.readBytes()) }
+          try reader.skip(next)
+        }
+      } catch {
+        // Can't happen on a checked message; an end is the safe answer in any case.
+      }
+      return nil
+    }
+  }
+
+  func byteCount(field: Int) -> Int {
+    var size = 0
+    for element in self { size &+= WireSize.bytesField(field, count: element.byteCount) }
+    return size
+  }
+
+  func write(field: Int, to cursor: inout WireCursor) {
+    for element in self { cursor.put(field, message: element) }
+  }
+}
+
+extension WireReader {
+  /// The next of the values that lie one after another in the reader's memory.
+  @inline(__always)
+  fileprivate mutating func nextElement<Element>(_: Element.Type) -> Element? {
+    guard let element = takeMemory(MemoryLayout<Element>.stride) else { return nil }
+    return element.assumingMemoryBound(to: Element.self).pointee
+  }
+}

@@ -1,0 +1,65 @@
+// What all generated messages share. A message is read in place: its byte fields are slices of the
+// bytes that were lent, nothing is copied, and nothing outlives them. It can be made from fields as
+// well, slices of other memory, and is written in place. So the same types are what one room hands
+// to another. Values; any thread.
+//
+// The rules are protobuf's: fields in any order, the last value of a repeated singular field wins,
+// an embedded message that comes twice is merged, absent fields have their default, unknown fields
+// and groups are skipped and noticed. deploy/generate writes the types, into Generated.
+
+import NIOCore
+
+package protocol WireMessage: SendableMetatype {
+  /// The message's full name in its .proto.
+  static var name: String { get }
+
+  /// A message with no field set.
+  init()
+
+  /// - Throws: `WireError` where the bytes are no such message. O(number of fields).
+  init(_ message: UnsafeRawBufferPointer) throws(WireError)
+
+  /// The message carries a field, at any level, that this version does not know. A write that does
+  /// is refused (UNKNOWN_FIELD), because the field might be a condition.
+  var hasUnknownField: Bool { get }
+
+  /// The contract's name of a field that was set and that this version does not serve yet; such a
+  /// call is refused, never carried out without it. deploy/codec/unserved.txt lists these fields.
+  var unservedField: String? { get }
+
+  /// Bytes of the encoded message. O(number of fields).
+  var byteCount: Int { get }
+
+  /// Writes the message where `byteCount` bytes have been reserved.
+  func write(to cursor: inout WireCursor)
+
+  /// Appends the message. One capacity check.
+  func write(into buffer: inout ByteBuffer)
+}
+
+extension WireMessage {
+  package var unservedField: String? { nil }
+}
+
+/// The request of a call on one key.
+package protocol KeyedMessage: WireMessage {
+  static var keyFields: KeyFields { get }
+  var key: UnsafeRawBufferPointer { get }
+  var database: UInt32 { get }
+}
+
+/// An enum of the contract. Open, as protobuf has it: a newer peer may send numbers without a name.
+package protocol WireEnum: RawRepresentable, Hashable, Sendable, CaseIterable,
+  CustomStringConvertible
+where RawValue == Int32 {
+  init(rawValue: Int32)
+}
+
+extension WireEnum {
+  /// Whether the contract has a name for the number.
+  package var isKnown: Bool { Self.allCases.contains { $0 == self } }
+}
+
+/// Nothing, in the form of borrowed bytes: the default of a bytes field.
+@inlinable
+package var noBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: nil, count: 0) }
