@@ -37,12 +37,19 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
+  /// The values of a push, gathered; empty between calls.
+  @exclusivity(unchecked) var pushedValues: [UnsafeRawBufferPointer] = []
+  /// Room for so many is kept between calls.
+  static let pushedValuesKept = 1_024
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
+  /// by it yet.
+  package var nowMillis: Int64 = 0
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
@@ -100,17 +107,17 @@ package final class ShardCore {
     return nil
   }
 
-  /// Checks a call's key and finds the slot; only keys of the shard's own slots get through.
+  /// Checks a call's key and looks it up; only keys of the shard's own slots get through.
   @inline(__always)
-  func locate(
+  func find(
     _ key: UnsafeRawBufferPointer, _ database: UInt32
-  ) throws(CallError) -> KeyTarget {
+  ) throws(CallError) -> KeyPlace {
     if let refusal = limits.refusal(key: key, database: database) { throw refusal }
     let slot = Slots.slot(of: key)
     guard ownership.owns(slot: slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    return KeyTarget(key: key, slot: slot, database: Int(database))
+    return store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
   }
 
   /// Decodes a request; what can't be decoded is the caller's INTERNAL.
@@ -139,11 +146,4 @@ package final class ShardCore {
     node.incarnation = incarnation
     return node
   }
-}
-
-/// A key that may be served here, and where it lies.
-struct KeyTarget {
-  let key: UnsafeRawBufferPointer
-  let slot: Int
-  let database: Int
 }
