@@ -33,6 +33,15 @@ package struct KeyPlace {
 }
 
 extension Store {
+  /// - Parameter nowMillis: the wall clock of the tick.
+  @inline(__always)
+  package func lookup(
+    _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
+  ) -> KeyLookup {
+    KeyLookup(
+      key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
+  }
+
   /// The place of a key. O(1) expected.
   /// - Parameter nowMillis: the wall clock of the tick.
   package func find(
@@ -41,8 +50,7 @@ extension Store {
     settle()
     assert(key.count <= Store.keyBytesMax)
     assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-    let lookup = KeyLookup(
-      key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
+    let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)
     guard
       let table = directory.table(database: database, slot: slot),
       let index = table.pointee.place(of: key, hash: lookup.hash)

@@ -128,9 +128,30 @@ extension ShardCore {
   package func listParts(
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> (any ReplySource)? {
-    counters.called(InternalMethod.listStreamPart.rawValue)
+    let method = InternalMethod.listStreamPart.rawValue
+    counters.called(method)
+    latestMark = .none
+    if marks != nil { try beginMarking(method) }
+    defer { if marks != nil { endMarking(method) } }
     return try listView(message).map {
       ListPartsSource($0, messageBytesMax: limits.maxMessageBytes)
+    }
+  }
+
+  /// LRangeStream of a client on the shard itself.
+  func streamList(
+    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle
+  ) throws(CallError) {
+    do throws(CallError) {
+      guard let parts = try listParts(message) else {
+        var missing = ByteBuffer()
+        missing.writeMissingList()
+        return reply.answer(missing, after: latestMark)
+      }
+      parts.start(reply, after: latestMark)
+    } catch {
+      counters.failed()
+      reply.fail(error, after: latestMark)
     }
   }
 

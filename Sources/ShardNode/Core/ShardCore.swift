@@ -5,6 +5,7 @@
 // call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
 // shard's own fan-outs) ends up in `execute`.
 
+import GRPC
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -31,6 +32,16 @@ package final class ShardCore {
   @exclusivity(unchecked) var peers = LinkPeers()
   @exclusivity(unchecked) var turns = TurnQueue()
   @exclusivity(unchecked) var views = PinnedViews()
+  /// Where replies wait that tell of what isn't committed yet.
+  package let gate: ReplyGate
+  /// What calls wait for; nil: nothing, whatever is executed counts.
+  @exclusivity(unchecked) package var marks: (any MarkSource)?
+  /// What the reply of the call has to wait for that was executed last.
+  @exclusivity(unchecked) var latestMark = ReplyMark.none
+  /// The key of the call that is being executed; only for `marks`.
+  @exclusivity(unchecked) private var touched: KeyLookup?
+  /// Of calls that are answered later.
+  @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   let garbage: GarbageCollection
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
@@ -72,23 +83,39 @@ package final class ShardCore {
       databaseCount: Int(limits.databases), slotCount: Slots.count,
       hashSeed: limits.hashSeed.words)
     garbage = GarbageCollection(store)
+    gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
 
-  /// Executes one call and appends its response message to `response`.
+  /// Executes one call and appends its response message to `response`. What the reply has to wait
+  /// for is in `latestMark` then, be it an error or not.
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or an `InternalMethod`.
   ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
   ///   - bytesMin: a response longer than this is not appended.
-  /// - Returns: where the bytes of a longer response come from, which hold memory of the store until
-  ///   they are let go of; nil where the response was appended.
+  /// - Returns: a reply that comes later, as a longer response does, which holds memory of the store
+  ///   until it is let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     into response: inout ByteBuffer, largerThan bytesMin: Int = .max
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> (any LaterReply)? {
     counters.called(method)
+    latestMark = .none
+    guard marks != nil else {
+      return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+    }
+    try beginMarking(method)
+    defer { endMarking(method) }
+    return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+  }
+
+  @inline(__always)
+  private func run(
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    into response: inout ByteBuffer, largerThan bytesMin: Int
+  ) throws(CallError) -> (any LaterReply)? {
     switch CommandID(rawValue: Int(method)) {
     case .get: return try get(message, into: &response, largerThan: bytesMin)
     case .set: try set(message, in: block, into: &response)
@@ -117,7 +144,37 @@ package final class ShardCore {
     guard ownership.owns(slot: slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    return store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
+    let place = store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
+    if marks != nil { touched = place.lookup }
+    return place
+  }
+
+  // MARK: - What replies wait for
+
+  /// - Throws: OVERLOADED where a reply could not be held that had to be.
+  func beginMarking(_ method: UInt32) throws(CallError) {
+    touched = nil
+    if gate.isFull, Part.isWrite(method: method) { throw .heldTooMuch(limits) }
+  }
+
+  /// Whatever the outcome was, it tells of the key as it is now.
+  func endMarking(_ method: UInt32) {
+    guard let key = touched, let marks else { return }
+    touched = nil
+    latestMark = max(latestMark, marks.mark(of: key, after: method))
+  }
+
+  /// A key was looked at by a call that lists keys.
+  @inline(__always)
+  func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
+    guard let marks else { return }
+    let lookup = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    latestMark = max(latestMark, marks.mark(of: lookup, after: InternalMethod.keysPart.rawValue))
+  }
+
+  /// Something was told or done that concerns all keys.
+  func visitedAll() {
+    if let marks { latestMark = max(latestMark, marks.latest) }
   }
 
   /// Decodes a request; what can't be decoded is the caller's INTERNAL.
