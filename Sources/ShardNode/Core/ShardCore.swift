@@ -39,7 +39,7 @@ package final class ShardCore {
   /// What the reply of the call has to wait for that was executed last.
   @exclusivity(unchecked) var latestMark = ReplyMark.none
   /// The key of the call that is being executed; only for `marks`.
-  @exclusivity(unchecked) private var touched: KeyTarget?
+  @exclusivity(unchecked) private var touched: KeyLookup?
   /// Of calls that are answered later.
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   let garbage: GarbageCollection
@@ -48,12 +48,19 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
+  /// The values of a push, gathered; empty between calls.
+  @exclusivity(unchecked) var pushedValues: [UnsafeRawBufferPointer] = []
+  /// Room for so many is kept between calls.
+  static let pushedValuesKept = 1_024
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
+  /// by it yet.
+  package var nowMillis: Int64 = 0
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
@@ -127,19 +134,19 @@ package final class ShardCore {
     return nil
   }
 
-  /// Checks a call's key and finds the slot; only keys of the shard's own slots get through.
+  /// Checks a call's key and looks it up; only keys of the shard's own slots get through.
   @inline(__always)
-  func locate(
+  func find(
     _ key: UnsafeRawBufferPointer, _ database: UInt32
-  ) throws(CallError) -> KeyTarget {
+  ) throws(CallError) -> KeyPlace {
     if let refusal = limits.refusal(key: key, database: database) { throw refusal }
     let slot = Slots.slot(of: key)
     guard ownership.owns(slot: slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    let target = KeyTarget(key: key, slot: slot, database: Int(database))
-    if marks != nil { touched = target }
-    return target
+    let place = store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
+    if marks != nil { touched = place.lookup }
+    return place
   }
 
   // MARK: - What replies wait for
@@ -161,8 +168,8 @@ package final class ShardCore {
   @inline(__always)
   func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
     guard let marks else { return }
-    let target = KeyTarget(key: key, slot: slot, database: database)
-    latestMark = max(latestMark, marks.mark(of: target, after: InternalMethod.keysPart.rawValue))
+    let key = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
   }
 
   /// Something was told or done that concerns all keys.
@@ -196,11 +203,4 @@ package final class ShardCore {
     node.incarnation = incarnation
     return node
   }
-}
-
-/// A key that may be served here, and where it lies. Valid as long as the request's bytes are.
-package struct KeyTarget {
-  package let key: UnsafeRawBufferPointer
-  package let slot: Int
-  package let database: Int
 }
