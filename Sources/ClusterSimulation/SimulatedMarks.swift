@@ -14,7 +14,7 @@ final class SimulatedMarks: MarkSource {
   private var isEmpty = true
   private var changed: [[UInt8]: UInt64] = [:]
 
-  func mark(of key: KeyLookup, after method: UInt32) -> ReplyMark {
+  func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
     let name = Array(key.key)
     if Part.isWrite(method: method) {
       changed[name] = batch

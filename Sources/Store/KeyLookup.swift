@@ -33,7 +33,7 @@ package struct KeyPlace {
 }
 
 extension Store {
-  /// - Parameter nowMillis: the wall clock of the tick.
+  /// What a key would be looked up by.
   @inline(__always)
   package func lookup(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64

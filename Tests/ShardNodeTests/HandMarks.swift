@@ -21,7 +21,7 @@ final class HandMarks: MarkSource {
     self.gate = gate
   }
 
-  func mark(of key: KeyLookup, after method: UInt32) -> ReplyMark {
+  func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
     if Part.isWrite(method: method) { changed[Array(key.key)] = batch }
     let mark = ReplyMark(changed[Array(key.key)] ?? 0)
     given.append(mark)

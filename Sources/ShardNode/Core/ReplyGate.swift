@@ -38,11 +38,14 @@ package struct ReplyMark: Comparable, Hashable, Sendable {
   package static func < (left: ReplyMark, right: ReplyMark) -> Bool { left.number < right.number }
 }
 
+/// A key as the store looks it up, hash included. Valid as long as the request's bytes are.
+package typealias MarkedKey = KeyLookup
+
 /// Knows the marks of keys: the log will, or in tests something that stands for it. It tells the gate
 /// what is committed (`ReplyGate.open`).
 package protocol MarkSource: AnyObject {
   /// The last change of a key, on which a call has just been executed.
-  func mark(of key: KeyLookup, after method: UInt32) -> ReplyMark
+  func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark
   /// The last change of all.
   var latest: ReplyMark { get }
 }

@@ -168,8 +168,8 @@ package final class ShardCore {
   @inline(__always)
   func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
     guard let marks else { return }
-    let lookup = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
-    latestMark = max(latestMark, marks.mark(of: lookup, after: InternalMethod.keysPart.rawValue))
+    let key = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
   }
 
   /// Something was told or done that concerns all keys.
