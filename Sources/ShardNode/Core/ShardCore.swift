@@ -49,7 +49,7 @@ package final class ShardCore {
   let clock: () -> UInt64
   /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
   /// by it yet.
-  package var nowMillis: Int64 = 0
+  @exclusivity(unchecked) package var nowMillis: Int64 = 0
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
