@@ -60,15 +60,17 @@ package final class ShardCore {
   let clock: () -> UInt64
   /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
   /// by it yet.
-  package var nowMillis: Int64 = 0
+  @exclusivity(unchecked) package var nowMillis: Int64 = 0
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
   ///   - uptimeMillis: the time since the node's start, for Describe.
+  ///   - versionsBegin: what the versions of every slot count from.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
+    versionsBegin: UInt64 = 0,
     clock: @escaping () -> UInt64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
@@ -81,7 +83,7 @@ package final class ShardCore {
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
-      hashSeed: limits.hashSeed.words)
+      hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     garbage = GarbageCollection(store)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
