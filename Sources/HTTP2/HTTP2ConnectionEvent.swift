@@ -17,14 +17,17 @@ package enum HTTP2ConnectionEvent: Sendable, Hashable {
 
 /// Why a session can't go on. After any of these it is never fed again.
 package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
-  /// nghttp2 gave up, with its own text: bad preface, flood, no memory.
+  /// nghttp2 gave up, with its own text: bad preface, no memory.
   case nghttp2(String)
+  /// nghttp2 gave up, because the peer made it queue too many answers to control frames.
+  case flooded
   /// The owner said that the connection is gone.
   case connectionLost
 
   package var description: String {
     switch self {
     case .nghttp2(let text): "HTTP/2: \(text)"
+    case .flooded: "HTTP/2: too many control frames"
     case .connectionLost: "the connection was closed"
     }
   }

@@ -46,6 +46,25 @@ extension HTTP2Session {
     return stopped
   }
 
+  /// Appends a GOAWAY with a code and a text of the owner's, for a session that has failed or that the
+  /// library has ended, which tells the peer nothing or a code alone. Applications are shown the last
+  /// one. Nothing may follow it.
+  package func writeGoodbye(
+    code: HTTP2ErrorCode, debug: StaticString, into buffer: inout ByteBuffer
+  ) {
+    assert(isFinished, "more may follow")
+    let last = failure == nil ? nghttp2_session_get_last_proc_stream_id(handle) : lastPeerStream
+    let textBytes = debug.utf8CodeUnitCount
+    // RFC 9113 sections 4.1 and 6.8: 24 bits of length, type, flags, stream 0; the last stream, the
+    // code, the text. (Frames before it are whole: the library hands out no parts of any.)
+    buffer.writeInteger(UInt32(8 + textBytes) << 8 | UInt32(NGHTTP2_GOAWAY.rawValue))
+    buffer.writeInteger(UInt8(0))
+    buffer.writeInteger(UInt32(0))
+    buffer.writeInteger(last)
+    buffer.writeInteger(code.rawValue)
+    buffer.writeBytes(UnsafeRawBufferPointer(start: debug.utf8Start, count: textBytes))
+  }
+
   /// Says how many bytes the next DATA frame of a stream takes. Runs inside the library.
   func offerBody(
     of stream: HTTP2Stream, limit: Int, flags: UnsafeMutablePointer<UInt32>

@@ -65,6 +65,8 @@ package final class HTTP2Session {
   let handle: OpaquePointer
   @exclusivity(unchecked) private var meter: FrameMeter
   private var termination = Termination.none
+  /// The last stream of the peer that was begun, when the session failed.
+  private(set) var lastPeerStream: Int32 = 0
   @exclusivity(unchecked) var output = ByteBuffer()
   @exclusivity(unchecked) var outputLimit = Int.max
   @exclusivity(unchecked) var connectionCredit = 0
@@ -122,7 +124,8 @@ package final class HTTP2Session {
     let taken = CNGHTTP2_mem_recv(handle, base, bytes.count)
     isInsideLibrary = false
     if taken < 0 {
-      fail(.nghttp2(describe(Int32(truncatingIfNeeded: taken))))
+      let code = Int32(truncatingIfNeeded: taken)
+      fail(code == NGHTTP2_ERR_FLOODED.rawValue ? .flooded : .nghttp2(describe(code)))
     }
   }
 
@@ -276,6 +279,7 @@ package final class HTTP2Session {
 
   func fail(_ reason: HTTP2SessionFailure) {
     guard failure == nil else { return }
+    lastPeerStream = nghttp2_session_get_last_proc_stream_id(handle)
     failure = reason
     for stream in live {
       markClosed(stream, code: .internalError)

@@ -15,7 +15,13 @@ final class RouterLoops: Sendable {
   /// What is told to be wrong with links, as shard and reason, and the loops that have met it.
   private let troubles = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
 
-  init(onShutdown: (@Sendable () -> Void)?) {
+  /// The loops whose link to a shard is ready.
+  private let ready = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
+  private let count: Int
+
+  /// - Parameter count: how many loops there are.
+  init(count: Int = 1, onShutdown: (@Sendable () -> Void)?) {
+    self.count = count
     self.onShutdown = onShutdown
   }
 
@@ -55,8 +61,23 @@ final class RouterLoops: Sendable {
     }
   }
 
+  /// A loop's link to a shard is ready. Returns whether those of all loops are by that: the links are
+  /// told as one.
+  func linkReady(shard: String, of loop: RouterService) -> Bool {
+    troubleEnded(shard: shard, of: loop)
+    return ready.withLockedValue { ready in
+      ready[shard, default: []].insert(ObjectIdentifier(loop))
+      return ready[shard]?.count == count
+    }
+  }
+
+  /// A loop's link to a shard is not ready any more.
+  func linkLost(shard: String, of loop: RouterService) {
+    ready.withLockedValue { $0[shard]?.remove(ObjectIdentifier(loop)) }
+  }
+
   /// A loop has reached a shard.
-  func troubleEnded(shard: String, of loop: RouterService) {
+  private func troubleEnded(shard: String, of loop: RouterService) {
     troubles.withLockedValue { troubles in
       for key in troubles.keys where key.hasPrefix(Self.trouble(shard, "")) {
         troubles[key]?.remove(ObjectIdentifier(loop))

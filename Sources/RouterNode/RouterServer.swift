@@ -132,7 +132,9 @@ package final class RouterServer: Sendable {
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
-    let loops = RouterLoops(onShutdown: configuration.onShutdown)
+    let loops = RouterLoops(
+      count: group.makeIterator().reduce(0) { count, _ in count + 1 },
+      onShutdown: configuration.onShutdown)
     var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
     for (number, loop) in group.makeIterator().enumerated() {
       let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")

@@ -56,7 +56,7 @@ extension RouterService {
     switch event {
     case .linkReady(let shard, let incarnation):
       linkCounters.ready(shard)
-      loops.troubleEnded(shard: shard, of: self)
+      guard loops.linkReady(shard: shard, of: self) else { return }
       logger.info(
         "link ready", metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
     case .shardRestarted(let shard, let incarnation):
@@ -66,14 +66,17 @@ extension RouterService {
         "shard restarted, what it held in memory is gone",
         metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
     case .linkRefused(let shard, let reason, let advice):
+      loops.linkLost(shard: shard, of: self)
       guard loops.isNewTrouble(shard: shard, reason: reason, of: self) else { return }
       logger.error(
         "link refused",
         metadata: ["shard": "\(shard)", "reason": "\(reason)", "advice": "\(advice)"])
     case .linkLost(let shard, let reason):
+      loops.linkLost(shard: shard, of: self)
       guard loops.isNewTrouble(shard: shard, reason: reason, of: self) else { return }
       logger.warning("link lost", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
     case .linkDraining(let shard):
+      loops.linkLost(shard: shard, of: self)
       logger.info("shard is draining", metadata: ["shard": "\(shard)"])
     }
   }

@@ -85,7 +85,7 @@ final class LinkStream: ShardCall, LinkPort {
       "closing a router's connection",
       metadata: ["address": "\(connection?.remoteAddress ?? "")", "reason": "\(reason)"])
     fail(RPCStatus(.unavailable, reason))
-    connection?.closeNow(.keepaliveTimeout)
+    connection?.closeNow(.silentLink)
   }
 
   // MARK: - Log

@@ -34,7 +34,7 @@ import Testing
     #expect(page.contains("| connections of a node | `max_connections` |"))
     #expect(server.maxHeldBytes == 256 << 20 && page.contains("of one thread hold | 256 MiB |"))
     #expect(
-      server.progressNanosMax == 30_000_000_000 && page.contains("to read | 30 seconds"))
+      server.progressNanosMax == 30_000_000_000 && page.contains("4 KiB taken in each 30 seconds"))
     #expect(LineSession.commandsFirst == 32 && LineSession.commandsMax == 256)
     #expect(page.contains("commands of a connection | 32 at first, up to 256 |"))
     #expect(LineSession.outputBytesMax == 1 << 20 && page.contains("has not read | 1 MiB"))

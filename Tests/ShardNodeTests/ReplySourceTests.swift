@@ -123,6 +123,7 @@ extension ShardFixture {
     return try bytes.withUnsafeBytes {
       try core.execute(
         UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin)
+        as? any ReplySource
     }
   }
 }

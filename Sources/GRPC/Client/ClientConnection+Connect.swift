@@ -64,7 +64,7 @@ private final class ConnectAttempt {
     timer = loop.scheduleTask(in: timeout) {
       bound.value.giveUp("no HTTP/2 SETTINGS within \(timeout.nanoseconds / 1_000_000) ms")
     }
-    SilentPeers.options.reduce(ClientBootstrap(group: loop)) { bootstrap, next in
+    SilentPeers.clientOptions.reduce(ClientBootstrap(group: loop)) { bootstrap, next in
       bootstrap.channelOption(next.option, value: next.value)
     }
     .resolver(HostResolver(lookups: .shared, eventLoop: loop))

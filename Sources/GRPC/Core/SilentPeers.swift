@@ -16,21 +16,35 @@ package enum SilentPeers {
   /// Time between two such questions, and how many stay without an answer.
   package static let probeSeconds: Int = 10
   package static let probes: Int = 3
-  /// How long sent bytes may stay unacknowledged, or a window shut. Longer than our own limit for
-  /// answers that aren't taken, which has the better words.
+  /// How long bytes that the system has may stay unacknowledged, or the peer's window shut. Longer
+  /// than the limit for answers that wait here.
   package static let unacknowledgedSeconds: Int = 60
 
   /// The options of a socket. Those of a listening socket are its connections' as well.
+  ///
+  /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT would
+  /// also end a client that goes on reading slowly into a small buffer, because its window is never
+  /// quite open.
   static let options: [(option: ChannelOptions.Types.SocketOption, value: Int)] = [
     (.init(level: .socket, name: .so_keepalive), 1),
     (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPIDLE))), idleSeconds),
     (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPINTVL))), probeSeconds),
     (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPCNT))), probes),
-    (
-      .init(level: .tcp, name: .init(rawValue: CInt(TCP_USER_TIMEOUT))),
-      unacknowledgedSeconds * 1_000
-    ),
   ]
+
+  /// Those of a client's socket.
+  static let clientOptions =
+    options + [
+      (
+        .init(level: .tcp, name: .init(rawValue: CInt(TCP_USER_TIMEOUT))),
+        unacknowledgedSeconds * 1_000
+      )
+    ]
+
+  /// Whether the system has given up a peer, which answered no probe.
+  package static func isGivenUp(_ error: any Error) -> Bool {
+    (error as? IOError)?.errnoCode == ETIMEDOUT
+  }
 
   /// How long ago the system received bytes on this channel's socket, read or not, in nanoseconds;
   /// nil where it doesn't say. On the channel's event loop.

@@ -15,6 +15,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case slowMessage
   case unreadReplies
   case keepaliveTimeout
+  case silentLink
   case drainTimeout
   // Floods.
   case tooManyPings
@@ -37,6 +38,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .slowMessage: "slow_message"
     case .unreadReplies: "unread_replies"
     case .keepaliveTimeout: "keepalive_timeout"
+    case .silentLink: "silent_link"
     case .drainTimeout: "drain_timeout"
     case .tooManyPings: "too_many_pings"
     case .tooManyResets: "too_many_resets"

@@ -23,9 +23,11 @@ package final class GRPCServer: Sendable {
     connections: NodeConnections = NodeConnections(), logger: Logger,
     service: @escaping @Sendable (any EventLoop) -> any ServerService
   ) async throws -> GRPCServer {
-    let options = ListenerOptions(
+    var options = ListenerOptions(
       backlog: configuration.backlog,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
+    // A client that has sent all its requests may close its side and wait for the answers.
+    options.allowsHalfClosure = true
     var ofLoop = configuration
     ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }
     let loopConfiguration = ofLoop

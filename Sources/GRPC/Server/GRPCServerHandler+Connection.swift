@@ -32,6 +32,7 @@ struct ConnectionState {
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
   /// What the client takes of the answers that wait for it, and what it sends.
+  var taken = TakenBytes()
   var outboundProgress = ProgressWindow()
   var inboundProgress = ProgressWindow()
   /// RST_STREAM frames that the node's counters have.
@@ -115,37 +116,6 @@ extension GRPCServerHandler {
     return false
   }
 
-  // MARK: - Ending
-
-  /// The one way in which this server ends a connection: counted, logged, and told to the client by
-  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
-  ///
-  /// - Parameter detail: what the log is to say besides.
-  func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
-    guard !state.wasCut, !isGone, let context else { return }
-    state.wasCut = true
-    note(reason, detail)
-    // A session that has failed says nothing more, and a client that takes nothing can't be told.
-    guard session.failure == nil, isWritable else {
-      context.close(promise: nil)
-      return
-    }
-    state.drain = .final
-    session.terminate(code: reason.code, debug: reason.name)
-    needsFlush()
-  }
-
-  /// Counts and logs that the connection is being ended.
-  private func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
-    loop.connections.ended(reason)
-    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
-    if let detail { metadata["detail"] = "\(detail)" }
-    let level: Logger.Level = reason == .idle ? .info : .warning
-    loop.logger.log(
-      level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
-      metadata: metadata)
-  }
-
   // MARK: - Bounds of connections
 
   /// Refuses a call on a connection that is above the node's bounds, and with it the connection: the
@@ -167,7 +137,7 @@ extension GRPCServerHandler {
   func watchExcess() {
     let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
     loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
-      guard let self, !isGone, let refusal = place?.excess else { return }
+      guard let self, ending == .open, let refusal = place?.excess else { return }
       let age = loop.nowNanos &- state.openedNanos
       if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
         cut(refusal)
@@ -181,7 +151,7 @@ extension GRPCServerHandler {
 
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
-    guard !isGone else { return }
+    guard ending == .open, !isInputClosed else { return sweepEnding(nowNanos: nowNanos) }
     lookForLife(nowNanos: nowNanos)
     lookForCalls(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
@@ -218,7 +188,8 @@ extension GRPCServerHandler {
 
   private func lookForCalls(nowNanos: UInt64) {
     let calls = session.counters.streamsOpened
-    if openCalls > 0 || calls != state.sweptCalls {
+    // Answers that are on their way are not idle time either.
+    if session.liveStreamCount > 0 || calls != state.sweptCalls {
       state.sweptCalls = calls
       state.activeNanos = nowNanos
     } else if configuration.idleNanosMax > 0, state.drain == .none,
@@ -248,10 +219,5 @@ extension GRPCServerHandler {
     state.drain = .final
     session.shutDown()
     needsFlush()
-  }
-
-  func closeNow(_ reason: ConnectionEnd?) {
-    if let reason { cut(reason) }
-    context?.close(promise: nil)
   }
 }

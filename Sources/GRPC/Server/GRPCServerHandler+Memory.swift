@@ -46,18 +46,4 @@ extension GRPCServerHandler {
   var isRefusedForMemory: Bool {
     loop.clientMemory.isTight && loop.clientMemory.isMuch(chargedBytes)
   }
-
-  /// Ends the connection now, so that its memory is free when this returns.
-  func endForMemory() {
-    guard let context else { return }
-    cut(.memoryBudget)
-    if isWritable, !isGone {
-      var goodbye = ByteBuffer()
-      session.writePending(into: &goodbye)
-      if goodbye.readableBytes > 0 { writer.write(&goodbye, context) }
-    }
-    leave()
-    tearDown()
-    context.close(promise: nil)
-  }
 }

@@ -6,12 +6,40 @@ import HTTP2
 import Logging
 import NIOCore
 
+/// What the client takes of one call's answer. The system acknowledges bytes of the whole connection,
+/// so they are the stream's once all has come that was sent until then.
+struct AnswerProgress {
+  var window = ProgressWindow()
+  /// Bytes of the stream that the client has taken.
+  private(set) var taken = 0
+  /// Bytes of the stream that were sent, and of the connection, when that was last looked at.
+  private var sent = 0
+  private var sentOfAll = 0
+
+  /// Whether the client has taken what had been sent at the last look.
+  var hasTakenAll: Bool { taken == sent }
+
+  /// - Parameters:
+  ///   - sent: bytes of the stream that were sent so far.
+  ///   - ofAll: bytes of all the connection's streams that were.
+  ///   - allTaken: those of them that the client has taken.
+  mutating func look(sent newSent: Int, ofAll: Int, taken allTaken: Int) {
+    if allTaken >= sentOfAll {
+      taken = sent
+      // Without a wait for the next look where nothing is on its way.
+      if allTaken >= ofAll { taken = newSent }
+      (sent, sentOfAll) = (newSent, ofAll)
+    }
+  }
+}
+
 extension GRPCServerHandler {
   /// Ends what has made no progress: all such calls at once, and the connection if its socket takes
   /// nothing.
   func sweepCalls(nowNanos: UInt64) {
     heldThroughout = chargedBytes
     let isSlow = isConnectionSlow(nowNanos: nowNanos)
+    if isSlow.toTake, session.outboundBytes == 0 { return closeNow(.unreadReplies) }
     guard session.liveStreamCount > 0 else { return }
     var unfinished: [ServerCall] = []
     var untaken: [ServerCall] = []
@@ -40,16 +68,24 @@ extension GRPCServerHandler {
       bytes: session.bytesReceived, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos,
       bytesMin: configuration.minConnectionProgressBytes)
-    guard session.outboundBytes > 0 else {
+    let isWaiting = session.outboundBytes > 0
+    if let channel = context?.channel, isWaiting || state.taken.count < session.bodyBytesSent {
+      let before = state.taken.count
+      state.taken.look(written: session.bodyBytesSent, channel)
+      // A PING may stand behind megabytes that the client has yet to read.
+      if state.taken.count > before { state.liveness?.heard() }
+    }
+    guard isWaiting || state.taken.count < session.bodyBytesSent else {
       state.outboundProgress.restart()
       return (false, isSlowToSend)
     }
-    // Bytes that left for the socket.
-    let buffered = (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    // What is left of answers that were handed over whole is judged like one of them.
     let isSlowToTake = state.outboundProgress.isSlow(
-      bytes: session.bodyBytesSent - buffered, nowNanos: nowNanos,
-      periodNanos: configuration.progressTimeoutNanos,
-      bytesMin: configuration.minConnectionProgressBytes)
+      bytes: state.taken.count, nowNanos: nowNanos,
+      periodNanos: isWaiting || !writer.isEmpty
+        ? configuration.progressTimeoutNanos : configuration.systemProgressTimeoutNanos,
+      bytesMin: isWaiting
+        ? configuration.minConnectionProgressBytes : configuration.minProgressBytes)
     return (isSlowToTake, isSlowToSend)
   }
 
@@ -64,13 +100,17 @@ extension GRPCServerHandler {
   ) -> Bool {
     let stream = call.stream
     guard stream.outboundBytes > 0 || call.isHeld || call.awaitsRoom else {
-      call.outboundProgress.restart()
+      call.answerProgress.window.restart()
       return false
     }
-    let isSlow = call.outboundProgress.isSlow(
-      bytes: stream.bodyBytesSent, nowNanos: nowNanos,
+    call.answerProgress.look(
+      sent: stream.bodyBytesSent, ofAll: session.bodyBytesSent, taken: state.taken.count)
+    let isSlow = call.answerProgress.window.isSlow(
+      bytes: call.answerProgress.taken, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
-    return isSlow && (connectionIsSlow || session.isWindowShut(stream))
+    // A window that is shut is the client's choice once the client has what was sent.
+    let isShut = session.isWindowShut(stream) && call.answerProgress.hasTakenAll
+    return isSlow && (connectionIsSlow || isShut)
   }
 
   private func endUntaken(_ call: ServerCall) {

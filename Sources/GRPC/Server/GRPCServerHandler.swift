@@ -1,6 +1,6 @@
 // One client connection: bytes between NIO and the HTTP/2 session. What the streams mean is in
 // GRPCServerHandler+Calls.swift, the connection's own affairs (drain, keep-alive, floods, time
-// limits) in GRPCServerHandler+Connection.swift.
+// limits) in GRPCServerHandler+Connection.swift, its end in GRPCServerHandler+Ending.swift.
 //
 // Properties touched by every call opt out of the run-time exclusivity check (it took a quarter of a
 // call's time): all of it lives on one thread, and the service is never called within an access.
@@ -31,8 +31,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
-  /// Whether the channel is gone; what there was of it is put away in a later turn.
-  @exclusivity(unchecked) private(set) var isGone = false
+  /// How far the end of the connection has come; see GRPCServerHandler+Ending.swift.
+  @exclusivity(unchecked) var ending = Ending.open
+  /// The client sends no more.
+  @exclusivity(unchecked) var isInputClosed = false
+  /// Bytes that came after the end, and were thrown away.
+  @exclusivity(unchecked) var discardedBytes = 0
   var listIndex = -1
   /// Between the first read of a tick and its end: a flush is sure to come.
   @exclusivity(unchecked) var isReading = false
@@ -41,8 +45,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
   let writer = SocketWriter()
-  /// The session is finished, and the channel still has some of its output.
-  @exclusivity(unchecked) private var isClosing = false
   @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
@@ -110,11 +112,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
+    guard ending == .open else { return discard(buffer) }
     isReading = true
     readNanos = 0
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
-    if !isClosing { buffer.withUnsafeReadableBytes { session.receive($0) } }
+    buffer.withUnsafeReadableBytes { session.receive($0) }
     loop.receiveBuffer.giveBack(buffer)
     drain()
     checkFloods()
@@ -133,6 +136,11 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     }
   }
 
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .some(.inputClosed) = event as? ChannelEvent { inputClosed() }
+    context.fireUserInboundEventTriggered(event)
+  }
+
   func channelInactive(context: ChannelHandlerContext) {
     channelGone()
   }
@@ -143,6 +151,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    if SilentPeers.isGivenUp(error) { cut(.keepaliveTimeout) }
     writer.close()
     context.close(promise: nil)
   }
@@ -150,7 +159,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   // MARK: - Reading
 
   func read(context: ChannelHandlerContext) {
-    if servicePauses > 0 || isOutboundBlocked {
+    if servicePauses > 0 || isOutboundBlocked || ending == .finishing {
       isReadHeldBack = true
     } else {
       context.read()
@@ -177,8 +186,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Whether it is the server that reads nothing.
   var isReadingStopped: Bool { servicePauses > 0 || isReadHeldBack }
 
-  private func readIfHeldBack() {
-    guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, let context else { return }
+  func readIfHeldBack() {
+    guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, ending != .finishing, let context
+    else { return }
     isReadHeldBack = false
     context.read()
   }
@@ -195,7 +205,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func flushNow() {
-    guard let context, !isGone else { return }
+    guard let context, ending == .open else { return }
     isFlushing = true
     deliverResumed()
     guard isWritable else {
@@ -236,63 +246,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func drain() {
     while let stream = session.nextTouchedStream() { streamTouched(stream) }
     while let event = session.nextConnectionEvent() { connectionEvent(event) }
-  }
-
-  private func closeIfFinished() {
-    guard let context, session.isFinished else { return }
-    if let failure = session.failure, failure != .connectionLost {
-      cut(.protocolError, "\(failure)")
-    } else if let code = session.errorSent {
-      cut(.protocolError, "\(code)")
-    }
-    if session.failure == nil, !writer.isEmpty { return closeOnceWritten() }
-    context.close(promise: nil)
-  }
-
-  /// All is said, and the socket has yet to take some of it: answers, or why the connection ends. A
-  /// client has as long for that as for any other progress.
-  private func closeOnceWritten() {
-    guard !isClosing else { return }
-    isClosing = true
-    writer.whenEmpty {
-      self.isClosing = false
-      self.closeIfFinished()
-    }
-    let limit = TimeAmount.nanoseconds(Int64(clamping: configuration.progressTimeoutNanos))
-    loop.eventLoop.assumeIsolated().scheduleTask(in: limit) { [weak self] in
-      guard let self, isClosing else { return }
-      closeNow(.unreadReplies)
-    }
-  }
-
-  /// Thousands of connections may end at once, and each has calls to end and memory to free: that is
-  /// done in turns, between which the loop serves the others.
-  private func channelGone() {
-    guard context != nil, !isGone else { return }
-    leave()
-    loop.flusher.inNextTurn { self.tearDown() }
-  }
-
-  /// Nothing is read or written any more.
-  func leave() {
-    if isGone { return }
-    isGone = true
-    writer.close()
-    place?.close()
-  }
-
-  func tearDown() {
-    guard context != nil else { return }
-    session.connectionLost()
-    drain()
-    context = nil
-    resumedCalls.removeAll()
-    callsAwaitingRoom.removeAll()
-    waitingLargeCalls.removeAll()
-    heldCalls.removeAll()
-    session.releaseContexts()
-    clearCharge()
-    loop.remove(self)
   }
 
   var remoteAddress: String {

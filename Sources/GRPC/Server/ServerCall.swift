@@ -60,7 +60,7 @@ package final class ServerCall {
   @exclusivity(unchecked) private var connectionPauses = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// What the client takes of the answer, and what it sends of an unfinished message.
-  @exclusivity(unchecked) var outboundProgress = ProgressWindow()
+  @exclusivity(unchecked) var answerProgress = AnswerProgress()
   @exclusivity(unchecked) var inboundProgress = ProgressWindow()
 
   init(stream: HTTP2Stream, configuration: ServerConfiguration) {
@@ -198,7 +198,7 @@ package final class ServerCall {
     messageBytesAppended = 0
     reservedOutboundBytes = 0
     deadlineHandle = nil
-    outboundProgress.restart()
+    answerProgress = AnswerProgress()
     inboundProgress.restart()
   }
 }

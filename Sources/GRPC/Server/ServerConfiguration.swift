@@ -63,6 +63,8 @@ package struct ServerConfiguration: Sendable {
   /// send as many of a message that it has begun or, if that is less, the rest of it.
   package var progressTimeoutNanos: UInt64 = 30 * 1_000_000_000
   package var minProgressBytes = 4 << 10
+  /// The period for answers of which only the system still has a part.
+  package var systemProgressTimeoutNanos = UInt64(SilentPeers.unacknowledgedSeconds) * 1_000_000_000
   /// The same for all calls of a connection together: below it those that wait for others of the
   /// connection are not told from those that others wait for.
   package var minConnectionProgressBytes = 64 << 10
@@ -92,6 +94,10 @@ package struct ServerConfiguration: Sendable {
   static let maxPingStrikes = 2
   /// How long a drain waits for the client to have seen the first GOAWAY.
   static let drainRoundTripNanos: Int64 = 1_000_000_000
+  /// How long a connection that was ended is still read, and how much of it, so that the client gets
+  /// the last words.
+  static let lingerNanos: Int64 = 1_000_000_000
+  static let lingerBytesMax = 4 << 20
   /// How often connections are looked at for lack of progress, if no time limit is so short that it
   /// asks for more.
   static let sweepNanosMax: UInt64 = 5_000_000_000

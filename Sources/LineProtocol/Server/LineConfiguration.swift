@@ -1,5 +1,6 @@
 // The bounds of the line protocol's server. Plain values, any thread.
 
+import GRPC
 import NIOCore
 
 /// What a server allows its clients. Durations are nanoseconds, sizes bytes.
@@ -7,8 +8,11 @@ package struct LineConfiguration: Sendable {
   /// Bytes of requests that all connections of one loop may hold; past it those that hold more than
   /// one read brings, of an unfinished request, are refused as they are read.
   package var maxHeldBytes = 256 << 20
-  /// Time without any progress while replies wait for the client to read them.
+  /// The period in which a client must take `minProgressBytes` of replies that wait for it.
   package var progressNanosMax: Int64 = 30_000_000_000
+  package var minProgressBytes = 4 << 10
+  /// The period for replies of which only the system still has a part.
+  package var systemProgressNanosMax = Int64(SilentPeers.unacknowledgedSeconds) * 1_000_000_000
   /// How long a connection may be without a command before it is closed; 0: no limit,
   /// because a person who types commands with a program like nc would not see why it was closed.
   package var idleNanosMax: Int64 = 0

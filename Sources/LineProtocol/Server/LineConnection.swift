@@ -37,10 +37,10 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   /// Whether anything came since the last sweep, and when anything was last under way.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
-  /// Bytes handed to the channel, and how many of them it had sent when progress was last seen.
+  /// Bytes handed to the channel, and what the client takes of them.
   private var bytesWritten = 0
-  private var bytesSentSeen = 0
-  private var progressNanos: UInt64 = 0
+  private var taken = TakenBytes()
+  private var progress = ProgressWindow()
 
   init(loop: LineLoop, place: ConnectionPlace) {
     self.loop = loop
@@ -77,6 +77,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A connection reset by its client is not worth a line.
     loop.logger.debug("line connection failed", metadata: ["error": "\(error)"])
+    if SilentPeers.isGivenUp(error) { note(.keepaliveTimeout) }
     context.close(promise: nil)
   }
 
@@ -230,7 +231,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   // MARK: - Progress
 
-  /// Closes the connection if its client has read nothing for too long.
+  /// Closes the connection if its client takes too little.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
     if hasHeard || session.isBusy {
@@ -241,16 +242,15 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     {
       return cut(.idle)
     }
-    let buffered = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-    let sent = bytesWritten - buffered
-    guard sent == bytesSentSeen, buffered > 0 || session.hasOutput, progressNanos > 0 else {
-      bytesSentSeen = sent
-      progressNanos = nowNanos
-      return
-    }
-    guard Int64(clamping: nowNanos &- progressNanos) > loop.configuration.progressNanosMax else {
-      return
-    }
-    cut(.unreadReplies)
+    if taken.count < bytesWritten { taken.look(written: bytesWritten, context.channel) }
+    guard taken.count < bytesWritten || session.hasOutput else { return progress.restart() }
+    let isSystems = taken.queued == 0 && !session.hasOutput
+    let isSlow = progress.isSlow(
+      bytes: taken.count, nowNanos: nowNanos,
+      periodNanos: UInt64(
+        isSystems
+          ? loop.configuration.systemProgressNanosMax : loop.configuration.progressNanosMax),
+      bytesMin: loop.configuration.minProgressBytes)
+    if isSlow { cut(.unreadReplies) }
   }
 }

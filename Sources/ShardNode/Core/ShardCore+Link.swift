@@ -46,11 +46,13 @@ extension ShardCore {
   /// - Parameters:
   ///   - block: what the call lies in, where it may be kept.
   ///   - bytesMin: a longer response is not appended.
-  /// - Returns: where the bytes of that response come from; nil where the reply was appended.
+  /// - Returns: a reply that comes later; nil where the reply was appended. What either has to wait for
+  ///   is in `latestMark`.
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max
-  ) -> (any ReplySource)? {
+  ) -> (any LaterReply)? {
+    latestMark = .none
     let carrier = Swift.type(of: call).carrier
     let method = call.methodNumber
     let reply = output.beginReply(carrier, id: call.id)
@@ -61,11 +63,11 @@ extension ShardCore {
       guard carrier == .link || CommandTable.keyFields(ofMethod: method) != nil else {
         throw .unbatchable(method: method)
       }
-      if let source = try execute(
+      if let later = try execute(
         method, call.request, in: block, into: &output, largerThan: bytesMin)
       {
         output.abandonReply(reply)
-        return source
+        return later
       }
       output.endReply(reply)
     } catch {

@@ -13,19 +13,27 @@ extension ShardCore {
     guard request.values.count <= limits.maxItems else {
       throw .tooManyItems(request.values.count, max: limits.maxItems)
     }
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      let result =
-        if request.values.count == 1, let value = request.values.first {
-          try store.push(at.key, end: end, slot: at.slot, database: at.database, value: value)
-        } else {
-          try store.push(
-            at.key, end: end, slot: at.slot, database: at.database, values: request.values)
-        }
+      let result = try push(request.values, count: request.values.count, end, at: place)
       V1.Status(ok: true, count: Int64(result.length), version: result.version).write(
         into: &response)
     } catch {
       throw CallError(error, wanted: "a list")
+    }
+  }
+
+  private func push(
+    _ values: some Sequence<UnsafeRawBufferPointer>, count: Int, _ end: Store.ListEnd,
+    at place: KeyPlace
+  ) throws(Store.StoreError) -> (length: Int, version: UInt64) {
+    if count == 1, let value = values.first(where: { _ in true }) {
+      return try store.push(value, end, at: place)
+    }
+    pushedValues.append(contentsOf: values)
+    defer { pushedValues.removeAll(keepingCapacity: pushedValues.count <= Self.pushedValuesKept) }
+    return try pushedValues.withUnsafeBufferPointer { (values) throws(Store.StoreError) in
+      try store.push(values, end, at: place)
     }
   }
 
@@ -35,17 +43,17 @@ extension ShardCore {
   ) throws(CallError) -> (any ReplySource)? {
     let request = try decode(V1.Key.self, message)
     try refuseUnserved(nil, request.hasUnknownField)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
+    let length: Int
     do throws(Store.StoreError) {
       // Looked at first: an element that no reply can carry must not be lost.
-      guard
-        let length = try store.peekLength(at.key, end: end, slot: at.slot, database: at.database)
-      else {
+      guard let element = try store.outermost(end, at: place) else {
         // A Value that was not found has no fields.
         return nil
       }
+      length = element.count
       if length < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)),
-        let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
+        let popped = try store.pop(end, at: place)
       {
         V1.Value(value: popped.bytes, found: true, version: popped.version).write(into: &response)
         return nil
@@ -53,24 +61,20 @@ extension ShardCore {
     } catch {
       throw CallError(error, wanted: "a list")
     }
-    return try popLarge(at, end, into: &response, largerThan: bytesMin)
+    return try popLarge(length, end, at: place, into: &response, largerThan: bytesMin)
   }
 
   @inline(never)
   private func popLarge(
-    _ at: KeyTarget, _ end: Store.ListEnd, into response: inout ByteBuffer,
+    _ length: Int, _ end: Store.ListEnd, at place: KeyPlace, into response: inout ByteBuffer,
     largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
-    // The caller has found a list there. The version of the pop is not known before it.
-    let length =
-      (try? store.peekLength(at.key, end: end, slot: at.slot, database: at.database)) ?? 0
+    // The version of the pop is not known before it.
     guard ReplySizes.value(count: length, version: .max) <= limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    guard
-      let popped = try? store.popPinned(
-        at.key, end: end, slot: at.slot, database: at.database, longerThan: length - 1)
-    else { return nil }
+    // The caller has found a list there.
+    guard let popped = try? store.popPinned(end, at: place) else { return nil }
     guard ReplySizes.value(count: length, version: popped.version) <= bytesMin else {
       return ValueSource(popped, isPopped: true)
     }
@@ -84,9 +88,9 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(V1.Key.self, message)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      let length = try store.listLength(at.key, slot: at.slot, database: at.database)
+      let length = try store.listLength(at: place)
       V1.Status(ok: true, count: Int64(length ?? 0), version: 0).write(into: &response)
     } catch {
       throw CallError(error, wanted: "a list")
@@ -127,9 +131,30 @@ extension ShardCore {
   package func listParts(
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> (any ReplySource)? {
-    counters.called(InternalMethod.listStreamPart.rawValue)
+    let method = InternalMethod.listStreamPart.rawValue
+    counters.called(method)
+    latestMark = .none
+    if marks != nil { try beginMarking(method) }
+    defer { if marks != nil { endMarking(method) } }
     return try listView(message).map {
       ListPartsSource($0, messageBytesMax: limits.maxMessageBytes)
+    }
+  }
+
+  /// LRangeStream of a client on the shard itself.
+  func streamList(
+    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle
+  ) throws(CallError) {
+    do throws(CallError) {
+      guard let parts = try listParts(message) else {
+        var missing = ByteBuffer()
+        V1.ListValues().write(into: &missing)
+        return reply.answer(missing, after: latestMark)
+      }
+      parts.start(reply, after: latestMark)
+    } catch {
+      counters.failed()
+      reply.fail(error, after: latestMark)
     }
   }
 
@@ -137,10 +162,9 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> Store.ListView? {
     let request = try decode(V1.ListRange.self, message)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      return try store.range(
-        at.key, start: request.start, stop: request.stop, slot: at.slot, database: at.database)
+      return try store.range(start: request.start, stop: request.stop, at: place)
     } catch {
       throw CallError(error, wanted: "a list")
     }

@@ -100,12 +100,14 @@ class Answer:
 class Connection:
     """One connection. Blocking use: `call(...)`; for many at once: `fileno`, `receive`, `flush`."""
 
-    def __init__(self, address: str, timeout: float = 60.0):
+    def __init__(self, address: str, timeout: float = 60.0, window: int = OUR_WINDOW):
+        """`window`: what the server may send on each stream before it is given more."""
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answers: dict[int, Answer] = {}
         self.goaway: tuple[int, int] | None = None
+        self.goaway_text = b""
         self.closed = False
         self.max_streams = 100
         self.open_streams = 0
@@ -115,7 +117,7 @@ class Connection:
         self._in = b""
         self._credit = 0
         self._block = b""
-        settings = struct.pack(">HIHI", HEADER_TABLE_SIZE, 0, INITIAL_WINDOW_SIZE, OUR_WINDOW)
+        settings = struct.pack(">HIHI", HEADER_TABLE_SIZE, 0, INITIAL_WINDOW_SIZE, window)
         self.out = bytearray(PREFACE + frame(SETTINGS, 0, 0, settings))
         self.out += frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", OUR_WINDOW - DEFAULT_WINDOW))
         self.settled = False
@@ -198,7 +200,7 @@ class Connection:
             self.out += frame(PING, ACK, 0, payload)
         elif kind == GOAWAY:
             last, code = struct.unpack(">II", payload[:8])
-            self.goaway = (last, code)
+            self.goaway, self.goaway_text = (last, code), payload[8:]
         elif kind == WINDOW_UPDATE and stream == 0:
             self._window += int.from_bytes(payload, "big")
 
@@ -223,6 +225,17 @@ class Connection:
             self.flush()
             self.receive()
         return answer
+
+    def half_close(self) -> None:
+        """Sends what is queued and closes the sending side: answers may still come."""
+        while self.out:
+            self.flush()
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def rest(self) -> None:
+        """Blocks until the connection is over."""
+        while not self.closed:
+            self.receive()
 
     def settle(self) -> None:
         """Blocks until the server's first SETTINGS are here and ours are sent."""

@@ -1,0 +1,224 @@
+// How a connection ends: for a reason of the server's (`cut`), because all is said (`closeIfFinished`),
+// or because the client closed its side (`inputClosed`) or is gone (`channelGone`).
+//
+// A socket that is closed while bytes of the client lie unread in it resets the connection, and the
+// reset overtakes what the client was just told. So our side is closed first, and what still comes is
+// thrown away for a moment; the connection keeps its place in the node's bounds meanwhile. A client that
+// closes its side is answered to the end, as on the line port.
+//
+// Thousands of connections may end at once. A client's end is therefore followed in a turn of its own,
+// between which the loop serves the others.
+
+import HTTP2
+import Logging
+import NIOCore
+
+/// How far the end of a connection has come.
+enum Ending {
+  case open
+  /// All is said and calls have ended; the socket has yet to take some of it. Nothing is read.
+  case finishing
+  /// Our side is closed; what the client still sends is thrown away for a moment.
+  case lingering
+  /// Nothing is read or written any more.
+  case gone
+}
+
+extension GRPCServerHandler {
+  // MARK: - For a reason
+
+  /// The one way in which this server ends a connection: counted, logged, and told to the client by
+  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
+  ///
+  /// - Parameter detail: what the log is to say besides.
+  func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    guard !state.wasCut, ending != .gone, let context else { return }
+    state.wasCut = true
+    note(reason, detail)
+    // A client that takes nothing can't be told.
+    guard ending == .open, isWritable else { return context.close(promise: nil) }
+    state.drain = .final
+    if session.failure == nil {
+      session.terminate(code: reason.code, debug: reason.name)
+    } else {
+      writeGoodbye(reason, reason.code)
+    }
+    needsFlush()
+  }
+
+  /// Counts and logs that the connection is being ended.
+  func note(_ reason: ConnectionEnd, _ detail: String? = nil) {
+    loop.connections.ended(reason)
+    var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
+    if let detail { metadata["detail"] = "\(detail)" }
+    let level: Logger.Level = reason == .idle ? .info : .warning
+    loop.logger.log(
+      level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
+      metadata: metadata)
+  }
+
+  func closeNow(_ reason: ConnectionEnd?) {
+    if let reason { cut(reason) }
+    context?.close(promise: nil)
+  }
+
+  /// Ends the connection now, so that its memory is free when this returns.
+  func endForMemory() {
+    guard ending == .open, let context else { return }
+    cut(.memoryBudget)
+    guard isWritable, ending == .open else {
+      leave()
+      tearDown()
+      context.close(promise: nil)
+      return
+    }
+    var goodbye = ByteBuffer()
+    session.writePending(into: &goodbye)
+    if goodbye.readableBytes > 0 { writer.write(&goodbye, context) }
+    finish()
+  }
+
+  // MARK: - All is said
+
+  func closeIfFinished() {
+    guard ending == .open, session.isFinished, let context else { return }
+    switch session.failure {
+    case .flooded?: sayGoodbye(.tooManyControlFrames, .enhanceYourCalm)
+    case .nghttp2(let text)?: sayGoodbye(.protocolError, .protocolError, text)
+    case .connectionLost?: break
+    case nil:
+      if let code = session.errorSent { sayGoodbye(.protocolError, code, "\(code)") }
+    }
+    if session.failure != nil, !isWritable { return context.close(promise: nil) }
+    finish()
+  }
+
+  /// Names the reason for which the library ended the session, which tells the peer a code at most.
+  private func sayGoodbye(
+    _ reason: ConnectionEnd, _ code: HTTP2ErrorCode, _ detail: String? = nil
+  ) {
+    guard !state.wasCut else { return }
+    state.wasCut = true
+    note(reason, detail)
+    if isWritable { writeGoodbye(reason, code) }
+  }
+
+  private func writeGoodbye(_ reason: ConnectionEnd, _ code: HTTP2ErrorCode) {
+    guard let context else { return }
+    var goodbye = ByteBuffer()
+    session.writeGoodbye(code: code, debug: reason.name, into: &goodbye)
+    writer.write(&goodbye, context)
+  }
+
+  /// Ends the calls, has the socket take what was said, and closes our side.
+  private func finish() {
+    ending = .finishing
+    endCalls()
+    state.outboundProgress.restart()
+    if writer.isEmpty { return closeOutput() }
+    writer.whenEmpty { self.closeOutput() }
+  }
+
+  private func closeOutput() {
+    guard ending == .finishing, let context else { return }
+    guard !isInputClosed else { return close() }
+    ending = .lingering
+    let closed = context.eventLoop.makePromise(of: Void.self)
+    closed.futureResult.assumeIsolated().whenFailure { _ in self.close() }
+    context.close(mode: .output, promise: closed)
+    guard ending == .lingering else { return }
+    let linger = TimeAmount.nanoseconds(ServerConfiguration.lingerNanos)
+    loop.eventLoop.assumeIsolated().scheduleTask(in: linger) { [weak self] in self?.close() }
+    readIfHeldBack()
+  }
+
+  /// Takes what comes after the end.
+  func discard(_ buffer: ByteBuffer) {
+    discardedBytes += buffer.readableBytes
+    loop.receiveBuffer.giveBack(buffer)
+    if discardedBytes > ServerConfiguration.lingerBytesMax { close() }
+  }
+
+  /// Whether a client that is leaving takes its last answers. It has as long as for any others.
+  func sweepEnding(nowNanos: UInt64) {
+    guard ending == .open || ending == .finishing, let channel = context?.channel else { return }
+    state.taken.look(written: session.bodyBytesSent, channel)
+    let isSlow = state.outboundProgress.isSlow(
+      bytes: state.taken.count, nowNanos: nowNanos,
+      periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
+    guard isSlow else { return }
+    // A stream without end whose client has gone has nothing to be taken.
+    closeNow(session.outboundBytes > 0 || !writer.isEmpty ? .unreadReplies : nil)
+  }
+
+  // MARK: - The client's end
+
+  func inputClosed() {
+    isInputClosed = true
+    switch ending {
+    case .open: loop.flusher.inNextTurn { self.answerTheRest() }
+    case .lingering: close()
+    case .finishing, .gone: break
+    }
+  }
+
+  /// The client sends no more: calls that came whole are answered, the others can't be.
+  private func answerTheRest() {
+    guard ending == .open, context != nil else { return }
+    state.outboundProgress.restart()
+    if session.failure == nil, session.liveStreamCount > 0 {
+      for stream in session.liveStreams where !stream.remoteEnded {
+        session.reset(stream, code: .cancel)
+      }
+      state.drain = .final
+      session.shutDown()
+      flushNow()
+    }
+    if ending == .open, session.liveStreamCount == 0 { finish() }
+  }
+
+  // MARK: - The end
+
+  /// Closes the socket, whatever there still is.
+  private func close() {
+    guard ending != .gone, let context else { return }
+    leave()
+    tearDown()
+    context.close(promise: nil)
+  }
+
+  /// The channel is gone, by the client's doing or the system's. Each connection has calls to end and
+  /// memory to free: that is done in turns.
+  func channelGone() {
+    guard context != nil, ending != .gone else { return }
+    leave()
+    loop.flusher.inNextTurn { self.tearDown() }
+  }
+
+  /// Nothing is read or written any more.
+  private func leave() {
+    if ending == .gone { return }
+    ending = .gone
+    writer.close()
+    place?.close()
+  }
+
+  private func tearDown() {
+    guard context != nil else { return }
+    endCalls()
+    context = nil
+    loop.remove(self)
+  }
+
+  /// Ends what is under way, and frees what it held.
+  private func endCalls() {
+    session.connectionLost()
+    drain()
+    resumedCalls.removeAll()
+    callsAwaitingRoom.removeAll()
+    waitingLargeCalls.removeAll()
+    heldCalls.removeAll()
+    session.releaseContexts()
+    clearCharge()
+  }
+}
