@@ -19,12 +19,12 @@ struct Fixture {
   let usedAtStart: Int
 
   init(
-    databaseCount: Int = 2, slotCount: Int = 4, usesSlabs: Bool = true,
+    databaseCount: Int = 2, slotCount: Int = 4, versionsBegin: UInt64 = 0, usesSlabs: Bool = true,
     garbageLimits: Garbage.Limits = Garbage.Limits()
   ) {
     store = Store(
-      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2), usesSlabs: usesSlabs,
-      garbageLimits: garbageLimits)
+      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2),
+      versionsBegin: versionsBegin, usesSlabs: usesSlabs, garbageLimits: garbageLimits)
     memoryAtStart = store.memoryBytes
     usedAtStart = store.usedBytes
   }

@@ -56,8 +56,10 @@ package final class ShardCore {
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
   ///   - uptimeMillis: the time since the node's start, for Describe.
+  ///   - versionsBegin: what the versions of every slot count from.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
+    versionsBegin: UInt64 = 0,
     clock: @escaping () -> UInt64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
@@ -70,7 +72,7 @@ package final class ShardCore {
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
-      hashSeed: limits.hashSeed.words)
+      hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     garbage = GarbageCollection(store)
   }
 
