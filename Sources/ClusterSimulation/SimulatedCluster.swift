@@ -177,19 +177,24 @@ package final class SimulatedCluster {
   /// has to be answered.
   private func readEverything() {
     context.freezeTrace()
-    let limit = context.nowNanos + context.configuration.recoveryNanosMax
+    // Each read and each walk has the time limit for itself, a walk of many pages over slow links
+    // may take most of it. After one that has not ended all the others are made at once.
+    var limit = context.nowNanos + context.configuration.recoveryNanosMax
+    func awaitEnd() {
+      context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+      if callsUnderWay == 0 { limit = context.nowNanos + context.configuration.recoveryNanosMax }
+    }
     for router in routers where serves(router) {
       guard let client = clients.first(where: { $0.router === router && !$0.isPipeline }) else {
         continue
       }
       for key in generator.keys {
-        let call: KeyCall = key.use == .list ? .range(0, -1) : .get
-        client.read(key.name, call)
-        context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+        client.read(key.name, key.use == .list ? .range(0, -1) : .get)
+        awaitEnd()
       }
       for isScan in [true, false] {
         client.walk(isScan: isScan)
-        context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+        awaitEnd()
       }
     }
   }
