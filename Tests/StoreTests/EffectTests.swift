@@ -31,7 +31,7 @@ import Testing
         return
       }
     }
-    #expect(run.changes > 1000)
+    #expect(run.changes > 500)
   }
 
   /// The comparison above can fail: every effect that is left out shows at once.
