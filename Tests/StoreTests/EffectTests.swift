@@ -17,7 +17,7 @@ import Testing
     let target = observedFixture(usesSlabs: usesSlabs, limits)
     var run = ObservedRun(fixture: source.fixture)
     var generator = OperationGenerator(seed: TestSeed.value)
-    for part in 0..<40 {
+    for part in 0..<20 {
       for _ in 0..<100 { try run.perform(generator.next()) }
       let groups = source.effects.takeGroups()
       for effect in groups.joined() { try effect.apply(to: target.fixture.store) }
@@ -31,7 +31,7 @@ import Testing
         return
       }
     }
-    #expect(run.changes > 1000)
+    #expect(run.changes > 500)
   }
 
   /// The comparison above can fail: every effect that is left out shows at once.
@@ -40,7 +40,7 @@ import Testing
     var run = ObservedRun(fixture: source.fixture)
     var generator = OperationGenerator(seed: TestSeed.value)
     let target = observedFixture()
-    for _ in 0..<300 {
+    for _ in 0..<150 {
       try run.perform(generator.next())
       let effects = Array(source.effects.takeGroups().joined())
       if effects.isEmpty { continue }
