@@ -72,7 +72,8 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", nioCore,
+        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode",
+        "Store", nioCore,
       ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(

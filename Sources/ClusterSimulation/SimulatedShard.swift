@@ -25,6 +25,9 @@ final class SimulatedShard {
   private var sessions: [Int: ShardConnection] = [:]
   private var isTurnPlanned = false
   private var viewsPlannedNanos: UInt64 = .max
+  /// Nil where replies wait for nothing.
+  private var marks: SimulatedMarks?
+  private var isCommitPlanned = false
   /// A look after the links was due while the process was stopped.
   private var owesWatch = false
   /// What has arrived while the process was stopped.
@@ -59,6 +62,9 @@ final class SimulatedShard {
     core = Self.newCore(id, limits, context)
     isTurnPlanned = false
     viewsPlannedNanos = .max
+    isCommitPlanned = false
+    marks = context.configuration.commitNanosMax > 0 ? SimulatedMarks() : nil
+    core.marks = marks
     owesWatch = false
     planWatch()
     context.note(.restarted, number, incarnations)
@@ -217,6 +223,7 @@ final class SimulatedShard {
     cluster.presence.look(at: self)
     planTurn()
     planViews()
+    planCommit()
   }
 
   private var isRunning: Bool { state != .down && !isStalled }
@@ -231,6 +238,26 @@ final class SimulatedShard {
       isTurnPlanned = false
       guard isRunning else { return }
       core.runTurn()
+      eventHandled()
+    }
+  }
+
+  /// Commits what was changed so far, some time later; replies that wait for it leave then.
+  private func planCommit() {
+    guard isRunning, !isCommitPlanned, let batch = marks?.takeBatch() else { return }
+    isCommitPlanned = true
+    let incarnation = incarnations
+    commit(batch, incarnation)
+  }
+
+  private func commit(_ batch: ReplyMark, _ incarnation: Int) {
+    context.after(context.nanos(upTo: context.configuration.commitNanosMax)) { [unowned self] in
+      guard incarnation == incarnations, state != .down else { return }
+      // A process that is stopped lets nothing go.
+      guard !isStalled else { return commit(batch, incarnation) }
+      if !core.gate.isEmpty { context.cover(.heldReply) }
+      isCommitPlanned = false
+      core.gate.open(to: batch)
       eventHandled()
     }
   }
@@ -260,14 +287,14 @@ final class SimulatedShard {
   }
 
   private func planViews() {
-    guard isRunning, let due = core.viewsDueNanos, due < viewsPlannedNanos else { return }
+    guard isRunning, let due = core.dueNanos, due < viewsPlannedNanos else { return }
     viewsPlannedNanos = due
     let incarnation = incarnations
     context.at(due) { [unowned self] in
       guard incarnation == incarnations else { return }
       viewsPlannedNanos = .max
       guard isRunning else { return }
-      core.expireViews()
+      core.endExpired()
       eventHandled()
     }
   }

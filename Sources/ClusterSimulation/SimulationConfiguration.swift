@@ -25,6 +25,10 @@ package struct SimulationConfiguration: Sendable {
   package var bulkBytesMin = 64
   package var pieceBytesMax = 24
 
+  /// Shards commit what was changed after this long at most, and hold replies until then; 0: what is
+  /// executed is committed.
+  package var commitNanosMax: UInt64 = 0
+
   // MARK: Its clients
 
   package var keys = 10
@@ -108,6 +112,14 @@ package struct SimulationConfiguration: Sendable {
     configuration.faults.intervalNanosMax = 100_000_000
     configuration.network.breaksYoung = 0.3
     configuration.network.jamNanosMax = 2_000_000_000
+    return configuration
+  }
+
+  /// Shards that commit late: each reply that tells of a change waits for it.
+  package static var withLateCommits: SimulationConfiguration {
+    var configuration = SimulationConfiguration()
+    configuration.name = "late commits"
+    configuration.commitNanosMax = 30_000_000
     return configuration
   }
 

@@ -48,7 +48,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
   case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed
-  case foundUnresponsive, heldLink, closedSilent
+  case foundUnresponsive, heldLink, closedSilent, heldReply
   case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
   case mapConflict

@@ -17,6 +17,7 @@ package enum Slots {
   }
 
   /// The bytes of `key` that decide its slot: its hash tag, or all of it.
+  @inline(__always)
   static func hashedPart(of key: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
     guard let open = position(of: UInt8(ascii: "{"), in: key) else { return key }
     let rest = UnsafeRawBufferPointer(rebasing: key[(open + 1)...])
@@ -26,19 +27,22 @@ package enum Slots {
 
   /// The first place of `byte`. Eight bytes a step: most keys have no tag, and this search would
   /// otherwise cost more than their checksum.
+  @inline(__always)
   private static func position(of byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let wanted = ones &* UInt64(byte)
+    guard let start = bytes.baseAddress else { return nil }
+    let count = bytes.count
     var index = 0
-    while bytes.count - index >= 8 {
+    while count &- index >= 8 {
       // Where a byte is equal, the xor is zero there and the subtraction borrows into its top bit.
-      let difference = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wanted
+      let difference = start.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ wanted
       if (difference &- ones) & ~difference & (ones << 7) != 0 { break }
-      index += 8
+      index &+= 8
     }
-    while index < bytes.count {
-      if bytes[index] == byte { return index }
-      index += 1
+    while index < count {
+      if start.load(fromByteOffset: index, as: UInt8.self) == byte { return index }
+      index &+= 1
     }
     return nil
   }

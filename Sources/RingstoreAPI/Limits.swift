@@ -15,6 +15,9 @@ package struct Limits: Sendable, Hashable {
   package var maxPinnedBytes = 256 << 20
   /// How long a view may live, in nanoseconds.
   package var viewNanosMax: UInt64 = 60_000_000_000
+  /// Bytes of replies that may wait on a shard until what they tell of is committed. Past it, writes are
+  /// refused, and reads whose replies would have to wait.
+  package var heldBytesMax = 64 << 20
   /// A request or a response longer than this goes over a link's bulk lane.
   package var bulkBytesMin = 64 << 10
   /// The most bytes of a large reply that travel in one part.

@@ -2,8 +2,9 @@
 //
 // Calls of one Pipeline run in the order sent, when their batch is read. While the client does not
 // take the replies, the rest of the batch waits and nothing more is read; a call whose deadline
-// passes meanwhile is not executed. A large reply is a batch of its own, which grows turn by turn;
-// what it holds of the store is free again before the client has read it.
+// passes meanwhile is not executed. A reply that comes later holds up what is behind its call. A
+// large one is a batch of its own, which grows turn by turn; what it holds of the store is free again
+// before the client has read it.
 
 import GRPC
 import LargeMemory
@@ -15,8 +16,14 @@ final class PipelineStream: ShardCall {
   private let core: ShardCore
   /// Calls of the latest batch that have not been executed.
   private var rest: OwnedBytes?
+  /// When the latest batch came; 0: not asked yet.
   private var receivedNanos: UInt64 = 0
-  private var largeReply: PipelineReply?
+  /// A reply that comes later.
+  private var laterReply: ReplyHandle?
+  private var piece = ByteBuffer()
+  /// Replies that wait at the gate; nil as long as none ever had to.
+  private var heldReplies: HeldReplies?
+  private var isHalfClosed = false
   private var isRunning = false
 
   init(_ call: ServerCall, core: ShardCore) {
@@ -33,10 +40,11 @@ final class PipelineStream: ShardCall {
       // A batch is executed as a whole or not at all.
       _ = try CallBatchReader.validate(message)
       let block = message.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
+      receivedNanos = 0
       if let offset = try execute(message, in: block) {
         let waiting = UnsafeRawBufferPointer(rebasing: message[offset...])
         rest = OwnedBytes(waiting, in: block) ?? OwnedBytes(copying: waiting)
-        receivedNanos = core.clock()
+        noteReceived()
       }
       isRunning = false
       goOn()
@@ -47,7 +55,12 @@ final class PipelineStream: ShardCall {
 
   override func halfClosed() {
     // Comes when everything sent was read, which means executed: see `goOn`.
-    finish()
+    isHalfClosed = true
+    finishIfDone()
+  }
+
+  private func finishIfDone() {
+    if isHalfClosed, heldReplies?.isEmpty != false { finish() }
   }
 
   override func writable() {
@@ -57,13 +70,8 @@ final class PipelineStream: ShardCall {
   override func ended() {
     call = nil
     rest = nil
-    largeReply?.drop()
-  }
-
-  /// A large reply was sent, or has failed before any of it was.
-  fileprivate func largeReplyEnded() {
-    largeReply = nil
-    if !isRunning { goOn() }
+    laterReply?.drop()
+    heldReplies?.drop()
   }
 
   /// Executes what waits, as far as the client takes the replies. Reads on when nothing waits.
@@ -72,13 +80,13 @@ final class PipelineStream: ShardCall {
     isRunning = true
     defer { isRunning = false }
     do throws(WireError) {
-      while largeReply == nil, let waiting = rest, hasRoom {
+      while laterReply == nil, let waiting = rest, hasRoom {
         let offset = try waiting.withBytes { bytes throws(WireError) in
           try execute(bytes, in: waiting.block, waitedNanos: core.clock() &- receivedNanos)
         }
         rest = offset.map { waiting.dropFirst($0) }
       }
-      if largeReply == nil, rest == nil, hasRoom {
+      if laterReply == nil, rest == nil, hasRoom {
         call?.resumeReading()
       } else {
         call?.pauseReading()
@@ -103,11 +111,13 @@ final class PipelineStream: ShardCall {
         replies.writeReply(.pipeline, id: next.id, error: .deadlineExceeded)
         continue
       }
-      let source = core.answer(
+      let start = replies.writerIndex
+      let later = core.answer(
         next, in: block, into: &replies, as: .pipeline, largerThan: core.limits.bulkBytesMin)
-      if source != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
-      if let source { begin(source, next.id) }
-      if largeReply != nil || (replies.readableBytes == 0 && !hasRoom) {
+      if later == nil, core.gate.holds(core.latestMark) { hold(next, &replies, since: start) }
+      if later != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
+      if let later { begin(later, next) }
+      if laterReply != nil || (replies.readableBytes == 0 && !hasRoom) {
         guard let start = batch.baseAddress, let first = message.baseAddress else { return nil }
         return start.distance(to: first) + message.count
       }
@@ -116,56 +126,54 @@ final class PipelineStream: ShardCall {
     return nil
   }
 
+  @inline(never)
+  private func hold(_ call: CallView, _ replies: inout ByteBuffer, since start: Int) {
+    let held = heldReplies ?? HeldReplies(of: self, core: core)
+    heldReplies = held
+    held.take(
+      from: &replies, since: start, id: call.id, method: call.method,
+      deadlineNanos: deadlineNanos(of: call))
+  }
+
+  /// Looks at the clock for the latest batch, unless that was done.
+  private func noteReceived() {
+    if receivedNanos == 0 { receivedNanos = core.clock() }
+  }
+
+  /// When a call ends, on the core's clock; 0: never.
+  private func deadlineNanos(of call: CallView) -> UInt64 {
+    guard call.timeoutMillis > 0 else { return 0 }
+    noteReceived()
+    return receivedNanos &+ UInt64(call.timeoutMillis) * 1_000_000
+  }
+
   private func send(_ replies: inout ByteBuffer) {
     guard replies.readableBytes > 0 else { return }
     call?.send { $0.writeImmutableBuffer(replies) }
     replies.clear()
   }
 
-  private func begin(_ source: any ReplySource, _ id: UInt64) {
-    guard let call else { return }
-    let reply = PipelineReply(id, in: self, call: call)
-    largeReply = reply
-    reply.start(source, core)
+  private func begin(_ later: any LaterReply, _ call: CallView) {
+    guard self.call != nil else { return }
+    let reply = ReplyHandle(
+      call.id, to: self, method: call.method, deadlineNanos: deadlineNanos(of: call), core: core)
+    laterReply = reply
+    later.start(reply, after: core.latestMark)
   }
 }
 
-/// One large reply of a Pipeline.
-private final class PipelineReply: ReplySink {
-  private let id: UInt64
-  private let call: ServerCall
-  private unowned let pipeline: PipelineStream
-  private var stream: ReplyStream?
-  private var hasBegun = false
-  private var piece = ByteBuffer()
-
-  init(_ id: UInt64, in pipeline: PipelineStream, call: ServerCall) {
-    self.id = id
-    self.pipeline = pipeline
-    self.call = call
-  }
-
-  func start(_ source: any ReplySource, _ core: ShardCore) {
-    let stream = ReplyStream(source, to: self, core: core)
-    self.stream = stream
-    stream.start()
-  }
-
-  func drop() {
-    stream?.drop()
-  }
-
+extension PipelineStream: ReplyExit {
   /// The batch is bounded by the message limit, and was begun only where there was room.
-  func isReady(for stream: ReplyStream) -> Bool { true }
+  func takes(_ reply: ReplyHandle) -> Bool { true }
 
-  func begin(byteCount: Int) {
-    hasBegun = true
+  func begin(_ reply: ReplyHandle, byteCount: Int) {
+    guard let call else { return }
     let replyBytes =
-      WireSize.optionalVarintField(1, id) + WireSize.bytesField(4, count: byteCount)
+      WireSize.optionalVarintField(1, reply.id) + WireSize.bytesField(4, count: byteCount)
     var head = ByteBuffer()
     head.writeTag(.bytes(1))
     head.writeVarint(UInt64(replyBytes))
-    head.writeOptionalVarintField(1, id)
+    head.writeOptionalVarintField(1, reply.id)
     head.writeTag(.bytes(4))
     head.writeVarint(UInt64(byteCount))
     let total = head.readableBytes + byteCount
@@ -174,20 +182,37 @@ private final class PipelineReply: ReplySink {
     head.withUnsafeReadableBytes { call.appendToMessage($0) }
   }
 
-  func send(_ next: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+  func send(_ reply: ReplyHandle, _ next: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
     piece.clear()
     write(&piece)
-    piece.withUnsafeReadableBytes { call.appendToMessage($0) }
+    piece.withUnsafeReadableBytes { call?.appendToMessage($0) }
   }
 
-  func ended(with error: CallError?) {
-    if let error {
-      guard !hasBegun else {
-        // Half a batch can't be taken back: the client must not take it for a whole one.
-        return pipeline.fail(error.status)
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    piece = ByteBuffer()
+    laterReply = nil
+    switch end {
+    case .complete: break
+    case .response(let response):
+      call?.send { batch in
+        response.withUnsafeReadableBytes {
+          batch.writeReply(.pipeline, id: reply.id, response: $0)
+        }
       }
-      call.send { $0.writeReply(.pipeline, id: id, error: error) }
+    case .failed(let error):
+      // Half a batch can't be taken back: the client must not take it for a whole one.
+      guard !reply.hasBegun else { return fail(error.status) }
+      call?.send { $0.writeReply(.pipeline, id: reply.id, error: error) }
     }
-    pipeline.largeReplyEnded()
+    if !isRunning { goOn() }
+  }
+}
+
+extension PipelineStream: BatchExit {
+  var replyField: ReplyField { .pipeline }
+
+  func release(_ frame: ByteBuffer) {
+    call?.send { $0.writeImmutableBuffer(frame) }
+    finishIfDone()
   }
 }

@@ -26,6 +26,8 @@ package struct ShardConfiguration: Sendable {
   package var lines = LineConfiguration()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
+  /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always open.
+  package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
   /// answered. The shard goes on until `ShardServer.drain`.
   package var onShutdown: (@Sendable () -> Void)?
@@ -42,7 +44,7 @@ package final class ShardServer: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let server: GRPCServer
   private let lineServer: LineServer?
-  private let service: NIOLoopBound<ShardService>
+  let service: NIOLoopBound<ShardService>
   private let drainSeconds: Int
 
   /// The port of the line protocol; nil: it is off.
@@ -112,6 +114,7 @@ package final class ShardServer: Sendable {
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits, clock: { NIODeadline.now().uptimeNanoseconds },
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
+    core.marks = configuration.marks?(core.gate, loop)
     return ShardService(
       core: core, eventLoop: loop, logger: logger, onShutdown: configuration.onShutdown)
   }
@@ -119,11 +122,18 @@ package final class ShardServer: Sendable {
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
     let service = self.service
-    try? await group.any().submit { service.value.beginDraining() }.get()
-    let grace = TimeAmount.seconds(Int64(drainSeconds))
+    var grace = TimeAmount.seconds(Int64(drainSeconds))
+    let giveUp = grace
+    let mayHold = try? await group.any().submit {
+      service.value.beginDraining(givingUpAfter: giveUp)
+    }.get()
+    if mayHold == true { grace = grace + Self.lastWordTime }
     async let linesDrained: Void? = lineServer?.drain(gracePeriod: grace)
     await server.drain(gracePeriod: grace)
     _ = await linesDrained
     try? await group.shutdownGracefully()
   }
+
+  /// How long callers whose replies were held to the end have to take the last word.
+  private static let lastWordTime = TimeAmount.milliseconds(250)
 }

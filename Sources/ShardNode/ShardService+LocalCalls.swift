@@ -1,6 +1,6 @@
 // Calls that are made on a shard's loop from within (CallPort). Calls on one key are executed at
 // once, like those of a client; a large reply is gathered in turns, and calls made of parts run as
-// the shard's own fan-outs do.
+// the shard's own fan-outs do. The replies pass the same gate.
 
 import NIOCore
 import NodeCore
@@ -16,8 +16,6 @@ extension ShardService: CallPort {
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall? {
     let call = PortCall(command, for: caller, reply: reply)
-    let now = NIODeadline.now().uptimeNanoseconds
-    let deadline = PortCall.bounded(deadlineNanos, nowNanos: now)
     do throws(CallError) {
       try request.withUnsafeReadableBytes { message throws(CallError) in
         guard message.count <= limits.maxMessageBytes else {
@@ -26,10 +24,9 @@ extension ShardService: CallPort {
         guard CommandTable.command(command)?.isStreaming == false else {
           throw PortCall.notOneReply(command)
         }
-        if let deadline, deadline <= now { throw .deadlineExceeded }
-        try begin(call, message)
+        if let deadlineNanos, deadlineNanos <= core.clock() { throw .deadlineExceeded }
+        try begin(call, message, deadlineNanos: deadlineNanos ?? 0)
       }
-      if !call.isOver, let deadline { end(call, atNanos: deadline) }
     } catch {
       call.end(.failure(error))
     }
@@ -39,9 +36,9 @@ extension ShardService: CallPort {
   }
 
   func cancel(_ call: PortCall) {
-    let work = call.context as? LocalWork
+    let exit = call.context as? PortReply
     call.drop()
-    work?.end()
+    exit?.reply?.drop()
     core.boundViews()
     afterWork()
   }
@@ -51,101 +48,60 @@ extension ShardService: CallPort {
   }
 
   func callerTakesMore(_ call: PortCall) {
-    (call.context as? LocalReply)?.wake()
+    (call.context as? PortReply)?.reply?.wake()
     afterWork()
   }
 
   private func begin(
-    _ call: PortCall, _ message: UnsafeRawBufferPointer
+    _ call: PortCall, _ message: UnsafeRawBufferPointer, deadlineNanos: UInt64
   ) throws(CallError) {
+    func laterReply() -> ReplyHandle? {
+      let exit = PortReply(call, deadlineNanos: deadlineNanos, core: core)
+      call.context = exit
+      return exit.reply
+    }
     guard call.command.rawValue < MethodNumbers.firstFanout else {
-      let work = LocalFanout(call, localParts)
-      call.context = work
-      work.start(try operation(call.command.rawValue, message))
+      let operation = try operation(call.command.rawValue, message)
+      if let reply = laterReply() { localParts.start(operation, for: reply) }
       return
     }
     var response = ByteBuffer()
-    let source: (any ReplySource)?
     do throws(CallError) {
-      source = try core.execute(
+      if let later = try core.execute(
         UInt32(call.command.rawValue), message, into: &response,
         largerThan: core.limits.bulkBytesMin)
+      {
+        if let reply = laterReply() { later.start(reply, after: core.latestMark) }
+      } else if core.gate.holds(core.latestMark) {
+        laterReply()?.answer(response, after: core.latestMark)
+      } else {
+        call.end(.success(response))
+      }
     } catch {
       core.counters.failed()
-      throw error
-    }
-    guard let source else {
-      call.end(.success(response))
-      return
-    }
-    let work = LocalReply(call)
-    call.context = work
-    work.start(source, core)
-  }
-
-  private func end(_ call: PortCall, atNanos deadlineNanos: UInt64) {
-    guard let work = call.context as? LocalWork else { return }
-    work.timer = eventLoop.assumeIsolated().scheduleTask(
-      deadline: .uptimeNanoseconds(deadlineNanos)
-    ) { [self, weak call] in
-      guard let call, !call.isOver else { return }
-      work.end()
-      call.end(.failure(.deadlineExceeded))
-      afterWork()
+      guard core.gate.holds(core.latestMark) else { throw error }
+      laterReply()?.fail(error, after: core.latestMark)
     }
   }
 }
 
-/// What a call made from within has under way.
-class LocalWork {
-  /// Nil once the work has ended; the call holds the work, and the work the call, until then.
-  final var call: PortCall?
-  final var timer: Scheduled<Void>?
-
-  init(_ call: PortCall) {
-    self.call = call
-  }
-
-  /// Stops the work, and tells nobody.
-  func end() {
-    timer?.cancel()
-    timer = nil
-    call = nil
-  }
-
-  final func end(_ outcome: Result<ByteBuffer, CallError>) {
-    let call = self.call
-    end()
-    call?.end(outcome)
-  }
-}
-
-/// A large reply, gathered because its caller wants it whole.
-final class LocalReply: LocalWork, ReplySink {
-  private var stream: ReplyStream?
+/// A call made from within that is answered later. Its caller wants a large reply whole, so that is
+/// gathered.
+final class PortReply: ReplyExit {
+  private let call: PortCall
+  /// Made with `self` as its exit, so it can't be there before.
+  private(set) var reply: ReplyHandle?
   private var byteCount = 0
   private var response = ByteBuffer()
 
-  func start(_ source: any ReplySource, _ core: ShardCore) {
-    let stream = ReplyStream(source, to: self, core: core)
-    self.stream = stream
-    stream.start()
+  /// - Parameter deadlineNanos: 0: none.
+  init(_ call: PortCall, deadlineNanos: UInt64, core: ShardCore) {
+    self.call = call
+    reply = ReplyHandle(
+      0, to: self, method: UInt32(call.command.rawValue), deadlineNanos: deadlineNanos, core: core)
   }
 
-  /// Its caller takes the reply now.
-  func wake() {
-    stream?.wake()
-  }
-
-  override func end() {
-    super.end()
-    let stream = self.stream
-    self.stream = nil
-    stream?.drop()
-  }
-
-  func isReady(for stream: ReplyStream) -> Bool {
-    guard let call else { return false }
+  func takes(_ reply: ReplyHandle) -> Bool {
     // Once begun it is gathered to its end: what is pinned is free the sooner.
     if response.readableBytes > 0 { return true }
     guard call.caller?.takesLargeReply(of: call) != false else { return false }
@@ -154,47 +110,19 @@ final class LocalReply: LocalWork, ReplySink {
     return true
   }
 
-  func begin(byteCount: Int) {
+  func begin(_ reply: ReplyHandle, byteCount: Int) {
     self.byteCount = byteCount
   }
 
-  func send(_ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+  func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
     write(&response)
   }
 
-  func ended(with error: CallError?) {
-    end(error.map { .failure($0) } ?? .success(response))
-  }
-}
-
-/// A call made of parts.
-final class LocalFanout: LocalWork, FanoutCaller {
-  private let parts: LocalParts
-  private var handle: UInt64 = 0
-
-  init(_ call: PortCall, _ parts: LocalParts) {
-    self.parts = parts
-    super.init(call)
-  }
-
-  func start(_ operation: any FanoutOperation) {
-    handle = parts.start(operation, for: self)
-  }
-
-  override func end() {
-    super.end()
-    parts.cancel(handle)
-  }
-
-  func emit(_ message: ByteBuffer) {}
-  var isWritable: Bool { true }
-  func finishStream() {}
-
-  func finish(_ response: ByteBuffer) {
-    end(.success(response))
-  }
-
-  func fail(_ error: CallError) {
-    end(.failure(error))
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    switch end {
+    case .response(let response): call.end(.success(response))
+    case .complete: call.end(.success(response))
+    case .failed(let error): call.end(.failure(error))
+    }
   }
 }

@@ -19,7 +19,8 @@ final class ShardService: ServerService {
   private let refusals = RefusalLog()
   private var isDraining = false
   @exclusivity(unchecked) private var isTurnScheduled = false
-  @exclusivity(unchecked) private var isExpiryScheduled = false
+  /// When the next time limit is looked at.
+  @exclusivity(unchecked) private var expiryDueNanos = UInt64.max
   private var isWatchScheduled = false
 
   /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
@@ -33,15 +34,25 @@ final class ShardService: ServerService {
     self.onShutdown = onShutdown
     localParts = LocalParts(core: core)
     flusher = TickFlusher(eventLoop: eventLoop)
+    core.gate.afterRelease = { [unowned self] in
+      core.boundViews()
+      afterWork()
+    }
   }
 
   var loopFlusher: TickFlusher? { flusher }
 
-  /// Tells the routers that the shard is leaving; they send nothing new and end their streams.
-  func beginDraining() {
+  /// Tells the routers that the shard is leaving; they send nothing new and end their streams. Replies
+  /// that are still held after `limit` are given up. Returns whether there may be any.
+  func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     isDraining = true
     core.state = .draining
     for link in links.values { link.sendDraining() }
+    guard core.marks != nil else { return false }
+    eventLoop.assumeIsolated().scheduleTask(in: limit) { [self] in
+      core.gate.giveUp()
+    }
+    return true
   }
 
   func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
@@ -70,17 +81,23 @@ final class ShardService: ServerService {
     response.clear()
     let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
     do throws(CallError) {
-      if let source = try core.execute(
+      if let later = try core.execute(
         UInt32(call.methodID), message, in: block, into: &response,
         largerThan: core.limits.bulkBytesMin)
       {
-        LargeReply.start(source, to: call, core: core)
+        if let reply = laterReply(to: call) { later.start(reply, after: core.latestMark) }
+      } else if core.gate.holds(core.latestMark) {
+        laterReply(to: call)?.answer(response, after: core.latestMark)
       } else {
         response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
       core.counters.failed()
-      call.fail(error.status)
+      if core.gate.holds(core.latestMark) {
+        laterReply(to: call)?.fail(error, after: core.latestMark)
+      } else {
+        call.fail(error.status)
+      }
     }
     core.boundViews()
   }
@@ -88,10 +105,16 @@ final class ShardService: ServerService {
   private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
       let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
-      FanoutCall(call, localParts).start(try operation(call.methodID, message, in: block))
+      let operation = try operation(call.methodID, message, in: block)
+      if let reply = laterReply(to: call) { localParts.start(operation, for: reply) }
     } catch {
       call.fail(error.status)
     }
+  }
+
+  /// The handle of a call that is not answered at once.
+  private func laterReply(to call: ServerCall) -> ReplyHandle? {
+    CallReply(call, core: core, memory: localParts.answerMemory).reply
   }
 
   func operation(
@@ -122,15 +145,24 @@ final class ShardService: ServerService {
     case CommandID.pipeline.rawValue:
       _ = PipelineStream(call, core: core)
     case CommandID.lRangeStream.rawValue:
-      _ = ListStream(call, core: core)
+      streamed(call) { [core] message, reply throws(CallError) in
+        try core.streamList(message, to: reply)
+      }
     case CommandID.scan.rawValue:
       let methodID = call.methodID
-      _ = FanoutStream(call, localParts) { [unowned self] message throws(CallError) in
-        try operation(methodID, message)
+      streamed(call) { [unowned self] message, reply throws(CallError) in
+        localParts.start(try operation(methodID, message), for: reply)
       }
     default:
       call.fail(RPCStatus(.unimplemented))
     }
+  }
+
+  private func streamed(
+    _ call: ServerCall,
+    _ begin: @escaping (UnsafeRawBufferPointer, ReplyHandle) throws(CallError) -> Void
+  ) {
+    _ = StreamedCall(call, core: core, memory: localParts.answerMemory, begin: begin)
   }
 
   func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
@@ -181,7 +213,7 @@ final class ShardService: ServerService {
         afterWork()
       }
     }
-    if core.holdsViews, !isExpiryScheduled { scheduleExpiry() }
+    if core.hasTimeLimits { scheduleExpiry() }
     if core.shutdownRequested, let onShutdown {
       self.onShutdown = nil
       onShutdown()
@@ -189,11 +221,14 @@ final class ShardService: ServerService {
   }
 
   private func scheduleExpiry() {
-    guard let dueNanos = core.viewsDueNanos else { return }
-    isExpiryScheduled = true
-    eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(dueNanos)) { [self] in
-      isExpiryScheduled = false
-      core.expireViews()
+    guard let dueNanos = core.dueNanos, dueNanos < expiryDueNanos else { return }
+    expiryDueNanos = dueNanos
+    // What lies beyond the clock's range is looked at again in a year.
+    let deadline = min(dueNanos, NIODeadline.now().uptimeNanoseconds &+ 31_536_000_000_000_000)
+    eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(deadline)) { [self] in
+      // An earlier one may have come after it.
+      if expiryDueNanos == dueNanos { expiryDueNanos = .max }
+      core.endExpired()
       afterWork()
     }
   }

@@ -1,22 +1,29 @@
 // One key with its value: a packed block on the store's heap.
 //
-//   entry    = word(version:56 | kind:8)  clock:u32  lengths:u32(payload:15 | key:17)
+//   entry    = word(version:56 | flags:3 | kind:5)  clock:u32  lengths:u32(payload:15 | key:17)
 //              key bytes  payload bytes
 //   payload  = the value's bytes          kind bytes, up to `inlineMax`
 //            | Int64                      kind integer
 //            | address:8 length:8         kind blob: a larger value (Blob.swift)
 //            | address:8                  kind list: the list's directory (List.swift)
 //
-// The clock is kept for eviction and not written yet. The payload is not aligned.
+// A kind is a type in one of its forms in memory; there is room for 32. No flag is used yet; one
+// will say that the key expires. The clock is kept for eviction and not written yet. The payload is
+// not aligned.
 // A view on memory the store owns; lives on the thread of the store.
 
 struct Entry {
-  enum Kind: UInt8 {
+  /// Without gaps, so that reading one costs nothing. In memory only: may be numbered anew.
+  enum Kind: UInt8, CaseIterable {
     case bytes = 0
     case integer = 1
     case blob = 2
     case list = 3
   }
+
+  private static let kindMask: UInt8 = 0x1f
+  private static let flagMask: UInt8 = 0xe0
+  static let versionMax: UInt64 = 1 << 56 - 1
 
   static let headerBytes = 16
   /// Longest value that lives inside the entry.
@@ -37,14 +44,29 @@ struct Entry {
     base = heap.allocate(Entry.headerBytes + key.count + payloadCount)
     base.storeBytes(of: 0, toByteOffset: 8, as: UInt32.self)
     setLengths(key: key.count, payload: payloadCount)
-    setVersion(version, kind: kind)
+    setHead(version, kind)
     copyBytes(key, to: base + Entry.headerBytes)
   }
 
   var version: UInt64 { base.load(as: UInt64.self) >> 8 }
 
   @inline(__always)
-  var kind: Kind { Kind(rawValue: base.load(as: UInt8.self) & 3).unsafelyUnwrapped }
+  var kind: Kind {
+    Kind(rawValue: base.load(as: UInt8.self) & Entry.kindMask).unsafelyUnwrapped
+  }
+
+  /// Whether all of the value lies in the entry.
+  @inline(__always)
+  var isWhole: Bool { kind == .bytes || kind == .integer }
+
+  /// Bits of `flagMask`.
+  var flags: UInt8 {
+    get { base.load(as: UInt8.self) & Entry.flagMask }
+    nonmutating set {
+      assert(newValue & Entry.kindMask == 0)
+      base.storeBytes(of: newValue | kind.rawValue, as: UInt8.self)
+    }
+  }
 
   @inline(__always)
   var keyCount: Int {
@@ -66,8 +88,16 @@ struct Entry {
   @inline(__always)
   var payload: UnsafeMutableRawPointer { base + (Entry.headerBytes &+ keyCount) }
 
-  func setVersion(_ version: UInt64, kind: Kind) {
+  /// A new value: no flag is set.
+  @inline(__always)
+  func setHead(_ version: UInt64, _ kind: Kind) {
     base.storeBytes(of: version << 8 | UInt64(kind.rawValue), as: UInt64.self)
+  }
+
+  /// The same value, changed: kind and flags stay.
+  @inline(__always)
+  func setVersion(_ version: UInt64) {
+    base.storeBytes(of: version << 8 | UInt64(base.load(as: UInt8.self)), as: UInt64.self)
   }
 
   func setPayloadCount(_ count: Int) { setLengths(key: keyCount, payload: count) }
@@ -145,4 +175,19 @@ private func wordsMatch(
 @inline(__always)
 func copyBytes(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
   if let start = source.baseAddress { target.copyMemory(from: start, byteCount: source.count) }
+}
+
+extension Entry {
+  @inline(__always)
+  var valueType: Store.ValueType { kind.valueType }
+}
+
+extension Entry.Kind {
+  @inline(__always)
+  var valueType: Store.ValueType {
+    switch self {
+    case .bytes, .integer, .blob: .string
+    case .list: .list
+    }
+  }
 }

@@ -24,6 +24,12 @@ struct KeyHasher {
       offset &+= 8
     }
     var tail = UInt64(truncatingIfNeeded: count) << 56
+    if count >= 8 {
+      // What is left is the top of the last eight bytes; nothing where nothing is left.
+      let last = base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self).littleEndian
+      let left = UInt64(truncatingIfNeeded: count &- offset)
+      return state.finish(tail | (last &>> 8) &>> (56 &- left &* 8))
+    }
     var shift: UInt64 = 0
     while offset < count {
       tail |= UInt64(base.load(fromByteOffset: offset, as: UInt8.self)) << shift

@@ -3,12 +3,10 @@
 extension Store {
   /// Holds the value of a string key where it lies. O(1), no copy.
   /// - Returns: nil where there is no such key, and where its value is not in a block of its own
-  ///   (up to 2 KiB, numbers): `get` tells which.
-  package func pinnedValue(
-    _ key: UnsafeRawBufferPointer, slot: Int, database: Int
-  ) throws(StoreError) -> PinnedBytes? {
-    settle()
-    guard let entry = find(key, slot: slot, database: database) else { return nil }
+  ///   (up to 2 KiB, numbers): `string` tells which.
+  package func pinnedString(at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
+    check(place)
+    guard let entry = place.entry else { return nil }
     switch entry.kind {
     case .bytes, .integer: return nil
     case .blob: return PinnedBytes(entry.blob, version: entry.version, heap: heap)
@@ -16,30 +14,18 @@ extension Store {
     }
   }
 
-  /// Bytes of a list's outermost element, nil where there is no such key. O(1).
-  package func peekLength(
-    _ key: UnsafeRawBufferPointer, end: ListEnd, slot: Int, database: Int
-  ) throws(StoreError) -> Int? {
-    try listEntry(key, slot: slot, database: database)?.list.outermost(at: end).count
-  }
-
-  /// Removes the outermost element if it is longer than `bytes`, and holds it where it lies: for a
-  /// shorter one, and where there is no such key, nothing is done (`pop` then copies less than a
-  /// hold costs). The hold is on the element's chunk: one above 16 KiB has a chunk to itself but
-  /// for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. With the last element the
-  /// key goes. Amortised O(1).
-  /// - Returns: the element, its version that of this write; nil if nothing was done.
-  package func popPinned(
-    _ key: UnsafeRawBufferPointer, end: ListEnd, slot: Int, database: Int,
-    longerThan bytes: Int
-  ) throws(StoreError) -> PinnedBytes? {
-    settle()
-    guard let found = try placeOfList(key, slot: slot, database: database) else { return nil }
-    let outermost = found.entry.list.outermost(at: end)
-    guard outermost.count > bytes, let start = outermost.baseAddress else { return nil }
-    let chunk = found.entry.list.outermostChunk(at: end)
+  /// Removes the outermost element as `pop` does, and holds it where it lies, which costs more than
+  /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to itself
+  /// but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised O(1).
+  /// - Returns: the element, its version that of this write; nil where there is no such key.
+  package func popPinned(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
+    guard let list = try list(at: place) else { return nil }
+    let outermost = list.outermost(at: end)
+    // It lies in a chunk, so it has an address, even where it is empty.
+    let start = outermost.baseAddress.unsafelyUnwrapped
+    let chunk = list.outermostChunk(at: end)
     chunk.retain()
-    let version = popOutermost(found, end: end, slot: slot, database: database).version
+    let version = change(place, .remove(count: 1, at: end, lengthBefore: list.count))
     return PinnedBytes(
       start: start, count: outermost.count, takingOver: chunk, version: version, heap: heap)
   }

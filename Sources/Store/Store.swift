@@ -3,7 +3,7 @@
 // It knows no sockets, clock, disk or randomness. One event loop owns a store and everything it
 // hands out; nothing here is Sendable. Reading order: Entry (a key's block), Table (one slot's
 // keys), TableDirectory (which table), Heap (every byte), then List, Piece and Chunk, Blob, and
-// Garbage.
+// Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how anything changes).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 
@@ -13,7 +13,8 @@
 /// are the caller's to check; here they are only asserted.
 ///
 /// Versions grow by one with every write of a slot, deletions included, and count for all databases
-/// together; so a key never has one version twice. Calls that change nothing give no new version.
+/// together; so a key never has one version twice. Calls that change nothing give no new version,
+/// and have no effect that an observer is told.
 package final class Store {
   package enum StoreError: Error, Equatable {
     /// The key holds a value of another type.
@@ -35,7 +36,7 @@ package final class Store {
     case tail
   }
 
-  /// Bytes inside the store; good until the next call on it.
+  /// Bytes inside the store; good until the next call on it that finds or changes anything.
   package struct StringView {
     package let bytes: UnsafeRawBufferPointer
     package let version: UInt64
@@ -62,22 +63,41 @@ package final class Store {
   /// Keys of the places a scan is at; empty between calls.
   var scanned: [ScannedKey] = []
 
+  /// Is told of every effect; one at most.
+  @exclusivity(unchecked) package var observer: (any StoreObserver)?
+  /// The group of effects that a call has begun and not ended.
+  @exclusivity(unchecked) var openGroup: Group?
+  #if DEBUG
+    /// Grows with every change, so that the use of a place that is out of date is found.
+    var changeCount: UInt64 = 0
+  #endif
+
+  struct Group {
+    let slot: Int
+    /// Whether there was an effect that the observer was told.
+    var isTold = false
+  }
+
   /// An empty store.
   /// - Parameters:
   ///   - hashSeed: orders the keys of a scan: the same for all shards of a cluster and across
   ///     restarts, or scan cursors lose their meaning. Secret where strangers choose keys.
+  ///   - versionsBegin: what every slot counts its versions from: not below any version that a key
+  ///     of this store may have had in an earlier process.
   package convenience init(
-    databaseCount: Int = 16, slotCount: Int = 16384, hashSeed: (UInt64, UInt64) = (0, 0)
+    databaseCount: Int = 16, slotCount: Int = 16384, hashSeed: (UInt64, UInt64) = (0, 0),
+    versionsBegin: UInt64 = 0
   ) {
     self.init(
-      databaseCount: databaseCount, slotCount: slotCount, hashSeed: hashSeed, usesSlabs: true)
+      databaseCount: databaseCount, slotCount: slotCount, hashSeed: hashSeed,
+      versionsBegin: versionsBegin, usesSlabs: true)
   }
 
   init(
-    databaseCount: Int, slotCount: Int, hashSeed: (UInt64, UInt64), usesSlabs: Bool,
-    garbageLimits: Garbage.Limits = Garbage.Limits()
+    databaseCount: Int, slotCount: Int, hashSeed: (UInt64, UInt64), versionsBegin: UInt64 = 0,
+    usesSlabs: Bool, garbageLimits: Garbage.Limits = Garbage.Limits()
   ) {
-    precondition(databaseCount > 0 && slotCount > 0)
+    precondition(databaseCount > 0 && slotCount > 0 && versionsBegin <= Entry.versionMax)
     self.garbageLimits = garbageLimits
     self.databaseCount = databaseCount
     self.slotCount = slotCount
@@ -85,7 +105,7 @@ package final class Store {
     hasher = KeyHasher(seed: hashSeed)
     directory = TableDirectory(databaseCount: databaseCount, slotCount: slotCount, heap: heap)
     versions = heap.allocate(slotCount * 8).bindMemory(to: UInt64.self, capacity: slotCount)
-    versions.initialize(repeating: 0, count: slotCount)
+    versions.initialize(repeating: versionsBegin, count: slotCount)
     keyCounts = heap.allocate(databaseCount * 8).bindMemory(to: Int.self, capacity: databaseCount)
     keyCounts.initialize(repeating: 0, count: databaseCount)
     digits = heap.allocate(DecimalInteger.digitsMax)
@@ -95,7 +115,7 @@ package final class Store {
   deinit {
     settle()
     for database in 0..<databaseCount where keyCounts[database] > 0 {
-      for slot in 0..<slotCount { reset(slot: slot, database: database) }
+      for slot in 0..<slotCount { detachTable(slot: slot, database: database) }
     }
     while collectGarbage(entries: .max) {}
     directory.free(heap)
@@ -154,24 +174,5 @@ package final class Store {
   private func freeLeftover() {
     leftover?.releaseByList(heap)
     leftover = nil
-  }
-
-  @inline(__always)
-  func find(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) -> Entry? {
-    check(key, slot, database)
-    guard let table = directory.table(database: database, slot: slot) else { return nil }
-    guard let place = table.pointee.place(of: key, hash: hasher.hash(key)) else { return nil }
-    return table.pointee.entry(at: place)
-  }
-
-  @inline(__always)
-  func check(_ key: UnsafeRawBufferPointer, _ slot: Int, _ database: Int) {
-    assert(key.count <= Store.keyBytesMax)
-    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-  }
-
-  func nextVersion(_ slot: Int) -> UInt64 {
-    versions[slot] += 1
-    return versions[slot]
   }
 }

@@ -177,7 +177,7 @@ import Testing
       #expect(closed?.isOutcomeUnknown == false)
     }
     // Port 1 is nobody's on a test machine; a refused connection is told at once.
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     let refused = await failure { try await nobody.set("k", to: "v") }
     #expect(refused?.code == .unavailable)
     #expect(refused?.isOutcomeUnknown == false)

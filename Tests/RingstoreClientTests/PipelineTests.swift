@@ -62,13 +62,13 @@ import Testing
   }
 
   @Test func anEmptyPipelineAsksNobody() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     #expect(await nobody.pipeline([]).isEmpty)
     nobody.close()
   }
 
   @Test func withoutAServerNothingHasRun() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     let outcomes = await nobody.pipeline([.set("k", to: "v"), .get("k")])
     for outcome in outcomes {
       guard case .failure(let error) = outcome else {

@@ -149,7 +149,7 @@ import Testing
   }
 
   @Test func whereNobodyListensAScanSaysSoAtOnce() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     var pages = nobody.scan().makeAsyncIterator()
     let error = await failure { _ = try await pages.next() }
     #expect(error?.code == .unavailable)

@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test func noRangesAskNobody() async throws {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1)
+    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     #expect(try await nobody.multiRange([]).isEmpty)
     nobody.close()
   }

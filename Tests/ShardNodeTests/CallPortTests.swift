@@ -123,7 +123,8 @@ struct ShardCallPortTests {
     let loop = testLoop
     return try await loop.flatSubmit {
       let service = ShardService(
-        core: ShardFixture(limits: .wide).core, eventLoop: loop,
+        core: ShardFixture(limits: .wide, now: { NIODeadline.now().uptimeNanoseconds }).core,
+        eventLoop: loop,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
       do {
         let kept = NIOLoopBound(service, eventLoop: loop)

@@ -111,7 +111,7 @@ private struct RandomTraffic {
   private mutating func expireViews() {
     router.mayExpire = true
     shard.clock.nowNanos += shard.core.limits.viewNanosMax
-    shard.core.expireViews()
+    shard.core.endExpired()
   }
 
   /// The link is lost, or another one takes over. What was not answered was not executed: only

@@ -99,10 +99,10 @@ struct LocalPartsTests {
   @Test func aCancelledFanoutStopsWithinASlice() throws {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)
-    let caller = FanoutRecorder()
-    let handle = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller)
+    let caller = FanoutRecorder(shard.core)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply)
     shard.core.runTurn()
-    parts.cancel(handle)
+    caller.reply.drop()
     #expect(shard.runTurns() <= 1)
     #expect(caller.outcome == nil)
   }
@@ -134,11 +134,11 @@ struct LocalPartsTests {
     var keys = Ringstore_V1_MGetRequest()
     keys.keys = [Requests.key("large")]
     let parts = LocalParts(core: shard.core)
-    let caller = FanoutRecorder()
-    let handle = parts.start(try operation(.mGet, keys), for: caller)
+    let caller = FanoutRecorder(shard.core)
+    parts.start(try operation(.mGet, keys), for: caller.reply)
     shard.core.runTurn()
     #expect(shard.core.holdsViews)
-    parts.cancel(handle)
+    caller.reply.drop()
     #expect(!shard.core.holdsViews)
     shard.runTurns()
     #expect(caller.outcome == nil)
@@ -147,10 +147,10 @@ struct LocalPartsTests {
   @Test func operationsTakeTurns() throws {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)
-    let long = FanoutRecorder()
-    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long)
-    let short = FanoutRecorder()
-    _ = parts.start(try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short)
+    let long = FanoutRecorder(shard.core)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long.reply)
+    let short = FanoutRecorder(shard.core)
+    parts.start(try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short.reply)
     shard.core.runTurn()
     shard.core.runTurn()
     #expect(short.outcome != nil && long.outcome == nil)
@@ -162,9 +162,9 @@ struct LocalPartsTests {
     let shard = ShardFixture(limits: limits)
     for number in 0..<5_000 { try shard.set("a key with a long name: \(number)", "v") }
     let parts = LocalParts(core: shard.core)
-    let callers = (0..<3).map { _ in FanoutRecorder() }
+    let callers = (0..<3).map { _ in FanoutRecorder(shard.core) }
     for caller in callers {
-      _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller)
+      parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply)
     }
     shard.runTurns()
     let outcomes = try callers.map { try #require($0.outcome) }
@@ -173,14 +173,14 @@ struct LocalPartsTests {
     #expect(outcomes.contains { (try? $0.get()) == nil })
     #expect(parts.answerMemory.heldBytes == 0)
     var holding: AnyObject? = parts.answerMemory.hold(100_000)
-    let refused = FanoutRecorder()
-    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused)
+    let refused = FanoutRecorder(shard.core)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply)
     shard.runTurns()
     #expect(throws: CallError.self) { try refused.outcome?.get() }
     withExtendedLifetime(holding) {}
     holding = nil
-    let served = FanoutRecorder()
-    _ = parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served)
+    let served = FanoutRecorder(shard.core)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served.reply)
     shard.runTurns()
     _ = try #require(served.outcome).get()
   }
@@ -188,14 +188,14 @@ struct LocalPartsTests {
   @Test func aScanStopsWhileItsReaderTakesNothing() throws {
     for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)
-    let caller = FanoutRecorder()
+    let caller = FanoutRecorder(shard.core)
     caller.isWritable = false
-    let handle = parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller)
+    parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller.reply)
     shard.runTurns()
     let before = caller.messages.count
     #expect(caller.outcome == nil)
     caller.isWritable = true
-    parts.callerWritable(handle)
+    caller.reply.wake()
     shard.runTurns()
     #expect(caller.messages.count > before)
     _ = try #require(caller.outcome).get()
@@ -236,8 +236,8 @@ struct LocalPartsTests {
     _ id: CommandID, _ request: some Message
   ) throws -> Response {
     let parts = LocalParts(core: shard.core)
-    let caller = FanoutRecorder()
-    _ = parts.start(try operation(id, request), for: caller)
+    let caller = FanoutRecorder(shard.core)
+    parts.start(try operation(id, request), for: caller.reply)
     turns.count = shard.runTurns()
     let response = try #require(caller.outcome).get()
     return try Response(serializedBytes: Array(response.readableBytesView))
@@ -245,30 +245,37 @@ struct LocalPartsTests {
 }
 
 /// A client that notes what it gets.
-final class FanoutRecorder: FanoutCaller {
+final class FanoutRecorder: ReplyExit {
   private(set) var messages: [ByteBuffer] = []
   private(set) var outcome: Result<ByteBuffer, CallError>?
   var isWritable = true
+  private let core: ShardCore
+  private(set) lazy var reply = ReplyHandle(
+    1, to: self, method: UInt32(CommandID.keys.rawValue), core: core)
 
-  func emit(_ message: ByteBuffer) {
+  init(_ core: ShardCore) {
+    self.core = core
+  }
+
+  func takes(_ reply: ReplyHandle) -> Bool { isWritable }
+
+  func begin(_ reply: ReplyHandle, byteCount: Int) {
+    Issue.record("no operation's reply comes in pieces")
+  }
+
+  func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+    var message = ByteBuffer()
+    write(&message)
     messages.append(message)
   }
 
-  func finishStream() {
-    end(.success(ByteBuffer()))
-  }
-
-  func finish(_ response: ByteBuffer) {
-    end(.success(response))
-  }
-
-  func fail(_ error: CallError) {
-    end(.failure(error))
-  }
-
-  private func end(_ outcome: Result<ByteBuffer, CallError>) {
-    #expect(self.outcome == nil, "an operation has two ends")
-    self.outcome = outcome
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    #expect(outcome == nil, "an operation has two ends")
+    switch end {
+    case .response(let response): outcome = .success(response)
+    case .complete: outcome = .success(ByteBuffer())
+    case .failed(let error): outcome = .failure(error)
+    }
   }
 }
 

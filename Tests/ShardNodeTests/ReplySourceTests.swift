@@ -122,6 +122,7 @@ extension ShardFixture {
     return try bytes.withUnsafeBytes {
       try core.execute(
         UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin)
+        as? any ReplySource
     }
   }
 }

@@ -13,12 +13,13 @@ struct ShardFixture {
   let core: ShardCore
   let clock: ManualClock
 
-  init(id: String = "a", limits: Limits = Limits()) {
+  /// - Parameter now: the clock; nil: `clock`, which stands still.
+  init(id: String = "a", limits: Limits = Limits(), now: (() -> UInt64)? = nil) {
     let clock = ManualClock()
     self.clock = clock
     core = ShardCore(
       cluster: "test", id: id, incarnation: 7, version: "1", limits: limits,
-      clock: { clock.nowNanos }, uptimeMillis: { 5 })
+      clock: now ?? { clock.nowNanos }, uptimeMillis: { 5 })
   }
 
   /// Runs turns until there are none. Returns how many there were.

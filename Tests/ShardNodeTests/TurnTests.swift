@@ -149,7 +149,7 @@ struct TurnTests {
     let link = try Link(to: shard)
     _ = link.call(1, .lPop, Requests.key("l"))
     shard.clock.nowNanos += shard.core.limits.viewNanosMax
-    shard.core.expireViews()
+    shard.core.endExpired()
     let reply = try #require(link.bulk.take().first)
     #expect(reply.code == StatusCode.unavailable.rawValue)
     let error = reply.details.withUnsafeBytes {
@@ -161,16 +161,16 @@ struct TurnTests {
   @Test func aViewExpiresInTime() throws {
     try shard.set("k", pattern(150_000))
     let link = try Link(to: shard)
-    #expect(shard.core.viewsDueNanos == nil)
+    #expect(shard.core.dueNanos == nil)
     _ = link.call(1, .get, Requests.key("k"))
-    let due = try #require(shard.core.viewsDueNanos)
+    let due = try #require(shard.core.dueNanos)
     #expect(due == shard.clock.nowNanos + shard.core.limits.viewNanosMax)
     shard.clock.nowNanos = due - 1
-    shard.core.expireViews()
+    shard.core.endExpired()
     #expect(link.bulk.take().isEmpty)
     _ = link.call(2, .get, Requests.key("k"))
     shard.clock.nowNanos = due
-    shard.core.expireViews()
+    shard.core.endExpired()
     let ended = try #require(link.bulk.take().first)
     #expect(ended.id == 1 && ended.code == StatusCode.aborted.rawValue)
     #expect(shard.core.holdsViews, "the younger view stays")

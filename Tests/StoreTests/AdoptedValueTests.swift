@@ -21,9 +21,7 @@ import Testing
           .copyMemory(from: $0)
       }
       let bytes = UnsafeRawBufferPointer(start: made.base + before, count: value.count)
-      key.withUnsafeBytes {
-        _ = fixture.store.set($0, value: bytes, in: made, slot: 0, database: 0)
-      }
+      _ = fixture.at(key) { fixture.store.set(bytes, in: made, at: $0) }
       withExtendedLifetime(made) {}
     }
     let isKept = block != nil
@@ -48,10 +46,8 @@ import Testing
   @Test func aValueFromElsewhereIsCopied() throws {
     let fixture = Fixture()
     let block = LargeBlock(capacity: large.count)
-    key.withUnsafeBytes { key in
-      large.withUnsafeBytes {
-        _ = fixture.store.set(key, value: $0, in: block, slot: 0, database: 0)
-      }
+    _ = fixture.at(key) { place in
+      large.withUnsafeBytes { fixture.store.set($0, in: block, at: place) }
     }
     #expect(try fixture.get(key) == large)
   }
@@ -100,11 +96,8 @@ import Testing
         large.withUnsafeBytes {
           block.base.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
         }
-        key.withUnsafeBytes {
-          _ = fixture.store.set(
-            $0, value: UnsafeRawBufferPointer(start: block.base, count: large.count), in: block,
-            slot: 0, database: 0)
-        }
+        let inBlock = UnsafeRawBufferPointer(start: block.base, count: large.count)
+        _ = fixture.at(key) { fixture.store.set(inBlock, in: block, at: $0) }
         return block
       }
       kept = set(key)

@@ -37,6 +37,26 @@ import Testing
     heap.free(entry.base, entry.byteCount)
   }
 
+  @Test func flagsKindAndVersionDontDisturbEachOther() {
+    let heap = Heap(usesSlabs: true)
+    let entry = Entry(
+      on: heap, key: UnsafeRawBufferPointer(start: nil, count: 0), kind: .bytes, payloadCount: 8,
+      version: 1)
+    for kind in Entry.Kind.allCases {
+      entry.setHead(Entry.versionMax, kind)
+      for flags in [0xe0, 0x20, 0x40, 0x80, 0] as [UInt8] {
+        entry.flags = flags
+        entry.setVersion(Entry.versionMax - 1)
+        #expect(entry.flags == flags && entry.kind == kind)
+        #expect(entry.version == Entry.versionMax - 1)
+      }
+      entry.flags = 0xe0
+    }
+    entry.setHead(7, .list)
+    #expect(entry.flags == 0 && entry.version == 7, "a new value has no flags")
+    heap.free(entry.base, entry.byteCount)
+  }
+
   /// Tables keep 48 bits of an entry's address, without the lowest three.
   @Test func addressesThatTablesCannotHoldAreTold() {
     for address in [8, 0x7fff_ffff_fff8, 0xffff_ffff_fff8] as [UInt] {

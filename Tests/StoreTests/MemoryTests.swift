@@ -69,9 +69,7 @@ import Testing
     let fixture = Fixture()
     let key = Bytes("k")
     try fixture.push(key, .tail, [Bytes(repeating: 9, count: 50_000)])
-    let popped = try key.withUnsafeBytes {
-      try fixture.store.pop($0, end: .tail, slot: 0, database: 0)
-    }
+    let popped = try fixture.at(key) { try fixture.store.pop(.tail, at: $0) }
     #expect(try #require(popped).bytes.allSatisfy { $0 == 9 })
     #expect(fixture.store.memoryBytes == fixture.memoryAtStart)
   }

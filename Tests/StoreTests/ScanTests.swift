@@ -116,13 +116,10 @@ import Testing
     for index in 0..<20 { fixture.set(key(index), []) }
     // No two keys with one hash are known, so one key is put in three times.
     let twin = key(7)
-    twin.withUnsafeBytes { bytes in
-      for version in 0..<2 {
-        let entry = Entry(
-          on: fixture.store.heap, key: bytes, kind: .bytes, payloadCount: 0,
-          version: UInt64(version))
-        fixture.store.insert(
-          entry, hash: fixture.store.hasher.hash(bytes), slot: 0, database: 0)
+    for _ in 0..<2 {
+      fixture.at(twin) { found in
+        let missing = fixture.store.place(of: found.lookup, table: nil, index: 0, entry: nil)
+        _ = fixture.store.set(UnsafeRawBufferPointer(start: nil, count: 0), at: missing)
       }
     }
     var seen: [(key: Bytes, after: UInt64)] = []

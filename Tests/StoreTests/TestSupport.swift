@@ -19,14 +19,23 @@ struct Fixture {
   let usedAtStart: Int
 
   init(
-    databaseCount: Int = 2, slotCount: Int = 4, usesSlabs: Bool = true,
+    databaseCount: Int = 2, slotCount: Int = 4, versionsBegin: UInt64 = 0, usesSlabs: Bool = true,
     garbageLimits: Garbage.Limits = Garbage.Limits()
   ) {
     store = Store(
-      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2), usesSlabs: usesSlabs,
-      garbageLimits: garbageLimits)
+      databaseCount: databaseCount, slotCount: slotCount, hashSeed: (1, 2),
+      versionsBegin: versionsBegin, usesSlabs: usesSlabs, garbageLimits: garbageLimits)
     memoryAtStart = store.memoryBytes
     usedAtStart = store.usedBytes
+  }
+
+  /// Calls `body` with the key's place.
+  func at<R>(
+    _ key: Bytes, _ slot: Int = 0, _ database: Int = 0, _ body: (KeyPlace) throws -> R
+  ) rethrows -> R {
+    try key.withUnsafeBytes {
+      try body(store.find($0, slot: slot, database: database, nowMillis: 0))
+    }
   }
 
   func get(_ key: Bytes, slot: Int = 0, database: Int = 0) throws -> Bytes? {
@@ -36,16 +45,14 @@ struct Fixture {
   func versionedGet(
     _ key: Bytes, slot: Int = 0, database: Int = 0
   ) throws -> (bytes: Bytes, version: UInt64)? {
-    try key.withUnsafeBytes { key in
-      try store.get(key, slot: slot, database: database).map { (Bytes($0.bytes), $0.version) }
+    try at(key, slot, database) { place in
+      try store.string(at: place).map { (Bytes($0.bytes), $0.version) }
     }
   }
 
   @discardableResult
   func set(_ key: Bytes, _ value: Bytes, slot: Int = 0, database: Int = 0) -> UInt64 {
-    key.withUnsafeBytes { key in
-      value.withUnsafeBytes { store.set(key, value: $0, slot: slot, database: database) }
-    }
+    at(key, slot, database) { place in value.withUnsafeBytes { store.set($0, at: place) } }
   }
 
   /// Sets a value that lies in a block: behind `before` bytes, with `after` behind it.
@@ -58,47 +65,34 @@ struct Fixture {
       UnsafeMutableRawBufferPointer(start: block.base + before, count: value.count)
         .copyMemory(from: $0)
     }
-    return key.withUnsafeBytes { key in
-      store.set(
-        key, value: UnsafeRawBufferPointer(start: block.base + before, count: value.count),
-        in: block, slot: slot, database: database)
-    }
+    let inBlock = UnsafeRawBufferPointer(start: block.base + before, count: value.count)
+    return at(key, slot, database) { store.set(inBlock, in: block, at: $0) }
   }
 
   @discardableResult
   func delete(_ key: Bytes, slot: Int = 0, database: Int = 0) -> UInt64? {
-    key.withUnsafeBytes { store.delete($0, slot: slot, database: database) }
+    at(key, slot, database) { store.delete(at: $0) }
   }
 
   func type(_ key: Bytes, slot: Int = 0, database: Int = 0) -> Store.ValueType {
-    key.withUnsafeBytes { store.type(of: $0, slot: slot, database: database) }
+    at(key, slot, database) { $0.type }
   }
 
   @discardableResult
   func incrBy(
     _ key: Bytes, _ delta: Int64, slot: Int = 0, database: Int = 0
   ) throws -> (value: Int64, version: UInt64) {
-    try key.withUnsafeBytes {
-      try store.incrBy($0, delta: delta, slot: slot, database: database)
-    }
+    try at(key, slot, database) { try store.incrBy(delta, at: $0) }
   }
 
   @discardableResult
   func push(
     _ key: Bytes, _ end: Store.ListEnd, _ values: [Bytes], slot: Int = 0, database: Int = 0
   ) throws -> (length: Int, version: UInt64) {
-    let all = Bytes(values.joined())
-    return try key.withUnsafeBytes { key in
-      try all.withUnsafeBytes { all in
-        var start = 0
-        let buffers = values.map { value in
-          defer { start += value.count }
-          return UnsafeRawBufferPointer(rebasing: all[start..<start + value.count])
-        }
-        if buffers.count == 1 {
-          return try store.push(key, end: end, slot: slot, database: database, value: buffers[0])
-        }
-        return try store.push(key, end: end, slot: slot, database: database, values: buffers)
+    try at(key, slot, database) { place in
+      try values.withPieces { pieces in
+        if pieces.count == 1 { return try store.push(pieces[0], end, at: place) }
+        return try store.push(pieces, end, at: place)
       }
     }
   }
@@ -106,44 +100,42 @@ struct Fixture {
   func pop(
     _ key: Bytes, _ end: Store.ListEnd, slot: Int = 0, database: Int = 0
   ) throws -> (bytes: Bytes, version: UInt64)? {
-    try key.withUnsafeBytes { key in
-      try store.pop(key, end: end, slot: slot, database: database)
-        .map { (Bytes($0.bytes), $0.version) }
+    try at(key, slot, database) { place in
+      try store.pop(end, at: place).map { (Bytes($0.bytes), $0.version) }
     }
   }
 
   func length(_ key: Bytes, slot: Int = 0, database: Int = 0) throws -> Int? {
-    try key.withUnsafeBytes { try store.listLength($0, slot: slot, database: database) }
+    try at(key, slot, database) { try store.listLength(at: $0) }
   }
 
   func range(
     _ key: Bytes, _ start: Int64, _ stop: Int64, slot: Int = 0, database: Int = 0
   ) throws -> Store.ListView? {
-    try key.withUnsafeBytes {
-      try store.range($0, start: start, stop: stop, slot: slot, database: database)
-    }
+    try at(key, slot, database) { try store.range(start: start, stop: stop, at: $0) }
   }
 
   func pinnedValue(
     _ key: Bytes, slot: Int = 0, database: Int = 0
   ) throws -> Store.PinnedBytes? {
-    try key.withUnsafeBytes { try store.pinnedValue($0, slot: slot, database: database) }
+    try at(key, slot, database) { try store.pinnedString(at: $0) }
   }
 
+  /// Pops the outermost element if it is longer than `bytes`, as a shard does.
   func popPinned(
     _ key: Bytes, _ end: Store.ListEnd, longerThan bytes: Int, slot: Int = 0, database: Int = 0
   ) throws -> Store.PinnedBytes? {
-    try key.withUnsafeBytes {
-      try store.popPinned($0, end: end, slot: slot, database: database, longerThan: bytes)
+    try at(key, slot, database) { place in
+      guard let element = try store.outermost(end, at: place), element.count > bytes
+      else { return nil }
+      return try store.popPinned(end, at: place)
     }
   }
 
   func peekLength(
     _ key: Bytes, _ end: Store.ListEnd, slot: Int = 0, database: Int = 0
   ) throws -> Int? {
-    try key.withUnsafeBytes {
-      try store.peekLength($0, end: end, slot: slot, database: database)
-    }
+    try at(key, slot, database) { try store.outermost(end, at: $0)?.count }
   }
 
   /// One slice of a scan.
@@ -158,6 +150,23 @@ struct Fixture {
     }
     #expect(result.visited == keys.count)
     return (keys, result.next)
+  }
+}
+
+extension Array where Element == Bytes {
+  /// Calls `body` with the elements where they lie, side by side.
+  func withPieces<R>(
+    _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) throws -> R
+  ) rethrows -> R {
+    let all = Bytes(joined())
+    return try all.withUnsafeBytes { all in
+      var start = 0
+      let pieces = map { element in
+        defer { start += element.count }
+        return UnsafeRawBufferPointer(rebasing: all[start..<start + element.count])
+      }
+      return try pieces.withUnsafeBufferPointer(body)
+    }
   }
 }
 

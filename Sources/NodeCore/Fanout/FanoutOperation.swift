@@ -37,8 +37,15 @@ package struct Part {
   }
 
   /// Whether it is unknown what has become of the part when its answer is lost.
-  package var isWrite: Bool {
-    CommandTable.isWrite(method: method) || method == InternalMethod.resetPart.rawValue
+  package var isWrite: Bool { Self.isWrite(method: method) }
+
+  /// Whether a call changes anything: one of clients, or a part of one.
+  package static func isWrite(method: UInt32) -> Bool {
+    if CommandTable.isWrite(method: method) || method == InternalMethod.resetPart.rawValue {
+      return true
+    }
+    guard let id = CommandID(rawValue: Int(method)) else { return false }
+    return CommandTable.command(id)?.access != .read
   }
 }
 

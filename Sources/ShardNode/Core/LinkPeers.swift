@@ -3,7 +3,7 @@
 // fenced off and all that is under way on them is dropped.
 //
 //   LinkPeers 1--n LinkPeer (router, generation) 1--2 LinkSession (lane)
-//                           1--n calls in progress: queued slices, large and streamed replies
+//                           1--n replies to come: queued slices, large and streamed ones
 //
 // Sessions belong to whoever drives the connections; peers know them weakly.
 
@@ -56,16 +56,6 @@ struct LinkPeers {
   }
 }
 
-/// A call that was taken in and has not had its last reply.
-protocol LinkCall: AnyObject {
-  /// The router's caller went away: ends the call with its last reply.
-  func cancel()
-  /// Ends the call without a word.
-  func drop()
-  /// The router takes `bytes` more of the reply.
-  func grant(_ bytes: Int)
-}
-
 /// One link: the connections of a router's loop that share a generation.
 final class LinkPeer {
   let router: String
@@ -75,9 +65,9 @@ final class LinkPeer {
   private weak var calls: LinkSession?
   private weak var bulk: LinkSession?
   private unowned let core: ShardCore
-  private var inProgress: [UInt64: any LinkCall] = [:]
-  /// Streams that have credit and wait for the bulk lane to take more.
-  private var parked: [ReplyStream] = []
+  private var inProgress: [UInt64: ReplyHandle] = [:]
+  /// Replies that have credit and wait for their lane to take more.
+  private var parked: [ReplyHandle] = []
 
   init(router: String, generation: UInt64, core: ShardCore) {
     self.router = router
@@ -115,6 +105,8 @@ final class LinkPeer {
 
   func supersede() {
     isSuperseded = true
+    calls?.dropHeldReplies()
+    bulk?.dropHeldReplies()
     drop()
   }
 
@@ -138,8 +130,8 @@ final class LinkPeer {
 
   func isInProgress(_ id: UInt64) -> Bool { inProgress[id] != nil }
 
-  func began(_ id: UInt64, _ call: any LinkCall) {
-    inProgress[id] = call
+  func began(_ reply: ReplyHandle) {
+    inProgress[reply.id] = reply
   }
 
   func ended(_ id: UInt64) {
@@ -156,14 +148,14 @@ final class LinkPeer {
 
   // MARK: - Back-pressure
 
-  func park(_ stream: ReplyStream) {
-    parked.append(stream)
+  func park(_ reply: ReplyHandle) {
+    parked.append(reply)
   }
 
   /// The bulk lane takes more.
   func unpark() {
-    let streams = parked
+    let replies = parked
     parked = []
-    for stream in streams { stream.wake() }
+    for reply in replies { reply.wake() }
   }
 }

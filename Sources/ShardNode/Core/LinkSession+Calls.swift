@@ -28,16 +28,19 @@ extension LinkSession {
     let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
     while true {
       let call = try CallView(message, carrier: .link)
+      let start = output.writerIndex
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
       } else if let refusal = time.refusal(deadlineMillis: call.deadlineMillis, shard: core.id) {
         core.counters.failed()
         output.writeReply(.link, id: call.id, error: refusal)
       } else if call.method < InternalMethod.firstNumber {
-        if let source = core.answer(
+        if let later = core.answer(
           call, in: block, into: &output, as: .link, largerThan: bytesMin)
         {
-          begin(source, call.id, peer)
+          begin(later, call, peer)
+        } else {
+          passGate(call.id, call.method, since: start)
         }
       } else {
         answerPart(call, peer, heardMillis)
@@ -55,34 +58,46 @@ extension LinkSession {
     }
   }
 
+  /// Executes and answers a slice whose turn has come.
+  func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer) {
+    let start = output.writerIndex
+    request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output) }
+    passGate(id, method, since: start)
+    flushUnlessWorking()
+  }
+
   private func answerPart(_ call: CallView, _ peer: LinkPeer, _ heardMillis: UInt64) {
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart:
       slices.append(call, peer, heardMillis: heardMillis)
     case .listStreamPart:
+      let start = output.writerIndex
       do throws(CallError) {
-        if let source = try core.listParts(call.request) {
-          begin(source, call.id, peer)
-        } else {
-          let reply = output.beginReply(.link, id: call.id)
-          output.writeMissingList()
-          output.endReply(reply)
+        if let parts = try core.listParts(call.request) {
+          return begin(parts, call, peer)
         }
+        let reply = output.beginReply(.link, id: call.id)
+        output.writeMissingList()
+        output.endReply(reply)
       } catch {
         core.counters.failed()
         output.writeReply(.link, id: call.id, error: error)
       }
+      passGate(call.id, call.method, since: start)
     default:
+      let start = output.writerIndex
       _ = core.answer(call, into: &output, as: .link)
+      passGate(call.id, call.method, since: start)
     }
   }
 
-  private func begin(_ source: any ReplySource, _ id: UInt64, _ peer: LinkPeer) {
-    if peer.isInProgress(id) {
-      output.writeReply(.link, id: id, error: .callInProgress(id))
-    } else {
-      LinkReplySink.begin(source, id: id, from: self, peer, core: core)
+  private func begin(_ later: any LaterReply, _ call: CallView, _ peer: LinkPeer) {
+    guard !peer.isInProgress(call.id) else {
+      return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }
+    let reply = ReplyHandle(call.id, to: self, method: call.method, core: core)
+    peer.began(reply)
+    later.start(reply, after: core.latestMark)
   }
 
   private func refuseCalls() -> AfterFrame {

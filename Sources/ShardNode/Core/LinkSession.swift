@@ -64,6 +64,8 @@ package final class LinkSession {
   private var isWorking = false
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
+  /// Replies that wait at the gate; nil as long as none ever had to.
+  @exclusivity(unchecked) private var heldReplies: HeldReplies?
   let slices = SliceQueue()
   /// What had come in at the latest look at the connection, and how many looks have found nothing new.
   private var bytesSeen = 0
@@ -153,6 +155,7 @@ package final class LinkSession {
   private func leave() {
     phase = .ended
     held = []
+    dropHeldReplies()
     slices.removeAll()
     guard let peer else { return }
     self.peer = nil
@@ -234,7 +237,30 @@ package final class LinkSession {
   /// Appends to the frame under construction, or sends a frame of its own between two frames.
   func emit(_ write: (inout ByteBuffer) -> Void) {
     write(&output)
+    flushUnlessWorking()
+  }
+
+  func flushUnlessWorking() {
     if !isWorking { flush() }
+  }
+
+  /// Lets the reply wait of a call just executed, which begins at `start` of the frame under
+  /// construction, if what it tells of isn't committed.
+  @inline(__always)
+  func passGate(_ id: UInt64, _ method: UInt32, since start: Int) {
+    if core.gate.holds(core.latestMark) { hold(id, method, since: start) }
+  }
+
+  @inline(never)
+  private func hold(_ id: UInt64, _ method: UInt32, since start: Int) {
+    let replies = heldReplies ?? HeldReplies(of: self, core: core)
+    heldReplies = replies
+    replies.take(from: &output, since: start, id: id, method: method)
+  }
+
+  /// Nobody waits for them any more.
+  func dropHeldReplies() {
+    heldReplies?.drop()
   }
 
   func flush() {

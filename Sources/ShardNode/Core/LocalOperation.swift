@@ -2,7 +2,7 @@
 //
 //   parts --one slice, or some one-key calls--> outcomes
 //     |
-//     +--a large response--> gathered piece by piece --> outcome
+//     +--a response that comes later--> gathered piece by piece --> outcome
 //
 // Belongs to LocalParts.
 
@@ -11,7 +11,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class LocalOperation: TurnTaker {
+final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
   /// One-key parts executed in a turn, and the bytes of responses with which it ends.
   static let partsPerTurn = 256
   static let bytesPerTurn = 256 << 10
@@ -21,20 +21,23 @@ final class LocalOperation: TurnTaker {
   var isQueued = false
   /// What the port's `answerMemory` counts for it.
   var heldBytes = 0
+  private(set) weak var reply: ReplyHandle?
+  /// What the reply has to wait for: what all parts do.
+  private(set) var mark = ReplyMark.none
   /// Nil once it has ended.
-  private(set) var caller: (any FanoutCaller)?
   private(set) var operation: (any FanoutOperation)?
   private unowned let port: LocalParts
   private unowned let core: ShardCore
   private var parts = CircularBuffer<(part: Part, request: OwnedBytes)>()
-  private var gathering: PartGathering?
+  /// A part whose response comes later: gathered in memory, for the operation wants it whole.
+  private var later: (part: Part, reply: ReplyHandle)?
+  private var response = ByteBuffer()
 
   init(
-    _ operation: any FanoutOperation, for caller: any FanoutCaller, port: LocalParts,
-    core: ShardCore
+    _ operation: any FanoutOperation, for reply: ReplyHandle, port: LocalParts, core: ShardCore
   ) {
     self.operation = operation
-    self.caller = caller
+    self.reply = reply
     self.port = port
     self.core = core
   }
@@ -44,24 +47,36 @@ final class LocalOperation: TurnTaker {
     core.turns.enqueue(self)
   }
 
-  func end() {
-    caller = nil
-    operation = nil
-    parts.removeAll()
-    gathering?.release()
-    gathering = nil
+  func emit(_ message: ByteBuffer) {
+    reply?.emit(message, after: mark)
   }
 
+  var isWritable: Bool { reply?.isReady == true }
+
+  // MARK: - What becomes of its caller
+
+  func wake() {
+    operation?.callerWritable(on: port)
+  }
+
+  /// Ends it without a word.
+  func drop() {
+    guard let operation else { return }
+    self.operation = nil
+    reply = nil
+    parts.removeAll()
+    later?.reply.drop()
+    later = nil
+    response = ByteBuffer()
+    port.release(operation)
+  }
+
+  // MARK: - Its parts
+
   func takeTurn() -> Turn {
-    guard caller != nil else { return .unused }
-    if let gathering {
-      gatherMore(gathering)
-    } else if parts.isEmpty {
-      return .unused
-    } else {
-      runParts()
-    }
-    return caller != nil && (gathering != nil || !parts.isEmpty) ? .more : .used
+    guard operation != nil, later == nil, !parts.isEmpty else { return .unused }
+    runParts()
+    return operation != nil && later == nil && !parts.isEmpty ? .more : .used
   }
 
   private func runParts() {
@@ -72,21 +87,17 @@ final class LocalOperation: TurnTaker {
       guard let (part, request) = parts.popFirst() else { return }
       response.clear()
       do throws(CallError) {
-        let source = try request.withBytes { message throws(CallError) in
+        let later = try request.withBytes { message throws(CallError) in
           try core.execute(
             part.method, message, in: request.block, into: &response,
             largerThan: core.limits.bulkBytesMin)
         }
-        if let source {
-          gathering = PartGathering(part, source, core)
-          return
-        }
+        mark = max(mark, core.latestMark)
+        if let later { return begin(later, part) }
         bytes += response.readableBytes
-        response.withUnsafeReadableBytes {
-          part.operation.part(part.tag, answered: $0, on: port)
-        }
-        port.account(part.operation)
+        answer(part, response)
       } catch {
+        mark = max(mark, core.latestMark)
         core.counters.failed()
         part.operation.part(part.tag, failed: error, on: port)
       }
@@ -96,69 +107,45 @@ final class LocalOperation: TurnTaker {
     }
   }
 
-  private func gatherMore(_ gathering: PartGathering) {
-    guard let outcome = gathering.gatherMore() else { return }
-    self.gathering = nil
-    let part = gathering.part
-    switch outcome {
-    case .success(let response):
-      response.withUnsafeReadableBytes {
-        part.operation.part(part.tag, answered: $0, on: port)
-      }
-      port.account(part.operation)
-    case .failure(let error):
+  private func begin(_ later: any LaterReply, _ part: Part) {
+    let reply = ReplyHandle(0, to: self, method: part.method, core: core)
+    self.later = (part, reply)
+    // The operation's own reply waits at the gate.
+    later.start(reply, after: .none)
+  }
+
+  private func answer(_ part: Part, _ response: ByteBuffer) {
+    response.withUnsafeReadableBytes {
+      part.operation.part(part.tag, answered: $0, on: port)
+    }
+    port.account(part.operation)
+  }
+
+  // MARK: - The exit of a part's response
+
+  func takes(_ reply: ReplyHandle) -> Bool { true }
+
+  func begin(_ reply: ReplyHandle, byteCount: Int) {
+    response.reserveCapacity(byteCount)
+  }
+
+  func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+    write(&response)
+  }
+
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    guard let part = later?.part else { return }
+    later = nil
+    switch end {
+    case .complete:
+      let response = self.response
+      self.response = ByteBuffer()
+      answer(part, response)
+    case .response(let response): answer(part, response)
+    case .failed(let error):
+      response = ByteBuffer()
       part.operation.part(part.tag, failed: error, on: port)
     }
-  }
-}
-
-/// A part's response that is large: gathered in memory, for the operation wants it whole.
-final class PartGathering: PinnedView {
-  let part: Part
-  private let core: ShardCore
-  private var source: (any ReplySource)?
-  private var response = ByteBuffer()
-  private let expiry: CallError
-
-  init(_ part: Part, _ source: any ReplySource, _ core: ShardCore) {
-    self.part = part
-    self.core = core
-    self.source = source
-    expiry = source.expiry
-    core.pinned(self)
-  }
-
-  var isPinned: Bool { source != nil }
-
-  func expire() {
-    release()
-  }
-
-  func release() {
-    guard source != nil else { return }
-    source = nil
-    core.unpinned()
-  }
-
-  /// Does one turn's work. Returns the outcome once there is one.
-  func gatherMore() -> Result<ByteBuffer, CallError>? {
-    guard let source else { return .failure(expiry) }
-    guard let byteCount = source.byteCount else {
-      _ = source.measure()
-      return nil
-    }
-    do throws(CallError) {
-      guard byteCount <= core.limits.maxMessageBytes else {
-        throw .responseTooLarge(streamingCall: "LRangeStream")
-      }
-      let piece = try source.plan(upTo: core.limits.pieceBytesMax)
-      source.write(into: &response)
-      guard piece.isLast else { return nil }
-      release()
-      return .success(response)
-    } catch {
-      release()
-      return .failure(error)
-    }
+    if operation != nil, !parts.isEmpty { core.turns.enqueue(self) }
   }
 }

@@ -8,19 +8,6 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// A client's call that is carried out as an operation. Exactly one of `finishStream`, `finish` and
-/// `fail` ends it.
-package protocol FanoutCaller: AnyObject {
-  /// One message of a streamed reply.
-  func emit(_ message: ByteBuffer)
-  /// Whether the client takes more messages; `LocalParts.callerWritable` is to be called once it
-  /// does again.
-  var isWritable: Bool { get }
-  func finishStream()
-  func finish(_ response: ByteBuffer)
-  func fail(_ error: CallError)
-}
-
 package final class LocalParts: PartPort {
   package var limits: Limits { core.limits }
   package var shardIDs: [String] { [core.id] }
@@ -39,14 +26,14 @@ package final class LocalParts: PartPort {
   }
 
   /// Begins an operation. Its end may come from inside this call, or in a later turn of the core.
-  /// Returns the operation's handle; 0 where it has ended.
-  package func start(_ operation: any FanoutOperation, for caller: any FanoutCaller) -> UInt64 {
+  package func start(_ operation: any FanoutOperation, for reply: ReplyHandle) {
     let handle = nextHandle
     nextHandle += 1
     operation.handle = handle
-    operations[handle] = LocalOperation(operation, for: caller, port: self, core: core)
+    let running = LocalOperation(operation, for: reply, port: self, core: core)
+    operations[handle] = running
+    reply.worked(by: running)
     if account(operation) { operation.start(on: self) }
-    return operations[handle] == nil ? 0 : handle
   }
 
   /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
@@ -64,16 +51,6 @@ package final class LocalParts: PartPort {
     return true
   }
 
-  /// The caller went away: what has not been executed of the operation will not be.
-  package func cancel(_ handle: UInt64) {
-    release(handle)?.end()
-  }
-
-  /// The caller of a streamed reply takes more messages again.
-  package func callerWritable(_ handle: UInt64) {
-    operations[handle]?.operation?.callerWritable(on: self)
-  }
-
   // MARK: - What operations ask
 
   package func endNode() { core.shutdownRequested = true }
@@ -88,35 +65,38 @@ package final class LocalParts: PartPort {
   }
 
   package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {
-    operations[operation.handle]?.caller?.emit(message)
+    operations[operation.handle]?.emit(message)
   }
 
   package func isWritable(_ operation: any FanoutOperation) -> Bool {
-    operations[operation.handle]?.caller?.isWritable ?? false
+    operations[operation.handle]?.isWritable ?? false
   }
 
   package func finishStream(_ operation: any FanoutOperation) {
-    end(operation)?.finishStream()
+    finish(operation) { $0.finish(after: $1) }
   }
 
   package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
-    end(operation)?.finish(response)
+    finish(operation) { $0.answer(response, after: $1) }
   }
 
   package func finish(_ operation: any FanoutOperation, error: CallError) {
-    end(operation)?.fail(error)
+    finish(operation) { $0.fail(error, after: $1) }
   }
 
-  private func release(_ handle: UInt64) -> LocalOperation? {
-    let ended = operations.removeValue(forKey: handle)
+  /// Lets go of an operation: what has not been executed of it will not be.
+  func release(_ operation: any FanoutOperation) {
+    let ended = operations.removeValue(forKey: operation.handle)
     _ = answerMemory.change(from: ended?.heldBytes ?? 0, to: 0)
-    return ended
   }
 
-  private func end(_ operation: any FanoutOperation) -> (any FanoutCaller)? {
-    let ended = release(operation.handle)
-    let caller = ended?.caller
-    ended?.end()
-    return caller
+  /// Ends an operation; `tell` tells its caller.
+  private func finish(
+    _ operation: any FanoutOperation, _ tell: (ReplyHandle, ReplyMark) -> Void
+  ) {
+    guard let running = operations[operation.handle] else { return }
+    let (reply, mark) = (running.reply, running.mark)
+    running.drop()
+    if let reply { tell(reply, mark) }
   }
 }

@@ -24,7 +24,7 @@ extension CallError {
 
 /// A reply that is made piece by piece. Belongs to the event loop; its memory is pinned while it
 /// lives.
-package protocol ReplySource: AnyObject {
+package protocol ReplySource: LaterReply {
   /// Whether the pieces together are one message; otherwise each of them is one.
   var isOneMessage: Bool { get }
   /// How the call ends if the memory has to be given up before the last piece is sent.
@@ -39,6 +39,12 @@ package protocol ReplySource: AnyObject {
   func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece
   /// Appends exactly the piece that was planned.
   func write(into buffer: inout ByteBuffer)
+}
+
+extension ReplySource {
+  package func start(_ reply: ReplyHandle, after mark: ReplyMark) {
+    reply.stream(self, after: mark)
+  }
 }
 
 /// A `Value` around bytes that the store holds.

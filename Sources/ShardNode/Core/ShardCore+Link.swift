@@ -48,12 +48,14 @@ extension ShardCore {
   /// - Parameters:
   ///   - block: what the call lies in, where it may be kept.
   ///   - bytesMin: a longer response is not appended.
-  /// - Returns: where the bytes of that response come from; nil where the reply was appended.
+  /// - Returns: a reply that comes later; nil where the reply was appended. What either has to wait for
+  ///   is in `latestMark`.
   package func answer(
     _ call: CallView, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     as batch: ReplyField,
     largerThan bytesMin: Int = .max
-  ) -> (any ReplySource)? {
+  ) -> (any LaterReply)? {
+    latestMark = .none
     let reply = output.beginReply(batch, id: call.id)
     do throws(CallError) {
       if let field = call.unservedField { throw .unservedField(field) }
@@ -62,11 +64,11 @@ extension ShardCore {
       guard batch == .link || CommandTable.shape(ofMethod: call.method) != .other else {
         throw .unbatchable(method: call.method)
       }
-      if let source = try execute(
+      if let later = try execute(
         call.method, call.request, in: block, into: &output, largerThan: bytesMin)
       {
         output.abandonReply(reply)
-        return source
+        return later
       }
       output.endReply(reply)
     } catch {

@@ -13,18 +13,26 @@ extension ShardCore {
     guard request.count <= limits.maxItems else {
       throw .tooManyItems(request.count, max: limits.maxItems)
     }
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      let result =
-        if request.count == 1, let value = request.values.first(where: { _ in true }) {
-          try store.push(at.key, end: end, slot: at.slot, database: at.database, value: value)
-        } else {
-          try store.push(
-            at.key, end: end, slot: at.slot, database: at.database, values: request.values)
-        }
+      let result = try push(request.values, count: request.count, end, at: place)
       response.writeStatus(ok: true, count: Int64(result.length), version: result.version)
     } catch {
       throw CallError(error, wanted: "a list")
+    }
+  }
+
+  private func push(
+    _ values: some Sequence<UnsafeRawBufferPointer>, count: Int, _ end: Store.ListEnd,
+    at place: KeyPlace
+  ) throws(Store.StoreError) -> (length: Int, version: UInt64) {
+    if count == 1, let value = values.first(where: { _ in true }) {
+      return try store.push(value, end, at: place)
+    }
+    pushedValues.append(contentsOf: values)
+    defer { pushedValues.removeAll(keepingCapacity: pushedValues.count <= Self.pushedValuesKept) }
+    return try pushedValues.withUnsafeBufferPointer { (values) throws(Store.StoreError) in
+      try store.push(values, end, at: place)
     }
   }
 
@@ -34,17 +42,17 @@ extension ShardCore {
   ) throws(CallError) -> (any ReplySource)? {
     let request = try decode(KeyView.init, message)
     try refuseUnserved(nil, request.hasUnknownField)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
+    let length: Int
     do throws(Store.StoreError) {
       // Looked at first: an element that no reply can carry must not be lost.
-      guard
-        let length = try store.peekLength(at.key, end: end, slot: at.slot, database: at.database)
-      else {
+      guard let element = try store.outermost(end, at: place) else {
         response.writeMissingValue()
         return nil
       }
+      length = element.count
       if length < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)),
-        let popped = try store.pop(at.key, end: end, slot: at.slot, database: at.database)
+        let popped = try store.pop(end, at: place)
       {
         response.writeValue(popped.bytes, version: popped.version)
         return nil
@@ -52,24 +60,20 @@ extension ShardCore {
     } catch {
       throw CallError(error, wanted: "a list")
     }
-    return try popLarge(at, end, into: &response, largerThan: bytesMin)
+    return try popLarge(length, end, at: place, into: &response, largerThan: bytesMin)
   }
 
   @inline(never)
   private func popLarge(
-    _ at: KeyTarget, _ end: Store.ListEnd, into response: inout ByteBuffer,
+    _ length: Int, _ end: Store.ListEnd, at place: KeyPlace, into response: inout ByteBuffer,
     largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
-    // The caller has found a list there. The version of the pop is not known before it.
-    let length =
-      (try? store.peekLength(at.key, end: end, slot: at.slot, database: at.database)) ?? 0
+    // The version of the pop is not known before it.
     guard WireSize.value(count: length, version: .max) <= limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    guard
-      let popped = try? store.popPinned(
-        at.key, end: end, slot: at.slot, database: at.database, longerThan: length - 1)
-    else { return nil }
+    // The caller has found a list there.
+    guard let popped = try? store.popPinned(end, at: place) else { return nil }
     guard WireSize.value(count: length, version: popped.version) <= bytesMin else {
       return ValueSource(popped, isPopped: true)
     }
@@ -81,9 +85,9 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      let length = try store.listLength(at.key, slot: at.slot, database: at.database)
+      let length = try store.listLength(at: place)
       response.writeStatus(ok: true, count: Int64(length ?? 0), version: 0)
     } catch {
       throw CallError(error, wanted: "a list")
@@ -124,9 +128,30 @@ extension ShardCore {
   package func listParts(
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> (any ReplySource)? {
-    counters.called(InternalMethod.listStreamPart.rawValue)
+    let method = InternalMethod.listStreamPart.rawValue
+    counters.called(method)
+    latestMark = .none
+    if marks != nil { try beginMarking(method) }
+    defer { if marks != nil { endMarking(method) } }
     return try listView(message).map {
       ListPartsSource($0, messageBytesMax: limits.maxMessageBytes)
+    }
+  }
+
+  /// LRangeStream of a client on the shard itself.
+  func streamList(
+    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle
+  ) throws(CallError) {
+    do throws(CallError) {
+      guard let parts = try listParts(message) else {
+        var missing = ByteBuffer()
+        missing.writeMissingList()
+        return reply.answer(missing, after: latestMark)
+      }
+      parts.start(reply, after: latestMark)
+    } catch {
+      counters.failed()
+      reply.fail(error, after: latestMark)
     }
   }
 
@@ -134,10 +159,9 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> Store.ListView? {
     let request = try decode(ListRangeView.init, message)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      return try store.range(
-        at.key, start: request.start, stop: request.stop, slot: at.slot, database: at.database)
+      return try store.range(start: request.start, stop: request.stop, at: place)
     } catch {
       throw CallError(error, wanted: "a list")
     }

@@ -50,6 +50,7 @@ extension ShardCore {
         database: database, slot: slot, cursor: cursor, maxVisits: budget.visitsLeft
       ) { key, type, cursorAfter in
         budget.visit(steps: slice.stepsMax(of: key))
+        visited(key, slot: slot, database: database)
         slice.look(at: key, type, cursorAfter, into: &response)
         return !budget.isSpent && !slice.isFull
       }
@@ -86,6 +87,7 @@ extension ShardCore {
       }
       slot += 1
     }
+    visitedAll()
     reply.nextSlot = UInt32(slot)
     reply.done = slot == Slots.count
     response.writeResetPartReply(reply)
@@ -102,6 +104,7 @@ extension ShardCore {
     let keys =
       request.allDatabases
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))
+    visitedAll()
     response.writeDbSizeResponse(keys: Int64(keys))
   }
 

@@ -10,43 +10,36 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer, largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
     let request = try decode(KeyView.init, message)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
+    let found: Store.StringView
     do throws(Store.StoreError) {
-      guard let found = try store.get(at.key, slot: at.slot, database: at.database) else {
+      guard let string = try store.string(at: place) else {
         response.writeMissingValue()
         return nil
       }
-      if found.bytes.count < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)) {
-        response.writeValue(found.bytes, version: found.version)
-        return nil
-      }
+      found = string
     } catch {
       throw CallError(error, wanted: "a string")
     }
-    return try getLarge(at, into: &response, largerThan: bytesMin)
+    if found.bytes.count < ReplySizes.certainlySmall(min(bytesMin, limits.maxMessageBytes)) {
+      response.writeValue(found.bytes, version: found.version)
+      return nil
+    }
+    return try getLarge(found, at: place, into: &response, largerThan: bytesMin)
   }
 
   @inline(never)
   private func getLarge(
-    _ at: KeyTarget, into response: inout ByteBuffer, largerThan bytesMin: Int
+    _ found: Store.StringView, at place: KeyPlace, into response: inout ByteBuffer,
+    largerThan bytesMin: Int
   ) throws(CallError) -> (any ReplySource)? {
-    // The caller has found a string there.
-    guard let found = try? store.get(at.key, slot: at.slot, database: at.database) else {
-      return nil
-    }
     let byteCount = WireSize.value(count: found.bytes.count, version: found.version)
     guard byteCount <= limits.maxMessageBytes else { throw .responseTooLarge(streamingCall: nil) }
-    guard byteCount > bytesMin else {
-      response.writeValue(found.bytes, version: found.version)
-      return nil
-    }
-    if let pinned = try? store.pinnedValue(at.key, slot: at.slot, database: at.database) {
+    if byteCount > bytesMin, let pinned = try? store.pinnedString(at: place) {
       return ValueSource(pinned, isPopped: false)
     }
-    // It lies in its entry, which nobody can hold on to.
-    if let inline = try? store.get(at.key, slot: at.slot, database: at.database) {
-      response.writeValue(inline.bytes, version: inline.version)
-    }
+    // It is short enough, or lies in its entry, which nobody can hold on to.
+    response.writeValue(found.bytes, version: found.version)
     return nil
   }
 
@@ -55,9 +48,8 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try decode(KeyValueView.init, message)
     try refuseUnserved(request.unservedField, request.hasUnknownField)
-    let at = try locate(request.key, request.database)
-    let version = store.set(
-      at.key, value: request.value, in: block, slot: at.slot, database: at.database)
+    let place = try find(request.key, request.database)
+    let version = store.set(request.value, in: block, at: place)
     response.writeStatus(ok: true, count: 0, version: version)
   }
 
@@ -66,8 +58,7 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
     try refuseUnserved(nil, request.hasUnknownField)
-    let at = try locate(request.key, request.database)
-    let version = store.delete(at.key, slot: at.slot, database: at.database)
+    let version = store.delete(at: try find(request.key, request.database))
     response.writeStatus(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
   }
 
@@ -75,8 +66,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
-    let at = try locate(request.key, request.database)
-    let type = store.type(of: at.key, slot: at.slot, database: at.database)
+    let type = try find(request.key, request.database).type
     response.writeStatus(ok: true, count: type == .none ? 0 : 1, version: 0)
   }
 
@@ -84,8 +74,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeyView.init, message)
-    let at = try locate(request.key, request.database)
-    let type = store.type(of: at.key, slot: at.slot, database: at.database)
+    let type = try find(request.key, request.database).type
     response.writeTypeResponse(ValueType(rawValue: Int32(type.rawValue)) ?? .none)
   }
 
@@ -94,10 +83,9 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try decode(IncrByView.init, message)
     try refuseUnserved(nil, request.hasUnknownField)
-    let at = try locate(request.key, request.database)
+    let place = try find(request.key, request.database)
     do throws(Store.StoreError) {
-      let result = try store.incrBy(
-        at.key, delta: request.delta, slot: at.slot, database: at.database)
+      let result = try store.incrBy(request.delta, at: place)
       response.writeIncrByResponse(value: result.value, version: result.version)
     } catch {
       throw CallError(error, wanted: "a string")

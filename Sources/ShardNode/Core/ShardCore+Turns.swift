@@ -26,14 +26,25 @@ extension ShardCore {
   /// Whether replies under way hold views.
   package var holdsViews: Bool { views.count > 0 }
 
-  /// When the oldest view expires, on the core's clock; nil where there is none. `expireViews` is to
-  /// be called then.
-  package var viewsDueNanos: UInt64? { views.oldestDueNanos() }
+  /// Whether anything under way has a time limit.
+  @inline(__always)
+  package var hasTimeLimits: Bool { views.count > 0 || !deadlines.isEmpty }
 
-  /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`.
-  package func expireViews() {
+  /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is to
+  /// be called then.
+  package var dueNanos: UInt64? {
+    guard let view = views.oldestDueNanos() else { return deadlines.nextDeadlineNanos }
+    return min(view, deadlines.nextDeadlineNanos ?? .max)
+  }
+
+  /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`, and the calls
+  /// whose deadlines have passed while they waited here.
+  package func endExpired() {
     let now = clock()
     while let due = views.oldestDueNanos(), due <= now { views.takeOldest()?.expire() }
+    while let deadline = deadlines.popExpired(nowNanos: now) {
+      deadline.taker.deadlinePassed(deadline.id)
+    }
   }
 
   /// Ends the oldest replies until what views alone keep alive is within `Limits.maxPinnedBytes`.
@@ -54,8 +65,17 @@ extension ShardCore {
 
   /// A reply has begun to hold a view.
   func pinned(_ view: any PinnedView) {
+    if view.isHeld { views.addHeld(view) } else { views.add(view, dueNanos: viewDueNanos) }
+  }
+
+  /// The gate has let go a reply that holds a view.
+  func begins(_ view: any PinnedView) {
+    if view.isPinned { views.begins(view, dueNanos: viewDueNanos) }
+  }
+
+  private var viewDueNanos: UInt64 {
     let (due, overflows) = clock().addingReportingOverflow(limits.viewNanosMax)
-    views.add(view, dueNanos: overflows ? .max : due)
+    return overflows ? .max : due
   }
 
   /// A reply has let go of its view.

@@ -5,6 +5,7 @@
 // call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
 // shard's own fan-outs) ends up in `execute`.
 
+import GRPC
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -31,26 +32,45 @@ package final class ShardCore {
   @exclusivity(unchecked) var peers = LinkPeers()
   @exclusivity(unchecked) var turns = TurnQueue()
   @exclusivity(unchecked) var views = PinnedViews()
+  /// Where replies wait that tell of what isn't committed yet.
+  package let gate: ReplyGate
+  /// What calls wait for; nil: nothing, whatever is executed counts.
+  @exclusivity(unchecked) package var marks: (any MarkSource)?
+  /// What the reply of the call has to wait for that was executed last.
+  @exclusivity(unchecked) var latestMark = ReplyMark.none
+  /// The key of the call that is being executed; only for `marks`.
+  @exclusivity(unchecked) private var touched: KeyLookup?
+  /// Of calls that are answered later.
+  @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   let garbage: GarbageCollection
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
+  /// The values of a push, gathered; empty between calls.
+  @exclusivity(unchecked) var pushedValues: [UnsafeRawBufferPointer] = []
+  /// Room for so many is kept between calls.
+  static let pushedValuesKept = 1_024
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
+  /// by it yet.
+  @exclusivity(unchecked) package var nowMillis: Int64 = 0
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
   ///   - uptimeMillis: the time since the node's start, for Describe.
+  ///   - versionsBegin: what the versions of every slot count from.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
+    versionsBegin: UInt64 = 0,
     clock: @escaping () -> UInt64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
@@ -63,25 +83,41 @@ package final class ShardCore {
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
-      hashSeed: limits.hashSeed.words)
+      hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     garbage = GarbageCollection(store)
+    gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
 
-  /// Executes one call and appends its response message to `response`.
+  /// Executes one call and appends its response message to `response`. What the reply has to wait
+  /// for is in `latestMark` then, be it an error or not.
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or an `InternalMethod`.
   ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
   ///   - bytesMin: a response longer than this is not appended.
-  /// - Returns: where the bytes of a longer response come from, which hold memory of the store until
-  ///   they are let go of; nil where the response was appended.
+  /// - Returns: a reply that comes later, as a longer response does, which holds memory of the store
+  ///   until it is let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     into response: inout ByteBuffer, largerThan bytesMin: Int = .max
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> (any LaterReply)? {
     counters.called(method)
+    latestMark = .none
+    guard marks != nil else {
+      return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+    }
+    try beginMarking(method)
+    defer { endMarking(method) }
+    return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+  }
+
+  @inline(__always)
+  private func run(
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    into response: inout ByteBuffer, largerThan bytesMin: Int
+  ) throws(CallError) -> (any LaterReply)? {
     switch CommandID(rawValue: Int(method)) {
     case .get: return try get(message, into: &response, largerThan: bytesMin)
     case .set: try set(message, in: block, into: &response)
@@ -100,17 +136,47 @@ package final class ShardCore {
     return nil
   }
 
-  /// Checks a call's key and finds the slot; only keys of the shard's own slots get through.
+  /// Checks a call's key and looks it up; only keys of the shard's own slots get through.
   @inline(__always)
-  func locate(
+  func find(
     _ key: UnsafeRawBufferPointer, _ database: UInt32
-  ) throws(CallError) -> KeyTarget {
+  ) throws(CallError) -> KeyPlace {
     if let refusal = limits.refusal(key: key, database: database) { throw refusal }
     let slot = Slots.slot(of: key)
     guard ownership.owns(slot: slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    return KeyTarget(key: key, slot: slot, database: Int(database))
+    let place = store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
+    if marks != nil { touched = place.lookup }
+    return place
+  }
+
+  // MARK: - What replies wait for
+
+  /// - Throws: OVERLOADED where a reply could not be held that had to be.
+  func beginMarking(_ method: UInt32) throws(CallError) {
+    touched = nil
+    if gate.isFull, Part.isWrite(method: method) { throw .heldTooMuch(limits) }
+  }
+
+  /// Whatever the outcome was, it tells of the key as it is now.
+  func endMarking(_ method: UInt32) {
+    guard let key = touched, let marks else { return }
+    touched = nil
+    latestMark = max(latestMark, marks.mark(of: key, after: method))
+  }
+
+  /// A key was looked at by a call that lists keys.
+  @inline(__always)
+  func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
+    guard let marks else { return }
+    let key = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
+  }
+
+  /// Something was told or done that concerns all keys.
+  func visitedAll() {
+    if let marks { latestMark = max(latestMark, marks.latest) }
   }
 
   /// Decodes a request; what can't be decoded is the caller's INTERNAL.
@@ -139,11 +205,4 @@ package final class ShardCore {
     node.incarnation = incarnation
     return node
   }
-}
-
-/// A key that may be served here, and where it lies.
-struct KeyTarget {
-  let key: UnsafeRawBufferPointer
-  let slot: Int
-  let database: Int
 }

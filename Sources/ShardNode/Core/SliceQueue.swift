@@ -32,10 +32,12 @@ final class SliceQueue: TurnTaker {
         .link, id: call.id, error: .overloaded("Too many operations wait for this shard."))
       return
     }
-    let slice = QueuedSlice(call, session, peer, heardMillis: heardMillis)
+    let reply = ReplyHandle(call.id, to: session, method: call.method, core: session.core)
+    let slice = QueuedSlice(call, session, peer, reply, heardMillis: heardMillis)
     waiting.append(slice)
     waitingBytes += call.request.count
-    peer.began(call.id, slice)
+    reply.worked(by: slice)
+    peer.began(reply)
     session.core.turns.enqueue(self)
   }
 
@@ -61,55 +63,47 @@ final class SliceQueue: TurnTaker {
 }
 
 /// A slice that waits for its turn.
-final class QueuedSlice: LinkCall {
+final class QueuedSlice: ReplyWork {
   let request: ByteBuffer
-  private let id: UInt64
   private let method: UInt32
   private let heardMillis: UInt64
   private let deadlineMillis: UInt64
   private weak var session: LinkSession?
   private weak var peer: LinkPeer?
-  private var isOver = false
+  private weak var reply: ReplyHandle?
 
-  init(_ call: CallView, _ session: LinkSession, _ peer: LinkPeer, heardMillis: UInt64) {
-    id = call.id
+  init(
+    _ call: CallView, _ session: LinkSession, _ peer: LinkPeer, _ reply: ReplyHandle,
+    heardMillis: UInt64
+  ) {
     self.heardMillis = heardMillis
     deadlineMillis = call.deadlineMillis
     method = call.method
     request = ByteBuffer(bytes: call.request)
     self.session = session
     self.peer = peer
+    self.reply = reply
   }
 
   /// Executes and answers it. Returns false where it was over before.
   func execute() -> Bool {
-    guard !isOver, let session else { return false }
-    isOver = true
-    peer?.ended(id)
+    guard let reply, !reply.isOver, let session else { return false }
     let time = FrameTime(heardMillis: heardMillis, nowMillis: session.core.clockMillis)
     if let refusal = time.refusal(deadlineMillis: deadlineMillis, shard: session.core.id) {
       session.core.counters.failed()
-      session.emit { $0.writeReply(.link, id: id, error: refusal) }
+      reply.fail(refusal)
       return true
     }
-    session.emit { frame in
-      request.withUnsafeReadableBytes {
-        session.core.answer(method, id: id, $0, into: &frame)
-      }
-    }
+    // It is written into the session's frame, and needs no handle from here on.
+    peer?.ended(reply.id)
+    reply.drop()
+    session.answer(method, reply.id, request)
     return true
   }
 
-  func cancel() {
-    guard !isOver else { return }
-    isOver = true
-    peer?.ended(id)
-    session?.emit { $0.writeReply(.link, id: id, error: .cancelled) }
-  }
+  func wake() {}
 
   func drop() {
-    isOver = true
+    reply = nil
   }
-
-  func grant(_ bytes: Int) {}
 }

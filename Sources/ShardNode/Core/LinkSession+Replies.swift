@@ -1,0 +1,68 @@
+// A link's lane as an exit of replies: of those that come later, and of those that were held.
+//
+// One message goes out over the bulk lane after a notice, as its router grants credit and the lane
+// takes it; a row of messages, and whatever ends before it has begun, over the lane of the call.
+
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension LinkSession: ReplyExit {
+  private func lane(of reply: ReplyHandle) -> LinkSession? {
+    reply.isOneMessage ? peer?.session(.bulk) ?? self : self
+  }
+
+  package func takes(_ reply: ReplyHandle) -> Bool {
+    guard reply.credit > 0, let lane = lane(of: reply) else { return false }
+    if lane.isWritable { return true }
+    peer?.park(reply)
+    return false
+  }
+
+  package func begin(_ reply: ReplyHandle, byteCount: Int) {
+    var notice = ByteBuffer()
+    notice.writeLargeReplyNotice(totalBytes: UInt64(byteCount))
+    emit { frame in
+      notice.withUnsafeReadableBytes {
+        frame.writeReply(.link, id: reply.id, response: $0, more: true)
+      }
+    }
+  }
+
+  package func send(
+    _ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void
+  ) {
+    reply.credit -= piece.byteCount
+    lane(of: reply)?.emit { frame in
+      let part = frame.beginReply(
+        .link, id: reply.id, sizeHint: piece.byteCount, more: !piece.isLast)
+      write(&frame)
+      frame.endReply(part)
+    }
+  }
+
+  package func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    peer?.ended(reply.id)
+    switch end {
+    case .complete: break
+    case .response(let response):
+      emit { frame in
+        response.withUnsafeReadableBytes {
+          frame.writeReply(.link, id: reply.id, response: $0)
+        }
+      }
+    case .failed(let error):
+      (reply.hasBegun ? lane(of: reply) : self)?.emit {
+        $0.writeReply(.link, id: reply.id, error: error)
+      }
+    }
+  }
+}
+
+extension LinkSession: BatchExit {
+  var replyField: ReplyField { .link }
+
+  func release(_ frame: ByteBuffer) {
+    emit { $0.writeImmutableBuffer(frame) }
+  }
+}

@@ -1,0 +1,178 @@
+// The gate of a shard's loop: replies wait here until what they tell of is committed.
+//
+// A call that is executed on a key has to wait for the key's last change, whatever it answers: its
+// `ReplyMark`. Most marks are committed by then, and with no log all of them are; what isn't is held,
+// by mark, and leaves in the order of marks.
+//
+//   executed --mark committed--> out
+//      |
+//      +--not yet--> held --gate opens to the mark--> out
+//                     +--caller gone, or deadline--> let go of
+//                     +--given up--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
+//
+// All exits of the loop stand before the same gate: lanes of links and Pipelines with what they hold
+// in frames (HeldReplies), every other call with its handle (ReplyHandle). It stands before the
+// connections' buffers: what is in them has passed it, so it doesn't matter when they are flushed.
+//
+// Order. What is held for a mark leaves before `committed` reaches it. A reply with a committed mark
+// may go at once; were an earlier one on its key still held, that would have no greater mark. So no
+// reply overtakes another on its key.
+//
+// Belongs to one shard's core; its event loop.
+
+import RingstoreAPI
+import Store
+
+/// What a reply waits for: the number of a batch of changes, which are committed together. Few of
+/// them are under way at a time.
+package struct ReplyMark: Comparable, Hashable, Sendable {
+  /// Nothing: it is committed from the beginning.
+  package static let none = ReplyMark(0)
+
+  package let number: UInt64
+
+  @inline(__always)
+  package init(_ number: UInt64) { self.number = number }
+
+  @inline(__always)
+  package static func < (left: ReplyMark, right: ReplyMark) -> Bool { left.number < right.number }
+}
+
+/// A key as the store looks it up, hash included. Valid as long as the request's bytes are.
+package typealias MarkedKey = KeyLookup
+
+/// Knows the marks of keys: the log will, or in tests something that stands for it. It tells the gate
+/// what is committed (`ReplyGate.open`).
+package protocol MarkSource: AnyObject {
+  /// The last change of a key, on which a call has just been executed.
+  func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark
+  /// The last change of all.
+  var latest: ReplyMark { get }
+}
+
+/// Whatever is held.
+protocol GateWaiter: AnyObject {
+  /// False once it is held no more; the gate then forgets it.
+  var isHeld: Bool { get }
+  func gateOpened()
+  /// What it waits for may never be committed.
+  func gateGaveUp()
+}
+
+package final class ReplyGate {
+  /// What a held reply counts for beside its bytes.
+  static let bytesPerReply = 128
+
+  private struct Group {
+    let mark: ReplyMark
+    var waiters: [any GateWaiter]
+  }
+
+  /// Everything up to this mark is committed, and no reply waits for it.
+  @exclusivity(unchecked) package private(set) var committed = ReplyMark.none
+  /// Bytes of the replies held, and `bytesPerReply` for each.
+  package private(set) var heldBytes = 0
+  private let bytesMax: Int
+  /// In ascending order.
+  private var groups: [Group] = []
+  private var waiterCount = 0
+  /// Waiters in the groups that are held no more.
+  private var goneCount = 0
+  private var hasGivenUp = false
+  /// Called when something was let go, which may have left work for the core's turns.
+  package var afterRelease: () -> Void = {}
+
+  /// - Parameter bytesMax: what may be held; see `Limits.heldBytesMax`.
+  init(bytesMax: Int) {
+    self.bytesMax = bytesMax
+  }
+
+  /// Whether a reply with this mark must wait.
+  @inline(__always)
+  func holds(_ mark: ReplyMark) -> Bool { mark > committed }
+
+  /// Whether nothing more may be held: writes are refused, and reads that would have to wait.
+  package var isFull: Bool { heldBytes >= bytesMax || hasGivenUp }
+
+  /// Whether no reply is held.
+  package var isEmpty: Bool { waiterCount == goneCount }
+
+  // MARK: - What is held
+
+  /// O(marks under way).
+  func wait(_ waiter: any GateWaiter, for mark: ReplyMark) {
+    waiterCount += 1
+    var place = groups.endIndex
+    while place > 0, groups[place - 1].mark > mark { place -= 1 }
+    if place > 0, groups[place - 1].mark == mark {
+      groups[place - 1].waiters.append(waiter)
+    } else {
+      groups.insert(Group(mark: mark, waiters: [waiter]), at: place)
+    }
+  }
+
+  /// Somebody is held no more whom the gate has not told to go. Amortised O(1).
+  func left() {
+    goneCount += 1
+    guard goneCount > 64, goneCount > waiterCount / 2 else { return }
+    for place in groups.indices { groups[place].waiters.removeAll { !$0.isHeld } }
+    groups.removeAll { $0.waiters.isEmpty }
+    waiterCount -= goneCount
+    goneCount = 0
+  }
+
+  func charge(_ bytes: Int) { heldBytes += bytes }
+  func discharge(_ bytes: Int) { heldBytes -= bytes }
+
+  // MARK: - What the log says
+
+  /// Everything up to `mark` is committed: lets go what waits for it, in the order of marks.
+  package func open(to mark: ReplyMark) {
+    guard mark > committed else { return }
+    // What is let go may lead to calls, whose replies wait for their turn here.
+    let hadWaiters = !groups.isEmpty
+    release(upTo: mark) { $0.gateOpened() }
+    committed = mark
+    if hadWaiters { afterRelease() }
+  }
+
+  /// What is held may never be committed: whoever waits is told so, and nothing is held any more.
+  package func giveUp() {
+    hasGivenUp = true
+    release(upTo: ReplyMark(.max)) { $0.gateGaveUp() }
+    afterRelease()
+  }
+
+  private func release(upTo mark: ReplyMark, _ tell: (any GateWaiter) -> Void) {
+    while let first = groups.first, first.mark <= mark {
+      groups.removeFirst()
+      for waiter in first.waiters {
+        waiterCount -= 1
+        if waiter.isHeld { tell(waiter) } else { goneCount -= 1 }
+      }
+    }
+  }
+}
+
+extension CallError {
+  /// Too many replies wait to be committed. Nothing was executed, or only read.
+  static func heldTooMuch(_ limits: Limits) -> CallError {
+    .overloaded(
+      "Replies of \(limits.heldBytesMax >> 20) MiB wait for changes to be committed.")
+  }
+
+  /// A write was executed, and the shard ends before it is known to be kept.
+  static func notCommitted(_ shard: String) -> CallError {
+    CallError(
+      .outcomeUnknown,
+      "Shard \(shard) ended before the change was committed: it may be kept or not. Read before you "
+        + "repeat it.", shard: shard)
+  }
+
+  /// How a held reply ends that is given up.
+  static func givenUp(isWrite: Bool, _ shard: String) -> CallError {
+    isWrite
+      ? .notCommitted(shard)
+      : .shardUnavailable(shard, "it ended before what was read was committed")
+  }
+}

@@ -1,0 +1,274 @@
+// The way back to the caller of a call that is not answered where it is executed.
+//
+//   exit ---owns---> handle ---owns---> work: a large reply's stream, a fan-out, a queued slice,
+//     ^---------weak--'  ^-----weak-------'   later a pop that waits
+//
+// The work says what the reply is and which mark it waits for; the handle takes that through the
+// gate, in the order in which it was said; the exit writes it as its carrier wants it: a lane of a
+// link, a Pipeline, a client's call, a call from within, an operation that the reply is a part of.
+// The caller's side comes the other way: cancels, deadlines, room for more.
+//
+//   working --answer, fail, finish--> [held] --gate opens--> over
+//      +------cancel, drop, deadline, gate given up--------> over
+//
+// Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of the
+// core.
+
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+/// How a reply ends.
+package enum ReplyEnd {
+  /// The whole response, or the last message of a stream.
+  case response(ByteBuffer)
+  /// What was sent is all.
+  case complete
+  case failed(CallError)
+}
+
+/// Where replies leave.
+package protocol ReplyExit: AnyObject {
+  /// Whether it takes a piece or a message now. If not, it wakes the reply when it does.
+  func takes(_ reply: ReplyHandle) -> Bool
+  /// Says how long the message is that the pieces make up. Not called where each is a message.
+  func begin(_ reply: ReplyHandle, byteCount: Int)
+  /// Takes a piece, or a message of a stream; `write` appends it.
+  func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void)
+  /// The reply is over: comes once, unless the handle is dropped.
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd)
+}
+
+/// What makes a reply.
+package protocol ReplyWork: AnyObject {
+  /// The caller takes more.
+  func wake()
+  /// Nobody waits for the reply any more.
+  func drop()
+}
+
+/// What `execute` returns for a reply that it has not written: to be started with a handle.
+package protocol LaterReply: AnyObject {
+  func start(_ reply: ReplyHandle, after mark: ReplyMark)
+}
+
+package final class ReplyHandle: GateWaiter {
+  private enum Step {
+    case begin(ReplyStream)
+    case message(ByteBuffer)
+    case end(ReplyEnd)
+
+    var byteCount: Int {
+      switch self {
+      case .message(let bytes), .end(.response(let bytes)): bytes.readableBytes
+      case .begin, .end: 0
+      }
+    }
+  }
+
+  /// The exit's own number for the call.
+  package let id: UInt64
+  /// Bytes that a router takes; below zero by less than a piece where the last one was longer.
+  var credit = 0
+  /// Whether the reply is one message, not a row of them.
+  private(set) var isOneMessage = true
+  /// Whether some of the reply was sent.
+  private(set) var hasBegun = false
+  package private(set) var isOver = false
+
+  private let isWrite: Bool
+  private unowned let core: ShardCore
+  private weak var exit: (any ReplyExit)?
+  private var work: (any ReplyWork)?
+  /// What is held, in order.
+  private var held = CircularBuffer<(step: Step, mark: ReplyMark)>(initialCapacity: 1)
+  private var heldBytes = 0
+  /// Whether the gate knows it.
+  private(set) var isHeld = false
+  private var deadline: DeadlineQueue<Deadline>.Handle?
+
+  /// - Parameters:
+  ///   - method: what is called.
+  ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never, or
+  ///     its exit sees to it.
+  package init(
+    _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
+    core: ShardCore
+  ) {
+    self.id = id
+    self.exit = exit
+    self.core = core
+    isWrite = Part.isWrite(method: method)
+    if deadlineNanos > 0 {
+      deadline = core.deadlines.insert(
+        deadlineNanos: deadlineNanos, Deadline(taker: self, id: id))
+    }
+  }
+
+  // MARK: - For the work
+
+  /// Who is told of the caller from now on.
+  func worked(by work: any ReplyWork) { self.work = work }
+
+  package func answer(_ response: ByteBuffer, after mark: ReplyMark) {
+    take(.end(.response(response)), mark)
+  }
+
+  package func fail(_ error: CallError, after mark: ReplyMark = .none) {
+    take(.end(.failed(error)), mark)
+  }
+
+  /// Sends one message of a reply that is a row of them.
+  func emit(_ message: ByteBuffer, after mark: ReplyMark) { take(.message(message), mark) }
+
+  /// Ends a reply after what was sent of it.
+  func finish(after mark: ReplyMark = .none) { take(.end(.complete), mark) }
+
+  /// A reply in pieces, which begins when the gate lets it.
+  func stream(_ source: any ReplySource, after mark: ReplyMark) {
+    isOneMessage = source.isOneMessage
+    let stream = ReplyStream(source, to: self, isHeld: core.gate.holds(mark), core: core)
+    work = stream
+    take(.begin(stream), mark)
+  }
+
+  /// Whether a piece or a message may be sent now; if not, the work is woken when it may.
+  var isReady: Bool { held.isEmpty && exit?.takes(self) == true }
+
+  func begin(byteCount: Int) {
+    exit?.begin(self, byteCount: byteCount)
+    hasBegun = true
+  }
+
+  func send(_ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+    exit?.send(self, piece, write)
+    hasBegun = true
+  }
+
+  /// What the stream would have sent is gone. Where it is held, the error takes its place.
+  func expire(with error: CallError) {
+    guard let first = held.first else { return end(.failed(error)) }
+    held[held.startIndex] = (.end(.failed(error)), first.mark)
+  }
+
+  // MARK: - For the exit
+
+  /// The caller takes more.
+  package func wake() { work?.wake() }
+
+  /// The router takes `bytes` more of the reply.
+  func grant(_ bytes: Int) {
+    let (sum, overflows) = credit.addingReportingOverflow(bytes)
+    credit = overflows ? .max : sum
+    if credit > 0 { wake() }
+  }
+
+  /// The caller went away and gets its last reply.
+  func cancel() { end(.failed(.cancelled)) }
+
+  /// The caller is gone, and nobody is told.
+  package func drop() {
+    guard !isOver else { return }
+    isOver = true
+    if let deadline { core.deadlines.remove(deadline) }
+    letGo()
+    let work = self.work
+    self.work = nil
+    work?.drop()
+  }
+
+  // MARK: - Through the gate
+
+  func gateOpened() {
+    isHeld = false
+    guard let mark = held.first?.mark else { return }
+    // What lies behind the first with the same mark, or an older one, goes with it.
+    while let next = held.first, next.mark <= mark {
+      held.removeFirst()
+      settle(-charge(of: next.step))
+      carryOut(next.step)
+    }
+    if let next = held.first {
+      wait(for: next.mark)
+    } else {
+      work?.wake()
+    }
+  }
+
+  func gateGaveUp() {
+    isHeld = false
+    end(.failed(.givenUp(isWrite: isWrite, core.id)))
+  }
+
+  private func take(_ step: Step, _ mark: ReplyMark) {
+    guard !isOver else { return }
+    if held.isEmpty {
+      guard core.gate.holds(mark) else { return carryOut(step) }
+      if core.gate.isFull, !isWrite { return end(.failed(.heldTooMuch(core.limits))) }
+      wait(for: mark)
+    }
+    held.append((step, mark))
+    settle(charge(of: step))
+  }
+
+  private func wait(for mark: ReplyMark) {
+    isHeld = true
+    core.gate.wait(self, for: mark)
+  }
+
+  private func carryOut(_ step: Step) {
+    guard !isOver else { return }
+    switch step {
+    case .begin(let stream): stream.start()
+    case .message(let bytes):
+      send(ReplyPiece(byteCount: bytes.readableBytes, isLast: false)) {
+        $0.writeImmutableBuffer(bytes)
+      }
+    case .end(let end): self.end(end)
+    }
+  }
+
+  private func end(_ end: ReplyEnd) {
+    guard !isOver else { return }
+    let exit = self.exit
+    drop()
+    exit?.end(self, end)
+  }
+
+  private func charge(of step: Step) -> Int { ReplyGate.bytesPerReply + step.byteCount }
+
+  private func settle(_ bytes: Int) {
+    heldBytes += bytes
+    core.gate.charge(bytes)
+  }
+
+  /// Takes what is held off the gate.
+  private func letGo() {
+    held.removeAll()
+    settle(-heldBytes)
+    if isHeld {
+      isHeld = false
+      core.gate.left()
+    }
+  }
+}
+
+extension ReplyHandle: DeadlineTaker {
+  func deadlinePassed(_ id: UInt64) {
+    deadline = nil
+    end(.failed(.deadlineExceeded))
+  }
+}
+
+/// Whoever waits and has a deadline.
+protocol DeadlineTaker: AnyObject {
+  func deadlinePassed(_ id: UInt64)
+}
+
+/// A call's deadline, among those of the shard's calls that wait.
+struct Deadline {
+  let taker: any DeadlineTaker
+  /// The taker's own number.
+  let id: UInt64
+}

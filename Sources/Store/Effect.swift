@@ -1,0 +1,69 @@
+// An effect: what one executed call changed on one key, or on one slot of a database.
+//
+// Effects are results, never requests: to apply one asks no condition, no limit and no clock. So the
+// same effects in the same order make the same store, with the same versions. An effect that builds
+// on a list or a string carries the length it had before; where another is found, the effects or the
+// store are corrupt.
+//
+// Store+Apply.swift applies them; it is the only code that changes keys and values.
+
+package struct Effect {
+  package let database: Int
+  package let slot: Int
+  /// Empty where the change concerns the whole slot.
+  package let key: UnsafeRawBufferPointer
+  package let version: UInt64
+  package let change: Change
+
+  package init(
+    database: Int, slot: Int, key: UnsafeRawBufferPointer, version: UInt64, change: Change
+  ) {
+    self.database = database
+    self.slot = slot
+    self.key = key
+    self.version = version
+    self.change = change
+  }
+
+  /// Bytes are borrowed: good as long as the call that is given them.
+  package enum Change {
+    /// The key becomes a string, whatever it was.
+    case put(Value)
+    /// The key, which was there, goes.
+    case delete
+    /// Values, at least one, are added at one end of a list one after another. A list of length 0 is
+    /// a key that isn't there.
+    case insert(UnsafeBufferPointer<UnsafeRawBufferPointer>, at: Store.ListEnd, lengthBefore: Int)
+    /// The outermost `count` elements at one end go, at least one; with the last one the key.
+    case remove(count: Int, at: Store.ListEnd, lengthBefore: Int)
+    /// All keys of the slot in the database go; there was at least one.
+    case empty
+  }
+
+  package enum Value {
+    case bytes(UnsafeRawBufferPointer)
+    /// Stands for its canonical decimal form.
+    case integer(Int64)
+  }
+
+  /// Why an effect can't have come from a store in this state.
+  package enum Corruption: Error, Equatable {
+    /// A database, slot, key or value that this store can't have.
+    case outOfBounds
+    /// The slot has had this version or a later one.
+    case versionNotAbove(UInt64)
+    case missingKey
+    case wrongType
+    case otherLength(Int)
+  }
+}
+
+/// Is told of each effect before it is applied, while what it overwrites or frees is still there.
+///
+/// The effects of one call in one slot are a group: to be kept, and applied, whole or not at all.
+/// Must not call the store.
+package protocol StoreObserver: AnyObject {
+  func willApply(_ effect: Effect)
+  /// The effects told since the last end of a group are a group.
+  func groupEnded(slot: Int)
+}

@@ -1,0 +1,80 @@
+// From a key to its place: what a key is looked up by, and what is found. A call hashes its key
+// once and looks it up once; it reads, decides and changes at the place.
+
+/// What a key is looked up by. Its bytes are borrowed from the call.
+package struct KeyLookup {
+  package let key: UnsafeRawBufferPointer
+  package let slot: Int
+  package let database: Int
+  /// The store's hash of the key.
+  package let hash: UInt64
+  /// The wall clock of the tick, in milliseconds since 1970: what expiry will be judged by.
+  package let nowMillis: Int64
+}
+
+/// Where a key is, or that there is none: good until the next change of the store.
+package struct KeyPlace {
+  package let lookup: KeyLookup
+  /// Where there is an entry: the table that holds it, and the place there.
+  let table: UnsafeMutablePointer<Table>?
+  let index: Int
+  let entry: Entry?
+  #if DEBUG
+    /// `Store.changeCount` when the place was found.
+    let changeCount: UInt64
+  #endif
+
+  /// Type of the key's value, `none` where there is no such key.
+  @inline(__always)
+  package var type: Store.ValueType { entry?.valueType ?? .none }
+
+  /// Version of the key's last write, 0 where there is no such key.
+  package var version: UInt64 { entry?.version ?? 0 }
+}
+
+extension Store {
+  /// What a key would be looked up by.
+  @inline(__always)
+  package func lookup(
+    _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
+  ) -> KeyLookup {
+    KeyLookup(
+      key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
+  }
+
+  /// The place of a key. O(1) expected.
+  /// - Parameter nowMillis: the wall clock of the tick.
+  package func find(
+    _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
+  ) -> KeyPlace {
+    settle()
+    assert(key.count <= Store.keyBytesMax)
+    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
+    let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    guard
+      let table = directory.table(database: database, slot: slot),
+      let index = table.pointee.place(of: key, hash: lookup.hash)
+    else { return place(of: lookup, table: nil, index: 0, entry: nil) }
+    return place(of: lookup, table: table, index: index, entry: table.pointee.entry(at: index))
+  }
+
+  @inline(__always)
+  func place(
+    of lookup: KeyLookup, table: UnsafeMutablePointer<Table>?, index: Int, entry: Entry?
+  ) -> KeyPlace {
+    #if DEBUG
+      KeyPlace(
+        lookup: lookup, table: table, index: index, entry: entry, changeCount: changeCount)
+    #else
+      KeyPlace(lookup: lookup, table: table, index: index, entry: entry)
+    #endif
+  }
+
+  /// Every use of a place begins with it.
+  @inline(__always)
+  func check(_ place: KeyPlace) {
+    #if DEBUG
+      precondition(place.changeCount == changeCount, "the store has changed since the look-up")
+    #endif
+  }
+}

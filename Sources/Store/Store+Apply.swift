@@ -1,0 +1,323 @@
+// The one door: every change of keys and values is an effect that is applied here. Calls (and later
+// expiry and eviction) decide which; nothing else in the store puts an entry into a table, takes
+// one out, or writes to one.
+
+import LargeMemory
+
+extension Store {
+  // MARK: - From a call
+
+  /// Applies what a call has decided, under the slot's next version.
+  /// - Parameter block: what a put's bytes lie in, if it may be kept.
+  /// - Returns: the version.
+  @inline(__always)
+  @discardableResult
+  func change(
+    _ place: KeyPlace, _ change: Effect.Change, in block: LargeBlock? = nil
+  ) -> UInt64 {
+    let version = versions[place.lookup.slot] &+ 1
+    apply(change, at: place, version: version, in: block)
+    return version
+  }
+
+  /// Takes all that `body` changes for one group of effects; what is changed outside of it is a
+  /// group for itself. All of it must be in one slot.
+  package func inOneGroup<R, Failure: Error>(
+    slot: Int, _ body: () throws(Failure) -> R
+  ) throws(Failure) -> R {
+    precondition(openGroup == nil, "groups don't nest")
+    openGroup = Group(slot: slot)
+    defer {
+      if openGroup?.isTold == true { observer?.groupEnded(slot: slot) }
+      openGroup = nil
+    }
+    return try body()
+  }
+
+  // MARK: - From outside: a log, another node
+
+  /// Applies an effect as another store told it. Where it throws, nothing has changed.
+  package func apply(_ effect: Effect) throws(Effect.Corruption) {
+    guard
+      effect.slot >= 0, effect.slot < slotCount, effect.database >= 0,
+      effect.database < databaseCount, effect.key.count <= Store.keyBytesMax
+    else { throw .outOfBounds }
+    guard effect.version > versions[effect.slot] else {
+      throw .versionNotAbove(versions[effect.slot])
+    }
+    if case .empty = effect.change {
+      settle()
+      guard keyCount(database: effect.database, slot: effect.slot) > 0 else { throw .missingKey }
+      applyEmpty(slot: effect.slot, database: effect.database, version: effect.version)
+      return
+    }
+    // Replay judges no expiry, so it has no clock.
+    let place = find(effect.key, slot: effect.slot, database: effect.database, nowMillis: 0)
+    try place.checkFits(effect.change)
+    apply(effect.change, at: place, version: effect.version, in: nil)
+  }
+
+  // MARK: - Applying
+
+  @inline(__always)
+  private func apply(
+    _ change: Effect.Change, at place: KeyPlace, version: UInt64, in block: LargeBlock?
+  ) {
+    check(place)
+    assert(place.fits(change), "a call has decided on a state that isn't there")
+    if observer != nil { tell(change, at: place, version: version) }
+    began(version, of: place.lookup.slot)
+    switch change {
+    case .put(.bytes(let value)):
+      put(value, at: place, version: version, in: block)
+    case .put(.integer(let number)):
+      put(number, at: place, version: version)
+    case .delete:
+      deleteEntry(at: place)
+    case .insert(let values, let end, _):
+      insert(values, at: place, end, version: version)
+    case .remove(let count, let end, _):
+      remove(count, at: place, end, version: version)
+    case .empty:
+      preconditionFailure("of a slot, not of a key: applyEmpty")
+    }
+  }
+
+  /// All keys of a slot in a database go, of which there is one at least.
+  func applyEmpty(slot: Int, database: Int, version: UInt64) {
+    if observer != nil {
+      tell(
+        Effect(
+          database: database, slot: slot, key: UnsafeRawBufferPointer(start: nil, count: 0),
+          version: version, change: .empty))
+    }
+    began(version, of: slot)
+    detachTable(slot: slot, database: database)
+  }
+
+  @inline(__always)
+  private func began(_ version: UInt64, of slot: Int) {
+    versions[slot] = version
+    #if DEBUG
+      changeCount += 1
+    #endif
+  }
+
+  @inline(never)
+  private func tell(_ change: Effect.Change, at place: KeyPlace, version: UInt64) {
+    let lookup = place.lookup
+    tell(
+      Effect(
+        database: lookup.database, slot: lookup.slot, key: lookup.key, version: version,
+        change: change))
+  }
+
+  private func tell(_ effect: Effect) {
+    observer?.willApply(effect)
+    if let group = openGroup {
+      precondition(group.slot == effect.slot, "a group is of one slot")
+      openGroup?.isTold = true
+    } else {
+      observer?.groupEnded(slot: effect.slot)
+    }
+  }
+
+  // MARK: - Strings
+
+  @inline(__always)
+  private func put(
+    _ value: UnsafeRawBufferPointer, at place: KeyPlace, version: UInt64, in block: LargeBlock?
+  ) {
+    if let number = DecimalInteger.parse(value) {
+      put(number, at: place, version: version)
+    } else if value.count <= Entry.inlineMax {
+      let entry = entryToWrite(
+        at: place, kind: .bytes, payloadCount: value.count, version: version)
+      copyBytes(value, to: entry.payload)
+    } else {
+      let blob = blob(value, in: block)
+      entryToWrite(at: place, kind: .blob, payloadCount: 16, version: version).blob = blob
+    }
+  }
+
+  @inline(__always)
+  private func put(_ number: Int64, at place: KeyPlace, version: UInt64) {
+    if let entry = place.entry, entry.kind == .integer {
+      entry.integer = number
+      entry.setVersion(version)
+    } else {
+      entryToWrite(at: place, kind: .integer, payloadCount: 8, version: version).integer = number
+    }
+  }
+
+  private func blob(_ value: UnsafeRawBufferPointer, in block: LargeBlock?) -> Blob {
+    if let owned = OwnedBytes(value, in: block), owned.count >= owned.block.capacity / 4 * 3 {
+      return Blob(on: heap, adopting: owned)
+    }
+    return Blob(on: heap, copyOf: value)
+  }
+
+  // MARK: - Lists
+
+  private func insert(
+    _ values: UnsafeBufferPointer<UnsafeRawBufferPointer>, at place: KeyPlace, _ end: ListEnd,
+    version: UInt64
+  ) {
+    let entry: Entry
+    if let found = place.entry {
+      entry = found
+      entry.setVersion(version)
+    } else {
+      entry = entryToWrite(at: place, kind: .list, payloadCount: 8, version: version)
+      entry.list = List(on: heap)
+    }
+    var list = entry.list
+    for value in values {
+      assert(value.count <= Store.valueBytesMax)
+      list.push(value, at: end, heap: heap)
+    }
+    entry.list = list
+  }
+
+  /// The bytes of the last element that goes stay good until the next `settle`.
+  @inline(__always)
+  private func remove(_ count: Int, at place: KeyPlace, _ end: ListEnd, version: UInt64) {
+    guard let entry = place.entry else { return }
+    var list = entry.list
+    for _ in 0..<count {
+      settle()
+      leftover = list.pop(at: end, heap: heap).leftover
+    }
+    if list.pieceCount == 0 {
+      takeOut(place)
+      list.freeEmpty(heap)
+      heap.free(entry.base, entry.byteCount)
+    } else {
+      entry.list = list
+      entry.setVersion(version)
+    }
+  }
+
+  // MARK: - Entries and tables
+
+  /// The key's entry with its head written and room for the payload; what the old value had outside
+  /// the entry is freed. The entry stays where it is if the new payload takes a block of like size.
+  @inline(__always)
+  private func entryToWrite(
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+  ) -> Entry {
+    guard let old = place.entry else {
+      return newEntry(at: place, kind: kind, payloadCount: payloadCount, version: version)
+    }
+    if !old.isWhole { freeValue(of: old) }
+    if old.payloadCount != payloadCount {
+      let needed = Entry.headerBytes + old.keyCount + payloadCount
+      guard Heap.capacity(for: needed) == Heap.capacity(for: old.byteCount) else {
+        return movedEntry(at: place, kind: kind, payloadCount: payloadCount, version: version)
+      }
+      old.setPayloadCount(payloadCount)
+    }
+    old.setHead(version, kind)
+    return old
+  }
+
+  @inline(never)
+  private func newEntry(
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+  ) -> Entry {
+    let lookup = place.lookup
+    let entry = Entry(
+      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version)
+    let table = directory.tableForInsertion(
+      database: lookup.database, slot: lookup.slot, heap: heap)
+    table.pointee.insert(entry, hash: lookup.hash, heap: heap, hasher: hasher)
+    keyCounts[lookup.database] += 1
+    return entry
+  }
+
+  /// A new entry instead of the one at the place.
+  @inline(never)
+  private func movedEntry(
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+  ) -> Entry {
+    let lookup = place.lookup
+    let entry = Entry(
+      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version)
+    if let old = place.entry, let table = place.table {
+      table.pointee.replace(at: place.index, with: entry, hash: lookup.hash)
+      heap.free(old.base, old.byteCount)
+    }
+    return entry
+  }
+
+  private func deleteEntry(at place: KeyPlace) {
+    guard let entry = place.entry else { return }
+    takeOut(place)
+    free(entry)
+  }
+
+  /// Takes the entry out of its table.
+  private func takeOut(_ place: KeyPlace) {
+    guard let table = place.table else { return }
+    let lookup = place.lookup
+    table.pointee.remove(at: place.index, heap: heap, hasher: hasher)
+    keyCounts[lookup.database] -= 1
+    if table.pointee.count == 0 {
+      directory.tableBecameEmpty(database: lookup.database, slot: lookup.slot, heap: heap)
+    }
+  }
+
+  /// Takes a table that has keys out of the directory and frees it, or puts it aside.
+  func detachTable(slot: Int, database: Int) {
+    guard let table = directory.table(database: database, slot: slot), table.pointee.count > 0
+    else { return }
+    let detached = table.pointee
+    table.pointee = Table()
+    keyCounts[database] -= Int(detached.count)
+    directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
+    // Who empties slots empties many: their pages go back to the system, not only to malloc.
+    heap.givesPagesBack = true
+    free(detached)
+    heap.givesPagesBack = false
+  }
+}
+
+extension KeyPlace {
+  /// Whether the place is in the state that a change builds on.
+  func fits(_ change: Effect.Change) -> Bool {
+    do throws(Effect.Corruption) {
+      try checkFits(change)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  fileprivate func checkFits(_ change: Effect.Change) throws(Effect.Corruption) {
+    switch change {
+    case .put(.bytes(let value)):
+      guard value.count <= Store.valueBytesMax else { throw .outOfBounds }
+    case .put(.integer):
+      break
+    case .delete:
+      guard entry != nil else { throw .missingKey }
+    case .insert(let values, _, let lengthBefore):
+      guard !values.isEmpty, values.allSatisfy({ $0.count <= Store.valueBytesMax }) else {
+        throw .outOfBounds
+      }
+      try checkLength(lengthBefore)
+    case .remove(let count, _, let lengthBefore):
+      guard entry != nil else { throw .missingKey }
+      try checkLength(lengthBefore)
+      guard count >= 1, count <= lengthBefore else { throw .outOfBounds }
+    case .empty:
+      throw .outOfBounds
+    }
+  }
+
+  private func checkLength(_ lengthBefore: Int) throws(Effect.Corruption) {
+    guard entry == nil || entry?.kind == .list else { throw .wrongType }
+    let length = entry?.list.count ?? 0
+    guard length == lengthBefore else { throw .otherLength(length) }
+  }
+}

@@ -1,0 +1,239 @@
+// What a store tells its observer makes the same store elsewhere; and what can't be is refused.
+
+import Testing
+
+@testable import Store
+
+@Suite struct EffectTests {
+  let key = Bytes("k")
+
+  /// Random calls, observed, and applied to a second store a part at a time.
+  @Test(arguments: [true, false], [true, false])
+  func effectsOfARandomRunMakeTheSameStore(usesSlabs: Bool, setsMuchAside: Bool) throws {
+    let limits =
+      setsMuchAside ? Garbage.Limits(listPieces: 1, tableKeys: 2, work: 2) : Garbage.Limits()
+    // They count from different versions, so those of the target can only be the effects'.
+    let source = observedFixture(versionsBegin: 1 << 54, usesSlabs: usesSlabs, limits)
+    let target = observedFixture(usesSlabs: usesSlabs, limits)
+    var run = ObservedRun(fixture: source.fixture)
+    var generator = OperationGenerator(seed: TestSeed.value)
+    for part in 0..<40 {
+      for _ in 0..<100 { try run.perform(generator.next()) }
+      let groups = source.effects.takeGroups()
+      for effect in groups.joined() { try effect.apply(to: target.fixture.store) }
+      // What is applied is told as well: a copy of a copy is the same.
+      #expect(target.effects.takeGroups().joined().elementsEqual(groups.joined()))
+      target.fixture.store.collectGarbage(entries: 5)
+      let difference = try StoreContents(source.fixture.store).difference(
+        from: StoreContents(target.fixture.store))
+      if let difference {
+        Issue.record("RINGSTORE_TEST_SEED=\(TestSeed.value), part \(part): \(difference)")
+        return
+      }
+    }
+    #expect(run.changes > 1000)
+  }
+
+  /// The comparison above can fail: every effect that is left out shows at once.
+  @Test func anEffectThatIsLeftOutShows() throws {
+    let source = observedFixture()
+    var run = ObservedRun(fixture: source.fixture)
+    var generator = OperationGenerator(seed: TestSeed.value)
+    let target = observedFixture()
+    for _ in 0..<300 {
+      try run.perform(generator.next())
+      let effects = Array(source.effects.takeGroups().joined())
+      if effects.isEmpty { continue }
+      let contents = try StoreContents(source.fixture.store)
+      #expect(try contents.difference(from: StoreContents(target.fixture.store)) != nil)
+      for effect in effects { try effect.apply(to: target.fixture.store) }
+      #expect(try contents.difference(from: StoreContents(target.fixture.store)) == nil)
+    }
+  }
+
+  @Test func aCallThatChangesNothingHasNoEffect() throws {
+    let (fixture, effects) = observedFixture()
+    fixture.delete(key)
+    try fixture.push(key, .head, [])
+    #expect(try fixture.pop(key, .head) == nil)
+    fixture.store.reset(slot: 0, database: 0)
+    fixture.set(key, Bytes("text"))
+    _ = effects.takeGroups()
+    #expect(throws: Store.StoreError.notAnInteger) { try fixture.incrBy(key, 1) }
+    #expect(throws: Store.StoreError.wrongType) { try fixture.push(key, .head, [key]) }
+    #expect(throws: Store.StoreError.wrongType) { try fixture.pop(key, .head) }
+    _ = try fixture.get(key)
+    fixture.store.collectGarbage(entries: 10)
+    #expect(effects.groups.isEmpty)
+  }
+
+  @Test func effectsSayWhatWasDone() throws {
+    let (fixture, effects) = observedFixture()
+    let list = Bytes("list")
+    fixture.set(key, Bytes("text"), slot: 1, database: 1)
+    try fixture.incrBy(Bytes("n"), 5)
+    try fixture.push(list, .head, [Bytes("a"), Bytes("b")])
+    try fixture.push(list, .tail, [Bytes("c")])
+    _ = try fixture.pop(list, .tail)
+    fixture.delete(list)
+    fixture.store.reset(slot: 0, database: 0)
+    let told = effects.groups.map { group in group.map(\.change) }
+    #expect(
+      told == [
+        [.put(Bytes("text"))], [.putInteger(5)],
+        [.insert([Bytes("a"), Bytes("b")], .head, lengthBefore: 0)],
+        [.insert([Bytes("c")], .tail, lengthBefore: 2)],
+        [.remove(1, .tail, lengthBefore: 3)], [.delete], [.empty],
+      ])
+    #expect(effects.groups.joined().map(\.version) == [1, 1, 2, 3, 4, 5, 6])
+    #expect(effects.groups.first?.first?.key == key)
+    #expect(effects.groups.first?.first.map { [$0.slot, $0.database] } == [1, 1])
+  }
+
+  @Test func theObserverIsToldBeforeAnythingIsOverwritten() throws {
+    for old in [Bytes("short"), Bytes(repeating: 1, count: 5_000)] {
+      let (fixture, effects) = observedFixture()
+      fixture.set(key, old)
+      let view = try #require(try fixture.at(key) { try fixture.store.string(at: $0) })
+      var wasThere: [Bool] = []
+      effects.onEffect = { _ in wasThere.append(Bytes(view.bytes) == old) }
+      fixture.set(key, Bytes(repeating: 2, count: old.count))
+      #expect(wasThere == [true])
+    }
+  }
+
+  @Test func allThatOneCallChangesIsOneGroup() throws {
+    let (fixture, effects) = observedFixture()
+    fixture.store.inOneGroup(slot: 0) {}
+    fixture.store.inOneGroup(slot: 0) {
+      fixture.set(key, Bytes("1"))
+      fixture.set(Bytes("other"), Bytes("2"))
+      #expect(effects.hasOpenGroup)
+    }
+    fixture.set(key, Bytes("3"))
+    #expect(effects.groups.map(\.count) == [2, 1])
+  }
+
+  @Test func anEffectOnAnotherStateIsCorruption() throws {
+    let (fixture, effects) = observedFixture()
+    fixture.set(key, Bytes("text"))
+    let list = Bytes("list")
+    try fixture.push(list, .tail, [Bytes("a"), Bytes("b")])
+    let before = try StoreContents(fixture.store)
+    func failure(
+      _ change: OwnedEffect.Change, of key: Bytes, version: UInt64 = 3, slot: Int = 0
+    ) -> Effect.Corruption? {
+      var effect = effects.groups[0][0]
+      (effect.change, effect.key, effect.version, effect.slot) = (change, key, version, slot)
+      do {
+        try effect.apply(to: fixture.store)
+        return nil
+      } catch {
+        return error as? Effect.Corruption
+      }
+    }
+    let none = Bytes("none")
+    #expect(failure(.insert([none], .head, lengthBefore: 3), of: list) == .otherLength(2))
+    #expect(failure(.insert([none], .head, lengthBefore: 1), of: none) == .otherLength(0))
+    #expect(failure(.insert([none], .head, lengthBefore: 0), of: key) == .wrongType)
+    #expect(failure(.insert([], .head, lengthBefore: 2), of: list) == .outOfBounds)
+    #expect(failure(.remove(1, .head, lengthBefore: 1), of: list) == .otherLength(2))
+    #expect(failure(.remove(3, .head, lengthBefore: 2), of: list) == .outOfBounds)
+    #expect(failure(.remove(0, .head, lengthBefore: 2), of: list) == .outOfBounds)
+    #expect(failure(.remove(1, .head, lengthBefore: 1), of: key) == .wrongType)
+    #expect(failure(.remove(1, .head, lengthBefore: 1), of: none) == .missingKey)
+    #expect(failure(.delete, of: none) == .missingKey)
+    #expect(failure(.empty, of: [], version: 1, slot: 1) == .missingKey)
+    #expect(failure(.delete, of: key, version: 2) == .versionNotAbove(2))
+    #expect(failure(.delete, of: key, slot: 4) == .outOfBounds)
+    #expect(failure(.delete, of: Bytes(repeating: 0, count: 65_537)) == .outOfBounds)
+    #expect(try StoreContents(fixture.store) == before)
+    #expect(failure(.remove(2, .head, lengthBefore: 2), of: list) == nil)
+    #expect(fixture.type(list) == .none)
+  }
+
+  @Test func versionsBeginWhereTheStoreIsTold() {
+    let store = Store(databaseCount: 1, slotCount: 2, versionsBegin: 1 << 54)
+    let version = key.withUnsafeBytes {
+      store.set($0, at: store.find($0, slot: 1, database: 0, nowMillis: 0))
+    }
+    #expect(version == 1 << 54 + 1)
+  }
+
+  #if DEBUG
+    @Test func aPlaceIsNotUsedAfterAChange() async {
+      await #expect(processExitsWith: .failure) {
+        let store = Store(databaseCount: 1, slotCount: 1)
+        [1, 2, 3].withUnsafeBytes { key in
+          let place = store.find(key, slot: 0, database: 0, nowMillis: 0)
+          _ = store.set(key, at: place)
+          _ = store.set(key, at: place)
+        }
+      }
+    }
+  #endif
+
+  private func observedFixture(
+    versionsBegin: UInt64 = 0, usesSlabs: Bool = true,
+    _ limits: Garbage.Limits = Garbage.Limits()
+  ) -> (fixture: Fixture, effects: RecordedEffects) {
+    let fixture = Fixture(
+      databaseCount: OperationGenerator.databaseCount, slotCount: OperationGenerator.slotCount,
+      versionsBegin: versionsBegin, usesSlabs: usesSlabs, garbageLimits: limits)
+    let effects = RecordedEffects()
+    fixture.store.observer = effects
+    return (fixture, effects)
+  }
+}
+
+/// Runs the calls that change something, and those that hold values while it changes.
+private struct ObservedRun {
+  let fixture: Fixture
+  private(set) var changes = 0
+  private var held: [AnyObject] = []
+
+  init(fixture: Fixture) { self.fixture = fixture }
+
+  mutating func perform(_ operation: Operation) throws {
+    do {
+      try run(operation)
+      changes += 1
+    } catch is Store.StoreError {
+    }
+    if held.count > 20 { held.removeFirst(10) }
+  }
+
+  private mutating func run(_ operation: Operation) throws {
+    switch operation {
+    case .set(let at, let value):
+      fixture.set(at.key, value, slot: at.slot, database: at.database)
+    case .setInBlock(let at, let value, let before, let after):
+      fixture.setInBlock(
+        at.key, value, before: before, after: after, slot: at.slot, database: at.database)
+    case .delete(let at):
+      fixture.delete(at.key, slot: at.slot, database: at.database)
+    case .incrBy(let at, let delta):
+      try fixture.incrBy(at.key, delta, slot: at.slot, database: at.database)
+    case .push(let at, let end, let values):
+      try fixture.push(at.key, end, values, slot: at.slot, database: at.database)
+    case .pop(let at, let end):
+      _ = try fixture.pop(at.key, end, slot: at.slot, database: at.database)
+    case .popPinned(let at, let end, let bytes):
+      let popped = try fixture.popPinned(
+        at.key, end, longerThan: bytes, slot: at.slot, database: at.database)
+      if let popped { held.append(popped) }
+    case .takeView(let at, let start, let stop):
+      let view = try fixture.range(at.key, start, stop, slot: at.slot, database: at.database)
+      if let view { held.append(view) }
+    case .pin(let at):
+      let value = try fixture.pinnedValue(at.key, slot: at.slot, database: at.database)
+      if let value { held.append(value) }
+    case .collect(let entries):
+      fixture.store.collectGarbage(entries: entries)
+    case .reset(let slot, let database):
+      fixture.store.reset(slot: slot, database: database)
+    case .get, .length, .peekLength, .dropView, .dropPinned:
+      break
+    }
+  }
+}

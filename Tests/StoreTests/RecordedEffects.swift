@@ -1,0 +1,151 @@
+// An observer that copies what it is told, and a picture of all that a store holds.
+
+@testable import Store
+
+/// An effect that owns its bytes.
+struct OwnedEffect: Equatable {
+  enum Change: Equatable {
+    case put(Bytes)
+    case putInteger(Int64)
+    case delete
+    case insert([Bytes], Store.ListEnd, lengthBefore: Int)
+    case remove(Int, Store.ListEnd, lengthBefore: Int)
+    case empty
+  }
+
+  var database: Int
+  var slot: Int
+  var key: Bytes
+  var version: UInt64
+  var change: Change
+
+  init(_ effect: Effect) {
+    database = effect.database
+    slot = effect.slot
+    key = Bytes(effect.key)
+    version = effect.version
+    change =
+      switch effect.change {
+      case .put(.bytes(let value)): .put(Bytes(value))
+      case .put(.integer(let number)): .putInteger(number)
+      case .delete: .delete
+      case .insert(let values, let end, let length):
+        .insert(values.map { Bytes($0) }, end, lengthBefore: length)
+      case .remove(let count, let end, let length): .remove(count, end, lengthBefore: length)
+      case .empty: .empty
+      }
+  }
+
+  func apply(to store: Store) throws {
+    switch change {
+    case .put(let value): try value.withUnsafeBytes { try apply(.put(.bytes($0)), to: store) }
+    case .putInteger(let number): try apply(.put(.integer(number)), to: store)
+    case .delete: try apply(.delete, to: store)
+    case .insert(let values, let end, let length):
+      try values.withPieces {
+        try apply(.insert($0, at: end, lengthBefore: length), to: store)
+      }
+    case .remove(let count, let end, let length):
+      try apply(.remove(count: count, at: end, lengthBefore: length), to: store)
+    case .empty: try apply(.empty, to: store)
+    }
+  }
+
+  private func apply(_ change: Effect.Change, to store: Store) throws {
+    try key.withUnsafeBytes {
+      try store.apply(
+        Effect(database: database, slot: slot, key: $0, version: version, change: change))
+    }
+  }
+}
+
+final class RecordedEffects: StoreObserver {
+  private(set) var groups: [[OwnedEffect]] = []
+  private var open: [OwnedEffect] = []
+  /// Called before an effect is kept.
+  var onEffect: (Effect) -> Void = { _ in }
+
+  func willApply(_ effect: Effect) {
+    onEffect(effect)
+    open.append(OwnedEffect(effect))
+  }
+
+  func groupEnded(slot: Int) {
+    precondition(!open.isEmpty && open.allSatisfy { $0.slot == slot })
+    groups.append(open)
+    open = []
+  }
+
+  var hasOpenGroup: Bool { !open.isEmpty }
+
+  func takeGroups() -> [[OwnedEffect]] {
+    defer { groups = [] }
+    return groups
+  }
+}
+
+/// All keys of a store with types, values and versions, and the counters of all slots.
+struct StoreContents: Equatable {
+  enum Value: Equatable {
+    case string(Bytes, isInteger: Bool)
+    case list([Bytes])
+  }
+
+  struct Key: Equatable {
+    let value: Value
+    let version: UInt64
+  }
+
+  var keys: [Place: Key] = [:]
+  var slotVersions: [UInt64] = []
+  var keyCounts: [Int] = []
+
+  init(_ store: Store) throws {
+    for slot in 0..<store.slotCount { slotVersions.append(store.versions[slot]) }
+    for database in 0..<store.databaseCount {
+      keyCounts.append(store.keyCount(database: database))
+      for slot in 0..<store.slotCount {
+        for key in Self.keys(of: store, database: database, slot: slot) {
+          keys[Place(database: database, slot: slot, key: key)] = try key.withUnsafeBytes {
+            try Self.read(
+              store, store.find($0, slot: slot, database: database, nowMillis: 0))
+          }
+        }
+      }
+    }
+  }
+
+  private static func keys(of store: Store, database: Int, slot: Int) -> [Bytes] {
+    var keys: [Bytes] = []
+    _ = store.scan(database: database, slot: slot, cursor: 0, maxVisits: .max) { key, _, _ in
+      keys.append(Bytes(key))
+      return true
+    }
+    return keys
+  }
+
+  private static func read(_ store: Store, _ place: KeyPlace) throws -> Key? {
+    guard let entry = place.entry else { return nil }
+    if place.type == .list {
+      let elements = try store.range(start: 0, stop: -1, at: place)?.elements ?? []
+      return Key(value: .list(elements), version: place.version)
+    }
+    return try store.string(at: place).map {
+      Key(
+        value: .string(Bytes($0.bytes), isInteger: entry.kind == .integer), version: $0.version)
+    }
+  }
+
+  /// Where two differ, in a few words; nil where they don't.
+  func difference(from other: StoreContents) -> String? {
+    if slotVersions != other.slotVersions {
+      return "counters of slots: \(slotVersions) and \(other.slotVersions)"
+    }
+    if keyCounts != other.keyCounts { return "counts: \(keyCounts) and \(other.keyCounts)" }
+    for place in Set(keys.keys).union(other.keys.keys) where keys[place] != other.keys[place] {
+      let both = [keys[place], other.keys[place]].map { String("\($0 as Any)".prefix(200)) }
+      return "\(place.database)/\(place.slot)/\(place.key.prefix(24)): \(both)"
+    }
+    return nil
+  }
+}
