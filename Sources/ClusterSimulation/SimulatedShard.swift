@@ -306,7 +306,8 @@ final class SimulatedShard {
     key.withUnsafeBytes { request.writeKeyRequest(key: $0, database: 0) }
     var response = ByteBuffer()
     _ = request.withUnsafeReadableBytes {
-      try? core.execute(UInt32(CommandID.exists.rawValue), $0, into: &response)
+      try? core.execute(
+        UInt32(CommandID.exists.rawValue), $0, into: &response, CallContext())
     }
     return response.withUnsafeReadableBytes { (try? StatusReplyView($0).count) ?? 0 } > 0
   }

@@ -16,7 +16,7 @@ import Testing
       self.port = port
       operation = try wish.scan.withUnsafeBytes { message in
         try OperationFactory.make(
-          .scan, message: message, limits: port.limits,
+          .scan, message: message, CallContext(), limits: port.limits,
           describe: { DescribeMerge(cluster: "", map: nil, router: nil, shardIDs: []) })
       }
       operation.start(on: port)
@@ -236,7 +236,9 @@ import Testing
   @Test func `what can't be served is refused before any shard is asked`() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
-        try wish.scan.withUnsafeBytes { _ = try ScanOperation(try ScanView($0), Limits()) }
+        try wish.scan.withUnsafeBytes {
+          _ = try ScanOperation(try ScanView($0), CallContext(), Limits())
+        }
         return nil
       } catch {
         return (error as? CallError)?.reason

@@ -15,7 +15,7 @@ import Testing
     return try Array(text.utf8).withUnsafeBytes { bytes in
       let text = kind == .everything ? noBytes : bytes
       return try KeyQuery(
-        PatternView(kind: kind, text: text), database: database, type: type, limits)
+        PatternView(kind: kind, text: text), database: database, type: type, CallContext(), limits)
     }
   }
 

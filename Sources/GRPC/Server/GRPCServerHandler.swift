@@ -112,6 +112,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let buffer = unwrapInboundIn(data)
     isReading = true
     readNanos = 0
+    loop.flusher.beginTick()
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     if !isClosing { buffer.withUnsafeReadableBytes { session.receive($0) } }

@@ -10,8 +10,8 @@ package struct DbSizeMerge: ShardMerge {
   private var keys: Int64 = 0
   private var unreachable: [CallError] = []
 
-  package init(_ view: DbSizeView, _ limits: Limits) throws(CallError) {
-    if let refusal = limits.refusal(database: view.database) { throw refusal }
+  package init(_ view: DbSizeView, _ context: CallContext, _ limits: Limits) throws(CallError) {
+    try KeyAccess.check(database: view.database, context, limits)
     allowsPartial = view.allowPartial
     var request = ByteBuffer()
     request.writeOptionalVarintField(1, UInt64(view.database))
@@ -54,9 +54,9 @@ package struct ResetMerge: ShardMerge {
   private var nextSlot: [Int: UInt32] = [:]
   private var keysRemoved: Int64 = 0
 
-  package init(_ view: ResetView, _ limits: Limits) throws(CallError) {
+  package init(_ view: ResetView, _ context: CallContext, _ limits: Limits) throws(CallError) {
     if view.hasUnknownField { throw .unknownField }
-    if let refusal = limits.refusal(database: view.database) { throw refusal }
+    try KeyAccess.check(database: view.database, context, limits)
     database = view.database
     allDatabases = view.allDatabases
   }

@@ -20,8 +20,8 @@ package struct KeysMerge: ShardMerge {
   private var unreachable: [CallError] = []
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
-  package init(_ view: KeysView, _ limits: Limits) throws(CallError) {
-    query = try KeyQuery(view.pattern, database: view.database, type: .none, limits)
+  package init(_ view: KeysView, _ context: CallContext, _ limits: Limits) throws(CallError) {
+    query = try KeyQuery(view.pattern, database: view.database, type: .none, context, limits)
     from = try query.position(of: view.pageToken)
     allowsPartial = view.allowPartial
     bytesMax = limits.maxMessageBytes

@@ -14,24 +14,30 @@ package enum OperationFactory {
   /// - Throws: the call's error where the request can't be served as it is.
   package static func make(
     _ id: CommandID, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    limits: Limits, describe: () -> DescribeMerge
+    _ context: CallContext, limits: Limits, describe: () -> DescribeMerge
   ) throws(CallError) -> any FanoutOperation {
     switch id {
-    case .mGet: return try ManyKeyOperation(id, item: .get, message: message, limits: limits)
+    case .mGet:
+      return try ManyKeyOperation(id, item: .get, message: message, context, limits: limits)
     case .mSet:
-      return try ManyKeyOperation(id, item: .set, message: message, in: block, limits: limits)
-    case .mDelete: return try ManyKeyOperation(id, item: .delete, message: message, limits: limits)
-    case .mLRange: return try ManyKeyOperation(id, item: .lRange, message: message, limits: limits)
+      return try ManyKeyOperation(
+        id, item: .set, message: message, in: block, context, limits: limits)
+    case .mDelete:
+      return try ManyKeyOperation(id, item: .delete, message: message, context, limits: limits)
+    case .mLRange:
+      return try ManyKeyOperation(id, item: .lRange, message: message, context, limits: limits)
     case .keys:
       let view = try decode(KeysView.init, message)
-      if view.limit > 0 { return try KeysPageOperation(view, limits) }
-      return EveryShardOperation(try KeysMerge(view, limits))
+      if view.limit > 0 { return try KeysPageOperation(view, context, limits) }
+      return EveryShardOperation(try KeysMerge(view, context, limits))
     case .scan:
-      return try ScanOperation(try decode(ScanView.init, message), limits)
+      return try ScanOperation(try decode(ScanView.init, message), context, limits)
     case .dbSize:
-      return EveryShardOperation(try DbSizeMerge(try decode(DbSizeView.init, message), limits))
+      return EveryShardOperation(
+        try DbSizeMerge(try decode(DbSizeView.init, message), context, limits))
     case .reset:
-      return EveryShardOperation(try ResetMerge(try decode(ResetView.init, message), limits))
+      return EveryShardOperation(
+        try ResetMerge(try decode(ResetView.init, message), context, limits))
     case .describe:
       try checkFields(message)
       return EveryShardOperation(describe())

@@ -17,12 +17,13 @@ package struct KeyQuery: Sendable {
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
   package init(
-    _ pattern: PatternView, database: UInt32, type: ValueType, _ limits: Limits
+    _ pattern: PatternView, database: UInt32, type: ValueType, _ context: CallContext,
+    _ limits: Limits
   ) throws(CallError) {
     guard pattern.kind != .unset else {
       throw .badPattern("it is neither a glob, a regular expression nor a prefix.")
     }
-    if let refusal = limits.refusal(database: database) { throw refusal }
+    try KeyAccess.check(database: database, context, limits)
     kind = pattern.kind
     text = Array(pattern.text)
     self.database = database

@@ -24,8 +24,8 @@ package final class KeysPageOperation: FanoutOperation {
   private static let headroomBytes = ScanToken.byteCountMax + 5
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
-  package init(_ view: KeysView, _ limits: Limits) throws(CallError) {
-    query = try KeyQuery(view.pattern, database: view.database, type: .none, limits)
+  package init(_ view: KeysView, _ context: CallContext, _ limits: Limits) throws(CallError) {
+    query = try KeyQuery(view.pattern, database: view.database, type: .none, context, limits)
     from = try query.position(of: view.pageToken)
     limit = Int(view.limit)
     allowsPartial = view.allowPartial

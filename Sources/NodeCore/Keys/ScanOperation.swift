@@ -37,9 +37,9 @@ package final class ScanOperation: FanoutOperation {
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this
   ///   version does not know.
-  package init(_ view: ScanView, _ limits: Limits) throws(CallError) {
+  package init(_ view: ScanView, _ context: CallContext, _ limits: Limits) throws(CallError) {
     guard let type = view.type else { throw .unservedField("type") }
-    query = try KeyQuery(view.pattern, database: view.database, type: type, limits)
+    query = try KeyQuery(view.pattern, database: view.database, type: type, context, limits)
     from = try query.position(of: view.resumeToken)
     allowsPartial = view.allowPartial
     pageKeys =

@@ -53,7 +53,7 @@ extension ShardCore {
   package func answer(
     _ call: CallView, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     as batch: ReplyField,
-    largerThan bytesMin: Int = .max
+    largerThan bytesMin: Int = .max, _ context: CallContext
   ) -> (any LaterReply)? {
     latestMark = .none
     let reply = output.beginReply(batch, id: call.id)
@@ -65,7 +65,7 @@ extension ShardCore {
         throw .unbatchable(method: call.method)
       }
       if let later = try execute(
-        call.method, call.request, in: block, into: &output, largerThan: bytesMin)
+        call.method, call.request, in: block, into: &output, largerThan: bytesMin, context)
       {
         output.abandonReply(reply)
         return later
@@ -81,11 +81,12 @@ extension ShardCore {
 
   /// Executes a slice that a router has asked for, and appends the reply.
   func answer(
-    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer, into frame: inout ByteBuffer
+    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer,
+    into frame: inout ByteBuffer, _ context: CallContext
   ) {
     let reply = frame.beginReply(.link, id: id)
     do throws(CallError) {
-      try execute(method, request, into: &frame)
+      try execute(method, request, into: &frame, context)
       frame.endReply(reply)
     } catch {
       counters.failed()

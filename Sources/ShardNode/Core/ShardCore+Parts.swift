@@ -33,7 +33,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(KeysPartRequest.init, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     var slice = KeySlice(request, try patterns.pattern(request.pattern))
     var budget = SliceBudget(visits: request.maxVisits, clock)
     let database = Int(request.database)
@@ -51,6 +51,7 @@ extension ShardCore {
       ) { key, type, cursorAfter in
         budget.visit(steps: slice.stepsMax(of: key))
         visited(key, slot: slot, database: database)
+        guard KeyAccess.mayList(key, context) else { return !budget.isSpent }
         slice.look(at: key, type, cursorAfter, into: &response)
         return !budget.isSpent && !slice.isFull
       }
@@ -67,7 +68,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(ResetPartRequest.init, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     let databases =
       request.allDatabases
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
@@ -100,7 +101,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(DbSizeView.init, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     let keys =
       request.allDatabases
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))
