@@ -102,7 +102,8 @@ final class SimulatedRouter: RouterDriver {
     let id = message.withBytes {
       core.submit(
         UInt32(command.rawValue), message: $0, in: message.block,
-        deadlineNanos: call.deadlineNanos, endsAtDeadline: call.client.isPipeline, caller: call)
+        CallContext(deadlineNanos: call.deadlineNanos), endsAtDeadline: call.client.isPipeline,
+        caller: call)
     }
     call.id = id
     if let id { callsByID[id] = call }
@@ -112,12 +113,15 @@ final class SimulatedRouter: RouterDriver {
     let request = call.request()
     do throws(CallError) {
       let operation = try request.withUnsafeReadableBytes { bytes throws(CallError) in
-        try OperationFactory.make(command, message: bytes, limits: limits) {
+        try OperationFactory.make(
+          command, message: bytes, CallContext(deadlineNanos: call.deadlineNanos), limits: limits
+        ) {
           DescribeMerge(
             cluster: SimulatedCluster.name, map: nil, router: nil, shardIDs: core.shardIDs)
         }
       }
-      call.id = core.start(operation, deadlineNanos: call.deadlineNanos, caller: call)
+      call.id = core.start(
+        operation, CallContext(deadlineNanos: call.deadlineNanos), caller: call)
     } catch {
       cluster.failed(call, error)
     }
@@ -125,7 +129,8 @@ final class SimulatedRouter: RouterDriver {
 
   private func openStream(_ call: SimulatedCall) {
     call.id = call.request().withUnsafeReadableBytes {
-      core.openStream(message: $0, deadlineNanos: call.deadlineNanos, caller: call)
+      core.openStream(
+        message: $0, CallContext(deadlineNanos: call.deadlineNanos), caller: call)
     }
   }
 

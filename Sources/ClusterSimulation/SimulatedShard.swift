@@ -306,7 +306,8 @@ final class SimulatedShard {
     key.withUnsafeBytes { V1.Key(key: $0).write(into: &request) }
     var response = ByteBuffer()
     _ = request.withUnsafeReadableBytes {
-      try? core.execute(UInt32(CommandID.exists.rawValue), $0, into: &response)
+      try? core.execute(
+        UInt32(CommandID.exists.rawValue), $0, into: &response, CallContext())
     }
     return response.withUnsafeReadableBytes { (try? V1.Status($0).count) ?? 0 } > 0
   }

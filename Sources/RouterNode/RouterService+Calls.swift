@@ -30,8 +30,8 @@ extension RouterService {
     }
     nodeCounters.called(method)
     let id = core.submit(
-      method, message: message, in: block(of: message, call), deadlineNanos: call.deadlineNanos,
-      endsAtDeadline: false, caller: .unary(call))
+      method, message: message, in: block(of: message, call),
+      CallContext(deadlineNanos: call.deadlineNanos), endsAtDeadline: false, caller: .unary(call))
     if let id { call.tag = id }
   }
 
@@ -44,10 +44,11 @@ extension RouterService {
     }
     if id == .stats, loops.isSingle { counters = ownCounters }
     do throws(CallError) {
+      let context = CallContext(deadlineNanos: call.deadlineNanos)
       let operation = try OperationFactory.make(
-        id, message: message, in: block(of: message, call), limits: core.limits,
+        id, message: message, in: block(of: message, call), context, limits: core.limits,
         describe: describe)
-      let handle = core.start(operation, deadlineNanos: call.deadlineNanos, caller: caller)
+      let handle = core.start(operation, context, caller: caller)
       if let handle { call.tag = handle }
       flushPipelines()
       eventHandled()
@@ -107,7 +108,7 @@ extension RouterService {
       return
     }
     let id = core.openStream(
-      message: message, deadlineNanos: call.deadlineNanos, caller: .stream(call))
+      message: message, CallContext(deadlineNanos: call.deadlineNanos), caller: .stream(call))
     if let id { call.tag = id }
   }
 
@@ -179,7 +180,7 @@ extension RouterService {
       deadline = since.uptimeNanoseconds + UInt64(next.timeoutMillis) * 1_000_000
     }
     _ = core.submit(
-      method, message: next.request, in: block, deadlineNanos: deadline,
+      method, message: next.request, in: block, CallContext(deadlineNanos: deadline),
       endsAtDeadline: true, caller: .pipelined(pipeline, id: next.id))
   }
 

@@ -11,31 +11,30 @@ extension RouterService: CallPort {
 
   @discardableResult
   func call(
-    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall? {
     let method = UInt32(truncatingIfNeeded: command.rawValue)
     let call = PortCall(command, for: caller, reply: reply)
     let now = NIODeadline.now().uptimeNanoseconds
-    let deadline = PortCall.bounded(deadlineNanos, nowNanos: now)
+    let context = PortCall.bounded(context, nowNanos: now)
     nodeCounters.called(method)
     if request.readableBytes > limits.maxMessageBytes {
       fail(.local(call), error: .requestTooLarge(request.readableBytes, limits))
     } else if CommandTable.command(command)?.isStreaming != false {
       fail(.local(call), error: PortCall.notOneReply(command))
-    } else if let deadline, deadline <= now {
+    } else if !context.isInTime {
       fail(.local(call), error: .deadlineExceeded)
     } else if CommandTable.keyFields(ofMethod: method) != nil {
       let id = request.withUnsafeReadableBytes { message in
         core.submit(
-          method, message: message, deadlineNanos: deadline, endsAtDeadline: true,
-          caller: .local(call))
+          method, message: message, context, endsAtDeadline: true, caller: .local(call))
       }
       call.id = id ?? 0
     } else if command == .stats, !loops.isSingle {
-      collectStats(call, request, deadline)
+      collectStats(call, request, context)
     } else {
-      start(call, request, deadline)
+      start(call, request, context)
     }
     return call.isOver ? nil : call
   }
@@ -56,17 +55,17 @@ extension RouterService: CallPort {
     if !call.isOver, call.id != 0 { core.callerWritable(call.id) }
   }
 
-  private func start(_ call: PortCall, _ request: ByteBuffer, _ deadlineNanos: UInt64?) {
+  private func start(_ call: PortCall, _ request: ByteBuffer, _ context: CallContext) {
     if call.command == .stats, loops.isSingle { counters = ownCounters }
     do throws(CallError) {
       let operation = try request.withUnsafeReadableBytes { message throws(CallError) in
         try OperationFactory.make(
-          call.command, message: message, limits: limits, describe: describe)
+          call.command, message: message, context, limits: limits, describe: describe)
       }
-      let handle = core.start(operation, deadlineNanos: deadlineNanos, caller: .local(call))
+      let handle = core.start(operation, context, caller: .local(call))
       guard let handle else { return }
       call.id = handle
-      if let deadlineNanos { core.endOperation(handle, atNanos: deadlineNanos) }
+      if context.hasDeadline { core.endOperation(handle, atNanos: context.deadlineNanos) }
       // The end of the tick sees to the wake-up for the deadline.
       flusher.markDirty(self)
     } catch {
@@ -75,7 +74,7 @@ extension RouterService: CallPort {
   }
 
   /// Stats of a router with several loops: the counters of all of them come first.
-  private func collectStats(_ call: PortCall, _ request: ByteBuffer, _ deadlineNanos: UInt64?) {
+  private func collectStats(_ call: PortCall, _ request: ByteBuffer, _ context: CallContext) {
     let bound = NIOLoopBound((self, call), eventLoop: eventLoop)
     loops.counters(on: eventLoop).whenComplete { outcome in
       let (service, call) = bound.value
@@ -83,7 +82,7 @@ extension RouterService: CallPort {
       switch outcome {
       case .success(let counters):
         service.counters = counters
-        service.start(call, request, deadlineNanos)
+        service.start(call, request, context)
       case .failure(let error):
         service.fail(.local(call), error: .internalError("the counters are gone: \(error)"))
       }

@@ -14,9 +14,10 @@ import RingstoreAPI
 
 final class PipelineStream: ShardCall {
   private let core: ShardCore
+  private let nowNanos: () -> UInt64
   /// Calls of the latest batch that have not been executed.
   private var rest: OwnedBytes?
-  /// When the latest batch came; 0: not asked yet.
+  /// When the latest batch came.
   private var receivedNanos: UInt64 = 0
   /// A reply that comes later.
   private var laterReply: ReplyHandle?
@@ -26,8 +27,10 @@ final class PipelineStream: ShardCall {
   private var isHalfClosed = false
   private var isRunning = false
 
-  init(_ call: ServerCall, core: ShardCore) {
+  /// - Parameter nowNanos: the time of the tick.
+  init(_ call: ServerCall, core: ShardCore, nowNanos: @escaping () -> UInt64) {
     self.core = core
+    self.nowNanos = nowNanos
     super.init(call)
   }
 
@@ -40,11 +43,10 @@ final class PipelineStream: ShardCall {
       // A batch is executed as a whole or not at all.
       _ = try V1.CallBatch(message)
       let block = message.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
-      receivedNanos = 0
-      if let offset = try execute(message, in: block) {
+      receivedNanos = nowNanos()
+      if let offset = try execute(message, in: block, nowNanos: receivedNanos) {
         let waiting = UnsafeRawBufferPointer(rebasing: message[offset...])
         rest = OwnedBytes(waiting, in: block) ?? OwnedBytes(copying: waiting)
-        noteReceived()
       }
       isRunning = false
       goOn()
@@ -82,7 +84,7 @@ final class PipelineStream: ShardCall {
     do throws(WireError) {
       while laterReply == nil, let waiting = rest, hasRoom {
         let offset = try waiting.withBytes { bytes throws(WireError) in
-          try execute(bytes, in: waiting.block, waitedNanos: core.clock() &- receivedNanos)
+          try execute(bytes, in: waiting.block, nowNanos: core.clock())
         }
         rest = offset.map { waiting.dropFirst($0) }
       }
@@ -100,21 +102,19 @@ final class PipelineStream: ShardCall {
   ///
   /// - Parameters:
   ///   - block: what the batch lies in, where it may be kept.
-  ///   - waitedNanos: for how long the batch has waited.
+  ///   - nowNanos: the time of the tick.
   private func execute(
-    _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, waitedNanos: UInt64 = 0
+    _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, nowNanos: UInt64
   ) throws(WireError) -> Int? {
     var replies = ByteBuffer()
+    var context = core.context(nowNanos: nowNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     while let message = calls.next() {
       let next = try V1.Call(message)
-      guard next.timeoutMillis == 0 || waitedNanos < UInt64(next.timeoutMillis) * 1_000_000 else {
-        replies.writeReply(.pipeline, id: next.id, error: .deadlineExceeded)
-        continue
-      }
+      context.deadlineNanos = deadlineNanos(of: next)
       let start = replies.writerIndex
       let later = core.answer(
-        next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin)
+        next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
       if later == nil, core.gate.holds(core.latestMark) { hold(next, &replies, since: start) }
       if later != nil || replies.readableBytes >= LinkProtocol.frameBytes { send(&replies) }
       if let later { begin(later, next) }
@@ -136,15 +136,9 @@ final class PipelineStream: ShardCall {
       deadlineNanos: deadlineNanos(of: call))
   }
 
-  /// Looks at the clock for the latest batch, unless that was done.
-  private func noteReceived() {
-    if receivedNanos == 0 { receivedNanos = core.clock() }
-  }
-
   /// When a call ends, on the core's clock; 0: never.
   private func deadlineNanos(of call: V1.Call) -> UInt64 {
     guard call.timeoutMillis > 0 else { return 0 }
-    noteReceived()
     return receivedNanos &+ UInt64(call.timeoutMillis) * 1_000_000
   }
 

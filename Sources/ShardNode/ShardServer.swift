@@ -8,6 +8,12 @@ import NIOPosix
 import NodeCore
 import RingstoreAPI
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// How a shard is set up.
 package struct ShardConfiguration: Sendable {
   /// The shard's name in the cluster's slot map.
@@ -113,10 +119,18 @@ package final class ShardServer: Sendable {
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits, clock: { NIODeadline.now().uptimeNanoseconds },
+      wallMillis: systemMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
     core.marks = configuration.marks?(core.gate, loop)
     return ShardService(
       core: core, eventLoop: loop, logger: logger, onShutdown: configuration.onShutdown)
+  }
+
+  /// The system's wall clock, in milliseconds since 1970.
+  private static func systemMillis() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
   }
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.

@@ -12,7 +12,7 @@ extension ShardService: CallPort {
 
   @discardableResult
   func call(
-    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall? {
     let call = PortCall(command, for: caller, reply: reply)
@@ -24,8 +24,7 @@ extension ShardService: CallPort {
         guard CommandTable.command(command)?.isStreaming == false else {
           throw PortCall.notOneReply(command)
         }
-        if let deadlineNanos, deadlineNanos <= core.clock() { throw .deadlineExceeded }
-        try begin(call, message, deadlineNanos: deadlineNanos ?? 0)
+        try begin(call, message, core.later(context))
       }
     } catch {
       call.end(.failure(error))
@@ -53,23 +52,24 @@ extension ShardService: CallPort {
   }
 
   private func begin(
-    _ call: PortCall, _ message: UnsafeRawBufferPointer, deadlineNanos: UInt64
+    _ call: PortCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
   ) throws(CallError) {
     func laterReply() -> ReplyHandle? {
-      let exit = PortReply(call, deadlineNanos: deadlineNanos, core: core)
+      let exit = PortReply(call, deadlineNanos: context.deadlineNanos, core: core)
       call.context = exit
       return exit.reply
     }
     guard call.command.rawValue < MethodNumbers.firstFanout else {
-      let operation = try operation(call.command.rawValue, message)
-      if let reply = laterReply() { localParts.start(operation, for: reply) }
+      guard context.isInTime else { throw .deadlineExceeded }
+      let operation = try operation(call.command.rawValue, message, context)
+      if let reply = laterReply() { localParts.start(operation, for: reply, context) }
       return
     }
     var response = ByteBuffer()
     do throws(CallError) {
       if let later = try core.execute(
         UInt32(call.command.rawValue), message, into: &response,
-        largerThan: core.limits.bulkBytesMin)
+        largerThan: core.limits.bulkBytesMin, context)
       {
         if let reply = laterReply() { later.start(reply, after: core.latestMark) }
       } else if core.gate.holds(core.latestMark) {

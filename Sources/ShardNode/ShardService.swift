@@ -83,7 +83,7 @@ final class ShardService: ServerService {
     do throws(CallError) {
       if let later = try core.execute(
         UInt32(call.methodID), message, in: block, into: &response,
-        largerThan: core.limits.bulkBytesMin)
+        largerThan: core.limits.bulkBytesMin, context(of: call))
       {
         if let reply = laterReply(to: call) { later.start(reply, after: core.latestMark) }
       } else if core.gate.holds(core.latestMark) {
@@ -105,8 +105,9 @@ final class ShardService: ServerService {
   private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
       let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
-      let operation = try operation(call.methodID, message, in: block)
-      if let reply = laterReply(to: call) { localParts.start(operation, for: reply) }
+      let context = context(of: call)
+      let operation = try operation(call.methodID, message, in: block, context)
+      if let reply = laterReply(to: call) { localParts.start(operation, for: reply, context) }
     } catch {
       call.fail(error.status)
     }
@@ -118,13 +119,14 @@ final class ShardService: ServerService {
   }
 
   func operation(
-    _ methodID: Int, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil
+    _ methodID: Int, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
+    _ context: CallContext
   ) throws(CallError) -> any FanoutOperation {
     guard let id = CommandID(rawValue: methodID) else {
       throw .internalError("call \(methodID) is not made of parts")
     }
     return try OperationFactory.make(
-      id, message: message, in: block, limits: core.limits,
+      id, message: message, in: block, context, limits: core.limits,
       describe: {
         DescribeMerge(
           cluster: core.ownership.cluster,
@@ -143,15 +145,15 @@ final class ShardService: ServerService {
       links[ObjectIdentifier(link)] = link
       scheduleWatch()
     case CommandID.pipeline.rawValue:
-      _ = PipelineStream(call, core: core)
+      _ = PipelineStream(call, core: core) { [flusher] in flusher.tickNanos }
     case CommandID.lRangeStream.rawValue:
-      streamed(call) { [core] message, reply throws(CallError) in
-        try core.streamList(message, to: reply)
+      streamed(call) { [core] message, reply, context throws(CallError) in
+        try core.streamList(message, to: reply, context)
       }
     case CommandID.scan.rawValue:
       let methodID = call.methodID
-      streamed(call) { [unowned self] message, reply throws(CallError) in
-        localParts.start(try operation(methodID, message), for: reply)
+      streamed(call) { [unowned self] message, reply, context throws(CallError) in
+        localParts.start(try operation(methodID, message, context), for: reply, context)
       }
     default:
       call.fail(RPCStatus(.unimplemented))
@@ -160,9 +162,21 @@ final class ShardService: ServerService {
 
   private func streamed(
     _ call: ServerCall,
-    _ begin: @escaping (UnsafeRawBufferPointer, ReplyHandle) throws(CallError) -> Void
+    _ begin:
+      @escaping (UnsafeRawBufferPointer, ReplyHandle, CallContext) throws(CallError) -> Void
   ) {
-    _ = StreamedCall(call, core: core, memory: localParts.answerMemory, begin: begin)
+    let deadlineNanos = call.deadlineNanos ?? 0
+    _ = StreamedCall(call, core: core, memory: localParts.answerMemory) {
+      [core, flusher] message, reply throws(CallError) in
+      try begin(
+        message, reply,
+        core.context(deadlineNanos: deadlineNanos, nowNanos: flusher.tickNanos))
+    }
+  }
+
+  /// The context of a client's call that has just come.
+  private func context(of call: ServerCall) -> CallContext {
+    core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.tickNanos)
   }
 
   func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {

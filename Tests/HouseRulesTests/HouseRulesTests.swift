@@ -53,6 +53,15 @@ struct HouseRulesTests {
     #expect(packages.contains { $0.contains("swift-protobuf") && $0.contains("traits: []") })
   }
 
+  /// Who may touch which key and database is asked in one place: KeyAccess.
+  @Test("Only KeyAccess checks keys and databases against the limits")
+  func keyAccess() throws {
+    let others = try Repository.swiftSources().filter {
+      $0.text.contains("limits.refusal(") && !$0.path.hasSuffix("NodeCore/KeyAccess.swift")
+    }
+    #expect(others.map(\.path).isEmpty)
+  }
+
   @Test("No file is over the limit")
   func lengths() throws {
     let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))

@@ -26,11 +26,14 @@ final class FakeNode: CallPort {
   var answersAtOnce = false
 
   func call(
-    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall? {
     let call = PortCall(command, for: caller, reply: reply)
-    waiting.append(Waiting(call: call, request: request, deadlineNanos: deadlineNanos))
+    waiting.append(
+      Waiting(
+        call: call, request: request,
+        deadlineNanos: context.hasDeadline ? context.deadlineNanos : nil))
     if answersAtOnce { execute(waiting.count - 1) }
     return call.isOver ? nil : call
   }

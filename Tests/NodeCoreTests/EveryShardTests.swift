@@ -158,7 +158,7 @@ struct FieldlessRequestTests {
   private func make(_ id: CommandID, _ bytes: [UInt8]) throws {
     _ = try bytes.withUnsafeBytes { message in
       try OperationFactory.make(
-        id, message: message, limits: Limits(),
+        id, message: message, CallContext(), limits: Limits(),
         describe: { DescribeMerge(cluster: "c", map: nil, router: nil, shardIDs: []) })
     }
   }

@@ -25,11 +25,11 @@ final class ScriptedPort: CallPort {
   }
 
   func call(
-    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall? {
     calls.append(command)
-    deadlines.append(deadlineNanos)
+    deadlines.append(context.hasDeadline ? context.deadlineNanos : nil)
     let call = PortCall(command, for: caller, reply: reply)
     begun.succeed()
     guard let outcome = script[command] else { return call }

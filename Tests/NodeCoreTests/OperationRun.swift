@@ -14,7 +14,7 @@ struct OperationRun {
     self.port = port
     operation = try message.withUnsafeBytes { bytes in
       try OperationFactory.make(
-        id, message: bytes, limits: port.limits,
+        id, message: bytes, CallContext(), limits: port.limits,
         describe: {
           DescribeMerge(cluster: "test", map: nil, router: nil, shardIDs: port.shardIDs)
         })

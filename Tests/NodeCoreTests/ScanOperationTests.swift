@@ -17,7 +17,7 @@ import Testing
       self.port = port
       operation = try wish.scan.withUnsafeBytes { message in
         try OperationFactory.make(
-          .scan, message: message, limits: port.limits,
+          .scan, message: message, CallContext(), limits: port.limits,
           describe: { DescribeMerge(cluster: "", map: nil, router: nil, shardIDs: []) })
       }
       operation.start(on: port)
@@ -237,7 +237,9 @@ import Testing
   @Test func `what can't be served is refused before any shard is asked`() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
-        try wish.scan.withUnsafeBytes { _ = try ScanOperation(try V1.ScanRequest($0), Limits()) }
+        try wish.scan.withUnsafeBytes {
+          _ = try ScanOperation(try V1.ScanRequest($0), CallContext(), Limits())
+        }
         return nil
       } catch {
         return (error as? CallError)?.reason

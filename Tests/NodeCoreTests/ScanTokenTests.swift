@@ -21,7 +21,7 @@ import Testing
         case .regex: V1.Pattern(kind: .regex(bytes))
         case .prefix: V1.Pattern(kind: .prefix(bytes))
         }
-      return try KeyQuery(pattern, database: database, type: type, limits)
+      return try KeyQuery(pattern, database: database, type: type, CallContext(), limits)
     }
   }
 

@@ -2,6 +2,7 @@
 
 import LargeMemory
 import NIOCore
+import NodeCore
 import ProtobufMessages
 import RingstoreAPI
 import Testing
@@ -30,7 +31,7 @@ struct HandedOverRequestTests {
   private func set(_ request: OwnedBytes, _ router: RouterFixture, caller: Int) -> UInt64? {
     request.withBytes {
       router.core.submit(
-        UInt32(CommandID.set.rawValue), message: $0, in: request.block, deadlineNanos: nil,
+        UInt32(CommandID.set.rawValue), message: $0, in: request.block, CallContext(),
         endsAtDeadline: false, caller: caller)
     }
   }

@@ -77,7 +77,7 @@ struct RouterCoreTests {
     let garbage: [UInt8] = [0xff, 0xff]
     let id = garbage.withUnsafeBytes {
       router.core.submit(
-        UInt32(CommandID.get.rawValue), message: $0, deadlineNanos: nil, endsAtDeadline: false,
+        UInt32(CommandID.get.rawValue), message: $0, CallContext(), endsAtDeadline: false,
         caller: 2)
     }
     #expect(id == nil)

@@ -175,7 +175,7 @@ final class RouterFixture {
     request.stop = -1
     let bytes: [UInt8] = try request.serializedBytes()
     return bytes.withUnsafeBytes {
-      core.openStream(message: $0, deadlineNanos: nil, caller: caller)
+      core.openStream(message: $0, CallContext(), caller: caller)
     }
   }
 
@@ -185,7 +185,7 @@ final class RouterFixture {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
     return withRequest(bytes) { message, block in
       core.submit(
-        UInt32(id.rawValue), message: message, in: block, deadlineNanos: deadlineNanos,
+        UInt32(id.rawValue), message: message, in: block, CallContext(deadlineNanos: deadlineNanos),
         endsAtDeadline: true, caller: caller)
     }
   }
@@ -211,13 +211,13 @@ final class RouterFixture {
     let bytes: [UInt8] = try request.serializedBytes()
     let operation = try withRequest(bytes) { raw, block in
       try OperationFactory.make(
-        id, message: raw, in: block, limits: core.limits,
+        id, message: raw, in: block, CallContext(), limits: core.limits,
         describe: {
           DescribeMerge(
             cluster: "test", map: core.map, router: nil,
             shardIDs: core.shardIDs)
         })
     }
-    return core.start(operation, deadlineNanos: deadlineNanos, caller: caller)
+    return core.start(operation, CallContext(deadlineNanos: deadlineNanos), caller: caller)
   }
 }

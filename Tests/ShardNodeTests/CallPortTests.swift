@@ -158,7 +158,8 @@ extension CallPort {
   ) -> PortCall? {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
     return call(
-      command, request: ByteBuffer(bytes: bytes), deadlineNanos: deadlineNanos, for: caller,
+      command, request: ByteBuffer(bytes: bytes), CallContext(deadlineNanos: deadlineNanos),
+      for: caller,
       reply: reply)
   }
 }

@@ -51,7 +51,8 @@ struct GateExitTests {
 
   @Test func aDeadlineEndsACallThatIsHeld() async throws {
     try await withShard { shard in
-      let write = shard.begin(.set, Requests.set("k", "v"), timeout: .milliseconds(50))
+      let write = shard.begin(.set, Requests.set("k", "v"), timeout: .seconds(3))
+      try await shard.executed(1)
       #expect(await write.failure?.code == .deadlineExceeded)
       try await shard.emptied()
       #expect(try await shard.inLoop { $0.core.gate.heldBytes == 0 })

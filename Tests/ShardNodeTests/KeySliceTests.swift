@@ -44,7 +44,9 @@ struct KeySliceTests {
 
   private func execute(_ method: UInt32, _ request: ByteBuffer) throws -> [UInt8] {
     var response = ByteBuffer()
-    try request.withUnsafeReadableBytes { _ = try core.execute(method, $0, into: &response) }
+    try request.withUnsafeReadableBytes {
+      _ = try core.execute(method, $0, into: &response, CallContext())
+    }
     return Array(response.readableBytesView)
   }
 

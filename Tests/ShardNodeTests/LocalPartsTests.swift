@@ -101,7 +101,7 @@ struct LocalPartsTests {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply, CallContext())
     shard.core.runTurn()
     caller.reply.drop()
     #expect(shard.runTurns() <= 1)
@@ -136,7 +136,7 @@ struct LocalPartsTests {
     keys.keys = [Requests.key("large")]
     let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(.mGet, keys), for: caller.reply)
+    parts.start(try operation(.mGet, keys), for: caller.reply, CallContext())
     shard.core.runTurn()
     #expect(shard.core.holdsViews)
     caller.reply.drop()
@@ -149,9 +149,10 @@ struct LocalPartsTests {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
     let parts = LocalParts(core: shard.core)
     let long = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long.reply)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long.reply, CallContext())
     let short = FanoutRecorder(shard.core)
-    parts.start(try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short.reply)
+    parts.start(
+      try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short.reply, CallContext())
     shard.core.runTurn()
     shard.core.runTurn()
     #expect(short.outcome != nil && long.outcome == nil)
@@ -165,7 +166,8 @@ struct LocalPartsTests {
     let parts = LocalParts(core: shard.core)
     let callers = (0..<3).map { _ in FanoutRecorder(shard.core) }
     for caller in callers {
-      parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply)
+      parts.start(
+        try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply, CallContext())
     }
     shard.runTurns()
     let outcomes = try callers.map { try #require($0.outcome) }
@@ -175,13 +177,13 @@ struct LocalPartsTests {
     #expect(parts.answerMemory.heldBytes == 0)
     var holding: AnyObject? = parts.answerMemory.hold(100_000)
     let refused = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply, CallContext())
     shard.runTurns()
     #expect(throws: CallError.self) { try refused.outcome?.get() }
     withExtendedLifetime(holding) {}
     holding = nil
     let served = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served.reply)
+    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served.reply, CallContext())
     shard.runTurns()
     _ = try #require(served.outcome).get()
   }
@@ -191,7 +193,7 @@ struct LocalPartsTests {
     let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
     caller.isWritable = false
-    parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller.reply)
+    parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller.reply, CallContext())
     shard.runTurns()
     let before = caller.messages.count
     #expect(caller.outcome == nil)
@@ -227,7 +229,7 @@ struct LocalPartsTests {
     let bytes: [UInt8] = try request.serializedBytes()
     return try bytes.withUnsafeBytes { raw in
       try OperationFactory.make(
-        id, message: raw, limits: shard.core.limits,
+        id, message: raw, CallContext(), limits: shard.core.limits,
         describe: { DescribeMerge(cluster: "test", map: nil, router: nil, shardIDs: ["a"]) })
     }
   }
@@ -238,7 +240,7 @@ struct LocalPartsTests {
   ) throws -> Response {
     let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(id, request), for: caller.reply)
+    parts.start(try operation(id, request), for: caller.reply, CallContext())
     turns.count = shard.runTurns()
     let response = try #require(caller.outcome).get()
     return try Response(serializedBytes: Array(response.readableBytesView))

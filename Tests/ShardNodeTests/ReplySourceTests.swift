@@ -48,7 +48,7 @@ struct ReplySourceTests {
     let values = (0..<30_000).map { "value \($0)" } + [pattern(150_000)] + ["last"]
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", values))
     let request: [UInt8] = try Requests.range("l", 5, -1).serializedBytes()
-    let made = try request.withUnsafeBytes { try shard.core.listParts($0) }
+    let made = try request.withUnsafeBytes { try shard.core.listParts($0, CallContext()) }
     let source = try #require(made)
     var seen: [String] = []
     while true {
@@ -122,7 +122,8 @@ extension ShardFixture {
     var response = ByteBuffer()
     return try bytes.withUnsafeBytes {
       try core.execute(
-        UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin)
+        UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin,
+        CallContext())
         as? any ReplySource
     }
   }

@@ -48,7 +48,7 @@ struct ShardFixture {
   ) throws {
     let bytes: [UInt8] = try request.serializedBytes()
     _ = try bytes.withUnsafeBytes { raw in
-      try core.execute(method, raw, into: &response)
+      try core.execute(method, raw, into: &response, core.context(nowNanos: core.clock()))
     }
   }
 

@@ -45,8 +45,20 @@ package final class TickFlusher {
   private var turns = CircularBuffer<Turn>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
+  @exclusivity(unchecked) private var tickNanosRead: UInt64 = 0
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+  /// The time of the tick, on the loop's clock: read once, when it is asked for first.
+  @inline(__always)
+  package var tickNanos: UInt64 {
+    if tickNanosRead == 0 { tickNanosRead = nowNanos }
+    return tickNanosRead
+  }
+
+  /// A tick begins: something was read, a turn or the end of the tick before has come.
+  @inline(__always)
+  package func beginTick() { tickNanosRead = 0 }
 
   /// Has `target` flushed at the end of this tick. O(1); on the event loop only.
   package func markDirty(_ target: any Flushable) {
@@ -76,6 +88,7 @@ package final class TickFlusher {
   package var hasTurns: Bool { !turns.isEmpty }
 
   private func flushAll() {
+    beginTick()
     swap(&dirty, &flushing)
     // The clock is looked at only when there are many.
     let begunNanos = flushing.count > Self.flushesPerLook ? nowNanos : 0
@@ -115,6 +128,7 @@ package final class TickFlusher {
 
   private func turn() {
     guard let due = turnDueNanos else { return }
+    beginTick()
     let begun = nowNanos
     if !wasPutOff, begun > due &+ Self.latenessNanosMax {
       wasPutOff = true

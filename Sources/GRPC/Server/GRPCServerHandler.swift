@@ -115,6 +115,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard ending == .open else { return discard(buffer) }
     isReading = true
     readNanos = 0
+    loop.flusher.beginTick()
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }

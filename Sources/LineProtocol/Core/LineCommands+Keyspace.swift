@@ -1,6 +1,7 @@
 // The commands that concern many keys, every shard, or the connection itself.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 extension LineCommands {
@@ -94,7 +95,11 @@ extension LineCommands {
       guard let number = LineText.integer(words[1]).flatMap(UInt32.init(exactly:)) else {
         throw .noSuchDatabase(words[1], context.limits)
       }
-      if let refusal = context.limits.refusal(database: number) { throw LineError(refusal) }
+      do throws(CallError) {
+        try KeyAccess.check(database: number, CallContext(), context.limits)
+      } catch {
+        throw LineError(error)
+      }
       return .select(number)
     },
     LineCommand(

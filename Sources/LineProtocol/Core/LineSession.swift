@@ -288,7 +288,7 @@ package final class LineSession {
     let number = firstNumber + entries.count
     entries.append(LineEntry())
     let call = port.call(
-      line.command, request: line.request, deadlineNanos: deadlineNanos, for: self
+      line.command, request: line.request, CallContext(deadlineNanos: deadlineNanos), for: self
     ) { ended(number, $0) }
     if let call, let index = index(of: number) { entries[index].call = call }
   }

@@ -60,7 +60,7 @@ final class LineTypeFilter {
       next += 1
       underWay += 1
       let call = session.port.call(
-        .type, request: request(index), deadlineNanos: deadlineNanos, for: session
+        .type, request: request(index), CallContext(deadlineNanos: deadlineNanos), for: session
       ) { [weak self] outcome in
         self?.ended(index, outcome, on: session)
       }

@@ -26,13 +26,12 @@ package protocol CallPort: AnyObject {
   ///
   /// - Parameters:
   ///   - request: the encoded request message of the call.
-  ///   - deadlineNanos: when the call is to end with DEADLINE_EXCEEDED, on the clock of NIODeadline;
-  ///     nil: never.
+  ///   - context: who calls, and until when: the deadline is on the clock of NIODeadline.
   ///   - caller: who is asked to wait, where the node is overloaded. Kept until the call is over.
   /// - Returns: the call while it is under way, for `cancel`; nil where it was answered already.
   @discardableResult
   func call(
-    _ command: CommandID, request: ByteBuffer, deadlineNanos: UInt64?,
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
     for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> PortCall?
 

@@ -42,10 +42,13 @@ package final class PortCall {
     context = nil
   }
 
-  /// A deadline as timers take it: one beyond the clock's range is never reached, and a year stands
-  /// for it.
-  package static func bounded(_ deadlineNanos: UInt64?, nowNanos: UInt64) -> UInt64? {
-    deadlineNanos.map { min($0, nowNanos &+ 31_536_000_000_000_000) }
+  /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's range
+  /// is never reached, and a year stands for it.
+  package static func bounded(_ context: CallContext, nowNanos: UInt64) -> CallContext {
+    var context = context
+    context.nowNanos = nowNanos
+    context.deadlineNanos = min(context.deadlineNanos, nowNanos &+ 31_536_000_000_000_000)
+    return context
   }
 
   /// The error of a command that can't be called through a port.

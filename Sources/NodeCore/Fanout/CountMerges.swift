@@ -10,8 +10,8 @@ package struct DbSizeMerge: ShardMerge {
   private var keys: Int64 = 0
   private var unreachable: [CallError] = []
 
-  package init(_ call: V1.DbSizeRequest, _ limits: Limits) throws(CallError) {
-    if let refusal = limits.refusal(database: call.database) { throw refusal }
+  package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
+    try KeyAccess.check(database: call.database, context, limits)
     allowsPartial = call.allowPartial
     var request = ByteBuffer()
     V1.DbSizeRequest(database: call.database, allDatabases: call.allDatabases)
@@ -51,9 +51,9 @@ package struct ResetMerge: ShardMerge {
   private var nextSlot: [Int: UInt32] = [:]
   private var keysRemoved: Int64 = 0
 
-  package init(_ call: V1.ResetRequest, _ limits: Limits) throws(CallError) {
+  package init(_ call: V1.ResetRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
     if call.hasUnknownField { throw .unknownField }
-    if let refusal = limits.refusal(database: call.database) { throw refusal }
+    try KeyAccess.check(database: call.database, context, limits)
     database = call.database
     allDatabases = call.allDatabases
   }

@@ -15,6 +15,7 @@ package final class ManyKeyOperation: FanoutOperation {
 
   package var handle: UInt64 = 0
   private let call: CommandID
+  private let context: CallContext
   private let itemMethod: UInt32
   private let form: ManyKeyForm
   private let request: OwnedBytes
@@ -40,9 +41,10 @@ package final class ManyKeyOperation: FanoutOperation {
   ///   - block: what the message lies in, where it may be kept.
   package init(
     _ call: CommandID, item: CommandID, message: UnsafeRawBufferPointer,
-    in block: LargeBlock? = nil, limits: Limits
+    in block: LargeBlock? = nil, _ context: CallContext, limits: Limits
   ) throws(CallError) {
     self.call = call
+    self.context = context
     itemMethod = UInt32(item.rawValue)
     request = OwnedBytes(message, in: block) ?? OwnedBytes(copying: message)
     form = ManyKeyForm(call)
@@ -114,7 +116,7 @@ package final class ManyKeyOperation: FanoutOperation {
       request.withBytes { bytes in
         let item = UnsafeRawBufferPointer(rebasing: bytes[items[tag]])
         do throws(CallError) {
-          let target = try KeyCheck.check(item, keyFields, port.limits)
+          let target = try KeyAccess.read(item, keyFields, context, port.limits)
           let part = Part(
             operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
             lane: item.count > port.limits.bulkBytesMin ? .bulk : .calls)

@@ -14,24 +14,30 @@ package enum OperationFactory {
   /// - Throws: the call's error where the request can't be served as it is.
   package static func make(
     _ id: CommandID, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    limits: Limits, describe: () -> DescribeMerge
+    _ context: CallContext, limits: Limits, describe: () -> DescribeMerge
   ) throws(CallError) -> any FanoutOperation {
     switch id {
-    case .mGet: return try ManyKeyOperation(id, item: .get, message: message, limits: limits)
+    case .mGet:
+      return try ManyKeyOperation(id, item: .get, message: message, context, limits: limits)
     case .mSet:
-      return try ManyKeyOperation(id, item: .set, message: message, in: block, limits: limits)
-    case .mDelete: return try ManyKeyOperation(id, item: .delete, message: message, limits: limits)
-    case .mLRange: return try ManyKeyOperation(id, item: .lRange, message: message, limits: limits)
+      return try ManyKeyOperation(
+        id, item: .set, message: message, in: block, context, limits: limits)
+    case .mDelete:
+      return try ManyKeyOperation(id, item: .delete, message: message, context, limits: limits)
+    case .mLRange:
+      return try ManyKeyOperation(id, item: .lRange, message: message, context, limits: limits)
     case .keys:
       let call = try V1.KeysRequest(decoding: message)
-      if call.limit > 0 { return try KeysPageOperation(call, limits) }
-      return EveryShardOperation(try KeysMerge(call, limits))
+      if call.limit > 0 { return try KeysPageOperation(call, context, limits) }
+      return EveryShardOperation(try KeysMerge(call, context, limits))
     case .scan:
-      return try ScanOperation(try V1.ScanRequest(decoding: message), limits)
+      return try ScanOperation(try V1.ScanRequest(decoding: message), context, limits)
     case .dbSize:
-      return EveryShardOperation(try DbSizeMerge(try V1.DbSizeRequest(decoding: message), limits))
+      return EveryShardOperation(
+        try DbSizeMerge(try V1.DbSizeRequest(decoding: message), context, limits))
     case .reset:
-      return EveryShardOperation(try ResetMerge(try V1.ResetRequest(decoding: message), limits))
+      return EveryShardOperation(
+        try ResetMerge(try V1.ResetRequest(decoding: message), context, limits))
     case .describe:
       _ = try V1.DescribeRequest(decoding: message)
       return EveryShardOperation(describe())

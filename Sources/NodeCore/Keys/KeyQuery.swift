@@ -16,13 +16,14 @@ package struct KeyQuery: Sendable {
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
   package init(
-    _ pattern: V1.Pattern?, database: UInt32, type: V1.ValueType, _ limits: Limits
+    _ pattern: V1.Pattern?, database: UInt32, type: V1.ValueType, _ context: CallContext,
+    _ limits: Limits
   ) throws(CallError) {
     let pattern = KeyPattern(pattern)
     guard pattern.kind != .unset else {
       throw .badPattern("it is neither a glob, a regular expression nor a prefix.")
     }
-    if let refusal = limits.refusal(database: database) { throw refusal }
+    try KeyAccess.check(database: database, context, limits)
     self.pattern = pattern
     self.database = database
     self.type = type

@@ -24,8 +24,8 @@ package final class KeysPageOperation: FanoutOperation {
   private static let headroomBytes = ScanToken.byteCountMax + 5
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN.
-  package init(_ call: V1.KeysRequest, _ limits: Limits) throws(CallError) {
-    query = try KeyQuery(call.pattern, database: call.database, type: .none, limits)
+  package init(_ call: V1.KeysRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
+    query = try KeyQuery(call.pattern, database: call.database, type: .none, context, limits)
     from = try query.position(of: call.pageToken)
     limit = Int(call.limit)
     allowsPartial = call.allowPartial

@@ -37,9 +37,9 @@ package final class ScanOperation: FanoutOperation {
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this
   ///   version does not know.
-  package init(_ call: V1.ScanRequest, _ limits: Limits) throws(CallError) {
+  package init(_ call: V1.ScanRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
     if let field = call.unservedField { throw .unservedField(field) }
-    query = try KeyQuery(call.pattern, database: call.database, type: call.type, limits)
+    query = try KeyQuery(call.pattern, database: call.database, type: call.type, context, limits)
     from = try query.position(of: call.resumeToken)
     allowsPartial = call.allowPartial
     pageKeys =

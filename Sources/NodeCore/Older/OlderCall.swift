@@ -76,7 +76,7 @@ package final class OlderCall: CallPortCaller {
     var request = ByteBuffer()
     write(&request)
     let made = port.call(
-      command, request: request, deadlineNanos: deadlineNanos, for: self
+      command, request: request, CallContext(deadlineNanos: deadlineNanos), for: self
     ) { [self] outcome in
       step = nil
       do throws(CallError) {

@@ -11,7 +11,7 @@ import RingstoreAPI
 final class RunningOperation<Caller> {
   let operation: any FanoutOperation
   let caller: Caller
-  let deadlineNanos: UInt64?
+  let context: CallContext
   /// The operation's place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
   var isOver = false
@@ -23,10 +23,10 @@ final class RunningOperation<Caller> {
   private(set) var parts: [UInt64] = []
   private var partsMax = 64
 
-  init(_ operation: any FanoutOperation, caller: Caller, deadlineNanos: UInt64?) {
+  init(_ operation: any FanoutOperation, caller: Caller, _ context: CallContext) {
     self.operation = operation
     self.caller = caller
-    self.deadlineNanos = deadlineNanos
+    self.context = context
   }
 
   /// Notes a part's call. Amortised O(1).
@@ -45,14 +45,14 @@ extension RouterCore {
 
   /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
   ///
-  /// - Parameter deadlineNanos: the caller's deadline, which parts carry on; the driver ends the
-  ///   operation when it passes.
+  /// - Parameter context: the call's, which parts carry on; the driver ends the operation at its
+  ///   deadline.
   package func start(
-    _ operation: any FanoutOperation, deadlineNanos: UInt64? = nil, caller: Caller
+    _ operation: any FanoutOperation, _ context: CallContext, caller: Caller
   ) -> UInt64? {
     operationCount = (operationCount &+ 1) & ~Self.operationMark
     operation.handle = operationCount | Self.operationMark
-    let running = RunningOperation(operation, caller: caller, deadlineNanos: deadlineNanos)
+    let running = RunningOperation(operation, caller: caller, context)
     operations[operation.handle] = running
     if account(running) { operation.start(on: self) }
     settle()
@@ -127,8 +127,7 @@ extension RouterCore {
       bytes: request.count)
     do throws(CallError) {
       let id = try place(
-        call, key: key, method: part.method, request: request, in: block,
-        deadlineNanos: running.deadlineNanos)
+        call, key: key, method: part.method, request: request, in: block, running.context)
       running.sent(id) { calls[$0] != nil }
     } catch {
       failedParts.append((running, part.tag, error))

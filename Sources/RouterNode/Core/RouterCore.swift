@@ -94,27 +94,26 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ///
   /// - Parameters:
   ///   - block: what the message lies in, where it may be kept.
-  ///   - deadlineNanos: the caller's deadline on the core's clock; nil: there is none.
+  ///   - context: who calls, and until when, on the core's clock.
   ///   - endsAtDeadline: whether the core is to end the call then; otherwise the driver does.
   package func submit(
     _ method: UInt32, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    deadlineNanos: UInt64?, endsAtDeadline: Bool, caller: Caller
+    _ context: CallContext, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
       guard let keyFields = CommandTable.keyFields(ofMethod: method) else {
         throw .unbatchable(method: method)
       }
-      let target = try KeyCheck.check(message, keyFields, limits)
+      let target = try KeyAccess.read(message, keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: map.owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
-        call, key: target.key, method: method, request: message, in: block,
-        deadlineNanos: deadlineNanos)
-      if endsAtDeadline, let deadlineNanos {
-        calls.setTimer(id, timers.insert(deadlineNanos: deadlineNanos, id))
+        call, key: target.key, method: method, request: message, in: block, context)
+      if endsAtDeadline, context.hasDeadline {
+        calls.setTimer(id, timers.insert(deadlineNanos: context.deadlineNanos, id))
       }
       return id
     } catch {
@@ -131,19 +130,18 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   ///
   /// - Parameters:
   ///   - message: a ListRange.
-  ///   - deadlineNanos: the caller's deadline, at which the driver ends the call; nil: there is none.
+  ///   - context: who calls, and until when: the driver ends the call then.
   package func openStream(
-    message: UnsafeRawBufferPointer, deadlineNanos: UInt64?, caller: Caller
+    message: UnsafeRawBufferPointer, _ context: CallContext, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      let target = try KeyCheck.check(message, V1.ListRange.keyFields, limits)
+      let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
       var call = PendingCall<Caller>(
         target: .caller(caller), shard: owner(of: target.key), slot: Self.noSlot, lane: .bulk,
         isWrite: false, bytes: message.count)
       call.reply = .stream
       let id = try place(
-        call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message,
-        deadlineNanos: deadlineNanos)
+        call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
       flows[id] = ReplyFlow(.messages)
       if calls[id]?.isWaiting == false { ask(id) }
       return id
@@ -192,24 +190,31 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   // MARK: - Placing calls
 
+  /// The one answer to "may this call run now", before it is placed: a client's, a part of a
+  /// fan-out, a slice of a walk. Room comes later: a call that is let in may wait for it.
+  ///
+  /// - Throws: SHARD_UNAVAILABLE, DEADLINE_EXCEEDED.
+  @inline(__always)
+  private func admit(_ shard: Int, _ context: CallContext) throws(CallError) {
+    guard links[shard].state.isReady, !isMapDoubted else { throw unavailable(shard) }
+    if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
+  }
+
   /// Puts a call into its lane's batch, or has it wait where the lane is full or its key's calls
   /// are not through.
   ///
   /// - Parameters:
   ///   - key: nil for a call that has no place in a key's order.
   ///   - block: what the request lies in, where it may be kept.
-  ///   - deadlineNanos: a call whose deadline has passed is not sent; the shard is told of others'.
+  ///   - context: the shard is told of the deadline.
   func place(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, deadlineNanos: UInt64?
+    request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, _ context: CallContext
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
-    guard links[shard].state.isReady, !isMapDoubted else { throw unavailable(shard) }
-    var deadlineMillis: UInt64 = 0
-    if let deadlineNanos {
-      guard deadlineNanos > nowNanos else { throw .deadlineExceeded }
-      deadlineMillis = links[shard].clock.millis(ofDeadline: deadlineNanos)
-    }
+    try admit(shard, context)
+    let deadlineMillis =
+      context.hasDeadline ? links[shard].clock.millis(ofDeadline: context.deadlineNanos) : 0
     guard call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
       return try placeWithCare(
         call, key: key, method: method, request: request, in: block,

@@ -25,28 +25,22 @@ extension ShardCore {
   }
 }
 
-/// What a frame's calls are held against.
-struct FrameTime {
-  private let nowMillis: UInt64
-  /// Whether none of the frame's calls may be executed any more.
-  let isLate: Bool
-
-  /// - Parameter heardMillis: what the frame names.
-  init(heardMillis: UInt64, nowMillis: UInt64) {
-    self.nowMillis = nowMillis
-    isLate = nowMillis > heardMillis &+ LinkProtocol.callAgeMillisMax
-  }
-
-  /// Why a call must not be executed now; nil where it may be.
+extension ShardCore {
+  /// A moment of the clock that routers are told, in nanoseconds of the core's own: the end of that
+  /// millisecond.
   @inline(__always)
-  func refusal(deadlineMillis: UInt64, shard: String) -> CallError? {
-    if !isLate, deadlineMillis == 0 || nowMillis <= deadlineMillis { return nil }
-    return refusal(shard)
+  func nanos(ofMillis millis: UInt64) -> UInt64 {
+    let (nanos, overflows) = millis.multipliedReportingOverflow(by: 1_000_000)
+    return overflows ? .max : startedNanos &+ nanos
   }
 
-  @inline(never)
-  private func refusal(_ shard: String) -> CallError {
-    isLate ? .tooLate(shard) : .deadlineExceeded
+  /// What all calls of a frame have in common.
+  ///
+  /// - Parameter heardMillis: what the frame names.
+  func frameContext(heardMillis: UInt64) -> CallContext {
+    var context = context(nowNanos: clock())
+    context.staleNanos = nanos(ofMillis: heardMillis &+ LinkProtocol.callAgeMillisMax)
+    return context
   }
 }
 

@@ -24,26 +24,27 @@ extension LinkSession {
     guard var message = calls.next() else { return .done }
     guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
     guard heardMillis > 0 else { return .ended(Self.clockMissing) }
-    let time = FrameTime(heardMillis: heardMillis, nowMillis: core.clockMillis)
+    var context = core.frameContext(heardMillis: heardMillis)
     let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
     while true {
       let call = try LinkV1.LinkCall(message)
       let start = output.writerIndex
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
-      } else if let refusal = time.refusal(deadlineMillis: call.deadlineMillis, shard: core.id) {
-        core.counters.failed()
-        output.writeReply(.link, id: call.id, error: refusal)
       } else if call.method < InternalMethod.firstNumber {
+        context.deadlineNanos =
+          call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
         if let later = core.answer(
-          call, in: block, into: &output, largerThan: bytesMin)
+          call, in: block, into: &output, largerThan: bytesMin, context)
         {
           begin(later, call, peer)
         } else {
           passGate(call.id, call.method, since: start)
         }
       } else {
-        answerPart(call, peer, heardMillis)
+        context.deadlineNanos =
+          call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
+        answerPart(call, peer, context)
       }
       let end = message.baseAddress.map { $0 + message.count }
       guard let next = calls.next() else { return .done }
@@ -59,21 +60,21 @@ extension LinkSession {
   }
 
   /// Executes and answers a slice whose turn has come.
-  func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer) {
+  func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
-    request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output) }
+    request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output, context) }
     passGate(id, method, since: start)
     flushUnlessWorking()
   }
 
-  private func answerPart(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ heardMillis: UInt64) {
+  private func answerPart(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ context: CallContext) {
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart:
-      slices.append(call, peer, heardMillis: heardMillis)
+      slices.append(call, peer, context)
     case .listStreamPart:
       let start = output.writerIndex
       do throws(CallError) {
-        if let parts = try core.listParts(call.request) {
+        if let parts = try core.listParts(call.request, context) {
           return begin(parts, call, peer)
         }
         // A ListValues that was not found has no fields.
@@ -85,7 +86,7 @@ extension LinkSession {
       passGate(call.id, call.method, since: start)
     default:
       let start = output.writerIndex
-      _ = core.answer(call, into: &output)
+      _ = core.answer(call, into: &output, context)
       passGate(call.id, call.method, since: start)
     }
   }

@@ -26,6 +26,7 @@ final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
   private(set) var mark = ReplyMark.none
   /// Nil once it has ended.
   private(set) var operation: (any FanoutOperation)?
+  private let context: CallContext
   private unowned let port: LocalParts
   private unowned let core: ShardCore
   private var parts = CircularBuffer<(part: Part, request: OwnedBytes)>()
@@ -34,8 +35,10 @@ final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
   private var response = ByteBuffer()
 
   init(
-    _ operation: any FanoutOperation, for reply: ReplyHandle, port: LocalParts, core: ShardCore
+    _ operation: any FanoutOperation, for reply: ReplyHandle, _ context: CallContext,
+    port: LocalParts, core: ShardCore
   ) {
+    self.context = context
     self.operation = operation
     self.reply = reply
     self.port = port
@@ -80,7 +83,8 @@ final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
   }
 
   private func runParts() {
-    let endNanos = core.clock() &+ ShardCore.sliceNanosMax
+    let context = core.later(context)
+    let endNanos = context.nowNanos &+ ShardCore.sliceNanosMax
     var response = ByteBuffer()
     var bytes = 0
     for count in 1...Self.partsPerTurn {
@@ -90,7 +94,7 @@ final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
         let later = try request.withBytes { message throws(CallError) in
           try core.execute(
             part.method, message, in: request.block, into: &response,
-            largerThan: core.limits.bulkBytesMin)
+            largerThan: core.limits.bulkBytesMin, context)
         }
         mark = max(mark, core.latestMark)
         if let later { return begin(later, part) }

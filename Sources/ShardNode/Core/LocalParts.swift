@@ -25,12 +25,15 @@ package final class LocalParts: PartPort {
     answerMemory = AnswerMemory(bytesMax: core.limits.answerBytesMax)
   }
 
-  /// Begins an operation. Its end may come from inside this call, or in a later turn of the core.
-  package func start(_ operation: any FanoutOperation, for reply: ReplyHandle) {
+  /// Begins an operation. Its end may come from inside this call, or in a later turn of the core. Its
+  /// parts are executed in the call's context.
+  package func start(
+    _ operation: any FanoutOperation, for reply: ReplyHandle, _ context: CallContext
+  ) {
     let handle = nextHandle
     nextHandle += 1
     operation.handle = handle
-    let running = LocalOperation(operation, for: reply, port: self, core: core)
+    let running = LocalOperation(operation, for: reply, context, port: self, core: core)
     operations[handle] = running
     reply.worked(by: running)
     if account(operation) { operation.start(on: self) }

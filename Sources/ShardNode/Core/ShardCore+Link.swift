@@ -50,7 +50,7 @@ extension ShardCore {
   ///   is in `latestMark`.
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
-    largerThan bytesMin: Int = .max
+    largerThan bytesMin: Int = .max, _ context: CallContext
   ) -> (any LaterReply)? {
     latestMark = .none
     let carrier = Swift.type(of: call).carrier
@@ -64,7 +64,7 @@ extension ShardCore {
         throw .unbatchable(method: method)
       }
       if let later = try execute(
-        method, call.request, in: block, into: &output, largerThan: bytesMin)
+        method, call.request, in: block, into: &output, largerThan: bytesMin, context)
       {
         output.abandonReply(reply)
         return later
@@ -80,11 +80,12 @@ extension ShardCore {
 
   /// Executes a slice that a router has asked for, and appends the reply.
   func answer(
-    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer, into frame: inout ByteBuffer
+    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer,
+    into frame: inout ByteBuffer, _ context: CallContext
   ) {
     let reply = frame.beginReply(.link, id: id)
     do throws(CallError) {
-      try execute(method, request, into: &frame)
+      try execute(method, request, into: &frame, context)
       frame.endReply(reply)
     } catch {
       counters.failed()

@@ -1,6 +1,7 @@
 // The calls on lists.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import Store
 
@@ -129,12 +130,10 @@ extension ShardCore {
 
   /// The parts of a range as LRangeStream sends them; nil where there is no such key.
   package func listParts(
-    _ message: UnsafeRawBufferPointer
+    _ message: UnsafeRawBufferPointer, _ context: CallContext
   ) throws(CallError) -> (any ReplySource)? {
     let method = InternalMethod.listStreamPart.rawValue
-    counters.called(method)
-    latestMark = .none
-    if marks != nil { try beginMarking(method) }
+    try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
     return try listView(message).map {
       ListPartsSource($0, messageBytesMax: limits.maxMessageBytes)
@@ -143,10 +142,10 @@ extension ShardCore {
 
   /// LRangeStream of a client on the shard itself.
   func streamList(
-    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle
+    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle, _ context: CallContext
   ) throws(CallError) {
     do throws(CallError) {
-      guard let parts = try listParts(message) else {
+      guard let parts = try listParts(message, context) else {
         var missing = ByteBuffer()
         V1.ListValues().write(into: &missing)
         return reply.answer(missing, after: latestMark)

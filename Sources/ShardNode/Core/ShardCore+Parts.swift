@@ -33,7 +33,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(LinkV1.KeysPartRequest.self, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     var slice = KeySlice(request, try patterns.pattern(request.pattern))
     var budget = SliceBudget(visits: request.maxVisits, clock)
     let database = Int(request.database)
@@ -51,6 +51,7 @@ extension ShardCore {
       ) { key, type, cursorAfter in
         budget.visit(steps: slice.stepsMax(of: key))
         visited(key, slot: slot, database: database)
+        guard KeyAccess.mayList(key, context) else { return !budget.isSpent }
         slice.look(at: key, type, cursorAfter, into: &response)
         return !budget.isSpent && !slice.isFull
       }
@@ -71,7 +72,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(LinkV1.ResetPartRequest.self, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     let databases =
       request.allDatabases
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
@@ -104,7 +105,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try decode(V1.DbSizeRequest.self, message)
-    if let refusal = limits.refusal(database: request.database) { throw refusal }
+    try KeyAccess.check(database: request.database, context, limits)
     let keys =
       request.allDatabases
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))

@@ -38,6 +38,8 @@ package final class ShardCore {
   @exclusivity(unchecked) package var marks: (any MarkSource)?
   /// What the reply of the call has to wait for that was executed last.
   @exclusivity(unchecked) var latestMark = ReplyMark.none
+  /// Of the call that is being executed.
+  @exclusivity(unchecked) private(set) var context = CallContext()
   /// The key of the call that is being executed; only for `marks`.
   @exclusivity(unchecked) private var touched: KeyLookup?
   /// Of calls that are answered later.
@@ -58,20 +60,20 @@ package final class ShardCore {
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
-  /// The wall clock of the tick in milliseconds since 1970, which look-ups carry. Nothing is judged
-  /// by it yet.
-  @exclusivity(unchecked) package var nowMillis: Int64 = 0
+  /// The wall clock.
+  @exclusivity(unchecked) private var wall: WallClock
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
+  ///   - wallMillis: milliseconds since 1970.
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
-    versionsBegin: UInt64 = 0,
-    clock: @escaping () -> UInt64 = { 0 }, uptimeMillis: @escaping () -> Int64
+    versionsBegin: UInt64 = 0, clock: @escaping () -> UInt64 = { 0 },
+    wallMillis: @escaping () -> Int64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
@@ -79,6 +81,7 @@ package final class ShardCore {
     self.limits = limits
     self.clock = clock
     startedNanos = clock()
+    wall = WallClock(wallMillis)
     self.uptimeMillis = uptimeMillis
     ownership = SlotOwnership(cluster: cluster, shard: id)
     store = Store(
@@ -95,22 +98,28 @@ package final class ShardCore {
   ///   - method: a number of enum Method, or an `InternalMethod`.
   ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
   ///   - bytesMin: a response longer than this is not appended.
+  ///   - context: who calls, until when it may be executed, and at what time.
   /// - Returns: a reply that comes later, as a longer response does, which holds memory of the store
   ///   until it is let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    into response: inout ByteBuffer, largerThan bytesMin: Int = .max
+    into response: inout ByteBuffer, largerThan bytesMin: Int = .max, _ context: CallContext
   ) throws(CallError) -> (any LaterReply)? {
-    counters.called(method)
-    latestMark = .none
-    guard marks != nil else {
-      return try run(method, message, in: block, into: &response, largerThan: bytesMin)
-    }
-    try beginMarking(method)
-    defer { endMarking(method) }
+    try begin(method, context)
+    defer { if marks != nil { endMarking(method) } }
     return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+  }
+
+  /// What comes before every execution.
+  @inline(__always)
+  func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {
+    latestMark = .none
+    touched = nil
+    try admit(method, context)
+    counters.called(method)
+    self.context = context
   }
 
   @inline(__always)
@@ -141,23 +150,17 @@ package final class ShardCore {
   func find(
     _ key: UnsafeRawBufferPointer, _ database: UInt32
   ) throws(CallError) -> KeyPlace {
-    if let refusal = limits.refusal(key: key, database: database) { throw refusal }
+    try KeyAccess.check(key, database, context, limits)
     let slot = Slots.slot(of: key)
     guard ownership.owns(slot: slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
-    let place = store.find(key, slot: slot, database: Int(database), nowMillis: nowMillis)
+    let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
     if marks != nil { touched = place.lookup }
     return place
   }
 
   // MARK: - What replies wait for
-
-  /// - Throws: OVERLOADED where a reply could not be held that had to be.
-  func beginMarking(_ method: UInt32) throws(CallError) {
-    touched = nil
-    if gate.isFull, Part.isWrite(method: method) { throw .heldTooMuch(limits) }
-  }
 
   /// Whatever the outcome was, it tells of the key as it is now.
   func endMarking(_ method: UInt32) {
@@ -170,7 +173,8 @@ package final class ShardCore {
   @inline(__always)
   func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
     guard let marks else { return }
-    let key = store.lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    let key = store.lookup(
+      key, slot: slot, database: database, nowMillis: context.wallMillis)
     latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
   }
 
@@ -189,6 +193,23 @@ package final class ShardCore {
     } catch {
       throw .undecodable(error)
     }
+  }
+
+  /// The context of a call that comes in, or is looked at again, at a moment of the core's clock.
+  ///
+  /// - Parameter deadlineNanos: on the same clock; 0: none.
+  @inline(__always)
+  package func context(deadlineNanos: UInt64 = 0, nowNanos: UInt64) -> CallContext {
+    CallContext(
+      deadlineNanos: deadlineNanos, nowNanos: nowNanos, wallMillis: wall.millis(atNanos: nowNanos))
+  }
+
+  /// The context of a call that has waited, as it is now.
+  func later(_ context: CallContext) -> CallContext {
+    var context = context
+    context.nowNanos = clock()
+    context.wallMillis = wall.millis(atNanos: context.nowNanos)
+    return context
   }
 
   /// Describe's line about this node.

@@ -20,8 +20,7 @@ final class SliceQueue: TurnTaker {
 
   /// Takes in a call; it has its turn later.
   ///
-  /// - Parameter heardMillis: what the call's frame names, see LinkClock.
-  func append(_ call: LinkV1.LinkCall, _ peer: LinkPeer, heardMillis: UInt64) {
+  func append(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ context: CallContext) {
     guard let session else { return }
     guard !peer.isInProgress(call.id) else {
       session.output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
@@ -33,7 +32,7 @@ final class SliceQueue: TurnTaker {
       return
     }
     let reply = ReplyHandle(call.id, to: session, method: call.method, core: session.core)
-    let slice = QueuedSlice(call, session, peer, reply, heardMillis: heardMillis)
+    let slice = QueuedSlice(call, session, peer, reply, context)
     waiting.append(slice)
     waitingBytes += call.request.count
     reply.worked(by: slice)
@@ -66,18 +65,16 @@ final class SliceQueue: TurnTaker {
 final class QueuedSlice: ReplyWork {
   let request: ByteBuffer
   private let method: UInt32
-  private let heardMillis: UInt64
-  private let deadlineMillis: UInt64
+  private let context: CallContext
   private weak var session: LinkSession?
   private weak var peer: LinkPeer?
   private weak var reply: ReplyHandle?
 
   init(
     _ call: LinkV1.LinkCall, _ session: LinkSession, _ peer: LinkPeer, _ reply: ReplyHandle,
-    heardMillis: UInt64
+    _ context: CallContext
   ) {
-    self.heardMillis = heardMillis
-    deadlineMillis = call.deadlineMillis
+    self.context = context
     method = call.method
     request = ByteBuffer(bytes: call.request)
     self.session = session
@@ -88,16 +85,10 @@ final class QueuedSlice: ReplyWork {
   /// Executes and answers it. Returns false where it was over before.
   func execute() -> Bool {
     guard let reply, !reply.isOver, let session else { return false }
-    let time = FrameTime(heardMillis: heardMillis, nowMillis: session.core.clockMillis)
-    if let refusal = time.refusal(deadlineMillis: deadlineMillis, shard: session.core.id) {
-      session.core.counters.failed()
-      reply.fail(refusal)
-      return true
-    }
     // It is written into the session's frame, and needs no handle from here on.
     peer?.ended(reply.id)
     reply.drop()
-    session.answer(method, reply.id, request)
+    session.answer(method, reply.id, request, session.core.later(context))
     return true
   }
 

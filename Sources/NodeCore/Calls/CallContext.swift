@@ -1,0 +1,69 @@
+// What is known of a call beside its request: one value, made where the call comes in and handed on
+// down to its execution. Parts of a fan-out and slices of a walk have the context of their call.
+//
+// A value of a few words; any thread.
+
+/// Who calls. For now all callers are one.
+package struct CallerID: Sendable, Hashable {
+  package static let everybody = CallerID(number: 0)
+
+  package let number: UInt32
+}
+
+package struct CallContext: Sendable {
+  package var caller = CallerID.everybody
+  /// The database that the call is about; known once its request has been read.
+  package var database: UInt32 = 0
+  /// From when on the call must not be executed, and ends with DEADLINE_EXCEEDED, in nanoseconds of
+  /// the node's clock; 0: never.
+  package var deadlineNanos: UInt64 = 0
+  /// From when on it has been too long on its way to be executed (see LinkClock); 0: never.
+  package var staleNanos: UInt64 = 0
+  /// The time when the call's entrance looked at the clock last; 0: not at all, because the call has
+  /// just come.
+  package var nowNanos: UInt64 = 0
+  /// The wall clock of the tick, in milliseconds since 1970.
+  package var wallMillis: Int64 = 0
+  // Here belongs the trace context (W3C `traceparent`, 25 bytes once it is parsed): there is nothing
+  // yet that would pass it on, and links have no field for it.
+
+  package init() {}
+
+  /// - Parameter deadlineNanos: nil: there is none.
+  package init(deadlineNanos: UInt64?, nowNanos: UInt64 = 0, wallMillis: Int64 = 0) {
+    self.deadlineNanos = deadlineNanos ?? 0
+    self.nowNanos = nowNanos
+    self.wallMillis = wallMillis
+  }
+
+  package var hasDeadline: Bool { deadlineNanos > 0 }
+
+  /// Whether it may still be executed, as far as time goes.
+  @inline(__always)
+  package var isInTime: Bool {
+    (deadlineNanos == 0 || nowNanos < deadlineNanos) && (staleNanos == 0 || nowNanos < staleNanos)
+  }
+}
+
+/// The wall clock, from a clock that never goes back: asked for once a second at most, so that a tick
+/// costs one look at a clock and not two.
+package struct WallClock {
+  private static let askedAgainNanos: UInt64 = 1_000_000_000
+
+  private let read: () -> Int64
+  private var askedNanos: UInt64 = 0
+  private var askedMillis: Int64 = 0
+
+  /// - Parameter read: milliseconds since 1970.
+  package init(_ read: @escaping () -> Int64) {
+    self.read = read
+  }
+
+  package mutating func millis(atNanos nowNanos: UInt64) -> Int64 {
+    if askedNanos == 0 || nowNanos &- askedNanos >= Self.askedAgainNanos {
+      askedNanos = nowNanos
+      askedMillis = read()
+    }
+    return askedMillis + Int64((nowNanos &- askedNanos) / 1_000_000)
+  }
+}
