@@ -48,24 +48,27 @@ let package = Package(
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["LargeMemory"]),
     .target(
+      name: "Commands",
+      dependencies: ["LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
+    .target(
       name: "NodeCore",
-      dependencies: ["LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
+      dependencies: ["Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
       name: "LineProtocol",
       dependencies: [
-        "RingstoreAPI", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "ShardNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol",
+        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC", nioCore,
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC", nioCore,
         nioPosix,
         nioConcurrency, logging,
       ]),
@@ -75,7 +78,7 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode",
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode", "RouterNode",
         "Store", nioCore,
       ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
@@ -83,7 +86,7 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit",
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -100,58 +103,61 @@ let package = Package(
     .target(name: "ProtobufMessages", dependencies: [protobuf], path: "Tests/ProtobufMessages"),
     .target(
       name: "CodecReadings",
-      dependencies: ["ProtobufMessages", "RingstoreAPI", "NodeCore", nioCore, protobuf],
+      dependencies: ["ProtobufMessages", "RingstoreAPI", "Commands", "NodeCore", nioCore, protobuf],
       path: "Tests/CodecReadings"),
     .testTarget(
       name: "RingstoreAPITests",
       dependencies: [
-        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "NodeCore", nioCore,
+        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "Commands", "NodeCore", nioCore,
         protobuf,
       ]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
     .testTarget(
+      name: "CommandsTests",
+      dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),
+    .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging,
+        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
+        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "LargeMemory", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
+        "LargeMemory", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "LargeMemory", "RouterNode", "ShardNode", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
+        "LargeMemory", "RouterNode", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "GRPC", "Placement",
+        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands", "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
     .testTarget(
       name: "ClusterSimulationTests",
-      dependencies: ["ClusterSimulation", "RingstoreAPI", "NodeCore", "GRPC"]),
+      dependencies: ["ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
     .target(
       name: "FuzzReaders",
-      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "NodeCore", "GRPC", nioCore],
+      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore],
       path: "Tests/Fuzzing/Readers"),
-    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "NodeCore"]),
+    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),
     .testTarget(name: "HouseRulesTests"),
   ],
   swiftLanguageModes: [.v6],

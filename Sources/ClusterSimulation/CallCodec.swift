@@ -2,6 +2,7 @@
 //
 // Owns nothing. Pure; any thread.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -4,6 +4,7 @@
 // Owns the names of the keys. A value; one thread. Every value written is written by one call only
 // and names it, so that a value found tells which call has been executed.
 
+import Commands
 import NodeCore
 import RingstoreAPI
 

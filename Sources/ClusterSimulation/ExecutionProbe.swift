@@ -5,6 +5,7 @@
 // Owns its records. One thread. A call counts as executed when the first frame of its reply leaves
 // the shard; of a large reply that is the notice, and what it answers is known at its last piece.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

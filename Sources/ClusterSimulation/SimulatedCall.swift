@@ -2,6 +2,7 @@
 //
 // Owns what is known about the call. One thread. It is also the router core's name for who waits.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -3,6 +3,7 @@
 //
 // Owns its own course; the router it talks to owns the calls' way. One thread.
 
+import Commands
 import RingstoreAPI
 
 final class SimulatedClient {

@@ -3,6 +3,7 @@
 //
 // Owns the core and its links' connections. One thread.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore

@@ -3,6 +3,7 @@
 //
 // Owns the core and the sessions of the incarnation that runs. One thread.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // Which method ids a node's gRPC dispatch uses, made from the command table.
 
+import Commands
 import GRPC
 import RingstoreAPI
 
@@ -14,8 +15,8 @@ package enum MethodRegistry {
   package static func method(path: UnsafeRawBufferPointer, servesLink: Bool) -> ServerMethod? {
     if let command = CommandTable.command(path: path) {
       return ServerMethod(
-        id: command.id, kind: command.isStreaming ? .streaming : .unary,
-        isReserved: administration.contains(command.id))
+        id: command.id.rawValue, kind: command.isStreaming ? .streaming : .unary,
+        isReserved: administration.contains(command.id.rawValue))
     }
     if let older = OlderMethod.method(path: path) {
       return ServerMethod(id: older.rawValue, kind: .unary)

@@ -5,6 +5,7 @@
 // each call, and so on. A shard's prefix is `ringstore_`, a router's `ringstore_router_`: a call
 // through a router is counted by both.
 
+import Commands
 import RingstoreAPI
 
 package struct NodeCounters: Sendable {
@@ -43,7 +44,7 @@ package struct NodeCounters: Sendable {
     var entries: [String: Int64] = [:]
     var calls: UInt64 = 0
     for command in CommandTable.all {
-      let count = counts[Self.place(of: command.id)]
+      let count = counts[Self.place(of: command.id.rawValue)]
       calls &+= count
       entries["\(prefix)calls_\(command.name.lowercased())_total"] = Int64(clamping: count)
     }

@@ -47,7 +47,7 @@ final class PipelineFlow: Sendable {
       let isWanted: Bool? = update { state in
         if state.isAbandoned { return false }
         guard state.window.hasRoom else { return nil }
-        state.window.add(command.id, request: request)
+        state.window.add(command.rpc, request: request)
         return true
       }
       if let isWanted { return isWanted }

@@ -17,7 +17,7 @@ where Commands.Element == RingstoreCommand {
   init(_ pipeline: RingstorePipeline<Commands>) {
     let flow = PipelineFlow(pipeline.limits)
     let stream = pipeline.client.channel.stream(
-      path: CommandTable[.pipeline].path, timeout: pipeline.streamTimeout.map { TimeAmount($0) })
+      path: V1.KeyStore.pipeline.path, timeout: pipeline.streamTimeout.map { TimeAmount($0) })
     self.flow = flow
     self.stream = stream
     var tasks = [

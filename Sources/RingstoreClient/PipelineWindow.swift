@@ -37,7 +37,7 @@ package struct PipelineWindow {
   package typealias Outcome = Result<RingstoreReply, RingstoreError>
 
   private struct Slot {
-    let command: CommandID
+    let rpc: RPC
     var outcome: Outcome?
     var bytes = 0
   }
@@ -81,11 +81,11 @@ package struct PipelineWindow {
   }
 
   /// Takes a command with its encoded request.
-  package mutating func add(_ command: CommandID, request: ByteBuffer) {
+  package mutating func add(_ rpc: RPC, request: ByteBuffer) {
     let id = firstID + UInt64(slots.count)
-    var slot = Slot(command: command)
+    var slot = Slot(rpc: rpc)
     if let end {
-      slot.outcome = Self.unanswered(command, end, wasExecutable: false)
+      slot.outcome = Self.unanswered(rpc, end, wasExecutable: false)
     } else if request.readableBytes > limits.requestBytesMax {
       // Sent, it would end the stream and with it the others.
       slot.outcome = .failure(
@@ -93,7 +93,7 @@ package struct PipelineWindow {
     } else {
       request.withUnsafeReadableBytes {
         batch.writeCall(
-          .pipeline, id: id, method: UInt32(command.rawValue), request: $0,
+          .pipeline, id: id, method: UInt32(bitPattern: rpc.method?.rawValue ?? 0), request: $0,
           timeMillis: UInt64(limits.timeoutMillis))
       }
       batchCount += 1
@@ -119,7 +119,7 @@ package struct PipelineWindow {
         guard reply.id >= firstID, reply.id <= takenID else { return false }
         let index = slots.index(slots.startIndex, offsetBy: Int(reply.id - firstID))
         guard slots[index].outcome == nil else { return false }
-        slots[index].outcome = Self.outcome(of: reply, to: slots[index].command)
+        slots[index].outcome = Self.outcome(of: reply, to: slots[index].rpc)
         slots[index].bytes = reply.response.count
         heldBytes += reply.response.count
       }
@@ -139,7 +139,7 @@ package struct PipelineWindow {
     batchCount = 0
     for (place, index) in slots.indices.enumerated() where slots[index].outcome == nil {
       slots[index].outcome = Self.unanswered(
-        slots[index].command, status,
+        slots[index].rpc, status,
         wasExecutable: mayHaveRun && firstID + UInt64(place) <= takenID)
     }
   }
@@ -153,22 +153,20 @@ package struct PipelineWindow {
     return outcome
   }
 
-  private static func outcome(of reply: V1.Reply, to command: CommandID) -> Outcome {
-    let description = CommandTable[command]
-    if let error = reply.error { return .failure(RingstoreError(error, command: description)) }
+  private static func outcome(of reply: V1.Reply, to rpc: RPC) -> Outcome {
+    if let error = reply.error { return .failure(RingstoreError(error, of: rpc)) }
     do throws(WireError) {
-      return .success(try RingstoreReply(command, response: reply.response))
+      return .success(try RingstoreReply(rpc, response: reply.response))
     } catch {
-      return .failure(.undecodable(description))
+      return .failure(.undecodable(rpc))
     }
   }
 
   private static func unanswered(
-    _ command: CommandID, _ status: RPCStatus, wasExecutable: Bool
+    _ rpc: RPC, _ status: RPCStatus, wasExecutable: Bool
   ) -> Outcome {
     var error = CallError(code: status.code, message: status.message, details: status.details)
     error.doNotRetry = true
-    return .failure(
-      RingstoreError(error, command: CommandTable[command], wasExecutable: wasExecutable))
+    return .failure(RingstoreError(error, of: rpc, wasExecutable: wasExecutable))
   }
 }

@@ -13,7 +13,7 @@ struct ReplyStream {
   static let attemptsMax = 4
 
   private let channel: ClientChannel
-  private let command: Command
+  private let rpc: RPC
   private let timeout: Duration
   private var stream: ClientStream?
   private var attempts = 0
@@ -21,9 +21,9 @@ struct ReplyStream {
   private var isOver = false
 
   /// - Parameter timeout: how long the reader may wait for the next message.
-  init(_ channel: ClientChannel, _ command: Command, timeout: Duration) {
+  init(_ channel: ClientChannel, _ rpc: RPC, timeout: Duration) {
     self.channel = channel
-    self.command = command
+    self.rpc = rpc
     self.timeout = timeout
   }
 
@@ -58,7 +58,7 @@ struct ReplyStream {
         let mayBeginAnew = request() != nil && attempts < Self.attemptsMax
         guard Self.isLoss(error, stream.processed), mayBeginAnew else {
           cancel()
-          throw RingstoreError(error, command: command)
+          throw RingstoreError(error, of: rpc)
         }
       }
     }
@@ -71,7 +71,7 @@ struct ReplyStream {
   ) async -> ClientStream {
     if let stream { return stream }
     attempts += 1
-    let stream = channel.stream(path: command.path, waitForReady: hasAnswered)
+    let stream = channel.stream(path: rpc.path, waitForReady: hasAnswered)
     self.stream = stream
     let message = request() ?? ByteBuffer()
     do throws(RPCStatus) {

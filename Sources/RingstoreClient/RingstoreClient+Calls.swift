@@ -11,31 +11,30 @@ extension RingstoreClient {
   ) async throws(RingstoreError) -> RingstoreReply {
     var request = ByteBuffer()
     command.writeRequest(database: database(options), into: &request)
-    return try await call(command.id, request, options) { response throws(WireError) in
-      try RingstoreReply(command.id, response: response)
+    return try await call(command.rpc, request, options) { response throws(WireError) in
+      try RingstoreReply(command.rpc, response: response)
     }
   }
 
   /// Sends an encoded request; `decode` reads the response, which is lent for that time only.
   func call<Reply>(
-    _ id: CommandID, _ request: ByteBuffer, _ options: RingstoreCallOptions,
+    _ rpc: RPC, _ request: ByteBuffer, _ options: RingstoreCallOptions,
     decode: (UnsafeRawBufferPointer) throws(WireError) -> Reply
   ) async throws(RingstoreError) -> Reply {
-    let command = CommandTable[id]
     if let error = requestTooLong(request.readableBytes) { throw error }
     let response: ByteBuffer
     do throws(RPCStatus) {
       response = try await channel.unary(
-        path: command.path, timeout: TimeAmount(options.timeout ?? configuration.timeout),
-        retrySafe: command.access == .read
+        path: rpc.path, timeout: TimeAmount(options.timeout ?? configuration.timeout),
+        retrySafe: rpc.isReadOnly
       ) { $0.writeImmutableBuffer(request) }
     } catch {
-      throw RingstoreError(error, command: command)
+      throw RingstoreError(error, of: rpc)
     }
     do throws(WireError) {
       return try response.withBytes(decode)
     } catch {
-      throw .undecodable(command)
+      throw .undecodable(rpc)
     }
   }
 
@@ -53,18 +52,10 @@ extension RingstoreClient {
 
 extension RingstoreError {
   /// The failure of a unary call.
-  package init(_ status: RPCStatus, command: Command) {
+  package init(_ status: RPCStatus, of rpc: RPC) {
     var error = CallError(code: status.code, message: status.message, details: status.details)
     if status.pushbackMillis.map({ $0 < 0 }) ?? false { error.doNotRetry = true }
-    self.init(error, command: command)
-  }
-}
-
-extension CommandTable {
-  /// The description of a call. Every number of `CommandID` is in the table.
-  static subscript(id: CommandID) -> Command {
-    guard let command = command(id) else { preconditionFailure("no entry for \(id)") }
-    return command
+    self.init(error, of: rpc)
   }
 }
 

@@ -9,7 +9,7 @@ extension RingstoreClient {
   public func stats(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [String: Int] {
-    try await call(.stats, .init(), options) { response throws(WireError) in
+    try await call(V1.Cluster.stats, .init(), options) { response throws(WireError) in
       var counters: [String: Int] = [:]
       // As protobuf has it, the last entry of a name wins.
       for entry in try V1.StatsResponse(response).counters {
@@ -32,6 +32,6 @@ extension RingstoreClient {
   ) async throws(RingstoreError) {
     var request = ByteBuffer()
     V1.ShutdownRequest(wholeCluster: wholeCluster).write(into: &request)
-    try await call(.shutdown, request, options) { _ in }
+    try await call(V1.Cluster.shutdown, request, options) { _ in }
   }
 }

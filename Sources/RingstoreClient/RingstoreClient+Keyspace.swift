@@ -80,12 +80,12 @@ extension RingstoreClient {
         }
       }
     }
-    return try await call(.keys, request, options) { response throws(WireError) in
+    return try await call(V1.KeyStore.keys, request, options) { response throws(WireError) in
       let reply = try V1.KeysResponse(response)
       return RingstoreKeysPage(
         keys: reply.keys.map { Array($0) }, nextPageToken: Array(reply.nextPageToken),
         unreachable: reply.unreachable.map {
-          RingstoreError(CallError($0), command: CommandTable[.keys])
+          RingstoreError(CallError($0), of: V1.KeyStore.keys)
         })
     }
   }
@@ -98,7 +98,7 @@ extension RingstoreClient {
       V1.DbSizeRequest(database: database(options), allDatabases: scope == .allDatabases)
         .write(into: &$0)
     }
-    return try await call(.dbSize, request, options) { response throws(WireError) in
+    return try await call(V1.KeyStore.dbSize, request, options) { response throws(WireError) in
       Int(try V1.DbSizeResponse(response).keys)
     }
   }
@@ -115,7 +115,7 @@ extension RingstoreClient {
       V1.ResetRequest(database: database(options), allDatabases: scope == .allDatabases)
         .write(into: &$0)
     }
-    return try await call(.reset, request, options) { response throws(WireError) in
+    return try await call(V1.KeyStore.reset, request, options) { response throws(WireError) in
       Int(try V1.ResetResponse(response).keysRemoved)
     }
   }

@@ -61,7 +61,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
 
       fileprivate init(_ stream: RingstoreListStream) {
         self.stream = stream
-        replies = stream.client.replies(to: .lRangeStream, stream.options)
+        replies = stream.client.replies(to: V1.KeyStore.lRangeStream, stream.options)
       }
 
       public mutating func next() async throws(RingstoreError) -> RingstoreList? {
@@ -83,7 +83,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
           }
         } catch {
           replies.cancel()
-          throw .undecodable(CommandTable[.lRangeStream])
+          throw .undecodable(V1.KeyStore.lRangeStream)
         }
       }
     }

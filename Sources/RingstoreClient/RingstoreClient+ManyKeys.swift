@@ -23,7 +23,7 @@ extension RingstoreClient {
     _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [Result<[UInt8]?, RingstoreError>] {
     let commands = keys.map { RingstoreCommand.get($0) }
-    return try await many(.mGet, commands, options) { reply throws(RingstoreError) in
+    return try await many(V1.KeyStore.mGet, commands, options) { reply throws(RingstoreError) in
       try reply.value()
     }
   }
@@ -36,7 +36,7 @@ extension RingstoreClient {
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [Result<UInt64, RingstoreError>] {
     let commands = items.map { RingstoreCommand.set($0.key, to: $0.value) }
-    return try await many(.mSet, commands, options) { reply throws(RingstoreError) in
+    return try await many(V1.KeyStore.mSet, commands, options) { reply throws(RingstoreError) in
       try reply.status().version
     }
   }
@@ -47,7 +47,7 @@ extension RingstoreClient {
     _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [Result<Bool, RingstoreError>] {
     let commands = keys.map { RingstoreCommand.delete($0) }
-    return try await many(.mDelete, commands, options) { reply throws(RingstoreError) in
+    return try await many(V1.KeyStore.mDelete, commands, options) { reply throws(RingstoreError) in
       try reply.status().count > 0
     }
   }
@@ -58,7 +58,7 @@ extension RingstoreClient {
     _ ranges: [RingstoreListRange], options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [Result<RingstoreList, RingstoreError>] {
     let commands = ranges.map { RingstoreCommand.lRange($0.key, $0.start, $0.stop) }
-    return try await many(.mLRange, commands, options) { reply throws(RingstoreError) in
+    return try await many(V1.KeyStore.mLRange, commands, options) { reply throws(RingstoreError) in
       guard case .list(let list) = reply else { throw .unexpectedReply }
       return list
     }
@@ -67,15 +67,15 @@ extension RingstoreClient {
   /// An item of these calls is the very request of the call on one key, and an outcome its very
   /// reply.
   private func many<Outcome>(
-    _ id: CommandID, _ commands: [RingstoreCommand], _ options: RingstoreCallOptions,
+    _ rpc: RPC, _ commands: [RingstoreCommand], _ options: RingstoreCallOptions,
     _ read: (RingstoreReply) throws(RingstoreError) -> Outcome
   ) async throws(RingstoreError) -> [Result<Outcome, RingstoreError>] {
     guard !commands.isEmpty else { return [] }
     let items =
-      switch id {
-      case .mGet: V1.MGetRequest.Field.keys
-      case .mSet: V1.MSetRequest.Field.items
-      case .mDelete: V1.MDeleteRequest.Field.keys
+      switch rpc.request {
+      case is V1.MGetRequest.Type: V1.MGetRequest.Field.keys
+      case is V1.MSetRequest.Type: V1.MSetRequest.Field.items
+      case is V1.MDeleteRequest.Type: V1.MDeleteRequest.Field.keys
       default: V1.MLRangeRequest.Field.ranges
       }
     var request = ByteBuffer()
@@ -84,11 +84,10 @@ extension RingstoreClient {
       command.writeRequest(database: database(options), into: &request)
       request.endLengthDelimited(item)
     }
-    let command = CommandTable[id]
-    let outcomes = try await call(id, request, options) { response throws(WireError) in
-      try Self.outcomes(of: command, response)
+    let outcomes = try await call(rpc, request, options) { response throws(WireError) in
+      try Self.outcomes(of: rpc, response)
     }
-    guard outcomes.count == commands.count else { throw .undecodable(command) }
+    guard outcomes.count == commands.count else { throw .undecodable(rpc) }
     return outcomes.map { outcome in
       outcome.flatMap { reply in
         do throws(RingstoreError) {
@@ -102,35 +101,35 @@ extension RingstoreClient {
 
   /// The outcome of each item.
   private static func outcomes(
-    of command: Command, _ response: UnsafeRawBufferPointer
+    of rpc: RPC, _ response: UnsafeRawBufferPointer
   ) throws(WireError) -> [Result<RingstoreReply, RingstoreError>] {
     func failure(_ error: V1.Error) -> Result<RingstoreReply, RingstoreError> {
-      .failure(RingstoreError(CallError(error), command: command))
+      .failure(RingstoreError(CallError(error), of: rpc))
     }
     func outcome(_ item: V1.StatusItem) -> Result<RingstoreReply, RingstoreError> {
       switch item.outcome {
       case .status(let reply): .success(RingstoreReply(reply))
       case .error(let error): failure(error)
-      case nil: .failure(.undecodable(command))
+      case nil: .failure(.undecodable(rpc))
       }
     }
-    switch command.commandID {
-    case .mGet:
+    switch rpc.reply {
+    case is V1.MGetResponse.Type:
       return try V1.MGetResponse(response).items.map { item in
         switch item.outcome {
         case .value(let reply): .success(RingstoreReply(reply))
         case .error(let error): failure(error)
-        case nil: .failure(.undecodable(command))
+        case nil: .failure(.undecodable(rpc))
         }
       }
-    case .mSet: return try V1.MSetResponse(response).items.map(outcome)
-    case .mDelete: return try V1.MDeleteResponse(response).items.map(outcome)
+    case is V1.MSetResponse.Type: return try V1.MSetResponse(response).items.map(outcome)
+    case is V1.MDeleteResponse.Type: return try V1.MDeleteResponse(response).items.map(outcome)
     default:
       return try V1.MLRangeResponse(response).items.map { item in
         switch item.outcome {
         case .list(let reply): .success(.list(RingstoreList(reply)))
         case .error(let error): failure(error)
-        case nil: .failure(.undecodable(command))
+        case nil: .failure(.undecodable(rpc))
         }
       }
     }

@@ -48,7 +48,7 @@ public struct RingstoreScan: AsyncSequence, Sendable {
     fileprivate init(_ scan: RingstoreScan) {
       self.scan = scan
       token = scan.resumeToken
-      replies = scan.client.replies(to: .scan, scan.options)
+      replies = scan.client.replies(to: V1.KeyStore.scan, scan.options)
     }
 
     public mutating func next() async throws(RingstoreError) -> RingstoreScanPage? {
@@ -66,7 +66,7 @@ public struct RingstoreScan: AsyncSequence, Sendable {
         page = try message.withBytes { bytes throws(WireError) in try RingstoreScanPage(bytes) }
       } catch {
         replies.cancel()
-        throw .undecodable(CommandTable[.scan])
+        throw .undecodable(V1.KeyStore.scan)
       }
       if page.resumeToken != token, !page.resumeToken.isEmpty {
         self.token = page.resumeToken
@@ -148,8 +148,8 @@ extension RingstoreClient {
       allowPartial: allowPartial, options: options)
   }
 
-  func replies(to id: CommandID, _ options: RingstoreCallOptions) -> ReplyStream {
-    ReplyStream(channel, CommandTable[id], timeout: options.timeout ?? configuration.timeout)
+  func replies(to rpc: RPC, _ options: RingstoreCallOptions) -> ReplyStream {
+    ReplyStream(channel, rpc, timeout: options.timeout ?? configuration.timeout)
   }
 }
 
@@ -160,7 +160,7 @@ extension RingstoreScanPage {
       keys: page.keys.map { Array($0) }, resumeToken: Array(page.resumeToken),
       slotsDone: Int(page.slotsDone),
       unreachable: page.unreachable.map {
-        RingstoreError(CallError($0), command: CommandTable[.scan])
+        RingstoreError(CallError($0), of: V1.KeyStore.scan)
       })
   }
 }

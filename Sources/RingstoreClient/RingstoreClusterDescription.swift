@@ -99,7 +99,7 @@ extension RingstoreClient {
   public func describe(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreClusterDescription {
-    try await call(.describe, .init(), options) { response throws(WireError) in
+    try await call(V1.Cluster.describe, .init(), options) { response throws(WireError) in
       RingstoreClusterDescription(try V1.DescribeResponse(response))
     }
   }

@@ -97,23 +97,23 @@ extension RingstoreError {
 }
 
 extension RingstoreError {
-  /// The failure of a call that `command` describes.
+  /// The failure of a call.
   ///
   /// - Parameter wasExecutable: whether a node may have seen the call at all.
-  init(_ error: CallError, command: Command, wasExecutable: Bool = true) {
+  init(_ error: CallError, of rpc: RPC, wasExecutable: Bool = true) {
     self.init(
       code: Code(error.code), reason: error.reason.map { Reason(rawValue: $0.rawValue) },
       message: error.message, shard: error.shard,
-      isOutcomeUnknown: wasExecutable && Self.leavesDoubt(error, command),
+      isOutcomeUnknown: wasExecutable && Self.leavesDoubt(error, rpc),
       retryDelay: error.retryDelayMillis.map { .milliseconds($0) })
   }
 
   /// Whether a call that ended so may have taken effect.
-  private static func leavesDoubt(_ error: CallError, _ command: Command) -> Bool {
-    guard command.access != .read else { return false }
+  private static func leavesDoubt(_ error: CallError, _ rpc: RPC) -> Bool {
+    guard !rpc.isReadOnly else { return false }
     if error.doNotRetry { return true }
     // One shard was not reached, the others may have carried out their part.
-    let concernsShards = command.routing == .everyShard || command.commandID == .shutdown
+    let concernsShards = rpc === V1.KeyStore.reset || rpc === V1.Cluster.shutdown
     if concernsShards, error.code == .unavailable, error.reason != nil { return true }
     // A node that refuses a call gives a reason or one of these codes. All else may have happened
     // on the way: the deadline passed, the stream was reset, the reply was too long for us.
@@ -124,10 +124,10 @@ extension RingstoreError {
     .invalidArgument, .unimplemented, .permissionDenied, .unauthenticated, .unavailable,
   ]
 
-  static func undecodable(_ command: Command) -> RingstoreError {
+  static func undecodable(_ rpc: RPC) -> RingstoreError {
     RingstoreError(
-      code: .internal, message: "The reply to \(command.name) can't be decoded.",
-      isOutcomeUnknown: command.access != .read)
+      code: .internal, message: "The reply to \(rpc.name) can't be decoded.",
+      isOutcomeUnknown: !rpc.isReadOnly)
   }
 
   static func notUTF8(_ what: String) -> RingstoreError {

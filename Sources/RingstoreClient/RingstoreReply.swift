@@ -55,12 +55,13 @@ public enum RingstoreType: Sendable, Hashable {
 
 extension RingstoreReply {
   /// Reads the response message to a call on one key.
-  package init(_ id: CommandID, response: UnsafeRawBufferPointer) throws(WireError) {
-    switch id {
-    case .get, .lPop, .rPop: self.init(try V1.Value(response))
-    case .lRange: self = .list(RingstoreList(try V1.ListValues(response)))
-    case .type: self = .type(RingstoreType(try V1.TypeResponse(response).type))
-    case .incrBy: self = .integer(try V1.IncrByResponse(response).value)
+  package init(_ rpc: RPC, response: UnsafeRawBufferPointer) throws(WireError) {
+    switch rpc.reply {
+    case is V1.Value.Type: self.init(try V1.Value(response))
+    case is V1.ListValues.Type: self = .list(RingstoreList(try V1.ListValues(response)))
+    case is V1.TypeResponse.Type:
+      self = .type(RingstoreType(try V1.TypeResponse(response).type))
+    case is V1.IncrByResponse.Type: self = .integer(try V1.IncrByResponse(response).value)
     default: self.init(try V1.Status(response))
     }
   }

@@ -1,5 +1,6 @@
 // Clients' calls: from the gRPC server into the core.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore

@@ -1,6 +1,7 @@
 // Calls that are made on the loop from within (CallPort): they take the way of clients' unary calls,
 // with the core to end them at their deadlines, and with large replies gathered.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

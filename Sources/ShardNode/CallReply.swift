@@ -1,6 +1,7 @@
 // A client's call on the shard that is answered later, unary or with a row of replies. One event
 // loop.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

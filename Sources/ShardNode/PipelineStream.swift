@@ -6,6 +6,7 @@
 // large one is a batch of its own, which grows turn by turn; what it holds of the store is free again
 // before the client has read it.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore
@@ -148,7 +149,7 @@ final class PipelineStream: ShardCall {
     replies.clear()
   }
 
-  private func begin(_ later: any LaterReply, _ call: V1.Call) {
+  private func begin(_ later: any ReplySource, _ call: V1.Call) {
     guard self.call != nil else { return }
     let reply = ReplyHandle(
       call.id, to: self, method: call.methodNumber, deadlineNanos: deadlineNanos(of: call),

@@ -2,6 +2,7 @@
 // once, like those of a client; a large reply is gathered in turns, and calls made of parts run as
 // the shard's own fan-outs do. The replies pass the same gate.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

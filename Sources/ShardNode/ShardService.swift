@@ -1,5 +1,6 @@
 // A shard's gRPC dispatch: from calls to the core and back. One event loop.
 
+import Commands
 import GRPC
 import LargeMemory
 import Logging

@@ -1,6 +1,7 @@
 // Holds this checkout against the house rules. What a rule is stands in ImportRules.swift and
 // TextRules.swift; RulesCanFailTests.swift shows that each one can fail.
 
+import Commands
 import Testing
 
 @Suite("House rules")

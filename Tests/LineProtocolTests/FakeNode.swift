@@ -1,6 +1,7 @@
 // A node for sessions to make calls on: it keeps them until the test answers them, in any order, or
 // executes them on a small store of its own, late, but in order per key, as nodes do.
 
+import Commands
 import LineProtocol
 import NIOCore
 import NodeCore

@@ -1,5 +1,6 @@
 // The table of commands, and what each turns into.
 
+import Commands
 import LineProtocol
 import NIOCore
 import NodeCore
@@ -30,7 +31,7 @@ import Testing
   }
 
   @Test func `every command that was promised is there, once`() {
-    let names = LineCommands.all.map(\.name)
+    let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
       GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
@@ -39,23 +40,23 @@ import Testing
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
 
-  @Test(arguments: LineCommands.all.map(\.name))
+  @Test(arguments: LineCommands.all.map(\.syntax.name))
   func `a command's usage begins with its name, and its help is a sentence`(_ name: String) throws {
-    let command = try #require(LineCommands.all.first { $0.name == name })
-    #expect(command.usage.split(separator: " ").first.map(String.init) == name)
+    let command = try #require(LineCommands.all.first { $0.syntax.name == name })
+    #expect(command.syntax.usage.split(separator: " ").first.map(String.init) == name)
     #expect(command.summary.hasSuffix("."))
-    #expect(answer("HELP \(name)") == "*1\r\n\(command.usage): \(command.summary)\r\n")
+    #expect(answer("HELP \(name)") == "*1\r\n\(command.syntax.usage): \(command.summary)\r\n")
   }
 
-  @Test(arguments: LineCommands.all.map(\.name))
+  @Test(arguments: LineCommands.all.map(\.syntax.name))
   func `a command with too few or too many words is told its usage`(_ name: String) throws {
-    let command = try #require(LineCommands.all.first { $0.name == name })
-    for count in [command.words.lowerBound - 1, min(command.words.upperBound, 50) + 1] {
-      guard count > 0, !command.words.contains(count) else { continue }
+    let command = try #require(LineCommands.all.first { $0.syntax.name == name })
+    for count in [command.syntax.words.lowerBound - 1, min(command.syntax.words.upperBound, 50) + 1] {
+      guard count > 0, !command.syntax.words.contains(count) else { continue }
       let line = [name.lowercased()] + Array(repeating: "1", count: count - 1)
       #expect(
         answer(line.joined(separator: " "))
-          == "-wrong number of arguments for \(name); usage: \(command.usage)\r\n")
+          == "-wrong number of arguments for \(name); usage: \(command.syntax.usage)\r\n")
     }
   }
 

@@ -21,7 +21,7 @@ import Testing
     let usages = table.matches(of: /\n\| `(.*?)` \|/).map {
       String($0.1).replacing("\\|", with: "|")
     }
-    #expect(usages.sorted() == LineCommands.all.map { $0.usage }.sorted())
+    #expect(usages.sorted() == LineCommands.all.map(\.syntax.usage).sorted())
   }
 
   @Test func `the bounds are the defaults`() {

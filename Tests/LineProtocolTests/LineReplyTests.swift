@@ -31,20 +31,20 @@ import Testing
   }
 
   @Test func `values, and none`() {
-    #expect(shown(.value, value("x y")) == "+x y\r\n")
-    #expect(shown(.value, value("")) == "+\r\n")
-    #expect(shown(.value, value("+-*")) == "++-*\r\n")
-    #expect(shown(.value, of: request("k")) == "-invalid key k\r\n")
-    #expect(shown(.taken, of: request("k")) == "-invalid key k\r\n")
-    #expect(shown(.value, of: request("a\r\nb")) == "-invalid key a\\r\\nb\r\n")
+    #expect(shown(.plain(.value), value("x y")) == "+x y\r\n")
+    #expect(shown(.plain(.value), value("")) == "+\r\n")
+    #expect(shown(.plain(.value), value("+-*")) == "++-*\r\n")
+    #expect(shown(.plain(.value), of: request("k")) == "-invalid key k\r\n")
+    #expect(shown(.plain(.taken), of: request("k")) == "-invalid key k\r\n")
+    #expect(shown(.plain(.value), of: request("a\r\nb")) == "-invalid key a\\r\\nb\r\n")
   }
 
   @Test(arguments: ["a\nb", "a\rb", "\r\n", "\n"])
   func `a value with a line break is an error, and one that was taken is not lost`(_ bad: String) {
     #expect(
-      shown(.value, value(bad))
+      shown(.plain(.value), value(bad))
         == "-the value has a line break, which a line can't carry; gRPC can\r\n")
-    let told = shown(.taken, value(bad))
+    let told = shown(.plain(.taken), value(bad))
     let quoted = bad.reduce(into: "") {
       $0 += $1 == "\r\n" ? "\\r\\n" : $1 == "\n" ? "\\n" : $1 == "\r" ? "\\r" : String($1)
     }
@@ -60,7 +60,7 @@ import Testing
     let bytes = Array(UInt8.min...UInt8.max)
     var (response, out) = (ByteBuffer(), ByteBuffer())
     bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }
-    LineReplyForm.taken.write(response, of: request("k"), into: &out)
+    LineReplyForm.plain(.taken).write(response, of: request("k"), into: &out)
     var parser = LineParser(LineLimits(Limits()))
     let told = Array(out.readableBytesView)
     let start = told.firstIndex(of: UInt8(ascii: "$")) ?? 0
@@ -73,20 +73,20 @@ import Testing
   }
 
   @Test func `numbers and words`() {
-    #expect(shown(.ok) == "+OK\r\n")
-    #expect(shown(.count) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
-    #expect(shown(.count) == "+0\r\n")
-    #expect(shown(.sum) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n")
+    #expect(shown(.plain(.ok)) == "+OK\r\n")
+    #expect(shown(.plain(.count)) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
+    #expect(shown(.plain(.count)) == "+0\r\n")
+    #expect(shown(.plain(.sum)) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n")
     #expect(shown(.number) { V1.DbSizeResponse(keys: 12).write(into: &$0) } == "+12\r\n")
     #expect(
-      shown(.removed, of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
+      shown(.plain(.removed), of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
         == "+OK\r\n")
     #expect(
-      shown(.removed, of: request("k")) { V1.Status(ok: true).write(into: &$0) }
+      shown(.plain(.removed), of: request("k")) { V1.Status(ok: true).write(into: &$0) }
         == "-invalid key k\r\n")
-    #expect(shown(.type) == "+none\r\n")
-    #expect(shown(.type) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
-    #expect(shown(.type) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
+    #expect(shown(.plain(.type)) == "+none\r\n")
+    #expect(shown(.plain(.type)) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
+    #expect(shown(.plain(.type)) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
   }
 
   private func list(_ values: [String]) -> (inout ByteBuffer) -> Void {
@@ -98,9 +98,9 @@ import Testing
   }
 
   @Test func `lists`() {
-    #expect(shown(.list) == "*0\r\n")
-    #expect(shown(.list, list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
-    #expect(shown(.list, list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
+    #expect(shown(.plain(.list)) == "*0\r\n")
+    #expect(shown(.plain(.list), list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
+    #expect(shown(.plain(.list), list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
     #expect(shown(.keys) == "*0\r\n")
     #expect(shown(.keys, list(["k"])) == "*1\r\nk\r\n")
     #expect(shown(.keys, list(["k", "l\r"])).hasPrefix("-a key has a line break"))
@@ -182,7 +182,10 @@ import Testing
   }
 
   @Test func `bytes that are no message are an error`() {
-    for form in [LineReplyForm.value, .count, .list, .keys, .page, .values, .outcomes] {
+    let forms: [LineReplyForm] = [
+      .plain(.value), .plain(.count), .plain(.list), .keys, .page, .values, .outcomes,
+    ]
+    for form in forms {
       let shown = shown(form) { $0.writeInteger(UInt8(0xff)) }
       #expect(shown == "-INTERNAL The reply can't be decoded.\r\n", "\(form)")
     }

@@ -1,5 +1,6 @@
 // Stats, Shutdown, DbSize, Reset and Describe: every shard is asked.
 
+import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages

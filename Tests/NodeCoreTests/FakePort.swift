@@ -1,6 +1,7 @@
 // A node whose shards are tables. Parts wait until the test runs one of them, in any order; so a
 // test can fail one, write between two, or let the caller go away at every step.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore

@@ -1,5 +1,6 @@
 // Calls on many keys: outcomes in request order, each its own, bounded in all.
 
+import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages

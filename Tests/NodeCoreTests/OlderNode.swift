@@ -1,6 +1,7 @@
 // A gRPC server with nothing but the older services, over a port that answers as a test says, and a
 // client for it.
 
+import Commands
 import GRPC
 import Logging
 import NIOCore

@@ -1,5 +1,6 @@
 // One call that is made of parts, run by hand on a FakePort.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

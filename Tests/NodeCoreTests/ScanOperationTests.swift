@@ -1,6 +1,7 @@
 // Scan over shards that are tables: what is promised under writers, failures, slow callers and
 // callers that go away and come back with a token.
 
+import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages

@@ -1,5 +1,6 @@
 // Tokens of scans: they come back as they were given, to the same query only.
 
+import Commands
 import NodeCore
 import Placement
 import RingstoreAPI

@@ -22,17 +22,6 @@ import Testing
     #expect(Set(Self.examples.compactMap(\.reason)) == Set(ErrorReason.allCases))
   }
 
-  @Test func `a reply too large names the call that has no such limit`() {
-    let advice: [CommandID: String] = [
-      .lRange: "LRangeStream", .mLRange: "LRangeStream", .keys: "Scan", .mGet: "Pipeline",
-    ]
-    for (call, other) in advice {
-      let error = CallError.responseTooLarge(of: call)
-      #expect(error.reason == .responseTooLarge && error.message.contains("use \(other)."))
-    }
-    #expect(CallError.responseTooLarge(of: .get).message.hasSuffix("Ask for less."))
-  }
-
   @Test(arguments: examples)
   func `an error survives the trailers of a call`(_ error: CallError) {
     let back = CallError(code: error.code, message: error.message, details: error.details())

@@ -1,6 +1,7 @@
 // Which failures leave it open whether a call has run. Where the client says "no", a caller repeats
 // a write without harm; so every doubtful end must be called doubtful.
 
+import Commands
 import GRPC
 import RingstoreAPI
 import RingstoreClient
@@ -12,7 +13,7 @@ import Testing
   ) throws -> RingstoreError {
     var status = status
     if let details { status.details = details.details() }
-    return RingstoreError(status, command: try #require(CommandTable.command(id)))
+    return RingstoreError(status, of: try #require(CommandTable.command(id)).rpc)
   }
 
   @Test func aLostAnswerToAWriteIsInDoubtAndOneToAReadIsNot() throws {

@@ -27,7 +27,7 @@ import Testing
     var counted = window(batchCountMax: 4)
     for number in 0..<4 {
       #expect(counted.hasRoom)
-      counted.add(.get, request: request(.get("k\(number)")))
+      counted.add(V1.KeyStore.get, request: request(.get("k\(number)")))
     }
     #expect(!counted.hasRoom)
     #expect(counted.takeBatch() != nil)
@@ -36,16 +36,16 @@ import Testing
 
     var large = window()
     let value = [UInt8](repeating: 0, count: PipelineLimits.batchBytesMax / 2 + 1)
-    large.add(.set, request: request(.set("a", to: value)))
+    large.add(V1.KeyStore.set, request: request(.set("a", to: value)))
     #expect(large.hasRoom)
-    large.add(.set, request: request(.set("b", to: value)))
+    large.add(V1.KeyStore.set, request: request(.set("b", to: value)))
     #expect(!large.hasRoom)
   }
 
   @Test func commandsWithoutATakenOutcomeAreBounded() {
     var window = window(unansweredMax: 2)
-    window.add(.get, request: request(.get("a")))
-    window.add(.get, request: request(.get("b")))
+    window.add(V1.KeyStore.get, request: request(.get("a")))
+    window.add(V1.KeyStore.get, request: request(.get("b")))
     #expect(!window.hasRoom)
     _ = window.takeBatch()
     #expect(!window.hasRoom)
@@ -57,8 +57,8 @@ import Testing
 
   @Test func everyCallCarriesItsDeadlineAndItsPlace() throws {
     var window = window()
-    window.add(.get, request: request(.get("a")))
-    window.add(.lLen, request: request(.lLen("b")))
+    window.add(V1.KeyStore.get, request: request(.get("a")))
+    window.add(V1.KeyStore.lLen, request: request(.lLen("b")))
     let taken = window.takeBatch()
     let batch = try #require(taken)
     let calls = batch.withUnsafeReadableBytes { bytes in
@@ -72,17 +72,17 @@ import Testing
   @Test func onlyWritesThatWereTakenToBeSentAreInDoubt() {
     var window = window()
     let commands: [RingstoreCommand] = [.set("a", to: "1"), .get("b"), .set("c", to: "2")]
-    for command in commands { window.add(command.id, request: request(command)) }
+    for command in commands { window.add(command.rpc, request: request(command)) }
     _ = window.takeBatch()
     #expect(window.oldestUnanswered == 1)
-    window.add(.set, request: request(.set("d", to: "3")))
+    window.add(V1.KeyStore.set, request: request(.set("d", to: "3")))
     window.finish(RPCStatus(.unavailable, "gone"), mayHaveRun: true)
-    window.add(.set, request: request(.set("e", to: "4")))
+    window.add(V1.KeyStore.set, request: request(.set("e", to: "4")))
     #expect(doubts(&window) == [true, false, true, false, false])
     #expect(window.isEmpty)
 
     var unsent = self.window()
-    unsent.add(.set, request: request(.set("a", to: "1")))
+    unsent.add(V1.KeyStore.set, request: request(.set("a", to: "1")))
     _ = unsent.takeBatch()
     unsent.finish(RPCStatus(.unavailable, "refused"), mayHaveRun: false)
     #expect(doubts(&unsent) == [false])
@@ -98,7 +98,7 @@ import Testing
 
   @Test func anAnswerIsTakenOnce() {
     var window = window()
-    window.add(.get, request: request(.get("a")))
+    window.add(V1.KeyStore.get, request: request(.get("a")))
     #expect(!take(&window, id: 1), "it was not sent yet")
     _ = window.takeBatch()
     #expect(take(&window, id: 1))
@@ -122,8 +122,8 @@ import Testing
 
   @Test func aFewAnswersAreReadAheadOfTheReader() {
     var window = window()
-    window.add(.get, request: request(.get("a")))
-    window.add(.get, request: request(.get("b")))
+    window.add(V1.KeyStore.get, request: request(.get("a")))
+    window.add(V1.KeyStore.get, request: request(.get("b")))
     _ = window.takeBatch()
     #expect(window.wantsReplies)
     #expect(take(&window, id: 1, bytes: PipelineLimits.readAheadBytes))
@@ -136,7 +136,7 @@ import Testing
 
   @Test func answersBehindAMissingOneAreBounded() {
     var window = window()
-    for key in ["a", "b"] { window.add(.get, request: request(.get(key))) }
+    for key in ["a", "b"] { window.add(V1.KeyStore.get, request: request(.get(key))) }
     _ = window.takeBatch()
     #expect(take(&window, id: 2, bytes: PipelineLimits.heldBytesMax))
     #expect(!window.hasRoom)

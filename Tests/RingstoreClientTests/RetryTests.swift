@@ -1,5 +1,6 @@
 // One connection for all calls, and what is sent again after it broke: reads, and nothing else.
 
+import Commands
 import RingstoreAPI
 import RingstoreClient
 import Synchronization

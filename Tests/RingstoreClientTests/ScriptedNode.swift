@@ -1,6 +1,7 @@
 // A node that does what a test says, behind a relay: real HTTP/2 and real sockets, and every answer
 // is the test's. Scripts run on the node's event loop.
 
+import Commands
 import GRPC
 import Logging
 import NIOCore
@@ -75,7 +76,7 @@ private final class ScriptedService: ServerService {
 
   func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
     CommandTable.command(path: path).map {
-      ServerMethod(id: $0.id, kind: $0.isStreaming ? .streaming : .unary)
+      ServerMethod(id: $0.id.rawValue, kind: $0.isStreaming ? .streaming : .unary)
     }
   }
 

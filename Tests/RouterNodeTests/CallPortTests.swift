@@ -1,6 +1,7 @@
 // Calls made on a router's loop from within: the same answers as a client gets, over real links to
 // shards of the same process.
 
+import Commands
 import GRPC
 import Logging
 import NIOCore
@@ -87,7 +88,7 @@ struct RouterCallPortTests {
   @Test func streamingCallsAndCallsTooLateAreRefused() async throws {
     try await withRouter { router in
       for command in CommandTable.all where command.isStreaming {
-        let outcome = await router.call(command.commandID, Ringstore_V1_ScanRequest())
+        let outcome = await router.call(command.id, Ringstore_V1_ScanRequest())
         #expect(outcome.error?.code == .unimplemented, "\(command.name)")
       }
       let late = await router.call(.get, Requests.key("k"), until: 1)

@@ -2,6 +2,7 @@
 // order between each other; replies at once, in parts, or late. It notes in which order the calls
 // on each key were executed.
 
+import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages

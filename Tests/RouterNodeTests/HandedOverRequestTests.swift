@@ -1,5 +1,6 @@
 // Large requests that the router sends from where they were received.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore

@@ -1,5 +1,6 @@
 // The way of a call through a router: placed, sent, answered, or ended by a broken link.
 
+import Commands
 import GRPC
 import NodeCore
 import ProtobufMessages

@@ -1,5 +1,6 @@
 // A router's core with a driver that only notes what it is asked, and shards played by the test.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore

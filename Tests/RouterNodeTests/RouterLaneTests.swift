@@ -1,6 +1,7 @@
 // The two lanes of a link: which calls go where, what keeps them in order, and that they live and
 // die together.
 
+import Commands
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI

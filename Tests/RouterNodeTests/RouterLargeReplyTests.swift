@@ -1,6 +1,7 @@
 // Replies that come in parts: announced, asked for as the caller takes them, passed on or gathered,
 // and what becomes of them when something breaks.
 
+import Commands
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI

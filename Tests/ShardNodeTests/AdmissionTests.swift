@@ -1,5 +1,6 @@
 // Whether a call may run now: asked once, before execution, whichever way it has come.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

@@ -1,5 +1,6 @@
 // Calls made on a shard's loop from within: the same answers as a client gets.
 
+import Commands
 import GRPC
 import Logging
 import NIOCore

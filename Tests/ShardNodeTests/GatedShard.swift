@@ -1,6 +1,7 @@
 // A shard with sockets whose gate the test opens, and clients that say whether they have their
 // answers.
 
+import Commands
 import GRPC
 import Logging
 import NIOConcurrencyHelpers
@@ -74,13 +75,13 @@ final class GatedShard: Sendable {
 
   func begin(_ id: CommandID, _ request: some Message, timeout: TimeAmount? = nil) -> Pending {
     Pending(
-      channel, path: CommandTable.command(id)?.path ?? "",
+      channel, path: CommandTable.command(id)?.rpc.path ?? "",
       (try? request.serializedBytes()) ?? [], timeout: timeout)
   }
 
   func beginStream(_ id: CommandID, _ request: some Message) -> PendingStream {
     PendingStream(
-      channel, path: CommandTable.command(id)?.path ?? "",
+      channel, path: CommandTable.command(id)?.rpc.path ?? "",
       (try? request.serializedBytes()) ?? [])
   }
 

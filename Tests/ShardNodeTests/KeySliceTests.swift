@@ -1,6 +1,7 @@
 // Slices of calls that concern every shard: each bounded in keys, bytes and time, and all of them
 // together complete.
 
+import Commands
 import NIOCore
 import NodeCore
 import Placement

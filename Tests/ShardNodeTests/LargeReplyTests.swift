@@ -1,5 +1,6 @@
 // Large replies over a link: the notice, the credit, the pieces, and every way in which they end.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

@@ -1,6 +1,7 @@
 // How long what a router sends is good for: frames that were held on their way, deadlines that have
 // passed, routers that are gone.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

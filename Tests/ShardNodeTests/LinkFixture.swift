@@ -1,5 +1,6 @@
 // A router by hand: its two connections to a shard's core, what it sends and what it gets.
 
+import Commands
 import Foundation
 import GRPC
 import LargeMemory

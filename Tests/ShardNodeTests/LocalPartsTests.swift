@@ -1,5 +1,6 @@
 // Fan-outs that a client asks a lone shard for: outcomes, slices and cancellation.
 
+import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages

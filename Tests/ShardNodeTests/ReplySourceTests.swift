@@ -1,5 +1,6 @@
 // Large replies are cut into pieces that together are the very message.
 
+@testable import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages
@@ -79,8 +80,10 @@ struct ReplySourceTests {
       var response = ByteBuffer()
       try shard.execute(
         UInt32(CommandID.lRange.rawValue), Requests.range(key, 0, -1), into: &response)
-      let request: [UInt8] = try Requests.range(key, 0, -1).serializedBytes()
-      let found = try request.withUnsafeBytes { try shard.core.listView($0) }
+      let found = try Array(key.utf8).withUnsafeBytes { bytes in
+        let keyspace = shard.core.keyspace
+        return try keyspace.store.range(start: 0, stop: -1, at: keyspace.find(bytes, 0))
+      }
       let view = try #require(found)
       let bounds = ListReplySize.bounds(view)
       #expect(bounds.contains(response.readableBytes), "\(values.map(\.count))")

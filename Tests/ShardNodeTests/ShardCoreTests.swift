@@ -1,5 +1,6 @@
 // What each call does to a shard's keys, and what it refuses.
 
+import Commands
 import NIOCore
 import ProtobufMessages
 import RingstoreAPI
@@ -132,7 +133,7 @@ struct ShardCoreTests {
 
   @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {
     let map = try Maps.of(["a", "b"])
-    _ = try shard.core.ownership.consider(
+    _ = try shard.core.keyspace.ownership.consider(
       cluster: "test", expectedShard: "a", map: map, holdsKeys: { _ in false })
     var owned = 0
     for number in 0..<100 {

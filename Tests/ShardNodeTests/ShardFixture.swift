@@ -1,5 +1,6 @@
 // A shard's core without a network, and requests as a client would encode them.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

@@ -1,5 +1,6 @@
 // Which slot maps a shard takes and which it refuses.
 
+import Commands
 import Placement
 import RingstoreAPI
 import Testing

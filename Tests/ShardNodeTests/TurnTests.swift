@@ -1,5 +1,6 @@
 // Long work takes turns: slices, streams, memory to be freed; and each can be called off.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore

@@ -131,6 +131,7 @@ class RPC:
     reply: Message
     streams_requests: bool
     streams_replies: bool
+    is_read_only: bool
     comment: list
 
 
@@ -215,6 +216,8 @@ class Schema:
                     RPC(
                         rpc.name, rpc.input_type, rpc.output_type, rpc.client_streaming,
                         rpc.server_streaming,
+                        rpc.options.idempotency_level 
+                        == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
                         comment_of(locations, [6, index, 2, place]))
                     for place, rpc in enumerate(each.method)],
                 comment_of(locations, [6, index]))

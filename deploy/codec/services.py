@@ -33,6 +33,7 @@ def write_service(service, schema, text):
             f'service: name, name: "{rpc.name}", request: {rpc.request.swift}.self,',
             f"reply: {rpc.reply.swift}.self, streamsRequests: {str(rpc.streams_requests).lower()},",
             f"streamsReplies: {str(rpc.streams_replies).lower()},",
+            f"isReadOnly: {str(rpc.is_read_only).lower()},",
             f"method: {method_of(rpc, service, schema)}, keyFields: {key})")
     calls = ", ".join(constant(rpc) for rpc in service.rpcs)
     text.add("", f"package static let all: [RPC] = [{calls}]", "}", "")

@@ -1,36 +1,43 @@
-// What one command of the line protocol is: its form, its help, and what it turns into. Values; any
+// What one command of the line protocol is: its words, its help, and what it turns into. Values; any
 // thread. The commands themselves are in LineCommands.swift.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 
 package struct LineCommand: Sendable {
-  /// In capitals; clients may write it as they like.
-  package let name: String
-  package let aliases: [String]
-  /// How many words it may have, its name among them.
-  package let words: ClosedRange<Int>
-  package let usage: String
+  package let syntax: Syntax
   /// One line, for help.
   package let summary: String
   /// - Throws: what is answered where the arguments can't be used.
-  let action: @Sendable (LineWords, LineContext) throws(LineError) -> LineAction
+  let action: @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
 
   init(
-    _ name: String, aliases: [String] = [], words: ClosedRange<Int>, usage: String,
-    summary: String,
-    action: @escaping @Sendable (LineWords, LineContext) throws(LineError) -> LineAction
+    _ usage: String, _ summary: String,
+    action: @escaping @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
   ) {
-    self.name = name
-    self.aliases = aliases
-    self.words = words
-    self.usage = usage
+    syntax = Syntax(usage)
     self.summary = summary
     self.action = action
   }
 
-  func isCalled(_ word: UnsafeRawBufferPointer) -> Bool {
-    LineText.isSame(word, name) || aliases.contains { LineText.isSame(word, $0) }
+  /// A command on one key, which is read and shown as its definition says.
+  ///
+  /// - Returns: nil where lines have their own way with the command.
+  init?(_ command: Command, _ form: CommandForm) {
+    guard let encode = form.encode, let reply = form.reply else { return nil }
+    let id = command.id
+    syntax = form.syntax
+    summary = form.summary
+    action = { words, context throws(LineError) in
+      var request = ByteBuffer()
+      do throws(ArgumentError) {
+        try encode(words, context.database, &request)
+      } catch {
+        throw LineError(error)
+      }
+      return .call(id, .plain(reply), request)
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 // The commands that concern many keys, every shard, or the connection itself.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -8,7 +9,7 @@ extension LineCommands {
   // MARK: - Many keys
 
   static let manyKeys: [LineCommand] = [
-    .of("MGET", .mGet) { words, context in
+    .of(.mGet) { words, context in
       .call(
         .mGet, .values,
         written { request in
@@ -18,7 +19,7 @@ extension LineCommands {
           }
         })
     },
-    .of("MSET", .mSet) { words, context throws(LineError) in
+    .of(.mSet) { words, context throws(LineError) in
       guard words.count % 2 == 1 else { throw LineError("MSET needs a value for every key") }
       return .call(
         .mSet, .outcomes,
@@ -37,8 +38,8 @@ extension LineCommands {
 
   static let keyspace: [LineCommand] = [
     LineCommand(
-      "KEYS", words: 2...2, usage: "KEYS regex",
-      summary: "Lists the keys that match a regular expression from their first byte on."
+      "KEYS regex",
+      "Lists the keys that match a regular expression from their first byte on."
     ) { words, context throws(LineError) in
       if let refusal = PythonPattern.refusalOfGlob(words[1]) { throw refusal }
       return .call(
@@ -51,10 +52,10 @@ extension LineCommands {
         })
     },
     LineCommand(
-      "SCAN", words: 2...8, usage: LineScan.usageText,
-      summary: "Lists keys page by page: the next cursor, then keys; 0 is start and end.",
+      LineScan.usageText,
+      "Lists keys page by page: the next cursor, then keys; 0 is start and end.",
       action: LineScan.action),
-    .of("DBSIZE", .dbSize, words: 1...2) { words, context throws(LineError) in
+    .of(.dbSize) { words, context throws(LineError) in
       let isAll = try words.namesAllDatabases()
       return .call(
         .dbSize, .number,
@@ -63,22 +64,22 @@ extension LineCommands {
             .write(into: &$0)
         })
     },
-    .of("RESET", .reset, words: 1...2) { words, context throws(LineError) in
+    .of(.reset) { words, context throws(LineError) in
       let isAll = try words.namesAllDatabases()
       return .call(
-        .reset, .ok,
+        .reset, .plain(.ok),
         written {
           V1.ResetRequest(database: isAll ? 0 : context.database, allDatabases: isAll)
             .write(into: &$0)
         })
     },
-    .of("SHUTDOWN", .shutdown, words: 1...2) { words, _ throws(LineError) in
+    .of(.shutdown) { words, _ throws(LineError) in
       let isWhole = words.count == 2
       guard !isWhole || words.isWord(1, "CLUSTER") else {
         throw .badArgument("SHUTDOWN takes CLUSTER or nothing", words[1])
       }
       return .call(
-        .shutdown, .ok, written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
+        .shutdown, .plain(.ok), written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
     },
   ]
 
@@ -86,13 +87,13 @@ extension LineCommands {
 
   static let connection: [LineCommand] = [
     LineCommand(
-      "SELECT", words: 2...2, usage: "SELECT database",
-      summary: "Uses another database for this connection's next commands."
+      "SELECT database",
+      "Uses another database for this connection's next commands."
     ) { words, context throws(LineError) in
       guard LineText.isNumber(words[1]), words[1].first != UInt8(ascii: "-") else {
         throw .badArgument("the database must be a whole number from 0 on", words[1])
       }
-      guard let number = LineText.integer(words[1]).flatMap(UInt32.init(exactly:)) else {
+      guard let number = Int64(canonical: words[1]).flatMap(UInt32.init(exactly:)) else {
         throw .noSuchDatabase(words[1], context.limits)
       }
       do throws(CallError) {
@@ -103,23 +104,23 @@ extension LineCommands {
       return .select(number)
     },
     LineCommand(
-      "PING", words: 1...2, usage: "PING [text]", summary: "Answers PONG, or the text."
+      "PING [text]", "Answers PONG, or the text."
     ) { words, _ throws(LineError) in
       words.count == 1 ? .answer(written { $0.writeLine(text: "PONG") }) : try .echo(words[1])
     },
-    LineCommand("ECHO", words: 2...2, usage: "ECHO text", summary: "Answers the text.") {
+    LineCommand("ECHO text", "Answers the text.") {
       words, _ throws(LineError) in
       try .echo(words[1])
     },
     LineCommand(
-      "HELP", words: 1...2, usage: "HELP [command]",
-      summary: "Lists the commands, or tells about one."
+      "HELP [command]",
+      "Lists the commands, or tells about one."
     ) { words, _ throws(LineError) in
       guard words.count == 2 else { return .help(all) }
       guard let named = command(words[1]) else { throw .unknownCommand(words[1]) }
       return .help([named])
     },
-    LineCommand("QUIT", words: 1...1, usage: "QUIT", summary: "Ends the connection.") { _, _ in
+    LineCommand("QUIT", "Ends the connection.") { _, _ in
       .quit
     },
   ]

@@ -15,6 +15,7 @@
 // Invariant: offsets are counted from the first readable byte of `input`, where a request begins;
 // 0 <= lineStart <= searched <= readable bytes, and [lineStart, searched) holds no LF.
 
+import Commands
 import NIOCore
 
 package struct LineParser {
@@ -195,9 +196,9 @@ package struct LineParser {
   }
 
   /// The first lines of an HTTP request. A command has no such form.
-  private static func isHTTP(_ words: LineWords) -> Bool {
+  private static func isHTTP(_ words: CommandWords) -> Bool {
     let first = words[0]
-    if LineText.isSame(UnsafeRawBufferPointer(rebasing: first.prefix(5)), "Host:") { return true }
+    if UnsafeRawBufferPointer(rebasing: first.prefix(5)).isWord("Host:") { return true }
     if words.isWord(0, "POST") { return true }
     return words.count == 3 && words[2].starts(with: "HTTP/".utf8)
       && httpMethods.contains { words.isWord(0, $0) }

@@ -1,28 +1,15 @@
 // From the reply messages of ringstore.v1 to lines. Pure functions; any thread.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 
 /// How the reply of a call is shown.
 package enum LineReplyForm: Sendable, Hashable {
-  /// `+OK`, whatever the reply holds: Set, Reset, Shutdown.
-  case ok
-  /// Value, a missing one `-invalid key`: Get.
-  case value
-  /// The same for a value that the call has taken away: LPop, RPop.
-  case taken
-  /// Status, `+OK` or `-invalid key`: Delete.
-  case removed
-  /// Status, its count: Exists, LLen, LPush, RPush.
-  case count
-  /// TypeResponse in a word.
-  case type
-  /// IncrByResponse.
-  case sum
+  /// As the command's definition says; what there isn't is `-invalid key`.
+  case plain(ReplyForm)
   /// DbSizeResponse.
   case number
-  /// ListValues.
-  case list
   /// KeysResponse without a limit.
   case keys
   /// KeysResponse with one: first the cursor, then the keys.
@@ -56,12 +43,29 @@ package enum LineReplyForm: Sendable, Hashable {
     into out: inout ByteBuffer
   ) throws {
     switch self {
+    case .plain(let form): try Self.write(form, response, of: request, into: &out)
+    case .number: out.writeLine(text: String(try V1.DbSizeResponse(response).keys))
+    case .keys:
+      try Self.write(try V1.KeysResponse(response).keys, orThrow: .unframeableKey, into: &out)
+    case .page:
+      let page = try V1.KeysResponse(response)
+      try LineCursor.write(page: page, keys: Array(page.keys), into: &out)
+    case .values: try Self.writeValues(response, of: request, into: &out)
+    case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
+    }
+  }
+
+  private static func write(
+    _ form: ReplyForm, _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
+    into out: inout ByteBuffer
+  ) throws {
+    switch form {
     case .ok: out.writeLine(text: "OK")
     case .value, .taken:
       let reply = try V1.Value(response)
       guard reply.found else { throw LineError.invalidKey(try V1.Key(request).key) }
       guard LineText.fitsLine(reply.value) else {
-        throw self == .taken ? LineError.unframeableTaken(reply.value) : LineError.unframeable
+        throw form == .taken ? LineError.unframeableTaken(reply.value) : LineError.unframeable
       }
       out.writeLine(text: reply.value)
     case .removed:
@@ -74,17 +78,8 @@ package enum LineReplyForm: Sendable, Hashable {
       let type = try V1.TypeResponse(response).type
       out.writeLine(text: type.isKnown ? type.description : "unknown")
     case .sum: out.writeLine(text: String(try V1.IncrByResponse(response).value))
-    case .number: out.writeLine(text: String(try V1.DbSizeResponse(response).keys))
     case .list:
-      try Self.write(
-        try V1.ListValues(response).values, orThrow: .unframeableElement, into: &out)
-    case .keys:
-      try Self.write(try V1.KeysResponse(response).keys, orThrow: .unframeableKey, into: &out)
-    case .page:
-      let page = try V1.KeysResponse(response)
-      try LineCursor.write(page: page, keys: Array(page.keys), into: &out)
-    case .values: try Self.writeValues(response, of: request, into: &out)
-    case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
+      try write(try V1.ListValues(response).values, orThrow: .unframeableElement, into: &out)
     }
   }
 

@@ -1,5 +1,6 @@
 // SCAN's arguments, turned into a Keys call with a limit.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 
@@ -9,7 +10,7 @@ enum LineScan {
   static let countMax: Int64 = 10_000
 
   static func action(
-    _ words: LineWords, _ context: LineContext
+    _ words: CommandWords, _ context: LineContext
   ) throws(LineError) -> LineAction {
     guard let token = LineCursor.token(words[1]) else {
       throw .badArgument("the cursor must be 0 or one that SCAN has answered", words[1])
@@ -22,7 +23,11 @@ enum LineScan {
       if words.isWord(index, "MATCH") {
         glob = index + 1
       } else if words.isWord(index, "COUNT") {
-        count = try words.integer(index + 1, "COUNT")
+        do throws(ArgumentError) {
+          count = try words.integer(index + 1, "COUNT")
+        } catch {
+          throw LineError(error)
+        }
         guard (1...countMax).contains(count) else {
           throw .badArgument("COUNT must be from 1 to \(countMax)", words[index + 1])
         }
@@ -51,8 +56,8 @@ enum LineScan {
   }
 
   private static func type(_ word: UnsafeRawBufferPointer) throws(LineError) -> V1.ValueType {
-    if LineText.isSame(word, "string") { return .string }
-    if LineText.isSame(word, "list") { return .list }
+    if word.isWord("string") { return .string }
+    if word.isWord("list") { return .list }
     throw .badArgument("TYPE must be string or list", word)
   }
 }

@@ -13,6 +13,7 @@
 // unfinished request. Replies that are large are brought from the node only while they fit
 // (LineSession+LargeReplies.swift).
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -277,7 +278,7 @@ package final class LineSession {
       }
       if line.command == .shutdown, case .success = outcome { self?.end(lingering: false) }
       // What was taken away nobody can read again, so it is kept whatever others hold.
-      self?.settle(number, reply, isLast: line.form == .taken)
+      self?.settle(number, reply, isLast: line.form == .plain(.taken))
     }
   }
 

@@ -17,36 +17,8 @@ enum LineText {
     !bytes.contains { $0 == lineFeed || $0 == carriageReturn }
   }
 
-  /// Whether bytes are this ASCII text, whatever the case of the letters.
-  static func isSame(_ bytes: UnsafeRawBufferPointer, _ text: String) -> Bool {
-    bytes.count == text.utf8.count
-      && zip(bytes, text.utf8).allSatisfy { capital($0) == capital($1) }
-  }
-
-  static func capital(_ byte: UInt8) -> UInt8 {
-    (0x61...0x7a).contains(byte) ? byte - 0x20 : byte
-  }
-
   static func isBlank(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: " ") || (0x09...0x0d).contains(byte)
-  }
-
-  /// The 64-bit integer whose decimal form this is; nil for anything else. As with values, a number
-  /// has one form: `05`, `-0` and `+5` are none.
-  static func integer(_ bytes: UnsafeRawBufferPointer) -> Int64? {
-    guard (1...20).contains(bytes.count), isNumber(bytes) else { return nil }
-    let isNegative = bytes[0] == UInt8(ascii: "-")
-    let digits = bytes[(isNegative ? 1 : 0)...]
-    var number: Int64 = 0
-    for byte in digits {
-      let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
-      let digit = Int64(byte - 0x30)
-      // Counted away from zero on the side of the sign: the smallest number has no positive twin.
-      let (sum, isPast) = product.addingReportingOverflow(isNegative ? -digit : digit)
-      guard !isTooLarge, !isPast else { return nil }
-      number = sum
-    }
-    return number
   }
 
   /// A number of lines: digits, at most as many as the line of a count has room for. Zeros in front

@@ -1,6 +1,7 @@
 // SCAN with TYPE: a page of the Keys call holds keys of every type, so each key of it is asked for
 // its type, a bounded number at a time. Belongs to one session, on its event loop.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

@@ -5,6 +5,7 @@
 //
 // All of it lives on one event loop, the node's.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

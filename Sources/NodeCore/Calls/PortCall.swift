@@ -1,6 +1,7 @@
 // One call made through a CallPort. Belongs to the node's event loop; the node keeps it while the
 // call is under way, the caller as long as he may want to cancel it.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -1,5 +1,6 @@
 // DbSize and Reset: numbers of every shard, added up.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -1,6 +1,7 @@
 // Describe: the cluster, its slot map, and each node's own line about itself. A shard that can't be
 // reached is described all the same, with the reason.
 
+import Commands
 import NIOCore
 import Placement
 import RingstoreAPI

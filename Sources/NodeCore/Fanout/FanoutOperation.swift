@@ -9,6 +9,7 @@
 // operation holds a shard's loop for long, and one whose caller went away stops by not sending its
 // next part.
 
+import Commands
 import LargeMemory
 import NIOCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // Keys without a limit: what every shard finds, slice by slice, in one reply.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

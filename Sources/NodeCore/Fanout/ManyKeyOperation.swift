@@ -5,6 +5,7 @@
 // part's request, a part's response becomes an item of the answer. Parts of one shard are sent in
 // request order, so items that name the same key take effect in that order.
 
+import Commands
 import LargeMemory
 import NIOCore
 import RingstoreAPI

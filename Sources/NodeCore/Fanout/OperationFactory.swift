@@ -1,5 +1,6 @@
 // From a public call to the operation that carries it out, the same for routers and shards.
 
+import Commands
 import LargeMemory
 import NIOCore
 import RingstoreAPI

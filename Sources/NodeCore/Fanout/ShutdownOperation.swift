@@ -1,5 +1,6 @@
 // Shutdown: of the node asked alone, or of every shard and then the router asked.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

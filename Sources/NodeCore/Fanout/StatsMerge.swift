@@ -27,6 +27,7 @@
 //   ringstore_shards                  shards of the cluster
 //   ringstore_shards_unreachable      those among them whose counters are missing here
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -1,6 +1,7 @@
 // Which keys a Keys or Scan call asks for: checked once, turned into the requests of its slices and
 // into tokens that only the same query takes back. A value; any thread.
 
+import Commands
 import NIOCore
 import Placement
 import RingstoreAPI

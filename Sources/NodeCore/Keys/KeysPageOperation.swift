@@ -2,6 +2,7 @@
 // rest. What shards have found beyond the last of them is thrown away; the token's owner finds it
 // again.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 

@@ -5,6 +5,7 @@
 // token stands for everything before it, whoever found it; so a scan that is resumed repeats
 // nothing and misses no key that stays.
 
+import Commands
 import NIOCore
 import Placement
 import RingstoreAPI

@@ -6,6 +6,7 @@
 //     |                        |
 //     +---- the client went away, or its deadline passed ----> over
 
+import Commands
 import GRPC
 import NIOCore
 import RingstoreAPI

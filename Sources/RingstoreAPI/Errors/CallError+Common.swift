@@ -74,16 +74,6 @@ extension CallError {
     return CallError(.responseTooLarge, "The reply would pass the message limit. \(advice)")
   }
 
-  /// A reply of `call` that would pass the message limit, with what to use instead.
-  package static func responseTooLarge(of call: CommandID) -> CallError {
-    switch call {
-    case .lRange, .mLRange: .responseTooLarge(streamingCall: "LRangeStream")
-    case .keys: .responseTooLarge(streamingCall: "Scan")
-    case .mGet, .mSet, .mDelete: .responseTooLarge(streamingCall: "Pipeline")
-    default: .responseTooLarge(streamingCall: nil)
-    }
-  }
-
   package static var unknownField: CallError {
     CallError(
       .unknownField,

@@ -3,6 +3,8 @@
 // tests hold to, so a router can never check a permission on one key while the shard executes on
 // another.
 
+import NIOCore
+
 /// The tags of `key` and `database` in the request of a call on one key.
 package struct KeyFields: Hashable, Sendable {
   private let key: UInt32
@@ -11,6 +13,11 @@ package struct KeyFields: Hashable, Sendable {
   init(key: UInt32, database: UInt32) {
     self.key = key
     self.database = database
+  }
+
+  /// Appends the database to a request that was written without one.
+  package func write(database number: UInt32, into request: inout ByteBuffer) {
+    request.write(UIntField(Int(database >> 3)), UInt64(number))
   }
 
   /// The key and database that a request names. O(number of fields), no allocation.

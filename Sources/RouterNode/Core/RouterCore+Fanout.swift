@@ -1,5 +1,6 @@
 // Calls that are made of parts: where they start, send and end.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore

@@ -15,6 +15,7 @@
 // What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
 // LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore

@@ -8,6 +8,7 @@
 // is executed later than so long after it was sent. Deadlines are told on the same clock, so they
 // don't begin anew on arrival either.
 
+import Commands
 import NodeCore
 import RingstoreAPI
 

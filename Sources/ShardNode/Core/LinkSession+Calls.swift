@@ -1,5 +1,6 @@
 // What a session does with the calls of a frame, and with Hello.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore
@@ -91,7 +92,7 @@ extension LinkSession {
     }
   }
 
-  private func begin(_ later: any LaterReply, _ call: LinkV1.LinkCall, _ peer: LinkPeer) {
+  private func begin(_ later: any ReplySource, _ call: LinkV1.LinkCall, _ peer: LinkPeer) {
     guard !peer.isInProgress(call.id) else {
       return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }

@@ -3,6 +3,7 @@
 // One message goes out over the bulk lane after a notice, as its router grants credit and the lane
 // takes it; a row of messages, and whatever ends before it has begun, over the lane of the call.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

@@ -6,6 +6,7 @@
 //
 // Belongs to LocalParts.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -111,7 +112,7 @@ final class LocalOperation: TurnTaker, ReplyWork, ReplyExit {
     }
   }
 
-  private func begin(_ later: any LaterReply, _ part: Part) {
+  private func begin(_ later: any ReplySource, _ part: Part) {
     let reply = ReplyHandle(0, to: self, method: part.method, core: core)
     self.later = (part, reply)
     // The operation's own reply waits at the gate.

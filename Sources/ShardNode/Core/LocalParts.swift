@@ -3,6 +3,7 @@
 //
 // Lives on the shard's event loop.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore

@@ -14,6 +14,7 @@
 // Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of the
 // core.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore
@@ -48,9 +49,11 @@ package protocol ReplyWork: AnyObject {
   func drop()
 }
 
-/// What `execute` returns for a reply that it has not written: to be started with a handle.
-package protocol LaterReply: AnyObject {
-  func start(_ reply: ReplyHandle, after mark: ReplyMark)
+extension ReplySource {
+  /// Begins a reply that `execute` has not written.
+  func start(_ reply: ReplyHandle, after mark: ReplyMark) {
+    reply.stream(self, after: mark)
+  }
 }
 
 package final class ReplyHandle: GateWaiter {

@@ -8,6 +8,7 @@
 // Pure; belongs to a shard's core and its event loop. What the source holds is let go of as soon
 // as the reply is over, whoever still knows the stream.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

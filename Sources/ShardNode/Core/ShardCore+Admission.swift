@@ -5,6 +5,7 @@
 // A shard that drains goes on answering: its routers and clients are told to come no more, and what
 // still comes over their connections has been on its way.
 
+import Commands
 import NodeCore
 import RingstoreAPI
 

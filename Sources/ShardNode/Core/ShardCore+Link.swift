@@ -1,5 +1,6 @@
 // What the core does for links and Pipelines: greeting routers, answering calls of a batch.
 
+import Commands
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -26,7 +27,7 @@ extension ShardCore {
       let check = limits.hashSeed.check(
         cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
       guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
-      let isNewMap = try ownership.consider(
+      let isNewMap = try keyspace.ownership.consider(
         cluster: cluster, expectedShard: expectedShard, map: map,
         isFree: { peers.isEmpty && store.totalKeyCount == 0 }
       ) { slot in
@@ -51,7 +52,7 @@ extension ShardCore {
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max, _ context: CallContext
-  ) -> (any LaterReply)? {
+  ) -> (any ReplySource)? {
     latestMark = .none
     let carrier = Swift.type(of: call).carrier
     let method = call.methodNumber

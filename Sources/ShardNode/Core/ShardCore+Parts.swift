@@ -3,6 +3,7 @@
 //
 // The core's event loop.
 
+import Commands
 import NIOCore
 import NodeCore
 import Patterns
@@ -16,12 +17,13 @@ extension ShardCore {
   package static let sliceNanosMax: UInt64 = 500_000
 
   func executePart(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, _ context: CallContext,
+    into response: inout ByteBuffer
   ) throws(CallError) {
     switch InternalMethod(rawValue: method) {
-    case .keysPart: try keysPart(message, into: &response)
-    case .dbSizePart: try dbSizePart(message, into: &response)
-    case .resetPart: try resetPart(message, into: &response)
+    case .keysPart: try keysPart(message, context, into: &response)
+    case .dbSizePart: try dbSizePart(message, context, into: &response)
+    case .resetPart: try resetPart(message, context, into: &response)
     case .describePart: describe().write(into: &response)
     case .statsPart: statsPart(into: &response)
     case .shutdownPart: shutdownRequested = true
@@ -30,9 +32,9 @@ extension ShardCore {
   }
 
   private func keysPart(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(LinkV1.KeysPartRequest.self, message)
+    let request = try LinkV1.KeysPartRequest(request: message)
     try KeyAccess.check(database: request.database, context, limits)
     var slice = KeySlice(request, try patterns.pattern(request.pattern))
     var budget = SliceBudget(visits: request.maxVisits, clock)
@@ -69,9 +71,9 @@ extension ShardCore {
   }
 
   private func resetPart(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(LinkV1.ResetPartRequest.self, message)
+    let request = try LinkV1.ResetPartRequest(request: message)
     try KeyAccess.check(database: request.database, context, limits)
     let databases =
       request.allDatabases
@@ -102,9 +104,9 @@ extension ShardCore {
   private static let freedAtOnceMax = 1_024
 
   private func dbSizePart(
-    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
-    let request = try decode(V1.DbSizeRequest.self, message)
+    let request = try V1.DbSizeRequest(request: message)
     try KeyAccess.check(database: request.database, context, limits)
     let keys =
       request.allDatabases

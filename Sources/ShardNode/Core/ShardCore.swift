@@ -5,6 +5,7 @@
 // call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
 // shard's own fan-outs) ends up in `execute`.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore
@@ -18,13 +19,12 @@ package final class ShardCore {
   /// New at every start: tells a restart from a reconnect.
   package let incarnation: UInt64
   package let version: String
-  package let limits: Limits
-  @exclusivity(unchecked) package internal(set) var ownership: SlotOwnership
+  /// The keys, and which of them are this shard's.
+  package let keyspace: Keyspace
   /// The state that Describe reports.
   package var state = V1.Node.State.serving
   /// The address that Describe reports, once it is known.
   package var address = ""
-  let store: Store
   /// Keys of all databases.
   package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
@@ -35,13 +35,11 @@ package final class ShardCore {
   /// Where replies wait that tell of what isn't committed yet.
   package let gate: ReplyGate
   /// What calls wait for; nil: nothing, whatever is executed counts.
-  @exclusivity(unchecked) package var marks: (any MarkSource)?
+  @exclusivity(unchecked) package var marks: (any MarkSource)? {
+    didSet { keyspace.notesFound = marks != nil }
+  }
   /// What the reply of the call has to wait for that was executed last.
   @exclusivity(unchecked) var latestMark = ReplyMark.none
-  /// Of the call that is being executed.
-  @exclusivity(unchecked) private(set) var context = CallContext()
-  /// The key of the call that is being executed; only for `marks`.
-  @exclusivity(unchecked) private var touched: KeyLookup?
   /// Of calls that are answered later.
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   let garbage: GarbageCollection
@@ -50,10 +48,6 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
-  /// The values of a push, gathered; empty between calls.
-  @exclusivity(unchecked) var pushedValues: [UnsafeRawBufferPointer] = []
-  /// Room for so many is kept between calls.
-  static let pushedValuesKept = 1_024
   /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
   /// his answer.
   package var shutdownRequested = false
@@ -78,15 +72,14 @@ package final class ShardCore {
     self.id = id
     self.incarnation = incarnation
     self.version = version
-    self.limits = limits
     self.clock = clock
     startedNanos = clock()
     wall = WallClock(wallMillis)
     self.uptimeMillis = uptimeMillis
-    ownership = SlotOwnership(cluster: cluster, shard: id)
-    store = Store(
+    let store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
+    keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
@@ -106,66 +99,66 @@ package final class ShardCore {
   package func execute(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     into response: inout ByteBuffer, largerThan bytesMin: Int = .max, _ context: CallContext
-  ) throws(CallError) -> (any LaterReply)? {
+  ) throws(CallError) -> (any ReplySource)? {
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
-    return try run(method, message, in: block, into: &response, largerThan: bytesMin)
+    return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
   }
 
   /// What comes before every execution.
   @inline(__always)
   func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {
     latestMark = .none
-    touched = nil
     try admit(method, context)
     counters.called(method)
-    self.context = context
   }
 
   @inline(__always)
   private func run(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    into response: inout ByteBuffer, largerThan bytesMin: Int
-  ) throws(CallError) -> (any LaterReply)? {
-    switch CommandID(rawValue: Int(method)) {
-    case .get: return try get(message, into: &response, largerThan: bytesMin)
-    case .set: try set(message, in: block, into: &response)
-    case .delete: try delete(message, into: &response)
-    case .exists: try exists(message, into: &response)
-    case .type: try type(message, into: &response)
-    case .incrBy: try incrBy(message, into: &response)
-    case .lPush: try push(message, .head, into: &response)
-    case .rPush: try push(message, .tail, into: &response)
-    case .lPop: return try pop(message, .head, into: &response, largerThan: bytesMin)
-    case .rPop: return try pop(message, .tail, into: &response, largerThan: bytesMin)
-    case .lLen: try listLength(message, into: &response)
-    case .lRange: return try listRange(message, into: &response, largerThan: bytesMin)
-    default: try executePart(method, message, into: &response)
+    into response: inout ByteBuffer, largerThan bytesMin: Int, _ context: CallContext
+  ) throws(CallError) -> (any ReplySource)? {
+    guard let execution = CommandTable.execution(ofMethod: method) else {
+      try executePart(method, message, context, into: &response)
+      return nil
     }
-    return nil
+    let ofExecution = ExecutionContext(keyspace, context, in: block, largerThan: bytesMin)
+    return try execution.encoded(message, ofExecution, &response)
   }
 
-  /// Checks a call's key and looks it up; only keys of the shard's own slots get through.
-  @inline(__always)
-  func find(
-    _ key: UnsafeRawBufferPointer, _ database: UInt32
-  ) throws(CallError) -> KeyPlace {
-    try KeyAccess.check(key, database, context, limits)
-    let slot = Slots.slot(of: key)
-    guard ownership.owns(slot: slot) else {
-      throw .wrongShard(owner: ownership.owner(ofSlot: slot))
+  /// The parts of a range as LRangeStream sends them; nil where there is no such key.
+  package func listParts(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext
+  ) throws(CallError) -> (any ReplySource)? {
+    let method = InternalMethod.listStreamPart.rawValue
+    try begin(method, context)
+    defer { if marks != nil { endMarking(method) } }
+    return try Command.listParts(message, of: keyspace, context)
+  }
+
+  /// LRangeStream of a client on the shard itself.
+  func streamList(
+    _ message: UnsafeRawBufferPointer, to reply: ReplyHandle, _ context: CallContext
+  ) throws(CallError) {
+    do throws(CallError) {
+      guard let parts = try listParts(message, context) else {
+        var missing = ByteBuffer()
+        V1.ListValues().write(into: &missing)
+        return reply.answer(missing, after: latestMark)
+      }
+      parts.start(reply, after: latestMark)
+    } catch {
+      counters.failed()
+      reply.fail(error, after: latestMark)
     }
-    let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
-    if marks != nil { touched = place.lookup }
-    return place
   }
 
   // MARK: - What replies wait for
 
   /// Whatever the outcome was, it tells of the key as it is now.
   func endMarking(_ method: UInt32) {
-    guard let key = touched, let marks else { return }
-    touched = nil
+    guard let key = keyspace.found, let marks else { return }
+    keyspace.found = nil
     latestMark = max(latestMark, marks.mark(of: key, after: method))
   }
 
@@ -174,25 +167,13 @@ package final class ShardCore {
   func visited(_ key: UnsafeRawBufferPointer, slot: Int, database: Int) {
     guard let marks else { return }
     let key = store.lookup(
-      key, slot: slot, database: database, nowMillis: context.wallMillis)
+      key, slot: slot, database: database, nowMillis: 0)
     latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
   }
 
   /// Something was told or done that concerns all keys.
   func visitedAll() {
     if let marks { latestMark = max(latestMark, marks.latest) }
-  }
-
-  /// Decodes a request; what can't be decoded is the caller's INTERNAL.
-  @inline(__always)
-  func decode<Request: WireMessage>(
-    _: Request.Type, _ message: UnsafeRawBufferPointer
-  ) throws(CallError) -> Request {
-    do throws(WireError) {
-      return try Request(message)
-    } catch {
-      throw .undecodable(error)
-    }
   }
 
   /// The context of a call that comes in, or is looked at again, at a moment of the core's clock.
@@ -224,4 +205,10 @@ package final class ShardCore {
     node.incarnation = incarnation
     return node
   }
+}
+
+extension ShardCore {
+  package var limits: Limits { keyspace.limits }
+  package var ownership: SlotOwnership { keyspace.ownership }
+  var store: Store { keyspace.store }
 }

@@ -3,6 +3,7 @@
 //
 // Owned by the connection's session; its event loop.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI

@@ -1,5 +1,6 @@
 // Carrying a call out, and what of the answer is shown.
 
+import Commands
 import RingstoreAPI
 import RingstoreClient
 
@@ -20,8 +21,8 @@ extension CommandLineCall {
   ) async throws(RingstoreError) -> Ending {
     let reply: ShownReply
     switch self {
-    case .oneKey(let command):
-      reply = Self.shown(try await client.run(command, options: options), to: command)
+    case .oneKey(let command, let form):
+      reply = Self.shown(try await client.run(command, options: options), as: form)
     case .mGet(let keys):
       let outcomes = try await client.mGet(keys, options: options)
       reply = .list(outcomes.map { Self.shown($0) { .value($0) } })
@@ -79,14 +80,14 @@ extension CommandLineCall {
   }
 
   private static func shown(
-    _ reply: RingstoreReply, to command: RingstoreCommand
+    _ reply: RingstoreReply, as form: ReplyForm
   ) -> ShownReply {
     switch reply {
     case .value(let value): return .value(value)
     case .integer(let number): return .integer(number)
     case .list(let list): return .list(list.values.map { .value($0) })
     case .type(let type): return .word(name(of: type))
-    case .status(let status): return command.id == .set ? .ok : .integer(Int64(status.count))
+    case .status(let status): return form == .ok ? .ok : .integer(Int64(status.count))
     }
   }
 

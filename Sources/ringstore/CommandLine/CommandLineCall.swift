@@ -1,11 +1,13 @@
-// From the words of a line to a call. Names, arity and usage are the command table's; what is here
-// is how each call's arguments are read.
+// From the words of a line to a call. Commands on one key are the command table's; what is here is how
+// the arguments of the others are read.
 
+import Commands
+import NIOCore
 import RingstoreAPI
 import RingstoreClient
 
 package enum CommandLineCall: Sendable {
-  case oneKey(RingstoreCommand)
+  case oneKey(RingstoreCommand, shownAs: ReplyForm)
   case mGet([[UInt8]])
   case mSet([(key: [UInt8], value: [UInt8])])
   case mDelete([[UInt8]])
@@ -43,36 +45,55 @@ package enum CommandLineCall: Sendable {
       self = .help(arguments.first)
       return
     }
-    if let short = try Self.short(name, arguments) {
-      self = short
+    if PingCommand.syntax.name == String(decoding: name, as: UTF8.self).uppercased() {
+      guard arguments.count <= 1 else { throw .usage(PingCommand.syntax) }
+      self = .ping(arguments.first)
       return
     }
-    guard let command = Self.command(name) else {
+    guard let (command, form) = Self.form(name) else {
       let shown = String(decoding: name, as: UTF8.self)
       if ["SELECT", "QUIT", "EXIT"].contains(shown.uppercased()) {
         throw Misuse(sentence: "\(shown) is a command of a session; see HELP.")
       }
       throw Misuse(sentence: "Unknown command '\(shown)'; try HELP.")
     }
-    guard Self.fits(words.count, command.arity) else { throw .usage(command) }
-    self = try Self.call(command, arguments)
+    if let encode = form.encode, let reply = form.reply {
+      guard form.syntax.words.contains(words.count) else { throw .usage(form.syntax) }
+      let request = try Self.encoded(words, encode)
+      self = .oneKey(RingstoreCommand(command.rpc, request: request), shownAs: reply)
+    } else {
+      // What may follow is checked where it is read.
+      guard words.count >= form.syntax.words.lowerBound else { throw .usage(command) }
+      self = try Self.call(command, arguments)
+    }
   }
 
-  /// The entry of the command table; CLUSTER is another name for DESCRIBE.
-  private static func command(_ name: [UInt8]) -> Command? {
+  /// From the command table; CLUSTER is another name for DESCRIBE.
+  static func form(_ name: [UInt8]) -> (command: Command, form: CommandForm)? {
     let isCluster = String(decoding: name, as: UTF8.self).uppercased() == "CLUSTER"
-    return isCluster ? CommandTable.command(.describe) : CommandTable.command(lineName: name)
+    if isCluster, let form = Command.describe.forms.first { return (.describe, form) }
+    return name.withUnsafeBytes { CommandTable.form(called: $0) }
   }
 
-  /// As in Redis, a negative arity is a minimum.
-  private static func fits(_ count: Int, _ arity: Int) -> Bool {
-    arity >= 0 ? count == arity : count >= -arity
+  /// The request without a database, which is the session's.
+  private static func encoded(
+    _ words: [[UInt8]], _ encode: CommandForm.Encoder
+  ) throws(Misuse) -> ByteBuffer {
+    var request = ByteBuffer()
+    do throws(ArgumentError) {
+      try CommandWords.withWords(words) { words throws(ArgumentError) in
+        try encode(words, 0, &request)
+      }
+    } catch {
+      throw Misuse(error)
+    }
+    return request
   }
 
   private static func call(
     _ command: Command, _ words: [[UInt8]]
   ) throws(Misuse) -> CommandLineCall {
-    switch command.commandID {
+    switch command.id {
     case .mGet: return .mGet(words)
     case .mDelete: return .mDelete(words)
     case .mSet:
@@ -94,7 +115,7 @@ package enum CommandLineCall: Sendable {
     case .describe: return .describe
     case .stats: return .stats
     case .shutdown: return .shutdown(wholeCluster: try has("CLUSTER", command, words))
-    default: return .oneKey(try oneKey(command, words))
+    default: throw Misuse(sentence: "\(command.name) can't be called from the command line.")
     }
   }
 
@@ -108,30 +129,6 @@ package enum CommandLineCall: Sendable {
     }
     return .reset(
       options.contains("ALL") ? .allDatabases : .database, isConfirmed: options.contains("--YES"))
-  }
-
-  /// The table's arity has been checked: a call on one key has a key, and its fixed arguments.
-  private static func oneKey(
-    _ command: Command, _ words: [[UInt8]]
-  ) throws(Misuse) -> RingstoreCommand {
-    let key = words[0]
-    switch command.commandID {
-    case .set: return .set(key, to: words[1])
-    case .get: return .get(key)
-    case .delete: return .delete(key)
-    case .exists: return .exists(key)
-    case .type: return .type(key)
-    case .incrBy: return .incrBy(key, try integer(words[1], "The delta"))
-    case .lPush: return .lPush(key, Array(words.dropFirst()))
-    case .rPush: return .rPush(key, Array(words.dropFirst()))
-    case .lPop: return .lPop(key)
-    case .rPop: return .rPop(key)
-    case .lLen: return .lLen(key)
-    case .lRange:
-      let range = try range(words[...])
-      return .lRange(key, range.start, range.stop)
-    default: throw Misuse(sentence: "\(command.name) can't be called from the command line.")
-    }
   }
 
   /// A key and two integers.
@@ -170,10 +167,34 @@ package enum CommandLineCall: Sendable {
   }
 }
 
+/// The command line's own: there is no such call.
+enum PingCommand {
+  static let syntax = Syntax("PING [text]")
+  static let summary = "Answers PONG, or the text, if the node answers."
+}
+
 extension CommandLineCall.Misuse {
+  init(_ error: ArgumentError) {
+    switch error {
+    case .notAnInteger(let what, let word):
+      let text = String(decoding: word, as: UTF8.self)
+      sentence = "\(Self.capitalized(what)) must be a 64-bit integer, not '\(text)'."
+    case .tooSmallToTakeAway(let what):
+      sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+    }
+  }
+
+  private static func capitalized(_ text: String) -> String {
+    text.prefix(1).uppercased() + text.dropFirst()
+  }
+
   static func usage(_ command: Command) -> Self {
-    Self(
-      sentence: "Wrong arguments for \(command.lineName ?? command.name); "
-        + "usage: \(HelpText.usage(command))")
+    usage(command.forms[0].syntax.name, HelpText.usage(command))
+  }
+
+  static func usage(_ syntax: Syntax) -> Self { usage(syntax.name, syntax.usage) }
+
+  private static func usage(_ name: String, _ usage: String) -> Self {
+    Self(sentence: "Wrong arguments for \(name); usage: \(usage)")
   }
 }

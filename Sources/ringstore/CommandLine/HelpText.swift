@@ -1,6 +1,7 @@
 // HELP: what the command table says about the calls, and the few words that are the command line's
 // own. Pure, any thread.
 
+import Commands
 import RingstoreAPI
 
 package enum HelpText {
@@ -17,7 +18,7 @@ package enum HelpText {
   static func isHelp(_ name: [UInt8]) -> Bool { capitals(name) == "HELP" }
 
   static func isKnown(_ name: [UInt8]) -> Bool {
-    CommandTable.command(lineName: name) != nil || own(name) != nil
+    form(name) != nil || own(name) != nil
   }
 
   /// - Parameters:
@@ -25,38 +26,48 @@ package enum HelpText {
   ///   - columns: the width of what it is shown on.
   package static func text(_ name: [UInt8]?, columns: Int = .max) -> String {
     guard let name else { return list(columns) }
-    if let command = CommandTable.command(lineName: name) { return page(command) }
+    if let (command, form) = form(name) { return page(command, form) }
     return own(name).map { "\($0.usage)\n  \($0.summary)" } ?? list(columns)
   }
 
   package static func usage(_ command: Command) -> String {
-    switch command.commandID {
+    usage(command, command.forms[0])
+  }
+
+  private static func usage(_ command: Command, _ form: CommandForm) -> String {
+    switch command.id {
     case .keys: keysUsage
     case .scan: scanUsage
     case .reset: resetUsage
-    default: command.usage
+    default: form.syntax.usage
     }
   }
 
+  private static func form(_ name: [UInt8]) -> (command: Command, form: CommandForm)? {
+    name.withUnsafeBytes { CommandTable.form(called: $0) }
+  }
+
   private static func list(_ columns: Int) -> String {
-    let calls = CommandTable.all.filter { $0.lineName != nil }.map { (usage($0), $0.summary) }
+    let calls = CommandTable.all.flatMap { command in
+      command.forms.map { (usage(command, $0), $0.summary) }
+    }
     let own = SessionCommand.own.filter { !isCall($0.usage) }.map { ($0.usage, $0.summary) }
     return TextLayout.twoColumns(calls + own, firstMax: usageColumnsMax, columns)
       .joined(separator: "\n")
   }
 
-  private static func page(_ command: Command) -> String {
-    var lines = [usage(command), "  \(command.summary)"]
-    if !command.lineAliases.isEmpty {
-      lines.append("  Also: \(command.lineAliases.joined(separator: ", "))")
+  private static func page(_ command: Command, _ form: CommandForm) -> String {
+    var lines = [usage(command, form), "  \(form.summary)"]
+    if !form.syntax.aliases.isEmpty {
+      lines.append("  Also: \(form.syntax.aliases.joined(separator: ", "))")
     }
     let access = command.access.rawValue
     let article = access.first.map { "aeiou".contains($0) } == true ? "An" : "A"
     lines.append("  \(article) \(access) call that concerns \(command.routing.rawValue)")
-    if command.commandID == .reset {
+    if command.id == .reset {
       lines.append("  A prompt asks before; with --yes it doesn't")
     }
-    lines.append("  gRPC: \(command.path)")
+    lines.append("  gRPC: \(command.rpc.path)")
     return lines.joined(separator: "\n")
   }
 
@@ -68,8 +79,7 @@ package enum HelpText {
   }
 
   private static func isCall(_ usage: String) -> Bool {
-    usage.split(separator: " ").first.map { CommandTable.command(lineName: $0.utf8) != nil }
-      ?? false
+    usage.split(separator: " ").first.map { form(Array($0.utf8)) != nil } ?? false
   }
 
   private static func capitals(_ name: [UInt8]) -> String {

@@ -3,6 +3,7 @@
 //   KEYS  pattern | --match G | --regex R | --prefix P   [--limit N] [--token HEX]
 //   SCAN  the same, or none                  [--type string|list] [--count N] [--resume HEX]
 
+import Commands
 import RingstoreAPI
 import RingstoreClient
 
@@ -27,14 +28,14 @@ package struct KeySearch: Sendable {
       let option = String(decoding: word, as: UTF8.self)
       // As in Redis, a pattern without a name is a glob.
       let isOption = option.hasPrefix("--")
-      if command.commandID == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil
+      if command.id == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil
       {
         throw CommandLineCall.Misuse(
           sentence: "SCAN takes no cursor and goes through all keys by itself: leave out "
             + "\(option), or write --match \(option) where it is a pattern.")
       }
       guard let value = isOption ? rest.popFirst() : word else { throw .usage(command) }
-      switch (isOption ? option : "--match", command.commandID) {
+      switch (isOption ? option : "--match", command.id) {
       case ("--match", _), ("--glob", _), ("--regex", _), ("--prefix", _):
         guard !isPatternGiven else { throw .usage(command) }
         isPatternGiven = true

@@ -1,6 +1,7 @@
 // What Tab offers: names of commands, and the words that some of them take. From the command table;
 // pure, any thread.
 
+import Commands
 import RingstoreAPI
 
 package struct Completion: Sendable, Hashable {
@@ -30,7 +31,7 @@ package struct Completion: Sendable, Hashable {
     guard let name = words.first?.uppercased() else { return SessionCommand.names }
     let isSecond = words.count == 1
     if name == "HELP" { return isSecond ? SessionCommand.names : [] }
-    switch CommandTable.command(lineName: name)?.commandID {
+    switch CommandLineCall.form(Array(name.utf8))?.command.id {
     case .keys: return options(KeySearch.options(of: .keys), words)
     case .scan where words.last == "--type": return ["string", "list"]
     case .scan: return options(KeySearch.options(of: .scan), words)

@@ -1,6 +1,7 @@
 // What a line of a session asks for: a call, or one of the few things that concern the session
 // itself. Pure, any thread.
 
+import Commands
 import RingstoreAPI
 
 package enum SessionCommand: Sendable {
@@ -11,7 +12,8 @@ package enum SessionCommand: Sendable {
 
   /// What the command table doesn't have, for help and completion.
   static let own: [(usage: String, summary: String)] =
-    CommandLineCall.shortForms + [
+    [
+      (PingCommand.syntax.usage, PingCommand.summary),
       ("CLUSTER", "Shows nodes, slots, keys and memory as a table."),
       ("SELECT database", "Later commands work on this database."),
       ("HELP [command]", "Lists the commands, or tells about one."),
@@ -20,7 +22,7 @@ package enum SessionCommand: Sendable {
 
   /// Every first word, sorted.
   static let names: [String] = {
-    let calls = CommandTable.all.flatMap { ($0.lineName.map { [$0] } ?? []) + $0.lineAliases }
+    let calls = CommandTable.all.flatMap(\.forms).flatMap { [$0.syntax.name] + $0.syntax.aliases }
     let others = own.map { String($0.usage.prefix { $0 != " " }) }
     return Set(calls + others + ["EXIT"]).sorted()
   }()

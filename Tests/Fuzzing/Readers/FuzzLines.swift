@@ -3,6 +3,7 @@
 // ask for must be messages, and what is answered must be lines, even where the node's reply is any
 // bytes: those behind the second byte's place.
 
+import Commands
 import LineProtocol
 import NIOCore
 import RingstoreAPI

@@ -486,31 +486,37 @@ extension Older {
       service: name, name: "Set", request: Older.KeyValue.self,
       reply: Older.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let get = RPC(
       service: name, name: "Get", request: Older.Key.self,
       reply: Older.ResponseVal.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let delete = RPC(
       service: name, name: "Delete", request: Older.Key.self,
       reply: Older.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let lPush = RPC(
       service: name, name: "LPush", request: Older.KeyValue.self,
       reply: Older.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let lRange = RPC(
       service: name, name: "LRange", request: Older.ListRange.self,
       reply: Older.Deque.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let lPop = RPC(
       service: name, name: "LPop", request: Older.Key.self,
       reply: Older.ResponseVal.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [set, get, delete, lPush, lRange, lPop]

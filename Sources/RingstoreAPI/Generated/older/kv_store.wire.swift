@@ -260,11 +260,13 @@ extension Older {
       service: name, name: "SetVal", request: Older.SetRequest.self,
       reply: Older.SetResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let getVal = RPC(
       service: name, name: "GetVal", request: Older.GetRequest.self,
       reply: Older.GetResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [setVal, getVal]

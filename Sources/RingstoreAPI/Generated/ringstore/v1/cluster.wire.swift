@@ -832,16 +832,19 @@ extension V1 {
       service: name, name: "Describe", request: V1.DescribeRequest.self,
       reply: V1.DescribeResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let stats = RPC(
       service: name, name: "Stats", request: V1.StatsRequest.self,
       reply: V1.StatsResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let shutdown = RPC(
       service: name, name: "Shutdown", request: V1.ShutdownRequest.self,
       reply: V1.ShutdownResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [describe, stats, shutdown]

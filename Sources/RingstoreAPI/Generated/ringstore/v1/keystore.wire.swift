@@ -2938,67 +2938,80 @@ extension V1 {
       service: name, name: "Set", request: V1.KeyValue.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .set, keyFields: V1.KeyValue.keyFields)
     package static let get = RPC(
       service: name, name: "Get", request: V1.Key.self,
       reply: V1.Value.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: .get, keyFields: V1.Key.keyFields)
     package static let delete = RPC(
       service: name, name: "Delete", request: V1.Key.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .delete, keyFields: V1.Key.keyFields)
     package static let lPush = RPC(
       service: name, name: "LPush", request: V1.ListInsert.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .lPush, keyFields: V1.ListInsert.keyFields)
     package static let lRange = RPC(
       service: name, name: "LRange", request: V1.ListRange.self,
       reply: V1.ListValues.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: .lRange, keyFields: V1.ListRange.keyFields)
     package static let lPop = RPC(
       service: name, name: "LPop", request: V1.Key.self,
       reply: V1.Value.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .lPop, keyFields: V1.Key.keyFields)
     package static let rPush = RPC(
       service: name, name: "RPush", request: V1.ListInsert.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .rPush, keyFields: V1.ListInsert.keyFields)
     package static let rPop = RPC(
       service: name, name: "RPop", request: V1.Key.self,
       reply: V1.Value.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .rPop, keyFields: V1.Key.keyFields)
     package static let lLen = RPC(
       service: name, name: "LLen", request: V1.Key.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: .lLen, keyFields: V1.Key.keyFields)
     package static let exists = RPC(
       service: name, name: "Exists", request: V1.Key.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: .exists, keyFields: V1.Key.keyFields)
     package static let type = RPC(
       service: name, name: "Type", request: V1.Key.self,
       reply: V1.TypeResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: .type, keyFields: V1.Key.keyFields)
     package static let incrBy = RPC(
       service: name, name: "IncrBy", request: V1.IncrByRequest.self,
       reply: V1.IncrByResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: .incrBy, keyFields: V1.IncrByRequest.keyFields)
     /// Chunks of one consistent view of the list, however many writers push meanwhile.
     package static let lRangeStream = RPC(
       service: name, name: "LRangeStream", request: V1.ListRange.self,
       reply: V1.ListValues.self, streamsRequests: false,
       streamsReplies: true,
+      isReadOnly: true,
       method: nil, keyFields: V1.ListRange.keyFields)
     /// Many keys, on any shards. Not atomic as a whole: each item has its own outcome, in
     /// request order.
@@ -3006,42 +3019,50 @@ extension V1 {
       service: name, name: "MGet", request: V1.MGetRequest.self,
       reply: V1.MGetResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let mSet = RPC(
       service: name, name: "MSet", request: V1.MSetRequest.self,
       reply: V1.MSetResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let mDelete = RPC(
       service: name, name: "MDelete", request: V1.MDeleteRequest.self,
       reply: V1.MDeleteResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let mLRange = RPC(
       service: name, name: "MLRange", request: V1.MLRangeRequest.self,
       reply: V1.MLRangeResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     /// Every shard.
     package static let keys = RPC(
       service: name, name: "Keys", request: V1.KeysRequest.self,
       reply: V1.KeysResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let scan = RPC(
       service: name, name: "Scan", request: V1.ScanRequest.self,
       reply: V1.ScanPage.self, streamsRequests: false,
       streamsReplies: true,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let dbSize = RPC(
       service: name, name: "DbSize", request: V1.DbSizeRequest.self,
       reply: V1.DbSizeResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: true,
       method: nil, keyFields: nil)
     package static let reset = RPC(
       service: name, name: "Reset", request: V1.ResetRequest.self,
       reply: V1.ResetResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     /// Many calls on one stream. Calls that name the same key run in the order sent; replies
     /// are matched by id.
@@ -3049,6 +3070,7 @@ extension V1 {
       service: name, name: "Pipeline", request: V1.CallBatch.self,
       reply: V1.ReplyBatch.self, streamsRequests: true,
       streamsReplies: true,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [

@@ -172,11 +172,13 @@ extension GRPCHealth {
       service: name, name: "Check", request: GRPCHealth.HealthCheckRequest.self,
       reply: GRPCHealth.HealthCheckResponse.self, streamsRequests: false,
       streamsReplies: false,
+      isReadOnly: false,
       method: nil, keyFields: nil)
     package static let watch = RPC(
       service: name, name: "Watch", request: GRPCHealth.HealthCheckRequest.self,
       reply: GRPCHealth.HealthCheckResponse.self, streamsRequests: false,
       streamsReplies: true,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [check, watch]

@@ -801,6 +801,7 @@ extension LinkV1 {
       service: name, name: "Exchange", request: LinkV1.RouterFrame.self,
       reply: LinkV1.ShardFrame.self, streamsRequests: true,
       streamsReplies: true,
+      isReadOnly: false,
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [exchange]

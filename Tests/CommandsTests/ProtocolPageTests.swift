@@ -1,5 +1,6 @@
 // docs/PROTOCOL.md tells the truth about the command table, the contract and the errors.
 
+import Commands
 import Foundation
 import RingstoreAPI
 import Testing
@@ -72,10 +73,11 @@ import Testing
   func `an entry says what the command table says`(_ name: String) throws {
     let command = try #require(CommandTable.all.first { $0.name == name })
     let entry = try #require(entries[name])
-    let usage = command.lineName == nil ? command.usage : "`\(command.usage)`"
-    let aliases = command.lineAliases.map { "`\($0)`" }.joined(separator: ", ")
+    let syntax = command.forms.first?.syntax
+    let usage = syntax.map { "`\($0.usage)`" } ?? "a stream of CallBatch"
+    let aliases = (syntax?.aliases ?? []).map { "`\($0)`" }.joined(separator: ", ")
     let line =
-      "`\(command.path)` · \(usage)\(aliases.isEmpty ? "" : " (or \(aliases))")"
+      "`\(command.rpc.path)` · \(usage)\(aliases.isEmpty ? "" : " (or \(aliases))")"
       + " · \(command.access.rawValue) · \(command.routing.rawValue)\n"
     #expect(entry.hasPrefix("\n\(command.summary)\n\n\(line)"))
   }

@@ -1,7 +1,7 @@
 // What the .proto files say of a call; deploy/generate makes one for each (`V1.KeyStore.get`).
-// Values; any thread.
+// Immutable, and shared by all threads.
 
-package struct RPC: Sendable {
+package final class RPC: Sendable {
   /// The service, with its package: "ringstore.v1.KeyStore".
   package let service: String
   /// The call: "Get".
@@ -12,6 +12,8 @@ package struct RPC: Sendable {
   package let reply: any WireMessage.Type
   package let streamsRequests: Bool
   package let streamsReplies: Bool
+  /// Whether it changes nothing, so that it may be sent again where its reply is lost.
+  package let isReadOnly: Bool
   /// The number under which it may travel in a batch, or nil.
   package let method: V1.Method?
   /// Where a request says its key; nil for calls that are not on one key.
@@ -19,7 +21,8 @@ package struct RPC: Sendable {
 
   init(
     service: String, name: String, request: any WireMessage.Type, reply: any WireMessage.Type,
-    streamsRequests: Bool, streamsReplies: Bool, method: V1.Method?, keyFields: KeyFields?
+    streamsRequests: Bool, streamsReplies: Bool, isReadOnly: Bool, method: V1.Method?,
+    keyFields: KeyFields?
   ) {
     self.service = service
     self.name = name
@@ -28,6 +31,7 @@ package struct RPC: Sendable {
     self.reply = reply
     self.streamsRequests = streamsRequests
     self.streamsReplies = streamsReplies
+    self.isReadOnly = isReadOnly
     self.method = method
     self.keyFields = keyFields
   }

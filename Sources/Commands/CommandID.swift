@@ -3,6 +3,8 @@
 //   64..999  parts of fan-outs, between routers and shards only (InternalMethod)
 //   1000..   the other calls; these numbers never leave a process
 
+import RingstoreAPI
+
 package enum CommandID: Int, Sendable, CaseIterable {
   case set = 1
   case get = 2
@@ -46,4 +48,16 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case listStreamPart = 68
   case statsPart = 69
   case shutdownPart = 70
+}
+
+extension CallError {
+  /// A reply of `call` that would pass the message limit, with what to use instead.
+  package static func responseTooLarge(of call: CommandID) -> CallError {
+    switch call {
+    case .lRange, .mLRange: .responseTooLarge(streamingCall: "LRangeStream")
+    case .keys: .responseTooLarge(streamingCall: "Scan")
+    case .mGet, .mSet, .mDelete: .responseTooLarge(streamingCall: "Pipeline")
+    default: .responseTooLarge(streamingCall: nil)
+    }
+  }
 }

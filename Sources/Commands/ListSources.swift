@@ -2,7 +2,6 @@
 // `ListValues`, each a part of one view (LRangeStream).
 
 import NIOCore
-import NodeCore
 import RingstoreAPI
 import Store
 
@@ -49,12 +48,12 @@ extension ByteBuffer {
 }
 
 /// One `ListValues` of a whole view.
-final class ListMessageSource: ReplySource {
+package final class ListMessageSource: ReplySource {
   /// Elements measured at a time.
   private static let elementsPerMeasure = 16_384
 
-  let isOneMessage = true
-  let expiry = CallError.viewExpired
+  package let isOneMessage = true
+  package let expiry = CallError.viewExpired
   private let view: Store.ListView
   private var measured = 0
   private var total = 0
@@ -72,9 +71,9 @@ final class ListMessageSource: ReplySource {
     total = ListReplySize.end(view, firstIndex: view.firstIndex)
   }
 
-  var byteCount: Int? { measured == view.count ? total : nil }
+  package var byteCount: Int? { measured == view.count ? total : nil }
 
-  func measure() -> Bool {
+  package func measure() -> Bool {
     var left = Self.elementsPerMeasure
     var bytes = 0
     let start = measured
@@ -89,12 +88,12 @@ final class ListMessageSource: ReplySource {
     return measured == view.count
   }
 
-  func plan(upTo bytesMax: Int) -> ReplyPiece {
+  package func plan(upTo bytesMax: Int) -> ReplyPiece {
     planned = min(total - sent, bytesMax)
     return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
   }
 
-  func write(into buffer: inout ByteBuffer) {
+  package func write(into buffer: inout ByteBuffer) {
     sent += planned
     fill(&buffer, planned)
   }
@@ -160,10 +159,10 @@ final class ListMessageSource: ReplySource {
 }
 
 /// The elements of a view in messages of about 64 KiB; one that is longer has a message to itself.
-final class ListPartsSource: ReplySource {
-  let isOneMessage = false
-  let expiry = CallError.viewExpired
-  let byteCount: Int? = nil
+package final class ListPartsSource: ReplySource {
+  package let isOneMessage = false
+  package let expiry = CallError.viewExpired
+  package let byteCount: Int? = nil
   private let view: Store.ListView
   private let messageBytesMax: Int
   private var next = 0
@@ -175,10 +174,10 @@ final class ListPartsSource: ReplySource {
     self.messageBytesMax = messageBytesMax
   }
 
-  func measure() -> Bool { true }
+  package func measure() -> Bool { true }
 
   /// - Throws: RESPONSE_TOO_LARGE where a single element passes the limit.
-  func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece {
+  package func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece {
     let end = ListReplySize.end(view, firstIndex: view.firstIndex + next)
     let wanted = min(bytesMax, messageBytesMax) - end
     var bytes = 0
@@ -195,7 +194,7 @@ final class ListPartsSource: ReplySource {
     return ReplyPiece(byteCount: bytes + end, isLast: place == view.count)
   }
 
-  func write(into buffer: inout ByteBuffer) {
+  package func write(into buffer: inout ByteBuffer) {
     var left = plannedEnd - next
     if left > 0 {
       view.forEach(from: next) { element in

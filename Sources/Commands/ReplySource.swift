@@ -2,7 +2,6 @@
 // call was executed, encoded no further than the next piece.
 
 import NIOCore
-import NodeCore
 import RingstoreAPI
 import Store
 
@@ -10,6 +9,11 @@ import Store
 package struct ReplyPiece: Equatable {
   package let byteCount: Int
   package let isLast: Bool
+
+  package init(byteCount: Int, isLast: Bool) {
+    self.byteCount = byteCount
+    self.isLast = isLast
+  }
 }
 
 extension CallError {
@@ -24,7 +28,7 @@ extension CallError {
 
 /// A reply that is made piece by piece. Belongs to the event loop; its memory is pinned while it
 /// lives.
-package protocol ReplySource: LaterReply {
+package protocol ReplySource: AnyObject {
   /// Whether the pieces together are one message; otherwise each of them is one.
   var isOneMessage: Bool { get }
   /// How the call ends if the memory has to be given up before the last piece is sent.
@@ -41,17 +45,11 @@ package protocol ReplySource: LaterReply {
   func write(into buffer: inout ByteBuffer)
 }
 
-extension ReplySource {
-  package func start(_ reply: ReplyHandle, after mark: ReplyMark) {
-    reply.stream(self, after: mark)
-  }
-}
-
 /// A `Value` around bytes that the store holds.
-final class ValueSource: ReplySource {
-  let isOneMessage = true
-  let expiry: CallError
-  var byteCount: Int? { total }
+package final class ValueSource: ReplySource {
+  package let isOneMessage = true
+  package let expiry: CallError
+  package var byteCount: Int? { total }
 
   private let value: Store.PinnedBytes
   private let total: Int
@@ -70,14 +68,14 @@ final class ValueSource: ReplySource {
     fields.writeHead(of: V1.Value.Field.value, count: value.count)
   }
 
-  func measure() -> Bool { true }
+  package func measure() -> Bool { true }
 
-  func plan(upTo bytesMax: Int) -> ReplyPiece {
+  package func plan(upTo bytesMax: Int) -> ReplyPiece {
     planned = min(total - sent, bytesMax)
     return ReplyPiece(byteCount: planned, isLast: sent + planned == total)
   }
 
-  func write(into buffer: inout ByteBuffer) {
+  package func write(into buffer: inout ByteBuffer) {
     var room = planned
     sent += planned
     room -= move(upTo: room, into: &buffer)

@@ -41,7 +41,7 @@ package struct SlotOwnership {
   }
 
   /// Whether a router's Hello means this shard of this cluster.
-  func checkMeant(cluster: String, expectedShard: String) throws(LinkRefusal) {
+  package func checkMeant(cluster: String, expectedShard: String) throws(LinkRefusal) {
     guard cluster == self.cluster else { throw .wrongCluster }
     guard expectedShard == shard else { throw .wrongShard }
   }

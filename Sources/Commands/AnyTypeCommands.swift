@@ -1,0 +1,28 @@
+// The commands on keys of any type.
+
+import RingstoreAPI
+import Store
+
+extension Command {
+  package static let delete = onKey(
+    .delete, V1.KeyStore.delete, .write, "DEL key", aliases: ["DELETE"], shows: .removed,
+    "Removes a key of any type."
+  ) { (_: V1.Key, place, context) in
+    let version = context.store.delete(at: place)
+    return .reply(V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0))
+  }
+
+  package static let exists = onKey(
+    .exists, V1.KeyStore.exists, .read, "EXISTS key", shows: .count,
+    "Tells whether a key holds anything."
+  ) { (_: V1.Key, place, _) in
+    .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
+  }
+
+  package static let type = onKey(
+    .type, V1.KeyStore.type, .read, "TYPE key", shows: .type,
+    "Tells whether a key holds a string, a list or nothing."
+  ) { (_: V1.Key, place, _) in
+    .reply(V1.TypeResponse(type: V1.ValueType(rawValue: Int32(place.type.rawValue))))
+  }
+}

@@ -1,0 +1,96 @@
+// How a command is said in words, on a line or on the command line, and how its reply is shown.
+// Values; any thread.
+
+import NIOCore
+import RingstoreAPI
+
+package struct CommandForm: Sendable {
+  package let syntax: Syntax
+  /// One sentence, for help.
+  package let summary: String
+  /// How the reply is shown; nil where each protocol has its own way.
+  package let reply: ReplyForm?
+  /// Appends the request that the words mean; nil where each protocol has its own way to read them.
+  ///
+  /// The words are as many as the syntax asks for.
+  package let encode: Encoder?
+
+  package typealias Encoder =
+    @Sendable (CommandWords, _ database: UInt32, inout ByteBuffer) throws(ArgumentError) -> Void
+
+  /// A form that is read and shown by each protocol in its own way.
+  init(_ usage: String, aliases: [String] = [], _ summary: String) {
+    self.init(usage, aliases: aliases, nil, summary, encode: nil)
+  }
+
+  init(
+    _ usage: String, aliases: [String] = [], _ reply: ReplyForm?, _ summary: String,
+    encode: Encoder?
+  ) {
+    syntax = Syntax(usage, aliases: aliases)
+    self.reply = reply
+    self.summary = summary
+    self.encode = encode
+  }
+}
+
+/// Name and number of words, read out of a usage such as `LPUSH key value [value ...]`.
+package struct Syntax: Sendable, Hashable {
+  /// In capitals; clients may write it as they like.
+  package let name: String
+  package let aliases: [String]
+  package let usage: String
+  /// How many words there may be, the name among them.
+  package let words: ClosedRange<Int>
+
+  package init(_ usage: String, aliases: [String] = []) {
+    self.usage = usage
+    self.aliases = aliases
+    var (least, most, depth) = (0, 0, 0)
+    let words = usage.split(separator: " ")
+    for word in words {
+      if word.hasPrefix("[") { depth += 1 }
+      if word.contains("...") {
+        most = Int.max - 1
+      } else {
+        if depth == 0 { least += 1 }
+        if most < Int.max - 1 { most += 1 }
+      }
+      depth -= word.count { $0 == "]" }
+    }
+    name = words.first.map(String.init) ?? ""
+    self.words = least...max(least, most)
+  }
+
+  package func isCalled(_ word: UnsafeRawBufferPointer) -> Bool {
+    word.isWord(name) || aliases.contains { word.isWord($0) }
+  }
+}
+
+/// How the reply to a command on one key is shown.
+package enum ReplyForm: Sendable, Hashable {
+  /// OK, whatever the reply holds.
+  case ok
+  /// Value.
+  case value
+  /// Value, of what the call has taken away.
+  case taken
+  /// Status, whose count tells whether there was anything to remove.
+  case removed
+  /// Status, its count.
+  case count
+  /// TypeResponse, in a word.
+  case type
+  /// IncrByResponse, its value.
+  case sum
+  /// ListValues.
+  case list
+}
+
+/// What is wrong with a command's arguments. Each protocol says it in its own way.
+package enum ArgumentError: Error, Hashable, Sendable {
+  /// `what`, "the start" for example, must be an integer of 64 bits; the word isn't.
+  case notAnInteger(what: String, word: [UInt8])
+  /// `what` must be above the smallest integer, since it is taken away.
+  case tooSmallToTakeAway(what: String)
+}

@@ -1,0 +1,63 @@
+// All commands, and the ways to find one. Immutable, and shared by all threads.
+
+import NIOCore
+import RingstoreAPI
+
+package enum CommandTable {
+  /// Every call of the contract, in the order of the documentation.
+  package static let all: [Command] = [
+    .set, .get, .delete, .exists, .type, .incrBy,
+    .lPush, .rPush, .lPop, .rPop, .lRange, .lRangeStream, .lLen,
+    .mGet, .mSet, .mDelete, .mLRange,
+    .keys, .scan, .dbSize, .reset, .stats,
+    .pipeline, .describe, .shutdown,
+  ]
+
+  /// The call with this path, or nil. Linear: callers look up a path once and keep the answer.
+  package static func command(path: UnsafeRawBufferPointer) -> Command? {
+    all.first { path.elementsEqual($0.rpc.path.utf8) }
+  }
+
+  package static func command(_ id: CommandID) -> Command? {
+    all.first { $0.id == id }
+  }
+
+  /// The call and the form whose words begin with this one, in any case of letters.
+  package static func form(
+    called word: UnsafeRawBufferPointer
+  ) -> (command: Command, form: CommandForm)? {
+    for command in all {
+      for form in command.forms where form.syntax.isCalled(word) { return (command, form) }
+    }
+    return nil
+  }
+
+  // MARK: - Calls of batches, O(1) by their number
+
+  /// Where the request of a batched call says its key, nil for a number that may not be batched.
+  package static func keyFields(ofMethod method: UInt32) -> KeyFields? {
+    method < keyFields.count ? keyFields[Int(method)] : nil
+  }
+
+  /// Whether a batched call changes anything, false for a number that may not be batched.
+  package static func isWrite(method: UInt32) -> Bool {
+    method < writes.count && writes[Int(method)]
+  }
+
+  /// How a shard executes a batched call, nil for a number that may not be batched.
+  @inline(__always)
+  package static func execution(ofMethod method: UInt32) -> Execution? {
+    method < executions.count ? executions[Int(method)] : nil
+  }
+
+  private static let keyFields = byMethod { $0.rpc.keyFields }
+  private static let writes = byMethod { $0.access == .write }.map { $0 ?? false }
+  private static let executions = byMethod { command -> Execution? in
+    if case .onKey(let execution) = command.work { execution } else { nil }
+  }
+
+  private static func byMethod<Fact>(_ fact: (Command) -> Fact?) -> [Fact?] {
+    let last = all.compactMap(\.method).max() ?? 0
+    return (0...last).map { method in all.first { $0.method == method }.flatMap(fact) }
+  }
+}

@@ -1,0 +1,139 @@
+// How a shard executes a command on one key: the request is read in place, the key is found once, the
+// command decides at its place, and the reply is written in place.
+
+import LargeMemory
+import NIOCore
+import RingstoreAPI
+import Store
+
+/// What the execution of a call ends with. Its bytes may be the store's: valid until it changes next.
+package enum Outcome<Reply: WireMessage> {
+  case reply(Reply)
+  /// A `ListValues` of a range of a list.
+  case list(Store.ListView)
+  /// A reply that is too large to be written at once.
+  case source(any ReplySource)
+}
+
+/// What the execution of a call may use beside its request.
+package struct ExecutionContext {
+  package let keyspace: Keyspace
+  /// Who calls, and when.
+  package let call: CallContext
+  /// What the request lies in, where it may be kept.
+  package let block: LargeBlock?
+  /// A reply longer than this is to come from a source.
+  package let bytesMin: Int
+
+  package init(
+    _ keyspace: Keyspace, _ call: CallContext, in block: LargeBlock?, largerThan bytesMin: Int
+  ) {
+    self.keyspace = keyspace
+    self.call = call
+    self.block = block
+    self.bytesMin = bytesMin
+  }
+
+  var store: Store { keyspace.store }
+  var limits: Limits { keyspace.limits }
+}
+
+package struct Execution: Sendable {
+  /// Executes an encoded request, and appends the reply or returns its source.
+  ///
+  /// - Throws: the call's error; nothing has changed then, and the response is as it was.
+  package typealias Encoded =
+    @Sendable (UnsafeRawBufferPointer, ExecutionContext, inout ByteBuffer) throws(CallError)
+    -> (any ReplySource)?
+
+  package let encoded: Encoded
+}
+
+extension Command {
+  /// A call with one request and one reply on one key.
+  ///
+  /// - Parameters:
+  ///   - usage: its words, the first of which is its name; they are the request's fields in order.
+  ///   - reply: how the reply is shown.
+  ///   - execute: decides and changes, at the place of the request's key.
+  @inline(__always)
+  static func onKey<Request: WordedMessage & KeyedMessage, Reply: WireMessage>(
+    _ id: CommandID, _ rpc: RPC, _ access: Access, _ usage: String, aliases: [String] = [], shows reply: ReplyForm,
+    _ summary: String, also forms: [CommandForm] = [],
+    execute:
+      @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
+      -> Outcome<Reply>
+  ) -> Command {
+    let isWrite = access == .write
+    let execution = Execution { message, context, response throws(CallError) in
+      let request = try Request(request: message)
+      // A condition must never be passed over.
+      if isWrite { try context.keyspace.refuseUnserved(request) }
+      let place = try context.keyspace.find(request.key, request.database, context.call)
+      switch try execute(request, place, context) {
+      case .reply(let reply):
+        reply.write(into: &response)
+        return nil
+      case .list(let view): return try view.reply(context, into: &response)
+      case .source(let source): return source
+      }
+    }
+    let form = CommandForm(usage, aliases: aliases, reply, summary) {
+      words, database, buffer throws(ArgumentError) in
+      try Request(words, database: database).write(into: &buffer)
+    }
+    return Command(id, rpc, access, .oneKey, .onKey(execution), summary, forms: [form] + forms)
+  }
+}
+
+extension WireMessage {
+  /// Reads a request.
+  ///
+  /// - Throws: INTERNAL where the bytes are no such message.
+  @inline(__always)
+  package init(request message: UnsafeRawBufferPointer) throws(CallError) {
+    do throws(WireError) {
+      try self.init(message)
+    } catch {
+      throw .undecodable(error)
+    }
+  }
+}
+
+/// A request that words can say.
+protocol WordedMessage: WireMessage {
+  /// - Parameter words: as many as the usage asks for, the command's name first.
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError)
+}
+
+extension V1.Key: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], database: database)
+  }
+}
+
+extension V1.KeyValue: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], value: words[2], database: database)
+  }
+}
+
+extension V1.ListInsert: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], values: words.values(from: 2), database: database)
+  }
+}
+
+extension V1.ListRange: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(
+      key: words[1], start: try words.integer(2, "the start"), stop: try words.integer(3, "the stop"),
+      database: database)
+  }
+}
+
+extension V1.IncrByRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(key: words[1], delta: try words.integer(2, "the delta"), database: database)
+  }
+}

@@ -1,0 +1,68 @@
+// The commands that are made of parts, and those of the node that is asked.
+
+import RingstoreAPI
+
+extension Command {
+  // MARK: - Many keys
+
+  package static let mGet = parts(
+    .mGet, V1.KeyStore.mGet, .read, .manyKeys, "MGET key [key ...]",
+    "Reads many keys, each with its own outcome.")
+
+  package static let mSet = parts(
+    .mSet, V1.KeyStore.mSet, .write, .manyKeys, "MSET key value [key value ...]",
+    "Stores many values, each with its own outcome.")
+
+  package static let mDelete = parts(
+    .mDelete, V1.KeyStore.mDelete, .write, .manyKeys, "MDELETE key [key ...]",
+    "Removes many keys, each with its own outcome.")
+
+  package static let mLRange = parts(
+    .mLRange, V1.KeyStore.mLRange, .read, .manyKeys,
+    "MLRANGE key start stop [key start stop ...]",
+    "Reads ranges of many lists, each with its own outcome.")
+
+  // MARK: - Every shard
+
+  package static let keys = parts(
+    .keys, V1.KeyStore.keys, .read, .everyShard, "KEYS pattern",
+    "Lists the keys that match a pattern.")
+
+  package static let scan = parts(
+    .scan, V1.KeyStore.scan, .read, .everyShard, "SCAN [pattern]",
+    "Lists the keys that match a pattern, however many, page by page.")
+
+  package static let dbSize = parts(
+    .dbSize, V1.KeyStore.dbSize, .read, .everyShard, "DBSIZE [ALL]",
+    "Counts the keys of a database, or of all.")
+
+  package static let reset = parts(
+    .reset, V1.KeyStore.reset, .admin, .everyShard, "RESET [ALL]",
+    "Removes every key of a database, or of all.")
+
+  package static let stats = parts(
+    .stats, V1.Cluster.stats, .read, .everyShard, "STATS",
+    "Answers the counters of the node asked and of every shard, added up.")
+
+  // MARK: - The node that is asked
+
+  package static let pipeline = Command(
+    .pipeline, V1.KeyStore.pipeline, .read, .thisNode, .pipeline,
+    "Carries many calls and replies on one stream; each call needs its own permission.",
+    forms: [])
+
+  package static let describe = parts(
+    .describe, V1.Cluster.describe, .read, .thisNode, "DESCRIBE",
+    "Tells what the cluster is made of and how each node does.")
+
+  package static let shutdown = parts(
+    .shutdown, V1.Cluster.shutdown, .admin, .thisNode, "SHUTDOWN [CLUSTER]",
+    "Ends the node asked, or the whole cluster, once calls are answered.")
+
+  private static func parts(
+    _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ usage: String,
+    _ summary: String
+  ) -> Command {
+    Command(id, rpc, access, routing, .parts, summary, forms: [CommandForm(usage, summary)])
+  }
+}

@@ -1,0 +1,78 @@
+// The commands that read a range of a list.
+
+import NIOCore
+import RingstoreAPI
+import Store
+
+extension Command {
+  package static let lRange = onKey(
+    .lRange, V1.KeyStore.lRange, .read, "LRANGE key start stop", shows: .list,
+    "Reads a range of a list; both ends count, negative ones from the end."
+  ) { (request: V1.ListRange, place, context) throws(CallError) in
+    guard let view = try view(of: request, at: place, context) else {
+      return .reply(V1.ListValues())
+    }
+    return .list(view)
+  }
+
+  package static let lRangeStream = Command(
+    .lRangeStream, V1.KeyStore.lRangeStream, .read, .oneKey, .streamOfKey, rangeStreamSummary,
+    forms: [CommandForm("LRANGESTREAM key start stop", rangeStreamSummary)])
+
+  private static let rangeStreamSummary =
+    "Reads a range of a list of any length, in chunks of one consistent view."
+
+  /// The range that a request names; nil where there is no such key.
+  private static func view(
+    of request: V1.ListRange, at place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Store.ListView? {
+    try lists { () throws(Store.StoreError) in
+      try context.store.range(start: request.start, stop: request.stop, at: place)
+    }
+  }
+
+  /// The parts of a range as LRangeStream sends them; nil where there is no such key.
+  package static func listParts(
+    _ message: UnsafeRawBufferPointer, of keyspace: Keyspace, _ context: CallContext
+  ) throws(CallError) -> ListPartsSource? {
+    let request = try V1.ListRange(request: message)
+    let place = try keyspace.find(request.key, request.database, context)
+    let ofExecution = ExecutionContext(keyspace, context, in: nil, largerThan: 0)
+    return try view(of: request, at: place, ofExecution).map {
+      ListPartsSource($0, messageBytesMax: keyspace.limits.maxMessageBytes)
+    }
+  }
+}
+
+extension Store.ListView {
+  /// Appends the view as a `ListValues`, or returns its source where that is long.
+  ///
+  /// - Throws: RESPONSE_TOO_LARGE.
+  @inline(never)
+  func reply(
+    _ context: ExecutionContext, into response: inout ByteBuffer
+  ) throws(CallError) -> (any ReplySource)? {
+    let bounds = ListReplySize.bounds(self)
+    let messageMax = context.limits.maxMessageBytes
+    guard bounds.lowerBound <= messageMax else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    if bounds.upperBound <= min(context.bytesMin, messageMax) {
+      response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
+      forEach { value in
+        response.append(V1.ListValues.Field.values, value)
+        return true
+      }
+      response.writeListEnd(of: self, firstIndex: firstIndex)
+      return nil
+    }
+    let source = ListMessageSource(self)
+    guard context.bytesMin == .max else { return source }
+    while !source.measure() {}
+    guard let byteCount = source.byteCount, byteCount <= messageMax else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    source.writeAll(into: &response)
+    return nil
+  }
+}

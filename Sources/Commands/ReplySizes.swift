@@ -1,0 +1,36 @@
+// How long replies are, before they are written. Pure functions.
+
+import RingstoreAPI
+import Store
+
+enum ReplySizes {
+  /// Bytes of a `Value` that was found.
+  static func value(count: Int, version: UInt64) -> Int {
+    typealias Field = V1.Value.Field
+    return WireSize.optionalBytesField(Field.value.number, count: count)
+      + WireSize.varintField(Field.found.number, 1)
+      + WireSize.optionalVarintField(Field.version.number, version)
+  }
+
+  /// A `Value` with fewer bytes than this may be written at once, whatever its version.
+  @inline(__always)
+  static func certainlySmall(_ context: ExecutionContext) -> Int {
+    min(context.bytesMin, context.limits.maxMessageBytes) &- aroundValueMax
+  }
+
+  /// The most bytes of a `Value` besides the value: its tag and length, found, version.
+  private static let aroundValueMax = 11 + 2 + 11
+}
+
+extension CallError {
+  /// What the store refuses, in the API's terms.
+  ///
+  /// - Parameter wanted: the type that the call works on, and the one that is there.
+  init(_ error: Store.StoreError, wanted: String, holds: String) {
+    switch error {
+    case .wrongType: self = .wrongType(holds: holds, wanted: wanted)
+    case .notAnInteger: self = .notAnInteger
+    case .integerOverflow: self = .integerOverflow
+    }
+  }
+}

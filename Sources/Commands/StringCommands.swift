@@ -1,0 +1,78 @@
+// The commands on strings.
+
+import RingstoreAPI
+import Store
+
+extension Command {
+  package static let get = onKey(
+    .get, V1.KeyStore.get, .read, "GET key", shows: .value, "Reads the value of a key."
+  ) { (_: V1.Key, place, context) throws(CallError) in
+    guard let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) })
+    else { return .reply(V1.Value()) }
+    if found.bytes.count < ReplySizes.certainlySmall(context) {
+      return .reply(V1.Value(value: found.bytes, found: true, version: found.version))
+    }
+    return try largeValue(found, at: place, context)
+  }
+
+  @inline(never)
+  private static func largeValue(
+    _ found: Store.StringView, at place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Value> {
+    let reply = V1.Value(value: found.bytes, found: true, version: found.version)
+    let byteCount = reply.byteCount
+    guard byteCount <= context.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    // One that lies in its entry can't be held on to, and is copied.
+    guard byteCount > context.bytesMin, let pinned = try? context.store.pinnedString(at: place)
+    else { return .reply(reply) }
+    return .source(ValueSource(pinned, isPopped: false))
+  }
+
+  package static let set = onKey(
+    .set, V1.KeyStore.set, .write, "SET key value", shows: .ok,
+    "Stores a value under a key, whatever the key held before."
+  ) { (request: V1.KeyValue, place, context) in
+    let version = context.store.set(request.value, in: context.block, at: place)
+    return .reply(V1.Status(ok: true, version: version))
+  }
+
+  package static let incrBy = onKey(
+    .incrBy, V1.KeyStore.incrBy, .write, "INCRBY key delta", shows: .sum,
+    "Adds to the integer that a key holds; a missing key counts as 0.",
+    also: [
+      step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),
+      step("DECR", -1, "Takes 1 from the integer that a key holds; a missing key counts as 0."),
+      CommandForm(
+        "DECRBY key delta", .sum,
+        "Takes a number from the integer that a key holds; a missing key counts as 0."
+      ) { words, database, buffer throws(ArgumentError) in
+        let delta = try words.integer(2, "the delta")
+        guard delta != .min else { throw .tooSmallToTakeAway(what: "the delta") }
+        V1.IncrByRequest(key: words[1], delta: -delta, database: database).write(into: &buffer)
+      },
+    ]
+  ) { (request: V1.IncrByRequest, place, context) throws(CallError) in
+    let sum = try strings { () throws(Store.StoreError) in
+      try context.store.incrBy(request.delta, at: place)
+    }
+    return .reply(V1.IncrByResponse(value: sum.value, version: sum.version))
+  }
+
+  private static func step(_ name: String, _ delta: Int64, _ summary: String) -> CommandForm {
+    CommandForm("\(name) key", .sum, summary) { words, database, buffer in
+      V1.IncrByRequest(key: words[1], delta: delta, database: database).write(into: &buffer)
+    }
+  }
+
+  /// What the store refuses of a command on strings, in the API's terms.
+  @inline(__always)
+  static func strings<R>(_ body: () throws(Store.StoreError) -> R) throws(CallError) -> R {
+    do throws(Store.StoreError) {
+      return try body()
+    } catch {
+      throw CallError(error, wanted: "a string", holds: "a list")
+    }
+  }
+}

@@ -1,0 +1,167 @@
+// The command table against the contract: the text of the .proto files and the generated enum.
+
+import Commands
+import Foundation
+import NIOCore
+import RingstoreAPI
+import Testing
+
+@Suite struct CommandTableTests {
+  struct RPC: Hashable {
+    let path: String
+    let isStreaming: Bool
+  }
+
+  /// Every rpc of the public .proto files.
+  static func contract() throws -> Set<RPC> {
+    var rpcs: Set<RPC> = []
+    for file in ["keystore", "cluster"] {
+      let url = packageRoot.appending(
+        path: "Sources/RingstoreAPI/Protos/ringstore/v1/\(file).proto")
+      var service = ""
+      for line in try String(contentsOf: url, encoding: .utf8).split(separator: "\n") {
+        if let match = line.firstMatch(of: /^service (\w+)/) { service = String(match.1) }
+        if let match = line.firstMatch(of: /^\s*rpc (\w+)\((stream )?.*returns \((stream )?/) {
+          rpcs.insert(
+            RPC(
+              path: "/ringstore.v1.\(service)/\(match.1)",
+              isStreaming: match.2 != nil || match.3 != nil))
+        }
+      }
+    }
+    return rpcs
+  }
+
+  @Test func `every call of the contract is served, and no other`() throws {
+    let contract = try Self.contract()
+    #expect(contract.count == 25)
+    let served = CommandTable.all.map(\.rpc.path)
+    #expect(Set(served) == Set(contract.map(\.path)))
+    #expect(served.count == contract.count)
+    for rpc in contract {
+      let command = CommandTable.all.first { $0.rpc.path == rpc.path }
+      #expect(command?.isStreaming == rpc.isStreaming, "\(rpc.path)")
+    }
+  }
+
+  @Test func `numbers of calls that travel in batches are those of the contract`() throws {
+    for method in V1.Method.allCases where method != .unspecified {
+      let number = UInt32(method.rawValue)
+      let command = try #require(CommandTable.all.first { $0.method == number })
+      #expect("\(method)" == "\(command.id)")
+      #expect(CommandTable.execution(ofMethod: number) != nil)
+      #expect(command.routing == .oneKey && command.rpc.keyFields != nil)
+      #expect(command.rpc.method?.rawValue == Int32(method.rawValue))
+      #expect(CommandTable.keyFields(ofMethod: UInt32(method.rawValue)) == command.rpc.keyFields)
+      #expect(
+        CommandTable.isWrite(method: UInt32(method.rawValue)) == (command.access == .write))
+    }
+    let methods = V1.Method.allCases.count - 1
+    #expect(CommandTable.all.filter { $0.method != nil }.count == methods)
+    for method: UInt32 in [0, 13, 63, 64, 1001, .max] {
+      #expect(CommandTable.execution(ofMethod: method) == nil)
+      #expect(CommandTable.keyFields(ofMethod: method) == nil)
+      #expect(!CommandTable.isWrite(method: method))
+    }
+  }
+
+  @Test func `calls on one key, and only they, have a key to peek at`() {
+    for command in CommandTable.all {
+      #expect((command.rpc.keyFields != nil) == (command.routing == .oneKey), "\(command.name)")
+    }
+  }
+
+  @Test func `every call has its own number, path and line names`() {
+    let all = CommandTable.all
+    #expect(Set(all.map(\.id)).count == all.count)
+    #expect(Set(all.map(\.id)) == Set(CommandID.allCases))
+    let words = all.flatMap(\.forms).flatMap { [$0.syntax.name] + $0.syntax.aliases }
+    #expect(Set(words).count == words.count)
+    for part in InternalMethod.allCases {
+      #expect(!all.contains { $0.id.rawValue == Int(part.rawValue) })
+    }
+  }
+
+  @Test func `only reads are free of side effects in the contract`() {
+    for command in CommandTable.all where command !== Command.pipeline {
+      #expect((command.access == .read) == command.rpc.isReadOnly, "\(command.name)")
+    }
+  }
+
+  @Test func `every form has a name in capitals and a sentence of help`() {
+    for form in CommandTable.all.flatMap(\.forms) {
+      #expect(form.syntax.name == form.syntax.name.uppercased() && !form.syntax.name.isEmpty)
+      #expect(form.syntax.usage.hasPrefix(form.syntax.name))
+      #expect(form.summary.hasSuffix("."))
+    }
+  }
+
+  @Test func `calls are found by path and by line name in any case`() {
+    func byPath(_ path: String) -> Command? {
+      Array(path.utf8).withUnsafeBytes { CommandTable.command(path: $0) }
+    }
+    for command in CommandTable.all { #expect(byPath(command.rpc.path) === command) }
+    #expect(byPath("/ringstore.v1.KeyStore/get") == nil && byPath("") == nil)
+    func called(_ word: String) -> CommandID? {
+      Array(word.utf8).withUnsafeBytes { CommandTable.form(called: $0)?.command.id }
+    }
+    #expect(called("lrange") == .lRange)
+    #expect(called("dEl") == .delete && called("DELETE") == .delete)
+    #expect(called("decr") == .incrBy)
+    #expect(called("") == nil && called("PIPELINE") == nil)
+  }
+
+  /// What a usage says of the number of words.
+  static let usages: [(usage: String, words: ClosedRange<Int>)] = [
+    ("STATS", 1...1), ("GET key", 2...2), ("LRANGE key start stop", 4...4), ("DBSIZE [ALL]", 1...2),
+    ("LPUSH key value [value ...]", 3...Int.max - 1),
+    ("SCAN cursor [MATCH glob] [COUNT n] [TYPE string|list]", 2...8),
+  ]
+
+  @Test(arguments: usages.indices)
+  func `a usage says how many words there may be`(_ index: Int) {
+    let (usage, words) = Self.usages[index]
+    #expect(Syntax(usage).words == words)
+    #expect(usage.hasPrefix(Syntax(usage).name))
+  }
+
+  @Test(arguments: CommandTable.all.flatMap(\.forms).map(\.syntax.name))
+  func `words make a request that says the same`(_ name: String) throws {
+    let (command, form) = try #require(
+      Array(name.utf8).withUnsafeBytes { CommandTable.form(called: $0) })
+    guard let encode = form.encode else { return }
+    let count = min(form.syntax.words.upperBound, 5)
+    let words = [name] + (1..<count).map(String.init)
+    var request = ByteBuffer()
+    try CommandWords.withWords(words.map { Array($0.utf8) }) { words in
+      try encode(words, 7, &request)
+    }
+    try request.withUnsafeReadableBytes { bytes in
+      let found = try #require(command.rpc.keyFields).find(in: bytes)
+      #expect(Array(found.key) == Array("1".utf8) && found.database == 7)
+      #expect(try !command.rpc.request.init(bytes).hasUnknownField)
+    }
+  }
+
+  @Test func `a number has one form`() {
+    func number(_ text: String) -> Int64? {
+      Array(text.utf8).withUnsafeBytes { Int64(canonical: $0) }
+    }
+    for value in [Int64.min, -10, -1, 0, 1, 907, .max] { #expect(number("\(value)") == value) }
+    for text in ["", "-", "+1", "01", "-0", "00", "1x", " 1", "9223372036854775808",
+      "-9223372036854775809", "99999999999999999999", "999999999999999999999"] {
+      #expect(number(text) == nil, "\(text)")
+    }
+  }
+
+  @Test func `a reply too large names the call that has no such limit`() {
+    let advice: [CommandID: String] = [
+      .lRange: "LRangeStream", .mLRange: "LRangeStream", .keys: "Scan", .mGet: "Pipeline",
+    ]
+    for (call, other) in advice {
+      let error = CallError.responseTooLarge(of: call)
+      #expect(error.reason == .responseTooLarge && error.message.contains("use \(other)."))
+    }
+    #expect(CallError.responseTooLarge(of: .get).message.hasSuffix("Ask for less."))
+  }
+}
