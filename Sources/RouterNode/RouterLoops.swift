@@ -73,7 +73,7 @@ final class RouterLoops: Sendable {
 
   /// A loop's link to a shard is not ready any more.
   func linkLost(shard: String, of loop: RouterService) {
-    ready.withLockedValue { $0[shard]?.remove(ObjectIdentifier(loop)) }
+    _ = ready.withLockedValue { $0[shard]?.remove(ObjectIdentifier(loop)) }
   }
 
   /// A loop has reached a shard.

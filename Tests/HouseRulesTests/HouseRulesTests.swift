@@ -1,7 +1,6 @@
 // Holds this checkout against the house rules. What a rule is stands in ImportRules.swift and
 // TextRules.swift; RulesCanFailTests.swift shows that each one can fail.
 
-import Commands
 import Testing
 
 @Suite("House rules")
@@ -58,7 +57,7 @@ struct HouseRulesTests {
   @Test("Only KeyAccess checks keys and databases against the limits")
   func keyAccess() throws {
     let others = try Repository.swiftSources().filter {
-      $0.text.contains("limits.refusal(") && !$0.path.hasSuffix("NodeCore/KeyAccess.swift")
+      $0.text.contains("limits.refusal(") && !$0.path.hasSuffix("Commands/KeyAccess.swift")
     }
     #expect(others.map(\.path).isEmpty)
   }

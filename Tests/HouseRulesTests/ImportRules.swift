@@ -16,30 +16,34 @@ enum ImportRules {
     ("Patterns", ["CRE2"]),
     ("Placement", []),
     ("Store", ["LargeMemory"]),
-    ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "GRPC"]),
-    ("LineProtocol", ["RingstoreAPI", "NodeCore", "GRPC"]),
+    ("Commands", ["LargeMemory", "RingstoreAPI", "Placement", "Store"]),
+    ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
+    ("LineProtocol", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
     (
       "ShardNode",
       [
-        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "NodeCore", "LineProtocol",
-        "GRPC",
+        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
+        "LineProtocol", "GRPC",
       ]
     ),
     (
       "RouterNode",
-      ["LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "LineProtocol", "GRPC"]
+      ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC"]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
       "ClusterSimulation",
-      ["LargeMemory", "RingstoreAPI", "Placement", "NodeCore", "ShardNode", "RouterNode", "GRPC"]
+      [
+        "LargeMemory", "RingstoreAPI", "Placement", "Store", "Commands", "NodeCore", "ShardNode",
+        "RouterNode", "GRPC",
+      ]
     ),
     ("CEdit", []),
     (
       "ringstore",
       [
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "LineProtocol",
-        "GRPC", "CEdit",
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands",
+        "LineProtocol", "GRPC", "CEdit",
       ]
     ),
   ]

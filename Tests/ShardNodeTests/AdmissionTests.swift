@@ -4,6 +4,7 @@ import Commands
 import GRPC
 import NIOCore
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing

@@ -82,7 +82,8 @@ struct ReplySourceTests {
         UInt32(CommandID.lRange.rawValue), Requests.range(key, 0, -1), into: &response)
       let found = try Array(key.utf8).withUnsafeBytes { bytes in
         let keyspace = shard.core.keyspace
-        return try keyspace.store.range(start: 0, stop: -1, at: keyspace.find(bytes, 0))
+        let place = try keyspace.find(bytes, 0, CallContext())
+        return try keyspace.store.range(start: 0, stop: -1, at: place)
       }
       let view = try #require(found)
       let bounds = ListReplySize.bounds(view)
@@ -127,7 +128,6 @@ extension ShardFixture {
       try core.execute(
         UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin,
         CallContext())
-        as? any ReplySource
     }
   }
 }
