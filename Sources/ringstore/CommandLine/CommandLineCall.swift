@@ -62,8 +62,12 @@ package enum CommandLineCall: Sendable {
       let request = try Self.encoded(words, encode)
       self = .oneKey(RingstoreCommand(command.rpc, request: request), shownAs: reply)
     } else {
-      // What may follow is checked where it is read.
-      guard words.count >= form.syntax.words.lowerBound else { throw .usage(command) }
+      // Where the command line has options of its own, they are checked where they are read.
+      let hasOptions = HelpText.usage(command) != form.syntax.usage
+      let most = hasOptions ? Int.max : form.syntax.words.upperBound
+      guard (form.syntax.words.lowerBound...most).contains(words.count) else {
+        throw .usage(command)
+      }
       self = try Self.call(command, arguments)
     }
   }
