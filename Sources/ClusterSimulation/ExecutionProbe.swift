@@ -265,6 +265,9 @@ final class ExecutionProbe {
   }
 
   private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
+    // What is seen of a shard that commits late is when replies leave, and a large one that was held
+    // may leave behind a later one on its key.
+    guard context.configuration.commitNanosMax == 0 else { return }
     // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
     let key = call.items[0].key
     let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
