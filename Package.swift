@@ -61,14 +61,16 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore", "LineProtocol",
+        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
+        "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC", nioCore,
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC",
+        nioCore,
         nioPosix,
         nioConcurrency, logging,
       ]),
@@ -78,7 +80,8 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode", "RouterNode",
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
+        "RouterNode",
         "Store", nioCore,
       ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
@@ -86,7 +89,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit",
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement", "LineProtocol",
+        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement",
+        "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -103,12 +107,15 @@ let package = Package(
     .target(name: "ProtobufMessages", dependencies: [protobuf], path: "Tests/ProtobufMessages"),
     .target(
       name: "CodecReadings",
-      dependencies: ["ProtobufMessages", "RingstoreAPI", "Commands", "NodeCore", nioCore, protobuf],
+      dependencies: [
+        "ProtobufMessages", "RingstoreAPI", "Commands", "NodeCore", nioCore, protobuf,
+      ],
       path: "Tests/CodecReadings"),
     .testTarget(
       name: "RingstoreAPITests",
       dependencies: [
-        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "Commands", "NodeCore", nioCore,
+        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "Commands", "NodeCore",
+        nioCore,
         protobuf,
       ]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
@@ -120,7 +127,8 @@ let package = Package(
     .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore, nioPosix, logging,
+        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
+        nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
@@ -132,21 +140,24 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "LargeMemory", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
+        "LargeMemory", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store",
+        "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "LargeMemory", "RouterNode", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC",
+        "LargeMemory", "RouterNode", "ShardNode", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", "GRPC",
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands", "GRPC", "Placement",
+        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands", "GRPC",
+        "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
@@ -155,7 +166,9 @@ let package = Package(
       dependencies: ["ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
     .target(
       name: "FuzzReaders",
-      dependencies: ["CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore],
+      dependencies: [
+        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore,
+      ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),
     .testTarget(name: "HouseRulesTests"),

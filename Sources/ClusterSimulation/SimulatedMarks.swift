@@ -5,8 +5,8 @@
 
 import NodeCore
 import RingstoreAPI
-import Store
 import ShardNode
+import Store
 
 final class SimulatedMarks: MarkSource {
   /// The batch that gathers changes.

@@ -57,7 +57,8 @@ package struct CommandWords {
 extension UnsafeRawBufferPointer {
   /// Whether bytes are this ASCII text, whatever the case of the letters.
   package func isWord(_ text: String) -> Bool {
-    count == text.utf8.count && zip(self, text.utf8).allSatisfy { Self.capital($0) == Self.capital($1) }
+    count == text.utf8.count
+      && zip(self, text.utf8).allSatisfy { Self.capital($0) == Self.capital($1) }
   }
 
   private static func capital(_ byte: UInt8) -> UInt8 {

@@ -58,7 +58,8 @@ extension Command {
   ///   - execute: decides and changes, at the place of the request's key.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: WireMessage>(
-    _ id: CommandID, _ rpc: RPC, _ access: Access, _ usage: String, aliases: [String] = [], shows reply: ReplyForm,
+    _ id: CommandID, _ rpc: RPC, _ access: Access, _ usage: String, aliases: [String] = [],
+    shows reply: ReplyForm,
     _ summary: String, also forms: [CommandForm] = [],
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
@@ -127,7 +128,8 @@ extension V1.ListInsert: WordedMessage {
 extension V1.ListRange: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(
-      key: words[1], start: try words.integer(2, "the start"), stop: try words.integer(3, "the stop"),
+      key: words[1], start: try words.integer(2, "the start"),
+      stop: try words.integer(3, "the stop"),
       database: database)
   }
 }

@@ -32,10 +32,12 @@ extension Command {
   }
 
   package static let lPop = pop(
-    .lPop, V1.KeyStore.lPop, .head, "LPOP key", "Takes the first value of a list away and answers it.")
+    .lPop, V1.KeyStore.lPop, .head, "LPOP key",
+    "Takes the first value of a list away and answers it.")
 
   package static let rPop = pop(
-    .rPop, V1.KeyStore.rPop, .tail, "RPOP key", "Takes the last value of a list away and answers it.")
+    .rPop, V1.KeyStore.rPop, .tail, "RPOP key",
+    "Takes the last value of a list away and answers it.")
 
   @inline(__always)
   private static func pop(

@@ -51,7 +51,9 @@ import Testing
   @Test(arguments: LineCommands.all.map(\.syntax.name))
   func `a command with too few or too many words is told its usage`(_ name: String) throws {
     let command = try #require(LineCommands.all.first { $0.syntax.name == name })
-    for count in [command.syntax.words.lowerBound - 1, min(command.syntax.words.upperBound, 50) + 1] {
+    for count in [
+      command.syntax.words.lowerBound - 1, min(command.syntax.words.upperBound, 50) + 1,
+    ] {
       guard count > 0, !command.syntax.words.contains(count) else { continue }
       let line = [name.lowercased()] + Array(repeating: "1", count: count - 1)
       #expect(

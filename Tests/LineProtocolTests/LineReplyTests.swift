@@ -76,7 +76,9 @@ import Testing
     #expect(shown(.plain(.ok)) == "+OK\r\n")
     #expect(shown(.plain(.count)) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
     #expect(shown(.plain(.count)) == "+0\r\n")
-    #expect(shown(.plain(.sum)) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n")
+    #expect(
+      shown(.plain(.sum)) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n"
+    )
     #expect(shown(.number) { V1.DbSizeResponse(keys: 12).write(into: &$0) } == "+12\r\n")
     #expect(
       shown(.plain(.removed), of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
@@ -85,7 +87,8 @@ import Testing
       shown(.plain(.removed), of: request("k")) { V1.Status(ok: true).write(into: &$0) }
         == "-invalid key k\r\n")
     #expect(shown(.plain(.type)) == "+none\r\n")
-    #expect(shown(.plain(.type)) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
+    #expect(
+      shown(.plain(.type)) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
     #expect(shown(.plain(.type)) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
   }
 
@@ -100,7 +103,8 @@ import Testing
   @Test func `lists`() {
     #expect(shown(.plain(.list)) == "*0\r\n")
     #expect(shown(.plain(.list), list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
-    #expect(shown(.plain(.list), list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
+    #expect(
+      shown(.plain(.list), list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
     #expect(shown(.keys) == "*0\r\n")
     #expect(shown(.keys, list(["k"])) == "*1\r\nk\r\n")
     #expect(shown(.keys, list(["k", "l\r"])).hasPrefix("-a key has a line break"))

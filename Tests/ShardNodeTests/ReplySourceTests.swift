@@ -1,6 +1,5 @@
 // Large replies are cut into pieces that together are the very message.
 
-@testable import Commands
 import NIOCore
 import NodeCore
 import ProtobufMessages
@@ -8,6 +7,7 @@ import RingstoreAPI
 import SwiftProtobuf
 import Testing
 
+@testable import Commands
 @testable import ShardNode
 
 @Suite("Replies in pieces")

@@ -34,7 +34,9 @@ extension LineAction {
     .answer(
       LineCommands.written { reply in
         reply.writeLine(listOf: commands.count)
-        for command in commands { reply.writeString("\(command.syntax.usage): \(command.summary)\r\n") }
+        for command in commands {
+          reply.writeString("\(command.syntax.usage): \(command.summary)\r\n")
+        }
       })
   }
 }

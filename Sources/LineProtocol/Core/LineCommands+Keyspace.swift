@@ -79,7 +79,8 @@ extension LineCommands {
         throw .badArgument("SHUTDOWN takes CLUSTER or nothing", words[1])
       }
       return .call(
-        .shutdown, .plain(.ok), written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
+        .shutdown, .plain(.ok),
+        written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
     },
   ]
 

@@ -11,7 +11,8 @@ package struct DbSizeMerge: ShardMerge {
   private var keys: Int64 = 0
   private var unreachable: [CallError] = []
 
-  package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
+  package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
+  {
     try KeyAccess.check(database: call.database, context, limits)
     allowsPartial = call.allowPartial
     var request = ByteBuffer()
@@ -52,7 +53,8 @@ package struct ResetMerge: ShardMerge {
   private var nextSlot: [Int: UInt32] = [:]
   private var keysRemoved: Int64 = 0
 
-  package init(_ call: V1.ResetRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
+  package init(_ call: V1.ResetRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
+  {
     if call.hasUnknownField { throw .unknownField }
     try KeyAccess.check(database: call.database, context, limits)
     database = call.database

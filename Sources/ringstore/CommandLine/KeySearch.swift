@@ -28,8 +28,7 @@ package struct KeySearch: Sendable {
       let option = String(decoding: word, as: UTF8.self)
       // As in Redis, a pattern without a name is a glob.
       let isOption = option.hasPrefix("--")
-      if command.id == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil
-      {
+      if command.id == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil {
         throw CommandLineCall.Misuse(
           sentence: "SCAN takes no cursor and goes through all keys by itself: leave out "
             + "\(option), or write --match \(option) where it is a pattern.")
