@@ -4,8 +4,10 @@ import RingstoreAPI
 import Store
 
 extension Command {
+  static let onAnyType: [Command] = [.delete, .exists, .type]
+
   package static let delete = onKey(
-    .delete, V1.KeyStore.delete, .write, "DEL key", aliases: ["DELETE"], shows: .removed,
+    V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
     "Removes a key of any type."
   ) { (_: V1.Key, place, context) in
     let version = context.store.delete(at: place)
@@ -13,14 +15,14 @@ extension Command {
   }
 
   package static let exists = onKey(
-    .exists, V1.KeyStore.exists, .read, "EXISTS key", shows: .count,
+    V1.KeyStore.exists, "EXISTS key", shows: .count,
     "Tells whether a key holds anything."
   ) { (_: V1.Key, place, _) in
     .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
   }
 
   package static let type = onKey(
-    .type, V1.KeyStore.type, .read, "TYPE key", shows: .type,
+    V1.KeyStore.type, "TYPE key", shows: .type,
     "Tells whether a key holds a string, a list or nothing."
   ) { (_: V1.Key, place, _) in
     .reply(V1.TypeResponse(type: V1.ValueType(rawValue: Int32(place.type.rawValue))))

@@ -1,39 +1,86 @@
-// The numbers of calls. Three ranges that never overlap:
-//   1..63    enum Method of keystore.proto: calls that may travel in a batch, numbers for ever
-//   64..999  parts of fan-outs, between routers and shards only (InternalMethod)
-//   1000..   the other calls; these numbers never leave a process
+// The numbers of calls: what tells them apart within a process, in batches and on links.
 
 import RingstoreAPI
 
-package enum CommandID: Int, Sendable, CaseIterable {
-  case set = 1
-  case get = 2
-  case delete = 3
-  case lPush = 4
-  case lRange = 5
-  case lPop = 6
-  case rPush = 7
-  case rPop = 8
-  case lLen = 9
-  case exists = 10
-  case type = 11
-  case incrBy = 12
+/// Which numbers stand for what. They never overlap.
+package enum CallNumbers {
+  /// Calls that may travel in a batch: those of enum Method, for ever.
+  package static let batched = 1..<64
+  /// Parts of fan-outs, between routers and shards only: `InternalMethod`.
+  package static let parts = 64..<1_000
+  /// The other commands. These numbers, and those below, never leave a process.
+  package static let local = 1_000..<10_000
+  /// The link of a router.
+  package static let link = 10_000
+  /// The calls of the services from before ringstore.v1.
+  package static let older = 20_000..<21_000
 
-  case lRangeStream = 1000
-  case mGet = 1001
-  case mSet = 1002
-  case mDelete = 1003
-  case mLRange = 1004
-  case keys = 1005
-  case scan = 1006
-  case dbSize = 1007
-  case reset = 1008
-  case pipeline = 1009
-  case describe = 1010
-  case stats = 1011
-  case shutdown = 1012
+  /// The room that a table needs which has a place for each command and each part.
+  package static let places = 192
+  private static let localPlaces = 128
 
-  static let firstWithoutMethod = 64
+  /// The place of a command or a part in such a table; nil for a number of neither.
+  @inline(__always)
+  package static func place(of number: Int) -> Int? {
+    if number < localPlaces { return number }
+    let place = number &- local.lowerBound &+ localPlaces
+    return place >= localPlaces && place < places ? place : nil
+  }
+}
+
+/// Which command it is.
+package struct CommandID: RawRepresentable, Hashable, Sendable {
+  package let rawValue: Int
+
+  /// - Returns: nil where the number is no command's.
+  package init?(rawValue: Int) {
+    guard CommandTable.all.contains(where: { $0.id.rawValue == rawValue }) else { return nil }
+    self.rawValue = rawValue
+  }
+
+  /// - Precondition: the call may travel in a batch.
+  init(_ rpc: RPC) {
+    guard let method = rpc.method else {
+      preconditionFailure("\(rpc.name) has no number in batches")
+    }
+    rawValue = Int(method.rawValue)
+  }
+
+  private init(local number: Int) {
+    rawValue = CallNumbers.local.lowerBound + number
+  }
+
+  package static let set = CommandID(V1.KeyStore.set)
+  package static let get = CommandID(V1.KeyStore.get)
+  package static let delete = CommandID(V1.KeyStore.delete)
+  package static let exists = CommandID(V1.KeyStore.exists)
+  package static let type = CommandID(V1.KeyStore.type)
+  package static let incrBy = CommandID(V1.KeyStore.incrBy)
+  package static let lPush = CommandID(V1.KeyStore.lPush)
+  package static let rPush = CommandID(V1.KeyStore.rPush)
+  package static let lPop = CommandID(V1.KeyStore.lPop)
+  package static let rPop = CommandID(V1.KeyStore.rPop)
+  package static let lRange = CommandID(V1.KeyStore.lRange)
+  package static let lLen = CommandID(V1.KeyStore.lLen)
+
+  package static let lRangeStream = CommandID(local: 0)
+  package static let mGet = CommandID(local: 1)
+  package static let mSet = CommandID(local: 2)
+  package static let mDelete = CommandID(local: 3)
+  package static let mLRange = CommandID(local: 4)
+  package static let keys = CommandID(local: 5)
+  package static let scan = CommandID(local: 6)
+  package static let dbSize = CommandID(local: 7)
+  package static let reset = CommandID(local: 8)
+  package static let pipeline = CommandID(local: 9)
+  package static let describe = CommandID(local: 10)
+  package static let stats = CommandID(local: 11)
+  package static let shutdown = CommandID(local: 12)
+}
+
+extension CommandID: CustomStringConvertible {
+  /// The call as the .proto file has it: "Get".
+  package var description: String { CommandTable.command(self)?.name ?? "\(rawValue)" }
 }
 
 /// Parts of a fan-out that a router asks one shard for; `method` of LinkCall.
@@ -48,6 +95,9 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case listStreamPart = 68
   case statsPart = 69
   case shutdownPart = 70
+
+  /// The least number of a part.
+  package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)
 }
 
 extension CallError {

@@ -5,13 +5,8 @@ import RingstoreAPI
 
 package enum CommandTable {
   /// Every call of the contract, in the order of the documentation.
-  package static let all: [Command] = [
-    .set, .get, .delete, .exists, .type, .incrBy,
-    .lPush, .rPush, .lPop, .rPop, .lRange, .lRangeStream, .lLen,
-    .mGet, .mSet, .mDelete, .mLRange,
-    .keys, .scan, .dbSize, .reset, .stats,
-    .pipeline, .describe, .shutdown,
-  ]
+  package static let all: [Command] =
+    Command.onStrings + Command.onAnyType + Command.onLists + Command.madeOfParts
 
   /// The call with this path, or nil. Linear: callers look up a path once and keep the answer.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {

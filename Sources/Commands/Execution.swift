@@ -58,14 +58,14 @@ extension Command {
   ///   - execute: decides and changes, at the place of the request's key.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: WireMessage>(
-    _ id: CommandID, _ rpc: RPC, _ access: Access, _ usage: String, aliases: [String] = [],
+    _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
     _ summary: String, also forms: [CommandForm] = [],
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
   ) -> Command {
-    let isWrite = access == .write
+    let isWrite = !rpc.isReadOnly
     let execution = Execution { message, context, response throws(CallError) in
       let request = try Request(request: message)
       // A condition must never be passed over.
@@ -83,7 +83,9 @@ extension Command {
       words, database, buffer throws(ArgumentError) in
       try Request(words, database: database).write(into: &buffer)
     }
-    return Command(id, rpc, access, .oneKey, .onKey(execution), summary, forms: [form] + forms)
+    return Command(
+      CommandID(rpc), rpc, isWrite ? .write : .read, .oneKey, .onKey(execution), summary,
+      forms: [form] + forms)
   }
 }
 

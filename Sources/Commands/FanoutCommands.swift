@@ -3,6 +3,11 @@
 import RingstoreAPI
 
 extension Command {
+  static let madeOfParts: [Command] = [
+    .mGet, .mSet, .mDelete, .mLRange, .keys, .scan, .dbSize, .reset, .stats, .pipeline, .describe,
+    .shutdown,
+  ]
+
   // MARK: - Many keys
 
   package static let mGet = parts(

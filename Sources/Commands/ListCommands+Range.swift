@@ -6,7 +6,7 @@ import Store
 
 extension Command {
   package static let lRange = onKey(
-    .lRange, V1.KeyStore.lRange, .read, "LRANGE key start stop", shows: .list,
+    V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
     "Reads a range of a list; both ends count, negative ones from the end."
   ) { (request: V1.ListRange, place, context) throws(CallError) in
     guard let view = try view(of: request, at: place, context) else {

@@ -5,19 +5,21 @@ import RingstoreAPI
 import Store
 
 extension Command {
+  static let onLists: [Command] = [.lPush, .rPush, .lPop, .rPop, .lRange, .lRangeStream, .lLen]
+
   package static let lPush = push(
-    .lPush, V1.KeyStore.lPush, .head, "LPUSH key value [value ...]",
+    V1.KeyStore.lPush, .head, "LPUSH key value [value ...]",
     "Puts values in front of a list, one after another; makes the list if need be.")
 
   package static let rPush = push(
-    .rPush, V1.KeyStore.rPush, .tail, "RPUSH key value [value ...]",
+    V1.KeyStore.rPush, .tail, "RPUSH key value [value ...]",
     "Puts values at the end of a list; makes the list if need be.")
 
   @inline(__always)
   private static func push(
-    _ id: CommandID, _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
+    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> Command {
-    onKey(id, rpc, .write, usage, shows: .count, summary) {
+    onKey(rpc, usage, shows: .count, summary) {
       (request: V1.ListInsert, place, context) throws(CallError) in
       guard request.values.count <= context.limits.maxItems else {
         throw .tooManyItems(request.values.count, max: context.limits.maxItems)
@@ -32,18 +34,18 @@ extension Command {
   }
 
   package static let lPop = pop(
-    .lPop, V1.KeyStore.lPop, .head, "LPOP key",
+    V1.KeyStore.lPop, .head, "LPOP key",
     "Takes the first value of a list away and answers it.")
 
   package static let rPop = pop(
-    .rPop, V1.KeyStore.rPop, .tail, "RPOP key",
+    V1.KeyStore.rPop, .tail, "RPOP key",
     "Takes the last value of a list away and answers it.")
 
   @inline(__always)
   private static func pop(
-    _ id: CommandID, _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
+    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> Command {
-    onKey(id, rpc, .write, usage, shows: .taken, summary) {
+    onKey(rpc, usage, shows: .taken, summary) {
       (_: V1.Key, place, context) throws(CallError) in
       // Looked at first: an element that no reply can carry must not be lost.
       let outermost = try lists { () throws(Store.StoreError) in
@@ -76,7 +78,7 @@ extension Command {
   }
 
   package static let lLen = onKey(
-    .lLen, V1.KeyStore.lLen, .read, "LLEN key", shows: .count,
+    V1.KeyStore.lLen, "LLEN key", shows: .count,
     "Counts the values of a list; a missing list has 0."
   ) { (_: V1.Key, place, context) throws(CallError) in
     let length = try lists { () throws(Store.StoreError) in

@@ -4,8 +4,10 @@ import RingstoreAPI
 import Store
 
 extension Command {
+  static let onStrings: [Command] = [.set, .get, .incrBy]
+
   package static let get = onKey(
-    .get, V1.KeyStore.get, .read, "GET key", shows: .value, "Reads the value of a key."
+    V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
   ) { (_: V1.Key, place, context) throws(CallError) in
     guard
       let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) }
@@ -33,7 +35,7 @@ extension Command {
   }
 
   package static let set = onKey(
-    .set, V1.KeyStore.set, .write, "SET key value", shows: .ok,
+    V1.KeyStore.set, "SET key value", shows: .ok,
     "Stores a value under a key, whatever the key held before."
   ) { (request: V1.KeyValue, place, context) in
     let version = context.store.set(request.value, in: context.block, at: place)
@@ -41,7 +43,7 @@ extension Command {
   }
 
   package static let incrBy = onKey(
-    .incrBy, V1.KeyStore.incrBy, .write, "INCRBY key delta", shows: .sum,
+    V1.KeyStore.incrBy, "INCRBY key delta", shows: .sum,
     "Adds to the integer that a key holds; a missing key counts as 0.",
     also: [
       step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),

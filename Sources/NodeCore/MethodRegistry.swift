@@ -6,7 +6,7 @@ import RingstoreAPI
 
 package enum MethodRegistry {
   /// The link, served by shards only.
-  package static let linkID = 10_000
+  package static let linkID = CallNumbers.link
 
   /// The calls that a node answers even where clients have all the connections that they may.
   private static let administration = Set([CommandID.describe, .stats, .shutdown].map(\.rawValue))

@@ -12,12 +12,7 @@ package struct NodeCounters: Sendable {
   package static let shardPrefix = "ringstore_"
   package static let routerPrefix = "ringstore_router_"
 
-  /// Where the calls that can't travel in a batch begin in `counts`, and in `CommandID`.
-  private static let firstOther = 128
-  private static let firstOtherID = 1_000
-  private static let places = firstOther + 64
-
-  private var counts = [UInt64](repeating: 0, count: places)
+  private var counts = [UInt64](repeating: 0, count: CallNumbers.places)
   private var errors: UInt64 = 0
 
   package init() {}
@@ -27,8 +22,7 @@ package struct NodeCounters: Sendable {
   /// - Parameter method: a number of `CommandID`, or an `InternalMethod`; others are not counted.
   @inline(__always)
   package mutating func called(_ method: UInt32) {
-    let place = Self.place(of: Int(method))
-    if place < Self.places { counts[place] &+= 1 }
+    if let place = CallNumbers.place(of: Int(method)) { counts[place] &+= 1 }
   }
 
   /// Notes that a call, or one slice of one, was answered with an error.
@@ -44,7 +38,7 @@ package struct NodeCounters: Sendable {
     var entries: [String: Int64] = [:]
     var calls: UInt64 = 0
     for command in CommandTable.all {
-      let count = counts[Self.place(of: command.id.rawValue)]
+      let count = CallNumbers.place(of: command.id.rawValue).map { counts[$0] } ?? 0
       calls &+= count
       entries["\(prefix)calls_\(command.name.lowercased())_total"] = Int64(clamping: count)
     }
@@ -57,11 +51,5 @@ package struct NodeCounters: Sendable {
       entries["\(prefix)slices_total"] = Int64(clamping: slices)
     }
     return entries
-  }
-
-  @inline(__always)
-  private static func place(of method: Int) -> Int {
-    if method < firstOther { return method }
-    return method < firstOtherID ? places : method - firstOtherID + firstOther
   }
 }

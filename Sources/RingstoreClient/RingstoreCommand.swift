@@ -17,13 +17,13 @@ public struct RingstoreCommand: Sendable {
     self.request = request
   }
 
-  private init(_ rpc: RPC, _ write: (inout ByteBuffer) -> Void) {
+  init(_ rpc: RPC, _ write: (inout ByteBuffer) -> Void) {
     var request = ByteBuffer()
     write(&request)
     self.init(rpc, request: request)
   }
 
-  private init(_ rpc: RPC, _ key: some RingstoreBytes) {
+  init(_ rpc: RPC, _ key: some RingstoreBytes) {
     self.init(rpc) { request in
       key.ringstoreBytes.withUnsafeBytes { V1.Key(key: $0).write(into: &request) }
     }

@@ -60,7 +60,7 @@ extension ShardService: CallPort {
       call.context = exit
       return exit.reply
     }
-    guard call.command.rawValue < MethodNumbers.firstFanout else {
+    guard call.command.rawValue < CallNumbers.local.lowerBound else {
       guard context.isInTime else { throw .deadlineExceeded }
       let operation = try operation(call.command.rawValue, message, context)
       if let reply = laterReply() { localParts.start(operation, for: reply, context) }

@@ -68,7 +68,7 @@ final class ShardService: ServerService {
       call.fail(CallError.requestTooLarge(message.count, core.limits).status)
       return
     }
-    if call.methodID < MethodNumbers.firstFanout {
+    if call.methodID < CallNumbers.local.lowerBound {
       oneKey(call, message)
     } else if OlderMethod.contains(call.methodID) {
       OlderCall.start(call, message: message, on: self)
@@ -261,9 +261,5 @@ final class ShardService: ServerService {
       if !links.isEmpty { scheduleWatch() }
       afterWork()
     }
-  }
-
-  enum MethodNumbers {
-    static let firstFanout = 1_000
   }
 }

@@ -1,6 +1,7 @@
 // The calls of the services from before ringstore.v1, KVStore and KeyStore (Protos/older): their
 // paths, and the ids under which a node's gRPC dispatch knows them.
 
+import Commands
 import RingstoreAPI
 
 package enum OlderMethod: Int, CaseIterable, Sendable {
@@ -8,7 +9,9 @@ package enum OlderMethod: Int, CaseIterable, Sendable {
   case getVal, set, get, delete, lPush, lRange, lPop
 
   /// Whether a node's method id names a call of these services.
-  package static func contains(_ methodID: Int) -> Bool { methodID >= Self.setVal.rawValue }
+  package static func contains(_ methodID: Int) -> Bool {
+    CallNumbers.older.contains(methodID)
+  }
 
   /// What the .proto file says of it.
   package var rpc: RPC {

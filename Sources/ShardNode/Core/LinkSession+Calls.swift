@@ -156,11 +156,6 @@ extension LinkSession {
   }
 }
 
-extension InternalMethod {
-  /// Methods below are calls of clients.
-  static let firstNumber: UInt32 = 64
-}
-
 extension CallError {
   /// A router used the id of a call that has not had its last reply.
   static func callInProgress(_ id: UInt64) -> CallError {
