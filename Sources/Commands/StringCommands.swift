@@ -4,7 +4,7 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onStrings: [Command] = [.set, .get, .incrBy]
+  static let onStrings: [Command] = [.set, .get, .incrBy, .strLen]
 
   package static let get = onKey(
     V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
@@ -62,6 +62,16 @@ extension Command {
       try context.store.incrBy(request.delta, at: place)
     }
     return .reply(V1.IncrByResponse(value: sum.value, version: sum.version))
+  }
+
+  package static let strLen = onKey(
+    V1.KeyStore.strLen, "STRLEN key", shows: .count,
+    "Counts the bytes of a string; a missing key has 0."
+  ) { (_: V1.Key, place, context) throws(CallError) in
+    let found = try strings { () throws(Store.StoreError) in
+      try context.store.string(at: place)
+    }
+    return .reply(V1.Status(ok: true, count: Int64(found?.bytes.count ?? 0)))
   }
 
   private static func step(_ name: String, _ delta: Int64, _ summary: String) -> CommandForm {

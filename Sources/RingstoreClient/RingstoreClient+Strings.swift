@@ -1,6 +1,8 @@
 // Calls on one key of any type, and on strings. The doc comments of `RingstoreCommand` say the
 // same about the pipeline's form.
 
+internal import RingstoreAPI
+
 extension RingstoreClient {
   /// Reads a value; nil where the key doesn't exist.
   ///
@@ -69,6 +71,22 @@ extension RingstoreClient {
     }
     return sum
   }
+}
+
+extension RingstoreClient {
+  /// How many bytes the value of a key has; 0 where the key doesn't exist.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list.
+  public func strLen(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int {
+    try await run(.strLen(key), options: options).status().count
+  }
+}
+
+extension RingstoreCommand {
+  /// Counts the bytes of a string. Reply: `.status`, whose count is the length.
+  public static func strLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.strLen, key) }
 }
 
 extension RingstoreReply {

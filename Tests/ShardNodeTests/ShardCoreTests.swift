@@ -34,6 +34,21 @@ struct ShardCoreTests {
     #expect(status.count == 0)
   }
 
+  @Test func theLengthOfAStringIsThatOfItsBytes() throws {
+    func length(_ key: String) throws -> Int64 {
+      let status: Ringstore_V1_Status = try shard.call(Command.strLen.id, Requests.key(key))
+      #expect(status.ok && status.version == 0)
+      return status.count
+    }
+    for value in ["", "x", "-907", String(repeating: "y", count: 100_000)] {
+      _ = try shard.set("k", value)
+      #expect(try length("k") == Int64(value.utf8.count))
+    }
+    #expect(try length("missing") == 0)
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["a"]))
+    #expect(shard.failure(Command.strLen.id, Requests.key("l"))?.reason == .wrongType)
+  }
+
   @Test func pushesAndPopsWorkOnBothEnds() throws {
     let _: Ringstore_V1_Status = try shard.call(.lPush, Requests.push("l", ["1", "2", "3"]))
     let pushed: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["4"]))

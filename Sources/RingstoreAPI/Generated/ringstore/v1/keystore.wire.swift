@@ -106,10 +106,12 @@ extension V1 {
     package static var type: Self { Self(rawValue: 11) }
     @inlinable
     package static var incrBy: Self { Self(rawValue: 12) }
+    @inlinable
+    package static var strLen: Self { Self(rawValue: 13) }
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
-      .type, .incrBy,
+      .type, .incrBy, .strLen,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -128,6 +130,7 @@ extension V1 {
       case 10: "exists"
       case 11: "type"
       case 12: "incrBy"
+      case 13: "strLen"
       default: String(rawValue)
       }
     }
@@ -444,7 +447,7 @@ extension V1 {
     package static let name = "ringstore.v1.Status"
     /// false: a condition was not met and nothing changed
     package var ok: Bool = false
-    /// keys removed, elements now in the list, 0 or 1 for Exists
+    /// keys removed, elements now in the list, bytes of the string, 0 or 1 for Exists
     package var count: Int64 = 0
     package var version: UInt64 = 0
     /// with return_previous
@@ -3006,6 +3009,12 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: .incrBy, keyFields: V1.IncrByRequest.keyFields)
+    package static let strLen = RPC(
+      service: name, name: "StrLen", request: V1.Key.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .strLen, keyFields: V1.Key.keyFields)
     /// Chunks of one consistent view of the list, however many writers push meanwhile.
     package static let lRangeStream = RPC(
       service: name, name: "LRangeStream", request: V1.ListRange.self,
@@ -3074,8 +3083,8 @@ extension V1 {
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
-      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, lRangeStream,
-      mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
+      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, strLen,
+      lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
     ]
   }
 

@@ -128,6 +128,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case exists // = 10
   case type // = 11
   case incrBy // = 12
+  case strLen // = 13
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -149,6 +150,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 10: self = .exists
     case 11: self = .type
     case 12: self = .incrBy
+    case 13: self = .strLen
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -168,6 +170,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .exists: return 10
     case .type: return 11
     case .incrBy: return 12
+    case .strLen: return 13
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -187,6 +190,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .exists,
     .type,
     .incrBy,
+    .strLen,
   ]
 
 }
@@ -300,7 +304,7 @@ package nonisolated struct Ringstore_V1_Status: Sendable {
   /// false: a condition was not met and nothing changed
   package var ok: Bool = false
 
-  /// keys removed, elements now in the list, 0 or 1 for Exists
+  /// keys removed, elements now in the list, bytes of the string, 0 or 1 for Exists
   package var count: Int64 = 0
 
   package var version: UInt64 = 0
@@ -930,7 +934,7 @@ nonisolated extension Ringstore_V1_ValueType: SwiftProtobuf._ProtoNameProviding 
 }
 
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
