@@ -4,7 +4,7 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onStrings: [Command] = [.set, .get, .incrBy, .strLen]
+  static let onStrings: [Command] = [.set, .get, .incrBy, .append, .strLen]
 
   package static let get = onKey(
     V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
@@ -64,6 +64,25 @@ extension Command {
     return .reply(V1.IncrByResponse(value: sum.value, version: sum.version))
   }
 
+  package static let append = onKey(
+    V1.KeyStore.append, "APPEND key value", shows: .count,
+    "Puts bytes behind the value of a key; a missing key counts as empty."
+  ) { (request: V1.AppendRequest, place, context) throws(CallError) in
+    let old = try strings { () throws(Store.StoreError) in
+      try context.store.string(at: place)
+    }
+    // A value that no reply can carry could be written and not read.
+    let length = (old?.bytes.count ?? 0) + request.value.count
+    guard ReplySizes.value(count: length, version: .max) <= context.limits.maxMessageBytes else {
+      throw .valueTooLarge
+    }
+    if let old, request.value.isEmpty {
+      return .reply(V1.Status(ok: true, count: Int64(length), version: old.version))
+    }
+    let version = context.store.append(request.value, to: old, at: place)
+    return .reply(V1.Status(ok: true, count: Int64(length), version: version))
+  }
+
   package static let strLen = onKey(
     V1.KeyStore.strLen, "STRLEN key", shows: .count,
     "Counts the bytes of a string; a missing key has 0."
@@ -88,5 +107,18 @@ extension Command {
     } catch {
       throw CallError(error, wanted: "a string", holds: "a list")
     }
+  }
+}
+
+extension V1.AppendRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], value: words[2], database: database)
+  }
+}
+
+extension CallError {
+  fileprivate static var valueTooLarge: CallError {
+    CallError(
+      .responseTooLarge, "The value would be longer than a reply can carry; nothing was changed.")
   }
 }

@@ -74,6 +74,18 @@ extension RingstoreClient {
 }
 
 extension RingstoreClient {
+  /// Puts bytes behind the value of a key; a missing key counts as empty. Returns the new length.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
+  ///   the value; it is unchanged then.
+  @discardableResult
+  public func append(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int {
+    try await run(.append(key, value), options: options).status().count
+  }
+
   /// How many bytes the value of a key has; 0 where the key doesn't exist.
   ///
   /// - Throws: WRONG_TYPE where the key holds a list.
@@ -85,6 +97,17 @@ extension RingstoreClient {
 }
 
 extension RingstoreCommand {
+  /// Puts bytes behind the value of a key. Reply: `.status`, whose count is the new length.
+  public static func append(_ key: some RingstoreBytes, _ value: some RingstoreBytes) -> Self {
+    Self(V1.KeyStore.append) { request in
+      key.ringstoreBytes.withUnsafeBytes { key in
+        value.ringstoreBytes.withUnsafeBytes {
+          V1.AppendRequest(key: key, value: $0).write(into: &request)
+        }
+      }
+    }
+  }
+
   /// Counts the bytes of a string. Reply: `.status`, whose count is the length.
   public static func strLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.strLen, key) }
 }

@@ -33,6 +33,23 @@ extension Store {
     change(place, .put(.bytes(value)), in: block)
   }
 
+  /// Puts bytes behind a value. O(length of the result): small values stay in their entry, and what
+  /// spells an integer becomes one, so the result is stored as a whole.
+  /// - Parameter old: the value at the place; nil: there is none.
+  /// - Returns: the version of the write.
+  package func append(
+    _ bytes: UnsafeRawBufferPointer, to old: StringView?, at place: KeyPlace
+  ) -> UInt64 {
+    guard let old = old?.bytes, !old.isEmpty else { return set(bytes, at: place) }
+    return withUnsafeTemporaryAllocation(
+      byteCount: old.count + bytes.count, alignment: 1
+    ) { whole in
+      whole.copyMemory(from: old)
+      UnsafeMutableRawBufferPointer(rebasing: whole[old.count...]).copyMemory(from: bytes)
+      return set(UnsafeRawBufferPointer(whole), at: place)
+    }
+  }
+
   /// Adds `delta` to the integer of a key; a missing key counts as 0. Amortised O(1).
   package func incrBy(
     _ delta: Int64, at place: KeyPlace

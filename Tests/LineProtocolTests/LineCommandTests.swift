@@ -35,7 +35,7 @@ import Testing
     #expect(Set(names).count == names.count)
     let promised = """
       GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
-      DECRBY STRLEN MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      DECRBY APPEND STRLEN MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
       """
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
@@ -67,7 +67,9 @@ import Testing
     ("get k", .get, false), ("GET k", .get, false), ("Set k v", .set, false),
     ("del k", .delete, false), ("DELETE k", .delete, false), ("exists k", .exists, false),
     ("type k", .type, false), ("incr k", .incrBy, false), ("decr k", .incrBy, false),
-    ("strlen k", Command.strLen.id, false), ("incrby k 5", .incrBy, false), ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
+    ("strlen k", Command.strLen.id, false),
+    ("append k v", Command.append.id, false), ("incrby k 5", .incrBy, false),
+    ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
     ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
     ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false), ("mget a b", .mGet, true),
     ("mset a 1 b 2", .mSet, true), ("keys .", .keys, true), ("scan 0", .keys, true),

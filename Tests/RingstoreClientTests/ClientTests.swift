@@ -50,6 +50,17 @@ import Testing
     }
   }
 
+  @Test func stringsGrow() async throws {
+    try await TestCluster.withRouter { client in
+      #expect(try await client.strLen("text") == 0)
+      #expect(try await client.append("text", "ab") == 2)
+      #expect(try await client.append("text", "c") == 3)
+      #expect(try await client.strLen("text") == 3)
+      let text = try await client.getString("text")
+      #expect(text == "abc")
+    }
+  }
+
   @Test func listsWorkAtBothEnds() async throws {
     try await TestCluster.withRouter { client in
       #expect(try await client.rPush("l", ["b", "c"]) == 2)

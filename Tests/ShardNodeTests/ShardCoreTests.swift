@@ -1,6 +1,7 @@
 // What each call does to a shard's keys, and what it refuses.
 
 import Commands
+import Foundation
 import NIOCore
 import ProtobufMessages
 import RingstoreAPI
@@ -47,6 +48,46 @@ struct ShardCoreTests {
     #expect(try length("missing") == 0)
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["a"]))
     #expect(shard.failure(Command.strLen.id, Requests.key("l"))?.reason == .wrongType)
+  }
+
+  @Test func whatIsAppendedStandsBehindTheValue() throws {
+    func append(_ value: String, to key: String) throws -> Ringstore_V1_Status {
+      var request = Ringstore_V1_AppendRequest()
+      request.key = Data(key.utf8)
+      request.value = Data(value.utf8)
+      return try shard.call(Command.append.id, request)
+    }
+    var whole = ""
+    var version: UInt64 = 0
+    let parts = ["", "1", "2", "", "x", String(repeating: "y", count: 3_000), "", "z"]
+    for part in parts {
+      let changes = whole.isEmpty && version == 0 || !part.isEmpty
+      whole += part
+      let status = try append(part, to: "k")
+      #expect(status.ok && status.count == whole.utf8.count)
+      #expect(changes ? status.version > version : status.version == version)
+      version = status.version
+      let found: Ringstore_V1_Value = try shard.call(.get, Requests.key("k"))
+      #expect(found.value == Data(whole.utf8) && found.version == version)
+    }
+    _ = try append("4", to: "n")
+    _ = try append("1", to: "n")
+    let sum: Ringstore_V1_IncrByResponse = try shard.call(.incrBy, Requests.increment("n", by: 1))
+    #expect(sum.value == 42)
+  }
+
+  @Test func whatNoReplyCanCarryIsNotAppended() throws {
+    let limit = Limits().maxMessageBytes
+    _ = try shard.set("k", String(repeating: "x", count: limit - 100))
+    var request = Ringstore_V1_AppendRequest()
+    request.key = Data("k".utf8)
+    request.value = Data(repeating: 0x79, count: 100)
+    #expect(shard.failure(Command.append.id, request)?.reason == .responseTooLarge)
+    let length: Ringstore_V1_Status = try shard.call(Command.strLen.id, Requests.key("k"))
+    #expect(length.count == limit - 100)
+    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["a"]))
+    request.key = Data("l".utf8)
+    #expect(shard.failure(Command.append.id, request)?.reason == .wrongType)
   }
 
   @Test func pushesAndPopsWorkOnBothEnds() throws {

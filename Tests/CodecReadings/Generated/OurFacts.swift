@@ -660,6 +660,20 @@ extension V1.IncrByResponse: ReadByUs {
   }
 }
 
+extension V1.AppendRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, value: value, database: database)
+  }
+}
+
 extension V1.Error: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

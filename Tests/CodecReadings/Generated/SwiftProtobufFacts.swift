@@ -699,6 +699,21 @@ extension Ringstore_V1_IncrByResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_Error: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

@@ -108,10 +108,12 @@ extension V1 {
     package static var incrBy: Self { Self(rawValue: 12) }
     @inlinable
     package static var strLen: Self { Self(rawValue: 13) }
+    @inlinable
+    package static var append: Self { Self(rawValue: 14) }
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
-      .type, .incrBy, .strLen,
+      .type, .incrBy, .strLen, .append,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -131,6 +133,7 @@ extension V1 {
       case 11: "type"
       case 12: "incrBy"
       case 13: "strLen"
+      case 14: "append"
       default: String(rawValue)
       }
     }
@@ -978,6 +981,82 @@ extension V1 {
       package static var value: SIntField { SIntField(1) }
       @inlinable
       package static var version: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.AppendRequest`.
+  package struct AppendRequest: KeyedMessage {
+    package static let name = "ringstore.v1.AppendRequest"
+    package static let keyFields = KeyFields(key: 10, database: 24)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var value: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, value: UnsafeRawBufferPointer = noBytes,
+      database: UInt32 = 0
+    ) {
+      self.key = key
+      self.value = value
+      self.database = database
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 18: self.value = try reader.readBytes()
+        case 24: self.database = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalBytesField(2, count: self.value.count)
+      size &+= WireSize.optionalVarintField(3, UInt64(self.database))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalBytes: self.value)
+      cursor.put(3, optionalVarint: UInt64(self.database))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var value: BytesField { BytesField(2) }
+      @inlinable
+      package static var database: UIntField { UIntField(3) }
     }
 
   }
@@ -3009,6 +3088,12 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: .incrBy, keyFields: V1.IncrByRequest.keyFields)
+    package static let append = RPC(
+      service: name, name: "Append", request: V1.AppendRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .append, keyFields: V1.AppendRequest.keyFields)
     package static let strLen = RPC(
       service: name, name: "StrLen", request: V1.Key.self,
       reply: V1.Status.self, streamsRequests: false,
@@ -3083,8 +3168,8 @@ extension V1 {
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
-      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, strLen,
-      lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
+      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, append,
+      strLen, lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
     ]
   }
 

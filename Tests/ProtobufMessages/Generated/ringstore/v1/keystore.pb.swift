@@ -129,6 +129,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case type // = 11
   case incrBy // = 12
   case strLen // = 13
+  case append // = 14
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -151,6 +152,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 11: self = .type
     case 12: self = .incrBy
     case 13: self = .strLen
+    case 14: self = .append
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -171,6 +173,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .type: return 11
     case .incrBy: return 12
     case .strLen: return 13
+    case .append: return 14
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -191,6 +194,7 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .type,
     .incrBy,
     .strLen,
+    .append,
   ]
 
 }
@@ -420,6 +424,22 @@ package nonisolated struct Ringstore_V1_IncrByResponse: Sendable {
   package var value: Int64 = 0
 
   package var version: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_AppendRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var value: Data = Data()
+
+  package var database: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -934,7 +954,7 @@ nonisolated extension Ringstore_V1_ValueType: SwiftProtobuf._ProtoNameProviding 
 }
 
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1404,6 +1424,46 @@ nonisolated extension Ringstore_V1_IncrByResponse: SwiftProtobuf.Message, SwiftP
   package static func ==(lhs: Ringstore_V1_IncrByResponse, rhs: Ringstore_V1_IncrByResponse) -> Bool {
     if lhs.value != rhs.value {return false}
     if lhs.version != rhs.version {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_AppendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AppendRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0\u{1}database\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_AppendRequest, rhs: Ringstore_V1_AppendRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.database != rhs.database {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
