@@ -186,7 +186,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -320,7 +320,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 76 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -422,7 +422,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 35 &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -686,7 +686,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -830,7 +830,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -899,7 +899,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -966,7 +966,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -1046,7 +1046,9 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 44 &+ self.message.count &+ self.reason.count &+ self.shard.count) {
+        write(to: &$0)
+      }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2382,7 +2384,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 10) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2522,7 +2524,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 8) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2582,7 +2584,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2819,7 +2821,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 50 &+ self.request.count &+ self.requestID.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2910,7 +2912,9 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(
+        size: 55 &+ self.message.count &+ self.response.count &+ self.details.count
+      ) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
