@@ -39,20 +39,39 @@ package enum CommandTable {
     method < writes.count && writes[Int(method)]
   }
 
-  /// How a shard executes a batched call, nil for a number that may not be batched.
-  @inline(__always)
-  package static func execution(ofMethod method: UInt32) -> Execution? {
-    method < executions.count ? executions[Int(method)] : nil
-  }
+  /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
+  package static let executions = ExecutionTable(
+    byMethod { command -> Execution? in
+      if case .onKey(let execution) = command.work { execution } else { nil }
+    })
 
   private static let keyFields = byMethod { $0.rpc.keyFields }
   private static let writes = byMethod { $0.access == .write }.map { $0 ?? false }
-  private static let executions = byMethod { command -> Execution? in
-    if case .onKey(let execution) = command.work { execution } else { nil }
-  }
 
   private static func byMethod<Fact>(_ fact: (Command) -> Fact?) -> [Fact?] {
     let last = all.compactMap(\.method).max() ?? 0
     return (0...last).map { method in all.first { $0.method == method }.flatMap(fact) }
   }
+}
+
+/// The executions of batched calls, in the order of their numbers, which begin with 1 and have no holes:
+/// memory that is filled once and never freed. Its parts are open so that a shard may look at them
+/// without a call into this room.
+package struct ExecutionTable: @unchecked Sendable {
+  package let first: UnsafePointer<Execution>
+  package let count: UInt32
+
+  init(_ byMethod: [Execution?]) {
+    let executions = byMethod.dropFirst().compactMap(\.self)
+    precondition(executions.count == byMethod.count - 1, "a batched call can't be executed")
+    let memory = UnsafeMutablePointer<Execution>.allocate(capacity: executions.count)
+    for (place, execution) in executions.enumerated() {
+      (memory + place).initialize(to: execution)
+    }
+    first = UnsafePointer(memory)
+    count = UInt32(executions.count)
+  }
+
+  /// Whether a call with this number may be batched.
+  package func contains(_ method: UInt32) -> Bool { method &- 1 < count }
 }

@@ -9,23 +9,26 @@ import Store
 /// What the execution of a call ends with. Its bytes may be the store's: valid until it changes next.
 package enum Outcome<Reply: WireMessage> {
   case reply(Reply)
+  /// A reply with no field set, which has no bytes.
+  case empty
   /// A `ListValues` of a range of a list.
   case list(Store.ListView)
   /// A reply that is too large to be written at once.
   case source(any ReplySource)
 }
 
-/// What the execution of a call may use beside its request.
-package struct ExecutionContext {
-  package let keyspace: Keyspace
+/// What the execution of a call may use beside its request. Lent by whoever executes the call, who keeps
+/// it alive until the end: so it is handed on without counting references.
+struct ExecutionContext {
+  unowned(unsafe) let keyspace: Keyspace
   /// Who calls, and when.
-  package let call: CallContext
+  let call: CallContext
   /// What the request lies in, where it may be kept.
-  package let block: LargeBlock?
+  unowned(unsafe) let block: LargeBlock?
   /// A reply longer than this is to come from a source.
-  package let bytesMin: Int
+  let bytesMin: Int
 
-  package init(
+  init(
     _ keyspace: Keyspace, _ call: CallContext, in block: LargeBlock?, largerThan bytesMin: Int
   ) {
     self.keyspace = keyspace
@@ -39,12 +42,14 @@ package struct ExecutionContext {
 }
 
 package struct Execution: Sendable {
-  /// Executes an encoded request, and appends the reply or returns its source.
+  /// Executes an encoded request, and appends the reply or returns its source: message, keys, who
+  /// calls, what the message lies in, and what a reply is longer than that comes from a source.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
-    @Sendable (UnsafeRawBufferPointer, ExecutionContext, inout ByteBuffer) throws(CallError)
-    -> (any ReplySource)?
+    @Sendable (
+      UnsafeRawBufferPointer, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
+    ) throws(CallError) -> (any ReplySource)?
 
   package let encoded: Encoded
 }
@@ -66,15 +71,18 @@ extension Command {
       -> Outcome<Reply>
   ) -> Command {
     let isWrite = !rpc.isReadOnly
-    let execution = Execution { message, context, response throws(CallError) in
+    let execution = Execution {
+      message, keyspace, call, block, bytesMin, response throws(CallError) in
+      let context = ExecutionContext(keyspace, call, in: block, largerThan: bytesMin)
       let request = try Request(request: message)
       // A condition must never be passed over.
-      if isWrite { try context.keyspace.refuseUnserved(request) }
-      let place = try context.keyspace.find(request.key, request.database, context.call)
+      if isWrite { try keyspace.refuseUnserved(request) }
+      let place = try keyspace.find(request.key, request.database, call)
       switch try execute(request, place, context) {
       case .reply(let reply):
         reply.write(into: &response)
         return nil
+      case .empty: return nil
       case .list(let view): return try view.reply(context, into: &response)
       case .source(let source): return source
       }

@@ -8,9 +8,13 @@ import Store
 package final class Keyspace {
   package let store: Store
   package let limits: Limits
-  @exclusivity(unchecked) package var ownership: SlotOwnership
+  @exclusivity(unchecked) package var ownership: SlotOwnership {
+    didSet { owned = ownership.owned }
+  }
+  /// The slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
+  @exclusivity(unchecked) private var owned: SlotSet
   /// Whether `found` is asked for.
-  package var notesFound = false
+  @exclusivity(unchecked) package var notesFound = false
   /// The key that was looked up last.
   @exclusivity(unchecked) package var found: KeyLookup?
   /// Where the values of one push are gathered; empty between calls.
@@ -22,6 +26,7 @@ package final class Keyspace {
     self.store = store
     self.limits = limits
     self.ownership = ownership
+    owned = ownership.owned
   }
 
   /// Checks a key and finds its place; only keys of the shard's own slots get through.
@@ -33,12 +38,18 @@ package final class Keyspace {
   ) throws(CallError) -> KeyPlace {
     try KeyAccess.check(key, database, context, limits)
     let slot = Slots.slot(of: key)
-    guard ownership.owns(slot: slot) else {
+    guard owns(slot) else {
       throw .wrongShard(owner: ownership.owner(ofSlot: slot))
     }
     let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
     if notesFound { found = place.lookup }
     return place
+  }
+
+  /// As `SlotSet.contains`, which can't be inlined here.
+  @inline(__always)
+  private func owns(_ slot: Int) -> Bool {
+    owned.words[slot >> 6] &>> UInt64(truncatingIfNeeded: slot & 63) & 1 != 0
   }
 
   /// A write with a field that this node doesn't serve or doesn't know is refused: a condition must

@@ -8,9 +8,9 @@ extension Command {
   package static let lRange = onKey(
     V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
     "Reads a range of a list; both ends count, negative ones from the end."
-  ) { (request: V1.ListRange, place, context) throws(CallError) in
+  ) { (request: V1.ListRange, place, context) throws(CallError) -> Outcome<V1.ListValues> in
     guard let view = try view(of: request, at: place, context) else {
-      return .reply(V1.ListValues())
+      return .empty
     }
     return .list(view)
   }

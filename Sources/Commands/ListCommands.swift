@@ -46,12 +46,12 @@ extension Command {
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> Command {
     onKey(rpc, usage, shows: .taken, summary) {
-      (_: V1.Key, place, context) throws(CallError) in
+      (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
       // Looked at first: an element that no reply can carry must not be lost.
       let outermost = try lists { () throws(Store.StoreError) in
         try context.store.outermost(end, at: place)
       }
-      guard let outermost else { return .reply(V1.Value()) }
+      guard let outermost else { return .empty }
       guard outermost.count < ReplySizes.certainlySmall(context),
         let popped = try? context.store.pop(end, at: place)
       else { return try popLarge(outermost.count, end, at: place, context) }
@@ -72,7 +72,7 @@ extension Command {
       return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
     }
     guard let popped = try? context.store.popPinned(end, at: place) else {
-      return .reply(V1.Value())
+      return .empty
     }
     return .source(ValueSource(popped, isPopped: true))
   }

@@ -21,7 +21,7 @@ package struct SlotOwnership {
   package let shard: String
   package private(set) var map: SlotMap?
   /// The slots that may be served.
-  private var owned = SlotSet.all
+  package private(set) var owned = SlotSet.all
 
   package init(cluster: String, shard: String) {
     self.cluster = cluster

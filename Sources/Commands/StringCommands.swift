@@ -8,11 +8,11 @@ extension Command {
 
   package static let get = onKey(
     V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
-  ) { (_: V1.Key, place, context) throws(CallError) in
+  ) { (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
     guard
       let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) }
       )
-    else { return .reply(V1.Value()) }
+    else { return .empty }
     if found.bytes.count < ReplySizes.certainlySmall(context) {
       return .reply(V1.Value(value: found.bytes, found: true, version: found.version))
     }

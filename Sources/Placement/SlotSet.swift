@@ -2,7 +2,8 @@
 // every call asks it. A value; any thread.
 
 package struct SlotSet: Sendable, Equatable {
-  private var words: ContiguousArray<UInt64>
+  /// 64 slots each, the lowest slot in the lowest bit.
+  package private(set) var words: ContiguousArray<UInt64>
 
   /// Every slot.
   package static var all: SlotSet { SlotSet(repeating: .max) }

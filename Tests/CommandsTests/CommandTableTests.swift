@@ -49,7 +49,7 @@ import Testing
       let number = UInt32(method.rawValue)
       let command = try #require(CommandTable.all.first { $0.method == number })
       #expect("\(method)".lowercased() == "\(command.id)".lowercased())
-      #expect(CommandTable.execution(ofMethod: number) != nil)
+      #expect(CommandTable.executions.contains(number))
       #expect(command.routing == .oneKey && command.rpc.keyFields != nil)
       #expect(command.rpc.method?.rawValue == Int32(method.rawValue))
       #expect(CommandTable.keyFields(ofMethod: UInt32(method.rawValue)) == command.rpc.keyFields)
@@ -59,7 +59,7 @@ import Testing
     let methods = V1.Method.allCases.count - 1
     #expect(CommandTable.all.filter { $0.method != nil }.count == methods)
     for method: UInt32 in [0, 62, 63, 64, 1001, .max] {
-      #expect(CommandTable.execution(ofMethod: method) == nil)
+      #expect(!CommandTable.executions.contains(method))
       #expect(CommandTable.keyFields(ofMethod: method) == nil)
       #expect(!CommandTable.isWrite(method: method))
     }

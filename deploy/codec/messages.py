@@ -22,6 +22,8 @@ CONSTANTS = {
     "double": "Fixed64Field",
 }
 
+# The most bytes of a number; 10 where nothing is said.
+MOST_BYTES = {"bool": 1, "uint32": 5, "fixed64": 8, "double": 8}
 
 # Rows of parts that are read one by one as they come, not as a whole.
 IN_PARTS = {"ringstore.internal.v1.RouterFrame", "ringstore.internal.v1.ShardFrame"}
@@ -326,7 +328,25 @@ class MessageWriter:
         self.write_parts(self.put_of)
         text.add("}", "")
         text.add("package func write(into buffer: inout ByteBuffer) {",
-                 "buffer.writeFields(size: byteCount) { write(to: &$0) }", "}", "")
+                 f"buffer.writeFields(size: {self.size_bound() or 'byteCount'}) "
+                 "{ write(to: &$0) }", "}", "")
+
+    def size_bound(self):
+        """What a message of plain fields can't be longer than: cheaper than its size. None where a
+        field is repeated, a message, or bytes that need not be there."""
+        constant, counts = 0, ""
+        for each in self.message.fields:
+            if each.repeated or each.kind == "message":
+                return None
+            if each.wire == 2 and (each.oneof or each.optional):
+                return None
+            constant += 1 if each.number < 16 else 2
+            if each.wire == 2:
+                constant += 10
+                counts += f" &+ self.{each.swift}.count"
+            else:
+                constant += MOST_BYTES.get(each.kind, 10)
+        return f"{constant}{counts}"
 
     def write_parts(self, part):
         seen = set()

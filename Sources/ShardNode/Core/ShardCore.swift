@@ -54,6 +54,7 @@ package final class ShardCore {
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
+  private let executions = CommandTable.executions
   /// The wall clock.
   @exclusivity(unchecked) private var wall: WallClock
   /// When the core was made, on that clock.
@@ -118,12 +119,12 @@ package final class ShardCore {
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
     into response: inout ByteBuffer, largerThan bytesMin: Int, _ context: CallContext
   ) throws(CallError) -> (any ReplySource)? {
-    guard let execution = CommandTable.execution(ofMethod: method) else {
+    guard method &- 1 < executions.count else {
       try executePart(method, message, context, into: &response)
       return nil
     }
-    let ofExecution = ExecutionContext(keyspace, context, in: block, largerThan: bytesMin)
-    return try execution.encoded(message, ofExecution, &response)
+    return try executions.first[Int(method) - 1].encoded(
+      message, keyspace, context, block, bytesMin, &response)
   }
 
   /// The parts of a range as LRangeStream sends them; nil where there is no such key.

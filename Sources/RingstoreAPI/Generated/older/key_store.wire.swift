@@ -53,7 +53,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11 &+ self.keyName.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -111,7 +111,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11 &+ self.valueName.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -242,7 +242,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11 &+ self.result.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -58,7 +58,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -118,7 +118,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 2) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -176,7 +176,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -239,7 +239,7 @@ extension Older {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 13) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -98,7 +98,7 @@ extension GoogleProtobuf {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22 &+ self.typeURL.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

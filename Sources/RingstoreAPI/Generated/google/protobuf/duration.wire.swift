@@ -88,7 +88,7 @@ extension GoogleProtobuf {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -144,7 +144,7 @@ extension GoogleRPC {
       }
 
       package func write(into buffer: inout ByteBuffer) {
-        buffer.writeFields(size: byteCount) { write(to: &$0) }
+        buffer.writeFields(size: 22 &+ self.key.count &+ self.value.count) { write(to: &$0) }
       }
 
       /// The message's fields, for those who write them one by one.

@@ -223,7 +223,9 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(
+        size: 110 &+ self.id.count &+ self.address.count &+ self.version.count &+ self.detail.count
+      ) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -473,7 +475,7 @@ extension V1 {
       }
 
       package func write(into buffer: inout ByteBuffer) {
-        buffer.writeFields(size: byteCount) { write(to: &$0) }
+        buffer.writeFields(size: 31 &+ self.id.count &+ self.address.count) { write(to: &$0) }
       }
 
       /// The message's fields, for those who write them one by one.
@@ -547,7 +549,7 @@ extension V1 {
       }
 
       package func write(into buffer: inout ByteBuffer) {
-        buffer.writeFields(size: byteCount) { write(to: &$0) }
+        buffer.writeFields(size: 18) { write(to: &$0) }
       }
 
       /// The message's fields, for those who write them one by one.
@@ -718,7 +720,7 @@ extension V1 {
       }
 
       package func write(into buffer: inout ByteBuffer) {
-        buffer.writeFields(size: byteCount) { write(to: &$0) }
+        buffer.writeFields(size: 22 &+ self.key.count) { write(to: &$0) }
       }
 
       /// The message's fields, for those who write them one by one.
@@ -780,7 +782,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 2) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -192,7 +192,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -326,7 +326,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 76 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -428,7 +428,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 35 &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -692,7 +692,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -836,7 +836,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -905,7 +905,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -972,7 +972,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -1046,7 +1046,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 28 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -1128,7 +1128,9 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 44 &+ self.message.count &+ self.reason.count &+ self.shard.count) {
+        write(to: &$0)
+      }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2464,7 +2466,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 10) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2604,7 +2606,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 8) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2664,7 +2666,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2901,7 +2903,7 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 50 &+ self.request.count &+ self.requestID.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -2992,7 +2994,9 @@ extension V1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(
+        size: 55 &+ self.message.count &+ self.response.count &+ self.details.count
+      ) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

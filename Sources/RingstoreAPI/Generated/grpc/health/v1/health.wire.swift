@@ -54,7 +54,7 @@ extension GRPCHealth {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11 &+ self.service.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -118,7 +118,7 @@ extension GRPCHealth {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -378,7 +378,9 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(
+        size: 61 &+ self.request.count &+ self.requestID.count &+ self.traceContext.count
+      ) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -451,7 +453,7 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -772,7 +774,9 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(
+        size: 57 &+ self.message.count &+ self.response.count &+ self.details.count
+      ) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.

@@ -301,7 +301,7 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 20) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -375,7 +375,7 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 19) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -440,7 +440,7 @@ extension LinkV1 {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: byteCount) { write(to: &$0) }
+      buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
