@@ -67,7 +67,4 @@ package final class Command: Sendable {
 
   /// The number of the call in a batch, or nil where it can't travel in one.
   package var method: UInt32? { rpc.method.map { UInt32(bitPattern: $0.rawValue) } }
-
-  /// Whether a request with a field that this version does not know is refused.
-  package var refusesUnknownFields: Bool { access != .read }
 }

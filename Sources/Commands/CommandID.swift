@@ -4,7 +4,7 @@ import RingstoreAPI
 
 /// Which numbers stand for what. They never overlap.
 package enum CallNumbers {
-  /// Calls that may travel in a batch: those of enum Method, for ever.
+  /// Calls that may travel in a batch: those of enum Method. They never change.
   package static let batched = 1..<64
   /// Parts of fan-outs, between routers and shards only: `InternalMethod`.
   package static let parts = 64..<1_000

@@ -17,8 +17,8 @@ package enum Outcome<Reply: WireMessage> {
   case source(any ReplySource)
 }
 
-/// What the execution of a call may use beside its request. Lent by whoever executes the call, who keeps
-/// it alive until the end: so it is handed on without counting references.
+/// What the execution of a call may use beside its request. The caller of an execution keeps all of it
+/// alive until the end, so it is handed on without counting references.
 struct ExecutionContext {
   unowned(unsafe) let keyspace: Keyspace
   /// Who calls, and when.

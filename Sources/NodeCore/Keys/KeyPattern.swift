@@ -4,7 +4,7 @@
 import RingstoreAPI
 
 package struct KeyPattern: Hashable, Sendable {
-  /// The numbers are for ever: tokens of pages outlive versions.
+  /// The numbers never change: tokens of pages are older than the node that reads them.
   package enum Kind: UInt64, Sendable {
     /// No pattern was given: every key.
     case everything = 0

@@ -19,7 +19,7 @@ package enum Carrier: Sendable {
   }
 }
 
-/// A call of a batch, whoever carries it.
+/// A call of a batch, in a Pipeline or on a link.
 package protocol BatchedCall: WireMessage {
   static var carrier: Carrier { get }
   var id: UInt64 { get }
@@ -39,7 +39,7 @@ extension LinkV1.LinkCall: BatchedCall {
   package var methodNumber: UInt32 { method }
 }
 
-/// A reply of a batch, whoever carries it.
+/// A reply of a batch, in a Pipeline or on a link.
 package protocol BatchedReply: WireMessage {
   var id: UInt64 { get }
   /// The number as sent: 0 is OK.

@@ -21,7 +21,7 @@ package struct RepeatedBytes: Sequence {
     count = elements.count
   }
 
-  /// Elements of a message that is being read: whoever reads it counts them.
+  /// Elements of a message that is being read: its reader counts them.
   init(in message: UnsafeRawBufferPointer, _ tag: UInt32) {
     base = message
     self.tag = tag

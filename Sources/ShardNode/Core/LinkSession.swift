@@ -260,7 +260,7 @@ package final class LinkSession {
     replies.take(from: &output, since: start, id: id, method: method)
   }
 
-  /// Nobody waits for them any more.
+  /// Their callers are gone.
   func dropHeldReplies() {
     heldReplies?.drop()
   }

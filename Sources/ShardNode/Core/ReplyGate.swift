@@ -136,7 +136,7 @@ package final class ReplyGate {
     if hadWaiters { afterRelease() }
   }
 
-  /// What is held may never be committed: whoever waits is told so, and nothing is held any more.
+  /// What is held may never be committed: its callers are told so, and nothing is held any more.
   package func giveUp() {
     hasGivenUp = true
     release(upTo: ReplyMark(.max)) { $0.gateGaveUp() }

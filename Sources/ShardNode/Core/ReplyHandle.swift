@@ -45,7 +45,7 @@ package protocol ReplyExit: AnyObject {
 package protocol ReplyWork: AnyObject {
   /// The caller takes more.
   func wake()
-  /// Nobody waits for the reply any more.
+  /// The caller is gone.
   func drop()
 }
 
@@ -170,7 +170,7 @@ package final class ReplyHandle: GateWaiter {
   /// The caller went away and gets its last reply.
   func cancel() { end(.failed(.cancelled)) }
 
-  /// The caller is gone, and nobody is told.
+  /// The caller is gone, and is told nothing.
   package func drop() {
     guard !isOver else { return }
     isOver = true
@@ -264,7 +264,7 @@ extension ReplyHandle: DeadlineTaker {
   }
 }
 
-/// Whoever waits and has a deadline.
+/// What waits and has a deadline.
 protocol DeadlineTaker: AnyObject {
   func deadlinePassed(_ id: UInt64)
 }

@@ -51,7 +51,7 @@ final class ReplyStream: TurnTaker, PinnedView, ReplyWork {
     if isPinned, !isHeld { core.turns.enqueue(self) }
   }
 
-  /// Nobody waits for the reply any more.
+  /// The caller is gone.
   func drop() {
     reply = nil
     release()

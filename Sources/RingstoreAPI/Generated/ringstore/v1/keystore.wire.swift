@@ -71,7 +71,7 @@ extension V1 {
     }
   }
 
-  /// Unary calls that may travel in a batch. Numbers are for ever.
+  /// Unary calls that may travel in a batch. Numbers never change.
   package struct Method: WireEnum {
     package let rawValue: Int32
 

@@ -112,7 +112,7 @@ package nonisolated enum Ringstore_V1_ValueType: SwiftProtobuf.Enum, Swift.CaseI
 
 }
 
-/// Unary calls that may travel in a batch. Numbers are for ever.
+/// Unary calls that may travel in a batch. Numbers never change.
 package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case unspecified // = 0
