@@ -1,6 +1,7 @@
 // The shards that a router is told of, each as ID=HOST:PORT[,weight=W].
 
 import Placement
+import TextForms
 
 package enum ShardList {
   /// The most shards of a cluster.
