@@ -163,7 +163,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "ClusterSimulationTests",
-      dependencies: ["ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+      dependencies: [
+        "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode", "GRPC", nioCore,
+      ]),
     .target(
       name: "FuzzReaders",
       dependencies: [

@@ -75,9 +75,9 @@ final class ExecutionProbe {
 
   /// A client makes a call.
   func began(_ call: SimulatedCall) {
-    guard case .manyKeys(.mSet) = call.kind else { return }
+    guard case .manyKeys = call.kind else { return }
     for (place, item) in call.items.enumerated() {
-      if case .set(let value) = item.call { parts[value] = (call, place) }
+      if let value = item.valueSet { parts[value] = (call, place) }
     }
   }
 
@@ -114,8 +114,8 @@ final class ExecutionProbe {
   }
 
   /// The method of a call that a shard has received and not answered to the end.
-  func method(_ id: UInt64, _ connection: SimulatedConnection) -> InternalMethod? {
-    received[key(id, connection)].flatMap { InternalMethod(rawValue: $0.method) }
+  func method(_ id: UInt64, _ connection: SimulatedConnection) -> UInt32? {
+    received[key(id, connection)]?.method
   }
 
   /// Whether a part of a large reply to the call has been sent.
@@ -176,7 +176,7 @@ final class ExecutionProbe {
   /// does, and so does one that says so itself.
   private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
     guard let error = reply.error else { return true }
-    if case .ok = CallCodec.outcome(of: error) { return true }
+    if case .ok = Outcome(error) { return true }
     return error.reason == .outcomeUnknown
   }
 
@@ -188,14 +188,14 @@ final class ExecutionProbe {
     let isFirst = executed(id, connection)
     if let (owner, place) = call.part, isFirst {
       checkTime(owner, owner.items[place])
-      if case .set(let value) = owner.items[place].call, written.insert(value).inserted {
+      if let value = owner.items[place].valueSet, written.insert(value).inserted {
         cluster.executed(owner, item: place, .done)
       }
     }
     guard let known else { return }
     checkTime(known, known.items[0])
     // A long list is measured before its notice, so the calls behind it may be executed before.
-    let isMeasured = reply.more && known.items[0].call.isRange
+    let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
     if !isMeasured { checkOrder(known, connection) }
     guard isFirst else { return }
     if reply.more {
@@ -208,9 +208,9 @@ final class ExecutionProbe {
 
   private func answer(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
     guard let error = reply.error else {
-      return try? CallCodec.reply(to: call.items[0].call, reply.response)
+      return try? KeyReply(reply.response, to: call.items[0].call)
     }
-    if case .ok(let refusal) = CallCodec.outcome(of: error) { return refusal }
+    if case .ok(let refusal) = Outcome(error) { return refusal }
     return nil
   }
 
@@ -222,7 +222,7 @@ final class ExecutionProbe {
       let known = cluster.routers[connection.router].callsByID[reply.id]
     else { return }
     let answer = call.pieces.withUnsafeReadableBytes {
-      try? CallCodec.reply(to: known.items[0].call, $0)
+      try? KeyReply($0, to: known.items[0].call)
     }
     if let answer { cluster.executed(known, item: 0, answer, interval) }
   }
@@ -322,7 +322,7 @@ final class ExecutionProbe {
       guard let id = call.id else { return 0 }
       return executions[CallKey(router: call.client.router.number, id: id)] ?? 0
     }
-    if case .set(let value) = item.call { return written.contains(value) ? 1 : 0 }
+    if let value = item.valueSet { return written.contains(value) ? 1 : 0 }
     return nil
   }
 }

@@ -72,12 +72,12 @@ extension SimulatedCluster {
       else { continue }
       var newest: [Int: (place: Int, value: [UInt8])] = [:]
       for value in elements {
-        guard let writer = CallGenerator.writer(of: value), clients[writer.client].isPipeline else {
+        guard let writer = ValueName(value), clients[writer.client].isPipeline else {
           continue
         }
         let order = writer.sequence * 10 + writer.place
         // Heads, the latest first, count as standing at negative places.
-        let place = writer.letter == UInt8(ascii: "h") ? -order - 1 : order
+        let place = writer.letter == ValueName.letter(of: .lPush) ? -order - 1 : order
         if let before = newest[writer.client], before.place >= place {
           context.found(
             .outOfOrder,

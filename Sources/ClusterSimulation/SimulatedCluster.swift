@@ -189,7 +189,7 @@ package final class SimulatedCluster {
         continue
       }
       for key in generator.keys {
-        client.read(key.name, key.use == .list ? .range(0, -1) : .get)
+        client.read(key.name, key.use == .list ? .wholeList : KeyCall(.get))
         awaitEnd()
       }
       for isScan in [true, false] {
