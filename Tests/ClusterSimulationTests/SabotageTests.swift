@@ -44,7 +44,7 @@ import Testing
   @Test func `a report tells the seed, how to replay it and what was found`() throws {
     let report = try wrongOutcome()
     let text = "\(report)"
-    #expect(text.contains("RINGSTORE_SIMULATION_SEED=\(report.seed);"))
+    #expect(text.contains("deploy/test --simulate 1 --seed \(report.seed);"))
     #expect(text.hasSuffix("seed \(report.seed)"))
     #expect(text.contains("FOUND wrongOutcome"))
     #expect(text.contains("the shard executes the call"))
