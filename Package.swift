@@ -78,13 +78,6 @@ let package = Package(
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
-    .target(
-      name: "ClusterSimulation",
-      dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
-        "RouterNode",
-        "Store", nioCore,
-      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
@@ -163,9 +156,22 @@ let package = Package(
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    // The real cores under a virtual clock and network.
+    .target(
+      name: "ClusterSimulation",
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
+        "RouterNode", "Store", nioCore,
+      ],
+      path: "Tests/ClusterSimulation"),
+    .executableTarget(
+      name: "simulate", dependencies: ["ClusterSimulation", nioCore],
+      path: "Tests/SimulationProgram"),
     .testTarget(
       name: "ClusterSimulationTests",
-      dependencies: ["ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+      dependencies: [
+        "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode", "GRPC", nioCore,
+      ]),
     .target(
       name: "FuzzReaders",
       dependencies: [

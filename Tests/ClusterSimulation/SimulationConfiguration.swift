@@ -192,4 +192,8 @@ package enum Sabotage: Sendable, CaseIterable {
   case skipsSlices
   /// The router puts a part of an older view of the list into a stream.
   case mixesViews
+  /// The shard appends what it is to append twice.
+  case appendsTwice
+  /// The shard's replies to Append and StrLen count a byte too many.
+  case miscounts
 }

@@ -71,7 +71,8 @@ final class SimulatedRouter: RouterDriver {
     for call in batch where !call.hasEnded {
       switch call.kind {
       case .oneKey: placeOneKey(call)
-      case .manyKeys(let command), .everyShard(let command): start(command, call)
+      case .manyKeys(let calls): start(calls.command.id, call)
+      case .everyShard(let command): start(command, call)
       case .listStream: openStream(call)
       case .scan(let walk): start(walk.isScan ? .scan : .keys, call)
       }
@@ -80,7 +81,7 @@ final class SimulatedRouter: RouterDriver {
   }
 
   private func placeOneKey(_ call: SimulatedCall) {
-    guard let command = CallCodec.command(of: call.items[0].call) else { return }
+    guard let command = call.items[0].call.model.command?.id else { return }
     let request = call.request()
     if let remembered = saboteur.rememberedAnswer(to: call, context) {
       cluster.answered(call, remembered)

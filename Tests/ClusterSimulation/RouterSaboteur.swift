@@ -41,10 +41,10 @@ struct RouterSaboteur {
     let clockBytes = frame.readableBytes
     for call in lost[shard] {
       guard case .oneKey = call.kind, let id = call.id,
-        let command = CallCodec.command(of: call.items[0].call)
+        let method = call.items[0].call.model.command?.method
       else { continue }
       call.request().withUnsafeReadableBytes {
-        frame.writeCall(.link, id: id, method: UInt32(command.rawValue), request: $0)
+        frame.writeCall(.link, id: id, method: method, request: $0)
       }
     }
     lost[shard] = []
@@ -75,13 +75,14 @@ struct RouterSaboteur {
   }
 
   mutating func heard(_ call: SimulatedCall, _ response: UnsafeRawBufferPointer) {
-    guard sabotage == .answersFromMemory, case .oneKey = call.kind, call.items[0].call == .get
+    guard sabotage == .answersFromMemory, case .oneKey = call.kind,
+      call.items[0].call.isCall(of: .get)
     else { return }
     memory[call.items[0].key] = ByteBuffer(bytes: response)
   }
 
   func rememberedAnswer(to call: SimulatedCall, _ context: SimulationContext) -> ByteBuffer? {
-    guard sabotage == .answersFromMemory, call.items[0].call == .get,
+    guard sabotage == .answersFromMemory, call.items[0].call.isCall(of: .get),
       let remembered = memory[call.items[0].key], context.chance(0.1)
     else { return nil }
     return remembered

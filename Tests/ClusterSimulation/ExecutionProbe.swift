@@ -3,7 +3,9 @@
 // luck.
 //
 // Owns its records. One thread. A call counts as executed when the first frame of its reply leaves
-// the shard; of a large reply that is the notice, and what it answers is known at its last piece.
+// the shard; of a large reply that is the notice, and what it answers is known at its last piece. A
+// shard that commits late has executed it at some moment since it was received, and may have though
+// no reply ever leaves.
 
 import Commands
 import NIOCore
@@ -59,8 +61,11 @@ final class ExecutionProbe {
   private unowned let cluster: SimulatedCluster
   private var received: [LinkCallKey: Received] = [:]
   private var executions: [CallKey: Int] = [:]
-  /// The values of MSets' parts: whose they are, and which were written.
+  /// The calls that any shard has ever received.
+  private var everReceived: Set<CallKey> = []
+  /// The values of MSets' parts: whose they are, which any shard has received, and which were written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
+  private var receivedParts: Set<[UInt8]> = []
   private var written: Set<[UInt8]> = []
   private var newestOfKey: [OrderedKey: SimulatedCall] = [:]
   private var newestInPipeline: [PipelineKey: SimulatedCall] = [:]
@@ -75,9 +80,9 @@ final class ExecutionProbe {
 
   /// A client makes a call.
   func began(_ call: SimulatedCall) {
-    guard case .manyKeys(.mSet) = call.kind else { return }
+    guard case .manyKeys = call.kind else { return }
     for (place, item) in call.items.enumerated() {
-      if case .set(let value) = item.call { parts[value] = (call, place) }
+      if let value = item.valueSet { parts[value] = (call, place) }
     }
   }
 
@@ -96,6 +101,7 @@ final class ExecutionProbe {
           continue
         }
         let key = key(call.id, connection)
+        everReceived.insert(CallKey(router: connection.router, id: call.id))
         if received[key] != nil {
           received[key]?.owed += 1
         } else {
@@ -110,12 +116,14 @@ final class ExecutionProbe {
   private func part(_ call: LinkV1.LinkCall) -> (call: SimulatedCall, place: Int)? {
     guard CommandID(rawValue: Int(call.method)) == .set, let set = try? V1.KeyValue(call.request)
     else { return nil }
-    return parts[Array(set.value)]
+    let value = Array(set.value)
+    receivedParts.insert(value)
+    return parts[value]
   }
 
   /// The method of a call that a shard has received and not answered to the end.
-  func method(_ id: UInt64, _ connection: SimulatedConnection) -> InternalMethod? {
-    received[key(id, connection)].flatMap { InternalMethod(rawValue: $0.method) }
+  func method(_ id: UInt64, _ connection: SimulatedConnection) -> UInt32? {
+    received[key(id, connection)]?.method
   }
 
   /// Whether a part of a large reply to the call has been sent.
@@ -176,7 +184,7 @@ final class ExecutionProbe {
   /// does, and so does one that says so itself.
   private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
     guard let error = reply.error else { return true }
-    if case .ok = CallCodec.outcome(of: error) { return true }
+    if case .ok = Outcome(error) { return true }
     return error.reason == .outcomeUnknown
   }
 
@@ -186,31 +194,33 @@ final class ExecutionProbe {
   ) {
     let known = cluster.routers[connection.router].callsByID[id]
     let isFirst = executed(id, connection)
+    let now = cluster.moment()
+    let whenReceived = (from: call.receivedAt, to: now)
+    let interval = commitsLate ? whenReceived : (from: now, to: now)
     if let (owner, place) = call.part, isFirst {
       checkTime(owner, owner.items[place])
-      if case .set(let value) = owner.items[place].call, written.insert(value).inserted {
-        cluster.executed(owner, item: place, .done)
+      if let value = owner.items[place].valueSet, written.insert(value).inserted {
+        cluster.executed(owner, item: place, .done, interval)
       }
     }
     guard let known else { return }
     checkTime(known, known.items[0])
     // A long list is measured before its notice, so the calls behind it may be executed before.
-    let isMeasured = reply.more && known.items[0].call.isRange
+    let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
     if !isMeasured { checkOrder(known, connection) }
     guard isFirst else { return }
     if reply.more {
-      let now = cluster.moment()
-      call.executedBetween = (isMeasured ? call.receivedAt : now, now)
+      call.executedBetween = isMeasured ? whenReceived : interval
     } else if let answer = answer(to: known, reply) {
-      cluster.executed(known, item: 0, answer)
+      cluster.executed(known, item: 0, answer, interval)
     }
   }
 
   private func answer(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
     guard let error = reply.error else {
-      return try? CallCodec.reply(to: call.items[0].call, reply.response)
+      return try? KeyReply(reply.response, to: call.items[0].call)
     }
-    if case .ok(let refusal) = CallCodec.outcome(of: error) { return refusal }
+    if case .ok(let refusal) = Outcome(error) { return refusal }
     return nil
   }
 
@@ -222,7 +232,7 @@ final class ExecutionProbe {
       let known = cluster.routers[connection.router].callsByID[reply.id]
     else { return }
     let answer = call.pieces.withUnsafeReadableBytes {
-      try? CallCodec.reply(to: known.items[0].call, $0)
+      try? KeyReply($0, to: known.items[0].call)
     }
     if let answer { cluster.executed(known, item: 0, answer, interval) }
   }
@@ -267,7 +277,7 @@ final class ExecutionProbe {
   private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
     // What is seen of a shard that commits late is when replies leave, and a large one that was held
     // may leave behind a later one on its key.
-    guard context.configuration.commitNanosMax == 0 else { return }
+    guard !commitsLate else { return }
     // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
     let key = call.items[0].key
     let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
@@ -316,13 +326,26 @@ final class ExecutionProbe {
     }
   }
 
+  private var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
+
+  /// Whether a call of whose execution nothing was seen may have been executed all the same.
+  func mayHaveHappened(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Bool {
+    guard commitsLate else { return timesExecuted(item, of: call) != 0 }
+    if case .oneKey = call.kind {
+      return call.id.map {
+        everReceived.contains(CallKey(router: call.client.router.number, id: $0))
+      } ?? false
+    }
+    return item.valueSet.map(receivedParts.contains) ?? true
+  }
+
   /// Nil where it can't be told: for reads and deletes among the parts of other calls.
   func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
     if case .oneKey = call.kind {
       guard let id = call.id else { return 0 }
       return executions[CallKey(router: call.client.router.number, id: id)] ?? 0
     }
-    if case .set(let value) = item.call { return written.contains(value) ? 1 : 0 }
+    if let value = item.valueSet { return written.contains(value) ? 1 : 0 }
     return nil
   }
 }

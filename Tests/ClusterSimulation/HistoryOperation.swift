@@ -35,7 +35,7 @@ package struct HistoryOperation: Sendable, Hashable {
 }
 
 extension HistoryOperation: CustomStringConvertible {
-  /// One line, for instance `client 3 [12, 15] incrBy(2) -> integer 4`.
+  /// One line, for instance `client 3 [12, 15] IncrBy "2" -> integer 4`.
   package var description: String {
     let who = client == Self.wiper ? "shard" : "client \(client)"
     let end = returned.map(String.init) ?? "..."
@@ -46,18 +46,7 @@ extension HistoryOperation: CustomStringConvertible {
       case .unknown: "outcome unknown"
       case .pending: "pending"
       }
-    return "\(who) [\(invoked), \(end)] \(Self.text(call)) -> \(result)"
-  }
-
-  private static func text(_ call: KeyCall) -> String {
-    switch call {
-    case .set(let value): "set(\(text(value)))"
-    case .incrBy(let delta): "incrBy(\(delta))"
-    case .pushHead(let values): "pushHead(\(values.map(text).joined(separator: ", ")))"
-    case .pushTail(let values): "pushTail(\(values.map(text).joined(separator: ", ")))"
-    case .range(let start, let stop): "range(\(start), \(stop))"
-    default: "\(call)"
-    }
+    return "\(who) [\(invoked), \(end)] \(call) -> \(result)"
   }
 
   private static func text(_ reply: KeyReply) -> String {

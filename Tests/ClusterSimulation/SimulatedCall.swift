@@ -9,8 +9,7 @@ import RingstoreAPI
 final class SimulatedCall {
   enum Kind {
     case oneKey
-    /// MGet, MSet, MDelete.
-    case manyKeys(CommandID)
+    case manyKeys(ManyKeyCalls)
     /// DbSize, Keys, Reset, Describe.
     case everyShard(CommandID)
     /// LRangeStream of one key.
@@ -29,6 +28,9 @@ final class SimulatedCall {
     var outcome: Outcome = .pending
     /// What its shard answered when it executed it, where that is known.
     var seen: KeyReply?
+
+    /// The value of a Set.
+    var valueSet: [UInt8]? { call.isCall(of: .set) ? call.words.first : nil }
   }
 
   let number: Int
@@ -100,15 +102,11 @@ final class SimulatedCall {
     var request = ByteBuffer()
     switch kind {
     case .oneKey, .listStream:
-      for item in items { CallCodec.write(item.call, key: item.key, into: &request) }
+      for item in items { item.call.write(key: item.key, into: &request) }
     case .scan(let scan):
       scan.write(into: &request)
-    case .manyKeys(let command):
-      for item in items {
-        let mark = request.beginLengthDelimited(CallCodec.items(of: command))
-        CallCodec.write(item.call, key: item.key, into: &request)
-        request.endLengthDelimited(mark)
-      }
+    case .manyKeys(let calls):
+      calls.write(items, into: &request)
     case .everyShard:
       break
     }
@@ -120,8 +118,9 @@ final class SimulatedCall {
     let who = client.isPipeline ? "pipeline \(client.number)" : "client \(client.number)"
     let what =
       switch kind {
-      case .oneKey: "\(CallCodec.command(of: items[0].call).map { "\($0)" } ?? "")"
-      case .manyKeys(let id), .everyShard(let id): "\(id)"
+      case .oneKey: "call"
+      case .manyKeys(let calls): calls.command.name
+      case .everyShard(let id): "\(id)"
       case .listStream: "stream of a list"
       case .scan(let walk): walk.isScan ? "scan" : "page of keys"
       }

@@ -174,7 +174,9 @@ extension LinearizabilityChecker {
 
     private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
       let operation = required[index]
-      if frames[top].followsOptional, operation.call.overwrites { return .rejected }
+      if frames[top].followsOptional, operation.call.model.overwrites == .stateAndReply {
+        return .rejected
+      }
       var state = frames[top].state
       guard state.apply(operation.call) == operation.reply else { return .rejected }
       if operation.changesNothing { frames[top].isSettled = true }
@@ -187,8 +189,7 @@ extension LinearizabilityChecker {
       guard optionals.used < optionals.invoked.count,
         optionals.invoked[optionals.used] <= frames[top].earliestReturn
       else { return .rejected }
-      // Without an answer to explain, a deletion overwrites as well.
-      if frames[top].followsOptional, optionals.call.overwrites || optionals.call == .delete {
+      if frames[top].followsOptional, optionals.call.model.overwrites != .nothing {
         return .rejected
       }
       var state = frames[top].state
@@ -268,21 +269,8 @@ extension LinearizabilityChecker.Search.Required {
     self.reply = reply
     invoked = operation.invoked
     returned = operation.returned ?? .max
+    let isRefusal = if case .refused = reply { true } else { false }
     changesNothing =
-      switch (operation.call, reply) {
-      case (_, .refused), (.delete, .count(0)), (.popHead, .value(nil)), (.popTail, .value(nil)):
-        true
-      default: operation.call.isRead
-      }
-  }
-}
-
-extension KeyCall {
-  /// Whether it leaves the same state and gives the same answer whatever the key held.
-  fileprivate var overwrites: Bool {
-    switch self {
-    case .set, .wipe: true
-    default: false
-    }
+      isRefusal || operation.call.isRead || reply == operation.call.model.idleReply
   }
 }

@@ -163,12 +163,7 @@ final class SimulatedShard {
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard let session = sessions[connection.number]?.session else { return }
-    let frame =
-      switch context.configuration.sabotage {
-      case .ignoresFence: withoutFence(frame)
-      case .ignoresAge: withoutAge(frame)
-      default: frame
-      }
+    let frame = ShardSaboteur(context, cluster.probe).received(frame, limits)
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
     let greeting = session.greeting
@@ -312,35 +307,6 @@ final class SimulatedShard {
     }
     return response.withUnsafeReadableBytes { (try? V1.Status($0).count) ?? 0 } > 0
   }
-
-  /// The frame, as if its router had just heard the shard's clock.
-  private func withoutAge(_ frame: ByteBuffer) -> ByteBuffer {
-    var frame = frame
-    frame.writeNewestClock()
-    return frame
-  }
-
-  /// The frame, in which each connection comes as a router of its own: none is newer than another.
-  private func withoutFence(_ frame: ByteBuffer) -> ByteBuffer {
-    frame.withUnsafeReadableBytes { bytes in
-      guard var message = try? LinkV1.RouterFrame(bytes), var hello = message.hello else {
-        return frame
-      }
-      let router = String(decoding: hello.router, as: UTF8.self) + " \(hello.generation)"
-      let check = limits.hashSeed.check(
-        cluster: String(decoding: hello.cluster, as: UTF8.self), router: router,
-        generation: hello.generation, shard: String(decoding: hello.expectedShard, as: UTF8.self))
-      var changed = ByteBuffer()
-      Array(router.utf8).withUnsafeBytes { router in
-        check.withUnsafeBytes { check in
-          (hello.router, hello.hashSeedCheck) = (router, check)
-          message.hello = hello
-          message.write(into: &changed)
-        }
-      }
-      return changed
-    }
-  }
 }
 
 /// A connection as the shard's process has it: the session, and the way out.
@@ -380,7 +346,7 @@ private final class ShardConnection: LinkPort {
 
   func send(_ frame: ByteBuffer) {
     let saboteur = ShardSaboteur(cluster.context, cluster.probe)
-    for frame in saboteur.changed(frame, connection) {
+    for frame in saboteur.sent(frame, connection) {
       cluster.probe.sends(frame, connection)
       cluster.network.sendToRouter(frame, connection)
     }

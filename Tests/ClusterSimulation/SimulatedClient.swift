@@ -29,6 +29,10 @@ final class SimulatedClient {
     self.cluster = cluster
   }
 
+  private var caller: CallGenerator.Caller {
+    CallGenerator.Caller(client: number, sequence: sequence)
+  }
+
   /// Goes on after a pause, as long as clients make calls at all.
   func planNext() {
     guard !isPlanned else { return }
@@ -60,11 +64,9 @@ final class SimulatedClient {
     let dice = context.number(0...199)
     switch dice {
     case ..<20:
-      let commands: [CommandID] = [.mGet, .mSet, .mDelete]
-      let command = commands[dice % 3]
-      let items = cluster.generator.items(
-        command, client: number, sequence: sequence, random: &context.random)
-      send([newCall(.manyKeys(command), items)])
+      let calls = ManyKeyCalls.all[dice % ManyKeyCalls.all.count]
+      let items = cluster.generator.items(of: calls, by: caller, random: &context.random)
+      send([newCall(.manyKeys(calls), items)])
     case 20...25:
       let commands: [CommandID] = [.dbSize, .keys, .describe]
       send([newCall(.everyShard(commands[dice % 3]), [])])
@@ -97,8 +99,7 @@ final class SimulatedClient {
   }
 
   private func newOneKeyCall() -> SimulatedCall {
-    let (key, call) = cluster.generator.oneKey(
-      client: number, sequence: sequence, random: &context.random)
+    let (key, call) = cluster.generator.oneKey(by: caller, random: &context.random)
     return newCall(.oneKey, [(key, call)])
   }
 

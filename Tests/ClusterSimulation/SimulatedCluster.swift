@@ -189,7 +189,7 @@ package final class SimulatedCluster {
         continue
       }
       for key in generator.keys {
-        client.read(key.name, key.use == .list ? .range(0, -1) : .get)
+        client.read(key.name, key.use == .list ? .wholeList : KeyCall(.get))
         awaitEnd()
       }
       for isScan in [true, false] {
@@ -341,14 +341,8 @@ package final class SimulatedCluster {
     observed.now()
   }
 
-  /// A shard has executed a call on one key, or a part of another call, for the first time; its
-  /// client may know some day, or never will.
-  func executed(_ call: SimulatedCall, item place: Int, _ reply: KeyReply) {
-    let now = observed.now()
-    executed(call, item: place, reply, (now, now))
-  }
-
-  /// The same, where the answer is known only after the execution.
+  /// A shard has executed a call on one key, or a part of another call, for the first time, between
+  /// two moments or at one; its client may know some day, or never will.
   func executed(
     _ call: SimulatedCall, item place: Int, _ reply: KeyReply,
     _ interval: (from: UInt64, to: UInt64)
@@ -363,7 +357,7 @@ package final class SimulatedCluster {
   func noteUntold() {
     for call in calls {
       for item in call.items where item.outcome == .unknown || item.outcome == .pending {
-        guard item.seen == nil, probe.timesExecuted(item, of: call) != 0 else { continue }
+        guard item.seen == nil, probe.mayHaveHappened(item, of: call) else { continue }
         observed.mayHaveHappened(item, client: call.client.number)
       }
     }

@@ -82,7 +82,7 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
   package var description: String {
     var lines = ["seed \(seed) (\(configuration)): \(calls) calls, \(events) events"]
     if !isClean {
-      lines.append("replay with RINGSTORE_SIMULATION_SEED=\(seed); the last events:")
+      lines.append("replay with deploy/test --simulate 1 --seed \(seed); the last events:")
       lines += traceTail.map { "  " + $0 }
     }
     for finding in findings.prefix(Self.findingsToldMax) {

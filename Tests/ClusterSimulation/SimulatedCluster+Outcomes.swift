@@ -10,10 +10,12 @@ extension SimulatedCluster {
     do throws(WireError) {
       switch call.kind {
       case .oneKey:
-        return [.ok(try CallCodec.reply(to: call.items[0].call, response))]
-      case .manyKeys(let command):
+        return [
+          .ok(try KeyReply(response, to: call.items[0].call))
+        ]
+      case .manyKeys(let calls):
         context.cover(.manyKeys)
-        let replies = try CallCodec.outcomes(of: command, response)
+        let replies = try calls.outcomes(response)
         guard replies.count == call.items.count else { return nil }
         var outcomes: [Outcome] = []
         for reply in replies {
@@ -67,7 +69,7 @@ extension SimulatedCluster {
       return nil
     }
     if call.messages.count > 1 { context.cover(.streamedInParts) }
-    if call.items[0].call == .range(0, -1), first.length != Int64(elements.count) {
+    if call.items[0].call == .wholeList, first.length != Int64(elements.count) {
       partsDisagree(call)
     }
     return elements
@@ -90,7 +92,7 @@ extension SimulatedCluster {
       case .mapConflict: context.configuration.hasStranger
       default: true
       }
-    guard isExpected, let outcome = CallCodec.outcome(of: error) else {
+    guard isExpected, let outcome = Outcome(error) else {
       context.found(
         .unexpectedError, "\(error.code.name) \(error.message) in answer to \(call.text)")
       return .unknown
