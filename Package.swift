@@ -129,8 +129,8 @@ let package = Package(
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
-        "ProtobufMessages", protobuf,
+        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioEmbedded,
+        nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
