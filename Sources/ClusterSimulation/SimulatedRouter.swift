@@ -199,7 +199,7 @@ final class SimulatedRouter: RouterDriver {
         cluster.network.sendToShard(frame, connection)
       }
     case .shardRestarted: context.cover(.restartNoticed)
-    case .linkRefused, .linkLost, .linkDraining: break
+    case .linkRefused, .linkLost, .linkDraining, .mapPending, .mapInForce, .shardDropped: break
     }
   }
 

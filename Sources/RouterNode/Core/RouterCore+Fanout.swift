@@ -16,6 +16,8 @@ final class RunningOperation<Caller> {
   /// The operation's place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
   var isOver = false
+  /// The places of the shards' links, as the operation counts the shards.
+  let shards: [Int]
   /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
   var partsWaiting = 0
   /// What the core's `answerMemory` counts for it.
@@ -24,7 +26,10 @@ final class RunningOperation<Caller> {
   private(set) var parts: [UInt64] = []
   private var partsMax = 64
 
-  init(_ operation: any FanoutOperation, caller: Caller, _ context: CallContext) {
+  init(
+    _ operation: any FanoutOperation, caller: Caller, _ context: CallContext, shards: [Int]
+  ) {
+    self.shards = shards
     self.operation = operation
     self.caller = caller
     self.context = context
@@ -53,7 +58,7 @@ extension RouterCore {
   ) -> UInt64? {
     operationCount = (operationCount &+ 1) & ~Self.operationMark
     operation.handle = operationCount | Self.operationMark
-    let running = RunningOperation(operation, caller: caller, context)
+    let running = RunningOperation(operation, caller: caller, context, shards: members)
     operations[operation.handle] = running
     if account(running) { operation.start(on: self) }
     settle()
@@ -121,9 +126,11 @@ extension RouterCore {
     guard let running = operations[part.operation.handle] else { return }
     // Items of many-key calls have their place among the calls on their keys; slices have not.
     let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
+    let slot = key.map(Slots.slot(of:))
     let call = PendingCall<Caller>(
-      target: .part(running, tag: part.tag), shard: part.shard,
-      slot: key.map { UInt16(Slots.slot(of: $0)) } ?? Self.noSlot,
+      target: .part(running, tag: part.tag),
+      shard: slot.map(owner(ofSlot:)) ?? running.shards[part.shard],
+      slot: slot.map { UInt16($0) } ?? Self.noSlot,
       lane: request.count > limits.bulkBytesMin ? .bulk : part.lane, isWrite: part.isWrite,
       bytes: request.count)
     do throws(CallError) {
