@@ -59,17 +59,26 @@ let package = Package(
         "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
+      name: "LegacyServices",
+      dependencies: ["RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore]),
+    .target(
+      name: "Front",
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC", nioCore,
+      ]),
+    .target(
       name: "ShardNode",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol",
+        "LineProtocol", "Front",
         "GRPC",
         nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC",
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "Front",
+        "GRPC",
         nioCore,
         nioPosix,
         nioConcurrency, logging,
@@ -130,6 +139,18 @@ let package = Package(
         "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
         nioPosix, logging,
         "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
+      name: "LegacyServicesTests",
+      dependencies: [
+        "LegacyServices", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix,
+        logging, "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
+      name: "FrontTests",
+      dependencies: [
+        "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", nioCore, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LineProtocolTests",

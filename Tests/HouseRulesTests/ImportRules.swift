@@ -19,16 +19,24 @@ enum ImportRules {
     ("Commands", ["LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    ("LegacyServices", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    (
+      "Front",
+      ["LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC"]
+    ),
     (
       "ShardNode",
       [
         "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol", "GRPC",
+        "LineProtocol", "Front", "GRPC",
       ]
     ),
     (
       "RouterNode",
-      ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC"]
+      [
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol",
+        "Front", "GRPC",
+      ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     (
@@ -54,7 +62,9 @@ enum ImportRules {
   static let pureRooms: Set<String> = ["Store", "Placement", "Patterns"]
 
   /// Rooms that must run on a virtual clock and network as they are.
-  static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "ClusterSimulation"]
+  static let socketFreeRooms: Set<String> = [
+    "HTTP2", "NodeCore", "LegacyServices", "Front", "ClusterSimulation",
+  ]
 
   /// The module of an import line, whatever stands before it; nil for any other line.
   static func module(ofLine line: Substring) -> Substring? {
