@@ -22,7 +22,9 @@ extension RouterService {
         return
       }
       nodeCounters.called(method)
-      if call.methodID == CommandID.stats.rawValue, !loops.isSingle {
+      if call.methodID == CommandID.reload.rawValue {
+        reload(call, message)
+      } else if call.methodID == CommandID.stats.rawValue, !loops.isSingle {
         collectStats(call, message)
       } else {
         startOperation(call, message, caller: .unary(call))
@@ -138,6 +140,8 @@ extension RouterService {
       pipeline.clientWentAway()
       cancelCalls(of: pipeline)
     } else if let pending = call.context as? PendingStats, call.tag == 0 {
+      pending.isCancelled = true
+    } else if let pending = call.context as? PendingReload {
       pending.isCancelled = true
     } else if let older = call.context as? OlderCall {
       older.ended()

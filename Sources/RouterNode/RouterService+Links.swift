@@ -5,6 +5,7 @@ import GRPC
 import Logging
 import NIOCore
 import NodeCore
+import TextForms
 
 extension RouterService {
   func connect(shard: Int, address: String, generation: UInt64) {
@@ -14,7 +15,7 @@ extension RouterService {
     let link = RouterLinkStreams(shard: shard, generation: generation, service: self)
     while links.count <= shard { links.append(RouterLinkStreams()) }
     links[shard] = link
-    guard let (host, port) = HostAndPort.parse(address) else {
+    guard let server = HostPort(address) else {
       core.linkLost(
         shard: shard, lane: .calls, generation: generation,
         reason: "the address \(address) is not of the form host:port")
@@ -22,11 +23,13 @@ extension RouterService {
     }
     for lane in LinkLane.allCases {
       link[lane]?.connect(
-        host: host, port: port, on: eventLoop, configuration: linkConfiguration, flusher: flusher)
+        host: server.host, port: server.port, on: eventLoop, configuration: linkConfiguration,
+        flusher: flusher)
     }
   }
 
   func disconnect(shard: Int, generation: UInt64) {
+    guard links.indices.contains(shard) else { return }
     let link = links[shard]
     guard link.calls?.generation == generation else { return }
     links[shard] = RouterLinkStreams()

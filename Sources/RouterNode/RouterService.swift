@@ -142,7 +142,7 @@ final class RouterService: ServerService, Flushable {
       router.detail = reason
     }
     return DescribeMerge(
-      cluster: core.identity.cluster, map: core.map, router: router, shardIDs: core.shardIDs)
+      cluster: core.identity.cluster, map: core.shownMap, router: router, shardIDs: core.shardIDs)
   }
 
   /// This loop's counters by name.

@@ -23,7 +23,7 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-package final class RouterCore<Driver: RouterDriver>: PartPort {
+package final class RouterCore<Driver: RouterDriver> {
   package typealias Caller = Driver.Caller
   /// What stands for the slot of a call that names no key.
   static var noSlot: UInt16 { UInt16(Slots.count) }
@@ -64,11 +64,11 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// The replies that come in parts, by their calls' ids.
   var flows: [UInt64: ReplyFlow] = [:]
 
-  var operations: [UInt64: RunningOperation<Caller>] = [:]
+  var operations: [UInt64: RouterFanout<Driver>] = [:]
   var operationCount: UInt64 = 0
   package let answerMemory: AnswerMemory
-  /// Failures of parts met while sending them; told when the current event has been dealt with.
-  var failedParts: [(operation: RunningOperation<Caller>, tag: Int, error: CallError)] = []
+  /// Failures of sub-requests met while sending them; told when the current event has been dealt with.
+  var failedParts: [(fanout: Fanout, tag: Int, error: CallError)] = []
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
@@ -121,6 +121,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       if !links[place].isMember {
         links[place].isMember = true
         links[place].address = address
+        awaitLink(place)
       }
       return place
     }
@@ -130,7 +131,15 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
         state: LinkState(
           firstGeneration: firstGeneration, seed: seed &+ UInt64(links.count)),
         linkLimits))
+    awaitLink(links.count - 1)
     return links.count - 1
+  }
+
+  /// Calls to a shard that has just joined wait until its link is made, or can't be.
+  private func awaitLink(_ place: Int) {
+    guard !links[place].state.isReady else { return }
+    links[place].beginMoving(untilNanos: .max)
+    isUnsettled = true
   }
 
   /// Calls that have an answer to come, those that nobody waits for any more among them.
@@ -204,7 +213,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// The caller of a call or an operation went away, or its deadline has passed: nobody waits for
   /// the answer any more.
   package func cancel(_ id: UInt64) {
-    if isOperation(id) { drop(id) } else { withdraw(id) }
+    if isOperation(id) { operations[id]?.fanout.drop() } else { withdraw(id) }
     settle()
   }
 
@@ -361,7 +370,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   private func timerFired(_ id: UInt64) {
     if isOperation(id) {
-      if let ended = drop(id) { driver.fail(ended.caller, error: .deadlineExceeded) }
+      operations[id]?.fanout.finish(.failed(.deadlineExceeded))
       return
     }
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
@@ -398,7 +407,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
-    case .part(let operation, let tag): failedParts.append((operation, tag, error))
+    case .part(let fanout, let tag): failedParts.append((fanout, tag, error))
     case .abandoned: break
     }
   }
@@ -416,8 +425,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       if let id = laneOrder.nextRelease() {
         turnCame(id)
       } else if let failed = failedParts.popLast() {
-        guard !failed.operation.isOver else { continue }
-        failed.operation.operation.part(failed.tag, failed: failed.error, on: self)
+        failed.fanout.failed(failed.tag, failed.error)
       } else {
         return
       }

@@ -8,7 +8,7 @@ package enum EnvironmentNames {
   private static let others = [
     "CONFIG", "HISTORY", "SERVER", "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "FUZZ",
   ]
-  private static let otherBeginnings = ["TEST_", "BENCH_", "SIMULATION_"]
+  private static let otherBeginnings = ["TEST_", "BENCH_"]
   /// Of these a person may have meant one.
   private static let offered =
     Setting.allCases.map(\.environmentName)
