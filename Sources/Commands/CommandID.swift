@@ -76,6 +76,7 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let describe = CommandID(local: 10)
   package static let stats = CommandID(local: 11)
   package static let shutdown = CommandID(local: 12)
+  package static let reload = CommandID(local: 13)
 }
 
 extension CommandID: CustomStringConvertible {

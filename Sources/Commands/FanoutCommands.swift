@@ -5,7 +5,7 @@ import RingstoreAPI
 extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mLRange, .keys, .scan, .dbSize, .reset, .stats, .pipeline, .describe,
-    .shutdown,
+    .shutdown, .reload,
   ]
 
   // MARK: - Many keys
@@ -63,6 +63,10 @@ extension Command {
   package static let shutdown = parts(
     .shutdown, V1.Cluster.shutdown, .admin, .thisNode, "SHUTDOWN [CLUSTER]",
     "Ends the node asked, or the whole cluster, once calls are answered.")
+
+  package static let reload = parts(
+    .reload, V1.Cluster.reload, .admin, .thisNode, "RELOAD [PLAN]",
+    "Has a router read its list of shards again, or tells what that would change.")
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ usage: String,

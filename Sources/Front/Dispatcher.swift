@@ -66,6 +66,11 @@ package protocol Dispatcher: AnyObject {
   func describe() -> DescribeMerge
   /// The node's counters where they have to be fetched before a Stats call is started.
   func fetchCounters() -> EventLoopFuture<Void>?
+  /// Has the node read its list of shards again; nil where it has none.
+  ///
+  /// - Parameter message: the ReloadRequest.
+  /// - Returns: the response, or a CallError.
+  func reload(_ message: UnsafeRawBufferPointer) throws(CallError) -> EventLoopFuture<ByteBuffer>?
   /// Counts a client's call, where the node counts those and not what it executes.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.

@@ -103,6 +103,10 @@ package final class Front: ServerService {
   ) -> UInt64? {
     do throws(CallError) {
       guard context.isInTime else { throw .deadlineExceeded }
+      if command == .reload, let response = try dispatcher.reload(message) {
+        answer(caller, response)
+        return nil
+      }
       let operation = try OperationFactory.make(
         command, message: message, in: block, context, limits: limits,
         describe: dispatcher.describe)
@@ -111,6 +115,26 @@ package final class Front: ServerService {
     } catch {
       dispatcher.fail(caller, error: error)
       return nil
+    }
+  }
+
+  /// Answers a call when the node has done what it asks for.
+  private func answer(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
+    let pending = PendingCall()
+    if case .unary(let call) = caller { call.context = pending }
+    let bound = NIOLoopBound((self, caller, pending), eventLoop: eventLoop)
+    response.whenComplete { outcome in
+      let (front, caller, pending) = bound.value
+      guard !pending.isOver else { return }
+      switch outcome {
+      case .success(let response):
+        caller.respond(response, memory: front.dispatcher.answerMemory)
+      case .failure(let error):
+        front.dispatcher.fail(
+          caller,
+          error: error as? CallError ?? CallError(code: .internal, message: "\(error)"))
+      }
+      front.dispatcher.afterEvent()
     }
   }
 

@@ -34,4 +34,47 @@ extension RingstoreClient {
     V1.ShutdownRequest(wholeCluster: wholeCluster).write(into: &request)
     try await call(V1.Cluster.shutdown, request, options) { _ in }
   }
+
+  /// Has a router read its list of shards again and change the cluster to it, or tells what that would
+  /// change.
+  ///
+  /// - Parameter planOnly: changes nothing. The answer's `obstacle` says what would be in the way.
+  /// - Throws: FAILED_PRECONDITION where the shards stay as they are, with a sentence that says why.
+  public func reload(
+    planOnly: Bool = false, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreReload {
+    var request = ByteBuffer()
+    V1.ReloadRequest(planOnly: planOnly).write(into: &request)
+    return try await call(V1.Cluster.reload, request, options) { response throws(WireError) in
+      let reply = try V1.ReloadResponse(response)
+      let text = { (bytes: UnsafeRawBufferPointer) in String(decoding: bytes, as: UTF8.self) }
+      return RingstoreReload(
+        epoch: reply.epoch, added: reply.added.map(text), dropped: reply.dropped.map(text),
+        readdressed: reply.readdressed.map(text),
+        moves: reply.moves.map {
+          RingstoreReload.Move(from: text($0.from), to: text($0.to), slots: Int($0.slots))
+        }, obstacle: reply.obstacle.isEmpty ? nil : text(reply.obstacle))
+    }
+  }
+}
+
+/// A change of the cluster's shards.
+public struct RingstoreReload: Sendable, Hashable {
+  /// The version of the slot map after it.
+  public let epoch: UInt64
+  /// Ids of shards.
+  public let added: [String]
+  public let dropped: [String]
+  /// Shards with another address.
+  public let readdressed: [String]
+  public let moves: [Move]
+  /// Why a change that was only planned would be refused; nil where it would not be.
+  public let obstacle: String?
+
+  /// Slots that go from one shard to another.
+  public struct Move: Sendable, Hashable {
+    public let from: String
+    public let to: String
+    public let slots: Int
+  }
 }

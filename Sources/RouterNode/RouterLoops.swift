@@ -8,6 +8,8 @@ import NodeCore
 final class RouterLoops: Sendable {
   private let services = NIOLockedValueBox<[NIOLoopBound<RouterService>]>([])
   private let onShutdown: (@Sendable () -> Void)?
+  /// Reads the list of shards again; nil: it can't be.
+  let readList: ReadShards?
   private let isEnding = NIOLockedValueBox(false)
   /// The incarnation of each shard that was reported as a restart last.
   private let restarts = NIOLockedValueBox<[String: UInt64]>([:])
@@ -22,8 +24,9 @@ final class RouterLoops: Sendable {
   private let epochTold = NIOLockedValueBox<UInt64>(1)
 
   /// - Parameter count: how many loops there are.
-  init(count: Int = 1, onShutdown: (@Sendable () -> Void)?) {
+  init(count: Int = 1, readList: ReadShards? = nil, onShutdown: (@Sendable () -> Void)?) {
     self.count = count
+    self.readList = readList
     self.onShutdown = onShutdown
   }
 
@@ -33,6 +36,9 @@ final class RouterLoops: Sendable {
   }
 
   var isSingle: Bool { services.withLockedValue(\.count) <= 1 }
+
+  /// All loops; none while the router starts.
+  var all: [NIOLoopBound<RouterService>] { services.withLockedValue { $0 } }
 
   /// Adds up the counters of all loops. They are fetched from each on its own thread, so counting
   /// costs no more than an addition.

@@ -10,6 +10,8 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
+package typealias ReadShards = @Sendable () async throws -> [ShardDescription]
+
 /// How a router is set up.
 package struct RouterConfiguration: Sendable {
   package var cluster = "ringstore"
@@ -31,6 +33,8 @@ package struct RouterConfiguration: Sendable {
   package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
   package var drainSeconds = 10
+  /// Reads the list of shards again, where it can be. Throws an error whose description is a sentence.
+  package var readShards: ReadShards?
   /// Called once, on some thread, when a client has asked the node to end. Whoever gives it is to
   /// drain the router.
   package var onShutdown: (@Sendable () -> Void)?
@@ -54,6 +58,7 @@ package final class RouterServer: Sendable {
   private let server: GRPCServer
   private let lineServer: LineServer?
   let services: [NIOLoopBound<RouterService>]
+  private let loops: RouterLoops
   private let drainSeconds: Int
 
   /// The port of the line protocol; nil: it is off.
@@ -61,8 +66,9 @@ package final class RouterServer: Sendable {
 
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
-    services: [NIOLoopBound<RouterService>], drainSeconds: Int
+    services: [NIOLoopBound<RouterService>], loops: RouterLoops, drainSeconds: Int
   ) {
+    self.loops = loops
     self.port = server.port
     self.group = group
     self.server = server
@@ -85,7 +91,11 @@ package final class RouterServer: Sendable {
     do {
       let node = RouterNodeLine(version: version)
       let connections = NodeConnections(limits: configuration.connectionLimits)
-      let services = try await makeServices(configuration, map, node, connections, group, logger)
+      let loops = RouterLoops(
+        count: configuration.threads, readList: configuration.readShards,
+        onShutdown: configuration.onShutdown)
+      let services = try await makeServices(
+        configuration, map, node, connections, loops, group, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
       let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
@@ -104,7 +114,7 @@ package final class RouterServer: Sendable {
       node.setAddress("\(configuration.host):\(server.port)")
       return RouterServer(
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
-        drainSeconds: configuration.drainSeconds)
+        loops: loops, drainSeconds: configuration.drainSeconds)
     } catch {
       try? await group.shutdownGracefully()
       throw error
@@ -128,13 +138,11 @@ package final class RouterServer: Sendable {
 
   private static func makeServices(
     _ configuration: RouterConfiguration, _ map: SlotMap, _ node: RouterNodeLine,
-    _ connections: NodeConnections, _ group: MultiThreadedEventLoopGroup, _ logger: Logger
+    _ connections: NodeConnections, _ loops: RouterLoops, _ group: MultiThreadedEventLoopGroup,
+    _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
-    let loops = RouterLoops(
-      count: group.makeIterator().reduce(0) { count, _ in count + 1 },
-      onShutdown: configuration.onShutdown)
     var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
     for (number, loop) in group.makeIterator().enumerated() {
       let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")
@@ -157,6 +165,12 @@ package final class RouterServer: Sendable {
     }
     loops.set(services.map(\.service))
     return services
+  }
+
+  /// Reads the list of shards again, and changes the cluster to it. The failure's sentence says why the
+  /// shards stay as they are.
+  package func reload() async -> Result<MapChangeReport, MapChangeRefusal> {
+    await loops.reload(isPlan: false)
   }
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.

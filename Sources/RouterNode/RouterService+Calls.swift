@@ -113,6 +113,6 @@ extension RouterService: Dispatcher {
       router.detail = reason
     }
     return DescribeMerge(
-      cluster: core.identity.cluster, map: core.map, router: router, shardIDs: core.shardIDs)
+      cluster: core.identity.cluster, map: core.shownMap, router: router, shardIDs: core.shardIDs)
   }
 }

@@ -29,6 +29,7 @@ extension RouterService {
   }
 
   func disconnect(shard: Int, generation: UInt64) {
+    guard links.indices.contains(shard) else { return }
     let link = links[shard]
     guard link.calls?.generation == generation else { return }
     links[shard] = RouterLinkStreams()

@@ -173,6 +173,8 @@ extension ShardService: Dispatcher {
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }
 
+  func reload(_ message: UnsafeRawBufferPointer) -> EventLoopFuture<ByteBuffer>? { nil }
+
   /// A shard counts what it executes.
   func countCall(_ method: UInt32) {}
 

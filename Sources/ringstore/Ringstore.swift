@@ -2,6 +2,7 @@
 //
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
 //           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve;
+//              `admin`: it was not done;
 //              any of them: stdout can't be written (its reader may go, though)
 //          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
 
@@ -16,7 +17,7 @@ struct Ringstore: AsyncParsableCommand {
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
-      HealthCommand.self,
+      HealthCommand.self, AdminCommand.self,
     ])
 
   static func main() async {
@@ -81,6 +82,6 @@ struct Ringstore: AsyncParsableCommand {
   }
 
   func run() throws {
-    throw ValidationError("Name a subcommand: router, shard, local, cli or health.")
+    throw ValidationError("Name a subcommand: router, shard, local, cli, health or admin.")
   }
 }

@@ -122,11 +122,20 @@ final class ChangeFixture {
       }, from: shard)
   }
 
-  /// Refuses a Hello.
-  func refuse(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
+  /// A Hello is on its way.
+  func greet(_ shard: Int) throws {
     core.linkConnected(
       shard: shard, lane: .calls, generation: try #require(driver.connections[shard]))
     _ = try router.sent(to: shard)
+  }
+
+  /// Refuses a Hello.
+  func refuse(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
+    try greet(shard)
+    try answerRefused(shard, refusal, theirs: theirs, inForce: inForce)
+  }
+
+  func answerRefused(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
     receive(
       .with { frame in
         frame.hello.refusal = refusal

@@ -71,6 +71,29 @@ struct MapChangeTests {
     #expect(world.router.isTidy)
   }
 
+  @Test func callsToAShardThatHasJustJoinedWaitForItsLink() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, inForce: true, from: 0)
+    #expect(world.core.map.epoch == 2)
+    world.router.get(world.movingKey.key, caller: 1)
+    _ = try world.router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 2)
+    #expect(world.driver.outcomes[1] == nil && world.driver.outcomes[2] == nil)
+    try world.acceptNewcomer()
+    #expect(try world.callsSent(to: 2).count == 2)
+    #expect(!world.core.isUnsettled)
+  }
+
+  @Test func callsToAShardThatCantBeReachedFailWhenThatIsKnown() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, inForce: true, from: 0)
+    world.router.get(world.movingKey.key, caller: 1)
+    world.dial()
+    world.router.lose(2)
+    #expect(world.driver.outcomes[1]?.error?.reason == .shardUnavailable)
+    world.router.get(world.movingKey.key, caller: 2)
+    #expect(world.driver.outcomes[2]?.error?.reason == .shardUnavailable)
+  }
+
   @Test func aCallThatTheOldOwnerAnswersKeepsOthersBehindIt() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
@@ -200,7 +223,10 @@ struct MapChangeTests {
 
   @Test func aStaleRouterTakesOverTheShardsMap() throws {
     let world = try ChangeFixture(accepts: false)
+    // Both shards say so, the second one to a Hello that was on its way.
+    try world.greet(1)
     try world.refuse(0, "STALE_MAP", theirs: world.next, inForce: true)
+    try world.answerRefused(1, "STALE_MAP", theirs: world.next, inForce: true)
     #expect(world.core.map.epoch == 2)
     #expect(!world.core.isMapRefused)
     world.router.advance(millis: 1)

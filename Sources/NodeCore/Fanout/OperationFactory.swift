@@ -47,8 +47,17 @@ package enum OperationFactory {
       return EveryShardOperation(StatsMerge())
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
+    case .reload: throw .noListOfShards
     default:
       throw .internalError("call \(id) is not made of parts")
     }
+  }
+}
+
+extension CallError {
+  /// Routers carry the call out themselves.
+  fileprivate static var noListOfShards: CallError {
+    CallError(
+      code: .failedPrecondition, message: "Only routers have a list of shards; ask one of them.")
   }
 }

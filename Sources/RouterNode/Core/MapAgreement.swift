@@ -100,7 +100,8 @@ struct MapAgreement {
   ) -> Change {
     if let theirs, theirs.map.epoch >= offered.epoch {
       let change = learn(theirs.map, isInForce: theirs.isInForce)
-      if change != .none { return change }
+      // Another shard may have told of it just before.
+      if change != .none || theirs.map.sameContent(as: offered) { return change }
     }
     guard let pending else { return doubt(shard) }
     let before = isKnown ? current : theirs?.map

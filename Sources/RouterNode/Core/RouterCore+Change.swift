@@ -171,7 +171,9 @@ extension RouterCore {
     where links[place].isMember && agreement.offered.place(of: links[place].shardID) == nil {
       links[place].isMember = false
       retire(place)
+      links[place].endMoving()
     }
+    noteUnsettled()
   }
 
   private func sentence(_ shard: Int, _ reason: LinkRefusal, _ detail: String) -> String {

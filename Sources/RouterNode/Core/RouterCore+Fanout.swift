@@ -13,6 +13,8 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   let caller: Driver.Caller
   /// Stands for it where ids of calls do.
   let handle: UInt64
+  /// The places of the shards' links, as the operation counts the shards.
+  let shards: [Int]
   /// Its place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
   /// Sub-requests that wait for room or their turn; the caller's connection is not read meanwhile.
@@ -20,14 +22,12 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   /// The calls of sub-requests under way, and some that have ended.
   private var calls: [UInt64] = []
   private var callsMax = 64
-  /// The places of the shards' links, as the operation counts the shards.
-  let shards: [Int]
 
   init(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Driver.Caller,
-    handle: UInt64, shards: [Int], core: RouterCore<Driver>
+    handle: UInt64, core: RouterCore<Driver>
   ) {
-    self.shards = shards
+    shards = core.members
     self.core = core
     self.caller = caller
     self.handle = handle
@@ -36,7 +36,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
 
   /// Amortised O(1), beside what placing it costs.
   func send(_ request: SubRequest) {
-    guard let id = core.send(request, of: fanout, shards: shards) else { return }
+    guard let id = core.send(request, of: self) else { return }
     if calls.count >= callsMax {
       calls.removeAll { core.calls[$0] == nil }
       callsMax = max(64, 2 * calls.count)
@@ -90,8 +90,7 @@ extension RouterCore: FanoutCluster {
   ) -> UInt64? {
     operationCount = (operationCount &+ 1) & ~Self.operationMark
     let handle = operationCount | Self.operationMark
-    let running = RouterFanout(
-      operation, context, caller: caller, handle: handle, shards: members, core: self)
+    let running = RouterFanout(operation, context, caller: caller, handle: handle, core: self)
     operations[handle] = running
     running.fanout.start(on: self, over: running)
     settle()
@@ -115,22 +114,22 @@ extension RouterCore: FanoutCluster {
 
   /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told when
   /// the current event has been dealt with.
-  func send(_ part: SubRequest, of fanout: Fanout, shards: [Int]) -> UInt64? {
+  func send(_ part: SubRequest, of running: RouterFanout<Driver>) -> UInt64? {
     part.request.withBytes { request in
       // Items of many-key calls have their place among the calls on their keys; slices have not.
       let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
       let slot = key.map { Slots.slot(of: $0) }
       let call = PendingCall<Caller>(
-        target: .part(fanout, tag: part.tag),
-        shard: slot.map(owner(ofSlot:)) ?? shards[part.shard ?? 0],
+        target: .part(running.fanout, tag: part.tag),
+        shard: slot.map { owner(ofSlot: $0) } ?? running.shards[part.shard ?? 0],
         slot: slot.map { UInt16($0) } ?? Self.noSlot,
         lane: part.lane, isWrite: part.isWrite, bytes: request.count)
       do throws(CallError) {
         return try place(
           call, key: key, method: part.method, request: request, in: part.request.block,
-          fanout.context)
+          running.fanout.context)
       } catch {
-        failedParts.append((fanout, part.tag, error))
+        failedParts.append((running.fanout, part.tag, error))
         return nil
       }
     }

@@ -218,7 +218,7 @@ extension RouterCore {
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
-      move(shard)
+      if links[shard].state.isReady { move(shard) }
     } else if links[shard].state.phase == .draining {
       driver.disconnect(shard: shard, generation: generation)
       lose(shard, links[shard].state.detail)

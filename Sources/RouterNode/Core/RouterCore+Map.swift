@@ -30,6 +30,12 @@ extension RouterCore {
     return agreement.offered
   }
 
+  /// The map in force, with the addresses by which this router reaches the shards.
+  package var shownMap: SlotMap {
+    map.readdressed(
+      by: members.map { ShardDescription(id: links[$0].shardID, address: links[$0].address) })
+  }
+
   // MARK: - What shards say
 
   /// A shard has accepted the map of our Hello.

@@ -121,6 +121,7 @@ package final class RouterCore<Driver: RouterDriver> {
       if !links[place].isMember {
         links[place].isMember = true
         links[place].address = address
+        awaitLink(place)
       }
       return place
     }
@@ -130,7 +131,15 @@ package final class RouterCore<Driver: RouterDriver> {
         state: LinkState(
           firstGeneration: firstGeneration, seed: seed &+ UInt64(links.count)),
         linkLimits))
+    awaitLink(links.count - 1)
     return links.count - 1
+  }
+
+  /// Calls to a shard that has just joined wait until its link is made, or can't be.
+  private func awaitLink(_ place: Int) {
+    guard !links[place].state.isReady else { return }
+    links[place].beginMoving(untilNanos: .max)
+    isUnsettled = true
   }
 
   /// Calls that have an answer to come, those that nobody waits for any more among them.

@@ -24,7 +24,8 @@ struct RouterLink {
   /// What the connections were dialed with.
   var dialedAddress = ""
   /// Until when the link tries to come to an end, to be dialed anew at another address; nil: it
-  /// doesn't. Calls wait meanwhile.
+  /// doesn't. Calls wait meanwhile, and until the new connections are ready or can't be made. The link
+  /// to a shard that has just joined is as one that moves.
   private var movesUntilNanos: UInt64?
   /// The epoch of the map that the latest Hello carried.
   var helloEpoch: UInt64 = 0

@@ -57,6 +57,11 @@ extension CommandLineCall {
     case .shutdown(let wholeCluster):
       try await client.shutdown(wholeCluster: wholeCluster, options: options)
       reply = .ok
+    case .reload(let isPlan):
+      let reload = try await client.reload(planOnly: isPlan, options: options)
+      printer.show(
+        .text(ReloadText.text(reload, isPlan: isPlan)), json: ReloadText.json(reload))
+      return .good
     case .ping(let text):
       try await Self.ping(client, options)
       reply = text.map { .value($0) } ?? .word("PONG")

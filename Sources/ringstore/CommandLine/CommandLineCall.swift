@@ -21,6 +21,7 @@ package enum CommandLineCall: Sendable {
   case describe
   case stats
   case shutdown(wholeCluster: Bool)
+  case reload(isPlan: Bool)
   /// Answered with the text, or PONG.
   case ping([UInt8]?)
   case help([UInt8]?)
@@ -118,6 +119,7 @@ package enum CommandLineCall: Sendable {
     case .reset: return try reset(command, words)
     case .describe: return .describe
     case .stats: return .stats
+    case .reload: return .reload(isPlan: try has("PLAN", command, words))
     case .shutdown: return .shutdown(wholeCluster: try has("CLUSTER", command, words))
     default: throw Misuse(sentence: "\(command.name) can't be called from the command line.")
     }

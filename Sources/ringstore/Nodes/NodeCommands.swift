@@ -71,6 +71,7 @@ struct RouterCommand: AsyncParsableCommand {
       var router = router
       router.connectionLimits = ProcessState.connectionLimits(
         outgoing: router.linkConnections, asked, logs)
+      router.readShards = { try await sources.shardsOfFile() }
       return try await RunningNode(router, logs, onShutdown: onShutdown)
     }
   }

@@ -22,11 +22,13 @@ enum NodeProcess {
     ProcessState.restoreQuitSignal()
     for remark in remarks { logger.warning("\(remark)") }
     let endings = await Endings.watch([SIGTERM, SIGINT])
-    let hangups = await SignalWatch([SIGHUP]) { _ in
-      logger.notice("SIGHUP changes nothing: settings are read at the start only")
-    }
-    defer { hangups.end() }
+    let (hangups, hangup) = AsyncStream.makeStream(
+      of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let hangupWatch = await SignalWatch([SIGHUP]) { _ in hangup.yield() }
+    defer { hangupWatch.end() }
     let node = try await start { endings.note(.shutdownCall) }
+    let reloads = Task { for await _ in hangups { await reload(node, logger) } }
+    defer { reloads.cancel() }
     // In one piece: a script that waits for the first line finds the second there too.
     Terminal.write(
       "Server started on port \(node.port)\n"
@@ -42,6 +44,26 @@ enum NodeProcess {
     impatience.cancel()
     logger.info("stopped")
     logs.flush()
+  }
+
+  /// SIGHUP: a router reads its list of shards again.
+  private static func reload(_ node: RunningNode, _ logger: Logger) async {
+    guard let reload = node.reload else {
+      return logger.notice("SIGHUP changes nothing: settings are read at the start only")
+    }
+    switch await reload() {
+    case .success(let report):
+      logger.notice(
+        "the list of shards was read again",
+        metadata: [
+          "epoch": "\(report.epoch)", "added": "\(report.added.joined(separator: ","))",
+          "dropped": "\(report.dropped.joined(separator: ","))",
+          "readdressed": "\(report.readdressed.joined(separator: ","))",
+          "slots_moved": "\(report.moves.reduce(0) { $0 + $1.slots })",
+        ])
+    case .failure(let refusal):
+      logger.error("the shards stay as they are", metadata: ["reason": "\(refusal.sentence)"])
+    }
   }
 
   private static func stopAtSecondSignal(

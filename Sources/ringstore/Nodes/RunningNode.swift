@@ -10,6 +10,8 @@ package struct RunningNode: Sendable {
   package let port: Int
   /// Where the line protocol is spoken; nil: nowhere.
   package let linePort: Int?
+  /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
+  package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
   package let drain: @Sendable () async -> Void
 
@@ -24,6 +26,7 @@ package struct RunningNode: Sendable {
     let shard = try await Self.start(configuration, logs)
     port = shard.port
     linePort = shard.linePort
+    reload = nil
     drain = { await shard.drain() }
   }
 
@@ -36,6 +39,7 @@ package struct RunningNode: Sendable {
     let router = try await Self.start(configuration, logs)
     port = router.port
     linePort = router.linePort
+    reload = { await router.reload() }
     drain = { await router.drain() }
   }
 
@@ -61,6 +65,7 @@ package struct RunningNode: Sendable {
       let router = try await Self.start(configuration, logs)
       port = router.port
       linePort = router.linePort
+      reload = nil
       drain = { [shards] in
         await router.drain()
         await Self.drain(shards)

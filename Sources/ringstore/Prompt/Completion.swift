@@ -38,6 +38,7 @@ package struct Completion: Sendable, Hashable {
     case .dbSize: return isSecond ? ["ALL"] : []
     case .reset:
       return ["ALL", "--yes"].filter { !words.map { $0.uppercased() }.contains($0.uppercased()) }
+    case .reload: return isSecond ? ["PLAN"] : []
     case .shutdown: return isSecond ? ["CLUSTER"] : []
     default: return []
     }

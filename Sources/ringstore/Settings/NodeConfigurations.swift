@@ -40,6 +40,19 @@ extension SettingSources {
     return try router(shards: try ShardList.parse(list.value, origin: list.origin))
   }
 
+  /// The list of shards, from the file as it is now.
+  ///
+  /// - Throws: where the list is not in a file, too.
+  package func shardsOfFile() async throws(ConfigurationError) -> [ShardDescription] {
+    let sources = try await reread()
+    if let list = try sources.list(.shards), !sources.isInFile(.shards) {
+      throw ConfigurationError(
+        "the list of shards comes from \(list.origin), which a running router can't read again; put "
+          + "it into the file that --config names")
+    }
+    return try sources.routerConfiguration().shards
+  }
+
   /// A router whose shards run in the same process: its own settings, without the list.
   package func localRouterConfiguration() throws(ConfigurationError) -> RouterConfiguration {
     try router(shards: [])

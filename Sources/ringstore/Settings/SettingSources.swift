@@ -33,6 +33,20 @@ package struct SettingSources: Sendable {
       provider: EnvironmentVariablesProvider(environmentVariables: taken, arraySeparator: " "))
   }
 
+  /// The same sources with the file as it is now.
+  package func reread() async throws(ConfigurationError) -> SettingSources {
+    guard let file else { return self }
+    return SettingSources(self, file: try await ConfigFile.load(file.path, for: kind))
+  }
+
+  private init(_ sources: SettingSources, file: ConfigFile) {
+    kind = sources.kind
+    remarks = sources.remarks
+    flags = sources.flags
+    environmentReader = sources.environmentReader
+    self.file = file
+  }
+
   /// Names the configuration file where `--config` doesn't.
   package static let configVariable = Setting.environmentPrefix + "CONFIG"
 
@@ -54,6 +68,13 @@ package struct SettingSources: Sendable {
       return Found(value: values.filter { !$0.isEmpty }, origin: setting.environmentName)
     }
     return try inFile(setting, "must be a list") { try $0.requiredStringArray(forKey: $1) }
+  }
+
+  /// Whether neither a flag nor a variable says what the file says of a setting.
+  func isInFile(_ setting: Setting) -> Bool {
+    flags[setting]?.isEmpty != false
+      && environmentReader.stringArray(forKey: Self.environmentKey(setting)) == nil
+      && file?.keys.contains(setting.rawValue) == true
   }
 
   /// The reader makes RINGSTORE_LOG_LEVEL of it.

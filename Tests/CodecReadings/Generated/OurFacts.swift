@@ -379,6 +379,55 @@ extension V1.ShutdownResponse: ReadByUs {
   }
 }
 
+extension V1.ReloadRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("plan_only", "\(planOnly)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(planOnly: planOnly)
+  }
+}
+
+extension V1.ReloadResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("added", added.map { hex($0) })
+    facts.check("added", added.count)
+    facts.add("dropped", dropped.map { hex($0) })
+    facts.check("dropped", dropped.count)
+    facts.add("readdressed", readdressed.map { hex($0) })
+    facts.check("readdressed", readdressed.count)
+    facts.add("moves", try moves.map { try $0.facts() })
+    facts.check("moves", moves.count)
+    facts.add("obstacle", hex(obstacle))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      epoch: epoch, added: arena.keep(added), dropped: arena.keep(dropped),
+      readdressed: arena.keep(readdressed), moves: arena.keep(moves), obstacle: obstacle)
+  }
+}
+
+extension V1.ReloadResponse.Move: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("from", hex(from))
+    facts.add("to", hex(to))
+    facts.add("slots", "\(slots)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(from: from, to: to, slots: slots)
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

@@ -411,6 +411,53 @@ extension Ringstore_V1_ShutdownResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_ReloadRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("plan_only", "\(planOnly)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ReloadResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("added", added.map { hex($0.utf8) })
+    facts.add("dropped", dropped.map { hex($0.utf8) })
+    facts.add("readdressed", readdressed.map { hex($0.utf8) })
+    facts.add("moves", try moves.map { try $0.facts() })
+    facts.add("obstacle", hex(obstacle.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if moves.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ReloadResponse.Move: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("from", hex(from.utf8))
+    facts.add("to", hex(to.utf8))
+    facts.add("slots", "\(slots)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

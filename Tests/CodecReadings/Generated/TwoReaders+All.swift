@@ -59,6 +59,12 @@ package enum Schemas {
   ]
   package static let v1ShutdownRequest: [MessageSoup.Field] = [.varint(1)]
   package static let v1ShutdownResponse: [MessageSoup.Field] = []
+  package static let v1ReloadRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1ReloadResponseMove: [MessageSoup.Field] = [.text(1), .text(2), .varint(3)]
+  package static let v1ReloadResponse: [MessageSoup.Field] = [
+    .varint(1), .text(2), .text(2), .text(3), .text(3), .text(4), .text(4),
+    .message(5, v1ReloadResponseMove), .message(5, v1ReloadResponseMove), .text(6),
+  ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .message(2, linkV1LinkCall), .message(2, linkV1LinkCall), .packed(3),
     .varint(3), .message(4, linkV1Credit), .message(4, linkV1Credit), .varint(5),
@@ -256,6 +262,13 @@ extension TwoReaders {
     TwoReaders(
       V1.ShutdownResponse.self, Ringstore_V1_ShutdownResponse.self,
       schema: Schemas.v1ShutdownResponse),
+    TwoReaders(
+      V1.ReloadRequest.self, Ringstore_V1_ReloadRequest.self, schema: Schemas.v1ReloadRequest),
+    TwoReaders(
+      V1.ReloadResponse.self, Ringstore_V1_ReloadResponse.self, schema: Schemas.v1ReloadResponse),
+    TwoReaders(
+      V1.ReloadResponse.Move.self, Ringstore_V1_ReloadResponse.Move.self,
+      schema: Schemas.v1ReloadResponseMove),
     TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),

@@ -826,6 +826,260 @@ extension V1 {
 
   }
 
+  /// Has a router read its list of shards again, and the cluster change to it. Refused as a
+  /// whole where a slot with keys would change hands, or a shard can't be asked.
+  package struct ReloadRequest: WireMessage {
+    package static let name = "ringstore.v1.ReloadRequest"
+    /// tell what would change, and change nothing
+    package var planOnly: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(planOnly: Bool = false) {
+      self.planOnly = planOnly
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.planOnly = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.planOnly ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.planOnly ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 2) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var planOnly: BoolField { BoolField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.ReloadResponse`.
+  package struct ReloadResponse: WireMessage {
+    package static let name = "ringstore.v1.ReloadResponse"
+    /// of the slot map that is in force now, or would be
+    package var epoch: UInt64 = 0
+    /// ids of shards
+    package var added: RepeatedBytes = RepeatedBytes()
+    package var dropped: RepeatedBytes = RepeatedBytes()
+    /// shards with another address
+    package var readdressed: RepeatedBytes = RepeatedBytes()
+    package var moves: RepeatedMessages<V1.ReloadResponse.Move> = RepeatedMessages<
+      V1.ReloadResponse.Move
+    >()
+    /// with plan_only: why the change would be refused; empty: it would not be
+    package var obstacle: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      epoch: UInt64 = 0, added: RepeatedBytes = RepeatedBytes(),
+      dropped: RepeatedBytes = RepeatedBytes(), readdressed: RepeatedBytes = RepeatedBytes(),
+      moves: RepeatedMessages<V1.ReloadResponse.Move> = RepeatedMessages<V1.ReloadResponse.Move>(),
+      obstacle: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.epoch = epoch
+      self.added = added
+      self.dropped = dropped
+      self.readdressed = readdressed
+      self.moves = moves
+      self.obstacle = obstacle
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.added = RepeatedBytes(in: encoded, 18)
+      self.dropped = RepeatedBytes(in: encoded, 26)
+      self.readdressed = RepeatedBytes(in: encoded, 34)
+      self.moves = RepeatedMessages<V1.ReloadResponse.Move>(in: encoded, 42)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.epoch = try reader.readVarint()
+        case 18:
+          _ = try reader.readBytes()
+          self.added.count &+= 1
+        case 26:
+          _ = try reader.readBytes()
+          self.dropped.count &+= 1
+        case 34:
+          _ = try reader.readBytes()
+          self.readdressed.count &+= 1
+        case 42:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.ReloadResponse.Move(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.moves.count &+= 1
+        case 50: self.obstacle = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.epoch)
+      size &+= self.added.byteCount(field: 2)
+      size &+= self.dropped.byteCount(field: 3)
+      size &+= self.readdressed.byteCount(field: 4)
+      size &+= self.moves.byteCount(field: 5)
+      size &+= WireSize.optionalBytesField(6, count: self.obstacle.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.epoch)
+      self.added.write(field: 2, to: &cursor)
+      self.dropped.write(field: 3, to: &cursor)
+      self.readdressed.write(field: 4, to: &cursor)
+      self.moves.write(field: 5, to: &cursor)
+      cursor.put(6, optionalBytes: self.obstacle)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var epoch: UIntField { UIntField(1) }
+      @inlinable
+      package static var added: BytesField { BytesField(2) }
+      @inlinable
+      package static var dropped: BytesField { BytesField(3) }
+      @inlinable
+      package static var readdressed: BytesField { BytesField(4) }
+      @inlinable
+      package static var moves: BytesField { BytesField(5) }
+      @inlinable
+      package static var obstacle: BytesField { BytesField(6) }
+    }
+
+    /// `ringstore.v1.ReloadResponse.Move`.
+    package struct Move: WireMessage {
+      package static let name = "ringstore.v1.ReloadResponse.Move"
+      package var from: UnsafeRawBufferPointer = noBytes
+      package var to: UnsafeRawBufferPointer = noBytes
+      package var slots: UInt32 = 0
+      /// Whether the message carried a field, at any level, that is not in the contract.
+      package private(set) var hasUnknownField = false
+
+      @inlinable
+      package init() {}
+
+      @inlinable
+      package init(
+        from: UnsafeRawBufferPointer = noBytes, to: UnsafeRawBufferPointer = noBytes,
+        slots: UInt32 = 0
+      ) {
+        self.from = from
+        self.to = to
+        self.slots = slots
+      }
+
+      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+        self.init()
+        try merge(encoded)
+      }
+
+      /// Reads a message on top of what was read before.
+      @inline(__always)
+      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = WireReader(encoded)
+        while let tag = try reader.nextTag() {
+          switch tag.rawValue {
+          case 10: self.from = try reader.readBytes()
+          case 18: self.to = try reader.readBytes()
+          case 24: self.slots = try reader.readUInt32()
+          default:
+            try reader.skip(tag)
+            hasUnknownField = true
+          }
+        }
+      }
+
+      @inline(__always)
+      package var byteCount: Int {
+        var size = 0
+        size &+= WireSize.optionalBytesField(1, count: self.from.count)
+        size &+= WireSize.optionalBytesField(2, count: self.to.count)
+        size &+= WireSize.optionalVarintField(3, UInt64(self.slots))
+        return size
+      }
+
+      @inline(__always)
+      package func write(to cursor: inout WireCursor) {
+        cursor.put(1, optionalBytes: self.from)
+        cursor.put(2, optionalBytes: self.to)
+        cursor.put(3, optionalVarint: UInt64(self.slots))
+      }
+
+      package func write(into buffer: inout ByteBuffer) {
+        buffer.writeFields(size: 28 &+ self.from.count &+ self.to.count) { write(to: &$0) }
+      }
+
+      /// The message's fields, for those who write them one by one.
+      package enum Field {
+        @inlinable
+        package static var from: BytesField { BytesField(1) }
+        @inlinable
+        package static var to: BytesField { BytesField(2) }
+        @inlinable
+        package static var slots: UIntField { UIntField(3) }
+      }
+
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -848,8 +1102,14 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    package static let reload = RPC(
+      service: name, name: "Reload", request: V1.ReloadRequest.self,
+      reply: V1.ReloadResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
 
-    package static let all: [RPC] = [describe, stats, shutdown]
+    package static let all: [RPC] = [describe, stats, shutdown, reload]
   }
 
 }
