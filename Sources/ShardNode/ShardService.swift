@@ -248,7 +248,7 @@ final class ShardService: ServerService {
     }
   }
 
-  /// Looks after the links for as long as there are any. The loop looks at its sockets between two
+  /// Looks after the links for as long as need be. The loop looks at its sockets between two
   /// timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }
@@ -258,7 +258,7 @@ final class ShardService: ServerService {
       isWatchScheduled = false
       core.watchLinks()
       links = links.filter { $0.value.call != nil }
-      if !links.isEmpty { scheduleWatch() }
+      if !links.isEmpty || core.linksNeedLooks { scheduleWatch() }
       afterWork()
     }
   }

@@ -29,7 +29,7 @@ extension ShardCore {
       guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
       let isNewMap = try keyspace.ownership.consider(
         cluster: cluster, expectedShard: expectedShard, map: map,
-        isFree: { peers.isEmpty && store.totalKeyCount == 0 }
+        isFree: { peers.areGone && store.totalKeyCount == 0 }
       ) { slot in
         (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
       }
