@@ -29,16 +29,18 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
   ],
   targets: [
+    .target(name: "TextForms"),
     .systemLibrary(name: "CMalloc"),
     .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .target(name: "HTTP2", dependencies: ["LargeMemory", "CNGHTTP2", nioCore]),
+    .target(name: "HTTP2", dependencies: ["TextForms", "LargeMemory", "CNGHTTP2", nioCore]),
     .target(name: "StatusCodes"),
     .target(
       name: "GRPC",
       dependencies: [
-        "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency, logging,
+        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency,
+        logging,
       ]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
@@ -46,17 +48,18 @@ let package = Package(
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
-    .target(name: "Store", dependencies: ["LargeMemory"]),
+    .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
     .target(
       name: "Commands",
-      dependencies: ["LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
+      dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
     .target(
       name: "NodeCore",
       dependencies: ["Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
       name: "LineProtocol",
       dependencies: [
-        "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix,
+        nioConcurrency, logging,
       ]),
     .target(
       name: "ShardNode",
@@ -69,10 +72,8 @@ let package = Package(
     .target(
       name: "RouterNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC",
-        nioCore,
-        nioPosix,
-        nioConcurrency, logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
+        "LineProtocol", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -81,7 +82,7 @@ let package = Package(
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "CEdit",
+        "CEdit", "TextForms",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement",
         "LineProtocol",
         "GRPC",
@@ -89,6 +90,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),
+    .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     .testTarget(
@@ -113,7 +115,7 @@ let package = Package(
       ]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
-    .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
+    .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -127,8 +129,8 @@ let package = Package(
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
-        "ProtobufMessages", protobuf,
+        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioEmbedded,
+        nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
@@ -149,8 +151,8 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands", "GRPC",
-        "Placement",
+        "TextForms", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands",
+        "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),

@@ -63,9 +63,12 @@ package struct OwnedBytes {
   }
 
   /// The bytes without the first `dropped` of them.
-  package func dropFirst(_ dropped: Int) -> OwnedBytes {
-    precondition(dropped >= 0 && dropped <= count)
-    return OwnedBytes(block: block, start: start + dropped, count: count - dropped)
+  package func dropFirst(_ dropped: Int) -> OwnedBytes { self[dropped..<count] }
+
+  /// Some of the bytes, which keep the whole block.
+  package subscript(range: Range<Int>) -> OwnedBytes {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return OwnedBytes(block: block, start: start + range.lowerBound, count: range.count)
   }
 
   private init(block: LargeBlock, start: UnsafeRawPointer, count: Int) {

@@ -5,6 +5,7 @@ import GRPC
 import Logging
 import NIOCore
 import NodeCore
+import TextForms
 
 extension RouterService {
   func connect(shard: Int, address: String, generation: UInt64) {
@@ -13,7 +14,7 @@ extension RouterService {
       metadata: ["shard": "\(core.shardIDs[shard])", "address": "\(address)"])
     let link = RouterLinkStreams(shard: shard, generation: generation, service: self)
     links[shard] = link
-    guard let (host, port) = HostAndPort.parse(address) else {
+    guard let server = HostPort(address) else {
       core.linkLost(
         shard: shard, lane: .calls, generation: generation,
         reason: "the address \(address) is not of the form host:port")
@@ -21,7 +22,8 @@ extension RouterService {
     }
     for lane in LinkLane.allCases {
       link[lane]?.connect(
-        host: host, port: port, on: eventLoop, configuration: linkConfiguration, flusher: flusher)
+        host: server.host, port: server.port, on: eventLoop, configuration: linkConfiguration,
+        flusher: flusher)
     }
   }
 

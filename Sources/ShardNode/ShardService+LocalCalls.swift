@@ -9,7 +9,7 @@ import RingstoreAPI
 
 extension ShardService: CallPort {
   var limits: Limits { core.limits }
-  var answerMemory: AnswerMemory { localParts.answerMemory }
+  var answerMemory: AnswerMemory { core.answerMemory }
 
   @discardableResult
   func call(
@@ -63,7 +63,7 @@ extension ShardService: CallPort {
     guard call.command.rawValue < CallNumbers.local.lowerBound else {
       guard context.isInTime else { throw .deadlineExceeded }
       let operation = try operation(call.command.rawValue, message, context)
-      if let reply = laterReply() { localParts.start(operation, for: reply, context) }
+      if let reply = laterReply() { core.start(operation, for: reply, context) }
       return
     }
     var response = ByteBuffer()

@@ -12,7 +12,6 @@ final class ShardService: ServerService {
   let core: ShardCore
   let eventLoop: any EventLoop
   private let logger: Logger
-  let localParts: LocalParts
   let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
   @exclusivity(unchecked) private var response = ByteBuffer()
@@ -33,7 +32,6 @@ final class ShardService: ServerService {
     self.eventLoop = eventLoop
     self.logger = logger
     self.onShutdown = onShutdown
-    localParts = LocalParts(core: core)
     flusher = TickFlusher(eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
@@ -108,7 +106,7 @@ final class ShardService: ServerService {
       let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
       let context = context(of: call)
       let operation = try operation(call.methodID, message, in: block, context)
-      if let reply = laterReply(to: call) { localParts.start(operation, for: reply, context) }
+      if let reply = laterReply(to: call) { core.start(operation, for: reply, context) }
     } catch {
       call.fail(error.status)
     }
@@ -116,7 +114,7 @@ final class ShardService: ServerService {
 
   /// The handle of a call that is not answered at once.
   private func laterReply(to call: ServerCall) -> ReplyHandle? {
-    CallReply(call, core: core, memory: localParts.answerMemory).reply
+    CallReply(call, core: core, memory: core.answerMemory).reply
   }
 
   func operation(
@@ -154,7 +152,7 @@ final class ShardService: ServerService {
     case CommandID.scan.rawValue:
       let methodID = call.methodID
       streamed(call) { [unowned self] message, reply, context throws(CallError) in
-        localParts.start(try operation(methodID, message, context), for: reply, context)
+        core.start(try operation(methodID, message, context), for: reply, context)
       }
     default:
       call.fail(RPCStatus(.unimplemented))
@@ -167,7 +165,7 @@ final class ShardService: ServerService {
       @escaping (UnsafeRawBufferPointer, ReplyHandle, CallContext) throws(CallError) -> Void
   ) {
     let deadlineNanos = call.deadlineNanos ?? 0
-    _ = StreamedCall(call, core: core, memory: localParts.answerMemory) {
+    _ = StreamedCall(call, core: core, memory: core.answerMemory) {
       [core, flusher] message, reply throws(CallError) in
       try begin(
         message, reply,

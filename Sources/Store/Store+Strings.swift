@@ -1,6 +1,7 @@
 // Strings: bytes in the entry, a canonical Int64 as a number, large values in their own block.
 
 import LargeMemory
+import TextForms
 
 extension Store {
   /// The value of a string key, nil where there is no such key. O(1), no copy, no allocation.

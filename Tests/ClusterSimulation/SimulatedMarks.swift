@@ -16,7 +16,7 @@ final class SimulatedMarks: MarkSource {
 
   func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
     let name = Array(key.key)
-    if Part.isWrite(method: method) {
+    if SubRequest.isWrite(method: method) {
       changed[name] = batch
       isEmpty = false
     }

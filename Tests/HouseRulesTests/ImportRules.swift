@@ -5,20 +5,21 @@ enum ImportRules {
   /// Every room and the rooms of ours that it may import. A room stands below all that it names:
   /// arrows point up in this list only.
   static let rooms: [(name: String, mayImport: Set<String>)] = [
+    ("TextForms", []),
     ("CMalloc", []),
     ("LargeMemory", ["CMalloc"]),
     ("CNGHTTP2", []),
-    ("HTTP2", ["LargeMemory", "CNGHTTP2"]),
+    ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
-    ("GRPC", ["LargeMemory", "HTTP2", "StatusCodes"]),
+    ("GRPC", ["TextForms", "LargeMemory", "HTTP2", "StatusCodes"]),
     ("RingstoreAPI", ["StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
     ("Placement", []),
-    ("Store", ["LargeMemory"]),
-    ("Commands", ["LargeMemory", "RingstoreAPI", "Placement", "Store"]),
+    ("Store", ["TextForms", "LargeMemory"]),
+    ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
-    ("LineProtocol", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
     (
       "ShardNode",
       [
@@ -28,14 +29,18 @@ enum ImportRules {
     ),
     (
       "RouterNode",
-      ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "GRPC"]
+      [
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
+        "LineProtocol", "GRPC",
+      ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("CEdit", []),
     (
       "ringstore",
       [
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands",
+        "TextForms", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement",
+        "Commands",
         "LineProtocol", "GRPC", "CEdit",
       ]
     ),
@@ -44,7 +49,7 @@ enum ImportRules {
   static let roomNames = Set(rooms.map(\.name))
 
   /// Rooms that compute and nothing else: no event loop, no file, no Foundation.
-  static let pureRooms: Set<String> = ["Store", "Placement", "Patterns"]
+  static let pureRooms: Set<String> = ["TextForms", "Store", "Placement", "Patterns"]
 
   /// Rooms that must run on a virtual clock and network as they are.
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore"]

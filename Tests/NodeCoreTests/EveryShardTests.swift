@@ -19,7 +19,7 @@ import Testing
   @Test func `counters of the shards are added up, the node's own stand beside them`() throws {
     let port = FakePort(shards: 3)
     port.nodeCounters = ["ringstore_router_calls_total": 9]
-    port.answer = { .success(stats(["ringstore_keys": 10 + Int64($0.part.shard)])) }
+    port.answer = { .success(stats(["ringstore_keys": 10 + Int64($0.shard)])) }
     let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
     port.runAll()
     let expected: [String: Int64] = [
@@ -133,7 +133,7 @@ import Testing
   @Test func `a shard away is described as such`() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
-      let node = Ringstore_V1_Node.with { ($0.id, $0.state) = ("s\(call.part.shard)", .serving) }
+      let node = Ringstore_V1_Node.with { ($0.id, $0.state) = ("s\(call.shard)", .serving) }
       return .success(ByteBuffer(bytes: (try? node.serializedBytes() as [UInt8]) ?? []))
     }
     let run = try OperationRun(.describe, Ringstore_V1_DescribeRequest(), on: port)

@@ -1,4 +1,4 @@
-// A node whose shards are tables. Parts wait until the test runs one of them, in any order; so a
+// A node whose shards are tables. Sub-requests wait until the test runs one of them, in any order; so a
 // test can fail one, write between two, or let the caller go away at every step.
 
 import Commands
@@ -8,9 +8,11 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-final class FakePort: PartPort {
+final class FakePort: FanoutCluster {
   struct Sent {
-    let part: Part
+    let running: FakeFanout
+    let part: SubRequest
+    let shard: Int
     let request: [UInt8]
   }
 
@@ -61,33 +63,36 @@ final class FakePort: PartPort {
     waiting = []
   }
 
-  func send(_ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?) {
-    let call = Sent(part: part, request: Array(request))
+  func send(_ part: SubRequest, of running: FakeFanout) {
+    let request = part.request.withBytes { Array($0) }
+    let shard =
+      part.shard
+      ?? request.withUnsafeBytes { bytes in
+        (try? CommandTable.keyFields(ofMethod: part.method)?.find(in: bytes).key)
+          .map { owner(of: $0) } ?? 0
+      }
+    let call = Sent(running: running, part: part, shard: shard, request: request)
     sent.append(call)
     if !isDropped { waiting.append(call) }
   }
 
-  func emit(_ operation: any FanoutOperation, message: ByteBuffer) {
-    precondition(!hasEnded && isWritable(operation), "a message nobody takes")
+  var takesMore: Bool { roomForMessages.map { $0 > 0 } ?? true }
+
+  func emit(_ message: ByteBuffer) {
+    precondition(!hasEnded && takesMore, "a message that is not taken")
     messages.append(message)
     if let room = roomForMessages { roomForMessages = room - 1 }
   }
 
-  func isWritable(_ operation: any FanoutOperation) -> Bool {
-    roomForMessages.map { $0 > 0 } ?? true
-  }
-
-  func finishStream(_ operation: any FanoutOperation) { end(.success(ByteBuffer())) }
-
-  func finish(_ operation: any FanoutOperation, response: ByteBuffer) { end(.success(response)) }
-
-  func finish(_ operation: any FanoutOperation, error: CallError) { end(.failure(error)) }
-
   func endNode() { nodeHasEnded = true }
 
-  private func end(_ outcome: Result<ByteBuffer, CallError>) {
-    precondition(self.outcome == nil, "an operation ends once")
-    self.outcome = outcome
+  func end(_ end: ReplyEnd) {
+    precondition(outcome == nil, "an operation ends once")
+    switch end {
+    case .response(let response): outcome = .success(response)
+    case .complete: outcome = .success(ByteBuffer())
+    case .failed(let error): outcome = .failure(error)
+    }
   }
 
   // MARK: - Running parts
@@ -99,26 +104,47 @@ final class FakePort: PartPort {
       call.part.method == InternalMethod.keysPart.rawValue
       ? call.request.withUnsafeBytes { bytes -> Result<ByteBuffer, CallError> in
         guard let request = try? LinkV1.KeysPartRequest(bytes) else { return .failure(.cancelled) }
-        return .success(shards[call.part.shard].slice(request))
+        return .success(shards[call.shard].slice(request))
       } : answer(call)
-    tell(call.part, result)
+    tell(call, result)
   }
 
   /// Fails one of the parts that wait.
   func fail(_ index: Int, _ error: CallError) {
-    tell(waiting.remove(at: index).part, .failure(error))
+    tell(waiting.remove(at: index), .failure(error))
   }
 
-  private func tell(_ part: Part, _ result: Result<ByteBuffer, CallError>) {
+  private func tell(_ call: Sent, _ result: Result<ByteBuffer, CallError>) {
     switch result {
     case .success(let response):
-      response.withUnsafeReadableBytes { part.operation.part(part.tag, answered: $0, on: self) }
-    case .failure(let error):
-      part.operation.part(part.tag, failed: error, on: self)
+      response.withUnsafeReadableBytes { call.running.fanout.answered(call.part.tag, $0) }
+    case .failure(let error): call.running.fanout.failed(call.part.tag, error)
     }
   }
 
   func runAll() {
     while !waiting.isEmpty { run(0) }
   }
+}
+
+/// An operation under way on a FakePort.
+final class FakeFanout: FanoutTransport {
+  let fanout: Fanout
+  private let port: FakePort
+
+  init(_ operation: any FanoutOperation, on port: FakePort) {
+    self.port = port
+    fanout = Fanout(
+      operation, CallContext(), memory: AnswerMemory(bytesMax: .max), port.limits)
+    fanout.start(on: port, over: self)
+  }
+
+  func send(_ request: SubRequest) { port.send(request, of: self) }
+  var takesMore: Bool { port.takesMore }
+  func emit(_ message: ByteBuffer) { port.emit(message) }
+  func endNode() { port.endNode() }
+  func released() {}
+  func ended(_ end: ReplyEnd, isRefused: Bool) { port.end(end) }
+  func requestWaits() {}
+  func requestWaitsNoMore() {}
 }

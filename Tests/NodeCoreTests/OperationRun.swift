@@ -9,18 +9,18 @@ import Testing
 
 struct OperationRun {
   let port: FakePort
-  let operation: any FanoutOperation
+  let running: FakeFanout
 
   init(_ id: CommandID, _ message: [UInt8], on port: FakePort) throws {
     self.port = port
-    operation = try message.withUnsafeBytes { bytes in
+    let operation = try message.withUnsafeBytes { bytes in
       try OperationFactory.make(
         id, message: bytes, CallContext(), limits: port.limits,
         describe: {
           DescribeMerge(cluster: "test", map: nil, router: nil, shardIDs: port.shardIDs)
         })
     }
-    operation.start(on: port)
+    running = FakeFanout(operation, on: port)
   }
 
   init(_ id: CommandID, _ message: some Message, on port: FakePort) throws {

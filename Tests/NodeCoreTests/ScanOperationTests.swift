@@ -12,16 +12,16 @@ import Testing
   /// One scan, run by hand.
   struct Run {
     let port: FakePort
-    let operation: any FanoutOperation
+    let running: FakeFanout
 
     init(_ port: FakePort, _ wish: Wish) throws {
       self.port = port
-      operation = try wish.scan.withUnsafeBytes { message in
+      let operation = try wish.scan.withUnsafeBytes { message in
         try OperationFactory.make(
           .scan, message: message, CallContext(), limits: port.limits,
           describe: { DescribeMerge(cluster: "", map: nil, router: nil, shardIDs: []) })
       }
-      operation.start(on: port)
+      running = FakeFanout(operation, on: port)
     }
 
     var pages: [Ringstore_V1_ScanPage] {
@@ -73,7 +73,7 @@ import Testing
     let port = Self.port(shards: 5, keys: 600)
     let run = try Run(port, Wish(pageSize: 10))
     while !port.waiting.isEmpty {
-      let busy = port.waiting.map(\.part.shard)
+      let busy = port.waiting.map(\.shard)
       #expect(Set(busy).count == busy.count)
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
@@ -97,7 +97,7 @@ import Testing
     while !port.hasEnded, rounds < 10_000 {
       rounds += 1
       port.roomForMessages = 1
-      run.operation.callerWritable(on: port)
+      run.running.fanout.callerTakesMore()
       port.runAll()
     }
     #expect(Set(run.keys).count == 2_000 && run.keys.count == 2_000)
@@ -110,7 +110,7 @@ import Testing
     let run = try Run(port, Wish(pageSize: 10))
     #expect(port.sent.isEmpty)
     port.roomForMessages = 3
-    run.operation.callerWritable(on: port)
+    run.running.fanout.callerTakesMore()
     #expect(port.sent.count == 3)
     while port.roomForMessages != 0 { port.run(0) }
     let sent = port.sent.count
@@ -218,7 +218,7 @@ import Testing
       let mine = port.shards[1].items.count
       let run = try Run(port, Wish(pageSize: 10, allowPartial: true))
       for _ in 0..<steps where port.waiting.count > 1 { port.run(0) }
-      guard let index = port.waiting.firstIndex(where: { $0.part.shard == 1 }) else { continue }
+      guard let index = port.waiting.firstIndex(where: { $0.shard == 1 }) else { continue }
       port.fail(index, .shardUnavailable("s1", "gone"))
       port.runAll()
       #expect(run.error == nil && port.hasEnded)
@@ -256,7 +256,7 @@ import Testing
     for nonsense in [[UInt8](), [0x0a], [0x0a, 1, 0x61]] {
       let port = FakePort(shards: 1)
       let run = try Run(port, Wish())
-      nonsense.withUnsafeBytes { run.operation.part(0, answered: $0, on: port) }
+      nonsense.withUnsafeBytes { run.running.fanout.answered(0, $0) }
       #expect(run.error?.code == .internal)
     }
   }

@@ -176,7 +176,7 @@ struct RouterFanoutTests {
     let handle = try #require(
       try router.start(.keys, Ringstore_V1_KeysRequest(), caller: 1))
     let call = try #require(try router.sent(to: 0, .bulk).calls.first)
-    router.core.cancelOperation(handle)
+    router.core.cancel(handle)
     #expect(try router.sent(to: 0, .bulk).cancels == [call.id])
     try router.reply(call.id, from: 0, .bulk, [])
     #expect(try router.sent(to: 0, .bulk).calls.isEmpty)

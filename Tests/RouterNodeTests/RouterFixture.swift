@@ -141,7 +141,8 @@ final class RouterFixture {
   func key(of shard: Int) -> String {
     for number in 0... {
       let key = "key\(number)"
-      if Array(key.utf8).withUnsafeBytes({ core.owner(of: $0) }) == shard { return key }
+      let slot = Array(key.utf8).withUnsafeBytes { Slots.slot(of: $0) }
+      if core.map.owner(ofSlot: slot) == shard { return key }
     }
     preconditionFailure("no key belongs to shard \(shard)")
   }

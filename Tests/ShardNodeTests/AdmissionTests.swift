@@ -58,7 +58,6 @@ struct AdmissionTests {
     var request = Ringstore_V1_MSetRequest()
     request.items = (0..<600).map { Requests.set("k\($0)", "v") }
     let bytes: [UInt8] = try request.serializedBytes()
-    let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
     let context = shard.core.context(
       deadlineNanos: shard.clock.nowNanos + 500, nowNanos: shard.clock.nowNanos)
@@ -67,7 +66,7 @@ struct AdmissionTests {
         .mSet, message: $0, context, limits: shard.core.limits,
         describe: { DescribeMerge(cluster: "test", map: nil, router: nil, shardIDs: ["a"]) })
     }
-    parts.start(operation, for: caller.reply, context)
+    shard.core.start(operation, for: caller.reply, context)
     shard.core.runTurn()
     let written = shard.core.keyCount
     #expect(written > 0 && written < 600)

@@ -22,7 +22,7 @@ final class HandMarks: MarkSource {
   }
 
   func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
-    if Part.isWrite(method: method) { changed[Array(key.key)] = batch }
+    if SubRequest.isWrite(method: method) { changed[Array(key.key)] = batch }
     let mark = ReplyMark(changed[Array(key.key)] ?? 0)
     given.append(mark)
     whenExecuted?()

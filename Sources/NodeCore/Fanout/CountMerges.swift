@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 package struct DbSizeMerge: ShardMerge {
-  package let method = InternalMethod.dbSizePart.rawValue
+  package let part = InternalMethod.dbSizePart
   package let allowsPartial: Bool
   private let request: ByteBuffer
   private var keys: Int64 = 0
@@ -46,7 +46,7 @@ package struct ResetMerge: ShardMerge {
   /// Keys that one slice removes at most before the slot it is in ends.
   package static let visitsPerSlice: UInt32 = 4_096
 
-  package let method = InternalMethod.resetPart.rawValue
+  package let part = InternalMethod.resetPart
   package let allowsPartial = false
   private let database: UInt32
   private let allDatabases: Bool

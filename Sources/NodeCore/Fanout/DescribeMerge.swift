@@ -7,7 +7,7 @@ import Placement
 import RingstoreAPI
 
 package struct DescribeMerge: ShardMerge {
-  package let method = InternalMethod.describePart.rawValue
+  package let part = InternalMethod.describePart
   package let allowsPartial = true
   private let cluster: String
   private let map: SlotMap?

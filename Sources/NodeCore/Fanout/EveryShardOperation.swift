@@ -6,13 +6,14 @@
 // stopped as soon as it sends no further one. The shards work side by side; each has at most one
 // slice under way.
 
+import Commands
 import NIOCore
 import RingstoreAPI
 
 /// What differs between the operations: the slices' requests and how their answers are merged.
 package protocol ShardMerge {
-  /// The number of the internal method that executes a slice.
-  var method: UInt32 { get }
+  /// The internal method that executes a slice.
+  var part: InternalMethod { get }
   /// The lane for the slices' answers.
   var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
@@ -22,7 +23,7 @@ package protocol ShardMerge {
   /// Bytes of the answer so far, where it may grow large.
   var heldBytes: Int { get }
   /// Before the first slice.
-  mutating func begin(on port: any PartPort)
+  mutating func begin(on cluster: any FanoutCluster)
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's answer. Returns whether the shard has more to do.
@@ -36,7 +37,7 @@ package protocol ShardMerge {
 extension ShardMerge {
   package var lane: LinkLane { .calls }
   package var heldBytes: Int { 0 }
-  package mutating func begin(on port: any PartPort) {}
+  package mutating func begin(on cluster: any FanoutCluster) {}
 
   package func doesWithout(_ error: CallError) -> Bool {
     allowsPartial && error.code == .unavailable
@@ -44,10 +45,8 @@ extension ShardMerge {
 }
 
 package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
-  package var handle: UInt64 = 0
   private var merge: Merge
   private var unfinished = 0
-  private var hasEnded = false
 
   package init(_ merge: Merge) {
     self.merge = merge
@@ -55,56 +54,33 @@ package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
 
   package var heldBytes: Int { merge.heldBytes }
 
-  package func start(on port: any PartPort) {
-    unfinished = port.shardIDs.count
-    merge.begin(on: port)
-    for shard in port.shardIDs.indices { sendSlice(shard, on: port) }
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    unfinished = cluster.shardIDs.count
+    merge.begin(on: cluster)
+    return cluster.shardIDs.indices.map { slice($0) }
   }
 
-  package func part(
-    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
-  ) {
-    guard !hasEnded else { return }
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
-      if try merge.merge(response, shard: tag) {
-        sendSlice(tag, on: port)
-      } else {
-        shardEnded(on: port)
-      }
+      return try merge.merge(response, shard: tag) ? [slice(tag)] : shardEnded()
     } catch {
-      fail(error, on: port)
+      return [.end(.failed(error))]
     }
   }
 
-  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
-    guard !hasEnded else { return }
-    guard merge.doesWithout(error) else {
-      fail(error, on: port)
-      return
-    }
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
+    guard merge.doesWithout(error) else { return [.end(.failed(error))] }
     merge.missing(error, shard: tag)
-    shardEnded(on: port)
+    return shardEnded()
   }
 
-  private func sendSlice(_ shard: Int, on port: any PartPort) {
-    let request = merge.request(shard: shard)
-    request.withUnsafeReadableBytes { bytes in
-      port.send(
-        Part(
-          operation: self, tag: shard, method: merge.method, shard: shard, lane: merge.lane),
-        request: bytes)
-    }
+  private func slice(_ shard: Int) -> FanoutAction {
+    .send(
+      SubRequest(merge.part, shard: shard, lane: merge.lane, request: merge.request(shard: shard)))
   }
 
-  private func shardEnded(on port: any PartPort) {
+  private func shardEnded() -> [FanoutAction] {
     unfinished -= 1
-    guard unfinished == 0 else { return }
-    hasEnded = true
-    port.finish(self, response: merge.answer())
-  }
-
-  private func fail(_ error: CallError, on port: any PartPort) {
-    hasEnded = true
-    port.finish(self, error: error)
+    return unfinished == 0 ? [.end(.response(merge.answer()))] : []
   }
 }

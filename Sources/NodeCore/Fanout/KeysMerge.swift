@@ -10,7 +10,7 @@ package struct KeysMerge: ShardMerge {
   /// Bytes of keys that one slice answers with; the key that passes it is still in.
   package static let bytesPerSlice: UInt32 = 64 << 10
 
-  package let method = InternalMethod.keysPart.rawValue
+  package let part = InternalMethod.keysPart
   package let lane = LinkLane.bulk
   package let allowsPartial: Bool
   private let query: KeyQuery

@@ -14,7 +14,6 @@ package final class ManyKeyOperation: FanoutOperation {
   /// Parts under way at once; the rest is sent as answers come in.
   package static let partsUnderWayMax = 1_024
 
-  package var handle: UInt64 = 0
   private let call: CommandID
   private let context: CallContext
   private let itemMethod: UInt32
@@ -27,7 +26,7 @@ package final class ManyKeyOperation: FanoutOperation {
   private var responses = ByteBuffer()
   private var nextItem = 0
   private var unanswered: Int
-  private var hasEnded = false
+  private let limits: Limits
 
   private enum Outcome {
     case pending
@@ -46,6 +45,7 @@ package final class ManyKeyOperation: FanoutOperation {
   ) throws(CallError) {
     self.call = call
     self.context = context
+    self.limits = limits
     itemMethod = UInt32(item.rawValue)
     request = OwnedBytes(message, in: block) ?? OwnedBytes(copying: message)
     form = ManyKeyForm(call)
@@ -78,60 +78,55 @@ package final class ManyKeyOperation: FanoutOperation {
     return request.count + (isWrite ? 0 : responses.readableBytes)
   }
 
-  package func start(on port: any PartPort) {
-    sendMore(on: port)
-    finishIfDone(on: port)
-  }
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] { goOn() }
 
-  package func part(
-    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
-  ) {
-    guard !hasEnded else { return }
-    guard responses.readableBytes + response.count <= port.limits.maxMessageBytes else {
-      fail(on: port)
-      return
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+    guard responses.readableBytes + response.count <= limits.maxMessageBytes else {
+      return [tooLarge]
     }
     let start = responses.writerIndex
     responses.writeBytes(response)
-    settle(tag, .response(start..<responses.writerIndex), on: port)
+    return settle(tag, .response(start..<responses.writerIndex))
   }
 
-  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
-    if !hasEnded { settle(tag, .error(error), on: port) }
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
+    settle(tag, .error(error))
   }
 
-  private func settle(_ tag: Int, _ outcome: Outcome, on port: any PartPort) {
+  private func settle(_ tag: Int, _ outcome: Outcome) -> [FanoutAction] {
     outcomes[tag] = outcome
     unanswered -= 1
-    sendMore(on: port)
-    finishIfDone(on: port)
+    return goOn()
   }
 
-  private func sendMore(on port: any PartPort) {
-    guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return }
+  /// Sends as many items as may be under way, and ends when all are answered.
+  private func goOn() -> [FanoutAction] {
+    guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return [] }
+    var actions: [FanoutAction] = []
     while nextItem < items.count,
       nextItem - (items.count - unanswered) < Self.partsUnderWayMax
     {
       let tag = nextItem
       nextItem += 1
-      request.withBytes { bytes in
-        let item = UnsafeRawBufferPointer(rebasing: bytes[items[tag]])
-        do throws(CallError) {
-          let target = try KeyAccess.read(item, keyFields, context, port.limits)
-          let part = Part(
-            operation: self, tag: tag, method: itemMethod, shard: port.owner(of: target.key),
-            lane: item.count > port.limits.bulkBytesMin ? .bulk : .calls)
-          port.send(part, request: item, in: request.block)
-        } catch {
-          outcomes[tag] = .error(error)
-          unanswered -= 1
+      let item = request[items[tag]]
+      do throws(CallError) {
+        try item.withBytes { bytes throws(CallError) in
+          _ = try KeyAccess.read(bytes, keyFields, context, limits)
         }
+        let lane: LinkLane = item.count > limits.bulkBytesMin ? .bulk : .calls
+        actions.append(
+          .send(
+            SubRequest(tag: tag, method: itemMethod, shard: nil, lane: lane, request: item)))
+      } catch {
+        outcomes[tag] = .error(error)
+        unanswered -= 1
       }
     }
+    if unanswered == 0 { actions.append(answer()) }
+    return actions
   }
 
-  private func finishIfDone(on port: any PartPort) {
-    guard unanswered == 0 else { return }
+  private func answer() -> FanoutAction {
     var answer = ByteBuffer()
     responses.withUnsafeReadableBytes { bytes in
       for outcome in outcomes {
@@ -143,18 +138,9 @@ package final class ManyKeyOperation: FanoutOperation {
         }
       }
     }
-    guard answer.readableBytes <= port.limits.maxMessageBytes else {
-      fail(on: port)
-      return
-    }
-    hasEnded = true
-    port.finish(self, response: answer)
+    return answer.readableBytes <= limits.maxMessageBytes ? .end(.response(answer)) : tooLarge
   }
 
-  /// The rest of the parts is not sent, and answers under way are dropped.
-  private func fail(on port: any PartPort) {
-    hasEnded = true
-    responses = ByteBuffer()
-    port.finish(self, error: .responseTooLarge(of: call))
-  }
+  /// The rest of the items is not sent, and replies under way are dropped.
+  private var tooLarge: FanoutAction { .end(.failed(.responseTooLarge(of: call))) }
 }

@@ -7,7 +7,6 @@ import RingstoreAPI
 /// Ends nodes. Every shard has to agree before the router itself ends; one that can't be reached
 /// fails the call, and the router goes on so that the caller can try again.
 package final class ShutdownOperation: FanoutOperation {
-  package var handle: UInt64 = 0
   private let wholeCluster: Bool
   private var unanswered = 0
   private var firstFailure: CallError?
@@ -17,53 +16,39 @@ package final class ShutdownOperation: FanoutOperation {
     wholeCluster = call.wholeCluster
   }
 
-  package func start(on port: any PartPort) {
-    guard wholeCluster else {
-      finish(on: port)
-      return
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    guard wholeCluster else { return end }
+    guard cluster.servesCluster else {
+      let error = CallError(
+        code: .failedPrecondition,
+        message: "A shard can end only itself; ask a router to end the whole cluster.")
+      return [.end(.failed(error))]
     }
-    guard port.servesCluster else {
-      port.finish(
-        self,
-        error: CallError(
-          code: .failedPrecondition,
-          message: "A shard can end only itself; ask a router to end the whole cluster."))
-      return
+    unanswered = cluster.shardIDs.count
+    if unanswered == 0 { return end }
+    return cluster.shardIDs.indices.map {
+      .send(SubRequest(.shutdownPart, shard: $0, request: ByteBuffer()))
     }
-    unanswered = port.shardIDs.count
-    for shard in port.shardIDs.indices {
-      port.send(
-        Part(
-          operation: self, tag: shard, method: InternalMethod.shutdownPart.rawValue, shard: shard),
-        request: noBytes)
-    }
-    if unanswered == 0 { finish(on: port) }
   }
 
-  package func part(
-    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
-  ) {
-    settle(on: port)
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+    shardEnded()
   }
 
-  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
     if firstFailure == nil { firstFailure = error }
-    settle(on: port)
+    return shardEnded()
   }
 
   /// Waits for every shard, also after a failure: those that can end are told to, whatever the
   /// others say.
-  private func settle(on port: any PartPort) {
+  private func shardEnded() -> [FanoutAction] {
     unanswered -= 1
-    if unanswered == 0 { finish(on: port) }
+    return unanswered == 0 ? end : []
   }
 
-  private func finish(on port: any PartPort) {
-    if let firstFailure {
-      port.finish(self, error: firstFailure)
-    } else {
-      port.endNode()
-      port.finish(self, response: ByteBuffer())
-    }
+  private var end: [FanoutAction] {
+    if let firstFailure { return [.end(.failed(firstFailure))] }
+    return [.endNode, .end(.response(ByteBuffer()))]
   }
 }

@@ -32,7 +32,7 @@ import NIOCore
 import RingstoreAPI
 
 package struct StatsMerge: ShardMerge {
-  package let method = InternalMethod.statsPart.rawValue
+  package let part = InternalMethod.statsPart
   package let allowsPartial = true
   private var ownCounters: [String: Int64] = [:]
   private var sums: [String: Int64] = [:]
@@ -41,8 +41,8 @@ package struct StatsMerge: ShardMerge {
 
   package init() {}
 
-  package mutating func begin(on port: any PartPort) {
-    ownCounters = port.nodeCounters
+  package mutating func begin(on cluster: any FanoutCluster) {
+    ownCounters = cluster.nodeCounters
   }
 
   package mutating func request(shard: Int) -> ByteBuffer { ByteBuffer() }

@@ -95,9 +95,9 @@ struct KeyMerger {
   /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(
     _ query: KeyQuery, maxKeys: UInt32 = .max
-  ) -> [(shard: Int, request: ByteBuffer)] {
+  ) -> [FanoutAction] {
     let endSlot = min(UInt32(Slots.count), front.slot + Self.windowSlots)
-    var requests: [(shard: Int, request: ByteBuffer)] = []
+    var slices: [FanoutAction] = []
     for (index, shard) in shards.enumerated() {
       guard !shard.isUnderWay, !shard.isExhausted, shard.following == nil,
         shard.position.slot < endSlot
@@ -107,9 +107,10 @@ struct KeyMerger {
         from: shard.position, endSlot: endSlot,
         maxKeys: min(maxKeys, sliceBytes / UInt32(Self.bytesPerKey)), maxBytes: sliceBytes,
         wantsPositions: true)
-      requests.append((index, request))
+      slices.append(
+        .send(SubRequest(.keysPart, shard: index, lane: .bulk, request: request)))
     }
-    return requests
+    return slices
   }
 
   /// Takes a slice's answer. O(keys).

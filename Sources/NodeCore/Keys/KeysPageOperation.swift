@@ -7,7 +7,6 @@ import NIOCore
 import RingstoreAPI
 
 package final class KeysPageOperation: FanoutOperation {
-  package var handle: UInt64 = 0
   private let query: KeyQuery
   private let from: ScanPosition
   private let limit: Int
@@ -19,7 +18,6 @@ package final class KeysPageOperation: FanoutOperation {
   private var count = 0
   private var isCutPoint = true
   private var unreachable: [CallError] = []
-  private var hasEnded = false
 
   /// Room for the token and its field.
   private static let headroomBytes = ScanToken.byteCountMax + 5
@@ -35,36 +33,28 @@ package final class KeysPageOperation: FanoutOperation {
 
   package var heldBytes: Int { found.readableBytes + merger.heldBytes }
 
-  package func start(on port: any PartPort) {
-    merger = KeyMerger(shards: port.shardIDs.count, from: from)
-    advance(on: port)
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    merger = KeyMerger(shards: cluster.shardIDs.count, from: from)
+    return goOn()
   }
 
-  package func part(
-    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
-  ) {
-    guard !hasEnded else { return }
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       try merger.add(response, shard: tag)
     } catch {
-      fail(error, on: port)
-      return
+      return [.end(.failed(error))]
     }
-    advance(on: port)
+    return goOn()
   }
 
-  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
-    guard !hasEnded else { return }
-    guard allowsPartial, error.code == .unavailable else {
-      fail(error, on: port)
-      return
-    }
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
+    guard allowsPartial, error.code == .unavailable else { return [.end(.failed(error))] }
     merger.markMissing(tag)
     unreachable.append(error)
-    advance(on: port)
+    return goOn()
   }
 
-  private func advance(on port: any PartPort) {
+  private func goOn() -> [FanoutAction] {
     while count < limit || !isCutPoint {
       let position = merger.position
       guard let key = merger.draw() else { break }
@@ -74,47 +64,23 @@ package final class KeysPageOperation: FanoutOperation {
         found.append(V1.KeysResponse.Field.keys, bytes)
         return true
       }
-      guard fits else {
-        finish(at: position, on: port)
-        return
-      }
+      guard fits else { return [end(at: position)] }
       count += 1
       isCutPoint = key.isCutPoint
     }
-    if merger.isDone {
-      finish(at: nil, on: port)
-    } else if count >= limit, isCutPoint {
-      finish(at: merger.position, on: port)
-    } else {
-      askForMore(on: port)
-    }
-  }
-
-  private func askForMore(on port: any PartPort) {
-    let missing = UInt32(clamping: max(limit - count, 1))
-    for (shard, request) in merger.nextSlices(query, maxKeys: missing) {
-      let part = Part(
-        operation: self, tag: shard, method: InternalMethod.keysPart.rawValue, shard: shard,
-        lane: .bulk)
-      request.withUnsafeReadableBytes { port.send(part, request: $0) }
-    }
+    if merger.isDone { return [end(at: nil)] }
+    if count >= limit, isCutPoint { return [end(at: merger.position)] }
+    return merger.nextSlices(query, maxKeys: UInt32(clamping: max(limit - count, 1)))
   }
 
   /// - Parameter position: where the rest begins; nil: there is none.
-  private func finish(at position: ScanPosition?, on port: any PartPort) {
+  private func end(at position: ScanPosition?) -> FanoutAction {
     guard count > 0 || position == nil else {
-      fail(.responseTooLarge(of: .keys), on: port)
-      return
+      return .end(.failed(.responseTooLarge(of: .keys)))
     }
-    hasEnded = true
     let token = position.map { query.token(of: $0) } ?? []
     token.withUnsafeBytes { found.write(V1.KeysResponse.Field.nextPageToken, $0) }
     for error in unreachable { found.append(V1.KeysResponse.Field.unreachable, error) }
-    port.finish(self, response: found)
-  }
-
-  private func fail(_ error: CallError, on port: any PartPort) {
-    hasEnded = true
-    port.finish(self, error: error)
+    return .end(.response(found))
   }
 }

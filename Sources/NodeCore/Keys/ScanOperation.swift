@@ -19,7 +19,6 @@ package final class ScanOperation: FanoutOperation {
   /// After this many slices a page is sent however empty, so that the caller sees how far it is.
   package static let slicesPerPageMax = 64
 
-  package var handle: UInt64 = 0
   private let query: KeyQuery
   private let from: ScanPosition
   private let allowsPartial: Bool
@@ -34,7 +33,6 @@ package final class ScanOperation: FanoutOperation {
   private var isCutPoint = true
   /// Shards that could not be asked and that no page has told of yet.
   private var unreachable: [CallError] = []
-  private var hasEnded = false
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this
   ///   version does not know.
@@ -50,77 +48,53 @@ package final class ScanOperation: FanoutOperation {
 
   package var heldBytes: Int { page.readableBytes + merger.heldBytes }
 
-  package func start(on port: any PartPort) {
-    merger = KeyMerger(shards: port.shardIDs.count, from: from)
-    advance(on: port)
+  package var isStream: Bool { true }
+
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    merger = KeyMerger(shards: cluster.shardIDs.count, from: from)
+    return []
   }
 
-  package func part(
-    _ tag: Int, answered response: UnsafeRawBufferPointer, on port: any PartPort
-  ) {
-    guard !hasEnded else { return }
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       try merger.add(response, shard: tag)
     } catch {
-      fail(error, on: port)
-      return
+      return [.end(.failed(error))]
     }
     slicesSincePage += 1
-    advance(on: port)
+    return []
   }
 
-  package func part(_ tag: Int, failed error: CallError, on port: any PartPort) {
-    guard !hasEnded else { return }
-    guard allowsPartial, error.code == .unavailable else {
-      fail(error, on: port)
-      return
-    }
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
+    guard allowsPartial, error.code == .unavailable else { return [.end(.failed(error))] }
     merger.markMissing(tag)
     unreachable.append(error)
-    advance(on: port)
+    return []
   }
 
-  package func callerWritable(on port: any PartPort) {
-    if !hasEnded { advance(on: port) }
-  }
-
-  /// Sends what the caller takes, and asks for more if it takes more.
-  private func advance(on port: any PartPort) {
-    while port.isWritable(self) {
-      if isPageFull {
-        send(on: port)
-      } else if let key = merger.draw() {
+  /// A page if there is one, or else the slices that it needs.
+  package func advance() -> [FanoutAction] {
+    while !isPageFull {
+      if let key = merger.draw() {
         key.withBytes { page.append(V1.ScanPage.Field.keys, $0) }
         keysInPage += 1
         isCutPoint = key.isCutPoint
       } else if merger.isDone {
-        hasEnded = true
-        send(on: port)
-        port.finishStream(self)
-        return
+        return [.emit(takePage()), .end(.complete)]
       } else if slicesSincePage >= Self.slicesPerPageMax {
-        send(on: port)
-      } else {
         break
+      } else {
+        return merger.nextSlices(query)
       }
     }
-    if port.isWritable(self) { askForMore(on: port) }
+    return [.emit(takePage())]
   }
 
   private var isPageFull: Bool {
     isCutPoint && (keysInPage >= pageKeys || page.readableBytes >= pageBytes)
   }
 
-  private func askForMore(on port: any PartPort) {
-    for (shard, request) in merger.nextSlices(query) {
-      let part = Part(
-        operation: self, tag: shard, method: InternalMethod.keysPart.rawValue, shard: shard,
-        lane: .bulk)
-      request.withUnsafeReadableBytes { port.send(part, request: $0) }
-    }
-  }
-
-  private func send(on port: any PartPort) {
+  private func takePage() -> ByteBuffer {
     let position = merger.position
     query.token(of: position).withUnsafeBytes { token in
       page.write(V1.ScanPage.Field.resumeToken, token)
@@ -132,11 +106,6 @@ package final class ScanOperation: FanoutOperation {
     keysInPage = 0
     slicesSincePage = 0
     unreachable = []
-    port.emit(self, message: message)
-  }
-
-  private func fail(_ error: CallError, on port: any PartPort) {
-    hasEnded = true
-    port.finish(self, error: error)
+    return message
   }
 }

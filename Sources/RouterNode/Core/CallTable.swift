@@ -16,7 +16,7 @@ import NodeCore
 struct PendingCall<Caller> {
   enum Target {
     case caller(Caller)
-    case part(RunningOperation<Caller>, tag: Int)
+    case part(Fanout, tag: Int)
     /// Nobody waits any more, the shard has yet to answer.
     case abandoned
   }

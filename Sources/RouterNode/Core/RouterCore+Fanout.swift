@@ -1,63 +1,97 @@
-// Calls that are made of parts: where they start, send and end.
+// Calls that are made of sub-requests, on a router: those travel over links, as calls of their own.
 
 import Commands
 import GRPC
-import LargeMemory
 import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
 
-/// An operation under way, with the calls that carry its parts.
-final class RunningOperation<Caller> {
-  let operation: any FanoutOperation
-  let caller: Caller
-  let context: CallContext
-  /// The operation's place in the core's timers, where the core is to end it at its deadline.
+final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
+  let fanout: Fanout
+  private unowned let core: RouterCore<Driver>
+  let caller: Driver.Caller
+  /// Stands for it where ids of calls do.
+  let handle: UInt64
+  /// Its place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
-  var isOver = false
-  /// Parts that wait for room or their turn; the caller's connection is not read meanwhile.
-  var partsWaiting = 0
-  /// What the core's `answerMemory` counts for it.
-  var heldBytes = 0
-  /// The calls of parts under way, and some that have ended.
-  private(set) var parts: [UInt64] = []
-  private var partsMax = 64
+  /// Sub-requests that wait for room or their turn; the caller's connection is not read meanwhile.
+  private var waiting = 0
+  /// The calls of sub-requests under way, and some that have ended.
+  private var calls: [UInt64] = []
+  private var callsMax = 64
 
-  init(_ operation: any FanoutOperation, caller: Caller, _ context: CallContext) {
-    self.operation = operation
+  init(
+    _ operation: any FanoutOperation, _ context: CallContext, caller: Driver.Caller,
+    handle: UInt64, core: RouterCore<Driver>
+  ) {
+    self.core = core
     self.caller = caller
-    self.context = context
+    self.handle = handle
+    fanout = Fanout(operation, context, memory: core.answerMemory, core.limits)
   }
 
-  /// Notes a part's call. Amortised O(1).
-  func sent(_ id: UInt64, isUnderWay: (UInt64) -> Bool) {
-    if parts.count >= partsMax {
-      parts.removeAll { !isUnderWay($0) }
-      partsMax = max(64, 2 * parts.count)
+  /// Amortised O(1), beside what placing it costs.
+  func send(_ request: SubRequest) {
+    guard let id = core.send(request, of: fanout) else { return }
+    if calls.count >= callsMax {
+      calls.removeAll { core.calls[$0] == nil }
+      callsMax = max(64, 2 * calls.count)
     }
-    parts.append(id)
+    calls.append(id)
+  }
+
+  var takesMore: Bool { core.driver.takesMore(caller, id: handle) }
+
+  func emit(_ message: ByteBuffer) {
+    message.withUnsafeReadableBytes { core.driver.emit(caller, message: $0) }
+  }
+
+  func endNode() { core.driver.endNode() }
+
+  func released() {
+    core.operations[handle] = nil
+    if let timer { _ = core.timers.remove(timer) }
+    for id in calls { core.withdraw(id) }
+  }
+
+  func ended(_ end: ReplyEnd, isRefused: Bool) {
+    switch end {
+    case .response(let response): core.driver.answer(caller, response: response)
+    case .complete: core.driver.finishStream(caller)
+    case .failed(let error): core.driver.fail(caller, error: error)
+    }
+  }
+
+  func requestWaits() {
+    waiting += 1
+    if waiting == 1 { core.driver.pauseReading(for: caller) }
+  }
+
+  func requestWaitsNoMore() {
+    waiting -= 1
+    if waiting == 0 { core.driver.resumeReading(for: caller) }
   }
 }
 
-extension RouterCore {
+extension RouterCore: FanoutCluster {
   /// Operations under way.
   package var operationsUnderWay: Int { operations.count }
 
   /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
   ///
-  /// - Parameter context: the call's, which parts carry on; the driver ends the operation at its
-  ///   deadline.
+  /// - Parameter context: the call's, which its sub-requests carry on; the driver ends the operation
+  ///   at its deadline.
   package func start(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Caller
   ) -> UInt64? {
     operationCount = (operationCount &+ 1) & ~Self.operationMark
-    operation.handle = operationCount | Self.operationMark
-    let running = RunningOperation(operation, caller: caller, context)
-    operations[operation.handle] = running
-    if account(running) { operation.start(on: self) }
+    let handle = operationCount | Self.operationMark
+    let running = RouterFanout(operation, context, caller: caller, handle: handle, core: self)
+    operations[handle] = running
+    running.fanout.start(on: self, over: running)
     settle()
-    return operations[operation.handle] == nil ? nil : operation.handle
+    return running.fanout.isOver ? nil : handle
   }
 
   /// Has the core end an operation at its deadline, where the driver doesn't.
@@ -66,97 +100,35 @@ extension RouterCore {
     running.timer = timers.insert(deadlineNanos: deadlineNanos, handle)
   }
 
-  /// Counts what an operation holds now, or ends it where that is too much. Returns whether it goes
-  /// on.
-  @discardableResult
-  func account(_ running: RunningOperation<Caller>) -> Bool {
-    guard !running.isOver else { return false }
-    let held = running.operation.heldBytes
-    guard answerMemory.change(from: running.heldBytes, to: held) else {
-      finish(running.operation, error: .answersHoldTooMuch(limits))
-      return false
-    }
-    running.heldBytes = held
-    return true
-  }
-
-  /// The caller went away: parts under way are taken back, and no further ones are sent.
-  package func cancelOperation(_ handle: UInt64) {
-    cancel(handle)
-  }
-
   /// Set in the handles of operations, and never in the ids of calls.
   private static var operationMark: UInt64 { 1 << 63 }
 
   func isOperation(_ id: UInt64) -> Bool { id & Self.operationMark != 0 }
 
-  /// Ends an operation's part in the core. Its caller can be told afterwards.
-  @discardableResult
-  func drop(_ handle: UInt64) -> RunningOperation<Caller>? {
-    guard let running = operations.removeValue(forKey: handle) else { return nil }
-    running.isOver = true
-    if let timer = running.timer { _ = timers.remove(timer) }
-    _ = answerMemory.change(from: running.heldBytes, to: 0)
-    for id in running.parts { withdraw(id) }
-    return running
-  }
-
-  // MARK: - What operations ask for
-
   package var servesCluster: Bool { true }
 
   package var nodeCounters: [String: Int64] { driver.counters }
 
-  package func endNode() {
-    driver.endNode()
-  }
-
-  package func owner(of key: UnsafeRawBufferPointer) -> Int {
-    map.owner(ofSlot: Slots.slot(of: key))
-  }
-
-  package func send(
-    _ part: Part, request: UnsafeRawBufferPointer, in block: LargeBlock?
-  ) {
-    guard let running = operations[part.operation.handle] else { return }
-    // Items of many-key calls have their place among the calls on their keys; slices have not.
-    let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
-    let call = PendingCall<Caller>(
-      target: .part(running, tag: part.tag), shard: part.shard,
-      slot: key.map { UInt16(Slots.slot(of: $0)) } ?? Self.noSlot,
-      lane: request.count > limits.bulkBytesMin ? .bulk : part.lane, isWrite: part.isWrite,
-      bytes: request.count)
-    do throws(CallError) {
-      let id = try place(
-        call, key: key, method: part.method, request: request, in: block, running.context)
-      running.sent(id) { calls[$0] != nil }
-    } catch {
-      failedParts.append((running, part.tag, error))
+  /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told when
+  /// the current event has been dealt with.
+  func send(_ part: SubRequest, of fanout: Fanout) -> UInt64? {
+    part.request.withBytes { request in
+      // Items of many-key calls have their place among the calls on their keys; slices have not.
+      let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
+      let slot = key.map { Slots.slot(of: $0) }
+      let call = PendingCall<Caller>(
+        target: .part(fanout, tag: part.tag),
+        shard: part.shard ?? slot.map { map.owner(ofSlot: $0) } ?? 0,
+        slot: slot.map { UInt16($0) } ?? Self.noSlot,
+        lane: part.lane, isWrite: part.isWrite, bytes: request.count)
+      do throws(CallError) {
+        return try place(
+          call, key: key, method: part.method, request: request, in: part.request.block,
+          fanout.context)
+      } catch {
+        failedParts.append((fanout, part.tag, error))
+        return nil
+      }
     }
-  }
-
-  package func emit(_ operation: any FanoutOperation, message: ByteBuffer) {
-    guard let running = operations[operation.handle] else { return }
-    message.withUnsafeReadableBytes { driver.emit(running.caller, message: $0) }
-  }
-
-  package func isWritable(_ operation: any FanoutOperation) -> Bool {
-    guard let running = operations[operation.handle] else { return false }
-    return driver.takesMore(running.caller, id: operation.handle)
-  }
-
-  package func finishStream(_ operation: any FanoutOperation) {
-    guard let ended = drop(operation.handle) else { return }
-    driver.finishStream(ended.caller)
-  }
-
-  package func finish(_ operation: any FanoutOperation, response: ByteBuffer) {
-    guard let ended = drop(operation.handle) else { return }
-    driver.answer(ended.caller, response: response)
-  }
-
-  package func finish(_ operation: any FanoutOperation, error: CallError) {
-    guard let ended = drop(operation.handle) else { return }
-    driver.fail(ended.caller, error: error)
   }
 }

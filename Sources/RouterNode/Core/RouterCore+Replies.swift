@@ -23,7 +23,7 @@ extension RouterCore {
   /// A caller that took no more takes more again: of a large or streamed answer, or an operation's.
   package func callerWritable(_ id: UInt64) {
     if isOperation(id) {
-      operations[id]?.operation.callerWritable(on: self)
+      operations[id]?.fanout.callerTakesMore()
     } else {
       ask(id)
     }
@@ -60,12 +60,11 @@ extension RouterCore {
       } else {
         driver.answer(caller, response: reply.response)
       }
-    case .part(let running, let tag):
+    case .part(let fanout, let tag):
       if let error = reply.error {
-        running.operation.part(tag, failed: error, on: self)
+        fanout.failed(tag, error)
       } else {
-        running.operation.part(tag, answered: reply.response, on: self)
-        account(running)
+        fanout.answered(tag, reply.response)
       }
     }
   }
@@ -180,8 +179,8 @@ extension RouterCore {
       driver.finishStream(caller)
     case (_, .caller(let caller)):
       driver.answer(caller, response: flow.bytes)
-    case (_, .part(let running, let tag)):
-      flow.bytes.withUnsafeReadableBytes { running.operation.part(tag, answered: $0, on: self) }
+    case (_, .part(let fanout, let tag)):
+      flow.bytes.withUnsafeReadableBytes { fanout.answered(tag, $0) }
     case (_, .abandoned):
       break
     }

@@ -85,9 +85,7 @@ extension RouterCore {
   private func pauseReading(for call: PendingCall<Caller>) {
     switch call.target {
     case .caller(let caller): driver.pauseReading(for: caller)
-    case .part(let operation, _):
-      operation.partsWaiting += 1
-      if operation.partsWaiting == 1 { driver.pauseReading(for: operation.caller) }
+    case .part(let fanout, _): fanout.transport?.requestWaits()
     case .abandoned: break
     }
   }
@@ -95,9 +93,7 @@ extension RouterCore {
   private func resumeReading(for call: PendingCall<Caller>) {
     switch call.target {
     case .caller(let caller): driver.resumeReading(for: caller)
-    case .part(let operation, _):
-      operation.partsWaiting -= 1
-      if operation.partsWaiting == 0 { driver.resumeReading(for: operation.caller) }
+    case .part(let fanout, _): fanout.transport?.requestWaitsNoMore()
     case .abandoned: break
     }
   }

@@ -23,7 +23,7 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-package final class RouterCore<Driver: RouterDriver>: PartPort {
+package final class RouterCore<Driver: RouterDriver> {
   package typealias Caller = Driver.Caller
   /// What stands for the slot of a call that names no key.
   static var noSlot: UInt16 { UInt16(Slots.count) }
@@ -55,11 +55,11 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// Whether a shard has refused the router's map, and not all have accepted it since.
   @exclusivity(unchecked) var isMapDoubted = false
 
-  var operations: [UInt64: RunningOperation<Caller>] = [:]
+  var operations: [UInt64: RouterFanout<Driver>] = [:]
   var operationCount: UInt64 = 0
   package let answerMemory: AnswerMemory
-  /// Failures of parts met while sending them; told when the current event has been dealt with.
-  var failedParts: [(operation: RunningOperation<Caller>, tag: Int, error: CallError)] = []
+  /// Failures of sub-requests met while sending them; told when the current event has been dealt with.
+  var failedParts: [(fanout: Fanout, tag: Int, error: CallError)] = []
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
@@ -138,7 +138,8 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
     do throws(CallError) {
       let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
       var call = PendingCall<Caller>(
-        target: .caller(caller), shard: owner(of: target.key), slot: Self.noSlot, lane: .bulk,
+        target: .caller(caller), shard: map.owner(ofSlot: Slots.slot(of: target.key)),
+        slot: Self.noSlot, lane: .bulk,
         isWrite: false, bytes: message.count)
       call.reply = .stream
       let id = try place(
@@ -155,7 +156,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   /// The caller of a call or an operation went away, or its deadline has passed: nobody waits for
   /// the answer any more.
   package func cancel(_ id: UInt64) {
-    if isOperation(id) { drop(id) } else { withdraw(id) }
+    if isOperation(id) { operations[id]?.fanout.drop() } else { withdraw(id) }
     settle()
   }
 
@@ -312,7 +313,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
 
   private func timerFired(_ id: UInt64) {
     if isOperation(id) {
-      if let ended = drop(id) { driver.fail(ended.caller, error: .deadlineExceeded) }
+      operations[id]?.fanout.finish(.failed(.deadlineExceeded))
       return
     }
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
@@ -349,7 +350,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
-    case .part(let operation, let tag): failedParts.append((operation, tag, error))
+    case .part(let fanout, let tag): failedParts.append((fanout, tag, error))
     case .abandoned: break
     }
   }
@@ -366,8 +367,7 @@ package final class RouterCore<Driver: RouterDriver>: PartPort {
       if let id = laneOrder.nextRelease() {
         turnCame(id)
       } else if let failed = failedParts.popLast() {
-        guard !failed.operation.isOver else { continue }
-        failed.operation.operation.part(failed.tag, failed: failed.error, on: self)
+        failed.fanout.failed(failed.tag, failed.error)
       } else {
         return
       }

@@ -37,7 +37,7 @@ final class HeldReplies {
     from output: inout ByteBuffer, since start: Int, id: UInt64, method: UInt32,
     deadlineNanos: UInt64 = 0
   ) {
-    let isWrite = Part.isWrite(method: method)
+    let isWrite = SubRequest.isWrite(method: method)
     let length = output.writerIndex - start
     guard core.gate.isFull && !isWrite else {
       if let bytes = output.viewBytes(at: start, length: length) {

@@ -20,15 +20,6 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// How a reply ends.
-package enum ReplyEnd {
-  /// The whole response, or the last message of a stream.
-  case response(ByteBuffer)
-  /// What was sent is all.
-  case complete
-  case failed(CallError)
-}
-
 /// Where replies leave.
 package protocol ReplyExit: AnyObject {
   /// Whether it takes a piece or a message now. If not, it wakes the reply when it does.
@@ -102,7 +93,7 @@ package final class ReplyHandle: GateWaiter {
     self.id = id
     self.exit = exit
     self.core = core
-    isWrite = Part.isWrite(method: method)
+    isWrite = SubRequest.isWrite(method: method)
     if deadlineNanos > 0 {
       deadline = core.deadlines.insert(
         deadlineNanos: deadlineNanos, Deadline(taker: self, id: id))
@@ -113,6 +104,8 @@ package final class ReplyHandle: GateWaiter {
 
   /// Who is told of the caller from now on.
   func worked(by work: any ReplyWork) { self.work = work }
+
+  func end(_ end: ReplyEnd, after mark: ReplyMark) { take(.end(end), mark) }
 
   package func answer(_ response: ByteBuffer, after mark: ReplyMark) {
     take(.end(.response(response)), mark)

@@ -22,6 +22,6 @@ extension ShardCore {
   private func admitWithCare(_ method: UInt32, _ context: CallContext) throws(CallError) {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
-    if gate.isFull, Part.isWrite(method: method) { throw .heldTooMuch(limits) }
+    if gate.isFull, SubRequest.isWrite(method: method) { throw .heldTooMuch(limits) }
   }
 }

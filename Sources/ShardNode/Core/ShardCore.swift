@@ -43,6 +43,8 @@ package final class ShardCore {
   /// Of calls that are answered later.
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   let garbage: GarbageCollection
+  /// What operations hold, and answers that are ready and have not been sent.
+  package let answerMemory: AnswerMemory
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
   /// What the node counts about its connections, which the core doesn't know.
@@ -82,6 +84,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
+    answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
 

@@ -1,6 +1,7 @@
 // Calls whose reply is printed while it comes, and searches that say how to go on.
 
 import RingstoreClient
+import TextForms
 
 extension CommandLineCall {
   static func scan(

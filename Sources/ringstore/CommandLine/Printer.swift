@@ -1,6 +1,7 @@
 // Where the command line's output goes, and in which form. A value of one call.
 
 import RingstoreClient
+import TextForms
 
 /// Replies to stdout, remarks for a person to stderr.
 package struct Printer {

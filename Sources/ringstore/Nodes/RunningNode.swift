@@ -3,6 +3,7 @@
 import Placement
 import RouterNode
 import ShardNode
+import TextForms
 
 package struct RunningNode: Sendable {
   /// Where clients find it.

@@ -5,6 +5,7 @@
 import Glibc
 import RingstoreClient
 import Synchronization
+import TextForms
 
 package final class Session: Sendable {
   /// What stays the same through a session.

@@ -1,7 +1,5 @@
-// Base64 over bytes, for `-bin` metadata (RFC 4648 section 4, the standard alphabet). gRPC asks
-// receivers to take padded and unpadded text; we send it unpadded. Pure functions, any thread.
+// Base64 over bytes (RFC 4648 section 4, the standard alphabet). Pure functions, any thread.
 
-/// Base64 for `-bin` header values.
 package enum Base64 {
   private static let alphabet: [UInt8] = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
@@ -13,8 +11,8 @@ package enum Base64 {
     return table
   }()
 
-  /// Encodes without padding. O(n), one allocation.
-  package static func encode(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+  /// O(n), one allocation.
+  package static func encode(_ bytes: UnsafeRawBufferPointer, padded: Bool = false) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count / 3 + 1) * 4)
     var index = 0
@@ -30,12 +28,13 @@ package enum Base64 {
       if left > 2 { text.append(alphabet[Int(word & 0x3F)]) }
       index += 3
     }
+    while padded, text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
     return text
   }
 
-  /// Encodes without padding. O(n).
-  package static func encode(_ bytes: [UInt8]) -> [UInt8] {
-    bytes.withUnsafeBytes { encode($0) }
+  /// O(n), one allocation.
+  package static func encode(_ bytes: [UInt8], padded: Bool = false) -> [UInt8] {
+    bytes.withUnsafeBytes { encode($0, padded: padded) }
   }
 
   /// Decodes text with or without padding; nil if it is malformed. O(n), one allocation.

@@ -1,15 +1,16 @@
-// Integers in strings: the canonical decimal form of an Int64, to and from bytes.
+// The canonical decimal form of an Int64, to and from bytes.
 //
-// Canonical means: what `format` would print. "01", "+1", "-0", " 1" and the empty string are not,
-// and stay byte strings; so storing the number instead of the digits loses nothing.
+// Canonical means: what `format` would print. "01", "+1", "-0", " 1" and the empty string are not.
+// A store keeps those as byte strings, so that storing a number instead of its digits loses nothing,
+// and commands take none of them for a number: a number has one form.
 // Pure functions; any thread.
 
-enum DecimalInteger {
+package enum DecimalInteger {
   /// Longest canonical form: "-9223372036854775808".
-  static let digitsMax = 20
+  package static let digitsMax = 20
 
   /// The number whose canonical decimal form is exactly `text`, or nil.
-  static func parse(_ text: UnsafeRawBufferPointer) -> Int64? {
+  package static func parse(_ text: UnsafeRawBufferPointer) -> Int64? {
     guard let first = text.first, text.count <= digitsMax else { return nil }
     let zero = UInt8(ascii: "0")
     let isNegative = first == UInt8(ascii: "-")
@@ -35,7 +36,7 @@ enum DecimalInteger {
 
   /// Writes the canonical form to `target`, which has room for `digitsMax` bytes.
   /// - Returns: the number of bytes written.
-  static func format(_ value: Int64, into target: UnsafeMutableRawPointer) -> Int {
+  package static func format(_ value: Int64, into target: UnsafeMutableRawPointer) -> Int {
     var magnitude = value.magnitude
     var count = value < 0 ? 2 : 1
     var rest = magnitude / 10

@@ -11,7 +11,7 @@ import Testing
 @testable import ShardNode
 
 @Suite("Fan-outs on a shard itself")
-struct LocalPartsTests {
+struct ShardFanoutTests {
   let shard: ShardFixture
   let turns = TurnCount()
 
@@ -81,7 +81,7 @@ struct LocalPartsTests {
   @Test func aReplyBeyondTheMessageLimitFailsAsAWhole() throws {
     var limits = Limits()
     limits.maxMessageBytes = 10_000
-    let small = LocalPartsTests(shard: ShardFixture(limits: limits))
+    let small = ShardFanoutTests(shard: ShardFixture(limits: limits))
     for number in 0..<200 {
       try small.shard.set("\(number)" + String(repeating: "k", count: 100), "v")
     }
@@ -100,9 +100,9 @@ struct LocalPartsTests {
 
   @Test func aCancelledFanoutStopsWithinASlice() throws {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
-    let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply, CallContext())
+    shard.core.start(
+      try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply, CallContext())
     shard.core.runTurn()
     caller.reply.drop()
     #expect(shard.runTurns() <= 1)
@@ -113,7 +113,7 @@ struct LocalPartsTests {
 
   @Test func largePartsAreGatheredInTurns() throws {
     let shard = ShardFixture(limits: .wide)
-    let tests = LocalPartsTests(shard: shard)
+    let tests = ShardFanoutTests(shard: shard)
     try shard.set("large", pattern(300_000))
     let values = (0..<40_000).map { "value \($0)" }
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", values))
@@ -135,9 +135,8 @@ struct LocalPartsTests {
     try shard.set("large", pattern(300_000))
     var keys = Ringstore_V1_MGetRequest()
     keys.keys = [Requests.key("large")]
-    let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(.mGet, keys), for: caller.reply, CallContext())
+    shard.core.start(try operation(.mGet, keys), for: caller.reply, CallContext())
     shard.core.runTurn()
     #expect(shard.core.holdsViews)
     caller.reply.drop()
@@ -148,11 +147,11 @@ struct LocalPartsTests {
 
   @Test func operationsTakeTurns() throws {
     for number in 0..<5_000 { try shard.set("key:\(number)", "v") }
-    let parts = LocalParts(core: shard.core)
     let long = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: long.reply, CallContext())
+    shard.core.start(
+      try operation(.keys, Ringstore_V1_KeysRequest()), for: long.reply, CallContext())
     let short = FanoutRecorder(shard.core)
-    parts.start(
+    shard.core.start(
       try operation(.dbSize, Ringstore_V1_DbSizeRequest()), for: short.reply, CallContext())
     shard.core.runTurn()
     shard.core.runTurn()
@@ -164,10 +163,9 @@ struct LocalPartsTests {
     limits.answerBytesMax = 100_000
     let shard = ShardFixture(limits: limits)
     for number in 0..<5_000 { try shard.set("a key with a long name: \(number)", "v") }
-    let parts = LocalParts(core: shard.core)
     let callers = (0..<3).map { _ in FanoutRecorder(shard.core) }
     for caller in callers {
-      parts.start(
+      shard.core.start(
         try operation(.keys, Ringstore_V1_KeysRequest()), for: caller.reply, CallContext())
     }
     shard.runTurns()
@@ -175,26 +173,28 @@ struct LocalPartsTests {
     #expect(outcomes.contains { (try? $0.get()) != nil }, "one alone may go past the bound")
     for case .failure(let error) in outcomes { #expect(error.reason == .overloaded) }
     #expect(outcomes.contains { (try? $0.get()) == nil })
-    #expect(parts.answerMemory.heldBytes == 0)
-    var holding: AnyObject? = parts.answerMemory.hold(100_000)
+    #expect(shard.core.answerMemory.heldBytes == 0)
+    var holding: AnyObject? = shard.core.answerMemory.hold(100_000)
     let refused = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply, CallContext())
+    shard.core.start(
+      try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply, CallContext())
     shard.runTurns()
     #expect(throws: CallError.self) { try refused.outcome?.get() }
     withExtendedLifetime(holding) {}
     holding = nil
     let served = FanoutRecorder(shard.core)
-    parts.start(try operation(.keys, Ringstore_V1_KeysRequest()), for: served.reply, CallContext())
+    shard.core.start(
+      try operation(.keys, Ringstore_V1_KeysRequest()), for: served.reply, CallContext())
     shard.runTurns()
     _ = try #require(served.outcome).get()
   }
 
   @Test func aScanStopsWhileItsReaderTakesNothing() throws {
     for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
-    let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
     caller.isWritable = false
-    parts.start(try operation(.scan, Ringstore_V1_ScanRequest()), for: caller.reply, CallContext())
+    shard.core.start(
+      try operation(.scan, Ringstore_V1_ScanRequest()), for: caller.reply, CallContext())
     shard.runTurns()
     let before = caller.messages.count
     #expect(caller.outcome == nil)
@@ -239,9 +239,8 @@ struct LocalPartsTests {
   private func run<Response: Message>(
     _ id: CommandID, _ request: some Message
   ) throws -> Response {
-    let parts = LocalParts(core: shard.core)
     let caller = FanoutRecorder(shard.core)
-    parts.start(try operation(id, request), for: caller.reply, CallContext())
+    shard.core.start(try operation(id, request), for: caller.reply, CallContext())
     turns.count = shard.runTurns()
     let response = try #require(caller.outcome).get()
     return try Response(serializedBytes: Array(response.readableBytesView))

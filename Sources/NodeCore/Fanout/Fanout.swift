@@ -1,0 +1,135 @@
+// An operation under way: tells it what happens, does what it wants, and counts what it holds.
+//
+//   start --> under way --the operation ends--> over: the caller is told
+//                |  '-----too much is held----->
+//                '--drop: its caller is gone---> over, without a word
+//
+// One event loop, the node's.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+
+/// What differs between a router and a shard: how sub-requests are sent, and the caller is told. One
+/// for each operation under way.
+package protocol FanoutTransport: AnyObject {
+  /// Sends a sub-request. Its outcome comes later, never from inside this call.
+  func send(_ request: SubRequest)
+  /// Whether the caller takes another message; where not, `callerTakesMore` is called when it does.
+  var takesMore: Bool { get }
+  /// Sends one message of a reply that is a stream.
+  func emit(_ message: ByteBuffer)
+  /// Ends the node, once the call that asked for it is answered.
+  func endNode()
+  /// Takes back what is under way: it is over, and the caller has not been told yet.
+  func released()
+  /// Tells the caller.
+  ///
+  /// - Parameter isRefused: the node ends it, because there is no memory for what it holds.
+  func ended(_ end: ReplyEnd, isRefused: Bool)
+  /// A sub-request waits for room or its turn, and then no more: the caller is to send no further
+  /// calls meanwhile.
+  func requestWaits()
+  func requestWaitsNoMore()
+}
+
+package final class Fanout {
+  /// The call's; its sub-requests are executed in it.
+  package let context: CallContext
+  private let operation: any FanoutOperation
+  private let memory: AnswerMemory
+  private let limits: Limits
+  package private(set) var isOver = false
+  /// Nil before it has started, and once it is over.
+  package private(set) var transport: (any FanoutTransport)?
+  /// What `memory` counts for it.
+  private var heldBytes = 0
+
+  /// - Parameter memory: the account of what operations hold.
+  package init(
+    _ operation: any FanoutOperation, _ context: CallContext, memory: AnswerMemory, _ limits: Limits
+  ) {
+    self.operation = operation
+    self.context = context
+    self.memory = memory
+    self.limits = limits
+  }
+
+  // MARK: - Events
+
+  /// The end may come from inside this call.
+  package func start(on cluster: any FanoutCluster, over transport: any FanoutTransport) {
+    self.transport = transport
+    if account() { run(operation.start(on: cluster)) }
+  }
+
+  /// A sub-request was executed; `response` is valid during the call only.
+  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) {
+    guard !isOver else { return }
+    run(operation.answered(tag, response))
+    if !isOver { account() }
+  }
+
+  package func failed(_ tag: Int, _ error: CallError) {
+    guard !isOver else { return }
+    run(operation.failed(tag, error))
+  }
+
+  /// The caller of a stream takes more messages again.
+  package func callerTakesMore() {
+    run([])
+  }
+
+  /// Ends it: no further sub-requests are sent.
+  package func finish(_ end: ReplyEnd, isRefused: Bool = false) {
+    guard !isOver, let transport else { return }
+    drop()
+    transport.ended(end, isRefused: isRefused)
+  }
+
+  /// Ends it without a word.
+  package func drop() {
+    guard !isOver, let transport else { return }
+    isOver = true
+    _ = memory.change(from: heldBytes, to: 0)
+    transport.released()
+    self.transport = nil
+  }
+
+  // MARK: - What the operation wants
+
+  private func run(_ actions: [FanoutAction]) {
+    perform(actions)
+    guard operation.isStream else { return }
+    while !isOver, let transport, transport.takesMore {
+      let actions = operation.advance()
+      if actions.isEmpty { return }
+      perform(actions)
+    }
+  }
+
+  private func perform(_ actions: [FanoutAction]) {
+    guard let transport else { return }
+    for action in actions {
+      switch action {
+      case .send(let request): transport.send(request)
+      case .emit(let message): transport.emit(message)
+      case .endNode: transport.endNode()
+      case .end(let end): finish(end)
+      }
+    }
+  }
+
+  /// Counts what the operation holds now, or ends it where that is too much. Returns whether it goes
+  /// on.
+  @discardableResult
+  private func account() -> Bool {
+    let held = operation.heldBytes
+    guard memory.change(from: heldBytes, to: held) else {
+      finish(.failed(.answersHoldTooMuch(limits)), isRefused: true)
+      return false
+    }
+    heldBytes = held
+    return true
+  }
+}
