@@ -170,7 +170,8 @@ final class ExecutionProbe {
     } else if call.executedBetween != nil {
       notePiece(reply, &call, connection)
     }
-    if !reply.more {
+    // A call that is returned has had its last reply here.
+    if !reply.more || !reply.isOK {
       call.owed -= 1
       // A frame that arrived twice is executed twice.
       call.wasExecuted = false

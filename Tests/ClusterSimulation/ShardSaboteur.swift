@@ -117,6 +117,8 @@ struct ShardSaboteur {
         case .hello(let message): if withOthers { copy.append(Field.hello, message) }
         case .draining(let isDraining): if withOthers { copy.write(Field.draining, isDraining) }
         case .clockMillis(let millis): if withOthers { copy.append(Field.clockMillis, millis) }
+        case .mapReply(let message): if withOthers { copy.append(Field.mapReply, message) }
+        case .mapNews(let message): if withOthers { copy.append(Field.mapNews, message) }
         }
       }
     }

@@ -200,7 +200,7 @@ final class SimulatedRouter: RouterDriver {
         cluster.network.sendToShard(frame, connection)
       }
     case .shardRestarted: context.cover(.restartNoticed)
-    case .linkRefused, .linkLost, .linkDraining: break
+    case .linkRefused, .linkLost, .linkDraining, .mapPending, .mapInForce, .shardDropped: break
     }
   }
 

@@ -11,13 +11,13 @@ import Testing
     let world = LinkWorld()
     var outputs: [[String]] = []
     for step in transcript.steps {
-      let output = try world.run(step.command)
+      let output = try step.commands.flatMap(world.run)
       outputs.append(output)
       guard !Transcript.isRewriting else { continue }
       try #require(
         output == step.expected,
         """
-        \(name): \(step.command)
+        \(name): \(step.commands.joined(separator: ", "))
         came to
         \(output.joined(separator: "\n"))
         and should have come to

@@ -59,7 +59,7 @@ final class LinkWorld {
       try runWithoutShard(words, command)
     }
     if core != nil { flush() }
-    return log.isEmpty ? ["nothing"] : log
+    return log
   }
 
   private func runWithoutShard(_ words: [String], _ command: String) throws {
@@ -145,24 +145,25 @@ final class LinkWorld {
   }
 
   private func greetAsAnother(_ shard: Int, knowing names: [String]) throws {
+    typealias Field = LinkV1.Hello.Field
     let connection = WireConnection(self, shard, .calls, generation: 1)
-    var hello = ByteBuffer()
-    let map = try SlotMapMessage(Self.map(of: names))
     connection.accept()
-    map.withMessage { map in
-      Self.withBytes(["test", "r/other", self.names[shard]]) { bytes in
-        let check = Limits().hashSeed.check(
-          cluster: "test", router: "r/other", generation: 1, shard: self.names[shard])
-        check.withUnsafeBytes {
-          let message = LinkV1.Hello(
-            protocol: LinkProtocol.version, cluster: bytes[0], router: bytes[1], generation: 1,
-            expectedShard: bytes[2], map: map, hashSeedCheck: $0)
-          hello.append(LinkV1.RouterFrame.Field.hello, message)
-        }
-      }
-    }
+    var hello = ByteBuffer()
+    let mark = hello.beginLengthDelimited(LinkV1.RouterFrame.Field.hello)
+    hello.write(Field.protocol, UInt64(LinkProtocol.version))
+    hello.write(Field.cluster, "test")
+    hello.write(Field.router, "r/other")
+    hello.write(Field.generation, 1)
+    hello.write(Field.expectedShard, self.names[shard])
+    SlotMapMessage.write(try Self.map(of: names), as: Field.map, into: &hello)
+    Limits().hashSeed.check(
+      cluster: "test", router: "r/other", generation: 1, shard: self.names[shard]
+    ).withUnsafeBytes { hello.write(Field.hashSeedCheck, $0) }
+    hello.endLengthDelimited(mark)
     connection.receive(hello)
-    for frame in connection.toRouter { say("\(names[shard]) to the other router: \(text(frame))") }
+    for frame in connection.toRouter {
+      say("\(self.names[shard]) to the other router: \(text(frame))")
+    }
     connection.end()
   }
 

@@ -3,6 +3,7 @@
 //
 //   # a comment
 //   command word word
+//   another
 //   ----
 //   what comes of it, line by line
 //
@@ -13,15 +14,15 @@ import Foundation
 
 struct Transcript {
   struct Step {
-    /// Comments and blank lines before the command.
-    var before: [String] = []
-    var command = ""
+    /// The lines above the output: commands, comments, blank lines.
+    var lines: [String] = []
     var expected: [String] = []
+
+    var commands: [String] { lines.filter { !$0.isEmpty && !$0.hasPrefix("#") } }
   }
 
   let file: URL
   private(set) var steps: [Step] = []
-  private var after: [String] = []
 
   static let folder = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "Transcripts")
@@ -51,23 +52,19 @@ struct Transcript {
         }
       } else if line == "----" {
         isOutput = true
-      } else if line.isEmpty || line.hasPrefix("#") {
-        step.before.append(line)
       } else {
-        step.command = line
+        step.lines.append(line)
       }
     }
-    if !step.command.isEmpty { steps.append(step) } else { after = step.before }
+    if !step.commands.isEmpty { steps.append(step) }
   }
 
   /// Writes the transcript with what came of its commands.
   func write(_ outputs: [[String]]) throws {
     var lines: [String] = []
     for (step, output) in zip(steps, outputs) {
-      lines += step.before + [step.command, "----"] + output + [""]
+      lines += step.lines + ["----"] + output + [""]
     }
-    lines += after.reversed().drop { $0.isEmpty }.reversed()
-    try (lines.joined(separator: "\n") + (after.contains { !$0.isEmpty } ? "\n" : ""))
-      .write(to: file, atomically: true, encoding: .utf8)
+    try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
   }
 }
