@@ -62,10 +62,18 @@ let package = Package(
         nioConcurrency, logging,
       ]),
     .target(
+      name: "LegacyServices",
+      dependencies: ["RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore]),
+    .target(
+      name: "Front",
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC", nioCore,
+      ]),
+    .target(
       name: "ShardNode",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol",
+        "LineProtocol", "Front",
         "GRPC",
         nioCore, nioPosix, logging,
       ]),
@@ -73,7 +81,7 @@ let package = Package(
       name: "RouterNode",
       dependencies: [
         "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "LineProtocol", "Front", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -125,6 +133,18 @@ let package = Package(
         "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
         nioPosix, logging,
         "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
+      name: "LegacyServicesTests",
+      dependencies: [
+        "LegacyServices", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix,
+        logging, "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
+      name: "FrontTests",
+      dependencies: [
+        "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", nioCore, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LineProtocolTests",
