@@ -169,6 +169,13 @@ let package = Package(
       ]
     ),
     .testTarget(
+      name: "LinkTranscriptTests",
+      dependencies: [
+        "RouterNode", "ShardNode", "LineProtocol", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", nioCore,
+      ],
+      exclude: ["Transcripts"]),
+    .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
         "TextForms", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands",

@@ -133,7 +133,7 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Looks after the links for as long as there are any. The loop looks at its sockets between two
+  /// Looks after the links for as long as need be. The loop looks at its sockets between two
   /// timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }
@@ -143,7 +143,7 @@ final class ShardService: LinkService {
       isWatchScheduled = false
       core.watchLinks()
       links = links.filter { $0.value.call != nil }
-      if !links.isEmpty { scheduleWatch() }
+      if !links.isEmpty || core.linksNeedLooks { scheduleWatch() }
       afterWork()
     }
   }
