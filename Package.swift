@@ -29,16 +29,18 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
   ],
   targets: [
+    .target(name: "TextForms"),
     .systemLibrary(name: "CMalloc"),
     .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-    .target(name: "HTTP2", dependencies: ["LargeMemory", "CNGHTTP2", nioCore]),
+    .target(name: "HTTP2", dependencies: ["TextForms", "LargeMemory", "CNGHTTP2", nioCore]),
     .target(name: "StatusCodes"),
     .target(
       name: "GRPC",
       dependencies: [
-        "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency, logging,
+        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency,
+        logging,
       ]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
@@ -46,17 +48,18 @@ let package = Package(
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
-    .target(name: "Store", dependencies: ["LargeMemory"]),
+    .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
     .target(
       name: "Commands",
-      dependencies: ["LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
+      dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
     .target(
       name: "NodeCore",
       dependencies: ["Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
     .target(
       name: "LineProtocol",
       dependencies: [
-        "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix,
+        nioConcurrency, logging,
       ]),
     .target(
       name: "LegacyServices",
@@ -77,27 +80,17 @@ let package = Package(
     .target(
       name: "RouterNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "LineProtocol", "Front",
-        "GRPC",
-        nioCore,
-        nioPosix,
-        nioConcurrency, logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
+        "LineProtocol", "Front", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
-    .target(
-      name: "ClusterSimulation",
-      dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
-        "RouterNode",
-        "Store", nioCore,
-      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "CEdit",
+        "CEdit", "TextForms",
         "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement",
         "LineProtocol",
         "GRPC",
@@ -105,6 +98,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
       ]),
+    .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     .testTarget(
@@ -129,7 +123,7 @@ let package = Package(
       ]),
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
-    .testTarget(name: "StoreTests", dependencies: ["LargeMemory", "Store"]),
+    .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -155,8 +149,8 @@ let package = Package(
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix, logging,
-        "ProtobufMessages", protobuf,
+        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioEmbedded,
+        nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
@@ -177,14 +171,27 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands", "GRPC",
-        "Placement",
+        "TextForms", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands",
+        "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    // The real cores under a virtual clock and network.
+    .target(
+      name: "ClusterSimulation",
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
+        "RouterNode", "Store", nioCore,
+      ],
+      path: "Tests/ClusterSimulation"),
+    .executableTarget(
+      name: "simulate", dependencies: ["ClusterSimulation", nioCore],
+      path: "Tests/SimulationProgram"),
     .testTarget(
       name: "ClusterSimulationTests",
-      dependencies: ["ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+      dependencies: [
+        "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode", "GRPC", nioCore,
+      ]),
     .target(
       name: "FuzzReaders",
       dependencies: [

@@ -2,6 +2,7 @@
 // lent.
 
 import RingstoreAPI
+import TextForms
 
 package struct CommandWords {
   private let words: UnsafeBufferPointer<UnsafeRawBufferPointer>
@@ -70,22 +71,7 @@ extension Int64 {
   /// The integer whose decimal form this is; nil for anything else. As with values, a number has one
   /// form: `05`, `-0` and `+5` are none.
   package init?(canonical bytes: UnsafeRawBufferPointer) {
-    guard let first = bytes.first, bytes.count <= 20 else { return nil }
-    let isNegative = first == UInt8(ascii: "-")
-    let digits = bytes[(isNegative ? 1 : 0)...]
-    guard let leading = digits.first else { return nil }
-    // A zero stands alone, without a sign.
-    guard leading != UInt8(ascii: "0") || bytes.count == 1 else { return nil }
-    var number: Int64 = 0
-    for byte in digits {
-      guard (0x30...0x39).contains(byte) else { return nil }
-      let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
-      let digit = Int64(byte - 0x30)
-      // Counted away from zero on the side of the sign: the smallest number has no positive twin.
-      let (sum, isPast) = product.addingReportingOverflow(isNegative ? -digit : digit)
-      guard !isTooLarge, !isPast else { return nil }
-      number = sum
-    }
+    guard let number = DecimalInteger.parse(bytes) else { return nil }
     self = number
   }
 }

@@ -9,9 +9,9 @@ package final class Keyspace {
   package let store: Store
   package let limits: Limits
   @exclusivity(unchecked) package var ownership: SlotOwnership {
-    didSet { owned = ownership.owned }
+    didSet { owned = ownership.states.owned }
   }
-  /// The slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
+  /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
   @exclusivity(unchecked) private var owned: SlotSet
   /// Whether `found` is asked for.
   @exclusivity(unchecked) package var notesFound = false
@@ -26,7 +26,7 @@ package final class Keyspace {
     self.store = store
     self.limits = limits
     self.ownership = ownership
-    owned = ownership.owned
+    owned = ownership.states.owned
   }
 
   /// Checks a key and finds its place; only keys of the shard's own slots get through.
@@ -39,7 +39,7 @@ package final class Keyspace {
     try KeyAccess.check(key, database, context, limits)
     let slot = Slots.slot(of: key)
     guard owns(slot) else {
-      throw .wrongShard(owner: ownership.owner(ofSlot: slot))
+      throw ownership.refusal(ofSlot: slot)
     }
     let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
     if notesFound { found = place.lookup }

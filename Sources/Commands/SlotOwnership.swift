@@ -1,8 +1,8 @@
 // Which slots a shard may serve, and whose slot map it believes.
 //
 // A shard that no router has greeted yet serves every slot: it can be used alone. From the first
-// accepted Hello on it holds that map and refuses keys of slots that the map gives to others. A
-// router with another map is refused, never half-believed:
+// map that it adopts on it refuses keys of slots that are not its own. Maps come with a router's
+// Hello or, over a link that is open, as an offer. A map is adopted or refused as a whole:
 //
 //   the map's epoch   content            the shard's answer
 //   older             -                  STALE_MAP, with the shard's map
@@ -10,18 +10,37 @@
 //   same              other              MAP_CONFLICT, unless the shard is free: no router is
 //                                        connected, and it holds no keys
 //   newer, or first   keeps what we hold accepted and adopted
-//   newer, or first   gives away a slot  MAP_CONFLICT
+//   newer, or first   gives away a slot  MAP_CONFLICT, saying what we hold
 //                     we hold keys of
+//
+// A slot that the shard loses by a map is not served from that moment on. One that it gains is
+// served when the map is in force: when every shard of the map has adopted exactly this one, and so
+// none serves the slot by an older map. Whoever has seen all of them accept it says so.
 
 import Placement
 import RingstoreAPI
+
+/// Why a shard doesn't adopt a map.
+package struct MapRefusal: Error, Sendable, Hashable {
+  package let reason: LinkRefusal
+  /// What the shard holds that would move; empty where that isn't the reason.
+  package let detail: String
+
+  package init(_ reason: LinkRefusal, detail: String = "") {
+    self.reason = reason
+    self.detail = detail
+  }
+}
 
 package struct SlotOwnership {
   package let cluster: String
   package let shard: String
   package private(set) var map: SlotMap?
-  /// The slots that may be served.
-  package private(set) var owned = SlotSet.all
+  /// Whether `map` is in force, as far as the shard was told.
+  package private(set) var isInForce = true
+  package private(set) var states = SlotStates.all
+  /// Slots that a refusal names.
+  private static let namedSlotsMax = 5
 
   package init(cluster: String, shard: String) {
     self.cluster = cluster
@@ -31,13 +50,16 @@ package struct SlotOwnership {
   /// Whether keys of the slot may be served here.
   @inline(__always)
   package func owns(slot: Int) -> Bool {
-    owned.contains(slot)
+    states.owned.contains(slot)
   }
 
-  /// The id of the shard that a slot belongs to.
-  package func owner(ofSlot slot: Int) -> String {
-    guard let map else { return shard }
-    return map.shards[map.owner(ofSlot: slot)].id
+  /// The refusal of a call on a key of a slot that isn't owned.
+  package func refusal(ofSlot slot: Int) -> CallError {
+    switch states[slot] {
+    case .arriving: .slotMoves("its slot \(slot) is about to arrive at shard \(shard)")
+    case .leaving: .slotMoves("its slot \(slot) is leaving shard \(shard)")
+    case .owned, .elsewhere: .wrongShard(owner: map?.ownerID(ofSlot: slot))
+    }
   }
 
   /// Whether a router's Hello means this shard of this cluster.
@@ -46,33 +68,73 @@ package struct SlotOwnership {
     guard expectedShard == shard else { throw .wrongShard }
   }
 
-  /// Takes or refuses the map of a router's Hello.
+  /// Whether a map could be adopted. Changes nothing.
   ///
   /// - Parameters:
-  ///   - isFree: whether no router is connected and no key held, so that nobody and nothing relies on
-  ///     the map that the shard has.
-  ///   - holdsKeys: whether the shard holds keys of a slot, in any database.
+  ///   - isFree: whether no router is connected and no key held, so that nothing relies on the map
+  ///     that the shard has.
+  ///   - keyCount: how many keys the shard holds of a slot, in all databases.
   /// - Returns: whether the map is new to the shard.
-  package mutating func consider(
-    cluster: String, expectedShard: String, map offered: SlotMap, isFree: () -> Bool = { false },
-    holdsKeys: (Int) -> Bool
-  ) throws(LinkRefusal) -> Bool {
-    try checkMeant(cluster: cluster, expectedShard: expectedShard)
-    guard let index = offered.shards.firstIndex(where: { $0.id == shard }) else {
-      throw .wrongShard
-    }
+  package func check(
+    _ offered: SlotMap, isFree: () -> Bool = { false }, keyCount: (Int) -> Int
+  ) throws(MapRefusal) -> Bool {
+    guard let place = offered.place(of: shard) else { throw MapRefusal(.wrongShard) }
     if let map {
-      guard offered.epoch >= map.epoch else { throw .staleMap }
+      guard offered.epoch >= map.epoch else { throw MapRefusal(.staleMap) }
       if offered.epoch == map.epoch {
         if offered.sameContent(as: map) { return false }
-        guard isFree() else { throw .mapConflict }
+        guard isFree() else { throw MapRefusal(.mapConflict) }
       }
     }
-    for slot in 0..<Slots.count where offered.owner(ofSlot: slot) != index && holdsKeys(slot) {
-      throw .mapConflict
+    let held = (0..<Slots.count).filter { offered.owner(ofSlot: $0) != place && keyCount($0) > 0 }
+    guard held.isEmpty else {
+      throw MapRefusal(.mapConflict, detail: detail(of: held, in: offered, keyCount))
     }
-    map = offered
-    owned = offered.slots(ofShard: index)
     return true
+  }
+
+  /// Adopts or refuses a map.
+  ///
+  /// - Parameters:
+  ///   - isInForce: whether every shard of the map has adopted it.
+  /// - Returns: whether the map is new to the shard.
+  package mutating func adopt(
+    _ offered: SlotMap, isInForce: Bool, isFree: () -> Bool = { false }, keyCount: (Int) -> Int
+  ) throws(MapRefusal) -> Bool {
+    let isNew = try check(offered, isFree: isFree, keyCount: keyCount)
+    if isNew, let place = offered.place(of: shard) {
+      // A shard without a map, or one that takes another of the same epoch, owns nothing that
+      // others know of.
+      if map == nil || map?.epoch == offered.epoch { states = .none }
+      map = offered
+      self.isInForce = isInForce
+      states.adopt(isInForce: isInForce) { offered.owner(ofSlot: $0) == place }
+    } else if isInForce {
+      _ = settle(epoch: offered.epoch)
+    }
+    return isNew
+  }
+
+  /// The map of this epoch is in force. Returns whether that is new to the shard, and about the map
+  /// that it has.
+  package mutating func settle(epoch: UInt64) -> Bool {
+    guard let map, map.epoch == epoch, !isInForce else { return false }
+    isInForce = true
+    states.settle()
+    return true
+  }
+
+  /// "it holds 12 keys of 3 slots that would move to shard d: 17, 200, 301"
+  private func detail(of held: [Int], in offered: SlotMap, _ keyCount: (Int) -> Int) -> String {
+    let keys = held.reduce(0) { $0 + keyCount($1) }
+    let takers = Set(held.map(offered.ownerID(ofSlot:))).sorted().joined(separator: ", ")
+    let named = held.prefix(Self.namedSlotsMax).map(String.init).joined(separator: ", ")
+    return
+      "it holds \(Self.counted(keys, "key")) of \(Self.counted(held.count, "slot")) that would "
+      + "move to \(takers): \(named)\(held.count > Self.namedSlotsMax ? ", ..." : "")"
+  }
+
+  private static func counted(_ count: Int, _ what: String) -> String {
+    "\(count) \(what)\(count == 1 ? "" : "s")"
   }
 }

@@ -63,6 +63,10 @@ package final class HTTP2Session {
   @exclusivity(unchecked) package internal(set) var parkedBytes = 0
 
   let handle: OpaquePointer
+  /// Servers only.
+  private let memory: UnsafeMutablePointer<SessionMemory>?
+  /// Whether a stream was begun since memory was given back.
+  @exclusivity(unchecked) private var wasUsed = false
   @exclusivity(unchecked) private var meter: FrameMeter
   private var termination = Termination.none
   /// The last stream of the peer that was begun, when the session failed.
@@ -99,7 +103,15 @@ package final class HTTP2Session {
     self.pool = pool
     self.configuration = configuration
     meter = FrameMeter(prefaceBytes: role == .server ? Self.prefaceBytes : 0)
-    handle = try NativeSession.make(role: role, configuration: configuration)
+    memory = role == .server ? .allocate(capacity: 1) : nil
+    memory?.initialize(to: SessionMemory(pool.memory))
+    do {
+      handle = try NativeSession.make(role: role, configuration: configuration, memory: memory)
+    } catch {
+      memory?.deallocate()
+      throw error
+    }
+    memory?.pointee.made()
     headerDecoding = .allocate(capacity: 1)
     headerDecoding.initialize(
       to: HeaderDecoding(
@@ -110,6 +122,7 @@ package final class HTTP2Session {
 
   deinit {
     nghttp2_session_del(handle)
+    memory?.deallocate()
     headerDecoding.deallocate()
     fieldScratch?.deallocate()
   }
@@ -204,6 +217,14 @@ package final class HTTP2Session {
     for stream in live { stream.context = nil }
   }
 
+  /// Gives back what a session without streams needs no memory for. To be called when it has been
+  /// idle for a while: the next call costs a page fault. O(1).
+  package func releaseIdleMemory() {
+    guard wasUsed, live.isEmpty, !isInsideLibrary else { return }
+    wasUsed = false
+    memory?.pointee.releaseIdle()
+  }
+
   /// Bytes received so far, of frames of all kinds.
   package var bytesReceived: Int { meter.bytes }
 
@@ -258,6 +279,7 @@ package final class HTTP2Session {
 
   func takeStream() -> HTTP2Stream {
     let stream = pool.take()
+    wasUsed = true
     stream.liveIndex = live.count
     live.append(stream)
     return stream

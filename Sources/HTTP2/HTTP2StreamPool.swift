@@ -6,6 +6,8 @@
 // pool must use the same kind of object. The owner that recycles a stream cuts what that object has
 // of its connection.
 //
+// What the library's sessions of the loop share goes with it (LibraryMemory.swift).
+//
 // Thread: the event loop.
 
 import NIOCore
@@ -18,6 +20,9 @@ package final class HTTP2StreamPool {
   package static let sessionStreamsMax = 128
   /// Capacity of all the body buffers that they keep together; past it they are kept without.
   package static let bytesMax = 1 << 20
+
+  /// For the library's sessions, which must not outlive the pool.
+  let memory = LibraryMemory()
 
   private let streamsMax: Int
   @exclusivity(unchecked) private var streams: ContiguousArray<HTTP2Stream> = []

@@ -2,6 +2,8 @@
 // HPACK decoder's callbacks, blocks to be sent are built here. Owned by a stream or by whoever
 // builds a request; one thread (the connection's event loop). Cleared and reused, never shared.
 
+import TextForms
+
 /// An ordered list of header fields, flat and reusable.
 ///
 /// Names are lower case, as HTTP/2 wants them. Every pointer handed out is valid until the block is
@@ -106,12 +108,7 @@ package final class HeaderBlock {
   /// The value of `:status` as a number, if the block has a proper one.
   package var status: Int? {
     guard let value = first(":status"), value.count == 3 else { return nil }
-    var number = 0
-    for byte in value {
-      guard byte >= 0x30, byte <= 0x39 else { return nil }
-      number = number * 10 + Int(byte - 0x30)
-    }
-    return number
+    return DecimalDigits.parse(value, digitsMax: 3).map { Int($0) }
   }
 }
 

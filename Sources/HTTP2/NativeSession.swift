@@ -6,8 +6,10 @@ enum NativeSession {
   /// The table of callbacks; nghttp2 copies it into each session, so one serves all.
   private static let callbacks: CallbackTable = CallbackTable()
 
+  /// - Parameter memory: where the session's memory comes from; nil: from malloc.
   static func make(
-    role: HTTP2Session.Role, configuration: HTTP2Configuration
+    role: HTTP2Session.Role, configuration: HTTP2Configuration,
+    memory: UnsafeMutablePointer<SessionMemory>?
   ) throws -> OpaquePointer {
     var option: OpaquePointer?
     guard nghttp2_option_new(&option) == 0, let option else {
@@ -24,11 +26,16 @@ enum NativeSession {
     nghttp2_option_set_peer_max_concurrent_streams(option, 100)
 
     var session: OpaquePointer?
-    let code =
-      switch role {
-      case .server: nghttp2_session_server_new2(&session, callbacks.table, nil, option)
-      case .client: nghttp2_session_client_new2(&session, callbacks.table, nil, option)
+    // The session copies it.
+    var functions = memory.map(SessionMemory.functions)
+    let code = withUnsafeMutablePointer(to: &functions) { functions in
+      let functions = functions.pointee == nil ? nil : UnsafeMutableRawPointer(functions)
+      let mem = functions?.assumingMemoryBound(to: nghttp2_mem.self)
+      return switch role {
+      case .server: nghttp2_session_server_new3(&session, callbacks.table, nil, option, mem)
+      case .client: nghttp2_session_client_new3(&session, callbacks.table, nil, option, mem)
       }
+    }
     guard code == 0, let session else {
       throw HTTP2SessionFailure.nghttp2(String(cString: nghttp2_strerror(code)))
     }

@@ -23,16 +23,17 @@ package struct SlotSet: Sendable, Equatable {
     words[slot / UInt64.bitWidth] |= Self.bit(of: slot)
   }
 
+  /// Takes `slot`, which must be in 0..<Slots.count, out. O(1).
+  package mutating func remove(_ slot: Int) {
+    words[slot / UInt64.bitWidth] &= ~Self.bit(of: slot)
+  }
+
+  package var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+
+  /// How many slots are in the set.
+  package var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
   private static func bit(of slot: Int) -> UInt64 {
     1 << UInt64(slot % UInt64.bitWidth)
-  }
-}
-
-extension SlotMap {
-  /// The slots of the shard at `index` in `shards`. O(slots).
-  package func slots(ofShard index: Int) -> SlotSet {
-    var slots = SlotSet.none
-    for (slot, owner) in owners.enumerated() where Int(owner) == index { slots.insert(slot) }
-    return slots
   }
 }

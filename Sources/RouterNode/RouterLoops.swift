@@ -18,6 +18,8 @@ final class RouterLoops: Sendable {
   /// The loops whose link to a shard is ready.
   private let ready = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
   private let count: Int
+  /// The newest slot map that was told to be in force; the first one is no news.
+  private let epochTold = NIOLockedValueBox<UInt64>(1)
 
   /// - Parameter count: how many loops there are.
   init(count: Int = 1, onShutdown: (@Sendable () -> Void)?) {
@@ -74,6 +76,14 @@ final class RouterLoops: Sendable {
   /// A loop's link to a shard is not ready any more.
   func linkLost(shard: String, of loop: RouterService) {
     _ = ready.withLockedValue { $0[shard]?.remove(ObjectIdentifier(loop)) }
+  }
+
+  /// Whether a loop is the first to tell that this slot map is in force.
+  func isNewMap(epoch: UInt64) -> Bool {
+    epochTold.withLockedValue { told in
+      defer { told = max(told, epoch) }
+      return epoch > told
+    }
   }
 
   /// A loop has reached a shard.

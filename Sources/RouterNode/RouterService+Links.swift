@@ -5,15 +5,17 @@ import GRPC
 import Logging
 import NIOCore
 import NodeCore
+import TextForms
 
 extension RouterService {
   func connect(shard: Int, address: String, generation: UInt64) {
     logger.debug(
       "connecting to a shard",
-      metadata: ["shard": "\(core.shardIDs[shard])", "address": "\(address)"])
+      metadata: ["shard": "\(core.shardID(ofLink: shard))", "address": "\(address)"])
     let link = RouterLinkStreams(shard: shard, generation: generation, service: self)
+    while links.count <= shard { links.append(RouterLinkStreams()) }
     links[shard] = link
-    guard let (host, port) = HostAndPort.parse(address) else {
+    guard let server = HostPort(address) else {
       core.linkLost(
         shard: shard, lane: .calls, generation: generation,
         reason: "the address \(address) is not of the form host:port")
@@ -21,7 +23,8 @@ extension RouterService {
     }
     for lane in LinkLane.allCases {
       link[lane]?.connect(
-        host: host, port: port, on: eventLoop, configuration: linkConfiguration, flusher: flusher)
+        host: server.host, port: server.port, on: eventLoop, configuration: linkConfiguration,
+        flusher: flusher)
     }
   }
 
@@ -78,6 +81,14 @@ extension RouterService {
     case .linkDraining(let shard):
       loops.linkLost(shard: shard, of: self)
       logger.info("shard is draining", metadata: ["shard": "\(shard)"])
+    case .mapPending(let epoch):
+      logger.debug("a newer slot map is spreading", metadata: ["epoch": "\(epoch)"])
+    case .mapInForce(let epoch):
+      guard loops.isNewMap(epoch: epoch) else { return }
+      logger.notice("the slot map has changed", metadata: ["epoch": "\(epoch)"])
+    case .shardDropped(let shard):
+      loops.linkLost(shard: shard, of: self)
+      logger.info("link ended, the shard was dropped", metadata: ["shard": "\(shard)"])
     }
   }
 }

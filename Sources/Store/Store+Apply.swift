@@ -3,6 +3,7 @@
 // one out, or writes to one.
 
 import LargeMemory
+import TextForms
 
 extension Store {
   // MARK: - From a call

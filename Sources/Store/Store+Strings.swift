@@ -1,6 +1,7 @@
 // Strings: bytes in the entry, a canonical Int64 as a number, large values in their own block.
 
 import LargeMemory
+import TextForms
 
 extension Store {
   /// The value of a string key, nil where there is no such key. O(1), no copy, no allocation.
@@ -23,7 +24,7 @@ extension Store {
   }
 
   /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
-  /// - Parameter block: the block that `value` lies in, if it may be kept; nobody writes to it any
+  /// - Parameter block: the block that `value` lies in, if it may be kept: it must not change any
   ///   more. Where the value is three quarters of it or more, it is adopted and nothing is copied;
   ///   else a small value would keep a large block alive.
   /// - Returns: the version of the write.

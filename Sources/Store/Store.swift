@@ -7,6 +7,8 @@
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 
+import TextForms
+
 /// The keys of one shard.
 ///
 /// Keys are 0 to 64 KiB of any bytes, values 0 to 64 MiB of any bytes. Sizes, slots and databases

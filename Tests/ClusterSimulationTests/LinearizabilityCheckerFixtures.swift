@@ -4,6 +4,7 @@
 // Owns nothing. Any thread.
 
 import ClusterSimulation
+import Commands
 import Foundation
 
 /// SplitMix64: the same numbers for the same seed on every machine.
@@ -28,6 +29,16 @@ struct CheckerGenerator: RandomNumberGenerator {
 /// A value from text, as short as the histories need it.
 func b(_ text: String) -> [UInt8] { Array(text.utf8) }
 
+extension KeyCall: ExpressibleByStringInterpolation {
+  /// The command and its words behind the key, without the key: "RPUSH a b".
+  public init(stringLiteral text: String) {
+    let words = text.split(separator: " ").map(String.init)
+    guard let command = CommandTable.all.first(where: { $0.forms.first?.syntax.name == words[0] })
+    else { preconditionFailure("\(words[0]) is no command") }
+    self.init(command, words.dropFirst().map { Array($0.utf8) })
+  }
+}
+
 /// An operation with an answer.
 func op(_ from: UInt64, _ to: UInt64, _ call: KeyCall, _ reply: KeyReply) -> HistoryOperation {
   HistoryOperation(client: 1, call: call, invoked: from, returned: to, outcome: .ok(reply))
@@ -39,11 +50,11 @@ func unknown(_ from: UInt64, _ to: UInt64, _ call: KeyCall) -> HistoryOperation 
 }
 
 func set(_ from: UInt64, _ to: UInt64, _ value: String) -> HistoryOperation {
-  op(from, to, .set(b(value)), .done)
+  op(from, to, "SET \(value)", .done)
 }
 
 func get(_ from: UInt64, _ to: UInt64, _ value: String?) -> HistoryOperation {
-  op(from, to, .get, .value(value.map(b)))
+  op(from, to, "GET", .value(value.map(b)))
 }
 
 func isLinearizable(_ operations: [HistoryOperation]) -> Bool {

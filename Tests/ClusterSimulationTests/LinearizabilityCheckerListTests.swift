@@ -6,15 +6,15 @@ import Testing
 private func push(_ from: UInt64, _ to: UInt64, _ values: String..., count: Int64)
   -> HistoryOperation
 {
-  op(from, to, .pushTail(values.map(b)), .count(count))
+  op(from, to, "RPUSH \(values.joined(separator: " "))", .count(count))
 }
 
 private func pop(_ from: UInt64, _ to: UInt64, _ value: String?) -> HistoryOperation {
-  op(from, to, .popHead, .value(value.map(b)))
+  op(from, to, "LPOP", .value(value.map(b)))
 }
 
 private func range(_ from: UInt64, _ to: UInt64, _ values: String...) -> HistoryOperation {
-  op(from, to, .range(0, -1), .elements(values.map(b)))
+  op(from, to, "LRANGE 0 -1", .elements(values.map(b)))
 }
 
 @Suite struct LinearizabilityCheckerListTests {
@@ -28,7 +28,7 @@ private func range(_ from: UInt64, _ to: UInt64, _ values: String...) -> History
   }
 
   @Test func aPopOfUnknownOutcomeTakesOneElementOrNone() {
-    let start = [push(1, 2, "a", "b", "c", count: 3), unknown(3, 4, .popHead)]
+    let start = [push(1, 2, "a", "b", "c", count: 3), unknown(3, 4, "LPOP")]
     #expect(isLinearizable(start + [pop(5, 6, "a")]))
     #expect(isLinearizable(start + [pop(5, 6, "b")]))
     #expect(isViolation(start + [pop(5, 6, "c")]))
@@ -54,18 +54,18 @@ private func range(_ from: UInt64, _ to: UInt64, _ values: String...) -> History
   }
 
   @Test func aHeadPushLeavesItsLastValueFirst() {
-    let head = op(1, 2, .pushHead([b("1"), b("2"), b("3")]), .count(3))
+    let head = op(1, 2, "LPUSH 1 2 3", .count(3))
     #expect(isLinearizable([head, range(3, 4, "3", "2", "1")]))
     #expect(isViolation([head, range(3, 4, "1", "2", "3")]))
-    #expect(isLinearizable([head, op(3, 4, .popTail, .value(b("1")))]))
-    #expect(isViolation([head, op(3, 4, .popTail, .value(b("3")))]))
+    #expect(isLinearizable([head, op(3, 4, "RPOP", .value(b("1")))]))
+    #expect(isViolation([head, op(3, 4, "RPOP", .value(b("3")))]))
   }
 
   @Test func aLengthBetweenStatesIsFound() {
     let pushes = [push(1, 2, "a", count: 1), push(3, 6, "b", "c", count: 3)]
-    #expect(isLinearizable(pushes + [op(4, 5, .length, .count(1))]))
-    #expect(isLinearizable(pushes + [op(4, 5, .length, .count(3))]))
-    #expect(isViolation(pushes + [op(4, 5, .length, .count(2))]))
+    #expect(isLinearizable(pushes + [op(4, 5, "LLEN", .count(1))]))
+    #expect(isLinearizable(pushes + [op(4, 5, "LLEN", .count(3))]))
+    #expect(isViolation(pushes + [op(4, 5, "LLEN", .count(2))]))
   }
 
   @Test func aTornRangeIsFound() {
@@ -75,11 +75,11 @@ private func range(_ from: UInt64, _ to: UInt64, _ values: String...) -> History
 
   @Test func aRefusalTellsOfTheState() {
     let wrong = KeyReply.refused(.wrongType)
-    #expect(isLinearizable([push(1, 2, "a", count: 1), op(3, 4, .get, wrong)]))
-    #expect(isViolation([set(1, 2, "a"), op(3, 4, .get, wrong)]))
-    #expect(isLinearizable([set(1, 2, "a"), op(3, 4, .popHead, wrong)]))
-    #expect(isViolation([op(1, 2, .incrBy(1), .refused(.notAnInteger))]))
-    #expect(isLinearizable([set(1, 2, "01"), op(3, 4, .incrBy(1), .refused(.notAnInteger))]))
+    #expect(isLinearizable([push(1, 2, "a", count: 1), op(3, 4, "GET", wrong)]))
+    #expect(isViolation([set(1, 2, "a"), op(3, 4, "GET", wrong)]))
+    #expect(isLinearizable([set(1, 2, "a"), op(3, 4, "LPOP", wrong)]))
+    #expect(isViolation([op(1, 2, "INCRBY 1", .refused(.notAnInteger))]))
+    #expect(isLinearizable([set(1, 2, "01"), op(3, 4, "INCRBY 1", .refused(.notAnInteger))]))
   }
 
   @Test(
@@ -89,27 +89,27 @@ private func range(_ from: UInt64, _ to: UInt64, _ values: String...) -> History
     ] as [(Int64, Int64, String)])
   func rangesAreClampedAsInRedis(start: Int64, stop: Int64, expected: String) {
     var state = KeyState.list("abcde".map { b(String($0)) })
-    #expect(state.apply(.range(start, stop)) == .elements(expected.map { b(String($0)) }))
+    #expect(state.apply("LRANGE \(start) \(stop)") == .elements(expected.map { b(String($0)) }))
   }
 
   @Test func thePlainKeyKeepsRedissRules() {
     var state = KeyState.absent
-    #expect(state.apply(.pushHead([])) == .count(0))
+    #expect(state.apply("LPUSH") == .count(0))
     #expect(state == .absent)
-    #expect(state.apply(.range(0, -1)) == .elements(nil))
-    #expect(state.apply(.incrBy(.max)) == .integer(.max))
-    #expect(state.apply(.incrBy(1)) == .refused(.overflow))
-    #expect(state.apply(.pushTail([b("x")])) == .refused(.wrongType))
-    #expect(state.apply(.length) == .refused(.wrongType))
-    #expect(state.apply(.delete) == .count(1))
-    #expect(state.apply(.pushTail([b("x")])) == .count(1))
-    #expect(state.apply(.incrBy(1)) == .refused(.wrongType))
-    #expect(state.apply(.popTail) == .value(b("x")))
+    #expect(state.apply("LRANGE 0 -1") == .elements(nil))
+    #expect(state.apply("INCRBY \(Int64.max)") == .integer(.max))
+    #expect(state.apply("INCRBY 1") == .refused(.overflow))
+    #expect(state.apply("RPUSH x") == .refused(.wrongType))
+    #expect(state.apply("LLEN") == .refused(.wrongType))
+    #expect(state.apply("DEL") == .count(1))
+    #expect(state.apply("RPUSH x") == .count(1))
+    #expect(state.apply("INCRBY 1") == .refused(.wrongType))
+    #expect(state.apply("RPOP") == .value(b("x")))
     #expect(state == .absent)
-    #expect(state.apply(.popTail) == .value(nil))
+    #expect(state.apply("RPOP") == .value(nil))
     for text in ["+1", " 1", "1 ", "01", "-0", "", "9223372036854775808", "1.0"] {
       state = .string(b(text))
-      #expect(state.apply(.incrBy(1)) == .refused(.notAnInteger))
+      #expect(state.apply("INCRBY 1") == .refused(.notAnInteger))
     }
   }
 }

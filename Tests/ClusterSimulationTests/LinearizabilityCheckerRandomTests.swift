@@ -10,19 +10,21 @@ import Testing
 
   /// Any call; values are unique where `number` is.
   private func anyCall(_ random: inout CheckerGenerator, _ number: Int) -> KeyCall {
-    switch Int.random(in: 0..<16, using: &random) {
-    case 0: .set(b("v\(number)"))
-    case 1: .delete
-    case 2: .incrBy(Int64(number))
-    case 3, 4: .pushHead([b("h\(number)"), b("i\(number)")])
-    case 5, 6: .pushTail([b("t\(number)")])
-    case 7: .popHead
-    case 8: .popTail
-    case 9: .length
-    case 10: .exists
-    case 11: .type
-    case 12, 13: .range(-3, -1)
-    default: .get
+    switch Int.random(in: 0..<19, using: &random) {
+    case 0: "SET v\(number)"
+    case 1: "DEL"
+    case 2: "INCRBY \(number)"
+    case 3, 4: "LPUSH h\(number) i\(number)"
+    case 5, 6: "RPUSH t\(number)"
+    case 7: "LPOP"
+    case 8: "RPOP"
+    case 9: "LLEN"
+    case 10: "EXISTS"
+    case 11: "TYPE"
+    case 12, 13: "LRANGE -3 -1"
+    case 14, 15: "APPEND \(number)"
+    case 16: "STRLEN"
+    default: "GET"
     }
   }
 
@@ -48,15 +50,13 @@ import Testing
     var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 8)
     for _ in 0..<8 {
       var history = object.record(200) { random, number in
-        Int.random(in: 0..<3, using: &random) == 0 ? .set(b("v\(number)")) : .get
+        Int.random(in: 0..<3, using: &random) == 0 ? "SET v\(number)" : "GET"
       }
       // A value overwritten for certain: its Set returned before another began that returned
       // before the read.
-      let sets = history.filter { if case .set = $0.call { true } else { false } }
-      let reads = history.indices.filter { history[$0].call == .get }
-      guard let last = reads.last, let old = sets.first, case .set(let value) = old.call else {
-        continue
-      }
+      let sets = history.filter { $0.call.isCall(of: .set) }
+      let reads = history.indices.filter { history[$0].call == "GET" }
+      guard let last = reads.last, let value = sets.first?.call.words[0] else { continue }
       history[last].outcome = .ok(.value(value))
       #expect(isViolation(history), note)
     }
@@ -65,7 +65,7 @@ import Testing
   @Test func aSpoiltCounterIsFound() {
     var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 8, lossEvery: 50)
     for _ in 0..<8 {
-      var history = object.record(150) { _, _ in .incrBy(1) }
+      var history = object.record(150) { _, _ in "INCRBY 1" }
       let answered = history.indices.filter { history[$0].outcome != .unknown }
       let twins = answered.shuffled(using: &object.random).prefix(2)
       guard let one = twins.first, let other = twins.last else { continue }
@@ -79,7 +79,7 @@ import Testing
     var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 5)
     for _ in 0..<8 {
       var history = object.record(80) { random, number in
-        Bool.random(using: &random) ? .pushTail([b("\(number)")]) : .popHead
+        Bool.random(using: &random) ? "RPUSH \(number)" : "LPOP"
       }
       let pops = history.indices.filter { index in
         if case .ok(.value(.some)) = history[index].outcome { true } else { false }
@@ -108,13 +108,13 @@ import Testing
   /// Up to six operations with answers that are often right, often wrong.
   private func smallHistory(_ random: inout CheckerGenerator) -> [HistoryOperation] {
     let calls: [KeyCall] = [
-      .get, .set(b("1")), .set(b("2")), .delete, .incrBy(1), .pushTail([b("1")]), .popHead,
-      .exists, .wipe, .length,
+      "GET", "SET 1", "SET 2", "DEL", "INCRBY 1", "RPUSH 1", "LPOP",
+      "EXISTS", .wipe, "LLEN", "APPEND 1", "STRLEN",
     ]
     var state = KeyState.absent
     var clock: UInt64 = 1
     return (0..<Int.random(in: 2...6, using: &random)).map { _ in
-      let call = calls.randomElement(using: &random) ?? .get
+      let call = calls.randomElement(using: &random) ?? "GET"
       let reply = state.apply(call)
       var outcome = Outcome.ok(reply)
       switch Int.random(in: 0..<12, using: &random) {

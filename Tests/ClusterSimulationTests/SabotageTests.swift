@@ -21,6 +21,8 @@ import Testing
     (.answersTwice, [.answeredTwice]),
     (.skipsSlices, [.walkWrong]),
     (.mixesViews, [.wrongOutcome]),
+    (.appendsTwice, [.notLinearizable]),
+    (.miscounts, [.notLinearizable]),
   ]
 
   @Test(arguments: Self.expected)
@@ -40,19 +42,29 @@ import Testing
   }
 
   @Test func `a report tells the seed, how to replay it and what was found`() throws {
-    let report = try SimulationSeeds.run(2, sabotage: .hidesUnknownOutcomes)
+    let report = try wrongOutcome()
     let text = "\(report)"
-    #expect(text.contains("RINGSTORE_SIMULATION_SEED=2;"))
-    #expect(text.hasSuffix("seed 2"))
+    #expect(text.contains("deploy/test --simulate 1 --seed \(report.seed);"))
+    #expect(text.hasSuffix("seed \(report.seed)"))
     #expect(text.contains("FOUND wrongOutcome"))
     #expect(text.contains("the shard executes the call"))
   }
 
   @Test func `a defect that was found is found again by its seed`() throws {
-    let first = try SimulationSeeds.run(2, sabotage: .hidesUnknownOutcomes)
-    let second = try SimulationSeeds.run(2, sabotage: .hidesUnknownOutcomes)
-    #expect(first.has(.wrongOutcome))
+    let first = try wrongOutcome()
+    let second = try SimulationSeeds.run(first.seed, sabotage: .hidesUnknownOutcomes)
     #expect(first.findings == second.findings)
     #expect(first.traceTail == second.traceTail)
   }
+
+  /// A run in which a call was executed though its client was told otherwise.
+  private func wrongOutcome() throws -> SimulationReport {
+    for seed in 1...Self.runsMax {
+      let report = try SimulationSeeds.run(seed, sabotage: .hidesUnknownOutcomes)
+      if report.has(.wrongOutcome) { return report }
+    }
+    throw NotFound()
+  }
+
+  private struct NotFound: Error {}
 }

@@ -1,54 +1,19 @@
-// Runs of the simulated cluster: none may find anything. How many, and which: SimulationSeeds.
+// Runs of the simulated cluster: none may find anything.
 
 import ClusterSimulation
-import Foundation
 import Testing
 
 @Suite struct SimulationTests {
-  /// Runs where nothing else is asked for: as many as a debug build makes in some seconds.
-  private static let runsDefault = 50
+  /// As many as a debug build makes in a minute or two; deploy/test --simulate makes more.
+  private static let runs = 50
   private static let workers = 4
-  /// Reports of failed runs that are printed in full.
-  private static let reportsMax = 3
 
   @Test func `a cluster keeps its promises whatever breaks`() async throws {
-    let seeds = try SimulationSeeds(
-      environment: ProcessInfo.processInfo.environment, count: Self.runsDefault)
-    let (failed, coverage) = try await run(seeds)
-    for report in failed.sorted(by: { $0.seed < $1.seed }).prefix(Self.reportsMax) {
-      Issue.record("\(report)")
+    let summary = try await SimulationSeeds(count: Self.runs).run(workers: Self.workers) { report in
+      if !report.isClean { Issue.record("\(report)") }
     }
-    #expect(failed.isEmpty, "failed: seeds \(failed.map(\.seed).sorted())")
-    // Runs that never come across something say nothing about it.
-    if seeds.first == 1, seeds.count >= Self.runsDefault {
-      let missed = SimulationCoverage.allCases.filter { coverage[$0] == nil }
-      #expect(missed.isEmpty, "no run came across \(missed)")
-    }
-  }
-
-  private func run(
-    _ seeds: SimulationSeeds
-  ) async throws -> (failed: [SimulationReport], coverage: [SimulationCoverage: Int]) {
-    try await withThrowingTaskGroup(
-      of: (failed: [SimulationReport], coverage: [SimulationCoverage: Int]).self
-    ) { group in
-      for worker in 0..<Self.workers {
-        group.addTask {
-          var failed: [SimulationReport] = []
-          var coverage: [SimulationCoverage: Int] = [:]
-          for seed in seeds.share(worker, of: Self.workers) {
-            let report = try SimulationSeeds.run(seed)
-            coverage.merge(report.coverage, uniquingKeysWith: +)
-            if !report.isClean { failed.append(report) }
-          }
-          return (failed, coverage)
-        }
-      }
-      return try await group.reduce(into: (failed: [], coverage: [:])) { all, share in
-        all.failed += share.failed
-        all.coverage.merge(share.coverage, uniquingKeysWith: +)
-      }
-    }
+    #expect(summary.failed.isEmpty)
+    #expect(summary.missed.isEmpty, "no run came across \(summary.missed)")
   }
 
   @Test(arguments: [3, 11] as [UInt64])

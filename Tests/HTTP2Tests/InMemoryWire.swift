@@ -20,10 +20,12 @@ final class InMemoryWire {
 
   init(
     client clientConfiguration: HTTP2Configuration = HTTP2Configuration(),
-    server serverConfiguration: HTTP2Configuration = HTTP2Configuration()
+    server serverConfiguration: HTTP2Configuration = HTTP2Configuration(),
+    pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
   ) throws {
     client = try HTTP2Session(role: .client, configuration: clientConfiguration)
-    server = try HTTP2Session(role: .server, configuration: serverConfiguration)
+    server = try HTTP2Session(
+      role: .server, configuration: serverConfiguration, pool: pool)
   }
 
   /// Moves bytes both ways until both sides are silent.

@@ -13,13 +13,33 @@ import Testing
     #expect((0..<Slots.count).allSatisfy(SlotSet.all.contains))
   }
 
-  @Test func theSetsOfAMapsShardsAreItsOwners() throws {
-    let shards = ["a", "b", "c"].map { ShardDescription(id: $0, address: "\($0):1") }
-    let map = try SlotMap.initial(shards)
-    let sets = map.shards.indices.map(map.slots(ofShard:))
-    for slot in 0..<Slots.count {
-      let holders = sets.indices.filter { sets[$0].contains(slot) }
-      #expect(holders == [map.owner(ofSlot: slot)])
+  @Test func whatWasTakenOutIsGone() {
+    var set = SlotSet.none
+    #expect(set.isEmpty)
+    for slot in [5, 64, 900] { set.insert(slot) }
+    set.remove(64)
+    set.remove(65)
+    #expect(set.count == 2 && !set.contains(64) && set.contains(5) && set.contains(900))
+  }
+}
+
+@Suite struct SlotStatesTests {
+  @Test func aStateReplacesTheOneBefore() {
+    var states = SlotStates.none
+    for state in [SlotState.arriving, .owned, .leaving, .elsewhere, .owned, .arriving] {
+      states[77] = state
+      #expect(states[77] == state && states[78] == .elsewhere)
+      #expect(states.owned.contains(77) == (state == .owned))
     }
+  }
+
+  @Test func slotsGoThroughTheirStates() {
+    var states = SlotStates.none
+    states.adopt(isInForce: true) { $0 < 10 }
+    #expect(states.isSettled && states[9] == .owned && states[10] == .elsewhere)
+    states.adopt(isInForce: false) { $0 >= 5 && $0 < 15 }
+    #expect([0, 5, 12, 20].map { states[$0] } == [.leaving, .owned, .arriving, .elsewhere])
+    states.settle()
+    #expect([0, 5, 12, 20].map { states[$0] } == [.elsewhere, .owned, .owned, .elsewhere])
   }
 }

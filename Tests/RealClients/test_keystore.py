@@ -177,7 +177,7 @@ def test_a_long_list_of_short_texts_is_whole(store, client):
 
 
 def test_many_large_texts_are_read_at_once(store):
-    """As many as answer_bytes has room for; past that, reads are refused as OVERLOADED."""
+    """As many as reply_memory_bytes has room for; past that, reads are refused as OVERLOADED."""
     for number in range(8):
         store.set(f"k{number}", str(number) * 2 * MIB)
     pending = [

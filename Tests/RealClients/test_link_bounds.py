@@ -197,7 +197,7 @@ async def crowd(address: str, clients: int, work) -> list:
 
 @pytest.mark.parametrize(
     ("bounds", "size"),
-    [(("--link-calls", "2"), 10), (("--link-bytes", "1048576"), 200_000)],
+    [(("--max-calls-per-shard", "2"), 10), (("--max-bytes-per-shard", "1048576"), 200_000)],
     ids=["calls", "bytes"],
 )
 def test_calls_beyond_what_a_link_takes_wait_for_their_turn(bounds, size):
@@ -224,7 +224,8 @@ def test_only_calls_that_have_waited_too_long_are_refused():
             assert told.retry_info
             return f"{told.code.name} {told.reason}"
 
-    with Cluster("a", "--link-calls", str(in_flight), "--wait-seconds", "1") as cluster:
+    bounds = ("--max-calls-per-shard", str(in_flight), "--overload-wait-seconds", "1")
+    with Cluster("a", *bounds) as cluster:
         with Client(cluster.address) as client:
             client.set(b"k", b"v")
             cluster.shards["a"].pause()
@@ -247,7 +248,7 @@ def test_large_answers_that_are_gathered_take_turns():
             reply = await stub.MGet(asked, timeout=60)
             assert [item.value.value for item in reply.items] == [key * 50_000 for key in keys]
 
-    with Cluster("ab", "--gather-bytes", "1048576") as cluster:
+    with Cluster("ab", "--large-reply-memory-bytes", "1048576") as cluster:
         with Client(cluster.address) as client:
             for key in keys:
                 client.set(key, key * 50_000)

@@ -214,7 +214,9 @@ def start(shape: str, *arguments: str):
 
 @pytest.mark.parametrize("shape", ["router", "shard"])
 @pytest.mark.parametrize(
-    "bound", [("--max-pinned-bytes", "1048576"), ("--view-seconds", "1")], ids=["bytes", "time"]
+    "bound",
+    [("--max-pinned-bytes", "1048576"), ("--max-pinned-seconds", "1")],
+    ids=["bytes", "time"],
 )
 def test_a_view_past_its_bounds_ends_with_view_expired(shape, bound):
     server = start(shape, *bound)
@@ -242,7 +244,7 @@ def test_a_view_past_its_bounds_ends_with_view_expired(shape, bound):
 
 def expire(client: Client, setting: str, _: str) -> None:
     """Returns once the view must have been let go of."""
-    if setting == "--view-seconds":
+    if setting == "--max-pinned-seconds":
         eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view's end")
     else:
         client.set(b"another", b"v")

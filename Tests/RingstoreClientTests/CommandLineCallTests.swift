@@ -5,6 +5,7 @@ import NIOCore
 import RingstoreAPI
 import RingstoreClient
 import Testing
+import TextForms
 import ringstore
 
 @Suite struct CommandLineCallTests {

@@ -8,6 +8,7 @@ import ProtobufMessages
 import RingstoreAPI
 import RingstoreClient
 import Testing
+import TextForms
 import ringstore
 
 @Suite struct SessionTests {

@@ -106,8 +106,9 @@ import ringstore
     (Setting.port, "-1"), (.port, "65536"), (.port, "x"), (.port, ""), (.drainSeconds, "3601"),
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
     (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
-    (.answerBytes, "1048575"), (.clientMemoryBytes, "1048575"),
-    (.maxPinnedBytes, "68719476737"), (.viewSeconds, "0"), (.viewSeconds, "3601"), (.host, ""),
+    (.replyMemoryBytes, "1048575"), (.clientMemoryBytes, "1048575"),
+    (.maxPinnedBytes, "68719476737"), (.maxPinnedSeconds, "0"), (.maxPinnedSeconds, "3601"),
+    (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
   ])
@@ -120,8 +121,9 @@ import ringstore
   }
 
   @Test(arguments: [
-    (Setting.waitSeconds, "0"), (.waitSeconds, "601"), (.linkCalls, "0"), (.linkBytes, "1"),
-    (.gatherBytes, "1048575"), (.gatherBytes, "x"),
+    (Setting.overloadWaitSeconds, "0"), (.overloadWaitSeconds, "601"), (.maxCallsPerShard, "0"),
+    (.maxBytesPerShard, "1"),
+    (.largeReplyMemoryBytes, "1048575"), (.largeReplyMemoryBytes, "x"),
   ])
   func badBoundsOfLinksAreNamed(setting: Setting, value: String) async {
     let flags: [Setting: [String]] = [.shards: ["a=h:1"], setting: [value]]
@@ -132,9 +134,9 @@ import ringstore
 
   @Test func boundsReachTheNodesThatKeepThem() async throws {
     let flags: [Setting: [String]] = [
-      .maxPinnedBytes: ["2000000"], .viewSeconds: ["7"], .gatherBytes: ["3000000"],
-      .waitSeconds: ["9"], .linkCalls: ["11"], .linkBytes: ["4000000"],
-      .answerBytes: ["5000000"], .clientMemoryBytes: ["100000000"],
+      .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .largeReplyMemoryBytes: ["3000000"],
+      .overloadWaitSeconds: ["9"], .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
+      .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100000000"],
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
@@ -149,7 +151,7 @@ import ringstore
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
     }
     var ofShard = flags.filter {
-      [.maxPinnedBytes, .viewSeconds, .answerBytes, .clientMemoryBytes].contains($0.key)
+      [.maxPinnedBytes, .maxPinnedSeconds, .replyMemoryBytes, .clientMemoryBytes].contains($0.key)
     }
     ofShard[.id] = ["a"]
     let shard = try await sources(flags: ofShard).shardConfiguration()
@@ -175,14 +177,14 @@ import ringstore
 
   @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {
     let shard = try await sources(
-      flags: [.id: ["a"]], environment: ["RINGSTORE_GATHER_BYTES": "x"]
+      flags: [.id: ["a"]], environment: ["RINGSTORE_LARGE_REPLY_MEMORY_BYTES": "x"]
     ).shardConfiguration()
     #expect(shard.limits.gatherBytesMax == Limits().gatherBytesMax)
     let router = try await sources(
-      .router, flags: [.shards: ["a=h:1"]], environment: ["RINGSTORE_VIEW_SECONDS": "x"]
+      .router, flags: [.shards: ["a=h:1"]], environment: ["RINGSTORE_MAX_PINNED_SECONDS": "x"]
     ).routerConfiguration()
     #expect(router.shards.count == 1)
-    let said = await sentence { _ = try await sources(.router, file: "view_seconds: 5\n") }
+    let said = await sentence { _ = try await sources(.router, file: "max_pinned_seconds: 5\n") }
     #expect(said.contains("is not a setting of a router node"), "\(said)")
   }
 

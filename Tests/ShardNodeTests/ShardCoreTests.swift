@@ -189,8 +189,8 @@ struct ShardCoreTests {
 
   @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {
     let map = try Maps.of(["a", "b"])
-    _ = try shard.core.keyspace.ownership.consider(
-      cluster: "test", expectedShard: "a", map: map, holdsKeys: { _ in false })
+    _ = try shard.core.keyspace.ownership.adopt(
+      map, isInForce: true, keyCount: { _ in 0 })
     var owned = 0
     for number in 0..<100 {
       guard let error = shard.failure(.set, Requests.set("k\(number)", "v")) else {

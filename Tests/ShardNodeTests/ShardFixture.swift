@@ -124,4 +124,8 @@ enum Maps {
     let map = try SlotMap.initial(ids.map { ShardDescription(id: $0, address: "h:1", weight: 1) })
     return try SlotMap(epoch: epoch, shards: map.shards, ranges: map.ranges)
   }
+
+  static func shard(_ id: String) -> ShardDescription {
+    ShardDescription(id: id, address: "h:1", weight: 1)
+  }
 }

@@ -25,23 +25,21 @@ struct SlotOwnershipTests {
 
   @Test func anotherClusterOrShardIsRefused() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
-    let map = try Maps.of(["a", "b"])
     #expect(throws: LinkRefusal.wrongCluster) {
-      try ownership.consider(
-        cluster: "other", expectedShard: "a", map: map, holdsKeys: { _ in false })
+      try ownership.checkMeant(cluster: "other", expectedShard: "a")
     }
     #expect(throws: LinkRefusal.wrongShard) {
-      try ownership.consider(
-        cluster: "test", expectedShard: "b", map: map, holdsKeys: { _ in false })
+      try ownership.checkMeant(cluster: "test", expectedShard: "b")
     }
     let without = try Maps.of(["b", "c"])
-    #expect(throws: LinkRefusal.wrongShard) { try offer(without, to: &ownership) }
+    #expect(throws: MapRefusal(.wrongShard)) { try offer(without, to: &ownership) }
+    #expect(ownership.map == nil)
   }
 
   @Test func anOlderMapIsStale() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"], epoch: 2), to: &ownership)
-    #expect(throws: LinkRefusal.staleMap) {
+    #expect(throws: MapRefusal(.staleMap)) {
       try offer(try Maps.of(["a", "b"], epoch: 1), to: &ownership)
     }
   }
@@ -49,7 +47,7 @@ struct SlotOwnershipTests {
   @Test func theSameEpochWithOtherContentIsAConflict() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"]), to: &ownership)
-    #expect(throws: LinkRefusal.mapConflict) {
+    #expect(throws: MapRefusal(.mapConflict)) {
       try offer(try Maps.of(["a", "b", "c"]), to: &ownership)
     }
   }
@@ -58,11 +56,11 @@ struct SlotOwnershipTests {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"], epoch: 2), to: &ownership)
     let other = try Maps.of(["a", "b", "c"], epoch: 2)
-    #expect(throws: LinkRefusal.mapConflict) { try offer(other, to: &ownership) }
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(other, to: &ownership) }
     #expect(try offer(other, to: &ownership, isFree: true))
     #expect(ownership.map?.sameContent(as: other) == true)
     let older = try Maps.of(["a", "b"], epoch: 1)
-    #expect(throws: LinkRefusal.staleMap) { try offer(older, to: &ownership, isFree: true) }
+    #expect(throws: MapRefusal(.staleMap)) { try offer(older, to: &ownership, isFree: true) }
   }
 
   @Test func aMapThatGivesAwayHeldKeysIsAConflict() throws {
@@ -71,19 +69,98 @@ struct SlotOwnershipTests {
       (0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "b" })
     let own = try #require((0..<Slots.count).first { map.shards[map.owner(ofSlot: $0)].id == "a" })
     var ownership = SlotOwnership(cluster: "test", shard: "a")
-    #expect(throws: LinkRefusal.mapConflict) {
+    let refusal = #expect(throws: MapRefusal.self) {
       try offer(map, to: &ownership, holdingKeysOf: foreign)
     }
+    #expect(refusal?.reason == .mapConflict)
+    #expect(
+      refusal?.detail == "it holds 3 keys of 1 slot that would move to b: \(foreign)")
     #expect(ownership.map == nil)
     #expect(try offer(map, to: &ownership, holdingKeysOf: own))
   }
 
+  // MARK: - Slots that change hands
+
+  /// Two maps of two epochs, and a slot that goes from one shard to the other.
+  private func change() throws -> (before: SlotMap, after: SlotMap, leaving: Int, arriving: Int) {
+    let before = try Maps.of(["a", "b"])
+    let swapped = before.ranges.map {
+      SlotRange(first: $0.first, last: $0.last, shard: 1 - $0.shard)
+    }
+    let after = try SlotMap(epoch: 2, shards: before.shards, ranges: swapped)
+    return (
+      before, after, try #require((0..<Slots.count).first { before.ownerID(ofSlot: $0) == "a" }),
+      try #require((0..<Slots.count).first { before.ownerID(ofSlot: $0) == "b" })
+    )
+  }
+
+  @Test func aSlotThatLeavesIsNotServedAndOneThatArrivesOnlyWhenTheMapIsInForce() throws {
+    let (before, after, leaving, arriving) = try change()
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(before, to: &ownership)
+    _ = try offer(after, to: &ownership, isInForce: false)
+    #expect(ownership.states[leaving] == .leaving && ownership.states[arriving] == .arriving)
+    #expect(!ownership.owns(slot: leaving) && !ownership.owns(slot: arriving))
+    #expect(ownership.refusal(ofSlot: arriving).retryDelayMillis != nil)
+    let ofAnother = ownership.settle(epoch: 1)
+    let ofTheShards = ownership.settle(epoch: 2)
+    #expect(!ofAnother && ofTheShards)
+    #expect(ownership.states[leaving] == .elsewhere && ownership.states[arriving] == .owned)
+    let again = ownership.settle(epoch: 2)
+    #expect(!again, "it is no news")
+  }
+
+  @Test func whatAMapTakesAwayComesBackByAnotherThatIsInForce() throws {
+    let (before, after, leaving, arriving) = try change()
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(before, to: &ownership)
+    _ = try offer(after, to: &ownership, isInForce: false)
+    let restored = try #require(before.restored(after: after))
+    #expect(restored.epoch == 3 && restored.sameContent(as: before))
+    _ = try offer(restored, to: &ownership, isInForce: false)
+    #expect(ownership.states[leaving] == .arriving, "others may have served it meanwhile")
+    #expect(ownership.states[arriving] == .elsewhere)
+    let isNews = ownership.settle(epoch: 3)
+    #expect(isNews)
+    #expect(ownership.owns(slot: leaving))
+  }
+
+  @Test func whatAShardKeepsIsServedAllTheTime() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    let before = try Maps.of(["a", "b"])
+    _ = try offer(before, to: &ownership)
+    let after = try before.rebalanced(to: before.shards + [Maps.shard("c")])
+    _ = try offer(after, to: &ownership, isInForce: false)
+    let kept = (0..<Slots.count).filter { after.ownerID(ofSlot: $0) == "a" }
+    #expect(!kept.isEmpty && kept.allSatisfy { ownership.owns(slot: $0) })
+  }
+
+  @Test func aNewcomerOwnsNothingUntilItsFirstMapIsInForce() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "c")
+    let before = try Maps.of(["a", "b"])
+    let after = try before.rebalanced(to: before.shards + [Maps.shard("c")])
+    _ = try offer(after, to: &ownership, isInForce: false)
+    #expect(ownership.states.owned.isEmpty)
+    _ = try offer(after, to: &ownership, isInForce: true)
+    #expect(ownership.states.owned.count == after.slotCounts[try #require(after.place(of: "c"))])
+  }
+
+  @Test func lookingAtAMapChangesNothing() throws {
+    let (before, after, leaving, _) = try change()
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(before, to: &ownership)
+    #expect(try ownership.check(after, keyCount: { _ in 0 }))
+    #expect(ownership.map == before && ownership.owns(slot: leaving))
+    #expect(throws: MapRefusal.self) {
+      try ownership.check(after, keyCount: { $0 == leaving ? 1 : 0 })
+    }
+  }
+
   private func offer(
     _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil,
-    isFree: Bool = false
+    isFree: Bool = false, isInForce: Bool = true
   ) throws -> Bool {
-    try ownership.consider(
-      cluster: "test", expectedShard: "a", map: map, isFree: { isFree },
-      holdsKeys: { $0 == slot })
+    try ownership.adopt(
+      map, isInForce: isInForce, isFree: { isFree }, keyCount: { $0 == slot ? 3 : 0 })
   }
 }

@@ -1,6 +1,7 @@
 // Strings and the integers in them.
 
 import Testing
+import TextForms
 
 @testable import Store
 

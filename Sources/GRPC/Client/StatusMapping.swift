@@ -2,6 +2,7 @@
 // PROTOCOL-HTTP2 and http-grpc-status-mapping). Pure functions.
 
 import HTTP2
+import TextForms
 
 enum StatusMapping {
   /// The status that a block of trailers (or a Trailers-Only header block) carries; nil if it has
@@ -16,7 +17,7 @@ enum StatusMapping {
     }
     if let pushback = block.first("grpc-retry-pushback-ms") {
       // Negative or unreadable both mean: do not retry (gRFC A6).
-      status.pushbackMillis = DecimalText.parse(pushback, digitsMax: 9).map { Int($0) } ?? -1
+      status.pushbackMillis = DecimalDigits.parse(pushback, digitsMax: 9).map { Int($0) } ?? -1
     }
     return status
   }

@@ -1,13 +1,15 @@
 // The `grpc-timeout` field: at most eight digits and one unit of H M S m u n (PROTOCOL-HTTP2).
 // Pure functions, any thread.
 
+import TextForms
+
 /// Reads and writes `grpc-timeout` values. All durations are nanoseconds.
 package enum GRPCTimeout {
   /// Parses a field value. Durations past UInt64 saturate. Returns nil if it is malformed.
   package static func parse(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
     guard let unit = bytes.last, let nanos = nanosPerUnit(unit) else { return nil }
     let digits = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 1)])
-    guard let count = DecimalText.parse(digits, digitsMax: 8) else { return nil }
+    guard let count = DecimalDigits.parse(digits, digitsMax: 8) else { return nil }
     let (product, overflow) = count.multipliedReportingOverflow(by: nanos)
     return overflow ? .max : product
   }

@@ -1,6 +1,8 @@
 // Metadata of a call: what applications put into header and trailer blocks. Names are lower-case;
 // values of `-bin` names are kept decoded and coded only at the wire. A value, any thread.
 
+import TextForms
+
 /// Ordered (name, value) pairs.
 package struct Metadata: Sendable, Hashable {
   /// One pair. `value` is decoded if `name` ends in `-bin`, else printable ASCII.

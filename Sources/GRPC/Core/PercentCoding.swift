@@ -1,6 +1,8 @@
 // The coding of `grpc-message` (gRPC PROTOCOL-HTTP2, "Percent-Encoded"): printable ASCII but '%'
 // stands for itself, all else is %XX of the UTF-8 bytes. Pure functions, any thread.
 
+import TextForms
+
 /// Percent coding of `grpc-message` values.
 package enum PercentCoding {
   private static let hexDigits: [UInt8] = Array("0123456789ABCDEF".utf8)
@@ -31,7 +33,8 @@ package enum PercentCoding {
     while index < bytes.count {
       let byte = bytes[index]
       if byte == UInt8(ascii: "%"), bytes.count - index >= 3,
-        let high = hexValue(bytes[index + 1]), let low = hexValue(bytes[index + 2])
+        let high = Hexadecimal.value(of: bytes[index + 1]),
+        let low = Hexadecimal.value(of: bytes[index + 2])
       {
         decoded.append(high << 4 | low)
         index += 3
@@ -46,14 +49,5 @@ package enum PercentCoding {
   /// Decodes; see the pointer version. O(n).
   package static func decode(_ bytes: [UInt8]) -> String {
     bytes.withUnsafeBytes { decode($0) }
-  }
-
-  private static func hexValue(_ digit: UInt8) -> UInt8? {
-    switch digit {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit &- UInt8(ascii: "0")
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit &- UInt8(ascii: "A") &+ 10
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit &- UInt8(ascii: "a") &+ 10
-    default: nil
-    }
   }
 }

@@ -1,6 +1,8 @@
 // How a call ended: the status a server answers, a client throws, and both sides put into trailers.
 // A value, owned by nobody, safe on every thread.
 
+import TextForms
+
 /// The outcome of one RPC, as trailers carry it.
 package struct RPCStatus: Error, Sendable, Hashable {
   /// The status code, sent as `grpc-status`.
@@ -37,27 +39,12 @@ extension StatusCode {
   /// Reads the value of a `grpc-status` field. What is no known code counts as UNKNOWN, as
   /// statuscodes.md asks; never fails.
   package init(wire bytes: UnsafeRawBufferPointer) {
-    guard let number = DecimalText.parse(bytes, digitsMax: 2),
+    guard let number = DecimalDigits.parse(bytes, digitsMax: 2),
       let code = StatusCode(rawValue: Int32(truncatingIfNeeded: number))
     else {
       self = .unknown
       return
     }
     self = code
-  }
-}
-
-/// Reads unsigned decimal numbers out of header bytes.
-package enum DecimalText {
-  /// The number that `bytes` spell, or nil if they are empty, longer than `digitsMax` (at most 18,
-  /// so that nothing can overflow) or hold anything but digits.
-  package static func parse(_ bytes: UnsafeRawBufferPointer, digitsMax: Int) -> UInt64? {
-    guard !bytes.isEmpty, bytes.count <= min(digitsMax, 18) else { return nil }
-    var number: UInt64 = 0
-    for byte in bytes {
-      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
-      number = number &* 10 &+ UInt64(byte &- UInt8(ascii: "0"))
-    }
-    return number
   }
 }

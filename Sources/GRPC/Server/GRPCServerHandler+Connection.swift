@@ -192,7 +192,10 @@ extension GRPCServerHandler {
     if session.liveStreamCount > 0 || calls != state.sweptCalls {
       state.sweptCalls = calls
       state.activeNanos = nowNanos
-    } else if configuration.idleNanosMax > 0, state.drain == .none,
+      return
+    }
+    session.releaseIdleMemory()
+    if configuration.idleNanosMax > 0, state.drain == .none,
       nowNanos &- state.activeNanos > configuration.idleNanosMax
     {
       note(.idle)

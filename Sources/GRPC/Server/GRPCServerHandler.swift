@@ -24,7 +24,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   let loop: ServerLoop
   let service: any ServerService
-  let configuration: ServerConfiguration
   let session: HTTP2Session
   /// What the connection takes of the node's bounds; nil: nothing, in tests.
   let place: ConnectionPlace?
@@ -84,11 +83,13 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     self.loop = loop
     self.place = place
     service = loop.service
-    configuration = loop.configuration
     session = try HTTP2Session(
-      role: .server, configuration: configuration.http2, pool: loop.streams)
-    state = ConnectionState(configuration: configuration, nowNanos: loop.nowNanos)
+      role: .server, configuration: loop.configuration.http2, pool: loop.streams)
+    state = ConnectionState(configuration: loop.configuration, nowNanos: loop.nowNanos)
   }
+
+  /// The loop's: a copy would be most of this object.
+  var configuration: ServerConfiguration { loop.configuration }
 
   // MARK: - Channel events
 

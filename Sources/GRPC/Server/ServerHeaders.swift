@@ -2,6 +2,7 @@
 // where they carry a status.
 
 import HTTP2
+import TextForms
 
 enum ServerHeaders {
   static let response = StaticHeaders([

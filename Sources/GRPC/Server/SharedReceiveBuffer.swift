@@ -17,8 +17,8 @@ import NIOCore
 package final class SharedReceiveBuffer {
   /// Size of the buffer, and so the most that one read brings.
   package static let capacity = 64 << 10
-  /// Size of the buffer that a channel keeps: a client's preface, SETTINGS and a first call or two.
-  static let firstCapacity = 512
+  /// Size of the buffer that a channel keeps: a client's preface and SETTINGS.
+  static let firstCapacity = 128
 
   @exclusivity(unchecked) private var spare: ByteBuffer?
 

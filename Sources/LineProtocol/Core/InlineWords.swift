@@ -9,6 +9,7 @@
 // Nothing is expanded: no variables, no globs, no comments. Pure; one line at a time.
 
 import NIOCore
+import TextForms
 
 struct InlineWords {
   /// The words' bytes, one after another; never more than the line has.
@@ -102,20 +103,11 @@ struct InlineWords {
 
   /// Two hexadecimal digits, or nothing is taken.
   private mutating func readHexadecimal() -> UInt8? {
-    guard place + 2 <= line.count, let high = Self.digit(line[place]),
-      let low = Self.digit(line[place + 1])
+    guard place + 2 <= line.count, let high = Hexadecimal.value(of: line[place]),
+      let low = Hexadecimal.value(of: line[place + 1])
     else { return nil }
     place += 2
     return high << 4 | low
-  }
-
-  private static func digit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 0x30...0x39: byte - 0x30
-    case 0x41...0x46: byte - 0x41 + 10
-    case 0x61...0x66: byte - 0x61 + 10
-    default: nil
-    }
   }
 }
 
@@ -142,7 +134,7 @@ enum LineEscapes {
         text += letters.filter { $0.byte == byte }.prefix(1).map(\.letter)
       case 0x20...0x7e: text.append(byte)
       default:
-        text += Array("\\x\(byte < 0x10 ? "0" : "")\(String(byte, radix: 16))".utf8)
+        text += Array("\\x".utf8) + Hexadecimal.digits([byte])
       }
     }
     text.append(UInt8(ascii: "'"))

@@ -1,5 +1,7 @@
 // Small questions about bytes that the whole room asks. Pure functions.
 
+import TextForms
+
 enum LineText {
   static let lineFeed = UInt8(ascii: "\n")
   static let carriageReturn = UInt8(ascii: "\r")
@@ -24,13 +26,7 @@ enum LineText {
   /// A number of lines: digits, at most as many as the line of a count has room for. Zeros in front
   /// do no harm there.
   static func count(_ digits: UnsafeRawBufferPointer) -> Int? {
-    guard (1..<LineLimits.maxCountLineBytes).contains(digits.count) else { return nil }
-    var count = 0
-    for digit in digits {
-      guard (0x30...0x39).contains(digit) else { return nil }
-      count = count * 10 + Int(digit - 0x30)
-    }
-    return count
+    DecimalDigits.parse(digits, digitsMax: LineLimits.maxCountLineBytes - 1).map { Int($0) }
   }
 
   /// Whether bytes are the decimal form of an integer, however large.

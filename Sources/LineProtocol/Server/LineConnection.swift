@@ -148,9 +148,15 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       inputClosed = true
-      if ending == .lingering { context.close(promise: nil) } else { session?.inputClosed() }
+      // Thousands may end at once. Were they marked for this tick's flush, the replies to all others
+      // would wait behind them.
+      loop.node.flusher.inNextTurn { [weak self] in self?.noteInputClosed() }
     }
     context.fireUserInboundEventTriggered(event)
+  }
+
+  private func noteInputClosed() {
+    if ending == .lingering { closeNow() } else { session?.inputClosed() }
   }
 
   func read(context: ChannelHandlerContext) {

@@ -80,4 +80,18 @@ extension ByteBuffer {
       carrier.replies,
       LinkV1.LinkReply(id: id, code: code, message: message, details: details))
   }
+
+  /// Returns a call over its link: it was not executed, because its key's slot isn't the shard's. The
+  /// router may place it anew; `error` is for its caller where that can't be done.
+  package mutating func writeReturned(_ call: LinkV1.LinkCall, _ error: CallError) {
+    let reply = beginLengthDelimited(
+      Carrier.link.replies, sizeHint: call.request.count + error.message.utf8.count + 64)
+    write(Field.id, call.id)
+    write(Field.code, Int64(error.code.rawValue))
+    write(Field.message, error.message)
+    append(Field.response, call)
+    error.details().withUnsafeBytes { write(Field.details, $0) }
+    write(Field.more, true)
+    endLengthDelimited(reply)
+  }
 }

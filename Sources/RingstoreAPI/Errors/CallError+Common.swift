@@ -124,6 +124,13 @@ extension CallError {
       shard: owner)
   }
 
+  /// - Parameter detail: which way the key's slot is going.
+  package static func slotMoves(_ detail: String) -> CallError {
+    CallError(
+      .wrongShard, "The key can't be served at this moment: \(detail). Try again.",
+      retryDelayMillis: CallError.retryDelayMillisDefault)
+  }
+
   package static func mapConflict(_ detail: String) -> CallError {
     CallError(.mapConflict, "The slot maps of router and shard differ: \(detail)")
   }

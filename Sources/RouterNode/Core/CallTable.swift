@@ -37,6 +37,8 @@ struct PendingCall<Caller> {
   var slot: UInt16
   var lane: LinkLane
   var isWrite: Bool
+  /// How often a shard has returned it because its slot wasn't the shard's.
+  var timesReturned: UInt8 = 0
   /// Whether calls of the other lane on its key may have to wait for it.
   var isOrdered = false
   var reply = Reply.whole
@@ -151,6 +153,11 @@ struct CallTable<Caller> {
   mutating func setTimer(_ id: UInt64, _ timer: DeadlineQueue<UInt64>.Handle) {
     guard let index = index(of: id) else { return }
     slots[index].call?.timer = timer
+  }
+
+  /// Looks at every call. O(capacity).
+  func forEach(_ body: (UInt64, borrowing PendingCall<Caller>) -> Void) {
+    for slot in slots { if let call = slot.call { body(slot.id, call) } }
   }
 
   /// The ids of the calls that a closure picks, oldest first. O(capacity): for rare events, as when

@@ -27,6 +27,16 @@ package struct LinkLimits: Sendable {
   /// How long a shard may take to answer Hello.
   package var helloNanosMax: UInt64 = 5_000_000_000
 
+  /// How often a call that a shard returns, because its slot isn't the shard's, is placed anew.
+  package var timesReturnedMax: UInt8 = 8
+  /// How long such a call waits for a newer slot map before it is.
+  package var returnedNanos: UInt64 = 50_000_000
+  /// How long a link whose shard has another address lets calls under way end; then it stays as it is
+  /// until it is lost.
+  package var moveNanosMax: UInt64 = 2_000_000_000
+  /// How long the shards may take to answer for a change of the slot map.
+  package var changeNanosMax: UInt64 = 10_000_000_000
+
   package init() {}
 
   /// What a call that waits takes beside its request, roughly, in bytes.

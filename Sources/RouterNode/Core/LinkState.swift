@@ -106,6 +106,11 @@ package struct LinkState {
     detail = "the shard is draining"
   }
 
+  /// The next attempt is due at once, where one is due.
+  package mutating func attemptNow(nowNanos: UInt64) {
+    if case .waiting = phase { phase = .waiting(untilNanos: nowNanos) }
+  }
+
   /// The connection failed, was refused or got lost; the next attempt is due after the back-off.
   package mutating func lost(_ why: String, nowNanos: UInt64) {
     detail = why

@@ -54,6 +54,11 @@ final class ReplyFlow {
     credit += byteCount
   }
 
+  /// The call begins anew at another shard, which was asked for nothing.
+  func forgetCredit() {
+    credit = 0
+  }
+
   /// Notes a part. Returns false where the shard sends more than it has announced.
   func took(_ byteCount: Int) -> Bool {
     credit -= byteCount

@@ -15,20 +15,22 @@ extension RouterCore {
 
   /// When to dial a shard; nil where nothing is due, or while another one holds another map.
   func attemptAtNanos(_ shard: Int) -> UInt64? {
-    guard mapRefusers.isEmpty || mapRefusers.contains(shard) else { return nil }
+    guard links[shard].isMember,
+      agreement.refusers.isEmpty || agreement.refusers.contains(links[shard].shardID)
+    else { return nil }
     return links[shard].state.attemptAtNanos
   }
 
   /// Whether no call is served, because of the map.
-  package var isMapRefused: Bool { isMapDoubted }
+  package var isMapRefused: Bool { agreement.isDoubted }
 
   /// Why no call is served; nil where the maps agree, as far as is known.
   var mapConflict: CallError? {
-    guard isMapDoubted else { return nil }
-    if let shard = mapRefusers.min() {
+    guard agreement.isDoubted else { return nil }
+    if let link = links.first(where: { agreement.refusers.contains($0.shardID) }) {
       return .mapConflict(
-        "shard \(shardIDs[shard]) refuses this router's (\(links[shard].state.detail)), so the router "
-          + "serves nothing. Give all routers the same shards, ids and weights.")
+        "shard \(link.shardID) refuses this router's (\(link.state.detail)), so the router serves "
+          + "nothing. Give all routers the same shards, ids and weights.")
     }
     return .mapConflict(
       "a shard has refused this router's, so the router serves nothing until all shards have "
@@ -38,29 +40,32 @@ extension RouterCore {
   /// Why the router answers no call on any key; nil where it answers those of one shard at least.
   package var notServingReason: String? {
     if let mapConflict { return mapConflict.message }
-    guard !links.contains(where: { $0.state.isReady }) else { return nil }
-    let details = links.prefix(Self.detailsMax).map { "\($0.shardID): \($0.state.detail)" }
+    guard !members.contains(where: { links[$0].state.isReady }) else { return nil }
+    let details = members.prefix(Self.detailsMax).map {
+      "\(links[$0].shardID): \(links[$0].state.detail)"
+    }
     return "no shard can be reached (\(details.joined(separator: "; ")))"
   }
 
   /// Shards that are named where none can be reached.
   private static var detailsMax: Int { 3 }
 
-  /// A shard has refused the router's Hello.
-  func mapRefused(_ shard: Int, _ reason: String) {
-    guard Self.mapRefusals.contains(where: { $0.rawValue == reason }) else { return }
-    mapRefusers.insert(shard)
-    isMapDoubted = true
-    for other in links.indices where !mapRefusers.contains(other) { letGo(other) }
+  /// The map in force is refused: only the shards that refuse it are asked again.
+  func doubtMap() {
+    isUnsettled = true
+    for other in links.indices where !agreement.refusers.contains(links[other].shardID) {
+      letGo(other)
+    }
   }
 
-  /// A shard has accepted the router's map.
-  func mapAccepted(_ shard: Int) {
-    mapRefusers.remove(shard)
-    if !mapRefusers.isEmpty {
+  /// A shard has accepted the map in force.
+  func endDoubt(_ shard: Int) {
+    agreement.stopsRefusing(links[shard].shardID)
+    if !agreement.refusers.isEmpty {
       letGo(shard)
-    } else if isMapDoubted, links.allSatisfy(\.state.isReady) {
-      isMapDoubted = false
+    } else if agreement.isDoubted, members.allSatisfy({ links[$0].state.isReady }) {
+      agreement.agreed()
+      noteUnsettled()
     }
   }
 

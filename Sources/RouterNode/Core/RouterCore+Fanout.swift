@@ -20,11 +20,14 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   /// The calls of sub-requests under way, and some that have ended.
   private var calls: [UInt64] = []
   private var callsMax = 64
+  /// The places of the shards' links, as the operation counts the shards.
+  let shards: [Int]
 
   init(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Driver.Caller,
-    handle: UInt64, core: RouterCore<Driver>
+    handle: UInt64, shards: [Int], core: RouterCore<Driver>
   ) {
+    self.shards = shards
     self.core = core
     self.caller = caller
     self.handle = handle
@@ -33,7 +36,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
 
   /// Amortised O(1), beside what placing it costs.
   func send(_ request: SubRequest) {
-    guard let id = core.send(request, of: fanout) else { return }
+    guard let id = core.send(request, of: fanout, shards: shards) else { return }
     if calls.count >= callsMax {
       calls.removeAll { core.calls[$0] == nil }
       callsMax = max(64, 2 * calls.count)
@@ -87,7 +90,8 @@ extension RouterCore: FanoutCluster {
   ) -> UInt64? {
     operationCount = (operationCount &+ 1) & ~Self.operationMark
     let handle = operationCount | Self.operationMark
-    let running = RouterFanout(operation, context, caller: caller, handle: handle, core: self)
+    let running = RouterFanout(
+      operation, context, caller: caller, handle: handle, shards: members, core: self)
     operations[handle] = running
     running.fanout.start(on: self, over: running)
     settle()
@@ -111,14 +115,14 @@ extension RouterCore: FanoutCluster {
 
   /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told when
   /// the current event has been dealt with.
-  func send(_ part: SubRequest, of fanout: Fanout) -> UInt64? {
+  func send(_ part: SubRequest, of fanout: Fanout, shards: [Int]) -> UInt64? {
     part.request.withBytes { request in
       // Items of many-key calls have their place among the calls on their keys; slices have not.
       let key = try? CommandTable.keyFields(ofMethod: part.method)?.find(in: request).key
       let slot = key.map { Slots.slot(of: $0) }
       let call = PendingCall<Caller>(
         target: .part(fanout, tag: part.tag),
-        shard: part.shard ?? slot.map { map.owner(ofSlot: $0) } ?? 0,
+        shard: slot.map(owner(ofSlot:)) ?? shards[part.shard ?? 0],
         slot: slot.map { UInt16($0) } ?? Self.noSlot,
         lane: part.lane, isWrite: part.isWrite, bytes: request.count)
       do throws(CallError) {

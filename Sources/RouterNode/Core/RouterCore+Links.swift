@@ -40,6 +40,8 @@ extension RouterCore {
         case .replies(let message): answered(shard, try LinkV1.LinkReply(message))
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
         case .clockMillis(let millis): clockCame(shard, millis)
+        case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))
+        case .mapNews(let message): newsCame(shard, try LinkV1.MapNews(message))
         }
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
@@ -49,7 +51,8 @@ extension RouterCore {
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
       settle()
-      endDrained(shard, generation)
+      if isUnsettled { releaseHeld() }
+      endIdle(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
       lost(shard, "the shard sent an undecodable frame")
@@ -64,14 +67,19 @@ extension RouterCore {
 
   /// Whether the first attempt to reach every shard has come to an end, well or not.
   package var haveLinksSettled: Bool {
-    links.allSatisfy { link in
-      switch link.state.phase {
-      case .waiting(let until): until > 0
-      case .connecting, .greeting: false
-      case .ready, .draining: true
+    agreement.isInForce
+      && links.allSatisfy { link in
+        guard link.isMember else { return true }
+        switch link.state.phase {
+        case .waiting(let until): return until > 0
+        case .connecting, .greeting: return false
+        case .ready, .draining: return true
+        }
       }
-    }
   }
+
+  /// The shard at the other end of a link.
+  package func shardID(ofLink link: Int) -> String { links[link].shardID }
 
   /// Why a shard takes no calls now; nil where it does.
   package func unreachableDetail(shard: Int) -> String? {
@@ -82,6 +90,7 @@ extension RouterCore {
 
   func connect(_ shard: Int) {
     links[shard].state.beginConnecting()
+    links[shard].dialedAddress = links[shard].address
     driver.connect(
       shard: shard, address: links[shard].address, generation: links[shard].state.generation)
   }
@@ -103,11 +112,14 @@ extension RouterCore {
     frame.write(Field.cluster, identity.cluster)
     frame.write(Field.router, identity.router)
     frame.write(Field.generation, generation)
-    frame.write(Field.expectedShard, shardIDs[shard])
+    frame.write(Field.expectedShard, links[shard].shardID)
+    let map = helloMap(shard)
+    links[shard].helloEpoch = map.epoch
     SlotMapMessage.write(map, as: Field.map, into: &frame)
+    frame.write(Field.mapPending, !agreement.isInForce || map.epoch != agreement.current.epoch)
     let check = limits.hashSeed.check(
       cluster: identity.cluster, router: identity.router, generation: generation,
-      shard: shardIDs[shard])
+      shard: links[shard].shardID)
     check.withUnsafeBytes { frame.write(Field.hashSeedCheck, $0) }
     frame.endLengthDelimited(hello)
     return frame
@@ -119,11 +131,12 @@ extension RouterCore {
     guard links[shard].state.phase == .greeting,
       let reply = try? LinkV1.HelloReply(bytes)
     else {
-      refuse(shard, generation, "the shard's answer to Hello is malformed")
+      driver.disconnect(shard: shard, generation: generation)
+      lost(shard, "the shard's answer to Hello is malformed")
       return
     }
     guard reply.accepted else {
-      refuse(shard, generation, String(decoding: reply.refusal, as: UTF8.self))
+      refuse(shard, generation, reply)
       return
     }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
@@ -134,14 +147,15 @@ extension RouterCore {
       lose(shard, "the shard restarted while it was being connected to")
     case .ready(let restarted):
       if restarted {
-        driver.note(.shardRestarted(shard: shardIDs[shard], incarnation: reply.incarnation))
+        driver.note(.shardRestarted(shard: links[shard].shardID, incarnation: reply.incarnation))
       }
       links[shard].trouble.end()
-      driver.note(.linkReady(shard: shardIDs[shard], incarnation: reply.incarnation))
+      driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
-        driver.note(.linkDraining(shard: shardIDs[shard]))
+        driver.note(.linkDraining(shard: links[shard].shardID))
       }
-      mapAccepted(shard)
+      if links[shard].isMoving { moved(shard) }
+      mapAccepted(shard, isInForce: reply.mapInForce)
     }
   }
 
@@ -157,68 +171,88 @@ extension RouterCore {
     }
   }
 
-  private func refuse(_ shard: Int, _ generation: UInt64, _ reason: String) {
+  private func refuse(_ shard: Int, _ generation: UInt64, _ reply: LinkV1.HelloReply) {
     driver.disconnect(shard: shard, generation: generation)
+    let reason = String(decoding: reply.refusal, as: UTF8.self)
     let refusal = LinkRefusal(rawValue: reason)
-    if links[shard].trouble.isNews(reason) {
+    let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0) }
+    // A newer map is taken over, and the shard asked again at once.
+    let isTakenOver =
+      refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].helloEpoch && reply.map != nil
+    if !isTakenOver, links[shard].trouble.isNews(reason) {
       let advice = refusal?.sentence(address: links[shard].address)
-      driver.note(.linkRefused(shard: shardIDs[shard], reason: reason, advice: advice ?? ""))
+      driver.note(.linkRefused(shard: links[shard].shardID, reason: reason, advice: advice ?? ""))
     }
     // What a refused map means for all calls is told by `mapConflict`.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
-    mapRefused(shard, reason)
+    let detail = String(decoding: reply.detail, as: UTF8.self)
+    if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
+      mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
+    }
+    changeLost(shard, detail.isEmpty ? links[shard].state.detail : detail)
   }
 
   /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
   private func lost(_ shard: Int, _ reason: String) {
     if links[shard].trouble.isNews(reason) {
-      driver.note(.linkLost(shard: shardIDs[shard], reason: reason))
+      driver.note(.linkLost(shard: links[shard].shardID, reason: reason))
     }
     lose(shard, reason)
+    changeLost(shard, reason)
   }
 
   private func drainingBegan(_ shard: Int) {
     let wasReady = links[shard].state.phase == .ready
     links[shard].state.startedDraining()
     guard wasReady else { return }
-    driver.note(.linkDraining(shard: shardIDs[shard]))
+    driver.note(.linkDraining(shard: links[shard].shardID))
     for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
-      guard let call = calls.remove(id) else { continue }
+      guard waiting[id]?.reason != .owner, let call = calls.remove(id) else { continue }
       forget(id, call)
       tellFailure(call, unavailable(shard))
     }
   }
 
-  /// A draining shard that has answered everything waits for nothing but the end of the link.
-  private func endDrained(_ shard: Int, _ generation: UInt64) {
-    guard isCurrent(shard, generation), links[shard].state.phase == .draining,
-      links[shard].isIdle
-    else { return }
-    driver.disconnect(shard: shard, generation: generation)
-    lose(shard, links[shard].state.detail)
+  /// A link that is to end, and on which everything is answered, waits for nothing but its end.
+  private func endIdle(_ shard: Int, _ generation: UInt64) {
+    guard isCurrent(shard, generation), links[shard].isIdle else { return }
+    if links[shard].isMoving {
+      move(shard)
+    } else if links[shard].state.phase == .draining {
+      driver.disconnect(shard: shard, generation: generation)
+      lose(shard, links[shard].state.detail)
+    } else if !links[shard].isMember {
+      retireIfIdle(shard)
+    }
   }
 
-  /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it.
+  /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it. What
+  /// waits for the new owner of its slot depends on none.
   func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
+    if links[shard].isMoving { links[shard].endMoving() }
     links[shard].askers.removeAll()
     var ended: [(call: PendingCall<Caller>, flow: ReplyFlow?, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
-      guard let call = calls.remove(id) else { continue }
+      guard waiting[id]?.reason != .owner, let call = calls.remove(id) else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
-        wasSent && call.isWrite ? .outcomeUnknown(shardIDs[shard]) : unavailable(shard)
+        wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)
       ended.append((call, flows[id], error))
       forget(id, call)
     }
     links[shard].clear()
     // Whoever is told may come with the next call at once, and must find the link as it is now.
     for (call, flow, error) in ended { fail(flow, call, error) }
+    if isUnsettled {
+      releaseHeld()
+      noteUnsettled()
+    }
   }
 
   func unavailable(_ shard: Int) -> CallError {
-    mapConflict ?? .shardUnavailable(shardIDs[shard], links[shard].state.detail)
+    mapConflict ?? .shardUnavailable(links[shard].shardID, links[shard].state.detail)
   }
 
   /// Drops a connection whose shard doesn't answer Hello.
@@ -228,5 +262,6 @@ extension RouterCore {
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     lose(shard, "the shard did not answer Hello in time")
+    changeLost(shard, links[shard].state.detail)
   }
 }

@@ -70,8 +70,9 @@ extension RouterCore {
   }
 
   private func partCame(_ shard: Int, _ reply: LinkV1.LinkReply) {
-    guard let call = calls[reply.id], call.shard == shard, !call.isWaiting, !call.isAbandoned
-    else { return }
+    guard let call = calls[reply.id], call.shard == shard, !call.isWaiting else { return }
+    if reply.code != 0 { return returned(shard, reply, call) }
+    guard !call.isAbandoned else { return }
     switch call.reply {
     case .whole:
       announced(reply, call)
@@ -197,7 +198,7 @@ extension RouterCore {
     }
   }
 
-  private func lostAnswer(_ shard: Int) -> CallError { .outcomeUnknown(shardIDs[shard]) }
+  private func lostAnswer(_ shard: Int) -> CallError { .outcomeUnknown(links[shard].shardID) }
 
   /// Ends a call although its shard goes on: the shard is told, the call abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
@@ -249,7 +250,7 @@ extension RouterCore {
   /// Every shard has the same share of the bound, so that a slow one takes nothing from the others.
   private func hasShare(_ shard: Int, _ byteCount: Int) -> Bool {
     let asked = links[shard].bytesAskedFor
-    return asked == 0 || asked + byteCount <= limits.gatherBytesMax / links.count
+    return asked == 0 || asked + byteCount <= limits.gatherBytesMax / members.count
   }
 
   private func grant(
@@ -271,6 +272,14 @@ extension RouterCore {
     flow.reserved -= released
     links[call.shard].bytesAskedFor -= released
     if case .caller(let caller) = call.target { driver.expect(-released, for: caller) }
+  }
+
+  /// The call begins anew at another shard: what the old one was asked for won't come.
+  func returnCredit(_ id: UInt64, _ call: PendingCall<Caller>) {
+    guard let flow = flows[id] else { return }
+    release(flow.reserved, flow, call)
+    flow.forgetCredit()
+    serveAskers(call.shard)
   }
 
   /// Forgets a reply in parts, and gives back what was reserved for it.

@@ -29,16 +29,30 @@ package final class RouterCore<Driver: RouterDriver> {
   static var noSlot: UInt16 { UInt16(Slots.count) }
 
   let identity: RouterIdentity
-  package let map: SlotMap
   package let limits: Limits
   package let linkLimits: LinkLimits
-  package let shardIDs: [String]
   /// Owns this core, so that it can't be gone before.
   unowned(unsafe) let driver: Driver
 
   // A core is used by one thread and never from within an access to one of these, so the run-time
   // checks for that are left out: they cost as much as the work between them.
+  /// The links to all shards that there have ever been, each at a place that stays its own.
   @exclusivity(unchecked) var links: [RouterLink]
+  /// The places in `links` of the shards of the map in force, in the map's order.
+  var members: [Int]
+  /// The place in `links` of each slot's owner.
+  @exclusivity(unchecked) private var owners: ContiguousArray<UInt16>
+  var agreement: MapAgreement
+  /// Slots whose owner is changing; see RouterCore+Map.
+  @exclusivity(unchecked) var holds = SlotHolds()
+  /// Whether a call may have to wait, or to fail, although its shard's link is ready.
+  @exclusivity(unchecked) var isUnsettled = false
+  /// A change of the list of shards under way.
+  var change: MapChange?
+  /// Where the list of this router says that shards are.
+  var listedAddresses: [String: String] = [:]
+  private let seed: UInt64
+  private let firstGeneration: UInt64
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = LaneOrder(slotCount: Slots.count)
   var timers = DeadlineQueue<UInt64>()
@@ -49,11 +63,6 @@ package final class RouterCore<Driver: RouterDriver> {
   var waitLimits = DeadlineQueue<UInt64>()
   /// The replies that come in parts, by their calls' ids.
   var flows: [UInt64: ReplyFlow] = [:]
-
-  /// The shards that hold another slot map; see RouterCore+Conflict.
-  var mapRefusers: Set<Int> = []
-  /// Whether a shard has refused the router's map, and not all have accepted it since.
-  @exclusivity(unchecked) var isMapDoubted = false
 
   var operations: [UInt64: RouterFanout<Driver>] = [:]
   var operationCount: UInt64 = 0
@@ -71,18 +80,57 @@ package final class RouterCore<Driver: RouterDriver> {
   ) {
     self.clock = clock
     self.identity = identity
-    self.map = map
+    self.seed = seed
+    self.firstGeneration = firstGeneration
+    agreement = MapAgreement(map)
+    owners = map.owners
+    members = Array(map.shards.indices)
     self.limits = limits
     answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
-    shardIDs = map.shards.map(\.id)
     links = map.shards.enumerated().map { index, shard in
       RouterLink(
         shardID: shard.id, address: shard.address,
         state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(index)),
         linkLimits)
     }
+    for shard in map.shards { listedAddresses[shard.id] = shard.address }
+  }
+
+  /// The map that calls are placed by.
+  package var map: SlotMap { agreement.current }
+  /// The shards of the cluster, in the map's order.
+  package var shardIDs: [String] { members.map { links[$0].shardID } }
+
+  /// The place in `links` of a slot's owner.
+  @inline(__always)
+  func owner(ofSlot slot: Int) -> Int { Int(owners[slot]) }
+
+  /// Places calls by the map in force from now on.
+  func placeByMap() {
+    members = map.shards.map { link(to: $0) }
+    let places = members.map { UInt16($0) }
+    owners = ContiguousArray(map.owners.map { places[Int($0)] })
+  }
+
+  /// The place of the link to a shard, which is added where there is none.
+  func link(to shard: ShardDescription) -> Int {
+    let address = listedAddresses[shard.id] ?? shard.address
+    if let place = links.firstIndex(where: { $0.shardID == shard.id }) {
+      if !links[place].isMember {
+        links[place].isMember = true
+        links[place].address = address
+      }
+      return place
+    }
+    links.append(
+      RouterLink(
+        shardID: shard.id, address: address,
+        state: LinkState(
+          firstGeneration: firstGeneration, seed: seed &+ UInt64(links.count)),
+        linkLimits))
+    return links.count - 1
   }
 
   /// Calls that have an answer to come, those that nobody waits for any more among them.
@@ -108,7 +156,7 @@ package final class RouterCore<Driver: RouterDriver> {
       let target = try KeyAccess.read(message, keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
-        target: .caller(caller), shard: map.owner(ofSlot: slot), slot: UInt16(slot),
+        target: .caller(caller), shard: owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
@@ -137,9 +185,9 @@ package final class RouterCore<Driver: RouterDriver> {
   ) -> UInt64? {
     do throws(CallError) {
       let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
+      let slot = Slots.slot(of: target.key)
       var call = PendingCall<Caller>(
-        target: .caller(caller), shard: map.owner(ofSlot: Slots.slot(of: target.key)),
-        slot: Self.noSlot, lane: .bulk,
+        target: .caller(caller), shard: owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
         isWrite: false, bytes: message.count)
       call.reply = .stream
       let id = try place(
@@ -196,14 +244,19 @@ package final class RouterCore<Driver: RouterDriver> {
   /// fan-out, a slice of a walk. Room comes later: a call that is let in may wait for it.
   ///
   /// - Throws: SHARD_UNAVAILABLE, DEADLINE_EXCEEDED.
+  /// - Returns: whether it may go now; otherwise it waits until its slot has its new owner.
   @inline(__always)
-  private func admit(_ shard: Int, _ context: CallContext) throws(CallError) {
-    guard links[shard].state.isReady, !isMapDoubted else { throw unavailable(shard) }
+  private func admit(
+    _ shard: Int, slot: UInt16, _ context: CallContext
+  ) throws(CallError) -> Bool {
+    var mayGo = true
+    if !links[shard].state.isReady || isUnsettled { mayGo = try admitUnsettled(shard, slot) }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
+    return mayGo
   }
 
-  /// Puts a call into its lane's batch, or has it wait where the lane is full or its key's calls
-  /// are not through.
+  /// Puts a call into its lane's batch, or has it wait where the lane is full, its key's calls are not
+  /// through, or its slot's owner is changing.
   ///
   /// - Parameters:
   ///   - key: nil for a call that has no place in a key's order.
@@ -214,14 +267,13 @@ package final class RouterCore<Driver: RouterDriver> {
     request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, _ context: CallContext
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
-    try admit(shard, context)
+    let hasOwner = try admit(shard, slot: call.slot, context)
+    guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
+      return try placeWithCare(
+        call, key: key, method: method, request: request, in: block, context, hasOwner: hasOwner)
+    }
     let deadlineMillis =
       context.hasDeadline ? links[shard].clock.millis(ofDeadline: context.deadlineNanos) : 0
-    guard call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
-      return try placeWithCare(
-        call, key: key, method: method, request: request, in: block,
-        deadlineMillis: deadlineMillis)
-    }
     let (slot, bytes) = (call.slot, call.bytes)
     call.isOrdered = true
     call.order = links[shard].calls.ordered + 1
@@ -237,30 +289,22 @@ package final class RouterCore<Driver: RouterDriver> {
 
   private func placeWithCare(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, in block: LargeBlock?, deadlineMillis: UInt64
+    request: UnsafeRawBufferPointer, in block: LargeBlock?, _ context: CallContext, hasOwner: Bool
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
     call.isOrdered = lane == .calls || key != nil
     guard let id = calls.insert(call) else { throw overloaded(shard) }
-    var mayGo = true
+    var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
-      mayGo = laneOrder.began(
+      isInTurn = laneOrder.began(
         id, isLarge: lane == .bulk, key: LaneOrder.Key(slot: slot, key))
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
     let tail = bytes >= linkLimits.handedOverBytesMin ? handedOver(request, block) : nil
-    let write: (inout ByteBuffer) -> Void = { frame in
-      if let tail {
-        frame.writeCallHead(
-          .link, id: id, method: method, requestBytes: tail.count, timeMillis: deadlineMillis)
-      } else {
-        frame.writeCall(
-          .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
-      }
-    }
-    if mayGo, links[shard][lane].isOpen {
-      let order = links[shard][lane].appendCall(bytes: bytes, tail: tail, write)
+    let body = CallBody(method: method, deadlineNanos: context.deadlineNanos, tail: tail)
+    if isInTurn, hasOwner, links[shard][lane].isOpen {
+      let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
       calls.setOrder(id, order)
       driver.linkHasOutput(shard: shard, lane: lane)
       return id
@@ -269,9 +313,9 @@ package final class RouterCore<Driver: RouterDriver> {
       if let call = calls.remove(id) { forget(id, call) }
       throw overloaded(shard)
     }
-    var record = ByteBuffer()
-    write(&record)
-    wait(id, record, tail: tail, isQueued: mayGo)
+    wait(
+      id, body, tail == nil ? ByteBuffer(bytes: request) : ByteBuffer(),
+      for: !isInTurn ? .turn : hasOwner ? .room : .owner)
     return id
   }
 
@@ -292,7 +336,9 @@ package final class RouterCore<Driver: RouterDriver> {
     for shard in links.indices {
       if let due = attemptAtNanos(shard), due <= nowNanos { connect(shard) }
       dropUngreeted(shard, nowNanos: nowNanos)
+      if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
     }
+    mapTick(nowNanos: nowNanos)
     while let id = waitLimits.popExpired(nowNanos: nowNanos) { refuseOverdue(id) }
     while let id = timers.popExpired(nowNanos: nowNanos) { timerFired(id) }
     settle()
@@ -307,7 +353,9 @@ package final class RouterCore<Driver: RouterDriver> {
     for (shard, link) in links.enumerated() {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
       if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }
+      if let due = link.movesDueNanos { next = min(next ?? .max, due) }
     }
+    if let due = mapDueNanos { next = min(next ?? .max, due) }
     return next
   }
 
@@ -356,7 +404,8 @@ package final class RouterCore<Driver: RouterDriver> {
   }
 
   func overloaded(_ shard: Int) -> CallError {
-    .overloaded("Shard \(shardIDs[shard]) has more calls under way than it can take; try later.")
+    .overloaded(
+      "Shard \(links[shard].shardID) has more calls under way than it can take; try later.")
   }
 
   /// Does what the event just dealt with has left to do: sends calls whose turn has come, and

@@ -83,4 +83,9 @@ package enum RouterEvent: Sendable, Equatable {
   case linkRefused(shard: String, reason: String, advice: String)
   case linkLost(shard: String, reason: String)
   case linkDraining(shard: String)
+  /// A newer slot map is known, which not every shard has adopted.
+  case mapPending(epoch: UInt64)
+  case mapInForce(epoch: UInt64)
+  /// The shard doesn't belong to the cluster any more, and its link is gone.
+  case shardDropped(shard: String)
 }

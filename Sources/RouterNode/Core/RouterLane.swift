@@ -30,15 +30,21 @@ struct RouterLane {
   /// Calls that wait for room, by their ids. One that gave up leaves its id behind.
   private var queue = CircularBuffer<UInt64>()
   private(set) var waitingCount = 0
+  /// Whether calls have to wait although there is room: there is none then.
+  var isClosed = false {
+    didSet { bytesMaxNow = isClosed ? .min : bytesMax }
+  }
+  private var bytesMaxNow: Int
 
   init(callsMax: Int, bytesMax: Int, frameBytes: Int) {
     self.callsMax = callsMax
     self.bytesMax = bytesMax
+    bytesMaxNow = bytesMax
     self.frameBytes = frameBytes
   }
 
   /// Whether another call may be sent, leaving aside those that wait.
-  var hasRoom: Bool { callsInFlight < callsMax && bytesInFlight < bytesMax }
+  var hasRoom: Bool { callsInFlight < callsMax && bytesInFlight < bytesMaxNow }
 
   /// Whether a new call may be sent at once.
   var isOpen: Bool { hasRoom && waitingCount == 0 }
@@ -64,6 +70,13 @@ struct RouterLane {
   mutating func append(_ write: (inout ByteBuffer) -> Void) {
     beginFrame()
     write(&frame)
+  }
+
+  /// Gives a frame of its own to a closure.
+  mutating func appendAlone(_ write: (inout ByteBuffer) -> Void) {
+    if frame.readableBytes > 0 { closeFrame(nil) }
+    append(write)
+    closeFrame(nil)
   }
 
   /// Sees to it that a frame is sent, if only with the shard's clock: a sign of life.
@@ -123,15 +136,17 @@ struct RouterLane {
     return OutgoingFrame(head: taken, tail: nil)
   }
 
-  /// Forgets all that was to be sent, is in flight or waits: the connection is gone.
-  mutating func clear() {
+  /// Forgets all that was to be sent, is in flight or, unless it is kept, waits: the connection is gone.
+  mutating func clear(keepsWaiting: Bool = false) {
     fullFrames.removeAll()
     frame.clear()
     sent = ordered
     callsInFlight = 0
     bytesInFlight = 0
-    queue.removeAll()
-    waitingCount = 0
+    if !keepsWaiting {
+      queue.removeAll()
+      waitingCount = 0
+    }
     heardMillis = 0
   }
 

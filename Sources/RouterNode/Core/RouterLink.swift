@@ -1,12 +1,33 @@
 // One shard as a router's loop sees it: two lanes with one state, and the replies that come in
 // parts.
 
+import LargeMemory
 import NIOCore
 import NodeCore
+import RingstoreAPI
+
+/// What is sent of a call that has to wait, beside its request.
+struct CallBody {
+  let method: UInt32
+  /// On the router's clock; 0: none.
+  let deadlineNanos: UInt64
+  /// The request, where it stays where it was received.
+  let tail: OwnedBytes?
+}
 
 struct RouterLink {
   let shardID: String
-  let address: String
+  /// Where it is dialed the next time.
+  var address: String
+  /// Whether the shard belongs to the cluster. Where not, the link ends with what is under way on it.
+  var isMember = true
+  /// What the connections were dialed with.
+  var dialedAddress = ""
+  /// Until when the link tries to come to an end, to be dialed anew at another address; nil: it
+  /// doesn't. Calls wait meanwhile.
+  private var movesUntilNanos: UInt64?
+  /// The epoch of the map that the latest Hello carried.
+  var helloEpoch: UInt64 = 0
   var state: LinkState
   var trouble = LinkTrouble()
   /// When a Hello that was sent must have been answered.
@@ -43,6 +64,22 @@ struct RouterLink {
     _modify { if lane == .calls { yield &calls } else { yield &bulk } }
   }
 
+  /// Puts a call into a lane's batch. Returns its place among the lane's calls.
+  mutating func append(
+    _ id: UInt64, _ body: CallBody, _ request: UnsafeRawBufferPointer, lane: LinkLane, bytes: Int
+  ) -> UInt64 {
+    let millis = body.deadlineNanos == 0 ? 0 : clock.millis(ofDeadline: body.deadlineNanos)
+    return self[lane].appendCall(bytes: bytes, tail: body.tail) { frame in
+      if let tail = body.tail {
+        frame.writeCallHead(
+          .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis)
+      } else {
+        frame.writeCall(
+          .link, id: id, method: body.method, request: request, timeMillis: millis)
+      }
+    }
+  }
+
   /// Whether the shard owes no answer.
   var isIdle: Bool {
     calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
@@ -55,12 +92,31 @@ struct RouterLink {
     bulk.heardMillis = clock.heardMillis
   }
 
-  /// Forgets everything but the state: the connections are gone.
-  mutating func clear() {
+  var isMoving: Bool { movesUntilNanos != nil }
+
+  /// When the calls under way have had their time; nil once they have ended.
+  var movesDueNanos: UInt64? { state.isReady ? movesUntilNanos : nil }
+
+  /// Lets calls under way end, so that the link can be dialed anew.
+  mutating func beginMoving(untilNanos: UInt64) {
+    movesUntilNanos = untilNanos
+    calls.isClosed = true
+    bulk.isClosed = true
+  }
+
+  mutating func endMoving() {
+    movesUntilNanos = nil
+    calls.isClosed = false
+    bulk.isClosed = false
+  }
+
+  /// Forgets what depended on the connections, which are gone. Calls that wait are not forgotten here.
+  ///
+  /// - Parameter keepsWaiting: whether calls that wait for room go on waiting for it.
+  mutating func clear(keepsWaiting: Bool = false) {
     clock = ShardClock()
-    calls.clear()
-    bulk.clear()
-    waitingBytes = 0
+    calls.clear(keepsWaiting: keepsWaiting)
+    bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0
     bytesAskedFor = 0
     askers.removeAll()

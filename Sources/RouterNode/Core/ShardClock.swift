@@ -26,4 +26,12 @@ struct ShardClock {
     guard !nanos.overflow, nanos.partialValue > 0 else { return nanos.overflow ? .max : 1 }
     return UInt64(nanos.partialValue - 1) / 1_000_000 + 1
   }
+
+  /// The reverse: a deadline of the shard's clock on ours. 0 stands for none on both.
+  func deadlineNanos(ofMillis millis: UInt64) -> UInt64 {
+    guard millis > 0 else { return 0 }
+    let (nanos, overflows) = Int64(clamping: millis).multipliedReportingOverflow(by: 1_000_000)
+    let sum = nanos.addingReportingOverflow(offsetNanos)
+    return overflows || sum.overflow ? UInt64(Int64.max) : UInt64(max(1, sum.partialValue))
+  }
 }

@@ -5,6 +5,8 @@ import RingstoreAPI
 
 struct FrameOutline {
   private(set) var hello: UnsafeRawBufferPointer?
+  /// A slot map for a link that is open.
+  private(set) var offer: UnsafeRawBufferPointer?
   /// Ids whose callers went away, be it before the frame or within it.
   private(set) var cancelled: Set<UInt64> = []
   private(set) var hasCredits = false
@@ -17,6 +19,7 @@ struct FrameOutline {
     while let part = try parts.next() {
       switch part {
       case .hello(let message): hello = message
+      case .offer(let message): offer = message
       case .calls: break
       case .cancels(let id): cancelled.insert(id)
       case .credits: hasCredits = true

@@ -7,6 +7,7 @@
 //
 // Sessions belong to whoever drives the connections; peers know them weakly.
 
+import NIOCore
 import NodeCore
 import RingstoreAPI
 
@@ -47,6 +48,13 @@ struct LinkPeers {
     // In an order that is the same in every run of a simulation.
     for peer in peers.values.sorted(by: { $0.router < $1.router }) {
       peer.watch(clockMillis: clockMillis)
+    }
+  }
+
+  /// Tells every router but one something over its calls lane.
+  func tell(but told: LinkPeer?, _ write: (inout ByteBuffer) -> Void) {
+    for peer in peers.values.sorted(by: { $0.router < $1.router }) where peer !== told {
+      peer.session(.calls)?.emit(write)
     }
   }
 

@@ -1,4 +1,4 @@
-// What a session does with the calls of a frame, and with Hello.
+// What a session does with the calls of a frame.
 
 import Commands
 import GRPC
@@ -82,7 +82,11 @@ extension LinkSession {
         output.endReply(output.beginReply(.link, id: call.id))
       } catch {
         core.counters.failed()
-        output.writeReply(.link, id: call.id, error: error)
+        if error.reason == .wrongShard {
+          output.writeReturned(call, error)
+        } else {
+          output.writeReply(.link, id: call.id, error: error)
+        }
       }
       passGate(call.id, call.method, since: start)
     default:
@@ -110,50 +114,6 @@ extension LinkSession {
 
   private static let clockMissing = AfterFrame.end(
     .invalidArgument, "a frame with calls must name the shard's clock")
-
-  // MARK: - Hello
-
-  func greet(_ bytes: UnsafeRawBufferPointer) -> AfterFrame {
-    guard phase == .awaitingHello else {
-      return .end(.invalidArgument, "Hello belongs into the first frame only")
-    }
-    guard let hello = try? LinkV1.Hello(bytes),
-      let map = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
-    else {
-      return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
-    }
-    let router = String(decoding: hello.router, as: UTF8.self)
-    let verdict = core.greet(hello, map, lane: lane)
-    switch verdict {
-    case .accepted(let isNewMap):
-      phase = .open(router: router, generation: hello.generation)
-      peer = core.peers.join(self, router: router, generation: hello.generation, core: core)
-      greeting = .accepted(router: router, newMap: isNewMap)
-    case .refused(let refusal):
-      greeting = .refused(router: router, reason: refusal.rawValue)
-    }
-    writeHelloReply(verdict)
-    output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
-    guard case .refused(let refusal) = verdict else { return .goOn }
-    return .end(.failedPrecondition, refusal.rawValue)
-  }
-
-  private func writeHelloReply(_ verdict: HelloVerdict) {
-    typealias Field = LinkV1.HelloReply.Field
-    let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.hello, sizeHint: 64)
-    output.write(Field.shard, core.id)
-    output.write(Field.incarnation, core.incarnation)
-    output.write(Field.mapEpoch, core.ownership.map?.epoch ?? 0)
-    switch verdict {
-    case .accepted: output.write(Field.accepted, true)
-    case .refused(let refusal):
-      output.write(Field.refusal, refusal.rawValue)
-      if refusal == .staleMap, let ours = core.ownership.map {
-        SlotMapMessage.write(ours, as: Field.map, into: &output)
-      }
-    }
-    output.endLengthDelimited(reply)
-  }
 }
 
 extension CallError {

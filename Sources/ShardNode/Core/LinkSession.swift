@@ -172,6 +172,10 @@ package final class LinkSession {
         let after = greet(hello)
         guard after == .goOn else { return after }
       }
+      if let offer = outline.offer {
+        let after = take(offer: offer)
+        guard after == .goOn else { return after }
+      }
       if held.isEmpty {
         switch try execute(
           frame, in: block, cancelled: outline.cancelled, heardMillis: outline.heardMillis)
@@ -227,7 +231,7 @@ package final class LinkSession {
       case .credits(let message):
         let credit = try LinkV1.Credit(message)
         peer?.grant(credit.id, credit.bytes)
-      case .hello, .calls, .heardMillis: break
+      case .hello, .offer, .calls, .heardMillis: break
       }
     }
   }

@@ -11,7 +11,8 @@ import RingstoreAPI
 enum HelloVerdict {
   /// - Parameter isNewMap: the map is new to the shard.
   case accepted(isNewMap: Bool)
-  case refused(LinkRefusal)
+  /// - Parameter detail: what the shard holds that would move, where that is the reason.
+  case refused(LinkRefusal, detail: String = "")
 }
 
 extension ShardCore {
@@ -27,19 +28,57 @@ extension ShardCore {
       let check = limits.hashSeed.check(
         cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
       guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
-      let isNewMap = try keyspace.ownership.consider(
-        cluster: cluster, expectedShard: expectedShard, map: map,
-        isFree: { peers.isEmpty && store.totalKeyCount == 0 }
-      ) { slot in
-        (0..<Int(limits.databases)).contains { store.keyCount(database: $0, slot: slot) > 0 }
-      }
-      guard peers.admits(lane, router: router, generation: hello.generation),
-        generations.introduce(router, hello.generation)
-      else { throw .staleGeneration }
-      return .accepted(isNewMap: isNewMap)
     } catch {
       return .refused(error)
     }
+    do throws(MapRefusal) {
+      let isNewMap = try adopt(map, isInForce: !hello.mapPending)
+      guard peers.admits(lane, router: router, generation: hello.generation),
+        generations.introduce(router, hello.generation)
+      else { throw MapRefusal(.staleGeneration) }
+      return .accepted(isNewMap: isNewMap)
+    } catch {
+      return .refused(error.reason, detail: error.detail)
+    }
+  }
+
+  /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is new.
+  func adopt(
+    _ map: SlotMap, isInForce: Bool, from peer: LinkPeer? = nil
+  ) throws(MapRefusal) -> Bool {
+    let wasInForce = ownership.isInForce
+    let isNew = try keyspace.ownership.adopt(
+      map, isInForce: isInForce, isFree: { peers.isEmpty && store.totalKeyCount == 0 },
+      keyCount: keyCount(ofSlot:))
+    if isNew {
+      peers.tell(but: peer) { $0.writeNews(of: map, isInForce: isInForce) }
+    } else if ownership.isInForce, !wasInForce {
+      tellInForce(but: peer)
+    }
+    return isNew
+  }
+
+  /// A router says that a map is in force.
+  func settle(epoch: UInt64, from peer: LinkPeer) {
+    if keyspace.ownership.settle(epoch: epoch) { tellInForce(but: peer) }
+  }
+
+  private func tellInForce(but peer: LinkPeer?) {
+    guard let epoch = ownership.map?.epoch else { return }
+    peers.tell(but: peer) { frame in
+      frame.append(
+        LinkV1.ShardFrame.Field.mapNews, LinkV1.MapNews(epoch: epoch, inForce: true))
+    }
+  }
+
+  /// Whether a router's map could be adopted.
+  func check(_ map: SlotMap) throws(MapRefusal) {
+    _ = try ownership.check(map, keyCount: keyCount(ofSlot:))
+  }
+
+  /// Keys of a slot in all databases.
+  private func keyCount(ofSlot slot: Int) -> Int {
+    (0..<Int(limits.databases)).reduce(0) { $0 + store.keyCount(database: $1, slot: slot) }
   }
 
   /// Executes a call of a batch and appends its reply to the batch of replies.
@@ -74,7 +113,11 @@ extension ShardCore {
     } catch {
       counters.failed()
       output.abandonReply(reply)
-      output.writeReply(carrier, id: call.id, error: error)
+      if error.reason == .wrongShard, let call = call as? LinkV1.LinkCall {
+        output.writeReturned(call, error)
+      } else {
+        output.writeReply(carrier, id: call.id, error: error)
+      }
     }
     return nil
   }

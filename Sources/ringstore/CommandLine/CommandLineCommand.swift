@@ -4,6 +4,7 @@
 import ArgumentParser
 import Glibc
 import RingstoreClient
+import TextForms
 
 struct CommandLineCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

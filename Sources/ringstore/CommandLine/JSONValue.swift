@@ -1,12 +1,14 @@
 // JSON as the command line writes it with --json. A value; any thread.
 
+import TextForms
+
 package indirect enum JSONValue: Sendable, Hashable {
   case null
   case bool(Bool)
   case integer(Int64)
   case number(Double)
   case string(String)
-  /// Anybody's bytes: a string where they are UTF-8, else {"base64": "..."}.
+  /// Any bytes: a string where they are UTF-8, else {"base64": "..."}.
   case bytes([UInt8])
   case array([JSONValue])
   case object([Member])
@@ -38,7 +40,10 @@ package indirect enum JSONValue: Sendable, Hashable {
     case .string(let string): Self.write(string, into: &text)
     case .bytes(let bytes):
       guard let string = String(validating: bytes, as: UTF8.self) else {
-        return Self.object([.init("base64", .string(Base64.text(bytes)))]).write(into: &text)
+        return Self.object([
+          .init(
+            "base64", .string(String(decoding: Base64.encode(bytes, padded: true), as: UTF8.self)))
+        ]).write(into: &text)
       }
       Self.write(string, into: &text)
     case .array(let items):
@@ -76,25 +81,5 @@ package indirect enum JSONValue: Sendable, Hashable {
       }
     }
     text += "\""
-  }
-}
-
-/// RFC 4648, section 4, with padding.
-enum Base64 {
-  private static let digits = Array(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-  static func text(_ bytes: [UInt8]) -> String {
-    var text: [UInt8] = []
-    text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for place in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[place..<min(place + 3, bytes.count)]
-      let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-      for digit in 0..<4 {
-        text.append(
-          digit <= group.count ? digits[bits >> (18 - 6 * digit) & 63] : UInt8(ascii: "="))
-      }
-    }
-    return String(decoding: text, as: UTF8.self)
   }
 }

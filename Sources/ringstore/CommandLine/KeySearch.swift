@@ -6,6 +6,7 @@
 import Commands
 import RingstoreAPI
 import RingstoreClient
+import TextForms
 
 package struct KeySearch: Sendable {
   package private(set) var pattern = RingstorePattern.all
@@ -83,32 +84,5 @@ package struct KeySearch: Sendable {
         sentence: "\(option) must be a token as an earlier call has shown it.")
     }
     return bytes
-  }
-}
-
-/// Bytes as two digits each.
-package enum Hexadecimal {
-  package static func text(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 0x10 ? "0" : "") + String($0, radix: 16) }.joined()
-  }
-
-  /// nil where the text has another form.
-  package static func bytes(_ text: [UInt8]) -> [UInt8]? {
-    guard text.count.isMultiple(of: 2) else { return nil }
-    var bytes: [UInt8] = []
-    for place in stride(from: 0, to: text.count, by: 2) {
-      guard let high = digit(text[place]), let low = digit(text[place + 1]) else { return nil }
-      bytes.append(high << 4 | low)
-    }
-    return bytes
-  }
-
-  private static func digit(_ character: UInt8) -> UInt8? {
-    switch character {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }

@@ -13,8 +13,8 @@ struct NodeOptions: ParsableArguments {
       " Only \($0.flag(kind)) is needed: as a flag, as \($0.environmentName), or as \($0.rawValue)."
     }
     return """
-      Each flag has a variable and a key in the file that stand for it where it isn't given: \
-      RINGSTORE_LINE_PORT and line_port for --line-port, in this order.\(need ?? "")
+      Each setting can be given in three ways. A flag (--line-port) wins over an environment \
+      variable (RINGSTORE_LINE_PORT), and that over a key in the file (line_port).\(need ?? "")
       """
   }
 
@@ -57,7 +57,7 @@ struct NodeOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
-  var answerBytes: String?
+  var replyMemoryBytes: String?
 
   @Option(
     parsing: .unconditional,
@@ -81,7 +81,7 @@ struct NodeOptions: ParsableArguments {
       .drainSeconds: given(drainSeconds), .databases: given(databases),
       .maxKeyBytes: given(maxKeyBytes),
       .maxMessageBytes: given(maxMessageBytes), .maxItems: given(maxItems),
-      .answerBytes: given(answerBytes), .clientMemoryBytes: given(clientMemoryBytes),
+      .replyMemoryBytes: given(replyMemoryBytes), .clientMemoryBytes: given(clientMemoryBytes),
       .hashSeed: given(hashSeed),
     ]
     for group in own { flags.merge(group) { $1 } }
@@ -156,10 +156,10 @@ struct ViewOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: "Seconds that a reader may take for one state of a list. (default: 60)")
-  var viewSeconds: String?
+  var maxPinnedSeconds: String?
 
   var flags: [Setting: [String]] {
-    [.maxPinnedBytes: given(maxPinnedBytes), .viewSeconds: given(viewSeconds)]
+    [.maxPinnedBytes: given(maxPinnedBytes), .maxPinnedSeconds: given(maxPinnedSeconds)]
   }
 }
 
@@ -167,25 +167,26 @@ struct ViewOptions: ParsableArguments {
 struct LinkOptions: ParsableArguments {
   @Option(
     parsing: .unconditional, help: "Seconds that a call may wait for room on a link. (default: 5)")
-  var waitSeconds: String?
+  var overloadWaitSeconds: String?
 
   @Option(
     parsing: .unconditional,
     help: "Calls in flight between a thread of the router and a shard. (default: 16384)")
-  var linkCalls: String?
+  var maxCallsPerShard: String?
 
   @Option(parsing: .unconditional, help: "Bytes of their requests. (default: 67108864)")
-  var linkBytes: String?
+  var maxBytesPerShard: String?
 
   @Option(
     parsing: .unconditional,
     help: "Bytes of large replies that a thread of the router gathers. (default: 67108864)")
-  var gatherBytes: String?
+  var largeReplyMemoryBytes: String?
 
   var flags: [Setting: [String]] {
     [
-      .waitSeconds: given(waitSeconds), .linkCalls: given(linkCalls), .linkBytes: given(linkBytes),
-      .gatherBytes: given(gatherBytes),
+      .overloadWaitSeconds: given(overloadWaitSeconds), .maxCallsPerShard: given(maxCallsPerShard),
+      .maxBytesPerShard: given(maxBytesPerShard),
+      .largeReplyMemoryBytes: given(largeReplyMemoryBytes),
     ]
   }
 }

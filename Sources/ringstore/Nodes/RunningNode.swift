@@ -3,6 +3,7 @@
 import Placement
 import RouterNode
 import ShardNode
+import TextForms
 
 package struct RunningNode: Sendable {
   /// Where clients find it.
@@ -38,7 +39,7 @@ package struct RunningNode: Sendable {
     drain = { await router.drain() }
   }
 
-  /// A router with shards of its own. The router leaves first, so that nobody is told of a missing
+  /// A router with shards of its own. The router leaves first, so that no client is told of a missing
   /// shard on the way. They end together, whichever of them was asked to.
   package init(
     _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],

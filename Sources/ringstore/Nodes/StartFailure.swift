@@ -3,6 +3,7 @@
 import Glibc
 import LineProtocol
 import NIOCore
+import TextForms
 
 package struct StartFailure: Error, Sendable, Hashable {
   package let sentence: String

@@ -18,7 +18,7 @@ extension SettingSources {
     limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
     limits.answerBytesMax = try integer(
-      .answerBytes, Self.memorySizes, default: limits.answerBytesMax)
+      .replyMemoryBytes, Self.memorySizes, default: limits.answerBytesMax)
     try readClientMemory(into: &limits)
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
@@ -26,10 +26,10 @@ extension SettingSources {
           + "(\(limits.maxMessageBytes)): a key travels in a message.")
     }
     limits.hashSeed = try hashSeed()
-    if kind.settings.contains(.viewSeconds) { try readViews(into: &limits) }
-    if kind.settings.contains(.gatherBytes) {
+    if kind.settings.contains(.maxPinnedSeconds) { try readViews(into: &limits) }
+    if kind.settings.contains(.largeReplyMemoryBytes) {
       limits.gatherBytesMax = try integer(
-        .gatherBytes, Self.memorySizes, default: limits.gatherBytesMax)
+        .largeReplyMemoryBytes, Self.memorySizes, default: limits.gatherBytesMax)
     }
     return limits
   }
@@ -37,7 +37,8 @@ extension SettingSources {
   private func readViews(into limits: inout Limits) throws(ConfigurationError) {
     limits.maxPinnedBytes = try integer(
       .maxPinnedBytes, Self.memorySizes, default: limits.maxPinnedBytes)
-    limits.viewNanosMax = try nanoseconds(.viewSeconds, 1...3_600, default: limits.viewNanosMax)
+    limits.viewNanosMax = try nanoseconds(
+      .maxPinnedSeconds, 1...3_600, default: limits.viewNanosMax)
   }
 
   private func readClientMemory(into limits: inout Limits) throws(ConfigurationError) {
@@ -57,11 +58,12 @@ extension SettingSources {
   /// The bounds of a router's links.
   package func linkLimits() throws(ConfigurationError) -> LinkLimits {
     var limits = LinkLimits()
-    limits.waitNanosMax = try nanoseconds(.waitSeconds, 1...600, default: limits.waitNanosMax)
+    limits.waitNanosMax = try nanoseconds(
+      .overloadWaitSeconds, 1...600, default: limits.waitNanosMax)
     limits.callsInFlightMax = try integer(
-      .linkCalls, 1...1_000_000, default: limits.callsInFlightMax)
+      .maxCallsPerShard, 1...1_000_000, default: limits.callsInFlightMax)
     limits.bytesInFlightMax = try integer(
-      .linkBytes, Self.memorySizes, default: limits.bytesInFlightMax)
+      .maxBytesPerShard, Self.memorySizes, default: limits.bytesInFlightMax)
     return limits
   }
 

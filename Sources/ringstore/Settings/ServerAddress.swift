@@ -1,6 +1,8 @@
 // Which node `cli` and `health` ask: --server, RINGSTORE_SERVER, the port that RINGSTORE_PORT says
 // of a node on this machine or in our container, or a router's usual address; in this order. Pure.
 
+import TextForms
+
 package enum ServerAddress {
   package static let variable = Setting.environmentPrefix + "SERVER"
 

@@ -8,13 +8,16 @@ package enum NodeKind: String, Sendable, CaseIterable {
   package var settings: [Setting] {
     let common: [Setting] = [
       .host, .port, .linePort, .cluster, .logLevel, .drainSeconds, .databases, .maxKeyBytes,
-      .maxMessageBytes, .maxItems, .answerBytes, .clientMemoryBytes, .hashSeed, .maxConnections,
+      .maxMessageBytes, .maxItems, .replyMemoryBytes, .clientMemoryBytes, .hashSeed,
+      .maxConnections,
       .maxConnectionsPerAddress,
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
     ]
-    let views: [Setting] = [.maxPinnedBytes, .viewSeconds]
-    let links: [Setting] = [.waitSeconds, .linkCalls, .linkBytes, .gatherBytes]
+    let views: [Setting] = [.maxPinnedBytes, .maxPinnedSeconds]
+    let links: [Setting] = [
+      .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
+    ]
     switch self {
     case .router: return [.shards, .threads] + common + links
     case .shard: return [.id] + common + views
@@ -32,7 +35,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxKeyBytes = "max_key_bytes"
   case maxMessageBytes = "max_message_bytes"
   case maxItems = "max_items"
-  case answerBytes = "answer_bytes"
+  case replyMemoryBytes = "reply_memory_bytes"
   case clientMemoryBytes = "client_memory_bytes"
   case maxConnections = "max_connections"
   case maxConnectionsPerAddress = "max_connections_per_address"
@@ -43,11 +46,11 @@ package enum Setting: String, Sendable, CaseIterable {
   case minPingSeconds = "min_ping_seconds"
   case minIdlePingSeconds = "min_idle_ping_seconds"
   case maxPinnedBytes = "max_pinned_bytes"
-  case viewSeconds = "view_seconds"
-  case waitSeconds = "wait_seconds"
-  case linkCalls = "link_calls"
-  case linkBytes = "link_bytes"
-  case gatherBytes = "gather_bytes"
+  case maxPinnedSeconds = "max_pinned_seconds"
+  case overloadWaitSeconds = "overload_wait_seconds"
+  case maxCallsPerShard = "max_calls_per_shard"
+  case maxBytesPerShard = "max_bytes_per_shard"
+  case largeReplyMemoryBytes = "large_reply_memory_bytes"
   case hashSeed = "hash_seed"
 
   package static let environmentPrefix = "RINGSTORE_"

@@ -1,6 +1,7 @@
 // Reading settings as what they are, with a sentence for each way in which one can be wrong.
 
 import Logging
+import TextForms
 
 extension SettingSources {
   func integer(

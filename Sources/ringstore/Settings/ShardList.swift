@@ -1,6 +1,7 @@
 // The shards that a router is told of, each as ID=HOST:PORT[,weight=W].
 
 import Placement
+import TextForms
 
 package enum ShardList {
   /// The most shards of a cluster.
@@ -60,8 +61,8 @@ package enum ShardList {
     guard let option = options.first else { return 1 }
     guard options.count == 1, option.hasPrefix("weight=") else {
       throw ConfigurationError(
-        "after the address of shard '\(id)' in \(origin) may follow ',weight=W' once, not "
-          + "',\(options.joined(separator: ","))'.")
+        "shard '\(id)' in \(origin) must be ID=HOST:PORT or ID=HOST:PORT,weight=W; "
+          + "',\(options.joined(separator: ","))' can't be read.")
     }
     let text = option.dropFirst("weight=".count)
     guard let weight = Double(text), weight.isFinite, weight > 0 else {

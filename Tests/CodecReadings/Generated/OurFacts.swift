@@ -390,13 +390,28 @@ extension LinkV1.RouterFrame: ReadByUs {
     facts.add("credits", try credits.map { try $0.facts() })
     facts.check("credits", credits.count)
     facts.add("heard_millis", "\(heardMillis)")
+    if let offer { facts.add("offer", try offer.facts()) }
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       hello: hello?.remade(in: arena), calls: arena.keep(calls), cancels: arena.keep(cancels),
-      credits: arena.keep(credits), heardMillis: heardMillis)
+      credits: arena.keep(credits), heardMillis: heardMillis, offer: offer?.remade(in: arena))
+  }
+}
+
+extension LinkV1.MapOffer: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("epoch", "\(epoch)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(step: step, map: map?.remade(in: arena), epoch: epoch)
   }
 }
 
@@ -410,13 +425,15 @@ extension LinkV1.Hello: ReadByUs {
     facts.add("expected_shard", hex(expectedShard))
     if let map { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
+    facts.add("map_pending", "\(mapPending)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       protocol: `protocol`, cluster: cluster, router: router, generation: generation,
-      expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck)
+      expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
+      mapPending: mapPending)
   }
 }
 
@@ -460,13 +477,50 @@ extension LinkV1.ShardFrame: ReadByUs {
     facts.check("replies", replies.count)
     facts.add("draining", "\(draining)")
     facts.add("clock_millis", "\(clockMillis)")
+    if let mapReply { facts.add("map_reply", try mapReply.facts()) }
+    if let mapNews { facts.add("map_news", try mapNews.facts()) }
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       hello: hello?.remade(in: arena), replies: arena.keep(replies), draining: draining,
-      clockMillis: clockMillis)
+      clockMillis: clockMillis, mapReply: mapReply?.remade(in: arena),
+      mapNews: mapNews?.remade(in: arena))
+  }
+}
+
+extension LinkV1.MapReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    facts.add("epoch", "\(epoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal))
+    facts.add("detail", hex(detail))
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
+      map: map?.remade(in: arena), inForce: inForce)
+  }
+}
+
+extension LinkV1.MapNews: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(epoch: epoch, map: map?.remade(in: arena), inForce: inForce)
   }
 }
 
@@ -479,13 +533,15 @@ extension LinkV1.HelloReply: ReadByUs {
     facts.add("accepted", "\(accepted)")
     facts.add("refusal", hex(refusal))
     if let map { facts.add("map", try map.facts()) }
+    facts.add("map_in_force", "\(mapInForce)")
+    facts.add("detail", hex(detail))
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
-      refusal: refusal, map: map?.remade(in: arena))
+      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail)
   }
 }
 
@@ -1055,6 +1111,7 @@ extension LinkV1.KeysPartRequest: ReadByUs {
     facts.add("type", "\(type.rawValue)")
     facts.add("end_slot", "\(endSlot)")
     facts.add("wants_positions", "\(wantsPositions)")
+    facts.add("map_epoch", "\(mapEpoch)")
     return facts.text
   }
 
@@ -1062,7 +1119,7 @@ extension LinkV1.KeysPartRequest: ReadByUs {
     Self(
       pattern: pattern?.remade(in: arena), database: database, startSlot: startSlot, cursor: cursor,
       maxKeys: maxKeys, maxBytes: maxBytes, maxVisits: maxVisits, type: type, endSlot: endSlot,
-      wantsPositions: wantsPositions)
+      wantsPositions: wantsPositions, mapEpoch: mapEpoch)
   }
 }
 

@@ -419,6 +419,7 @@ extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
     facts.add("cancels", cancels.map { "\($0)" })
     facts.add("credits", try credits.map { try $0.facts() })
     facts.add("heard_millis", "\(heardMillis)")
+    if hasOffer { facts.add("offer", try offer.facts()) }
     return facts.text
   }
 
@@ -427,6 +428,23 @@ extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
     if hasHello, hello.hasUnknownField { return true }
     if calls.contains(where: \.hasUnknownField) { return true }
     if credits.contains(where: \.hasUnknownField) { return true }
+    if hasOffer, offer.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("epoch", "\(epoch)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
     return false
   }
 }
@@ -441,6 +459,7 @@ extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
     facts.add("expected_shard", hex(expectedShard.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
+    facts.add("map_pending", "\(mapPending)")
     return facts.text
   }
 
@@ -490,6 +509,8 @@ extension Ringstore_Internal_V1_ShardFrame: ReadBySwiftProtobuf {
     facts.add("replies", try replies.map { try $0.facts() })
     facts.add("draining", "\(draining)")
     facts.add("clock_millis", "\(clockMillis)")
+    if hasMapReply { facts.add("map_reply", try mapReply.facts()) }
+    if hasMapNews { facts.add("map_news", try mapNews.facts()) }
     return facts.text
   }
 
@@ -497,6 +518,44 @@ extension Ringstore_Internal_V1_ShardFrame: ReadBySwiftProtobuf {
     if !unknownFields.data.isEmpty { return true }
     if hasHello, hello.hasUnknownField { return true }
     if replies.contains(where: \.hasUnknownField) { return true }
+    if hasMapReply, mapReply.hasUnknownField { return true }
+    if hasMapNews, mapNews.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    facts.add("epoch", "\(epoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal.utf8))
+    facts.add("detail", hex(detail.utf8))
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
     return false
   }
 }
@@ -510,6 +569,8 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("accepted", "\(accepted)")
     facts.add("refusal", hex(refusal.utf8))
     if hasMap { facts.add("map", try map.facts()) }
+    facts.add("map_in_force", "\(mapInForce)")
+    facts.add("detail", hex(detail.utf8))
     return facts.text
   }
 
@@ -1119,6 +1180,7 @@ extension Ringstore_Internal_V1_KeysPartRequest: ReadBySwiftProtobuf {
     facts.add("type", "\(type.rawValue)")
     facts.add("end_slot", "\(endSlot)")
     facts.add("wants_positions", "\(wantsPositions)")
+    facts.add("map_epoch", "\(mapEpoch)")
     return facts.text
   }
 

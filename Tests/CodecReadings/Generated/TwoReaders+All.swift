@@ -62,9 +62,14 @@ package enum Schemas {
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .message(2, linkV1LinkCall), .message(2, linkV1LinkCall), .packed(3),
     .varint(3), .message(4, linkV1Credit), .message(4, linkV1Credit), .varint(5),
+    .message(6, linkV1MapOffer),
+  ]
+  package static let linkV1MapOffer: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1SlotMap), .varint(3),
   ]
   package static let linkV1Hello: [MessageSoup.Field] = [
     .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
+    .varint(8),
   ]
   package static let linkV1LinkCall: [MessageSoup.Field] = [
     .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
@@ -72,10 +77,17 @@ package enum Schemas {
   package static let linkV1Credit: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let linkV1ShardFrame: [MessageSoup.Field] = [
     .message(1, linkV1HelloReply), .message(2, linkV1LinkReply), .message(2, linkV1LinkReply),
-    .varint(3), .varint(4),
+    .varint(3), .varint(4), .message(5, linkV1MapReply), .message(6, linkV1MapNews),
+  ]
+  package static let linkV1MapReply: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
+  ]
+  package static let linkV1MapNews: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1SlotMap), .varint(3),
   ]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
-    .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap),
+    .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
+    .text(9),
   ]
   package static let linkV1LinkReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6),
@@ -165,7 +177,7 @@ package enum Schemas {
   ]
   package static let linkV1KeysPartRequest: [MessageSoup.Field] = [
     .message(1, v1Pattern), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7),
-    .varint(8), .varint(9), .varint(10),
+    .varint(8), .varint(9), .varint(10), .varint(11),
   ]
   package static let linkV1KeysPartReply: [MessageSoup.Field] = [
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4), .packedFixed64(5), .fixed64(5),
@@ -247,6 +259,8 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),
+    TwoReaders(
+      LinkV1.MapOffer.self, Ringstore_Internal_V1_MapOffer.self, schema: Schemas.linkV1MapOffer),
     TwoReaders(LinkV1.Hello.self, Ringstore_Internal_V1_Hello.self, schema: Schemas.linkV1Hello),
     TwoReaders(
       LinkV1.LinkCall.self, Ringstore_Internal_V1_LinkCall.self, schema: Schemas.linkV1LinkCall),
@@ -254,6 +268,10 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.ShardFrame.self, Ringstore_Internal_V1_ShardFrame.self,
       schema: Schemas.linkV1ShardFrame),
+    TwoReaders(
+      LinkV1.MapReply.self, Ringstore_Internal_V1_MapReply.self, schema: Schemas.linkV1MapReply),
+    TwoReaders(
+      LinkV1.MapNews.self, Ringstore_Internal_V1_MapNews.self, schema: Schemas.linkV1MapNews),
     TwoReaders(
       LinkV1.HelloReply.self, Ringstore_Internal_V1_HelloReply.self,
       schema: Schemas.linkV1HelloReply),

@@ -6,6 +6,42 @@
 import NIOCore
 
 extension LinkV1 {
+  /// `ringstore.internal.v1.SlotMapStep`.
+  package struct SlotMapStep: WireEnum {
+    package let rawValue: Int32
+
+    @inlinable
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    @inlinable
+    package static var unspecified: Self { Self(rawValue: 0) }
+    /// would the shard adopt it? Nothing changes
+    @inlinable
+    package static var check: Self { Self(rawValue: 1) }
+    @inlinable
+    package static var adopt: Self { Self(rawValue: 2) }
+    /// every shard of the map has adopted it. Has no reply
+    @inlinable
+    package static var inForce: Self { Self(rawValue: 3) }
+
+    package static let allCases: [Self] = [
+      .unspecified, .check, .adopt, .inForce,
+    ]
+
+    /// The value's name, or its number where the contract has no name for it.
+    package var description: String {
+      switch rawValue {
+      case 0: "unspecified"
+      case 1: "check"
+      case 2: "adopt"
+      case 3: "inForce"
+      default: String(rawValue)
+      }
+    }
+  }
+
   /// `ringstore.internal.v1.RouterFrame`.
   package struct RouterFrame: WireMessage {
     package static let name = "ringstore.internal.v1.RouterFrame"
@@ -18,6 +54,10 @@ extension LinkV1 {
     package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     /// the newest clock_millis that the router had heard on this link when it began the
     package var heardMillis: UInt64 = 0
+    /// frame. Calls of a frame that gets there too long after it are not executed, so bytes
+    /// that were held somewhere on the way do nothing later. Sent as a sign of life as well,
+    /// over both lanes, whenever a clock_millis has come
+    package var offer: LinkV1.MapOffer? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -30,13 +70,14 @@ extension LinkV1 {
       calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>(),
       cancels: RepeatedNumbers = RepeatedNumbers(),
       credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>(),
-      heardMillis: UInt64 = 0
+      heardMillis: UInt64 = 0, offer: LinkV1.MapOffer? = nil
     ) {
       self.hello = hello
       self.calls = calls
       self.cancels = cancels
       self.credits = credits
       self.heardMillis = heardMillis
+      self.offer = offer
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -76,6 +117,11 @@ extension LinkV1 {
           }
           self.credits.count &+= 1
         case 40: self.heardMillis = try reader.readVarint()
+        case 50:
+          guard self.offer == nil else { throw .messageInPieces }
+          let part = try LinkV1.MapOffer(try reader.readBytes(), checkingElements: checkingElements)
+          self.offer = part
+          if part.hasUnknownField { hasUnknownField = true }
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -100,6 +146,7 @@ extension LinkV1 {
       size &+= self.cancels.byteCount(field: 3, .varint)
       size &+= self.credits.byteCount(field: 4)
       size &+= WireSize.optionalVarintField(5, self.heardMillis)
+      if let value = self.offer { size &+= WireSize.bytesField(6, count: value.byteCount) }
       return size
     }
 
@@ -110,6 +157,7 @@ extension LinkV1 {
       self.cancels.write(field: 3, .varint, to: &cursor)
       self.credits.write(field: 4, to: &cursor)
       cursor.put(5, optionalVarint: self.heardMillis)
+      if let value = self.offer { cursor.put(6, message: value) }
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -128,6 +176,8 @@ extension LinkV1 {
       package static var credits: BytesField { BytesField(4) }
       @inlinable
       package static var heardMillis: UIntField { UIntField(5) }
+      @inlinable
+      package static var offer: BytesField { BytesField(6) }
     }
 
     /// One value of a field, as it comes. Messages within are left encoded.
@@ -137,6 +187,7 @@ extension LinkV1 {
       case cancels(UInt64)
       case credits(UnsafeRawBufferPointer)
       case heardMillis(UInt64)
+      case offer(UnsafeRawBufferPointer)
     }
 
     /// Reads the message part by part, in the order of the bytes.
@@ -163,11 +214,94 @@ extension LinkV1 {
             if !cancelsRun.isAtEnd { return .cancels(try cancelsRun.readVarint()) }
           case 34: return .credits(try reader.readBytes())
           case 40: return .heardMillis(try reader.readVarint())
+          case 50: return .offer(try reader.readBytes())
           default: try reader.skip(tag)
           }
         }
         return nil
       }
+    }
+
+  }
+
+  /// How a slot map reaches shards whose links are open. A shard serves a slot that it gains
+  /// only once it is told that the map is in force: that every shard of it has adopted it,
+  /// and so let go of the slots that it loses.
+  package struct MapOffer: WireMessage {
+    package static let name = "ringstore.internal.v1.MapOffer"
+    package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
+    /// of CHECK and ADOPT
+    package var map: V1.SlotMap? = nil
+    /// of IN_FORCE
+    package var epoch: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), map: V1.SlotMap? = nil,
+      epoch: UInt64 = 0
+    ) {
+      self.step = step
+      self.map = map
+      self.epoch = epoch
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.step = LinkV1.SlotMapStep(rawValue: try reader.readInt32())
+        case 18:
+          guard self.map == nil else { throw .messageInPieces }
+          let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
+          self.map = part
+          if part.hasUnknownField { hasUnknownField = true }
+        case 24: self.epoch = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.step.rawValue)))
+      if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
+      size &+= WireSize.optionalVarintField(3, self.epoch)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.step.rawValue)))
+      if let value = self.map { cursor.put(2, message: value) }
+      cursor.put(3, optionalVarint: self.epoch)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var step: IntField { IntField(1) }
+      @inlinable
+      package static var map: BytesField { BytesField(2) }
+      @inlinable
+      package static var epoch: UIntField { UIntField(3) }
     }
 
   }
@@ -187,6 +321,8 @@ extension LinkV1 {
     package var map: V1.SlotMap? = nil
     /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
     package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
+    /// whether the map is not in force yet: there may be shards that have not adopted it
+    package var mapPending: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -198,7 +334,7 @@ extension LinkV1 {
       `protocol`: UInt32 = 0, cluster: UnsafeRawBufferPointer = noBytes,
       router: UnsafeRawBufferPointer = noBytes, generation: UInt64 = 0,
       expectedShard: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
-      hashSeedCheck: UnsafeRawBufferPointer = noBytes
+      hashSeedCheck: UnsafeRawBufferPointer = noBytes, mapPending: Bool = false
     ) {
       self.protocol = `protocol`
       self.cluster = cluster
@@ -207,6 +343,7 @@ extension LinkV1 {
       self.expectedShard = expectedShard
       self.map = map
       self.hashSeedCheck = hashSeedCheck
+      self.mapPending = mapPending
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -230,6 +367,7 @@ extension LinkV1 {
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
         case 58: self.hashSeedCheck = try reader.readBytes()
+        case 64: self.mapPending = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -247,6 +385,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(5, count: self.expectedShard.count)
       if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
       size &+= WireSize.optionalBytesField(7, count: self.hashSeedCheck.count)
+      size &+= WireSize.optionalVarintField(8, (self.mapPending ? 1 : 0))
       return size
     }
 
@@ -259,6 +398,7 @@ extension LinkV1 {
       cursor.put(5, optionalBytes: self.expectedShard)
       if let value = self.map { cursor.put(6, message: value) }
       cursor.put(7, optionalBytes: self.hashSeedCheck)
+      cursor.put(8, optionalVarint: (self.mapPending ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -281,6 +421,8 @@ extension LinkV1 {
       package static var map: BytesField { BytesField(6) }
       @inlinable
       package static var hashSeedCheck: BytesField { BytesField(7) }
+      @inlinable
+      package static var mapPending: BoolField { BoolField(8) }
     }
 
   }
@@ -476,6 +618,10 @@ extension LinkV1 {
     package var draining: Bool = false
     /// the shard's clock, which begins with the shard: with each HelloReply, and every
     package var clockMillis: UInt64 = 0
+    /// half second over the calls lane
+    package var mapReply: LinkV1.MapReply? = nil
+    /// the shard has adopted a map, or one has come into force, over another link
+    package var mapNews: LinkV1.MapNews? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -486,12 +632,15 @@ extension LinkV1 {
     package init(
       hello: LinkV1.HelloReply? = nil,
       replies: RepeatedMessages<LinkV1.LinkReply> = RepeatedMessages<LinkV1.LinkReply>(),
-      draining: Bool = false, clockMillis: UInt64 = 0
+      draining: Bool = false, clockMillis: UInt64 = 0, mapReply: LinkV1.MapReply? = nil,
+      mapNews: LinkV1.MapNews? = nil
     ) {
       self.hello = hello
       self.replies = replies
       self.draining = draining
       self.clockMillis = clockMillis
+      self.mapReply = mapReply
+      self.mapNews = mapNews
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -520,6 +669,16 @@ extension LinkV1 {
           self.replies.count &+= 1
         case 24: self.draining = try reader.readBool()
         case 32: self.clockMillis = try reader.readVarint()
+        case 42:
+          guard self.mapReply == nil else { throw .messageInPieces }
+          let part = try LinkV1.MapReply(try reader.readBytes(), checkingElements: checkingElements)
+          self.mapReply = part
+          if part.hasUnknownField { hasUnknownField = true }
+        case 50:
+          guard self.mapNews == nil else { throw .messageInPieces }
+          let part = try LinkV1.MapNews(try reader.readBytes(), checkingElements: checkingElements)
+          self.mapNews = part
+          if part.hasUnknownField { hasUnknownField = true }
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -534,6 +693,8 @@ extension LinkV1 {
       size &+= self.replies.byteCount(field: 2)
       size &+= WireSize.optionalVarintField(3, (self.draining ? 1 : 0))
       size &+= WireSize.optionalVarintField(4, self.clockMillis)
+      if let value = self.mapReply { size &+= WireSize.bytesField(5, count: value.byteCount) }
+      if let value = self.mapNews { size &+= WireSize.bytesField(6, count: value.byteCount) }
       return size
     }
 
@@ -543,6 +704,8 @@ extension LinkV1 {
       self.replies.write(field: 2, to: &cursor)
       cursor.put(3, optionalVarint: (self.draining ? 1 : 0))
       cursor.put(4, optionalVarint: self.clockMillis)
+      if let value = self.mapReply { cursor.put(5, message: value) }
+      if let value = self.mapNews { cursor.put(6, message: value) }
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -559,6 +722,10 @@ extension LinkV1 {
       package static var draining: BoolField { BoolField(3) }
       @inlinable
       package static var clockMillis: UIntField { UIntField(4) }
+      @inlinable
+      package static var mapReply: BytesField { BytesField(5) }
+      @inlinable
+      package static var mapNews: BytesField { BytesField(6) }
     }
 
     /// One value of a field, as it comes. Messages within are left encoded.
@@ -567,6 +734,8 @@ extension LinkV1 {
       case replies(UnsafeRawBufferPointer)
       case draining(Bool)
       case clockMillis(UInt64)
+      case mapReply(UnsafeRawBufferPointer)
+      case mapNews(UnsafeRawBufferPointer)
     }
 
     /// Reads the message part by part, in the order of the bytes.
@@ -585,11 +754,201 @@ extension LinkV1 {
           case 18: return .replies(try reader.readBytes())
           case 24: return .draining(try reader.readBool())
           case 32: return .clockMillis(try reader.readVarint())
+          case 42: return .mapReply(try reader.readBytes())
+          case 50: return .mapNews(try reader.readBytes())
           default: try reader.skip(tag)
           }
         }
         return nil
       }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.MapReply`.
+  package struct MapReply: WireMessage {
+    package static let name = "ringstore.internal.v1.MapReply"
+    package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
+    /// of the map that was offered
+    package var epoch: UInt64 = 0
+    package var accepted: Bool = false
+    /// as in HelloReply
+    package var refusal: UnsafeRawBufferPointer = noBytes
+    /// what would move, where that is the reason
+    package var detail: UnsafeRawBufferPointer = noBytes
+    /// the shard's, where the offer was refused and it has one
+    package var map: V1.SlotMap? = nil
+    /// whether the shard's map is in force
+    package var inForce: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), epoch: UInt64 = 0,
+      accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes,
+      detail: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil, inForce: Bool = false
+    ) {
+      self.step = step
+      self.epoch = epoch
+      self.accepted = accepted
+      self.refusal = refusal
+      self.detail = detail
+      self.map = map
+      self.inForce = inForce
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.step = LinkV1.SlotMapStep(rawValue: try reader.readInt32())
+        case 16: self.epoch = try reader.readVarint()
+        case 24: self.accepted = try reader.readBool()
+        case 34: self.refusal = try reader.readBytes()
+        case 42: self.detail = try reader.readBytes()
+        case 50:
+          guard self.map == nil else { throw .messageInPieces }
+          let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
+          self.map = part
+          if part.hasUnknownField { hasUnknownField = true }
+        case 56: self.inForce = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.step.rawValue)))
+      size &+= WireSize.optionalVarintField(2, self.epoch)
+      size &+= WireSize.optionalVarintField(3, (self.accepted ? 1 : 0))
+      size &+= WireSize.optionalBytesField(4, count: self.refusal.count)
+      size &+= WireSize.optionalBytesField(5, count: self.detail.count)
+      if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
+      size &+= WireSize.optionalVarintField(7, (self.inForce ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.step.rawValue)))
+      cursor.put(2, optionalVarint: self.epoch)
+      cursor.put(3, optionalVarint: (self.accepted ? 1 : 0))
+      cursor.put(4, optionalBytes: self.refusal)
+      cursor.put(5, optionalBytes: self.detail)
+      if let value = self.map { cursor.put(6, message: value) }
+      cursor.put(7, optionalVarint: (self.inForce ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var step: IntField { IntField(1) }
+      @inlinable
+      package static var epoch: UIntField { UIntField(2) }
+      @inlinable
+      package static var accepted: BoolField { BoolField(3) }
+      @inlinable
+      package static var refusal: BytesField { BytesField(4) }
+      @inlinable
+      package static var detail: BytesField { BytesField(5) }
+      @inlinable
+      package static var map: BytesField { BytesField(6) }
+      @inlinable
+      package static var inForce: BoolField { BoolField(7) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.MapNews`.
+  package struct MapNews: WireMessage {
+    package static let name = "ringstore.internal.v1.MapNews"
+    package var epoch: UInt64 = 0
+    /// absent where only in_force has changed
+    package var map: V1.SlotMap? = nil
+    package var inForce: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(epoch: UInt64 = 0, map: V1.SlotMap? = nil, inForce: Bool = false) {
+      self.epoch = epoch
+      self.map = map
+      self.inForce = inForce
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.epoch = try reader.readVarint()
+        case 18:
+          guard self.map == nil else { throw .messageInPieces }
+          let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
+          self.map = part
+          if part.hasUnknownField { hasUnknownField = true }
+        case 24: self.inForce = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.epoch)
+      if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
+      size &+= WireSize.optionalVarintField(3, (self.inForce ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.epoch)
+      if let value = self.map { cursor.put(2, message: value) }
+      cursor.put(3, optionalVarint: (self.inForce ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var epoch: UIntField { UIntField(1) }
+      @inlinable
+      package static var map: BytesField { BytesField(2) }
+      @inlinable
+      package static var inForce: BoolField { BoolField(3) }
     }
 
   }
@@ -607,6 +966,10 @@ extension LinkV1 {
     /// other content, or we hold keys that this map gives away), UNAUTHENTICATED,
     /// WRONG_HASH_SEED
     package var map: V1.SlotMap? = nil
+    /// whether the shard's map is in force
+    package var mapInForce: Bool = false
+    /// which keys would be given away, where that is the reason
+    package var detail: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -616,7 +979,8 @@ extension LinkV1 {
     @inlinable
     package init(
       shard: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0, mapEpoch: UInt64 = 0,
-      accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil
+      accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
+      mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -624,6 +988,8 @@ extension LinkV1 {
       self.accepted = accepted
       self.refusal = refusal
       self.map = map
+      self.mapInForce = mapInForce
+      self.detail = detail
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -646,6 +1012,8 @@ extension LinkV1 {
           let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
+        case 64: self.mapInForce = try reader.readBool()
+        case 74: self.detail = try reader.readBytes()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -662,6 +1030,8 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(4, (self.accepted ? 1 : 0))
       size &+= WireSize.optionalBytesField(5, count: self.refusal.count)
       if let value = self.map { size &+= WireSize.bytesField(7, count: value.byteCount) }
+      size &+= WireSize.optionalVarintField(8, (self.mapInForce ? 1 : 0))
+      size &+= WireSize.optionalBytesField(9, count: self.detail.count)
       return size
     }
 
@@ -673,6 +1043,8 @@ extension LinkV1 {
       cursor.put(4, optionalVarint: (self.accepted ? 1 : 0))
       cursor.put(5, optionalBytes: self.refusal)
       if let value = self.map { cursor.put(7, message: value) }
+      cursor.put(8, optionalVarint: (self.mapInForce ? 1 : 0))
+      cursor.put(9, optionalBytes: self.detail)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -693,6 +1065,10 @@ extension LinkV1 {
       package static var refusal: BytesField { BytesField(5) }
       @inlinable
       package static var map: BytesField { BytesField(7) }
+      @inlinable
+      package static var mapInForce: BoolField { BoolField(8) }
+      @inlinable
+      package static var detail: BytesField { BytesField(9) }
     }
 
   }
@@ -705,7 +1081,7 @@ extension LinkV1 {
     package var message: UnsafeRawBufferPointer = noBytes
     package var response: UnsafeRawBufferPointer = noBytes
     package var details: UnsafeRawBufferPointer = noBytes
-    /// further parts follow (bulk stream only)
+    /// further parts follow (bulk stream only). With a code that is not 0 the call was
     package var more: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false

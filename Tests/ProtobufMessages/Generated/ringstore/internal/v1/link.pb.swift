@@ -29,37 +29,136 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-package nonisolated struct Ringstore_Internal_V1_RouterFrame: Sendable {
+package nonisolated enum Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// would the shard adopt it? Nothing changes
+  case check // = 1
+  case adopt // = 2
+
+  /// every shard of the map has adopted it. Has no reply
+  case inForce // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .check
+    case 2: self = .adopt
+    case 3: self = .inForce
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .check: return 1
+    case .adopt: return 2
+    case .inForce: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Ringstore_Internal_V1_SlotMapStep] = [
+    .unspecified,
+    .check,
+    .adopt,
+    .inForce,
+  ]
+
+}
+
+package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// in the first frame, and only there
   package var hello: Ringstore_Internal_V1_Hello {
-    get {_hello ?? Ringstore_Internal_V1_Hello()}
-    set {_hello = newValue}
+    get {_storage._hello ?? Ringstore_Internal_V1_Hello()}
+    set {_uniqueStorage()._hello = newValue}
   }
   /// Returns true if `hello` has been explicitly set.
-  package var hasHello: Bool {self._hello != nil}
+  package var hasHello: Bool {_storage._hello != nil}
   /// Clears the value of `hello`. Subsequent reads from it will return its default value.
-  package mutating func clearHello() {self._hello = nil}
+  package mutating func clearHello() {_uniqueStorage()._hello = nil}
 
-  package var calls: [Ringstore_Internal_V1_LinkCall] = []
+  package var calls: [Ringstore_Internal_V1_LinkCall] {
+    get {_storage._calls}
+    set {_uniqueStorage()._calls = newValue}
+  }
 
   /// ids whose caller went away; a cancel is a message, never a stream reset
-  package var cancels: [UInt64] = []
+  package var cancels: [UInt64] {
+    get {_storage._cancels}
+    set {_uniqueStorage()._cancels = newValue}
+  }
 
   /// for streamed replies
-  package var credits: [Ringstore_Internal_V1_Credit] = []
+  package var credits: [Ringstore_Internal_V1_Credit] {
+    get {_storage._credits}
+    set {_uniqueStorage()._credits = newValue}
+  }
 
   /// the newest clock_millis that the router had heard on this link when it began the
-  package var heardMillis: UInt64 = 0
+  package var heardMillis: UInt64 {
+    get {_storage._heardMillis}
+    set {_uniqueStorage()._heardMillis = newValue}
+  }
+
+  /// frame. Calls of a frame that gets there too long after it are not executed, so
+  /// bytes that were held somewhere on the way do nothing later. Sent as a sign of
+  /// life as well, over both lanes, whenever a clock_millis has come
+  package var offer: Ringstore_Internal_V1_MapOffer {
+    get {_storage._offer ?? Ringstore_Internal_V1_MapOffer()}
+    set {_uniqueStorage()._offer = newValue}
+  }
+  /// Returns true if `offer` has been explicitly set.
+  package var hasOffer: Bool {_storage._offer != nil}
+  /// Clears the value of `offer`. Subsequent reads from it will return its default value.
+  package mutating func clearOffer() {_uniqueStorage()._offer = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _hello: Ringstore_Internal_V1_Hello? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// How a slot map reaches shards whose links are open. A shard serves a slot that it gains only once it is told that
+/// the map is in force: that every shard of it has adopted it, and so let go of the slots that it loses.
+package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var step: Ringstore_Internal_V1_SlotMapStep = .unspecified
+
+  /// of CHECK and ADOPT
+  package var map: Ringstore_V1_SlotMap {
+    get {_map ?? Ringstore_V1_SlotMap()}
+    set {_map = newValue}
+  }
+  /// Returns true if `map` has been explicitly set.
+  package var hasMap: Bool {self._map != nil}
+  /// Clears the value of `map`. Subsequent reads from it will return its default value.
+  package mutating func clearMap() {self._map = nil}
+
+  /// of IN_FORCE
+  package var epoch: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _map: Ringstore_V1_SlotMap? = nil
 }
 
 package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
@@ -92,6 +191,9 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
 
   /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
   package var hashSeedCheck: Data = Data()
+
+  /// whether the map is not in force yet: there may be shards that have not adopted it
+  package var mapPending: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -139,34 +241,127 @@ package nonisolated struct Ringstore_Internal_V1_Credit: Sendable {
   package init() {}
 }
 
-package nonisolated struct Ringstore_Internal_V1_ShardFrame: Sendable {
+package nonisolated struct Ringstore_Internal_V1_ShardFrame: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// in the first frame, and only there
   package var hello: Ringstore_Internal_V1_HelloReply {
-    get {_hello ?? Ringstore_Internal_V1_HelloReply()}
-    set {_hello = newValue}
+    get {_storage._hello ?? Ringstore_Internal_V1_HelloReply()}
+    set {_uniqueStorage()._hello = newValue}
   }
   /// Returns true if `hello` has been explicitly set.
-  package var hasHello: Bool {self._hello != nil}
+  package var hasHello: Bool {_storage._hello != nil}
   /// Clears the value of `hello`. Subsequent reads from it will return its default value.
-  package mutating func clearHello() {self._hello = nil}
+  package mutating func clearHello() {_uniqueStorage()._hello = nil}
 
-  package var replies: [Ringstore_Internal_V1_LinkReply] = []
+  package var replies: [Ringstore_Internal_V1_LinkReply] {
+    get {_storage._replies}
+    set {_uniqueStorage()._replies = newValue}
+  }
 
   /// the shard is leaving: send nothing new; every call received is answered
-  package var draining: Bool = false
+  package var draining: Bool {
+    get {_storage._draining}
+    set {_uniqueStorage()._draining = newValue}
+  }
 
   /// the shard's clock, which begins with the shard: with each HelloReply, and every
-  package var clockMillis: UInt64 = 0
+  package var clockMillis: UInt64 {
+    get {_storage._clockMillis}
+    set {_uniqueStorage()._clockMillis = newValue}
+  }
+
+  /// half second over the calls lane
+  package var mapReply: Ringstore_Internal_V1_MapReply {
+    get {_storage._mapReply ?? Ringstore_Internal_V1_MapReply()}
+    set {_uniqueStorage()._mapReply = newValue}
+  }
+  /// Returns true if `mapReply` has been explicitly set.
+  package var hasMapReply: Bool {_storage._mapReply != nil}
+  /// Clears the value of `mapReply`. Subsequent reads from it will return its default value.
+  package mutating func clearMapReply() {_uniqueStorage()._mapReply = nil}
+
+  /// the shard has adopted a map, or one has come into force, over another link
+  package var mapNews: Ringstore_Internal_V1_MapNews {
+    get {_storage._mapNews ?? Ringstore_Internal_V1_MapNews()}
+    set {_uniqueStorage()._mapNews = newValue}
+  }
+  /// Returns true if `mapNews` has been explicitly set.
+  package var hasMapNews: Bool {_storage._mapNews != nil}
+  /// Clears the value of `mapNews`. Subsequent reads from it will return its default value.
+  package mutating func clearMapNews() {_uniqueStorage()._mapNews = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _hello: Ringstore_Internal_V1_HelloReply? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var step: Ringstore_Internal_V1_SlotMapStep = .unspecified
+
+  /// of the map that was offered
+  package var epoch: UInt64 = 0
+
+  package var accepted: Bool = false
+
+  /// as in HelloReply
+  package var refusal: String = String()
+
+  /// what would move, where that is the reason
+  package var detail: String = String()
+
+  /// the shard's, where the offer was refused and it has one
+  package var map: Ringstore_V1_SlotMap {
+    get {_map ?? Ringstore_V1_SlotMap()}
+    set {_map = newValue}
+  }
+  /// Returns true if `map` has been explicitly set.
+  package var hasMap: Bool {self._map != nil}
+  /// Clears the value of `map`. Subsequent reads from it will return its default value.
+  package mutating func clearMap() {self._map = nil}
+
+  /// whether the shard's map is in force
+  package var inForce: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _map: Ringstore_V1_SlotMap? = nil
+}
+
+package nonisolated struct Ringstore_Internal_V1_MapNews: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var epoch: UInt64 = 0
+
+  /// absent where only in_force has changed
+  package var map: Ringstore_V1_SlotMap {
+    get {_map ?? Ringstore_V1_SlotMap()}
+    set {_map = newValue}
+  }
+  /// Returns true if `map` has been explicitly set.
+  package var hasMap: Bool {self._map != nil}
+  /// Clears the value of `map`. Subsequent reads from it will return its default value.
+  package mutating func clearMap() {self._map = nil}
+
+  package var inForce: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _map: Ringstore_V1_SlotMap? = nil
 }
 
 package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
@@ -197,6 +392,12 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// Clears the value of `map`. Subsequent reads from it will return its default value.
   package mutating func clearMap() {self._map = nil}
 
+  /// whether the shard's map is in force
+  package var mapInForce: Bool = false
+
+  /// which keys would be given away, where that is the reason
+  package var detail: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -219,7 +420,7 @@ package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
 
   package var details: Data = Data()
 
-  /// further parts follow (bulk stream only)
+  /// further parts follow (bulk stream only). With a code that is not 0 the call was
   package var more: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -231,9 +432,118 @@ package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "ringstore.internal.v1"
 
+nonisolated extension Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SLOT_MAP_STEP_UNSPECIFIED\0\u{1}CHECK\0\u{1}ADOPT\0\u{1}IN_FORCE\0")
+}
+
 nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouterFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0\u{1}offer\0")
+
+  fileprivate class _StorageClass {
+    var _hello: Ringstore_Internal_V1_Hello? = nil
+    var _calls: [Ringstore_Internal_V1_LinkCall] = []
+    var _cancels: [UInt64] = []
+    var _credits: [Ringstore_Internal_V1_Credit] = []
+    var _heardMillis: UInt64 = 0
+    var _offer: Ringstore_Internal_V1_MapOffer? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _hello = source._hello
+      _calls = source._calls
+      _cancels = source._cancels
+      _credits = source._credits
+      _heardMillis = source._heardMillis
+      _offer = source._offer
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._hello) }()
+        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._calls) }()
+        case 3: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._cancels) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._credits) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._heardMillis) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._offer) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._hello {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._calls.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._calls, fieldNumber: 2)
+      }
+      if !_storage._cancels.isEmpty {
+        try visitor.visitPackedUInt64Field(value: _storage._cancels, fieldNumber: 3)
+      }
+      if !_storage._credits.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._credits, fieldNumber: 4)
+      }
+      if _storage._heardMillis != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._heardMillis, fieldNumber: 5)
+      }
+      try { if let v = _storage._offer {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_RouterFrame, rhs: Ringstore_Internal_V1_RouterFrame) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._hello != rhs_storage._hello {return false}
+        if _storage._calls != rhs_storage._calls {return false}
+        if _storage._cancels != rhs_storage._cancels {return false}
+        if _storage._credits != rhs_storage._credits {return false}
+        if _storage._heardMillis != rhs_storage._heardMillis {return false}
+        if _storage._offer != rhs_storage._offer {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MapOffer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}map\0\u{1}epoch\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -241,11 +551,9 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._hello) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.calls) }()
-      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.cancels) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.credits) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.heardMillis) }()
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.step) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       default: break
       }
     }
@@ -256,30 +564,22 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._hello {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    if self.step != .unspecified {
+      try visitor.visitSingularEnumField(value: self.step, fieldNumber: 1)
+    }
+    try { if let v = self._map {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    if !self.calls.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.calls, fieldNumber: 2)
-    }
-    if !self.cancels.isEmpty {
-      try visitor.visitPackedUInt64Field(value: self.cancels, fieldNumber: 3)
-    }
-    if !self.credits.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.credits, fieldNumber: 4)
-    }
-    if self.heardMillis != 0 {
-      try visitor.visitSingularUInt64Field(value: self.heardMillis, fieldNumber: 5)
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 3)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Ringstore_Internal_V1_RouterFrame, rhs: Ringstore_Internal_V1_RouterFrame) -> Bool {
-    if lhs._hello != rhs._hello {return false}
-    if lhs.calls != rhs.calls {return false}
-    if lhs.cancels != rhs.cancels {return false}
-    if lhs.credits != rhs.credits {return false}
-    if lhs.heardMillis != rhs.heardMillis {return false}
+  package static func ==(lhs: Ringstore_Internal_V1_MapOffer, rhs: Ringstore_Internal_V1_MapOffer) -> Bool {
+    if lhs.step != rhs.step {return false}
+    if lhs._map != rhs._map {return false}
+    if lhs.epoch != rhs.epoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -287,7 +587,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
 
 nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0\u{3}map_pending\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -302,6 +602,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
       case 5: try { try decoder.decodeSingularStringField(value: &self.expectedShard) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 7: try { try decoder.decodeSingularBytesField(value: &self.hashSeedCheck) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.mapPending) }()
       default: break
       }
     }
@@ -333,6 +634,9 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if !self.hashSeedCheck.isEmpty {
       try visitor.visitSingularBytesField(value: self.hashSeedCheck, fieldNumber: 7)
     }
+    if self.mapPending != false {
+      try visitor.visitSingularBoolField(value: self.mapPending, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -344,6 +648,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if lhs.expectedShard != rhs.expectedShard {return false}
     if lhs._map != rhs._map {return false}
     if lhs.hashSeedCheck != rhs.hashSeedCheck {return false}
+    if lhs.mapPending != rhs.mapPending {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -441,7 +746,112 @@ nonisolated extension Ringstore_Internal_V1_Credit: SwiftProtobuf.Message, Swift
 
 nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}replies\0\u{1}draining\0\u{3}clock_millis\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}replies\0\u{1}draining\0\u{3}clock_millis\0\u{3}map_reply\0\u{3}map_news\0")
+
+  fileprivate class _StorageClass {
+    var _hello: Ringstore_Internal_V1_HelloReply? = nil
+    var _replies: [Ringstore_Internal_V1_LinkReply] = []
+    var _draining: Bool = false
+    var _clockMillis: UInt64 = 0
+    var _mapReply: Ringstore_Internal_V1_MapReply? = nil
+    var _mapNews: Ringstore_Internal_V1_MapNews? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _hello = source._hello
+      _replies = source._replies
+      _draining = source._draining
+      _clockMillis = source._clockMillis
+      _mapReply = source._mapReply
+      _mapNews = source._mapNews
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._hello) }()
+        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._replies) }()
+        case 3: try { try decoder.decodeSingularBoolField(value: &_storage._draining) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._clockMillis) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._mapReply) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._mapNews) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._hello {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._replies.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._replies, fieldNumber: 2)
+      }
+      if _storage._draining != false {
+        try visitor.visitSingularBoolField(value: _storage._draining, fieldNumber: 3)
+      }
+      if _storage._clockMillis != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._clockMillis, fieldNumber: 4)
+      }
+      try { if let v = _storage._mapReply {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._mapNews {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_ShardFrame, rhs: Ringstore_Internal_V1_ShardFrame) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._hello != rhs_storage._hello {return false}
+        if _storage._replies != rhs_storage._replies {return false}
+        if _storage._draining != rhs_storage._draining {return false}
+        if _storage._clockMillis != rhs_storage._clockMillis {return false}
+        if _storage._mapReply != rhs_storage._mapReply {return false}
+        if _storage._mapNews != rhs_storage._mapNews {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MapReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -449,10 +859,13 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._hello) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.replies) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.clockMillis) }()
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.step) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.accepted) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.refusal) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
       default: break
       }
     }
@@ -463,26 +876,82 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._hello {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    if self.step != .unspecified {
+      try visitor.visitSingularEnumField(value: self.step, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if self.accepted != false {
+      try visitor.visitSingularBoolField(value: self.accepted, fieldNumber: 3)
+    }
+    if !self.refusal.isEmpty {
+      try visitor.visitSingularStringField(value: self.refusal, fieldNumber: 4)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 5)
+    }
+    try { if let v = self._map {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
-    if !self.replies.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.replies, fieldNumber: 2)
-    }
-    if self.draining != false {
-      try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 3)
-    }
-    if self.clockMillis != 0 {
-      try visitor.visitSingularUInt64Field(value: self.clockMillis, fieldNumber: 4)
+    if self.inForce != false {
+      try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 7)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Ringstore_Internal_V1_ShardFrame, rhs: Ringstore_Internal_V1_ShardFrame) -> Bool {
-    if lhs._hello != rhs._hello {return false}
-    if lhs.replies != rhs.replies {return false}
-    if lhs.draining != rhs.draining {return false}
-    if lhs.clockMillis != rhs.clockMillis {return false}
+  package static func ==(lhs: Ringstore_Internal_V1_MapReply, rhs: Ringstore_Internal_V1_MapReply) -> Bool {
+    if lhs.step != rhs.step {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.accepted != rhs.accepted {return false}
+    if lhs.refusal != rhs.refusal {return false}
+    if lhs.detail != rhs.detail {return false}
+    if lhs._map != rhs._map {return false}
+    if lhs.inForce != rhs.inForce {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MapNews"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{1}map\0\u{3}in_force\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 1)
+    }
+    try { if let v = self._map {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.inForce != false {
+      try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_MapNews, rhs: Ringstore_Internal_V1_MapNews) -> Bool {
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs._map != rhs._map {return false}
+    if lhs.inForce != rhs.inForce {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -490,7 +959,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -504,6 +973,8 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 4: try { try decoder.decodeSingularBoolField(value: &self.accepted) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.refusal) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.mapInForce) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       default: break
       }
     }
@@ -532,6 +1003,12 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     try { if let v = self._map {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if self.mapInForce != false {
+      try visitor.visitSingularBoolField(value: self.mapInForce, fieldNumber: 8)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -542,6 +1019,8 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs.accepted != rhs.accepted {return false}
     if lhs.refusal != rhs.refusal {return false}
     if lhs._map != rhs._map {return false}
+    if lhs.mapInForce != rhs.mapInForce {return false}
+    if lhs.detail != rhs.detail {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,146 @@
+// Two things that nghttp2 has for each session, and that would be most of an idle connection's memory:
+//
+// - A buffer of 16 KiB in which a frame is laid out. It holds something only while the library is
+//   inside `HTTP2Session.writePending`, so all server sessions of a loop share one. (What of a header
+//   block doesn't fit into it goes to buffers that are the session's own. A client lays out its preface
+//   when it is made, so a client's session has memory of its own.)
+// - A table of its streams, 4 KiB, all zero while there are none. It gets a page of its own, and the
+//   page goes back to the system once the session has been idle (`releaseIdle`).
+//
+// Both are known by their sizes, while the session is made. What doesn't match, in another version of
+// the library or where pages have another size, comes from malloc as everything else does.
+//
+// Thread: the event loop.
+
+internal import CNGHTTP2
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// What the sessions of one event loop share.
+final class LibraryMemory {
+  /// NGHTTP2_FRAMEBUF_CHUNKLEN with the frame's header and padding is a little more.
+  static let frameBufferBytes = (16 << 10)...(17 << 10)
+
+  private(set) var frameBuffer: UnsafeMutableRawPointer?
+  let pages = ZeroPages()
+
+  deinit { free(frameBuffer) }
+
+  fileprivate func lendFrameBuffer() -> UnsafeMutableRawPointer? {
+    if frameBuffer == nil { frameBuffer = malloc(Self.frameBufferBytes.upperBound) }
+    return frameBuffer
+  }
+}
+
+/// One session's memory, as its functions for nghttp2 see it.
+struct SessionMemory {
+  private let shared: Unmanaged<LibraryMemory>
+  private var frameBuffer: UnsafeMutableRawPointer?
+  private var table: UnsafeMutableRawPointer?
+  private var isMaking = true
+
+  /// - Parameter shared: must live longer than the session.
+  init(_ shared: LibraryMemory) {
+    self.shared = .passUnretained(shared)
+  }
+
+  /// The functions for the library. `memory` must stay where it is until the session is deleted.
+  static func functions(_ memory: UnsafeMutablePointer<SessionMemory>) -> nghttp2_mem {
+    nghttp2_mem(
+      mem_user_data: memory, malloc: sessionAllocate, free: sessionFree,
+      calloc: sessionAllocateZeroed, realloc: sessionReallocate)
+  }
+
+  /// The session is made: what it asks for from now on is not for its whole life.
+  mutating func made() { isMaking = false }
+
+  /// Whether the session has pages of its own that `releaseIdle` can give back.
+  var hasPage: Bool { table != nil }
+
+  /// Gives the memory of an empty table back to the system. It reads as zeros again when it is used
+  /// next. O(1), a system call.
+  func releaseIdle() {
+    if let table, ZeroPages.isZero(table) { ZeroPages.giveBack(table) }
+  }
+
+  // MARK: - The library's requests
+
+  fileprivate mutating func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard isMaking, frameBuffer == nil, LibraryMemory.frameBufferBytes.contains(byteCount) else {
+      return malloc(byteCount)
+    }
+    frameBuffer = shared._withUnsafeGuaranteedRef { $0.lendFrameBuffer() }
+    return frameBuffer
+  }
+
+  fileprivate mutating func allocateZeroed(
+    _ count: Int, _ byteCount: Int
+  ) -> UnsafeMutableRawPointer? {
+    guard isMaking, table == nil, count > 1, count &* byteCount == ZeroPages.pageBytes,
+      let page = shared._withUnsafeGuaranteedRef({ $0.pages.take() })
+    else { return calloc(count, byteCount) }
+    table = page
+    return page
+  }
+
+  fileprivate mutating func release(_ memory: UnsafeMutableRawPointer?) {
+    if memory == table, let page = table {
+      table = nil
+      shared._withUnsafeGuaranteedRef { $0.pages.give(page) }
+    } else if memory != frameBuffer {
+      free(memory)
+    }
+  }
+
+  fileprivate mutating func reallocate(
+    _ memory: UnsafeMutableRawPointer?, _ byteCount: Int
+  ) -> UnsafeMutableRawPointer? {
+    // The frame buffer is asked for in this way.
+    guard let memory else { return allocate(byteCount) }
+    guard memory == table || memory == frameBuffer else { return realloc(memory, byteCount) }
+    guard let moved = malloc(byteCount) else { return nil }
+    let bytes = memory == table ? ZeroPages.pageBytes : LibraryMemory.frameBufferBytes.upperBound
+    moved.copyMemory(from: memory, byteCount: min(byteCount, bytes))
+    release(memory)
+    return moved
+  }
+}
+
+// MARK: - As the library calls them
+
+private func sessionAllocate(
+  _ byteCount: Int, _ memory: UnsafeMutableRawPointer?
+) -> UnsafeMutableRawPointer? {
+  // Most requests are small: they need no look at the session.
+  guard byteCount >= LibraryMemory.frameBufferBytes.lowerBound, let memory else {
+    return malloc(byteCount)
+  }
+  return memory.assumingMemoryBound(to: SessionMemory.self).pointee.allocate(byteCount)
+}
+
+private func sessionAllocateZeroed(
+  _ count: Int, _ byteCount: Int, _ memory: UnsafeMutableRawPointer?
+) -> UnsafeMutableRawPointer? {
+  guard let memory else { return calloc(count, byteCount) }
+  return memory.assumingMemoryBound(to: SessionMemory.self).pointee
+    .allocateZeroed(count, byteCount)
+}
+
+private func sessionFree(_ block: UnsafeMutableRawPointer?, _ memory: UnsafeMutableRawPointer?) {
+  guard let block else { return }
+  guard let memory else { return free(block) }
+  memory.assumingMemoryBound(to: SessionMemory.self).pointee.release(block)
+}
+
+private func sessionReallocate(
+  _ block: UnsafeMutableRawPointer?, _ byteCount: Int, _ memory: UnsafeMutableRawPointer?
+) -> UnsafeMutableRawPointer? {
+  guard let memory else { return realloc(block, byteCount) }
+  return memory.assumingMemoryBound(to: SessionMemory.self).pointee.reallocate(block, byteCount)
+}

@@ -1,0 +1,192 @@
+// This router's own change of the list of shards, see MapChange.
+
+import NodeCore
+import Placement
+import RingstoreAPI
+
+extension RouterCore {
+  /// Changes the cluster to another list of shards, or finds out what that would mean. How it ends is
+  /// told once, perhaps before this returns.
+  package func change(
+    to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
+  ) {
+    guard change == nil else { return end(.failure(.init("another change is under way"))) }
+    if let reason = mapConflict?.message ?? (agreement.isInForce ? nil : pendingReason) {
+      return end(.failure(.init(reason)))
+    }
+    let steps: [SlotMap]
+    do throws(PlacementError) {
+      steps = try map.steps(to: list)
+    } catch {
+      return end(.failure(.init(error.description)))
+    }
+    let report = report(of: steps, list)
+    guard let first = steps.first else {
+      if !isPlan { readdress(list) }
+      return end(.success(report))
+    }
+    change = MapChange(
+      list: list, steps: steps, report: report, isPlan: isPlan, phase: .checking([]),
+      dueNanos: nowNanos + linkLimits.changeNanosMax, end: end)
+    check(first)
+    settle()
+  }
+
+  private var pendingReason: String { "a change of the slot map is under way" }
+
+  private func report(of steps: [SlotMap], _ list: [ShardDescription]) -> MapChangeReport {
+    let last = steps.last ?? map
+    var report = MapChangeReport(epoch: last.epoch)
+    report.added = last.shards.map(\.id).filter { map.place(of: $0) == nil }
+    report.dropped = map.shards.map(\.id).filter { last.place(of: $0) == nil }
+    report.readdressed = list.filter { shard in
+      map.place(of: shard.id) != nil && listedAddresses[shard.id] != shard.address
+    }.map(\.id).sorted()
+    report.moves = map.movesByShards(to: last)
+    return report
+  }
+
+  // MARK: - Checking
+
+  private func check(_ next: SlotMap) {
+    let moved = map.slotsMoved(to: next)
+    let losers = members.filter { place in
+      let own = map.place(of: links[place].shardID)
+      return (0..<Slots.count).contains { moved.contains($0) && map.owner(ofSlot: $0) == own }
+    }
+    // All of them have to adopt the map, so none may be away.
+    if let away = members.first(where: { !links[$0].state.isReady }) {
+      return endChange(
+        "shard \(links[away].shardID) can't be reached, and every shard has to take part: "
+          + links[away].state.detail)
+    }
+    change?.phase = .checking(Set(losers.map { links[$0].shardID }))
+    for place in losers { offer(.check, next, to: place) }
+    checked()
+  }
+
+  func changeChecked(
+    _ shard: Int, epoch: UInt64, isAccepted: Bool, _ refusal: LinkRefusal?, _ detail: String
+  ) {
+    guard case .checking(var missing)? = change?.phase, change?.steps.first?.epoch == epoch else {
+      return
+    }
+    guard isAccepted else {
+      return endChange(sentence(shard, refusal ?? .mapConflict, detail))
+    }
+    missing.remove(links[shard].shardID)
+    change?.phase = .checking(missing)
+    checked()
+  }
+
+  private func checked() {
+    guard case .checking(let missing)? = change?.phase, missing.isEmpty, let change else { return }
+    if change.isPlan { return endChange(nil) }
+    let newcomers = change.steps[0].shards.filter { map.place(of: $0.id) == nil }
+    self.change?.phase = .dialing(Set(newcomers.map(\.id)))
+    for shard in change.list { listedAddresses[shard.id] = shard.address }
+    for shard in newcomers {
+      let place = link(to: shard)
+      links[place].address = listedAddresses[shard.id] ?? shard.address
+      links[place].state.attemptNow(nowNanos: nowNanos)
+      if links[place].state.attemptAtNanos != nil { connect(place) }
+    }
+    reachedAll()
+  }
+
+  // MARK: - Newcomers
+
+  func changeReached(_ shard: Int) {
+    guard case .dialing(var missing)? = change?.phase else { return }
+    missing.remove(links[shard].shardID)
+    change?.phase = .dialing(missing)
+    reachedAll()
+  }
+
+  /// A link was lost, or could not be made.
+  func changeLost(_ shard: Int, _ reason: String) {
+    let id = links[shard].shardID
+    switch change?.phase {
+    case .checking(let missing) where missing.contains(id):
+      endChange("shard \(id) was lost before it could say what it holds: \(reason)")
+    case .dialing(let missing) where missing.contains(id):
+      endChange("shard \(id) can't be reached at \(links[shard].address): \(reason)")
+    default: break
+    }
+  }
+
+  private func reachedAll() {
+    guard case .dialing(let missing)? = change?.phase, missing.isEmpty, let change else { return }
+    self.change?.phase = .adopting
+    let moving = change.list.filter { map.place(of: $0.id) != nil }
+    propose(change.steps[0])
+    readdress(moving)
+  }
+
+  // MARK: - Adopting
+
+  /// A shard has not taken over a map that others may have.
+  func changeRefused(_ shard: Int, _ reason: LinkRefusal, _ detail: String, epoch: UInt64) {
+    guard case .adopting? = change?.phase, change?.steps.first?.epoch == epoch else { return }
+    change?.refusal = sentence(shard, reason, detail)
+  }
+
+  /// A map has come into force.
+  func changeInForce() {
+    guard case .adopting? = change?.phase, let step = change?.steps.first else { return }
+    guard map.sameContent(as: step), map.epoch == step.epoch else {
+      return endChange(change?.refusal ?? "another router has changed the slot map meanwhile")
+    }
+    change?.steps.removeFirst()
+    if let next = change?.steps.first { propose(next) } else { endChange(nil) }
+  }
+
+  func changeOverdue() {
+    if case .adopting? = change?.phase {
+      endChange(
+        "not every shard has adopted the new slot map yet; the change goes on, and is complete when "
+          + "they have")
+    } else {
+      endChange("not every shard has answered in time")
+    }
+  }
+
+  /// - Parameter refusal: nil where the change is complete, or a plan made.
+  private func endChange(_ refusal: String?) {
+    guard let change else { return }
+    self.change = nil
+    if case .adopting = change.phase {} else { forgetNewcomers() }
+    guard let refusal else { return change.end(.success(change.report)) }
+    if change.isPlan {
+      var report = change.report
+      report.obstacle = refusal
+      change.end(.success(report))
+    } else {
+      change.end(.failure(MapChangeRefusal(refusal)))
+    }
+  }
+
+  private func forgetNewcomers() {
+    for place in links.indices
+    where links[place].isMember && agreement.offered.place(of: links[place].shardID) == nil {
+      links[place].isMember = false
+      retire(place)
+    }
+  }
+
+  private func sentence(_ shard: Int, _ reason: LinkRefusal, _ detail: String) -> String {
+    let id = links[shard].shardID
+    switch reason {
+    case .mapConflict where !detail.isEmpty: return "shard \(id) refuses: \(detail)"
+    case .mapConflict: return "shard \(id) has adopted another change at the same time"
+    case .staleMap: return "shard \(id) has a newer slot map already"
+    default: return "shard \(id) refuses: \(reason.sentence(address: links[shard].address))"
+    }
+  }
+}
+
+extension MapChangeRefusal {
+  init(_ sentence: String) {
+    self.init(sentence: sentence)
+  }
+}

@@ -1,0 +1,299 @@
+// A slot map that changes while calls are under way.
+//
+// What becomes of calls:
+// - From the moment that a newer map is known, calls on slots whose owner it changes wait. Calls on
+//   all other slots go on as before.
+// - Calls that were sent to the old owner either had been executed before it adopted the map, and are
+//   answered, or come back (`returned`), and wait as well.
+// - When the map is in force and nothing is under way at the old owner, they all go to the new one, in
+//   the order in which they were submitted.
+// - A call that comes back although no newer map is known, as one that overtook the news that the map
+//   is in force, is placed anew after a short time. How often is bounded.
+//
+// Bounds: calls that wait count like others that do (RouterCore+Waiting), in bytes and in time.
+
+import Commands
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+
+extension RouterCore {
+  /// What the Hello to a shard carries: the map that is to be in force, to a newcomer the one that
+  /// will list it.
+  func helloMap(_ shard: Int) -> SlotMap {
+    if let change, case .dialing = change.phase, let next = change.steps.first,
+      agreement.offered.place(of: links[shard].shardID) == nil
+    {
+      return next
+    }
+    return agreement.offered
+  }
+
+  // MARK: - What shards say
+
+  /// A shard has accepted the map of our Hello.
+  func mapAccepted(_ shard: Int, isInForce: Bool) {
+    let epoch = links[shard].helloEpoch
+    changeReached(shard)
+    if agreement.isInForce, agreement.isDoubted { endDoubt(shard) }
+    guard links[shard].state.isReady || links[shard].state.phase == .draining else { return }
+    apply(agreement.accepted(by: links[shard].shardID, epoch: epoch, isInForce: isInForce))
+    // The map may have changed while the Hello was under way.
+    guard links[shard].isMember, epoch < agreement.offered.epoch,
+      agreement.offered.place(of: links[shard].shardID) != nil
+    else {
+      return
+    }
+    offer(.adopt, agreement.offered, to: shard)
+    if agreement.isInForce { tellInForce(shard) }
+  }
+
+  /// A shard doesn't take the map of our Hello, or of an offer.
+  func mapRefused(
+    _ shard: Int, _ reason: LinkRefusal, _ theirs: (map: SlotMap, isInForce: Bool)?,
+    detail: String
+  ) {
+    let before = agreement.offered.epoch
+    let change = agreement.refused(by: links[shard].shardID, reason, theirs: theirs)
+    if change != .doubted { changeRefused(shard, reason, detail, epoch: before) }
+    apply(change)
+    if change != .doubted { links[shard].state.attemptNow(nowNanos: nowNanos) }
+  }
+
+  func mapReplied(_ shard: Int, _ reply: LinkV1.MapReply) {
+    let detail = String(decoding: reply.detail, as: UTF8.self)
+    let refusal = LinkRefusal(rawValue: String(decoding: reply.refusal, as: UTF8.self))
+    if reply.step == .check {
+      changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
+    } else if reply.accepted {
+      apply(
+        agreement.accepted(
+          by: links[shard].shardID, epoch: reply.epoch, isInForce: reply.inForce))
+    } else if reply.epoch == agreement.offered.epoch {
+      let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0) }
+      mapRefused(
+        shard, refusal ?? .mapConflict, theirs.map { ($0, reply.inForce) }, detail: detail)
+    }
+  }
+
+  /// A shard has adopted a map from another router, or was told that it is in force.
+  func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
+    if let map = news.map.flatMap({ try? SlotMapMessage.decode($0) }) {
+      apply(agreement.learn(map, isInForce: news.inForce))
+      apply(
+        agreement.accepted(
+          by: links[shard].shardID, epoch: map.epoch, isInForce: news.inForce))
+    } else if news.inForce {
+      apply(agreement.learnInForce(epoch: news.epoch))
+    }
+  }
+
+  /// Takes over a map that this router has made.
+  func propose(_ map: SlotMap) {
+    apply(agreement.learn(map, isInForce: false))
+  }
+
+  // MARK: - What the core does about it
+
+  private func apply(_ change: MapAgreement.Change) {
+    switch change {
+    case .none: break
+    case .doubted: doubtMap()
+    case .pending: mapIsPending()
+    case .inForce: mapIsInForce()
+    }
+  }
+
+  private func mapIsPending() {
+    guard let pending = agreement.pending else { return }
+    holds.hold(agreement.current.slotsMoved(to: pending))
+    isUnsettled = true
+    driver.note(.mapPending(epoch: pending.epoch))
+    for shard in pending.shards {
+      let place = link(to: shard)
+      if links[place].state.isReady {
+        if links[place].helloEpoch != pending.epoch { offer(.adopt, pending, to: place) }
+      } else {
+        links[place].state.attemptNow(nowNanos: nowNanos)
+      }
+    }
+    noteAdopters()
+  }
+
+  /// Newcomers have adopted the map with their Hello.
+  private func noteAdopters() {
+    guard let epoch = agreement.pending?.epoch else { return }
+    for link in links where link.state.isReady && link.helloEpoch == epoch {
+      let change = agreement.accepted(by: link.shardID, epoch: epoch, isInForce: false)
+      if change != .none { return apply(change) }
+    }
+  }
+
+  private func mapIsInForce() {
+    let old = members
+    placeByMap()
+    for place in old where !members.contains(place) { links[place].isMember = false }
+    driver.note(.mapInForce(epoch: map.epoch))
+    for place in members { tellInForce(place) }
+    holds.settle()
+    noteUnsettled()
+    changeInForce()
+    releaseHeld()
+    for place in links.indices where !links[place].isMember { retireIfIdle(place) }
+  }
+
+  func noteUnsettled() {
+    isUnsettled =
+      agreement.isDoubted || !holds.isEmpty
+      || links.contains { $0.isMoving || !$0.isMember && $0.state.isReady }
+  }
+
+  func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
+    guard links[shard].state.isReady else { return }
+    links[shard].calls.appendAlone { frame in
+      typealias Field = LinkV1.MapOffer.Field
+      let offer = frame.beginLengthDelimited(LinkV1.RouterFrame.Field.offer, sizeHint: 64)
+      frame.write(Field.step, step)
+      SlotMapMessage.write(map, as: Field.map, into: &frame)
+      frame.endLengthDelimited(offer)
+    }
+    driver.linkHasOutput(shard: shard, lane: .calls)
+  }
+
+  private func tellInForce(_ shard: Int) {
+    guard links[shard].state.isReady else { return }
+    let epoch = map.epoch
+    links[shard].calls.appendAlone { frame in
+      frame.append(
+        LinkV1.RouterFrame.Field.offer, LinkV1.MapOffer(step: .inForce, epoch: epoch))
+    }
+    driver.linkHasOutput(shard: shard, lane: .calls)
+  }
+
+  // MARK: - Calls
+
+  /// Whether a call may go although not all is settled; false: it waits for its slot's owner.
+  ///
+  /// - Throws: SHARD_UNAVAILABLE, MAP_CONFLICT.
+  func admitUnsettled(_ shard: Int, _ slot: UInt16) throws(CallError) -> Bool {
+    if agreement.isDoubted { throw unavailable(shard) }
+    if holds.contains(slot) { return false }
+    guard links[shard].state.isReady || links[shard].isMoving else { throw unavailable(shard) }
+    return true
+  }
+
+  /// A shard has not executed a call, because its key's slot isn't the shard's.
+  func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
+    let id = reply.id
+    links[shard][call.lane].callEnded(bytes: call.bytes)
+    guard !call.isAbandoned, call.timesReturned < linkLimits.timesReturnedMax,
+      let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
+    else {
+      let flow = flows[id]
+      guard let call = calls.remove(id) else { return }
+      forget(id, call)
+      fail(flow, call, reply.error ?? .wrongShard(owner: nil))
+      return
+    }
+    var waiter = call
+    waiter.order = 0
+    waiter.timesReturned += 1
+    calls[id] = waiter
+    returnCredit(id, call)
+    // Without a newer map there is nothing to do but to ask the same shard again.
+    let isNoNews = agreement.isInForce && owner(ofSlot: Int(call.slot)) == shard
+    holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
+    isUnsettled = true
+    let body = CallBody(
+      method: returned.method,
+      deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
+    wait(id, body, ByteBuffer(bytes: returned.request), for: .owner)
+  }
+
+  /// Lets calls go whose slots have an owner again.
+  func releaseHeld() {
+    guard !holds.isEmpty, agreement.isInForce else { return }
+    if let due = holds.dueNanos, due > nowNanos { return }
+    var busy = SlotSet.none
+    calls.forEach { id, call in
+      guard call.isOrdered, call.reply != .inParts, !call.isAbandoned, Int(call.slot) < Slots.count,
+        !call.isWaiting || waiting[id]?.reason == .room
+      else { return }
+      busy.insert(Int(call.slot))
+    }
+    for id in holds.release(except: busy) where waiting[id]?.reason == .owner { ownerCame(id) }
+    noteUnsettled()
+  }
+
+  // MARK: - Links that come and go
+
+  /// The list of this router says that shards have other addresses.
+  package func readdress(_ list: [ShardDescription]) {
+    for shard in list {
+      listedAddresses[shard.id] = shard.address
+      guard let place = links.firstIndex(where: { $0.shardID == shard.id }),
+        links[place].address != shard.address
+      else { continue }
+      links[place].address = shard.address
+      switch links[place].state.phase {
+      case .waiting: links[place].state.attemptNow(nowNanos: nowNanos)
+      case .connecting, .greeting, .draining: break
+      case .ready:
+        links[place].beginMoving(untilNanos: nowNanos + linkLimits.moveNanosMax)
+        isUnsettled = true
+        if links[place].isIdle { move(place) }
+      }
+    }
+    settle()
+  }
+
+  /// Nothing is under way on a link that is to be dialed at another address.
+  func move(_ shard: Int) {
+    driver.disconnect(shard: shard, generation: links[shard].state.generation)
+    links[shard].clear(keepsWaiting: true)
+    links[shard].state.lost("the shard has another address", nowNanos: nowNanos)
+    connect(shard)
+  }
+
+  /// A link that was dialed at another address is ready.
+  func moved(_ shard: Int) {
+    links[shard].endMoving()
+    noteUnsettled()
+    for lane in LinkLane.allCases { admitWaiting(shard, lane) }
+  }
+
+  /// Calls under way take too long: the link stays where it is until it is lost.
+  func stay(_ shard: Int) {
+    moved(shard)
+  }
+
+  /// A link whose shard has left the cluster ends when nothing is under way on it any more.
+  func retireIfIdle(_ shard: Int) {
+    guard links[shard].isIdle, !operations.values.contains(where: { $0.shards.contains(shard) })
+    else { return }
+    retire(shard)
+  }
+
+  func retire(_ shard: Int) {
+    guard links[shard].state.attemptAtNanos == nil else { return }
+    driver.disconnect(shard: shard, generation: links[shard].state.generation)
+    lose(shard, "the shard doesn't belong to the cluster any more")
+    driver.note(.shardDropped(shard: links[shard].shardID))
+    noteUnsettled()
+  }
+
+  // MARK: - Time
+
+  var mapDueNanos: UInt64? {
+    [agreement.isInForce ? holds.dueNanos : nil, change?.dueNanos].compactMap { $0 }.min()
+  }
+
+  func mapTick(nowNanos: UInt64) {
+    if let change, change.dueNanos <= nowNanos { changeOverdue() }
+    if isUnsettled { releaseHeld() }
+    if isUnsettled {
+      for place in links.indices where !links[place].isMember { retireIfIdle(place) }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// What a session does with a router's Hello, and with the slot maps that it offers later.
+
+import Commands
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+
+extension LinkSession {
+  // MARK: - Hello
+
+  func greet(_ bytes: UnsafeRawBufferPointer) -> AfterFrame {
+    guard phase == .awaitingHello else {
+      return .end(.invalidArgument, "Hello belongs into the first frame only")
+    }
+    guard let hello = try? LinkV1.Hello(bytes),
+      let map = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
+    else {
+      return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
+    }
+    let router = String(decoding: hello.router, as: UTF8.self)
+    let verdict = core.greet(hello, map, lane: lane)
+    switch verdict {
+    case .accepted(let isNewMap):
+      phase = .open(router: router, generation: hello.generation)
+      peer = core.peers.join(self, router: router, generation: hello.generation, core: core)
+      greeting = .accepted(router: router, newMap: isNewMap)
+    case .refused(let refusal, _):
+      greeting = .refused(router: router, reason: refusal.rawValue)
+    }
+    writeHelloReply(verdict)
+    output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
+    guard case .refused(let refusal, _) = verdict else { return .goOn }
+    return .end(.failedPrecondition, refusal.rawValue)
+  }
+
+  private func writeHelloReply(_ verdict: HelloVerdict) {
+    typealias Field = LinkV1.HelloReply.Field
+    let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.hello, sizeHint: 64)
+    output.write(Field.shard, core.id)
+    output.write(Field.incarnation, core.incarnation)
+    output.write(Field.mapEpoch, core.ownership.map?.epoch ?? 0)
+    switch verdict {
+    case .accepted: output.write(Field.accepted, true)
+    case .refused(let refusal, let detail):
+      output.write(Field.refusal, refusal.rawValue)
+      if [.staleMap, .mapConflict].contains(refusal), let ours = core.ownership.map {
+        SlotMapMessage.write(ours, as: Field.map, into: &output)
+      }
+      output.write(Field.detail, detail)
+    }
+    output.write(Field.mapInForce, core.ownership.map != nil && core.ownership.isInForce)
+    output.endLengthDelimited(reply)
+  }
+
+  // MARK: - Offers
+
+  /// Takes a map that a router offers over a link that is open.
+  func take(offer bytes: UnsafeRawBufferPointer) -> AfterFrame {
+    guard let peer, !peer.isSuperseded else { return .goOn }
+    guard let offer = try? LinkV1.MapOffer(bytes) else { return Self.badOffer }
+    if offer.step == .inForce {
+      core.settle(epoch: offer.epoch, from: peer)
+      return .goOn
+    }
+    guard offer.step == .check || offer.step == .adopt,
+      let map = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
+    else { return Self.badOffer }
+    var refusal: MapRefusal?
+    do throws(MapRefusal) {
+      if offer.step == .check {
+        try core.check(map)
+      } else {
+        _ = try core.adopt(map, isInForce: false, from: peer)
+      }
+    } catch {
+      refusal = error
+    }
+    writeMapReply(offer.step, map.epoch, refusal)
+    return .goOn
+  }
+
+  private static let badOffer = AfterFrame.end(
+    .invalidArgument, "the offer of a slot map is malformed, or the map doesn't hold together")
+
+  private func writeMapReply(_ step: LinkV1.SlotMapStep, _ epoch: UInt64, _ refusal: MapRefusal?) {
+    typealias Field = LinkV1.MapReply.Field
+    let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.mapReply, sizeHint: 64)
+    output.write(Field.step, step)
+    output.write(Field.epoch, epoch)
+    if let refusal {
+      output.write(Field.refusal, refusal.reason.rawValue)
+      output.write(Field.detail, refusal.detail)
+      if let ours = core.ownership.map {
+        SlotMapMessage.write(ours, as: Field.map, into: &output)
+      }
+    } else {
+      output.write(Field.accepted, true)
+    }
+    output.write(Field.inForce, core.ownership.isInForce)
+    output.endLengthDelimited(reply)
+  }
+}
+
+extension ByteBuffer {
+  /// Appends the news of a map to a ShardFrame.
+  mutating func writeNews(of map: SlotMap, isInForce: Bool) {
+    typealias Field = LinkV1.MapNews.Field
+    let news = beginLengthDelimited(LinkV1.ShardFrame.Field.mapNews, sizeHint: 64)
+    write(Field.epoch, map.epoch)
+    SlotMapMessage.write(map, as: Field.map, into: &self)
+    write(Field.inForce, isInForce)
+    endLengthDelimited(news)
+  }
+}

@@ -1,0 +1,198 @@
+// What clients ask for: random calls on a few keys, some for strings, some for counters, some for
+// lists, some for anything. Which commands there are, and which words they have, is read in the
+// command table.
+//
+// Owns the names of the keys. A value; one thread. Every value written is written by one call only
+// and names it, so that a value found tells which call has been executed.
+
+import Commands
+import NodeCore
+import RingstoreAPI
+
+package struct CallGenerator {
+  package enum Use: CaseIterable {
+    case text, counter, list, anything
+  }
+
+  package let keys: [(name: [UInt8], use: Use)]
+
+  /// - Parameter random: the names, and so the keys' shards, are drawn from it.
+  package init(keyCount: Int, random: inout SplitMix64) {
+    let uses: [Use] = [.list, .counter, .text, .anything, .list]
+    keys = (0..<keyCount).map { index in
+      let use = uses[index % uses.count]
+      let suffix = String(random.next() % 10_000)
+      return (Array("\(use)-\(index)-\(suffix)".utf8), use)
+    }
+  }
+
+  /// Who makes a call: its values are named after that.
+  package struct Caller: Sendable {
+    let client: Int
+    let sequence: Int
+
+    package init(client: Int, sequence: Int) {
+      (self.client, self.sequence) = (client, sequence)
+    }
+  }
+
+  /// A key that may hold a list.
+  func list(random: inout SplitMix64) -> [UInt8] {
+    let lists = keys.filter { $0.use == .list || $0.use == .anything }
+    return lists[Int.random(in: lists.indices, using: &random)].name
+  }
+
+  func range(random: inout SplitMix64) -> KeyCall {
+    call(of: .lRange, by: Caller(client: 0, sequence: 0), .list, &random)
+  }
+
+  package func oneKey(by caller: Caller, random: inout SplitMix64) -> (key: [UInt8], call: KeyCall)
+  {
+    let key = keys[Int.random(in: keys.indices, using: &random)]
+    return (key.name, call(for: key.use, by: caller, &random))
+  }
+
+  /// The items of a call on many keys, which may come twice.
+  func items(
+    of calls: ManyKeyCalls, by caller: Caller, random: inout SplitMix64
+  ) -> [(key: [UInt8], call: KeyCall)] {
+    let isSet = calls.element.id == .set
+    let among = keys.filter { !isSet || $0.use == .text || $0.use == .anything }
+    return (0..<Int.random(in: 1...5, using: &random)).map { place in
+      let key = among[Int.random(in: among.indices, using: &random)]
+      return (key.name, call(of: calls.element, by: caller, .text, firstPlace: place, &random))
+    }
+  }
+
+  // MARK: - Which command
+
+  private func call(for use: Use, by caller: Caller, _ random: inout SplitMix64) -> KeyCall {
+    var use = use
+    if use == .anything { use = [.text, .counter, .list][Int.random(in: 0..<3, using: &random)] }
+    let choices = Self.choices[use] ?? []
+    var dice = Int.random(in: 0..<choices.reduce(0) { $0 + $1.weight }, using: &random)
+    for (command, weight) in choices {
+      if dice < weight { return call(of: command, by: caller, use, &random) }
+      dice -= weight
+    }
+    return KeyCall(.exists)
+  }
+
+  /// How often a command is used, where it is not as often as others.
+  private static let weights: [Use: [(Command, Int)]] = [
+    .text: [(.get, 40), (.set, 40), (.delete, 8), (.exists, 6), (.type, 6), (.incrBy, 2)],
+    .counter: [
+      (.incrBy, 60), (.get, 25), (.set, 8), (.delete, 5), (.append, 2), (.strLen, 4), (.exists, 2),
+      (.type, 2),
+    ],
+    .list: [
+      (.rPush, 20), (.lPush, 16), (.lPop, 16), (.rPop, 16), (.lRange, 18), (.lLen, 7),
+      (.delete, 4), (.exists, 2), (.type, 3),
+    ],
+  ]
+  private static let weightOfOthers = 15
+
+  private static let choices: [Use: [(command: Command, weight: Int)]] = {
+    var choices: [Use: [(command: Command, weight: Int)]] = [:]
+    for use in [Use.text, .counter, .list] {
+      let kind: KeyState.Kind = use == .list ? .list : .string
+      choices[use] = CommandModel.all.compactMap { model in
+        guard let command = model.command, model.kind ?? kind == kind else { return nil }
+        let weight = weights[use]?.first { $0.0.id == command.id }?.1
+        return (command, weight ?? weightOfOthers)
+      }
+    }
+    return choices
+  }()
+
+  // MARK: - Which words
+
+  private func call(
+    of command: Command, by caller: Caller, _ use: Use, firstPlace: Int = 0,
+    _ random: inout SplitMix64
+  ) -> KeyCall {
+    let usage = WordsOfUsage(command.forms.first?.syntax.usage ?? "")
+    var names = usage.required
+    if !usage.repeated.isEmpty, random.next() % 2 == 0 { names += usage.repeated }
+    let words = names.enumerated().map { place, name in
+      let author = ValueName(command, caller, place: firstPlace + place)
+      return Self.word(name, author, use, &random)
+    }
+    return KeyCall(command, words)
+  }
+
+  /// A word for what a usage calls by a name.
+  private static func word(
+    _ name: String, _ author: ValueName, _ use: Use, _ random: inout SplitMix64
+  ) -> [UInt8] {
+    switch name {
+    case "value":
+      if use == .counter { return author.number }
+      guard random.next() % 5 == 0 else { return author.bytes }
+      // A large value.
+      let dots = Int.random(in: 1...largeBytesMax, using: &random)
+      return author.bytes + Array(repeating: UInt8(ascii: "."), count: dots)
+    case "delta": return integer(-3...9, &random)
+    case "start": return random.next() % 3 > 0 ? integer(0...0, &random) : integer(-3...1, &random)
+    case "stop":
+      return random.next() % 3 > 0 ? integer(-1 ... -1, &random) : integer(-3...3, &random)
+    default: preconditionFailure("no word is known for \(name)")
+    }
+  }
+
+  private static func integer(
+    _ range: ClosedRange<Int64>, _ random: inout SplitMix64
+  ) -> [UInt8] {
+    Array(String(Int64.random(in: range, using: &random)).utf8)
+  }
+
+  /// Bytes that a large value has, roughly, at most.
+  private static let largeBytesMax = 160
+}
+
+/// What a usage such as `RPUSH key value [value ...]` calls the words behind the key.
+private struct WordsOfUsage {
+  private(set) var required: [String] = []
+  /// Those that may come again and again. Other words in brackets are left out.
+  private(set) var repeated: [String] = []
+
+  init(_ usage: String) {
+    let parts = usage.split(separator: "[", maxSplits: 1)
+    required = parts[0].split(separator: " ").dropFirst(2).map(String.init)
+    guard parts.count == 2 else { return }
+    let names = parts[1].split { " ]".contains($0) }
+    if names.last == "..." { repeated = names.dropLast().map(String.init) }
+  }
+}
+
+/// A value that names the call that writes it: the command in a letter, then client, sequence and
+/// place in the call.
+struct ValueName {
+  let letter: UInt8
+  let client: Int
+  let sequence: Int
+  let place: Int
+
+  init(_ command: Command, _ caller: CallGenerator.Caller, place: Int) {
+    letter = Self.letter(of: command)
+    (client, sequence) = (caller.client, caller.sequence)
+    self.place = place
+  }
+
+  /// Reads a value.
+  init?(_ value: [UInt8]) {
+    let numbers = value.dropFirst().split(separator: UInt8(ascii: ".")).compactMap {
+      Int(String(decoding: $0, as: UTF8.self))
+    }
+    guard let letter = value.first, numbers.count == 3 else { return nil }
+    self.letter = letter
+    (client, sequence, place) = (numbers[0], numbers[1], numbers[2])
+  }
+
+  static func letter(of command: Command) -> UInt8 { command.name.utf8.first ?? 0 }
+
+  var bytes: [UInt8] { [letter] + Array("\(client).\(sequence).\(place)".utf8) }
+
+  /// Unlike all others, and an integer: increments work on it.
+  var number: [UInt8] { Array(String(1_000_000 * (client * 10_000 + sequence)).utf8) }
+}

@@ -1,0 +1,352 @@
+// Looks over the shards' shoulders: which calls were executed, how often and in which order, as
+// their replies show. Clients know nothing of it; it sees at once what histories show only with
+// luck.
+//
+// Owns its records. One thread. A call counts as executed when the first frame of its reply leaves
+// the shard; of a large reply that is the notice, and what it answers is known at its last piece. A
+// shard that commits late has executed it at some moment since it was received, and may have though
+// no reply ever leaves.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+final class ExecutionProbe {
+  /// A call that a shard has received over some connection of a link.
+  struct Received {
+    let method: UInt32
+    /// The part of an MSet that the call is.
+    let part: (call: SimulatedCall, place: Int)?
+    /// Last replies owed: a frame that arrives twice is owed two.
+    var owed = 1
+    var wasExecuted = false
+    let receivedAt: UInt64
+    /// Between which moments it was executed, where the answer was not known then.
+    var executedBetween: (from: UInt64, to: UInt64)?
+    var pieces = ByteBuffer()
+  }
+
+  struct LinkCallKey: Hashable {
+    let router: Int
+    let shard: Int
+    let incarnation: Int
+    let generation: UInt64
+    let id: UInt64
+  }
+
+  private struct CallKey: Hashable {
+    let router: Int
+    let id: UInt64
+  }
+
+  private struct PipelineKey: Hashable {
+    let client: Int
+    let key: [UInt8]
+  }
+
+  private struct LoopAtShard: Hashable {
+    let router: Int
+    let shard: Int
+    let incarnation: Int
+  }
+
+  private struct OrderedKey: Hashable {
+    let router: Int
+    let shard: Int
+    let key: [UInt8]
+  }
+
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private var received: [LinkCallKey: Received] = [:]
+  private var executions: [CallKey: Int] = [:]
+  /// The calls that any shard has ever received.
+  private var everReceived: Set<CallKey> = []
+  /// The values of MSets' parts: whose they are, which any shard has received, and which were written.
+  private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
+  private var receivedParts: Set<[UInt8]> = []
+  private var written: Set<[UInt8]> = []
+  private var newestOfKey: [OrderedKey: SimulatedCall] = [:]
+  private var newestInPipeline: [PipelineKey: SimulatedCall] = [:]
+  private var newestGeneration: [LoopAtShard: UInt64] = [:]
+
+  init(context: SimulationContext, cluster: SimulatedCluster) {
+    self.context = context
+    self.cluster = cluster
+  }
+
+  // MARK: - What happens
+
+  /// A client makes a call.
+  func began(_ call: SimulatedCall) {
+    guard case .manyKeys = call.kind else { return }
+    for (place, item) in call.items.enumerated() {
+      if let value = item.valueSet { parts[value] = (call, place) }
+    }
+  }
+
+  func greeted(_ connection: SimulatedConnection, incarnation: Int) {
+    let loop = LoopAtShard(
+      router: connection.router, shard: connection.shard, incarnation: incarnation)
+    newestGeneration[loop] = max(newestGeneration[loop] ?? 0, connection.generation)
+  }
+
+  /// A shard takes in a frame.
+  func takes(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    frame.withUnsafeReadableBytes { bytes in
+      var parts = LinkV1.RouterFrame.Parts(bytes)
+      while let next = try? parts.next() {
+        guard case .calls(let message) = next, let call = try? LinkV1.LinkCall(message) else {
+          continue
+        }
+        let key = key(call.id, connection)
+        everReceived.insert(CallKey(router: connection.router, id: call.id))
+        if received[key] != nil {
+          received[key]?.owed += 1
+        } else {
+          received[key] = Received(
+            method: call.method, part: part(call), receivedAt: cluster.moment())
+        }
+      }
+    }
+  }
+
+  /// Parts of an MSet are known by what they write; their ids are the router's own business.
+  private func part(_ call: LinkV1.LinkCall) -> (call: SimulatedCall, place: Int)? {
+    guard CommandID(rawValue: Int(call.method)) == .set, let set = try? V1.KeyValue(call.request)
+    else { return nil }
+    let value = Array(set.value)
+    receivedParts.insert(value)
+    return parts[value]
+  }
+
+  /// The method of a call that a shard has received and not answered to the end.
+  func method(_ id: UInt64, _ connection: SimulatedConnection) -> UInt32? {
+    received[key(id, connection)]?.method
+  }
+
+  /// Whether a part of a large reply to the call has been sent.
+  func isInParts(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
+    received[key(id, connection)]?.executedBetween != nil
+  }
+
+  private func key(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey {
+    LinkCallKey(
+      router: connection.router, shard: connection.shard,
+      incarnation: cluster.shards[connection.shard].incarnations,
+      generation: connection.generation, id: id)
+  }
+
+  // MARK: - Replies
+
+  /// A shard sends a frame.
+  func sends(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    frame.withUnsafeReadableBytes { bytes in
+      var parts = LinkV1.ShardFrame.Parts(bytes)
+      while let part = try? parts.next() {
+        guard case .replies(let message) = part, let reply = try? LinkV1.LinkReply(message) else {
+          continue
+        }
+        note(reply, connection)
+      }
+    }
+  }
+
+  private func note(_ reply: LinkV1.LinkReply, _ connection: SimulatedConnection) {
+    if reply.statusCode == .cancelled { context.cover(.cancelledInTime) }
+    let key = key(reply.id, connection)
+    guard var call = received[key] else {
+      context.found(
+        .answeredTwice,
+        "shard \(connection.shard) answers call \(reply.id) of router \(connection.router), "
+          + "which it did not get or has answered to the end")
+      return
+    }
+    let isFirst = !call.wasExecuted
+    call.wasExecuted = isFirst ? wasExecuted(reply) : true
+    if isFirst, call.wasExecuted {
+      noteExecution(reply.id, &call, reply, connection)
+    } else if call.executedBetween != nil {
+      notePiece(reply, &call, connection)
+    }
+    // A call that is returned has had its last reply here.
+    if !reply.more || !reply.isOK {
+      call.owed -= 1
+      // A frame that arrived twice is executed twice.
+      call.wasExecuted = false
+      call.executedBetween = nil
+      call.pieces.clear()
+    }
+    received[key] = call.owed > 0 ? call : nil
+  }
+
+  /// Whether a reply's first frame tells of an execution. An error that tells of the key's state
+  /// does, and so does one that says so itself.
+  private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
+    guard let error = reply.error else { return true }
+    if case .ok = Outcome(error) { return true }
+    return error.reason == .outcomeUnknown
+  }
+
+  private func noteExecution(
+    _ id: UInt64, _ call: inout Received, _ reply: LinkV1.LinkReply,
+    _ connection: SimulatedConnection
+  ) {
+    let known = cluster.routers[connection.router].callsByID[id]
+    let isFirst = executed(id, connection)
+    let now = cluster.moment()
+    let whenReceived = (from: call.receivedAt, to: now)
+    let interval = commitsLate ? whenReceived : (from: now, to: now)
+    if let (owner, place) = call.part, isFirst {
+      checkTime(owner, owner.items[place])
+      if let value = owner.items[place].valueSet, written.insert(value).inserted {
+        cluster.executed(owner, item: place, .done, interval)
+      }
+    }
+    guard let known else { return }
+    checkTime(known, known.items[0])
+    // A long list is measured before its notice, so the calls behind it may be executed before.
+    let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
+    if !isMeasured { checkOrder(known, connection) }
+    guard isFirst else { return }
+    if reply.more {
+      call.executedBetween = isMeasured ? whenReceived : interval
+    } else if let answer = answer(to: known, reply) {
+      cluster.executed(known, item: 0, answer, interval)
+    }
+  }
+
+  private func answer(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
+    guard let error = reply.error else {
+      return try? KeyReply(reply.response, to: call.items[0].call)
+    }
+    if case .ok(let refusal) = Outcome(error) { return refusal }
+    return nil
+  }
+
+  private func notePiece(
+    _ reply: LinkV1.LinkReply, _ call: inout Received, _ connection: SimulatedConnection
+  ) {
+    call.pieces.writeBytes(reply.response)
+    guard !reply.more, reply.isOK, let interval = call.executedBetween,
+      let known = cluster.routers[connection.router].callsByID[reply.id]
+    else { return }
+    let answer = call.pieces.withUnsafeReadableBytes {
+      try? KeyReply($0, to: known.items[0].call)
+    }
+    if let answer { cluster.executed(known, item: 0, answer, interval) }
+  }
+
+  /// "Later" is bounded: what a client was told has an end.
+  private func checkTime(_ call: SimulatedCall, _ item: SimulatedCall.Item) {
+    guard !item.call.isRead, call.hasEnded else { return }
+    context.cover(.executedAfterItsEnd)
+    // The shard's clock is told in whole milliseconds.
+    let limit = call.endedNanos + (LinkProtocol.callAgeMillisMax + 1) * 1_000_000
+    guard context.nowNanos > limit else { return }
+    let late = (context.nowNanos - call.endedNanos) / 1_000_000
+    context.found(.executedLate, "executed \(late) ms after its end: \(call.text)")
+  }
+
+  /// Returns whether it was the first time.
+  private func executed(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
+    context.note(.executed, connection.router, connection.shard, connection.generation, id)
+    let name = CallKey(router: connection.router, id: id)
+    executions[name, default: 0] += 1
+    if executions[name] == 2 {
+      context.found(
+        .executedTwice, "call \(id) of router \(connection.router) was executed twice")
+    }
+    let loop = LoopAtShard(
+      router: connection.router, shard: connection.shard,
+      incarnation: cluster.shards[connection.shard].incarnations)
+    if connection.generation < newestGeneration[loop] ?? 0 {
+      context.found(
+        .fencePassed,
+        "call \(id) of router \(connection.router) came over an older connection")
+    }
+    if let other = cluster.shardWithKeysUnderAnotherMap(than: connection.router) {
+      context.found(
+        .mapDisobeyed,
+        "call \(id) of router \(connection.router) was executed, but shard \(other) holds keys "
+          + "under another map")
+    }
+    return executions[name] == 1
+  }
+
+  private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
+    // What is seen of a shard that commits late is when replies leave, and a large one that was held
+    // may leave behind a later one on its key.
+    guard !commitsLate else { return }
+    // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
+    let key = call.items[0].key
+    let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
+    if let newest = newestOfKey[ordered], newest.order > call.order {
+      context.found(
+        .orderOfKey,
+        "\(newest.number) \(newest.text)\nwas submitted after \(call.number) \(call.text)\n"
+          + "and executed before it")
+    } else {
+      newestOfKey[ordered] = call
+    }
+    guard call.client.isPipeline else { return }
+    let name = PipelineKey(client: call.client.number, key: key)
+    if let newest = newestInPipeline[name], newest.sequence > call.sequence {
+      context.found(.outOfOrder, "\(newest.text)\nwas executed before \(call.text)")
+    } else {
+      newestInPipeline[name] = call
+    }
+  }
+
+  // MARK: - What clients were told
+
+  /// Holds the outcome of every call against what was seen.
+  func check(_ calls: [SimulatedCall]) {
+    for call in calls {
+      if case .everyShard = call.kind { continue }
+      for item in call.items { check(item, of: call) }
+    }
+  }
+
+  private func check(_ item: SimulatedCall.Item, of call: SimulatedCall) {
+    guard !item.call.isRead else { return }
+    let times = timesExecuted(item, of: call)
+    switch item.outcome {
+    case .ok:
+      if times == 0 {
+        context.found(.wrongOutcome, "answered and never executed: \(call.text)")
+      }
+    case .notExecuted:
+      if times ?? 0 > 0 {
+        context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
+      }
+    case .unknown:
+      context.cover(times ?? 0 > 0 ? .executedUnknown : .unexecutedUnknown)
+    case .pending: break
+    }
+  }
+
+  private var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
+
+  /// Whether a call of whose execution nothing was seen may have been executed all the same.
+  func mayHaveHappened(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Bool {
+    guard commitsLate else { return timesExecuted(item, of: call) != 0 }
+    if case .oneKey = call.kind {
+      return call.id.map {
+        everReceived.contains(CallKey(router: call.client.router.number, id: $0))
+      } ?? false
+    }
+    return item.valueSet.map(receivedParts.contains) ?? true
+  }
+
+  /// Nil where it can't be told: for reads and deletes among the parts of other calls.
+  func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
+    if case .oneKey = call.kind {
+      guard let id = call.id else { return 0 }
+      return executions[CallKey(router: call.client.router.number, id: id)] ?? 0
+    }
+    if let value = item.valueSet { return written.contains(value) ? 1 : 0 }
+    return nil
+  }
+}

@@ -1,0 +1,117 @@
+// What clients asked of one key and what they were told, as far as a history needs it.
+//
+// Owns nothing. Values; any thread.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+
+/// A call on one key, without the key: a command, and its words behind the key.
+package struct KeyCall: Sendable, Hashable {
+  package let model: CommandModel
+  package let words: [[UInt8]]
+
+  init(_ model: CommandModel, _ words: [[UInt8]] = []) {
+    self.model = model
+    self.words = words
+  }
+
+  /// - Precondition: the command has a model.
+  package init(_ command: Command, _ words: [[UInt8]] = []) {
+    guard let model = CommandModel.of(command) else {
+      preconditionFailure("\(command.name) is not modelled")
+    }
+    self.init(model, words)
+  }
+
+  /// Not a call of a client: the key's memory was lost, as when its shard restarts without a log.
+  package static let wipe = KeyCall(CommandModel.wipe)
+
+  /// The whole list.
+  static let wholeList = KeyCall(.lRange, [Array("0".utf8), Array("-1".utf8)])
+
+  package func isCall(of command: Command) -> Bool { model.command?.id == command.id }
+
+  /// Whether it leaves every state as it is.
+  package var isRead: Bool { model.isRead }
+
+  /// Appends the request of the call on `key`, as the command says it in words.
+  package func write(key: [UInt8], into request: inout ByteBuffer) {
+    guard let form = model.form, let encode = form.encode else { return }
+    do throws(ArgumentError) {
+      try CommandWords.withWords([Array(form.syntax.name.utf8), key] + words) {
+        (words) throws(ArgumentError) in try encode(words, 0, &request)
+      }
+    } catch {
+      preconditionFailure("\(self) can't be said: \(error)")
+    }
+  }
+}
+
+/// The answer to a call that was executed. Errors that tell of the key's state are answers too.
+package enum KeyReply: Sendable, Hashable {
+  /// The value, nil where there was none.
+  case value([UInt8]?)
+  case done
+  case count(Int64)
+  case integer(Int64)
+  case type(KeyState.Kind)
+  /// The elements, nil where there is no such key.
+  case elements([[UInt8]]?)
+  /// Executed, and refused for what the key held; nothing changed.
+  case refused(KeyRefusal)
+}
+
+extension KeyReply {
+  /// Reads a response, by the form that the command table says it has.
+  ///
+  /// - Throws: `WireError` where it is no such message.
+  package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
+    switch call.model.form?.reply {
+    case .ok, nil: self = .done
+    case .value, .taken: self.init(try V1.Value(response))
+    case .removed, .count: self = .count(try V1.Status(response).count)
+    case .sum: self = .integer(try V1.IncrByResponse(response).value)
+    case .list: self.init(try V1.ListValues(response))
+    case .type:
+      switch try V1.TypeResponse(response).type {
+      case .string: self = .type(.string)
+      case .list: self = .type(.list)
+      default: self = .type(.absent)
+      }
+    }
+  }
+
+  init(_ reply: V1.Value) {
+    self = .value(reply.found ? Array(reply.value) : nil)
+  }
+
+  init(_ reply: V1.ListValues) {
+    self = .elements(reply.found ? reply.values.map { Array($0) } : nil)
+  }
+}
+
+package enum KeyRefusal: Sendable, Hashable {
+  case wrongType
+  case notAnInteger
+  case overflow
+}
+
+/// What is known about a call's execution.
+package enum Outcome: Sendable, Hashable {
+  /// It happened once, between invocation and return, and this was the answer.
+  case ok(KeyReply)
+  /// An error that promises that nothing happened.
+  case notExecuted
+  /// It may have happened once, at any time after the invocation, even after the return; or never.
+  case unknown
+  /// Not answered when the recording ended. As little is known as of `unknown`.
+  case pending
+}
+
+extension KeyCall: CustomStringConvertible {
+  package var description: String {
+    guard let command = model.command else { return "wipe" }
+    return ([command.name] + words.map(HistoryOperation.text)).joined(separator: " ")
+  }
+}

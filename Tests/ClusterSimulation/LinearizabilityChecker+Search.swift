@@ -1,0 +1,276 @@
+// The search for an order: Wing & Gong's (1993), with Lowe's memory of configurations seen
+// (2017): what can follow depends only on the set of operations placed and the key's state.
+//
+// Owns the stack and the memory of one search. One thread.
+//
+// An operation may be placed next if no other one still to be placed returned before it was
+// invoked. Required are operations with an answer; those of unknown outcome are optional. The
+// order is found when all required ones are placed. What keeps the search small:
+//  - An operation that changes nothing and answers as it should is placed at once, without trying
+//    anything else there: in any order that has it later it may as well stand here.
+//  - Required operations are tried before optional ones.
+//  - An optional operation that would change nothing is left out; reads are always such.
+//  - Of optional operations with the same call only the earliest is tried: it can stand wherever a
+//    later one can.
+//  - What overwrites the key whatever it holds doesn't directly follow an optional operation, which
+//    would have been for nothing.
+//  - A configuration is given up if one was met with the same required operations placed, the same
+//    state and fewer optional ones used: that one could do all that this one can.
+
+extension LinearizabilityChecker {
+  struct Search {
+    enum Result {
+      case found
+      case exhausted
+      case gaveUp
+    }
+
+    struct Required {
+      let call: KeyCall
+      let reply: KeyReply
+      let invoked: UInt64
+      let returned: UInt64
+      let changesNothing: Bool
+    }
+
+    /// Optional operations with one call: when each was invoked, ascending.
+    struct Optionals {
+      let call: KeyCall
+      var invoked: [UInt64]
+      var used = 0
+      /// The bit of its first operation in the set of used ones.
+      var firstBit = 0
+    }
+
+    /// A place in the order that is being filled, and how far the choices for it have been tried.
+    struct Frame {
+      let state: KeyState
+      /// The next required operation to try.
+      var cursor: Int
+      /// The earliest return among those passed by the cursor; nothing invoked later may stand here.
+      var earliestReturn: UInt64 = .max
+      /// The next group of optional operations to try, once the cursor is through.
+      var group = 0
+      /// A choice that needs no alternative was made.
+      var isSettled = false
+      /// The operation before this place is optional.
+      let followsOptional: Bool
+      var placed: Placed?
+    }
+
+    enum Placed {
+      case required(Int)
+      case optional(group: Int)
+    }
+
+    /// A configuration but for the optional operations used. The set of required ones placed enters
+    /// as a 128-bit fingerprint: a mistake by collision is less likely than one by the machine.
+    struct Configuration: Hashable {
+      var low: UInt64 = 0
+      var high: UInt64 = 0
+      var state = 0
+
+      mutating func toggle(_ number: UInt64) {
+        low ^= Self.scattered(number &* 2 &+ 1)
+        high ^= Self.scattered(number &* 2 &+ 2)
+      }
+
+      /// SplitMix64's output function.
+      private static func scattered(_ number: UInt64) -> UInt64 {
+        var bits = number &* 0x9e37_79b9_7f4a_7c15
+        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
+        return bits ^ (bits >> 31)
+      }
+    }
+
+    let required: [Required]
+    var groups: [Optionals]
+    /// The required operations still to be placed, by invocation: a ring through `end`, so that one
+    /// is taken out and put back in constant time.
+    private var next: [Int]
+    private var previous: [Int]
+    private let end: Int
+    private var placedCount = 0
+    private var configuration = Configuration()
+    /// For each configuration met the sets of optional operations that had been used.
+    private var seen: [Configuration: [[UInt64]]] = [:]
+    private var used: [UInt64]
+    private var stateNumbers: [KeyState: Int] = [:]
+    private var frames: [Frame] = []
+    private var stepsLeft: Int
+
+    /// The most required operations that could be placed, and the states the key was in then.
+    private(set) var placedMost = -1
+    private(set) var furthestStates: Set<KeyState> = []
+
+    init(_ operations: [HistoryOperation], initial: KeyState, stepLimit: Int) {
+      var required: [Required] = []
+      var groups: [KeyCall: Optionals] = [:]
+      for operation in operations.sorted(by: { $0.invoked < $1.invoked }) {
+        switch operation.outcome {
+        case .ok(let reply):
+          required.append(Required(operation, reply))
+        case .unknown, .pending:
+          if operation.call.isRead { continue }
+          groups[operation.call, default: Optionals(call: operation.call, invoked: [])]
+            .invoked.append(operation.invoked)
+        case .notExecuted:
+          continue
+        }
+      }
+      self.required = required
+      self.groups = groups.values.sorted { $0.invoked[0] < $1.invoked[0] }
+      var bits = 0
+      for group in self.groups.indices {
+        self.groups[group].firstBit = bits
+        bits += self.groups[group].invoked.count
+      }
+      used = [UInt64](repeating: 0, count: (bits + 63) / 64)
+      end = required.count
+      next = (0...required.count).map { ($0 + 1) % (required.count + 1) }
+      previous = (0...required.count).map { ($0 + required.count) % (required.count + 1) }
+      stepsLeft = stepLimit
+      frames.append(Frame(state: initial, cursor: next[end], followsOptional: false))
+    }
+
+    mutating func run() -> Result {
+      note(frames[0].state)
+      while placedCount < required.count {
+        guard stepsLeft > 0 else { return .gaveUp }
+        stepsLeft -= 1
+        switch tryNext() {
+        case .advanced, .rejected: continue
+        case .noneLeft:
+          frames.removeLast()
+          guard !frames.isEmpty else { return .exhausted }
+          takeBack()
+        }
+      }
+      return .found
+    }
+
+    private enum Attempt {
+      case advanced
+      case rejected
+      case noneLeft
+    }
+
+    /// Tries the top frame's next choice.
+    private mutating func tryNext() -> Attempt {
+      let top = frames.count - 1
+      if frames[top].isSettled { return .noneLeft }
+      let index = frames[top].cursor
+      if index != end, required[index].invoked <= frames[top].earliestReturn {
+        frames[top].cursor = next[index]
+        frames[top].earliestReturn = min(frames[top].earliestReturn, required[index].returned)
+        return tryRequired(index, top)
+      }
+      frames[top].cursor = end
+      guard frames[top].group < groups.count else { return .noneLeft }
+      frames[top].group += 1
+      return tryOptional(frames[top].group - 1, top)
+    }
+
+    private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
+      let operation = required[index]
+      if frames[top].followsOptional, operation.call.model.overwrites == .stateAndReply {
+        return .rejected
+      }
+      var state = frames[top].state
+      guard state.apply(operation.call) == operation.reply else { return .rejected }
+      if operation.changesNothing { frames[top].isSettled = true }
+      place(.required(index))
+      return enter(state, followsOptional: false)
+    }
+
+    private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
+      let optionals = groups[group]
+      guard optionals.used < optionals.invoked.count,
+        optionals.invoked[optionals.used] <= frames[top].earliestReturn
+      else { return .rejected }
+      if frames[top].followsOptional, optionals.call.model.overwrites != .nothing {
+        return .rejected
+      }
+      var state = frames[top].state
+      _ = state.apply(optionals.call)
+      guard state != frames[top].state else { return .rejected }
+      place(.optional(group: group))
+      return enter(state, followsOptional: true)
+    }
+
+    /// Goes on from the configuration just made, unless one as good was met before.
+    private mutating func enter(_ state: KeyState, followsOptional: Bool) -> Attempt {
+      configuration.state = stateNumbers[state] ?? stateNumbers.count
+      stateNumbers[state] = configuration.state
+      let isNoBetter = seen[configuration]?.contains { earlier in
+        zip(earlier, used).allSatisfy { $0 & ~$1 == 0 }
+      }
+      if isNoBetter ?? false {
+        takeBack()
+        return .rejected
+      }
+      seen[configuration, default: []].append(used)
+      note(state)
+      frames.append(Frame(state: state, cursor: next[end], followsOptional: followsOptional))
+      return .advanced
+    }
+
+    private mutating func place(_ placed: Placed) {
+      frames[frames.count - 1].placed = placed
+      switch placed {
+      case .required(let index):
+        next[previous[index]] = next[index]
+        previous[next[index]] = previous[index]
+        placedCount += 1
+        configuration.toggle(UInt64(index))
+      case .optional(let group):
+        toggleNext(group)
+        groups[group].used += 1
+      }
+    }
+
+    /// Undoes the top frame's choice.
+    private mutating func takeBack() {
+      let top = frames.count - 1
+      switch frames[top].placed {
+      case .required(let index):
+        next[previous[index]] = index
+        previous[next[index]] = index
+        placedCount -= 1
+        configuration.toggle(UInt64(index))
+      case .optional(let group):
+        groups[group].used -= 1
+        toggleNext(group)
+      case nil: break
+      }
+      frames[top].placed = nil
+    }
+
+    /// Marks the group's next operation as used, or its last one as free again.
+    private mutating func toggleNext(_ group: Int) {
+      let bit = groups[group].firstBit + groups[group].used
+      used[bit / 64] ^= 1 << UInt64(bit % 64)
+    }
+
+    private mutating func note(_ state: KeyState) {
+      if placedCount > placedMost {
+        placedMost = placedCount
+        furthestStates = []
+      }
+      if placedCount == placedMost { furthestStates.insert(state) }
+    }
+  }
+}
+
+extension LinearizabilityChecker.Search.Required {
+  init(_ operation: HistoryOperation, _ reply: KeyReply) {
+    call = operation.call
+    self.reply = reply
+    invoked = operation.invoked
+    returned = operation.returned ?? .max
+    let isRefusal = if case .refused = reply { true } else { false }
+    changesNothing =
+      isRefusal || operation.call.isRead || reply == operation.call.model.idleReply
+  }
+}

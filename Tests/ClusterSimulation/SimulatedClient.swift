@@ -1,0 +1,209 @@
+// A client of the cluster: one that makes a call and waits for its end, or one with a Pipeline that
+// sends batches and does not wait.
+//
+// Owns its own course; the router it talks to owns the calls' way. One thread.
+
+import Commands
+import RingstoreAPI
+
+final class SimulatedClient {
+  let number: Int
+  let isPipeline: Bool
+  unowned let router: SimulatedRouter
+  let connection: ClientConnection
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private var underWay = 0
+  private(set) var sequence = 0
+  private var isPlanned = false
+
+  init(
+    number: Int, isPipeline: Bool, router: SimulatedRouter, connection: ClientConnection,
+    context: SimulationContext, cluster: SimulatedCluster
+  ) {
+    self.number = number
+    self.isPipeline = isPipeline
+    self.router = router
+    self.connection = connection
+    self.context = context
+    self.cluster = cluster
+  }
+
+  private var caller: CallGenerator.Caller {
+    CallGenerator.Caller(client: number, sequence: sequence)
+  }
+
+  /// Goes on after a pause, as long as clients make calls at all.
+  func planNext() {
+    guard !isPlanned else { return }
+    isPlanned = true
+    context.after(context.nanos(upTo: context.configuration.pauseNanosMax)) {
+      [unowned self] in
+      isPlanned = false
+      act()
+    }
+  }
+
+  private func act() {
+    guard cluster.takesCalls else { return }
+    guard isPipeline else {
+      makeCall()
+      return
+    }
+    sendBatch()
+    planNext()
+  }
+
+  private func sendBatch() {
+    guard underWay < context.configuration.callsOfPipelineMax else { return }
+    send((0..<context.number(1...5)).map { _ in newOneKeyCall() })
+  }
+
+  /// A call of a client that makes one at a time.
+  private func makeCall() {
+    let dice = context.number(0...199)
+    switch dice {
+    case ..<20:
+      let calls = ManyKeyCalls.all[dice % ManyKeyCalls.all.count]
+      let items = cluster.generator.items(of: calls, by: caller, random: &context.random)
+      send([newCall(.manyKeys(calls), items)])
+    case 20...25:
+      let commands: [CommandID] = [.dbSize, .keys, .describe]
+      send([newCall(.everyShard(commands[dice % 3]), [])])
+    case 26:
+      send([newCall(.everyShard(.reset), cluster.generator.keys.map { ($0.name, .wipe) })])
+    case 27...40:
+      let list = cluster.generator.list(random: &context.random)
+      send([newCall(.listStream, [(list, cluster.generator.range(random: &context.random))])])
+    case 41...56:
+      let walk = cluster.takeOpenWalk() ?? ScanRecord(isScan: dice < 50, cluster)
+      send([newCall(.scan(walk), [])])
+    default:
+      send([newOneKeyCall()])
+    }
+  }
+
+  /// Walks over all keys, which has to succeed.
+  func walk(isScan: Bool) {
+    goOn(ScanRecord(isScan: isScan, cluster))
+  }
+
+  /// Makes the next call of a walk that has to succeed.
+  func goOn(_ walk: ScanRecord) {
+    send([newCall(.scan(walk), [], mustSucceed: true)])
+  }
+
+  /// Makes one call on a key that has to be answered.
+  func read(_ key: [UInt8], _ call: KeyCall) {
+    send([newCall(.oneKey, [(key, call)], mustSucceed: true)])
+  }
+
+  private func newOneKeyCall() -> SimulatedCall {
+    let (key, call) = cluster.generator.oneKey(by: caller, random: &context.random)
+    return newCall(.oneKey, [(key, call)])
+  }
+
+  private func newCall(
+    _ kind: SimulatedCall.Kind, _ items: [(key: [UInt8], call: KeyCall)], mustSucceed: Bool = false
+  ) -> SimulatedCall {
+    let hasDeadline = !mustSucceed && context.chance(0.2)
+    let call = cluster.newCall(
+      of: self, kind, items,
+      timeoutNanos: hasDeadline ? 1_000_000 + context.nanosOfAnyScale(upTo: 2_000_000_000) : nil,
+      mustSucceed: mustSucceed)
+    sequence += 1
+    underWay += 1
+    return call
+  }
+
+  private func send(_ batch: [SimulatedCall]) {
+    if !isPipeline { for call in batch { planGivingUp(call) } }
+    connection.deliver(batch)
+  }
+
+  /// A client that makes one call at a time watches its deadline itself, as a gRPC library and the
+  /// server's transport do, and may lose patience before.
+  private func planGivingUp(_ call: SimulatedCall) {
+    guard !call.mustSucceed else { return }
+    if let timeout = call.timeoutNanos {
+      context.after(timeout) { [unowned self] in
+        if !call.hasEnded { context.cover(.deadlinePassed) }
+        cluster.gaveUp(call)
+      }
+    }
+    if context.chance(0.03) {
+      context.after(context.nanosOfAnyScale(upTo: 50_000_000)) { [unowned self] in
+        if !call.hasEnded { context.cover(.cancelled) }
+        cluster.gaveUp(call)
+      }
+    }
+  }
+
+  /// A call has ended. Now and then the client goes on at once, inside the event that ended it.
+  func callEnded() {
+    underWay -= 1
+    guard cluster.takesCalls else { return }
+    if isPipeline {
+      if context.chance(0.03) { sendBatch() }
+    } else if context.chance(0.1) {
+      makeCall()
+    } else {
+      planNext()
+    }
+  }
+}
+
+/// A client's connection to a router, as far as reading goes: what comes in while a call waits for
+/// room on a link is read later.
+final class ClientConnection {
+  private unowned let router: SimulatedRouter
+  private let context: SimulationContext
+  private var unread: [[SimulatedCall]] = []
+  private var isPlanned = false
+  private var isReading = false
+  /// Calls of this connection that wait for room on a link.
+  private(set) var holds = 0
+
+  init(router: SimulatedRouter, context: SimulationContext) {
+    self.router = router
+    self.context = context
+  }
+
+  var isIdle: Bool { holds == 0 && unread.isEmpty }
+
+  /// A batch arrives; batches are read in order, each to its end.
+  func deliver(_ batch: [SimulatedCall]) {
+    unread.append(batch)
+    if holds > 0 {
+      for call in batch { context.note(.unread, call.number) }
+      context.cover(.heldUnread)
+    }
+    read()
+  }
+
+  private func read() {
+    guard !isReading else { return }
+    isReading = true
+    while holds == 0, !unread.isEmpty { router.place(unread.removeFirst()) }
+    isReading = false
+  }
+
+  func hold() {
+    holds += 1
+  }
+
+  func release() {
+    holds -= 1
+    guard holds == 0, !isPlanned else { return }
+    // Some transports go on reading inside the call that allows it.
+    if context.chance(0.2) {
+      read()
+      return
+    }
+    isPlanned = true
+    context.after(context.nanos(upTo: 20_000)) { [unowned self] in
+      isPlanned = false
+      read()
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// What must hold at the end of a run, and the report.
+//
+// Owns nothing.
+
+import RingstoreAPI
+
+extension SimulatedCluster {
+  /// Steps after which the checker of a key's history gives up.
+  private static let checkerStepsMax = 1_000_000
+
+  func check() {
+    checkEnds()
+    probe.check(calls)
+    checkPushOrder()
+    checkLinearizability()
+  }
+
+  /// Promise 1. An order of the observed history is one of the clients' history as well, so only
+  /// where there is none has the latter to be searched, which unknown outcomes make hard.
+  private func checkLinearizability() {
+    noteUntold()
+    let checker = LinearizabilityChecker(stepLimit: Self.checkerStepsMax)
+    for (key, _) in generator.keys {
+      let name = HistoryOperation.text(key)
+      let told = history.operations[key] ?? []
+      let seen = checker.check(observed.operations[key] ?? [])
+      if seen == .linearizable, !observed.doubtful.contains(key) { continue }
+      switch (checker.check(told), seen) {
+      case (.violation(let explanation), _):
+        context.found(.notLinearizable, "key \(name): \(explanation)")
+      case (_, .violation(let explanation)):
+        context.found(.notLinearizable, "key \(name), as shards saw it: \(explanation)")
+      case (.undecided, _):
+        context.found(.undecided, "the checker gave up on key \(name)")
+      case (.linearizable, _): break
+      }
+    }
+  }
+
+  /// Every call has ended, and nothing is left of it anywhere.
+  private func checkEnds() {
+    for call in calls where !call.hasEnded {
+      context.found(.neverEnded, "no outcome, long after the last fault: \(call.text)")
+    }
+    for router in routers {
+      // Where there are two maps, the routers of one of them are left alone.
+      let mayBeAlone = context.configuration.hasStranger && routers.contains(where: serves)
+      for shard in shards where !mayBeAlone {
+        guard let detail = router.core.unreachableDetail(shard: shard.number) else { continue }
+        context.found(
+          .notRecovered, "router \(router.number) has no link to shard \(shard.id): \(detail)")
+      }
+      guard router.core.callsUnderWay > 0 else { continue }
+      context.found(
+        .leak, "router \(router.number) keeps \(router.core.callsUnderWay) calls nobody waits for")
+    }
+    for connection in connections where !connection.isIdle {
+      context.found(
+        .pausesUnbalanced, "a connection is held \(connection.holds) times and no call waits")
+    }
+  }
+
+  /// Promise 4 as clients see it: what one pipeline pushed to a list's tail stands there in the
+  /// order sent, what it pushed to the head in the reverse order, and the former behind the latter.
+  private func checkPushOrder() {
+    for call in calls {
+      guard call.isListRead, case .ok(.elements(let elements?)) = call.items[0].outcome
+      else { continue }
+      var newest: [Int: (place: Int, value: [UInt8])] = [:]
+      for value in elements {
+        guard let writer = ValueName(value), clients[writer.client].isPipeline else {
+          continue
+        }
+        let order = writer.sequence * 10 + writer.place
+        // Heads, the latest first, count as standing at negative places.
+        let place = writer.letter == ValueName.letter(of: .lPush) ? -order - 1 : order
+        if let before = newest[writer.client], before.place >= place {
+          context.found(
+            .outOfOrder,
+            "\(HistoryOperation.text(before.value)) stands before \(HistoryOperation.text(value)) "
+              + "in the answer to \(call.text)")
+        }
+        newest[writer.client] = (place, value)
+      }
+    }
+  }
+
+  func report() -> SimulationReport {
+    SimulationReport(
+      seed: seed, configuration: context.configuration.name, digest: context.trace.digest,
+      findings: context.findings, coverage: context.coverage, calls: calls.count,
+      events: context.trace.count,
+      traceTail: context.findings.isEmpty
+        ? []
+        : context.trace.tail { [calls] in calls.indices.contains($0) ? calls[$0].text : "" })
+  }
+}

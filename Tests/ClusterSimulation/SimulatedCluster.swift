@@ -1,0 +1,365 @@
+// A whole cluster in one thread: the real cores of two routers' loops and three shards, with a
+// virtual clock, a network that fails, clients that never tire, and a record of all that they did.
+// One seed decides everything, so a run that found something can be had again.
+//
+// Reading order: SimulationConfiguration (what is simulated), SimulatedCluster (the course of a
+// run), SimulatedCluster+Checks (what must hold), SimulatedRouter and SimulatedShard (around the
+// cores), SimulatedNetwork, SimulatedFaults, SimulatedClient, ExecutionProbe.
+//
+// Owns all parts. One thread; a cluster is run once.
+
+import NIOCore
+import Placement
+import RingstoreAPI
+
+package final class SimulatedCluster {
+  static let name = "simulated"
+  static let shardIDs = (0..<26).map { String(UnicodeScalar(UInt8(ascii: "a") + $0)) }
+
+  let seed: UInt64
+  let context: SimulationContext
+  let generator: CallGenerator
+  private let map: SlotMap
+  private let strangersMap: SlotMap
+  private(set) var routers: [SimulatedRouter] = []
+  private(set) var shards: [SimulatedShard] = []
+  private(set) var clients: [SimulatedClient] = []
+  private(set) var connections: [ClientConnection] = []
+  private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
+  private(set) lazy var presence = KeyPresence(self)
+  /// Walks over the keys that go on with another call.
+  private var openWalks: [ScanRecord] = []
+  private(set) lazy var probe = ExecutionProbe(context: context, cluster: self)
+  private(set) var calls: [SimulatedCall] = []
+  /// What clients know.
+  private(set) var history = History()
+  /// What the shards show.
+  private(set) var observed = ObservedHistory()
+  private var callsUnderWay = 0
+  private var callsSubmitted = 0
+  /// Whether clients still make calls.
+  private(set) var takesCalls = true
+
+  /// - Throws: `PlacementError` for a number of shards that makes no slot map.
+  package init(seed: UInt64, _ configuration: SimulationConfiguration) throws {
+    self.seed = seed
+    let context = SimulationContext(seed: seed, configuration)
+    self.context = context
+    generator = CallGenerator(keyCount: configuration.keys, random: &context.random)
+    map = try Self.map(configuration, shift: 0)
+    strangersMap = configuration.hasStranger ? try Self.map(configuration, shift: 1) : map
+    build()
+  }
+
+  private static func map(
+    _ configuration: SimulationConfiguration, shift: Int
+  ) throws -> SlotMap {
+    let descriptions = shardIDs.prefix(configuration.shards).map {
+      ShardDescription(id: $0, address: "\($0):50061")
+    }
+    guard !configuration.usesInitialMap else { return try SlotMap.initial(descriptions) }
+    let count = configuration.shards
+    return try SlotMap(
+      epoch: 1, shards: descriptions,
+      ranges: descriptions.indices.map { index in
+        SlotRange(
+          first: index * Slots.count / count, last: (index + 1) * Slots.count / count - 1,
+          shard: (index + shift) % count)
+      })
+  }
+
+  private func build() {
+    let configuration = context.configuration
+    var limits = Limits()
+    // One database: tables for sixteen would be most of what a restart costs.
+    limits.databases = 1
+    limits.bulkBytesMin = configuration.bulkBytesMin
+    limits.pieceBytesMax = configuration.pieceBytesMax
+    if context.chance(0.3) { limits.maxPinnedBytes = context.number(0...400) }
+    if context.chance(0.3) { limits.viewNanosMax = 1 + context.nanos(upTo: 50_000_000) }
+    if context.chance(0.5) { limits.gatherBytesMax = context.number(1...500) }
+    shards = map.shards.enumerated().map { index, shard in
+      SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
+    }
+    routers = (0..<configuration.routers).map { index in
+      let isObeyed = !configuration.hasStranger || index < configuration.routers - 1
+      return SimulatedRouter(
+        number: index, map: isObeyed ? map : strangersMap, isObeyed: isObeyed, limits: limits,
+        context: context, cluster: self)
+    }
+    for router in routers {
+      var connection = newConnection(router)
+      for place in 0..<configuration.clientsPerRouter {
+        // Two clients share a connection: when the one's call waits, the other isn't read.
+        if place % 2 == 0 { connection = newConnection(router) }
+        addClient(router, connection, isPipeline: false)
+      }
+      for _ in 0..<configuration.pipelinesPerRouter {
+        addClient(router, newConnection(router), isPipeline: true)
+      }
+    }
+  }
+
+  private func newConnection(_ router: SimulatedRouter) -> ClientConnection {
+    let connection = ClientConnection(router: router, context: context)
+    connections.append(connection)
+    return connection
+  }
+
+  private func addClient(
+    _ router: SimulatedRouter, _ connection: ClientConnection, isPipeline: Bool
+  ) {
+    clients.append(
+      SimulatedClient(
+        number: clients.count, isPipeline: isPipeline, router: router, connection: connection,
+        context: context, cluster: self))
+  }
+
+  // MARK: - The course of a run
+
+  /// Runs the cluster to its end and tells what was found.
+  package func run() -> SimulationReport {
+    let configuration = context.configuration
+    for shard in shards { shard.start() }
+    for router in routers {
+      if router.isObeyed { router.start() } else { startStranger(router) }
+    }
+    let busyEnd = context.nowNanos + configuration.busyNanos
+    let faults = SimulatedFaults(context: context, cluster: self, endNanos: busyEnd)
+    faults.planNext()
+    for client in clients { client.planNext() }
+    context.run(untilNanos: busyEnd)
+    network.faultsHappen = false
+    context.run(untilNanos: max(busyEnd, faults.overNanos) + configuration.calmNanos)
+    takesCalls = false
+    let limit = context.nowNanos + configuration.recoveryNanosMax
+    context.run(untilNanos: limit) { [self] in callsUnderWay == 0 && isReady }
+    if isReady { readEverything() }
+    check()
+    context.forgetEvents()
+    return report()
+  }
+
+  /// Shards obey the first map that they are shown: the stranger comes when all have one.
+  private func startStranger(_ router: SimulatedRouter) {
+    guard shards.contains(where: { $0.core.ownership.map == nil }) else {
+      router.start()
+      return
+    }
+    context.after(20_000_000) { [unowned self] in startStranger(router) }
+  }
+
+  /// Where there are two maps, one of them has to win: that of the stranger only if all shards lost
+  /// their routers while they held no keys.
+  private var isReady: Bool {
+    guard network.isWhole else { return false }
+    let (strangers, others) = (routers.filter { !$0.isObeyed }, routers.filter(\.isObeyed))
+    return others.allSatisfy(serves) || !strangers.isEmpty && strangers.allSatisfy(serves)
+  }
+
+  /// Whether a router has a link to every shard, and uses them.
+  func serves(_ router: SimulatedRouter) -> Bool {
+    !router.core.isMapRefused
+      && shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+  }
+
+  /// A shard with keys that a router's map may give to others.
+  func shardWithKeysUnderAnotherMap(than router: Int) -> String? {
+    guard context.configuration.hasStranger else { return nil }
+    let map = routers[router].core.map
+    return shards.first { shard in
+      guard let other = shard.core.ownership.map, !other.sameContent(as: map) else { return false }
+      return shard.core.keyCount > 0
+    }?.id
+  }
+
+  /// What every key holds in the end, asked over every router: now that nothing fails, each read
+  /// has to be answered.
+  private func readEverything() {
+    context.freezeTrace()
+    // Each read and each walk has the time limit for itself, a walk of many pages over slow links
+    // may take most of it. After one that has not ended all the others are made at once.
+    var limit = context.nowNanos + context.configuration.recoveryNanosMax
+    func awaitEnd() {
+      context.run(untilNanos: limit) { [self] in callsUnderWay == 0 }
+      if callsUnderWay == 0 { limit = context.nowNanos + context.configuration.recoveryNanosMax }
+    }
+    for router in routers where serves(router) {
+      guard let client = clients.first(where: { $0.router === router && !$0.isPipeline }) else {
+        continue
+      }
+      for key in generator.keys {
+        client.read(key.name, key.use == .list ? .wholeList : KeyCall(.get))
+        awaitEnd()
+      }
+      for isScan in [true, false] {
+        client.walk(isScan: isScan)
+        awaitEnd()
+      }
+    }
+  }
+
+  // MARK: - Walks
+
+  /// A walk that nobody is on, if there is one.
+  func takeOpenWalk() -> ScanRecord? {
+    openWalks.isEmpty ? nil : openWalks.remove(at: context.number(0...openWalks.count - 1))
+  }
+
+  /// A call of a walk has ended: somebody may go on with it.
+  private func leave(_ walk: ScanRecord, _ call: SimulatedCall) {
+    if walk.isOver { return }
+    if call.mustSucceed {
+      if walk.isScan || walk.isResumed {
+        context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
+        return
+      }
+      call.client.goOn(walk)
+    } else if takesCalls, context.chance(0.9) {
+      openWalks.append(walk)
+    } else {
+      walk.giveUp(self)
+    }
+  }
+
+  // MARK: - Calls
+
+  func newCall(
+    of client: SimulatedClient, _ kind: SimulatedCall.Kind,
+    _ items: [(key: [UInt8], call: KeyCall)], timeoutNanos: UInt64?, mustSucceed: Bool
+  ) -> SimulatedCall {
+    let call = SimulatedCall(
+      number: calls.count, client: client, kind: kind, sequence: client.sequence,
+      items: items.map { key, call in
+        SimulatedCall.Item(
+          key: key, call: call,
+          record: history.invoke(client: client.number, key: key, call: call),
+          invoked: observed.now())
+      }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
+    calls.append(call)
+    probe.began(call)
+    callsUnderWay += 1
+    context.note(.invoked, call.number)
+    return call
+  }
+
+  /// The place of a call that is about to be submitted.
+  func nextOrder() -> Int {
+    callsSubmitted += 1
+    return callsSubmitted
+  }
+
+  func answered(_ call: SimulatedCall, _ response: ByteBuffer) {
+    let digest = response.withUnsafeReadableBytes { SimulationTrace.digest($0) }
+    let outcomes = response.withUnsafeReadableBytes { self.outcomes(of: call, $0) }
+    guard let outcomes, outcomes.count == call.items.count else {
+      context.found(.unexpectedError, "an answer that can't be read, to \(call.text)")
+      end(call, call.items.map { _ in .unknown }, digest)
+      return
+    }
+    context.cover(.answered)
+    end(call, outcomes, digest)
+  }
+
+  func failed(_ call: SimulatedCall, _ error: CallError) {
+    if case .scan(let walk) = call.kind { walk.isResumed = true }
+    var outcome = self.outcome(of: error, to: call)
+    // A Reset that failed on one shard may have been carried out by the others.
+    if case .everyShard = call.kind { outcome = .unknown }
+    end(call, call.items.map { _ in outcome }, UInt64(error.code.rawValue))
+  }
+
+  /// The client waits no longer.
+  func gaveUp(_ call: SimulatedCall) {
+    guard !call.hasEnded else { return }
+    context.note(.gaveUp, call.number)
+    if case .scan(let walk) = call.kind { walk.isResumed = true }
+    call.client.router.cancel(call)
+    end(call, call.items.map { _ in .unknown }, 0)
+  }
+
+  /// Every client that makes one call at a time loses patience at the same moment.
+  func cancelStorm() {
+    for call in calls where !call.hasEnded && !call.client.isPipeline && !call.mustSucceed {
+      gaveUp(call)
+    }
+  }
+
+  private func end(_ call: SimulatedCall, _ outcomes: [Outcome], _ word: UInt64) {
+    guard call.end(nowNanos: context.nowNanos) else {
+      context.found(.endedTwice, "a second outcome for \(call.text)")
+      return
+    }
+    if call.holds > 0 {
+      context.found(.pausesUnbalanced, "its connection is still held, but it ended: \(call.text)")
+    }
+    for (place, outcome) in outcomes.enumerated() {
+      call.items[place].outcome = outcome
+      let item = call.items[place]
+      history.complete(item.record, outcome)
+      observed.ended(item, client: call.client.number, outcome)
+      if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
+        context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
+      }
+      cover(outcome)
+    }
+    context.note(.ended, call.number, 0, word)
+    callsUnderWay -= 1
+    let isAnswered = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
+    if call.mustSucceed, !call.hasExpired, !isAnswered {
+      let links = shards.compactMap { call.client.router.core.unreachableDetail(shard: $0.number) }
+      context.found(
+        .notRecovered, "all is well, and yet it failed: \(call.text); links away: \(links)")
+    }
+    call.client.callEnded()
+    if case .scan(let walk) = call.kind { leave(walk, call) }
+  }
+
+  // MARK: - What shards do
+
+  /// A shard loses its memory now. Returns the moment, for `shardRestarts`.
+  func shardCrashed(_ shard: SimulatedShard) -> UInt64 {
+    observed.lost(generator.keys.map(\.name).filter { isKey($0, of: shard) })
+    return history.beginWipe()
+  }
+
+  func shardRestarts(_ shard: SimulatedShard, since crash: UInt64) {
+    history.endWipe(since: crash) { isKey($0, of: shard) }
+  }
+
+  private func isKey(_ key: [UInt8], of shard: SimulatedShard) -> Bool {
+    owner(of: key) == shard.number
+  }
+
+  /// The number of the shard that a key lives on.
+  func owner(of key: [UInt8]) -> Int {
+    key.withUnsafeBytes { map.owner(ofSlot: Slots.slot(of: $0)) }
+  }
+
+  /// The present moment by the clock of the observed history.
+  func moment() -> UInt64 {
+    observed.now()
+  }
+
+  /// A shard has executed a call on one key, or a part of another call, for the first time, between
+  /// two moments or at one; its client may know some day, or never will.
+  func executed(
+    _ call: SimulatedCall, item place: Int, _ reply: KeyReply,
+    _ interval: (from: UInt64, to: UInt64)
+  ) {
+    call.items[place].seen = reply
+    observed.executed(call.items[place], client: call.client.number, reply, interval)
+  }
+
+  /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
+  /// Resets whose ids nobody knows, and the calls whose large answers were not sent to the end,
+  /// where their outcome is unknown.
+  func noteUntold() {
+    for call in calls {
+      for item in call.items where item.outcome == .unknown || item.outcome == .pending {
+        guard item.seen == nil, probe.mayHaveHappened(item, of: call) else { continue }
+        observed.mayHaveHappened(item, client: call.client.number)
+      }
+    }
+  }
+}

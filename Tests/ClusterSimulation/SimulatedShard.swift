@@ -1,0 +1,354 @@
+// A shard: the real core and one real session for each connection, in a process that crashes, is
+// stopped, drains and comes back.
+//
+// Owns the core and the sessions of the incarnation that runs. One thread.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import ShardNode
+
+final class SimulatedShard {
+  enum State {
+    case up, draining, down
+  }
+
+  let number: Int
+  let id: String
+  private(set) var state = State.down
+  private(set) var isStalled = false
+  private(set) var incarnations = 0
+  private let limits: Limits
+  private let context: SimulationContext
+  private unowned let cluster: SimulatedCluster
+  private(set) var core: ShardCore
+  private var sessions: [Int: ShardConnection] = [:]
+  private var isTurnPlanned = false
+  private var viewsPlannedNanos: UInt64 = .max
+  /// Nil where replies wait for nothing.
+  private var marks: SimulatedMarks?
+  private var isCommitPlanned = false
+  /// A look after the links was due while the process was stopped.
+  private var owesWatch = false
+  /// What has arrived while the process was stopped.
+  private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []
+
+  init(
+    number: Int, id: String, limits: Limits, context: SimulationContext, cluster: SimulatedCluster
+  ) {
+    self.number = number
+    self.id = id
+    self.limits = limits
+    self.context = context
+    self.cluster = cluster
+    core = Self.newCore(id, limits, context)
+  }
+
+  private static func newCore(
+    _ id: String, _ limits: Limits, _ context: SimulationContext
+  ) -> ShardCore {
+    ShardCore(
+      cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
+      limits: limits, clock: { context.nowNanos }, uptimeMillis: { 0 })
+  }
+
+  // MARK: - Life
+
+  var isHealthy: Bool { state == .up && !isStalled }
+
+  func start() {
+    state = .up
+    incarnations += 1
+    core = Self.newCore(id, limits, context)
+    isTurnPlanned = false
+    viewsPlannedNanos = .max
+    isCommitPlanned = false
+    marks = context.configuration.commitNanosMax > 0 ? SimulatedMarks() : nil
+    core.marks = marks
+    owesWatch = false
+    planWatch()
+    context.note(.restarted, number, incarnations)
+  }
+
+  /// The process is gone, with its memory and its connections.
+  func crash() {
+    state = .down
+    isStalled = false
+    sessions = [:]
+    inbox = []
+    context.note(.crashed, number)
+    cluster.presence.look(at: self)
+    cluster.network.crash(shard: number)
+  }
+
+  /// The process is stopped: it takes nothing in until it goes on.
+  func stall() {
+    isStalled = true
+    context.note(.stalled, number)
+  }
+
+  func resume() {
+    isStalled = false
+    context.note(.resumed, number)
+    let arrived = inbox
+    inbox = []
+    // Timers that are due come before or after what lies in the sockets.
+    let watchesFirst = context.chance(0.5)
+    if owesWatch, watchesFirst { watchLinks() }
+    for (item, connection) in arrived { handle(item, connection) }
+    if owesWatch, !watchesFirst { watchLinks() }
+    for number in sessions.keys.sorted() { wake(number) }
+    eventHandled()
+  }
+
+  /// The process was told to stop: it tells its routers, and goes on answering.
+  func drain() {
+    state = .draining
+    context.note(.draining, number)
+    for number in sessions.keys.sorted() { sendDraining(number) }
+    eventHandled()
+  }
+
+  private func sendDraining(_ number: Int) {
+    guard let known = sessions[number], let frame = known.session?.drainingFrame() else { return }
+    cluster.network.sendToRouter(frame, known.connection)
+  }
+
+  // MARK: - What the network brings
+
+  func arrived(_ item: NetworkItem, _ connection: SimulatedConnection) {
+    if isStalled {
+      inbox.append((item, connection))
+    } else {
+      handle(item, connection)
+    }
+  }
+
+  private func handle(_ item: NetworkItem, _ connection: SimulatedConnection) {
+    sessions[connection.number]?.itemsReceived += 1
+    switch item {
+    case .connect:
+      let isRefused =
+        state != .up || context.chance(context.configuration.network.connectFailure)
+      guard !isRefused else {
+        cluster.network.note(.refused, connection)
+        connection.toRouter.send(.refused)
+        return
+      }
+      accept(connection)
+    case .frame(let frame):
+      receive(frame, connection)
+    case .ping:
+      if sessions[connection.number] != nil { connection.toRouter.send(.pong) }
+    case .closed:
+      sessions.removeValue(forKey: connection.number)?.session?.lost()
+      connection.isOpenAtShard = false
+    case .connected, .refused, .pong: break
+    }
+    eventHandled()
+  }
+
+  private func accept(_ connection: SimulatedConnection) {
+    connection.isOpenAtShard = true
+    sessions[connection.number] = ShardConnection(connection, core, cluster)
+    let number = connection.number
+    connection.toRouter.moved = { [unowned self] in
+      guard !isStalled else { return }
+      wake(number)
+      eventHandled()
+    }
+    connection.toRouter.send(.connected)
+  }
+
+  private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    guard let session = sessions[connection.number]?.session else { return }
+    let frame = ShardSaboteur(context, cluster.probe).received(frame, limits)
+    cluster.probe.takes(frame, connection)
+    let after = frame.withUnsafeReadableBytes { session.receive($0) }
+    let greeting = session.greeting
+    session.greeting = nil
+    switch greeting {
+    case .accepted: greeted(connection)
+    case .refused(_, let reason): refused(reason, connection)
+    case nil: break
+    }
+    went(on: after, connection)
+  }
+
+  private func greeted(_ connection: SimulatedConnection) {
+    cluster.network.note(.hello, connection)
+    cluster.probe.greeted(connection, incarnation: incarnations)
+    if state == .draining { sendDraining(connection.number) }
+  }
+
+  private func refused(_ reason: String, _ connection: SimulatedConnection) {
+    switch LinkRefusal(rawValue: reason) {
+    case .staleGeneration:
+      context.cover(.helloStale)
+    case .mapConflict where context.configuration.hasStranger:
+      context.cover(.mapConflict)
+    default:
+      context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")
+    }
+  }
+
+  /// Deals with what a session has come to.
+  private func went(on after: LinkSession.AfterFrame, _ connection: SimulatedConnection) {
+    guard case .end(let code, let message) = after else { return }
+    if code == .aborted { context.cover(.fenced) }
+    cluster.network.note(.fenced, connection)
+    sessions[connection.number] = nil
+    cluster.network.end(connection, message)
+  }
+
+  // MARK: - What the shard's loop does between
+
+  /// A connection that was full takes frames again.
+  private func wake(_ number: Int) {
+    guard let known = sessions[number], known.wasFull, known.isWritable,
+      let session = known.session
+    else { return }
+    known.wasFull = false
+    context.cover(.linkFull)
+    went(on: session.writable(), known.connection)
+  }
+
+  /// To be called after anything that may have changed the store or given the loop work to do.
+  private func eventHandled() {
+    cluster.presence.look(at: self)
+    planTurn()
+    planViews()
+    planCommit()
+  }
+
+  private var isRunning: Bool { state != .down && !isStalled }
+
+  /// Whatever arrives in the meantime comes first.
+  private func planTurn() {
+    guard isRunning, core.hasTurns, !isTurnPlanned else { return }
+    isTurnPlanned = true
+    let incarnation = incarnations
+    context.after(context.nanos(upTo: 50_000)) { [unowned self] in
+      guard incarnation == incarnations else { return }
+      isTurnPlanned = false
+      guard isRunning else { return }
+      core.runTurn()
+      eventHandled()
+    }
+  }
+
+  /// Commits what was changed so far, some time later; replies that wait for it leave then.
+  private func planCommit() {
+    guard isRunning, !isCommitPlanned, let batch = marks?.takeBatch() else { return }
+    isCommitPlanned = true
+    let incarnation = incarnations
+    commit(batch, incarnation)
+  }
+
+  private func commit(_ batch: ReplyMark, _ incarnation: Int) {
+    context.after(context.nanos(upTo: context.configuration.commitNanosMax)) { [unowned self] in
+      guard incarnation == incarnations, state != .down else { return }
+      // A process that is stopped lets nothing go.
+      guard !isStalled else { return commit(batch, incarnation) }
+      if !core.gate.isEmpty { context.cover(.heldReply) }
+      isCommitPlanned = false
+      core.gate.open(to: batch)
+      eventHandled()
+    }
+  }
+
+  private func planWatch() {
+    let incarnation = incarnations
+    context.after(LinkProtocol.clockIntervalNanos) { [unowned self] in
+      guard incarnation == incarnations, state != .down else { return }
+      if isStalled { owesWatch = true } else { watchLinks() }
+    }
+  }
+
+  /// Tells routers the clock, and closes the links of those that are gone.
+  private func watchLinks() {
+    owesWatch = false
+    core.watchLinks()
+    eventHandled()
+    planWatch()
+  }
+
+  /// A session has closed its connection.
+  fileprivate func closed(_ connection: SimulatedConnection, _ reason: String) {
+    context.cover(.closedSilent)
+    cluster.network.note(.fenced, connection)
+    sessions[connection.number] = nil
+    cluster.network.end(connection, reason)
+  }
+
+  private func planViews() {
+    guard isRunning, let due = core.dueNanos, due < viewsPlannedNanos else { return }
+    viewsPlannedNanos = due
+    let incarnation = incarnations
+    context.at(due) { [unowned self] in
+      guard incarnation == incarnations else { return }
+      viewsPlannedNanos = .max
+      guard isRunning else { return }
+      core.endExpired()
+      eventHandled()
+    }
+  }
+
+  /// Whether the shard holds a key now, whatever routers know of it.
+  func holds(_ key: [UInt8]) -> Bool {
+    guard state != .down else { return false }
+    var request = ByteBuffer()
+    key.withUnsafeBytes { V1.Key(key: $0).write(into: &request) }
+    var response = ByteBuffer()
+    _ = request.withUnsafeReadableBytes {
+      try? core.execute(
+        UInt32(CommandID.exists.rawValue), $0, into: &response, CallContext())
+    }
+    return response.withUnsafeReadableBytes { (try? V1.Status($0).count) ?? 0 } > 0
+  }
+}
+
+/// A connection as the shard's process has it: the session, and the way out.
+private final class ShardConnection: LinkPort {
+  /// Frames that may be on their way before the connection counts as full, in bytes.
+  private static let underWayBytesMax = 600
+
+  let connection: SimulatedConnection
+  private(set) var session: LinkSession?
+  /// The session was told that the connection is full, and waits to hear that it is not any more.
+  var wasFull = false
+  /// Items rather than bytes: any sign that the router lives.
+  var itemsReceived = 0
+  private unowned let cluster: SimulatedCluster
+
+  init(_ connection: SimulatedConnection, _ core: ShardCore, _ cluster: SimulatedCluster) {
+    self.connection = connection
+    self.cluster = cluster
+    session = LinkSession(connection.lane, core: core, port: self)
+  }
+
+  var isWritable: Bool {
+    let takes = connection.toRouter.bytesUnderWay < Self.underWayBytesMax
+    if !takes { wasFull = true }
+    return takes
+  }
+
+  /// A shard without the watch finds something new at each look.
+  var bytesReceived: Int {
+    if cluster.context.configuration.sabotage == .ignoresAge { itemsReceived += 1 }
+    return itemsReceived
+  }
+
+  func close(_ reason: String) {
+    cluster.shards[connection.shard].closed(connection, reason)
+  }
+
+  func send(_ frame: ByteBuffer) {
+    let saboteur = ShardSaboteur(cluster.context, cluster.probe)
+    for frame in saboteur.sent(frame, connection) {
+      cluster.probe.sends(frame, connection)
+      cluster.network.sendToRouter(frame, connection)
+    }
+  }
+}

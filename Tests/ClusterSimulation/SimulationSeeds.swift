@@ -1,0 +1,81 @@
+// Which runs of the simulation are made. The number of a run decides everything about it, which kind
+// of cluster it simulates among it, so that the number alone is enough to have it again.
+//
+// Owns nothing. Values; any thread.
+
+package struct SimulationSeeds: Sendable {
+  package let first: UInt64
+  package let count: Int
+
+  package init(first: UInt64 = 1, count: Int) {
+    self.first = first
+    self.count = count
+  }
+
+  /// What came of all runs.
+  package struct Summary: Sendable {
+    package fileprivate(set) var failed: [UInt64] = []
+    fileprivate var coverage: [SimulationCoverage: Int] = [:]
+
+    /// What no run came across. Runs that never come across something say nothing about it.
+    package var missed: [SimulationCoverage] {
+      SimulationCoverage.allCases.filter { coverage[$0] == nil }
+    }
+  }
+
+  /// Makes the runs, several at a time.
+  ///
+  /// - Parameter ended: told of each run that has ended, one at a time.
+  nonisolated(nonsending) package func run(
+    workers: Int, ended: (SimulationReport) -> Void
+  ) async throws -> Summary {
+    try await withThrowingTaskGroup(of: SimulationReport.self) { group in
+      var (summary, begun) = (Summary(), 0)
+      func begin() {
+        guard begun < count else { return }
+        let seed = first &+ UInt64(begun)
+        begun += 1
+        group.addTask { try Self.run(seed) }
+      }
+      for _ in 0..<workers { begin() }
+      while let report = try await group.next() {
+        summary.coverage.merge(report.coverage, uniquingKeysWith: +)
+        if !report.isClean { summary.failed.append(report.seed) }
+        ended(report)
+        begin()
+      }
+      summary.failed.sort()
+      return summary
+    }
+  }
+
+  /// Makes run `seed`.
+  package static func run(_ seed: UInt64, sabotage: Sabotage? = nil) throws -> SimulationReport {
+    var configuration =
+      sabotage.map { self.configuration(of: seed, with: $0) } ?? configuration(of: seed)
+    configuration.sabotage = sabotage
+    return try SimulatedCluster(seed: seed, configuration).run()
+  }
+
+  /// A defect is looked for where it shows soon.
+  private static func configuration(
+    of seed: UInt64, with sabotage: Sabotage
+  ) -> SimulationConfiguration {
+    switch sabotage {
+    case .ignoresAge: return .withHeldLinks
+    case .ignoresFence: return .withLateFrames
+    default: return configuration(of: seed)
+    }
+  }
+
+  /// Of ten runs three are of overloaded links, one of two routers with different maps, one of links
+  /// that are held for long, and one of shards that commit late; one of fifty has the slot map of a
+  /// new cluster.
+  private static func configuration(of seed: UInt64) -> SimulationConfiguration {
+    if seed % 50 == 0 { return .withInitialMap }
+    if seed % 10 == 7 { return .withStranger }
+    if seed % 10 == 4 { return .withHeldLinks }
+    if seed % 10 == 5 { return .withLateCommits }
+    return seed % 10 < 3 ? .overloaded : SimulationConfiguration()
+  }
+}

@@ -1,0 +1,262 @@
+// A slot map that changes under a running router: shards that come and go, slots that change owner,
+// calls that come back, maps of other routers.
+
+import GRPC
+import NIOCore
+import NodeCore
+import Placement
+import ProtobufMessages
+import RingstoreAPI
+import Testing
+
+@testable import RouterNode
+
+@Suite("A slot map that changes")
+struct MapChangeTests {
+  // MARK: - A newer map
+
+  @Test func aNewerMapIsOfferedToEveryShardAndInForceWhenAllHaveAdoptedIt() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    #expect(world.core.map.epoch == 1, "not in force yet")
+    for shard in 0...1 {
+      let offer = try #require(try world.offers(to: shard).first)
+      #expect(offer.step == .adopt && offer.map.epoch == 2)
+    }
+    world.dial()
+    let hello = try world.router.accept(2)
+    #expect(hello.map.epoch == 2 && hello.mapPending)
+    try world.adopted(0)
+    #expect(world.core.map.epoch == 1)
+    try world.adopted(1)
+    #expect(world.core.map.epoch == 2 && world.core.shardIDs == ["a", "b", "c"])
+    for shard in 0...2 { #expect(try world.offers(to: shard).map(\.step) == [.inForce]) }
+    #expect(!world.core.isUnsettled)
+  }
+
+  @Test func oneShardThatKnowsItToBeInForceIsEnough() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    world.push(epoch: 2, from: 1)
+    #expect(world.core.map.epoch == 2)
+  }
+
+  @Test func callsOnSlotsThatMoveWaitAndGoToTheNewOwnerInTheirOrder() throws {
+    let world = try ChangeFixture()
+    let (moving, staying) = (world.movingKey, world.stayingKey)
+    world.router.get(moving.key, caller: 1)
+    let sent = try world.router.sent(to: moving.from).calls.map(\.id)
+    world.push(world.next, from: 0)
+    _ = try world.offers(to: 0)
+    _ = try world.offers(to: 1)
+    for caller in 2...3 { world.router.get(moving.key, caller: caller) }
+    world.router.get(staying.key, caller: 4)
+    #expect(try world.router.sent(to: staying.owner).calls.count == 1, "others go on")
+    #expect(world.driver.paused[2] == 1 && world.driver.paused[3] == 1)
+    try world.acceptNewcomer()
+    try world.adopted(0)
+    try world.adopted(1)
+    #expect(world.core.map.epoch == 2)
+    #expect(try world.callsSent(to: 2).isEmpty, "one is still under way at the old owner")
+    // It was sent before the old owner adopted the map, and comes back behind its adoption.
+    try world.giveBack(sent[0], moving.key, from: moving.from)
+    let calls = try world.callsSent(to: 2)
+    try #require(calls.count == 3)
+    #expect(calls[0].id == sent[0])
+    #expect(calls.map(\.id) == calls.map(\.id).sorted())
+    #expect(calls[0].method == 2 && calls[0].request == world.request(moving.key))
+    for call in calls { try world.router.reply(call.id, from: 2) }
+    #expect((1...3).allSatisfy { world.driver.outcomes[$0] == .answered([1]) })
+    try world.router.reply(world.lastStaying(caller: 4), from: staying.owner)
+    #expect(world.router.isTidy)
+  }
+
+  @Test func aCallThatTheOldOwnerAnswersKeepsOthersBehindIt() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    world.router.set(moving.key, caller: 1)
+    let sent = try world.router.sent(to: moving.from).calls[0].id
+    world.push(world.next, from: 0)
+    world.router.get(moving.key, caller: 2)
+    try world.acceptNewcomer()
+    world.push(epoch: 2, from: 1)
+    #expect(try world.callsSent(to: 2).isEmpty)
+    try world.router.reply(sent, from: moving.from)
+    #expect(world.driver.outcomes[1] == .answered([1]))
+    #expect(try world.callsSent(to: 2).count == 1)
+  }
+
+  @Test func whenTheOldOwnerIsLostItsCallsEndAndTheOthersGoOn() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    world.router.set(moving.key, caller: 1)
+    _ = try world.router.sent(to: moving.from)
+    world.push(world.next, from: 1 - moving.from)
+    world.router.get(moving.key, caller: 2)
+    try world.acceptNewcomer()
+    world.router.lose(moving.from)
+    #expect(world.driver.outcomes[1]?.error?.reason == .outcomeUnknown)
+    #expect(world.driver.outcomes[2] == nil, "it was never the old owner's")
+    world.push(epoch: 2, from: 1 - moving.from)
+    #expect(try world.callsSent(to: 2).count == 1)
+  }
+
+  @Test func aChangeThatTakesTooLongFailsTheCallsThatWait() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    world.router.get(world.movingKey.key, caller: 1)
+    world.router.advance(millis: 5_001)
+    let error = try #require(world.driver.outcomes[1]?.error)
+    #expect(error.reason == .shardUnavailable && error.message.contains("slot map"))
+    #expect(world.driver.paused[1] == 0)
+  }
+
+  @Test func largeCallsAndStreamsMoveToo() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    world.router.set(moving.key, bytes: 100_000, caller: 1)
+    let stream = try #require(try world.router.openStream(moving.key, caller: 2))
+    let large = try world.router.sent(to: moving.from, .bulk)
+    #expect(large.calls.map(\.id).last == stream)
+    world.router.get(moving.key, caller: 3)
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer()
+    for call in large.calls { try world.giveBack(call, from: moving.from, .bulk) }
+    #expect(world.core.bytesAskedFor == 0)
+    world.push(epoch: 2, from: 1)
+    let moved = try world.router.sent(to: 2, .bulk)
+    #expect(moved.calls.map(\.request) == large.calls.map(\.request))
+    #expect(try world.callsSent(to: 2).isEmpty, "the small one waits for the large one before it")
+    try world.router.reply(moved.calls[0].id, from: 2, .bulk)
+    #expect(try world.callsSent(to: 2).count == 1)
+  }
+
+  @Test func partsMoveToo() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    var request = Ringstore_V1_MGetRequest()
+    request.keys = [.with { $0.key = .init(moving.key.utf8) }]
+    _ = try world.router.start(.mGet, request, caller: 1)
+    let sent = try world.router.sent(to: moving.from).calls
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer()
+    try world.giveBack(sent[0], from: moving.from)
+    world.push(epoch: 2, from: 1)
+    let calls = try world.callsSent(to: 2)
+    try world.router.reply(try #require(calls.first).id, from: 2)
+    #expect(world.driver.outcomes[1] != nil && world.router.isTidy)
+  }
+
+  // MARK: - Calls that come back without news
+
+  @Test func aCallIsPlacedAnewSoOftenAtMost() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    world.router.get(moving.key, caller: 1)
+    var times = 0
+    while let call = try world.callsSent(to: moving.from).first {
+      times += 1
+      try world.giveBack(call, from: moving.from)
+      #expect(try world.callsSent(to: moving.from).isEmpty, "not at once")
+      world.router.advance(millis: 51)
+    }
+    #expect(times == 9)
+    #expect(world.driver.outcomes[1]?.error?.reason == .wrongShard)
+    #expect(world.router.isTidy && !world.core.isUnsettled)
+  }
+
+  @Test func aCallThatCameBackCanBeCancelledAndHasItsDeadline() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    let first = try #require(world.router.get(moving.key, caller: 1))
+    world.router.set(
+      moving.key, caller: 2, deadlineNanos: world.router.nowNanos + 40_000_000)
+    for call in try world.callsSent(to: moving.from) {
+      try world.giveBack(call, from: moving.from)
+    }
+    world.driver.gone.insert(1)
+    world.core.cancel(first)
+    world.router.advance(millis: 41)
+    #expect(world.driver.outcomes[2]?.error == .deadlineExceeded)
+    world.router.advance(millis: 60)
+    #expect(try world.callsSent(to: moving.from).isEmpty)
+    #expect(world.router.isTidy)
+  }
+
+  @Test func theDeadlineOfACallThatCameBackIsTheSameOnTheOtherShardsClock() throws {
+    let world = try ChangeFixture()
+    let moving = world.movingKey
+    world.router.set(moving.key, caller: 1, deadlineNanos: world.router.nowNanos + 900_000_000)
+    let call = try #require(try world.callsSent(to: moving.from).first)
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer(clockMillis: 5_001)
+    try world.giveBack(call, from: moving.from)
+    world.push(epoch: 2, from: 1)
+    let again = try #require(try world.callsSent(to: 2).first)
+    #expect(again.deadlineMillis == call.deadlineMillis + 4_999)
+  }
+
+  // MARK: - Disagreement
+
+  @Test func aStaleRouterTakesOverTheShardsMap() throws {
+    let world = try ChangeFixture(accepts: false)
+    try world.refuse(0, "STALE_MAP", theirs: world.next, inForce: true)
+    #expect(world.core.map.epoch == 2)
+    #expect(!world.core.isMapRefused)
+    world.router.advance(millis: 1)
+    for shard in 0...2 {
+      let hello = try world.router.accept(shard)
+      #expect(hello.map.epoch == 2 && !hello.mapPending)
+    }
+    world.router.get(world.movingKey.key, caller: 1)
+    #expect(try world.callsSent(to: 2).count == 1)
+  }
+
+  @Test func aMapThatAShardRefusesIsTakenBackByThoseBefore() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    world.router.get(world.movingKey.key, caller: 1)
+    try world.adopted(0)
+    _ = try world.offers(to: 1)
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: world.before)
+    #expect(world.core.map.epoch == 1)
+    for shard in 0...1 {
+      let offer = try #require(try world.offers(to: shard).last)
+      #expect(offer.step == .adopt && offer.map.epoch == 3)
+      try world.adopted(shard, epoch: 3)
+    }
+    #expect(world.core.map.epoch == 3 && world.core.map.sameContent(as: world.before))
+    #expect(try world.callsSent(to: world.movingKey.from).count == 1, "the call goes to its owner")
+  }
+
+  @Test func twoChangesAtOnceAreBothTakenBack() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    let other = try world.before.rebalanced(
+      to: world.before.shards + [ShardDescription(id: "z", address: "h:1")])
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: other)
+    #expect(try world.offers(to: 0).last?.map.epoch == 3)
+    for shard in 0...1 { try world.adopted(shard, epoch: 3) }
+    #expect(world.core.map.epoch == 3 && world.core.shardIDs == ["a", "b"])
+  }
+
+  @Test func aMapThatIsInForceElsewhereWins() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    let other = try world.before.rebalanced(
+      to: world.before.shards + [ShardDescription(id: "z", address: "h:1")])
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: other, inForce: true)
+    #expect(world.core.map.sameContent(as: other))
+  }
+
+  @Test func aRouterThatTakesBackAgainAndAgainGivesUp() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    for epoch in UInt64(2)...6 {
+      try world.refuses(1, epoch: epoch, "MAP_CONFLICT", theirs: world.before)
+    }
+    #expect(world.core.isMapRefused)
+    world.router.get(world.stayingKey.key, caller: 1)
+    #expect(world.driver.outcomes[1]?.error?.reason == .mapConflict)
+  }
+}

@@ -1,0 +1,79 @@
+// Bytes, numbers and addresses as text: what people and peers write may be anything.
+
+import Testing
+import TextForms
+
+@Suite struct TextFormsTests {
+  @Test func base64AgreesWithTheVectorsOfRFC4648() {
+    let vectors = [
+      ("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"),
+      ("fooba", "Zm9vYmE"), ("foobar", "Zm9vYmFy"),
+    ]
+    for (plain, coded) in vectors {
+      #expect(Base64.encode(Array(plain.utf8)) == Array(coded.utf8))
+      #expect(Base64.decode(Array(coded.utf8)) == Array(plain.utf8))
+      let padded = coded + String(repeating: "=", count: (4 - coded.count % 4) % 4)
+      #expect(Base64.encode(Array(plain.utf8), padded: true) == Array(padded.utf8))
+      #expect(Base64.decode(Array(padded.utf8)) == Array(plain.utf8))
+    }
+  }
+
+  @Test(arguments: ["Z", "Zg=", "Zm9vY", "Zm9v=", "Zm9v==", "====", "Zm 9v", "Zm9-", "=Zg="])
+  func malformedBase64IsRefused(_ text: String) {
+    #expect(Base64.decode(Array(text.utf8)) == nil)
+  }
+
+  @Test func allBytesSurviveBothForms() {
+    for length in 0...257 {
+      let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ length) }
+      #expect(Base64.decode(Base64.encode(bytes)) == bytes)
+      #expect(Base64.decode(Base64.encode(bytes, padded: true)) == bytes)
+      #expect(Hexadecimal.bytes(Hexadecimal.digits(bytes)) == bytes)
+    }
+  }
+
+  @Test func hexadecimalIsWrittenSmallAndReadInEitherCase() {
+    #expect(Hexadecimal.text([0x00, 0xAB, 0xFF]) == "00abff")
+    #expect(Hexadecimal.bytes("00aBFf".utf8) == [0x00, 0xAB, 0xFF])
+    #expect(Hexadecimal.bytes("".utf8) == [])
+  }
+
+  @Test(arguments: ["0", "abc", "0g", "g0", " 0", "0x", "+1", "ää"])
+  func otherTextIsNoHexadecimal(_ text: String) {
+    #expect(Hexadecimal.bytes(text.utf8) == nil)
+  }
+
+  @Test(
+    arguments: [
+      ("0", 0), ("007", 7), ("999999999999999999", 999_999_999_999_999_999),
+    ] as [(String, UInt64)])
+  func digitsAreRead(_ text: String, _ number: UInt64) {
+    #expect(Array(text.utf8).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 18) } == number)
+  }
+
+  @Test(arguments: ["", "-1", "+1", " 1", "1 ", "1a", "1000000000000000000"])
+  func otherTextIsNoDigits(_ text: String) {
+    #expect(Array(text.utf8).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 99) } == nil)
+  }
+
+  @Test func aNumberIsNoLongerThanAsked() {
+    #expect(Array("123".utf8).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 2) } == nil)
+  }
+
+  @Test(arguments: [
+    ("example.net:50051", "example.net", 50_051), ("10.0.0.1:1", "10.0.0.1", 1),
+    ("[::1]:65535", "::1", 65_535),
+  ])
+  func addressesAreReadAndWritten(_ text: String, _ host: String, _ port: Int) {
+    #expect(HostPort(text) == HostPort(host: host, port: port))
+    #expect(HostPort(text)?.description == text)
+  }
+
+  @Test(arguments: [
+    "", "host", "host:", ":1", "host:0", "host:65536", "host:+1", "host:-1", "host:1a", "::1:5",
+    "[::1]", "[]:1", "[host]:1", "a b:1", "a/b:1", "a,b:1", "host:99999999999999999999",
+  ])
+  func otherTextIsNoAddress(_ text: String) {
+    #expect(HostPort(text) == nil)
+  }
+}
