@@ -128,10 +128,14 @@ package final class FrontPipeline {
 
   /// Takes a batch of replies to calls that were executed as they came.
   package func send(_ batch: inout ByteBuffer) {
-    guard batch.readableBytes > 0 else { return }
-    replies.writeBuffer(&batch)
+    guard batch.readableBytes > 0, let call else { return }
+    if replies.readableBytes == 0, large != .begun {
+      call.send { $0.writeImmutableBuffer(batch) }
+    } else {
+      replies.writeImmutableBuffer(batch)
+      sendReplies()
+    }
     batch.clear()
-    sendReplies()
   }
 
   /// Takes a batch of replies to `count` calls that were under way.
