@@ -19,15 +19,19 @@ package protocol Dispatcher: AnyObject {
 
   // MARK: Calls
 
-  /// Takes a call on one key. Returns its id while it is under way; nil where it has been answered.
+  /// Takes a client's unary call on one key. Returns its id while it is under way; nil where it has
+  /// been answered. Most calls come this way, so a shard can answer it without a `FrontCaller`.
   ///
-  /// - Parameters:
-  ///   - block: what the message lies in, where it may be kept.
-  ///   - context: who calls, and until when.
-  ///   - endsAtDeadline: whether the node is to end the call then; otherwise the server does.
+  /// - Parameter block: what the message lies in, where it may be kept.
+  func unary(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
+  ) -> UInt64?
+
+  /// Takes a call on one key that was made from within, which the node ends at its deadline.
+  ///
+  /// - Parameter context: who calls, and until when.
   func submit(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
   ) -> UInt64?
 
   /// Takes an LRangeStream, whose caller is a stream.

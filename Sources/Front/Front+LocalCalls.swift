@@ -26,9 +26,7 @@ extension Front: LocalDispatcher {
     } else if isOnKey {
       call.id =
         request.withUnsafeReadableBytes { message in
-          dispatcher.submit(
-            UInt32(command.rawValue), message, in: nil, context, endsAtDeadline: true,
-            for: .local(call))
+          dispatcher.submit(call, message, context)
         } ?? 0
     } else if command == .stats, let counters = dispatcher.fetchCounters() {
       let bound = NIOLoopBound((self, call), eventLoop: eventLoop)

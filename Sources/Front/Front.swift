@@ -41,24 +41,23 @@ package final class Front: ServerService {
   // MARK: - Unary calls
 
   package func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
-    // A shard's server takes longer messages than clients may send, since links need them.
-    guard message.count <= limits.maxMessageBytes else {
-      call.fail(CallError.requestTooLarge(message.count, limits).status)
-      return
-    }
     guard call.methodID < CallNumbers.local.lowerBound else {
-      if LegacyMethod.contains(call.methodID) {
-        LegacyCall.start(call, message: message, on: self)
-      } else {
-        dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
-        startOperation(call, message, for: .unary(call))
-      }
-      return dispatcher.afterEvent()
+      return unaryWithCare(call, message)
     }
-    let id = dispatcher.submit(
-      UInt32(truncatingIfNeeded: call.methodID), message, in: block(of: message, call),
-      CallContext(deadlineNanos: call.deadlineNanos), endsAtDeadline: false, for: .unary(call))
+    let id = dispatcher.unary(call, message, in: block(of: message, call))
     if let id { call.tag = id }
+  }
+
+  private func unaryWithCare(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    if message.count > limits.maxMessageBytes {
+      call.fail(CallError.requestTooLarge(message.count, limits).status)
+    } else if LegacyMethod.contains(call.methodID) {
+      LegacyCall.start(call, message: message, on: self)
+    } else {
+      dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
+      startOperation(call, message, for: .unary(call))
+    }
+    dispatcher.afterEvent()
   }
 
   /// The block that a large message lies in, which may be kept.

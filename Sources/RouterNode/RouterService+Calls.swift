@@ -12,13 +12,23 @@ extension RouterService: Dispatcher {
   var limits: Limits { core.limits }
   var answerMemory: AnswerMemory { core.answerMemory }
 
-  func submit(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+  func unary(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
   ) -> UInt64? {
+    let method = UInt32(truncatingIfNeeded: call.methodID)
     nodeCounters.called(method)
     return core.submit(
-      method, message: message, in: block, context, endsAtDeadline: endsAtDeadline, caller: caller)
+      method, message: message, in: block, CallContext(deadlineNanos: call.deadlineNanos),
+      endsAtDeadline: false, caller: .unary(call))
+  }
+
+  func submit(
+    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
+  ) -> UInt64? {
+    let method = UInt32(truncatingIfNeeded: call.command.rawValue)
+    nodeCounters.called(method)
+    return core.submit(
+      method, message: message, context, endsAtDeadline: true, caller: .local(call))
   }
 
   func openStream(

@@ -12,40 +12,75 @@ extension ShardService: Dispatcher {
   var limits: Limits { core.limits }
   var answerMemory: AnswerMemory { core.answerMemory }
 
-  func submit(
-    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+  func unary(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
   ) -> UInt64? {
+    // The server's own limit is the links', which carry a batch around a client's message.
+    guard message.count <= core.limits.maxMessageBytes else {
+      call.fail(CallError.requestTooLarge(message.count, core.limits).status)
+      return nil
+    }
+    let method = UInt32(truncatingIfNeeded: call.methodID)
+    var id: UInt64?
     response.clear()
-    var later: LaterReply?
     do throws(CallError) {
-      let source = try core.execute(
+      if let source = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
-        core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.tickNanos))
-      if source != nil || core.gate.holds(core.latestMark) {
-        let reply = keep(method, endsAtDeadline ? context.deadlineNanos : 0, for: caller)
-        later = reply
-        if let source {
-          source.start(reply.handle, after: core.latestMark)
-        } else {
-          reply.handle.answer(response, after: core.latestMark)
-        }
+        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.tickNanos))
+      {
+        id = begin(source, keep(method, 0, for: .unary(call)))
+      } else if core.gate.holds(core.latestMark) {
+        id = hold(.response(response), keep(method, 0, for: .unary(call)))
       } else {
-        response.withUnsafeReadableBytes { caller.respond($0) }
+        response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
       core.counters.failed()
       if core.gate.holds(core.latestMark) {
-        let reply = keep(method, endsAtDeadline ? context.deadlineNanos : 0, for: caller)
-        later = reply
-        reply.handle.fail(error, after: core.latestMark)
+        id = hold(.failed(error), keep(method, 0, for: .unary(call)))
       } else {
-        caller.fail(error)
+        call.fail(error.status)
       }
     }
     core.boundViews()
     afterWork()
-    return later?.handle.isOver == false ? later?.id : nil
+    return id
+  }
+
+  func submit(
+    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
+  ) -> UInt64? {
+    let method = UInt32(truncatingIfNeeded: call.command.rawValue)
+    let deadlineNanos = context.deadlineNanos
+    var response = ByteBuffer()
+    do throws(CallError) {
+      if let source = try core.execute(
+        method, message, into: &response, largerThan: core.limits.bulkBytesMin, context)
+      {
+        return begin(source, keep(method, deadlineNanos, for: .local(call)))
+      }
+      if core.gate.holds(core.latestMark) {
+        return hold(.response(response), keep(method, deadlineNanos, for: .local(call)))
+      }
+      call.end(.success(response))
+    } catch {
+      core.counters.failed()
+      if core.gate.holds(core.latestMark) {
+        return hold(.failed(error), keep(method, deadlineNanos, for: .local(call)))
+      }
+      call.end(.failure(error))
+    }
+    return nil
+  }
+
+  private func begin(_ source: any ReplySource, _ reply: LaterReply) -> UInt64? {
+    source.start(reply.handle, after: core.latestMark)
+    return reply.handle.isOver ? nil : reply.id
+  }
+
+  private func hold(_ end: ReplyEnd, _ reply: LaterReply) -> UInt64? {
+    reply.handle.end(end, after: core.latestMark)
+    return reply.handle.isOver ? nil : reply.id
   }
 
   func openStream(
