@@ -62,10 +62,18 @@ let package = Package(
         nioConcurrency, logging,
       ]),
     .target(
+      name: "LegacyServices",
+      dependencies: ["RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore]),
+    .target(
+      name: "Front",
+      dependencies: [
+        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC", nioCore,
+      ]),
+    .target(
       name: "ShardNode",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol",
+        "LineProtocol", "Front",
         "GRPC",
         nioCore, nioPosix, logging,
       ]),
@@ -73,7 +81,7 @@ let package = Package(
       name: "RouterNode",
       dependencies: [
         "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "LineProtocol", "Front", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -127,6 +135,18 @@ let package = Package(
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
+      name: "LegacyServicesTests",
+      dependencies: [
+        "LegacyServices", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix,
+        logging, "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
+      name: "FrontTests",
+      dependencies: [
+        "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", nioCore, logging, "ProtobufMessages", protobuf,
+      ]),
+    .testTarget(
       name: "LineProtocolTests",
       dependencies: [
         "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioEmbedded,
@@ -148,6 +168,13 @@ let package = Package(
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),
+    .testTarget(
+      name: "LinkTranscriptTests",
+      dependencies: [
+        "RouterNode", "ShardNode", "LineProtocol", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", nioCore,
+      ],
+      exclude: ["Transcripts"]),
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [

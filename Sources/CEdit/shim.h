@@ -30,7 +30,7 @@ static inline int CEdit_set_owner(EditLine *edit, void *owner) {
   return el_set(edit, EL_CLIENTDATA, owner);
 }
 
-// Whoever was set as the owner; a callback gets nothing but its EditLine.
+// What was set as the owner; a callback gets nothing but its EditLine.
 static inline void *CEdit_owner(EditLine *edit) {
   void *owner = NULL;
   return el_get(edit, EL_CLIENTDATA, &owner) == 0 ? owner : NULL;
@@ -77,7 +77,7 @@ static inline void CEdit_take_terminal(EditLine *edit) {
   tcsetattr(STDIN_FILENO, TCSANOW, &mode);
 }
 
-// The same after somebody else has changed the mode.
+// The same after another program has changed the mode.
 static inline void CEdit_take_terminal_again(EditLine *edit) {
   el_set(edit, EL_PREP_TERM, 0);
   CEdit_take_terminal(edit);

@@ -13,7 +13,7 @@ package enum CallNumbers {
   /// The link of a router.
   package static let link = 10_000
   /// The calls of the services from before ringstore.v1.
-  package static let older = 20_000..<21_000
+  package static let legacy = 20_000..<21_000
 
   /// The room that a table needs which has a place for each command and each part.
   package static let places = 192

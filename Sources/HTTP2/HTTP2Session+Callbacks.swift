@@ -93,7 +93,7 @@ func onDataChunk(
 ) -> Int32 {
   withOwner(userData) { session in
     withStream(native, id) { stream in
-      guard let stream, !stream.discardsInbound else {
+      guard let stream, !stream.state.discardsBody else {
         session.connectionCredit += length
         return 0
       }
@@ -140,7 +140,7 @@ func onFrameSent(
       session.counters.usefulFramesSent += 1
     case NGHTTP2_RST_STREAM.rawValue:
       withStream(native, CNGHTTP2_frame_stream(frame)) { stream in
-        if stream?.wasReset != true { session.counters.resetsForPeerErrors += 1 }
+        if stream?.state.isResetting != true { session.counters.resetsForPeerErrors += 1 }
       }
     case NGHTTP2_GOAWAY.rawValue:
       session.goAwaySent(hasText: CNGHTTP2_frame_goaway(frame).pointee.opaque_data_len > 0)
@@ -210,18 +210,14 @@ extension HTTP2Session {
   /// save next to nothing, as the rest must be decoded for the table's sake, and the owner could not
   /// tell the peer why. The library bounds the bytes of a block.
   fileprivate func headerOverrun() -> Int32 {
-    decoding?.headersTooLarge = true
+    decoding?.state.overranHeaders()
     return 0
   }
 
   fileprivate func headersFrameSent(_ id: Int32, endsStream: Bool) {
     withStream(handle, id) { stream in
       guard let stream else { return }
-      stream.headersSent = true
-      // gRPC: a server that ends a call before the client half-closed says so with RST_STREAM, after
-      // the trailers. Queued only now, because an earlier one would overtake them.
-      if role == .server, endsStream, !stream.remoteEnded {
-        stream.wasReset = true
+      if stream.state.sentHeaders(endStream: endsStream, isServer: role == .server) {
         nghttp2_submit_rst_stream(handle, 0, id, HTTP2ErrorCode.noError.rawValue)
       }
     }
@@ -232,16 +228,10 @@ extension HTTP2Session {
     defer { endDecoding() }
     guard let stream = decoding, stream.id == id else { return }
     if CNGHTTP2_frame_flags(frame) & paddedFlag == 0 { counters.callFramesReceived += 1 }
-    if stream.headersReceived {
-      stream.trailersReceived = true
-    } else if role == .client, let status = stream.headers.status, status < 200 {
-      // An interim response (RFC 9110 section 15.2): the real one follows.
-      stream.headers.removeAll()
-      return
-    } else {
-      stream.headersReceived = true
-    }
-    if CNGHTTP2_frame_flags(frame) & endStreamFlag != 0 { stream.remoteEnded = true }
+    let block = stream.state.receivedBlock(
+      isInterim: role == .client && stream.headers.status.map { $0 < 200 } ?? false,
+      endsStream: CNGHTTP2_frame_flags(frame) & endStreamFlag != 0)
+    if block == .interim { return stream.headers.removeAll() }
     let bytes = stream.headers.storage.pointee.used + stream.trailers.storage.pointee.used
     if bytes > HTTP2Configuration.smallHeaderBytes {
       largeHeaderBytes += bytes - stream.largeHeaderBytes
@@ -262,7 +252,7 @@ extension HTTP2Session {
     guard flags & endStreamFlag != 0 else { return }
     withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
       guard let stream else { return }
-      stream.remoteEnded = true
+      stream.state.receivedEnd()
       touch(stream)
     }
   }

@@ -28,7 +28,7 @@ extension HTTP2Session {
       return nil
     }
     stream.id = id
-    stream.isAnnounced = true
+    _ = stream.state.announce(hasBody: true)
     if !hasBody { finish(stream) }
     return stream
   }
@@ -39,7 +39,6 @@ extension HTTP2Session {
   package func submitResponse(
     _ stream: HTTP2Stream, headers: StaticHeaders, hasBody: Bool = true
   ) {
-    guard canAnswer(stream) else { return }
     answer(
       stream, UnsafeBufferPointer(start: headers.fields, count: headers.count), hasBody: hasBody)
   }
@@ -48,7 +47,7 @@ extension HTTP2Session {
   package func submitResponse(
     _ stream: HTTP2Stream, headers: HeaderBlock, hasBody: Bool = true
   ) {
-    guard canAnswer(stream) else { return }
+    guard isUsable else { return }
     answer(stream, layOut(headers), hasBody: hasBody)
   }
 
@@ -58,29 +57,25 @@ extension HTTP2Session {
     let waiting = stream.outboundBytes
     outboundBytes += waiting - stream.accountedOutbound
     stream.accountedOutbound = waiting
-    guard stream.isDeferred else { return }
-    stream.isDeferred = false
-    nghttp2_session_resume_data(handle, stream.id)
+    if stream.state.bodyChanged() { nghttp2_session_resume_data(handle, stream.id) }
   }
 
   /// Ends our side with END_STREAM after the body that is in `stream.outbound`.
   package func finish(_ stream: HTTP2Stream) {
-    guard isUsable, canFinish(stream) else { return }
-    stream.outboundEnd = .endStream
-    stream.localEnded = true
+    guard isUsable, stream.state.finish() else { return }
     bodyChanged(stream)
   }
 
   /// Ends our side with trailers after the body that is in `stream.outbound`.
   package func finish(_ stream: HTTP2Stream, trailers: StaticHeaders) {
-    guard isUsable, canFinish(stream) else { return }
+    guard isUsable, stream.state.finishWithTrailers() else { return }
     stream.staticTrailers = trailers
     endWithTrailers(stream)
   }
 
   /// Ends our side with trailers, copied, after the body that is in `stream.outbound`.
   package func finish(_ stream: HTTP2Stream, trailers: HeaderBlock) {
-    guard isUsable, canFinish(stream) else { return }
+    guard isUsable, stream.state.finishWithTrailers() else { return }
     let copy = stream.outboundTrailers ?? HeaderBlock()
     copy.removeAll()
     copy.append(contentsOf: trailers)
@@ -99,9 +94,7 @@ extension HTTP2Session {
   /// Ends the stream with RST_STREAM. What waits to be sent is thrown away at once; the stream is
   /// touched as closed once the frame is on its way.
   package func reset(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
-    guard isUsable, !stream.isClosed, stream.id > 0, !stream.wasReset else { return }
-    stream.wasReset = true
-    stream.discardsInbound = true
+    guard isUsable, stream.id > 0, stream.state.reset() else { return }
     dropOutbound(stream)
     nghttp2_submit_rst_stream(handle, 0, stream.id, code.rawValue)
   }
@@ -211,24 +204,12 @@ extension HTTP2Session {
     return failure == nil && !isInsideLibrary
   }
 
-  private func canAnswer(_ stream: HTTP2Stream) -> Bool {
-    role == .server && isUsable && !stream.isClosed && !stream.isAnnounced && stream.id > 0
-  }
-
-  private func canFinish(_ stream: HTTP2Stream) -> Bool {
-    !stream.isClosed && stream.isAnnounced && stream.outboundEnd == .open
-  }
-
   private func answer(
     _ stream: HTTP2Stream, _ fields: UnsafeBufferPointer<nghttp2_nv>, hasBody: Bool
   ) {
-    stream.isAnnounced = true
-    if !hasBody {
-      stream.outboundEnd = .endStream
-      stream.localEnded = true
-    } else {
-      CNGHTTP2_make_incremental(handle, stream.id)
-    }
+    guard role == .server, isUsable, stream.id > 0, stream.state.announce(hasBody: hasBody)
+    else { return }
+    if hasBody { CNGHTTP2_make_incremental(handle, stream.id) }
     CNGHTTP2_submit_response(
       handle, stream.id, fields.baseAddress, fields.count, hasBody ? onReadBody : nil,
       Unmanaged.passUnretained(stream).toOpaque())
@@ -237,8 +218,6 @@ extension HTTP2Session {
   /// While a body waits the trailers follow its last frame. Else they go at once: HEADERS need no
   /// window, and the library would wait for one to ask for more of the body.
   private func endWithTrailers(_ stream: HTTP2Stream) {
-    stream.outboundEnd = .trailers
-    stream.localEnded = true
     if stream.outboundBytes == 0 { submitTrailers(of: stream) }
     bodyChanged(stream)
   }

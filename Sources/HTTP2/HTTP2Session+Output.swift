@@ -69,25 +69,27 @@ extension HTTP2Session {
   func offerBody(
     of stream: HTTP2Stream, limit: Int, flags: UnsafeMutablePointer<UInt32>
   ) -> Int {
-    let available = stream.outboundBytes
-    let count = min(available, limit)
-    if count == 0, stream.outboundEnd == .open || stream.trailersSubmitted || stream.wasReset {
-      stream.isDeferred = true
+    switch stream.state.nextPart(available: stream.outboundBytes, limit: limit) {
+    case .none:
       return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    }
-    flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
-    guard count == available, stream.outboundEnd != .open else { return count }
-    flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-    if stream.outboundEnd == .trailers {
-      flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+    case .some(let count):
+      flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+      return count
+    case .last(let count):
+      flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue | NGHTTP2_DATA_FLAG_EOF.rawValue
+      return count
+    case .lastBeforeTrailers(let count):
+      flags.pointee |=
+        NGHTTP2_DATA_FLAG_NO_COPY.rawValue | NGHTTP2_DATA_FLAG_EOF.rawValue
+        | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
       submitTrailers(of: stream)
+      return count
     }
-    return count
   }
 
   /// Queues a stream's trailers, behind its HEADERS. May run inside the library.
   func submitTrailers(of stream: HTTP2Stream) {
-    stream.trailersSubmitted = true
+    stream.state.submittedTrailers()
     if let fields = stream.staticTrailers {
       nghttp2_submit_trailer(handle, stream.id, fields.fields, fields.count)
     } else if let block = stream.outboundTrailers {

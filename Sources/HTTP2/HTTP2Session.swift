@@ -287,16 +287,13 @@ package final class HTTP2Session {
 
   /// Undoes `takeStream` for a stream that never came to life.
   func abandon(_ stream: HTTP2Stream) {
-    stream.isClosed = true
+    _ = stream.state.close(.noError)
     stream.id = -1
     recycle(stream)
   }
 
   func markClosed(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
-    if stream.isClosed { return }
-    stream.isClosed = true
-    stream.closeCode = code
-    touch(stream)
+    if stream.state.close(code) { touch(stream) }
   }
 
   func fail(_ reason: HTTP2SessionFailure) {

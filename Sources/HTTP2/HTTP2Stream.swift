@@ -13,13 +13,6 @@ import NIOCore
 /// Objects are reused: after `HTTP2Session.recycle(_:)` the same object will stand for another
 /// stream. Nothing may be done with it then; commands on a closed stream do nothing.
 package final class HTTP2Stream {
-  /// How the outbound body ends.
-  enum OutboundEnd: UInt8 {
-    case open
-    case endStream
-    case trailers
-  }
-
   /// The stream's number; 0 while the object is in the pool.
   @exclusivity(unchecked) package internal(set) var id: Int32 = 0
   /// The request's or the response's header fields; complete once `headersReceived`.
@@ -36,47 +29,23 @@ package final class HTTP2Stream {
   /// objects can keep their partner.
   @exclusivity(unchecked) package var context: AnyObject?
 
-  /// The header block is complete (for a client: the final one, not 1xx).
-  @exclusivity(unchecked) package internal(set) var headersReceived = false
-  /// The trailers are complete.
-  @exclusivity(unchecked) package internal(set) var trailersReceived = false
-  /// A block passed the limits of fields or bytes; the rest of it was thrown away.
-  @exclusivity(unchecked) package internal(set) var headersTooLarge = false
-  /// The peer ended its side.
-  @exclusivity(unchecked) package internal(set) var remoteEnded = false
-  /// The stream is over, both ways. `closeCode` says how.
-  @exclusivity(unchecked) package internal(set) var isClosed = false
-  /// The code the stream was closed with; `.noError` after a normal end.
-  @exclusivity(unchecked) package internal(set) var closeCode = HTTP2ErrorCode.noError
-  /// The HEADERS that open our side were handed to the output buffer. Kept for clients only.
-  @exclusivity(unchecked) package internal(set) var headersSent = false
-  /// Our side was ended by `finish`, or by headers that had no body.
-  @exclusivity(unchecked) package internal(set) var localEnded = false
   /// Bytes received on this stream for which no window credit was given yet.
   @exclusivity(unchecked) package internal(set) var unconsumed = 0
   /// Set by the owner to be touched when the bytes in `outbound` have come down to this number;
   /// negative: not at all. It is negative again once that has happened.
   @exclusivity(unchecked) package var outboundMark = -1
-  /// Set by the owner to throw away what else arrives: it is credited and dropped.
-  @exclusivity(unchecked) package var discardsInbound = false
-
-  /// The headers that open our side were submitted.
-  @exclusivity(unchecked) package internal(set) var isAnnounced = false
   /// Body bytes of this stream that were written so far.
   @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
 
+  /// How far the stream has come. Only the session changes it.
+  @exclusivity(unchecked) var state = StreamState()
   /// What is sent before `outbound`; nil where there is nothing.
   @exclusivity(unchecked) var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
   @exclusivity(unchecked) var parked = 0
   @exclusivity(unchecked) var isTouched = false
-  @exclusivity(unchecked) var isDeferred = false
   /// What this stream contributes to the session's `outboundBytes`.
   @exclusivity(unchecked) var accountedOutbound = 0
-  @exclusivity(unchecked) var wasReset = false
-  @exclusivity(unchecked) var outboundEnd = OutboundEnd.open
-  /// The trailers were given to the library.
-  @exclusivity(unchecked) var trailersSubmitted = false
   @exclusivity(unchecked) var staticTrailers: StaticHeaders?
   @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
   @exclusivity(unchecked) var liveIndex = -1
@@ -84,6 +53,30 @@ package final class HTTP2Stream {
   @exclusivity(unchecked) var largeHeaderBytes = 0
 
   init() {}
+
+  /// The header block is complete (for a client: the final one, not 1xx).
+  package var headersReceived: Bool { state.hasHeaders }
+  /// The trailers are complete.
+  package var trailersReceived: Bool { state.hasTrailers }
+  /// A block passed the limits of fields or bytes; the rest of it was thrown away.
+  package var headersTooLarge: Bool { state.headersTooLarge }
+  /// The peer ended its side.
+  package var remoteEnded: Bool { state.hasPeerEnded }
+  /// The stream is over, both ways. `closeCode` says how.
+  package var isClosed: Bool { state.isClosed }
+  /// The code the stream was closed with; `.noError` after a normal end.
+  package var closeCode: HTTP2ErrorCode { state.closeCode }
+  /// The headers that open our side were submitted.
+  package var isAnnounced: Bool { state.isAnnounced }
+  /// The HEADERS that open our side were handed to the output buffer. Kept for clients only.
+  package var headersSent: Bool { state.headersSent }
+  /// Our side was ended by `finish`, or by headers that had no body.
+  package var localEnded: Bool { state.haveWeEnded }
+  /// What else arrives of the body is credited and dropped.
+  package var discardsInbound: Bool { state.discardsBody }
+
+  /// Throws away what else arrives of the body: it is credited and dropped.
+  package func discardInbound() { state.discardBody() }
 
   /// Body bytes that wait to be sent.
   package var outboundBytes: Int {
@@ -108,30 +101,17 @@ package final class HTTP2Stream {
   /// Back to the state of a new object; keeps buffers of modest size and the owner's context.
   func clear() {
     id = 0
+    state = StreamState()
     headers.removeAll()
     trailers.removeAll()
     Self.reset(&inbound)
     Self.reset(&outbound)
     ahead = nil
-    headersReceived = false
-    trailersReceived = false
-    headersTooLarge = false
-    remoteEnded = false
-    isClosed = false
-    closeCode = .noError
-    headersSent = false
-    localEnded = false
     unconsumed = 0
     parked = 0
     outboundMark = -1
-    discardsInbound = false
-    isDeferred = false
-    isAnnounced = false
     bodyBytesSent = 0
     accountedOutbound = 0
-    wasReset = false
-    outboundEnd = .open
-    trailersSubmitted = false
     staticTrailers = nil
     outboundTrailers?.removeAll()
     liveIndex = -1

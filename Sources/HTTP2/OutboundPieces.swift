@@ -1,4 +1,4 @@
-// What a stream sends before the bytes of its outbound buffer: memory that somebody else filled and
+// What a stream sends before the bytes of its outbound buffer: memory that was filled elsewhere and
 // that is sent from where it lies, and what was to be sent before that. Most streams never have any.
 // Owned by one HTTP2Stream; the connection's event loop.
 

@@ -11,7 +11,7 @@
 // locks each of its arenas meanwhile, a few milliseconds for 100 MiB, so that is done once things have
 // calmed down, and seldom.
 //
-// What waits is bounded: past `waitingBytesMax` whoever frees has to do so himself. It waits in
+// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that lets go of it. It waits in
 // memory that is reachable, so a process that ends meanwhile has lost nothing.
 //
 // Any thread; the state is behind a mutex, which is never held for longer than an append.
@@ -62,7 +62,7 @@ package enum BackgroundRelease {
 
 private final class Releaser: @unchecked Sendable {
   // Sendable although it has state: `blocks` and `bytes` are used under the mutex only, the rest is
-  // set before anybody else has the object.
+  // set before another thread has the object.
   static let shared = Releaser()
 
   /// Pages are given back in pieces of so many bytes.

@@ -1,11 +1,11 @@
 // A large piece of memory with an owner that is counted: a message that was received into it can be
-// kept by whoever wants it (the store as a value, a link as what it is about to send) and isn't
-// copied on its way. A copy of 64 MiB would hold an event loop for 30 ms, most of it page faults.
+// kept (by the store as a value, by a link as what it is about to send) and isn't copied on its
+// way. A copy of 64 MiB would hold an event loop for 30 ms, most of it page faults.
 //
-// Whoever fills a block has it alone. From the moment it is handed on nobody writes to it.
+// A block that is being filled has one holder. From the moment it is handed on it does not change.
 //
 // The count is Swift's own, so the last reference may be dropped on any thread; the bytes have no
-// lock and need none, as nobody writes to a block that is shared.
+// lock and need none, as a shared block does not change.
 
 /// Memory that is given back, in the background, with the last reference to it.
 package final class LargeBlock {

@@ -13,7 +13,7 @@ final class PipelineFlow: Sendable {
   private struct State {
     var window: PipelineWindow
     var isSourceDone = false
-    /// Nobody wants the outcomes any more, or the reader was cancelled.
+    /// The outcomes are not wanted any more, or the reader was cancelled.
     var isAbandoned = false
     /// Messages received.
     var messages: UInt64 = 0
@@ -133,7 +133,7 @@ final class PipelineFlow: Sendable {
 
   // MARK: Waiting
 
-  /// Changes the state, then lets everybody go on who can.
+  /// Changes the state, then resumes every task that can go on.
   @discardableResult
   private func update<Result: Sendable>(_ change: (inout State) -> Result) -> Result {
     let (result, ready) = state.withLockedValue { state in

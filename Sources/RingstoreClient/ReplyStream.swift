@@ -36,7 +36,7 @@ struct ReplyStream {
     stream = nil
   }
 
-  /// The next message; nil at the end, and for ever after an error.
+  /// The next message; nil at the end, and always after an error.
   ///
   /// - Parameter request: what the call is begun with; nil where it may not be begun again.
   mutating func next(
@@ -65,7 +65,7 @@ struct ReplyStream {
   }
 
   /// The call under way, or a new one. Only one that had answered before waits for a connection:
-  /// where nobody listens, a reader is told so at once.
+  /// where no server listens, the reader is told so at once.
   private mutating func open(
     isolation: isolated (any Actor)? = #isolation, _ request: () -> ByteBuffer?
   ) async -> ClientStream {
@@ -77,7 +77,7 @@ struct ReplyStream {
     do throws(RPCStatus) {
       try await stream.send { $0.writeImmutableBuffer(message) }
     } catch {
-      // Whoever reads the messages gets the same status.
+      // The reader of the messages gets the same status.
     }
     stream.halfClose()
     return stream

@@ -106,7 +106,7 @@ extension RingstoreClient {
   /// Removes every key. Returns how many there were.
   ///
   /// Shards empty themselves one by one. If the call fails, some of them may have: that is an error
-  /// with `isOutcomeUnknown`, and calling again is safe where nobody writes meanwhile.
+  /// with `isOutcomeUnknown`, and calling again is safe while no client writes.
   @discardableResult
   public func reset(
     _ scope: RingstoreScope = .database, options: RingstoreCallOptions = .standard

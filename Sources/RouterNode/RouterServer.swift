@@ -108,8 +108,8 @@ package final class RouterServer: Sendable {
       serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
-        configuration: serverConfiguration, connections: connections, logger: logger,
-        service: serviceOf)
+        configuration: serverConfiguration, connections: connections, logger: logger
+      ) { serviceOf($0).front }
       let lineServer = try await startLines(configuration, connections, group, logger, serviceOf)
       node.setAddress("\(configuration.host):\(server.port)")
       return RouterServer(
@@ -132,7 +132,7 @@ package final class RouterServer: Sendable {
       connections: connections, logger: logger
     ) { loop in
       let service = serviceOf(loop)
-      return LineNode(port: service, flusher: service.flusher)
+      return LineNode(port: service.front, flusher: service.flusher)
     }
   }
 

@@ -44,7 +44,7 @@ extension RouterService {
   func linkReceived(_ link: RouterLinkStream, _ frame: UnsafeRawBufferPointer) {
     core.linkReceived(
       shard: link.shard, lane: link.lane, generation: link.generation, frame: frame)
-    flushPipelines()
+    front.flushPipelines()
     // A frame may end the link (refusal, drained, undecodable): the next attempt needs a wake-up.
     eventHandled()
   }
@@ -52,7 +52,7 @@ extension RouterService {
   func linkLost(_ link: RouterLinkStream, _ reason: String) {
     core.linkLost(
       shard: link.shard, lane: link.lane, generation: link.generation, reason: reason)
-    flushPipelines()
+    front.flushPipelines()
     eventHandled()
   }
 

@@ -1,43 +1,26 @@
 // Reload: the router reads its list of shards again, and the cluster changes to it. One loop makes the
 // change; the others hear of the new map from the shards, as other routers do.
 
-import GRPC
 import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
 
 extension RouterService {
-  /// A client asks for a change, or for what it would be.
-  func reload(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    do throws(CallError) {
-      let request = try V1.ReloadRequest(decoding: message)
-      if request.hasUnknownField { throw .unknownField }
-      let pending = PendingReload()
-      call.context = pending
-      let bound = NIOLoopBound((self, call, pending), eventLoop: eventLoop)
-      let (loops, eventLoop, isPlan) = (loops, eventLoop, request.planOnly)
-      Task {
-        let outcome = await loops.reload(isPlan: isPlan)
-        eventLoop.execute {
-          let (service, call, pending) = bound.value
-          if !pending.isCancelled { service.answer(call, outcome) }
-        }
+  func reload(_ message: UnsafeRawBufferPointer) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
+    let request = try V1.ReloadRequest(decoding: message)
+    if request.hasUnknownField { throw .unknownField }
+    let (loops, isPlan) = (loops, request.planOnly)
+    let response = eventLoop.makePromise(of: ByteBuffer.self)
+    response.completeWithTask {
+      switch await loops.reload(isPlan: isPlan) {
+      case .success(let report): return report.message
+      case .failure(let refusal):
+        throw CallError(
+          code: .failedPrecondition, message: "The shards stay as they are: \(refusal.sentence).")
       }
-    } catch {
-      fail(.unary(call), error: error)
     }
-  }
-
-  private func answer(_ call: ServerCall, _ outcome: Result<MapChangeReport, MapChangeRefusal>) {
-    switch outcome {
-    case .success(let report): answer(.unary(call), response: report.message)
-    case .failure(let refusal):
-      fail(
-        .unary(call),
-        error: CallError(
-          code: .failedPrecondition, message: "The shards stay as they are: \(refusal.sentence)."))
-    }
+    return response.futureResult
   }
 
   /// Makes the change on this loop. Tells on the loop how it has ended.
@@ -52,11 +35,6 @@ extension RouterService {
     core.readdress(list)
     eventHandled()
   }
-}
-
-/// What the context of a Reload call is while the change is under way.
-final class PendingReload {
-  var isCancelled = false
 }
 
 extension RouterLoops {

@@ -1,9 +1,10 @@
-// A router's loop: the gRPC dispatch on one side, the links on the other, the pure core between.
-// Everything here lives on one event loop; the loops of a router share nothing but `RouterLoops`.
+// A router's loop: the front on one side, the links on the other, the pure core between. Everything
+// here lives on one event loop; the loops of a router share nothing but `RouterLoops`.
 //
-// What is kept here is bounded by what brings it: a list of pipelines and lanes that have output
-// by their number, the calls that wait by the core's bounds.
+// What is kept here is bounded by what brings it: a list of lanes that have output by their number,
+// the calls that wait by the core's bounds.
 
+import Front
 import GRPC
 import Logging
 import NIOCore
@@ -11,15 +12,16 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-final class RouterService: ServerService, Flushable {
+final class RouterService: Flushable {
   let eventLoop: any EventLoop
   let flusher: TickFlusher
   let logger: Logger
   let loops: RouterLoops
   let linkConfiguration: ClientConfiguration
-  private let describeSelf: () -> NodeDescription
+  let describeSelf: () -> NodeDescription
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
+  private(set) var front: Front!
 
   @exclusivity(unchecked) var links: [RouterLinkStreams]
   @exclusivity(unchecked) private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
@@ -32,8 +34,6 @@ final class RouterService: ServerService, Flushable {
   var connections: NodeConnections?
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
-  /// Pipelines that got replies from the frame being read.
-  @exclusivity(unchecked) var pipelinesWithReplies: [RouterPipeline] = []
 
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max
@@ -62,9 +62,8 @@ final class RouterService: ServerService, Flushable {
       identity: identity, map: map, limits: limits, linkLimits: linkLimits,
       firstGeneration: firstGeneration, seed: seed,
       clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
+    front = Front(self, eventLoop: eventLoop)
   }
-
-  var loopFlusher: TickFlusher? { flusher }
 
   // MARK: - Life
 
@@ -99,7 +98,7 @@ final class RouterService: ServerService, Flushable {
     wakeup = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(next)) { [self] in
       wakeupNanos = .max
       core.tick()
-      flushPipelines()
+      front.flushPipelines()
       eventHandled()
     }
   }
@@ -115,7 +114,7 @@ final class RouterService: ServerService, Flushable {
 
   /// The end of the tick: each lane with something to send sends it, once.
   func flushNow() {
-    flushPipelines()
+    front.flushPipelines()
     for (shard, lane) in lanesWithOutput {
       while let frame = core.takeFrame(shard: shard, lane: lane) {
         links[shard][lane]?.send(frame)
@@ -125,25 +124,7 @@ final class RouterService: ServerService, Flushable {
     scheduleWakeup()
   }
 
-  func flushPipelines() {
-    guard !pipelinesWithReplies.isEmpty else { return }
-    let pipelines = pipelinesWithReplies
-    pipelinesWithReplies.removeAll(keepingCapacity: true)
-    for pipeline in pipelines { goOn(pipeline) }
-  }
-
   // MARK: - About the node
-
-  /// What Describe starts from.
-  func describe() -> DescribeMerge {
-    var router = describeSelf()
-    if let reason = core.notServingReason {
-      router.state = .notServing
-      router.detail = reason
-    }
-    return DescribeMerge(
-      cluster: core.identity.cluster, map: core.shownMap, router: router, shardIDs: core.shardIDs)
-  }
 
   /// This loop's counters by name.
   var ownCounters: [String: Int64] {

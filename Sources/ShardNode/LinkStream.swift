@@ -7,10 +7,12 @@ import Logging
 import NIOCore
 import NodeCore
 
-final class LinkStream: ShardCall, LinkPort {
+final class LinkStream: LinkPort {
   /// Routers may send PINGs as often as this, to find out whether the shard is alive.
   private static let pingIntervalNanos: UInt64 = 500_000_000
 
+  /// Nil once it has ended: the object serves another call then.
+  private(set) var call: ServerCall?
   /// Made with `self` as its port, so it can't be there before.
   private var session: LinkSession?
   private let logger: Logger
@@ -24,13 +26,14 @@ final class LinkStream: ShardCall, LinkPort {
     self.logger = logger
     self.refusals = refusals
     self.isDraining = isDraining
-    super.init(call)
+    self.call = call
+    call.context = self
     let lane = call.metadata.firstText(LinkProtocol.laneMetadata).flatMap(LinkLane.init)
     session = LinkSession(lane ?? .calls, core: core, port: self)
     call.connection?.permitPings(everyNanos: Self.pingIntervalNanos)
   }
 
-  override func received(_ frame: UnsafeRawBufferPointer) {
+  func received(_ frame: UnsafeRawBufferPointer) {
     guard let session else { return }
     let block = frame.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
     let after = session.receive(frame, in: block)
@@ -38,20 +41,32 @@ final class LinkStream: ShardCall, LinkPort {
     act(after)
   }
 
-  override func writable() {
+  func writable() {
     guard let session else { return }
     act(session.writable())
   }
 
   /// The router has nothing more to send.
-  override func halfClosed() {
+  func halfClosed() {
     session?.lost()
     finish()
   }
 
-  override func ended() {
+  func ended() {
     call = nil
     session?.lost()
+  }
+
+  private func finish() {
+    let ended = call
+    call = nil
+    ended?.finish(.ok)
+  }
+
+  private func fail(_ status: RPCStatus) {
+    let ended = call
+    call = nil
+    ended?.fail(status)
   }
 
   func sendDraining() {

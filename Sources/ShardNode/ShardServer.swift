@@ -92,13 +92,13 @@ package final class ShardServer: Sendable {
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, connections: connections, logger: logger
-      ) { _ in service.value }
+      ) { _ in service.value.front }
       var lineServer: LineServer?
       if let linePort = configuration.linePort {
         lineServer = try await LineServer.start(
           host: configuration.host, port: linePort, group: group,
           configuration: configuration.lines, connections: connections, logger: logger
-        ) { _ in LineNode(port: service.value, flusher: service.value.flusher) }
+        ) { _ in LineNode(port: service.value.front, flusher: service.value.flusher) }
       }
       let address = "\(configuration.host):\(server.port)"
       try await loop.submit { service.value.core.address = address }.get()

@@ -1,6 +1,8 @@
-// A shard's gRPC dispatch: from calls to the core and back. One event loop.
+// A shard's loop: the front and the links of routers on one side, the core on the other. What the core
+// leaves for later is seen to here. One event loop.
 
 import Commands
+import Front
 import GRPC
 import LargeMemory
 import Logging
@@ -8,13 +10,18 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class ShardService: ServerService {
+final class ShardService: LinkService {
   let core: ShardCore
   let eventLoop: any EventLoop
   private let logger: Logger
   let flusher: TickFlusher
   private var onShutdown: (() -> Void)?
-  @exclusivity(unchecked) private var response = ByteBuffer()
+  private(set) var front: Front!
+  /// The reply of the call that is being executed.
+  @exclusivity(unchecked) var response = ByteBuffer()
+  /// Calls whose replies come later, by their ids.
+  var later: [UInt64: LaterReply] = [:]
+  var lastID: UInt64 = 0
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private let refusals = RefusalLog()
   private var isDraining = false
@@ -33,13 +40,12 @@ final class ShardService: ServerService {
     self.logger = logger
     self.onShutdown = onShutdown
     flusher = TickFlusher(eventLoop: eventLoop)
+    front = Front(self, links: self, eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
       afterWork()
     }
   }
-
-  var loopFlusher: TickFlusher? { flusher }
 
   /// Tells the routers that the shard is leaving; they send nothing new and end their streams. Replies
   /// that are still held after `limit` are given up. Returns whether there may be any.
@@ -54,162 +60,43 @@ final class ShardService: ServerService {
     return true
   }
 
-  func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
-    MethodRegistry.method(path: path, servesLink: true)
-  }
+  // MARK: - Links
 
-  // MARK: - Unary calls
-
-  func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
-    // The server's own limit is the links', which carry a batch around a client's message.
-    guard message.count <= core.limits.maxMessageBytes else {
-      call.fail(CallError.requestTooLarge(message.count, core.limits).status)
-      return
+  func linkOpened(_ call: ServerCall) {
+    let link = LinkStream(call, core: core, logger: logger, refusals: refusals) {
+      [unowned self] in isDraining
     }
-    if call.methodID < CallNumbers.local.lowerBound {
-      oneKey(call, message)
-    } else if OlderMethod.contains(call.methodID) {
-      OlderCall.start(call, message: message, on: self)
-    } else {
-      fanout(call, message)
-    }
-    afterWork()
+    links[ObjectIdentifier(link)] = link
+    scheduleWatch()
+    settle(link)
   }
 
-  private func oneKey(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    response.clear()
-    let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
-    do throws(CallError) {
-      if let later = try core.execute(
-        UInt32(call.methodID), message, in: block, into: &response,
-        largerThan: core.limits.bulkBytesMin, context(of: call))
-      {
-        if let reply = laterReply(to: call) { later.start(reply, after: core.latestMark) }
-      } else if core.gate.holds(core.latestMark) {
-        laterReply(to: call)?.answer(response, after: core.latestMark)
-      } else {
-        response.withUnsafeReadableBytes { call.respond(message: $0) }
-      }
-    } catch {
-      core.counters.failed()
-      if core.gate.holds(core.latestMark) {
-        laterReply(to: call)?.fail(error, after: core.latestMark)
-      } else {
-        call.fail(error.status)
-      }
-    }
-    core.boundViews()
+  func link(_ call: ServerCall, received frame: UnsafeRawBufferPointer) {
+    guard let link = call.context as? LinkStream else { return }
+    link.received(frame)
+    settle(link)
   }
 
-  private func fanout(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    do throws(CallError) {
-      let block = message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
-      let context = context(of: call)
-      let operation = try operation(call.methodID, message, in: block, context)
-      if let reply = laterReply(to: call) { core.start(operation, for: reply, context) }
-    } catch {
-      call.fail(error.status)
-    }
+  func linkHalfClosed(_ call: ServerCall) {
+    guard let link = call.context as? LinkStream else { return }
+    link.halfClosed()
+    settle(link)
   }
 
-  /// The handle of a call that is not answered at once.
-  private func laterReply(to call: ServerCall) -> ReplyHandle? {
-    CallReply(call, core: core, memory: core.answerMemory).reply
+  func linkWritable(_ call: ServerCall) {
+    guard let link = call.context as? LinkStream else { return }
+    link.writable()
+    settle(link)
   }
 
-  func operation(
-    _ methodID: Int, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
-    _ context: CallContext
-  ) throws(CallError) -> any FanoutOperation {
-    guard let id = CommandID(rawValue: methodID) else {
-      throw .internalError("call \(methodID) is not made of parts")
-    }
-    return try OperationFactory.make(
-      id, message: message, in: block, context, limits: core.limits,
-      describe: {
-        DescribeMerge(
-          cluster: core.ownership.cluster,
-          map: core.ownership.map, router: nil, shardIDs: [core.id])
-      })
+  func linkEnded(_ call: ServerCall) {
+    guard let link = call.context as? LinkStream else { return }
+    link.ended()
+    settle(link)
   }
 
-  // MARK: - Streams
-
-  func streamOpened(_ call: ServerCall) {
-    switch call.methodID {
-    case MethodRegistry.linkID:
-      let link = LinkStream(call, core: core, logger: logger, refusals: refusals) {
-        [unowned self] in isDraining
-      }
-      links[ObjectIdentifier(link)] = link
-      scheduleWatch()
-    case CommandID.pipeline.rawValue:
-      _ = PipelineStream(call, core: core) { [flusher] in flusher.tickNanos }
-    case CommandID.lRangeStream.rawValue:
-      streamed(call) { [core] message, reply, context throws(CallError) in
-        try core.streamList(message, to: reply, context)
-      }
-    case CommandID.scan.rawValue:
-      let methodID = call.methodID
-      streamed(call) { [unowned self] message, reply, context throws(CallError) in
-        core.start(try operation(methodID, message, context), for: reply, context)
-      }
-    default:
-      call.fail(RPCStatus(.unimplemented))
-    }
-  }
-
-  private func streamed(
-    _ call: ServerCall,
-    _ begin:
-      @escaping (UnsafeRawBufferPointer, ReplyHandle, CallContext) throws(CallError) -> Void
-  ) {
-    let deadlineNanos = call.deadlineNanos ?? 0
-    _ = StreamedCall(call, core: core, memory: core.answerMemory) {
-      [core, flusher] message, reply throws(CallError) in
-      try begin(
-        message, reply,
-        core.context(deadlineNanos: deadlineNanos, nowNanos: flusher.tickNanos))
-    }
-  }
-
-  /// The context of a client's call that has just come.
-  private func context(of call: ServerCall) -> CallContext {
-    core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.tickNanos)
-  }
-
-  func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
-    guard let handler = call.context as? ShardCall else { return }
-    handler.received(message)
-    settle(handler)
-  }
-
-  func streamHalfClosed(_ call: ServerCall) {
-    guard let handler = call.context as? ShardCall else { return }
-    handler.halfClosed()
-    settle(handler)
-  }
-
-  func streamWritable(_ call: ServerCall) {
-    guard let handler = call.context as? ShardCall else {
-      (call.context as? OlderCall)?.writable()
-      return
-    }
-    handler.writable()
-    settle(handler)
-  }
-
-  func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    guard let handler = call.context as? ShardCall else {
-      (call.context as? OlderCall)?.ended()
-      return
-    }
-    handler.ended()
-    settle(handler)
-  }
-
-  private func settle(_ handler: ShardCall) {
-    if handler.call == nil { links[ObjectIdentifier(handler)] = nil }
+  private func settle(_ link: LinkStream) {
+    if link.call == nil { links[ObjectIdentifier(link)] = nil }
     core.boundViews()
     afterWork()
   }
@@ -246,7 +133,7 @@ final class ShardService: ServerService {
     }
   }
 
-  /// Looks after the links for as long as there are any. The loop looks at its sockets between two
+  /// Looks after the links for as long as need be. The loop looks at its sockets between two
   /// timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }
@@ -256,7 +143,7 @@ final class ShardService: ServerService {
       isWatchScheduled = false
       core.watchLinks()
       links = links.filter { $0.value.call != nil }
-      if !links.isEmpty { scheduleWatch() }
+      if !links.isEmpty || core.linksNeedLooks { scheduleWatch() }
       afterWork()
     }
   }

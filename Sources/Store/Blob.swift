@@ -5,11 +5,11 @@
 //                                                              LargeBlock that came with the value
 //
 // The entry of the value's key is one holder, each PinnedBytes another. A blob never changes: a
-// write makes a new one, and the old one stays as long as somebody is reading it. Then nobody but
-// the readers holds it, it is an orphan, and its memory counts as pinned.
+// write makes a new one, and the old one stays as long as it has readers. When they are its only
+// holders it is an orphan, and its memory counts as pinned.
 //
-// An adopted block counts whole, as malloc rounds it, for as long as the blob lives: the store is
-// then the one who keeps it. (Whoever else reads from it does so for a moment.)
+// An adopted block counts whole, as malloc rounds it, for as long as the blob lives: the store
+// keeps it. (Others read from it for a moment only.)
 //
 // A view on heap memory; single-threaded, its count is not atomic.
 

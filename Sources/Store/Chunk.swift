@@ -5,8 +5,8 @@
 //   end      = u16, or u32 in a chunk of 64 KiB and more: where an element's bytes end
 //
 // A chunk grows in one direction. At a list's head it is reversed: its first element is the last
-// in list order, so a push at the head is an append as well. Who holds a chunk remembers which
-// elements are his (Piece); what is appended later is invisible to him. Room that was filled once
+// in list order, so a push at the head is an append as well. A holder remembers which elements
+// are its own (Piece), and does not see what is appended later. Room that was filled once
 // is filled anew only while there is a single holder.
 //
 // A view on heap memory; single-threaded, its counts are not atomic.
@@ -51,7 +51,7 @@ struct Chunk {
 
   var isReversed: Bool { word(12) & Chunk.reversedFlag != 0 }
   var isShared: Bool { word(0) > 1 }
-  /// Elements written, those that nobody holds any more included.
+  /// Elements written, also those without a holder.
   var filled: Int { Int(word(4)) }
   var capacity: Int { Int(word(12) & ~Chunk.flagMask) }
   private var isWide: Bool { word(12) & Chunk.wideFlag != 0 }

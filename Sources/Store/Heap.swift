@@ -127,7 +127,7 @@ final class Heap {
   /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on it.
   func usedBytes(ofAdopted capacity: Int) -> Int { Heap.mallocBytes(capacity) }
 
-  /// The store keeps a block that somebody else allocated.
+  /// The store keeps a block that was allocated elsewhere.
   func adopted(bytes capacity: Int) {
     heldBytes &+= Heap.mallocBytes(capacity)
     usedBytes &+= Heap.mallocBytes(capacity)

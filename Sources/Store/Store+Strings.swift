@@ -24,7 +24,7 @@ extension Store {
   }
 
   /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
-  /// - Parameter block: the block that `value` lies in, if it may be kept; nobody writes to it any
+  /// - Parameter block: the block that `value` lies in, if it may be kept: it must not change any
   ///   more. Where the value is three quarters of it or more, it is adopted and nothing is copied;
   ///   else a small value would keep a large block alive.
   /// - Returns: the version of the write.

@@ -64,7 +64,7 @@ package enum Terminal {
         let count = Glibc.write(
           descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if count < 0, errno == EINTR { continue }
-        // Somebody who shares the descriptor has made it refuse rather than wait.
+        // A process that shares the descriptor has made it refuse rather than wait.
         if count < 0, errno == EAGAIN, descriptor == STDOUT_FILENO {
           var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
           _ = poll(&ready, 1, -1)

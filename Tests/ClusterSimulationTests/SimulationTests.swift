@@ -16,6 +16,14 @@ import Testing
     #expect(summary.missed.isEmpty, "no run came across \(summary.missed)")
   }
 
+  /// A router with another map stored keys on a shard that had just lost its routers (1447); late
+  /// commits whose history could not be explained (25, 1225).
+  @Test(arguments: [25, 1225, 1447] as [UInt64])
+  func `what was found once is not found again`(seed: UInt64) throws {
+    let report = try SimulationSeeds.run(seed)
+    #expect(report.isClean, "\(report)")
+  }
+
   @Test(arguments: [3, 11] as [UInt64])
   func `the same seed gives the same run, event by event`(seed: UInt64) throws {
     let first = try SimulationSeeds.run(seed)

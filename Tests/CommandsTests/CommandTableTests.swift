@@ -77,7 +77,7 @@ import Testing
     for command in all { #expect(CommandID(rawValue: command.id.rawValue) == command.id) }
     let places = all.compactMap { CallNumbers.place(of: $0.id.rawValue) }
     #expect(Set(places).count == all.count)
-    for number in [0, 63, 999, 1_063, CallNumbers.link, CallNumbers.older.lowerBound] {
+    for number in [0, 63, 999, 1_063, CallNumbers.link, CallNumbers.legacy.lowerBound] {
       #expect(CommandID(rawValue: number) == nil)
     }
     #expect(CallNumbers.place(of: CallNumbers.link) == nil)

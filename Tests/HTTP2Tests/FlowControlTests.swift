@@ -52,7 +52,7 @@ import Testing
   @Test func discardedBytesAreCreditedToTheConnection() throws {
     let wire = try InMemoryWire(server: smallWindows())
     wire.onServer = { session, stream in
-      stream.discardsInbound = true
+      stream.discardInbound()
       session.consume(stream, stream.unconsumed)
       stream.inbound.clear()
     }

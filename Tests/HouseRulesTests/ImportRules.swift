@@ -20,18 +20,23 @@ enum ImportRules {
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    ("LegacyServices", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    (
+      "Front",
+      ["LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC"]
+    ),
     (
       "ShardNode",
       [
         "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol", "GRPC",
+        "LineProtocol", "Front", "GRPC",
       ]
     ),
     (
       "RouterNode",
       [
         "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "GRPC",
+        "LineProtocol", "Front", "GRPC",
       ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
@@ -52,7 +57,7 @@ enum ImportRules {
   static let pureRooms: Set<String> = ["TextForms", "Store", "Placement", "Patterns"]
 
   /// Rooms that must run on a virtual clock and network as they are.
-  static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore"]
+  static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]
 
   /// Folders of tests that must give the same run for the same seed.
   static let simulationFolders = ["Tests/ClusterSimulation/"]

@@ -7,9 +7,9 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class FakeNode: CallPort {
+final class FakeNode: LocalDispatcher {
   struct Waiting {
-    let call: PortCall
+    let call: LocalCall
     let request: ByteBuffer
     let deadlineNanos: UInt64?
   }
@@ -28,9 +28,9 @@ final class FakeNode: CallPort {
 
   func call(
     _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
-  ) -> PortCall? {
-    let call = PortCall(command, for: caller, reply: reply)
+    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> LocalCall? {
+    let call = LocalCall(command, for: caller, reply: reply)
     waiting.append(
       Waiting(
         call: call, request: request,
@@ -39,7 +39,7 @@ final class FakeNode: CallPort {
     return call.isOver ? nil : call
   }
 
-  func cancel(_ call: PortCall) {
+  func cancel(_ call: LocalCall) {
     guard !call.isOver else { return }
     cancelled.append(call.command)
     waiting.removeAll { $0.call === call }
@@ -50,7 +50,7 @@ final class FakeNode: CallPort {
     errors += 1
   }
 
-  func callerTakesMore(_ call: PortCall) {
+  func callerTakesMore(_ call: LocalCall) {
     wokenCalls += 1
   }
 

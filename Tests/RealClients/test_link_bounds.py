@@ -224,7 +224,8 @@ def test_only_calls_that_have_waited_too_long_are_refused():
             assert told.retry_info
             return f"{told.code.name} {told.reason}"
 
-    with Cluster("a", "--max-calls-per-shard", str(in_flight), "--overload-wait-seconds", "1") as cluster:
+    bounds = ("--max-calls-per-shard", str(in_flight), "--overload-wait-seconds", "1")
+    with Cluster("a", *bounds) as cluster:
         with Client(cluster.address) as client:
             client.set(b"k", b"v")
             cluster.shards["a"].pause()

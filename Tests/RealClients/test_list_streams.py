@@ -214,7 +214,9 @@ def start(shape: str, *arguments: str):
 
 @pytest.mark.parametrize("shape", ["router", "shard"])
 @pytest.mark.parametrize(
-    "bound", [("--max-pinned-bytes", "1048576"), ("--max-pinned-seconds", "1")], ids=["bytes", "time"]
+    "bound",
+    [("--max-pinned-bytes", "1048576"), ("--max-pinned-seconds", "1")],
+    ids=["bytes", "time"],
 )
 def test_a_view_past_its_bounds_ends_with_view_expired(shape, bound):
     server = start(shape, *bound)

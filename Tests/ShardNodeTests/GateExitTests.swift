@@ -155,10 +155,10 @@ struct GateExitTests {
         outcomes.call(service, .lPush, Requests.push("k", ["wrong type"]))
         let now = service.core.clock()
         outcomes.call(service, .incrBy, Requests.increment("n", by: 1), until: now + 1_000_000)
-        let cancelled = service.call(.set, Requests.set("c", "v")) { _ in
+        let cancelled = service.front.call(.set, Requests.set("c", "v")) { _ in
           Issue.record("it was cancelled")
         }
-        if let cancelled { service.cancel(cancelled) }
+        if let cancelled { service.front.cancel(cancelled) }
         return outcomes
       }
       try await outcomes.last.get()

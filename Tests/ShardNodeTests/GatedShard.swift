@@ -224,7 +224,7 @@ final class Outcomes: Sendable {
     }
     let promise = service.eventLoop.makePromise(of: Void.self)
     lastMade.withLockedValue { $0 = promise.futureResult }
-    service.call(id, request, until: until) { [seen] outcome in
+    service.front.call(id, request, until: until) { [seen] outcome in
       seen.withLockedValue { $0.append("\(number): \(outcome.error?.code.name ?? "OK")") }
       promise.succeed()
     }
@@ -234,5 +234,26 @@ final class Outcomes: Sendable {
 extension CallError {
   init(_ status: RPCStatus) {
     self.init(code: status.code, message: status.message, details: status.details)
+  }
+}
+
+typealias Outcome = Result<ByteBuffer, CallError>
+
+extension Outcome {
+  var error: CallError? {
+    if case .failure(let error) = self { error } else { nil }
+  }
+}
+
+extension LocalDispatcher {
+  @discardableResult
+  func call(
+    _ command: CommandID, _ request: some Message, until deadlineNanos: UInt64? = nil,
+    reply: @escaping (Outcome) -> Void
+  ) -> LocalCall? {
+    let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
+    return call(
+      command, request: ByteBuffer(bytes: bytes), CallContext(deadlineNanos: deadlineNanos),
+      for: nil, reply: reply)
   }
 }

@@ -208,6 +208,25 @@ struct LinkClockTests {
     #expect(refused.hello?.refusal == "MAP_CONFLICT")
     look(LinkProtocol.silentLooksMax + 1)
     #expect(gone.calls.closedBecause != nil)
+    look(LinkProtocol.silentLooksMax)
+    let accepted = Lane(.calls, shard.core)
+    _ = try accepted.greet(other)
+    #expect(accepted.hello?.accepted == true)
+  }
+
+  /// Else a router with another map could store keys here before any shard that holds keys by the
+  /// first map has refused it.
+  @Test func `an empty shard keeps its map while its router may only have lost connections`() throws {
+    let lost = try Link(to: shard)
+    lost.calls.session?.lost()
+    lost.bulk.session?.lost()
+    var other = try Link.hello(router: "r/1")
+    other.map = try Maps.of(["a", "b"]).message
+    look(LinkProtocol.silentLooksMax - 1)
+    let refused = Lane(.calls, shard.core)
+    _ = try refused.greet(other)
+    #expect(refused.hello?.refusal == "MAP_CONFLICT")
+    look(1)
     let accepted = Lane(.calls, shard.core)
     _ = try accepted.greet(other)
     #expect(accepted.hello?.accepted == true)

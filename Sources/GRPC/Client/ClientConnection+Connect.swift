@@ -1,9 +1,16 @@
 // Making a connection: name resolution, TCP, and the peer's first SETTINGS, all within one timeout.
 // On the event loop that will own the connection.
 
-import Glibc
 import NIOCore
 import NIOPosix
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 extension ClientConnection {
   /// Connects to a peer. The name is resolved anew each time: containers change their addresses.

@@ -182,7 +182,7 @@ package final class ClientConnection: Flushable {
     if let stream = call.stream {
       call.stream = nil
       // The stream may live on until RST_STREAM is written; what comes meanwhile is dropped.
-      stream.discardsInbound = true
+      stream.discardInbound()
       if !stream.isClosed {
         // After the peer's trailers nothing is wrong: NO_ERROR only says that we stop sending.
         if !stream.remoteEnded {

@@ -1,8 +1,15 @@
 // Why a connection could not be made, in the words that an operator knows: those of the system.
 
-import Glibc
 import NIOCore
 import NIOPosix
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 enum ConnectFailure {
   /// One phrase, without the names of functions and types that NIO's own description holds.

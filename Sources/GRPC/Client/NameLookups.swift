@@ -8,10 +8,17 @@
 // bound. Nothing is remembered once a lookup has ended. Thread-safe.
 
 import Dispatch
-import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 final class NameLookups: Sendable {
   typealias Answer = Result<[SocketAddress], any Error>
@@ -120,7 +127,11 @@ struct HostResolver: Resolver, Sendable {
 private enum SystemLookup {
   static func addresses(_ host: String, _ port: Int) -> NameLookups.Answer {
     var hints = addrinfo()
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #if canImport(Glibc)
+      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #else
+      hints.ai_socktype = SOCK_STREAM
+    #endif
     hints.ai_protocol = Int32(IPPROTO_TCP)
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(host, "\(port)", &hints, &list)

@@ -7,6 +7,8 @@ import NIOCore
   import Glibc
 #elseif canImport(Musl)
   import Musl
+#elseif canImport(Darwin)
+  import Darwin
 #endif
 
 /// How long a silent peer is believed in by the system, in seconds.
@@ -25,21 +27,34 @@ package enum SilentPeers {
   /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT would
   /// also end a client that goes on reading slowly into a small buffer, because its window is never
   /// quite open.
-  static let options: [(option: ChannelOptions.Types.SocketOption, value: Int)] = [
+  static let options: [Option] = [
     (.init(level: .socket, name: .so_keepalive), 1),
-    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPIDLE))), idleSeconds),
-    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPINTVL))), probeSeconds),
-    (.init(level: .tcp, name: .init(rawValue: CInt(TCP_KEEPCNT))), probes),
+    tcp(idleOption, idleSeconds), tcp(TCP_KEEPINTVL, probeSeconds), tcp(TCP_KEEPCNT, probes),
   ]
 
-  /// Those of a client's socket.
-  static let clientOptions =
-    options + [
-      (
-        .init(level: .tcp, name: .init(rawValue: CInt(TCP_USER_TIMEOUT))),
-        unacknowledgedSeconds * 1_000
-      )
-    ]
+  /// Those of a client's socket. Where the system has no TCP_USER_TIMEOUT, the client's own limits
+  /// and PINGs have to do.
+  static var clientOptions: [Option] {
+    #if os(Linux)
+      options + [tcp(TCP_USER_TIMEOUT, unacknowledgedSeconds * 1_000)]
+    #else
+      options
+    #endif
+  }
+
+  typealias Option = (option: ChannelOptions.Types.SocketOption, value: Int)
+
+  private static func tcp(_ name: Int32, _ value: Int) -> Option {
+    (.init(level: .tcp, name: .init(rawValue: name)), value)
+  }
+
+  private static var idleOption: Int32 {
+    #if os(Linux)
+      TCP_KEEPIDLE
+    #else
+      TCP_KEEPALIVE
+    #endif
+  }
 
   /// Whether the system has given up a peer, which answered no probe.
   package static func isGivenUp(_ error: any Error) -> Bool {
@@ -49,11 +64,15 @@ package enum SilentPeers {
   /// How long ago the system received bytes on this channel's socket, read or not, in nanoseconds;
   /// nil where it doesn't say. On the channel's event loop.
   static func unheardNanos(_ channel: any Channel) -> UInt64? {
-    guard let socket = channel as? any SocketOptionProvider else { return nil }
-    var nanos: UInt64?
-    socket.getTCPInfo().assumeIsolated().whenSuccess { info in
-      nanos = UInt64(info.tcpi_last_data_recv) * 1_000_000
-    }
-    return nanos
+    #if os(Linux)
+      guard let socket = channel as? any SocketOptionProvider else { return nil }
+      var nanos: UInt64?
+      socket.getTCPInfo().assumeIsolated().whenSuccess { info in
+        nanos = UInt64(info.tcpi_last_data_recv) * 1_000_000
+      }
+      return nanos
+    #else
+      return nil
+    #endif
   }
 }

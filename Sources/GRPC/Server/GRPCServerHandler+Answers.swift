@@ -12,15 +12,17 @@ extension GRPCServerHandler {
       session.submitResponse(stream, headers: ServerHeaders.response)
     }
     session.bodyChanged(stream)
-    if !call.isStalled, !call.isWritable { stall(call) }
+    if !call.state.isStalled, !call.isWritable { stall(call) }
     needsFlush()
   }
 
-  /// Ends a call with a status, after whatever its outbound buffer holds.
-  func complete(_ call: ServerCall, _ status: RPCStatus) {
+  /// Ends a call with a status, after whatever its outbound buffer holds. Returns whether the service
+  /// knew of it.
+  @discardableResult
+  func complete(_ call: ServerCall, _ status: RPCStatus) -> Bool {
     if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }
     let stream = call.stream
-    retire(call)
+    let wasKnown = retire(call)
     answeredCalls += 1
     if !stream.isAnnounced, stream.outboundBytes == 0 {
       ServerHeaders.trailersOnly(status, into: loop.statusBlock)
@@ -38,6 +40,7 @@ extension GRPCServerHandler {
     }
     dropInbound(stream)
     needsFlush()
+    return wasKnown
   }
 
   /// A call ends within a message. What of it was not sent yet is taken back: if that is all of it,
@@ -65,7 +68,7 @@ extension GRPCServerHandler {
   /// The deadline of a call passed: the service stops, the client is told. What waits to be sent
   /// would hold that up for as long as the client gives no window, and the client has given up.
   func deadlinePassed(_ call: ServerCall) {
-    guard call.phase == .open else {
+    guard call.isOpen else {
       // Answered, and not taken.
       if call.stream.outboundBytes > 0 {
         session.reset(call.stream, code: .cancel)
@@ -74,39 +77,36 @@ extension GRPCServerHandler {
       return
     }
     session.dropOutbound(call.stream)
-    let isKnown = call.isKnownToService
-    complete(call, RPCStatus(.deadlineExceeded, "deadline exceeded"))
-    if isKnown { service.callEnded(call, .deadline) }
+    if complete(call, RPCStatus(.deadlineExceeded, "deadline exceeded")) {
+      service.callEnded(call, .deadline)
+    }
   }
 
   // MARK: - Back-pressure
 
   /// The call has reached its high water mark: its stream says when it is down to the low one.
   private func stall(_ call: ServerCall) {
-    call.isStalled = true
+    guard call.state.stall() else { return }
     call.stream.outboundMark = configuration.lowWaterBytes
   }
 
   /// Something happened on the stream of a call that had reached its high water mark.
   func tellIfDrained(_ call: ServerCall) {
-    guard call.phase == .open, call.stream.outboundBytes <= configuration.lowWaterBytes
+    guard call.isOpen, call.stream.outboundBytes <= configuration.lowWaterBytes
     else { return }
-    call.isStalled = false
-    if call.awaitsRoom {
-      callsAwaitingRoom.append(call)
-    } else {
-      service.streamWritable(call)
+    switch call.state.drain() {
+    case .queueForRoom: callsAwaitingRoom.append(call)
+    case .tellService: service.streamWritable(call)
     }
   }
 
   /// The service wants to be told when the call is writable and its connection has room.
   func awaitRoom(_ call: ServerCall) {
-    guard !call.awaitsRoom else { return }
-    call.awaitsRoom = true
+    guard call.state.awaitRoom() else { return }
     if call.isWritable {
       callsAwaitingRoom.append(call)
       needsFlush()
-    } else if !call.isStalled {
+    } else {
       stall(call)
     }
   }
@@ -116,11 +116,11 @@ extension GRPCServerHandler {
     // What they append, or reserve, is seen at once; calls that wait again do so for the next time.
     for _ in 0..<callsAwaitingRoom.count {
       guard hasOutboundRoom, let call = callsAwaitingRoom.popFirst() else { return }
-      guard call.awaitsRoom, call.phase == .open, call.handler === self else { continue }
+      guard call.state.awaitsRoom, call.isOpen, call.handler === self else { continue }
       if call.isWritable {
-        call.awaitsRoom = false
+        call.state.takeRoom()
         service.streamWritable(call)
-      } else if !call.isStalled {
+      } else {
         stall(call)
       }
     }

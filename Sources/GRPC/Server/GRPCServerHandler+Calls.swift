@@ -11,9 +11,9 @@ extension GRPCServerHandler {
       streamClosed(call)
       return
     }
-    if call.phase == .waiting, stream.headersReceived { begin(call) }
-    if call.phase == .open, call.isLetIn || letIn(call) { deliver(call) }
-    if call.isStalled { tellIfDrained(call) }
+    if call.state.isWaiting, stream.headersReceived { begin(call) }
+    if call.isOpen, call.state.isAdmitted || letIn(call) { deliver(call) }
+    if call.state.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
   }
 
@@ -24,13 +24,13 @@ extension GRPCServerHandler {
       hold(call)
       return false
     }
-    call.isLetIn = true
+    call.state.admit()
     if call.kind == .streaming {
       if endIfExpired(call) { return false }
-      call.isKnownToService = true
+      call.state.introduce()
       service.streamOpened(call)
     }
-    return call.phase == .open
+    return call.isOpen
   }
 
   /// Keeps a call from the service until answers were taken. Its body is parked meanwhile: it gets
@@ -38,9 +38,7 @@ extension GRPCServerHandler {
   func hold(_ call: ServerCall) {
     session.park(call.stream)
     noteInbound(call)
-    if call.isHeld { return }
-    call.isHeld = true
-    heldCalls.append(call)
+    if call.state.hold() { heldCalls.append(call) }
   }
 
   /// Lets calls go on that waited for answers to be taken, in their order and only as far as the
@@ -48,8 +46,7 @@ extension GRPCServerHandler {
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {
       // Calls that ended while they waited are still on the list, and may be others' by now.
-      guard call.isHeld, call.handler === self else { continue }
-      call.isHeld = false
+      guard call.handler === self, call.state.release() else { continue }
       streamTouched(call.stream)
     }
   }
@@ -71,9 +68,9 @@ extension GRPCServerHandler {
   private func begin(_ call: ServerCall) {
     let stream = call.stream
     let head = RequestHead(stream.headers)
-    call.phase = .open
+    call.state.begin()
     openCalls += 1
-    if state.drain == .final {
+    if ending.refusesStreams {
       loop.connections.callRefused()
       // Above the last id that GOAWAY names: the client is right to send this call elsewhere.
       retire(call)
@@ -145,20 +142,19 @@ extension GRPCServerHandler {
   func streamClosed(_ call: ServerCall) {
     // While the service is inside a delivery of this call its objects must stay what they are; the
     // delivery comes back here.
-    guard !call.isDelivering else { return }
-    if call.phase == .open {
-      retire(call)
-      if call.isKnownToService { service.callEnded(call, .cancelled) }
-    }
+    guard !call.state.isDelivering else { return }
+    if call.isOpen, retire(call) { service.callEnded(call, .cancelled) }
     let stream = call.stream
     loop.forgetDeadline(of: call)
     call.clear()
     session.recycle(stream)
   }
 
-  /// Marks a call as answered or ended: from here on the service can do nothing with it.
-  func retire(_ call: ServerCall) {
-    call.phase = .over
+  /// Marks a call as answered or ended: from here on the service can do nothing with it. Returns
+  /// whether the service knew of it.
+  @discardableResult
+  func retire(_ call: ServerCall) -> Bool {
+    let wasKnown = call.state.end()
     openCalls -= 1
     bufferedBytes -= call.bufferedBytes
     call.bufferedBytes = 0
@@ -166,12 +162,13 @@ extension GRPCServerHandler {
     call.inboundBytes = 0
     if call.admittedBytes > 0 { dismiss(call) }
     if call.reservedOutboundBytes > 0 { releaseOutbound(call, .max) }
+    return wasKnown
   }
 
   /// What else the client sends on this stream interests nobody: credited and dropped.
   func dropInbound(_ stream: HTTP2Stream) {
     guard !stream.remoteEnded else { return }
-    stream.discardsInbound = true
+    stream.discardInbound()
     session.consume(stream, stream.unconsumed)
     stream.inbound.clear()
   }

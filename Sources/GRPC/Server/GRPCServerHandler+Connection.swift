@@ -7,21 +7,10 @@ import NIOCore
 
 /// What a connection remembers for its own affairs.
 struct ConnectionState {
-  enum Drain {
-    case none
-    /// GOAWAY with the highest id is out; the client may still open streams.
-    case announced
-    /// The real GOAWAY is out.
-    case final
-  }
-
   /// The payloads of the PING that ends a drain's round trip, and of one that asks for life.
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
   static let lifePing: UInt64 = 0x7273_616c_6976_653f
 
-  var drain = Drain.none
-  /// Whether the server has decided to end the connection, for a reason that is noted.
-  var wasCut = false
   var keepalive: KeepalivePolicy
   /// The watch over a silent client; nil: there is none.
   var liveness: Liveness?
@@ -124,10 +113,9 @@ extension GRPCServerHandler {
     reject(
       call,
       RPCStatus(.resourceExhausted, "\(refusal.name): \(loop.connections.sentence(refusal))"))
-    guard !state.wasCut else { return }
-    state.wasCut = true
+    guard ending.decide() else { return }
     note(refusal)
-    state.drain = .final
+    ending.refuseStreams()
     session.shutDown(code: refusal.code, debug: refusal.name)
     needsFlush()
   }
@@ -137,7 +125,7 @@ extension GRPCServerHandler {
   func watchExcess() {
     let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
     loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
-      guard let self, ending == .open, let refusal = place?.excess else { return }
+      guard let self, ending.isOpen, let refusal = place?.excess else { return }
       let age = loop.nowNanos &- state.openedNanos
       if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
         cut(refusal)
@@ -151,7 +139,7 @@ extension GRPCServerHandler {
 
   /// Looks for a client that makes no progress. Called every few seconds.
   func sweep(nowNanos: UInt64) {
-    guard ending == .open, !isInputClosed else { return sweepEnding(nowNanos: nowNanos) }
+    guard ending.isOpen, !ending.isInputClosed else { return sweepEnding(nowNanos: nowNanos) }
     lookForLife(nowNanos: nowNanos)
     lookForCalls(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
@@ -195,7 +183,7 @@ extension GRPCServerHandler {
       return
     }
     session.releaseIdleMemory()
-    if configuration.idleNanosMax > 0, state.drain == .none,
+    if configuration.idleNanosMax > 0, !ending.isDraining,
       nowNanos &- state.activeNanos > configuration.idleNanosMax
     {
       note(.idle)
@@ -208,8 +196,7 @@ extension GRPCServerHandler {
   /// Tells the client to open no more streams. In-flight calls go on; the connection closes when
   /// they are done.
   func beginDrain() {
-    guard state.drain == .none, session.failure == nil else { return }
-    state.drain = .announced
+    guard session.failure == nil, ending.announceDrain() else { return }
     session.announceShutdown()
     session.ping(payload: ConnectionState.drainPing)
     needsFlush()
@@ -218,8 +205,7 @@ extension GRPCServerHandler {
   }
 
   private func finishDrain() {
-    guard state.drain == .announced else { return }
-    state.drain = .final
+    guard ending.finishDrain() else { return }
     session.shutDown()
     needsFlush()
   }

@@ -13,17 +13,6 @@ import HTTP2
 import Logging
 import NIOCore
 
-/// How far the end of a connection has come.
-enum Ending {
-  case open
-  /// All is said and calls have ended; the socket has yet to take some of it. Nothing is read.
-  case finishing
-  /// Our side is closed; what the client still sends is thrown away for a moment.
-  case lingering
-  /// Nothing is read or written any more.
-  case gone
-}
-
 extension GRPCServerHandler {
   // MARK: - For a reason
 
@@ -32,12 +21,11 @@ extension GRPCServerHandler {
   ///
   /// - Parameter detail: what the log is to say besides.
   func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
-    guard !state.wasCut, ending != .gone, let context else { return }
-    state.wasCut = true
+    guard let context, ending.decide() else { return }
     note(reason, detail)
     // A client that takes nothing can't be told.
-    guard ending == .open, isWritable else { return context.close(promise: nil) }
-    state.drain = .final
+    guard ending.isOpen, isWritable else { return context.close(promise: nil) }
+    ending.refuseStreams()
     if session.failure == nil {
       session.terminate(code: reason.code, debug: reason.name)
     } else {
@@ -64,9 +52,9 @@ extension GRPCServerHandler {
 
   /// Ends the connection now, so that its memory is free when this returns.
   func endForMemory() {
-    guard ending == .open, let context else { return }
+    guard ending.isOpen, let context else { return }
     cut(.memoryBudget)
-    guard isWritable, ending == .open else {
+    guard isWritable, ending.isOpen else {
       leave()
       tearDown()
       context.close(promise: nil)
@@ -81,7 +69,7 @@ extension GRPCServerHandler {
   // MARK: - All is said
 
   func closeIfFinished() {
-    guard ending == .open, session.isFinished, let context else { return }
+    guard ending.isOpen, session.isFinished, let context else { return }
     switch session.failure {
     case .flooded?: sayGoodbye(.tooManyControlFrames, .enhanceYourCalm)
     case .nghttp2(let text)?: sayGoodbye(.protocolError, .protocolError, text)
@@ -97,8 +85,7 @@ extension GRPCServerHandler {
   private func sayGoodbye(
     _ reason: ConnectionEnd, _ code: HTTP2ErrorCode, _ detail: String? = nil
   ) {
-    guard !state.wasCut else { return }
-    state.wasCut = true
+    guard ending.decide() else { return }
     note(reason, detail)
     if isWritable { writeGoodbye(reason, code) }
   }
@@ -112,7 +99,7 @@ extension GRPCServerHandler {
 
   /// Ends the calls, has the socket take what was said, and closes our side.
   private func finish() {
-    ending = .finishing
+    ending.finish()
     endCalls()
     state.outboundProgress.restart()
     if writer.isEmpty { return closeOutput() }
@@ -120,13 +107,16 @@ extension GRPCServerHandler {
   }
 
   private func closeOutput() {
-    guard ending == .finishing, let context else { return }
-    guard !isInputClosed else { return close() }
-    ending = .lingering
+    guard let context else { return }
+    switch ending.wroteAll() {
+    case .nothing: return
+    case .closeSocket: return close()
+    case .closeSide: break
+    }
     let closed = context.eventLoop.makePromise(of: Void.self)
     closed.futureResult.assumeIsolated().whenFailure { _ in self.close() }
     context.close(mode: .output, promise: closed)
-    guard ending == .lingering else { return }
+    guard ending.isLingering else { return }
     let linger = TimeAmount.nanoseconds(ServerConfiguration.lingerNanos)
     loop.eventLoop.assumeIsolated().scheduleTask(in: linger) { [weak self] in self?.close() }
     readIfHeldBack()
@@ -134,14 +124,14 @@ extension GRPCServerHandler {
 
   /// Takes what comes after the end.
   func discard(_ buffer: ByteBuffer) {
-    discardedBytes += buffer.readableBytes
+    let isTooMuch = ending.discard(buffer.readableBytes)
     loop.receiveBuffer.giveBack(buffer)
-    if discardedBytes > ServerConfiguration.lingerBytesMax { close() }
+    if isTooMuch { close() }
   }
 
   /// Whether a client that is leaving takes its last answers. It has as long as for any others.
   func sweepEnding(nowNanos: UInt64) {
-    guard ending == .open || ending == .finishing, let channel = context?.channel else { return }
+    guard ending.hasLastWords, let channel = context?.channel else { return }
     state.taken.look(written: session.bodyBytesSent, channel)
     let isSlow = state.outboundProgress.isSlow(
       bytes: state.taken.count, nowNanos: nowNanos,
@@ -154,34 +144,33 @@ extension GRPCServerHandler {
   // MARK: - The client's end
 
   func inputClosed() {
-    isInputClosed = true
-    switch ending {
-    case .open: loop.flusher.inNextTurn { self.answerTheRest() }
-    case .lingering: close()
-    case .finishing, .gone: break
+    switch ending.inputClosed() {
+    case .answerTheRest: loop.flusher.inNextTurn { self.answerTheRest() }
+    case .closeSocket: close()
+    case .nothing: break
     }
   }
 
   /// The client sends no more: calls that came whole are answered, the others can't be.
   private func answerTheRest() {
-    guard ending == .open, context != nil else { return }
+    guard ending.isOpen, context != nil else { return }
     state.outboundProgress.restart()
     if session.failure == nil, session.liveStreamCount > 0 {
       for stream in session.liveStreams where !stream.remoteEnded {
         session.reset(stream, code: .cancel)
       }
-      state.drain = .final
+      ending.refuseStreams()
       session.shutDown()
       flushNow()
     }
-    if ending == .open, session.liveStreamCount == 0 { finish() }
+    if ending.isOpen, session.liveStreamCount == 0 { finish() }
   }
 
   // MARK: - The end
 
   /// Closes the socket, whatever there still is.
   private func close() {
-    guard ending != .gone, let context else { return }
+    guard !ending.isGone, let context else { return }
     leave()
     tearDown()
     context.close(promise: nil)
@@ -190,15 +179,14 @@ extension GRPCServerHandler {
   /// The channel is gone, by the client's doing or the system's. Each connection has calls to end and
   /// memory to free: that is done in turns.
   func channelGone() {
-    guard context != nil, ending != .gone else { return }
+    guard context != nil, !ending.isGone else { return }
     leave()
     loop.flusher.inNextTurn { self.tearDown() }
   }
 
   /// Nothing is read or written any more.
   private func leave() {
-    if ending == .gone { return }
-    ending = .gone
+    guard ending.leave() else { return }
     writer.close()
     place?.close()
   }

@@ -28,7 +28,7 @@ extension GRPCServerHandler {
     }
     session.consume(stream, stream.unconsumed)
     account(call, buffered: call.deframer.filledBytes)
-    guard call.phase == .open else { return }
+    guard call.isOpen else { return }
     let isTruncated = stream.remoteEnded && call.deframer.gatheredMessage == nil
     if let failure = failure ?? (isTruncated ? .truncatedAtEnd : nil) {
       complete(call, failure.status(limit: configuration.maxMessageBytes))
@@ -71,7 +71,7 @@ extension GRPCServerHandler {
     call.admittedBytes = 0
     while let next = waitingLargeCalls.first {
       // Calls that ended while they waited are still on the list.
-      if next.awaitedBytes > 0, next.phase == .open, next.handler === self {
+      if next.awaitedBytes > 0, next.isOpen, next.handler === self {
         guard hasRoomForLarge(next.awaitedBytes) else { return }
         largeBytes += next.awaitedBytes
         next.admittedBytes = next.awaitedBytes

@@ -13,7 +13,7 @@ extension GRPCServerHandler {
 
   /// Keeps the sum of what calls hold of their requests, until the service has them.
   func noteInbound(_ call: ServerCall) {
-    guard call.phase == .open else { return }
+    guard call.isOpen else { return }
     let bytes = call.stream.inbound.readableBytes + call.deframer.filledBytes
     inboundBytes += bytes - call.inboundBytes
     call.inboundBytes = bytes

@@ -14,7 +14,7 @@ import NIOCore
 
 extension GRPCServerHandler {
   func deliver(_ call: ServerCall) {
-    if call.deadlineNanos != nil, !call.isDelivering, endIfExpired(call) { return }
+    if call.deadlineNanos != nil, !call.state.isDelivering, endIfExpired(call) { return }
     switch call.kind {
     case .unary: deliverUnary(call)
     case .streaming: deliverStreaming(call)
@@ -23,8 +23,8 @@ extension GRPCServerHandler {
 
   private func deliverUnary(_ call: ServerCall) {
     let stream = call.stream
-    guard !call.isDelivering, !call.wasHalfClosed else { return }
-    if call.isGathering { return gather(call) }
+    guard call.state.takesMessage else { return }
+    if call.state.isGathering { return gather(call) }
     // A unary message is gathered in the stream's own buffer, which its length bounds, but for a
     // large one.
     let check = stream.inbound.withUnsafeReadableBytes {
@@ -35,7 +35,7 @@ extension GRPCServerHandler {
       if announcedBytes > configuration.streamWindowBytes, !admit(call, announcedBytes) {
         session.park(stream)
       } else if announcedBytes >= LargeBlock.bytesMin {
-        call.isGathering = true
+        call.state.gather()
         return gather(call)
       } else {
         if call.admittedBytes > 0 { stream.inbound.reserveCapacity(call.admittedBytes) }
@@ -64,21 +64,21 @@ extension GRPCServerHandler {
 
   /// Gives the service the message of a unary call.
   func hand(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    call.isKnownToService = true
-    call.wasHalfClosed = true
-    call.isDelivering = true
+    call.state.introduce()
+    call.state.halfClose()
+    call.state.beginDelivery()
     service.unary(call, message: message)
-    call.isDelivering = false
+    call.state.endDelivery()
   }
 
   private func deliverStreaming(_ call: ServerCall) {
     let stream = call.stream
-    guard !call.isDelivering else { return }
-    guard !call.isReadingPaused else {
+    guard !call.state.isDelivering else { return }
+    guard !call.state.isReadingPaused else {
       session.park(stream)
       return noteInbound(call)
     }
-    call.isDelivering = true
+    call.state.beginDelivery()
     // The service may do anything to the stream meanwhile, so the bytes are taken out of it.
     var chunk = ByteBuffer()
     swap(&chunk, &stream.inbound)
@@ -87,7 +87,7 @@ extension GRPCServerHandler {
     chunk.readWithUnsafeReadableBytes { bytes -> Int in
       var rest = bytes
       do throws(MessageFramingError) {
-        while call.phase == .open, !call.isReadingPaused,
+        while call.isOpen, !call.state.isReadingPaused,
           let message = try call.deframer.next(&rest)
         {
           delivered += 1
@@ -98,7 +98,7 @@ extension GRPCServerHandler {
       }
       return bytes.count - rest.count
     }
-    call.isDelivering = false
+    call.state.endDelivery()
     if delivered > 0 {
       // What is left is of another message.
       call.inboundProgress.restart()
@@ -106,7 +106,7 @@ extension GRPCServerHandler {
     }
     takeIn(call, left: chunk.readableBytes)
     giveBack(&chunk, to: stream)
-    if stream.isClosed || call.phase != .open { return }
+    if stream.isClosed || !call.isOpen { return }
     if let failure {
       reject(call, failure.status(limit: configuration.maxMessageBytes))
       return
@@ -122,7 +122,7 @@ extension GRPCServerHandler {
   private func takeIn(_ call: ServerCall, left: Int) {
     let stream = call.stream
     var withheld = 0
-    let announcedBytes = call.phase == .open ? call.deframer.announcedBytes : 0
+    let announcedBytes = call.isOpen ? call.deframer.announcedBytes : 0
     if announcedBytes > configuration.streamWindowBytes {
       if admit(call, announcedBytes) {
         call.deframer.reserveAnnounced()
@@ -138,10 +138,10 @@ extension GRPCServerHandler {
 
   private func halfCloseIfDone(_ call: ServerCall) {
     let stream = call.stream
-    guard call.phase == .open, !call.isReadingPaused, stream.remoteEnded, !call.wasHalfClosed,
+    guard call.isOpen, !call.state.isReadingPaused, stream.remoteEnded, !call.state.isHalfClosed,
       stream.inbound.readableBytes == 0
     else { return }
-    call.wasHalfClosed = true
+    call.state.halfClose()
     do throws(MessageFramingError) {
       try call.deframer.finish()
     } catch {
@@ -178,7 +178,7 @@ extension GRPCServerHandler {
     let counted = call.admittedBytes > 0 ? 0 : buffered
     bufferedBytes += counted - call.bufferedBytes
     call.bufferedBytes = counted
-    if bufferedBytes > configuration.maxBufferedBytes, call.phase == .open {
+    if bufferedBytes > configuration.maxBufferedBytes, call.isOpen {
       reject(call, RPCStatus(.resourceExhausted, "too many unfinished messages"))
     }
   }
@@ -195,7 +195,7 @@ extension GRPCServerHandler {
     let calls = resumedCalls
     resumedCalls.removeAll(keepingCapacity: true)
     // A call that is over, or another one by now, is served no worse for a second look.
-    for call in calls where call.phase == .open && call.handler === self {
+    for call in calls where call.isOpen && call.handler === self {
       deliver(call)
       if call.stream.isClosed { streamClosed(call) }
     }

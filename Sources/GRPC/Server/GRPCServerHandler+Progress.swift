@@ -99,7 +99,7 @@ extension GRPCServerHandler {
     _ call: ServerCall, connectionIsSlow: Bool, nowNanos: UInt64
   ) -> Bool {
     let stream = call.stream
-    guard stream.outboundBytes > 0 || call.isHeld || call.awaitsRoom else {
+    guard stream.outboundBytes > 0 || call.state.isHeld || call.state.awaitsRoom else {
       call.answerProgress.window.restart()
       return false
     }
@@ -114,7 +114,7 @@ extension GRPCServerHandler {
   }
 
   private func endUntaken(_ call: ServerCall) {
-    if call.phase == .open, !call.isKnownToService, call.stream.outboundBytes == 0 {
+    if call.isOpen, !call.state.isKnownToService, call.stream.outboundBytes == 0 {
       // The service has not had it, and a status needs no window.
       complete(
         call,
@@ -132,7 +132,7 @@ extension GRPCServerHandler {
   private func isUnfinished(
     _ call: ServerCall, connectionIsSlow: Bool, nowNanos: UInt64
   ) -> Bool {
-    guard call.phase == .open, awaitsClient(call) else {
+    guard call.isOpen, awaitsClient(call) else {
       call.inboundProgress.restart()
       return false
     }
@@ -146,21 +146,21 @@ extension GRPCServerHandler {
 
   /// Whether it is for the client to send more of a message.
   private func awaitsClient(_ call: ServerCall) -> Bool {
-    if call.isHeld || call.isReadingPaused || call.awaitedBytes > 0 || isReadingStopped
-      || session.isReceiveWindowShut
+    if call.state.isHeld || call.state.isReadingPaused || call.awaitedBytes > 0
+      || isReadingStopped || session.isReceiveWindowShut
     {
       return false
     }
     switch call.kind {
-    case .unary: return !call.wasHalfClosed
+    case .unary: return !call.state.isHalfClosed
     case .streaming: return call.deframer.bufferedBytes > 0
     }
   }
 
   private func endUnfinished(_ call: ServerCall) {
-    guard call.phase == .open else { return }
-    let isKnown = call.isKnownToService
-    complete(call, RPCStatus(.resourceExhausted, "the request was not complete in time"))
-    if isKnown { service.callEnded(call, .cancelled) }
+    guard call.isOpen else { return }
+    if complete(call, RPCStatus(.resourceExhausted, "the request was not complete in time")) {
+      service.callEnded(call, .cancelled)
+    }
   }
 }

@@ -31,17 +31,10 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
   /// How far the end of the connection has come; see GRPCServerHandler+Ending.swift.
-  @exclusivity(unchecked) var ending = Ending.open
-  /// The client sends no more.
-  @exclusivity(unchecked) var isInputClosed = false
-  /// Bytes that came after the end, and were thrown away.
-  @exclusivity(unchecked) var discardedBytes = 0
+  @exclusivity(unchecked) var ending = ConnectionEnding()
+  @exclusivity(unchecked) private var flushing = FlushState()
+  @exclusivity(unchecked) private var reading = ReadGate()
   var listIndex = -1
-  /// Between the first read of a tick and its end: a flush is sure to come.
-  @exclusivity(unchecked) var isReading = false
-  @exclusivity(unchecked) private var isFlushing = false
-  /// Something was queued in a flush, after its write.
-  @exclusivity(unchecked) private var flushesAgain = false
   @exclusivity(unchecked) var isWritable = true
   let writer = SocketWriter()
   @exclusivity(unchecked) private(set) var bytesReceived = 0
@@ -74,10 +67,6 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   /// Calls kept from the service while too many answers wait to be taken.
   @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
-
-  /// How often the service has paused reading and not resumed it.
-  private var servicePauses = 0
-  private(set) var isReadHeldBack = false
 
   init(loop: ServerLoop, place: ConnectionPlace? = nil) throws {
     self.loop = loop
@@ -113,8 +102,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
-    guard ending == .open else { return discard(buffer) }
-    isReading = true
+    guard ending.isOpen else { return discard(buffer) }
+    flushing.beginRead()
     readNanos = 0
     loop.flusher.beginTick()
     bytesReceived &+= buffer.readableBytes
@@ -126,7 +115,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    isReading = false
+    flushing.endRead()
     flushNow()
   }
 
@@ -161,21 +150,19 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   // MARK: - Reading
 
   func read(context: ChannelHandlerContext) {
-    if servicePauses > 0 || isOutboundBlocked || ending == .finishing {
-      isReadHeldBack = true
-    } else {
-      context.read()
-    }
+    if reading.read(isBlocked: isReadBlocked) { context.read() }
   }
 
   func pauseReading() {
-    servicePauses += 1
+    reading.pause()
   }
 
   func resumeReading() {
-    servicePauses = max(0, servicePauses - 1)
+    reading.resume()
     readIfHeldBack()
   }
+
+  private var isReadBlocked: Bool { isOutboundBlocked || !ending.reads }
 
   /// The client takes nothing from its socket while it makes us produce more. A full HTTP/2 window
   /// alone doesn't count: only by reading can we learn that it was opened.
@@ -186,12 +173,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   /// Whether it is the server that reads nothing.
-  var isReadingStopped: Bool { servicePauses > 0 || isReadHeldBack }
+  var isReadingStopped: Bool { reading.isShut }
+  /// Whether a read is kept back.
+  var isReadHeldBack: Bool { reading.isHeldBack }
 
   func readIfHeldBack() {
-    guard isReadHeldBack, servicePauses == 0, !isOutboundBlocked, ending != .finishing, let context
-    else { return }
-    isReadHeldBack = false
+    guard let context, reading.makeUp(isBlocked: isReadBlocked) else { return }
     context.read()
   }
 
@@ -199,24 +186,20 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   /// Sees to it that what was queued is written in this tick.
   func needsFlush() {
-    if isFlushing {
-      flushesAgain = true
-    } else if !isReading {
-      loop.flusher.markDirty(self)
-    }
+    if flushing.queued() { loop.flusher.markDirty(self) }
   }
 
   func flushNow() {
-    guard let context, ending == .open else { return }
-    isFlushing = true
+    guard let context, ending.isOpen else { return }
+    flushing.beginFlush()
     deliverResumed()
     guard isWritable else {
-      isFlushing = false
+      _ = flushing.endFlush()
       if session.failure != nil { closeIfFinished() }
       settleMemory()
       return
     }
-    flushesAgain = false
+    flushing.beginWrite()
     loop.output.clear()
     if session.outboundBytes > ServerConfiguration.retainedOutputBytes {
       loop.output.reserveCapacity(
@@ -235,7 +218,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     drain()
     if !callsAwaitingRoom.isEmpty { tellRoom() }
     if !heldCalls.isEmpty { releaseHeld() }
-    isFlushing = false
+    let flushesAgain = flushing.endFlush()
     // Others must be read and answered before the next chunk, or the next part of an answer that
     // goes on as fast as the client takes it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }

@@ -7,7 +7,7 @@ extension ServerCall {
   /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent headers
   /// and the message's prefix. For unary calls (then once, instead of `respond`) and streaming ones.
   package func beginMessage(byteCount: Int) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     assert(messageBytesLeft == 0, "one message after another")
     assert(byteCount >= 0 && byteCount <= Int(UInt32.max), "a message must fit its prefix")
     OutboundBuffer.reclaim(&stream.outbound)
@@ -23,7 +23,7 @@ extension ServerCall {
   /// All pieces together must have the length that was announced: `finish(.ok)` follows the last.
   /// A call that ends earlier, by whatever status, is never taken for a whole answer.
   package func appendToMessage(_ bytes: UnsafeRawBufferPointer) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     assert(bytes.count <= messageBytesLeft, "more than was announced")
     // Beyond it the client would see another message begin.
     let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(messageBytesLeft))
@@ -44,7 +44,7 @@ extension ServerCall {
   /// waited to be sent already: see `ServerConnection.hasOutboundRoom`. Pieces that are appended are
   /// taken off again, and the rest at the end of the call.
   package func reserveOutbound(bytes: Int) {
-    guard phase == .open, bytes > 0 else { return }
+    guard isOpen, bytes > 0 else { return }
     handler?.reserveOutbound(self, bytes)
   }
 
@@ -52,6 +52,6 @@ extension ServerCall {
   /// more: once, in a later flush, and never from within this. Calls of one connection are told in
   /// the order in which they came to wait, while there is room.
   package func awaitRoom() {
-    if phase == .open { handler?.awaitRoom(self) }
+    if isOpen { handler?.awaitRoom(self) }
   }
 }

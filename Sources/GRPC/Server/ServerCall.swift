@@ -8,15 +8,6 @@ import NIOCore
 
 /// A call. Valid until it was answered (`respond`, `fail`, `finish`) or until `callEnded`.
 package final class ServerCall {
-  enum Phase {
-    /// Not begun: the header block isn't complete, or the object is in the pool.
-    case waiting
-    /// The service knows the call, or will when its message is complete.
-    case open
-    /// Answered, or ended without an answer.
-    case over
-  }
-
   /// The id the service gave for the method.
   @exclusivity(unchecked) package internal(set) var methodID = 0
   /// The service's own number.
@@ -29,21 +20,9 @@ package final class ServerCall {
   let stream: HTTP2Stream
   /// The connection of the call; nil while the object is in the pool, so that it keeps none alive.
   @exclusivity(unchecked) var handler: GRPCServerHandler?
-  @exclusivity(unchecked) var phase = Phase.waiting
+  /// How far the call has come.
+  @exclusivity(unchecked) var state = ServerCallState()
   @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
-  /// The service has been told of the call, so it must be told of its end.
-  @exclusivity(unchecked) var isKnownToService = false
-  @exclusivity(unchecked) var isReadingPaused = false
-  @exclusivity(unchecked) var isDelivering = false
-  @exclusivity(unchecked) var wasHalfClosed = false
-  /// The call reached its high water mark and has not come down to the low one since.
-  @exclusivity(unchecked) var isStalled = false
-  @exclusivity(unchecked) var awaitsRoom = false
-  @exclusivity(unchecked) var isHeld = false
-  /// The call may go to the service; see `GRPCServerHandler.letIn`.
-  @exclusivity(unchecked) var isLetIn = false
-  /// A unary call whose message is large: `deframer` gathers it.
-  @exclusivity(unchecked) var isGathering = false
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
   /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
@@ -67,6 +46,9 @@ package final class ServerCall {
     self.stream = stream
     deframer = MessageDeframer(limit: configuration.maxMessageBytes)
   }
+
+  /// Whether the call has begun and was neither answered nor ended.
+  var isOpen: Bool { state.isOpen }
 
   /// The metadata the client sent. Parsed at each use; O(fields).
   package var metadata: Metadata {
@@ -96,14 +78,14 @@ package final class ServerCall {
 
   /// Answers a unary call: `write` appends the message's bytes to the stream's own buffer.
   package func respond(_ write: (inout ByteBuffer) -> Void) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     append(write)
     handler?.complete(self, .ok)
   }
 
   /// Answers a unary call with a message that lies ready. It is copied.
   package func respond(message: UnsafeRawBufferPointer) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     MessageFrame.write(message, to: &stream.outbound)
     handler?.complete(self, .ok)
   }
@@ -116,14 +98,14 @@ package final class ServerCall {
 
   /// Ends a streaming call, or one that was answered in pieces, after what was sent so far.
   package func finish(_ status: RPCStatus) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     assert(messageBytesLeft == 0 || !status.isOK, "the message isn't whole")
     handler?.complete(self, status)
   }
 
   /// Sends one message of a streaming call.
   package func send(_ write: (inout ByteBuffer) -> Void) {
-    guard phase == .open else { return }
+    guard isOpen else { return }
     append(write)
     handler?.messageAppended(self)
   }
@@ -137,15 +119,13 @@ package final class ServerCall {
 
   /// Delivers no more messages of this call, and gives its client no window for more.
   package func pauseReading() {
-    isReadingPaused = true
+    state.pauseReading()
   }
 
   /// Ends `pauseReading`. Messages that were held are delivered at the end of this tick or, if the
   /// service is within a delivery of this call, right after it.
   package func resumeReading() {
-    guard isReadingPaused else { return }
-    isReadingPaused = false
-    if phase == .open { handler?.readingResumed(self) }
+    if state.resumeReading() { handler?.readingResumed(self) }
   }
 
   /// Takes nothing more from the call's client, on any call, until as many `resumeConnection` have
@@ -179,16 +159,7 @@ package final class ServerCall {
     tag = 0
     context = nil
     deadlineNanos = nil
-    phase = .waiting
-    isKnownToService = false
-    isReadingPaused = false
-    isDelivering = false
-    wasHalfClosed = false
-    isStalled = false
-    awaitsRoom = false
-    isHeld = false
-    isLetIn = false
-    isGathering = false
+    state = ServerCallState()
     deframer.reset()
     bufferedBytes = 0
     inboundBytes = 0

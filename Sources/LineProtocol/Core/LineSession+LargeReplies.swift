@@ -22,26 +22,26 @@ extension LineSession {
     return LineEntry(reply: LineCommands.written { $0.writeLine(error: error) })
   }
 
-  package func takesLargeReply(of call: PortCall) -> Bool {
+  package func takesLargeReply(of call: LocalCall) -> Bool {
     if hasRoom(forReplyOf: call) { return true }
     if !askers.contains(where: { $0 === call }) { askers.append(call) }
     return false
   }
 
-  package func expectsLargeReply(of call: PortCall, byteCount: Int) {
+  package func expectsLargeReply(of call: LocalCall, byteCount: Int) {
     guard let index = entry(of: call) else { return }
     entries[index].expectedBytes += byteCount
     expectedBytes += byteCount
   }
 
-  private func hasRoom(forReplyOf call: PortCall) -> Bool {
+  private func hasRoom(forReplyOf call: LocalCall) -> Bool {
     guard output.readableBytes < Self.outputBytesMax else { return false }
     if entry(of: call) == entries.startIndex { return true }
     return output.readableBytes + waitingBytes + expectedBytes < Self.outputBytesMax
   }
 
   /// The entry of a call; the last one for a call that is just being made.
-  private func entry(of call: PortCall) -> CircularBuffer<LineEntry>.Index? {
+  private func entry(of call: LocalCall) -> CircularBuffer<LineEntry>.Index? {
     if let index = entries.firstIndex(where: { $0.call === call }) { return index }
     guard let last = entries.last, last.call == nil, last.reply == nil else { return nil }
     return entries.index(before: entries.endIndex)

@@ -30,7 +30,7 @@ package final class LineSession {
   /// How long a call may take, in nanoseconds. Shutdown may take as long as it does.
   package static let callNanosMax: UInt64 = 60_000_000_000
 
-  let port: any CallPort
+  let port: any LocalDispatcher
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
@@ -62,7 +62,7 @@ package final class LineSession {
   private(set) var waitingBytes = 0
   var expectedBytes = 0
   /// Calls whose large reply had to wait.
-  var askers: [PortCall] = [] {
+  var askers: [LocalCall] = [] {
     didSet { if !askers.isEmpty { commandsNow = Self.commandsFirst } }
   }
 
@@ -70,7 +70,7 @@ package final class LineSession {
   ///   - clock: nanoseconds, as NIODeadline counts them: deadlines of calls are on that clock.
   ///   - onWork: called when there is something to do: `advance` is to follow, not from within.
   package init(
-    port: any CallPort, limits: LineLimits, clock: @escaping () -> UInt64,
+    port: any LocalDispatcher, limits: LineLimits, clock: @escaping () -> UInt64,
     onWork: @escaping () -> Void
   ) {
     self.port = port
@@ -355,7 +355,7 @@ package final class LineSession {
 /// A command that was started, in the order of the requests.
 struct LineEntry {
   /// The call under way; nil where there is none, or it was not told yet.
-  var call: PortCall?
+  var call: LocalCall?
   /// The reply, once it is there.
   var reply: ByteBuffer?
   /// Bytes of a large reply that is on its way.
@@ -380,7 +380,7 @@ extension LineAction {
 
 // MARK: - What the node asks of its caller
 
-extension LineSession: CallPortCaller {
+extension LineSession: LocalCaller {
   package var mayCall: Bool { pauses == 0 && !isGone }
 
   package func pauseReading() {

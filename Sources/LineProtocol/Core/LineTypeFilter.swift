@@ -19,7 +19,7 @@ final class LineTypeFilter {
   private var response = ByteBuffer()
   private var keys: [Range<Int>] = []
   private var isWanted: [Bool] = []
-  private var calls: [Int: PortCall] = [:]
+  private var calls: [Int: LocalCall] = [:]
   private var next = 0
   private var underWay = 0
   private var isSending = false
@@ -71,7 +71,7 @@ final class LineTypeFilter {
     if underWay == 0, next == keys.count { finish() }
   }
 
-  func cancel(on port: any CallPort) {
+  func cancel(on port: any LocalDispatcher) {
     done = nil
     for call in calls.values { port.cancel(call) }
     calls.removeAll()

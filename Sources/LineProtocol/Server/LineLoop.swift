@@ -9,11 +9,11 @@ import RingstoreAPI
 
 /// What the node's loop gives to its line connections.
 package struct LineNode {
-  package let port: any CallPort
+  package let port: any LocalDispatcher
   /// The loop's one flusher: two could starve the sockets between them.
   package let flusher: TickFlusher
 
-  package init(port: any CallPort, flusher: TickFlusher) {
+  package init(port: any LocalDispatcher, flusher: TickFlusher) {
     self.port = port
     self.flusher = flusher
   }

@@ -1,5 +1,5 @@
 // The stable names of what can go wrong, for programs: `reason` of google.rpc.ErrorInfo, domain
-// "ringstore". Names are for ever; docs/PROTOCOL.md explains each one.
+// "ringstore". Names never change; docs/PROTOCOL.md explains each one.
 
 import StatusCodes
 

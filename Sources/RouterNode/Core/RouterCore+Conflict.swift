@@ -4,8 +4,8 @@
 // places. Each shard obeys one map, but a shard that has just started knows none and takes the first
 // that comes. So a router that any shard refuses for its map lets go of all others, whatever they
 // would take, and asks only those that refused it again. Once they accept it greets the others, and
-// it serves again when all of them, at one time, have accepted: a shard that holds no keys and has
-// lost its routers takes any map, so the word of one is not enough.
+// it serves again when all of them, at one time, have accepted: a shard that holds no keys and
+// whose routers are gone takes any map, so the word of one is not enough.
 
 import NodeCore
 import RingstoreAPI

@@ -12,8 +12,8 @@ import RingstoreAPI
 /// An exit that sends batches of replies.
 protocol BatchExit: AnyObject {
   var carrier: Carrier { get }
-  /// Sends replies that were held.
-  func release(_ frame: ByteBuffer)
+  /// Sends the replies to `count` calls that were held.
+  func release(_ frame: ByteBuffer, count: Int)
 }
 
 final class HeldReplies {
@@ -33,10 +33,12 @@ final class HeldReplies {
   ///
   /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the caller sees
   ///   to it.
+  /// - Returns: whether it is held; otherwise there is an error in its place.
+  @discardableResult
   func take(
     from output: inout ByteBuffer, since start: Int, id: UInt64, method: UInt32,
     deadlineNanos: UInt64 = 0
-  ) {
+  ) -> Bool {
     let isWrite = SubRequest.isWrite(method: method)
     let length = output.writerIndex - start
     guard core.gate.isFull && !isWrite else {
@@ -44,11 +46,13 @@ final class HeldReplies {
         frame(of: core.latestMark).append(
           bytes, id: id, isWrite: isWrite, deadlineNanos: deadlineNanos)
       }
-      return output.moveWriterIndex(to: start)
+      output.moveWriterIndex(to: start)
+      return true
     }
-    guard let exit else { return }
+    guard let exit else { return false }
     output.moveWriterIndex(to: start)
     output.writeReply(exit.carrier, id: id, error: .heldTooMuch(core.limits))
+    return false
   }
 
   /// The exit is gone.
@@ -72,15 +76,15 @@ final class HeldReplies {
 
   // MARK: - For the frames
 
-  fileprivate func send(_ bytes: ByteBuffer) {
-    if bytes.readableBytes > 0 { exit?.release(bytes) }
+  fileprivate func send(_ bytes: ByteBuffer, count: Int) {
+    if count > 0 { exit?.release(bytes, count: count) }
   }
 
   fileprivate func send(_ id: UInt64, _ error: CallError) {
     guard let exit else { return }
     var bytes = ByteBuffer()
     bytes.writeReply(exit.carrier, id: id, error: error)
-    exit.release(bytes)
+    exit.release(bytes, count: 1)
   }
 
   fileprivate func forget(_ frame: HeldFrame) {
@@ -130,11 +134,11 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
   }
 
   func gateOpened() {
-    let bytes = self.bytes
+    let (bytes, count) = (self.bytes, replies.count)
     let owner = self.owner
     drop()
     owner?.forget(self)
-    owner?.send(bytes)
+    owner?.send(bytes, count: count)
   }
 
   func gateGaveUp() {

@@ -17,13 +17,17 @@ extension ShardCore {
   var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
 
   /// Tells each router the clock, and closes the links on which nothing has come for too long. To be
-  /// called every `LinkProtocol.clockIntervalNanos` while there are links, with a look at the sockets
+  /// called every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a look at the sockets
   /// between two calls.
   package func watchLinks() {
+    peers.noteLook()
     // Links that end meanwhile leave the core's own list.
     let links = peers
     links.watch(clockMillis: clockMillis)
   }
+
+  /// Whether there are links, or were until lately.
+  package var linksNeedLooks: Bool { peers.needLooks }
 }
 
 extension ShardCore {

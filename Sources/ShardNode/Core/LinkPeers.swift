@@ -14,9 +14,20 @@ import RingstoreAPI
 /// The links whose connections are there.
 struct LinkPeers {
   private var peers: [String: LinkPeer] = [:]
+  /// Looks in a row that have found no router connected.
+  private var emptyLooks = 0
 
-  /// Whether no router is connected.
-  var isEmpty: Bool { peers.isEmpty }
+  /// Whether all routers are gone. One whose connections have only broken comes back and relies on the
+  /// map that the shard has from it; it has the time in which a silent one is given up.
+  var areGone: Bool { peers.isEmpty && emptyLooks >= LinkProtocol.silentLooksMax }
+
+  /// Whether there is anything to look after.
+  var needLooks: Bool { !areGone }
+
+  /// A look begins.
+  mutating func noteLook() {
+    emptyLooks = peers.isEmpty ? emptyLooks + 1 : 0
+  }
 
   /// Whether a connection may join: no newer link of the router is there, and none of the same one
   /// has this lane. A second one would execute what the first has lost.
@@ -40,6 +51,7 @@ struct LinkPeers {
     let peer = LinkPeer(router: router, generation: generation, core: core)
     peer.add(session)
     peers[router] = peer
+    emptyLooks = 0
     return peer
   }
 

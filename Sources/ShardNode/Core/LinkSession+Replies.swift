@@ -63,7 +63,7 @@ extension LinkSession: ReplyExit {
 extension LinkSession: BatchExit {
   var carrier: Carrier { .link }
 
-  func release(_ frame: ByteBuffer) {
+  func release(_ frame: ByteBuffer, count: Int) {
     emit { $0.writeImmutableBuffer(frame) }
   }
 }

@@ -48,7 +48,7 @@ extension ShardCore {
   ) throws(MapRefusal) -> Bool {
     let wasInForce = ownership.isInForce
     let isNew = try keyspace.ownership.adopt(
-      map, isInForce: isInForce, isFree: { peers.isEmpty && store.totalKeyCount == 0 },
+      map, isInForce: isInForce, isFree: { peers.areGone && store.totalKeyCount == 0 },
       keyCount: keyCount(ofSlot:))
     if isNew {
       peers.tell(but: peer) { $0.writeNews(of: map, isInForce: isInForce) }

@@ -145,7 +145,7 @@ package final class ShardCore {
   /// LRangeStream of a client on the shard itself.
   func streamList(
     _ message: UnsafeRawBufferPointer, to reply: ReplyHandle, _ context: CallContext
-  ) throws(CallError) {
+  ) {
     do throws(CallError) {
       guard let parts = try listParts(message, context) else {
         var missing = ByteBuffer()

@@ -18,7 +18,7 @@ extension CommandLineCall {
     do throws(RingstoreError) {
       for try await page in scan {
         if !page.keys.isEmpty { bar?.clear() }
-        // Where nobody reads what is printed, nobody needs the rest.
+        // Where the output has no reader, the rest is not needed.
         guard printed.add(page.keys) else { return .good }
         token = page.resumeToken
         keys += page.keys.count

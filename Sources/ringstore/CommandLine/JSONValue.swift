@@ -8,7 +8,7 @@ package indirect enum JSONValue: Sendable, Hashable {
   case integer(Int64)
   case number(Double)
   case string(String)
-  /// Anybody's bytes: a string where they are UTF-8, else {"base64": "..."}.
+  /// Any bytes: a string where they are UTF-8, else {"base64": "..."}.
   case bytes([UInt8])
   case array([JSONValue])
   case object([Member])

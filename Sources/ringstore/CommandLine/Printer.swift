@@ -32,7 +32,7 @@ package struct Printer {
   private let remark: (String) -> Void
 
   /// - Parameters:
-  ///   - write: false where nobody reads any more.
+  ///   - write: false where the output has no reader any more.
   ///   - remark: gets a sentence without a line end.
   package init(
     _ form: Form, origin: Origin = .arguments, columns: Int = .max, progress: ProgressBar? = nil,
@@ -46,7 +46,7 @@ package struct Printer {
     self.remark = remark
   }
 
-  /// Returns false where nobody reads any more.
+  /// Returns false where the output has no reader any more.
   @discardableResult
   func show(_ reply: ShownReply) -> Bool { show(reply, json: reply.json) }
 
@@ -135,7 +135,7 @@ struct PrintedStream {
     self.name = name
   }
 
-  /// Returns false where nobody reads any more.
+  /// Returns false where the output has no reader any more.
   mutating func add(_ values: [[UInt8]]) -> Bool {
     guard !values.isEmpty else { return true }
     defer { count += values.count }
@@ -175,7 +175,7 @@ struct PrintedStream {
 }
 
 extension Printer {
-  /// One value a line. Returns false where nobody reads any more.
+  /// One value a line. Returns false where the output has no reader any more.
   fileprivate func show(lines values: [[UInt8]]) -> Bool {
     show(bytes: values.flatMap { ShownReply.value($0).bytes(raw: form == .raw) })
   }

@@ -8,7 +8,7 @@ package indirect enum ShownReply: Sendable, Hashable {
   /// nil: there is none.
   case value([UInt8]?)
   case integer(Int64)
-  /// A word of ours, not somebody's value: the name of a type.
+  /// A word of ours, not a user's value: the name of a type.
   case word(String)
   case list([ShownReply])
   case error(RingstoreError)

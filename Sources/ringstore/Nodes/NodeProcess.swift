@@ -29,7 +29,7 @@ enum NodeProcess {
     let node = try await start { endings.note(.shutdownCall) }
     let reloads = Task { for await _ in hangups { await reload(node, logger) } }
     defer { reloads.cancel() }
-    // In one piece: whoever waits for the first line finds the second there too.
+    // In one piece: a script that waits for the first line finds the second there too.
     Terminal.write(
       "Server started on port \(node.port)\n"
         + (node.linePort.map { "Line protocol on port \($0)\n" } ?? ""))

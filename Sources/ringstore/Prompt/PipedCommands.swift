@@ -52,7 +52,7 @@ struct PipedCommands: Sendable {
       done.signal()
     }
     done.wait()
-    // Nobody will see what further commands answer.
+    // The replies of further commands could not be seen.
     return hasReader.value ? outcome.value : .quit
   }
 }
@@ -60,7 +60,7 @@ struct PipedCommands: Sendable {
 extension Printer {
   /// One that writes to stdout and stderr.
   ///
-  /// - Parameter onReaderGone: called where nobody reads stdout any more.
+  /// - Parameter onReaderGone: called where stdout has no reader any more.
   static func ofProcess(
     _ form: Form, _ origin: Origin, onReaderGone: @escaping () -> Void = {}
   ) -> Printer {

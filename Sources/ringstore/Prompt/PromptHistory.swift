@@ -10,7 +10,7 @@ package struct PromptHistory {
   package static let variable = "RINGSTORE_HISTORY"
   /// Lines that a session goes back. A file that has grown to twice as many is cut.
   package static let linesMax = 1_000
-  /// Longer lines, values somebody has pasted, are not kept.
+  /// Longer lines, such as pasted values, are not kept.
   package static let lineBytesMax = 4_096
   /// What is read of the end of a file, whatever its size. A larger file is cut as well.
   private static let readBytesMax = 2 * linesMax * 1_024
@@ -28,7 +28,7 @@ package struct PromptHistory {
     }
   }
 
-  /// That of whoever runs this process.
+  /// That of the user who runs this process.
   static func ofUser() -> PromptHistory {
     let home = getenv("HOME") ?? getpwuid(getuid())?.pointee.pw_dir
     return PromptHistory(
@@ -60,7 +60,7 @@ package struct PromptHistory {
     Self.write(Array("\(line)\n".utf8), to: file)
   }
 
-  /// A temporary file takes the old one's place, so that nobody sees half of it.
+  /// A temporary file takes the old one's place, so that no reader sees half of it.
   private static func replace(_ path: String, _ lines: [ArraySlice<UInt8>]) {
     let next = "\(path).\(getpid())"
     let file = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)

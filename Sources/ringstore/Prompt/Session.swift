@@ -47,7 +47,7 @@ package final class Session: Sendable {
     }
   }
 
-  /// Finds out whether somebody answers, and whether he has the database.
+  /// Finds out whether a node answers, and whether it has the database.
   package func connect(_ printer: Printer) async {
     do throws(RingstoreError) {
       try await probe(state.withLock(\.database))

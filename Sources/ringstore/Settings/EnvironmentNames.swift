@@ -1,7 +1,7 @@
 // What the variables of a process mean to a node. Settings are taken; names of the project's own
 // scripts and tests are known; what an orchestrator sets for a service named ringstore is
 // recognised; any other is told, because it may be a typing error. None of them stops a node: an
-// environment is often made for somebody else. Pure, any thread.
+// environment is often made for other programs too. Pure, any thread.
 
 package enum EnvironmentNames {
   /// Belong to the program besides its settings, to deploy/ and to the tests.

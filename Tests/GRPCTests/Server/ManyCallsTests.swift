@@ -55,7 +55,7 @@ import Testing
     #expect(service.ended == 0)
     while loop.flusher.hasTurns { eventLoop.advanceTime(by: TickFlusher.turnPause) }
     #expect(service.ended == connections / 2 * streams)
-    service.waiting.removeAll { $0.phase != .open }
+    service.waiting.removeAll { !$0.isOpen }
     service.answerAll()
     eventLoop.run()
     while loop.flusher.hasTurns { eventLoop.advanceTime(by: TickFlusher.turnPause) }

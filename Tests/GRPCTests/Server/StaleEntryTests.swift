@@ -76,7 +76,7 @@ import Testing
     try pair.first.pump()
     #expect(pair.first.handler.heldCalls.isEmpty, "the entry was looked at")
     #expect(pair.first.service.events == before)
-    #expect(pair.calls(of: pair.second).filter(\.isHeld).count == 1)
+    #expect(pair.calls(of: pair.second).filter(\.state.isHeld).count == 1)
   }
 
   @Test func aResumedCallThatIsAnothersIsNotDelivered() throws {
@@ -91,7 +91,7 @@ import Testing
     pair.first.handler.flushNow()
     #expect(pair.first.handler.resumedCalls.isEmpty, "the entry was looked at")
     #expect(pair.first.service.events == before)
-    #expect(call.isHeld)
+    #expect(call.state.isHeld)
   }
 
   @Test func aCallThatWaitsForRoomElsewhereIsNotTold() throws {

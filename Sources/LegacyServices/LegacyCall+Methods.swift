@@ -1,14 +1,15 @@
 // What each call of KVStore and KeyStore means in ringstore.v1. All of them are about database 0.
 
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
-extension OlderCall {
+extension LegacyCall {
   private static let database: UInt32 = 0
 
   /// Reads the request and makes the first call. `message` is valid during this only.
   func begin(
-    _ method: OlderMethod, _ message: UnsafeRawBufferPointer
+    _ method: LegacyMethod, _ message: UnsafeRawBufferPointer
   ) throws(CallError) {
     switch method {
     case .setVal: try setVal(message)

@@ -1,4 +1,4 @@
-// A node's event loop as seen by whoever makes calls on it from within: the older services and the
+// A node's event loop as seen by whoever makes calls on it from within: the legacy services and the
 // line protocol. They speak other languages than ringstore.v1, and mean the same calls; so they
 // translate, and the node does to their calls what it does to everybody's: the same checks, the same
 // bounds, the same counters.
@@ -10,7 +10,7 @@ import NIOCore
 import RingstoreAPI
 
 /// Where calls are made from within. A router's loop and a shard's are such ports.
-package protocol CallPort: AnyObject {
+package protocol LocalDispatcher: AnyObject {
   /// The bounds that requests are checked against.
   var limits: Limits { get }
 
@@ -33,12 +33,12 @@ package protocol CallPort: AnyObject {
   @discardableResult
   func call(
     _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
-  ) -> PortCall?
+    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> LocalCall?
 
   /// Nobody waits for the call any more: `reply` will not be called. As with any call that is
   /// cancelled, a write may have been carried out or not. Does nothing for a call that is over.
-  func cancel(_ call: PortCall)
+  func cancel(_ call: LocalCall)
 
   /// Notes a call that was refused before it was made here, or whose reply could not be translated:
   /// the node counts it among its errors.
@@ -48,17 +48,17 @@ package protocol CallPort: AnyObject {
   /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
   var answerMemory: AnswerMemory { get }
 
-  /// A caller that took no large reply (`CallPortCaller.takesLargeReply`) does so now.
-  func callerTakesMore(_ call: PortCall)
+  /// A caller that took no large reply (`LocalCaller.takesLargeReply`) does so now.
+  func callerTakesMore(_ call: LocalCall)
 }
 
-extension CallPort {
+extension LocalDispatcher {
   /// Without bound, for ports that keep no account.
   package var answerMemory: AnswerMemory { AnswerMemory(bytesMax: .max) }
 }
 
 /// Who makes calls through a port: a connection, say.
-package protocol CallPortCaller: AnyObject {
+package protocol LocalCaller: AnyObject {
   /// Calls of this caller wait for room. It is to make no further ones, and to read nothing more
   /// from its client, until as many `resumeReading` have come. Calls made all the same are taken
   /// until the bounds on what waits refuse them (OVERLOADED).
@@ -70,12 +70,12 @@ package protocol CallPortCaller: AnyObject {
   /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
   /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
   /// Not asked any more once `expectsLargeReply` has come.
-  func takesLargeReply(of call: PortCall) -> Bool
+  func takesLargeReply(of call: LocalCall) -> Bool
   /// So many bytes of a large reply were asked for and will be in memory soon.
-  func expectsLargeReply(of call: PortCall, byteCount: Int)
+  func expectsLargeReply(of call: LocalCall, byteCount: Int)
 }
 
-extension CallPortCaller {
-  package func takesLargeReply(of call: PortCall) -> Bool { true }
-  package func expectsLargeReply(of call: PortCall, byteCount: Int) {}
+extension LocalCaller {
+  package func takesLargeReply(of call: LocalCall) -> Bool { true }
+  package func expectsLargeReply(of call: LocalCall, byteCount: Int) {}
 }

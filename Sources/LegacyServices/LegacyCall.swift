@@ -1,5 +1,5 @@
-// One call of KVStore or KeyStore: a client's request of the older form, the calls of ringstore.v1
-// that it means (OlderCall+Methods.swift), and the answer in the older form. Lives on the node's
+// One call of KVStore or KeyStore: a client's request of the legacy form, the calls of ringstore.v1
+// that it means (LegacyCall+Methods.swift), and the answer in the legacy form. Lives on the node's
 // event loop, as the context of the client's call.
 //
 //   begun --step's reply--> next step --...--> answered
@@ -9,38 +9,39 @@
 import Commands
 import GRPC
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
-package final class OlderCall: CallPortCaller {
+package final class LegacyCall: LocalCaller {
   /// Nil once it was answered or has ended: the object serves another call then.
   private var call: ServerCall?
-  let port: any CallPort
+  let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   /// The call of ringstore.v1 that is under way.
-  private var step: PortCall?
+  private var step: LocalCall?
   /// A large answer on its way.
   private var answer: AnswerInPieces?
 
-  /// Starts a call whose method is one of `OlderMethod`.
+  /// Starts a call whose method is one of `LegacyMethod`.
   package static func start(
-    _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any CallPort
+    _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher
   ) {
-    let older = OlderCall(call, port)
-    call.context = older
-    guard let method = OlderMethod(rawValue: call.methodID) else {
+    let legacy = LegacyCall(call, port)
+    call.context = legacy
+    guard let method = LegacyMethod(rawValue: call.methodID) else {
       return call.fail(RPCStatus(.unimplemented))
     }
     do throws(CallError) {
       guard message.count <= port.limits.maxMessageBytes else {
         throw .requestTooLarge(message.count, port.limits)
       }
-      try older.begin(method, message)
+      try legacy.begin(method, message)
     } catch {
-      older.refuse(error)
+      legacy.refuse(error)
     }
   }
 
-  private init(_ call: ServerCall, _ port: any CallPort) {
+  private init(_ call: ServerCall, _ port: any LocalDispatcher) {
     self.call = call
     self.port = port
     deadlineNanos = call.deadlineNanos
@@ -148,14 +149,14 @@ package final class OlderCall: CallPortCaller {
     call?.resumeConnection()
   }
 
-  package func takesLargeReply(of step: PortCall) -> Bool {
+  package func takesLargeReply(of step: LocalCall) -> Bool {
     guard let call else { return true }
     if call.isWritable, call.connection?.hasOutboundRoom == true { return true }
     call.awaitRoom()
     return false
   }
 
-  package func expectsLargeReply(of step: PortCall, byteCount: Int) {
+  package func expectsLargeReply(of step: LocalCall, byteCount: Int) {
     call?.reserveOutbound(bytes: byteCount)
   }
 }

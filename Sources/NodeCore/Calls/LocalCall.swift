@@ -1,14 +1,14 @@
-// One call made through a CallPort. Belongs to the node's event loop; the node keeps it while the
+// One call made through a LocalDispatcher. Belongs to the node's event loop; the node keeps it while the
 // call is under way, the caller as long as he may want to cancel it.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 
-package final class PortCall {
+package final class LocalCall {
   package let command: CommandID
   /// Nil once the call is over.
-  package private(set) var caller: (any CallPortCaller)?
+  package private(set) var caller: (any LocalCaller)?
   /// The node's own number for the call; 0: none.
   package var id: UInt64 = 0
   /// The node's own object for the call.
@@ -18,7 +18,7 @@ package final class PortCall {
   private var reply: ((Result<ByteBuffer, CallError>) -> Void)?
 
   package init(
-    _ command: CommandID, for caller: (any CallPortCaller)?,
+    _ command: CommandID, for caller: (any LocalCaller)?,
     reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) {
     self.command = command

@@ -2,6 +2,8 @@
 
 import Commands
 import GRPC
+import LegacyServices
+import NodeCore
 import RingstoreAPI
 
 package enum MethodRegistry {
@@ -19,8 +21,8 @@ package enum MethodRegistry {
         id: command.id.rawValue, kind: command.isStreaming ? .streaming : .unary,
         isReserved: administration.contains(command.id.rawValue))
     }
-    if let older = OlderMethod.method(path: path) {
-      return ServerMethod(id: older.rawValue, kind: .unary)
+    if let legacy = LegacyMethod.method(path: path) {
+      return ServerMethod(id: legacy.rawValue, kind: .unary)
     }
     if servesLink, path.elementsEqual(LinkProtocol.path.utf8) {
       return ServerMethod(id: linkID, kind: .streaming, isReserved: true)

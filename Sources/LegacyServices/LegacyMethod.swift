@@ -2,15 +2,16 @@
 // paths, and the ids under which a node's gRPC dispatch knows them.
 
 import Commands
+import NodeCore
 import RingstoreAPI
 
-package enum OlderMethod: Int, CaseIterable, Sendable {
+package enum LegacyMethod: Int, CaseIterable, Sendable {
   case setVal = 20_000
   case getVal, set, get, delete, lPush, lRange, lPop
 
   /// Whether a node's method id names a call of these services.
   package static func contains(_ methodID: Int) -> Bool {
-    CallNumbers.older.contains(methodID)
+    CallNumbers.legacy.contains(methodID)
   }
 
   /// What the .proto file says of it.
@@ -30,7 +31,7 @@ package enum OlderMethod: Int, CaseIterable, Sendable {
   /// Path of the call in HTTP/2.
   package var path: String { rpc.path }
 
-  static func method(path: UnsafeRawBufferPointer) -> OlderMethod? {
+  package static func method(path: UnsafeRawBufferPointer) -> LegacyMethod? {
     allCases.first { path.elementsEqual($0.path.utf8) }
   }
 }

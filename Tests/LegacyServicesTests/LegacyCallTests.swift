@@ -1,17 +1,18 @@
-// The older services over a port that answers as the test says: what they make of each answer, and
+// The legacy services over a port that answers as the test says: what they make of each answer, and
 // of none. With real nodes they are tried in Tests/RealClients.
 
 import GRPC
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import Testing
 
-@testable import NodeCore
+@testable import LegacyServices
 
-@Suite("The older services")
-struct OlderCallTests {
+@Suite("The legacy services")
+struct LegacyCallTests {
   @Test func aPopTakesNothingThatNoTextCanCarry() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([.lRange: .success(.list([[0xff]]))])
       let status = await node.failure("/KeyStore/LPop", .key)
       #expect(status?.code == .failedPrecondition && status?.reason == .notUTF8)
@@ -21,7 +22,7 @@ struct OlderCallTests {
   }
 
   @Test func anElementThatCameInBetweenIsToldToBeGone() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([
         .lRange: .success(.list([Array("text".utf8)])), .lPop: .success(.value([0xff])),
       ])
@@ -33,7 +34,7 @@ struct OlderCallTests {
   }
 
   @Test func anErrorOfThePortIsPassedOnAndNotCountedAgain() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       let error = CallError.shardUnavailable("b", "gone")
       try await node.script([
         .set: .failure(error), .lRange: .failure(error), .get: .failure(error),
@@ -50,7 +51,7 @@ struct OlderCallTests {
   }
 
   @Test func aReplyThatCannotBeDecodedIsAnErrorOfTheNode() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       let noise = ByteBuffer(bytes: [0xff])
       try await node.script([
         .get: .success(noise), .set: .success(noise), .lRange: .success(noise),
@@ -62,7 +63,7 @@ struct OlderCallTests {
   }
 
   @Test func aClientThatLeavesTakesItsCallBack() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([:])
       let call = Task { await node.failure("/KeyStore/Get", .key) }
       try await node.began()
@@ -73,7 +74,7 @@ struct OlderCallTests {
   }
 
   @Test func aDeadlineIsHandedOnAndTakesTheCallBack() async throws {
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([:])
       // A deadline may pass before the call has reached the node at all.
       repeat {
@@ -88,7 +89,7 @@ struct OlderCallTests {
 
   @Test func aLargeReadIsRefusedWhereOthersHoldTheMemoryAndALargePopIsNot() async throws {
     let large = [UInt8](repeating: 0x61, count: 300_000)
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([
         .get: .success(.value(large)), .lPop: .success(.value(large)),
         .lRange: .success(.list([large])),
@@ -101,7 +102,7 @@ struct OlderCallTests {
       #expect(await node.failure("/KeyStore/LPop", .key) == nil)
       try await node.onLoop { _ in withExtendedLifetime(others) {} }
     }
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([.get: .success(.value(large))])
       #expect(await node.failure("/KeyStore/Get", .key) == nil)
     }
@@ -116,7 +117,7 @@ struct OlderCallTests {
       Older.ListRange(key: Older.Key(keyName: $0)).write(into: &request)
     }
     let many = [UInt8](repeating: 0x61, count: Limits().maxMessageBytes - 30_000)
-    try await OlderNode.with { node in
+    try await LegacyNode.with { node in
       try await node.script([.lRange: .success(.list([many]))])
       let status = await node.failure("/KeyStore/LRange", request)
       #expect(status?.code == .resourceExhausted && status?.reason == .responseTooLarge)

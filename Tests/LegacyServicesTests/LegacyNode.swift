@@ -1,8 +1,9 @@
-// A gRPC server with nothing but the older services, over a port that answers as a test says, and a
+// A gRPC server with nothing but the legacy services, over a port that answers as a test says, and a
 // client for it.
 
 import Commands
 import GRPC
+import LegacyServices
 import Logging
 import NIOCore
 import NIOPosix
@@ -10,7 +11,7 @@ import NodeCore
 import RingstoreAPI
 
 /// Answers at once with what stands for the command in the script, or never.
-final class ScriptedPort: CallPort {
+final class ScriptedPort: LocalDispatcher {
   let limits = Limits()
   let answerMemory = AnswerMemory(bytesMax: Limits().answerBytesMax)
   var script: [CommandID: Result<ByteBuffer, CallError>] = [:]
@@ -27,28 +28,28 @@ final class ScriptedPort: CallPort {
 
   func call(
     _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any CallPortCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
-  ) -> PortCall? {
+    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> LocalCall? {
     calls.append(command)
     deadlines.append(context.hasDeadline ? context.deadlineNanos : nil)
-    let call = PortCall(command, for: caller, reply: reply)
+    let call = LocalCall(command, for: caller, reply: reply)
     begun.succeed()
     guard let outcome = script[command] else { return call }
     call.end(outcome)
     return nil
   }
 
-  func cancel(_ call: PortCall) {
+  func cancel(_ call: LocalCall) {
     call.drop()
     cancelled.succeed()
   }
 
   func countError() { errors += 1 }
-  func callerTakesMore(_ call: PortCall) {}
+  func callerTakesMore(_ call: LocalCall) {}
 }
 
-/// A node's dispatch with the older services alone.
-private final class OlderService: ServerService {
+/// A node's dispatch with the legacy services alone.
+private final class LegacyService: ServerService {
   let port: ScriptedPort
 
   init(_ port: ScriptedPort) {
@@ -56,19 +57,19 @@ private final class OlderService: ServerService {
   }
 
   func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
-    MethodRegistry.method(path: path, servesLink: false)
+    LegacyMethod.method(path: path).map { ServerMethod(id: $0.rawValue, kind: .unary) }
   }
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
-    OlderCall.start(call, message: message, on: port)
+    LegacyCall.start(call, message: message, on: port)
   }
 
   func streamWritable(_ call: ServerCall) {
-    (call.context as? OlderCall)?.writable()
+    (call.context as? LegacyCall)?.writable()
   }
 
   func callEnded(_ call: ServerCall, _ reason: CallEnd) {
-    (call.context as? OlderCall)?.ended()
+    (call.context as? LegacyCall)?.ended()
   }
 
   func streamOpened(_ call: ServerCall) {}
@@ -76,25 +77,25 @@ private final class OlderService: ServerService {
   func streamHalfClosed(_ call: ServerCall) {}
 }
 
-struct OlderNode: Sendable {
+struct LegacyNode: Sendable {
   let loop: any EventLoop
   private let port: NIOLoopBound<ScriptedPort>
   private let channel: ClientChannel
 
-  static func with(_ body: (OlderNode) async throws -> Void) async throws {
+  static func with(_ body: (LegacyNode) async throws -> Void) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop = group.next()
     let port = try await loop.submit { NIOLoopBound(ScriptedPort(loop), eventLoop: loop) }.get()
     let server = try await GRPCServer.start(
       host: "127.0.0.1", port: 0, group: group, configuration: ServerConfiguration(),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    ) { _ in OlderService(port.value) }
+    ) { _ in LegacyService(port.value) }
     let channel = ClientChannel(
       host: "127.0.0.1", port: server.port,
       eventLoop: MultiThreadedEventLoopGroup.singleton.any())
     let outcome: Result<Void, any Error>
     do {
-      outcome = .success(try await body(OlderNode(loop: loop, port: port, channel: channel)))
+      outcome = .success(try await body(LegacyNode(loop: loop, port: port, channel: channel)))
     } catch {
       outcome = .failure(error)
     }

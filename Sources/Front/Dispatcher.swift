@@ -1,0 +1,89 @@
+// What a front asks of the node behind it. There are two: a router's loop, which sends calls over
+// links, and a shard's core in the same loop, which executes them as they come.
+//
+// All of it lives on one event loop, the node's.
+
+import Commands
+import GRPC
+import LargeMemory
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+package protocol Dispatcher: AnyObject {
+  /// The bounds that requests are checked against.
+  var limits: Limits { get }
+  /// The loop's account of answers that are ready and have not been sent.
+  var answerMemory: AnswerMemory { get }
+  var flusher: TickFlusher { get }
+
+  // MARK: Calls
+
+  /// Takes a call on one key. Returns its id while it is under way; nil where it has been answered.
+  ///
+  /// - Parameters:
+  ///   - block: what the message lies in, where it may be kept.
+  ///   - context: who calls, and until when.
+  ///   - endsAtDeadline: whether the node is to end the call then; otherwise the server does.
+  func submit(
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+  ) -> UInt64?
+
+  /// Takes an LRangeStream, whose caller is a stream.
+  func openStream(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, for caller: FrontCaller
+  ) -> UInt64?
+
+  /// Takes a call that is made of sub-requests.
+  func start(
+    _ command: CommandID, _ operation: any FanoutOperation, _ context: CallContext,
+    endsAtDeadline: Bool, for caller: FrontCaller
+  ) -> UInt64?
+
+  /// Takes calls from the front of a Pipeline's batch as long as the pipeline lets them begin. Returns
+  /// how many bytes they took.
+  ///
+  /// - Parameter block: what the batch lies in, where it may be kept.
+  func place(
+    _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
+  ) throws(WireError) -> Int
+
+  /// The caller of a call under way is gone. Does nothing for a call that is over.
+  func cancel(_ id: UInt64)
+  /// The client of a Pipeline with calls under way is gone.
+  func cancelCalls(of pipeline: FrontPipeline)
+  /// The caller of a call takes more of a large or streamed reply again.
+  func callerTakesMore(_ id: UInt64)
+  /// Fails a call that the node has not taken.
+  func fail(_ caller: FrontCaller, error: CallError)
+
+  // MARK: The node
+
+  /// The context of a call that the front has to keep, as of now.
+  func context(of call: CallContext) -> CallContext
+  /// What Describe starts from.
+  func describe() -> DescribeMerge
+  /// The node's counters where they have to be fetched before a Stats call is started.
+  func fetchCounters() -> EventLoopFuture<Void>?
+  /// Has the node read its list of shards again; nil where it has none.
+  ///
+  /// - Parameter message: the ReloadRequest.
+  /// - Returns: the response, or a CallError.
+  func reload(_ message: UnsafeRawBufferPointer) throws(CallError) -> EventLoopFuture<ByteBuffer>?
+  /// Counts a client's call, where the node counts those and not what it executes.
+  func countCall(_ method: UInt32)
+  /// Counts an error that the node has not seen.
+  func countError()
+  /// Called after whatever may have given the node work.
+  func afterEvent()
+}
+
+/// What serves the links of routers, on a shard.
+package protocol LinkService: AnyObject {
+  func linkOpened(_ call: ServerCall)
+  func link(_ call: ServerCall, received frame: UnsafeRawBufferPointer)
+  func linkHalfClosed(_ call: ServerCall)
+  func linkWritable(_ call: ServerCall)
+  func linkEnded(_ call: ServerCall)
+}

@@ -1,0 +1,71 @@
+// Calls that are made on the loop from within: they take the way of clients' unary calls, with the
+// node to end them at their deadlines, and with large replies gathered.
+
+import Commands
+import LargeMemory
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension Front: LocalDispatcher {
+  package var answerMemory: AnswerMemory { dispatcher.answerMemory }
+
+  @discardableResult
+  package func call(
+    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> LocalCall? {
+    let call = LocalCall(command, for: caller, reply: reply)
+    let context = dispatcher.context(of: context)
+    let isOnKey = command.rawValue < CallNumbers.local.lowerBound
+    if !isOnKey { dispatcher.countCall(UInt32(command.rawValue)) }
+    if request.readableBytes > limits.maxMessageBytes {
+      dispatcher.fail(.local(call), error: .requestTooLarge(request.readableBytes, limits))
+    } else if CommandTable.command(command)?.isStreaming != false {
+      dispatcher.fail(.local(call), error: LocalCall.notOneReply(command))
+    } else if isOnKey {
+      call.id =
+        request.withUnsafeReadableBytes { message in
+          dispatcher.submit(
+            UInt32(command.rawValue), message, in: nil, context, endsAtDeadline: true,
+            for: .local(call))
+        } ?? 0
+    } else if command == .stats, let counters = dispatcher.fetchCounters() {
+      let bound = NIOLoopBound((self, call), eventLoop: eventLoop)
+      counters.whenComplete { _ in
+        let (front, call) = bound.value
+        guard !call.isOver else { return }
+        front.start(call, request, context)
+        front.dispatcher.afterEvent()
+      }
+    } else {
+      start(call, request, context)
+    }
+    dispatcher.afterEvent()
+    return call.isOver ? nil : call
+  }
+
+  private func start(_ call: LocalCall, _ request: ByteBuffer, _ context: CallContext) {
+    call.id =
+      request.withUnsafeReadableBytes {
+        start(call.command, $0, in: nil, context, endsAtDeadline: true, for: .local(call))
+      } ?? 0
+  }
+
+  package func cancel(_ call: LocalCall) {
+    guard !call.isOver else { return }
+    // Its caller is told to read on, if it had to wait, before the call lets go of it.
+    if call.id != 0 { dispatcher.cancel(call.id) }
+    call.drop()
+    dispatcher.afterEvent()
+  }
+
+  package func countError() {
+    dispatcher.countError()
+  }
+
+  package func callerTakesMore(_ call: LocalCall) {
+    if !call.isOver, call.id != 0 { dispatcher.callerTakesMore(call.id) }
+    dispatcher.afterEvent()
+  }
+}

@@ -1,0 +1,275 @@
+// A node's public API, the same for routers and shards: clients' calls come in here, and go to the
+// dispatcher behind it. Unary calls on one key go straight there; what is made of sub-requests, what
+// streams, and the legacy services are seen to here.
+//
+// Lives on the node's event loop, one for each; what is kept here is bounded by what brings it.
+
+import Commands
+import GRPC
+import LargeMemory
+import LegacyServices
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+package final class Front: ServerService {
+  /// Owns this front, so that it can't be gone before.
+  unowned(unsafe) let dispatcher: any Dispatcher
+  private let links: (any LinkService)?
+  package let limits: Limits
+  let eventLoop: any EventLoop
+  /// Pipelines that have got replies in this tick.
+  @exclusivity(unchecked) private var withReplies: [FrontPipeline] = []
+  @exclusivity(unchecked) package var isMarkedDirty = false
+
+  /// - Parameter links: what serves routers, on a shard.
+  package init(
+    _ dispatcher: any Dispatcher, links: (any LinkService)? = nil, eventLoop: any EventLoop
+  ) {
+    self.dispatcher = dispatcher
+    self.links = links
+    self.eventLoop = eventLoop
+    limits = dispatcher.limits
+  }
+
+  package var loopFlusher: TickFlusher? { dispatcher.flusher }
+
+  package func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
+    MethodRegistry.method(path: path, servesLink: links != nil)
+  }
+
+  // MARK: - Unary calls
+
+  package func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
+    // A shard's server takes longer messages than clients may send, since links need them.
+    guard message.count <= limits.maxMessageBytes else {
+      call.fail(CallError.requestTooLarge(message.count, limits).status)
+      return
+    }
+    guard call.methodID < CallNumbers.local.lowerBound else {
+      if LegacyMethod.contains(call.methodID) {
+        LegacyCall.start(call, message: message, on: self)
+      } else {
+        dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
+        startOperation(call, message, for: .unary(call))
+      }
+      return dispatcher.afterEvent()
+    }
+    let id = dispatcher.submit(
+      UInt32(truncatingIfNeeded: call.methodID), message, in: block(of: message, call),
+      CallContext(deadlineNanos: call.deadlineNanos), endsAtDeadline: false, for: .unary(call))
+    if let id { call.tag = id }
+  }
+
+  /// The block that a large message lies in, which may be kept.
+  @inline(__always)
+  private func block(of message: UnsafeRawBufferPointer, _ call: ServerCall) -> LargeBlock? {
+    message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
+  }
+
+  private func startOperation(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, for caller: FrontCaller
+  ) {
+    guard let command = CommandID(rawValue: call.methodID) else {
+      return call.fail(RPCStatus(.unimplemented))
+    }
+    let context = dispatcher.context(of: CallContext(deadlineNanos: call.deadlineNanos))
+    if command == .stats, let counters = dispatcher.fetchCounters() {
+      let copy = ByteBuffer(bytes: message)
+      let pending = PendingCall()
+      call.context = pending
+      let bound = NIOLoopBound((self, call, caller, pending), eventLoop: eventLoop)
+      return counters.whenComplete { _ in
+        let (front, call, caller, pending) = bound.value
+        guard !pending.isOver else { return }
+        let id = copy.withUnsafeReadableBytes {
+          front.start(command, $0, in: nil, context, endsAtDeadline: false, for: caller)
+        }
+        if let id { call.tag = id }
+        front.dispatcher.afterEvent()
+      }
+    }
+    let id = start(
+      command, message, in: block(of: message, call), context, endsAtDeadline: false, for: caller)
+    if let id { call.tag = id }
+  }
+
+  /// Starts a call that is made of sub-requests. Returns its id; nil where it has been answered.
+  ///
+  /// - Parameter context: as `Dispatcher.context` has made it.
+  func start(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+  ) -> UInt64? {
+    do throws(CallError) {
+      guard context.isInTime else { throw .deadlineExceeded }
+      if command == .reload, let response = try dispatcher.reload(message) {
+        answer(caller, response)
+        return nil
+      }
+      let operation = try OperationFactory.make(
+        command, message: message, in: block, context, limits: limits,
+        describe: dispatcher.describe)
+      return dispatcher.start(
+        command, operation, context, endsAtDeadline: endsAtDeadline, for: caller)
+    } catch {
+      dispatcher.fail(caller, error: error)
+      return nil
+    }
+  }
+
+  /// Answers a call when the node has done what it asks for.
+  private func answer(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
+    let pending = PendingCall()
+    if case .unary(let call) = caller { call.context = pending }
+    let bound = NIOLoopBound((self, caller, pending), eventLoop: eventLoop)
+    response.whenComplete { outcome in
+      let (front, caller, pending) = bound.value
+      guard !pending.isOver else { return }
+      switch outcome {
+      case .success(let response):
+        caller.respond(response, memory: front.dispatcher.answerMemory)
+      case .failure(let error):
+        front.dispatcher.fail(
+          caller,
+          error: error as? CallError ?? CallError(code: .internal, message: "\(error)"))
+      }
+      front.dispatcher.afterEvent()
+    }
+  }
+
+  // MARK: - Streams
+
+  package func streamOpened(_ call: ServerCall) {
+    if call.methodID == MethodRegistry.linkID {
+      links?.linkOpened(call)
+      return
+    }
+    dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
+    if call.methodID == CommandID.pipeline.rawValue { call.context = FrontPipeline(call, self) }
+  }
+
+  package func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
+    if call.methodID == MethodRegistry.linkID {
+      links?.link(call, received: message)
+      return
+    }
+    if message.count > limits.maxMessageBytes {
+      end(call, CallError.requestTooLarge(message.count, limits).status)
+    } else if let pipeline = call.context as? FrontPipeline {
+      pipeline.receive(message, in: block(of: message, call))
+    } else if call.context == nil {
+      call.context = StartedStream.shared
+      startStream(call, message)
+    } else {
+      end(call, RPCStatus(.unimplemented, "the call takes one request"))
+    }
+    dispatcher.afterEvent()
+  }
+
+  private func startStream(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    guard call.methodID == CommandID.lRangeStream.rawValue else {
+      return startOperation(call, message, for: .stream(call))
+    }
+    let id = dispatcher.openStream(
+      message, CallContext(deadlineNanos: call.deadlineNanos), for: .stream(call))
+    if let id { call.tag = id }
+  }
+
+  /// Ends a stream whose client breaks the rules.
+  private func end(_ call: ServerCall, _ status: RPCStatus) {
+    callLeft(call)
+    call.fail(status)
+  }
+
+  package func streamHalfClosed(_ call: ServerCall) {
+    if call.methodID == MethodRegistry.linkID {
+      links?.linkHalfClosed(call)
+    } else if let pipeline = call.context as? FrontPipeline {
+      pipeline.halfClosed()
+    } else if call.context == nil {
+      call.fail(RPCStatus(.unimplemented, "the request is missing"))
+    }
+  }
+
+  package func streamWritable(_ call: ServerCall) {
+    if call.methodID == MethodRegistry.linkID {
+      links?.linkWritable(call)
+      return
+    }
+    if let pipeline = call.context as? FrontPipeline {
+      pipeline.goOn()
+    } else if let answer = call.context as? AnswerInPieces {
+      answer.goOn()
+    } else if let legacy = call.context as? LegacyCall {
+      legacy.writable()
+    } else {
+      dispatcher.callerTakesMore(call.tag)
+    }
+    dispatcher.afterEvent()
+  }
+
+  package func callEnded(_ call: ServerCall, _ reason: CallEnd) {
+    if call.methodID == MethodRegistry.linkID {
+      links?.linkEnded(call)
+      return
+    }
+    callLeft(call)
+    // Calls that waited for this one's turn or room may have gone out, or failed.
+    flushPipelines()
+    dispatcher.afterEvent()
+  }
+
+  private func callLeft(_ call: ServerCall) {
+    if let pipeline = call.context as? FrontPipeline {
+      pipeline.clientWentAway()
+    } else if let pending = call.context as? PendingCall {
+      pending.isOver = true
+      dispatcher.cancel(call.tag)
+    } else if let legacy = call.context as? LegacyCall {
+      legacy.ended()
+    } else {
+      dispatcher.cancel(call.tag)
+    }
+  }
+
+  // MARK: - Pipelines
+
+  /// A Pipeline has got replies, or may go on.
+  @inline(__always)
+  func hasReplies(_ pipeline: FrontPipeline) {
+    guard withReplies.last !== pipeline else { return }
+    withReplies.append(pipeline)
+    dispatcher.flusher.markDirty(self)
+  }
+
+  func pipelineEnded(_ pipeline: FrontPipeline) {
+    if pipeline.hasCalls || pipeline.attachment != nil { dispatcher.cancelCalls(of: pipeline) }
+  }
+
+  /// Sends the replies that Pipelines have got, and lets them go on as far as their clients and their
+  /// bounds allow.
+  package func flushPipelines() {
+    guard !withReplies.isEmpty else { return }
+    let pipelines = withReplies
+    withReplies.removeAll(keepingCapacity: true)
+    for pipeline in pipelines { pipeline.goOn() }
+  }
+}
+
+extension Front: Flushable {
+  package func flushNow() {
+    flushPipelines()
+    dispatcher.afterEvent()
+  }
+}
+
+/// What the context of a streaming call is once its one request has come.
+final class StartedStream: Sendable {
+  static let shared = StartedStream()
+}
+
+/// What the context of a call is that has not been started yet.
+final class PendingCall {
+  var isOver = false
+}

@@ -1,0 +1,149 @@
+// Who waits for the reply of a call that a node has under way, and how that is told. Event loop of
+// the node.
+
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+package enum FrontCaller {
+  /// A client's unary call.
+  case unary(ServerCall)
+  /// A client's call whose reply is a stream.
+  case stream(ServerCall)
+  /// A call of a client's Pipeline, by the id that the client gave it.
+  case pipelined(FrontPipeline, id: UInt64)
+  /// A call made on the loop from within.
+  case local(LocalCall)
+
+  package func isPipelined(by pipeline: FrontPipeline) -> Bool {
+    if case .pipelined(let own, _) = self { return own === pipeline }
+    return false
+  }
+
+  // MARK: - Whole replies
+
+  /// - Parameter response: valid during the call only.
+  package func respond(_ response: UnsafeRawBufferPointer) {
+    switch self {
+    case .unary(let call), .stream(let call): call.respond(message: response)
+    case .pipelined(let pipeline, let id): pipeline.respond(id, response)
+    case .local(let call): call.end(.success(ByteBuffer(bytes: response)))
+    }
+  }
+
+  /// - Parameter memory: the account of responses that lie ready.
+  package func respond(_ response: ByteBuffer, memory: AnswerMemory) {
+    switch self {
+    case .unary(let call) where response.readableBytes > AnswerInPieces.bytesMin:
+      let pieces = AnswerInPieces(
+        response, to: call, holding: memory.hold(response.readableBytes))
+      call.context = pieces
+      pieces.start()
+    case .local(let call): call.end(.success(response))
+    default: response.withUnsafeReadableBytes { respond($0) }
+    }
+  }
+
+  /// Ends a call of any kind with an error, a stream after the messages sent.
+  package func fail(_ error: CallError) {
+    switch self {
+    case .unary(let call), .stream(let call): call.fail(error.status)
+    case .pipelined(let pipeline, let id): pipeline.fail(id, error)
+    case .local(let call): call.end(.failure(error))
+    }
+  }
+
+  // MARK: - Replies in pieces, and streams
+
+  /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails. Not for local
+  /// calls, which want it whole.
+  package func begin(byteCount: Int) {
+    switch self {
+    case .unary(let call): call.beginMessage(byteCount: byteCount)
+    case .pipelined(let pipeline, let id): pipeline.beginLarge(id, byteCount: byteCount)
+    case .stream, .local: break
+    }
+  }
+
+  package func append(_ piece: UnsafeRawBufferPointer) {
+    switch self {
+    case .unary(let call): call.appendToMessage(piece)
+    case .pipelined(let pipeline, _): pipeline.call?.appendToMessage(piece)
+    case .stream, .local: break
+    }
+  }
+
+  /// The last piece was appended, or the last message of a stream sent.
+  package func finish() {
+    switch self {
+    case .unary(let call), .stream(let call): call.finish(.ok)
+    case .pipelined(let pipeline, _): pipeline.finishLarge()
+    case .local: break
+    }
+  }
+
+  /// Sends one message of a reply that is a stream.
+  package func emit(_ message: UnsafeRawBufferPointer) {
+    guard case .stream(let call) = self else { return }
+    // In this way it is taken off what was expected for the call.
+    call.beginMessage(byteCount: message.count)
+    call.appendToMessage(message)
+  }
+
+  /// Whether the caller takes more of a large or streamed reply. Where not, the front tells the node
+  /// (`Dispatcher.callerTakesMore`) when it does.
+  package func takesMore(_ id: UInt64) -> Bool {
+    switch self {
+    case .unary(let call), .stream(let call): call.takesMore
+    case .pipelined(let pipeline, _): pipeline.takesMore(id)
+    // What was asked for is on its way, whole.
+    case .local(let call):
+      call.isReplyExpected || call.caller?.takesLargeReply(of: call) != false
+    }
+  }
+
+  /// So many bytes are on their way to this caller; a negative number takes that back, when they have
+  /// come or never will. What is expected counts where `takesMore` is decided.
+  package func expect(_ byteCount: Int) {
+    switch self {
+    case .unary(let call), .stream(let call):
+      // What comes is taken off by itself, and the rest when the call ends.
+      if byteCount > 0 { call.reserveOutbound(bytes: byteCount) }
+    case .pipelined(let pipeline, _): pipeline.expect(byteCount)
+    case .local(let call):
+      guard byteCount > 0 else { return }
+      call.isReplyExpected = true
+      call.caller?.expectsLargeReply(of: call, byteCount: byteCount)
+    }
+  }
+
+  // MARK: - Back-pressure
+
+  /// A call of this caller waits for room: its connection is not read until as many `resumeReading`
+  /// have come.
+  package func pauseReading() {
+    switch self {
+    case .unary(let call), .stream(let call): call.pauseConnection()
+    case .pipelined(let pipeline, _): pipeline.hold()
+    case .local(let call): call.caller?.pauseReading()
+    }
+  }
+
+  package func resumeReading() {
+    switch self {
+    case .unary(let call), .stream(let call): call.resumeConnection()
+    case .pipelined(let pipeline, _): pipeline.letGo()
+    case .local(let call): call.caller?.resumeReading()
+    }
+  }
+}
+
+extension ServerCall {
+  /// Whether the client and its connection take more; if not, `streamWritable` tells when they do.
+  package var takesMore: Bool {
+    if isWritable, connection?.hasOutboundRoom == true { return true }
+    awaitRoom()
+    return false
+  }
+}

@@ -1,0 +1,259 @@
+// A client's Pipeline: its calls are placed one by one, its replies gathered into batches. One event
+// loop. For the exclusivity attributes see RouterCore.
+//
+// Back-pressure. A Pipeline with many unanswered calls (PipelineWindow), or whose client doesn't
+// read its replies, is not read until that has changed; of a batch that is too long, the rest waits
+// (CallBacklog).
+//
+// Large replies. A router gathers them, several at a time within a bound. A shard sends one at a time,
+// as a batch of its own that grows piece by piece; the calls behind it wait until it is whole.
+
+import GRPC
+import LargeMemory
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+package final class FrontPipeline {
+  /// Bytes of large replies that may have been asked for before the stream must have taken them.
+  static let expectedBytesMax = 1 << 20
+
+  /// The stream; nil once it has ended.
+  @exclusivity(unchecked) package private(set) var call: ServerCall?
+  /// What the node keeps with it.
+  package var attachment: AnyObject?
+  private unowned let front: Front
+  @exclusivity(unchecked) private var window = PipelineWindow()
+  private var backlog = CallBacklog()
+  @exclusivity(unchecked) private var replies = ByteBuffer()
+  /// When the calls came that are being placed, in nanoseconds of NIODeadline's clock: their deadlines
+  /// count from then.
+  @exclusivity(unchecked) package private(set) var receivedNanos: UInt64 = 0
+  private var isHalfClosed = false
+  /// Reasons not to read: full links, too many calls, replies that aren't read.
+  private var holds = 0
+  private var holdsForCalls = false
+  @exclusivity(unchecked) private var holdsForReplies = false
+  /// Bytes of large replies that shards were asked for, and calls that wait to ask for theirs.
+  private var expectedBytes = 0
+  private var askers = CircularBuffer<UInt64>()
+  /// A large reply that is to be a batch of its own.
+  @exclusivity(unchecked) private var large = Large.none
+
+  private enum Large { case none, coming, begun }
+
+  init(_ call: ServerCall, _ front: Front) {
+    self.call = call
+    self.front = front
+  }
+
+  // MARK: - Calls
+
+  /// Whether any call has no reply yet.
+  var hasCalls: Bool { window.underWay > 0 }
+
+  /// Takes a batch of calls.
+  ///
+  /// - Parameter block: what the message lies in, where it may be kept.
+  func receive(_ message: UnsafeRawBufferPointer, in block: LargeBlock?) {
+    do throws(WireError) {
+      // A batch is taken as a whole or not at all.
+      _ = try V1.CallBatch(message)
+      receivedNanos = front.dispatcher.flusher.tickNanos
+      let taken =
+        backlog.isEmpty ? try front.dispatcher.place(message, in: block, of: self) : 0
+      backlog.add(
+        UnsafeRawBufferPointer(rebasing: message[taken...]), in: block, since: receivedNanos)
+      flush()
+    } catch {
+      end(CallError.undecodable(error).status)
+    }
+  }
+
+  /// Sends the replies gathered, and places calls of the backlog while they are welcome.
+  func goOn() {
+    flush()
+    if !backlog.isEmpty, isOpen {
+      // Calls that are answered at once look at the backlog.
+      var rest = backlog
+      receivedNanos = rest.sinceNanos
+      rest.place { bytes, block throws(WireError) in
+        try front.dispatcher.place(bytes, in: block, of: self)
+      }
+      if call != nil { backlog = rest }
+      flush()
+    }
+    while let id = nextAsker() { front.dispatcher.callerTakesMore(id) }
+  }
+
+  /// Whether further calls may be placed.
+  package var isOpen: Bool {
+    call != nil && window.isOpen && !holdsForReplies && large == .none
+  }
+
+  /// Whether another call may be placed; it is under way then.
+  package func begins() -> Bool {
+    guard isOpen else { return false }
+    window.placed()
+    return true
+  }
+
+  /// The reply of a call that was placed comes later.
+  package func isLater() { window.placed() }
+
+  // MARK: - Replies
+
+  package func respond(_ id: UInt64, _ response: UnsafeRawBufferPointer) {
+    guard call != nil else { return }
+    replies.writeReply(.pipeline, id: id, response: response)
+    replied(response.count)
+  }
+
+  package func fail(_ id: UInt64, _ error: CallError) {
+    guard call != nil else { return }
+    if large == .begun {
+      // Half a batch can't be taken back: the client must not take it for a whole one.
+      return end(error.status)
+    }
+    large = .none
+    replies.writeReply(.pipeline, id: id, error: error)
+    replied(0)
+  }
+
+  private func replied(_ byteCount: Int) {
+    window.replied(byteCount: byteCount)
+    if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
+    front.hasReplies(self)
+  }
+
+  /// Takes a batch of replies to calls that were executed as they came.
+  package func send(_ batch: inout ByteBuffer) {
+    guard batch.readableBytes > 0, let call else { return }
+    if replies.readableBytes == 0, large != .begun {
+      call.send { $0.writeImmutableBuffer(batch) }
+    } else {
+      replies.writeImmutableBuffer(batch)
+      sendReplies()
+    }
+    batch.clear()
+  }
+
+  /// Takes a batch of replies to `count` calls that were under way.
+  package func send(_ batch: ByteBuffer, count: Int) {
+    guard call != nil, count > 0 else { return }
+    replies.writeImmutableBuffer(batch)
+    for _ in 0..<count { window.replied(byteCount: batch.readableBytes / count) }
+    front.hasReplies(self)
+  }
+
+  private func sendReplies() {
+    guard replies.readableBytes > 0, large != .begun else { return }
+    call?.send { $0.writeImmutableBuffer(replies) }
+    replies.clear()
+  }
+
+  /// Sends the replies gathered so far as one batch, and sees whether to go on reading.
+  func flush() {
+    guard let call else { return }
+    sendReplies()
+    set(&holdsForReplies, !call.takesMore)
+    if !window.isOpen || !backlog.isEmpty || large != .none {
+      set(&holdsForCalls, true)
+    } else if window.isHalfEmpty {
+      set(&holdsForCalls, false)
+    }
+    if isHalfClosed, !hasCalls, backlog.isEmpty { end(.ok) }
+  }
+
+  func halfClosed() {
+    isHalfClosed = true
+    flush()
+  }
+
+  // MARK: - Large replies that are gathered
+
+  /// Whether a shard may be asked for another large reply. If not, `id` is kept until it may.
+  func takesMore(_ id: UInt64) -> Bool {
+    if large != .none || hasRoom { return true }
+    guard call != nil else { return false }
+    askers.append(id)
+    return false
+  }
+
+  func expect(_ byteCount: Int) {
+    expectedBytes += byteCount
+  }
+
+  /// The next call that waits to ask for its reply, where it may.
+  private func nextAsker() -> UInt64? {
+    guard !askers.isEmpty, hasRoom else { return nil }
+    return askers.popFirst()
+  }
+
+  /// Whether the client takes replies now; if not, the pipeline goes on when it does.
+  package var hasRoomForReplies: Bool { call?.takesMore == true }
+
+  private var hasRoom: Bool {
+    guard let call, expectedBytes < Self.expectedBytesMax else { return false }
+    return call.takesMore
+  }
+
+  // MARK: - Large replies that are sent piece by piece
+
+  /// A large reply comes, as a batch of its own. It was begun only where there was room, and the limit
+  /// of messages bounds it.
+  package func expectLarge() {
+    large = .coming
+    window.placed()
+  }
+
+  func beginLarge(_ id: UInt64, byteCount: Int) {
+    guard let call else { return }
+    sendReplies()
+    large = .begun
+    var head = ByteBuffer()
+    head.writeReplyHead(.pipeline, id: id, responseBytes: byteCount)
+    let total = head.readableBytes + byteCount
+    call.reserveOutbound(bytes: total)
+    call.beginMessage(byteCount: total)
+    head.withUnsafeReadableBytes { call.appendToMessage($0) }
+  }
+
+  func finishLarge() {
+    guard large != .none else { return }
+    large = .none
+    replied(0)
+  }
+
+  // MARK: - Holding back
+
+  func hold() {
+    holds += 1
+    if holds == 1 { call?.pauseReading() }
+  }
+
+  func letGo() {
+    holds -= 1
+    if holds == 0 { call?.resumeReading() }
+  }
+
+  /// The client is gone; what is still under way ends unheard.
+  func clientWentAway() {
+    call = nil
+    askers.removeAll()
+    backlog.clear()
+    front.pipelineEnded(self)
+  }
+
+  private func set(_ reason: inout Bool, _ holds: Bool) {
+    guard reason != holds else { return }
+    reason = holds
+    if holds { hold() } else { letGo() }
+  }
+
+  private func end(_ status: RPCStatus) {
+    let ended = call
+    clientWentAway()
+    ended?.finish(status)
+  }
+}

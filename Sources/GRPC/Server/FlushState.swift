@@ -1,0 +1,41 @@
+// When a connection writes what was queued on it: at the end of the read that is under way, or at the end
+// of the tick, or once more after the flush that is under way.
+
+/// The state of a connection's output.
+struct FlushState {
+  private enum Phase {
+    case idle
+    /// Between the first read of a tick and its end: a flush is sure to come.
+    case reading
+    case flushing
+    /// Something was queued in a flush, after its write.
+    case flushingTwice
+  }
+
+  private var phase = Phase.idle
+
+  mutating func beginRead() { phase = .reading }
+
+  mutating func endRead() { phase = .idle }
+
+  /// Something was queued. Returns whether a flush has to be asked for.
+  mutating func queued() -> Bool {
+    switch phase {
+    case .idle: return true
+    case .flushing: phase = .flushingTwice
+    case .reading, .flushingTwice: break
+    }
+    return false
+  }
+
+  mutating func beginFlush() { phase = .flushing }
+
+  /// What was queued until now is written next.
+  mutating func beginWrite() { phase = .flushing }
+
+  /// Returns whether another flush is needed.
+  mutating func endFlush() -> Bool {
+    defer { phase = .idle }
+    return phase == .flushingTwice
+  }
+}

@@ -1,0 +1,196 @@
+// How far one stream has come: what arrived, what is sent, and whether it is over (RFC 9113 section
+// 5.1, as far as it is ours and not the library's). A value; it has no memory and calls nothing. Its
+// methods take what happened or what the owner asks for, and return what is to be done about it.
+//
+// The directions go on side by side. Incoming: headers -> body -> ended, with trailers or without.
+// Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
+
+/// The state of one stream.
+struct StreamState {
+  private enum Incoming {
+    case headers
+    case body
+    case ended
+    case endedByTrailers
+  }
+
+  private enum Outgoing {
+    /// No headers were submitted.
+    case silent
+    /// The owner may append to the body.
+    case body
+    /// What waits of the body is the last of it: END_STREAM follows.
+    case lastBody
+    /// What waits of the body is the last of it: trailers follow.
+    case bodyBeforeTrailers
+    /// The library has the trailers.
+    case trailers
+  }
+
+  private enum Life {
+    case open
+    /// RST_STREAM is queued.
+    case resetting
+    case closed(HTTP2ErrorCode)
+  }
+
+  /// What a header block that has come to its end was.
+  enum Block {
+    /// 1xx (RFC 9110 section 15.2): the real headers follow.
+    case interim
+    case lasting
+  }
+
+  /// What the library is told when it asks for the next part of the body.
+  enum Part: Equatable {
+    /// Nothing now; it has to be told when there is more.
+    case none
+    /// So many bytes, and it asks again.
+    case some(Int)
+    /// So many bytes and END_STREAM.
+    case last(Int)
+    /// So many bytes, and the trailers are to be submitted behind them.
+    case lastBeforeTrailers(Int)
+  }
+
+  private var incoming = Incoming.headers
+  private var outgoing = Outgoing.silent
+  private var life = Life.open
+  /// The library doesn't ask for more of the body until it is told to.
+  private var isWaitedFor = false
+
+  /// A header block passed the limits of fields or bytes; the rest of it was thrown away.
+  private(set) var headersTooLarge = false
+  /// The HEADERS that open our side were handed to the output buffer. Kept for clients, and for
+  /// responses without a body.
+  private(set) var headersSent = false
+  /// What else arrives of the body is credited and dropped.
+  private(set) var discardsBody = false
+
+  // MARK: - What can be asked
+
+  var hasHeaders: Bool { incoming != .headers }
+  var hasTrailers: Bool { incoming == .endedByTrailers }
+  var hasPeerEnded: Bool { incoming == .ended || incoming == .endedByTrailers }
+  var isAnnounced: Bool { outgoing != .silent }
+  var haveWeEnded: Bool { outgoing != .silent && outgoing != .body }
+
+  var isClosed: Bool {
+    if case .closed = life { return true }
+    return false
+  }
+
+  /// The code the stream was closed with; `.noError` while it isn't.
+  var closeCode: HTTP2ErrorCode {
+    if case .closed(let code) = life { return code }
+    return .noError
+  }
+
+  /// Whether RST_STREAM is on its way because of us, and not because the peer broke a rule.
+  var isResetting: Bool {
+    if case .resetting = life { return true }
+    return false
+  }
+
+  // MARK: - The peer
+
+  mutating func overranHeaders() { headersTooLarge = true }
+
+  /// A header block is complete.
+  mutating func receivedBlock(isInterim: Bool, endsStream: Bool) -> Block {
+    switch incoming {
+    case .headers where isInterim: return .interim
+    case .headers: incoming = endsStream ? .ended : .body
+    // (The library refuses trailers that don't end the stream.)
+    case .body where endsStream: incoming = .endedByTrailers
+    case .body, .ended, .endedByTrailers: break
+    }
+    return .lasting
+  }
+
+  /// The body's last frame came.
+  mutating func receivedEnd() {
+    if incoming == .body { incoming = .ended }
+  }
+
+  mutating func discardBody() { discardsBody = true }
+
+  // MARK: - Our side
+
+  /// Headers are submitted. Returns false, and nothing may be done, if they were or if the stream is
+  /// over.
+  mutating func announce(hasBody: Bool) -> Bool {
+    guard !isClosed, outgoing == .silent else { return false }
+    outgoing = hasBody ? .body : .lastBody
+    return true
+  }
+
+  /// Ends our side with the body. Returns false if it isn't open.
+  mutating func finish() -> Bool {
+    guard !isClosed, outgoing == .body else { return false }
+    outgoing = .lastBody
+    return true
+  }
+
+  /// Ends our side with trailers. Returns false if it isn't open.
+  mutating func finishWithTrailers() -> Bool {
+    guard !isClosed, outgoing == .body else { return false }
+    outgoing = .bodyBeforeTrailers
+    return true
+  }
+
+  /// The library got the trailers.
+  mutating func submittedTrailers() { outgoing = .trailers }
+
+  /// Says how much of the body goes into the next frame.
+  ///
+  /// - Parameters:
+  ///   - available: bytes of it that wait.
+  ///   - limit: most bytes of a frame.
+  mutating func nextPart(available: Int, limit: Int) -> Part {
+    let count = min(available, limit)
+    switch outgoing {
+    case .silent, .body, .trailers:
+      if count > 0 { return .some(count) }
+    case .lastBody, .bodyBeforeTrailers:
+      if count == 0, isResetting { break }
+      guard count == available else { return .some(count) }
+      return outgoing == .lastBody ? .last(count) : .lastBeforeTrailers(count)
+    }
+    isWaitedFor = true
+    return .none
+  }
+
+  /// There is more of the body, or its end is known. Returns whether the library has to be told.
+  mutating func bodyChanged() -> Bool {
+    defer { isWaitedFor = false }
+    return isWaitedFor
+  }
+
+  // MARK: - The end
+
+  /// HEADERS of ours were written. Returns whether RST_STREAM has to follow: a server that ends a
+  /// call before the client half-closed says so (gRPC). It is queued only then, because an earlier
+  /// one would overtake the trailers.
+  mutating func sentHeaders(endStream: Bool, isServer: Bool) -> Bool {
+    headersSent = true
+    guard isServer, endStream, !hasPeerEnded, case .open = life else { return false }
+    life = .resetting
+    return true
+  }
+
+  /// The owner ends the stream. Returns whether RST_STREAM has to be submitted.
+  mutating func reset() -> Bool {
+    guard case .open = life else { return false }
+    life = .resetting
+    discardsBody = true
+    return true
+  }
+
+  /// The stream is over. Returns false if it was before.
+  mutating func close(_ code: HTTP2ErrorCode) -> Bool {
+    if isClosed { return false }
+    life = .closed(code)
+    return true
+  }
+}

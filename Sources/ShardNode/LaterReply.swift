@@ -1,0 +1,71 @@
+// A client's call, or one from within, whose reply comes later: the exit of that reply. One event loop.
+
+import Commands
+import Front
+import NIOCore
+import NodeCore
+
+final class LaterReply: ReplyExit {
+  /// Stands for the call in the service.
+  let id: UInt64
+  let caller: FrontCaller
+  /// Made with `self` as its exit, so it can't be there before.
+  private(set) var handle: ReplyHandle!
+  private unowned let service: ShardService
+  /// Bytes of a reply that comes in pieces.
+  private var byteCount = 0
+  /// What a caller gets whole is gathered; otherwise a piece.
+  private var bytes = ByteBuffer()
+
+  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the server sees
+  ///   to it.
+  init(
+    _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, for caller: FrontCaller,
+    _ service: ShardService
+  ) {
+    self.id = id
+    self.caller = caller
+    self.service = service
+    handle = ReplyHandle(
+      id, to: self, method: method, deadlineNanos: deadlineNanos, core: service.core)
+  }
+
+  func takes(_ reply: ReplyHandle) -> Bool {
+    guard caller.takesMore(id) else { return false }
+    if case .local(let call) = caller, !call.isReplyExpected {
+      caller.expect(byteCount)
+      bytes.reserveCapacity(byteCount)
+    }
+    return true
+  }
+
+  func begin(_ reply: ReplyHandle, byteCount: Int) {
+    self.byteCount = byteCount
+    caller.begin(byteCount: byteCount)
+  }
+
+  func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
+    switch caller {
+    case .stream(let call): call.send(write)
+    case .local: write(&bytes)
+    case .unary, .pipelined:
+      bytes.clear()
+      write(&bytes)
+      bytes.withUnsafeReadableBytes { caller.append($0) }
+    }
+  }
+
+  func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    service.ended(self)
+    switch end {
+    case .failed(let error): caller.fail(error)
+    case .response(let response): caller.respond(response, memory: service.core.answerMemory)
+    case .complete:
+      if case .local(let call) = caller {
+        call.end(.success(bytes))
+      } else {
+        caller.finish()
+      }
+    }
+  }
+}

@@ -1,0 +1,193 @@
+// Clients' calls: from the front into the core, which executes them as they come. One event loop.
+
+import Commands
+import Front
+import GRPC
+import LargeMemory
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension ShardService: Dispatcher {
+  var limits: Limits { core.limits }
+  var answerMemory: AnswerMemory { core.answerMemory }
+
+  func submit(
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+  ) -> UInt64? {
+    response.clear()
+    var later: LaterReply?
+    do throws(CallError) {
+      let source = try core.execute(
+        method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
+        core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.tickNanos))
+      if source != nil || core.gate.holds(core.latestMark) {
+        let reply = keep(method, endsAtDeadline ? context.deadlineNanos : 0, for: caller)
+        later = reply
+        if let source {
+          source.start(reply.handle, after: core.latestMark)
+        } else {
+          reply.handle.answer(response, after: core.latestMark)
+        }
+      } else {
+        response.withUnsafeReadableBytes { caller.respond($0) }
+      }
+    } catch {
+      core.counters.failed()
+      if core.gate.holds(core.latestMark) {
+        let reply = keep(method, endsAtDeadline ? context.deadlineNanos : 0, for: caller)
+        later = reply
+        reply.handle.fail(error, after: core.latestMark)
+      } else {
+        caller.fail(error)
+      }
+    }
+    core.boundViews()
+    afterWork()
+    return later?.handle.isOver == false ? later?.id : nil
+  }
+
+  func openStream(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, for caller: FrontCaller
+  ) -> UInt64? {
+    let later = keep(InternalMethod.listStreamPart.rawValue, 0, for: caller)
+    core.streamList(
+      message, to: later.handle,
+      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.tickNanos))
+    return later.handle.isOver ? nil : later.id
+  }
+
+  func start(
+    _ command: CommandID, _ operation: any FanoutOperation, _ context: CallContext,
+    endsAtDeadline: Bool, for caller: FrontCaller
+  ) -> UInt64? {
+    let later = keep(
+      UInt32(command.rawValue), endsAtDeadline ? context.deadlineNanos : 0, for: caller)
+    core.start(operation, for: later.handle, context)
+    return later.handle.isOver ? nil : later.id
+  }
+
+  // MARK: - Pipelines
+
+  /// Calls of one Pipeline run in the order sent. While the client does not take the replies, the rest
+  /// of the batch waits; a call whose deadline passes meanwhile is not executed. A reply that comes
+  /// later holds up what is behind its call.
+  func place(
+    _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
+  ) throws(WireError) -> Int {
+    var replies = ByteBuffer()
+    var context = core.context(nowNanos: flusher.tickNanos)
+    var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
+    defer {
+      core.boundViews()
+      afterWork()
+    }
+    while let message = calls.next() {
+      let next = try V1.Call(message)
+      context.deadlineNanos =
+        next.timeoutMillis == 0
+        ? 0 : pipeline.receivedNanos &+ UInt64(next.timeoutMillis) * 1_000_000
+      let start = replies.writerIndex
+      let later = core.answer(
+        next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
+      if let later {
+        pipeline.send(&replies)
+        pipeline.expectLarge()
+        let reply = keep(
+          next.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: next.id))
+        later.start(reply.handle, after: core.latestMark)
+      } else if core.gate.holds(core.latestMark) {
+        hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
+      }
+      if replies.readableBytes >= LinkProtocol.frameBytes { pipeline.send(&replies) }
+      if later != nil || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
+        let start = batch.baseAddress, let first = message.baseAddress
+      {
+        pipeline.send(&replies)
+        return start.distance(to: first) + message.count
+      }
+    }
+    pipeline.send(&replies)
+    return batch.count
+  }
+
+  @inline(never)
+  private func hold(
+    _ call: V1.Call, _ replies: inout ByteBuffer, since start: Int, _ deadlineNanos: UInt64,
+    of pipeline: FrontPipeline
+  ) {
+    let held = pipeline.attachment as? HeldReplies ?? HeldReplies(of: pipeline, core: core)
+    pipeline.attachment = held
+    if held.take(
+      from: &replies, since: start, id: call.id, method: call.methodNumber,
+      deadlineNanos: deadlineNanos)
+    {
+      pipeline.isLater()
+    }
+  }
+
+  func cancelCalls(of pipeline: FrontPipeline) {
+    (pipeline.attachment as? HeldReplies)?.drop()
+    pipeline.attachment = nil
+    for reply in later.values where reply.caller.isPipelined(by: pipeline) { drop(reply) }
+    core.boundViews()
+  }
+
+  // MARK: - Replies that come later
+
+  private func keep(
+    _ method: UInt32, _ deadlineNanos: UInt64, for caller: FrontCaller
+  ) -> LaterReply {
+    lastID += 1
+    let reply = LaterReply(lastID, method, deadlineNanos: deadlineNanos, for: caller, self)
+    later[lastID] = reply
+    return reply
+  }
+
+  func ended(_ reply: LaterReply) { later[reply.id] = nil }
+
+  private func drop(_ reply: LaterReply) {
+    later[reply.id] = nil
+    reply.handle.drop()
+  }
+
+  func cancel(_ id: UInt64) {
+    guard id > 0, let reply = later[id] else { return }
+    drop(reply)
+    core.boundViews()
+  }
+
+  func callerTakesMore(_ id: UInt64) { later[id]?.handle.wake() }
+
+  func fail(_ caller: FrontCaller, error: CallError) { caller.fail(error) }
+
+  // MARK: - The node
+
+  func context(of call: CallContext) -> CallContext { core.later(call) }
+
+  func describe() -> DescribeMerge {
+    DescribeMerge(
+      cluster: core.ownership.cluster, map: core.ownership.map, router: nil, shardIDs: [core.id])
+  }
+
+  func fetchCounters() -> EventLoopFuture<Void>? { nil }
+
+  func reload(_ message: UnsafeRawBufferPointer) -> EventLoopFuture<ByteBuffer>? { nil }
+
+  /// A shard counts what it executes.
+  func countCall(_ method: UInt32) {}
+
+  func countError() { core.counters.failed() }
+
+  func afterEvent() {
+    core.boundViews()
+    afterWork()
+  }
+}
+
+extension FrontPipeline: BatchExit {
+  var carrier: Carrier { .pipeline }
+
+  func release(_ frame: ByteBuffer, count: Int) { send(frame, count: count) }
+}

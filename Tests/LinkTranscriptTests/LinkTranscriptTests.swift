@@ -1,0 +1,30 @@
+// The lives of links as transcripts: a router's real core and the real cores and sessions of shards,
+// with a network that does what the transcript says. What can be said: LinkWorld.
+
+import Testing
+
+@Suite struct LinkTranscriptTests {
+  @Test(arguments: try Transcript.names())
+  func `a link lives as its transcript says`(name: String) throws {
+    let transcript = try Transcript(name)
+    #expect(!transcript.steps.isEmpty)
+    let world = LinkWorld()
+    var outputs: [[String]] = []
+    for step in transcript.steps {
+      let output = try step.commands.flatMap(world.run)
+      outputs.append(output)
+      guard !Transcript.isRewriting else { continue }
+      try #require(
+        output == step.expected,
+        """
+        \(name): \(step.commands.joined(separator: ", "))
+        came to
+        \(output.joined(separator: "\n"))
+        and should have come to
+        \(step.expected.joined(separator: "\n"))
+        """)
+    }
+    if Transcript.isRewriting { try transcript.write(outputs) }
+  }
+
+}

@@ -1,0 +1,233 @@
+// A router's loop and its shards, the real cores, and between them connections that do what a
+// transcript's commands say. Each command returns what has happened, line by line.
+//
+//   cluster a b             shards, and a router that knows them; nothing has begun yet
+//   start                   the router begins
+//   pass 50ms               time passes; the router's timers go off
+//   connect a [lane]        both connections to a shard, or one, come up
+//   unreachable a           they don't
+//   deliver [a]             all that is under way arrives, and what that leads to (to a shard only)
+//   lose a                  the router learns that its connections are gone; the shard does not yet
+//   late a                  what is under way to the shard on lost connections arrives after all
+//   break a                 both sides learn that the connections are gone; what is under way is lost
+//   call 1 SET @a v         a client's call; @a is a key of shard a
+//   cancel 1                its client goes away
+//   watch a [times]         the shard looks after its links, every half second
+//   drain a, restart a      the shard's process is told to stop; is gone and comes back empty
+//   stranger a cluster      the shard belongs to another cluster from now on, and is empty
+//   foreign a a b c         another router, which knows these shards, greets a shard and goes
+//   garbage a               a shard sends what is no frame
+//   links                   how the links are, as the router sees them
+//
+// One thread.
+
+import Commands
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import RouterNode
+import ShardNode
+
+final class LinkWorld {
+  /// A command that makes no sense.
+  struct Misspelt: Error { let command: String }
+
+  private(set) var names: [String] = []
+  private var map: SlotMap!
+  private(set) var core: RouterCore<TranscriptDriver>!
+  private var driver: TranscriptDriver!
+  var shards: [ShardCore] = []
+  private var incarnations: [UInt64] = []
+  private(set) var nowNanos: UInt64 = 1_000_000_000
+  /// Those that the router counts on, by shard and lane.
+  var connections: [[LinkLane: WireConnection]] = []
+  /// Those that it has given up, which their shards still have.
+  var lost: [WireConnection] = []
+  private(set) var calls: [Int: TranscriptCall] = [:]
+  private var log: [String] = []
+
+  func say(_ line: String) { log.append(line) }
+
+  /// Carries a command out.
+  func run(_ command: String) throws -> [String] {
+    log = []
+    let words = command.split(separator: " ").map(String.init)
+    if let shard = words.dropFirst().first.flatMap(names.firstIndex(of:)) {
+      try run(words, command, shard)
+    } else {
+      try runWithoutShard(words, command)
+    }
+    if core != nil { flush() }
+    return log
+  }
+
+  private func runWithoutShard(_ words: [String], _ command: String) throws {
+    switch (words[0], words.count) {
+    case ("cluster", 2...): try makeCluster(Array(words.dropFirst()))
+    case ("start", 1): core.tick()
+    case ("pass", 2):
+      guard let millis = UInt64(words[1].dropLast(2)) else { throw Misspelt(command: command) }
+      nowNanos += millis * 1_000_000
+      core.tick()
+    case ("call", 4...): try call(words)
+    case ("cancel", 2):
+      if let id = calls[Int(words[1]) ?? 0]?.id { core.cancel(id) }
+    case ("links", 1): tellLinks()
+    case ("deliver", 1): while deliverToShards(names.indices) || deliverToRouter() {}
+    default: throw Misspelt(command: command)
+    }
+  }
+
+  private func run(_ words: [String], _ command: String, _ shard: Int) throws {
+    let number = words.count > 2 ? Int(words[2]) : nil
+    switch words[0] {
+    case "connect":
+      let lane = words.count > 2 ? LinkLane(rawValue: words[2]) : nil
+      for lane in lane.map({ [$0] }) ?? LinkLane.allCases { connect(shard, lane) }
+    case "unreachable": lose(shard, "connection refused")
+    case "lose": lose(shard, "connection reset")
+    case "late": deliverLate(shard)
+    case "break":
+      endConnections(of: shard)
+      lose(shard, "connection reset")
+    case "deliver": _ = deliverToShards(shard...shard)
+    case "watch":
+      for _ in 0..<(number ?? 1) {
+        nowNanos += LinkProtocol.clockIntervalNanos
+        shards[shard].watchLinks()
+      }
+    case "drain":
+      for lane in LinkLane.allCases {
+        guard let connection = connections[shard][lane] else { continue }
+        if let frame = connection.session?.drainingFrame() { connection.send(frame) }
+      }
+    case "restart": restart(shard, cluster: "test")
+    case "stranger": restart(shard, cluster: "other")
+    case "foreign": try greetAsAnother(shard, knowing: Array(words.dropFirst(2)))
+    case "garbage": garbage(shard)
+    default: throw Misspelt(command: command)
+    }
+  }
+
+  // MARK: - The cluster
+
+  private func makeCluster(_ names: [String]) throws {
+    self.names = names
+    map = try Self.map(of: names)
+    driver = TranscriptDriver(self)
+    core = RouterCore(
+      identity: RouterIdentity(cluster: "test", router: "r/0"), map: map, limits: Limits(),
+      linkLimits: LinkLimits(), firstGeneration: 1, seed: 1,
+      clock: { [unowned self] in nowNanos }, driver: driver)
+    incarnations = names.map { _ in 1 }
+    shards = names.indices.map { newShard($0, cluster: "test") }
+    connections = names.map { _ in [:] }
+  }
+
+  private static func map(of names: [String]) throws -> SlotMap {
+    try SlotMap.initial(names.map { ShardDescription(id: $0, address: "\($0):50061") })
+  }
+
+  private func newShard(_ shard: Int, cluster: String) -> ShardCore {
+    var limits = Limits()
+    limits.databases = 1
+    return ShardCore(
+      cluster: cluster, id: names[shard], incarnation: incarnations[shard], version: "0",
+      limits: limits, clock: { [unowned self] in nowNanos }, uptimeMillis: { 0 })
+  }
+
+  private func restart(_ shard: Int, cluster: String) {
+    endConnections(of: shard)
+    incarnations[shard] += 1
+    shards[shard] = newShard(shard, cluster: cluster)
+    lose(shard, "connection reset")
+  }
+
+  private func greetAsAnother(_ shard: Int, knowing names: [String]) throws {
+    typealias Field = LinkV1.Hello.Field
+    let connection = WireConnection(self, shard, .calls, generation: 1)
+    connection.accept()
+    var hello = ByteBuffer()
+    let mark = hello.beginLengthDelimited(LinkV1.RouterFrame.Field.hello)
+    hello.write(Field.protocol, UInt64(LinkProtocol.version))
+    hello.write(Field.cluster, "test")
+    hello.write(Field.router, "r/other")
+    hello.write(Field.generation, 1)
+    hello.write(Field.expectedShard, self.names[shard])
+    SlotMapMessage.write(try Self.map(of: names), as: Field.map, into: &hello)
+    Limits().hashSeed.check(
+      cluster: "test", router: "r/other", generation: 1, shard: self.names[shard]
+    ).withUnsafeBytes { hello.write(Field.hashSeedCheck, $0) }
+    hello.endLengthDelimited(mark)
+    connection.receive(hello)
+    for frame in connection.toRouter {
+      say("\(self.names[shard]) to the other router: \(text(frame))")
+    }
+    connection.end()
+  }
+
+  // MARK: - Calls
+
+  private func call(_ words: [String]) throws {
+    guard let number = Int(words[1]),
+      let (command, form) = Array(words[2].utf8).withUnsafeBytes(CommandTable.form(called:)),
+      let method = command.method
+    else { throw Misspelt(command: words.joined(separator: " ")) }
+    var request = ByteBuffer()
+    let said = words.dropFirst(2).map { Array(meant($0).utf8) }
+    try CommandWords.withWords(said) { words throws(ArgumentError) in
+      try form.encode?(words, 0, &request)
+    }
+    calls[number] = TranscriptCall(command: command, form: form, request: request)
+    let id = request.withUnsafeReadableBytes {
+      core.submit(method, message: $0, in: nil, CallContext(), endsAtDeadline: true, caller: number)
+    }
+    calls[number]?.id = id
+  }
+
+  /// A word; `@a` is a key of shard a.
+  private func meant(_ word: String) -> String {
+    guard word.first == "@", let shard = names.firstIndex(of: String(word.dropFirst())) else {
+      return word
+    }
+    return key(of: shard)
+  }
+
+  private func key(of shard: Int) -> String {
+    for number in 0...10_000 {
+      let key = "key\(number)"
+      let slot = Array(key.utf8).withUnsafeBytes { Slots.slot(of: $0) }
+      if map.owner(ofSlot: slot) == shard { return key }
+    }
+    preconditionFailure("no key belongs to shard \(names[shard])")
+  }
+
+  /// A text in which keys are named after their shards.
+  func shown(_ text: String) -> String {
+    names.indices.reduce(text) { $0.replacing(key(of: $1), with: "@\(names[$1])") }
+  }
+
+  /// The number of the call with this id.
+  func number(of id: UInt64) -> String {
+    calls.first { $0.value.id == id }.map { "call \($0.key)" } ?? "a part"
+  }
+
+  // MARK: - How it is
+
+  private func tellLinks() {
+    for (place, name) in names.enumerated() {
+      say("\(name): \(core.unreachableDetail(shard: place) ?? "ready")")
+    }
+    if let reason = core.notServingReason { say("not serving: \(shown(reason))") }
+    if core.callsUnderWay > 0 { say("calls under way: \(core.callsUnderWay)") }
+  }
+}
+
+/// A client's call.
+struct TranscriptCall {
+  let command: Command
+  let form: CommandForm
+  let request: ByteBuffer
+  var id: UInt64?
+}

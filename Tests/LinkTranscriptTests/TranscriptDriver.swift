@@ -1,0 +1,91 @@
+// A router's driver that tells the transcript what the core asks of it. Callers are numbers.
+
+import LineProtocol
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import RouterNode
+
+final class TranscriptDriver: RouterDriver {
+  private unowned let world: LinkWorld
+  private var answers: [Int: ByteBuffer] = [:]
+
+  init(_ world: LinkWorld) {
+    self.world = world
+  }
+
+  // MARK: - Answers
+
+  func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
+    tell(caller, ByteBuffer(bytes: response))
+  }
+
+  /// Replies are shown as the line protocol shows them.
+  private func tell(_ caller: Int, _ response: ByteBuffer) {
+    guard let call = world.calls[caller], let form = call.form.reply else { return }
+    var line = ByteBuffer()
+    LineReplyForm.plain(form).write(response, of: call.request, into: &line)
+    let text = String(buffer: line).split(separator: "\r\n").joined(separator: " ")
+    world.say("call \(caller) is answered \(world.shown(text))")
+  }
+
+  func fail(_ caller: Int, error: CallError) {
+    let name = error.reason?.rawValue ?? error.code.name
+    world.say("call \(caller) fails: \(name), \(world.shown(error.message))")
+  }
+
+  func takesPieces(_ caller: Int) -> Bool { true }
+
+  func beginAnswer(_ caller: Int, byteCount: Int) {
+    world.say("call \(caller) begins to be answered, \(byteCount) bytes")
+    answers[caller] = ByteBuffer()
+  }
+
+  func appendAnswer(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
+    answers[caller]?.writeBytes(piece)
+  }
+
+  func finishAnswer(_ caller: Int) {
+    tell(caller, answers[caller] ?? ByteBuffer())
+  }
+
+  func failAnswer(_ caller: Int, error: CallError) { fail(caller, error: error) }
+  func emit(_ caller: Int, message: UnsafeRawBufferPointer) {}
+  func finishStream(_ caller: Int) {}
+  func takesMore(_ caller: Int, id: UInt64) -> Bool { true }
+  func expect(_ byteCount: Int, for caller: Int) {}
+
+  // MARK: - Links
+
+  func connect(shard: Int, address: String, generation: UInt64) {
+    world.say("router dials \(world.names[shard]), generation \(generation)")
+    world.dial(shard, generation: generation)
+  }
+
+  func disconnect(shard: Int, generation: UInt64) {
+    world.say("router drops its connections to \(world.names[shard])")
+    world.giveUp(shard)
+  }
+
+  func linkHasOutput(shard: Int, lane: LinkLane) {}
+  func pauseReading(for caller: Int) { world.say("call \(caller) waits; its client isn't read") }
+  func resumeReading(for caller: Int) { world.say("call \(caller) waits no more") }
+
+  // MARK: - The node
+
+  var counters: [String: Int64] { [:] }
+  func endNode() {}
+
+  func note(_ event: RouterEvent) {
+    switch event {
+    case .linkReady(let shard, let incarnation):
+      world.say("log: \(shard) is ready, incarnation \(incarnation)")
+    case .shardRestarted(let shard, let incarnation):
+      world.say("log: \(shard) has restarted, incarnation \(incarnation)")
+    case .linkRefused(let shard, let reason, _): world.say("log: \(shard) refuses: \(reason)")
+    case .linkLost(let shard, let reason): world.say("log: \(shard) is lost: \(reason)")
+    case .linkDraining(let shard): world.say("log: \(shard) drains")
+    default: world.say("log: \(event)")
+    }
+  }
+}
