@@ -15,7 +15,13 @@ final class KeyPresence {
   init(_ cluster: SimulatedCluster) {
     self.cluster = cluster
     var keys: [[[UInt8]]] = cluster.shards.map { _ in [] }
-    for key in cluster.generator.keys { keys[cluster.owner(of: key.name)].append(key.name) }
+    for key in cluster.generator.keys {
+      if cluster.context.configuration.changesMap {
+        for shard in keys.indices { keys[shard].append(key.name) }
+      } else {
+        keys[cluster.owner(of: key.name)].append(key.name)
+      }
+    }
     self.keys = keys
   }
 
@@ -37,7 +43,13 @@ final class KeyPresence {
 
   private func note(_ shard: SimulatedShard) {
     looks += 1
-    for key in keys[shard.number] where !shard.holds(key) { absentAt[key] = looks }
+    for key in keys[shard.number] where !holds(key, shard) { absentAt[key] = looks }
+  }
+
+  /// Where keys may come to other shards, no shard may have it.
+  private func holds(_ key: [UInt8], _ shard: SimulatedShard) -> Bool {
+    shard.holds(key)
+      || cluster.context.configuration.changesMap && cluster.shards.contains { $0.holds(key) }
   }
 
   /// Whether a key was there at each look since a walk began.

@@ -51,7 +51,7 @@ extension SimulatedCluster {
     for router in routers {
       // Where there are two maps, the routers of one of them are left alone.
       let mayBeAlone = context.configuration.hasStranger && routers.contains(where: serves)
-      for shard in shards where !mayBeAlone {
+      for shard in shards where !mayBeAlone && router.members.contains(shard.number) {
         guard let detail = router.core.unreachableDetail(shard: shard.number) else { continue }
         context.found(
           .notRecovered, "router \(router.number) has no link to shard \(shard.id): \(detail)")

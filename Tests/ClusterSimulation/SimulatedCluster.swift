@@ -127,6 +127,8 @@ package final class SimulatedCluster {
     let busyEnd = context.nowNanos + configuration.busyNanos
     let faults = SimulatedFaults(context: context, cluster: self, endNanos: busyEnd)
     faults.planNext()
+    let mapChanges = SimulatedMapChanges(context: context, cluster: self, endNanos: busyEnd)
+    if configuration.changesMap { mapChanges.start() }
     for client in clients { client.planNext() }
     context.run(untilNanos: busyEnd)
     network.faultsHappen = false
@@ -159,8 +161,8 @@ package final class SimulatedCluster {
 
   /// Whether a router has a link to every shard, and uses them.
   func serves(_ router: SimulatedRouter) -> Bool {
-    !router.core.isMapRefused
-      && shards.allSatisfy { router.core.unreachableDetail(shard: $0.number) == nil }
+    !router.core.isMapRefused && !router.core.isMapChanging
+      && router.members.allSatisfy { router.core.unreachableDetail(shard: $0) == nil }
   }
 
   /// A shard with keys that a router's map may give to others.

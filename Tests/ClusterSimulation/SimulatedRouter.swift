@@ -64,6 +64,11 @@ final class SimulatedRouter: RouterDriver {
     eventHandled()
   }
 
+  /// The numbers of the shards of its map.
+  var members: [Int] {
+    core.shardIDs.compactMap { SimulatedCluster.shardIDs.firstIndex(of: $0) }
+  }
+
   // MARK: - Clients' calls
 
   /// Takes a batch that was read from a client.
@@ -193,7 +198,7 @@ final class SimulatedRouter: RouterDriver {
   func note(_ event: RouterEvent) {
     switch event {
     case .linkReady(let shard, _):
-      let index = core.shardIDs.firstIndex(of: shard) ?? 0
+      let index = SimulatedCluster.shardIDs.firstIndex(of: shard) ?? 0
       context.note(.ready, number, index)
       context.cover(.linkReady)
       if let frame = saboteur.linkReady(shard: index), let connection = links[index][.calls] {

@@ -188,6 +188,9 @@ final class SimulatedShard {
       context.cover(.helloStale)
     case .mapConflict where context.configuration.hasStranger:
       context.cover(.mapConflict)
+    case .staleMap where context.configuration.changesMap,
+      .mapConflict where context.configuration.changesMap:
+      break
     default:
       context.found(.unexpectedError, "shard \(id) refuses a router: \(reason)")
     }

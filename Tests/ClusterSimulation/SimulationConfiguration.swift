@@ -20,6 +20,9 @@ package struct SimulationConfiguration: Sendable {
   /// The last router was started with another list of shards: the shards obey the others.
   package var hasStranger = false
 
+  /// Routers change the list of shards while calls are under way.
+  package var changesMap = false
+
   /// Requests and responses longer than this go over the bulk lane, and large ones in pieces of
   /// the other size: small bounds, so that small clusters meet them.
   package var bulkBytesMin = 64

@@ -23,6 +23,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case walkWrong
     /// A shard executed a call of a router while another held keys under another map.
     case mapDisobeyed
+    /// Two shards served one slot.
+    case ownedTwice
     /// A shard executed what an older connection of a router's loop brought.
     case fencePassed
     /// A write was executed much later than its client was told that its outcome is unknown.
@@ -51,7 +53,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case foundUnresponsive, heldLink, closedSilent, heldReply
   case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
-  case mapConflict
+  case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }

@@ -69,10 +69,11 @@ package struct SimulationSeeds: Sendable {
   }
 
   /// Of ten runs three are of overloaded links, one of two routers with different maps, one of links
-  /// that are held for long, and one of shards that commit late; one of fifty has the slot map of a
-  /// new cluster.
+  /// that are held for long, one of shards that commit late, and one of a slot map that changes; one
+  /// of fifty has the slot map of a new cluster.
   private static func configuration(of seed: UInt64) -> SimulationConfiguration {
     if seed % 50 == 0 { return .withInitialMap }
+    if seed % 10 == 9 { return .withMapChanges }
     if seed % 10 == 7 { return .withStranger }
     if seed % 10 == 4 { return .withHeldLinks }
     if seed % 10 == 5 { return .withLateCommits }

@@ -17,7 +17,8 @@ final class FakePort: FanoutCluster {
   }
 
   var limits = Limits()
-  let shardIDs: [String]
+  private(set) var shardIDs: [String]
+  private(set) var mapEpoch: UInt64 = 1
   var servesCluster = true
   var nodeCounters: [String: Int64] = [:]
   private(set) var nodeHasEnded = false
@@ -45,6 +46,23 @@ final class FakePort: FanoutCluster {
   func owner(of key: UnsafeRawBufferPointer) -> Int {
     // Neighbouring slots belong to different shards, as in a real map.
     Int(UInt64(Slots.slot(of: key)) &* 0x9E37_79B9 >> 7) % shards.count
+  }
+
+  /// Another map comes into force, with one shard more. Keys move to their new owners.
+  func addShard() {
+    let items = shards.flatMap(\.items)
+    shardIDs.append("s\(shardIDs.count)")
+    shards = shards.map { shard in
+      var empty = ModelShard()
+      empty.visitsMax = shard.visitsMax
+      empty.hashPlaces = shard.hashPlaces
+      return empty
+    }
+    shards.append(shards[0])
+    mapEpoch += 1
+    for item in items {
+      shards[item.key.withUnsafeBytes { owner(of: $0) }].insert(item.key, item.type)
+    }
   }
 
   func insert(_ key: String, _ type: V1.ValueType = .string) {

@@ -184,4 +184,19 @@ import Testing
     let unset = Ringstore_V1_KeysRequest.with { $0.pattern = Ringstore_V1_Pattern() }
     #expect(try OperationRun.refusal(.keys, unset)?.reason == .badPattern)
   }
+
+  @Test(arguments: [UInt32(0), 1_000, 90], 0..<40)
+  func `a newer map may come into force at any step`(_ limit: UInt32, _ step: Int) throws {
+    let port = port(shards: 3, keys: 300)
+    let run = try OperationRun(.keys, Wish(limit: limit).keys, on: port)
+    var random = SplitMix64(seed: testSeed &+ UInt64(step))
+    var steps = 0
+    while !port.waiting.isEmpty {
+      if steps == step || steps == 2 * step + 1 { port.addShard() }
+      steps += 1
+      port.run(Int.random(in: port.waiting.indices, using: &random))
+    }
+    let found = names(try run.answer(Ringstore_V1_KeysResponse.self))
+    #expect(found.count == (limit == 90 ? 90 : 300) && Set(found).count == found.count)
+  }
 }

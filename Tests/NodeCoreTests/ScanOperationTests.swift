@@ -256,8 +256,24 @@ import Testing
     for nonsense in [[UInt8](), [0x0a], [0x0a, 1, 0x61]] {
       let port = FakePort(shards: 1)
       let run = try Run(port, Wish())
-      nonsense.withUnsafeBytes { run.running.fanout.answered(0, $0) }
+      let tag = try #require(port.waiting.first).part.tag
+      nonsense.withUnsafeBytes { run.running.fanout.answered(tag, $0) }
       #expect(run.error?.code == .internal)
     }
+  }
+
+  @Test(arguments: 0..<40)
+  func `a scan goes on where it is when a newer map comes into force`(_ step: Int) throws {
+    var random = SplitMix64(seed: testSeed &+ UInt64(step))
+    let port = Self.port(shards: 3, keys: 400)
+    let run = try Run(port, Wish(pageSize: 20))
+    var steps = 0
+    while !port.waiting.isEmpty {
+      if steps == step || steps == 3 * step { port.addShard() }
+      steps += 1
+      port.run(Int.random(in: port.waiting.indices, using: &random))
+    }
+    #expect(run.keys.count == 400 && Set(run.keys).count == 400, "seed \(testSeed)")
+    #expect(run.pages.last?.slotsDone == 16_384 && run.error == nil)
   }
 }

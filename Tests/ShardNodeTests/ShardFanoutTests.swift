@@ -55,7 +55,7 @@ struct ShardFanoutTests {
     let response: Ringstore_V1_KeysResponse = try run(.keys, request)
     #expect(Set(response.keys).count == 5_000)
     #expect(response.keys.count == 5_000)
-    #expect(turns.count >= 5_000 / Int(KeysMerge.visitsPerSlice))
+    #expect(turns.count >= 5_000 / Int(KeyQuery.visitsPerSlice))
   }
 
   @Test func keysOfAnEmptyShardEndsSoon() throws {

@@ -40,6 +40,8 @@ package final class Fanout {
   private let memory: AnswerMemory
   private let limits: Limits
   package private(set) var isOver = false
+  /// See `FanoutOperation.followsMap`.
+  package var followsMap: Bool { operation.followsMap }
   /// Nil before it has started, and once it is over.
   package private(set) var transport: (any FanoutTransport)?
   /// What `memory` counts for it.

@@ -37,11 +37,13 @@ package struct SubRequest {
     self.request = request
   }
 
+  /// - Parameter tag: nil: the number of the shard.
   package init(
-    _ part: InternalMethod, shard: Int, lane: LinkLane = .calls, request: ByteBuffer
+    tag: Int? = nil, _ part: InternalMethod, shard: Int, lane: LinkLane = .calls,
+    request: ByteBuffer
   ) {
     self.init(
-      tag: shard, method: part.rawValue, shard: shard, lane: lane,
+      tag: tag ?? shard, method: part.rawValue, shard: shard, lane: lane,
       request: request.withUnsafeReadableBytes { OwnedBytes(copying: $0) })
   }
 
@@ -82,6 +84,8 @@ package enum FanoutAction {
 package protocol FanoutCluster: AnyObject {
   /// The ids of the cluster's shards, in the slot map's order.
   var shardIDs: [String] { get }
+  /// Of the slot map; 0 for a shard on its own.
+  var mapEpoch: UInt64 { get }
   /// Whether `shardIDs` are the whole cluster's: true for a router, false for a shard on its own.
   var servesCluster: Bool { get }
   /// The node's own counters, by name, where they are not those of one of its shards.
@@ -96,6 +100,9 @@ package protocol FanoutOperation: AnyObject {
   var heldBytes: Int { get }
   /// Whether the reply is a stream of messages, which `advance` sends.
   var isStream: Bool { get }
+  /// Whether it counts the shards by the slot map as it is when it asks them, not as it was at its
+  /// start.
+  var followsMap: Bool { get }
   /// Called once.
   func start(on cluster: any FanoutCluster) -> [FanoutAction]
   /// A sub-request was executed; `response` is valid during the call only.
@@ -110,5 +117,6 @@ package protocol FanoutOperation: AnyObject {
 extension FanoutOperation {
   package var heldBytes: Int { 0 }
   package var isStream: Bool { false }
+  package var followsMap: Bool { false }
   package func advance() -> [FanoutAction] { [] }
 }

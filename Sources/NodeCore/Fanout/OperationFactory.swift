@@ -29,8 +29,7 @@ package enum OperationFactory {
       return try ManyKeyOperation(id, item: .lRange, message: message, context, limits: limits)
     case .keys:
       let call = try V1.KeysRequest(decoding: message)
-      if call.limit > 0 { return try KeysPageOperation(call, context, limits) }
-      return EveryShardOperation(try KeysMerge(call, context, limits))
+      return try KeysOperation(call, context, limits)
     case .scan:
       return try ScanOperation(try V1.ScanRequest(decoding: message), context, limits)
     case .dbSize:

@@ -79,8 +79,12 @@ struct KeyMerger {
   /// The shard whose turn it is, for as long as it has keys of this slot: nobody else has any.
   private var turn: (shard: Int, slot: UInt32)?
   private let sliceBytes: UInt32
+  private let windowSlots: UInt32
 
-  init(shards count: Int, from position: ScanPosition) {
+  init(
+    shards count: Int, from position: ScanPosition, windowSlots: UInt32 = Self.windowSlots
+  ) {
+    self.windowSlots = windowSlots
     shards = Array(repeating: Shard(position: position), count: count)
     drawn = position
     let share = Self.heldBytesMax / 2 / max(count, 1)
@@ -95,9 +99,9 @@ struct KeyMerger {
   /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(
     _ query: KeyQuery, maxKeys: UInt32 = .max
-  ) -> [FanoutAction] {
-    let endSlot = min(UInt32(Slots.count), front.slot + Self.windowSlots)
-    var slices: [FanoutAction] = []
+  ) -> [(shard: Int, request: ByteBuffer)] {
+    let endSlot = min(UInt32(Slots.count), front.slot + windowSlots)
+    var slices: [(shard: Int, request: ByteBuffer)] = []
     for (index, shard) in shards.enumerated() {
       guard !shard.isUnderWay, !shard.isExhausted, shard.following == nil,
         shard.position.slot < endSlot
@@ -107,8 +111,7 @@ struct KeyMerger {
         from: shard.position, endSlot: endSlot,
         maxKeys: min(maxKeys, sliceBytes / UInt32(Self.bytesPerKey)), maxBytes: sliceBytes,
         wantsPositions: true)
-      slices.append(
-        .send(SubRequest(.keysPart, shard: index, lane: .bulk, request: request)))
+      slices.append((index, request))
     }
     return slices
   }

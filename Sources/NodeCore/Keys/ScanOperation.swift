@@ -19,45 +19,42 @@ package final class ScanOperation: FanoutOperation {
   /// After this many slices a page is sent however empty, so that the caller sees how far it is.
   package static let slicesPerPageMax = 64
 
-  private let query: KeyQuery
-  private let from: ScanPosition
-  private let allowsPartial: Bool
   private let pageKeys: Int
   private let pageBytes: Int
-  private var merger = KeyMerger(shards: 0, from: .start)
+  private var walk: KeyWalk
   /// The page being filled: its keys as they are sent, and how many there are.
   private var page = ByteBuffer()
   private var keysInPage = 0
   private var slicesSincePage = 0
   /// Whether a page may end behind the last key in it.
   private var isCutPoint = true
-  /// Shards that could not be asked and that no page has told of yet.
-  private var unreachable: [CallError] = []
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this
   ///   version does not know.
   package init(_ call: V1.ScanRequest, _ context: CallContext, _ limits: Limits) throws(CallError) {
     if let field = call.unservedField { throw .unservedField(field) }
-    query = try KeyQuery(call.pattern, database: call.database, type: call.type, context, limits)
-    from = try query.position(of: call.resumeToken)
-    allowsPartial = call.allowPartial
+    let query = try KeyQuery(
+      call.pattern, database: call.database, type: call.type, context, limits)
+    walk = KeyWalk(
+      query, from: try query.position(of: call.resumeToken), allowsPartial: call.allowPartial)
     pageKeys =
       call.pageSize == 0 ? Self.pageKeysDefault : min(Int(call.pageSize), Self.pageKeysMax)
     pageBytes = min(Self.pageBytesMax, limits.maxMessageBytes / 2)
   }
 
-  package var heldBytes: Int { page.readableBytes + merger.heldBytes }
+  package var heldBytes: Int { page.readableBytes + walk.heldBytes }
+  package var followsMap: Bool { true }
 
   package var isStream: Bool { true }
 
   package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
-    merger = KeyMerger(shards: cluster.shardIDs.count, from: from)
+    walk.start(on: cluster)
     return []
   }
 
   package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
-      try merger.add(response, shard: tag)
+      try walk.answered(tag, response)
     } catch {
       return [.end(.failed(error))]
     }
@@ -66,25 +63,27 @@ package final class ScanOperation: FanoutOperation {
   }
 
   package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
-    guard allowsPartial, error.code == .unavailable else { return [.end(.failed(error))] }
-    merger.markMissing(tag)
-    unreachable.append(error)
+    do throws(CallError) {
+      try walk.failed(tag, error)
+    } catch {
+      return [.end(.failed(error))]
+    }
     return []
   }
 
   /// A page if there is one, or else the slices that it needs.
   package func advance() -> [FanoutAction] {
     while !isPageFull {
-      if let key = merger.draw() {
+      if let key = walk.draw() {
         key.withBytes { page.append(V1.ScanPage.Field.keys, $0) }
         keysInPage += 1
         isCutPoint = key.isCutPoint
-      } else if merger.isDone {
+      } else if walk.isDone {
         return [.emit(takePage()), .end(.complete)]
       } else if slicesSincePage >= Self.slicesPerPageMax {
         break
       } else {
-        return merger.nextSlices(query)
+        return walk.nextSlices()
       }
     }
     return [.emit(takePage())]
@@ -95,17 +94,16 @@ package final class ScanOperation: FanoutOperation {
   }
 
   private func takePage() -> ByteBuffer {
-    let position = merger.position
-    query.token(of: position).withUnsafeBytes { token in
+    let position = walk.position
+    walk.token(of: position).withUnsafeBytes { token in
       page.write(V1.ScanPage.Field.resumeToken, token)
     }
     page.write(V1.ScanPage.Field.slotsDone, UInt64(position.slot))
-    for error in unreachable { page.append(V1.ScanPage.Field.unreachable, error) }
+    for error in walk.takeUnreachable() { page.append(V1.ScanPage.Field.unreachable, error) }
     let message = page
     page = ByteBuffer()
     keysInPage = 0
     slicesSincePage = 0
-    unreachable = []
     return message
   }
 }

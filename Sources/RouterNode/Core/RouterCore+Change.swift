@@ -40,7 +40,7 @@ extension RouterCore {
     report.added = last.shards.map(\.id).filter { map.place(of: $0) == nil }
     report.dropped = map.shards.map(\.id).filter { last.place(of: $0) == nil }
     report.readdressed = list.filter { shard in
-      map.place(of: shard.id) != nil && listedAddresses[shard.id] != shard.address
+      map.place(of: shard.id) != nil && links.listedAddresses[shard.id] != shard.address
     }.map(\.id).sorted()
     report.moves = map.movesByShards(to: last)
     return report
@@ -50,12 +50,12 @@ extension RouterCore {
 
   private func check(_ next: SlotMap) {
     let moved = map.slotsMoved(to: next)
-    let losers = members.filter { place in
+    let losers = links.members.filter { place in
       let own = map.place(of: links[place].shardID)
       return (0..<Slots.count).contains { moved.contains($0) && map.owner(ofSlot: $0) == own }
     }
     // All of them have to adopt the map, so none may be away.
-    if let away = members.first(where: { !links[$0].state.isReady }) {
+    if let away = links.members.first(where: { !links[$0].state.isReady }) {
       return endChange(
         "shard \(links[away].shardID) can't be reached, and every shard has to take part: "
           + links[away].state.detail)
@@ -84,10 +84,10 @@ extension RouterCore {
     if change.isPlan { return endChange(nil) }
     let newcomers = change.steps[0].shards.filter { map.place(of: $0.id) == nil }
     self.change?.phase = .dialing(Set(newcomers.map(\.id)))
-    for shard in change.list { listedAddresses[shard.id] = shard.address }
     for shard in newcomers {
-      let place = link(to: shard)
-      links[place].address = listedAddresses[shard.id] ?? shard.address
+      links.list(shard)
+      let place = links.join(shard)
+      links[place].address = shard.address
       links[place].state.attemptNow(nowNanos: nowNanos)
       if links[place].state.attemptAtNanos != nil { connect(place) }
     }

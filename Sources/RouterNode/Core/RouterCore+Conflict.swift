@@ -40,8 +40,8 @@ extension RouterCore {
   /// Why the router answers no call on any key; nil where it answers those of one shard at least.
   package var notServingReason: String? {
     if let mapConflict { return mapConflict.message }
-    guard !members.contains(where: { links[$0].state.isReady }) else { return nil }
-    let details = members.prefix(Self.detailsMax).map {
+    guard !links.members.contains(where: { links[$0].state.isReady }) else { return nil }
+    let details = links.members.prefix(Self.detailsMax).map {
       "\(links[$0].shardID): \(links[$0].state.detail)"
     }
     return "no shard can be reached (\(details.joined(separator: "; ")))"
@@ -63,7 +63,7 @@ extension RouterCore {
     agreement.stopsRefusing(links[shard].shardID)
     if !agreement.refusers.isEmpty {
       letGo(shard)
-    } else if agreement.isDoubted, members.allSatisfy({ links[$0].state.isReady }) {
+    } else if agreement.isDoubted, links.members.allSatisfy({ links[$0].state.isReady }) {
       agreement.agreed()
       noteUnsettled()
     }

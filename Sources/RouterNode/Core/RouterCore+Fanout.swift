@@ -14,7 +14,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   /// Stands for it where ids of calls do.
   let handle: UInt64
   /// The places of the shards' links, as the operation counts the shards.
-  let shards: [Int]
+  private(set) var shards: [Int]
   /// Its place in the core's timers, where the core is to end it at its deadline.
   var timer: DeadlineQueue<UInt64>.Handle?
   /// Sub-requests that wait for room or their turn; the caller's connection is not read meanwhile.
@@ -27,7 +27,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
     _ operation: any FanoutOperation, _ context: CallContext, caller: Driver.Caller,
     handle: UInt64, core: RouterCore<Driver>
   ) {
-    shards = core.members
+    shards = core.links.members
     self.core = core
     self.caller = caller
     self.handle = handle
@@ -36,6 +36,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
 
   /// Amortised O(1), beside what placing it costs.
   func send(_ request: SubRequest) {
+    if fanout.followsMap { shards = core.links.members }
     guard let id = core.send(request, of: self) else { return }
     if calls.count >= callsMax {
       calls.removeAll { core.calls[$0] == nil }
@@ -121,7 +122,7 @@ extension RouterCore: FanoutCluster {
       let slot = key.map { Slots.slot(of: $0) }
       let call = PendingCall<Caller>(
         target: .part(running.fanout, tag: part.tag),
-        shard: slot.map { owner(ofSlot: $0) } ?? running.shards[part.shard ?? 0],
+        shard: slot.map { links.owner(ofSlot: $0) } ?? running.shards[part.shard ?? 0],
         slot: slot.map { UInt16($0) } ?? Self.noSlot,
         lane: part.lane, isWrite: part.isWrite, bytes: request.count)
       do throws(CallError) {

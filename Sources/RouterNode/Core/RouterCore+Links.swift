@@ -208,7 +208,7 @@ extension RouterCore {
     guard wasReady else { return }
     driver.note(.linkDraining(shard: links[shard].shardID))
     for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
-      guard waiting[id]?.reason != .owner, let call = calls.remove(id) else { continue }
+      guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       forget(id, call)
       tellFailure(call, unavailable(shard))
     }
@@ -235,7 +235,7 @@ extension RouterCore {
     links[shard].askers.removeAll()
     var ended: [(call: PendingCall<Caller>, flow: ReplyFlow?, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
-      guard waiting[id]?.reason != .owner, let call = calls.remove(id) else { continue }
+      guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)

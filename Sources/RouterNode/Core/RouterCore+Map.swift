@@ -27,14 +27,19 @@ extension RouterCore {
     {
       return next
     }
-    return agreement.offered
+    // A shard that is to be dropped is not told of the map without it.
+    let isDropped = agreement.offered.place(of: links[shard].shardID) == nil
+    return isDropped ? agreement.current : agreement.offered
   }
 
   /// The map in force, with the addresses by which this router reaches the shards.
   package var shownMap: SlotMap {
     map.readdressed(
-      by: members.map { ShardDescription(id: links[$0].shardID, address: links[$0].address) })
+      by: links.members.map { ShardDescription(id: links[$0].shardID, address: links[$0].address) })
   }
+
+  /// Whether a newer map is known, or a change under way.
+  package var isMapChanging: Bool { !agreement.isInForce || change != nil }
 
   // MARK: - What shards say
 
@@ -117,14 +122,27 @@ extension RouterCore {
     isUnsettled = true
     driver.note(.mapPending(epoch: pending.epoch))
     for shard in pending.shards {
-      let place = link(to: shard)
+      let place = links.join(shard)
       if links[place].state.isReady {
         if links[place].helloEpoch != pending.epoch { offer(.adopt, pending, to: place) }
       } else {
         links[place].state.attemptNow(nowNanos: nowNanos)
       }
     }
+    dropStrays()
     noteAdopters()
+  }
+
+  /// A shard of a map that was taken back doesn't belong to the cluster.
+  private func dropStrays() {
+    for place in links.indices where links[place].isMember {
+      let id = links[place].shardID
+      guard agreement.current.place(of: id) == nil, agreement.offered.place(of: id) == nil else {
+        continue
+      }
+      links[place].isMember = false
+      links[place].endMoving()
+    }
   }
 
   /// Newcomers have adopted the map with their Hello.
@@ -137,15 +155,14 @@ extension RouterCore {
   }
 
   private func mapIsInForce() {
-    let old = members
-    placeByMap()
-    for place in old where !members.contains(place) { links[place].isMember = false }
+    links.adopt(map)
     driver.note(.mapInForce(epoch: map.epoch))
-    for place in members { tellInForce(place) }
+    for place in links.members { tellInForce(place) }
     holds.settle()
     noteUnsettled()
     changeInForce()
     releaseHeld()
+    dropStrays()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
 
@@ -208,7 +225,7 @@ extension RouterCore {
     calls[id] = waiter
     returnCredit(id, call)
     // Without a newer map there is nothing to do but to ask the same shard again.
-    let isNoNews = agreement.isInForce && owner(ofSlot: Int(call.slot)) == shard
+    let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
     isUnsettled = true
     let body = CallBody(
@@ -224,11 +241,11 @@ extension RouterCore {
     var busy = SlotSet.none
     calls.forEach { id, call in
       guard call.isOrdered, call.reply != .inParts, !call.isAbandoned, Int(call.slot) < Slots.count,
-        !call.isWaiting || waiting[id]?.reason == .room
+        !call.isWaiting || waiting.waits(id, for: .room)
       else { return }
       busy.insert(Int(call.slot))
     }
-    for id in holds.release(except: busy) where waiting[id]?.reason == .owner { ownerCame(id) }
+    ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
     noteUnsettled()
   }
 
@@ -237,8 +254,8 @@ extension RouterCore {
   /// The list of this router says that shards have other addresses.
   package func readdress(_ list: [ShardDescription]) {
     for shard in list {
-      listedAddresses[shard.id] = shard.address
-      guard let place = links.firstIndex(where: { $0.shardID == shard.id }),
+      links.list(shard)
+      guard let place = links.place(of: shard.id),
         links[place].address != shard.address
       else { continue }
       links[place].address = shard.address

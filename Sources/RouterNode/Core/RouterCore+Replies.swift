@@ -250,7 +250,7 @@ extension RouterCore {
   /// Every shard has the same share of the bound, so that a slow one takes nothing from the others.
   private func hasShare(_ shard: Int, _ byteCount: Int) -> Bool {
     let asked = links[shard].bytesAskedFor
-    return asked == 0 || asked + byteCount <= limits.gatherBytesMax / members.count
+    return asked == 0 || asked + byteCount <= limits.gatherBytesMax / links.members.count
   }
 
   private func grant(

@@ -11,27 +11,6 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-/// A call that waits.
-struct WaitingCall {
-  enum Reason {
-    /// Earlier calls on its key are not through.
-    case turn
-    /// Its lane is full: it is in the lane's queue.
-    case room
-    /// Its slot's owner is changing.
-    case owner
-  }
-
-  let body: CallBody
-  /// The request, unless the body has it.
-  let request: ByteBuffer
-  /// The call's place in the core's `waitLimits`.
-  let limit: DeadlineQueue<UInt64>.Handle
-  var reason: Reason
-
-  var bytes: Int { request.readableBytes + (body.tail?.count ?? 0) + LinkLimits.waitingCallBytes }
-}
-
 extension RouterCore {
   /// Calls that wait, for room or for their turn.
   package var callsWaiting: Int { waiting.count }
@@ -40,59 +19,68 @@ extension RouterCore {
     _ id: UInt64, _ body: CallBody, _ request: ByteBuffer, for reason: WaitingCall.Reason
   ) {
     guard let call = calls[id] else { return }
-    let limit = waitLimits.insert(deadlineNanos: nowNanos + linkLimits.waitNanosMax, id)
-    let waiter = WaitingCall(body: body, request: request, limit: limit, reason: reason)
-    waiting[id] = waiter
-    links[call.shard].waitingBytes += waiter.bytes
+    links[call.shard].waitingBytes += waiting.add(
+      id, body, request, for: reason, untilNanos: nowNanos + linkLimits.waitNanosMax)
     queue(id, call, for: reason)
     pauseReading(for: call)
   }
 
   private func queue(_ id: UInt64, _ call: PendingCall<Caller>, for reason: WaitingCall.Reason) {
-    waiting[id]?.reason = reason
+    waiting.setReason(id, reason)
     switch reason {
     case .turn: break
     case .room: links[call.shard][call.lane].wait(id)
-    case .owner: holds.add(id, slot: Int(call.slot)) { waiting[$0]?.reason == .owner }
+    case .owner: holds.add(id, slot: Int(call.slot)) { waiting.waits($0, for: .owner) }
     }
   }
 
   /// Ends a call's waiting, whatever comes next.
   @discardableResult
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
-    guard let waiter = waiting.removeValue(forKey: id) else { return nil }
-    _ = waitLimits.remove(waiter.limit)
+    guard let waiter = waiting.remove(id) else { return nil }
     links[call.shard].waitingBytes -= waiter.bytes
     if waiter.reason == .room { links[call.shard][call.lane].leave { isQueued($0) } }
     resumeReading(for: call)
     return waiter
   }
 
-  private func isQueued(_ id: UInt64) -> Bool { waiting[id]?.reason == .room }
+  private func isQueued(_ id: UInt64) -> Bool { waiting.waits(id, for: .room) }
 
   /// Earlier calls on its key are through: a call that was held goes, or waits for room or its slot's
   /// owner.
   func turnCame(_ id: UInt64) {
     guard let call = calls[id], waiting[id] != nil else { return }
     guard !holds.contains(call.slot) else { return queue(id, call, for: .owner) }
-    ownerCame(id)
+    ownersCame([id])
   }
 
-  /// A call that waited goes to its slot's owner, which may be another than before.
-  func ownerCame(_ id: UInt64) {
-    guard var call = calls[id], let waiter = waiting[id] else { return }
-    let shard = Int(call.slot) < Slots.count ? owner(ofSlot: Int(call.slot)) : call.shard
+  /// Calls that waited go to their slots' owners, which may be others than before. All of them are
+  /// queued before the first is sent: whoever is told to go on then comes behind them.
+  func ownersCame(_ ids: [UInt64]) {
+    let failed = ids.filter { !queueAtOwner($0) }
+    for shard in links.indices {
+      for lane in LinkLane.allCases where links[shard][lane].waitingCount > 0 {
+        admitWaiting(shard, lane)
+      }
+    }
+    for id in failed {
+      guard let call = calls.remove(id) else { continue }
+      forget(id, call)
+      tellFailure(call, unavailable(call.shard))
+    }
+  }
+
+  /// Returns false where the owner takes no calls.
+  private func queueAtOwner(_ id: UInt64) -> Bool {
+    guard var call = calls[id], let waiter = waiting[id] else { return true }
+    let shard = Int(call.slot) < Slots.count ? links.owner(ofSlot: Int(call.slot)) : call.shard
     links[call.shard].waitingBytes -= waiter.bytes
     links[shard].waitingBytes += waiter.bytes
     call.shard = shard
     calls[id] = call
-    guard links[shard].state.isReady || links[shard].isMoving else {
-      _ = calls.remove(id)
-      forget(id, call)
-      return tellFailure(call, unavailable(shard))
-    }
+    guard links[shard].state.isReady || links[shard].isMoving else { return false }
     queue(id, call, for: .room)
-    admitWaiting(shard, call.lane)
+    return true
   }
 
   /// Moves calls that waited into the batch while the lane has room.
@@ -101,10 +89,11 @@ extension RouterCore {
       let id = links[shard][lane].nextWaiting(isWaiting: { isQueued($0) })
     {
       // Out of the queue, so that it doesn't leave it once more.
-      waiting[id]?.reason = .turn
+      waiting.setReason(id, .turn)
       guard let call = calls[id], let waiter = waiting[id] else { continue }
       let order = waiter.request.withUnsafeReadableBytes {
-        links[shard].append(id, waiter.body, $0, lane: lane, bytes: call.bytes)
+        links[shard].append(
+          id, waiter.body, $0, lane: lane, bytes: call.bytes, isAnew: call.timesReturned > 0)
       }
       calls.setOrder(id, order)
       // Only now may its client come with the next call.
@@ -116,10 +105,10 @@ extension RouterCore {
 
   /// Refuses a call that has waited too long.
   func refuseOverdue(_ id: UInt64) {
-    let reason = waiting[id]?.reason
+    let waitsForOwner = waiting.waits(id, for: .owner)
     guard let call = calls.remove(id) else { return }
     forget(id, call)
-    tellFailure(call, reason == .owner ? ownerMissing(call) : overloaded(call.shard))
+    tellFailure(call, waitsForOwner ? ownerMissing(call) : overloaded(call.shard))
   }
 
   /// A change of owners took too long.

@@ -36,12 +36,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // A core is used by one thread and never from within an access to one of these, so the run-time
   // checks for that are left out: they cost as much as the work between them.
-  /// The links to all shards that there have ever been, each at a place that stays its own.
-  @exclusivity(unchecked) var links: [RouterLink]
-  /// The places in `links` of the shards of the map in force, in the map's order.
-  var members: [Int]
-  /// The place in `links` of each slot's owner.
-  @exclusivity(unchecked) private var owners: ContiguousArray<UInt16>
+  @exclusivity(unchecked) var links: LinkTable
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.
   @exclusivity(unchecked) var holds = SlotHolds()
@@ -49,18 +44,13 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var isUnsettled = false
   /// A change of the list of shards under way.
   var change: MapChange?
-  /// Where the list of this router says that shards are.
-  var listedAddresses: [String: String] = [:]
-  private let seed: UInt64
-  private let firstGeneration: UInt64
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = LaneOrder(slotCount: Slots.count)
   var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
 
   /// The calls that wait, by id, and when each is refused.
-  var waiting: [UInt64: WaitingCall] = [:]
-  var waitLimits = DeadlineQueue<UInt64>()
+  var waiting = WaitingCalls()
   /// The replies that come in parts, by their calls' ids.
   var flows: [UInt64: ReplyFlow] = [:]
 
@@ -80,67 +70,19 @@ package final class RouterCore<Driver: RouterDriver> {
   ) {
     self.clock = clock
     self.identity = identity
-    self.seed = seed
-    self.firstGeneration = firstGeneration
     agreement = MapAgreement(map)
-    owners = map.owners
-    members = Array(map.shards.indices)
     self.limits = limits
     answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
-    links = map.shards.enumerated().map { index, shard in
-      RouterLink(
-        shardID: shard.id, address: shard.address,
-        state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(index)),
-        linkLimits)
-    }
-    for shard in map.shards { listedAddresses[shard.id] = shard.address }
+    links = LinkTable(map, linkLimits, firstGeneration: firstGeneration, seed: seed)
   }
 
   /// The map that calls are placed by.
   package var map: SlotMap { agreement.current }
+  package var mapEpoch: UInt64 { map.epoch }
   /// The shards of the cluster, in the map's order.
-  package var shardIDs: [String] { members.map { links[$0].shardID } }
-
-  /// The place in `links` of a slot's owner.
-  @inline(__always)
-  func owner(ofSlot slot: Int) -> Int { Int(owners[slot]) }
-
-  /// Places calls by the map in force from now on.
-  func placeByMap() {
-    members = map.shards.map { link(to: $0) }
-    let places = members.map { UInt16($0) }
-    owners = ContiguousArray(map.owners.map { places[Int($0)] })
-  }
-
-  /// The place of the link to a shard, which is added where there is none.
-  func link(to shard: ShardDescription) -> Int {
-    let address = listedAddresses[shard.id] ?? shard.address
-    if let place = links.firstIndex(where: { $0.shardID == shard.id }) {
-      if !links[place].isMember {
-        links[place].isMember = true
-        links[place].address = address
-        awaitLink(place)
-      }
-      return place
-    }
-    links.append(
-      RouterLink(
-        shardID: shard.id, address: address,
-        state: LinkState(
-          firstGeneration: firstGeneration, seed: seed &+ UInt64(links.count)),
-        linkLimits))
-    awaitLink(links.count - 1)
-    return links.count - 1
-  }
-
-  /// Calls to a shard that has just joined wait until its link is made, or can't be.
-  private func awaitLink(_ place: Int) {
-    guard !links[place].state.isReady else { return }
-    links[place].beginMoving(untilNanos: .max)
-    isUnsettled = true
-  }
+  package var shardIDs: [String] { links.members.map { links[$0].shardID } }
 
   /// Calls that have an answer to come, those that nobody waits for any more among them.
   package var callsUnderWay: Int { calls.count }
@@ -165,7 +107,7 @@ package final class RouterCore<Driver: RouterDriver> {
       let target = try KeyAccess.read(message, keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
-        target: .caller(caller), shard: owner(ofSlot: slot), slot: UInt16(slot),
+        target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: CommandTable.isWrite(method: method), bytes: message.count)
       let id = try place(
@@ -196,7 +138,7 @@ package final class RouterCore<Driver: RouterDriver> {
       let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       var call = PendingCall<Caller>(
-        target: .caller(caller), shard: owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
+        target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
         isWrite: false, bytes: message.count)
       call.reply = .stream
       let id = try place(
@@ -348,7 +290,7 @@ package final class RouterCore<Driver: RouterDriver> {
       if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
     }
     mapTick(nowNanos: nowNanos)
-    while let id = waitLimits.popExpired(nowNanos: nowNanos) { refuseOverdue(id) }
+    while let id = waiting.nextOverdue(nowNanos: nowNanos) { refuseOverdue(id) }
     while let id = timers.popExpired(nowNanos: nowNanos) { timerFired(id) }
     settle()
   }
@@ -358,7 +300,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// When `tick` is to be called next, in nanoseconds of the clock that is passed in.
   package var nextWakeupNanos: UInt64? {
     var next = timers.nextDeadlineNanos
-    if let limit = waitLimits.nextDeadlineNanos { next = min(next ?? .max, limit) }
+    if let limit = waiting.dueNanos { next = min(next ?? .max, limit) }
     for (shard, link) in links.enumerated() {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
       if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }

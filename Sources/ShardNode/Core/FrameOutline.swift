@@ -10,6 +10,8 @@ struct FrameOutline {
   /// Ids whose callers went away, be it before the frame or within it.
   private(set) var cancelled: Set<UInt64> = []
   private(set) var hasCredits = false
+  /// Calls that had been returned, and are the first on their slots since.
+  private(set) var placedAnew: Set<UInt64> = []
   /// The shard's clock that the router had heard when it began the frame; 0: none.
   private(set) var heardMillis: UInt64 = 0
 
@@ -20,6 +22,7 @@ struct FrameOutline {
       switch part {
       case .hello(let message): hello = message
       case .offer(let message): offer = message
+      case .placedAnew(let id): placedAnew.insert(id)
       case .calls: break
       case .cancels(let id): cancelled.insert(id)
       case .credits: hasCredits = true

@@ -19,8 +19,11 @@ extension LinkSession {
   /// Executes the calls of a frame that `FrameOutline` has read, or of the rest of one.
   func execute(
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>,
-    heardMillis: UInt64
+    heardMillis: UInt64, placedAnew: Set<UInt64>
   ) throws(WireError) -> Progress {
+    // Within a frame no slot changes hands.
+    defer { if !core.returnedSlots.isEmpty { barReturnedSlots() } }
+    let isBarred = !barredSlots.isEmpty
     var calls = RepeatedBytes.Iterator(in: frame, LinkV1.RouterFrame.Field.calls)
     guard var message = calls.next() else { return .done }
     guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
@@ -32,6 +35,8 @@ extension LinkSession {
       let start = output.writerIndex
       if cancelled.contains(call.id) {
         output.writeReply(.link, id: call.id, error: .cancelled)
+      } else if isBarred, returnsBarred(call, placedAnew) {
+        // Its reply is written.
       } else if call.method < InternalMethod.firstNumber {
         context.deadlineNanos =
           call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
@@ -58,6 +63,22 @@ extension LinkSession {
         }
       }
     }
+  }
+
+  private func barReturnedSlots() {
+    barredSlots.formUnion(core.returnedSlots)
+    core.returnedSlots = []
+  }
+
+  /// Returns a call if one on its slot was returned before it, unless that has come again with this one.
+  private func returnsBarred(_ call: LinkV1.LinkCall, _ placedAnew: Set<UInt64>) -> Bool {
+    guard let slot = ShardCore.slot(of: call), barredSlots.contains(slot) else { return false }
+    if placedAnew.contains(call.id) {
+      barredSlots.remove(slot)
+      return false
+    }
+    output.writeReturned(call, .slotMoves("a call before it on slot \(slot) was returned"))
+    return true
   }
 
   /// Executes and answers a slice whose turn has come.

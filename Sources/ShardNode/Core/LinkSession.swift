@@ -64,6 +64,9 @@ package final class LinkSession {
   private var isWorking = false
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
+  /// Slots of calls that were returned: later ones on them are returned as well, until the router has
+  /// placed the first of them anew.
+  @exclusivity(unchecked) var barredSlots: Set<Int> = []
   /// Replies that wait at the gate; nil as long as none ever had to.
   @exclusivity(unchecked) private var heldReplies: HeldReplies?
   let slices = SliceQueue()
@@ -75,6 +78,7 @@ package final class LinkSession {
   private struct HeldCalls {
     var frame: ByteBuffer
     let heardMillis: UInt64
+    let placedAnew: Set<UInt64>
     var cancelled: Set<UInt64>
   }
 
@@ -178,7 +182,8 @@ package final class LinkSession {
       }
       if held.isEmpty {
         switch try execute(
-          frame, in: block, cancelled: outline.cancelled, heardMillis: outline.heardMillis)
+          frame, in: block, cancelled: outline.cancelled, heardMillis: outline.heardMillis,
+          placedAnew: outline.placedAnew)
         {
         case .done: break
         case .held(let offset):
@@ -200,7 +205,7 @@ package final class LinkSession {
     held.append(
       HeldCalls(
         frame: ByteBuffer(bytes: rest), heardMillis: outline.heardMillis,
-        cancelled: outline.cancelled))
+        placedAnew: outline.placedAnew, cancelled: outline.cancelled))
   }
 
   private func takeHeld() -> AfterFrame {
@@ -208,7 +213,8 @@ package final class LinkSession {
       while let first = held.first, isWritable {
         let progress = try first.frame.withUnsafeReadableBytes { bytes throws(WireError) in
           try execute(
-            bytes, in: nil, cancelled: first.cancelled, heardMillis: first.heardMillis)
+            bytes, in: nil, cancelled: first.cancelled, heardMillis: first.heardMillis,
+            placedAnew: first.placedAnew)
         }
         switch progress {
         case .done: held.removeFirst()
@@ -231,7 +237,7 @@ package final class LinkSession {
       case .credits(let message):
         let credit = try LinkV1.Credit(message)
         peer?.grant(credit.id, credit.bytes)
-      case .hello, .offer, .calls, .heardMillis: break
+      case .hello, .offer, .placedAnew, .calls, .heardMillis: break
       }
     }
   }

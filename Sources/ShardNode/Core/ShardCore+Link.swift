@@ -114,12 +114,20 @@ extension ShardCore {
       counters.failed()
       output.abandonReply(reply)
       if error.reason == .wrongShard, let call = call as? LinkV1.LinkCall {
+        if let slot = Self.slot(of: call) { returnedSlots.insert(slot) }
         output.writeReturned(call, error)
       } else {
         output.writeReply(carrier, id: call.id, error: error)
       }
     }
     return nil
+  }
+
+  /// The slot of a call's key; nil where it names none.
+  static func slot(of call: LinkV1.LinkCall) -> Int? {
+    guard let key = try? CommandTable.keyFields(ofMethod: call.method)?.find(in: call.request).key
+    else { return nil }
+    return Slots.slot(of: key)
   }
 
   /// Executes a slice that a router has asked for, and appends the reply.

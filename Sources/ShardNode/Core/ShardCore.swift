@@ -42,6 +42,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var latestMark = ReplyMark.none
   /// Of calls that are answered later.
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
+  /// Slots of calls of the frame being read that were returned.
+  @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
   /// What operations hold, and answers that are ready and have not been sent.
   package let answerMemory: AnswerMemory

@@ -146,6 +146,8 @@ extension ShardFanout: ReplyExit {
 
 extension ShardCore: FanoutCluster {
   package var shardIDs: [String] { [id] }
+  /// A shard walks over what it holds, whatever the map says.
+  package var mapEpoch: UInt64 { 0 }
   package var servesCluster: Bool { false }
   /// A shard's counters are its own answer.
   package var nodeCounters: [String: Int64] { [:] }

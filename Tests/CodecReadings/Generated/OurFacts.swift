@@ -440,13 +440,16 @@ extension LinkV1.RouterFrame: ReadByUs {
     facts.check("credits", credits.count)
     facts.add("heard_millis", "\(heardMillis)")
     if let offer { facts.add("offer", try offer.facts()) }
+    facts.add("placed_anew", placedAnew.map { "\($0)" })
+    facts.check("placed_anew", placedAnew.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       hello: hello?.remade(in: arena), calls: arena.keep(calls), cancels: arena.keep(cancels),
-      credits: arena.keep(credits), heardMillis: heardMillis, offer: offer?.remade(in: arena))
+      credits: arena.keep(credits), heardMillis: heardMillis, offer: offer?.remade(in: arena),
+      placedAnew: arena.keep(placedAnew))
   }
 }
 
@@ -1160,7 +1163,6 @@ extension LinkV1.KeysPartRequest: ReadByUs {
     facts.add("type", "\(type.rawValue)")
     facts.add("end_slot", "\(endSlot)")
     facts.add("wants_positions", "\(wantsPositions)")
-    facts.add("map_epoch", "\(mapEpoch)")
     return facts.text
   }
 
@@ -1168,7 +1170,7 @@ extension LinkV1.KeysPartRequest: ReadByUs {
     Self(
       pattern: pattern?.remade(in: arena), database: database, startSlot: startSlot, cursor: cursor,
       maxKeys: maxKeys, maxBytes: maxBytes, maxVisits: maxVisits, type: type, endSlot: endSlot,
-      wantsPositions: wantsPositions, mapEpoch: mapEpoch)
+      wantsPositions: wantsPositions)
   }
 }
 

@@ -467,6 +467,7 @@ extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
     facts.add("credits", try credits.map { try $0.facts() })
     facts.add("heard_millis", "\(heardMillis)")
     if hasOffer { facts.add("offer", try offer.facts()) }
+    facts.add("placed_anew", placedAnew.map { "\($0)" })
     return facts.text
   }
 
@@ -1227,7 +1228,6 @@ extension Ringstore_Internal_V1_KeysPartRequest: ReadBySwiftProtobuf {
     facts.add("type", "\(type.rawValue)")
     facts.add("end_slot", "\(endSlot)")
     facts.add("wants_positions", "\(wantsPositions)")
-    facts.add("map_epoch", "\(mapEpoch)")
     return facts.text
   }
 

@@ -68,7 +68,7 @@ package enum Schemas {
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .message(2, linkV1LinkCall), .message(2, linkV1LinkCall), .packed(3),
     .varint(3), .message(4, linkV1Credit), .message(4, linkV1Credit), .varint(5),
-    .message(6, linkV1MapOffer),
+    .message(6, linkV1MapOffer), .packed(7), .varint(7),
   ]
   package static let linkV1MapOffer: [MessageSoup.Field] = [
     .varint(1), .message(2, v1SlotMap), .varint(3),
@@ -183,7 +183,7 @@ package enum Schemas {
   ]
   package static let linkV1KeysPartRequest: [MessageSoup.Field] = [
     .message(1, v1Pattern), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7),
-    .varint(8), .varint(9), .varint(10), .varint(11),
+    .varint(8), .varint(9), .varint(10),
   ]
   package static let linkV1KeysPartReply: [MessageSoup.Field] = [
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4), .packedFixed64(5), .fixed64(5),

@@ -54,10 +54,13 @@ extension LinkV1 {
     package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     /// the newest clock_millis that the router had heard on this link when it began the
     package var heardMillis: UInt64 = 0
+    /// since. A shard that has returned a call returns all later ones on its slot that come
+    /// over the same lane, until one of these comes: none overtakes another
+    package var offer: LinkV1.MapOffer? = nil
     /// frame. Calls of a frame that gets there too long after it are not executed, so bytes
     /// that were held somewhere on the way do nothing later. Sent as a sign of life as well,
     /// over both lanes, whenever a clock_millis has come
-    package var offer: LinkV1.MapOffer? = nil
+    package var placedAnew: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -70,7 +73,8 @@ extension LinkV1 {
       calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>(),
       cancels: RepeatedNumbers = RepeatedNumbers(),
       credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>(),
-      heardMillis: UInt64 = 0, offer: LinkV1.MapOffer? = nil
+      heardMillis: UInt64 = 0, offer: LinkV1.MapOffer? = nil,
+      placedAnew: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.hello = hello
       self.calls = calls
@@ -78,6 +82,7 @@ extension LinkV1 {
       self.credits = credits
       self.heardMillis = heardMillis
       self.offer = offer
+      self.placedAnew = placedAnew
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -90,6 +95,7 @@ extension LinkV1 {
       self.calls = RepeatedMessages<LinkV1.LinkCall>(in: encoded, 18)
       self.cancels = RepeatedNumbers(in: encoded, 3, .varint)
       self.credits = RepeatedMessages<LinkV1.Credit>(in: encoded, 34)
+      self.placedAnew = RepeatedNumbers(in: encoded, 7, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -122,6 +128,10 @@ extension LinkV1 {
           let part = try LinkV1.MapOffer(try reader.readBytes(), checkingElements: checkingElements)
           self.offer = part
           if part.hasUnknownField { hasUnknownField = true }
+        case 56:
+          _ = try reader.readVarint()
+          self.placedAnew.count &+= 1
+        case 58: try self.placedAnew.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -147,6 +157,7 @@ extension LinkV1 {
       size &+= self.credits.byteCount(field: 4)
       size &+= WireSize.optionalVarintField(5, self.heardMillis)
       if let value = self.offer { size &+= WireSize.bytesField(6, count: value.byteCount) }
+      size &+= self.placedAnew.byteCount(field: 7, .varint)
       return size
     }
 
@@ -158,6 +169,7 @@ extension LinkV1 {
       self.credits.write(field: 4, to: &cursor)
       cursor.put(5, optionalVarint: self.heardMillis)
       if let value = self.offer { cursor.put(6, message: value) }
+      self.placedAnew.write(field: 7, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -178,6 +190,8 @@ extension LinkV1 {
       package static var heardMillis: UIntField { UIntField(5) }
       @inlinable
       package static var offer: BytesField { BytesField(6) }
+      @inlinable
+      package static var placedAnew: UIntField { UIntField(7) }
     }
 
     /// One value of a field, as it comes. Messages within are left encoded.
@@ -188,12 +202,14 @@ extension LinkV1 {
       case credits(UnsafeRawBufferPointer)
       case heardMillis(UInt64)
       case offer(UnsafeRawBufferPointer)
+      case placedAnew(UInt64)
     }
 
     /// Reads the message part by part, in the order of the bytes.
     package struct Parts {
       private var reader: WireReader
       private var cancelsRun = WireReader(noBytes)
+      private var placedAnewRun = WireReader(noBytes)
 
       package init(_ encoded: UnsafeRawBufferPointer) {
         reader = WireReader(encoded)
@@ -203,6 +219,9 @@ extension LinkV1 {
       package mutating func next() throws(WireError) -> Part? {
         if !cancelsRun.isAtEnd {
           return .cancels(try cancelsRun.readVarint())
+        }
+        if !placedAnewRun.isAtEnd {
+          return .placedAnew(try placedAnewRun.readVarint())
         }
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -215,6 +234,10 @@ extension LinkV1 {
           case 34: return .credits(try reader.readBytes())
           case 40: return .heardMillis(try reader.readVarint())
           case 50: return .offer(try reader.readBytes())
+          case 56: return .placedAnew(try reader.readVarint())
+          case 58:
+            placedAnewRun = WireReader(try reader.readBytes())
+            if !placedAnewRun.isAtEnd { return .placedAnew(try placedAnewRun.readVarint()) }
           default: try reader.skip(tag)
           }
         }

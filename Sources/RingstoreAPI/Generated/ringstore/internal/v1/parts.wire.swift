@@ -28,8 +28,6 @@ extension LinkV1 {
     package var endSlot: UInt32 = 0
     /// whether the reply is to say where each key lies
     package var wantsPositions: Bool = false
-    /// the slot map by which the walk knows whose slots are whose: a shard with another
-    package var mapEpoch: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -41,7 +39,7 @@ extension LinkV1 {
       pattern: V1.Pattern? = nil, database: UInt32 = 0, startSlot: UInt32 = 0, cursor: UInt64 = 0,
       maxKeys: UInt32 = 0, maxBytes: UInt32 = 0, maxVisits: UInt32 = 0,
       type: V1.ValueType = V1.ValueType(rawValue: 0), endSlot: UInt32 = 0,
-      wantsPositions: Bool = false, mapEpoch: UInt64 = 0
+      wantsPositions: Bool = false
     ) {
       self.pattern = pattern
       self.database = database
@@ -53,7 +51,6 @@ extension LinkV1 {
       self.type = type
       self.endSlot = endSlot
       self.wantsPositions = wantsPositions
-      self.mapEpoch = mapEpoch
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -81,7 +78,6 @@ extension LinkV1 {
         case 64: self.type = V1.ValueType(rawValue: try reader.readInt32())
         case 72: self.endSlot = try reader.readUInt32()
         case 80: self.wantsPositions = try reader.readBool()
-        case 88: self.mapEpoch = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -102,7 +98,6 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: Int64(self.type.rawValue)))
       size &+= WireSize.optionalVarintField(9, UInt64(self.endSlot))
       size &+= WireSize.optionalVarintField(10, (self.wantsPositions ? 1 : 0))
-      size &+= WireSize.optionalVarintField(11, self.mapEpoch)
       return size
     }
 
@@ -118,7 +113,6 @@ extension LinkV1 {
       cursor.put(8, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
       cursor.put(9, optionalVarint: UInt64(self.endSlot))
       cursor.put(10, optionalVarint: (self.wantsPositions ? 1 : 0))
-      cursor.put(11, optionalVarint: self.mapEpoch)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -147,8 +141,6 @@ extension LinkV1 {
       package static var endSlot: UIntField { UIntField(9) }
       @inlinable
       package static var wantsPositions: BoolField { BoolField(10) }
-      @inlinable
-      package static var mapEpoch: UIntField { UIntField(11) }
     }
 
   }

@@ -116,6 +116,13 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   /// frame. Calls of a frame that gets there too long after it are not executed, so
   /// bytes that were held somewhere on the way do nothing later. Sent as a sign of
   /// life as well, over both lanes, whenever a clock_millis has come
+  package var placedAnew: [UInt64] {
+    get {_storage._placedAnew}
+    set {_uniqueStorage()._placedAnew = newValue}
+  }
+
+  /// since. A shard that has returned a call returns all later ones on its slot that
+  /// come over the same lane, until one of these comes: none overtakes another
   package var offer: Ringstore_Internal_V1_MapOffer {
     get {_storage._offer ?? Ringstore_Internal_V1_MapOffer()}
     set {_uniqueStorage()._offer = newValue}
@@ -438,7 +445,7 @@ nonisolated extension Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf._ProtoNam
 
 nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouterFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0\u{1}offer\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0\u{1}offer\0\u{3}placed_anew\0")
 
   fileprivate class _StorageClass {
     var _hello: Ringstore_Internal_V1_Hello? = nil
@@ -446,6 +453,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
     var _cancels: [UInt64] = []
     var _credits: [Ringstore_Internal_V1_Credit] = []
     var _heardMillis: UInt64 = 0
+    var _placedAnew: [UInt64] = []
     var _offer: Ringstore_Internal_V1_MapOffer? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -462,6 +470,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       _cancels = source._cancels
       _credits = source._credits
       _heardMillis = source._heardMillis
+      _placedAnew = source._placedAnew
       _offer = source._offer
     }
   }
@@ -487,6 +496,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._credits) }()
         case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._heardMillis) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._offer) }()
+        case 7: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._placedAnew) }()
         default: break
         }
       }
@@ -517,6 +527,9 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       try { if let v = _storage._offer {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       } }()
+      if !_storage._placedAnew.isEmpty {
+        try visitor.visitPackedUInt64Field(value: _storage._placedAnew, fieldNumber: 7)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -531,6 +544,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         if _storage._cancels != rhs_storage._cancels {return false}
         if _storage._credits != rhs_storage._credits {return false}
         if _storage._heardMillis != rhs_storage._heardMillis {return false}
+        if _storage._placedAnew != rhs_storage._placedAnew {return false}
         if _storage._offer != rhs_storage._offer {return false}
         return true
       }

@@ -75,9 +75,6 @@ package nonisolated struct Ringstore_Internal_V1_KeysPartRequest: Sendable {
   /// whether the reply is to say where each key lies
   package var wantsPositions: Bool = false
 
-  /// the slot map by which the walk knows whose slots are whose: a shard with another
-  package var mapEpoch: UInt64 = 0
-
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -166,7 +163,7 @@ fileprivate nonisolated let _protobuf_package = "ringstore.internal.v1"
 
 nonisolated extension Ringstore_Internal_V1_KeysPartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".KeysPartRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pattern\0\u{1}database\0\u{3}start_slot\0\u{1}cursor\0\u{3}max_keys\0\u{3}max_bytes\0\u{3}max_visits\0\u{1}type\0\u{3}end_slot\0\u{3}wants_positions\0\u{3}map_epoch\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pattern\0\u{1}database\0\u{3}start_slot\0\u{1}cursor\0\u{3}max_keys\0\u{3}max_bytes\0\u{3}max_visits\0\u{1}type\0\u{3}end_slot\0\u{3}wants_positions\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -184,7 +181,6 @@ nonisolated extension Ringstore_Internal_V1_KeysPartRequest: SwiftProtobuf.Messa
       case 8: try { try decoder.decodeSingularEnumField(value: &self.type) }()
       case 9: try { try decoder.decodeSingularUInt32Field(value: &self.endSlot) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.wantsPositions) }()
-      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.mapEpoch) }()
       default: break
       }
     }
@@ -225,9 +221,6 @@ nonisolated extension Ringstore_Internal_V1_KeysPartRequest: SwiftProtobuf.Messa
     if self.wantsPositions != false {
       try visitor.visitSingularBoolField(value: self.wantsPositions, fieldNumber: 10)
     }
-    if self.mapEpoch != 0 {
-      try visitor.visitSingularUInt64Field(value: self.mapEpoch, fieldNumber: 11)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -242,7 +235,6 @@ nonisolated extension Ringstore_Internal_V1_KeysPartRequest: SwiftProtobuf.Messa
     if lhs.type != rhs.type {return false}
     if lhs.endSlot != rhs.endSlot {return false}
     if lhs.wantsPositions != rhs.wantsPositions {return false}
-    if lhs.mapEpoch != rhs.mapEpoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

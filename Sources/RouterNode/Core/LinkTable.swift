@@ -1,0 +1,85 @@
+// The links of a router's loop to all shards that there have ever been, each at a place that stays its
+// own, and which of them has which slot. Pure; part of a router's core.
+
+import Placement
+
+struct LinkTable: RandomAccessCollection, MutableCollection {
+  private var links: [RouterLink]
+  /// The place of each slot's owner.
+  private var owners: ContiguousArray<UInt16>
+  /// The places of the shards of the map in force, in the map's order.
+  private(set) var members: [Int]
+  /// Where the router's list says that shards are; a map says it of those that the list doesn't name.
+  private(set) var listedAddresses: [String: String] = [:]
+  private let limits: LinkLimits
+  private let firstGeneration: UInt64
+  private let seed: UInt64
+
+  /// - Parameters:
+  ///   - firstGeneration: a number no earlier run of this router's loop has reached.
+  ///   - seed: for the jitter of reconnects.
+  init(_ map: SlotMap, _ limits: LinkLimits, firstGeneration: UInt64, seed: UInt64) {
+    self.limits = limits
+    self.firstGeneration = firstGeneration
+    self.seed = seed
+    links = []
+    members = Array(map.shards.indices)
+    owners = map.owners
+    for shard in map.shards {
+      listedAddresses[shard.id] = shard.address
+      append(shard.id, shard.address)
+    }
+  }
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { links.count }
+
+  subscript(place: Int) -> RouterLink {
+    @inline(__always) _read { yield links[place] }
+    @inline(__always) _modify { yield &links[place] }
+  }
+
+  /// The place of a slot's owner. O(1).
+  @inline(__always)
+  func owner(ofSlot slot: Int) -> Int { Int(owners[slot]) }
+
+  func place(of id: String) -> Int? { links.firstIndex { $0.shardID == id } }
+
+  /// The place of the link to a shard, which joins where it isn't there.
+  mutating func join(_ shard: ShardDescription) -> Int {
+    let address = listedAddresses[shard.id] ?? shard.address
+    let place = place(of: shard.id) ?? append(shard.id, address)
+    if !links[place].isMember {
+      links[place].isMember = true
+      links[place].address = address
+      // Calls wait until the link is made, or can't be.
+      if !links[place].state.isReady { links[place].beginMoving(untilNanos: .max) }
+    }
+    return place
+  }
+
+  @discardableResult
+  private mutating func append(_ id: String, _ address: String) -> Int {
+    let place = links.count
+    links.append(
+      RouterLink(
+        shardID: id, address: address,
+        state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(place)), limits))
+    links[place].isMember = members.contains(place)
+    return place
+  }
+
+  mutating func list(_ shard: ShardDescription) {
+    listedAddresses[shard.id] = shard.address
+  }
+
+  /// Another map is in force: its shards are the members, and have its slots. Links of others end
+  /// when nothing is under way on them.
+  mutating func adopt(_ map: SlotMap) {
+    let old = members
+    members = map.shards.map { join($0) }
+    let places = members.map { UInt16($0) }
+    owners = ContiguousArray(map.owners.map { places[Int($0)] })
+    for place in old where !members.contains(place) { links[place].isMember = false }
+  }
+}
