@@ -214,7 +214,7 @@ enum ClientPageExamples {
       try await client.lPush("greeting", ["x"])
     } catch {
       switch error.reason {
-      case .wrongType?: print("somebody stored a string there")
+      case .wrongType?: print("another client stored a string there")
       case .shardUnavailable?: print("ask again in \(error.retryDelay ?? .seconds(1))")
       default: print("\(error.code.name): \(error.message)")
       }

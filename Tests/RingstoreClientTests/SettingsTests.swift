@@ -217,8 +217,8 @@ import ringstore
     ("a=[h]:5", "the address"), ("a=:5", "the address"), ("a=h:1,weight=0", "the weight"),
     ("a=h:1,weight=-1", "the weight"), ("a=h:1,weight=nan", "the weight"),
     ("a=h:1,weight=inf", "the weight"), ("a=h:1,weight=", "the weight"),
-    ("a=h:1,wight=2", "after the address"), ("a=h:1,", "after the address"),
-    ("a=h:1,weight=1,weight=2", "after the address"),
+    ("a=h:1,wight=2", "must be ID=HOST:PORT"), ("a=h:1,", "must be ID=HOST:PORT"),
+    ("a=h:1,weight=1,weight=2", "must be ID=HOST:PORT"),
   ])
   func badShardsGetASentence(entry: String, part: String) async {
     let said = await sentence {

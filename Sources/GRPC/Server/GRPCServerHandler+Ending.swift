@@ -24,7 +24,7 @@ extension GRPCServerHandler {
     guard let context, ending.decide() else { return }
     note(reason, detail)
     // A client that takes nothing can't be told.
-    guard ending.isOpen, isWritable else { return context.close(promise: nil) }
+    guard ending.isOpen, isWritable else { return context.closeSoon() }
     ending.refuseStreams()
     if session.failure == nil {
       session.terminate(code: reason.code, debug: reason.name)
@@ -47,7 +47,7 @@ extension GRPCServerHandler {
 
   func closeNow(_ reason: ConnectionEnd?) {
     if let reason { cut(reason) }
-    context?.close(promise: nil)
+    context?.closeSoon()
   }
 
   /// Ends the connection now, so that its memory is free when this returns.
@@ -57,7 +57,7 @@ extension GRPCServerHandler {
     guard isWritable, ending.isOpen else {
       leave()
       tearDown()
-      context.close(promise: nil)
+      context.closeSoon()
       return
     }
     var goodbye = ByteBuffer()
@@ -77,7 +77,7 @@ extension GRPCServerHandler {
     case nil:
       if let code = session.errorSent { sayGoodbye(.protocolError, code, "\(code)") }
     }
-    if session.failure != nil, !isWritable { return context.close(promise: nil) }
+    if session.failure != nil, !isWritable { return context.closeSoon() }
     finish()
   }
 
@@ -173,7 +173,7 @@ extension GRPCServerHandler {
     guard !ending.isGone, let context else { return }
     leave()
     tearDown()
-    context.close(promise: nil)
+    context.closeSoon()
   }
 
   /// The channel is gone, by the client's doing or the system's. Each connection has calls to end and

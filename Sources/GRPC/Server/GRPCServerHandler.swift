@@ -144,7 +144,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
     if SilentPeers.isGivenUp(error) { cut(.keepaliveTimeout) }
     writer.close()
-    context.close(promise: nil)
+    context.closeSoon()
   }
 
   // MARK: - Reading

@@ -78,7 +78,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     // A connection reset by its client is not worth a line.
     loop.logger.debug("line connection failed", metadata: ["error": "\(error)"])
     if SilentPeers.isGivenUp(error) { note(.keepaliveTimeout) }
-    context.close(promise: nil)
+    context.closeSoon()
   }
 
   private func end() {
@@ -130,7 +130,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   }
 
   func closeNow() {
-    context?.close(promise: nil)
+    context?.closeSoon()
   }
 
   // MARK: - Reading
@@ -226,7 +226,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
     guard session.shouldLinger, !inputClosed else {
       ending = .closed
-      context.close(promise: nil)
+      context.closeSoon()
       return
     }
     ending = .lingering
