@@ -187,8 +187,8 @@ let package = Package(
     .target(
       name: "ClusterSimulation",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore", "ShardNode",
-        "RouterNode", "Store", nioCore,
+        "LargeMemory", "RingstoreAPI", "StatusCodes", "Placement", "Commands", "NodeCore",
+        "LineProtocol", "ShardNode", "RouterNode", "Store", nioCore,
       ],
       path: "Tests/ClusterSimulation"),
     .executableTarget(

@@ -35,6 +35,13 @@ package struct KeyCall: Sendable, Hashable {
   /// Whether it leaves every state as it is.
   package var isRead: Bool { model.isRead }
 
+  /// Appends the line of the call on `key`. Keys and values of the simulation need no quotes.
+  func writeLine(key: [UInt8], into lines: inout ByteBuffer) {
+    let name = Array((model.form?.syntax.name ?? "").utf8)
+    lines.writeBytes(([name, key] + words).joined(separator: [UInt8(ascii: " ")]))
+    lines.writeStaticString("\r\n")
+  }
+
   /// Appends the request of the call on `key`, as the command says it in words.
   package func write(key: [UInt8], into request: inout ByteBuffer) {
     guard let form = model.form, let encode = form.encode else { return }

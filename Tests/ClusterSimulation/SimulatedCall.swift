@@ -4,6 +4,7 @@
 
 import Commands
 import NIOCore
+import NodeCore
 import RingstoreAPI
 
 final class SimulatedCall {
@@ -43,6 +44,8 @@ final class SimulatedCall {
   let timeoutNanos: UInt64?
   let deadlineNanos: UInt64?
 
+  /// The call of a line session that it is.
+  var local: LocalCall?
   /// What the router's core calls it, while it is under way there.
   var id: UInt64?
   /// Its place among all calls that were submitted to cores.

@@ -106,7 +106,7 @@ final class SimulatedClient {
   private func newCall(
     _ kind: SimulatedCall.Kind, _ items: [(key: [UInt8], call: KeyCall)], mustSucceed: Bool = false
   ) -> SimulatedCall {
-    let hasDeadline = !mustSucceed && context.chance(0.2)
+    let hasDeadline = !mustSucceed && connection.carriesDeadlines && context.chance(0.2)
     let call = cluster.newCall(
       of: self, kind, items,
       timeoutNanos: hasDeadline ? 1_000_000 + context.nanosOfAnyScale(upTo: 2_000_000_000) : nil,
@@ -155,9 +155,9 @@ final class SimulatedClient {
 
 /// A client's connection to a router, as far as reading goes: what comes in while a call waits for
 /// room on a link is read later.
-final class ClientConnection {
-  private unowned let router: SimulatedRouter
-  private let context: SimulationContext
+class ClientConnection {
+  unowned let router: SimulatedRouter
+  let context: SimulationContext
   private var unread: [[SimulatedCall]] = []
   private var isPlanned = false
   private var isReading = false
@@ -168,6 +168,9 @@ final class ClientConnection {
     self.router = router
     self.context = context
   }
+
+  /// Whether calls can have deadlines.
+  var carriesDeadlines: Bool { true }
 
   var isIdle: Bool { holds == 0 && unread.isEmpty }
 

@@ -97,6 +97,12 @@ package final class SimulatedCluster {
       for _ in 0..<configuration.pipelinesPerRouter {
         addClient(router, newConnection(router), isPipeline: true)
       }
+      for _ in 0..<configuration.lineClientsPerRouter {
+        let lines = LineClientConnection(
+          router: router, limits: limits, context: context, cluster: self)
+        connections.append(lines)
+        addClient(router, lines, isPipeline: true)
+      }
     }
   }
 
@@ -261,6 +267,12 @@ package final class SimulatedCluster {
     }
     context.cover(.answered)
     end(call, outcomes, digest)
+  }
+
+  /// A client that reads lines has read the reply.
+  func told(_ call: SimulatedCall, _ outcome: Outcome) {
+    context.cover(.answered)
+    end(call, [outcome], 0)
   }
 
   func failed(_ call: SimulatedCall, _ error: CallError) {

@@ -11,14 +11,27 @@ import RouterNode
 extension SimulatedRouter {
   func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
     saboteur.heard(caller, response)
-    cluster.answered(caller, ByteBuffer(bytes: response))
+    reply(to: caller, ByteBuffer(bytes: response))
+  }
+
+  func reply(to caller: SimulatedCall, _ response: ByteBuffer) {
+    if let local = caller.local {
+      local.end(.success(response))
+    } else {
+      cluster.answered(caller, response)
+    }
   }
 
   func fail(_ caller: SimulatedCall, error: CallError) {
     if caller.announcedBytes != nil {
       context.found(.wrongOutcome, "an answer that has begun is failed as if not: \(caller.text)")
     }
-    cluster.failed(caller, saboteur.changed(error, caller))
+    let error = saboteur.changed(error, caller)
+    if let local = caller.local {
+      local.end(.failure(error))
+    } else {
+      cluster.failed(caller, error)
+    }
   }
 
   // MARK: - Answers in pieces
@@ -76,6 +89,9 @@ extension SimulatedRouter {
 
   /// Now and then a client reads nothing for a while.
   func takesMore(_ caller: SimulatedCall, id: UInt64) -> Bool {
+    if let local = caller.local {
+      return local.isReplyExpected || local.caller?.takesLargeReply(of: local) != false
+    }
     guard caller.isReading else { return false }
     guard context.chance(0.15) else { return true }
     context.cover(.slowReader)
@@ -90,6 +106,10 @@ extension SimulatedRouter {
 
   func expect(_ byteCount: Int, for caller: SimulatedCall) {
     caller.expectedBytes += byteCount
+    if let local = caller.local, byteCount > 0 {
+      local.isReplyExpected = true
+      local.caller?.expectsLargeReply(of: local, byteCount: byteCount)
+    }
     if caller.expectedBytes < 0 {
       context.found(.leak, "fewer bytes are expected than none: \(caller.text)")
     }

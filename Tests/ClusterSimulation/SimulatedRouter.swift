@@ -89,7 +89,7 @@ final class SimulatedRouter: RouterDriver {
     guard let command = call.items[0].call.model.command?.id else { return }
     let request = call.request()
     if let remembered = saboteur.rememberedAnswer(to: call, context) {
-      cluster.answered(call, remembered)
+      reply(to: call, remembered)
       return
     }
     call.order = cluster.nextOrder()
@@ -184,7 +184,11 @@ final class SimulatedRouter: RouterDriver {
   func pauseReading(for caller: SimulatedCall) {
     context.cover(.held)
     caller.holds += 1
-    caller.client.connection.hold()
+    if let local = caller.local {
+      local.caller?.pauseReading()
+    } else {
+      caller.client.connection.hold()
+    }
   }
 
   func resumeReading(for caller: SimulatedCall) {
@@ -192,7 +196,11 @@ final class SimulatedRouter: RouterDriver {
       context.found(.pausesUnbalanced, "call \(caller.number) is to be released, and is not held")
     }
     caller.holds -= 1
-    caller.client.connection.release()
+    if let local = caller.local {
+      local.caller?.resumeReading()
+    } else {
+      caller.client.connection.release()
+    }
   }
 
   func note(_ event: RouterEvent) {

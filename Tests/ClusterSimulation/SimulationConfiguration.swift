@@ -39,6 +39,8 @@ package struct SimulationConfiguration: Sendable {
   package var clientsPerRouter = 4
   /// Clients that send batches without waiting for answers, of each router.
   package var pipelinesPerRouter = 2
+  /// Clients that send lines without waiting for replies, of each router.
+  package var lineClientsPerRouter = 0
   /// Longest time between an answer and the client's next call.
   package var pauseNanosMax: UInt64 = 80_000_000
   package var callsOfPipelineMax = 12
@@ -83,6 +85,14 @@ package struct SimulationConfiguration: Sendable {
     configuration.faults.drainNanosMax = 100_000_000
     configuration.callsOfPipelineMax = 20
     configuration.network.delayNanosMax = 8_000_000
+    return configuration
+  }
+
+  /// The same with clients that speak lines.
+  package func withLines() -> SimulationConfiguration {
+    var configuration = self
+    configuration.name += ", lines"
+    configuration.lineClientsPerRouter = 2
     return configuration
   }
 
@@ -195,6 +205,8 @@ package enum Sabotage: Sendable, CaseIterable {
   case skipsSlices
   /// The router puts a part of an older view of the list into a stream.
   case mixesViews
+  /// The replies to two lines change places.
+  case mixesLines
   /// The shard appends what it is to append twice.
   case appendsTwice
   /// The shard's replies to Append and StrLen count a byte too many.

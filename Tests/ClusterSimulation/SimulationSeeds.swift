@@ -64,19 +64,21 @@ package struct SimulationSeeds: Sendable {
     switch sabotage {
     case .ignoresAge: return .withHeldLinks
     case .ignoresFence: return .withLateFrames
+    case .mixesLines: return SimulationConfiguration().withLines()
     default: return configuration(of: seed)
     }
   }
 
   /// Of ten runs three are of overloaded links, one of two routers with different maps, one of links
-  /// that are held for long, one of shards that commit late, and one of a slot map that changes; one
-  /// of fifty has the slot map of a new cluster.
+  /// that are held for long, one of shards that commit late, and one of a slot map that changes; in
+  /// three of ten clients speak lines as well. One of fifty has the slot map of a new cluster.
   private static func configuration(of seed: UInt64) -> SimulationConfiguration {
     if seed % 50 == 0 { return .withInitialMap }
     if seed % 10 == 9 { return .withMapChanges }
     if seed % 10 == 7 { return .withStranger }
     if seed % 10 == 4 { return .withHeldLinks }
     if seed % 10 == 5 { return .withLateCommits }
-    return seed % 10 < 3 ? .overloaded : SimulationConfiguration()
+    let configuration = seed % 10 < 3 ? .overloaded : SimulationConfiguration()
+    return [1, 6, 8].contains(seed % 10) ? configuration.withLines() : configuration
   }
 }

@@ -21,6 +21,7 @@ import Testing
     (.answersTwice, [.answeredTwice]),
     (.skipsSlices, [.walkWrong]),
     (.mixesViews, [.wrongOutcome]),
+    (.mixesLines, [.notLinearizable, .wrongOutcome]),
     (.appendsTwice, [.notLinearizable]),
     (.miscounts, [.notLinearizable]),
   ]
