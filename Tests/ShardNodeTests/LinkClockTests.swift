@@ -216,7 +216,8 @@ struct LinkClockTests {
 
   /// Else a router with another map could store keys here before any shard that holds keys by the
   /// first map has refused it.
-  @Test func `an empty shard keeps its map while its router may only have lost connections`() throws {
+  @Test func `an empty shard keeps its map while its router may only have lost connections`() throws
+  {
     let lost = try Link(to: shard)
     lost.calls.session?.lost()
     lost.bulk.session?.lost()
