@@ -14,7 +14,7 @@ package protocol Dispatcher: AnyObject {
   /// The bounds that requests are checked against.
   var limits: Limits { get }
   /// The loop's account of answers that are ready and have not been sent.
-  var answerMemory: AnswerMemory { get }
+  var replyMemory: MemoryBudget { get }
   var flusher: TickFlusher { get }
 
   // MARK: Calls

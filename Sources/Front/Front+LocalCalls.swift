@@ -8,7 +8,7 @@ import NodeCore
 import RingstoreAPI
 
 extension Front: LocalDispatcher {
-  package var answerMemory: AnswerMemory { dispatcher.answerMemory }
+  package var replyMemory: MemoryBudget { dispatcher.replyMemory }
 
   @discardableResult
   package func call(

@@ -127,7 +127,7 @@ package final class Front: ServerService {
       guard !pending.isOver else { return }
       switch outcome {
       case .success(let response):
-        caller.respond(response, memory: front.dispatcher.answerMemory)
+        caller.respond(response, memory: front.dispatcher.replyMemory)
       case .failure(let error):
         front.dispatcher.fail(
           caller,
@@ -197,9 +197,9 @@ package final class Front: ServerService {
       return
     }
     if let pipeline = call.context as? FrontPipeline {
-      pipeline.goOn()
-    } else if let answer = call.context as? AnswerInPieces {
-      answer.goOn()
+      pipeline.resume()
+    } else if let answer = call.context as? ChunkedReply {
+      answer.resume()
     } else if let legacy = call.context as? LegacyCall {
       legacy.writable()
     } else {
@@ -252,7 +252,7 @@ package final class Front: ServerService {
     guard !withReplies.isEmpty else { return }
     let pipelines = withReplies
     withReplies.removeAll(keepingCapacity: true)
-    for pipeline in pipelines { pipeline.goOn() }
+    for pipeline in pipelines { pipeline.resume() }
   }
 }
 

@@ -33,10 +33,10 @@ package enum FrontCaller {
   }
 
   /// - Parameter memory: the account of responses that lie ready.
-  package func respond(_ response: ByteBuffer, memory: AnswerMemory) {
+  package func respond(_ response: ByteBuffer, memory: MemoryBudget) {
     switch self {
-    case .unary(let call) where response.readableBytes > AnswerInPieces.bytesMin:
-      let pieces = AnswerInPieces(
+    case .unary(let call) where response.readableBytes > ChunkedReply.bytesMin:
+      let pieces = ChunkedReply(
         response, to: call, holding: memory.hold(response.readableBytes))
       call.context = pieces
       pieces.start()
@@ -133,7 +133,7 @@ package enum FrontCaller {
   package func resumeReading() {
     switch self {
     case .unary(let call), .stream(let call): call.resumeConnection()
-    case .pipelined(let pipeline, _): pipeline.letGo()
+    case .pipelined(let pipeline, _): pipeline.release()
     case .local(let call): call.caller?.resumeReading()
     }
   }

@@ -36,7 +36,7 @@ package final class FrontPipeline {
   @exclusivity(unchecked) private var holdsForReplies = false
   /// Bytes of large replies that shards were asked for, and calls that wait to ask for theirs.
   private var expectedBytes = 0
-  private var askers = CircularBuffer<UInt64>()
+  private var creditWaiters = CircularBuffer<UInt64>()
   /// A large reply that is to be a batch of its own.
   @exclusivity(unchecked) private var large = Large.none
 
@@ -71,7 +71,7 @@ package final class FrontPipeline {
   }
 
   /// Sends the replies gathered, and places calls of the backlog while they are welcome.
-  func goOn() {
+  func resume() {
     flush()
     if !backlog.isEmpty, isOpen {
       // Calls that are answered at once look at the backlog.
@@ -176,7 +176,7 @@ package final class FrontPipeline {
   func takesMore(_ id: UInt64) -> Bool {
     if large != .none || hasRoom { return true }
     guard call != nil else { return false }
-    askers.append(id)
+    creditWaiters.append(id)
     return false
   }
 
@@ -186,8 +186,8 @@ package final class FrontPipeline {
 
   /// The next call that waits to ask for its reply, where it may.
   private func nextAsker() -> UInt64? {
-    guard !askers.isEmpty, hasRoom else { return nil }
-    return askers.popFirst()
+    guard !creditWaiters.isEmpty, hasRoom else { return nil }
+    return creditWaiters.popFirst()
   }
 
   /// Whether the client takes replies now; if not, the pipeline goes on when it does.
@@ -232,7 +232,7 @@ package final class FrontPipeline {
     if holds == 1 { call?.pauseReading() }
   }
 
-  func letGo() {
+  func release() {
     holds -= 1
     if holds == 0 { call?.resumeReading() }
   }
@@ -240,7 +240,7 @@ package final class FrontPipeline {
   /// The client is gone; what is still under way ends unheard.
   func clientWentAway() {
     call = nil
-    askers.removeAll()
+    creditWaiters.removeAll()
     backlog.clear()
     front.pipelineEnded(self)
   }
@@ -248,7 +248,7 @@ package final class FrontPipeline {
   private func set(_ reason: inout Bool, _ holds: Bool) {
     guard reason != holds else { return }
     reason = holds
-    if holds { hold() } else { letGo() }
+    if holds { hold() } else { release() }
   }
 
   private func end(_ status: RPCStatus) {

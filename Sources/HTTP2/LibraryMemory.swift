@@ -66,7 +66,7 @@ struct SessionMemory {
   /// Gives the memory of an empty table back to the system. It reads as zeros again when it is used
   /// next. O(1), a system call.
   func releaseIdle() {
-    if let table, ZeroPages.isZero(table) { ZeroPages.giveBack(table) }
+    if let table, ZeroPages.isZero(table) { ZeroPages.discard(table) }
   }
 
   // MARK: - The library's requests

@@ -33,12 +33,12 @@ final class ZeroPages {
 
     /// Takes a page back, whatever is in it.
     func give(_ page: UnsafeMutableRawPointer) {
-      Self.giveBack(page)
+      Self.discard(page)
       free.append(page)
     }
 
     /// Gives a page's memory back to the system: its bytes are zero afterwards.
-    static func giveBack(_ page: UnsafeMutableRawPointer) {
+    static func discard(_ page: UnsafeMutableRawPointer) {
       if madvise(page, pageBytes, Int32(MADV_DONTNEED)) != 0 {
         page.initializeMemory(as: UInt8.self, repeating: 0, count: pageBytes)
       }
@@ -58,7 +58,7 @@ final class ZeroPages {
   #else
     func take() -> UnsafeMutableRawPointer? { nil }
     func give(_ page: UnsafeMutableRawPointer) {}
-    static func giveBack(_ page: UnsafeMutableRawPointer) {}
+    static func discard(_ page: UnsafeMutableRawPointer) {}
   #endif
 
   /// Whether all bytes of a page are zero. O(page).

@@ -217,7 +217,7 @@ private final class Releaser: @unchecked Sendable {
     var offset = 0
     while offset < block.byteCount {
       let piece = min(Self.pieceBytes, block.byteCount - offset)
-      SystemPages.giveBack(block.start + offset, byteCount: piece)
+      SystemPages.discard(block.start + offset, byteCount: piece)
       offset += piece
       sched_yield()
     }

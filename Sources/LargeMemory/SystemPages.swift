@@ -22,7 +22,7 @@ package enum SystemPages {
 
   /// Gives back the pages that lie wholly inside the block, whose bytes are undefined afterwards. If
   /// the system refuses, malloc still has them, and nothing is lost. O(pages).
-  package static func giveBack(_ block: UnsafeMutableRawPointer, byteCount: Int) {
+  package static func discard(_ block: UnsafeMutableRawPointer, byteCount: Int) {
     let address = UInt(bitPattern: block)
     let start = (address + pageBytes - 1) & ~(pageBytes - 1)
     let end = (address + UInt(byteCount)) & ~(pageBytes - 1)

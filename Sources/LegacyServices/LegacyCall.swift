@@ -20,7 +20,7 @@ package final class LegacyCall: LocalCaller {
   /// The call of ringstore.v1 that is under way.
   private var step: LocalCall?
   /// A large answer on its way.
-  private var answer: AnswerInPieces?
+  private var answer: ChunkedReply?
 
   /// Starts a call whose method is one of `LegacyMethod`.
   package static func start(
@@ -52,7 +52,7 @@ package final class LegacyCall: LocalCaller {
   /// The client takes more of a large answer, or may be brought one.
   package func writable() {
     if let answer {
-      answer.goOn()
+      answer.resume()
     } else if let step {
       port.callerTakesMore(step)
     }
@@ -111,18 +111,18 @@ package final class LegacyCall: LocalCaller {
     guard response.readableBytes <= port.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
-    guard response.readableBytes > AnswerInPieces.bytesMin else {
+    guard response.readableBytes > ChunkedReply.bytesMin else {
       self.call = nil
       response.withUnsafeReadableBytes { call.respond(message: $0) }
       return
     }
-    let memory = port.answerMemory
+    let memory = port.replyMemory
     let holding =
       isLast
       ? memory.hold(response.readableBytes) : memory.holdIfRoom(response.readableBytes)
     guard let holding else { throw .answersHoldTooMuch(port.limits) }
     self.call = nil
-    let answer = AnswerInPieces(response, to: call, holding: holding)
+    let answer = ChunkedReply(response, to: call, holding: holding)
     self.answer = answer
     answer.start()
   }

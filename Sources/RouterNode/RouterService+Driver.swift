@@ -11,7 +11,7 @@ extension RouterService: RouterDriver {
   func answer(_ caller: FrontCaller, response: UnsafeRawBufferPointer) { caller.respond(response) }
 
   func answer(_ caller: FrontCaller, response: ByteBuffer) {
-    caller.respond(response, memory: core.answerMemory)
+    caller.respond(response, memory: core.replyMemory)
   }
 
   func fail(_ caller: FrontCaller, error: CallError) {

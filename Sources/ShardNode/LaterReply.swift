@@ -59,7 +59,7 @@ final class LaterReply: ReplyExit {
     service.ended(self)
     switch end {
     case .failed(let error): caller.fail(error)
-    case .response(let response): caller.respond(response, memory: service.core.answerMemory)
+    case .response(let response): caller.respond(response, memory: service.core.replyMemory)
     case .complete:
       if case .local(let call) = caller {
         call.end(.success(bytes))

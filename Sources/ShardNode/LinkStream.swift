@@ -75,7 +75,7 @@ final class LinkStream: LinkPort {
 
   private func act(_ after: LinkSession.AfterFrame) {
     switch after {
-    case .goOn:
+    case .proceed:
       // The bulk lane is read on: what it brings is credit and cancels.
       guard session?.lane == .calls, let call else { return }
       if isWritable { call.resumeReading() } else { call.pauseReading() }

@@ -10,7 +10,7 @@ import RingstoreAPI
 
 extension ShardService: Dispatcher {
   var limits: Limits { core.limits }
-  var answerMemory: AnswerMemory { core.answerMemory }
+  var replyMemory: MemoryBudget { core.replyMemory }
 
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?

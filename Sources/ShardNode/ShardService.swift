@@ -107,7 +107,7 @@ final class ShardService: LinkService {
   func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
-      flusher.inNextTurn { [self] in
+      flusher.yieldThenRun { [self] in
         isTurnScheduled = false
         core.runTurn()
         afterWork()

@@ -97,7 +97,7 @@ struct Blob {
     if flags & Blob.orphan != 0 { heap.pinnedBytes -= usedBytes(heap) }
     if isAdopted {
       let block = owner.takeRetainedValue()
-      heap.letGo(bytes: block.capacity)
+      heap.release(bytes: block.capacity)
       heap.free(base, Blob.adoptedBytes)
     } else {
       heap.free(base, Blob.headerBytes + count)

@@ -96,7 +96,7 @@ final class Heap {
         return
       }
       if givesPagesBack && capacity >= Heap.givenBackMin {
-        SystemPages.giveBack(block, byteCount: capacity)
+        SystemPages.discard(block, byteCount: capacity)
       }
       block.deallocate()
       return
@@ -105,7 +105,7 @@ final class Heap {
     let open = openPages + capacity / 8
     let page = SlabPage.holding(block)
     if page.isFull { page.link(at: &open.pointee) }
-    page.giveBack(block)
+    page.deallocate(block)
     if page.pointee.liveBlocks == 0 {
       page.unlink(from: &open.pointee)
       retire(page)
@@ -134,7 +134,7 @@ final class Heap {
   }
 
   /// The store keeps an adopted block no longer.
-  func letGo(bytes capacity: Int) {
+  func release(bytes capacity: Int) {
     heldBytes &-= Heap.mallocBytes(capacity)
     usedBytes &-= Heap.mallocBytes(capacity)
   }
@@ -169,7 +169,7 @@ final class Heap {
       return
     }
     heldBytes -= SlabPage.stride
-    if givesPagesBack { SystemPages.giveBack(page, byteCount: SlabPage.usableBytes) }
+    if givesPagesBack { SystemPages.discard(page, byteCount: SlabPage.usableBytes) }
     UnsafeMutableRawPointer(page).deallocate()
   }
 }

@@ -45,7 +45,7 @@ extension UnsafeMutablePointer<SlabPage> {
     return block
   }
 
-  func giveBack(_ block: UnsafeMutableRawPointer) {
+  func deallocate(_ block: UnsafeMutableRawPointer) {
     block.storeBytes(of: pointee.firstFree, as: UnsafeMutableRawPointer?.self)
     pointee.firstFree = block
     pointee.liveBlocks &-= 1

@@ -85,11 +85,11 @@ final class SimulatedClient {
 
   /// Walks over all keys, which has to succeed.
   func walk(isScan: Bool) {
-    goOn(ScanRecord(isScan: isScan, cluster))
+    resume(ScanRecord(isScan: isScan, cluster))
   }
 
   /// Makes the next call of a walk that has to succeed.
-  func goOn(_ walk: ScanRecord) {
+  func resume(_ walk: ScanRecord) {
     send([newCall(.scan(walk), [], mustSucceed: true)])
   }
 

@@ -4,7 +4,7 @@
 //
 // Reading order: SimulationConfiguration (what is simulated), SimulatedCluster (the course of a
 // run), SimulatedCluster+Checks (what must hold), SimulatedRouter and SimulatedShard (around the
-// cores), SimulatedNetwork, SimulatedFaults, SimulatedClient, ExecutionProbe.
+// cores), SimulatedNetwork, SimulatedFaults, SimulatedClient, ExecutionObserver.
 //
 // Owns all parts. One thread; a cluster is run once.
 
@@ -29,7 +29,7 @@ package final class SimulatedCluster {
   private(set) lazy var presence = KeyPresence(self)
   /// Walks over the keys that go on with another call.
   private var openWalks: [ScanRecord] = []
-  private(set) lazy var probe = ExecutionProbe(context: context, cluster: self)
+  private(set) lazy var probe = ExecutionObserver(context: context, cluster: self)
   private(set) var calls: [SimulatedCall] = []
   /// What clients know.
   private(set) var history = History()
@@ -222,7 +222,7 @@ package final class SimulatedCluster {
         context.found(.notRecovered, "all is well, and yet it failed: \(call.text)")
         return
       }
-      call.client.goOn(walk)
+      call.client.resume(walk)
     } else if takesCalls, context.chance(0.9) {
       openWalks.append(walk)
     } else {

@@ -39,7 +39,7 @@ final class SimulatedRouter: RouterDriver {
   private var wakeups = 0
   /// The calls on one key under way or ended, by the core's id.
   private(set) var callsByID: [UInt64: SimulatedCall] = [:]
-  var saboteur: RouterSaboteur
+  var saboteur: RouterFaultInjector
 
   init(
     number: Int, map: SlotMap, isObeyed: Bool, limits: Limits, context: SimulationContext,
@@ -55,7 +55,7 @@ final class SimulatedRouter: RouterDriver {
     identity = RouterIdentity(
       cluster: SimulatedCluster.name, router: "router-\(context.random.next())/\(number)")
     links = Array(repeating: [:], count: map.shards.count)
-    saboteur = RouterSaboteur(context.configuration.sabotage, shards: map.shards.count)
+    saboteur = RouterFaultInjector(context.configuration.sabotage, shards: map.shards.count)
   }
 
   func start() {

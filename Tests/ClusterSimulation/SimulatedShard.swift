@@ -163,7 +163,7 @@ final class SimulatedShard {
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard let session = sessions[connection.number]?.session else { return }
-    let frame = ShardSaboteur(context, cluster.probe).received(frame, limits)
+    let frame = ShardFaultInjector(context, cluster.probe).received(frame, limits)
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
     let greeting = session.greeting
@@ -348,7 +348,7 @@ private final class ShardConnection: LinkPort {
   }
 
   func send(_ frame: ByteBuffer) {
-    let saboteur = ShardSaboteur(cluster.context, cluster.probe)
+    let saboteur = ShardFaultInjector(cluster.context, cluster.probe)
     for frame in saboteur.sent(frame, connection) {
       cluster.probe.sends(frame, connection)
       cluster.network.sendToRouter(frame, connection)

@@ -95,7 +95,7 @@ struct LegacyCallTests {
         .lRange: .success(.list([large])),
       ])
       let others = try await node.onLoop { port in
-        NIOLoopBound(port.answerMemory.hold(port.limits.answerBytesMax), eventLoop: node.loop)
+        NIOLoopBound(port.replyMemory.hold(port.limits.answerBytesMax), eventLoop: node.loop)
       }
       let status = await node.failure("/KeyStore/Get", .key)
       #expect(status?.code == .resourceExhausted && status?.reason == .overloaded)

@@ -13,7 +13,7 @@ import RingstoreAPI
 /// Answers at once with what stands for the command in the script, or never.
 final class ScriptedPort: LocalDispatcher {
   let limits = Limits()
-  let answerMemory = AnswerMemory(bytesMax: Limits().answerBytesMax)
+  let replyMemory = MemoryBudget(bytesMax: Limits().answerBytesMax)
   var script: [CommandID: Result<ByteBuffer, CallError>] = [:]
   var calls: [CommandID] = []
   var deadlines: [UInt64?] = []

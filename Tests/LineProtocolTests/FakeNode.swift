@@ -20,7 +20,7 @@ final class FakeNode: LocalDispatcher {
   /// What the session was told about its large replies.
   private(set) var wokenCalls = 0
   private(set) var errors = 0
-  let answerMemory = AnswerMemory(bytesMax: 1 << 20)
+  let replyMemory = MemoryBudget(bytesMax: 1 << 20)
   /// Values by database and key.
   var store: [String: [UInt8]] = [:]
   /// Whether calls are executed at once, as a shard does.

@@ -153,13 +153,13 @@ import Testing
     let large = String(repeating: "x", count: 600_000)
     talk.send("GET a\nGET b\nLPOP c\n")
     node.answer(value(large))
-    #expect(node.answerMemory.heldBytes == 600_003)
+    #expect(node.replyMemory.heldBytes == 600_003)
     // Together they would be too much; but what was taken away must not be lost.
     node.answer(value(large))
     node.answer(value(large))
-    #expect(node.answerMemory.heldBytes == 1_200_006)
+    #expect(node.replyMemory.heldBytes == 1_200_006)
     talk.run()
-    #expect(node.answerMemory.heldBytes == 0)
+    #expect(node.replyMemory.heldBytes == 0)
     let lines = talk.read().split(separator: "\r\n")
     #expect(lines.map { $0.prefix(11) } == ["+xxxxxxxxxx", "-OVERLOADED", "+xxxxxxxxxx"])
   }

@@ -153,7 +153,7 @@ final class FakeFanout: FanoutTransport {
   init(_ operation: any FanoutOperation, on port: FakePort) {
     self.port = port
     fanout = Fanout(
-      operation, CallContext(), memory: AnswerMemory(bytesMax: .max), port.limits)
+      operation, CallContext(), memory: MemoryBudget(bytesMax: .max), port.limits)
     fanout.start(on: port, over: self)
   }
 

@@ -157,7 +157,7 @@ final class ChangeFixture {
   }
 
   /// A shard doesn't execute a call: its slot isn't the shard's.
-  func giveBack(
+  func returnCall(
     _ call: Ringstore_Internal_V1_LinkCall, from shard: Int, _ lane: LinkLane = .calls
   ) throws {
     var frame = Ringstore_Internal_V1_ShardFrame()
@@ -174,8 +174,8 @@ final class ChangeFixture {
     try router.receive(frame, from: shard, lane)
   }
 
-  func giveBack(_ id: UInt64, _ key: String, from shard: Int) throws {
-    try giveBack(
+  func returnCall(_ id: UInt64, _ key: String, from shard: Int) throws {
+    try returnCall(
       .with { call in
         call.id = id
         call.method = 2

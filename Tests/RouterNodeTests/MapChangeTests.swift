@@ -59,7 +59,7 @@ struct MapChangeTests {
     #expect(world.core.map.epoch == 2)
     #expect(try world.callsSent(to: 2).isEmpty, "one is still under way at the old owner")
     // It was sent before the old owner adopted the map, and comes back behind its adoption.
-    try world.giveBack(sent[0], moving.key, from: moving.from)
+    try world.returnCall(sent[0], moving.key, from: moving.from)
     let calls = try world.callsSent(to: 2)
     try #require(calls.count == 3)
     #expect(calls[0].id == sent[0])
@@ -144,7 +144,7 @@ struct MapChangeTests {
     world.router.get(moving.key, caller: 3)
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
-    for call in large.calls { try world.giveBack(call, from: moving.from, .bulk) }
+    for call in large.calls { try world.returnCall(call, from: moving.from, .bulk) }
     #expect(world.core.bytesAskedFor == 0)
     world.push(epoch: 2, from: 1)
     let moved = try world.router.sent(to: 2, .bulk)
@@ -163,7 +163,7 @@ struct MapChangeTests {
     let sent = try world.router.sent(to: moving.from).calls
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
-    try world.giveBack(sent[0], from: moving.from)
+    try world.returnCall(sent[0], from: moving.from)
     world.push(epoch: 2, from: 1)
     let calls = try world.callsSent(to: 2)
     try world.router.reply(try #require(calls.first).id, from: 2)
@@ -179,7 +179,7 @@ struct MapChangeTests {
     var times = 0
     while let call = try world.callsSent(to: moving.from).first {
       times += 1
-      try world.giveBack(call, from: moving.from)
+      try world.returnCall(call, from: moving.from)
       #expect(try world.callsSent(to: moving.from).isEmpty, "not at once")
       world.router.advance(millis: 51)
     }
@@ -195,7 +195,7 @@ struct MapChangeTests {
     world.router.set(
       moving.key, caller: 2, deadlineNanos: world.router.nowNanos + 40_000_000)
     for call in try world.callsSent(to: moving.from) {
-      try world.giveBack(call, from: moving.from)
+      try world.returnCall(call, from: moving.from)
     }
     world.driver.gone.insert(1)
     world.core.cancel(first)
@@ -213,7 +213,7 @@ struct MapChangeTests {
     let call = try #require(try world.callsSent(to: moving.from).first)
     world.push(world.next, from: 0)
     try world.acceptNewcomer(clockMillis: 5_001)
-    try world.giveBack(call, from: moving.from)
+    try world.returnCall(call, from: moving.from)
     world.push(epoch: 2, from: 1)
     let again = try #require(try world.callsSent(to: 2).first)
     #expect(again.deadlineMillis == call.deadlineMillis + 4_999)

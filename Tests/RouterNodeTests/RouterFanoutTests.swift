@@ -52,7 +52,7 @@ struct RouterFanoutTests {
     #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
     try router.reply(calls[1], from: 0, .calls, Array(repeating: 0, count: 9_000))
     #expect(router.driver.outcomes[1]?.error == nil)
-    #expect(router.core.answerMemory.heldBytes == 0)
+    #expect(router.core.replyMemory.heldBytes == 0)
   }
 
   @Test func aRequestThatFindsNoRoomIsRefusedBeforeAnyPartOfItIsSent() throws {

@@ -37,16 +37,16 @@ struct RouterLargeReplyTests {
   @Test func aLargeReplyIsPassedOnPieceByPieceAndAskedForByTheWindow() throws {
     let total = 1 << 20
     let (router, id) = try announced(bytes: total)
-    #expect(try credit(router) == [ReplyFlow.windowBytes])
+    #expect(try credit(router) == [StreamedReply.windowBytes])
     #expect(router.driver.begun[1] == nil, "nothing is begun before the first piece")
     var sent = 0
-    var asked = ReplyFlow.windowBytes
+    var asked = StreamedReply.windowBytes
     while sent < total {
       let isLast = sent + Limits().pieceBytesMax == total
       try router.reply(id, from: 0, .bulk, piece(UInt8(sent >> 16)), more: !isLast)
       sent += Limits().pieceBytesMax
       asked += try credit(router).reduce(0, +)
-      #expect(asked - sent <= ReplyFlow.windowBytes)
+      #expect(asked - sent <= StreamedReply.windowBytes)
       #expect(isLast || asked > sent, "a caller that takes everything is never kept waiting")
     }
     #expect(asked == total)
@@ -63,13 +63,13 @@ struct RouterLargeReplyTests {
     #expect(try credit(router).isEmpty)
     router.driver.full = []
     router.core.callerWritable(try #require(router.driver.waitingIDs[1]))
-    #expect(try credit(router) == [ReplyFlow.windowBytes])
+    #expect(try credit(router) == [StreamedReply.windowBytes])
     router.driver.full = [1]
     for number in 0..<4 { try router.reply(id, from: 0, .bulk, piece(UInt8(number)), more: true) }
     #expect(try credit(router).isEmpty)
     router.driver.full = []
     router.core.callerWritable(id)
-    #expect(try credit(router) == [ReplyFlow.windowBytes])
+    #expect(try credit(router) == [StreamedReply.windowBytes])
   }
 
   @Test func aReplyThatMustBeWholeIsGatheredAndAskedForAtOnce() throws {

@@ -62,7 +62,7 @@ struct LinkClockTests {
       frame.call(3, .get, Requests.key("k"))
     }
     let replies = connection.take()
-    #expect(after == .goOn && replies.map(\.id) == [2, 3])
+    #expect(after == .proceed && replies.map(\.id) == [2, 3])
     for reply in replies {
       let error = CallError(
         code: StatusCode(rawValue: reply.code) ?? .unknown, message: reply.message,

@@ -81,7 +81,7 @@ final class Lane: LinkPort {
     bytesReceived += frame.bytes.readableBytes
     let owned = frame.bytes.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
     return owned.withBytes { bytes in
-      let after = session?.receive(bytes, in: givesBlocks ? owned.block : nil) ?? .goOn
+      let after = session?.receive(bytes, in: givesBlocks ? owned.block : nil) ?? .proceed
       // What may not be kept is written over.
       if !givesBlocks {
         owned.block.base.initializeMemory(as: UInt8.self, repeating: 0xEE, count: bytes.count)
@@ -101,7 +101,7 @@ final class Lane: LinkPort {
   @discardableResult
   func drained() -> LinkSession.AfterFrame {
     isWritable = true
-    return session?.writable() ?? .goOn
+    return session?.writable() ?? .proceed
   }
 }
 

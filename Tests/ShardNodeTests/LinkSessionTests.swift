@@ -124,7 +124,7 @@ struct LinkSessionTests {
       return
     }
     #expect(link.calls.session?.phase == .ended)
-    #expect(link.calls.give { $0.call(1, .set, Requests.set("k", "v")) } == .goOn)
+    #expect(link.calls.give { $0.call(1, .set, Requests.set("k", "v")) } == .proceed)
     #expect(try !shard.get("k").found, "a frame behind the end was executed")
   }
 

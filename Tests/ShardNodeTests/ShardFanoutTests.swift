@@ -173,8 +173,8 @@ struct ShardFanoutTests {
     #expect(outcomes.contains { (try? $0.get()) != nil }, "one alone may go past the bound")
     for case .failure(let error) in outcomes { #expect(error.reason == .overloaded) }
     #expect(outcomes.contains { (try? $0.get()) == nil })
-    #expect(shard.core.answerMemory.heldBytes == 0)
-    var holding: AnyObject? = shard.core.answerMemory.hold(100_000)
+    #expect(shard.core.replyMemory.heldBytes == 0)
+    var holding: AnyObject? = shard.core.replyMemory.hold(100_000)
     let refused = FanoutRecorder(shard.core)
     shard.core.start(
       try operation(.keys, Ringstore_V1_KeysRequest()), for: refused.reply, CallContext())

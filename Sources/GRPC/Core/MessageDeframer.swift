@@ -161,7 +161,7 @@ package struct MessageDeframer: ~Copyable {
   package mutating func reset() {
     isHandedOut = false
     filled = 0
-    letGo()
+    release()
   }
 
   /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes
@@ -191,7 +191,7 @@ package struct MessageDeframer: ~Copyable {
     if filled > 0 {
       larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<filled]))
     }
-    letGo()
+    release()
     storage = larger
     block = largerBlock
   }
@@ -200,10 +200,10 @@ package struct MessageDeframer: ~Copyable {
     guard isHandedOut else { return }
     isHandedOut = false
     filled = 0
-    if storage.count > Self.retainedBytesMax { letGo() }
+    if storage.count > Self.retainedBytesMax { release() }
   }
 
-  private mutating func letGo() {
+  private mutating func release() {
     if block == nil { storage.deallocate() }
     block = nil
     storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)

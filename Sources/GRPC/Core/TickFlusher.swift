@@ -80,7 +80,7 @@ package final class TickFlusher {
   /// Runs `work` in a later turn: after the loop has looked at its sockets, and after all that waits
   /// for a turn already. Never from within. Several may run in one turn while they are short; none
   /// should take more than about half a millisecond. O(1).
-  package func inNextTurn(_ work: @escaping () -> Void) {
+  package func yieldThenRun(_ work: @escaping () -> Void) {
     enqueue(.work(work))
   }
 

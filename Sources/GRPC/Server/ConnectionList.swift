@@ -62,7 +62,7 @@ package final class ConnectionList<Connection: SweptConnection> {
       connections[index].sweep(nowNanos: now)
     }
     if start > 0 {
-      flusher.inNextTurn { [weak self] in self?.sweep(below: start) }
+      flusher.yieldThenRun { [weak self] in self?.sweep(below: start) }
     } else if connections.isEmpty {
       timer = nil
     } else {

@@ -125,7 +125,7 @@ extension GRPCServerHandler {
   /// Takes what comes after the end.
   func discard(_ buffer: ByteBuffer) {
     let isTooMuch = ending.discard(buffer.readableBytes)
-    loop.receiveBuffer.giveBack(buffer)
+    loop.receiveBuffer.recycle(buffer)
     if isTooMuch { close() }
   }
 
@@ -145,7 +145,7 @@ extension GRPCServerHandler {
 
   func inputClosed() {
     switch ending.inputClosed() {
-    case .answerTheRest: loop.flusher.inNextTurn { self.answerTheRest() }
+    case .answerTheRest: loop.flusher.yieldThenRun { self.answerTheRest() }
     case .closeSocket: close()
     case .nothing: break
     }
@@ -181,7 +181,7 @@ extension GRPCServerHandler {
   func channelGone() {
     guard context != nil, !ending.isGone else { return }
     leave()
-    loop.flusher.inNextTurn { self.tearDown() }
+    loop.flusher.yieldThenRun { self.tearDown() }
   }
 
   /// Nothing is read or written any more.

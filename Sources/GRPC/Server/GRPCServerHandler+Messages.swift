@@ -105,7 +105,7 @@ extension GRPCServerHandler {
       if call.admittedBytes > 0 { dismiss(call) }
     }
     takeIn(call, left: chunk.readableBytes)
-    giveBack(&chunk, to: stream)
+    returnWindow(&chunk, to: stream)
     if stream.isClosed || !call.isOpen { return }
     if let failure {
       reject(call, failure.status(limit: configuration.maxMessageBytes))
@@ -152,7 +152,7 @@ extension GRPCServerHandler {
   }
 
   /// Puts back what was not taken, and the memory if it is modest.
-  private func giveBack(_ chunk: inout ByteBuffer, to stream: HTTP2Stream) {
+  private func returnWindow(_ chunk: inout ByteBuffer, to stream: HTTP2Stream) {
     if stream.discardsInbound || stream.isClosed { return }
     if chunk.readableBytes == 0 { Self.release(&chunk) }
     if stream.inbound.readableBytes > 0 {

@@ -109,7 +109,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
-    loop.receiveBuffer.giveBack(buffer)
+    loop.receiveBuffer.recycle(buffer)
     drain()
     checkFloods()
   }

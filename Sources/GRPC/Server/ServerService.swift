@@ -40,7 +40,7 @@ package enum CallEnd: Sendable, Hashable {
 /// Every method of `ServerCall` may be called from within any of these.
 package protocol ServerService: AnyObject {
   /// The loop's flusher, if the service has made one: the server then shares it, and with it the
-  /// turns of all that takes long (`TickFlusher.inNextTurn`). Two flushers on one loop could starve
+  /// turns of all that takes long (`TickFlusher.yieldThenRun`). Two flushers on one loop could starve
   /// its sockets between them. Asked once; nil if not implemented.
   var loopFlusher: TickFlusher? { get }
 

@@ -3,7 +3,7 @@
 // hundreds each read lands on memory that has left the cache.
 //
 // The buffer goes round: a read takes it (`SharedReceiveAllocator.buffer`), the connection's handler
-// gives it back once it has what it needs (`giveBack`). If something still holds on to it at the next
+// gives it back once it has what it needs (`recycle`). If something still holds on to it at the next
 // read, that read gets a new one.
 //
 // A channel always keeps the first buffer that its allocator makes, so that one is small. It holds a
@@ -25,7 +25,7 @@ package final class SharedReceiveBuffer {
   package init() {}
 
   /// Takes a read's buffer back. It may still be held for the moment.
-  package func giveBack(_ buffer: ByteBuffer) {
+  package func recycle(_ buffer: ByteBuffer) {
     if buffer.storageCapacity == Self.capacity { spare = buffer }
   }
 

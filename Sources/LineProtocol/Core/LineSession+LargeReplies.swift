@@ -13,7 +13,7 @@ extension LineSession {
   /// A reply as it is kept until its turn; an error in its stead where all of them hold too much.
   func kept(_ reply: ByteBuffer, isLast: Bool) -> LineEntry {
     guard reply.readableBytes > Self.accountedBytesMin else { return LineEntry(reply: reply) }
-    let memory = port.answerMemory
+    let memory = port.replyMemory
     let holding =
       isLast ? memory.hold(reply.readableBytes) : memory.holdIfRoom(reply.readableBytes)
     if let holding { return LineEntry(reply: reply, holding: holding) }
@@ -24,7 +24,7 @@ extension LineSession {
 
   package func takesLargeReply(of call: LocalCall) -> Bool {
     if hasRoom(forReplyOf: call) { return true }
-    if !askers.contains(where: { $0 === call }) { askers.append(call) }
+    if !creditWaiters.contains(where: { $0 === call }) { creditWaiters.append(call) }
     return false
   }
 
@@ -49,14 +49,14 @@ extension LineSession {
 
   /// Tells the node of the replies that it may bring now.
   func askAgain() {
-    guard !askers.isEmpty else { return }
-    let waiting = askers
-    askers.removeAll()
+    guard !creditWaiters.isEmpty else { return }
+    let waiting = creditWaiters
+    creditWaiters.removeAll()
     for call in waiting where !call.isOver {
       if hasRoom(forReplyOf: call) {
         port.callerTakesMore(call)
       } else {
-        askers.append(call)
+        creditWaiters.append(call)
       }
     }
   }

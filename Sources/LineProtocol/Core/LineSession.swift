@@ -62,8 +62,8 @@ package final class LineSession {
   private(set) var waitingBytes = 0
   var expectedBytes = 0
   /// Calls whose large reply had to wait.
-  var askers: [LocalCall] = [] {
-    didSet { if !askers.isEmpty { commandsNow = Self.commandsFirst } }
+  var creditWaiters: [LocalCall] = [] {
+    didSet { if !creditWaiters.isEmpty { commandsNow = Self.commandsFirst } }
   }
 
   /// - Parameters:
@@ -113,7 +113,7 @@ package final class LineSession {
     isGone = true
     isEnding = true
     held = nil
-    askers.removeAll()
+    creditWaiters.removeAll()
     filter?.cancel(on: port)
     filter = nil
     let cancelled = entries
@@ -142,7 +142,7 @@ package final class LineSession {
 
   /// Whether `advance` may do something now that output was taken.
   package var hasWork: Bool {
-    !isGone && (held != nil || !askers.isEmpty || (mayStart && parser.heldBytes > 0))
+    !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
   /// Whether commands are unanswered, or replies unread.
@@ -195,7 +195,7 @@ package final class LineSession {
   }
 
   private var hasRoom: Bool {
-    entries.count < commandsNow && askers.isEmpty
+    entries.count < commandsNow && creditWaiters.isEmpty
       && output.readableBytes < Self.outputBytesMax
   }
 

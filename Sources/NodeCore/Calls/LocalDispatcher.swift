@@ -46,7 +46,7 @@ package protocol LocalDispatcher: AnyObject {
 
   /// The loop's account of answers that are ready and have not been sent. Whoever keeps a large one
   /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
-  var answerMemory: AnswerMemory { get }
+  var replyMemory: MemoryBudget { get }
 
   /// A caller that took no large reply (`LocalCaller.takesLargeReply`) does so now.
   func callerTakesMore(_ call: LocalCall)
@@ -54,7 +54,7 @@ package protocol LocalDispatcher: AnyObject {
 
 extension LocalDispatcher {
   /// Without bound, for ports that keep no account.
-  package var answerMemory: AnswerMemory { AnswerMemory(bytesMax: .max) }
+  package var replyMemory: MemoryBudget { MemoryBudget(bytesMax: .max) }
 }
 
 /// Who makes calls through a port: a connection, say.

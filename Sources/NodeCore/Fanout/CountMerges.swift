@@ -4,7 +4,7 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-package struct DbSizeMerge: ShardMerge {
+package struct DbSizeMerge: FanoutReducer {
   package let part = InternalMethod.dbSizePart
   package let allowsPartial: Bool
   private let request: ByteBuffer
@@ -42,7 +42,7 @@ package struct DbSizeMerge: ShardMerge {
   }
 }
 
-package struct ResetMerge: ShardMerge {
+package struct ResetMerge: FanoutReducer {
   /// Keys that one slice removes at most before the slot it is in ends.
   package static let visitsPerSlice: UInt32 = 4_096
 

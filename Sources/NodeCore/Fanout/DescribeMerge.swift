@@ -6,7 +6,7 @@ import NIOCore
 import Placement
 import RingstoreAPI
 
-package struct DescribeMerge: ShardMerge {
+package struct DescribeMerge: FanoutReducer {
   package let part = InternalMethod.describePart
   package let allowsPartial = true
   private let cluster: String

@@ -37,7 +37,7 @@ package final class Fanout {
   /// The call's; its sub-requests are executed in it.
   package let context: CallContext
   private let operation: any FanoutOperation
-  private let memory: AnswerMemory
+  private let memory: MemoryBudget
   private let limits: Limits
   package private(set) var isOver = false
   /// See `FanoutOperation.followsMap`.
@@ -49,7 +49,7 @@ package final class Fanout {
 
   /// - Parameter memory: the account of what operations hold.
   package init(
-    _ operation: any FanoutOperation, _ context: CallContext, memory: AnswerMemory, _ limits: Limits
+    _ operation: any FanoutOperation, _ context: CallContext, memory: MemoryBudget, _ limits: Limits
   ) {
     self.operation = operation
     self.context = context

@@ -78,7 +78,7 @@ package final class ManyKeyOperation: FanoutOperation {
     return request.count + (isWrite ? 0 : responses.readableBytes)
   }
 
-  package func start(on cluster: any FanoutCluster) -> [FanoutAction] { goOn() }
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] { resume() }
 
   package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     guard responses.readableBytes + response.count <= limits.maxMessageBytes else {
@@ -96,11 +96,11 @@ package final class ManyKeyOperation: FanoutOperation {
   private func settle(_ tag: Int, _ outcome: Outcome) -> [FanoutAction] {
     outcomes[tag] = outcome
     unanswered -= 1
-    return goOn()
+    return resume()
   }
 
   /// Sends as many items as may be under way, and ends when all are answered.
-  private func goOn() -> [FanoutAction] {
+  private func resume() -> [FanoutAction] {
     guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return [] }
     var actions: [FanoutAction] = []
     while nextItem < items.count,

@@ -33,17 +33,17 @@ package enum OperationFactory {
     case .scan:
       return try ScanOperation(try V1.ScanRequest(decoding: message), context, limits)
     case .dbSize:
-      return EveryShardOperation(
+      return Broadcast(
         try DbSizeMerge(try V1.DbSizeRequest(decoding: message), context, limits))
     case .reset:
-      return EveryShardOperation(
+      return Broadcast(
         try ResetMerge(try V1.ResetRequest(decoding: message), context, limits))
     case .describe:
       _ = try V1.DescribeRequest(decoding: message)
-      return EveryShardOperation(describe())
+      return Broadcast(describe())
     case .stats:
       _ = try V1.StatsRequest(decoding: message)
-      return EveryShardOperation(StatsMerge())
+      return Broadcast(StatsMerge())
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
     case .reload: throw .noListOfShards

@@ -31,7 +31,7 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-package struct StatsMerge: ShardMerge {
+package struct StatsMerge: FanoutReducer {
   package let part = InternalMethod.statsPart
   package let allowsPartial = true
   private var ownCounters: [String: Int64] = [:]

@@ -37,7 +37,7 @@ package final class KeysOperation: FanoutOperation {
 
   package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
     walk.start(on: cluster)
-    return goOn()
+    return resume()
   }
 
   package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
@@ -46,7 +46,7 @@ package final class KeysOperation: FanoutOperation {
     } catch {
       return [.end(.failed(error))]
     }
-    return goOn()
+    return resume()
   }
 
   package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
@@ -55,12 +55,12 @@ package final class KeysOperation: FanoutOperation {
     } catch {
       return [.end(.failed(error))]
     }
-    return goOn()
+    return resume()
   }
 
   private var isFull: Bool { isCutPoint && limit.map { count >= $0 } ?? false }
 
-  private func goOn() -> [FanoutAction] {
+  private func resume() -> [FanoutAction] {
     while !isFull {
       let position = walk.position
       guard let key = walk.draw() else { break }

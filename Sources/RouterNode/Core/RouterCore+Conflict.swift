@@ -54,7 +54,7 @@ extension RouterCore {
   func doubtMap() {
     isUnsettled = true
     for other in links.indices where !agreement.refusers.contains(links[other].shardID) {
-      letGo(other)
+      release(other)
     }
   }
 
@@ -62,14 +62,14 @@ extension RouterCore {
   func endDoubt(_ shard: Int) {
     agreement.stopsRefusing(links[shard].shardID)
     if !agreement.refusers.isEmpty {
-      letGo(shard)
+      release(shard)
     } else if agreement.isDoubted, links.members.allSatisfy({ links[$0].state.isReady }) {
       agreement.agreed()
       noteUnsettled()
     }
   }
 
-  private func letGo(_ shard: Int) {
+  private func release(_ shard: Int) {
     guard links[shard].state.attemptAtNanos == nil else { return }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     lose(shard, "another shard holds another slot map")

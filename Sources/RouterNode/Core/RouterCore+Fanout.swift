@@ -31,7 +31,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
     self.core = core
     self.caller = caller
     self.handle = handle
-    fanout = Fanout(operation, context, memory: core.answerMemory, core.limits)
+    fanout = Fanout(operation, context, memory: core.replyMemory, core.limits)
   }
 
   /// Amortised O(1), beside what placing it costs.

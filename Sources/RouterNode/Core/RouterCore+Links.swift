@@ -46,7 +46,7 @@ extension RouterCore {
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
       }
-      if !links[shard].askers.isEmpty { serveAskers(shard) }
+      if !links[shard].creditWaiters.isEmpty { serveAskers(shard) }
       // Room may have come on either lane: a call's last word need not come on its own.
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
@@ -232,8 +232,8 @@ extension RouterCore {
   func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     if links[shard].isMoving { links[shard].endMoving() }
-    links[shard].askers.removeAll()
-    var ended: [(call: PendingCall<Caller>, flow: ReplyFlow?, error: CallError)] = []
+    links[shard].creditWaiters.removeAll()
+    var ended: [(call: PendingCall<Caller>, flow: StreamedReply?, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
       guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent

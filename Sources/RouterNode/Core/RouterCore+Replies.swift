@@ -94,9 +94,9 @@ extension RouterCore {
     }
     let bytes = Int(total)
     if case .caller(let caller) = call.target, driver.takesPieces(caller) {
-      flows[reply.id] = ReplyFlow(.pieces(total: bytes))
+      flows[reply.id] = StreamedReply(.pieces(total: bytes))
     } else {
-      flows[reply.id] = ReplyFlow(.gathered(total: bytes))
+      flows[reply.id] = StreamedReply(.gathered(total: bytes))
     }
     ask(reply.id)
   }
@@ -116,7 +116,7 @@ extension RouterCore {
     _ bytes: UnsafeRawBufferPointer, _ id: UInt64, _ call: PendingCall<Caller>
   ) {
     guard let flow = flows[id] else { return }
-    guard flow.took(bytes.count) else {
+    guard flow.received(bytes.count) else {
       giveUp(id, call, .internalError("a shard sent more of a reply than it had announced"))
       return
     }
@@ -125,7 +125,7 @@ extension RouterCore {
   }
 
   private func passOn(
-    _ bytes: UnsafeRawBufferPointer, _ flow: ReplyFlow, _ call: PendingCall<Caller>
+    _ bytes: UnsafeRawBufferPointer, _ flow: StreamedReply, _ call: PendingCall<Caller>
   ) {
     switch (flow.kind, call.target) {
     case (.gathered(let total), _):
@@ -157,7 +157,7 @@ extension RouterCore {
     }
     var error = reply.error
     if let flow, error == nil {
-      if flow.took(reply.response.count), flow.isComplete {
+      if flow.received(reply.response.count), flow.isComplete {
         passOn(reply.response, flow, call)
       } else {
         error = .internalError("a shard sent another number of bytes than it had announced")
@@ -172,7 +172,7 @@ extension RouterCore {
     }
   }
 
-  private func finish(_ flow: ReplyFlow, _ call: PendingCall<Caller>) {
+  private func finish(_ flow: StreamedReply, _ call: PendingCall<Caller>) {
     switch (flow.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
@@ -189,7 +189,7 @@ extension RouterCore {
 
   /// Ends a call whose reply was to come in parts. A write was executed before its reply was
   /// announced, so what its caller is told must not sound as if it had not been.
-  func fail(_ flow: ReplyFlow?, _ call: PendingCall<Caller>, _ error: CallError) {
+  func fail(_ flow: StreamedReply?, _ call: PendingCall<Caller>, _ error: CallError) {
     let told = call.isWrite && call.reply == .inParts ? lostAnswer(call.shard) : error
     if let flow, flow.hasBegun, case .caller(let caller) = call.target {
       driver.failAnswer(caller, error: told)
@@ -217,28 +217,28 @@ extension RouterCore {
     else { return }
     let bytes = flow.wantedBytes
     guard bytes > 0 else { return }
-    if links[call.shard].askers.isEmpty, hasShare(call.shard, bytes) {
+    if links[call.shard].creditWaiters.isEmpty, hasShare(call.shard, bytes) {
       grant(id, bytes, flow, call)
       return
     }
     flow.isAsking = true
-    links[call.shard].askers.append(id)
+    links[call.shard].creditWaiters.append(id)
     // Replies that were given up leave their ids behind.
-    if links[call.shard].askers.count > 2 * flows.count + 1_024 {
-      links[call.shard].askers.removeAll { flows[$0]?.isAsking != true }
+    if links[call.shard].creditWaiters.count > 2 * flows.count + 1_024 {
+      links[call.shard].creditWaiters.removeAll { flows[$0]?.isAsking != true }
     }
   }
 
   /// Gives those who wait for it their part of what may be asked for.
   func serveAskers(_ shard: Int) {
-    while let id = links[shard].askers.first {
+    while let id = links[shard].creditWaiters.first {
       if let flow = flows[id], flow.isAsking, let call = calls[id] {
         let bytes = flow.wantedBytes
         guard hasShare(shard, bytes) else { return }
         flow.isAsking = false
         if bytes > 0, takesMore(id, call) { grant(id, bytes, flow, call) }
       }
-      _ = links[shard].askers.popFirst()
+      _ = links[shard].creditWaiters.popFirst()
     }
   }
 
@@ -254,7 +254,7 @@ extension RouterCore {
   }
 
   private func grant(
-    _ id: UInt64, _ byteCount: Int, _ flow: ReplyFlow, _ call: PendingCall<Caller>
+    _ id: UInt64, _ byteCount: Int, _ flow: StreamedReply, _ call: PendingCall<Caller>
   ) {
     flow.granted(byteCount)
     flow.reserved += byteCount
@@ -266,7 +266,7 @@ extension RouterCore {
     driver.linkHasOutput(shard: call.shard, lane: .bulk)
   }
 
-  private func release(_ byteCount: Int, _ flow: ReplyFlow, _ call: PendingCall<Caller>) {
+  private func release(_ byteCount: Int, _ flow: StreamedReply, _ call: PendingCall<Caller>) {
     let released = min(byteCount, flow.reserved)
     guard released > 0 else { return }
     flow.reserved -= released

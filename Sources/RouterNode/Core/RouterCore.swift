@@ -10,7 +10,7 @@
 //   socket fails as SHARD_UNAVAILABLE; a write that was sent fails as OUTCOME_UNKNOWN.
 // - A shard whose link isn't ready fails calls at once.
 // - Calls on one key are sent in the order in which they were submitted, and those that go over
-//   different lanes one after another (LaneOrder).
+//   different lanes one after another (CrossLaneSequencer).
 //
 // What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
 // LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
@@ -45,18 +45,18 @@ package final class RouterCore<Driver: RouterDriver> {
   /// A change of the list of shards under way.
   var change: MapChange?
   @exclusivity(unchecked) var calls = CallTable<Caller>()
-  @exclusivity(unchecked) var laneOrder = LaneOrder(slotCount: Slots.count)
+  @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
   /// The replies that come in parts, by their calls' ids.
-  var flows: [UInt64: ReplyFlow] = [:]
+  var flows: [UInt64: StreamedReply] = [:]
 
   var operations: [UInt64: RouterFanout<Driver>] = [:]
   var operationCount: UInt64 = 0
-  package let answerMemory: AnswerMemory
+  package let replyMemory: MemoryBudget
   /// Failures of sub-requests met while sending them; told when the current event has been dealt with.
   var failedParts: [(fanout: Fanout, tag: Int, error: CallError)] = []
 
@@ -72,7 +72,7 @@ package final class RouterCore<Driver: RouterDriver> {
     self.identity = identity
     agreement = MapAgreement(map)
     self.limits = limits
-    answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
     links = LinkTable(map, linkLimits, firstGeneration: firstGeneration, seed: seed)
@@ -143,7 +143,7 @@ package final class RouterCore<Driver: RouterDriver> {
       call.reply = .stream
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
-      flows[id] = ReplyFlow(.messages)
+      flows[id] = StreamedReply(.messages)
       if calls[id]?.isWaiting == false { ask(id) }
       return id
     } catch {
@@ -248,7 +248,7 @@ package final class RouterCore<Driver: RouterDriver> {
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
       isInTurn = laneOrder.began(
-        id, isLarge: lane == .bulk, key: LaneOrder.Key(slot: slot, key))
+        id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key))
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }

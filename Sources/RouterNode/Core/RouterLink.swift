@@ -46,7 +46,7 @@ struct RouterLink {
   /// Bytes that the shard was asked for and that have yet to be passed on, and the calls that wait
   /// for their part of the bound.
   var bytesAskedFor = 0
-  var askers = CircularBuffer<UInt64>()
+  var creditWaiters = CircularBuffer<UInt64>()
 
   init(shardID: String, address: String, state: LinkState, _ limits: LinkLimits) {
     self.shardID = shardID
@@ -122,6 +122,6 @@ struct RouterLink {
     bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0
     bytesAskedFor = 0
-    askers.removeAll()
+    creditWaiters.removeAll()
   }
 }

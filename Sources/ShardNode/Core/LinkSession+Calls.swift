@@ -16,7 +16,7 @@ extension LinkSession {
     case ended(AfterFrame)
   }
 
-  /// Executes the calls of a frame that `FrameOutline` has read, or of the rest of one.
+  /// Executes the calls of a frame that `FrameControls` has read, or of the rest of one.
   func execute(
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>,
     heardMillis: UInt64, placedAnew: Set<UInt64>
@@ -89,7 +89,7 @@ extension LinkSession {
     flushUnlessWorking()
   }
 
-  private func answerPart(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ context: CallContext) {
+  private func answerPart(_ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext) {
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart:
       slices.append(call, peer, context)
@@ -117,7 +117,7 @@ extension LinkSession {
     }
   }
 
-  private func begin(_ later: any ReplySource, _ call: LinkV1.LinkCall, _ peer: LinkPeer) {
+  private func begin(_ later: any ReplySource, _ call: LinkV1.LinkCall, _ peer: RouterSession) {
     guard !peer.isInProgress(call.id) else {
       return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }

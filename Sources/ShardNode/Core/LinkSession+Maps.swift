@@ -30,7 +30,7 @@ extension LinkSession {
     }
     writeHelloReply(verdict)
     output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
-    guard case .refused(let refusal, _) = verdict else { return .goOn }
+    guard case .refused(let refusal, _) = verdict else { return .proceed }
     return .end(.failedPrecondition, refusal.rawValue)
   }
 
@@ -57,11 +57,11 @@ extension LinkSession {
 
   /// Takes a map that a router offers over a link that is open.
   func take(offer bytes: UnsafeRawBufferPointer) -> AfterFrame {
-    guard let peer, !peer.isSuperseded else { return .goOn }
+    guard let peer, !peer.isSuperseded else { return .proceed }
     guard let offer = try? LinkV1.MapOffer(bytes) else { return Self.badOffer }
     if offer.step == .inForce {
       core.settle(epoch: offer.epoch, from: peer)
-      return .goOn
+      return .proceed
     }
     guard offer.step == .check || offer.step == .adopt,
       let map = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
@@ -77,7 +77,7 @@ extension LinkSession {
       refusal = error
     }
     writeMapReply(offer.step, map.epoch, refusal)
-    return .goOn
+    return .proceed
   }
 
   private static let badOffer = AfterFrame.end(

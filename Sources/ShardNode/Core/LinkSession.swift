@@ -40,7 +40,7 @@ package final class LinkSession {
 
   /// What becomes of the stream after a frame.
   package enum AfterFrame: Equatable {
-    case goOn
+    case proceed
     /// Ends the stream with this status; what was sent goes out before it.
     case end(StatusCode, String)
   }
@@ -58,7 +58,7 @@ package final class LinkSession {
   unowned let core: ShardCore
   private weak var port: (any LinkPort)?
   /// The link that the connection is a part of; nil before Hello and after the end.
-  @exclusivity(unchecked) var peer: LinkPeer?
+  @exclusivity(unchecked) var peer: RouterSession?
   /// The frame under construction.
   @exclusivity(unchecked) var output = ByteBuffer()
   private var isWorking = false
@@ -100,19 +100,19 @@ package final class LinkSession {
   package func receive(
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock? = nil
   ) -> AfterFrame {
-    guard phase != .ended else { return .goOn }
+    guard phase != .ended else { return .proceed }
     isWorking = true
     let after = take(frame, block)
     isWorking = false
     flush()
     core.boundViews()
-    if after != .goOn { leave() }
+    if after != .proceed { leave() }
     return after
   }
 
   /// The port takes frames again.
   package func writable() -> AfterFrame {
-    guard phase != .ended else { return .goOn }
+    guard phase != .ended else { return .proceed }
     if lane == .bulk { peer?.unpark() }
     slices.wake()
     isWorking = true
@@ -120,7 +120,7 @@ package final class LinkSession {
     isWorking = false
     flush()
     core.boundViews()
-    if after != .goOn { leave() }
+    if after != .proceed { leave() }
     return after
   }
 
@@ -171,14 +171,14 @@ package final class LinkSession {
 
   private func take(_ frame: UnsafeRawBufferPointer, _ block: LargeBlock?) -> AfterFrame {
     do throws(WireError) {
-      let outline = try FrameOutline(frame)
+      let outline = try FrameControls(frame)
       if let hello = outline.hello {
         let after = greet(hello)
-        guard after == .goOn else { return after }
+        guard after == .proceed else { return after }
       }
       if let offer = outline.offer {
         let after = take(offer: offer)
-        guard after == .goOn else { return after }
+        guard after == .proceed else { return after }
       }
       if held.isEmpty {
         switch try execute(
@@ -195,13 +195,13 @@ package final class LinkSession {
         hold(frame, outline)
       }
       if outline.hasCredits || !outline.cancelled.isEmpty { try settle(frame) }
-      return .goOn
+      return .proceed
     } catch {
       return .end(.internal, "undecodable frame: \(error)")
     }
   }
 
-  private func hold(_ rest: UnsafeRawBufferPointer, _ outline: FrameOutline) {
+  private func hold(_ rest: UnsafeRawBufferPointer, _ outline: FrameControls) {
     held.append(
       HeldCalls(
         frame: ByteBuffer(bytes: rest), heardMillis: outline.heardMillis,
@@ -222,7 +222,7 @@ package final class LinkSession {
         case .ended(let after): return after
         }
       }
-      return .goOn
+      return .proceed
     } catch {
       return .end(.internal, "undecodable frame: \(error)")
     }

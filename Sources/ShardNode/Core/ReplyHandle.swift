@@ -168,7 +168,7 @@ package final class ReplyHandle: GateWaiter {
     guard !isOver else { return }
     isOver = true
     if let deadline { core.deadlines.remove(deadline) }
-    letGo()
+    release()
     let work = self.work
     self.work = nil
     work?.drop()
@@ -240,7 +240,7 @@ package final class ReplyHandle: GateWaiter {
   }
 
   /// Takes what is held off the gate.
-  private func letGo() {
+  private func release() {
     held.removeAll()
     settle(-heldBytes)
     if isHeld {

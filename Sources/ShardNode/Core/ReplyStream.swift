@@ -13,7 +13,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class ReplyStream: TurnTaker, PinnedView, ReplyWork {
+final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
   var isQueued = false
   private(set) var isHeld: Bool
   private unowned let core: ShardCore
@@ -63,7 +63,7 @@ final class ReplyStream: TurnTaker, PinnedView, ReplyWork {
     reply?.expire(with: expiry)
   }
 
-  func takeTurn() -> Turn {
+  func runSlice() -> Turn {
     guard let source, let reply else { return .unused }
     guard hasBegun else {
       if source.measure() { begin(source) }

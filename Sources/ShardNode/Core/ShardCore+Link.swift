@@ -44,7 +44,7 @@ extension ShardCore {
 
   /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is new.
   func adopt(
-    _ map: SlotMap, isInForce: Bool, from peer: LinkPeer? = nil
+    _ map: SlotMap, isInForce: Bool, from peer: RouterSession? = nil
   ) throws(MapRefusal) -> Bool {
     let wasInForce = ownership.isInForce
     let isNew = try keyspace.ownership.adopt(
@@ -59,11 +59,11 @@ extension ShardCore {
   }
 
   /// A router says that a map is in force.
-  func settle(epoch: UInt64, from peer: LinkPeer) {
+  func settle(epoch: UInt64, from peer: RouterSession) {
     if keyspace.ownership.settle(epoch: epoch) { tellInForce(but: peer) }
   }
 
-  private func tellInForce(but peer: LinkPeer?) {
+  private func tellInForce(but peer: RouterSession?) {
     guard let epoch = ownership.map?.epoch else { return }
     peers.tell(but: peer) { frame in
       frame.append(

@@ -15,7 +15,7 @@ extension ShardCore {
   package func runTurn() -> Bool {
     if store.hasGarbage { turns.enqueue(garbage) }
     while let taker = turns.next() {
-      let turn = taker.takeTurn()
+      let turn = taker.runSlice()
       if turn == .more { turns.enqueue(taker) }
       if turn != .unused { break }
     }
@@ -56,7 +56,7 @@ extension ShardCore {
 
   @inline(never)
   private func expireBeyondBounds() {
-    while views.count > PinnedViews.countMax || store.pinnedBytes > limits.maxPinnedBytes,
+    while views.count > SnapshotRegistry.countMax || store.pinnedBytes > limits.maxPinnedBytes,
       let oldest = views.takeOldest()
     {
       oldest.expire()
@@ -85,7 +85,7 @@ extension ShardCore {
 }
 
 /// Frees what deletions have left, a portion a turn.
-final class GarbageCollection: TurnTaker {
+final class GarbageCollection: CooperativeTask {
   /// Blocks freed in a turn: far below a millisecond of work.
   private static let entriesPerTurn = 2_048
 
@@ -96,7 +96,7 @@ final class GarbageCollection: TurnTaker {
     self.store = store
   }
 
-  func takeTurn() -> Turn {
+  func runSlice() -> Turn {
     guard store.hasGarbage else { return .unused }
     return store.collectGarbage(entries: Self.entriesPerTurn) ? .more : .used
   }

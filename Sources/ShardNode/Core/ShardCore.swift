@@ -29,9 +29,9 @@ package final class ShardCore {
   package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
   @exclusivity(unchecked) var generations = LinkGenerations()
-  @exclusivity(unchecked) var peers = LinkPeers()
-  @exclusivity(unchecked) var turns = TurnQueue()
-  @exclusivity(unchecked) var views = PinnedViews()
+  @exclusivity(unchecked) var peers = RouterSessions()
+  @exclusivity(unchecked) var turns = CooperativeQueue()
+  @exclusivity(unchecked) var views = SnapshotRegistry()
   /// Where replies wait that tell of what isn't committed yet.
   package let gate: ReplyGate
   /// What calls wait for; nil: nothing, whatever is executed counts.
@@ -46,7 +46,7 @@ package final class ShardCore {
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
   /// What operations hold, and answers that are ready and have not been sent.
-  package let answerMemory: AnswerMemory
+  package let replyMemory: MemoryBudget
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
   /// What the node counts about its connections, which the core doesn't know.
@@ -86,7 +86,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
-    answerMemory = AnswerMemory(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
 

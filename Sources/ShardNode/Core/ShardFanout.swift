@@ -11,7 +11,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class ShardFanout: FanoutTransport, TurnTaker, ReplyWork {
+final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
   /// One-key calls executed in a turn, and the bytes of responses with which it ends.
   static let callsPerTurn = 256
   static let bytesPerTurn = 256 << 10
@@ -35,7 +35,7 @@ final class ShardFanout: FanoutTransport, TurnTaker, ReplyWork {
   ) {
     self.reply = reply
     self.core = core
-    fanout = Fanout(operation, context, memory: core.answerMemory, core.limits)
+    fanout = Fanout(operation, context, memory: core.replyMemory, core.limits)
   }
 
   func start() { fanout.start(on: core, over: self) }
@@ -75,7 +75,7 @@ final class ShardFanout: FanoutTransport, TurnTaker, ReplyWork {
 
   // MARK: - Its turns
 
-  func takeTurn() -> Turn {
+  func runSlice() -> Turn {
     guard later == nil, !waiting.isEmpty else { return .unused }
     execute()
     return later == nil && !waiting.isEmpty ? .more : .used

@@ -8,7 +8,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class SliceQueue: TurnTaker {
+final class SliceQueue: CooperativeTask {
   /// Slices that wait at most, and the bytes of their requests. A router asks each shard for one
   /// slice of an operation at a time.
   static let slicesMax = 16_384
@@ -21,7 +21,7 @@ final class SliceQueue: TurnTaker {
 
   /// Takes in a call; it has its turn later.
   ///
-  func append(_ call: LinkV1.LinkCall, _ peer: LinkPeer, _ context: CallContext) {
+  func append(_ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext) {
     guard let session else { return }
     guard !peer.isInProgress(call.id) else {
       session.output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
@@ -51,7 +51,7 @@ final class SliceQueue: TurnTaker {
     waitingBytes = 0
   }
 
-  func takeTurn() -> Turn {
+  func runSlice() -> Turn {
     // A frame of replies is what a connection that is full would only pile up.
     guard let session, session.isWritable else { return .unused }
     while let slice = waiting.popFirst() {
@@ -68,11 +68,11 @@ final class QueuedSlice: ReplyWork {
   private let method: UInt32
   private let context: CallContext
   private weak var session: LinkSession?
-  private weak var peer: LinkPeer?
+  private weak var peer: RouterSession?
   private weak var reply: ReplyHandle?
 
   init(
-    _ call: LinkV1.LinkCall, _ session: LinkSession, _ peer: LinkPeer, _ reply: ReplyHandle,
+    _ call: LinkV1.LinkCall, _ session: LinkSession, _ peer: RouterSession, _ reply: ReplyHandle,
     _ context: CallContext
   ) {
     self.context = context

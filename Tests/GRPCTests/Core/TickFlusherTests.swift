@@ -23,11 +23,11 @@ private final class Target: Flushable {
     let loop = EmbeddedEventLoop()
     let flusher = TickFlusher(eventLoop: loop)
     var order: [String] = []
-    flusher.inNextTurn {
+    flusher.yieldThenRun {
       order.append("a")
-      flusher.inNextTurn { order.append("c") }
+      flusher.yieldThenRun { order.append("c") }
     }
-    flusher.inNextTurn { order.append("b") }
+    flusher.yieldThenRun { order.append("b") }
     loop.run()
     #expect(order.isEmpty, "not in this tick")
     loop.advanceTime(by: TickFlusher.turnPause)
@@ -113,14 +113,14 @@ private final class Target: Flushable {
 
   @Test func twoChainsOfTurnsLetTheLoopLookAtItsSockets() throws {
     let links = try linksBeforeAccept(turns: 20_000, burns: true) { flusher, _, link in
-      flusher.inNextTurn(link)
+      flusher.yieldThenRun(link)
     }
     #expect(links < 20_000)
   }
 
   @Test func evenWhenEachTurnMakesOtherWorkThatOutlastsThePause() throws {
     let links = try linksBeforeAccept(turns: 20_000, burns: false) { flusher, loop, link in
-      flusher.inNextTurn {
+      flusher.yieldThenRun {
         link()
         loop.execute { Self.burn() }
       }

@@ -106,12 +106,12 @@ import Testing
   @Test func aLargeAnswerThatLiesReadyIsCopiedOnlyAsTheClientTakesIt() throws {
     let harness = try harness(window: 65_535, reads: false)
     let message = (0..<(2 << 20)).map { UInt8(truncatingIfNeeded: $0 / 251) }
-    var answer: AnswerInPieces?
+    var answer: ChunkedReply?
     harness.service.onUnary = { call, _ in
-      answer = AnswerInPieces(ByteBuffer(bytes: message), to: call)
+      answer = ChunkedReply(ByteBuffer(bytes: message), to: call)
       answer?.start()
     }
-    harness.service.onWritable = { _ in answer?.goOn() }
+    harness.service.onWritable = { _ in answer?.resume() }
     let stream = try #require(harness.open(ScriptedService.unaryPath))
     harness.send(stream, Self.hello, isLast: true)
     try harness.pump()

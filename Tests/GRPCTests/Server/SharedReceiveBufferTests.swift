@@ -33,7 +33,7 @@ import Testing
       let (first, _) = read(100, &pools[index])
       #expect(first.readableBytes == 100)
       #expect(first.storageCapacity <= SharedReceiveBuffer.firstCapacity)
-      shared.giveBack(first)
+      shared.recycle(first)
     }
     var addresses: Set<UInt> = []
     for _ in 0..<3 {
@@ -41,7 +41,7 @@ import Testing
         let (buffer, address) = read(60_000, &pools[index])
         #expect(buffer.readableBytes == 60_000)
         addresses.insert(address)
-        shared.giveBack(buffer)
+        shared.recycle(buffer)
       }
     }
     #expect(addresses.count == 1)
@@ -51,11 +51,11 @@ import Testing
     var (one, other) = (channelPool(), channelPool())
     for pool in 0..<2 { _ = pool == 0 ? read(1, &one) : read(1, &other) }
     let (held, first) = read(10, &one)
-    shared.giveBack(held)
+    shared.recycle(held)
     let (next, second) = read(10, &other)
     #expect(first != second)
     #expect(held.readableBytes == 10)
-    shared.giveBack(next)
+    shared.recycle(next)
   }
 }
 

@@ -10,11 +10,11 @@
 // its slot, but only for earlier ones, so nobody waits for ever.
 //
 //   key's queue   [large, under way] | small  small  large  ...   everything right of | is held
-//   slot's fences  (id, how many small calls since the fence before it are under way) ...
+//   slot's barriers  (id, how many small calls since the barrier before it are under way) ...
 //
 // A held small call goes when no large call of its key is under way; a held large one when it is
-// the first of its key's queue and its fence has fallen (all earlier small calls have ended), or
-// when it follows another large one directly: those have one lane and need no fence.
+// the first of its key's queue and its barrier has fallen (all earlier small calls have ended), or
+// when it follows another large one directly: those have one lane and need no barrier.
 //
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
 // submitted in between, by whoever is told of an answer just then, is held behind it.
@@ -23,7 +23,7 @@
 
 import NIOCore
 
-struct LaneOrder {
+struct CrossLaneSequencer {
   /// Stands for a key: collisions make two keys wait for each other, which is harmless.
   struct Key: Hashable {
     let slot: UInt16
@@ -62,7 +62,7 @@ struct LaneOrder {
     let boundary: UInt64
     var owner: UInt64
     let key: Key
-    /// Small calls under way between this fence and the one before it.
+    /// Small calls under way between this barrier and the one before it.
     var smallBefore: UInt32
   }
 
@@ -76,7 +76,7 @@ struct LaneOrder {
   /// calls that name no key.
   private var small: [UInt32]
   private var queues: [Key: Queue] = [:]
-  private var fences: [UInt16: Fences] = [:]
+  private var barriers: [UInt16: Fences] = [:]
   /// The keys of held calls and of large ones under way.
   private var keys: [UInt64: Key] = [:]
   /// Calls that were held and may go, in their order.
@@ -135,10 +135,10 @@ struct LaneOrder {
   }
 
   private mutating func addFence(_ id: UInt64, _ key: Key) {
-    let before = small[Int(key.slot)] - (fences[key.slot]?.smallInAll ?? 0)
-    fences[key.slot, default: Fences()].list.append(
+    let before = small[Int(key.slot)] - (barriers[key.slot]?.smallInAll ?? 0)
+    barriers[key.slot, default: Fences()].list.append(
       Fence(boundary: id, owner: id, key: key, smallBefore: before))
-    fences[key.slot]?.smallInAll += before
+    barriers[key.slot]?.smallInAll += before
   }
 
   // MARK: - Calls end
@@ -175,13 +175,13 @@ struct LaneOrder {
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
     guard let gone = queues[key]?.held.remove(at: place), gone.isFenced else { return }
-    // A large call right behind it relied on this fence, unless it has one of its own: the small
+    // A large call right behind it relied on this barrier, unless it has one of its own: the small
     // calls between them have given up.
-    if let heir = queues[key]?.held.firstPlace(where: { CallOrder.isBefore(id, $0.id) }),
-      queues[key]?.held.endIndex != heir, let next = queues[key]?.held[heir],
+    if let successor = queues[key]?.held.firstPlace(where: { CallOrder.isBefore(id, $0.id) }),
+      queues[key]?.held.endIndex != successor, let next = queues[key]?.held[successor],
       next.isLarge, !next.isFenced
     {
-      queues[key]?.held[heir].isFenced = true
+      queues[key]?.held[successor].isFenced = true
       passFence(from: id, to: next.id, key.slot)
     } else {
       removeFence(of: id, key.slot)
@@ -191,18 +191,18 @@ struct LaneOrder {
   // MARK: - Fences
 
   private mutating func lowerFence(after id: UInt64, _ slot: UInt16) {
-    guard let list = fences[slot]?.list else { return }
+    guard let list = barriers[slot]?.list else { return }
     let place = list.firstPlace { CallOrder.isBefore(id, $0.boundary) }
     guard place < list.endIndex else { return }
-    fences[slot]?.list[place].smallBefore -= 1
-    fences[slot]?.smallInAll -= 1
+    barriers[slot]?.list[place].smallBefore -= 1
+    barriers[slot]?.smallInAll -= 1
   }
 
-  /// Takes away the first fences as long as nothing is waited for at them.
+  /// Takes away the first barriers as long as nothing is waited for at them.
   private mutating func openFences(_ slot: UInt16) {
-    while let first = fences[slot]?.list.first, first.smallBefore == 0 {
-      _ = fences[slot]?.list.popFirst()
-      if fences[slot]?.list.isEmpty == true { fences[slot] = nil }
+    while let first = barriers[slot]?.list.first, first.smallBefore == 0 {
+      _ = barriers[slot]?.list.popFirst()
+      if barriers[slot]?.list.isEmpty == true { barriers[slot] = nil }
       if let place = queues[first.key]?.place(of: first.owner) {
         queues[first.key]?.held[place].isFenced = false
       }
@@ -210,22 +210,22 @@ struct LaneOrder {
     }
   }
 
-  private mutating func passFence(from id: UInt64, to heir: UInt64, _ slot: UInt16) {
-    guard let place = fences[slot]?.list.firstIndex(where: { $0.owner == id }) else { return }
-    fences[slot]?.list[place].owner = heir
+  private mutating func passFence(from id: UInt64, to successor: UInt64, _ slot: UInt16) {
+    guard let place = barriers[slot]?.list.firstIndex(where: { $0.owner == id }) else { return }
+    barriers[slot]?.list[place].owner = successor
   }
 
   private mutating func removeFence(of id: UInt64, _ slot: UInt16) {
-    guard let place = fences[slot]?.list.firstIndex(where: { $0.owner == id }),
-      let gone = fences[slot]?.list.remove(at: place)
+    guard let place = barriers[slot]?.list.firstIndex(where: { $0.owner == id }),
+      let gone = barriers[slot]?.list.remove(at: place)
     else { return }
-    let next = fences[slot]?.list.firstPlace { CallOrder.isBefore(gone.boundary, $0.boundary) }
-    if let next, next != fences[slot]?.list.endIndex {
-      fences[slot]?.list[next].smallBefore += gone.smallBefore
+    let next = barriers[slot]?.list.firstPlace { CallOrder.isBefore(gone.boundary, $0.boundary) }
+    if let next, next != barriers[slot]?.list.endIndex {
+      barriers[slot]?.list[next].smallBefore += gone.smallBefore
     } else {
-      fences[slot]?.smallInAll -= gone.smallBefore
+      barriers[slot]?.smallInAll -= gone.smallBefore
     }
-    if fences[slot]?.list.isEmpty == true { fences[slot] = nil }
+    if barriers[slot]?.list.isEmpty == true { barriers[slot] = nil }
   }
 
   // MARK: - Release
@@ -271,7 +271,7 @@ struct LaneOrder {
   }
 
   /// For tests.
-  var fenceCount: Int { fences.values.reduce(0) { $0 + $1.list.count } }
+  var fenceCount: Int { barriers.values.reduce(0) { $0 + $1.list.count } }
 }
 
 extension CircularBuffer {

@@ -7,7 +7,7 @@
 import NIOCore
 import NodeCore
 
-final class ReplyFlow {
+final class StreamedReply {
   enum Kind {
     /// Pieces of one message, passed on as they come.
     case pieces(total: Int)
@@ -26,7 +26,7 @@ final class ReplyFlow {
   private(set) var received = 0
   /// What is counted against the link's bound on account of this reply.
   var reserved = 0
-  /// Waits among the link's askers.
+  /// Waits among the link's creditWaiters.
   var isAsking = false
   /// Whether the caller was told of the first piece.
   var hasBegun = false
@@ -60,7 +60,7 @@ final class ReplyFlow {
   }
 
   /// Notes a part. Returns false where the shard sends more than it has announced.
-  func took(_ byteCount: Int) -> Bool {
+  func received(_ byteCount: Int) -> Bool {
     credit -= byteCount
     received += byteCount
     switch kind {

@@ -7,7 +7,7 @@ import Testing
 @testable import RouterNode
 
 @Suite("The order of a key's calls over two lanes")
-struct LaneOrderTests {
+struct CrossLaneSequencerTests {
   /// Calls begin, go and end; the naive model remembers every one of them.
   struct Model {
     struct Call {
@@ -18,7 +18,7 @@ struct LaneOrderTests {
     }
 
     static let keysPerSlot = 3
-    var order = LaneOrder(slotCount: 16)
+    var order = CrossLaneSequencer(slotCount: 16)
     /// Those that have not ended, in the order of submission.
     private(set) var calls: [Call] = []
     private var sequence: UInt64 = 0
@@ -31,7 +31,7 @@ struct LaneOrderTests {
       let bytes = [UInt8(key)]
       let goes = bytes.withUnsafeBytes {
         order.began(
-          sequence, isLarge: isLarge, key: LaneOrder.Key(slot: slot(of: key), $0))
+          sequence, isLarge: isLarge, key: CrossLaneSequencer.Key(slot: slot(of: key), $0))
       }
       calls.append(Call(id: sequence, key: key, isLarge: isLarge, isUnderWay: false))
       if goes { go(sequence) }

@@ -4,7 +4,7 @@
 
 import NIOCore
 
-package final class AnswerInPieces {
+package final class ChunkedReply {
   /// An answer longer than this is worth the effort, in bytes.
   package static let bytesMin = 256 << 10
   private static let pieceBytes = 64 << 10
@@ -25,12 +25,12 @@ package final class AnswerInPieces {
   /// Begins the answer.
   package func start() {
     call.beginMessage(byteCount: rest.readableBytes)
-    goOn()
+    resume()
   }
 
   /// Hands over what the client takes now; ends the call after the last piece. To be called when the
   /// call is writable again.
-  package func goOn() {
+  package func resume() {
     while call.isWritable, rest.readableBytes > 0 {
       let count = min(Self.pieceBytes, rest.readableBytes)
       rest.readWithUnsafeReadableBytes { bytes in

@@ -7,11 +7,11 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-struct ShardSaboteur {
+struct ShardFaultInjector {
   private let context: SimulationContext
-  private let probe: ExecutionProbe
+  private let probe: ExecutionObserver
 
-  init(_ context: SimulationContext, _ probe: ExecutionProbe) {
+  init(_ context: SimulationContext, _ probe: ExecutionObserver) {
     self.context = context
     self.probe = probe
   }

@@ -4,7 +4,7 @@
 //
 // Owned by the loop's core or parts; one event loop.
 
-package final class AnswerMemory {
+package final class MemoryBudget {
   package private(set) var heldBytes = 0
   private let bytesMax: Int
 
@@ -34,10 +34,10 @@ package final class AnswerMemory {
   }
 
   private final class Holding {
-    private let memory: AnswerMemory
+    private let memory: MemoryBudget
     private let byteCount: Int
 
-    init(_ memory: AnswerMemory, _ byteCount: Int) {
+    init(_ memory: MemoryBudget, _ byteCount: Int) {
       self.memory = memory
       self.byteCount = byteCount
     }

@@ -6,7 +6,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-struct RouterSaboteur {
+struct RouterFaultInjector {
   private let sabotage: Sabotage?
   /// Writes to send again, by shard.
   private var lost: [[SimulatedCall]]

@@ -19,27 +19,27 @@ package enum Turn {
 }
 
 /// Someone whose work is done turn by turn.
-protocol TurnTaker: AnyObject {
+protocol CooperativeTask: AnyObject {
   /// Kept by the queue.
   var isQueued: Bool { get set }
   /// Does one bounded piece of work.
-  func takeTurn() -> Turn
+  func runSlice() -> Turn
 }
 
-struct TurnQueue {
-  private var waiting = CircularBuffer<any TurnTaker>()
+struct CooperativeQueue {
+  private var waiting = CircularBuffer<any CooperativeTask>()
 
   var isEmpty: Bool { waiting.isEmpty }
 
   /// Puts someone at the back of the queue, unless he is in it. O(1).
-  mutating func enqueue(_ taker: any TurnTaker) {
+  mutating func enqueue(_ taker: any CooperativeTask) {
     guard !taker.isQueued else { return }
     taker.isQueued = true
     waiting.append(taker)
   }
 
   /// Takes the one at the front out of the queue. O(1).
-  mutating func next() -> (any TurnTaker)? {
+  mutating func next() -> (any CooperativeTask)? {
     guard let taker = waiting.popFirst() else { return nil }
     taker.isQueued = false
     return taker

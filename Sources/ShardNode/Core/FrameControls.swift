@@ -3,7 +3,7 @@
 
 import RingstoreAPI
 
-struct FrameOutline {
+struct FrameControls {
   private(set) var hello: UnsafeRawBufferPointer?
   /// A slot map for a link that is open.
   private(set) var offer: UnsafeRawBufferPointer?

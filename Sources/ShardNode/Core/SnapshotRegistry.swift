@@ -16,7 +16,7 @@ protocol PinnedView: AnyObject {
   func expire()
 }
 
-struct PinnedViews {
+struct SnapshotRegistry {
   /// Views held at most.
   static let countMax = 65_536
 

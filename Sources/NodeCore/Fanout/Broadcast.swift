@@ -11,7 +11,7 @@ import NIOCore
 import RingstoreAPI
 
 /// What differs between the operations: the slices' requests and how their answers are merged.
-package protocol ShardMerge {
+package protocol FanoutReducer {
   /// The internal method that executes a slice.
   var part: InternalMethod { get }
   /// The lane for the slices' answers.
@@ -34,7 +34,7 @@ package protocol ShardMerge {
   mutating func answer() -> ByteBuffer
 }
 
-extension ShardMerge {
+extension FanoutReducer {
   package var lane: LinkLane { .calls }
   package var heldBytes: Int { 0 }
   package mutating func begin(on cluster: any FanoutCluster) {}
@@ -44,7 +44,7 @@ extension ShardMerge {
   }
 }
 
-package final class EveryShardOperation<Merge: ShardMerge>: FanoutOperation {
+package final class Broadcast<Merge: FanoutReducer>: FanoutOperation {
   private var merge: Merge
   private var unfinished = 0
 

@@ -2,7 +2,7 @@
 // out on the other, and when a newer link of the same router loop introduces itself, both are
 // fenced off and all that is under way on them is dropped.
 //
-//   LinkPeers 1--n LinkPeer (router, generation) 1--2 LinkSession (lane)
+//   RouterSessions 1--n RouterSession (router, generation) 1--2 LinkSession (lane)
 //                           1--n replies to come: queued slices, large and streamed ones
 //
 // Sessions belong to whoever drives the connections; peers know them weakly.
@@ -12,8 +12,8 @@ import NodeCore
 import RingstoreAPI
 
 /// The links whose connections are there.
-struct LinkPeers {
-  private var peers: [String: LinkPeer] = [:]
+struct RouterSessions {
+  private var peers: [String: RouterSession] = [:]
   /// Looks in a row that have found no router connected.
   private var emptyLooks = 0
 
@@ -40,7 +40,7 @@ struct LinkPeers {
   /// off.
   mutating func join(
     _ session: LinkSession, router: String, generation: UInt64, core: ShardCore
-  ) -> LinkPeer {
+  ) -> RouterSession {
     if let peer = peers[router] {
       if peer.generation == generation {
         peer.add(session)
@@ -48,7 +48,7 @@ struct LinkPeers {
       }
       peer.supersede()
     }
-    let peer = LinkPeer(router: router, generation: generation, core: core)
+    let peer = RouterSession(router: router, generation: generation, core: core)
     peer.add(session)
     peers[router] = peer
     emptyLooks = 0
@@ -64,20 +64,20 @@ struct LinkPeers {
   }
 
   /// Tells every router but one something over its calls lane.
-  func tell(but told: LinkPeer?, _ write: (inout ByteBuffer) -> Void) {
+  func tell(but told: RouterSession?, _ write: (inout ByteBuffer) -> Void) {
     for peer in peers.values.sorted(by: { $0.router < $1.router }) where peer !== told {
       peer.session(.calls)?.emit(write)
     }
   }
 
   /// A link has lost a connection.
-  mutating func left(_ peer: LinkPeer) {
+  mutating func left(_ peer: RouterSession) {
     if !peer.hasSessions, peers[peer.router] === peer { peers[peer.router] = nil }
   }
 }
 
 /// One link: the connections of a router's loop that share a generation.
-final class LinkPeer {
+final class RouterSession {
   let router: String
   let generation: UInt64
   /// A newer link of the router's loop has introduced itself: nothing more is executed.

@@ -12,7 +12,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-final class ExecutionProbe {
+final class ExecutionObserver {
   /// A call that a shard has received over some connection of a link.
   struct Received {
     let method: UInt32
