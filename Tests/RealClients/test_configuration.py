@@ -200,7 +200,7 @@ def test_help_is_not_an_error():
 def test_the_help_of_a_node_tells_of_its_variables_and_its_port():
     for kind, port in (("shard", 50061), ("router", 50051), ("local", 50051)):
         told = " ".join(run(kind, "--help").stdout.split())
-        assert "RINGSTORE_LINE_PORT and line_port for --line-port" in told
+        assert "(--line-port)" in told and "(RINGSTORE_LINE_PORT)" in told and "(line_port)" in told
         assert f"0 picks a free one. (default: {port})" in told
         assert "(default: ringstore)" in told
         assert told.count("(needed)") == (0 if kind == "local" else 1)
