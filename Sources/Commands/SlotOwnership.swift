@@ -15,7 +15,7 @@
 //
 // A slot that the shard loses by a map is not served from that moment on. One that it gains is
 // served when the map is in force: when every shard of the map has adopted exactly this one, and so
-// none serves the slot by an older map. Whoever has seen all of them accept it says so.
+// none serves the slot by an older map. The router that has seen all of them adopt it says so.
 
 import Placement
 import RingstoreAPI

@@ -74,7 +74,7 @@ final class RouterService: Flushable {
     eventHandled()
   }
 
-  /// Drops the links. Whoever still waits for an answer has been drained before.
+  /// Drops the links. Calls under way have been drained before.
   func stop() {
     isStopped = true
     wakeup?.cancel()

@@ -1,6 +1,6 @@
 // A large answer that lies ready, handed to its call piece by piece as the client takes it: the loop
 // copies a piece at a time, and the connection holds no more than a stream's share. Lives on the
-// call's event loop; whoever made it forwards `streamWritable`.
+// call's event loop; its owner forwards `streamWritable`.
 
 import NIOCore
 

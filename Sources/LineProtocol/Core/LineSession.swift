@@ -305,7 +305,7 @@ package final class LineSession {
     expectedBytes -= entries[index].expectedBytes
     entries[index] = kept(reply, isLast: isLast)
     waitingBytes += entries[index].reply?.readableBytes ?? 0
-    // Whoever is alone is the only entry.
+    // A command that runs alone is the only entry.
     isAlone = false
     onWork()
   }

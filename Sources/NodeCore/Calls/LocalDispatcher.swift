@@ -1,7 +1,6 @@
-// A node's event loop as seen by whoever makes calls on it from within: the legacy services and the
-// line protocol. They speak other languages than ringstore.v1, and mean the same calls; so they
-// translate, and the node does to their calls what it does to everybody's: the same checks, the same
-// bounds, the same counters.
+// How the legacy services and the line protocol make calls on a node's event loop. They translate
+// their own messages into calls of ringstore.v1, and the node treats those as it treats all calls: the
+// same checks, the same bounds, the same counters.
 //
 // All of it lives on one event loop, the node's.
 
@@ -19,8 +18,8 @@ package protocol LocalDispatcher: AnyObject {
   ///
   /// `reply` is called exactly once, on the loop, unless the call is cancelled first: with the
   /// encoded response message, or with the error that a client would get. That may happen before
-  /// this returns. Whoever makes the next call from within `reply` must be prepared to have that one
-  /// answered at once as well, and so bound the depth himself.
+  /// this returns. A caller that makes its next call from within `reply` may have that one answered at
+  /// once as well, so it must bound the depth.
   ///
   /// Calls on one key are executed in the order in which they were made, whether the earlier ones
   /// have been answered or not.
@@ -36,7 +35,7 @@ package protocol LocalDispatcher: AnyObject {
     for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
   ) -> LocalCall?
 
-  /// Nobody waits for the call any more: `reply` will not be called. As with any call that is
+  /// The call is not wanted any more: `reply` will not be called. As with any call that is
   /// cancelled, a write may have been carried out or not. Does nothing for a call that is over.
   func cancel(_ call: LocalCall)
 
@@ -44,8 +43,8 @@ package protocol LocalDispatcher: AnyObject {
   /// the node counts it among its errors.
   func countError()
 
-  /// The loop's account of answers that are ready and have not been sent. Whoever keeps a large one
-  /// for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
+  /// The loop's account of answers that are ready and have not been sent. A caller that keeps a large
+  /// one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
   var replyMemory: MemoryBudget { get }
 
   /// A caller that took no large reply (`LocalCaller.takesLargeReply`) does so now.

@@ -2,7 +2,7 @@
 //
 // The request for a slice is the credit: nothing is asked of a shard while the caller doesn't take
 // what there is, so a slow caller costs the bounded memory of the merger and one page. A page's
-// token stands for everything before it, whoever found it; so a scan that is resumed repeats
+// token stands for everything before it, on whichever shard; so a scan that is resumed repeats
 // nothing and misses no key that stays.
 
 import Commands

@@ -6,7 +6,7 @@
 //   in force --a shard refuses it--> doubted --all shards accept it--> in force
 //
 // A newer map comes from this router's own change of its list, or from a shard that has adopted it
-// from another router. Whoever it came from, each router sees to it by itself that every shard of it
+// from another router. In both cases each router sees to it by itself that every shard of the map
 // adopts it; so a change is completed whichever router is lost meanwhile. Epochs only rise: a pending
 // map that a shard refuses, because it holds keys that would move or another router's change has come
 // first, is taken back by a further map with the owners that are in force. All routers that take it

@@ -243,7 +243,7 @@ extension RouterCore {
       forget(id, call)
     }
     links[shard].clear()
-    // Whoever is told may come with the next call at once, and must find the link as it is now.
+    // A caller that is told may come with its next call at once, and must find the link as it is now.
     for (call, flow, error) in ended { fail(flow, call, error) }
     if isUnsettled {
       releaseHeld()

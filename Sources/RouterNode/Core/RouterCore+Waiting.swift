@@ -55,7 +55,7 @@ extension RouterCore {
   }
 
   /// Calls that waited go to their slots' owners, which may be others than before. All of them are
-  /// queued before the first is sent: whoever is told to go on then comes behind them.
+  /// queued before the first is sent: a caller that is told to go on comes behind them.
   func ownersCame(_ ids: [UInt64]) {
     let failed = ids.filter { !queueAtOwner($0) }
     for shard in links.indices {

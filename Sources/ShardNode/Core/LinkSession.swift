@@ -9,7 +9,7 @@
 // call gets exactly one last reply; a superseded session executes nothing more, and none executes what
 // comes too late (LinkClock).
 //
-// Belongs to whoever drives the connection, on the event loop of its core.
+// Belongs to the driver of the connection, on the event loop of its core.
 
 import GRPC
 import LargeMemory

@@ -5,7 +5,7 @@
 //   RouterSessions 1--n RouterSession (router, generation) 1--2 LinkSession (lane)
 //                           1--n replies to come: queued slices, large and streamed ones
 //
-// Sessions belong to whoever drives the connections; peers know them weakly.
+// Sessions belong to the drivers of the connections; peers know them weakly.
 
 import NIOCore
 import NodeCore

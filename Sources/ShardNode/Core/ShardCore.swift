@@ -2,7 +2,7 @@
 //
 // Pure: no sockets, no clock, no randomness. It lives on one event loop, the sole owner of the
 // shard's keys, and runs each call to its end before the next: that is what makes every one-key
-// call linearizable. Whoever brings a call (a client's unary call, a Pipeline, a router's link, the
+// call linearizable. Whatever brings a call (a client's unary call, a Pipeline, a router's link, the
 // shard's own fan-outs) ends up in `execute`.
 
 import Commands
@@ -52,8 +52,8 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
-  /// A caller has told the node to stop. Whoever drives the core sees to it, once the caller has
-  /// his answer.
+  /// A caller has told the node to stop. The driver of the core sees to it, once the caller has
+  /// its reply.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
