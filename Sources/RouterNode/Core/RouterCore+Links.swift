@@ -12,6 +12,11 @@ extension RouterCore {
   /// The stream of a lane is open. The core answers with its Hello.
   package func linkConnected(shard: Int, lane: LinkLane, generation: UInt64) {
     guard isCurrent(shard, generation) else { return }
+    // It may have been dropped while it was dialed: no map of ours lists it then.
+    guard helloMap(shard).place(of: links[shard].shardID) != nil else {
+      retire(shard)
+      return settle()
+    }
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard)
