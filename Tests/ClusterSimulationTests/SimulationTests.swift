@@ -17,8 +17,9 @@ import Testing
   }
 
   /// A router with another map stored keys on a shard that had just lost its routers (1447); late
-  /// commits whose history could not be explained (25, 1225).
-  @Test(arguments: [25, 1225, 1447] as [UInt64])
+  /// commits whose history could not be explained (25, 1225); a router greeted a shard
+  /// that was dropped while it was dialed (59).
+  @Test(arguments: [25, 59, 1225, 1447] as [UInt64])
   func `what was found once is not found again`(seed: UInt64) throws {
     let report = try SimulationSeeds.run(seed)
     #expect(report.isClean, "\(report)")
