@@ -60,9 +60,6 @@ struct SessionMemory {
   /// The session is made: what it asks for from now on is not for its whole life.
   mutating func made() { isMaking = false }
 
-  /// Whether the session has pages of its own that `releaseIdle` can give back.
-  var hasPage: Bool { table != nil }
-
   /// Gives the memory of an empty table back to the system. It reads as zeros again when it is used
   /// next. O(1), a system call.
   func releaseIdle() {

@@ -10,9 +10,6 @@ package struct BatchMark {
 
   /// Where the call or reply begins in the buffer.
   package var start: Int { message.start }
-  /// Where its request or response begins in the buffer. Moves when the mark is ended.
-  package var bodyStart: Int { body.contents }
-
   /// The most bytes of a call or reply besides its request or response: id, two small numbers or a
   /// flag, and the body's own tag and length.
   static let headBytesMax = 11 + 6 + 6 + 6

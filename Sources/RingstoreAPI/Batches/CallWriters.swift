@@ -51,19 +51,6 @@ extension ByteBuffer {
     }
   }
 
-  /// Opens a call whose request is written next, in place.
-  package mutating func beginCall(
-    _ carrier: Carrier, id: UInt64, method: UInt32, timeMillis: UInt64 = 0, sizeHint: Int = 0
-  ) -> BatchMark {
-    beginBatchMessage(carrier.calls, body: Field.request, sizeHint: sizeHint) { cursor in
-      cursor.putCallHead(id: id, method: method, timeMillis: timeMillis)
-    }
-  }
-
-  package mutating func endCall(_ mark: BatchMark) {
-    endBatchMessage(mark)
-  }
-
   @inline(__always)
   private func callHeadSize(id: UInt64, method: UInt32, timeMillis: UInt64) -> Int {
     WireSize.optionalVarintField(Field.id.number, id)

@@ -38,11 +38,6 @@ package enum WireSize {
     tag(field) &+ varint(value)
   }
 
-  @inline(__always)
-  static func fixed64Field(_ field: Int, _ value: UInt64) -> Int {
-    tag(field) &+ 8
-  }
-
   /// Tag and value of a fixed64 field, or nothing for 0.
   @inline(__always)
   static func optionalFixed64Field(_ field: Int, _ value: UInt64) -> Int {
