@@ -144,10 +144,10 @@ struct CrossLaneSequencerTests {
     let last = model.begin(0, isLarge: true).id
     #expect(model.end(between) == [])
     #expect(model.end(large) == [])
-    #expect(model.end(first) == [], "its own fence stands")
+    #expect(model.end(first) == [], "its own barrier stands")
     #expect(model.end(other) == [last])
     #expect(model.end(last) == [])
-    #expect(model.order.isEmpty && model.order.fenceCount == 0)
+    #expect(model.order.isEmpty && model.order.barrierCount == 0)
   }
 
   @Test(arguments: [20, 100, 1_000])
@@ -173,7 +173,7 @@ struct CrossLaneSequencerTests {
       model.takeReleased()
       while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
       #expect(model.calls.isEmpty, "some calls are held for ever")
-      #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.fenceCount == 0)
+      #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.barrierCount == 0)
     }
   }
 }

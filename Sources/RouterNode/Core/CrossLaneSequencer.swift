@@ -41,7 +41,7 @@ struct CrossLaneSequencer {
     let id: UInt64
     let isLarge: Bool
     /// A large call's: whether its slot's earlier small calls are still to be waited for.
-    var isFenced: Bool
+    var isBehindBarrier: Bool
   }
 
   private struct Queue {
@@ -57,7 +57,7 @@ struct CrossLaneSequencer {
     }
   }
 
-  private struct Fence {
+  private struct Barrier {
     /// Small calls before this one are waited for.
     let boundary: UInt64
     var owner: UInt64
@@ -66,9 +66,9 @@ struct CrossLaneSequencer {
     var smallBefore: UInt32
   }
 
-  private struct Fences {
+  private struct Barriers {
     /// Sorted by boundary.
-    var list = CircularBuffer<Fence>()
+    var list = CircularBuffer<Barrier>()
     var smallInAll: UInt32 = 0
   }
 
@@ -76,7 +76,7 @@ struct CrossLaneSequencer {
   /// calls that name no key.
   private var small: [UInt32]
   private var queues: [Key: Queue] = [:]
-  private var barriers: [UInt16: Fences] = [:]
+  private var barriers: [UInt16: Barriers] = [:]
   /// The keys of held calls and of large ones under way.
   private var keys: [UInt64: Key] = [:]
   /// Calls that were held and may go, in their order.
@@ -108,7 +108,7 @@ struct CrossLaneSequencer {
   private mutating func smallMayGo(_ id: UInt64, _ key: Key) -> Bool {
     guard queues[key] != nil else { return true }
     keys[id] = key
-    queues[key]?.held.append(Held(id: id, isLarge: false, isFenced: false))
+    queues[key]?.held.append(Held(id: id, isLarge: false, isBehindBarrier: false))
     return false
   }
 
@@ -118,8 +118,8 @@ struct CrossLaneSequencer {
       let mustWait = small[Int(key.slot)] > 0
       queues[key] = Queue(largeUnderWay: mustWait ? 0 : 1)
       if mustWait {
-        queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: true))
-        addFence(id, key)
+        queues[key]?.held.append(Held(id: id, isLarge: true, isBehindBarrier: true))
+        addBarrier(id, key)
       }
       return !mustWait
     }
@@ -128,16 +128,16 @@ struct CrossLaneSequencer {
       return true
     }
     let followsLarge = queue.held.last?.isLarge == true
-    let isFenced = !followsLarge && small[Int(key.slot)] > 0
-    queues[key]?.held.append(Held(id: id, isLarge: true, isFenced: isFenced))
-    if isFenced { addFence(id, key) }
+    let isBehindBarrier = !followsLarge && small[Int(key.slot)] > 0
+    queues[key]?.held.append(Held(id: id, isLarge: true, isBehindBarrier: isBehindBarrier))
+    if isBehindBarrier { addBarrier(id, key) }
     return false
   }
 
-  private mutating func addFence(_ id: UInt64, _ key: Key) {
+  private mutating func addBarrier(_ id: UInt64, _ key: Key) {
     let before = small[Int(key.slot)] - (barriers[key.slot]?.smallInAll ?? 0)
-    barriers[key.slot, default: Fences()].list.append(
-      Fence(boundary: id, owner: id, key: key, smallBefore: before))
+    barriers[key.slot, default: Barriers()].list.append(
+      Barrier(boundary: id, owner: id, key: key, smallBefore: before))
     barriers[key.slot]?.smallInAll += before
   }
 
@@ -151,12 +151,12 @@ struct CrossLaneSequencer {
   }
 
   private mutating func smallEndedAmongLarge(_ id: UInt64, _ slot: UInt16) {
-    lowerFence(after: id, slot)
+    lowerBarrier(after: id, slot)
     if let key = keys.removeValue(forKey: id) {
       if let place = queues[key]?.place(of: id) { queues[key]?.held.remove(at: place) }
       advance(key)
     }
-    openFences(slot)
+    removePassedBarriers(slot)
   }
 
   /// A large call has ended, whether it was answered, failed, or gave up while it was held.
@@ -168,29 +168,29 @@ struct CrossLaneSequencer {
       queues[key]?.largeUnderWay -= 1
     }
     advance(key)
-    openFences(key.slot)
+    removePassedBarriers(key.slot)
   }
 
   private mutating func removeHeldLarge(
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
-    guard let gone = queues[key]?.held.remove(at: place), gone.isFenced else { return }
+    guard let gone = queues[key]?.held.remove(at: place), gone.isBehindBarrier else { return }
     // A large call right behind it relied on this barrier, unless it has one of its own: the small
     // calls between them have given up.
     if let successor = queues[key]?.held.firstPlace(where: { CallOrder.isBefore(id, $0.id) }),
       queues[key]?.held.endIndex != successor, let next = queues[key]?.held[successor],
-      next.isLarge, !next.isFenced
+      next.isLarge, !next.isBehindBarrier
     {
-      queues[key]?.held[successor].isFenced = true
+      queues[key]?.held[successor].isBehindBarrier = true
       passFence(from: id, to: next.id, key.slot)
     } else {
       removeFence(of: id, key.slot)
     }
   }
 
-  // MARK: - Fences
+  // MARK: - Barriers
 
-  private mutating func lowerFence(after id: UInt64, _ slot: UInt16) {
+  private mutating func lowerBarrier(after id: UInt64, _ slot: UInt16) {
     guard let list = barriers[slot]?.list else { return }
     let place = list.firstPlace { CallOrder.isBefore(id, $0.boundary) }
     guard place < list.endIndex else { return }
@@ -199,12 +199,12 @@ struct CrossLaneSequencer {
   }
 
   /// Takes away the first barriers as long as nothing is waited for at them.
-  private mutating func openFences(_ slot: UInt16) {
+  private mutating func removePassedBarriers(_ slot: UInt16) {
     while let first = barriers[slot]?.list.first, first.smallBefore == 0 {
       _ = barriers[slot]?.list.popFirst()
       if barriers[slot]?.list.isEmpty == true { barriers[slot] = nil }
       if let place = queues[first.key]?.place(of: first.owner) {
-        queues[first.key]?.held[place].isFenced = false
+        queues[first.key]?.held[place].isBehindBarrier = false
       }
       advance(first.key)
     }
@@ -234,7 +234,7 @@ struct CrossLaneSequencer {
   private mutating func advance(_ key: Key) {
     while let next = queues[key]?.held.first {
       if next.isLarge {
-        guard !next.isFenced else { return }
+        guard !next.isBehindBarrier else { return }
         queues[key]?.largeUnderWay += 1
       } else {
         guard queues[key]?.largeUnderWay == 0 else { return }
@@ -271,7 +271,7 @@ struct CrossLaneSequencer {
   }
 
   /// For tests.
-  var fenceCount: Int { barriers.values.reduce(0) { $0 + $1.list.count } }
+  var barrierCount: Int { barriers.values.reduce(0) { $0 + $1.list.count } }
 }
 
 extension CircularBuffer {
