@@ -182,9 +182,9 @@ struct CrossLaneSequencer {
       next.isLarge, !next.isBehindBarrier
     {
       queues[key]?.held[successor].isBehindBarrier = true
-      passFence(from: id, to: next.id, key.slot)
+      passBarrier(from: id, to: next.id, key.slot)
     } else {
-      removeFence(of: id, key.slot)
+      removeBarrier(of: id, key.slot)
     }
   }
 
@@ -210,12 +210,12 @@ struct CrossLaneSequencer {
     }
   }
 
-  private mutating func passFence(from id: UInt64, to successor: UInt64, _ slot: UInt16) {
+  private mutating func passBarrier(from id: UInt64, to successor: UInt64, _ slot: UInt16) {
     guard let place = barriers[slot]?.list.firstIndex(where: { $0.owner == id }) else { return }
     barriers[slot]?.list[place].owner = successor
   }
 
-  private mutating func removeFence(of id: UInt64, _ slot: UInt16) {
+  private mutating func removeBarrier(of id: UInt64, _ slot: UInt16) {
     guard let place = barriers[slot]?.list.firstIndex(where: { $0.owner == id }),
       let gone = barriers[slot]?.list.remove(at: place)
     else { return }
