@@ -129,7 +129,7 @@ package final class ClientConnection: Flushable {
     if case .goAway? = lossReason { lossReason = nil }
     lossReason = lossReason ?? reason
     if configuration.resetsWhenClosed { resetWhenClosed() }
-    context?.close(promise: nil)
+    context?.closeSoon()
     connectionLost()
   }
 

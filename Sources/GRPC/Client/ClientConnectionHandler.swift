@@ -44,7 +44,7 @@ package final class ClientConnectionHandler: ChannelInboundHandler {
 
   package func errorCaught(context: ChannelHandlerContext, error: any Error) {
     self.error = self.error ?? error
-    context.close(promise: nil)
+    context.closeSoon()
   }
 }
 

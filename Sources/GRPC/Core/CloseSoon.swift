@@ -5,8 +5,9 @@ import NIOCore
 extension ChannelHandlerContext {
   /// Closes the channel when the current event has been dealt with.
   ///
-  /// SwiftNIO tells of the end of the input by `channelReadComplete` first and closes the input then; a
-  /// channel that its handler has closed in between is one that it doesn't expect (2.101 asserts).
+  /// SwiftNIO closes a channel itself after it has told of the end of the input (by
+  /// `channelReadComplete`) or of an error of reading (by `errorCaught`). It doesn't expect that a handler
+  /// closed the channel in between (2.101 asserts), so no handler closes its channel at once.
   package func closeSoon() {
     let channel = channel
     eventLoop.execute { channel.close(promise: nil) }

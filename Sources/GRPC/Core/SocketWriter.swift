@@ -23,6 +23,7 @@ package final class SocketWriter {
   @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
   /// Writes that the channel has and its socket not yet. While there are any, later ones go behind.
   @exclusivity(unchecked) private var queuedWrites = 0
+  @exclusivity(unchecked) private var willFlush = false
   private var onEmpty: (() -> Void)?
 
   package init() {}
@@ -50,7 +51,19 @@ package final class SocketWriter {
     queuedWrites += 1
     let promise = context.eventLoop.makePromise(of: Void.self)
     promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
-    context.writeAndFlush(NIOAny(bytes), promise: promise)
+    context.write(NIOAny(bytes), promise: promise)
+    flushSoon(context.channel)
+  }
+
+  /// Flushes when the current event has been dealt with: a flush that fails closes the channel from
+  /// within, which a handler must not do (see `closeSoon`).
+  private func flushSoon(_ channel: any Channel) {
+    guard !willFlush else { return }
+    willFlush = true
+    channel.eventLoop.assumeIsolated().execute {
+      self.willFlush = false
+      channel.flush()
+    }
   }
 
   /// Whether the socket has taken all that was written.
