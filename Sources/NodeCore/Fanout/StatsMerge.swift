@@ -9,6 +9,7 @@
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold
+//   ringstore_views_expired_total     readers that were ended with VIEW_EXPIRED
 //   ringstore_connections_open        connections of clients and links to the shards
 //   ringstore_connections_links       the links among them
 //   ringstore_connections_accepted_total

@@ -126,5 +126,6 @@ extension ShardCore {
     response.writeCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
     response.writeCounter(prefix + "used_bytes", Int64(store.usedBytes))
     response.writeCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
+    response.writeCounter(prefix + "views_expired_total", viewsExpired)
   }
 }

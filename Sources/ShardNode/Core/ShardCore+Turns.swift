@@ -41,7 +41,7 @@ extension ShardCore {
   /// whose deadlines have passed while they waited here.
   package func endExpired() {
     let now = clock()
-    while let due = views.oldestDueNanos(), due <= now { views.takeOldest()?.expire() }
+    while let due = views.oldestDueNanos(), due <= now, expireOldest() {}
     while let deadline = deadlines.popExpired(nowNanos: now) {
       deadline.taker.deadlinePassed(deadline.id)
     }
@@ -57,10 +57,16 @@ extension ShardCore {
   @inline(never)
   private func expireBeyondBounds() {
     while views.count > SnapshotRegistry.countMax || store.pinnedBytes > limits.maxPinnedBytes,
-      let oldest = views.takeOldest()
-    {
-      oldest.expire()
-    }
+      expireOldest()
+    {}
+  }
+
+  /// - Returns: false where there is no view.
+  private func expireOldest() -> Bool {
+    guard let oldest = views.takeOldest() else { return false }
+    viewsExpired += 1
+    oldest.expire()
+    return true
   }
 
   /// A reply has begun to hold a view.

@@ -32,6 +32,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var peers = RouterSessions()
   @exclusivity(unchecked) var turns = CooperativeQueue()
   @exclusivity(unchecked) var views = SnapshotRegistry()
+  /// Views that were ended with VIEW_EXPIRED.
+  var viewsExpired: Int64 = 0
   /// Where replies wait that tell of what isn't committed yet.
   package let gate: ReplyGate
   /// What calls wait for; nil: nothing, whatever is executed counts.
