@@ -6,6 +6,8 @@
 //   ringstore_slices_total            slices of calls that concern every shard
 //   ringstore_errors_total            those of both that ended with an error
 //   ringstore_keys                    keys in all databases
+//   ringstore_expiring_keys           those among them that expire
+//   ringstore_expired_keys_total      keys that were deleted because their time had come
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold

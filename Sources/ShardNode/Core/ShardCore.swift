@@ -47,6 +47,7 @@ package final class ShardCore {
   /// Slots of calls of the frame being read that were returned.
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
+  let expirer: Expirer
   /// What operations hold, and answers that are ready and have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
@@ -88,6 +89,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
+    expirer = Expirer(store, clock: clock, wallMillis: wallMillis)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
