@@ -168,7 +168,9 @@ struct Fixture {
     slot: Int = 0, cursor: UInt64, maxVisits: Int, stopAfter: Int = .max
   ) -> (keys: [Bytes], next: UInt64) {
     var keys: [Bytes] = []
-    let result = store.scan(database: 0, slot: slot, cursor: cursor, maxVisits: maxVisits, nowMillis: clock.millis) {
+    let result = store.scan(
+      database: 0, slot: slot, cursor: cursor, maxVisits: maxVisits, nowMillis: clock.millis
+    ) {
       key, _, _ in
       keys.append(Bytes(key))
       return keys.count < stopAfter
