@@ -26,7 +26,7 @@ extension ShardService: Dispatcher {
     do throws(CallError) {
       if let source = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
-        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.tickNanos))
+        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos))
       {
         id = begin(source, keep(method, 0, for: .unary(call)))
       } else if core.gate.holds(core.latestMark) {
@@ -87,7 +87,7 @@ extension ShardService: Dispatcher {
     let later = keep(InternalMethod.listStreamPart.rawValue, 0, for: caller)
     core.streamList(
       message, to: later.handle,
-      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.tickNanos))
+      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.scheduler.tickNanos))
     return later.handle.isOver ? nil : later.id
   }
 
@@ -110,7 +110,7 @@ extension ShardService: Dispatcher {
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int {
     var replies = ByteBuffer()
-    var context = core.context(nowNanos: flusher.tickNanos)
+    var context = core.context(nowNanos: flusher.scheduler.tickNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     defer {
       core.boundViews()
