@@ -263,7 +263,7 @@ extension RouterCore {
     links[call.shard].bulk.append {
       $0.append(LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(byteCount)))
     }
-    driver.linkHasOutput(shard: call.shard, lane: .bulk)
+    hasOutput(call.shard, .bulk)
   }
 
   private func release(_ byteCount: Int, _ flow: StreamedReply, _ call: PendingCall<Caller>) {

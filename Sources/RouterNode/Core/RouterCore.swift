@@ -48,6 +48,7 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
+  private let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
@@ -101,15 +102,13 @@ package final class RouterCore<Driver: RouterDriver> {
     _ context: CallContext, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      guard let keyFields = CommandTable.keyFields(ofMethod: method) else {
-        throw .unbatchable(method: method)
-      }
-      let target = try KeyAccess.read(message, keyFields, context, limits)
+      guard let route = routes[method] else { throw .unbatchable(method: method) }
+      let target = try KeyAccess.read(message, route.keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
-        isWrite: CommandTable.isWrite(method: method), bytes: message.count)
+        isWrite: route.isWrite, bytes: message.count)
       let id = try place(
         call, key: target.key, method: method, request: message, in: block, context)
       if endsAtDeadline, context.hasDeadline {
@@ -185,8 +184,8 @@ package final class RouterCore<Driver: RouterDriver> {
     if let timer = call.timer { _ = timers.remove(timer) }
     abandoned.timer = nil
     calls[id] = abandoned
-    links[call.shard][call.lane].append { $0.append(LinkV1.RouterFrame.Field.cancels, id) }
-    driver.linkHasOutput(shard: call.shard, lane: call.lane)
+    links[call.shard][call.lane].cancel(id)
+    hasOutput(call.shard, call.lane)
   }
 
   // MARK: - Placing calls
@@ -234,7 +233,7 @@ package final class RouterCore<Driver: RouterDriver> {
       frame.writeCall(
         .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
     }
-    driver.linkHasOutput(shard: shard, lane: .calls)
+    hasOutput(shard, .calls)
     return id
   }
 
@@ -257,7 +256,7 @@ package final class RouterCore<Driver: RouterDriver> {
     if isInTurn, hasOwner, links[shard][lane].isOpen {
       let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
       calls.setOrder(id, order)
-      driver.linkHasOutput(shard: shard, lane: lane)
+      hasOutput(shard, lane)
       return id
     }
     guard links[shard].waitingBytes < linkLimits.waitingBytesMax else {
@@ -301,10 +300,13 @@ package final class RouterCore<Driver: RouterDriver> {
   package var nextWakeupNanos: UInt64? {
     var next = timers.nextDeadlineNanos
     if let limit = waiting.dueNanos { next = min(next ?? .max, limit) }
-    for (shard, link) in links.enumerated() {
+    // (In place: a link that is copied costs a look at each of its parts.)
+    for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
-      if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }
-      if let due = link.movesDueNanos { next = min(next ?? .max, due) }
+      if links[shard].state.phase == .greeting {
+        next = min(next ?? .max, links[shard].helloDueNanos)
+      }
+      if let due = links[shard].movesDueNanos { next = min(next ?? .max, due) }
     }
     if let due = mapDueNanos { next = min(next ?? .max, due) }
     return next
