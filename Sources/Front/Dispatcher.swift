@@ -15,7 +15,7 @@ package protocol Dispatcher: AnyObject {
   var limits: Limits { get }
   /// The loop's account of answers that are ready and have not been sent.
   var replyMemory: MemoryBudget { get }
-  var flusher: TickFlusher { get }
+  var flusher: FlushCoalescer { get }
 
   // MARK: Calls
 

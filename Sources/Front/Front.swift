@@ -32,7 +32,7 @@ package final class Front: ServerService {
     limits = dispatcher.limits
   }
 
-  package var loopFlusher: TickFlusher? { dispatcher.flusher }
+  package var loopFlusher: FlushCoalescer? { dispatcher.flusher }
 
   package func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
     MethodRegistry.method(path: path, servesLink: links != nil)

@@ -63,7 +63,7 @@ package final class FrontPipeline {
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
       _ = try V1.CallBatch(message)
-      receivedNanos = front.dispatcher.flusher.tickNanos
+      receivedNanos = front.dispatcher.flusher.scheduler.tickNanos
       let taken =
         backlog.isEmpty ? try front.dispatcher.place(message, in: block, of: self) : 0
       backlog.add(

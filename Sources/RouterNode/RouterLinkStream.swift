@@ -28,7 +28,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
 
   func connect(
     host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
-    flusher: TickFlusher
+    flusher: FlushCoalescer
   ) {
     address = "\(host):\(port)"
     ClientConnection.connect(

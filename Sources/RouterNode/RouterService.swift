@@ -14,7 +14,7 @@ import RingstoreAPI
 
 final class RouterService: Flushable {
   let eventLoop: any EventLoop
-  let flusher: TickFlusher
+  let flusher: FlushCoalescer
   let logger: Logger
   let loops: RouterLoops
   let linkConfiguration: ClientConfiguration
@@ -53,7 +53,7 @@ final class RouterService: Flushable {
     self.loops = loops
     self.logger = logger
     self.describeSelf = describeSelf
-    flusher = TickFlusher(eventLoop: eventLoop)
+    flusher = FlushCoalescer(eventLoop: eventLoop)
     links = Array(repeating: RouterLinkStreams(), count: map.shards.count)
     var linkConfiguration = ClientConfiguration.link
     linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)

@@ -26,7 +26,7 @@ extension ShardService: Dispatcher {
     do throws(CallError) {
       if let source = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
-        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.tickNanos))
+        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos))
       {
         id = begin(source, keep(method, 0, for: .unary(call)))
       } else if core.gate.holds(core.latestMark) {
@@ -89,7 +89,7 @@ extension ShardService: Dispatcher {
     let later = keep(InternalMethod.listStreamPart.rawValue, 0, for: caller)
     core.streamList(
       message, to: later.handle,
-      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.tickNanos))
+      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.scheduler.tickNanos))
     return later.handle.isOver ? nil : later.id
   }
 
@@ -114,7 +114,7 @@ extension ShardService: Dispatcher {
     var replies = ByteBuffer()
     swap(&replies, &batchReplies)
     MessageFrame.leaveRoom(in: &replies)
-    var context = core.context(nowNanos: flusher.tickNanos)
+    var context = core.context(nowNanos: flusher.scheduler.tickNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     defer {
       if replies.capacity <= LinkProtocol.frameBytes { swap(&replies, &batchReplies) }

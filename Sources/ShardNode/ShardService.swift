@@ -14,7 +14,7 @@ final class ShardService: LinkService {
   let core: ShardCore
   let eventLoop: any EventLoop
   private let logger: Logger
-  let flusher: TickFlusher
+  let flusher: FlushCoalescer
   private var onShutdown: (() -> Void)?
   private(set) var front: Front!
   /// The reply of the call that is being executed.
@@ -41,7 +41,7 @@ final class ShardService: LinkService {
     self.eventLoop = eventLoop
     self.logger = logger
     self.onShutdown = onShutdown
-    flusher = TickFlusher(eventLoop: eventLoop)
+    flusher = FlushCoalescer(eventLoop: eventLoop)
     front = Front(self, links: self, eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
@@ -109,7 +109,7 @@ final class ShardService: LinkService {
   func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
-      flusher.yieldThenRun { [self] in
+      flusher.scheduler.yieldThenRun { [self] in
         isTurnScheduled = false
         core.runTurn()
         afterWork()

@@ -18,25 +18,27 @@ enum End: CaseIterable, Sendable {
 
   /// Starts a node of this kind (a router with two shards) and ends it after `body`.
   func serve(
-    threads: Int = 1, linkLimits: LinkLimits = LinkLimits(),
+    threads: Int = 1, limits: Limits = Limits(), linkLimits: LinkLimits = LinkLimits(),
     _ body: (ServedNode) async throws -> Void
   ) async throws {
     switch self {
-    case .router: try await serveRouter(threads, linkLimits, body)
-    case .shard: try await Self.withShards(["a"]) { try await body($0[0].node) }
+    case .router: try await serveRouter(threads, limits, linkLimits, body)
+    case .shard: try await Self.withShards(["a"], limits) { try await body($0[0].node) }
     }
   }
 
   private func serveRouter(
-    _ threads: Int, _ linkLimits: LinkLimits, _ body: (ServedNode) async throws -> Void
+    _ threads: Int, _ limits: Limits, _ linkLimits: LinkLimits,
+    _ body: (ServedNode) async throws -> Void
   ) async throws {
-    try await Self.withShards(["a", "b"]) { shards in
+    try await Self.withShards(["a", "b"], limits) { shards in
       let descriptions = zip(["a", "b"], shards).map {
         ShardDescription(id: $0, address: "127.0.0.1:\($1.port)", weight: 1)
       }
       var configuration = RouterConfiguration(shards: descriptions)
       (configuration.port, configuration.drainSeconds) = (0, 1)
       (configuration.threads, configuration.linkLimits) = (threads, linkLimits)
+      configuration.limits = limits
       let router = try await RouterServer.start(configuration, version: "1", logger: silent)
       let node = ServedNode(
         fronts: try await router.services.asyncMap { service in
@@ -62,11 +64,12 @@ enum End: CaseIterable, Sendable {
   }
 
   private static func withShards(
-    _ ids: [String], _ body: ([ShardServer]) async throws -> Void
+    _ ids: [String], _ limits: Limits, _ body: ([ShardServer]) async throws -> Void
   ) async throws {
     var shards: [ShardServer] = []
     for id in ids {
       var configuration = ShardConfiguration(id: id)
+      configuration.limits = limits
       (configuration.port, configuration.drainSeconds) = (0, 1)
       shards.append(
         try await ShardServer.start(configuration, version: "1", logger: silent))
@@ -205,6 +208,10 @@ enum Requests {
 
   static func set(_ key: String, _ value: String) -> Ringstore_V1_KeyValue {
     .with { ($0.key, $0.value) = (.init(key.utf8), .init(value.utf8)) }
+  }
+
+  static func range(_ key: String, _ start: Int64, _ stop: Int64) -> Ringstore_V1_ListRange {
+    .with { ($0.key, $0.start, $0.stop) = (.init(key.utf8), start, stop) }
   }
 
   static func push(_ key: String, _ values: [String]) -> Ringstore_V1_ListInsert {

@@ -18,7 +18,7 @@ import Testing
     node.answersAtOnce = true
     loop = LineLoop(
       eventLoop: eventLoop,
-      node: LineNode(port: node, flusher: TickFlusher(eventLoop: eventLoop)),
+      node: LineNode(port: node, flusher: FlushCoalescer(eventLoop: eventLoop)),
       configuration: LineConfiguration(), connections: connections,
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }

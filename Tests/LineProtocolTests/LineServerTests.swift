@@ -23,7 +23,7 @@ import Testing
     ) { loop in
       let node = FakeNode()
       node.answersAtOnce = true
-      return LineNode(port: node, flusher: TickFlusher(eventLoop: loop))
+      return LineNode(port: node, flusher: FlushCoalescer(eventLoop: loop))
     }
     try await body(server)
     await server.drain(gracePeriod: .seconds(5))
@@ -104,7 +104,7 @@ import Testing
         _ = try await LineServer.start(
           host: "127.0.0.1", port: server.port, group: group,
           logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        ) { LineNode(port: FakeNode(), flusher: TickFlusher(eventLoop: $0)) }
+        ) { LineNode(port: FakeNode(), flusher: FlushCoalescer(eventLoop: $0)) }
         Issue.record("two servers on one port")
       } catch let failure as LineServer.ListenFailure {
         #expect(failure.port == server.port)

@@ -83,6 +83,22 @@ struct MapChangeTests {
     #expect(!world.core.isUnsettled)
   }
 
+  @Test func aShardThatWasDroppedWhileItWasDialedIsNotGreeted() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    world.dial()
+    let generation = try #require(world.driver.connections[2])
+    // A shard refuses, and the map is taken back: the newcomer belongs to no map any more.
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: world.before, inForce: true)
+    #expect(world.driver.connections[2] == generation, "it is still being dialed")
+    world.core.linkConnected(shard: 2, lane: .calls, generation: generation)
+    #expect(try !world.router.sent(to: 2).hasHello)
+    #expect(world.driver.connections[2] == nil)
+    #expect(world.driver.events.contains(.shardDropped(shard: "c")))
+    world.core.linkConnected(shard: 2, lane: .bulk, generation: generation)
+    #expect(try !world.router.sent(to: 2, .bulk).hasHello)
+  }
+
   @Test func callsToAShardThatCantBeReachedFailWhenThatIsKnown() throws {
     let world = try ChangeFixture()
     world.push(world.next, inForce: true, from: 0)

@@ -87,7 +87,9 @@ struct RouterModelTests {
       if number(4) == 0 { leaving.formUnion(open.filter { $0 % 3 == first % 3 }) }
       driver.gone.formUnion(leaving)
       for caller in leaving {
-        guard let id = ids[caller], caller == first || router.core.isOperation(id) else { continue }
+        guard let id = ids[caller], caller == first || router.core.operations[id] != nil else {
+          continue
+        }
         router.core.cancel(id)
       }
       router.core.cancelCalls { leaving.contains($0) }

@@ -23,7 +23,7 @@ extension ClientConnection {
   /// Must be called on `eventLoop`, which must be one of NIOPosix.
   package static func connect(
     host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
-    flusher: TickFlusher? = nil, delegate: (any ClientConnectionDelegate)?,
+    flusher: FlushCoalescer? = nil, delegate: (any ClientConnectionDelegate)?,
     completion: @escaping (Result<ClientConnection, ConnectionLoss>) -> Void
   ) {
     let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

@@ -3,7 +3,7 @@
 //
 //   startCall -> [waiting, until the peer has a stream free] -> session stream -> ended
 //   channelRead -> session.receive -> drain: touched streams (+Streams), connection events
-//   anything that makes output -> TickFlusher -> flushNow: one write for the whole tick
+//   anything that makes output -> FlushCoalescer -> flushNow: one write for the whole tick
 //
 // Invariants:
 // 1. `ended` comes exactly once for each call, and before `connectionClosed`.
@@ -18,7 +18,7 @@ package final class ClientConnection: Flushable {
   package let eventLoop: any EventLoop
   package let configuration: ClientConfiguration
   /// Flushes this connection (and the loop's others) at the end of a tick.
-  package let flusher: TickFlusher
+  package let flusher: FlushCoalescer
   package var isMarkedDirty = false
   /// Whether no new calls are taken: the peer or we are going away, or it is closed.
   package private(set) var isGoingAway = false
@@ -63,7 +63,7 @@ package final class ClientConnection: Flushable {
   /// - Throws: `ConnectionLoss` if the HTTP/2 library has no memory.
   package init(
     eventLoop: any EventLoop, authority: String, configuration: ClientConfiguration,
-    flusher: TickFlusher? = nil, delegate: (any ClientConnectionDelegate)?
+    flusher: FlushCoalescer? = nil, delegate: (any ClientConnectionDelegate)?
   ) throws(ConnectionLoss) {
     eventLoop.preconditionInEventLoop()
     do {
@@ -73,7 +73,7 @@ package final class ClientConnection: Flushable {
     }
     self.eventLoop = eventLoop
     self.configuration = configuration
-    self.flusher = flusher ?? TickFlusher(eventLoop: eventLoop)
+    self.flusher = flusher ?? FlushCoalescer(eventLoop: eventLoop)
     self.delegate = delegate
     headers = RequestHeaders(
       authority: configuration.authority ?? authority, userAgent: configuration.userAgent)

@@ -14,13 +14,13 @@ package final class ConnectionList<Connection: SweptConnection> {
   /// Connections that are looked at before others get their turn.
   static var sliceCount: Int { 64 }
 
-  private let flusher: TickFlusher
+  private let scheduler: LoopScheduler
   private let interval: TimeAmount
   private var connections: ContiguousArray<Connection> = []
   private var timer: Scheduled<Void>?
 
-  package init(flusher: TickFlusher, sweepNanos: Int64) {
-    self.flusher = flusher
+  package init(scheduler: LoopScheduler, sweepNanos: Int64) {
+    self.scheduler = scheduler
     interval = .nanoseconds(sweepNanos)
   }
 
@@ -48,7 +48,7 @@ package final class ConnectionList<Connection: SweptConnection> {
   }
 
   private func scheduleSweep() {
-    timer = flusher.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
+    timer = scheduler.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
       self?.sweep(below: .max)
     }
   }
@@ -57,12 +57,12 @@ package final class ConnectionList<Connection: SweptConnection> {
   private func sweep(below end: Int) {
     let end = min(end, connections.count)
     let start = max(0, end - Self.sliceCount)
-    let now = flusher.eventLoop.now.uptimeNanoseconds
+    let now = scheduler.eventLoop.now.uptimeNanoseconds
     for index in (start..<end).reversed() where index < connections.count {
       connections[index].sweep(nowNanos: now)
     }
     if start > 0 {
-      flusher.yieldThenRun { [weak self] in self?.sweep(below: start) }
+      scheduler.yieldThenRun { [weak self] in self?.sweep(below: start) }
     } else if connections.isEmpty {
       timer = nil
     } else {

@@ -145,7 +145,7 @@ extension GRPCServerHandler {
 
   func inputClosed() {
     switch ending.inputClosed() {
-    case .answerTheRest: loop.flusher.yieldThenRun { self.answerTheRest() }
+    case .answerTheRest: loop.flusher.scheduler.yieldThenRun { self.answerTheRest() }
     case .closeSocket: close()
     case .nothing: break
     }
@@ -181,7 +181,7 @@ extension GRPCServerHandler {
   func channelGone() {
     guard context != nil, !ending.isGone else { return }
     leave()
-    loop.flusher.yieldThenRun { self.tearDown() }
+    loop.flusher.scheduler.yieldThenRun { self.tearDown() }
   }
 
   /// Nothing is read or written any more.

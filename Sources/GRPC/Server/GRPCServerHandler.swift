@@ -10,7 +10,7 @@
 //
 // The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
 // the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
-// time mark the connection in the loop's TickFlusher, which flushes at the end of the tick.
+// time mark the connection in the loop's FlushCoalescer, which flushes at the end of the tick.
 
 import HTTP2
 import Logging
@@ -105,7 +105,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard ending.isOpen else { return discard(buffer) }
     flushing.beginRead()
     readNanos = 0
-    loop.flusher.beginTick()
+    loop.flusher.scheduler.beginTick()
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }

@@ -10,7 +10,7 @@ final class ServerLoop: ListenerLoop {
   let eventLoop: any EventLoop
   let service: any ServerService
   let configuration: ServerConfiguration
-  let flusher: TickFlusher
+  let flusher: FlushCoalescer
   /// What the node counts about its connections.
   let connections: NodeConnections
   let logger: Logger
@@ -45,8 +45,8 @@ final class ServerLoop: ListenerLoop {
     self.logger = logger
     clientMemory = ClientMemory(
       bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes)
-    flusher = service.loopFlusher ?? TickFlusher(eventLoop: eventLoop)
-    handlers = ConnectionList(flusher: flusher, sweepNanos: configuration.sweepNanos)
+    flusher = service.loopFlusher ?? FlushCoalescer(eventLoop: eventLoop)
+    handlers = ConnectionList(scheduler: flusher.scheduler, sweepNanos: configuration.sweepNanos)
   }
 
   /// The loop's clock in nanoseconds.

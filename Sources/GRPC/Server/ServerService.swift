@@ -40,9 +40,9 @@ package enum CallEnd: Sendable, Hashable {
 /// Every method of `ServerCall` may be called from within any of these.
 package protocol ServerService: AnyObject {
   /// The loop's flusher, if the service has made one: the server then shares it, and with it the
-  /// turns of all that takes long (`TickFlusher.yieldThenRun`). Two flushers on one loop could starve
-  /// its sockets between them. Asked once; nil if not implemented.
-  var loopFlusher: TickFlusher? { get }
+  /// turns of all that takes long (`LoopScheduler.yieldThenRun`). Two on one loop could starve its
+  /// sockets between them. Asked once; nil if not implemented.
+  var loopFlusher: FlushCoalescer? { get }
 
   /// The method behind `:path`, or nil if there is none (the client gets UNIMPLEMENTED). Answers
   /// are cached for the loop.
@@ -69,7 +69,7 @@ package protocol ServerService: AnyObject {
 }
 
 extension ServerService {
-  package var loopFlusher: TickFlusher? { nil }
+  package var loopFlusher: FlushCoalescer? { nil }
 }
 
 /// The client connection a call came in on. Event loop only.

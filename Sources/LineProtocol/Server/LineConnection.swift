@@ -92,7 +92,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     context = nil
     loop.remove(self)
     // Thousands may end at once, and each has calls to cancel and memory to free.
-    loop.node.flusher.yieldThenRun { session.disconnected() }
+    loop.node.flusher.scheduler.yieldThenRun { session.disconnected() }
   }
 
   // MARK: - Ending
@@ -150,7 +150,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       inputClosed = true
       // Thousands may end at once. Were they marked for this tick's flush, the replies to all others
       // would wait behind them.
-      loop.node.flusher.yieldThenRun { [weak self] in self?.noteInputClosed() }
+      loop.node.flusher.scheduler.yieldThenRun { [weak self] in self?.noteInputClosed() }
     }
     context.fireUserInboundEventTriggered(event)
   }

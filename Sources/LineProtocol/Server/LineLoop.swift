@@ -11,9 +11,9 @@ import RingstoreAPI
 package struct LineNode {
   package let port: any LocalDispatcher
   /// The loop's one flusher: two could starve the sockets between them.
-  package let flusher: TickFlusher
+  package let flusher: FlushCoalescer
 
-  package init(port: any LocalDispatcher, flusher: TickFlusher) {
+  package init(port: any LocalDispatcher, flusher: FlushCoalescer) {
     self.port = port
     self.flusher = flusher
   }
@@ -44,7 +44,8 @@ final class LineLoop: ListenerLoop {
     self.connections = connections
     self.logger = logger
     limits = LineLimits(node.port.limits)
-    list = ConnectionList(flusher: node.flusher, sweepNanos: configuration.sweepNanosInForce)
+    list = ConnectionList(
+      scheduler: node.flusher.scheduler, sweepNanos: configuration.sweepNanosInForce)
   }
 
   func add(_ connection: LineConnection) { list.add(connection) }

@@ -15,16 +15,16 @@
 import GRPC
 import NodeCore
 
-/// A call under way.
+/// A call under way. It changes in the table only.
 struct PendingCall<Caller> {
   enum Target {
     case caller(Caller)
     case part(Fanout, tag: Int)
-    /// Nobody waits any more, the shard has yet to answer.
+    /// The caller has gone, and the shard has yet to reply.
     case abandoned
   }
 
-  /// What the shard is to answer with.
+  /// What the shard is to reply with.
   enum Reply: UInt8 {
     /// One reply; a large one is announced, and becomes `inParts`.
     case whole
@@ -34,26 +34,43 @@ struct PendingCall<Caller> {
     case inParts
   }
 
-  var target: Target
-  var shard: Int
+  fileprivate(set) var target: Target
+  fileprivate(set) var shard: Int
   /// The slot of the call's key; `Slots.count` where it names none.
-  var slot: UInt16
-  var lane: LinkLane
-  var isWrite: Bool
+  let slot: UInt16
+  let lane: LinkLane
+  let isWrite: Bool
   /// How often a shard has returned it because its slot wasn't the shard's.
-  var timesReturned: UInt8 = 0
+  fileprivate(set) var timesReturned: UInt8 = 0
   /// Whether calls of the other lane on its key may have to wait for it.
-  var isOrdered = false
-  var reply = Reply.whole
+  fileprivate(set) var isOrdered = false
+  fileprivate(set) var reply: Reply
   /// The place among its lane's calls, which tells what had been handed to the socket when a link
   /// breaks; 0 while the call waits.
-  var order: UInt64 = 0
+  fileprivate(set) var order: UInt64 = 0
   /// The size of the request, counted against the lane's bound.
-  var bytes: Int
-  /// The call's place in the core's timers, where the core is to end it at its deadline.
-  var timer: DeadlineQueue<UInt64>.Handle?
+  let bytes: Int
+  /// Where the core is to end it at its deadline.
+  fileprivate var timer: DeadlineQueue<UInt64>.Handle?
+
+  init(
+    target: Target, shard: Int, slot: UInt16, lane: LinkLane, isWrite: Bool, bytes: Int,
+    reply: Reply = .whole
+  ) {
+    self.target = target
+    self.shard = shard
+    self.slot = slot
+    self.lane = lane
+    self.isWrite = isWrite
+    self.bytes = bytes
+    self.reply = reply
+  }
 
   var isWaiting: Bool { order == 0 }
+
+  /// The target alone, which is moved and not copied: `switch (consume call).intoTarget()`.
+  @inline(__always)
+  consuming func intoTarget() -> Target { target }
 
   var isAbandoned: Bool {
     if case .abandoned = target { return true }
@@ -85,6 +102,7 @@ struct CallTable<Caller>: ~Copyable {
   private var used = 0
   /// The first free place; `used` where all before it are taken.
   private var firstFree = 0
+  private var deadlines = DeadlineQueue<UInt64>()
   private var sequence: UInt64
   private(set) var count = 0
 
@@ -114,7 +132,15 @@ struct CallTable<Caller>: ~Copyable {
 
   /// Adds a call and gives it an id, behind all before it (`CallOrder`) and never 0; nil where the
   /// table is full.
-  mutating func insert(_ call: consuming PendingCall<Caller>) -> UInt64? {
+  ///
+  /// - Parameters:
+  ///   - isOrdered: whether calls of the other lane on its key may have to wait for it.
+  ///   - order: its place among its lane's calls; 0: it waits.
+  mutating func insert(
+    _ call: consuming PendingCall<Caller>, isOrdered: Bool, order: UInt64 = 0
+  ) -> UInt64? {
+    call.isOrdered = isOrdered
+    call.order = order
     let index = firstFree
     if index < used {
       firstFree = Int(ids[index] & ~Self.freeMark)
@@ -163,28 +189,64 @@ struct CallTable<Caller>: ~Copyable {
     ids[index] = Self.freeMark | UInt64(firstFree)
     firstFree = index
     count -= 1
+    if let timer = calls[index].timer { deadlines.remove(timer) }
     return (calls + index).move()
   }
 
-  subscript(id: UInt64) -> PendingCall<Caller>? {
-    get { index(of: id).map { calls[$0] } }
-    set {
-      guard let index = index(of: id), let newValue else { return }
-      calls[index] = newValue
-    }
-  }
+  subscript(id: UInt64) -> PendingCall<Caller>? { index(of: id).map { calls[$0] } }
 
-  /// Notes that a call has its place in its lane's order.
-  mutating func setOrder(_ id: UInt64, _ order: UInt64) {
+  // MARK: - The life of a call
+
+  /// A call that waited has its place among its lane's calls.
+  mutating func placed(_ id: UInt64, order: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].order = order
   }
 
-  /// Notes the timer of a call's deadline.
-  mutating func setTimer(_ id: UInt64, _ timer: DeadlineQueue<UInt64>.Handle) {
+  /// A call that waits goes to another shard.
+  mutating func move(_ id: UInt64, to shard: Int) {
     guard let index = index(of: id) else { return }
-    calls[index].timer = timer
+    calls[index].shard = shard
   }
+
+  /// The first part of a call's reply has come, or its large reply was announced: its turn is over.
+  mutating func beganReply(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].isOrdered = false
+    calls[index].reply = .inParts
+  }
+
+  /// A shard has not executed a call, which waits again.
+  mutating func returned(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].order = 0
+    calls[index].timesReturned += 1
+  }
+
+  /// The caller of a call that was sent has gone.
+  mutating func abandon(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].target = .abandoned
+    if let timer = calls[index].timer { deadlines.remove(timer) }
+  }
+
+  // MARK: - Deadlines
+
+  /// When the next of the calls that have a deadline is to be ended.
+  var dueNanos: UInt64? { deadlines.nextDeadlineNanos }
+
+  /// Has a call ended at its deadline.
+  mutating func setDeadline(_ id: UInt64, _ deadlineNanos: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].timer = deadlines.insert(deadlineNanos: deadlineNanos, id)
+  }
+
+  /// The next call whose time is over. It is still there.
+  mutating func nextOverdue(nowNanos: UInt64) -> UInt64? {
+    deadlines.popExpired(nowNanos: nowNanos)
+  }
+
+  // MARK: - Looking at all
 
   /// Looks at every call. O(capacity).
   func forEach(_ body: (UInt64, borrowing PendingCall<Caller>) -> Void) {

@@ -1,7 +1,6 @@
 // Calls that are made of sub-requests, on a router: those travel over links, as calls of their own.
 
 import Commands
-import GRPC
 import NIOCore
 import NodeCore
 import Placement
@@ -15,8 +14,6 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   let handle: UInt64
   /// The places of the shards' links, as the operation counts the shards.
   private(set) var shards: [Int]
-  /// Its place in the core's timers, where the core is to end it at its deadline.
-  var timer: DeadlineQueue<UInt64>.Handle?
   /// Sub-requests that wait for room or their turn; the caller's connection is not read meanwhile.
   private var waiting = 0
   /// The calls of sub-requests under way, and some that have ended.
@@ -54,8 +51,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   func endNode() { core.driver.endNode() }
 
   func released() {
-    core.operations[handle] = nil
-    if let timer { _ = core.timers.remove(timer) }
+    core.operations.remove(handle)
     for id in calls { core.withdraw(id) }
   }
 
@@ -89,25 +85,18 @@ extension RouterCore: FanoutCluster {
   package func start(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Caller
   ) -> UInt64? {
-    operationCount = (operationCount &+ 1) & ~Self.operationMark
-    let handle = operationCount | Self.operationMark
-    let running = RouterFanout(operation, context, caller: caller, handle: handle, core: self)
-    operations[handle] = running
+    let running = operations.add {
+      RouterFanout(operation, context, caller: caller, handle: $0, core: self)
+    }
     running.fanout.start(on: self, over: running)
     settle()
-    return running.fanout.isOver ? nil : handle
+    return running.fanout.isOver ? nil : running.handle
   }
 
   /// Has the core end an operation at its deadline, where the driver doesn't.
   package func endOperation(_ handle: UInt64, atNanos deadlineNanos: UInt64) {
-    guard let running = operations[handle], running.timer == nil else { return }
-    running.timer = timers.insert(deadlineNanos: deadlineNanos, handle)
+    operations.setDeadline(handle, deadlineNanos)
   }
-
-  /// Set in the handles of operations, and never in the ids of calls.
-  private static var operationMark: UInt64 { 1 << 63 }
-
-  func isOperation(_ id: UInt64) -> Bool { id & Self.operationMark != 0 }
 
   package var servesCluster: Bool { true }
 
@@ -130,7 +119,7 @@ extension RouterCore: FanoutCluster {
           call, key: key, method: part.method, request: request, in: part.request.block,
           running.fanout.context)
       } catch {
-        failedParts.append((running.fanout, part.tag, error))
+        operations.note(.init(fanout: running.fanout, tag: part.tag, error: error))
         return nil
       }
     }

@@ -51,7 +51,7 @@ extension RouterCore {
         // A refusal, or an answer that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
       }
-      if !links[shard].creditWaiters.isEmpty { serveAskers(shard) }
+      if streams.hasWaiters(shard) { serveWaiters(shard) }
       // Room may have come on either lane: a call's last word need not come on its own.
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
@@ -249,19 +249,19 @@ extension RouterCore {
   func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     if links[shard].isMoving { links[shard].endMoving() }
-    links[shard].creditWaiters.removeAll()
-    var ended: [(call: PendingCall<Caller>, flow: StreamedReply?, error: CallError)] = []
+    streams.lost(shard)
+    var ended: [(call: PendingCall<Caller>, hasBegun: Bool, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
       guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)
-      ended.append((call, flows[id], error))
+      ended.append((call, streams.hasBegun(id), error))
       forget(id, call)
     }
     links[shard].clear()
     // A caller that is told may come with its next call at once, and must find the link as it is now.
-    for (call, flow, error) in ended { fail(flow, call, error) }
+    for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
     if isUnsettled {
       releaseHeld()
       noteUnsettled()

@@ -213,17 +213,14 @@ extension RouterCore {
     guard !call.isAbandoned, call.timesReturned < linkLimits.timesReturnedMax,
       let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
     else {
-      let flow = flows[id]
+      let hasBegun = streams.hasBegun(id)
       guard let call = calls.remove(id) else { return }
       forget(id, call)
-      fail(flow, call, reply.error ?? .wrongShard(owner: nil))
+      fail(call, hasBegun: hasBegun, reply.error ?? .wrongShard(owner: nil))
       return
     }
-    var waiter = call
-    waiter.order = 0
-    waiter.timesReturned += 1
-    calls[id] = waiter
-    returnCredit(id, call)
+    calls.returned(id)
+    released(streams.returned(id, by: shard), for: call)
     // Without a newer map there is nothing to do but to ask the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
@@ -293,7 +290,7 @@ extension RouterCore {
 
   /// A link whose shard has left the cluster ends when nothing is under way on it any more.
   func retireIfIdle(_ shard: Int) {
-    guard links[shard].isIdle, !operations.values.contains(where: { $0.shards.contains(shard) })
+    guard links[shard].isIdle, !operations.contains(where: { $0.shards.contains(shard) })
     else { return }
     retire(shard)
   }

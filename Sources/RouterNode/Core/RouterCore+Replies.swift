@@ -1,10 +1,10 @@
 // Replies, whole and in parts.
 //
 // A small reply is passed on as it is. A large one is announced by the shard, which holds on to its
-// bytes until the router asks for them; then it comes in pieces on the bulk lane. Whoever can take
-// it in pieces (a plain call of a client) gets them as they come, and no more is asked for than the
-// client takes. For the others (calls of a Pipeline, parts) it is gathered. The replies of streams
-// are asked for in the same way, message by message.
+// bytes until the router asks for them; then it comes in pieces on the bulk lane. A caller that can
+// take it in pieces (a plain call of a client) gets them as they come, and no more is asked for than
+// the client takes. For the others (calls of a Pipeline, sub-requests) it is gathered. The replies of
+// streams are asked for in the same way, message by message.
 //
 // Bounds: what one shard was asked for and has not been passed on is at most its share of
 // `Limits.gatherBytesMax`, whatever its size where it is the only one; replies get their part of
@@ -17,13 +17,13 @@ import RingstoreAPI
 
 extension RouterCore {
   /// Replies that come in parts, and bytes of them that were asked for and not passed on.
-  package var repliesInParts: Int { flows.count }
-  package var bytesAskedFor: Int { links.reduce(0) { $0 + $1.bytesAskedFor } }
+  package var repliesInParts: Int { streams.count }
+  package var bytesAskedFor: Int { streams.askedBytes }
 
   /// A caller that took no more takes more again: of a large or streamed answer, or an operation's.
   package func callerWritable(_ id: UInt64) {
-    if isOperation(id) {
-      operations[id]?.fanout.callerTakesMore()
+    if let operation = operations[id] {
+      operation.fanout.callerTakesMore()
     } else {
       ask(id)
     }
@@ -50,8 +50,7 @@ extension RouterCore {
       links[shard].bulk.callEnded(bytes: call.bytes)
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
-    if let timer = call.timer { _ = timers.remove(timer) }
-    switch call.target {
+    switch (consume call).intoTarget() {
     case .abandoned:
       break
     case .caller(let caller):
@@ -77,7 +76,7 @@ extension RouterCore {
     case .whole:
       announced(reply, call)
     case .stream:
-      startFlow(reply.id, call)
+      beginParts(reply.id, call)
       take(reply.response, reply.id, call)
     case .inParts:
       take(reply.response, reply.id, call)
@@ -87,68 +86,61 @@ extension RouterCore {
   /// A large reply is ready at its shard: the call was executed, and has had its turn.
   private func announced(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let total = (try? LinkV1.LargeReplyNotice(reply.response))?.totalBytes ?? .max
-    startFlow(reply.id, call)
+    beginParts(reply.id, call)
     guard total <= UInt64(limits.maxMessageBytes) else {
       giveUp(reply.id, call, .responseTooLarge(streamingCall: nil))
       return
     }
     let bytes = Int(total)
     if case .caller(let caller) = call.target, driver.takesPieces(caller) {
-      flows[reply.id] = StreamedReply(.pieces(total: bytes))
+      streams.begin(reply.id, .pieces(total: bytes))
     } else {
-      flows[reply.id] = StreamedReply(.gathered(total: bytes))
+      streams.begin(reply.id, .gathered(total: bytes))
     }
     ask(reply.id)
   }
 
   /// The reply has begun: the call leaves its lane's counts and its key's order.
-  private func startFlow(_ id: UInt64, _ call: PendingCall<Caller>) {
+  private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
     links[call.shard][call.lane].callEnded(bytes: call.bytes)
     links[call.shard].flowsUnderWay += 1
     if call.isOrdered { leaveOrder(id, call) }
-    var changed = call
-    changed.isOrdered = false
-    changed.reply = .inParts
-    calls[id] = changed
+    calls.beganReply(id)
   }
 
   private func take(
     _ bytes: UnsafeRawBufferPointer, _ id: UInt64, _ call: PendingCall<Caller>
   ) {
-    guard let flow = flows[id] else { return }
-    guard flow.received(bytes.count) else {
+    guard passOn(bytes, id, call, isLast: false) else {
       giveUp(id, call, .internalError("a shard sent more of a reply than it had announced"))
       return
     }
-    passOn(bytes, flow, call)
     ask(id)
   }
 
+  /// Hands a part of a reply to its caller. Returns false where the shard sends another number of
+  /// bytes than it has announced.
   private func passOn(
-    _ bytes: UnsafeRawBufferPointer, _ flow: StreamedReply, _ call: PendingCall<Caller>
-  ) {
-    switch (flow.kind, call.target) {
-    case (.gathered(let total), _):
-      if flow.bytes.capacity == 0 { flow.bytes.reserveCapacity(total) }
-      flow.bytes.writeBytes(bytes)
-    case (.pieces(let total), .caller(let caller)):
-      release(bytes.count, flow, call)
-      if !flow.hasBegun {
-        flow.hasBegun = true
-        driver.beginAnswer(caller, byteCount: total)
-      }
-      driver.appendAnswer(caller, bytes)
-    case (.messages, .caller(let caller)):
-      release(bytes.count, flow, call)
-      driver.emit(caller, message: bytes)
-    default:
-      break
+    _ bytes: UnsafeRawBufferPointer, _ id: UInt64, _ call: PendingCall<Caller>, isLast: Bool
+  ) -> Bool {
+    guard let taken = streams.take(bytes, of: id, from: call.shard, isLast: isLast) else {
+      return true
     }
+    guard case .caller(let caller) = call.target else { return taken.part != .refuse }
+    if taken.released > 0 { driver.expect(-taken.released, for: caller) }
+    switch taken.part {
+    case .keep: break
+    case .refuse: return false
+    case .piece(let byteCount):
+      if let byteCount { driver.beginAnswer(caller, byteCount: byteCount) }
+      driver.appendAnswer(caller, bytes)
+    case .message: driver.emit(caller, message: bytes)
+    }
+    return true
   }
 
   /// The last part of a reply, or the reply's failure. The call is out of the table already.
   private func lastPartCame(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
-    let flow = flows[reply.id]
     if call.reply == .inParts {
       links[call.shard].flowsUnderWay -= 1
     } else {
@@ -156,89 +148,73 @@ extension RouterCore {
       if call.isOrdered { leaveOrder(reply.id, call) }
     }
     var error = reply.error
-    if let flow, error == nil {
-      if flow.received(reply.response.count), flow.isComplete {
-        passOn(reply.response, flow, call)
-      } else {
-        error = .internalError("a shard sent another number of bytes than it had announced")
-      }
+    if error == nil, !passOn(reply.response, reply.id, call, isLast: true) {
+      error = .internalError("a shard sent another number of bytes than it had announced")
     }
-    endFlow(reply.id, call)
-    if let timer = call.timer { _ = timers.remove(timer) }
+    let stream = endStream(reply.id, call)
     if let error {
-      fail(flow, call, error)
-    } else if let flow {
-      finish(flow, call)
+      fail(call, hasBegun: stream?.hasBegun == true, error)
+    } else if let stream {
+      finish(stream, call)
     }
   }
 
-  private func finish(_ flow: StreamedReply, _ call: PendingCall<Caller>) {
-    switch (flow.kind, call.target) {
+  private func finish(_ stream: StreamedReply, _ call: PendingCall<Caller>) {
+    switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
     case (.messages, .caller(let caller)):
       driver.finishStream(caller)
     case (_, .caller(let caller)):
-      driver.answer(caller, response: flow.bytes)
+      driver.answer(caller, response: stream.bytes)
     case (_, .part(let fanout, let tag)):
-      flow.bytes.withUnsafeReadableBytes { fanout.answered(tag, $0) }
+      stream.bytes.withUnsafeReadableBytes { fanout.answered(tag, $0) }
     case (_, .abandoned):
       break
     }
   }
 
-  /// Ends a call whose reply was to come in parts. A write was executed before its reply was
-  /// announced, so what its caller is told must not sound as if it had not been.
-  func fail(_ flow: StreamedReply?, _ call: PendingCall<Caller>, _ error: CallError) {
-    let told = call.isWrite && call.reply == .inParts ? lostAnswer(call.shard) : error
-    if let flow, flow.hasBegun, case .caller(let caller) = call.target {
+  /// Ends a call whose reply may have begun to come in parts. A write was executed before its reply
+  /// was announced, so what its caller is told must not sound as if it had not been.
+  func fail(_ call: PendingCall<Caller>, hasBegun: Bool, _ error: CallError) {
+    let told =
+      call.isWrite && call.reply == .inParts
+      ? CallError.outcomeUnknown(links[call.shard].shardID) : error
+    if hasBegun, case .caller(let caller) = call.target {
       driver.failAnswer(caller, error: told)
     } else {
       tellFailure(call, told)
     }
   }
 
-  private func lostAnswer(_ shard: Int) -> CallError { .outcomeUnknown(links[shard].shardID) }
-
   /// Ends a call although its shard goes on: the shard is told, the call abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
-    let flow = flows[id]
+    let hasBegun = streams.hasBegun(id)
     guard let current = calls[id] else { return }
     withdraw(id)
-    fail(flow, current, error)
+    fail(current, hasBegun: hasBegun, error)
   }
 
   // MARK: - Asking for more
 
+  /// Every shard has the same share of the bound, so that a slow one takes nothing from the others.
+  private var share: Int { limits.gatherBytesMax / links.members.count }
+
   /// Asks the shard for more of a reply, where its caller takes more and the bound allows it.
   func ask(_ id: UInt64) {
-    guard let flow = flows[id], !flow.isAsking, let call = calls[id], !call.isWaiting,
-      takesMore(id, call)
-    else { return }
-    let bytes = flow.wantedBytes
-    guard bytes > 0 else { return }
-    if links[call.shard].creditWaiters.isEmpty, hasShare(call.shard, bytes) {
-      grant(id, bytes, flow, call)
+    guard streams.mayAsk(id), let call = calls[id], !call.isWaiting, takesMore(id, call) else {
       return
     }
-    flow.isAsking = true
-    links[call.shard].creditWaiters.append(id)
-    // Replies that were given up leave their ids behind.
-    if links[call.shard].creditWaiters.count > 2 * flows.count + 1_024 {
-      links[call.shard].creditWaiters.removeAll { flows[$0]?.isAsking != true }
-    }
+    let bytes = streams.ask(id, of: call.shard, share: share)
+    if bytes > 0 { sendCredit(id, bytes, call) }
   }
 
   /// Gives those who wait for it their part of what may be asked for.
-  func serveAskers(_ shard: Int) {
-    while let id = links[shard].creditWaiters.first {
-      if let flow = flows[id], flow.isAsking, let call = calls[id] {
-        let bytes = flow.wantedBytes
-        guard hasShare(shard, bytes) else { return }
-        flow.isAsking = false
-        if bytes > 0, takesMore(id, call) { grant(id, bytes, flow, call) }
-      }
-      _ = links[shard].creditWaiters.popFirst()
+  func serveWaiters(_ shard: Int) {
+    while let (id, bytes) = streams.nextWaiter(shard, share: share) {
+      guard let call = calls[id], takesMore(id, call) else { continue }
+      streams.grant(id, bytes, shard)
+      sendCredit(id, bytes, call)
     }
   }
 
@@ -247,18 +223,7 @@ extension RouterCore {
     return driver.takesMore(caller, id: id)
   }
 
-  /// Every shard has the same share of the bound, so that a slow one takes nothing from the others.
-  private func hasShare(_ shard: Int, _ byteCount: Int) -> Bool {
-    let asked = links[shard].bytesAskedFor
-    return asked == 0 || asked + byteCount <= limits.gatherBytesMax / links.members.count
-  }
-
-  private func grant(
-    _ id: UInt64, _ byteCount: Int, _ flow: StreamedReply, _ call: PendingCall<Caller>
-  ) {
-    flow.granted(byteCount)
-    flow.reserved += byteCount
-    links[call.shard].bytesAskedFor += byteCount
+  private func sendCredit(_ id: UInt64, _ byteCount: Int, _ call: PendingCall<Caller>) {
     if case .caller(let caller) = call.target { driver.expect(byteCount, for: caller) }
     links[call.shard].bulk.append {
       $0.append(LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(byteCount)))
@@ -266,26 +231,19 @@ extension RouterCore {
     hasOutput(call.shard, .bulk)
   }
 
-  private func release(_ byteCount: Int, _ flow: StreamedReply, _ call: PendingCall<Caller>) {
-    let released = min(byteCount, flow.reserved)
-    guard released > 0 else { return }
-    flow.reserved -= released
-    links[call.shard].bytesAskedFor -= released
-    if case .caller(let caller) = call.target { driver.expect(-released, for: caller) }
+  /// Forgets a reply in parts, and gives back what was reserved for it. Returns how it was.
+  @discardableResult
+  func endStream(_ id: UInt64, _ call: PendingCall<Caller>) -> StreamedReply? {
+    guard let stream = streams.end(id, at: call.shard) else { return nil }
+    released(stream.reserved, for: call)
+    return stream
   }
 
-  /// The call begins anew at another shard: what the old one was asked for won't come.
-  func returnCredit(_ id: UInt64, _ call: PendingCall<Caller>) {
-    guard let flow = flows[id] else { return }
-    release(flow.reserved, flow, call)
-    flow.forgetCredit()
-    serveAskers(call.shard)
-  }
-
-  /// Forgets a reply in parts, and gives back what was reserved for it.
-  func endFlow(_ id: UInt64, _ call: PendingCall<Caller>) {
-    guard let flow = flows.removeValue(forKey: id) else { return }
-    release(flow.reserved, flow, call)
-    serveAskers(call.shard)
+  /// A call's shard was asked for bytes that have been passed on, or won't come.
+  func released(_ byteCount: Int, for call: PendingCall<Caller>) {
+    if byteCount > 0, case .caller(let caller) = call.target {
+      driver.expect(-byteCount, for: caller)
+    }
+    serveWaiters(call.shard)
   }
 }

@@ -21,17 +21,17 @@ extension RouterCore {
     guard let call = calls[id] else { return }
     links[call.shard].waitingBytes += waiting.add(
       id, body, request, for: reason, untilNanos: nowNanos + linkLimits.waitNanosMax)
-    queue(id, call, for: reason)
-    pauseReading(for: call)
-  }
-
-  private func queue(_ id: UInt64, _ call: PendingCall<Caller>, for reason: WaitingCall.Reason) {
-    waiting.setReason(id, reason)
     switch reason {
     case .turn: break
     case .room: links[call.shard][call.lane].wait(id)
-    case .owner: holds.add(id, slot: Int(call.slot)) { waiting.waits($0, for: .owner) }
+    case .owner: waitForOwner(id, call)
     }
+    pauseReading(for: call)
+  }
+
+  private func waitForOwner(_ id: UInt64, _ call: PendingCall<Caller>) {
+    waiting.setReason(id, .owner)
+    holds.add(id, slot: Int(call.slot)) { waiting.waits($0, for: .owner) }
   }
 
   /// Ends a call's waiting, whatever comes next.
@@ -50,7 +50,7 @@ extension RouterCore {
   /// owner.
   func turnCame(_ id: UInt64) {
     guard let call = calls[id], waiting[id] != nil else { return }
-    guard !holds.contains(call.slot) else { return queue(id, call, for: .owner) }
+    guard !holds.contains(call.slot) else { return waitForOwner(id, call) }
     ownersCame([id])
   }
 
@@ -72,14 +72,14 @@ extension RouterCore {
 
   /// Returns false where the owner takes no calls.
   private func queueAtOwner(_ id: UInt64) -> Bool {
-    guard var call = calls[id], let waiter = waiting[id] else { return true }
+    guard let call = calls[id], let waiter = waiting[id] else { return true }
     let shard = Int(call.slot) < Slots.count ? links.owner(ofSlot: Int(call.slot)) : call.shard
     links[call.shard].waitingBytes -= waiter.bytes
     links[shard].waitingBytes += waiter.bytes
-    call.shard = shard
-    calls[id] = call
+    calls.move(id, to: shard)
     guard links[shard].state.isReady || links[shard].isMoving else { return false }
-    queue(id, call, for: .room)
+    waiting.setReason(id, .room)
+    links[shard][call.lane].wait(id)
     return true
   }
 
@@ -95,7 +95,7 @@ extension RouterCore {
         links[shard].append(
           id, waiter.body, $0, lane: lane, bytes: call.bytes, isAnew: call.timesReturned > 0)
       }
-      calls.setOrder(id, order)
+      calls.placed(id, order: order)
       // Only now may its client come with the next call.
       stopWaiting(id, call)
       hasOutput(shard, lane)

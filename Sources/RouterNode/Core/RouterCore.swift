@@ -46,20 +46,14 @@ package final class RouterCore<Driver: RouterDriver> {
   var change: MapChange?
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
-  var timers = DeadlineQueue<UInt64>()
   private let clock: () -> UInt64
   private let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
-  /// The replies that come in parts, by their calls' ids.
-  var flows: [UInt64: StreamedReply] = [:]
-
-  var operations: [UInt64: RouterFanout<Driver>] = [:]
-  var operationCount: UInt64 = 0
+  @exclusivity(unchecked) var streams = StreamedReplies()
+  @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
-  /// Failures of sub-requests met while sending them; told when the current event has been dealt with.
-  var failedParts: [(fanout: Fanout, tag: Int, error: CallError)] = []
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
@@ -112,7 +106,7 @@ package final class RouterCore<Driver: RouterDriver> {
       let id = try place(
         call, key: target.key, method: method, request: message, in: block, context)
       if endsAtDeadline, context.hasDeadline {
-        calls.setTimer(id, timers.insert(deadlineNanos: context.deadlineNanos, id))
+        calls.setDeadline(id, context.deadlineNanos)
       }
       return id
     } catch {
@@ -136,13 +130,12 @@ package final class RouterCore<Driver: RouterDriver> {
     do throws(CallError) {
       let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
-      var call = PendingCall<Caller>(
+      let call = PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
-        isWrite: false, bytes: message.count)
-      call.reply = .stream
+        isWrite: false, bytes: message.count, reply: .stream)
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
-      flows[id] = StreamedReply(.messages)
+      streams.begin(id, .messages)
       if calls[id]?.isWaiting == false { ask(id) }
       return id
     } catch {
@@ -154,7 +147,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// The caller of a call or an operation went away, or its deadline has passed: nobody waits for
   /// the answer any more.
   package func cancel(_ id: UInt64) {
-    if isOperation(id) { operations[id]?.fanout.drop() } else { withdraw(id) }
+    if let operation = operations[id] { operation.fanout.drop() } else { withdraw(id) }
     settle()
   }
 
@@ -178,12 +171,8 @@ package final class RouterCore<Driver: RouterDriver> {
       _ = calls.remove(id)
       return
     }
-    endFlow(id, call)
-    var abandoned = call
-    abandoned.target = .abandoned
-    if let timer = call.timer { _ = timers.remove(timer) }
-    abandoned.timer = nil
-    calls[id] = abandoned
+    endStream(id, call)
+    calls.abandon(id)
     links[call.shard][call.lane].cancel(id)
     hasOutput(call.shard, call.lane)
   }
@@ -225,9 +214,10 @@ package final class RouterCore<Driver: RouterDriver> {
     let deadlineMillis =
       context.hasDeadline ? links[shard].clock.millis(ofDeadline: context.deadlineNanos) : 0
     let (slot, bytes) = (call.slot, call.bytes)
-    call.isOrdered = true
-    call.order = links[shard].calls.ordered + 1
-    guard let id = calls.insert(call) else { throw overloaded(shard) }
+    let order = links[shard].calls.ordered + 1
+    guard let id = calls.insert(call, isOrdered: true, order: order) else {
+      throw overloaded(shard)
+    }
     laneOrder.smallBegan(slot: slot)
     _ = links[shard].calls.appendCall(bytes: bytes) { frame in
       frame.writeCall(
@@ -242,8 +232,9 @@ package final class RouterCore<Driver: RouterDriver> {
     request: UnsafeRawBufferPointer, in block: LargeBlock?, _ context: CallContext, hasOwner: Bool
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
-    call.isOrdered = lane == .calls || key != nil
-    guard let id = calls.insert(call) else { throw overloaded(shard) }
+    guard let id = calls.insert(call, isOrdered: lane == .calls || key != nil) else {
+      throw overloaded(shard)
+    }
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
       isInTurn = laneOrder.began(
@@ -255,7 +246,7 @@ package final class RouterCore<Driver: RouterDriver> {
     let body = CallBody(method: method, deadlineNanos: context.deadlineNanos, tail: tail)
     if isInTurn, hasOwner, links[shard][lane].isOpen {
       let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
-      calls.setOrder(id, order)
+      calls.placed(id, order: order)
       hasOutput(shard, lane)
       return id
     }
@@ -290,7 +281,10 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     mapTick(nowNanos: nowNanos)
     while let id = waiting.nextOverdue(nowNanos: nowNanos) { refuseOverdue(id) }
-    while let id = timers.popExpired(nowNanos: nowNanos) { timerFired(id) }
+    while let id = calls.nextOverdue(nowNanos: nowNanos) { endOverdue(id) }
+    while let operation = operations.nextOverdue(nowNanos: nowNanos) {
+      operation.fanout.finish(.failed(.deadlineExceeded))
+    }
     settle()
   }
 
@@ -298,8 +292,9 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// When `tick` is to be called next, in nanoseconds of the clock that is passed in.
   package var nextWakeupNanos: UInt64? {
-    var next = timers.nextDeadlineNanos
-    if let limit = waiting.dueNanos { next = min(next ?? .max, limit) }
+    var next = calls.dueNanos
+    if let due = operations.dueNanos { next = min(next ?? .max, due) }
+    if let due = waiting.dueNanos { next = min(next ?? .max, due) }
     // (In place: a link that is copied costs a look at each of its parts.)
     for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
@@ -312,13 +307,9 @@ package final class RouterCore<Driver: RouterDriver> {
     return next
   }
 
-  private func timerFired(_ id: UInt64) {
-    if isOperation(id) {
-      operations[id]?.fanout.finish(.failed(.deadlineExceeded))
-      return
-    }
+  private func endOverdue(_ id: UInt64) {
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
-    let hasBegun = flows[id]?.hasBegun == true
+    let hasBegun = streams.hasBegun(id)
     withdraw(id)
     if hasBegun {
       driver.failAnswer(caller, error: .deadlineExceeded)
@@ -331,10 +322,9 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// Takes a call that has ended out of everything but the table and its lane's counts.
   func forget(_ id: UInt64, _ call: PendingCall<Caller>) {
-    if let timer = call.timer { _ = timers.remove(timer) }
     if call.isWaiting { stopWaiting(id, call) }
     if call.isOrdered { leaveOrder(id, call) }
-    if call.reply != .whole { endFlow(id, call) }
+    if call.reply != .whole { endStream(id, call) }
   }
 
   @inline(__always)
@@ -351,7 +341,8 @@ package final class RouterCore<Driver: RouterDriver> {
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
-    case .part(let fanout, let tag): failedParts.append((fanout, tag, error))
+    case .part(let fanout, let tag):
+      operations.note(.init(fanout: fanout, tag: tag, error: error))
     case .abandoned: break
     }
   }
@@ -368,7 +359,7 @@ package final class RouterCore<Driver: RouterDriver> {
     while true {
       if let id = laneOrder.nextRelease() {
         turnCame(id)
-      } else if let failed = failedParts.popLast() {
+      } else if let failed = operations.nextFailure() {
         failed.fanout.failed(failed.tag, failed.error)
       } else {
         return

@@ -43,10 +43,6 @@ struct RouterLink {
   var waitingBytes = 0
   /// Calls whose replies have begun to come in parts. They are in flight on no lane any more.
   var flowsUnderWay = 0
-  /// Bytes that the shard was asked for and that have yet to be passed on, and the calls that wait
-  /// for their part of the bound.
-  var bytesAskedFor = 0
-  var creditWaiters = CircularBuffer<UInt64>()
 
   init(shardID: String, address: String, state: LinkState, _ limits: LinkLimits) {
     self.shardID = shardID
@@ -121,7 +117,5 @@ struct RouterLink {
     calls.clear(keepsWaiting: keepsWaiting)
     bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0
-    bytesAskedFor = 0
-    creditWaiters.removeAll()
   }
 }

@@ -33,10 +33,10 @@ import Testing
       return sum
     }
     writes.append(try taken())
-    while peer.connection.flusher.hasTurns {
+    while peer.connection.flusher.scheduler.hasTurns {
       peer.loop.run()
       #expect(try taken() == 0, "nothing more in the same tick")
-      peer.loop.advanceTime(by: TickFlusher.turnPause)
+      peer.loop.advanceTime(by: LoopScheduler.turnPause)
       writes.append(try taken())
     }
     #expect(writes.allSatisfy { $0 <= ClientConnection.writeBytesMax + (17 << 10) })

@@ -49,8 +49,8 @@ final class InMemoryPair {
       onRound()
       defer { onRound() }
       loop.run()
-      let hasTurns = server.flusher.hasTurns || connection.flusher.hasTurns
-      if hasTurns { loop.advanceTime(by: TickFlusher.turnPause) }
+      let hasTurns = server.flusher.scheduler.hasTurns || connection.flusher.scheduler.hasTurns
+      if hasTurns { loop.advanceTime(by: LoopScheduler.turnPause) }
       let moved = [
         hasTurns, move(clientChannel, serverChannel), move(serverChannel, clientChannel),
       ]

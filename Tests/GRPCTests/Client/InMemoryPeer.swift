@@ -94,8 +94,8 @@ final class InMemoryPeer {
   /// One round; returns whether anything moved.
   func step() -> Bool {
     loop.run()
-    var moved = connection.flusher.hasTurns
-    if moved { loop.advanceTime(by: TickFlusher.turnPause) }
+    var moved = connection.flusher.scheduler.hasTurns
+    if moved { loop.advanceTime(by: LoopScheduler.turnPause) }
     while let bytes = try? channel.readOutbound(as: ByteBuffer.self) {
       moved = true
       bytes.withUnsafeReadableBytes { session.receive($0) }

@@ -113,7 +113,7 @@ import Testing
 
   @Test func manyMarksInATickMakeOneFlushForEachTarget() {
     let loop = EmbeddedEventLoop()
-    let flusher = TickFlusher(eventLoop: loop)
+    let flusher = FlushCoalescer(eventLoop: loop)
     let targets = [Target(), Target()]
     for _ in 0..<3 { for target in targets { flusher.markDirty(target) } }
     #expect(targets.map(\.flushes) == [0, 0])
@@ -126,7 +126,7 @@ import Testing
 
   @Test func aMarkSetWhileFlushingIsFlushedToo() {
     let loop = EmbeddedEventLoop()
-    let flusher = TickFlusher(eventLoop: loop)
+    let flusher = FlushCoalescer(eventLoop: loop)
     let first = Target()
     let second = Target()
     first.onFlush = {

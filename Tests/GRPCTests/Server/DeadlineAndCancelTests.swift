@@ -193,7 +193,7 @@ import Testing
     _ = harness.open(ScriptedService.streamPath)
     try harness.pump()
     harness.channel.pipeline.fireChannelInactive()
-    harness.eventLoop.advanceTime(by: TickFlusher.turnPause)
+    harness.eventLoop.advanceTime(by: LoopScheduler.turnPause)
     #expect(harness.service.events.filter { $0 == "ended cancelled" }.count == 4)
     #expect(harness.loop.connectionCount == 0)
   }

@@ -53,12 +53,12 @@ import Testing
     for client in clients.prefix(connections / 2) { client.channel.close(promise: nil) }
     // What there was of them is put away in turns.
     #expect(service.ended == 0)
-    while loop.flusher.hasTurns { eventLoop.advanceTime(by: TickFlusher.turnPause) }
+    while loop.flusher.scheduler.hasTurns { eventLoop.advanceTime(by: LoopScheduler.turnPause) }
     #expect(service.ended == connections / 2 * streams)
     service.waiting.removeAll { !$0.isOpen }
     service.answerAll()
     eventLoop.run()
-    while loop.flusher.hasTurns { eventLoop.advanceTime(by: TickFlusher.turnPause) }
+    while loop.flusher.scheduler.hasTurns { eventLoop.advanceTime(by: LoopScheduler.turnPause) }
     for client in clients { try client.take() }
     #expect(clients.reduce(0) { $0 + $1.ended } == connections / 2 * streams)
     #expect(clients.reduce(0) { $0 + $1.bodyBytes } == connections / 2 * streams * 6)

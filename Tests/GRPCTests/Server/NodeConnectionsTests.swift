@@ -150,8 +150,8 @@ import Testing
 
   @Test func `a sweep of many connections is done in slices, and sees each of them`() {
     let loop = EmbeddedEventLoop()
-    let flusher = TickFlusher(eventLoop: loop)
-    let list = ConnectionList<Swept>(flusher: flusher, sweepNanos: 1_000_000)
+    let scheduler = LoopScheduler(eventLoop: loop)
+    let list = ConnectionList<Swept>(scheduler: scheduler, sweepNanos: 1_000_000)
     let connections = (0..<300).map { _ in Swept() }
     for connection in connections { list.add(connection) }
     loop.advanceTime(by: .milliseconds(1))
@@ -160,7 +160,7 @@ import Testing
     // Some leave in the middle of it, by themselves or because of others.
     for connection in connections.prefix(30) { list.remove(connection) }
     connections[200].onSweep = { list.remove(connections[200]) }
-    while flusher.hasTurns { loop.advanceTime(by: TickFlusher.turnPause) }
+    while scheduler.hasTurns { loop.advanceTime(by: LoopScheduler.turnPause) }
     #expect(connections[30...].allSatisfy { $0.sweeps > 0 })
     #expect(connections.prefix(30).allSatisfy { $0.sweeps == 0 })
     #expect(list.count == 269)

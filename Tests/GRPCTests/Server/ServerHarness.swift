@@ -154,9 +154,9 @@ final class ServerHarness {
       try channel.writeInbound(toServer)
     }
     eventLoop.run()
-    if loop.flusher.hasTurns {
+    if loop.flusher.scheduler.hasTurns {
       isBusy = true
-      eventLoop.advanceTime(by: TickFlusher.turnPause)
+      eventLoop.advanceTime(by: LoopScheduler.turnPause)
     }
     while let toClient = try channel.readOutbound(as: ByteBuffer.self) {
       isBusy = true

@@ -18,31 +18,31 @@ private final class Target: Flushable {
   }
 }
 
-@Suite struct TickFlusherTests {
+@Suite struct LoopSchedulerTests {
   @Test func workWaitsForALaterTurnThanTheOneItWasAskedIn() {
     let loop = EmbeddedEventLoop()
-    let flusher = TickFlusher(eventLoop: loop)
+    let scheduler = LoopScheduler(eventLoop: loop)
     var order: [String] = []
-    flusher.yieldThenRun {
+    scheduler.yieldThenRun {
       order.append("a")
-      flusher.yieldThenRun { order.append("c") }
+      scheduler.yieldThenRun { order.append("c") }
     }
-    flusher.yieldThenRun { order.append("b") }
+    scheduler.yieldThenRun { order.append("b") }
     loop.run()
     #expect(order.isEmpty, "not in this tick")
-    loop.advanceTime(by: TickFlusher.turnPause)
+    loop.advanceTime(by: LoopScheduler.turnPause)
     #expect(order == ["a", "b"])
-    #expect(flusher.hasTurns)
-    loop.advanceTime(by: TickFlusher.turnPause)
+    #expect(scheduler.hasTurns)
+    loop.advanceTime(by: LoopScheduler.turnPause)
     #expect(order == ["a", "b", "c"])
-    #expect(!flusher.hasTurns)
+    #expect(!scheduler.hasTurns)
     loop.advanceTime(by: .seconds(1))
     #expect(order.count == 3)
   }
 
   @Test func aTargetThatWaitsForItsTurnIsNotFlushedInBetween() {
     let loop = EmbeddedEventLoop()
-    let flusher = TickFlusher(eventLoop: loop)
+    let flusher = FlushCoalescer(eventLoop: loop)
     let target = Target()
     target.onFlush = { if target.flushes < 3 { flusher.markDirtyForNextTurn(target) } }
     flusher.markDirty(target)
@@ -51,9 +51,9 @@ private final class Target: Flushable {
     flusher.markDirty(target)
     loop.run()
     #expect(target.flushes == 1)
-    loop.advanceTime(by: TickFlusher.turnPause)
+    loop.advanceTime(by: LoopScheduler.turnPause)
     #expect(target.flushes == 2)
-    loop.advanceTime(by: TickFlusher.turnPause)
+    loop.advanceTime(by: LoopScheduler.turnPause)
     #expect(target.flushes == 3)
     #expect(!target.isMarkedDirty)
   }
@@ -62,7 +62,7 @@ private final class Target: Flushable {
   /// had run when a connection that another thread made meanwhile was accepted.
   func linksBeforeAccept(
     turns: Int, burns: Bool,
-    next: @escaping @Sendable (TickFlusher, any EventLoop, @escaping () -> Void) -> Void
+    next: @escaping @Sendable (LoopScheduler, any EventLoop, @escaping () -> Void) -> Void
   ) throws -> Int {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let clients = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -83,7 +83,7 @@ private final class Target: Flushable {
     let begun = loop.makePromise(of: Void.self)
     let ended = loop.makePromise(of: Void.self)
     loop.execute {
-      let flusher = TickFlusher(eventLoop: loop)
+      let scheduler = LoopScheduler(eventLoop: loop)
       begun.succeed()
       for _ in 0..<2 {
         func link() {
@@ -93,7 +93,7 @@ private final class Target: Flushable {
             return $0
           }
           if seen.withLockedValue({ $0 != nil }) || number > turns { return ended.succeed() }
-          next(flusher, loop, link)
+          next(scheduler, loop, link)
         }
         link()
       }
@@ -112,15 +112,15 @@ private final class Target: Flushable {
   }
 
   @Test func twoChainsOfTurnsLetTheLoopLookAtItsSockets() throws {
-    let links = try linksBeforeAccept(turns: 20_000, burns: true) { flusher, _, link in
-      flusher.yieldThenRun(link)
+    let links = try linksBeforeAccept(turns: 20_000, burns: true) { scheduler, _, link in
+      scheduler.yieldThenRun(link)
     }
     #expect(links < 20_000)
   }
 
   @Test func evenWhenEachTurnMakesOtherWorkThatOutlastsThePause() throws {
-    let links = try linksBeforeAccept(turns: 20_000, burns: false) { flusher, loop, link in
-      flusher.yieldThenRun {
+    let links = try linksBeforeAccept(turns: 20_000, burns: false) { scheduler, loop, link in
+      scheduler.yieldThenRun {
         link()
         loop.execute { Self.burn() }
       }

@@ -1,0 +1,74 @@
+// One flush per connection and tick. What makes output marks its connection; after the events of
+// this tick have run, each marked connection flushes once, with one write. On its event loop; one
+// instance per loop.
+
+import NIOCore
+
+/// Something that gathers output and can write it out.
+package protocol Flushable: AnyObject {
+  /// Writes out everything gathered. Called on the event loop.
+  func flushNow()
+  /// Kept by the target for the coalescer, so that marking costs no search.
+  var isMarkedDirty: Bool { get set }
+}
+
+package final class FlushCoalescer {
+  /// The loop's: two on one loop could starve the sockets between them.
+  package let scheduler: LoopScheduler
+  @exclusivity(unchecked) private var dirty: [any Flushable] = []
+  @exclusivity(unchecked) private var flushing: [any Flushable] = []
+
+  package init(_ scheduler: LoopScheduler) { self.scheduler = scheduler }
+
+  package convenience init(eventLoop: any EventLoop) {
+    self.init(LoopScheduler(eventLoop: eventLoop))
+  }
+
+  /// Has `target` flushed at the end of this tick. O(1); on the event loop only.
+  package func markDirty(_ target: any Flushable) {
+    guard !target.isMarkedDirty else { return }
+    target.isMarkedDirty = true
+    dirty.append(target)
+    // Only the first mark schedules; marks set while flushing belong to the next tick.
+    if dirty.count == 1 { scheduler.eventLoop.assumeIsolated().execute { self.flushAll() } }
+  }
+
+  /// Has `target` flushed in a later turn, because it has just written as much as one may write at
+  /// once. `markDirty` does nothing meanwhile. O(1).
+  package func markDirtyForNextTurn(_ target: any Flushable) {
+    guard !target.isMarkedDirty else { return }
+    target.isMarkedDirty = true
+    flushInTurn(target)
+  }
+
+  private func flushInTurn(_ target: any Flushable) {
+    scheduler.yieldThenRun {
+      target.isMarkedDirty = false
+      target.flushNow()
+    }
+  }
+
+  private func flushAll() {
+    scheduler.beginTick()
+    swap(&dirty, &flushing)
+    // The clock is looked at only when there are many.
+    let begunNanos = flushing.count > Self.flushesPerLook ? scheduler.nowNanos : 0
+    var index = 0
+    while index < flushing.count {
+      let target = flushing[index]
+      index += 1
+      target.isMarkedDirty = false
+      target.flushNow()
+      if index % Self.flushesPerLook == 0, index < flushing.count,
+        scheduler.nowNanos &- begunNanos > LoopScheduler.turnNanosMax
+      {
+        break
+      }
+    }
+    // These stay marked.
+    for target in flushing[index...] { flushInTurn(target) }
+    flushing.removeAll(keepingCapacity: true)
+  }
+
+  private static let flushesPerLook = 16
+}

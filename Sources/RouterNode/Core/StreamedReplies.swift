@@ -1,0 +1,123 @@
+// The replies of a router's loop that come in parts, by the ids of their calls, and what each shard
+// was asked for on account of them. Pure; part of a router's core.
+//
+// A link's share bounds what its shard was asked for and has not been passed on; a reply that finds
+// no room in it waits for its part. A reply that is larger than the share is asked for alone.
+
+import NIOCore
+
+struct StreamedReplies {
+  private struct Account {
+    var askedBytes = 0
+    /// Those that wait for their part. Replies that were given up leave their ids behind.
+    var waiters = CircularBuffer<UInt64>()
+  }
+
+  private var replies: [UInt64: StreamedReply] = [:]
+  /// By the places of links.
+  private var accounts: [Account] = []
+
+  var count: Int { replies.count }
+  /// Bytes that shards were asked for and that have not been passed on.
+  var askedBytes: Int { accounts.reduce(0) { $0 + $1.askedBytes } }
+
+  func contains(_ id: UInt64) -> Bool { replies[id] != nil }
+
+  /// Whether the caller was told of the reply's first piece.
+  func hasBegun(_ id: UInt64) -> Bool { replies[id]?.hasBegun == true }
+
+  mutating func begin(_ id: UInt64, _ kind: StreamedReply.Kind) {
+    replies[id] = StreamedReply(kind)
+  }
+
+  // MARK: - Asking
+
+  /// Whether a reply is there that doesn't wait for its part already.
+  func mayAsk(_ id: UInt64) -> Bool { replies[id]?.isAsking == false }
+
+  func hasWaiters(_ link: Int) -> Bool {
+    link < accounts.count && !accounts[link].waiters.isEmpty
+  }
+
+  /// A reply's caller takes more. Returns how much its shard is to be asked for now; 0 where that is
+  /// nothing, or where it has to wait for its part.
+  mutating func ask(_ id: UInt64, of link: Int, share: Int) -> Int {
+    guard let bytes = replies[id]?.wantedBytes, bytes > 0 else { return 0 }
+    while accounts.count <= link { accounts.append(Account()) }
+    if accounts[link].waiters.isEmpty, hasRoom(link, bytes, share) {
+      grant(id, bytes, link)
+      return bytes
+    }
+    replies[id]?.isAsking = true
+    accounts[link].waiters.append(id)
+    if accounts[link].waiters.count > 2 * replies.count + 1_024 {
+      accounts[link].waiters.removeAll { replies[$0]?.isAsking != true }
+    }
+    return 0
+  }
+
+  /// The reply that has waited longest for its part, where there is room for it, and how much its
+  /// shard is to be asked for. It doesn't wait any more, whether its caller takes more (`grant`) or
+  /// not.
+  mutating func nextWaiter(_ link: Int, share: Int) -> (id: UInt64, bytes: Int)? {
+    while hasWaiters(link), let id = accounts[link].waiters.first {
+      let bytes = replies[id]?.isAsking == true ? replies[id]?.wantedBytes ?? 0 : 0
+      guard bytes == 0 || hasRoom(link, bytes, share) else { return nil }
+      accounts[link].waiters.removeFirst()
+      guard replies[id]?.isAsking == true else { continue }
+      replies[id]?.isAsking = false
+      if bytes > 0 { return (id, bytes) }
+    }
+    return nil
+  }
+
+  mutating func grant(_ id: UInt64, _ byteCount: Int, _ link: Int) {
+    replies[id]?.granted(byteCount)
+    accounts[link].askedBytes += byteCount
+  }
+
+  private func hasRoom(_ link: Int, _ byteCount: Int, _ share: Int) -> Bool {
+    let asked = accounts[link].askedBytes
+    return asked == 0 || asked + byteCount <= share
+  }
+
+  // MARK: - Parts
+
+  /// A part has come. Returns what is to be done with it, and how many bytes are counted no longer;
+  /// nil where there is no such reply any more.
+  mutating func take(
+    _ part: UnsafeRawBufferPointer, of id: UInt64, from link: Int, isLast: Bool
+  ) -> (part: StreamedReply.Part, released: Int)? {
+    guard let step = replies[id]?.take(part, isLast: isLast) else { return nil }
+    switch step {
+    case .keep, .refuse: return (step, 0)
+    case .piece, .message: return (step, release(id, part.count, link))
+    }
+  }
+
+  /// The call begins anew at another shard: what the old one was asked for won't come. Returns how
+  /// many bytes are counted no longer.
+  mutating func returned(_ id: UInt64, by link: Int) -> Int {
+    let released = release(id, .max, link)
+    replies[id]?.forgetCredit()
+    return released
+  }
+
+  /// Forgets a reply. Returns how it was, with what is counted no longer (`reserved`).
+  mutating func end(_ id: UInt64, at link: Int) -> StreamedReply? {
+    guard let reply = replies.removeValue(forKey: id) else { return nil }
+    if reply.reserved > 0 { accounts[link].askedBytes -= reply.reserved }
+    return reply
+  }
+
+  /// A link is gone: what waits for its part of it won't get any.
+  mutating func lost(_ link: Int) {
+    if link < accounts.count { accounts[link].waiters.removeAll() }
+  }
+
+  private mutating func release(_ id: UInt64, _ byteCount: Int, _ link: Int) -> Int {
+    guard let released = replies[id]?.release(byteCount), released > 0 else { return 0 }
+    accounts[link].askedBytes -= released
+    return released
+  }
+}
