@@ -1,13 +1,15 @@
 // A command: one call of the contract, in one place. What any part of the system knows of a call
 // (dispatch, links, lines, the command line, counters, permissions, docs) it reads here; a shard's
 // execution is here as well. The commands themselves are in the files of this folder that are named
-// after what they work on; CommandTable lists them.
+// after what they work on; CommandTable lists them. Those on one key know the types of their messages
+// (KeyCommand).
 //
 // Immutable, and shared by all threads.
 
+import NIOCore
 import RingstoreAPI
 
-package final class Command: Sendable {
+package class Command: @unchecked Sendable {
   /// Who may be kept from it, and how it treats fields that it does not know.
   package enum Access: String, Sendable, Hashable { case read, write, admin }
 
@@ -34,17 +36,17 @@ package final class Command: Sendable {
     case pipeline
   }
 
-  package let id: CommandID
+  package final let id: CommandID
   /// What the .proto file says of it: path, messages, number.
-  package let rpc: RPC
-  package let access: Access
-  package let routing: Routing
-  package let work: Work
+  package final let rpc: RPC
+  package final let access: Access
+  package final let routing: Routing
+  package final let work: Work
   /// One sentence, for help.
-  package let summary: String
+  package final let summary: String
   /// How it is said in words; the first form bears the call's name. None for calls that words can't
-  /// express.
-  package let forms: [CommandForm]
+  /// express. Set once, by `init`.
+  package internal(set) final var forms: [CommandForm]
 
   init(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
@@ -59,12 +61,17 @@ package final class Command: Sendable {
     self.forms = forms
   }
 
+  /// A reply of it that came encoded.
+  package func reply(_ response: UnsafeRawBufferPointer) throws(WireError) -> CallReply {
+    .merged(ByteBuffer(bytes: response))
+  }
+
   /// The call as the .proto file has it: "Get".
-  package var name: String { rpc.name }
+  package final var name: String { rpc.name }
 
   /// Whether request or reply is a stream of messages.
-  package var isStreaming: Bool { rpc.isStreaming }
+  package final var isStreaming: Bool { rpc.isStreaming }
 
   /// The number of the call in a batch, or nil where it can't travel in one.
-  package var method: UInt32? { rpc.method.map { UInt32(bitPattern: $0.rawValue) } }
+  package final var method: UInt32? { rpc.method.map { UInt32(bitPattern: $0.rawValue) } }
 }

@@ -1,7 +1,6 @@
 // How a command is said in words, on a line or on the command line, and how its reply is shown.
 // Values; any thread.
 
-import NIOCore
 import RingstoreAPI
 
 package struct CommandForm: Sendable {
@@ -10,27 +9,52 @@ package struct CommandForm: Sendable {
   package let summary: String
   /// How the reply is shown; nil where each protocol has its own way.
   package let reply: ReplyForm?
-  /// Appends the request that the words mean; nil where each protocol has its own way to read them.
+  /// The call that the words mean; nil where each protocol has its own way to read them.
   ///
-  /// The words are as many as the syntax asks for.
-  package let encode: Encoder?
+  /// The words are as many as the syntax asks for. The call points into them.
+  package let call: Maker?
 
-  package typealias Encoder =
-    @Sendable (CommandWords, _ database: UInt32, inout ByteBuffer) throws(ArgumentError) -> Void
+  package typealias Maker =
+    @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> any KeyedCall
 
   /// A form that is read and shown by each protocol in its own way.
   init(_ usage: String, aliases: [String] = [], _ summary: String) {
-    self.init(usage, aliases: aliases, nil, summary, encode: nil)
+    self.init(Syntax(usage, aliases: aliases), nil, summary, call: nil)
   }
 
+  fileprivate init(_ syntax: Syntax, _ reply: ReplyForm?, _ summary: String, call: Maker?) {
+    self.syntax = syntax
+    self.reply = reply
+    self.summary = summary
+    self.call = call
+  }
+}
+
+/// How the request of a command on one key is said in words. A command may have several such forms.
+struct RequestForm<Request>: Sendable {
+  typealias Reader =
+    @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> Request
+
+  private let syntax: Syntax
+  private let reply: ReplyForm
+  private let summary: String
+  private let request: Reader
+
   init(
-    _ usage: String, aliases: [String] = [], _ reply: ReplyForm?, _ summary: String,
-    encode: Encoder?
+    _ usage: String, aliases: [String] = [], _ reply: ReplyForm, _ summary: String,
+    request: @escaping Reader
   ) {
     syntax = Syntax(usage, aliases: aliases)
     self.reply = reply
     self.summary = summary
-    self.encode = encode
+    self.request = request
+  }
+
+  /// The form of a command.
+  func form<Reply>(of command: KeyCommand<Request, Reply>) -> CommandForm {
+    CommandForm(syntax, reply, summary) { words, database throws(ArgumentError) in
+      command.call(try request(words, database))
+    }
   }
 }
 

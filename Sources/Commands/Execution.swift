@@ -1,5 +1,6 @@
-// How a shard executes a command on one key: the request is read in place, the key is found once, the
-// command decides at its place, and the reply is written in place.
+// How a shard executes a command on one key that came encoded: the request is read in place, the key is
+// found once, the command decides at its place, and the reply is written in place. (A call from within
+// the process is not encoded: KeyCommand.)
 
 import LargeMemory
 import NIOCore
@@ -62,14 +63,14 @@ extension Command {
   ///   - reply: how the reply is shown.
   ///   - execute: decides and changes, at the place of the request's key.
   @inline(__always)
-  static func onKey<Request: WordedMessage & KeyedMessage, Reply: WireMessage>(
+  static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
-    _ summary: String, also forms: [CommandForm] = [],
+    _ summary: String, also forms: [RequestForm<Request>] = [],
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
-  ) -> Command {
+  ) -> KeyCommand<Request, Reply> {
     let isWrite = !rpc.isReadOnly
     let execution = Execution {
       message, keyspace, call, block, bytesMin, response throws(CallError) in
@@ -87,13 +88,11 @@ extension Command {
       case .source(let source): return source
       }
     }
-    let form = CommandForm(usage, aliases: aliases, reply, summary) {
-      words, database, buffer throws(ArgumentError) in
-      try Request(words, database: database).write(into: &buffer)
+    let form = RequestForm(usage, aliases: aliases, reply, summary) {
+      words, database throws(ArgumentError) in
+      try Request(words, database: database)
     }
-    return Command(
-      CommandID(rpc), rpc, isWrite ? .write : .read, .oneKey, .onKey(execution), summary,
-      forms: [form] + forms)
+    return KeyCommand(rpc, execution, summary, forms: [form] + forms, execute: execute)
   }
 }
 

@@ -53,26 +53,56 @@ extension Store.ListView {
     _ context: ExecutionContext, into response: inout ByteBuffer
   ) throws(CallError) -> (any ReplySource)? {
     let bounds = ListReplySize.bounds(self)
+    if let source = try source(context, bounds) { return source }
+    response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
+    forEach { value in
+      response.append(V1.ListValues.Field.values, value)
+      return true
+    }
+    response.writeListEnd(of: self, firstIndex: firstIndex)
+    return nil
+  }
+
+  /// Tells the view as a `ListValues`, or returns its source where that is long.
+  ///
+  /// - Throws: RESPONSE_TOO_LARGE.
+  func reply(
+    _ context: ExecutionContext, _ answer: (CallReply) -> Void
+  ) throws(CallError) -> (any ReplySource)? {
+    if let source = try source(context, ListReplySize.bounds(self)) { return source }
+    withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: count) { values in
+      var place = 0
+      forEach { value in
+        values.initializeElement(at: place, to: value)
+        place += 1
+        return true
+      }
+      var list = ListReplySize.message(self, firstIndex: firstIndex)
+      list.values = RepeatedBytes(UnsafeBufferPointer(rebasing: values[..<place]))
+      answer(.list(list))
+    }
+    return nil
+  }
+
+  /// The view's source; nil where the reply is to be made at once.
+  ///
+  /// - Parameter bounds: of the reply's size.
+  /// - Throws: RESPONSE_TOO_LARGE.
+  @inline(__always)
+  private func source(
+    _ context: ExecutionContext, _ bounds: ClosedRange<Int>
+  ) throws(CallError) -> ListMessageSource? {
     let messageMax = context.limits.maxMessageBytes
     guard bounds.lowerBound <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    if bounds.upperBound <= min(context.bytesMin, messageMax) {
-      response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
-      forEach { value in
-        response.append(V1.ListValues.Field.values, value)
-        return true
-      }
-      response.writeListEnd(of: self, firstIndex: firstIndex)
-      return nil
-    }
+    if bounds.upperBound <= min(context.bytesMin, messageMax) { return nil }
     let source = ListMessageSource(self)
     guard context.bytesMin == .max else { return source }
     while !source.measure() {}
     guard let byteCount = source.byteCount, byteCount <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    source.writeAll(into: &response)
     return nil
   }
 }

@@ -18,7 +18,7 @@ extension Command {
   @inline(__always)
   private static func push(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
-  ) -> Command {
+  ) -> KeyCommand<V1.ListInsert, V1.Status> {
     onKey(rpc, usage, shows: .count, summary) {
       (request: V1.ListInsert, place, context) throws(CallError) in
       guard request.values.count <= context.limits.maxItems else {
@@ -44,7 +44,7 @@ extension Command {
   @inline(__always)
   private static func pop(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
-  ) -> Command {
+  ) -> KeyCommand<V1.Key, V1.Value> {
     onKey(rpc, usage, shows: .taken, summary) {
       (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
       // Looked at first: an element that no reply can carry must not be lost.

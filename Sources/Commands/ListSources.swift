@@ -98,12 +98,6 @@ package final class ListMessageSource: ReplySource {
     fill(&buffer, planned)
   }
 
-  /// Appends the whole message at once. It must be measured and not begun.
-  func writeAll(into buffer: inout ByteBuffer) {
-    sent = total
-    fill(&buffer, total)
-  }
-
   private func fill(_ buffer: inout ByteBuffer, _ byteCount: Int) {
     var room = byteCount
     buffer.reserveCapacity(minimumWritableBytes: room)

@@ -48,13 +48,13 @@ extension Command {
     also: [
       step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),
       step("DECR", -1, "Takes 1 from the integer that a key holds; a missing key counts as 0."),
-      CommandForm(
+      RequestForm(
         "DECRBY key delta", .sum,
         "Takes a number from the integer that a key holds; a missing key counts as 0."
-      ) { words, database, buffer throws(ArgumentError) in
+      ) { words, database throws(ArgumentError) in
         let delta = try words.integer(2, "the delta")
         guard delta != .min else { throw .tooSmallToTakeAway(what: "the delta") }
-        V1.IncrByRequest(key: words[1], delta: -delta, database: database).write(into: &buffer)
+        return V1.IncrByRequest(key: words[1], delta: -delta, database: database)
       },
     ]
   ) { (request: V1.IncrByRequest, place, context) throws(CallError) in
@@ -93,9 +93,11 @@ extension Command {
     return .reply(V1.Status(ok: true, count: Int64(found?.bytes.count ?? 0)))
   }
 
-  private static func step(_ name: String, _ delta: Int64, _ summary: String) -> CommandForm {
-    CommandForm("\(name) key", .sum, summary) { words, database, buffer in
-      V1.IncrByRequest(key: words[1], delta: delta, database: database).write(into: &buffer)
+  private static func step(
+    _ name: String, _ delta: Int64, _ summary: String
+  ) -> RequestForm<V1.IncrByRequest> {
+    RequestForm("\(name) key", .sum, summary) { words, database in
+      V1.IncrByRequest(key: words[1], delta: delta, database: database)
     }
   }
 

@@ -30,9 +30,7 @@ package protocol Dispatcher: AnyObject {
   /// Takes a call on one key that was made from within, which the node ends at its deadline.
   ///
   /// - Parameter context: who calls, and until when.
-  func submit(
-    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
-  ) -> UInt64?
+  func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64?
 
   /// Takes an LRangeStream, whose caller is a stream.
   func openStream(

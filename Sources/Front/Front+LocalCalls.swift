@@ -12,23 +12,33 @@ extension Front: LocalDispatcher {
 
   @discardableResult
   package func call(
-    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ request: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
+    reply: @escaping LocalReply
+  ) -> LocalCall? {
+    let call = LocalCall(request.command, for: caller, reply: reply)
+    let byteCount = request.byteCount
+    if byteCount > limits.maxMessageBytes {
+      dispatcher.fail(.local(call), error: .requestTooLarge(byteCount, limits))
+    } else {
+      call.id = dispatcher.submit(call, request, dispatcher.context(of: context)) ?? 0
+    }
+    dispatcher.afterEvent()
+    return call.isOver ? nil : call
+  }
+
+  @discardableResult
+  package func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
     let context = dispatcher.context(of: context)
-    let isOnKey = command.rawValue < CallNumbers.local.lowerBound
-    if !isOnKey { dispatcher.countCall(UInt32(command.rawValue)) }
+    dispatcher.countCall(UInt32(command.id.rawValue))
     if request.readableBytes > limits.maxMessageBytes {
       dispatcher.fail(.local(call), error: .requestTooLarge(request.readableBytes, limits))
-    } else if CommandTable.command(command)?.isStreaming != false {
+    } else if command.isStreaming || command.routing == .oneKey {
       dispatcher.fail(.local(call), error: LocalCall.notOneReply(command))
-    } else if isOnKey {
-      call.id =
-        request.withUnsafeReadableBytes { message in
-          dispatcher.submit(call, message, context)
-        } ?? 0
-    } else if command == .stats, let counters = dispatcher.fetchCounters() {
+    } else if command.id == .stats, let counters = dispatcher.fetchCounters() {
       let bound = NIOLoopBound((self, call), eventLoop: eventLoop)
       counters.whenComplete { _ in
         let (front, call) = bound.value
@@ -46,7 +56,7 @@ extension Front: LocalDispatcher {
   private func start(_ call: LocalCall, _ request: ByteBuffer, _ context: CallContext) {
     call.id =
       request.withUnsafeReadableBytes {
-        start(call.command, $0, in: nil, context, endsAtDeadline: true, for: .local(call))
+        start(call.command.id, $0, in: nil, context, endsAtDeadline: true, for: .local(call))
       } ?? 0
   }
 

@@ -28,7 +28,7 @@ package enum FrontCaller {
     switch self {
     case .unary(let call), .stream(let call): call.respond(message: response)
     case .pipelined(let pipeline, let id): pipeline.respond(id, response)
-    case .local(let call): call.end(.success(ByteBuffer(bytes: response)))
+    case .local(let call): call.respond(response)
     }
   }
 
@@ -40,7 +40,7 @@ package enum FrontCaller {
         response, to: call, holding: memory.hold(response.readableBytes))
       call.context = pieces
       pieces.start()
-    case .local(let call): call.end(.success(response))
+    case .local(let call): call.respond(response)
     default: response.withUnsafeReadableBytes { respond($0) }
     }
   }

@@ -1,5 +1,6 @@
 // What each call of KVStore and KeyStore means in ringstore.v1. All of them are about database 0.
 
+import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
@@ -28,24 +29,19 @@ extension LegacyCall {
   private func setVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.SetRequest.self, message)
     var digits = String(request.value)
-    make(.set) { buffer in
-      digits.withUTF8 {
-        V1.KeyValue(
-          key: request.key, value: UnsafeRawBufferPointer($0), database: Self.database
-        ).write(into: &buffer)
+    digits.withUTF8 { digits in
+      let call = V1.KeyValue(
+        key: request.key, value: UnsafeRawBufferPointer(digits), database: Self.database)
+      make(Command.set, call) { status throws(CallError) in
+        try self.respond { Older.SetResponse(success: status.ok).write(into: &$0) }
       }
-    } next: { reply throws(CallError) in
-      let isDone = try self.read(V1.Status.self, reply).ok
-      try self.respond { Older.SetResponse(success: isDone).write(into: &$0) }
     }
   }
 
   private func getVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try Older.GetRequest(decoding: message)
-    make(.get) {
-      V1.Key(key: request.key, database: Self.database).write(into: &$0)
-    } next: { reply throws(CallError) in
-      let found = try self.read(V1.Value.self, reply)
+    let call = V1.Key(key: request.key, database: Self.database)
+    make(Command.get, call) { found throws(CallError) in
       let number = found.found ? try Self.int32(found.value) : 0
       try self.respond { Older.GetResponse(value: number, found: found.found).write(into: &$0) }
     }
@@ -65,59 +61,45 @@ extension LegacyCall {
 
   private func set(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.KeyValue.self, message)
-    make(.set) {
-      V1.KeyValue(key: request.keyName, value: request.valueName, database: Self.database)
-        .write(into: &$0)
-    } next: { _ throws(CallError) in
+    let call = V1.KeyValue(
+      key: request.keyName, value: request.valueName, database: Self.database)
+    make(Command.set, call) { _ throws(CallError) in
       try self.respond { $0.write(Older.Status.Field.result, "OK") }
     }
   }
 
   private func get(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try Older.Key(decoding: message)
-    make(.get) {
-      V1.Key(key: request.keyName, database: Self.database).write(into: &$0)
-    } next: { reply throws(CallError) in
-      try self.respondValue(reply)
-    }
+    let call = V1.Key(key: request.keyName, database: Self.database)
+    make(Command.get, call) { found throws(CallError) in try self.respondValue(found) }
   }
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.Key.self, message)
-    make(.delete) {
-      V1.Key(key: request.keyName, database: Self.database).write(into: &$0)
-    } next: { reply throws(CallError) in
-      try self.respondCount(reply)
-    }
+    let call = V1.Key(key: request.keyName, database: Self.database)
+    make(Command.delete, call) { status throws(CallError) in try self.respondCount(status) }
   }
 
   private func lPush(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.KeyValue.self, message)
-    make(.lPush) { buffer in
-      withUnsafePointer(to: request.valueName) { value in
-        V1.ListInsert(
-          key: request.keyName,
-          values: RepeatedBytes(UnsafeBufferPointer(start: value, count: 1)),
-          database: Self.database
-        ).write(into: &buffer)
-      }
-    } next: { reply throws(CallError) in
-      try self.respondCount(reply)
+    withUnsafePointer(to: request.valueName) { value in
+      let call = V1.ListInsert(
+        key: request.keyName,
+        values: RepeatedBytes(UnsafeBufferPointer(start: value, count: 1)),
+        database: Self.database)
+      make(Command.lPush, call) { status throws(CallError) in try self.respondCount(status) }
     }
   }
 
   private func lRange(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try Older.ListRange(decoding: message)
     let key = Array(request.keyName)
-    make(.lRange) {
-      V1.ListRange(
-        key: request.keyName, start: Int64(request.start), stop: Int64(request.stop),
-        database: Self.database
-      ).write(into: &$0)
-    } next: { reply throws(CallError) in
-      let list = try self.read(V1.ListValues.self, reply)
+    let call = V1.ListRange(
+      key: request.keyName, start: Int64(request.start), stop: Int64(request.stop),
+      database: Self.database)
+    make(Command.lRange, call) { list throws(CallError) in
       for value in list.values where !UTF8Text.isValid(value) { throw .notUTF8 }
-      try self.respond(sizeHint: reply.count + key.count) { buffer in
+      try self.respond { buffer in
         key.withUnsafeBytes { key in
           Older.Deque(keyName: Older.Key(keyName: key), data: list.values).write(into: &buffer)
         }
@@ -129,38 +111,32 @@ extension LegacyCall {
   private func lPop(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.Key.self, message)
     let key = Array(request.keyName)
-    make(.lRange) {
-      V1.ListRange(key: request.keyName, start: 0, stop: 0, database: Self.database)
-        .write(into: &$0)
-    } next: { reply throws(CallError) in
-      let head = try self.read(V1.ListValues.self, reply).values.first
-      if let head, !UTF8Text.isValid(head) { throw .notUTF8 }
-      self.make(.lPop) { buffer in
-        key.withUnsafeBytes { V1.Key(key: $0, database: Self.database).write(into: &buffer) }
-      } next: { reply throws(CallError) in
-        try self.respondValue(reply, isPopped: true)
+    let look = V1.ListRange(key: request.keyName, start: 0, stop: 0, database: Self.database)
+    make(Command.lRange, look) { list throws(CallError) in
+      if let head = list.values.first, !UTF8Text.isValid(head) { throw .notUTF8 }
+      key.withUnsafeBytes {
+        let pop = V1.Key(key: $0, database: Self.database)
+        self.make(Command.lPop, pop) { found throws(CallError) in
+          try self.respondValue(found, isPopped: true)
+        }
       }
     }
   }
 
   // MARK: - Replies
 
-  private func respondValue(
-    _ reply: UnsafeRawBufferPointer, isPopped: Bool = false
-  ) throws(CallError) {
-    let found = try read(V1.Value.self, reply)
+  private func respondValue(_ found: V1.Value, isPopped: Bool = false) throws(CallError) {
     guard found.found else {
       return try respond { Older.ResponseVal(res: .noval(true)).write(into: &$0) }
     }
     guard UTF8Text.isValid(found.value) else { throw isPopped ? .poppedAndNotUTF8 : .notUTF8 }
-    try respond(sizeHint: reply.count + 16, isLast: isPopped) {
+    try respond(isLast: isPopped) {
       Older.ResponseVal(res: .value(Older.Value(valueName: found.value))).write(into: &$0)
     }
   }
 
-  private func respondCount(_ reply: UnsafeRawBufferPointer) throws(CallError) {
-    let count = try read(V1.Status.self, reply).count
-    try respond { $0.write(Older.Status.Field.result, "integer (\(count))") }
+  private func respondCount(_ status: V1.Status) throws(CallError) {
+    try respond { $0.write(Older.Status.Field.result, "integer (\(status.count))") }
   }
 
   // MARK: - Reading
@@ -172,16 +148,6 @@ extension LegacyCall {
     let request = try Request(decoding: message)
     if request.hasUnknownField { throw .unknownField }
     return request
-  }
-
-  private func read<Reply: WireMessage>(
-    _: Reply.Type, _ reply: UnsafeRawBufferPointer
-  ) throws(CallError) -> Reply {
-    do throws(WireError) {
-      return try Reply(reply)
-    } catch {
-      throw .internalError("the reply can't be decoded (\(error))")
-    }
   }
 }
 

@@ -70,21 +70,20 @@ package final class LegacyCall: LocalCaller {
   // MARK: - What a method does
 
   /// Makes a call of ringstore.v1; `next` takes its reply, valid during the closure only, and answers
-  /// or makes another.
-  func make(
-    _ command: CommandID, _ write: (inout ByteBuffer) -> Void,
-    next: @escaping (UnsafeRawBufferPointer) throws(CallError) -> Void
+  /// or, when it has read it, makes another.
+  func make<Request, Reply>(
+    _ command: KeyCommand<Request, Reply>, _ request: Request,
+    next: @escaping (Reply) throws(CallError) -> Void
   ) {
-    var request = ByteBuffer()
-    write(&request)
     let made = port.call(
-      command, request: request, CallContext(deadlineNanos: deadlineNanos), for: self
+      command.call(request), CallContext(deadlineNanos: deadlineNanos), for: self
     ) { [self] outcome in
       step = nil
       do throws(CallError) {
         switch outcome {
-        case .success(let reply):
-          try reply.withUnsafeReadableBytes { bytes throws(CallError) in try next(bytes) }
+        case .success(let answer):
+          guard let reply = Reply(answer) else { throw .internalError("It is another reply.") }
+          try next(reply)
         case .failure(let error): fail(error)
         }
       } catch {
@@ -98,15 +97,12 @@ package final class LegacyCall: LocalCaller {
   /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
   /// error.
   ///
-  /// - Parameters:
-  ///   - sizeHint: about how many bytes `write` will append.
-  ///   - isLast: nobody can read it again, so it is kept whatever others hold.
+  /// - Parameter isLast: nobody can read it again, so it is kept whatever others hold.
   func respond(
-    sizeHint: Int = 0, isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
+    isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
   ) throws(CallError) {
     guard let call else { return }
     var response = ByteBuffer()
-    response.reserveCapacity(sizeHint)
     write(&response)
     guard response.readableBytes <= port.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)

@@ -22,13 +22,9 @@ extension RouterService: Dispatcher {
       endsAtDeadline: false, caller: .unary(call))
   }
 
-  func submit(
-    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
-  ) -> UInt64? {
-    let method = UInt32(truncatingIfNeeded: call.command.rawValue)
-    nodeCounters.called(method)
-    return core.submit(
-      method, message: message, context, endsAtDeadline: true, caller: .local(call))
+  func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64? {
+    nodeCounters.called(UInt32(truncatingIfNeeded: call.command.id.rawValue))
+    return core.submit(request, context, endsAtDeadline: true, caller: .local(call))
   }
 
   func openStream(

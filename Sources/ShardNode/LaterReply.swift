@@ -62,7 +62,7 @@ final class LaterReply: ReplyExit {
     case .response(let response): caller.respond(response, memory: service.core.replyMemory)
     case .complete:
       if case .local(let call) = caller {
-        call.end(.success(bytes))
+        call.respond(bytes)
       } else {
         caller.finish()
       }

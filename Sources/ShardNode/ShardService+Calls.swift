@@ -47,22 +47,20 @@ extension ShardService: Dispatcher {
     return id
   }
 
-  func submit(
-    _ call: LocalCall, _ message: UnsafeRawBufferPointer, _ context: CallContext
-  ) -> UInt64? {
-    let method = UInt32(truncatingIfNeeded: call.command.rawValue)
+  func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64? {
+    let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     let deadlineNanos = context.deadlineNanos
-    var response = ByteBuffer()
     do throws(CallError) {
-      if let source = try core.execute(
-        method, message, into: &response, largerThan: core.limits.bulkBytesMin, context)
-      {
-        return begin(source, keep(method, deadlineNanos, for: .local(call)))
+      var id: UInt64?
+      let source = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
+        guard core.gate.holds(core.latestMark) else { return call.end(.success($0)) }
+        // What it points to may change while it is held.
+        var copy = ByteBuffer()
+        $0.write(into: &copy)
+        id = hold(.response(copy), keep(method, deadlineNanos, for: .local(call)))
       }
-      if core.gate.holds(core.latestMark) {
-        return hold(.response(response), keep(method, deadlineNanos, for: .local(call)))
-      }
-      call.end(.success(response))
+      guard let source else { return id }
+      return begin(source, keep(method, deadlineNanos, for: .local(call)))
     } catch {
       core.counters.failed()
       if core.gate.holds(core.latestMark) {

@@ -44,10 +44,10 @@ package struct KeyCall: Sendable, Hashable {
 
   /// Appends the request of the call on `key`, as the command says it in words.
   package func write(key: [UInt8], into request: inout ByteBuffer) {
-    guard let form = model.form, let encode = form.encode else { return }
+    guard let form = model.form, let call = form.call else { return }
     do throws(ArgumentError) {
       try CommandWords.withWords([Array(form.syntax.name.utf8), key] + words) {
-        (words) throws(ArgumentError) in try encode(words, 0, &request)
+        (words) throws(ArgumentError) in try call(words, 0).write(into: &request)
       }
     } catch {
       preconditionFailure("\(self) can't be said: \(error)")

@@ -124,18 +124,17 @@ final class LineClientConnection: ClientConnection {
 
   // MARK: - The session's calls
 
-  fileprivate func make(
-    _ request: ByteBuffer, _ local: () -> LocalCall
-  ) -> LocalCall? {
+  fileprivate func make(_ line: any KeyedCall, _ made: LocalCall) -> LocalCall? {
     guard !notMade.isEmpty else { return nil }
     let call = notMade.removeFirst()
+    var request = ByteBuffer()
+    line.write(into: &request)
     if request != call.request() {
       context.found(.wrongOutcome, "a line has become another request than \(call.text)")
     }
-    let made = local()
     call.local = made
     if context.configuration.sabotage == .mixesLines { mix(call) }
-    router.place([call])
+    router.place(line, call)
     made.id = call.id ?? 0
     return made.isOver ? nil : made
   }
@@ -143,7 +142,7 @@ final class LineClientConnection: ClientConnection {
   /// Now and then two replies to one command change places.
   private func mix(_ call: SimulatedCall) {
     let other = awaited.first {
-      $0 !== call && $0.local?.isOver == false && $0.local?.command == call.local?.command
+      $0 !== call && $0.local?.isOver == false && $0.local?.command === call.local?.command
     }
     guard let other, context.chance(0.2) else { return }
     (other.local, call.local) = (call.local, other.local)
@@ -172,10 +171,17 @@ private final class LinePort: LocalDispatcher {
   }
 
   func call(
-    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
+    reply: @escaping LocalReply
   ) -> LocalCall? {
-    connection.make(request) { LocalCall(command, for: caller, reply: reply) }
+    connection.make(call, LocalCall(call.command, for: caller, reply: reply))
+  }
+
+  func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping LocalReply
+  ) -> LocalCall? {
+    preconditionFailure("the simulation's lines are calls on one key")
   }
 
   func cancel(_ call: LocalCall) { connection.cancel(call) }

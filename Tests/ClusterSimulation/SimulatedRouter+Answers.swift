@@ -16,7 +16,7 @@ extension SimulatedRouter {
 
   func reply(to caller: SimulatedCall, _ response: ByteBuffer) {
     if let local = caller.local {
-      local.end(.success(response))
+      local.respond(response)
     } else {
       cluster.answered(caller, response)
     }

@@ -85,7 +85,13 @@ final class SimulatedRouter: RouterDriver {
     eventHandled()
   }
 
-  private func placeOneKey(_ call: SimulatedCall) {
+  /// Places a call that a line has become.
+  func place(_ line: any KeyedCall, _ call: SimulatedCall) {
+    placeOneKey(call, line)
+    eventHandled()
+  }
+
+  private func placeOneKey(_ call: SimulatedCall, _ line: (any KeyedCall)? = nil) {
     guard let command = call.items[0].call.model.command?.id else { return }
     let request = call.request()
     if let remembered = saboteur.rememberedAnswer(to: call, context) {
@@ -101,7 +107,15 @@ final class SimulatedRouter: RouterDriver {
       }
       return
     }
-    submit(call, command, request)
+    if let line {
+      submitted(
+        call,
+        core.submit(
+          line, CallContext(deadlineNanos: call.deadlineNanos),
+          endsAtDeadline: call.client.isPipeline, caller: call))
+    } else {
+      submit(call, command, request)
+    }
   }
 
   private func submit(_ call: SimulatedCall, _ command: CommandID, _ request: ByteBuffer) {
@@ -112,6 +126,10 @@ final class SimulatedRouter: RouterDriver {
         CallContext(deadlineNanos: call.deadlineNanos), endsAtDeadline: call.client.isPipeline,
         caller: call)
     }
+    submitted(call, id)
+  }
+
+  private func submitted(_ call: SimulatedCall, _ id: UInt64?) {
     call.id = id
     if let id { callsByID[id] = call }
   }

@@ -135,12 +135,15 @@ import Testing
   func `words make a request that says the same`(_ name: String) throws {
     let (command, form) = try #require(
       Array(name.utf8).withUnsafeBytes { CommandTable.form(called: $0) })
-    guard let encode = form.encode else { return }
+    guard let call = form.call else { return }
     let count = min(form.syntax.words.upperBound, 5)
     let words = [name] + (1..<count).map(String.init)
     var request = ByteBuffer()
     try CommandWords.withWords(words.map { Array($0.utf8) }) { words in
-      try encode(words, 7, &request)
+      let said = try call(words, 7)
+      said.write(into: &request)
+      #expect(said.byteCount == request.readableBytes && said.command === command)
+      #expect(Array(said.key) == Array("1".utf8) && said.database == 7)
     }
     try request.withUnsafeReadableBytes { bytes in
       let found = try #require(command.rpc.keyFields).find(in: bytes)

@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import NodeCore
 import RingstoreAPI
+import Testing
 
 /// Answers at once with what stands for the command in the script, or never.
 final class ScriptedPort: LocalDispatcher {
@@ -27,15 +28,26 @@ final class ScriptedPort: LocalDispatcher {
   }
 
   func call(
-    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ request: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
+    reply: @escaping LocalReply
   ) -> LocalCall? {
-    calls.append(command)
+    calls.append(request.command.id)
     deadlines.append(context.hasDeadline ? context.deadlineNanos : nil)
-    let call = LocalCall(command, for: caller, reply: reply)
+    let call = LocalCall(request.command, for: caller, reply: reply)
     begun.succeed()
-    guard let outcome = script[command] else { return call }
-    call.end(outcome)
+    switch script[request.command.id] {
+    case .success(let response): call.respond(response)
+    case .failure(let error): call.end(.failure(error))
+    case nil: return call
+    }
+    return nil
+  }
+
+  func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping LocalReply
+  ) -> LocalCall? {
+    Issue.record("the older services make calls on one key")
     return nil
   }
 

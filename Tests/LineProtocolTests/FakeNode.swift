@@ -27,10 +27,24 @@ final class FakeNode: LocalDispatcher {
   var answersAtOnce = false
 
   func call(
-    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
+    reply: @escaping LocalReply
   ) -> LocalCall? {
-    let call = LocalCall(command, for: caller, reply: reply)
+    var request = ByteBuffer()
+    call.write(into: &request)
+    return take(LocalCall(call.command, for: caller, reply: reply), request, context)
+  }
+
+  func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping LocalReply
+  ) -> LocalCall? {
+    take(LocalCall(command, for: caller, reply: reply), request, context)
+  }
+
+  private func take(
+    _ call: LocalCall, _ request: ByteBuffer, _ context: CallContext
+  ) -> LocalCall? {
     waiting.append(
       Waiting(
         call: call, request: request,
@@ -41,7 +55,7 @@ final class FakeNode: LocalDispatcher {
 
   func cancel(_ call: LocalCall) {
     guard !call.isOver else { return }
-    cancelled.append(call.command)
+    cancelled.append(call.command.id)
     waiting.removeAll { $0.call === call }
     call.drop()
   }
@@ -58,7 +72,7 @@ final class FakeNode: LocalDispatcher {
   func answer(at index: Int = 0, _ write: (inout ByteBuffer) -> Void) {
     var response = ByteBuffer()
     write(&response)
-    waiting.remove(at: index).call.end(.success(response))
+    waiting.remove(at: index).call.respond(response)
   }
 
   func fail(at index: Int = 0, _ error: CallError) {
@@ -76,7 +90,7 @@ final class FakeNode: LocalDispatcher {
   }
 
   private func key(of call: Waiting) -> String? {
-    let method = UInt32(call.call.command.rawValue)
+    let method = UInt32(call.call.command.id.rawValue)
     guard let keyFields = CommandTable.keyFields(ofMethod: method) else { return nil }
     return call.request.withUnsafeReadableBytes { message in
       (try? keyFields.find(in: message)).map { Self.place($0.key, $0.database) }
@@ -93,13 +107,17 @@ final class FakeNode: LocalDispatcher {
     let outcome: Result<ByteBuffer, CallError> = call.request.withUnsafeReadableBytes { message in
       var response = ByteBuffer()
       do {
-        try execute(call.call.command, message, into: &response)
+        try execute(call.call.command.id, message, into: &response)
         return .success(response)
       } catch {
         return .failure(error as? CallError ?? .internalError("\(error)"))
       }
     }
-    waiting.remove(at: index).call.end(outcome)
+    let answered = waiting.remove(at: index).call
+    switch outcome {
+    case .success(let response): answered.respond(response)
+    case .failure(let error): answered.end(.failure(error))
+    }
   }
 
   private func execute(

@@ -25,9 +25,28 @@ import Testing
     }
   }
 
-  private func call(_ line: String) -> LineCall? {
-    guard case .call(let call) = action(line) else { return nil }
-    return call
+  /// A call that a line turns into, with its encoded request.
+  private struct SaidCall {
+    let command: CommandID
+    let isAlone: Bool
+    var request = ByteBuffer()
+  }
+
+  private func call(_ line: String) -> SaidCall? {
+    var parser = LineParser(LineLimits(Limits()))
+    parser.append(ByteBuffer(string: line + "\n"))
+    guard case .request(let request) = parser.next() else { return nil }
+    return request.withWords { words in
+      switch LineCommands.action(words, context) {
+      case .callOnKey(let call, _):
+        var said = SaidCall(command: call.command.id, isAlone: false)
+        call.write(into: &said.request)
+        return said
+      case .call(let call):
+        return SaidCall(command: call.command.id, isAlone: true, request: call.request)
+      default: return nil
+      }
+    }
   }
 
   @Test func `every command that was promised is there, once`() {

@@ -1,7 +1,9 @@
 // From reply messages to lines, byte by byte.
 
+import Commands
 import LineProtocol
 import NIOCore
+import NodeCore
 import RingstoreAPI
 import Testing
 
@@ -22,6 +24,23 @@ import Testing
     return text(out)
   }
 
+  /// A reply of a call on one key, as it comes over a link.
+  private func shownOfKey(
+    _ form: ReplyForm, of request: ByteBuffer = ByteBuffer(),
+    _ write: (inout ByteBuffer) -> Void = { _ in }
+  ) -> String {
+    var (response, out) = (ByteBuffer(), ByteBuffer())
+    write(&response)
+    let command = CommandTable.all.first { $0.forms.first?.reply == form }
+    response.withUnsafeReadableBytes { response in
+      request.withUnsafeReadableBytes { request in
+        guard let reply = try? command?.reply(response) else { return }
+        form.write(reply, of: (try? V1.Key(request))?.key ?? noBytes, into: &out)
+      }
+    }
+    return text(out)
+  }
+
   private func value(_ text: String) -> (inout ByteBuffer) -> Void {
     { response in
       Array(text.utf8).withUnsafeBytes {
@@ -31,20 +50,20 @@ import Testing
   }
 
   @Test func `values, and none`() {
-    #expect(shown(.plain(.value), value("x y")) == "+x y\r\n")
-    #expect(shown(.plain(.value), value("")) == "+\r\n")
-    #expect(shown(.plain(.value), value("+-*")) == "++-*\r\n")
-    #expect(shown(.plain(.value), of: request("k")) == "-invalid key k\r\n")
-    #expect(shown(.plain(.taken), of: request("k")) == "-invalid key k\r\n")
-    #expect(shown(.plain(.value), of: request("a\r\nb")) == "-invalid key a\\r\\nb\r\n")
+    #expect(shownOfKey(.value, value("x y")) == "+x y\r\n")
+    #expect(shownOfKey(.value, value("")) == "+\r\n")
+    #expect(shownOfKey(.value, value("+-*")) == "++-*\r\n")
+    #expect(shownOfKey(.value, of: request("k")) == "-invalid key k\r\n")
+    #expect(shownOfKey(.taken, of: request("k")) == "-invalid key k\r\n")
+    #expect(shownOfKey(.value, of: request("a\r\nb")) == "-invalid key a\\r\\nb\r\n")
   }
 
   @Test(arguments: ["a\nb", "a\rb", "\r\n", "\n"])
   func `a value with a line break is an error, and one that was taken is not lost`(_ bad: String) {
     #expect(
-      shown(.plain(.value), value(bad))
+      shownOfKey(.value, value(bad))
         == "-the value has a line break, which a line can't carry; gRPC can\r\n")
-    let told = shown(.plain(.taken), value(bad))
+    let told = shownOfKey(.taken, value(bad))
     let quoted = bad.reduce(into: "") {
       $0 += $1 == "\r\n" ? "\\r\\n" : $1 == "\n" ? "\\n" : $1 == "\r" ? "\\r" : String($1)
     }
@@ -56,11 +75,14 @@ import Testing
     #expect(parse("\(word)\n", LineLimits(Limits())) == [bad])
   }
 
-  @Test func `a taken value of any bytes is told so that it can be typed`() {
+  @Test func `a taken value of any bytes is told so that it can be typed`() throws {
     let bytes = Array(UInt8.min...UInt8.max)
     var (response, out) = (ByteBuffer(), ByteBuffer())
     bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }
-    LineReplyForm.plain(.taken).write(response, of: request("k"), into: &out)
+    try response.withUnsafeReadableBytes { response in
+      let reply = try Command.lPop.reply(response)
+      ReplyForm.taken.write(reply, of: noBytes, into: &out)
+    }
     var parser = LineParser(LineLimits(Limits()))
     let told = Array(out.readableBytesView)
     let start = told.firstIndex(of: UInt8(ascii: "$")) ?? 0
@@ -73,23 +95,23 @@ import Testing
   }
 
   @Test func `numbers and words`() {
-    #expect(shown(.plain(.ok)) == "+OK\r\n")
-    #expect(shown(.plain(.count)) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
-    #expect(shown(.plain(.count)) == "+0\r\n")
+    #expect(shownOfKey(.ok) == "+OK\r\n")
+    #expect(shownOfKey(.count) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
+    #expect(shownOfKey(.count) == "+0\r\n")
     #expect(
-      shown(.plain(.sum)) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n"
+      shownOfKey(.sum) { V1.IncrByResponse(value: -7, version: 1).write(into: &$0) } == "+-7\r\n"
     )
     #expect(shown(.number) { V1.DbSizeResponse(keys: 12).write(into: &$0) } == "+12\r\n")
     #expect(
-      shown(.plain(.removed), of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
+      shownOfKey(.removed, of: request("k")) { V1.Status(ok: true, count: 1).write(into: &$0) }
         == "+OK\r\n")
     #expect(
-      shown(.plain(.removed), of: request("k")) { V1.Status(ok: true).write(into: &$0) }
+      shownOfKey(.removed, of: request("k")) { V1.Status(ok: true).write(into: &$0) }
         == "-invalid key k\r\n")
-    #expect(shown(.plain(.type)) == "+none\r\n")
+    #expect(shownOfKey(.type) == "+none\r\n")
     #expect(
-      shown(.plain(.type)) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
-    #expect(shown(.plain(.type)) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
+      shownOfKey(.type) { V1.TypeResponse(type: .string).write(into: &$0) } == "+string\r\n")
+    #expect(shownOfKey(.type) { V1.TypeResponse(type: .list).write(into: &$0) } == "+list\r\n")
   }
 
   private func list(_ values: [String]) -> (inout ByteBuffer) -> Void {
@@ -101,10 +123,10 @@ import Testing
   }
 
   @Test func `lists`() {
-    #expect(shown(.plain(.list)) == "*0\r\n")
-    #expect(shown(.plain(.list), list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
+    #expect(shownOfKey(.list) == "*0\r\n")
+    #expect(shownOfKey(.list, list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
     #expect(
-      shown(.plain(.list), list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
+      shownOfKey(.list, list(["a", "b\nc"])).hasPrefix("-a value of the list has a line break"))
     #expect(shown(.keys) == "*0\r\n")
     #expect(shown(.keys, list(["k"])) == "*1\r\nk\r\n")
     #expect(shown(.keys, list(["k", "l\r"])).hasPrefix("-a key has a line break"))
@@ -186,13 +208,25 @@ import Testing
   }
 
   @Test func `bytes that are no message are an error`() {
-    let forms: [LineReplyForm] = [
-      .plain(.value), .plain(.count), .plain(.list), .keys, .page, .values, .outcomes,
-    ]
-    for form in forms {
+    for form: LineReplyForm in [.keys, .page, .values, .outcomes] {
       let shown = shown(form) { $0.writeInteger(UInt8(0xff)) }
       #expect(shown == "-INTERNAL The reply can't be decoded.\r\n", "\(form)")
     }
+    for command in [Command.get, .lLen, .lRange, .type, .incrBy] {
+      var shown = ""
+      let call = LocalCall(command, for: nil) { outcome in
+        guard case .failure(let error) = outcome else { return }
+        shown = String(decoding: LineError(error).text, as: UTF8.self)
+      }
+      call.respond(ByteBuffer(bytes: [0xff]))
+      #expect(shown == "INTERNAL The reply can't be decoded." && call.isOver, "\(command.name)")
+    }
+  }
+
+  @Test func `a reply in another form than the call's is an error`() {
+    var out = ByteBuffer()
+    ReplyForm.value.write(.status(V1.Status(ok: true)), of: noBytes, into: &out)
+    #expect(text(out) == "-INTERNAL It is another reply.\r\n")
   }
 }
 

@@ -13,7 +13,7 @@ import Testing
   /// Sends a SCAN behind a GET, and answers its page with these keys.
   private func scan(_ keys: [String]) {
     talk.send("SELECT 4\nSCAN 0 TYPE list\nGET later\n")
-    #expect(node.waiting.map(\.call.command) == [.keys])
+    #expect(node.waiting.map(\.call.command.id) == [.keys])
     node.answer { response in
       for key in keys {
         Array(key.utf8).withUnsafeBytes { response.append(V1.KeysResponse.Field.keys, $0) }
@@ -25,7 +25,7 @@ import Testing
 
   @Test func `only keys of the type are answered, in their order`() {
     scan(["a", "b", "c"])
-    #expect(node.waiting.map(\.call.command) == [.type, .type, .type])
+    #expect(node.waiting.map(\.call.command.id) == [.type, .type, .type])
     for waiting in node.waiting {
       #expect(waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database } == 4)
     }
@@ -34,14 +34,14 @@ import Testing
     node.answer(at: 0) { V1.TypeResponse(type: .list).write(into: &$0) }
     talk.run()
     #expect(talk.read() == "+OK\r\n*3\r\n07\r\na\r\nc\r\n")
-    #expect(node.waiting.map(\.call.command) == [.get])
+    #expect(node.waiting.map(\.call.command.id) == [.get])
   }
 
   @Test func `a bounded number is asked for at a time`() {
     let keys = (0..<200).map { "k\($0)" }
     scan(keys)
     var most = 0
-    while node.waiting.first?.call.command == .type {
+    while node.waiting.first?.call.command.id == .type {
       most = max(most, node.waiting.count)
       node.answer { V1.TypeResponse(type: .list).write(into: &$0) }
       talk.run()
@@ -61,7 +61,7 @@ import Testing
     talk.run()
     #expect(talk.read() == "+OK\r\n-SHARD_UNAVAILABLE Shard s1 can't be reached: gone\r\n")
     #expect(node.cancelled == [.type])
-    #expect(node.waiting.map(\.call.command) == [.get])
+    #expect(node.waiting.map(\.call.command.id) == [.get])
   }
 
   @Test func `a connection that is gone cancels the types under way`() {
@@ -81,6 +81,6 @@ import Testing
     #expect(node.waiting.isEmpty)
     talk.session.resumeReading()
     talk.run()
-    #expect(node.waiting.map(\.call.command) == [.type])
+    #expect(node.waiting.map(\.call.command.id) == [.type])
   }
 }

@@ -177,7 +177,7 @@ final class LinkWorld {
     var request = ByteBuffer()
     let said = words.dropFirst(2).map { Array(meant($0).utf8) }
     try CommandWords.withWords(said) { words throws(ArgumentError) in
-      try form.encode?(words, 0, &request)
+      try form.call?(words, 0).write(into: &request)
     }
     calls[number] = TranscriptCall(command: command, form: form, request: request)
     let id = request.withUnsafeReadableBytes {

@@ -24,7 +24,12 @@ final class TranscriptDriver: RouterDriver {
   private func tell(_ caller: Int, _ response: ByteBuffer) {
     guard let call = world.calls[caller], let form = call.form.reply else { return }
     var line = ByteBuffer()
-    LineReplyForm.plain(form).write(response, of: call.request, into: &line)
+    call.request.withUnsafeReadableBytes { request in
+      response.withUnsafeReadableBytes { response in
+        guard let reply = try? call.command.reply(response) else { return }
+        form.write(reply, of: (try? V1.Key(request))?.key ?? noBytes, into: &line)
+      }
+    }
     let text = String(buffer: line).split(separator: "\r\n").joined(separator: " ")
     world.say("call \(caller) is answered \(world.shown(text))")
   }

@@ -172,6 +172,24 @@ struct GateExitTests {
     }
   }
 
+  /// What a reply points to in the store may change while it is held.
+  @Test func aReplyToACallFromWithinIsHeldAsItWas() async throws {
+    try await withShard { shard in
+      let replies = try await shard.inLoop { service in
+        let replies = service.eventLoop.makePromise(of: [UInt8].self)
+        service.front.call(.set, Requests.set("k", "before")) { _ in }
+        service.front.call(.get, Requests.key("k")) { outcome in
+          replies.succeed((try? outcome.get()).map { Array($0.readableBytesView) } ?? [])
+        }
+        service.front.call(.set, Requests.set("k", "behind")) { _ in }
+        return replies.futureResult
+      }
+      try await shard.commit()
+      let value = try Ringstore_V1_Value(serializedBytes: try await replies.get())
+      #expect(value.value == .init("before".utf8))
+    }
+  }
+
   @Test func aClientThatGoesTakesItsHeldRepliesAlong() async throws {
     try await withShard { shard in
       let gone = GatedShard.client(of: shard.server)

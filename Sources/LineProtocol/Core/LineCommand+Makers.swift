@@ -20,7 +20,7 @@ extension LineCommand {
 
 extension LineAction {
   static func call(
-    _ command: CommandID, _ form: LineReplyForm, _ request: ByteBuffer
+    _ command: Command, _ form: LineReplyForm, _ request: ByteBuffer
   ) -> LineAction {
     .call(LineCall(command: command, request: request, form: form))
   }

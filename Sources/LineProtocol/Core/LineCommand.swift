@@ -24,19 +24,16 @@ package struct LineCommand: Sendable {
   /// A command on one key, which is read and shown as its definition says.
   ///
   /// - Returns: nil where lines have their own way with the command.
-  init?(_ command: Command, _ form: CommandForm) {
-    guard let encode = form.encode, let reply = form.reply else { return nil }
-    let id = command.id
+  init?(_ form: CommandForm) {
+    guard let call = form.call, let reply = form.reply else { return nil }
     syntax = form.syntax
     summary = form.summary
     action = { words, context throws(LineError) in
-      var request = ByteBuffer()
       do throws(ArgumentError) {
-        try encode(words, context.database, &request)
+        return .callOnKey(try call(words, context.database), reply)
       } catch {
         throw LineError(error)
       }
-      return .call(id, .plain(reply), request)
     }
   }
 }
@@ -53,7 +50,7 @@ package struct LineContext: Sendable {
   }
 }
 
-/// What a command turns into.
+/// What a command turns into. Valid as long as its words.
 package enum LineAction {
   /// A reply that needs no node.
   case answer(ByteBuffer)
@@ -63,20 +60,17 @@ package enum LineAction {
   case select(UInt32)
   /// `+OK`, and the connection ends.
   case quit
+  /// A call on one key. Nodes keep the order of those on the same key.
+  case callOnKey(any KeyedCall, ReplyForm)
+  /// A call on more than one key: it waits for those before it, and those behind wait for it.
   case call(LineCall)
   /// A page of keys of which only those of one type are answered.
   case scan(LineCall, type: V1.ValueType)
 }
 
-/// A call of ringstore.v1 that a command turns into.
+/// A call on more than one key. Valid for longer than its words.
 package struct LineCall {
-  package let command: CommandID
+  package let command: Command
   package let request: ByteBuffer
   package let form: LineReplyForm
-
-  /// Whether it concerns more than one key. Nodes keep the order of calls on one key only, so such
-  /// a call waits for those before it, and those behind wait for it.
-  package var isAlone: Bool {
-    CommandTable.keyFields(ofMethod: UInt32(truncatingIfNeeded: command.rawValue)) == nil
-  }
 }

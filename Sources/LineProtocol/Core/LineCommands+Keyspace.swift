@@ -11,7 +11,7 @@ extension LineCommands {
   static let manyKeys: [LineCommand] = [
     .of(.mGet) { words, context in
       .call(
-        .mGet, .values,
+        Command.mGet, .values,
         written { request in
           for index in words.indices.dropFirst() {
             request.append(
@@ -22,7 +22,7 @@ extension LineCommands {
     .of(.mSet) { words, context throws(LineError) in
       guard words.count % 2 == 1 else { throw LineError("MSET needs a value for every key") }
       return .call(
-        .mSet, .outcomes,
+        Command.mSet, .outcomes,
         written { request in
           for index in stride(from: 1, to: words.count, by: 2) {
             request.append(
@@ -43,7 +43,7 @@ extension LineCommands {
     ) { words, context throws(LineError) in
       if let refusal = PythonPattern.refusalOfGlob(words[1]) { throw refusal }
       return .call(
-        .keys, .keys,
+        Command.keys, .keys,
         written { request in
           PythonPattern.translated(words[1]).withUnsafeBytes {
             V1.KeysRequest(pattern: V1.Pattern(kind: .regex($0)), database: context.database)
@@ -58,7 +58,7 @@ extension LineCommands {
     .of(.dbSize) { words, context throws(LineError) in
       let isAll = try words.namesAllDatabases()
       return .call(
-        .dbSize, .number,
+        Command.dbSize, .number,
         written {
           V1.DbSizeRequest(database: isAll ? 0 : context.database, allDatabases: isAll)
             .write(into: &$0)
@@ -67,7 +67,7 @@ extension LineCommands {
     .of(.reset) { words, context throws(LineError) in
       let isAll = try words.namesAllDatabases()
       return .call(
-        .reset, .plain(.ok),
+        Command.reset, .ok,
         written {
           V1.ResetRequest(database: isAll ? 0 : context.database, allDatabases: isAll)
             .write(into: &$0)
@@ -79,7 +79,7 @@ extension LineCommands {
         throw .badArgument("SHUTDOWN takes CLUSTER or nothing", words[1])
       }
       return .call(
-        .shutdown, .plain(.ok),
+        Command.shutdown, .ok,
         written { V1.ShutdownRequest(wholeCluster: isWhole).write(into: &$0) })
     },
   ]

@@ -11,7 +11,7 @@ package enum LineCommands {
   package static let all: [LineCommand] = oneKey + manyKeys + keyspace + connection
 
   private static let oneKey = CommandTable.all.flatMap { command in
-    command.forms.compactMap { LineCommand(command, $0) }
+    command.forms.compactMap { LineCommand($0) }
   }
 
   package static func command(_ word: UnsafeRawBufferPointer) -> LineCommand? {

@@ -1,13 +1,71 @@
-// From the reply messages of ringstore.v1 to lines. Pure functions; any thread.
+// From the replies of ringstore.v1 to lines. Pure functions; any thread.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 
-/// How the reply of a call is shown.
+extension ReplyForm {
+  /// Whether a reply may name its key: what there isn't is `-invalid key`.
+  var mayNameKey: Bool {
+    switch self {
+    case .value, .taken, .removed: true
+    case .ok, .count, .type, .sum, .list: false
+    }
+  }
+
+  /// Writes the reply of a call on one key.
+  ///
+  /// - Parameter key: of the call, where the form may name it.
+  package func write(
+    _ reply: CallReply, of key: UnsafeRawBufferPointer, into out: inout ByteBuffer
+  ) {
+    do throws(LineError) {
+      try writeLines(reply, of: key, into: &out)
+    } catch {
+      // Nothing has been written by halves.
+      out.writeLine(error: error)
+    }
+  }
+
+  private func writeLines(
+    _ reply: CallReply, of key: UnsafeRawBufferPointer, into out: inout ByteBuffer
+  ) throws(LineError) {
+    switch (self, reply) {
+    case (.ok, _): out.writeLine(text: "OK")
+    case (.value, .value(let reply)), (.taken, .value(let reply)):
+      guard reply.found else { throw .invalidKey(key) }
+      guard LineText.fitsLine(reply.value) else {
+        throw self == .taken ? .unframeableTaken(reply.value) : .unframeable
+      }
+      out.writeLine(text: reply.value)
+    case (.removed, .status(let reply)):
+      guard reply.count > 0 else { throw .invalidKey(key) }
+      out.writeLine(text: "OK")
+    case (.count, .status(let reply)): out.writeLine(text: String(reply.count))
+    case (.type, .type(let reply)):
+      out.writeLine(text: reply.type.isKnown ? reply.type.description : "unknown")
+    case (.sum, .sum(let reply)): out.writeLine(text: String(reply.value))
+    case (.list, .list(let reply)):
+      try out.writeLines(reply.values, orThrow: .unframeableElement)
+    default: throw LineError(.internalError("It is another reply."))
+    }
+  }
+}
+
+extension ByteBuffer {
+  fileprivate mutating func writeLines(
+    _ items: RepeatedBytes, orThrow error: LineError
+  ) throws(LineError) {
+    guard items.allSatisfy(LineText.fitsLine) else { throw error }
+    writeLine(listOf: items.count)
+    for item in items { writeListLine(item) }
+  }
+}
+
+/// How the reply of a call that is made of parts is shown.
 package enum LineReplyForm: Sendable, Hashable {
-  /// As the command's definition says; what there isn't is `-invalid key`.
-  case plain(ReplyForm)
+  /// `+OK`, whatever the reply holds.
+  case ok
   /// DbSizeResponse.
   case number
   /// KeysResponse without a limit.
@@ -43,52 +101,16 @@ package enum LineReplyForm: Sendable, Hashable {
     into out: inout ByteBuffer
   ) throws {
     switch self {
-    case .plain(let form): try Self.write(form, response, of: request, into: &out)
+    case .ok: out.writeLine(text: "OK")
     case .number: out.writeLine(text: String(try V1.DbSizeResponse(response).keys))
     case .keys:
-      try Self.write(try V1.KeysResponse(response).keys, orThrow: .unframeableKey, into: &out)
+      try out.writeLines(try V1.KeysResponse(response).keys, orThrow: .unframeableKey)
     case .page:
       let page = try V1.KeysResponse(response)
       try LineCursor.write(page: page, keys: Array(page.keys), into: &out)
     case .values: try Self.writeValues(response, of: request, into: &out)
     case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
     }
-  }
-
-  private static func write(
-    _ form: ReplyForm, _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,
-    into out: inout ByteBuffer
-  ) throws {
-    switch form {
-    case .ok: out.writeLine(text: "OK")
-    case .value, .taken:
-      let reply = try V1.Value(response)
-      guard reply.found else { throw LineError.invalidKey(try V1.Key(request).key) }
-      guard LineText.fitsLine(reply.value) else {
-        throw form == .taken ? LineError.unframeableTaken(reply.value) : LineError.unframeable
-      }
-      out.writeLine(text: reply.value)
-    case .removed:
-      guard try V1.Status(response).count > 0 else {
-        throw LineError.invalidKey(try V1.Key(request).key)
-      }
-      out.writeLine(text: "OK")
-    case .count: out.writeLine(text: String(try V1.Status(response).count))
-    case .type:
-      let type = try V1.TypeResponse(response).type
-      out.writeLine(text: type.isKnown ? type.description : "unknown")
-    case .sum: out.writeLine(text: String(try V1.IncrByResponse(response).value))
-    case .list:
-      try write(try V1.ListValues(response).values, orThrow: .unframeableElement, into: &out)
-    }
-  }
-
-  private static func write(
-    _ items: RepeatedBytes, orThrow error: LineError, into out: inout ByteBuffer
-  ) throws {
-    guard items.allSatisfy(LineText.fitsLine) else { throw error }
-    out.writeLine(listOf: items.count)
-    for item in items { out.writeListLine(item) }
   }
 
   private static func writeValues(

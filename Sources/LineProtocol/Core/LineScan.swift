@@ -45,7 +45,7 @@ enum LineScan {
         ).write(into: &request)
       }
     }
-    let call = LineCall(command: .keys, request: request, form: .page)
+    let call = LineCall(command: Command.keys, request: request, form: .page)
     return type == .none ? .call(call) : .scan(call, type: type)
   }
 

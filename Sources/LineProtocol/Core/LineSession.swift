@@ -34,16 +34,18 @@ package final class LineSession {
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
-  private var parser: LineParser
+  // A session is used by one thread and never from within an access to one of these, so the run-time
+  // checks for that are left out, which every command would pay for.
+  @exclusivity(unchecked) private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
-  private var held: LineAction?
+  @exclusivity(unchecked) private var held: LineAction?
   /// The commands that were started and whose replies are not out.
-  var entries = CircularBuffer<LineEntry>()
+  @exclusivity(unchecked) var entries = CircularBuffer<LineEntry>()
   /// The number of the first entry; they are numbered from 0 on.
-  private var firstNumber = 0
-  private var commandsNow = commandsFirst
-  private var isAlone = false
+  @exclusivity(unchecked) private var firstNumber = 0
+  @exclusivity(unchecked) private var commandsNow = commandsFirst
+  @exclusivity(unchecked) private var isAlone = false
   private var filter: LineTypeFilter?
   private var pauses = 0
   private var inputEnded = false
@@ -55,12 +57,12 @@ package final class LineSession {
   package private(set) var endingFailure: LineFailure?
 
   /// Replies whose turn has come.
-  private(set) var output = ByteBuffer()
+  @exclusivity(unchecked) private(set) var output = ByteBuffer()
   /// The node's account of large ones among them.
   private var holdings: [AnyObject] = []
   /// Bytes of replies that wait behind others, and of large ones that are on their way.
-  private(set) var waitingBytes = 0
-  var expectedBytes = 0
+  @exclusivity(unchecked) private(set) var waitingBytes = 0
+  @exclusivity(unchecked) var expectedBytes = 0
   /// Calls whose large reply had to wait.
   var creditWaiters: [LocalCall] = [] {
     didSet { if !creditWaiters.isEmpty { commandsNow = Self.commandsFirst } }
@@ -210,11 +212,13 @@ package final class LineSession {
       }
     case .request(let request):
       let context = LineContext(database: database, limits: port.limits)
-      let action = request.withWords { LineCommands.action($0, context) }
-      if action.isAlone, !entries.isEmpty {
-        held = action
-      } else {
-        start(action)
+      request.withWords { words in
+        let action = LineCommands.action(words, context)
+        if action.isAlone, !entries.isEmpty {
+          held = action
+        } else {
+          start(action)
+        }
       }
     }
   }
@@ -231,10 +235,8 @@ package final class LineSession {
     case .quit:
       answer { $0.writeLine(text: "OK") }
       end(lingering: true)
-    case .call(let line):
-      make(line, deadlineNanos: line.command == .shutdown ? nil : deadlineNanos) {
-        line.form.write($1, of: line.request, into: &$0)
-      }
+    case .callOnKey(let call, let form): make(call, form)
+    case .call(let line): make(line)
     case .scan(let line, let type): scan(line, type)
     }
   }
@@ -264,21 +266,35 @@ package final class LineSession {
 
   // MARK: - Calls
 
-  /// Makes a call; `write` writes its reply.
-  private func make(
-    _ line: LineCall, deadlineNanos: UInt64?,
-    write: @escaping (inout ByteBuffer, ByteBuffer) -> Void
-  ) {
-    isAlone = line.isAlone
-    begin(line, deadlineNanos) { [weak self] number, outcome in
+  // The node keeps the session as the caller of its calls until they are over. So what they tell their
+  // replies to may keep it as well.
+
+  private func make(_ call: any KeyedCall, _ form: ReplyForm) {
+    let key = form.mayNameKey ? Array(call.key) : []
+    begin { number in
+      port.call(call, CallContext(deadlineNanos: deadlineNanos), for: self) { [self] outcome in
+        var reply = ByteBuffer()
+        switch outcome {
+        case .success(let response):
+          key.withUnsafeBytes { form.write(response, of: $0, into: &reply) }
+        case .failure(let error): reply.writeLine(error: LineError(error))
+        }
+        // What was taken away nobody can read again, so it is kept whatever others hold.
+        settle(number, reply, isLast: form == .taken)
+      }
+    }
+  }
+
+  private func make(_ line: LineCall) {
+    isAlone = true
+    begin(line, line.command.id == .shutdown ? nil : deadlineNanos) { [self] number, outcome in
       var reply = ByteBuffer()
       switch outcome {
-      case .success(let response): write(&reply, response)
+      case .success(let response): line.form.write(response, of: line.request, into: &reply)
       case .failure(let error): reply.writeLine(error: LineError(error))
       }
-      if line.command == .shutdown, case .success = outcome { self?.end(lingering: false) }
-      // What was taken away nobody can read again, so it is kept whatever others hold.
-      self?.settle(number, reply, isLast: line.form == .plain(.taken))
+      if line.command.id == .shutdown, case .success = outcome { end(lingering: false) }
+      settle(number, reply)
     }
   }
 
@@ -286,12 +302,20 @@ package final class LineSession {
     _ line: LineCall, _ deadlineNanos: UInt64?,
     then ended: @escaping (Int, Result<ByteBuffer, CallError>) -> Void
   ) {
+    begin { number in
+      port.call(
+        line.command, request: line.request, CallContext(deadlineNanos: deadlineNanos), for: self
+      ) { outcome in
+        ended(number, outcome.flatMap { $0.merged })
+      }
+    }
+  }
+
+  /// Adds an entry, and makes its call.
+  private func begin(_ call: (Int) -> LocalCall?) {
     let number = firstNumber + entries.count
     entries.append(LineEntry())
-    let call = port.call(
-      line.command, request: line.request, CallContext(deadlineNanos: deadlineNanos), for: self
-    ) { ended(number, $0) }
-    if let call, let index = index(of: number) { entries[index].call = call }
+    if let call = call(number), let index = index(of: number) { entries[index].call = call }
   }
 
   private func index(of number: Int) -> CircularBuffer<LineEntry>.Index? {
@@ -314,8 +338,8 @@ package final class LineSession {
   private func scan(_ line: LineCall, _ type: V1.ValueType) {
     let deadline = deadlineNanos
     isAlone = true
-    begin(line, deadline) { [weak self] number, outcome in
-      guard let self, !isGone else { return }
+    begin(line, deadline) { [self] number, outcome in
+      guard !isGone else { return }
       let filter = LineTypeFilter(line, type, deadlineNanos: deadline) { [weak self] reply in
         self?.filter = nil
         self?.settle(number, reply)
@@ -369,11 +393,11 @@ extension LineError {
 }
 
 extension LineAction {
+  /// Nodes keep the order of calls on one key only.
   var isAlone: Bool {
     switch self {
-    case .call(let line): line.isAlone
-    case .scan: true
-    case .answer, .refuse, .select, .quit: false
+    case .call, .scan: true
+    case .callOnKey, .answer, .refuse, .select, .quit: false
     }
   }
 }

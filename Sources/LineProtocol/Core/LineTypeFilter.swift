@@ -60,10 +60,14 @@ final class LineTypeFilter {
       let index = next
       next += 1
       underWay += 1
-      let call = session.port.call(
-        .type, request: request(index), CallContext(deadlineNanos: deadlineNanos), for: session
-      ) { [weak self] outcome in
-        self?.ended(index, outcome, on: session)
+      let call = response.withUnsafeReadableBytes { bytes in
+        let key = UnsafeRawBufferPointer(rebasing: bytes[keys[index]])
+        return session.port.call(
+          Command.type.call(V1.Key(key: key, database: database)),
+          CallContext(deadlineNanos: deadlineNanos), for: session
+        ) { [weak self] outcome in
+          self?.ended(index, outcome, on: session)
+        }
       }
       if let call, !call.isOver { calls[index] = call }
     }
@@ -77,23 +81,14 @@ final class LineTypeFilter {
     calls.removeAll()
   }
 
-  private func request(_ index: Int) -> ByteBuffer {
-    response.withUnsafeReadableBytes { bytes in
-      let key = UnsafeRawBufferPointer(rebasing: bytes[keys[index]])
-      return LineCommands.written { V1.Key(key: key, database: database).write(into: &$0) }
-    }
-  }
-
   private func ended(
-    _ index: Int, _ outcome: Result<ByteBuffer, CallError>, on session: LineSession
+    _ index: Int, _ outcome: Result<CallReply, CallError>, on session: LineSession
   ) {
     underWay -= 1
     calls[index] = nil
     switch outcome {
-    case .success(let response):
-      isWanted[index] = response.withUnsafeReadableBytes {
-        (try? V1.TypeResponse($0))?.type == type
-      }
+    case .success(let reply):
+      isWanted[index] = V1.TypeResponse(reply)?.type == type
       sendMore(on: session)
     case .failure(let error):
       let port = session.port

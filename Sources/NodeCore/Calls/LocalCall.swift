@@ -6,7 +6,7 @@ import NIOCore
 import RingstoreAPI
 
 package final class LocalCall {
-  package let command: CommandID
+  package let command: Command
   /// Nil once the call is over.
   package private(set) var caller: (any LocalCaller)?
   /// The node's own number for the call; 0: none.
@@ -15,11 +15,10 @@ package final class LocalCall {
   package var context: AnyObject?
   /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
   package var isReplyExpected = false
-  private var reply: ((Result<ByteBuffer, CallError>) -> Void)?
+  private var reply: LocalReply?
 
   package init(
-    _ command: CommandID, for caller: (any LocalCaller)?,
-    reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ command: Command, for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) {
     self.command = command
     self.caller = caller
@@ -30,10 +29,31 @@ package final class LocalCall {
   package var isOver: Bool { reply == nil }
 
   /// Tells the caller the outcome, the first time it is called. For the node.
-  package func end(_ outcome: Result<ByteBuffer, CallError>) {
+  package func end(_ outcome: Result<CallReply, CallError>) {
     let reply = self.reply
     drop()
     reply?(outcome)
+  }
+
+  /// Tells the caller a reply that came encoded. For the node.
+  ///
+  /// - Parameter response: valid during the call only.
+  package func respond(_ response: UnsafeRawBufferPointer) {
+    guard !isOver else { return }
+    do throws(WireError) {
+      end(.success(try command.reply(response)))
+    } catch {
+      end(.failure(.internalError("The reply can't be decoded.")))
+    }
+  }
+
+  /// As above, with a response that may be kept.
+  package func respond(_ response: ByteBuffer) {
+    if case .onKey = command.work {
+      response.withUnsafeReadableBytes { respond($0) }
+    } else {
+      end(.success(.merged(response)))
+    }
   }
 
   /// Ends the call unheard. For the node.
@@ -53,8 +73,8 @@ package final class LocalCall {
   }
 
   /// The error of a command that can't be called through a port.
-  package static func notOneReply(_ command: CommandID) -> CallError {
+  package static func notOneReply(_ command: Command) -> CallError {
     CallError(
-      code: .unimplemented, message: "The call \(command) has no single request and reply.")
+      code: .unimplemented, message: "The call \(command.name) has no single request and reply.")
   }
 }

@@ -1,6 +1,7 @@
 // How the legacy services and the line protocol make calls on a node's event loop. They translate
 // their own messages into calls of ringstore.v1, and the node treats those as it treats all calls: the
-// same checks, the same bounds, the same counters.
+// same checks, the same bounds, the same counters. Calls on one key and their replies are handed over
+// in the types of their messages; only a router encodes them, because there they leave the process.
 //
 // All of it lives on one event loop, the node's.
 
@@ -8,31 +9,42 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
+/// What is told the outcome of a call made from within: the reply, valid during the call only, or the
+/// error that a client would get.
+package typealias LocalReply = (Result<CallReply, CallError>) -> Void
+
 /// Where calls are made from within. A router's loop and a shard's are such ports.
 package protocol LocalDispatcher: AnyObject {
   /// The bounds that requests are checked against.
   var limits: Limits { get }
 
-  /// Makes one call that has one request and one reply: every command but the streaming ones (Scan,
-  /// LRangeStream, Pipeline), which are answered with an error.
+  /// Makes a call on one key.
   ///
-  /// `reply` is called exactly once, on the loop, unless the call is cancelled first: with the
-  /// encoded response message, or with the error that a client would get. That may happen before
-  /// this returns. A caller that makes its next call from within `reply` may have that one answered at
-  /// once as well, so it must bound the depth.
+  /// `reply` is called exactly once, on the loop, unless the call is cancelled first. That may happen
+  /// before this returns. A caller that makes its next call from within `reply` may have that one
+  /// answered at once as well, so it must bound the depth; and it must have read the first reply.
   ///
   /// Calls on one key are executed in the order in which they were made, whether the earlier ones
   /// have been answered or not.
   ///
   /// - Parameters:
-  ///   - request: the encoded request message of the call.
   ///   - context: who calls, and until when: the deadline is on the clock of NIODeadline.
   ///   - caller: who is asked to wait, where the node is overloaded. Kept until the call is over.
   /// - Returns: the call while it is under way, for `cancel`; nil where it was answered already.
   @discardableResult
   func call(
-    _ command: CommandID, request: ByteBuffer, _ context: CallContext,
-    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+    _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
+    reply: @escaping LocalReply
+  ) -> LocalCall?
+
+  /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. The streaming
+  /// ones (Scan) are answered with an error, as are calls on one key.
+  ///
+  /// - Parameter request: the encoded request message of the call.
+  @discardableResult
+  func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall?
 
   /// The call is not wanted any more: `reply` will not be called. As with any call that is

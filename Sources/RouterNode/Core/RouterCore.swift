@@ -51,6 +51,10 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
+  /// Where calls of this process are encoded, kept for the next one up to a size.
+  @exclusivity(unchecked) private var encoded = ByteBuffer()
+  private static var encodedKeptMax: Int { 64 << 10 }
+
   @exclusivity(unchecked) var streams = StreamedReplies()
   @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
@@ -98,21 +102,61 @@ package final class RouterCore<Driver: RouterDriver> {
     do throws(CallError) {
       guard let route = routes[method] else { throw .unbatchable(method: method) }
       let target = try KeyAccess.read(message, route.keyFields, context, limits)
-      let slot = Slots.slot(of: target.key)
-      let call = PendingCall<Caller>(
-        target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
-        lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
-        isWrite: route.isWrite, bytes: message.count)
-      let id = try place(
-        call, key: target.key, method: method, request: message, in: block, context)
-      if endsAtDeadline, context.hasDeadline {
-        calls.setDeadline(id, context.deadlineNanos)
-      }
-      return id
+      return try submit(
+        method, key: target.key, message, in: block, context, endsAtDeadline,
+        isWrite: route.isWrite, caller)
     } catch {
       driver.fail(caller, error: error)
       return nil
     }
+  }
+
+  /// Takes a call on one key that was made within the process, and encodes it: it leaves the process
+  /// here. As above otherwise.
+  package func submit(
+    _ call: any KeyedCall, _ context: CallContext, endsAtDeadline: Bool, caller: Caller
+  ) -> UInt64? {
+    // Taken out, because a caller that is told a failure may make its next call.
+    var request = ByteBuffer()
+    swap(&request, &encoded)
+    defer {
+      if request.storageCapacity <= Self.encodedKeptMax {
+        request.clear()
+        encoded = request
+      }
+    }
+    do throws(CallError) {
+      try KeyAccess.check(call.key, call.database, context, limits)
+      call.write(into: &request)
+      let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
+      return try request.withUnsafeReadableBytes { message throws(CallError) in
+        try submit(
+          method, key: call.key, message, in: nil, context, endsAtDeadline,
+          isWrite: routes[method]?.isWrite ?? true, caller)
+      }
+    } catch {
+      driver.fail(caller, error: error)
+      return nil
+    }
+  }
+
+  /// Takes a call whose key was checked.
+  @inline(__always)
+  private func submit(
+    _ method: UInt32, key: UnsafeRawBufferPointer, _ message: UnsafeRawBufferPointer,
+    in block: LargeBlock?, _ context: CallContext, _ endsAtDeadline: Bool, isWrite: Bool,
+    _ caller: Caller
+  ) throws(CallError) -> UInt64 {
+    let slot = Slots.slot(of: key)
+    let call = PendingCall<Caller>(
+      target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
+      lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
+      isWrite: isWrite, bytes: message.count)
+    let id = try place(call, key: key, method: method, request: message, in: block, context)
+    if endsAtDeadline, context.hasDeadline {
+      calls.setDeadline(id, context.deadlineNanos)
+    }
+    return id
   }
 
   /// Takes an LRangeStream: its reply is emitted message by message as the caller takes it. Returns

@@ -115,6 +115,23 @@ package final class ShardCore {
     return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
   }
 
+  /// Executes a call that was made within the process. `answer` is called once with the reply, after
+  /// `latestMark` was set, unless a source is returned or an error thrown.
+  ///
+  /// - Parameter bytesMin: a reply longer than this comes from a source.
+  package func execute(
+    _ call: any KeyedCall, largerThan bytesMin: Int, _ context: CallContext,
+    _ answer: (CallReply) -> Void
+  ) throws(CallError) -> (any ReplySource)? {
+    let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
+    try begin(method, context)
+    defer { if marks != nil { endMarking(method) } }
+    return try call.execute(on: keyspace, context, largerThan: bytesMin) { reply in
+      if marks != nil { endMarking(method) }
+      answer(reply)
+    }
+  }
+
   /// What comes before every execution.
   @inline(__always)
   func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {

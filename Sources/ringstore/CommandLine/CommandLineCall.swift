@@ -58,9 +58,9 @@ package enum CommandLineCall: Sendable {
       }
       throw Misuse(sentence: "Unknown command '\(shown)'; try HELP.")
     }
-    if let encode = form.encode, let reply = form.reply {
+    if let call = form.call, let reply = form.reply {
       guard form.syntax.words.contains(words.count) else { throw .usage(form.syntax) }
-      let request = try Self.encoded(words, encode)
+      let request = try Self.encoded(words, call)
       self = .oneKey(RingstoreCommand(command.rpc, request: request), shownAs: reply)
     } else {
       // Where the command line has options of its own, they are checked where they are read.
@@ -82,12 +82,12 @@ package enum CommandLineCall: Sendable {
 
   /// The request without a database, which is the session's.
   private static func encoded(
-    _ words: [[UInt8]], _ encode: CommandForm.Encoder
+    _ words: [[UInt8]], _ call: CommandForm.Maker
   ) throws(Misuse) -> ByteBuffer {
     var request = ByteBuffer()
     do throws(ArgumentError) {
       try CommandWords.withWords(words) { words throws(ArgumentError) in
-        try encode(words, 0, &request)
+        try call(words, 0).write(into: &request)
       }
     } catch {
       throw Misuse(error)

@@ -131,7 +131,14 @@ private struct LineReplyCheck {
 
   private func run(_ request: LineRequest) throws {
     let context = LineContext(database: 3, limits: Limits())
-    switch request.withWords({ LineCommands.action($0, context) }) {
+    let outcome: Result<Void, any Error> = request.withWords { words in
+      Result { try run(LineCommands.action(words, context), of: request) }
+    }
+    try outcome.get()
+  }
+
+  private func run(_ action: LineAction, of request: LineRequest) throws {
+    switch action {
     case .answer(let reply): try checkLines(reply)
     case .refuse(let error):
       var reply = ByteBuffer()
@@ -140,24 +147,44 @@ private struct LineReplyCheck {
     case .select(let database):
       if database >= 16 { throw Finding("there is no database \(database)") }
     case .quit: break
+    case .callOnKey(let call, let form):
+      var message = ByteBuffer()
+      call.write(into: &message)
+      try check(message, call.command, of: request)
+      try show(form, of: call)
     case .call(let call), .scan(let call, _):
-      // A regular expression grows most: KEYS translates it.
-      let mostBytes = request.copies.reduce(64) { $0 + 5 * $1.count + 16 }
-      if call.request.readableBytes > mostBytes {
-        throw Finding("\(call.command) asks with \(call.request.readableBytes) bytes")
-      }
-      try check(call)
+      try check(call.request, call.command, of: request)
+      try show(call.form, of: call.request)
     }
   }
 
-  /// What a command asks for can be read by the node, and its reply can be told, whatever it is.
-  private func check(_ call: LineCall) throws {
-    do {
-      try call.request.withUnsafeReadableBytes { try read($0, call.command) }
-    } catch {
-      throw error as? Finding ?? Finding("\(call.command) asks with what is no message")
+  /// What a command asks for can be read by the node.
+  private func check(_ message: ByteBuffer, _ command: Command, of request: LineRequest) throws {
+    // A regular expression grows most: KEYS translates it.
+    let mostBytes = request.copies.reduce(64) { $0 + 5 * $1.count + 16 }
+    if message.readableBytes > mostBytes {
+      throw Finding("\(command.name) asks with \(message.readableBytes) bytes")
     }
-    try show(call.form, of: call.request)
+    do {
+      try message.withUnsafeReadableBytes { try read($0, command.id) }
+    } catch {
+      throw error as? Finding ?? Finding("\(command.name) asks with what is no message")
+    }
+  }
+
+  /// The reply can be told, whatever it is.
+  private func show(_ form: ReplyForm, of call: any KeyedCall) throws {
+    for response in [response, ByteBuffer()] {
+      var out = ByteBuffer()
+      response.withUnsafeReadableBytes { bytes in
+        do throws(WireError) {
+          form.write(try call.command.reply(bytes), of: call.key, into: &out)
+        } catch {
+          out.writeLine(error: LineError(.internalError("The reply can't be decoded.")))
+        }
+      }
+      try checkLines(out)
+    }
   }
 
   private func read(_ message: UnsafeRawBufferPointer, _ command: CommandID) throws {

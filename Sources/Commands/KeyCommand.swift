@@ -1,0 +1,92 @@
+// A command on one key in the types of its messages, and the calls that are made of it. Rooms of one
+// process hand such a call to one another as it is: the line protocol and the older services make it, a
+// shard executes it, a router encodes it where it leaves the process.
+//
+// Commands are immutable and shared by all threads. A call is its maker's.
+
+import NIOCore
+import RingstoreAPI
+import Store
+
+/// A call on one key, whatever the types of its messages. It points into its maker's memory, so a
+/// function that takes it doesn't keep it.
+package protocol KeyedCall {
+  var command: Command { get }
+  var key: UnsafeRawBufferPointer { get }
+  var database: UInt32 { get }
+  /// Bytes of the encoded request.
+  var byteCount: Int { get }
+
+  /// Appends the encoded request.
+  func write(into request: inout ByteBuffer)
+
+  /// Executes the call. `answer` is called once with the reply, unless a source is returned or an error
+  /// thrown. The reply may point into the store's memory: `answer` makes no further call before it has
+  /// read it.
+  ///
+  /// - Parameter bytesMin: a reply longer than this comes from a source.
+  /// - Throws: the call's error; nothing has changed then.
+  func execute(
+    on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
+    _ answer: (CallReply) -> Void
+  ) throws(CallError) -> (any ReplySource)?
+}
+
+package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Command,
+  @unchecked Sendable
+{
+  typealias Execute =
+    @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError) -> Outcome<Reply>
+
+  fileprivate let execute: Execute
+
+  init(
+    _ rpc: RPC, _ execution: Execution, _ summary: String, forms: [RequestForm<Request>],
+    execute: @escaping Execute
+  ) {
+    self.execute = execute
+    super.init(
+      CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
+      forms: [])
+    self.forms = forms.map { $0.form(of: self) }
+  }
+
+  package func call(_ request: Request) -> any KeyedCall {
+    TypedCall(definition: self, request: request)
+  }
+
+  package override func reply(
+    _ response: UnsafeRawBufferPointer
+  ) throws(WireError) -> CallReply {
+    try Reply(response).reply
+  }
+}
+
+private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall {
+  let definition: KeyCommand<Request, Reply>
+  let request: Request
+
+  var command: Command { definition }
+  var key: UnsafeRawBufferPointer { request.key }
+  var database: UInt32 { request.database }
+  var byteCount: Int { request.byteCount }
+
+  func write(into buffer: inout ByteBuffer) { request.write(into: &buffer) }
+
+  /// As `Execution.encoded`, but for the coding.
+  func execute(
+    on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
+    _ answer: (CallReply) -> Void
+  ) throws(CallError) -> (any ReplySource)? {
+    let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
+    if definition.access == .write { try keyspace.refuseUnserved(request) }
+    let place = try keyspace.find(request.key, request.database, call)
+    switch try definition.execute(request, place, context) {
+    case .reply(let reply): answer(reply.reply)
+    case .empty: answer(Reply().reply)
+    case .list(let view): return try view.reply(context, answer)
+    case .source(let source): return source
+    }
+    return nil
+  }
+}
