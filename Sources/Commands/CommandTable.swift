@@ -31,13 +31,17 @@ package enum CommandTable {
 
   /// Where the request of a batched call says its key, nil for a number that may not be batched.
   package static func keyFields(ofMethod method: UInt32) -> KeyFields? {
-    method < keyFields.count ? keyFields[Int(method)] : nil
+    routes[method]?.keyFields
   }
 
   /// Whether a batched call changes anything, false for a number that may not be batched.
-  package static func isWrite(method: UInt32) -> Bool {
-    method < writes.count && writes[Int(method)]
-  }
+  package static func isWrite(method: UInt32) -> Bool { routes[method]?.isWrite ?? false }
+
+  /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
+  package static let routes = RouteTable(
+    byMethod { command in
+      command.rpc.keyFields.map { Route(keyFields: $0, isWrite: command.access == .write) }
+    })
 
   /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
   package static let executions = ExecutionTable(
@@ -45,18 +49,37 @@ package enum CommandTable {
       if case .onKey(let execution) = command.work { execution } else { nil }
     })
 
-  private static let keyFields = byMethod { $0.rpc.keyFields }
-  private static let writes = byMethod { $0.access == .write }.map { $0 ?? false }
-
   private static func byMethod<Fact>(_ fact: (Command) -> Fact?) -> [Fact?] {
     let last = all.compactMap(\.method).max() ?? 0
     return (0...last).map { method in all.first { $0.method == method }.flatMap(fact) }
   }
 }
 
+/// What a router has to know of a batched call before it reads its request.
+package struct Route: Sendable {
+  package let keyFields: KeyFields
+  package let isWrite: Bool
+}
+
+/// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled
+/// once and never freed.
+package struct RouteTable: @unchecked Sendable {
+  private let first: UnsafePointer<Route?>
+  private let count: UInt32
+
+  init(_ routes: [Route?]) {
+    let memory = UnsafeMutablePointer<Route?>.allocate(capacity: routes.count)
+    memory.initialize(from: routes, count: routes.count)
+    first = UnsafePointer(memory)
+    count = UInt32(routes.count)
+  }
+
+  package subscript(method: UInt32) -> Route? { method < count ? first[Int(method)] : nil }
+}
+
 /// The executions of batched calls, in the order of their numbers, which begin with 1 and have no holes:
-/// memory that is filled once and never freed. Its parts are open so that a shard may look at them
-/// without a call into this room.
+/// memory that is filled once and never freed, which is why it is Sendable. Its parts are open so that a
+/// shard may look at them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>
   package let count: UInt32

@@ -237,7 +237,6 @@ package final class Front: ServerService {
   /// A Pipeline has got replies, or may go on.
   @inline(__always)
   func hasReplies(_ pipeline: FrontPipeline) {
-    guard withReplies.last !== pipeline else { return }
     withReplies.append(pipeline)
     dispatcher.flusher.markDirty(self)
   }

@@ -138,12 +138,3 @@ package enum FrontCaller {
     }
   }
 }
-
-extension ServerCall {
-  /// Whether the client and its connection take more; if not, `streamWritable` tells when they do.
-  package var takesMore: Bool {
-    if isWritable, connection?.hasOutboundRoom == true { return true }
-    awaitRoom()
-    return false
-  }
-}

@@ -22,10 +22,14 @@ package final class FrontPipeline {
   @exclusivity(unchecked) package private(set) var call: ServerCall?
   /// What the node keeps with it.
   package var attachment: AnyObject?
-  private unowned let front: Front
+  /// Outlives its calls: it is the node's.
+  private unowned(unsafe) let front: Front
   @exclusivity(unchecked) private var window = PipelineWindow()
   private var backlog = CallBacklog()
+  /// Gathered with room in front, so that the buffer can become the stream's (`MessageFrame`).
   @exclusivity(unchecked) private var replies = ByteBuffer()
+  /// Whether the front knows that there are replies.
+  @exclusivity(unchecked) private var isAnnounced = false
   /// When the calls came that are being placed, in nanoseconds of NIODeadline's clock: their deadlines
   /// count from then.
   @exclusivity(unchecked) package private(set) var receivedNanos: UInt64 = 0
@@ -72,6 +76,7 @@ package final class FrontPipeline {
 
   /// Sends the replies gathered, and places calls of the backlog while they are welcome.
   func resume() {
+    isAnnounced = false
     flush()
     if !backlog.isEmpty, isOpen {
       // Calls that are answered at once look at the backlog.
@@ -105,6 +110,7 @@ package final class FrontPipeline {
 
   package func respond(_ id: UInt64, _ response: UnsafeRawBufferPointer) {
     guard call != nil else { return }
+    if replies.readableBytes == 0 { MessageFrame.leaveRoom(in: &replies) }
     replies.writeReply(.pipeline, id: id, response: response)
     replied(response.count)
   }
@@ -123,19 +129,23 @@ package final class FrontPipeline {
   private func replied(_ byteCount: Int) {
     window.replied(byteCount: byteCount)
     if replies.readableBytes >= LinkProtocol.frameBytes { flush() }
+    announce()
+  }
+
+  private func announce() {
+    if isAnnounced { return }
+    isAnnounced = true
     front.hasReplies(self)
   }
 
-  /// Takes a batch of replies to calls that were executed as they came.
+  /// Takes a batch of replies to calls that were executed as they came: empty afterwards, with room in
+  /// front of it.
   package func send(_ batch: inout ByteBuffer) {
     guard batch.readableBytes > 0, let call else { return }
-    if replies.readableBytes == 0, large != .begun {
-      call.send { $0.writeImmutableBuffer(batch) }
-    } else {
-      replies.writeImmutableBuffer(batch)
-      sendReplies()
-    }
-    batch.clear()
+    if replies.readableBytes == 0, large != .begun { return call.send(&batch) }
+    replies.writeImmutableBuffer(batch)
+    MessageFrame.leaveRoom(in: &batch)
+    sendReplies()
   }
 
   /// Takes a batch of replies to `count` calls that were under way.
@@ -143,13 +153,12 @@ package final class FrontPipeline {
     guard call != nil, count > 0 else { return }
     replies.writeImmutableBuffer(batch)
     for _ in 0..<count { window.replied(byteCount: batch.readableBytes / count) }
-    front.hasReplies(self)
+    announce()
   }
 
   private func sendReplies() {
     guard replies.readableBytes > 0, large != .begun else { return }
-    call?.send { $0.writeImmutableBuffer(replies) }
-    replies.clear()
+    call?.send(&replies)
   }
 
   /// Sends the replies gathered so far as one batch, and sees whether to go on reading.

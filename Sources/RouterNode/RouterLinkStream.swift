@@ -53,11 +53,14 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
     }
   }
 
-  func send(_ frame: OutgoingFrame) {
-    if let tail = frame.tail {
-      call?.send(tail: tail) { $0.writeImmutableBuffer(frame.head) }
-    } else {
-      call?.send { $0.writeImmutableBuffer(frame.head) }
+  /// Sends all frames that the lane has, at once.
+  func sendFrames(of core: RouterCore<RouterService>) {
+    guard let connection else { return }
+    connection.sendNow {
+      while var frame = core.takeFrame(shard: shard, lane: lane) {
+        call?.send(&frame.head, tail: frame.tail)
+        core.reuse(&frame.head, shard: shard, lane: lane)
+      }
     }
   }
 

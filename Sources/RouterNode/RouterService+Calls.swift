@@ -49,9 +49,10 @@ extension RouterService: Dispatcher {
   ) throws(WireError) -> Int {
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     var taken = 0
+    guard let core else { return 0 }
     while let bytes = calls.next() {
       guard pipeline.begins() else { return taken }
-      place(try V1.Call(bytes), in: block, of: pipeline)
+      place(try V1.Call(bytes), in: block, of: pipeline, core)
       if let start = batch.baseAddress, let end = bytes.baseAddress {
         taken = start.distance(to: end) + bytes.count
       }
@@ -59,15 +60,16 @@ extension RouterService: Dispatcher {
     return batch.count
   }
 
-  private func place(_ next: V1.Call, in block: LargeBlock?, of pipeline: FrontPipeline) {
+  /// - Parameter core: looked up once for a batch.
+  private func place(
+    _ next: V1.Call, in block: LargeBlock?, of pipeline: FrontPipeline,
+    _ core: RouterCore<RouterService>
+  ) {
     let method = next.methodNumber
     nodeCounters.called(method)
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
       if next.hasUnknownField { throw .unknownField }
-      guard CommandTable.keyFields(ofMethod: method) != nil else {
-        throw .unbatchable(method: method)
-      }
     } catch {
       return fail(.pipelined(pipeline, id: next.id), error: error)
     }

@@ -24,7 +24,7 @@ final class RouterService: Flushable {
   private(set) var front: Front!
 
   @exclusivity(unchecked) var links: [RouterLinkStreams]
-  @exclusivity(unchecked) private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
+  private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
   @exclusivity(unchecked) var isMarkedDirty = false
   /// What this loop's clients have called.
   @exclusivity(unchecked) var nodeCounters = NodeCounters()
@@ -106,21 +106,23 @@ final class RouterService: Flushable {
   // MARK: - Output
 
   func linkHasOutput(shard: Int, lane: LinkLane) {
-    if !lanesWithOutput.contains(where: { $0.shard == shard && $0.lane == lane }) {
-      lanesWithOutput.append((shard, lane))
-    }
+    lanesWithOutput.append((shard, lane))
     flusher.markDirty(self)
   }
 
   /// The end of the tick: each lane with something to send sends it, once.
   func flushNow() {
     front.flushPipelines()
-    for (shard, lane) in lanesWithOutput {
-      while let frame = core.takeFrame(shard: shard, lane: lane) {
-        links[shard][lane]?.send(frame)
+    if !lanesWithOutput.isEmpty {
+      // A connection that is written to may be found lost, and calls may then go elsewhere.
+      var lanes: [(shard: Int, lane: LinkLane)] = []
+      swap(&lanes, &lanesWithOutput)
+      for (shard, lane) in lanes { links[shard][lane]?.sendFrames(of: core) }
+      if lanesWithOutput.isEmpty {
+        lanes.removeAll(keepingCapacity: true)
+        swap(&lanes, &lanesWithOutput)
       }
     }
-    lanesWithOutput.removeAll(keepingCapacity: true)
     scheduleWakeup()
   }
 

@@ -70,7 +70,7 @@ final class LinkStream: LinkPort {
   }
 
   func sendDraining() {
-    if let frame = session?.drainingFrame() { send(frame) }
+    if var frame = session?.drainingFrame() { send(&frame) }
   }
 
   private func act(_ after: LinkSession.AfterFrame) {
@@ -86,8 +86,8 @@ final class LinkStream: LinkPort {
 
   // MARK: - The session's port
 
-  func send(_ frame: ByteBuffer) {
-    call?.send { $0.writeImmutableBuffer(frame) }
+  func send(_ frame: inout ByteBuffer) {
+    call?.send(&frame)
   }
 
   var isWritable: Bool { call?.isWritable ?? false }

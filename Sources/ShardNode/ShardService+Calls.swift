@@ -110,9 +110,12 @@ extension ShardService: Dispatcher {
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int {
     var replies = ByteBuffer()
+    swap(&replies, &batchReplies)
+    MessageFrame.leaveRoom(in: &replies)
     var context = core.context(nowNanos: flusher.scheduler.tickNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     defer {
+      if replies.capacity <= LinkProtocol.frameBytes { swap(&replies, &batchReplies) }
       core.boundViews()
       afterWork()
     }

@@ -19,6 +19,8 @@ final class ShardService: LinkService {
   private(set) var front: Front!
   /// The reply of the call that is being executed.
   @exclusivity(unchecked) var response = ByteBuffer()
+  /// Memory for the replies of a Pipeline's batch, which change places with those being sent.
+  @exclusivity(unchecked) var batchReplies = ByteBuffer()
   /// Calls whose replies come later, by their ids.
   var later: [UInt64: LaterReply] = [:]
   var lastID: UInt64 = 0

@@ -33,11 +33,14 @@ struct RouterFaultInjector {
     }
   }
 
+  /// A clock with which no frame is too old for a shard, as if its router had just heard it.
+  static let newestClock = UInt64.max - LinkProtocol.callAgeMillisMax
+
   /// What else to send now that a link is ready.
   mutating func linkReady(shard: Int) -> ByteBuffer? {
     guard !lost[shard].isEmpty else { return nil }
     var frame = ByteBuffer()
-    frame.writeNewestClock()
+    frame.append(LinkV1.RouterFrame.Field.heardMillis, Self.newestClock)
     let clockBytes = frame.readableBytes
     for call in lost[shard] {
       guard case .oneKey = call.kind, let id = call.id,
@@ -86,12 +89,5 @@ struct RouterFaultInjector {
       let remembered = memory[call.items[0].key], context.chance(0.1)
     else { return nil }
     return remembered
-  }
-}
-
-extension ByteBuffer {
-  /// A clock with which no frame is too old for a shard, as if its router had just heard it.
-  mutating func writeNewestClock() {
-    append(LinkV1.RouterFrame.Field.heardMillis, .max - LinkProtocol.callAgeMillisMax)
   }
 }

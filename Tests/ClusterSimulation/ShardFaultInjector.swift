@@ -30,9 +30,13 @@ struct ShardFaultInjector {
 
   /// The frame, as if its router had just heard the shard's clock.
   private func withoutAge(_ frame: ByteBuffer) -> ByteBuffer {
-    var frame = frame
-    frame.writeNewestClock()
-    return frame
+    frame.withUnsafeReadableBytes { bytes in
+      guard var message = try? LinkV1.RouterFrame(bytes) else { return frame }
+      message.heardMillis = RouterFaultInjector.newestClock
+      var changed = ByteBuffer()
+      message.write(into: &changed)
+      return changed
+    }
   }
 
   /// The frame, in which each connection comes as a router of its own: none is newer than another.

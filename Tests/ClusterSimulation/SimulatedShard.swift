@@ -347,7 +347,7 @@ private final class ShardConnection: LinkPort {
     cluster.shards[connection.shard].closed(connection, reason)
   }
 
-  func send(_ frame: ByteBuffer) {
+  func send(_ frame: inout ByteBuffer) {
     let saboteur = ShardFaultInjector(cluster.context, cluster.probe)
     for frame in saboteur.sent(frame, connection) {
       cluster.probe.sends(frame, connection)

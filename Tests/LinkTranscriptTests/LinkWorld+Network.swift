@@ -33,7 +33,7 @@ final class WireConnection: LinkPort {
     session = LinkSession(lane, core: world.shards[shard], port: self)
   }
 
-  func send(_ frame: ByteBuffer) {
+  func send(_ frame: inout ByteBuffer) {
     toRouter.append(frame)
   }
 

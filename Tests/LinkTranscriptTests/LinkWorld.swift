@@ -100,7 +100,7 @@ final class LinkWorld {
     case "drain":
       for lane in LinkLane.allCases {
         guard let connection = connections[shard][lane] else { continue }
-        if let frame = connection.session?.drainingFrame() { connection.send(frame) }
+        if var frame = connection.session?.drainingFrame() { connection.send(&frame) }
       }
     case "restart": restart(shard, cluster: "test")
     case "stranger": restart(shard, cluster: "other")

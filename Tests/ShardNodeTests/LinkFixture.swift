@@ -40,7 +40,7 @@ final class Lane: LinkPort {
     session = LinkSession(lane, core: core, port: self)
   }
 
-  func send(_ frame: ByteBuffer) {
+  func send(_ frame: inout ByteBuffer) {
     frameBytes.append(frame.readableBytes)
     if let left = framesUntilFull {
       framesUntilFull = left - 1
@@ -75,11 +75,11 @@ final class Lane: LinkPort {
   }
 
   func give(_ frame: RouterFrame) -> LinkSession.AfterFrame {
-    var frame = frame
-    frame.bytes.append(
-      LinkV1.RouterFrame.Field.heardMillis, heardMillis ?? core.clockMillis)
-    bytesReceived += frame.bytes.readableBytes
-    let owned = frame.bytes.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
+    var whole = ByteBuffer()
+    whole.append(LinkV1.RouterFrame.Field.heardMillis, heardMillis ?? core.clockMillis)
+    whole.writeImmutableBuffer(frame.bytes)
+    bytesReceived += whole.readableBytes
+    let owned = whole.withUnsafeReadableBytes { OwnedBytes(copying: $0) }
     return owned.withBytes { bytes in
       let after = session?.receive(bytes, in: givesBlocks ? owned.block : nil) ?? .proceed
       // What may not be kept is written over.

@@ -94,22 +94,33 @@ struct LinkSessionTests {
     link.calls.give { frame in
       frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 3)
       frame.call(1, .set, Requests.set("one", "v"))
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 2)
       frame.call(2, .set, Requests.set("two", "v"))
       frame.call(3, .set, Requests.set("three", "v"))
-      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 1)
     }
     let cancelled = StatusCode.cancelled.rawValue
-    #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
-    #expect(try !shard.get("one").found && shard.get("two").found && !shard.get("three").found)
+    #expect(link.calls.take().map(\.code) == [0, cancelled, cancelled])
+    #expect(try shard.get("one").found && !shard.get("two").found && !shard.get("three").found)
+  }
+
+  /// A frame is read in one pass: its call has been executed by then.
+  @Test func aCancelBehindItsCallComesTooLate() throws {
+    let link = try Link(to: shard)
+    link.calls.give { frame in
+      frame.call(1, .set, Requests.set("one", "v"))
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 1)
+    }
+    #expect(link.calls.take().map(\.code) == [0])
+    #expect(try shard.get("one").found)
   }
 
   @Test func cancelsMayComePacked() throws {
     let link = try Link(to: shard)
     link.calls.give { frame in
-      for id in 1...3 { frame.call(UInt64(id), .set, Requests.set("k\(id)", "v")) }
       [UInt8(1), 3].withUnsafeBytes {
         frame.bytes.append(BytesField(LinkV1.RouterFrame.Field.cancels.number), $0)
       }
+      for id in 1...3 { frame.call(UInt64(id), .set, Requests.set("k\(id)", "v")) }
     }
     let cancelled = StatusCode.cancelled.rawValue
     #expect(link.calls.take().map(\.code) == [cancelled, 0, cancelled])
@@ -148,9 +159,11 @@ struct LinkSessionTests {
     link.calls.give { frame in
       for id in 1...20 { frame.call(UInt64(id), .get, Requests.key("k")) }
       frame.call(21, .set, Requests.set("k", "late"))
-      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 20)
     }
-    link.calls.give { $0.call(22, .get, Requests.key("k")) }
+    link.calls.give { frame in
+      frame.bytes.append(LinkV1.RouterFrame.Field.cancels, 20)
+      frame.call(22, .get, Requests.key("k"))
+    }
     #expect(link.calls.take().map(\.id) == [1, 2, 3, 4, 5])
     #expect(try shard.get("k").value.count == 60_000, "a call overtook those before it")
 

@@ -435,6 +435,8 @@ class MessageWriter:
             text.add(f"private var {each.swift}Run = WireReader(noBytes)")
         text.add("", "package init(_ encoded: UnsafeRawBufferPointer) {",
                  "reader = WireReader(encoded)", "}", "")
+        text.doc("Bytes of the message that were read: where the next part begins.")
+        text.add("package var position: Int { reader.position }", "")
         text.doc("The next part, or nil at the end. Unknown fields are skipped.")
         text.add("package mutating func next() throws(WireError) -> Part? {")
         for each in packed:

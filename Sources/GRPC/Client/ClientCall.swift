@@ -70,22 +70,20 @@ package final class ClientCall {
     blockIfFull()
   }
 
-  /// Sends one message in two parts: what `writeHead` appends, and then `tail`, which is sent from
-  /// where it lies and held until it is gone. (A call that waits for its stream copies it.) Else as
-  /// above.
-  package func send(tail: OwnedBytes, _ writeHead: (inout ByteBuffer) -> Void) {
-    guard !isEnded, !isHalfClosed else { return }
+  /// Sends one message that was gathered in a buffer of the caller's, which is empty afterwards; see
+  /// `MessageFrame.leaveRoom`.
+  ///
+  /// - Parameter tail: the end of the message, sent from where it lies and held until it is gone. (A
+  ///   call that waits for its stream copies it.)
+  package func send(_ message: inout ByteBuffer, tail: OwnedBytes? = nil) {
+    guard !isEnded, !isHalfClosed else { return MessageFrame.leaveRoom(in: &message) }
     guard let stream else {
-      return send { buffer in
-        writeHead(&buffer)
-        tail.withBytes { _ = buffer.writeBytes($0) }
-      }
+      tail?.withBytes { _ = message.writeBytes($0) }
+      return MessageFrame.move(&message, to: &queued)
     }
     OutboundBuffer.reclaim(&stream.outbound)
-    let mark = MessageFrame.begin(&stream.outbound)
-    writeHead(&stream.outbound)
-    MessageFrame.end(mark, &stream.outbound, followedBy: tail.count)
-    stream.appendOutbound(tail)
+    MessageFrame.move(&message, followedBy: tail?.count ?? 0, to: &stream.outbound)
+    if let tail { stream.appendOutbound(tail) }
     connection.bodyChanged(stream)
     blockIfFull()
   }

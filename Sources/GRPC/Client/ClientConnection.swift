@@ -45,6 +45,9 @@ package final class ClientConnection: Flushable {
   private var revisited: [HTTP2Stream] = []
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
+  let writer = SocketWriter()
+  /// Whether the channel takes more of what its socket doesn't.
+  var isWritable = false
   private var isFlushing = false
   private var flushesAgain = false
   private var isDraining = false
@@ -232,6 +235,17 @@ package final class ClientConnection: Flushable {
     }
   }
 
+  /// Runs `body`, which sends, and writes at once rather than at the end of the tick: for an owner that
+  /// is at the end of the tick already. Not from within anything that this connection calls.
+  package func sendNow(_ body: () -> Void) {
+    let wasFlushing = isFlushing
+    isFlushing = true
+    body()
+    isFlushing = wasFlushing
+    // One that has its turn later has written as much as it may.
+    if wasFlushing || isMarkedDirty { flushesAgain = true } else { flushNow() }
+  }
+
   /// Writes what is ready, as far as the socket takes it and one write may go. Called by the
   /// flusher.
   package func flushNow() {
@@ -239,15 +253,11 @@ package final class ClientConnection: Flushable {
     defer { isFlushing = false }
     if !revisited.isEmpty { drain() }
     flushesAgain = false
-    guard !isClosed, let context, context.channel.isWritable else { return }
-    var buffer = writeBuffer
-    writeBuffer = ByteBuffer()
-    buffer.clear()
-    let hasMore = session.writePending(into: &buffer, limit: Self.writeBytesMax)
-    if buffer.readableBytes > 0 {
-      context.writeAndFlush(NIOAny(buffer), promise: nil)
-    }
-    if buffer.capacity <= Self.retainedOutputBytes { writeBuffer = buffer }
+    guard !isClosed, isWritable, let context else { return }
+    writeBuffer.clear()
+    let hasMore = session.writePending(into: &writeBuffer, limit: Self.writeBytesMax)
+    if writeBuffer.readableBytes > 0 { writer.write(&writeBuffer, context) }
+    if writeBuffer.capacity > Self.retainedOutputBytes { writeBuffer = ByteBuffer() }
     // What is queued meanwhile, by calls that became writable, is for the next turn as well: a call
     // that goes on as fast as the peer takes it must not keep the loop from its sockets.
     drain()

@@ -1,4 +1,5 @@
-// The channel handler of a client connection: it only forwards. On the channel's event loop.
+// The channel handler of a client connection: it only forwards. It stands directly above the socket,
+// which the connection writes to (SocketWriter). On the channel's event loop.
 
 import NIOCore
 
@@ -14,20 +15,27 @@ package final class ClientConnectionHandler: ChannelInboundHandler {
 
   package func handlerAdded(context: ChannelHandlerContext) {
     connection.context = context
-    if context.channel.isActive { connection.markDirty() }
+    connection.isWritable = context.channel.isWritable
+    guard context.channel.isActive else { return }
+    connection.writer.open(context)
+    connection.markDirty()
   }
 
   package func handlerRemoved(context: ChannelHandlerContext) {
+    connection.writer.close()
     connection.connectionLost(error: error)
     connection.context = nil
   }
 
   package func channelActive(context: ChannelHandlerContext) {
+    connection.writer.open(context)
+    connection.isWritable = context.channel.isWritable
     connection.markDirty()
     context.fireChannelActive()
   }
 
   package func channelInactive(context: ChannelHandlerContext) {
+    connection.writer.close()
     connection.connectionLost(error: error)
     context.fireChannelInactive()
   }
@@ -38,12 +46,14 @@ package final class ClientConnectionHandler: ChannelInboundHandler {
   }
 
   package func channelWritabilityChanged(context: ChannelHandlerContext) {
-    if context.channel.isWritable { connection.markDirty() }
+    connection.isWritable = context.channel.isWritable
+    if connection.isWritable { connection.markDirty() }
     context.fireChannelWritabilityChanged()
   }
 
   package func errorCaught(context: ChannelHandlerContext, error: any Error) {
     self.error = self.error ?? error
+    connection.writer.close()
     context.closeSoon()
   }
 }

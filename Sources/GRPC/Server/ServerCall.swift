@@ -110,11 +110,32 @@ package final class ServerCall {
     handler?.messageAppended(self)
   }
 
+  /// Sends one message of a streaming call that was gathered in a buffer of the service's, which is
+  /// empty afterwards; see `MessageFrame.leaveRoom`.
+  package func send(_ message: inout ByteBuffer) {
+    guard isOpen else { return MessageFrame.leaveRoom(in: &message) }
+    assert(messageBytesLeft == 0, "the message begun isn't whole")
+    OutboundBuffer.reclaim(&stream.outbound)
+    MessageFrame.move(&message, to: &stream.outbound)
+    handler?.messageAppended(self)
+  }
+
   /// Whether the call's outbound bytes are below the high water mark. After it was false,
   /// `streamWritable` tells when to go on.
   package var isWritable: Bool {
     guard let handler else { return false }
     return stream.outboundBytes < handler.configuration.streamHighWaterBytes
+  }
+
+  /// Whether the call's client and its connection take more; if not, `streamWritable` tells when they
+  /// do.
+  package var takesMore: Bool {
+    guard let handler else { return false }
+    if stream.outboundBytes < handler.configuration.streamHighWaterBytes, handler.hasOutboundRoom {
+      return true
+    }
+    awaitRoom()
+    return false
   }
 
   /// Delivers no more messages of this call, and gives its client no window for more.

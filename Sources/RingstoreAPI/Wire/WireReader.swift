@@ -17,6 +17,9 @@ package struct WireReader {
 
   package var isAtEnd: Bool { offset == bytes.count }
 
+  /// Bytes that were read.
+  var position: Int { offset }
+
   /// The tag of the next field, or nil at the end of the message.
   ///
   /// The caller must consume the value (one `read...` or `skip`) before it asks again. An

@@ -8,6 +8,9 @@
 //
 // The number wraps around, after 254 days at 400,000 calls a second; of two calls under way
 // `CallOrder` still knows the earlier one.
+//
+// The memory is the table's own: a call is moved in and out of it, while an array's element would be
+// copied, which counts up and down each reference in it.
 
 import GRPC
 import NodeCore
@@ -65,6 +68,10 @@ struct PendingCall<Caller> {
 
   var isWaiting: Bool { order == 0 }
 
+  /// The target alone, which is moved and not copied: `switch (consume call).intoTarget()`.
+  @inline(__always)
+  consuming func intoTarget() -> Target { target }
+
   var isAbandoned: Bool {
     if case .abandoned = target { return true }
     return false
@@ -81,19 +88,21 @@ enum CallOrder {
   }
 }
 
-struct CallTable<Caller> {
+struct CallTable<Caller>: ~Copyable {
   /// At most this many calls are under way in one loop; more are refused (OVERLOADED).
   static var capacityMax: Int { 1 << Self.indexBits }
   private static var indexBits: UInt64 { 20 }
 
-  private struct Slot {
-    var id: UInt64 = 0
-    var call: PendingCall<Caller>?
-  }
-
-  private var slots: [Slot] = []
+  /// The call's id; of a free place, the place that is free after it, marked by the highest bit.
+  private var ids: UnsafeMutablePointer<UInt64>
+  /// Initialized where the place isn't free.
+  private var calls: UnsafeMutablePointer<PendingCall<Caller>>
+  private var capacity: Int
+  /// Places that were ever used: those from here on are free as well.
+  private var used = 0
+  /// The first free place; `used` where all before it are taken.
+  private var firstFree = 0
   private var deadlines = DeadlineQueue<UInt64>()
-  private var free: [Int] = []
   private var sequence: UInt64
   private(set) var count = 0
 
@@ -103,7 +112,23 @@ struct CallTable<Caller> {
   /// - Parameter firstSequence: the number of the first call, above 0.
   init(firstSequence: UInt64 = 1) {
     sequence = firstSequence
+    capacity = Self.capacityFirst
+    ids = .allocate(capacity: capacity)
+    calls = .allocate(capacity: capacity)
   }
+
+  private static var capacityFirst: Int { 64 }
+
+  deinit {
+    for index in 0..<used where ids[index] < Self.freeMark {
+      (calls + index).deinitialize(count: 1)
+    }
+    ids.deallocate()
+    calls.deallocate()
+  }
+
+  private static var indexMask: UInt64 { 1 << Self.indexBits - 1 }
+  private static var freeMark: UInt64 { 1 << 63 }
 
   /// Adds a call and gives it an id, behind all before it (`CallOrder`) and never 0; nil where the
   /// table is full.
@@ -116,20 +141,33 @@ struct CallTable<Caller> {
   ) -> UInt64? {
     call.isOrdered = isOrdered
     call.order = order
-    let index: Int
-    if let reused = free.popLast() {
-      index = reused
+    let index = firstFree
+    if index < used {
+      firstFree = Int(ids[index] & ~Self.freeMark)
     } else {
-      guard slots.count < Self.capacityMax else { return nil }
-      index = slots.count
-      slots.append(Slot())
+      guard used < Self.capacityMax else { return nil }
+      if used == capacity { grow() }
+      used += 1
+      firstFree = used
     }
     let id = sequence << Self.indexBits | UInt64(index)
     sequence = sequence == Self.sequenceMax ? 1 : sequence &+ 1
-    slots[index].id = id
-    slots[index].call = call
+    ids[index] = id
+    (calls + index).initialize(to: call)
     count += 1
     return id
+  }
+
+  private mutating func grow() {
+    let larger = min(2 * capacity, Self.capacityMax)
+    let largerIDs = UnsafeMutablePointer<UInt64>.allocate(capacity: larger)
+    let largerCalls = UnsafeMutablePointer<PendingCall<Caller>>.allocate(capacity: larger)
+    // All places are taken.
+    largerIDs.moveInitialize(from: ids, count: used)
+    largerCalls.moveInitialize(from: calls, count: used)
+    ids.deallocate()
+    calls.deallocate()
+    (ids, calls, capacity) = (largerIDs, largerCalls, larger)
   }
 
   /// Takes a call out; nil where no call bears the id (any more).
@@ -140,61 +178,56 @@ struct CallTable<Caller> {
 
   /// Takes out a call that its shard has answered; nil where the shard has no such call.
   mutating func removeSent(_ id: UInt64, shard: Int) -> PendingCall<Caller>? {
-    guard let index = index(of: id), slots[index].call?.shard == shard,
-      slots[index].call?.isWaiting == false
-    else { return nil }
+    guard let index = index(of: id), calls[index].shard == shard, !calls[index].isWaiting else {
+      return nil
+    }
     return vacate(index)
   }
 
-  /// The call is moved out rather than copied: this is half of what the table costs a call.
   @inline(__always)
-  private mutating func vacate(_ index: Int) -> PendingCall<Caller>? {
-    var call: PendingCall<Caller>?
-    swap(&call, &slots[index].call)
-    slots[index].id = 0
-    free.append(index)
+  private mutating func vacate(_ index: Int) -> PendingCall<Caller> {
+    ids[index] = Self.freeMark | UInt64(firstFree)
+    firstFree = index
     count -= 1
-    if let timer = call?.timer { deadlines.remove(timer) }
-    return call
+    if let timer = calls[index].timer { deadlines.remove(timer) }
+    return (calls + index).move()
   }
 
-  subscript(id: UInt64) -> PendingCall<Caller>? {
-    index(of: id).flatMap { slots[$0].call }
-  }
+  subscript(id: UInt64) -> PendingCall<Caller>? { index(of: id).map { calls[$0] } }
 
   // MARK: - The life of a call
 
   /// A call that waited has its place among its lane's calls.
   mutating func placed(_ id: UInt64, order: UInt64) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.order = order
+    calls[index].order = order
   }
 
   /// A call that waits goes to another shard.
   mutating func move(_ id: UInt64, to shard: Int) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.shard = shard
+    calls[index].shard = shard
   }
 
   /// The first part of a call's reply has come, or its large reply was announced: its turn is over.
   mutating func beganReply(_ id: UInt64) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.isOrdered = false
-    slots[index].call?.reply = .inParts
+    calls[index].isOrdered = false
+    calls[index].reply = .inParts
   }
 
   /// A shard has not executed a call, which waits again.
   mutating func returned(_ id: UInt64) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.order = 0
-    slots[index].call?.timesReturned += 1
+    calls[index].order = 0
+    calls[index].timesReturned += 1
   }
 
   /// The caller of a call that was sent has gone.
   mutating func abandon(_ id: UInt64) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.target = .abandoned
-    if let timer = slots[index].call?.timer { deadlines.remove(timer) }
+    calls[index].target = .abandoned
+    if let timer = calls[index].timer { deadlines.remove(timer) }
   }
 
   // MARK: - Deadlines
@@ -205,7 +238,7 @@ struct CallTable<Caller> {
   /// Has a call ended at its deadline.
   mutating func setDeadline(_ id: UInt64, _ deadlineNanos: UInt64) {
     guard let index = index(of: id) else { return }
-    slots[index].call?.timer = deadlines.insert(deadlineNanos: deadlineNanos, id)
+    calls[index].timer = deadlines.insert(deadlineNanos: deadlineNanos, id)
   }
 
   /// The next call whose time is over. It is still there.
@@ -217,19 +250,22 @@ struct CallTable<Caller> {
 
   /// Looks at every call. O(capacity).
   func forEach(_ body: (UInt64, borrowing PendingCall<Caller>) -> Void) {
-    for slot in slots { if let call = slot.call { body(slot.id, call) } }
+    for index in 0..<used where ids[index] < Self.freeMark { body(ids[index], calls[index]) }
   }
 
   /// The ids of the calls that a closure picks, oldest first. O(capacity): for rare events, as when
   /// a link breaks or a client with calls under way is gone.
   func ids(where isWanted: (PendingCall<Caller>) -> Bool) -> [UInt64] {
-    slots.compactMap { slot in slot.call.map(isWanted) == true ? slot.id : nil }
-      .sorted(by: CallOrder.isBefore)
+    var wanted: [UInt64] = []
+    for index in 0..<used where ids[index] < Self.freeMark && isWanted(calls[index]) {
+      wanted.append(ids[index])
+    }
+    return wanted.sorted(by: CallOrder.isBefore)
   }
 
   private func index(of id: UInt64) -> Int? {
-    let index = Int(id & (1 << Self.indexBits - 1))
-    guard id != 0, index < slots.count, slots[index].id == id else { return nil }
+    let index = Int(id & Self.indexMask)
+    guard id < Self.freeMark, index < used, ids[index] == id else { return nil }
     return index
   }
 }

@@ -5,8 +5,8 @@ import LargeMemory
 import NIOCore
 
 package struct OutgoingFrame {
-  /// The encoded frame, without the tail.
-  package let head: ByteBuffer
+  /// The encoded frame, without the tail. The buffer has room for a message's prefix in front.
+  package var head: ByteBuffer
   /// The last bytes of the frame.
   package let tail: OwnedBytes?
 

@@ -21,7 +21,7 @@ extension RouterCore {
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard)
     links[shard][lane].append { $0.writeImmutableBuffer(hello) }
-    driver.linkHasOutput(shard: shard, lane: lane)
+    hasOutput(shard, lane)
   }
 
   /// A lane could not be connected, or is gone. The other one is dropped as well.
@@ -68,6 +68,18 @@ extension RouterCore {
   /// The next frame for a lane of a shard, or nil where there is nothing to send.
   package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
     links[shard][lane].takeFrame()
+  }
+
+  /// Takes the memory of a frame that was sent, for a later one.
+  package func reuse(_ buffer: inout ByteBuffer, shard: Int, lane: LinkLane) {
+    links[shard][lane].reuse(&buffer)
+  }
+
+  /// Sees to it that the driver knows of what a lane has to send. O(1); once for each frame or row of
+  /// frames, however many calls go into it.
+  @inline(__always)
+  func hasOutput(_ shard: Int, _ lane: LinkLane) {
+    if links[shard][lane].announces() { driver.linkHasOutput(shard: shard, lane: lane) }
   }
 
   /// Whether the first attempt to reach every shard has come to an end, well or not.
@@ -172,7 +184,7 @@ extension RouterCore {
     }
     for lane in LinkLane.allCases {
       links[shard][lane].giveSignOfLife()
-      driver.linkHasOutput(shard: shard, lane: lane)
+      hasOutput(shard, lane)
     }
   }
 

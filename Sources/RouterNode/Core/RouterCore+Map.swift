@@ -181,7 +181,7 @@ extension RouterCore {
       SlotMapMessage.write(map, as: Field.map, into: &frame)
       frame.endLengthDelimited(offer)
     }
-    driver.linkHasOutput(shard: shard, lane: .calls)
+    hasOutput(shard, .calls)
   }
 
   private func tellInForce(_ shard: Int) {
@@ -191,7 +191,7 @@ extension RouterCore {
       frame.append(
         LinkV1.RouterFrame.Field.offer, LinkV1.MapOffer(step: .inForce, epoch: epoch))
     }
-    driver.linkHasOutput(shard: shard, lane: .calls)
+    hasOutput(shard, .calls)
   }
 
   // MARK: - Calls
@@ -306,7 +306,9 @@ extension RouterCore {
   // MARK: - Time
 
   var mapDueNanos: UInt64? {
-    [agreement.isInForce ? holds.dueNanos : nil, change?.dueNanos].compactMap { $0 }.min()
+    var due = agreement.isInForce ? holds.dueNanos : nil
+    if let changeDue = change?.dueNanos { due = min(due ?? .max, changeDue) }
+    return due
   }
 
   func mapTick(nowNanos: UInt64) {

@@ -50,7 +50,7 @@ extension RouterCore {
       links[shard].bulk.callEnded(bytes: call.bytes)
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
-    switch call.target {
+    switch (consume call).intoTarget() {
     case .abandoned:
       break
     case .caller(let caller):
@@ -228,7 +228,7 @@ extension RouterCore {
     links[call.shard].bulk.append {
       $0.append(LinkV1.RouterFrame.Field.credits, LinkV1.Credit(id: id, bytes: UInt64(byteCount)))
     }
-    driver.linkHasOutput(shard: call.shard, lane: .bulk)
+    hasOutput(call.shard, .bulk)
   }
 
   /// Forgets a reply in parts, and gives back what was reserved for it. Returns how it was.

@@ -98,7 +98,7 @@ extension RouterCore {
       calls.placed(id, order: order)
       // Only now may its client come with the next call.
       stopWaiting(id, call)
-      driver.linkHasOutput(shard: shard, lane: lane)
+      hasOutput(shard, lane)
       if call.reply == .stream { ask(id) }
     }
   }

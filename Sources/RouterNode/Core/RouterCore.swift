@@ -47,14 +47,16 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
+  private let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
-  @exclusivity(unchecked) var streams = StreamedReplies()
-  @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   /// Where calls of this process are encoded, kept for the next one up to a size.
   @exclusivity(unchecked) private var encoded = ByteBuffer()
   private static var encodedKeptMax: Int { 64 << 10 }
+
+  @exclusivity(unchecked) var streams = StreamedReplies()
+  @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
 
   /// - Parameters:
@@ -98,12 +100,11 @@ package final class RouterCore<Driver: RouterDriver> {
     _ context: CallContext, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
-      guard let keyFields = CommandTable.keyFields(ofMethod: method) else {
-        throw .unbatchable(method: method)
-      }
-      let target = try KeyAccess.read(message, keyFields, context, limits)
+      guard let route = routes[method] else { throw .unbatchable(method: method) }
+      let target = try KeyAccess.read(message, route.keyFields, context, limits)
       return try submit(
-        method, key: target.key, message, in: block, context, endsAtDeadline, caller)
+        method, key: target.key, message, in: block, context, endsAtDeadline,
+        isWrite: route.isWrite, caller)
     } catch {
       driver.fail(caller, error: error)
       return nil
@@ -129,7 +130,9 @@ package final class RouterCore<Driver: RouterDriver> {
       call.write(into: &request)
       let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
       return try request.withUnsafeReadableBytes { message throws(CallError) in
-        try submit(method, key: call.key, message, in: nil, context, endsAtDeadline, caller)
+        try submit(
+          method, key: call.key, message, in: nil, context, endsAtDeadline,
+          isWrite: routes[method]?.isWrite ?? true, caller)
       }
     } catch {
       driver.fail(caller, error: error)
@@ -141,13 +144,14 @@ package final class RouterCore<Driver: RouterDriver> {
   @inline(__always)
   private func submit(
     _ method: UInt32, key: UnsafeRawBufferPointer, _ message: UnsafeRawBufferPointer,
-    in block: LargeBlock?, _ context: CallContext, _ endsAtDeadline: Bool, _ caller: Caller
+    in block: LargeBlock?, _ context: CallContext, _ endsAtDeadline: Bool, isWrite: Bool,
+    _ caller: Caller
   ) throws(CallError) -> UInt64 {
     let slot = Slots.slot(of: key)
     let call = PendingCall<Caller>(
       target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
       lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
-      isWrite: CommandTable.isWrite(method: method), bytes: message.count)
+      isWrite: isWrite, bytes: message.count)
     let id = try place(call, key: key, method: method, request: message, in: block, context)
     if endsAtDeadline, context.hasDeadline {
       calls.setDeadline(id, context.deadlineNanos)
@@ -213,8 +217,8 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     endStream(id, call)
     calls.abandon(id)
-    links[call.shard][call.lane].append { $0.append(LinkV1.RouterFrame.Field.cancels, id) }
-    driver.linkHasOutput(shard: call.shard, lane: call.lane)
+    links[call.shard][call.lane].cancel(id)
+    hasOutput(call.shard, call.lane)
   }
 
   // MARK: - Placing calls
@@ -263,7 +267,7 @@ package final class RouterCore<Driver: RouterDriver> {
       frame.writeCall(
         .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
     }
-    driver.linkHasOutput(shard: shard, lane: .calls)
+    hasOutput(shard, .calls)
     return id
   }
 
@@ -287,7 +291,7 @@ package final class RouterCore<Driver: RouterDriver> {
     if isInTurn, hasOwner, links[shard][lane].isOpen {
       let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
       calls.placed(id, order: order)
-      driver.linkHasOutput(shard: shard, lane: lane)
+      hasOutput(shard, lane)
       return id
     }
     guard links[shard].waitingBytes < linkLimits.waitingBytesMax else {
@@ -332,11 +336,16 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// When `tick` is to be called next, in nanoseconds of the clock that is passed in.
   package var nextWakeupNanos: UInt64? {
-    var next = [calls.dueNanos, operations.dueNanos, waiting.dueNanos].compactMap { $0 }.min()
-    for (shard, link) in links.enumerated() {
+    var next = calls.dueNanos
+    if let due = operations.dueNanos { next = min(next ?? .max, due) }
+    if let due = waiting.dueNanos { next = min(next ?? .max, due) }
+    // (In place: a link that is copied costs a look at each of its parts.)
+    for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
-      if link.state.phase == .greeting { next = min(next ?? .max, link.helloDueNanos) }
-      if let due = link.movesDueNanos { next = min(next ?? .max, due) }
+      if links[shard].state.phase == .greeting {
+        next = min(next ?? .max, links[shard].helloDueNanos)
+      }
+      if let due = links[shard].movesDueNanos { next = min(next ?? .max, due) }
     }
     if let due = mapDueNanos { next = min(next ?? .max, due) }
     return next

@@ -4,7 +4,11 @@
 // calls are appended; taking it is the whole of "building the frame". A large request is not
 // appended: it ends its frame and is sent from where it lies. What waits to be sent is bounded by
 // what may be in flight.
+//
+// A frame is gathered as the message that it will be, with room for its prefix, so that its buffer can
+// become the connection's. The lane gets another one for it (`reuse`), and so needs no new memory.
 
+import GRPC
 import LargeMemory
 import NIOCore
 import RingstoreAPI
@@ -17,6 +21,15 @@ struct RouterLane {
   /// Frames that are full, oldest first; then the one being filled.
   private var fullFrames = CircularBuffer<(frame: OutgoingFrame, ordered: UInt64)>()
   private var frame = ByteBuffer()
+  /// Bytes of the clock at its beginning.
+  private var clockBytes = 0
+  /// Memory for the next frame.
+  private var spare = ByteBuffer()
+  /// Taken back before calls of the frame being filled: a shard reads a frame in one pass, and must
+  /// know of them before it comes to a call.
+  private var cancels: [UInt64] = []
+  /// Whether the driver knows that there is something to send.
+  private var isAnnounced = false
   /// The shard's clock that frames name from now on; 0: none was heard.
   var heardMillis: UInt64 = 0
   /// Calls put into frames, ever; and those handed to the transport. The difference did provably
@@ -72,9 +85,15 @@ struct RouterLane {
     write(&frame)
   }
 
+  /// Takes a call back. What is still in the frame being filled will not be executed.
+  mutating func cancel(_ id: UInt64) {
+    beginFrame()
+    cancels.append(id)
+  }
+
   /// Gives a frame of its own to a closure.
   mutating func appendAlone(_ write: (inout ByteBuffer) -> Void) {
-    if frame.readableBytes > 0 { closeFrame(nil) }
+    if hasFrame { closeFrame(nil) }
     append(write)
     closeFrame(nil)
   }
@@ -86,10 +105,19 @@ struct RouterLane {
 
   @inline(__always)
   private mutating func beginFrame() {
-    if frame.readableBytes == 0, heardMillis > 0 {
+    if frame.readableBytes == 0, !hasFrame { newFrame() }
+  }
+
+  private mutating func newFrame() {
+    MessageFrame.leaveRoom(in: &frame)
+    if heardMillis > 0 {
       frame.append(LinkV1.RouterFrame.Field.heardMillis, heardMillis)
     }
+    clockBytes = frame.readableBytes
   }
+
+  /// Whether there is something in the frame being filled.
+  private var hasFrame: Bool { frame.readableBytes > 0 || !cancels.isEmpty }
 
   /// A call is in flight no more.
   @inline(__always)
@@ -123,23 +151,58 @@ struct RouterLane {
 
   // MARK: - Frames
 
+  /// Whether the driver has yet to be told that there is something to send; it counts as told then.
+  @inline(__always)
+  mutating func announces() -> Bool {
+    if isAnnounced { return false }
+    isAnnounced = true
+    return true
+  }
+
   /// The next frame to send, or nil. Its calls count as sent from now on.
   mutating func takeFrame() -> OutgoingFrame? {
     if let full = fullFrames.popFirst() {
       sent = full.ordered
       return full.frame
     }
-    guard frame.readableBytes > 0 else { return nil }
-    let taken = frame
-    frame = ByteBuffer()
+    guard hasFrame else {
+      isAnnounced = false
+      return nil
+    }
     sent = ordered
-    return OutgoingFrame(head: taken, tail: nil)
+    return OutgoingFrame(head: finishFrame(), tail: nil)
+  }
+
+  /// Takes memory for a later frame.
+  mutating func reuse(_ buffer: inout ByteBuffer) {
+    if spare.capacity == 0, buffer.capacity <= Self.retainedBytesMax { swap(&spare, &buffer) }
+  }
+
+  /// Memory that is kept for the next frame, in bytes.
+  private static let retainedBytesMax = 64 << 10
+
+  /// The frame being filled, with what it takes back in front of its calls.
+  private mutating func finishFrame() -> ByteBuffer {
+    var finished = ByteBuffer()
+    swap(&finished, &spare)
+    finished.clear()
+    swap(&finished, &frame)
+    guard !cancels.isEmpty else { return finished }
+    var whole = ByteBuffer()
+    MessageFrame.leaveRoom(in: &whole)
+    if let clock = finished.readSlice(length: clockBytes) { whole.writeImmutableBuffer(clock) }
+    for id in cancels { whole.append(LinkV1.RouterFrame.Field.cancels, id) }
+    cancels.removeAll()
+    whole.writeImmutableBuffer(finished)
+    return whole
   }
 
   /// Forgets all that was to be sent, is in flight or, unless it is kept, waits: the connection is gone.
   mutating func clear(keepsWaiting: Bool = false) {
     fullFrames.removeAll()
     frame.clear()
+    cancels.removeAll()
+    isAnnounced = false
     sent = ordered
     callsInFlight = 0
     bytesInFlight = 0
@@ -151,7 +214,6 @@ struct RouterLane {
   }
 
   private mutating func closeFrame(_ tail: OwnedBytes?) {
-    fullFrames.append((OutgoingFrame(head: frame, tail: tail), ordered))
-    frame = ByteBuffer()
+    fullFrames.append((OutgoingFrame(head: finishFrame(), tail: tail), ordered))
   }
 }

@@ -16,52 +16,98 @@ extension LinkSession {
     case ended(AfterFrame)
   }
 
-  /// Executes the calls of a frame that `FrameControls` has read, or of the rest of one.
-  func execute(
-    _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, cancelled: Set<UInt64>,
-    heardMillis: UInt64, placedAnew: Set<UInt64>
+  /// Reads a frame, or the rest of one that was held, and executes its calls.
+  ///
+  /// - Parameter isHeld: whether it was held, so that it need not wait behind what is.
+  func read(
+    _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, _ controls: inout FrameControls,
+    isHeld: Bool = false
   ) throws(WireError) -> Progress {
     // Within a frame no slot changes hands.
     defer { if !core.returnedSlots.isEmpty { barReturnedSlots() } }
-    let isBarred = !barredSlots.isEmpty
-    var calls = RepeatedBytes.Iterator(in: frame, LinkV1.RouterFrame.Field.calls)
-    guard var message = calls.next() else { return .done }
-    guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
-    guard heardMillis > 0 else { return .ended(Self.clockMissing) }
-    var context = core.frameContext(heardMillis: heardMillis)
-    let bytesMin = peer.hasBulkLane ? core.limits.bulkBytesMin : .max
-    while true {
-      let call = try LinkV1.LinkCall(message)
-      let start = output.writerIndex
-      if cancelled.contains(call.id) {
-        output.writeReply(.link, id: call.id, error: .cancelled)
-      } else if isBarred, returnsBarred(call, placedAnew) {
-        // Its reply is written.
-      } else if call.method < InternalMethod.firstNumber {
-        context.deadlineNanos =
-          call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
-        if let later = core.answer(
-          call, in: block, into: &output, largerThan: bytesMin, context)
-        {
-          begin(later, call, peer)
-        } else {
-          passGate(call.id, call.method, since: start)
+    var parts = LinkV1.RouterFrame.Parts(frame)
+    var calls: Calls?
+    var position = 0
+    while let part = try parts.next() {
+      switch part {
+      case .calls(let message):
+        if calls == nil {
+          if holdsCalls, !isHeld { return .held(position) }
+          switch begin(controls) {
+          case .calls(let begun): calls = begun
+          case .ended(let after): return .ended(after)
+          }
         }
-      } else {
-        context.deadlineNanos =
-          call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
-        answerPart(call, peer, context)
-      }
-      let end = message.baseAddress.map { $0 + message.count }
-      guard let next = calls.next() else { return .done }
-      message = next
-      if output.readableBytes >= LinkProtocol.frameBytes {
+        if let calls { execute(try LinkV1.LinkCall(message), in: block, calls, controls) }
+        guard output.readableBytes >= LinkProtocol.frameBytes, parts.position < frame.count
+        else { break }
         flush()
         // The bulk lane is read on: what it brings is credit, and few calls with small replies.
-        if lane == .calls, !isWritable, let start = frame.baseAddress, let end {
-          return .held(start.distance(to: end))
-        }
+        if lane == .calls, !isWritable { return .held(parts.position) }
+      case .heardMillis(let millis): controls.heardMillis = millis
+      case .cancels(let id): cancel(id, &controls)
+      case .placedAnew(let id): controls.placedAnew.insert(id)
+      case .credits(let message):
+        let credit = try LinkV1.Credit(message)
+        peer?.grant(credit.id, credit.bytes)
+      case .hello(let message):
+        let after = greet(message)
+        guard after == .proceed else { return .ended(after) }
+      case .offer(let message):
+        let after = take(offer: message)
+        guard after == .proceed else { return .ended(after) }
       }
+      position = parts.position
+    }
+    return .done
+  }
+
+  /// What the calls of a frame have in common.
+  private struct Calls {
+    let peer: RouterSession
+    let context: CallContext
+    /// A longer response comes later, over the bulk lane.
+    let bytesMin: Int
+    let isBarred: Bool
+  }
+
+  private enum Beginning {
+    case calls(Calls)
+    case ended(AfterFrame)
+  }
+
+  /// Whether calls may be executed.
+  private func begin(_ controls: FrameControls) -> Beginning {
+    guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
+    guard controls.heardMillis > 0 else { return .ended(Self.clockMissing) }
+    return .calls(
+      Calls(
+        peer: peer, context: core.frameContext(heardMillis: controls.heardMillis),
+        bytesMin: peer.hasBulkLane ? core.limits.bulkBytesMin : .max,
+        isBarred: !barredSlots.isEmpty))
+  }
+
+  @inline(__always)
+  private func execute(
+    _ call: LinkV1.LinkCall, in block: LargeBlock?, _ calls: Calls, _ controls: FrameControls
+  ) {
+    let start = output.writerIndex
+    if controls.cancelled.contains(call.id) {
+      return output.writeReply(.link, id: call.id, error: .cancelled)
+    }
+    if calls.isBarred, returnsBarred(call, controls.placedAnew) { return }
+    var context = calls.context
+    context.deadlineNanos =
+      call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
+    guard call.method < InternalMethod.firstNumber else {
+      return answerPart(call, calls.peer, context)
+    }
+    if let later = core.answer(
+      call, in: block, into: &output, largerThan: calls.bytesMin, context)
+    {
+      begin(later, call, calls.peer)
+    } else {
+      passGate(call.id, call.method, since: start)
     }
   }
 

@@ -4,8 +4,8 @@
 //        |                              |
 //        +--refused / no Hello--> ended +--malformed frame--> ended
 //
-// Pure: frames in, frames out through a port. Calls are executed where they are read, in the order
-// received, and answered at once; slices of fan-outs, large replies and streams wait for turns. Each
+// Pure: frames in, frames out through a port. A frame is read in one pass. Calls are executed where they
+// are read, in the order received, and answered at once; slices of fan-outs, large replies and streams wait for turns. Each
 // call gets exactly one last reply; a superseded session executes nothing more, and none executes what
 // comes too late (LinkClock).
 //
@@ -20,8 +20,9 @@ import RingstoreAPI
 
 /// A connection that frames go out on. The session knows it weakly.
 package protocol LinkPort: AnyObject {
-  /// Sends one encoded ShardFrame.
-  func send(_ frame: ByteBuffer)
+  /// Sends one encoded ShardFrame, which has room in front (`MessageFrame`). What is left in the buffer
+  /// doesn't matter.
+  func send(_ frame: inout ByteBuffer)
   /// Whether what was sent before is mostly gone. After it was false, `LinkSession.writable` is to
   /// be called once it is true again.
   var isWritable: Bool { get }
@@ -59,7 +60,7 @@ package final class LinkSession {
   private weak var port: (any LinkPort)?
   /// The link that the connection is a part of; nil before Hello and after the end.
   @exclusivity(unchecked) var peer: RouterSession?
-  /// The frame under construction.
+  /// The frame under construction, with room in front (`MessageFrame`).
   @exclusivity(unchecked) var output = ByteBuffer()
   private var isWorking = false
   /// Calls that were received and wait until the router has taken what it was sent.
@@ -77,9 +78,7 @@ package final class LinkSession {
   /// The rest of a frame.
   private struct HeldCalls {
     var frame: ByteBuffer
-    let heardMillis: UInt64
-    let placedAnew: Set<UInt64>
-    var cancelled: Set<UInt64>
+    var controls: FrameControls
   }
 
   /// - Parameters:
@@ -89,6 +88,7 @@ package final class LinkSession {
     self.lane = lane
     self.core = core
     self.port = port
+    MessageFrame.leaveRoom(in: &output)
     slices.session = self
   }
 
@@ -171,54 +171,35 @@ package final class LinkSession {
 
   private func take(_ frame: UnsafeRawBufferPointer, _ block: LargeBlock?) -> AfterFrame {
     do throws(WireError) {
-      let outline = try FrameControls(frame)
-      if let hello = outline.hello {
-        let after = greet(hello)
-        guard after == .proceed else { return after }
+      var controls = FrameControls()
+      switch try read(frame, in: block, &controls) {
+      case .done: break
+      case .held(let offset):
+        let rest = UnsafeRawBufferPointer(rebasing: frame[offset...])
+        held.append(HeldCalls(frame: ByteBuffer(bytes: rest), controls: controls))
+      case .ended(let after): return after
       }
-      if let offer = outline.offer {
-        let after = take(offer: offer)
-        guard after == .proceed else { return after }
-      }
-      if held.isEmpty {
-        switch try execute(
-          frame, in: block, cancelled: outline.cancelled, heardMillis: outline.heardMillis,
-          placedAnew: outline.placedAnew)
-        {
-        case .done: break
-        case .held(let offset):
-          hold(UnsafeRawBufferPointer(rebasing: frame[offset...]), outline)
-        case .ended(let after): return after
-        }
-      } else {
-        for place in held.indices { held[place].cancelled.formUnion(outline.cancelled) }
-        hold(frame, outline)
-      }
-      if outline.hasCredits || !outline.cancelled.isEmpty { try settle(frame) }
       return .proceed
     } catch {
       return .end(.internal, "undecodable frame: \(error)")
     }
   }
 
-  private func hold(_ rest: UnsafeRawBufferPointer, _ outline: FrameControls) {
-    held.append(
-      HeldCalls(
-        frame: ByteBuffer(bytes: rest), heardMillis: outline.heardMillis,
-        placedAnew: outline.placedAnew, cancelled: outline.cancelled))
-  }
+  /// Whether calls of earlier frames wait. Later ones have to wait behind them.
+  var holdsCalls: Bool { !held.isEmpty }
 
   private func takeHeld() -> AfterFrame {
     do throws(WireError) {
       while let first = held.first, isWritable {
+        var controls = first.controls
         let progress = try first.frame.withUnsafeReadableBytes { bytes throws(WireError) in
-          try execute(
-            bytes, in: nil, cancelled: first.cancelled, heardMillis: first.heardMillis,
-            placedAnew: first.placedAnew)
+          try read(bytes, in: nil, &controls, isHeld: true)
         }
         switch progress {
         case .done: held.removeFirst()
-        case .held(let offset): held[0].frame.moveReaderIndex(forwardBy: offset)
+        case .held(let offset):
+          held[0].frame.moveReaderIndex(forwardBy: offset)
+          held[0].controls = controls
         case .ended(let after): return after
         }
       }
@@ -228,18 +209,11 @@ package final class LinkSession {
     }
   }
 
-  /// Takes a frame's cancels and credits.
-  private func settle(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-    var parts = LinkV1.RouterFrame.Parts(frame)
-    while let part = try parts.next() {
-      switch part {
-      case .cancels(let id): peer?.cancel(id)
-      case .credits(let message):
-        let credit = try LinkV1.Credit(message)
-        peer?.grant(credit.id, credit.bytes)
-      case .hello, .offer, .placedAnew, .calls, .heardMillis: break
-      }
-    }
+  /// The caller of a call went away, be the call under way or still to be read.
+  func cancel(_ id: UInt64, _ controls: inout FrameControls) {
+    controls.cancelled.insert(id)
+    for place in held.indices { held[place].controls.cancelled.insert(id) }
+    peer?.cancel(id)
   }
 
   // MARK: - Frames out
@@ -277,9 +251,10 @@ package final class LinkSession {
 
   func flush() {
     guard output.readableBytes > 0 else { return }
-    port?.send(output)
-    // The room is kept, unless a frame of many or large replies has made it large.
-    if output.capacity > Self.retainedBytesMax { output = ByteBuffer() } else { output.clear() }
+    port?.send(&output)
+    // The memory is kept, unless a frame of many or large replies has made it large.
+    if output.capacity > Self.retainedBytesMax { output = ByteBuffer() }
+    MessageFrame.leaveRoom(in: &output)
   }
 
   /// Room that the buffer for frames may keep.

@@ -432,24 +432,24 @@ extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     if let hello { facts.add("hello", try hello.facts()) }
-    facts.add("calls", try calls.map { try $0.facts() })
-    facts.check("calls", calls.count)
+    facts.add("heard_millis", "\(heardMillis)")
     facts.add("cancels", cancels.map { "\($0)" })
     facts.check("cancels", cancels.count)
-    facts.add("credits", try credits.map { try $0.facts() })
-    facts.check("credits", credits.count)
-    facts.add("heard_millis", "\(heardMillis)")
-    if let offer { facts.add("offer", try offer.facts()) }
     facts.add("placed_anew", placedAnew.map { "\($0)" })
     facts.check("placed_anew", placedAnew.count)
+    if let offer { facts.add("offer", try offer.facts()) }
+    facts.add("calls", try calls.map { try $0.facts() })
+    facts.check("calls", calls.count)
+    facts.add("credits", try credits.map { try $0.facts() })
+    facts.check("credits", credits.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
-      hello: hello?.remade(in: arena), calls: arena.keep(calls), cancels: arena.keep(cancels),
-      credits: arena.keep(credits), heardMillis: heardMillis, offer: offer?.remade(in: arena),
-      placedAnew: arena.keep(placedAnew))
+      hello: hello?.remade(in: arena), heardMillis: heardMillis, cancels: arena.keep(cancels),
+      placedAnew: arena.keep(placedAnew), offer: offer?.remade(in: arena), calls: arena.keep(calls),
+      credits: arena.keep(credits))
   }
 }
 

@@ -462,21 +462,21 @@ extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     if hasHello { facts.add("hello", try hello.facts()) }
-    facts.add("calls", try calls.map { try $0.facts() })
-    facts.add("cancels", cancels.map { "\($0)" })
-    facts.add("credits", try credits.map { try $0.facts() })
     facts.add("heard_millis", "\(heardMillis)")
-    if hasOffer { facts.add("offer", try offer.facts()) }
+    facts.add("cancels", cancels.map { "\($0)" })
     facts.add("placed_anew", placedAnew.map { "\($0)" })
+    if hasOffer { facts.add("offer", try offer.facts()) }
+    facts.add("calls", try calls.map { try $0.facts() })
+    facts.add("credits", try credits.map { try $0.facts() })
     return facts.text
   }
 
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if hasHello, hello.hasUnknownField { return true }
+    if hasOffer, offer.hasUnknownField { return true }
     if calls.contains(where: \.hasUnknownField) { return true }
     if credits.contains(where: \.hasUnknownField) { return true }
-    if hasOffer, offer.hasUnknownField { return true }
     return false
   }
 }

@@ -66,9 +66,9 @@ package enum Schemas {
     .message(5, v1ReloadResponseMove), .message(5, v1ReloadResponseMove), .text(6),
   ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
-    .message(1, linkV1Hello), .message(2, linkV1LinkCall), .message(2, linkV1LinkCall), .packed(3),
-    .varint(3), .message(4, linkV1Credit), .message(4, linkV1Credit), .varint(5),
-    .message(6, linkV1MapOffer), .packed(7), .varint(7),
+    .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
+    .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
+    .message(7, linkV1Credit), .message(7, linkV1Credit),
   ]
   package static let linkV1MapOffer: [MessageSoup.Field] = [
     .varint(1), .message(2, v1SlotMap), .varint(3),

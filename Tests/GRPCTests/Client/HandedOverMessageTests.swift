@@ -25,6 +25,16 @@ struct HandedOverMessageTests {
     return messages
   }
 
+  private func send(
+    _ call: ClientCall, tail: OwnedBytes, _ writeHead: (inout ByteBuffer) -> Void = { _ in }
+  ) {
+    var message = ByteBuffer()
+    MessageFrame.leaveRoom(in: &message)
+    writeHead(&message)
+    call.send(&message, tail: tail)
+    #expect(message.readableBytes == 0)
+  }
+
   private func body(_ peer: InMemoryPeer) -> [UInt8] {
     peer.streams.first.map { Array($0.inbound.readableBytesView) } ?? []
   }
@@ -41,10 +51,10 @@ struct HandedOverMessageTests {
     let call = peer.start(RecordingHandler())
     let large = patterned(3 << 20)
     call.send { $0.writeBytes([1, 2, 3]) }
-    call.send(tail: owned(large)) { $0.writeBytes([4]) }
+    send(call, tail: owned(large)) { $0.writeBytes([4]) }
     call.send { $0.writeBytes([5]) }
-    call.send(tail: owned([6, 7])) { _ in }
-    call.send(tail: owned([8])) { $0.writeBytes([9]) }
+    send(call, tail: owned([6, 7]))
+    send(call, tail: owned([8])) { $0.writeBytes([9]) }
     #expect(call.outboundBytes == 5 * 5 + 3 + 1 + large.count + 1 + 2 + 2)
     #expect(!call.isWritable)
     call.halfClose()
@@ -64,7 +74,7 @@ struct HandedOverMessageTests {
     do {
       let tail = owned(patterned(2 << 20))
       block = tail.block
-      call.send(tail: tail) { _ in }
+      send(call, tail: tail)
     }
     call.send { $0.writeBytes([1]) }
     #expect(block != nil)
@@ -82,7 +92,7 @@ struct HandedOverMessageTests {
     do {
       let tail = owned(patterned(2 << 20))
       block = tail.block
-      call.send(tail: tail) { _ in }
+      send(call, tail: tail)
     }
     peer.exchange()
     #expect(block != nil && call.outboundBytes > 1 << 20)
@@ -99,7 +109,7 @@ struct HandedOverMessageTests {
     let first = peer.start(RecordingHandler())
     let second = peer.start(RecordingHandler())
     let large = patterned(1 << 20)
-    second.send(tail: owned(large)) { $0.writeBytes([1]) }
+    send(second, tail: owned(large)) { $0.writeBytes([1]) }
     second.send { $0.writeBytes([2]) }
     peer.exchange()
     #expect(peer.streams.count == 1)

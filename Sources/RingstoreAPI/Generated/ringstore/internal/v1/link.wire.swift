@@ -42,25 +42,27 @@ extension LinkV1 {
     }
   }
 
-  /// `ringstore.internal.v1.RouterFrame`.
+  /// A shard reads a frame in one pass and executes each call as it comes to it. What
+  /// concerns a call stands before it: so the fields are numbered in the order in which they
+  /// are written.
   package struct RouterFrame: WireMessage {
     package static let name = "ringstore.internal.v1.RouterFrame"
     /// in the first frame, and only there
     package var hello: LinkV1.Hello? = nil
-    package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
-    /// ids whose caller went away; a cancel is a message, never a stream reset
-    package var cancels: RepeatedNumbers = RepeatedNumbers()
-    /// for streamed replies
-    package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     /// the newest clock_millis that the router had heard on this link when it began the
     package var heardMillis: UInt64 = 0
-    /// since. A shard that has returned a call returns all later ones on its slot that come
-    /// over the same lane, until one of these comes: none overtakes another
-    package var offer: LinkV1.MapOffer? = nil
     /// frame. Calls of a frame that gets there too long after it are not executed, so bytes
     /// that were held somewhere on the way do nothing later. Sent as a sign of life as well,
     /// over both lanes, whenever a clock_millis has come
+    package var cancels: RepeatedNumbers = RepeatedNumbers()
+    /// message, never a stream reset
     package var placedAnew: RepeatedNumbers = RepeatedNumbers()
+    /// since. A shard that has returned a call returns all later ones on its slot that come
+    /// over the same lane, until one of these comes: none overtakes another
+    package var offer: LinkV1.MapOffer? = nil
+    package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
+    /// for streamed replies
+    package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -69,20 +71,19 @@ extension LinkV1 {
 
     @inlinable
     package init(
-      hello: LinkV1.Hello? = nil,
+      hello: LinkV1.Hello? = nil, heardMillis: UInt64 = 0,
+      cancels: RepeatedNumbers = RepeatedNumbers(), placedAnew: RepeatedNumbers = RepeatedNumbers(),
+      offer: LinkV1.MapOffer? = nil,
       calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>(),
-      cancels: RepeatedNumbers = RepeatedNumbers(),
-      credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>(),
-      heardMillis: UInt64 = 0, offer: LinkV1.MapOffer? = nil,
-      placedAnew: RepeatedNumbers = RepeatedNumbers()
+      credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     ) {
       self.hello = hello
-      self.calls = calls
-      self.cancels = cancels
-      self.credits = credits
       self.heardMillis = heardMillis
-      self.offer = offer
+      self.cancels = cancels
       self.placedAnew = placedAnew
+      self.offer = offer
+      self.calls = calls
+      self.credits = credits
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -92,10 +93,10 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
-      self.calls = RepeatedMessages<LinkV1.LinkCall>(in: encoded, 18)
       self.cancels = RepeatedNumbers(in: encoded, 3, .varint)
-      self.credits = RepeatedMessages<LinkV1.Credit>(in: encoded, 34)
-      self.placedAnew = RepeatedNumbers(in: encoded, 7, .varint)
+      self.placedAnew = RepeatedNumbers(in: encoded, 4, .varint)
+      self.calls = RepeatedMessages<LinkV1.LinkCall>(in: encoded, 50)
+      self.credits = RepeatedMessages<LinkV1.Credit>(in: encoded, 58)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -104,34 +105,34 @@ extension LinkV1 {
           let part = try LinkV1.Hello(try reader.readBytes(), checkingElements: checkingElements)
           self.hello = part
           if part.hasUnknownField { hasUnknownField = true }
-        case 18:
+        case 16: self.heardMillis = try reader.readVarint()
+        case 24:
+          _ = try reader.readVarint()
+          self.cancels.count &+= 1
+        case 26: try self.cancels.notePacked(try reader.readBytes())
+        case 32:
+          _ = try reader.readVarint()
+          self.placedAnew.count &+= 1
+        case 34: try self.placedAnew.notePacked(try reader.readBytes())
+        case 42:
+          guard self.offer == nil else { throw .messageInPieces }
+          let part = try LinkV1.MapOffer(try reader.readBytes(), checkingElements: checkingElements)
+          self.offer = part
+          if part.hasUnknownField { hasUnknownField = true }
+        case 50:
           let next = try reader.readBytes()
           if checkingElements {
             let element = try LinkV1.LinkCall(next)
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.calls.count &+= 1
-        case 24:
-          _ = try reader.readVarint()
-          self.cancels.count &+= 1
-        case 26: try self.cancels.notePacked(try reader.readBytes())
-        case 34:
+        case 58:
           let next = try reader.readBytes()
           if checkingElements {
             let element = try LinkV1.Credit(next)
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.credits.count &+= 1
-        case 40: self.heardMillis = try reader.readVarint()
-        case 50:
-          guard self.offer == nil else { throw .messageInPieces }
-          let part = try LinkV1.MapOffer(try reader.readBytes(), checkingElements: checkingElements)
-          self.offer = part
-          if part.hasUnknownField { hasUnknownField = true }
-        case 56:
-          _ = try reader.readVarint()
-          self.placedAnew.count &+= 1
-        case 58: try self.placedAnew.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -152,24 +153,24 @@ extension LinkV1 {
     package var byteCount: Int {
       var size = 0
       if let value = self.hello { size &+= WireSize.bytesField(1, count: value.byteCount) }
-      size &+= self.calls.byteCount(field: 2)
+      size &+= WireSize.optionalVarintField(2, self.heardMillis)
       size &+= self.cancels.byteCount(field: 3, .varint)
-      size &+= self.credits.byteCount(field: 4)
-      size &+= WireSize.optionalVarintField(5, self.heardMillis)
-      if let value = self.offer { size &+= WireSize.bytesField(6, count: value.byteCount) }
-      size &+= self.placedAnew.byteCount(field: 7, .varint)
+      size &+= self.placedAnew.byteCount(field: 4, .varint)
+      if let value = self.offer { size &+= WireSize.bytesField(5, count: value.byteCount) }
+      size &+= self.calls.byteCount(field: 6)
+      size &+= self.credits.byteCount(field: 7)
       return size
     }
 
     @inline(__always)
     package func write(to cursor: inout WireCursor) {
       if let value = self.hello { cursor.put(1, message: value) }
-      self.calls.write(field: 2, to: &cursor)
+      cursor.put(2, optionalVarint: self.heardMillis)
       self.cancels.write(field: 3, .varint, to: &cursor)
-      self.credits.write(field: 4, to: &cursor)
-      cursor.put(5, optionalVarint: self.heardMillis)
-      if let value = self.offer { cursor.put(6, message: value) }
-      self.placedAnew.write(field: 7, .varint, to: &cursor)
+      self.placedAnew.write(field: 4, .varint, to: &cursor)
+      if let value = self.offer { cursor.put(5, message: value) }
+      self.calls.write(field: 6, to: &cursor)
+      self.credits.write(field: 7, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -181,28 +182,28 @@ extension LinkV1 {
       @inlinable
       package static var hello: BytesField { BytesField(1) }
       @inlinable
-      package static var calls: BytesField { BytesField(2) }
+      package static var heardMillis: UIntField { UIntField(2) }
       @inlinable
       package static var cancels: UIntField { UIntField(3) }
       @inlinable
-      package static var credits: BytesField { BytesField(4) }
+      package static var placedAnew: UIntField { UIntField(4) }
       @inlinable
-      package static var heardMillis: UIntField { UIntField(5) }
+      package static var offer: BytesField { BytesField(5) }
       @inlinable
-      package static var offer: BytesField { BytesField(6) }
+      package static var calls: BytesField { BytesField(6) }
       @inlinable
-      package static var placedAnew: UIntField { UIntField(7) }
+      package static var credits: BytesField { BytesField(7) }
     }
 
     /// One value of a field, as it comes. Messages within are left encoded.
     package enum Part {
       case hello(UnsafeRawBufferPointer)
-      case calls(UnsafeRawBufferPointer)
-      case cancels(UInt64)
-      case credits(UnsafeRawBufferPointer)
       case heardMillis(UInt64)
-      case offer(UnsafeRawBufferPointer)
+      case cancels(UInt64)
       case placedAnew(UInt64)
+      case offer(UnsafeRawBufferPointer)
+      case calls(UnsafeRawBufferPointer)
+      case credits(UnsafeRawBufferPointer)
     }
 
     /// Reads the message part by part, in the order of the bytes.
@@ -215,6 +216,9 @@ extension LinkV1 {
         reader = WireReader(encoded)
       }
 
+      /// Bytes of the message that were read: where the next part begins.
+      package var position: Int { reader.position }
+
       /// The next part, or nil at the end. Unknown fields are skipped.
       package mutating func next() throws(WireError) -> Part? {
         if !cancelsRun.isAtEnd {
@@ -226,18 +230,18 @@ extension LinkV1 {
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
           case 10: return .hello(try reader.readBytes())
-          case 18: return .calls(try reader.readBytes())
+          case 16: return .heardMillis(try reader.readVarint())
           case 24: return .cancels(try reader.readVarint())
           case 26:
             cancelsRun = WireReader(try reader.readBytes())
             if !cancelsRun.isAtEnd { return .cancels(try cancelsRun.readVarint()) }
-          case 34: return .credits(try reader.readBytes())
-          case 40: return .heardMillis(try reader.readVarint())
-          case 50: return .offer(try reader.readBytes())
-          case 56: return .placedAnew(try reader.readVarint())
-          case 58:
+          case 32: return .placedAnew(try reader.readVarint())
+          case 34:
             placedAnewRun = WireReader(try reader.readBytes())
             if !placedAnewRun.isAtEnd { return .placedAnew(try placedAnewRun.readVarint()) }
+          case 42: return .offer(try reader.readBytes())
+          case 50: return .calls(try reader.readBytes())
+          case 58: return .credits(try reader.readBytes())
           default: try reader.skip(tag)
           }
         }
@@ -332,7 +336,7 @@ extension LinkV1 {
   /// `ringstore.internal.v1.Hello`.
   package struct Hello: WireMessage {
     package static let name = "ringstore.internal.v1.Hello"
-    /// 2
+    /// 3
     package var `protocol`: UInt32 = 0
     package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
@@ -768,6 +772,9 @@ extension LinkV1 {
       package init(_ encoded: UnsafeRawBufferPointer) {
         reader = WireReader(encoded)
       }
+
+      /// Bytes of the message that were read: where the next part begins.
+      package var position: Int { reader.position }
 
       /// The next part, or nil at the end. Unknown fields are skipped.
       package mutating func next() throws(WireError) -> Part? {

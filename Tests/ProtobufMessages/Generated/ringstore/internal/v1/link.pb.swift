@@ -75,6 +75,8 @@ package nonisolated enum Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf.Enum, 
 
 }
 
+/// A shard reads a frame in one pass and executes each call as it comes to it. What concerns a call stands before it: so
+/// the fields are numbered in the order in which they are written.
 package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -90,23 +92,6 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   /// Clears the value of `hello`. Subsequent reads from it will return its default value.
   package mutating func clearHello() {_uniqueStorage()._hello = nil}
 
-  package var calls: [Ringstore_Internal_V1_LinkCall] {
-    get {_storage._calls}
-    set {_uniqueStorage()._calls = newValue}
-  }
-
-  /// ids whose caller went away; a cancel is a message, never a stream reset
-  package var cancels: [UInt64] {
-    get {_storage._cancels}
-    set {_uniqueStorage()._cancels = newValue}
-  }
-
-  /// for streamed replies
-  package var credits: [Ringstore_Internal_V1_Credit] {
-    get {_storage._credits}
-    set {_uniqueStorage()._credits = newValue}
-  }
-
   /// the newest clock_millis that the router had heard on this link when it began the
   package var heardMillis: UInt64 {
     get {_storage._heardMillis}
@@ -116,6 +101,12 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   /// frame. Calls of a frame that gets there too long after it are not executed, so
   /// bytes that were held somewhere on the way do nothing later. Sent as a sign of
   /// life as well, over both lanes, whenever a clock_millis has come
+  package var cancels: [UInt64] {
+    get {_storage._cancels}
+    set {_uniqueStorage()._cancels = newValue}
+  }
+
+  /// message, never a stream reset
   package var placedAnew: [UInt64] {
     get {_storage._placedAnew}
     set {_uniqueStorage()._placedAnew = newValue}
@@ -131,6 +122,17 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   package var hasOffer: Bool {_storage._offer != nil}
   /// Clears the value of `offer`. Subsequent reads from it will return its default value.
   package mutating func clearOffer() {_uniqueStorage()._offer = nil}
+
+  package var calls: [Ringstore_Internal_V1_LinkCall] {
+    get {_storage._calls}
+    set {_uniqueStorage()._calls = newValue}
+  }
+
+  /// for streamed replies
+  package var credits: [Ringstore_Internal_V1_Credit] {
+    get {_storage._credits}
+    set {_uniqueStorage()._credits = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -173,7 +175,7 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 2
+  /// 3
   package var `protocol`: UInt32 = 0
 
   package var cluster: String = String()
@@ -445,16 +447,16 @@ nonisolated extension Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf._ProtoNam
 
 nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouterFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}calls\0\u{1}cancels\0\u{1}credits\0\u{3}heard_millis\0\u{1}offer\0\u{3}placed_anew\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}heard_millis\0\u{1}cancels\0\u{3}placed_anew\0\u{1}offer\0\u{1}calls\0\u{1}credits\0")
 
   fileprivate class _StorageClass {
     var _hello: Ringstore_Internal_V1_Hello? = nil
-    var _calls: [Ringstore_Internal_V1_LinkCall] = []
-    var _cancels: [UInt64] = []
-    var _credits: [Ringstore_Internal_V1_Credit] = []
     var _heardMillis: UInt64 = 0
+    var _cancels: [UInt64] = []
     var _placedAnew: [UInt64] = []
     var _offer: Ringstore_Internal_V1_MapOffer? = nil
+    var _calls: [Ringstore_Internal_V1_LinkCall] = []
+    var _credits: [Ringstore_Internal_V1_Credit] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -466,12 +468,12 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
 
     init(copying source: _StorageClass) {
       _hello = source._hello
-      _calls = source._calls
-      _cancels = source._cancels
-      _credits = source._credits
       _heardMillis = source._heardMillis
+      _cancels = source._cancels
       _placedAnew = source._placedAnew
       _offer = source._offer
+      _calls = source._calls
+      _credits = source._credits
     }
   }
 
@@ -491,12 +493,12 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         // enabled. https://github.com/apple/swift-protobuf/issues/1034
         switch fieldNumber {
         case 1: try { try decoder.decodeSingularMessageField(value: &_storage._hello) }()
-        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._calls) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._heardMillis) }()
         case 3: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._cancels) }()
-        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._credits) }()
-        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._heardMillis) }()
-        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._offer) }()
-        case 7: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._placedAnew) }()
+        case 4: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._placedAnew) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._offer) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._calls) }()
+        case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._credits) }()
         default: break
         }
       }
@@ -512,23 +514,23 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       try { if let v = _storage._hello {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
       } }()
-      if !_storage._calls.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._calls, fieldNumber: 2)
+      if _storage._heardMillis != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._heardMillis, fieldNumber: 2)
       }
       if !_storage._cancels.isEmpty {
         try visitor.visitPackedUInt64Field(value: _storage._cancels, fieldNumber: 3)
       }
-      if !_storage._credits.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._credits, fieldNumber: 4)
-      }
-      if _storage._heardMillis != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._heardMillis, fieldNumber: 5)
+      if !_storage._placedAnew.isEmpty {
+        try visitor.visitPackedUInt64Field(value: _storage._placedAnew, fieldNumber: 4)
       }
       try { if let v = _storage._offer {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
       } }()
-      if !_storage._placedAnew.isEmpty {
-        try visitor.visitPackedUInt64Field(value: _storage._placedAnew, fieldNumber: 7)
+      if !_storage._calls.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._calls, fieldNumber: 6)
+      }
+      if !_storage._credits.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._credits, fieldNumber: 7)
       }
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -540,12 +542,12 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         let _storage = _args.0
         let rhs_storage = _args.1
         if _storage._hello != rhs_storage._hello {return false}
-        if _storage._calls != rhs_storage._calls {return false}
-        if _storage._cancels != rhs_storage._cancels {return false}
-        if _storage._credits != rhs_storage._credits {return false}
         if _storage._heardMillis != rhs_storage._heardMillis {return false}
+        if _storage._cancels != rhs_storage._cancels {return false}
         if _storage._placedAnew != rhs_storage._placedAnew {return false}
         if _storage._offer != rhs_storage._offer {return false}
+        if _storage._calls != rhs_storage._calls {return false}
+        if _storage._credits != rhs_storage._credits {return false}
         return true
       }
       if !storagesAreEqual {return false}
