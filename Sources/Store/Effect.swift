@@ -27,8 +27,10 @@ package struct Effect {
 
   /// Bytes are borrowed: good as long as the call that is given them.
   package enum Change {
-    /// The key becomes a string, whatever it was.
-    case put(Value)
+    /// The key becomes a string, whatever it was, that expires then.
+    case put(Value, Expiry)
+    /// The key, which was there, expires at another time, or not any more.
+    case expire(Expiry)
     /// The key, which was there, goes.
     case delete
     /// Values, at least one, are added at one end of a list one after another. A list of length 0 is

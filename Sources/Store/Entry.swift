@@ -1,15 +1,14 @@
 // One key with its value: a packed block on the store's heap.
 //
 //   entry    = word(version:56 | flags:3 | kind:5)  clock:u32  lengths:u32(payload:15 | key:17)
-//              key bytes  payload bytes
+//              key bytes  expiry:i64 where the key expires  payload bytes
 //   payload  = the value's bytes          kind bytes, up to `inlineMax`
 //            | Int64                      kind integer
 //            | address:8 length:8         kind blob: a larger value (Blob.swift)
 //            | address:8                  kind list: the list's directory (List.swift)
 //
-// A kind is a type in one of its forms in memory; there is room for 32. No flag is used yet; one
-// will say that the key expires. The clock is kept for eviction and not written yet. The payload is
-// not aligned.
+// A kind is a type in one of its forms in memory; there is room for 32. One flag says that the key
+// expires. The clock is kept for eviction and not written yet. Expiry and payload are not aligned.
 // A view on memory the store owns; lives on the thread of the store.
 
 struct Entry {
@@ -22,7 +21,9 @@ struct Entry {
   }
 
   private static let kindMask: UInt8 = 0x1f
-  private static let flagMask: UInt8 = 0xe0
+  /// Its weight times 8 is what the expiry takes.
+  private static let expiresFlag: UInt8 = 0x20
+  private static let expiryBytes = 8
   static let versionMax: UInt64 = 1 << 56 - 1
 
   static let headerBytes = 16
@@ -39,12 +40,14 @@ struct Entry {
 
   /// A new entry; the caller fills the payload.
   init(
-    on heap: Heap, key: UnsafeRawBufferPointer, kind: Kind, payloadCount: Int, version: UInt64
+    on heap: Heap, key: UnsafeRawBufferPointer, kind: Kind, payloadCount: Int, version: UInt64,
+    expiry: Expiry
   ) {
-    base = heap.allocate(Entry.headerBytes + key.count + payloadCount)
-    base.storeBytes(of: 0, toByteOffset: 8, as: UInt32.self)
+    base = heap.allocate(
+      Entry.bytes(key: key.count, payload: payloadCount, expires: expiry != .never))
+    clock = 0
     setLengths(key: key.count, payload: payloadCount)
-    setHead(version, kind)
+    setHead(version, kind, expiry)
     copyBytes(key, to: base + Entry.headerBytes)
   }
 
@@ -59,13 +62,25 @@ struct Entry {
   @inline(__always)
   var isWhole: Bool { kind == .bytes || kind == .integer }
 
-  /// Bits of `flagMask`.
-  var flags: UInt8 {
-    get { base.load(as: UInt8.self) & Entry.flagMask }
-    nonmutating set {
-      assert(newValue & Entry.kindMask == 0)
-      base.storeBytes(of: newValue | kind.rawValue, as: UInt8.self)
-    }
+  @inline(__always)
+  var expires: Bool { base.load(as: UInt8.self) & Entry.expiresFlag != 0 }
+
+  @inline(__always)
+  var expiry: Expiry {
+    guard expires else { return .never }
+    return Expiry(
+      unixMillis: base.loadUnaligned(
+        fromByteOffset: Entry.headerBytes &+ keyCount, as: Int64.self))
+  }
+
+  /// What the expiry takes, without a branch.
+  @inline(__always)
+  private var expiryBytes: Int { Int((base.load(as: UInt8.self) & Entry.expiresFlag) >> 2) }
+
+  /// For eviction; not used yet.
+  var clock: UInt32 {
+    get { base.load(fromByteOffset: 8, as: UInt32.self) }
+    nonmutating set { base.storeBytes(of: newValue, toByteOffset: 8, as: UInt32.self) }
   }
 
   @inline(__always)
@@ -78,7 +93,14 @@ struct Entry {
     Int(base.load(fromByteOffset: 12, as: UInt32.self) >> Entry.keyLengthBits)
   }
 
-  var byteCount: Int { Entry.headerBytes + keyCount + payloadCount }
+  var byteCount: Int {
+    Entry.bytes(key: keyCount, payload: payloadCount, expires: expires)
+  }
+
+  @inline(__always)
+  static func bytes(key: Int, payload: Int, expires: Bool) -> Int {
+    headerBytes + key + payload + (expires ? expiryBytes : 0)
+  }
 
   @inline(__always)
   var key: UnsafeRawBufferPointer {
@@ -86,12 +108,20 @@ struct Entry {
   }
 
   @inline(__always)
-  var payload: UnsafeMutableRawPointer { base + (Entry.headerBytes &+ keyCount) }
+  var payload: UnsafeMutableRawPointer {
+    base + (Entry.headerBytes &+ keyCount &+ expiryBytes)
+  }
 
-  /// A new value: no flag is set.
+  /// A new value. The lengths are set, and where the payload begins depends on whether it expires.
   @inline(__always)
-  func setHead(_ version: UInt64, _ kind: Kind) {
-    base.storeBytes(of: version << 8 | UInt64(kind.rawValue), as: UInt64.self)
+  func setHead(_ version: UInt64, _ kind: Kind, _ expiry: Expiry) {
+    var low = kind.rawValue
+    if expiry != .never {
+      low |= Entry.expiresFlag
+      base.storeBytes(
+        of: expiry.unixMillis, toByteOffset: Entry.headerBytes &+ keyCount, as: Int64.self)
+    }
+    base.storeBytes(of: version << 8 | UInt64(low), as: UInt64.self)
   }
 
   /// The same value, changed: kind and flags stay.

@@ -8,7 +8,7 @@ package struct KeyLookup {
   package let database: Int
   /// The store's hash of the key.
   package let hash: UInt64
-  /// The wall clock of the tick, in milliseconds since 1970: what expiry will be judged by.
+  /// The wall clock of the tick, in milliseconds since 1970: what expiry is judged by.
   package let nowMillis: Int64
 }
 
@@ -30,6 +30,10 @@ package struct KeyPlace {
 
   /// Version of the key's last write, 0 where there is no such key.
   package var version: UInt64 { entry?.version ?? 0 }
+
+  /// When the key expires; never where there is no such key.
+  @inline(__always)
+  package var expiry: Expiry { entry?.expiry ?? .never }
 }
 
 extension Store {
@@ -42,7 +46,7 @@ extension Store {
       key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
   }
 
-  /// The place of a key. O(1) expected.
+  /// The place of a key. One that is due is deleted first, so it isn't there. O(1) expected.
   /// - Parameter nowMillis: the wall clock of the tick.
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
@@ -55,7 +59,17 @@ extension Store {
       let table = directory.table(database: database, slot: slot),
       let index = table.pointee.place(of: key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
-    return place(of: lookup, table: table, index: index, entry: table.pointee.entry(at: index))
+    let entry = table.pointee.entry(at: index)
+    let place = place(of: lookup, table: table, index: index, entry: entry)
+    return entry.expires ? live(place, entry) : place
+  }
+
+  @inline(never)
+  private func live(_ place: KeyPlace, _ entry: Entry) -> KeyPlace {
+    guard entry.expiry.isDue(at: place.lookup.nowMillis) else { return place }
+    expiredKeyCount += 1
+    change(place, .delete)
+    return self.place(of: place.lookup, table: nil, index: 0, entry: nil)
   }
 
   @inline(__always)

@@ -1,5 +1,5 @@
-// The one door: every change of keys and values is an effect that is applied here. Calls (and later
-// expiry and eviction) decide which; nothing else in the store puts an entry into a table, takes
+// The one door: every change of keys and values is an effect that is applied here. Calls and
+// expiry (later eviction) decide which; nothing else in the store puts an entry into a table, takes
 // one out, or writes to one.
 
 import LargeMemory
@@ -69,10 +69,12 @@ extension Store {
     if observer != nil { tell(change, at: place, version: version) }
     began(version, of: place.lookup.slot)
     switch change {
-    case .put(.bytes(let value)):
-      put(value, at: place, version: version, in: block)
-    case .put(.integer(let number)):
-      put(number, at: place, version: version)
+    case .put(.bytes(let value), let expiry):
+      put(value, at: place, version: version, expiry, in: block)
+    case .put(.integer(let number), let expiry):
+      put(number, at: place, version: version, expiry)
+    case .expire(let expiry):
+      setExpiry(expiry, at: place, version: version)
     case .delete:
       deleteEntry(at: place)
     case .insert(let values, let end, _):
@@ -127,27 +129,29 @@ extension Store {
 
   @inline(__always)
   private func put(
-    _ value: UnsafeRawBufferPointer, at place: KeyPlace, version: UInt64, in block: LargeBlock?
+    _ value: UnsafeRawBufferPointer, at place: KeyPlace, version: UInt64, _ expiry: Expiry,
+    in block: LargeBlock?
   ) {
     if let number = DecimalInteger.parse(value) {
-      put(number, at: place, version: version)
+      put(number, at: place, version: version, expiry)
     } else if value.count <= Entry.inlineMax {
       let entry = entryToWrite(
-        at: place, kind: .bytes, payloadCount: value.count, version: version)
+        at: place, kind: .bytes, payloadCount: value.count, version: version, expiry)
       copyBytes(value, to: entry.payload)
     } else {
       let blob = blob(value, in: block)
-      entryToWrite(at: place, kind: .blob, payloadCount: 16, version: version).blob = blob
+      entryToWrite(at: place, kind: .blob, payloadCount: 16, version: version, expiry).blob = blob
     }
   }
 
   @inline(__always)
-  private func put(_ number: Int64, at place: KeyPlace, version: UInt64) {
-    if let entry = place.entry, entry.kind == .integer {
+  private func put(_ number: Int64, at place: KeyPlace, version: UInt64, _ expiry: Expiry) {
+    if let entry = place.entry, entry.kind == .integer, entry.expiry == expiry {
       entry.integer = number
       entry.setVersion(version)
     } else {
-      entryToWrite(at: place, kind: .integer, payloadCount: 8, version: version).integer = number
+      entryToWrite(at: place, kind: .integer, payloadCount: 8, version: version, expiry)
+        .integer = number
     }
   }
 
@@ -169,7 +173,7 @@ extension Store {
       entry = found
       entry.setVersion(version)
     } else {
-      entry = entryToWrite(at: place, kind: .list, payloadCount: 8, version: version)
+      entry = entryToWrite(at: place, kind: .list, payloadCount: 8, version: version, .never)
       entry.list = List(on: heap)
     }
     var list = entry.list
@@ -202,53 +206,113 @@ extension Store {
   // MARK: - Entries and tables
 
   /// The key's entry with its head written and room for the payload; what the old value had outside
-  /// the entry is freed. The entry stays where it is if the new payload takes a block of like size.
+  /// the entry is freed. The entry stays where it is if the new one takes a block of like size.
   @inline(__always)
   private func entryToWrite(
-    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64, _ expiry: Expiry
   ) -> Entry {
     guard let old = place.entry else {
-      return newEntry(at: place, kind: kind, payloadCount: payloadCount, version: version)
+      return newEntry(
+        at: place, kind: kind, payloadCount: payloadCount, version: version, expiry)
     }
     if !old.isWhole { freeValue(of: old) }
-    if old.payloadCount != payloadCount {
-      let needed = Entry.headerBytes + old.keyCount + payloadCount
-      guard Heap.capacity(for: needed) == Heap.capacity(for: old.byteCount) else {
-        return movedEntry(at: place, kind: kind, payloadCount: payloadCount, version: version)
-      }
-      old.setPayloadCount(payloadCount)
+    if old.expires || expiry != .never {
+      noteExpiry(expiry, instead: old.expires, at: place)
     }
-    old.setHead(version, kind)
+    let needed = Entry.bytes(
+      key: old.keyCount, payload: payloadCount, expires: expiry != .never)
+    if needed != old.byteCount, Heap.capacity(for: needed) != Heap.capacity(for: old.byteCount) {
+      return movedEntry(
+        at: place, kind: kind, payloadCount: payloadCount, version: version, expiry)
+    }
+    if old.payloadCount != payloadCount { old.setPayloadCount(payloadCount) }
+    old.setHead(version, kind, expiry)
     return old
   }
 
   @inline(never)
   private func newEntry(
-    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64, _ expiry: Expiry
   ) -> Entry {
     let lookup = place.lookup
     let entry = Entry(
-      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version)
+      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version,
+      expiry: expiry)
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)
     table.pointee.insert(entry, hash: lookup.hash, heap: heap, hasher: hasher)
     keyCounts[lookup.database] += 1
+    if expiry != .never {
+      noteExpiry(expiry, instead: false, of: table, database: lookup.database)
+    }
     return entry
   }
 
   /// A new entry instead of the one at the place.
   @inline(never)
   private func movedEntry(
-    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64
+    at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64, _ expiry: Expiry
   ) -> Entry {
     let lookup = place.lookup
     let entry = Entry(
-      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version)
+      on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version,
+      expiry: expiry)
     if let old = place.entry, let table = place.table {
       table.pointee.replace(at: place.index, with: entry, hash: lookup.hash)
       heap.free(old.base, old.byteCount)
     }
     return entry
+  }
+
+  // MARK: - Expiry
+
+  /// The value stays: what of it lies in the entry moves with it.
+  private func setExpiry(_ expiry: Expiry, at place: KeyPlace, version: UInt64) {
+    guard let old = place.entry else { return }
+    noteExpiry(expiry, instead: old.expires, at: place)
+    let (kind, count) = (old.kind, old.payloadCount)
+    let needed = Entry.bytes(key: old.keyCount, payload: count, expires: expiry != .never)
+    if Heap.capacity(for: needed) == Heap.capacity(for: old.byteCount) {
+      let payload = old.payload
+      let target = old.base + (needed - count)
+      target.copyMemory(from: payload, byteCount: count)
+      old.setHead(version, kind, expiry)
+      return
+    }
+    let clock = old.clock
+    let entry = Entry(
+      on: heap, key: place.lookup.key, kind: kind, payloadCount: count, version: version,
+      expiry: expiry)
+    entry.clock = clock
+    entry.payload.copyMemory(from: old.payload, byteCount: count)
+    place.table?.pointee.replace(at: place.index, with: entry, hash: place.lookup.hash)
+    heap.free(old.base, old.byteCount)
+  }
+
+  @inline(never)
+  private func noteExpiry(_ expiry: Expiry, instead expired: Bool, at place: KeyPlace) {
+    guard let table = place.table else { return }
+    noteExpiry(expiry, instead: expired, of: table, database: place.lookup.database)
+  }
+
+  /// Counts a key that expires from now on, or not any more.
+  /// - Parameter expired: whether it did before.
+  private func noteExpiry(
+    _ expiry: Expiry, instead expired: Bool, of table: UnsafeMutablePointer<Table>, database: Int
+  ) {
+    if expired {
+      table.pointee.expiringCount -= 1
+      expiringCounts[database] -= 1
+      expiringKeyCount -= 1
+    }
+    if expiry != .never {
+      table.pointee.expiringCount += 1
+      expiringCounts[database] += 1
+      expiringKeyCount += 1
+      table.pointee.due = min(table.pointee.due, expiry)
+    } else if table.pointee.expiringCount == 0 {
+      table.pointee.due = .never
+    }
   }
 
   private func deleteEntry(at place: KeyPlace) {
@@ -261,6 +325,7 @@ extension Store {
   private func takeOut(_ place: KeyPlace) {
     guard let table = place.table else { return }
     let lookup = place.lookup
+    if place.entry?.expires == true { noteExpiry(.never, instead: true, at: place) }
     table.pointee.remove(at: place.index, heap: heap, hasher: hasher)
     keyCounts[lookup.database] -= 1
     if table.pointee.count == 0 {
@@ -275,6 +340,8 @@ extension Store {
     let detached = table.pointee
     table.pointee = Table()
     keyCounts[database] -= Int(detached.count)
+    expiringCounts[database] -= Int(detached.expiringCount)
+    expiringKeyCount -= Int(detached.expiringCount)
     directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
     // Who empties slots empties many: their pages go back to the system, not only to malloc.
     heap.givesPagesBack = true
@@ -296,11 +363,11 @@ extension KeyPlace {
 
   fileprivate func checkFits(_ change: Effect.Change) throws(Effect.Corruption) {
     switch change {
-    case .put(.bytes(let value)):
+    case .put(.bytes(let value), _):
       guard value.count <= Store.valueBytesMax else { throw .outOfBounds }
-    case .put(.integer):
+    case .put(.integer, _):
       break
-    case .delete:
+    case .delete, .expire:
       guard entry != nil else { throw .missingKey }
     case .insert(let values, _, let lengthBefore):
       guard !values.isEmpty, values.allSatisfy({ $0.count <= Store.valueBytesMax }) else {

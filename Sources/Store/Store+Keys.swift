@@ -8,6 +8,13 @@ extension Store {
     return change(place, .delete)
   }
 
+  /// Has a key expire at another time, or not any more. O(1).
+  /// - Returns: the version of the change, nil where there is no such key.
+  package func setExpiry(_ expiry: Expiry, at place: KeyPlace) -> UInt64? {
+    guard place.entry != nil else { return nil }
+    return change(place, .expire(expiry))
+  }
+
   /// Removes all keys of a slot in a database. One version for all. The keys are gone at once; what
   /// they take is freed at once if they are few, by `collectGarbage` if they are more than about
   /// 1000. O(1) by comparison.

@@ -12,7 +12,7 @@ struct ScannedKey {
 
 extension Store {
   /// Hands over keys of a slot until the slice is full or `body` says false, and at least one if
-  /// there is one left. A key that is there from the first call of a scan to the last is handed
+  /// there is one left. Keys that are due are deleted instead. A key that is there from the first call of a scan to the last is handed
   /// over exactly once; one written or deleted meanwhile may be or not.
   /// The slice costs O(maxVisits) expected. `body` must not call the store; the key's bytes are
   /// good inside it only.
@@ -26,22 +26,21 @@ extension Store {
   ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the same
   ///     hash seed, and across restarts.
   ///   - maxVisits: most keys to hand over; at least 1 is.
+  ///   - nowMillis: the wall clock of the tick.
   ///   - body: is given a key, its type and the cursor behind it; false ends the slice there.
   /// - Returns: the next cursor, 0 once the slot is done; and the number of keys handed over.
   package func scan(
-    database: Int, slot: Int, cursor: UInt64, maxVisits: Int,
+    database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
     _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
   ) -> (next: UInt64, visited: Int) {
     freeLeftovers()
     var visited = 0
     var isFull = false
     var next = cursor
-    guard let table = directory.table(database: database, slot: slot)?.pointee else {
-      return (0, 0)
-    }
-    while table.words != nil {
+    while let table = directory.table(database: database, slot: slot)?.pointee, table.count > 0 {
       let stretchEnd = collect(table, from: next, homes: min(64, max(8, maxVisits)))
       defer { scanned.removeAll(keepingCapacity: true) }
+      if table.expiringCount > 0, expireScanned(slot, database, nowMillis) { continue }
       for (index, item) in scanned.enumerated() {
         visited += 1
         let isLastOfHash = index + 1 == scanned.count || scanned[index + 1].hash != item.hash
@@ -55,6 +54,17 @@ extension Store {
       next = stretchEnd
     }
     return (0, visited)
+  }
+
+  /// Deletes what of `scanned` is due.
+  /// - Returns: whether there was any: the table has changed then.
+  private func expireScanned(_ slot: Int, _ database: Int, _ nowMillis: Int64) -> Bool {
+    var hasExpired = false
+    for item in scanned where item.entry.expiry.isDue(at: nowMillis) {
+      expire(item.entry, slot: slot, database: database, nowMillis: nowMillis)
+      hasExpired = true
+    }
+    return hasExpired
   }
 
   /// Puts the keys of the next `homes` homes whose hash is not below `cursor` into `scanned`, in

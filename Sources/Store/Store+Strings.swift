@@ -24,34 +24,41 @@ extension Store {
   }
 
   /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
-  /// - Parameter block: the block that `value` lies in, if it may be kept: it must not change any
-  ///   more. Where the value is three quarters of it or more, it is adopted and nothing is copied;
-  ///   else a small value would keep a large block alive.
+  /// - Parameters:
+  ///   - block: the block that `value` lies in, if it may be kept: it must not change any more. Where
+  ///     the value is three quarters of it or more, it is adopted and nothing is copied; else a small
+  ///     value would keep a large block alive.
+  ///   - expiry: when the key expires from now on.
   /// - Returns: the version of the write.
   package func set(
-    _ value: UnsafeRawBufferPointer, in block: LargeBlock? = nil, at place: KeyPlace
+    _ value: UnsafeRawBufferPointer, in block: LargeBlock? = nil, expiry: Expiry = .never,
+    at place: KeyPlace
   ) -> UInt64 {
-    change(place, .put(.bytes(value)), in: block)
+    change(place, .put(.bytes(value), expiry), in: block)
   }
 
   /// Puts bytes behind a value. O(length of the result): small values stay in their entry, and what
-  /// spells an integer becomes one, so the result is stored as a whole.
+  /// spells an integer becomes one, so the result is stored as a whole. The expiry stays.
   /// - Parameter old: the value at the place; nil: there is none.
   /// - Returns: the version of the write.
   package func append(
     _ bytes: UnsafeRawBufferPointer, to old: StringView?, at place: KeyPlace
   ) -> UInt64 {
-    guard let old = old?.bytes, !old.isEmpty else { return set(bytes, at: place) }
+    let expiry = place.expiry
+    guard let old = old?.bytes, !old.isEmpty else {
+      return set(bytes, expiry: expiry, at: place)
+    }
     return withUnsafeTemporaryAllocation(
       byteCount: old.count + bytes.count, alignment: 1
     ) { whole in
       whole.copyMemory(from: old)
       UnsafeMutableRawBufferPointer(rebasing: whole[old.count...]).copyMemory(from: bytes)
-      return set(UnsafeRawBufferPointer(whole), at: place)
+      return set(UnsafeRawBufferPointer(whole), expiry: expiry, at: place)
     }
   }
 
-  /// Adds `delta` to the integer of a key; a missing key counts as 0. Amortised O(1).
+  /// Adds `delta` to the integer of a key; a missing key counts as 0. The expiry stays. Amortised
+  /// O(1).
   package func incrBy(
     _ delta: Int64, at place: KeyPlace
   ) throws(StoreError) -> (value: Int64, version: UInt64) {
@@ -65,6 +72,6 @@ extension Store {
     }
     let (sum, overflows) = old.addingReportingOverflow(delta)
     if overflows { throw .integerOverflow }
-    return (sum, change(place, .put(.integer(sum))))
+    return (sum, change(place, .put(.integer(sum), place.expiry)))
   }
 }

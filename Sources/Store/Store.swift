@@ -1,6 +1,6 @@
 // The engine of one shard: keys in tables per (database, slot), strings, integers and lists.
 //
-// It knows no sockets, clock, disk or randomness. One event loop owns a store and everything it
+// It knows no sockets, disk or randomness, and no clock but the one it is told. One event loop owns a store and everything it
 // hands out; nothing here is Sendable. Reading order: Entry (a key's block), Table (one slot's
 // keys), TableDirectory (which table), Heap (every byte), then List, Piece and Chunk, Blob, and
 // Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how anything changes).
@@ -56,6 +56,13 @@ package final class Store {
   let directory: TableDirectory
   let versions: UnsafeMutablePointer<UInt64>
   let keyCounts: UnsafeMutablePointer<Int>
+  /// For each database, the keys that expire.
+  let expiringCounts: UnsafeMutablePointer<Int>
+  /// Keys that expire, in all databases; those that are due and not deleted yet count.
+  package internal(set) var expiringKeyCount = 0
+  /// Keys that were deleted because they were due, so far.
+  package internal(set) var expiredKeyCount: Int64 = 0
+  var expiryWalk = ExpiryWalk()
   /// Where `get` writes the digits of an integer.
   let digits: UnsafeMutableRawPointer
   /// Holds the bytes of the last popped element, where the list has let go of them.
@@ -110,6 +117,9 @@ package final class Store {
     versions.initialize(repeating: versionsBegin, count: slotCount)
     keyCounts = heap.allocate(databaseCount * 8).bindMemory(to: Int.self, capacity: databaseCount)
     keyCounts.initialize(repeating: 0, count: databaseCount)
+    expiringCounts = heap.allocate(databaseCount * 8)
+      .bindMemory(to: Int.self, capacity: databaseCount)
+    expiringCounts.initialize(repeating: 0, count: databaseCount)
     digits = heap.allocate(DecimalInteger.digitsMax)
     heap.reserve()
   }
@@ -123,12 +133,13 @@ package final class Store {
     directory.free(heap)
     heap.free(versions, slotCount * 8)
     heap.free(keyCounts, databaseCount * 8)
+    heap.free(expiringCounts, databaseCount * 8)
     heap.free(digits, DecimalInteger.digitsMax)
   }
 
   // MARK: - Counts and memory
 
-  /// Keys in a database. O(1).
+  /// Keys in a database. Those that are due but not deleted yet count. O(1).
   package func keyCount(database: Int) -> Int { keyCounts[database] }
 
   /// Keys of a slot in a database. O(1).

@@ -13,6 +13,10 @@ struct Table {
   private(set) var words: UnsafeMutablePointer<UInt64>?
   private(set) var count: UInt32 = 0
   private(set) var capacityLog2: UInt32 = 0
+  /// Keys that expire.
+  var expiringCount: UInt32 = 0
+  /// Not later than the first of them expires; see Expiry.swift.
+  var due = Expiry.never
 
   private static let tagBits: UInt32 = 19
   private static let tagUnit: UInt64 = 1 << 45

@@ -1,4 +1,4 @@
-// Where the table of a (database, slot) is. Tables are 16-byte headers in groups of 256
+// Where the table of a (database, slot) is. Tables are 32-byte headers in groups of 256
 // neighbouring slots; a group exists while one of its tables holds a key, so an empty store and an
 // unused database cost a few hundred pointers only.
 //
@@ -54,6 +54,16 @@ struct TableDirectory {
       groups[index] = nil
     }
   }
+
+  /// The tables of a slot and of those behind it that are in one group; nil if none holds a key.
+  func tables(database: Int, from slot: Int) -> UnsafeMutableBufferPointer<Table>? {
+    guard let group = groups[groupIndex(database, slot)] else { return nil }
+    return UnsafeMutableBufferPointer(
+      start: Self.table(in: group, slot), count: nextGroup(after: slot) - slot)
+  }
+
+  /// The first slot of the group behind a slot's.
+  func nextGroup(after slot: Int) -> Int { (slot / Self.groupSlots + 1) * Self.groupSlots }
 
   @inline(__always)
   private func groupIndex(_ database: Int, _ slot: Int) -> Int {

@@ -80,7 +80,7 @@ import Testing
     let told = effects.groups.map { group in group.map(\.change) }
     #expect(
       told == [
-        [.put(Bytes("text"))], [.putInteger(5)],
+        [.put(Bytes("text"), .never)], [.putInteger(5, .never)],
         [.insert([Bytes("a"), Bytes("b")], .head, lengthBefore: 0)],
         [.insert([Bytes("c")], .tail, lengthBefore: 2)],
         [.remove(1, .tail, lengthBefore: 3)], [.delete], [.empty],
@@ -205,8 +205,14 @@ private struct ObservedRun {
 
   private mutating func run(_ operation: Operation) throws {
     switch operation {
-    case .set(let at, let value):
-      fixture.set(at.key, value, slot: at.slot, database: at.database)
+    case .set(let at, let value, let expiry):
+      fixture.set(at.key, value, expiry: expiry, slot: at.slot, database: at.database)
+    case .expire(let at, let expiry):
+      fixture.setExpiry(at.key, expiry, slot: at.slot, database: at.database)
+    case .setClock(let millis):
+      fixture.clock.millis = millis
+    case .walk(let visits):
+      _ = fixture.store.expire(nowMillis: fixture.clock.millis, maxVisits: visits)
     case .setInBlock(let at, let value, let before, let after):
       fixture.setInBlock(
         at.key, value, before: before, after: after, slot: at.slot, database: at.database)
@@ -232,7 +238,9 @@ private struct ObservedRun {
       fixture.store.collectGarbage(entries: entries)
     case .reset(let slot, let database):
       fixture.store.reset(slot: slot, database: database)
-    case .get, .length, .peekLength, .dropView, .dropPinned:
+    case .get(let at):
+      _ = try fixture.get(at.key, slot: at.slot, database: at.database)
+    case .length, .peekLength, .dropView, .dropPinned:
       break
     }
   }

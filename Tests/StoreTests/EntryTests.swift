@@ -10,7 +10,7 @@ import Testing
     for length in 0...40 {
       let key = Bytes((0..<length).map { UInt8($0) })
       let entry = key.withUnsafeBytes {
-        Entry(on: heap, key: $0, kind: .bytes, payloadCount: 3, version: 1)
+        Entry(on: heap, key: $0, kind: .bytes, payloadCount: 3, version: 1, expiry: .never)
       }
       func isKey(_ other: Bytes) -> Bool { other.withUnsafeBytes { entry.hasKey($0) } }
       #expect(isKey(key))
@@ -30,31 +30,35 @@ import Testing
     let key = Bytes(repeating: 1, count: Store.keyBytesMax)
     let version: UInt64 = 1 << 56 - 1
     let entry = key.withUnsafeBytes {
-      Entry(on: heap, key: $0, kind: .bytes, payloadCount: Entry.inlineMax, version: version)
+      Entry(
+        on: heap, key: $0, kind: .bytes, payloadCount: Entry.inlineMax, version: version,
+        expiry: .never)
     }
     #expect(entry.version == version && entry.kind == .bytes)
     #expect(entry.keyCount == Store.keyBytesMax && entry.payloadCount == Entry.inlineMax)
     heap.free(entry.base, entry.byteCount)
   }
 
-  @Test func flagsKindAndVersionDontDisturbEachOther() {
+  @Test func expiryKindAndVersionDontDisturbEachOther() {
     let heap = Heap(usesSlabs: true)
-    let entry = Entry(
-      on: heap, key: UnsafeRawBufferPointer(start: nil, count: 0), kind: .bytes, payloadCount: 8,
-      version: 1)
+    let key = Bytes("key")
     for kind in Entry.Kind.allCases {
-      entry.setHead(Entry.versionMax, kind)
-      for flags in [0xe0, 0x20, 0x40, 0x80, 0] as [UInt8] {
-        entry.flags = flags
+      for expiry in [.never, Expiry(unixMillis: 1), Expiry(unixMillis: .max - 1)] {
+        let entry = key.withUnsafeBytes {
+          Entry(
+            on: heap, key: $0, kind: kind, payloadCount: 8, version: Entry.versionMax,
+            expiry: expiry)
+        }
+        entry.integer = -1
+        entry.clock = .max
         entry.setVersion(Entry.versionMax - 1)
-        #expect(entry.flags == flags && entry.kind == kind)
-        #expect(entry.version == Entry.versionMax - 1)
+        #expect(entry.expiry == expiry && entry.expires == (expiry != .never))
+        #expect(entry.kind == kind && entry.version == Entry.versionMax - 1)
+        #expect(Bytes(entry.key) == key && entry.integer == -1 && entry.clock == .max)
+        #expect(entry.byteCount == 16 + 3 + 8 + (entry.expires ? 8 : 0))
+        heap.free(entry.base, entry.byteCount)
       }
-      entry.flags = 0xe0
     }
-    entry.setHead(7, .list)
-    #expect(entry.flags == 0 && entry.version == 7, "a new value has no flags")
-    heap.free(entry.base, entry.byteCount)
   }
 
   /// Tables keep 48 bits of an entry's address, without the lowest three.

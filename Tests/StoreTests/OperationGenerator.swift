@@ -13,6 +13,7 @@ struct OperationGenerator {
 
   private var random: SeededRandom
   private let keys: [Bytes]
+  private var nowMillis: Int64 = 1
   /// Where a large value was set last; most holds are asked for there.
   private var lastLarge: Place?
 
@@ -48,6 +49,14 @@ struct OperationGenerator {
     }
   }
 
+  private mutating func expiry() -> Expiry {
+    switch Int.random(in: 0..<4, using: &random) {
+    case 0: Expiry(unixMillis: max(1, nowMillis + Int64.random(in: -2...60, using: &random)))
+    case 1: Expiry(unixMillis: .max - 1)
+    default: .never
+    }
+  }
+
   private mutating func bound() -> Int64 {
     switch Int.random(in: 0..<10, using: &random) {
     case 0: [Int64.min, .max, .min + 1].randomElement(using: &random) ?? 0
@@ -69,13 +78,14 @@ struct OperationGenerator {
     case 0..<110:
       let (at, value) = (place(), value())
       if value.count > Entry.inlineMax { lastLarge = at }
-      guard Bool.random(using: &random) else { return .set(at, value) }
+      guard Bool.random(using: &random) else { return .set(at, value, expiry()) }
       // Around where a value is adopted: a quarter of the block may be something else.
       let others = value.count / 3 + Int.random(in: -2...2, using: &random)
       let before = Int.random(in: 0...max(0, others), using: &random)
       return .setInBlock(at, value, before: before, after: max(0, others - before))
     case 110..<210: return .get(place())
-    case 210..<260: return .delete(place())
+    case 210..<230: return .delete(place())
+    case 230..<260: return .expire(place(), expiry())
     case 260..<340: return .incrBy(place(), delta())
     case 340..<520:
       let count = Int.random(in: 0...4, using: &random)
@@ -86,7 +96,10 @@ struct OperationGenerator {
       let size = Int.random(in: 0...100, using: &random)
       return .push(place(), end, (0..<count).map { _ in random.bytes(size) })
     case 540..<660: return .pop(place(), end)
-    case 660..<690: return .length(place())
+    case 660..<680: return .length(place())
+    case 680..<690:
+      nowMillis = max(1, nowMillis + Int64.random(in: -5...20, using: &random))
+      return .setClock(nowMillis)
     case 690..<760: return .takeView(place(), bound(), bound())
     case 760..<830: return .dropView(Int.random(in: 0..<8, using: &random))
     case 830..<870: return .pin(lastLarge ?? place())
@@ -95,7 +108,8 @@ struct OperationGenerator {
       return .popPinned(place(), end, longerThan: lengths.randomElement(using: &random) ?? 0)
     case 920..<940: return .peekLength(place(), end)
     case 940..<975: return .dropPinned(Int.random(in: 0..<8, using: &random))
-    case 975..<997: return .collect(Int.random(in: 0...20, using: &random))
+    case 975..<985: return .collect(Int.random(in: 0...20, using: &random))
+    case 985..<997: return .walk(Int.random(in: 1...20, using: &random))
     default:
       return .reset(
         slot: Int.random(in: 0..<Self.slotCount, using: &random),

@@ -5,8 +5,9 @@
 /// An effect that owns its bytes.
 struct OwnedEffect: Equatable {
   enum Change: Equatable {
-    case put(Bytes)
-    case putInteger(Int64)
+    case put(Bytes, Expiry)
+    case putInteger(Int64, Expiry)
+    case expire(Expiry)
     case delete
     case insert([Bytes], Store.ListEnd, lengthBefore: Int)
     case remove(Int, Store.ListEnd, lengthBefore: Int)
@@ -26,8 +27,9 @@ struct OwnedEffect: Equatable {
     version = effect.version
     change =
       switch effect.change {
-      case .put(.bytes(let value)): .put(Bytes(value))
-      case .put(.integer(let number)): .putInteger(number)
+      case .put(.bytes(let value), let expiry): .put(Bytes(value), expiry)
+      case .put(.integer(let number), let expiry): .putInteger(number, expiry)
+      case .expire(let expiry): .expire(expiry)
       case .delete: .delete
       case .insert(let values, let end, let length):
         .insert(values.map { Bytes($0) }, end, lengthBefore: length)
@@ -38,8 +40,11 @@ struct OwnedEffect: Equatable {
 
   func apply(to store: Store) throws {
     switch change {
-    case .put(let value): try value.withUnsafeBytes { try apply(.put(.bytes($0)), to: store) }
-    case .putInteger(let number): try apply(.put(.integer(number)), to: store)
+    case .put(let value, let expiry):
+      try value.withUnsafeBytes { try apply(.put(.bytes($0), expiry), to: store) }
+    case .putInteger(let number, let expiry):
+      try apply(.put(.integer(number), expiry), to: store)
+    case .expire(let expiry): try apply(.expire(expiry), to: store)
     case .delete: try apply(.delete, to: store)
     case .insert(let values, let end, let length):
       try values.withPieces {
@@ -94,13 +99,16 @@ struct StoreContents: Equatable {
   struct Key: Equatable {
     let value: Value
     let version: UInt64
+    let expiry: Expiry
   }
 
   var keys: [Place: Key] = [:]
   var slotVersions: [UInt64] = []
   var keyCounts: [Int] = []
+  var expiringKeyCount = 0
 
   init(_ store: Store) throws {
+    expiringKeyCount = store.expiringKeyCount
     for slot in 0..<store.slotCount { slotVersions.append(store.versions[slot]) }
     for database in 0..<store.databaseCount {
       keyCounts.append(store.keyCount(database: database))
@@ -117,7 +125,8 @@ struct StoreContents: Equatable {
 
   private static func keys(of store: Store, database: Int, slot: Int) -> [Bytes] {
     var keys: [Bytes] = []
-    _ = store.scan(database: database, slot: slot, cursor: 0, maxVisits: .max) { key, _, _ in
+    _ = store.scan(database: database, slot: slot, cursor: 0, maxVisits: .max, nowMillis: 0) {
+      key, _, _ in
       keys.append(Bytes(key))
       return true
     }
@@ -128,11 +137,12 @@ struct StoreContents: Equatable {
     guard let entry = place.entry else { return nil }
     if place.type == .list {
       let elements = try store.range(start: 0, stop: -1, at: place)?.elements ?? []
-      return Key(value: .list(elements), version: place.version)
+      return Key(value: .list(elements), version: place.version, expiry: entry.expiry)
     }
     return try store.string(at: place).map {
       Key(
-        value: .string(Bytes($0.bytes), isInteger: entry.kind == .integer), version: $0.version)
+        value: .string(Bytes($0.bytes), isInteger: entry.kind == .integer), version: $0.version,
+        expiry: entry.expiry)
     }
   }
 
@@ -141,6 +151,7 @@ struct StoreContents: Equatable {
     if slotVersions != other.slotVersions {
       return "counters of slots: \(slotVersions) and \(other.slotVersions)"
     }
+    if expiringKeyCount != other.expiringKeyCount { return "counts of keys that expire" }
     if keyCounts != other.keyCounts { return "counts: \(keyCounts) and \(other.keyCounts)" }
     for place in Set(keys.keys).union(other.keys.keys) where keys[place] != other.keys[place] {
       let both = [keys[place], other.keys[place]].map { String("\($0 as Any)".prefix(200)) }

@@ -44,7 +44,8 @@ import Testing
     fixture.set(Bytes("n"), Bytes("1"))
     try fixture.push(Bytes("l"), .head, [[]])
     var types: [Bytes: Store.ValueType] = [:]
-    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 9) { key, type, _ in
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 9, nowMillis: 1) {
+      key, type, _ in
       types[Bytes(key)] = type
       return true
     }
@@ -97,7 +98,8 @@ import Testing
     for index in 0..<500 { fixture.set(key(index), []) }
     let inOrder = all(fixture, maxVisits: 1000)
     var cursors: [UInt64] = []
-    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 1000) { _, _, after in
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 1000, nowMillis: 1) {
+      _, _, after in
       cursors.append(after)
       return true
     }
@@ -123,7 +125,8 @@ import Testing
       }
     }
     var seen: [(key: Bytes, after: UInt64)] = []
-    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 100) { key, _, after in
+    _ = fixture.store.scan(database: 0, slot: 0, cursor: 0, maxVisits: 100, nowMillis: 1) {
+      key, _, after in
       seen.append((Bytes(key), after))
       return true
     }
@@ -133,7 +136,8 @@ import Testing
     #expect(fixture.scan(cursor: hash, maxVisits: 1).keys == [twin, twin, twin])
     // Who says false in the middle gets the rest of them, and is not asked beyond.
     var answers = 0
-    let cut = fixture.store.scan(database: 0, slot: 0, cursor: hash, maxVisits: 100) { _, _, _ in
+    let cut = fixture.store.scan(database: 0, slot: 0, cursor: hash, maxVisits: 100, nowMillis: 1) {
+      _, _, _ in
       answers += 1
       return answers != stopAfter
     }

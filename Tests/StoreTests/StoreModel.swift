@@ -10,7 +10,7 @@ struct Place: Hashable {
 
 /// A call, with what it needs, so that a sequence of them can be run again.
 enum Operation {
-  case set(Place, Bytes)
+  case set(Place, Bytes, Expiry)
   /// Like `set`, but with a value that lies in a block between so many other bytes.
   case setInBlock(Place, Bytes, before: Int, after: Int)
   case get(Place)
@@ -27,6 +27,25 @@ enum Operation {
   case dropPinned(Int)
   case collect(Int)
   case reset(slot: Int, database: Int)
+  case expire(Place, Expiry)
+  /// The wall clock jumps.
+  case setClock(Int64)
+  /// A part of the walk that finds keys that are due.
+  case walk(Int)
+}
+
+extension Operation {
+  /// The key that a call is about.
+  var place: Place? {
+    switch self {
+    case .set(let place, _, _), .setInBlock(let place, _, _, _), .get(let place),
+      .delete(let place), .incrBy(let place, _), .push(let place, _, _), .pop(let place, _),
+      .length(let place), .takeView(let place, _, _), .pin(let place),
+      .popPinned(let place, _, _), .peekLength(let place, _), .expire(let place, _):
+      place
+    case .dropView, .dropPinned, .collect, .reset, .setClock, .walk: nil
+    }
+  }
 }
 
 /// What a call answered, in a form that can be compared.
@@ -46,8 +65,22 @@ struct StoreModel {
     case list([Bytes])
   }
 
-  private(set) var values: [Place: (value: Value, version: UInt64)] = [:]
+  private(set) var values: [Place: (value: Value, version: UInt64, expiry: Expiry)] = [:]
   private var versions: [Int: UInt64] = [:]
+  private(set) var nowMillis: Int64 = 1
+
+  func isDue(_ place: Place) -> Bool { values[place]?.expiry.isDue(at: nowMillis) == true }
+
+  /// Deletes a key that is due.
+  mutating func expire(_ place: Place) {
+    values[place] = nil
+    _ = next(place.slot)
+  }
+
+  /// Meets a key: one that is due goes.
+  mutating func meet(_ place: Place) {
+    if isDue(place) { expire(place) }
+  }
 
   func type(_ place: Place) -> Store.ValueType {
     switch values[place]?.value {
@@ -62,16 +95,28 @@ struct StoreModel {
     return versions[slot, default: 0]
   }
 
-  private mutating func write(_ place: Place, _ value: Value) -> UInt64 {
+  /// - Parameter expiry: nil: what it was.
+  private mutating func write(
+    _ place: Place, _ value: Value, _ expiry: Expiry? = nil
+  ) -> UInt64 {
     let version = next(place.slot)
-    values[place] = (value, version)
+    values[place] = (value, version, expiry ?? values[place]?.expiry ?? .never)
     return version
   }
 
   mutating func apply(_ operation: Operation) -> Outcome {
+    if let place = operation.place { meet(place) }
     switch operation {
-    case .set(let place, let value), .setInBlock(let place, let value, _, _):
-      return .version(write(place, .string(value)))
+    case .set(let place, let value, let expiry):
+      return .version(write(place, .string(value), expiry))
+    case .setInBlock(let place, let value, _, _):
+      return .version(write(place, .string(value), .never))
+    case .expire(let place, let expiry):
+      guard let found = values[place] else { return .nothing }
+      return .version(write(place, found.value, expiry))
+    case .setClock(let millis):
+      nowMillis = millis
+      return .nothing
     case .get(let place):
       guard let found = values[place] else { return .nothing }
       guard case .string(let bytes) = found.value else { return .error(.wrongType) }
@@ -87,7 +132,7 @@ struct StoreModel {
       return bytes.count > Entry.inlineMax ? .value(bytes, found.version) : .nothing
     case .push, .pop, .popPinned, .peekLength, .length, .takeView:
       return applyToList(operation)
-    case .dropView, .dropPinned, .collect:
+    case .dropView, .dropPinned, .collect, .walk:
       return .nothing
     case .reset(let slot, let database):
       let places = values.keys.filter { $0.slot == slot && $0.database == database }

@@ -85,6 +85,7 @@ private struct Run {
   }
 
   private mutating func step(_ operation: Operation, checksAll: Bool) -> String? {
+    if case .walk(let visits) = operation { return walk(visits) }
     let expected = model.apply(operation)
     let actual: Outcome
     do {
@@ -102,8 +103,15 @@ private struct Run {
   private mutating func perform(_ operation: Operation) throws -> Outcome {
     let fixture = fixture
     switch operation {
-    case .set(let at, let value):
-      return .version(fixture.set(at.key, value, slot: at.slot, database: at.database))
+    case .set(let at, let value, let expiry):
+      return .version(
+        fixture.set(at.key, value, expiry: expiry, slot: at.slot, database: at.database))
+    case .expire(let at, let expiry):
+      return fixture.setExpiry(at.key, expiry, slot: at.slot, database: at.database)
+        .map { .version($0) } ?? .nothing
+    case .setClock(let millis):
+      fixture.clock.millis = millis
+      return .nothing
     case .setInBlock(let at, let value, let before, let after):
       return .version(
         fixture.setInBlock(
@@ -131,6 +139,24 @@ private struct Run {
     default:
       return try performWithHolds(operation)
     }
+  }
+
+  /// Any of the keys that are due may go, and no other.
+  private mutating func walk(_ visits: Int) -> String? {
+    let progress = fixture.store.expire(nowMillis: fixture.clock.millis, maxVisits: visits)
+    let gone = model.values.keys.filter {
+      !fixture.holds($0.key, slot: $0.slot, database: $0.database)
+    }
+    if gone.count != progress.expired { return "\(progress) and \(gone.count) keys are gone" }
+    for place in gone {
+      if !model.isDue(place) { return "\(place.key.prefix(24)) went before its time" }
+      model.expire(place)
+    }
+    guard progress.endsRound else { return nil }
+    // A whole round leaves none.
+    let round = fixture.store.expire(nowMillis: fixture.clock.millis, maxVisits: .max / 32)
+    for place in model.values.keys where model.isDue(place) { model.expire(place) }
+    return round.endsRound ? differingState() : "a round without end"
   }
 
   /// The calls that hold something, let it go, or free what was let go.
@@ -175,7 +201,7 @@ private struct Run {
     return .value(bytes, value.version)
   }
 
-  private func differingState() -> String? {
+  private mutating func differingState() -> String? {
     for (index, item) in views.enumerated() where item.view.elements != item.expected {
       return "view \(index) has changed"
     }
@@ -183,6 +209,7 @@ private struct Run {
       return "pinned value \(index) has changed"
     }
     for place in model.values.keys {
+      model.meet(place)
       let type = fixture.type(place.key, slot: place.slot, database: place.database)
       if type != model.type(place) { return "type \(type) of \(place.key.prefix(24))" }
     }
@@ -194,6 +221,8 @@ private struct Run {
       }
     }
     if fixture.store.totalKeyCount != model.values.count { return "total of keys" }
+    let expiring = model.values.values.filter { $0.expiry != .never }
+    if fixture.store.expiringKeyCount != expiring.count { return "count of keys that expire" }
     if views.isEmpty, pinned.isEmpty, fixture.store.pinnedBytes != 0 {
       return "bytes pinned by nobody"
     }
@@ -231,7 +260,11 @@ private func shortDescription(_ operation: Operation) -> String {
   }
   func text(_ at: Place) -> String { "\(at.database)/\(at.slot)/\(text(at.key))" }
   switch operation {
-  case .set(let at, let value): return "set \(text(at)) \(text(value))"
+  case .set(let at, let value, let expiry):
+    return "set \(text(at)) \(text(value)) until \(expiry.unixMillis)"
+  case .expire(let at, let expiry): return "expire \(text(at)) \(expiry.unixMillis)"
+  case .setClock(let millis): return "clock \(millis)"
+  case .walk(let visits): return "walk \(visits)"
   case .setInBlock(let at, let value, let before, let after):
     return "set \(text(at)) \(text(value)) in a block, \(before) before, \(after) after"
   case .push(let at, let end, let values):

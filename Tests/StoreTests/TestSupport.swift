@@ -13,7 +13,13 @@ extension Array where Element == UInt8 {
 
 /// A store whose calls take and give arrays, in slot 0 of database 0 unless told otherwise.
 struct Fixture {
+  /// The wall clock, which tests set.
+  final class Clock {
+    var millis: Int64 = 1
+  }
+
   let store: Store
+  let clock = Clock()
   let memoryAtStart: Int
 
   let usedAtStart: Int
@@ -34,7 +40,15 @@ struct Fixture {
     _ key: Bytes, _ slot: Int = 0, _ database: Int = 0, _ body: (KeyPlace) throws -> R
   ) rethrows -> R {
     try key.withUnsafeBytes {
-      try body(store.find($0, slot: slot, database: database, nowMillis: 0))
+      try body(store.find($0, slot: slot, database: database, nowMillis: clock.millis))
+    }
+  }
+
+  /// Whether the key has an entry, due or not.
+  func holds(_ key: Bytes, slot: Int = 0, database: Int = 0) -> Bool {
+    key.withUnsafeBytes {
+      store.directory.table(database: database, slot: slot)?.pointee
+        .place(of: $0, hash: store.hasher.hash($0)) != nil
     }
   }
 
@@ -51,8 +65,19 @@ struct Fixture {
   }
 
   @discardableResult
-  func set(_ key: Bytes, _ value: Bytes, slot: Int = 0, database: Int = 0) -> UInt64 {
-    at(key, slot, database) { place in value.withUnsafeBytes { store.set($0, at: place) } }
+  func set(
+    _ key: Bytes, _ value: Bytes, expiry: Expiry = .never, slot: Int = 0, database: Int = 0
+  ) -> UInt64 {
+    at(key, slot, database) { place in
+      value.withUnsafeBytes { store.set($0, expiry: expiry, at: place) }
+    }
+  }
+
+  @discardableResult
+  func setExpiry(
+    _ key: Bytes, _ expiry: Expiry, slot: Int = 0, database: Int = 0
+  ) -> UInt64? {
+    at(key, slot, database) { store.setExpiry(expiry, at: $0) }
   }
 
   /// Sets a value that lies in a block: behind `before` bytes, with `after` behind it.
@@ -143,7 +168,9 @@ struct Fixture {
     slot: Int = 0, cursor: UInt64, maxVisits: Int, stopAfter: Int = .max
   ) -> (keys: [Bytes], next: UInt64) {
     var keys: [Bytes] = []
-    let result = store.scan(database: 0, slot: slot, cursor: cursor, maxVisits: maxVisits) {
+    let result = store.scan(
+      database: 0, slot: slot, cursor: cursor, maxVisits: maxVisits, nowMillis: clock.millis
+    ) {
       key, _, _ in
       keys.append(Bytes(key))
       return keys.count < stopAfter

@@ -6,9 +6,12 @@
 //   ringstore_slices_total            slices of calls that concern every shard
 //   ringstore_errors_total            those of both that ended with an error
 //   ringstore_keys                    keys in all databases
+//   ringstore_expiring_keys           those among them that expire
+//   ringstore_expired_keys_total      keys that were deleted because their time had come
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold
+//   ringstore_views_expired_total     readers that were ended with VIEW_EXPIRED
 //   ringstore_connections_open        connections of clients and links to the shards
 //   ringstore_connections_links       the links among them
 //   ringstore_connections_accepted_total

@@ -49,7 +49,8 @@ extension ShardCore {
         continue
       }
       let scanned = store.scan(
-        database: database, slot: slot, cursor: cursor, maxVisits: budget.visitsLeft
+        database: database, slot: slot, cursor: cursor, maxVisits: budget.visitsLeft,
+        nowMillis: context.wallMillis
       ) { key, type, cursorAfter in
         budget.visit(steps: slice.stepsMax(of: key))
         visited(key, slot: slot, database: database)
@@ -123,8 +124,11 @@ extension ShardCore {
     }
     for (name, value) in connectionCounters() { response.writeCounter(name, value) }
     response.writeCounter(prefix + "keys", Int64(store.totalKeyCount))
+    response.writeCounter(prefix + "expiring_keys", Int64(store.expiringKeyCount))
+    response.writeCounter(prefix + "expired_keys_total", store.expiredKeyCount)
     response.writeCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
     response.writeCounter(prefix + "used_bytes", Int64(store.usedBytes))
     response.writeCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
+    response.writeCounter(prefix + "views_expired_total", viewsExpired)
   }
 }

@@ -26,25 +26,29 @@ extension ShardCore {
   /// Whether replies under way hold views.
   package var holdsViews: Bool { views.count > 0 }
 
-  /// Whether anything under way has a time limit.
+  /// Whether anything under way, or a key, has a time limit.
   @inline(__always)
-  package var hasTimeLimits: Bool { views.count > 0 || !deadlines.isEmpty }
+  package var hasTimeLimits: Bool {
+    views.count > 0 || !deadlines.isEmpty || store.expiringKeyCount > 0
+  }
 
   /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is to
   /// be called then.
   package var dueNanos: UInt64? {
-    guard let view = views.oldestDueNanos() else { return deadlines.nextDeadlineNanos }
-    return min(view, deadlines.nextDeadlineNanos ?? .max)
+    var due = min(views.oldestDueNanos() ?? .max, deadlines.nextDeadlineNanos ?? .max)
+    if store.expiringKeyCount > 0, !expirer.isQueued { due = min(due, expirer.dueNanos) }
+    return due == .max ? nil : due
   }
 
   /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`, and the calls
-  /// whose deadlines have passed while they waited here.
+  /// whose deadlines have passed while they waited here. Has keys that are due deleted in turns.
   package func endExpired() {
     let now = clock()
-    while let due = views.oldestDueNanos(), due <= now { views.takeOldest()?.expire() }
+    while let due = views.oldestDueNanos(), due <= now, expireOldest() {}
     while let deadline = deadlines.popExpired(nowNanos: now) {
       deadline.taker.deadlinePassed(deadline.id)
     }
+    if store.expiringKeyCount > 0, expirer.dueNanos <= now { turns.enqueue(expirer) }
   }
 
   /// Ends the oldest replies until what views alone keep alive is within `Limits.maxPinnedBytes`.
@@ -57,10 +61,16 @@ extension ShardCore {
   @inline(never)
   private func expireBeyondBounds() {
     while views.count > SnapshotRegistry.countMax || store.pinnedBytes > limits.maxPinnedBytes,
-      let oldest = views.takeOldest()
-    {
-      oldest.expire()
-    }
+      expireOldest()
+    {}
+  }
+
+  /// - Returns: false where there is no view.
+  private func expireOldest() -> Bool {
+    guard let oldest = views.takeOldest() else { return false }
+    viewsExpired += 1
+    oldest.expire()
+    return true
   }
 
   /// A reply has begun to hold a view.

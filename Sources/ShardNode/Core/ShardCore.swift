@@ -32,6 +32,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var peers = RouterSessions()
   @exclusivity(unchecked) var turns = CooperativeQueue()
   @exclusivity(unchecked) var views = SnapshotRegistry()
+  /// Views that were ended with VIEW_EXPIRED.
+  var viewsExpired: Int64 = 0
   /// Where replies wait that tell of what isn't committed yet.
   package let gate: ReplyGate
   /// What calls wait for; nil: nothing, whatever is executed counts.
@@ -45,6 +47,7 @@ package final class ShardCore {
   /// Slots of calls of the frame being read that were returned.
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
+  let expirer: Expirer
   /// What operations hold, and answers that are ready and have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
@@ -86,6 +89,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
+    expirer = Expirer(store, clock: clock, wallMillis: wallMillis)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }

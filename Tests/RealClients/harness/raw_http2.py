@@ -237,6 +237,10 @@ class Connection:
         while not self.closed:
             self.receive()
 
+    def allow(self, stream: int, size: int) -> None:
+        """Queues a WINDOW_UPDATE: the server may send this much more on the stream."""
+        self.out += frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", size))
+
     def settle(self) -> None:
         """Blocks until the server's first SETTINGS are here and ours are sent."""
         while not self.settled and not self.closed:

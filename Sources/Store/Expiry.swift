@@ -1,0 +1,169 @@
+// When a key expires, and the walk that finds the keys that have.
+//
+// Who meets a key that is due deletes it first, as an effect of its own: `find` and `scan` do. What
+// nothing meets is found by `expire`, which walks the tables that have keys to delete.
+
+/// When a key expires, on the wall clock.
+package struct Expiry: Equatable, Comparable, Sendable {
+  /// Milliseconds since 1970.
+  package let unixMillis: Int64
+
+  @inline(__always)
+  package init(unixMillis: Int64) { self.unixMillis = unixMillis }
+
+  /// The key doesn't expire.
+  @inline(__always)
+  package static var never: Expiry { Expiry(unixMillis: .max) }
+
+  @inline(__always)
+  package func isDue(at nowMillis: Int64) -> Bool { unixMillis <= nowMillis }
+
+  @inline(__always)
+  package static func < (left: Expiry, right: Expiry) -> Bool {
+    left.unixMillis < right.unixMillis
+  }
+}
+
+/// Where the walk for keys that are due is.
+struct ExpiryWalk {
+  /// The table, counted over all databases, that is walked or looked at next.
+  var table = 0
+  /// The hash from which the walk of that table goes on; nil: it has not begun.
+  var cursor: UInt64?
+}
+
+extension Store {
+  /// What a part of the walk came to.
+  package struct ExpiryProgress: Equatable {
+    /// Keys that were looked at.
+    package var visited = 0
+    /// Keys among them that were due, and are deleted.
+    package var expired = 0
+    /// Whether all tables have been looked at since the round began.
+    package var endsRound = false
+  }
+
+  /// Deletes keys that are due, going on where the last call ended. Tables without one cost a look at
+  /// their header; the others are walked whole, which tells when the next of their keys is due.
+  /// - Parameters:
+  ///   - nowMillis: the wall clock of the tick.
+  ///   - maxVisits: about how many keys to look at. As many headers of tables times 16 are looked at
+  ///     at most.
+  package func expire(nowMillis: Int64, maxVisits: Int) -> ExpiryProgress {
+    freeLeftovers()
+    var progress = ExpiryProgress()
+    var headersLeft = maxVisits * Store.headersPerVisit
+    let tableCount = databaseCount * slotCount
+    while progress.visited < maxVisits, headersLeft > 0 {
+      if expiryWalk.cursor == nil {
+        expiryWalk.table = nextDue(from: expiryWalk.table, nowMillis, &headersLeft)
+        guard expiryWalk.table < tableCount else {
+          expiryWalk = ExpiryWalk()
+          progress.endsRound = true
+          return progress
+        }
+        guard headersLeft > 0 else { break }
+      }
+      walkTable(nowMillis, maxVisits: maxVisits, &progress)
+    }
+    return progress
+  }
+
+  private static let headersPerVisit = 16
+  /// Homes that are looked at before the budget is.
+  private static let stretchHomes = 64
+
+  /// - Returns: the first table, not before `first`, that has a key that is due; or the one that the
+  ///   search has to go on from.
+  private func nextDue(from first: Int, _ nowMillis: Int64, _ headersLeft: inout Int) -> Int {
+    var (database, slot) = first.quotientAndRemainder(dividingBy: slotCount)
+    while database < databaseCount {
+      if expiringCounts[database] > 0 {
+        while slot < slotCount, headersLeft > 0 {
+          if let tables = directory.tables(database: database, from: slot) {
+            for table in tables {
+              headersLeft -= 1
+              if table.due.isDue(at: nowMillis) { return database * slotCount + slot }
+              slot += 1
+            }
+          } else {
+            headersLeft -= 1
+            slot = directory.nextGroup(after: slot)
+          }
+        }
+        if slot < slotCount { return database * slotCount + slot }
+      }
+      (database, slot) = (database + 1, 0)
+    }
+    return databaseCount * slotCount
+  }
+
+  /// Walks the table that the walk is at, as far as there is budget.
+  private func walkTable(
+    _ nowMillis: Int64, maxVisits: Int, _ progress: inout ExpiryProgress
+  ) {
+    let (database, slot) = expiryWalk.table.quotientAndRemainder(dividingBy: slotCount)
+    var next = expiryWalk.cursor ?? 0
+    while let table = directory.table(database: database, slot: slot), table.pointee.count > 0 {
+      // From here on it is the least of those that were seen, or have changed, during the walk.
+      if next == 0 { table.pointee.due = .never }
+      guard progress.visited < maxVisits else {
+        expiryWalk.cursor = next
+        return
+      }
+      guard let following = walkStretch(table, database, slot, next, nowMillis, &progress) else {
+        break
+      }
+      next = following
+    }
+    expiryWalk = ExpiryWalk(table: expiryWalk.table + 1, cursor: nil)
+  }
+
+  /// Looks at the keys of some homes.
+  /// - Returns: the least hash of the homes behind; nil at the table's end.
+  private func walkStretch(
+    _ table: UnsafeMutablePointer<Table>, _ database: Int, _ slot: Int, _ cursor: UInt64,
+    _ nowMillis: Int64, _ progress: inout ExpiryProgress
+  ) -> UInt64? {
+    let log2 = table.pointee.capacityLog2
+    let firstHome = table.pointee.home(cursor)
+    let endHome = min(table.pointee.capacity, firstHome + Store.stretchHomes)
+    let mask = table.pointee.capacity - 1
+    var step = firstHome
+    // A key may lie behind its home, up to the first free place; behind the last, from the start.
+    while let words = table.pointee.words, step - firstHome <= mask {
+      let word = words[step & mask]
+      if word == 0 {
+        if step >= endHome - 1 { break }
+        step += 1
+        continue
+      }
+      progress.visited += 1
+      let entry = Table.entry(word)
+      if entry.expiry.isDue(at: nowMillis) {
+        progress.expired += 1
+        expire(entry, slot: slot, database: database, nowMillis: nowMillis)
+        guard let left = directory.table(database: database, slot: slot) else { return nil }
+        guard left.pointee.capacityLog2 == log2 else { return cursor }
+        // What was behind the key may have come to its place.
+      } else {
+        table.pointee.due = min(table.pointee.due, entry.expiry)
+        step += 1
+      }
+    }
+    guard endHome <= mask else { return nil }
+    return UInt64(endHome) << UInt64(64 - log2)
+  }
+
+  /// Deletes a key that is due.
+  func expire(_ entry: Entry, slot: Int, database: Int, nowMillis: Int64) {
+    let key = entry.key
+    let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    guard
+      let table = directory.table(database: database, slot: slot),
+      let index = table.pointee.place(of: key, hash: lookup.hash)
+    else { return }
+    expiredKeyCount += 1
+    change(place(of: lookup, table: table, index: index, entry: entry), .delete)
+  }
+}
