@@ -110,17 +110,17 @@ package struct SlotOwnership {
       self.isInForce = isInForce
       states.adopt(isInForce: isInForce) { offered.owner(ofSlot: $0) == place }
     } else if isInForce {
-      _ = settle(epoch: offered.epoch)
+      _ = comeIntoForce(epoch: offered.epoch)
     }
     return isNew
   }
 
   /// The map of this epoch is in force. Returns whether that is new to the shard, and about the map
   /// that it has.
-  package mutating func settle(epoch: UInt64) -> Bool {
+  package mutating func comeIntoForce(epoch: UInt64) -> Bool {
     guard let map, map.epoch == epoch, !isInForce else { return false }
     isInForce = true
-    states.settle()
+    states.comeIntoForce()
     return true
   }
 

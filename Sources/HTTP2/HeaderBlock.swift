@@ -1,6 +1,6 @@
 // A list of header fields in one flat piece of memory: received blocks are written here by the
-// HPACK decoder's callbacks, blocks to be sent are built here. Owned by a stream or by whoever
-// builds a request; one thread (the connection's event loop). Cleared and reused, never shared.
+// HPACK decoder's callbacks, blocks to be sent are built here. Owned by a stream or by the
+// builder of a request; one thread (the connection's event loop). Cleared and reused, never shared.
 
 import TextForms
 

@@ -1,9 +1,9 @@
 // Gives the pages of a dead block back to the system before the block goes back to malloc.
 //
 // malloc keeps the pages of freed blocks until free room reaches the end of its heap, and then
-// returns all of them in one call of `free`: about 50 ms for a GiB (glibc 2.36), whatever was freed
-// last. Pages that are gone already cost it next to nothing, so who frees much in slices pays in
-// each slice for its own blocks, and no call is long.
+// returns all of them in one call of `free`: about 50 ms for a GiB (glibc 2.36), however small the
+// block that was freed last. Pages that are gone already cost it next to nothing, so where much is
+// freed in slices each slice pays for its own blocks, and no call is long.
 //
 // Any thread; owns nothing.
 

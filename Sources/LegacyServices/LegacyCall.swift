@@ -1,5 +1,5 @@
 // One call of KVStore or KeyStore: a client's request of the legacy form, the calls of ringstore.v1
-// that it means (LegacyCall+Methods.swift), and the answer in the legacy form. Lives on the node's
+// that it means (LegacyCall+Methods.swift), and the reply in the legacy form. Lives on the node's
 // event loop, as the context of the client's call.
 //
 //   begun --step's reply--> next step --...--> answered
@@ -19,7 +19,7 @@ package final class LegacyCall: LocalCaller {
   private let deadlineNanos: UInt64?
   /// The call of ringstore.v1 that is under way.
   private var step: LocalCall?
-  /// A large answer on its way.
+  /// A large reply on its way.
   private var answer: ChunkedReply?
 
   /// Starts a call whose method is one of `LegacyMethod`.
@@ -49,7 +49,7 @@ package final class LegacyCall: LocalCaller {
 
   // MARK: - The client's call
 
-  /// The client takes more of a large answer, or may be brought one.
+  /// The client takes more of a large reply, or may be brought one.
   package func writable() {
     if let answer {
       answer.resume()
@@ -97,7 +97,7 @@ package final class LegacyCall: LocalCaller {
   /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
   /// error.
   ///
-  /// - Parameter isLast: nobody can read it again, so it is kept whatever others hold.
+  /// - Parameter isLast: it can't be read again, so it is kept however much others hold.
   func respond(
     isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
   ) throws(CallError) {

@@ -66,7 +66,7 @@ package struct SlotStates: Sendable, Equatable {
   }
 
   /// The map that was adopted last is in force. O(slots).
-  package mutating func settle() {
+  package mutating func comeIntoForce() {
     for slot in 0..<Slots.count {
       switch self[slot] {
       case .arriving: self[slot] = .owned
@@ -76,6 +76,6 @@ package struct SlotStates: Sendable, Equatable {
     }
   }
 
-  /// Whether any slot is on its way.
-  package var isSettled: Bool { arriving.isEmpty && leaving.isEmpty }
+  /// Whether no slot is on its way.
+  package var isStable: Bool { arriving.isEmpty && leaving.isEmpty }
 }

@@ -32,7 +32,7 @@ package struct HashSeed: Sendable, Hashable {
     self.init(words: (first, second))
   }
 
-  /// A digest of bytes that only who knows the seed can make. O(bytes).
+  /// A digest of bytes that can't be made without the seed. O(bytes).
   package func digest(_ bytes: [UInt8]) -> UInt64 {
     var state = SipHash24(low, high)
     let whole = bytes.count / 8 * 8

@@ -25,7 +25,7 @@ package struct Limits: Sendable, Hashable {
   /// Bytes of large replies that one event loop of a router gathers at a time.
   package var gatherBytesMax = 64 << 20
   /// Bytes that calls on many keys and on every shard hold in one event loop for their requests and
-  /// their answers, until those have been sent.
+  /// their replies, until those have been sent.
   package var answerBytesMax = 64 << 20
 
   /// Orders the keys of scans; the same on all nodes of a cluster.

@@ -14,7 +14,7 @@ extension RingstoreClient {
   /// order of the commands: as many as there were commands.
   ///
   /// Commands on the same key run in the order given; others in any order. Nothing is sent before
-  /// the first outcome is asked for. When the stream breaks, each command without an answer fails,
+  /// the first outcome is asked for. When the stream breaks, each command without a reply fails,
   /// `isOutcomeUnknown` says which of them may have run, and those that come later fail without
   /// being sent: a reader that wants to go on begins a new pipeline. Nothing is sent a second time.
   /// An error of `commands` is thrown after the outcomes of those before it.
@@ -39,8 +39,8 @@ extension RingstoreClient {
   /// Sends many commands over one stream, far cheaper than one call each.
   ///
   /// Commands on the same key run in the order given; others in any order. Not atomic: each command
-  /// has its own outcome, at its own place in the answer. When the stream breaks, the commands
-  /// without an answer fail one by one, and `isOutcomeUnknown` says which of them may have run.
+  /// has its own outcome, at its own place in the reply. When the stream breaks, the commands
+  /// without a reply fail one by one, and `isOutcomeUnknown` says which of them may have run.
   /// Nothing is sent a second time.
   ///
   /// - Parameters:
@@ -76,7 +76,7 @@ where Commands.Element == RingstoreCommand {
   let commands: Commands
   let database: UInt32
   let limits: PipelineLimits
-  /// How long the node may leave a command without an answer.
+  /// How long the node may leave a command without a reply.
   let patience: Duration?
   /// The deadline of the stream as a whole.
   let streamTimeout: Duration?

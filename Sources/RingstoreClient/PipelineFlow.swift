@@ -1,6 +1,6 @@
-// Who waits for whom in a pipeline. Four tasks share a PipelineWindow: one pulls commands, one
-// sends batches, one takes answers, and the reader takes outcomes. Each waits until the window
-// allows its next step. Safe to use from every thread; a batch's answers are decoded under the lock,
+// The tasks of a pipeline. Four tasks share a PipelineQueue: one pulls commands, one
+// sends batches, one takes replies, and the reader takes outcomes. Each waits until the queue
+// allows its next step. Safe to use from every thread; a batch's replies are decoded under the lock,
 // which is NIO's because ThreadSanitizer can't see into the standard library's on Linux.
 
 internal import GRPC
@@ -11,7 +11,7 @@ final class PipelineFlow: Sendable {
   private typealias Waiter = CheckedContinuation<Void, Never>
 
   private struct State {
-    var window: PipelineWindow
+    var queue: PipelineQueue
     var isSourceDone = false
     /// The outcomes are not wanted any more, or the reader was cancelled.
     var isAbandoned = false
@@ -22,19 +22,19 @@ final class PipelineFlow: Sendable {
     var receiver: Waiter?
     var reader: Waiter?
 
-    var mayPull: Bool { isAbandoned || window.hasRoom }
-    var maySend: Bool { isAbandoned || isSourceDone || window.hasEnded || window.hasBatch }
-    var mayReceive: Bool { isAbandoned || window.wantsReplies }
-    var mayRead: Bool { window.hasOutcome || isFinished }
+    var mayPull: Bool { isAbandoned || queue.hasRoom }
+    var maySend: Bool { isAbandoned || isSourceDone || queue.hasEnded || queue.hasBatch }
+    var mayReceive: Bool { isAbandoned || queue.wantsReplies }
+    var mayRead: Bool { queue.hasOutcome || isFinished }
     var isFinished: Bool {
-      window.hasEnded && window.isEmpty && (isSourceDone || isAbandoned)
+      queue.hasEnded && queue.isEmpty && (isSourceDone || isAbandoned)
     }
   }
 
   private let state: NIOLockedValueBox<State>
 
   init(_ limits: PipelineLimits) {
-    state = NIOLockedValueBox(State(window: PipelineWindow(limits)))
+    state = NIOLockedValueBox(State(queue: PipelineQueue(limits)))
   }
 
   // MARK: The puller
@@ -46,8 +46,8 @@ final class PipelineFlow: Sendable {
     while true {
       let isWanted: Bool? = update { state in
         if state.isAbandoned { return false }
-        guard state.window.hasRoom else { return nil }
-        state.window.add(command.rpc, request: request)
+        guard state.queue.hasRoom else { return nil }
+        state.queue.add(command.rpc, request: request)
         return true
       }
       if let isWanted { return isWanted }
@@ -65,7 +65,7 @@ final class PipelineFlow: Sendable {
   func nextBatch() async -> ByteBuffer? {
     while true {
       let (batch, isOver) = update { state in
-        (state.window.takeBatch(), state.maySend)
+        (state.queue.takeBatch(), state.maySend)
       }
       if batch != nil || isOver { return batch }
       await wait(\.sender)
@@ -85,22 +85,22 @@ final class PipelineFlow: Sendable {
     message.withUnsafeReadableBytes { bytes in
       update { state in
         state.messages += 1
-        return state.window.take(bytes)
+        return state.queue.take(bytes)
       }
     }
   }
 
   func streamEnded(_ status: RPCStatus, mayHaveRun: Bool) {
-    update { $0.window.finish(status, mayHaveRun: mayHaveRun) }
+    update { $0.queue.finish(status, mayHaveRun: mayHaveRun) }
   }
 
   // MARK: The reader
 
   /// The next outcome; nil after the last one.
-  func next() async -> PipelineWindow.Outcome? {
+  func next() async -> PipelineQueue.Outcome? {
     while true {
       let (outcome, isFinished) = update { state in
-        (state.window.popOutcome(), state.isFinished)
+        (state.queue.popOutcome(), state.isFinished)
       }
       if outcome != nil || isFinished { return outcome }
       await wait(\.reader)
@@ -121,12 +121,12 @@ final class PipelineFlow: Sendable {
     let oldest: UInt64?
   }
 
-  /// nil while the node owes nothing or its answers are left unread.
+  /// nil while the node owes nothing or its replies are left unread.
   var pulse: Pulse? {
     state.withLockedValue { state in
-      guard state.receiver == nil, !state.window.hasEnded else { return nil }
-      let oldest = state.window.oldestUnanswered
-      if oldest == nil, !state.isSourceDone || !state.window.isEmpty { return nil }
+      guard state.receiver == nil, !state.queue.hasEnded else { return nil }
+      let oldest = state.queue.oldestUnanswered
+      if oldest == nil, !state.isSourceDone || !state.queue.isEmpty { return nil }
       return Pulse(messages: state.messages, oldest: oldest)
     }
   }
@@ -150,7 +150,7 @@ final class PipelineFlow: Sendable {
     }
   }
 
-  /// Those who wait for nothing any more. They are resumed when the lock has been given back.
+  /// Tasks that needn't wait any more. They are resumed when the lock has been released.
   private struct Ready: Sendable {
     private var puller: Waiter?
     private var sender: Waiter?

@@ -36,7 +36,7 @@ where Commands.Element == RingstoreCommand {
   deinit { cancel() }
 
   /// The next outcome; nil after the last one.
-  func next() async throws(Commands.Failure) -> PipelineWindow.Outcome? {
+  func next() async throws(Commands.Failure) -> PipelineQueue.Outcome? {
     let outcome = await withTaskCancellationHandler {
       await flow.next()
     } onCancel: {
@@ -114,7 +114,7 @@ private enum PipelineTasks {
     flow.streamEnded(end, mayHaveRun: stream.processed != .no)
   }
 
-  /// Ends the stream where the node has left a command without an answer for too long. The node
+  /// Ends the stream where the node has left a command without a reply for too long. The node
   /// itself keeps the deadline of each; this is for one that doesn't work any more.
   static func watch(_ flow: PipelineFlow, _ stream: ClientStream, _ patience: Duration) async {
     let pause = max(patience, .milliseconds(100))

@@ -21,7 +21,7 @@ extension RingstoreClient {
 
   /// Ends the node that is asked: it lets calls under way finish and leaves.
   ///
-  /// A node answers before it leaves. Where the answer is lost all the same, the error's
+  /// A node answers before it leaves. Where the reply is lost all the same, the error's
   /// `isOutcomeUnknown` is true.
   ///
   /// - Parameter wholeCluster: ends every shard as well; asked of a router. Other routers of the
@@ -38,7 +38,7 @@ extension RingstoreClient {
   /// Has a router read its list of shards again and change the cluster to it, or tells what that would
   /// change.
   ///
-  /// - Parameter planOnly: changes nothing. The answer's `obstacle` says what would be in the way.
+  /// - Parameter planOnly: changes nothing. The reply's `obstacle` says what would be in the way.
   /// - Throws: FAILED_PRECONDITION where the shards stay as they are, with a sentence that says why.
   public func reload(
     planOnly: Bool = false, options: RingstoreCallOptions = .standard

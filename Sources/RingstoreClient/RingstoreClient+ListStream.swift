@@ -56,7 +56,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
     /// Reads chunks; for one task at a time.
     public struct Iterator: AsyncIteratorProtocol {
       private let stream: RingstoreListStream
-      private var replies: ReplyStream
+      private var replies: StreamingCall
       private var hasBegun = false
 
       fileprivate init(_ stream: RingstoreListStream) {

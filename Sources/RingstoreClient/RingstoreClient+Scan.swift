@@ -42,7 +42,7 @@ public struct RingstoreScan: AsyncSequence, Sendable {
   /// Reads pages; for one task at a time.
   public struct Iterator: AsyncIteratorProtocol {
     private let scan: RingstoreScan
-    private var replies: ReplyStream
+    private var replies: StreamingCall
     private var token: [UInt8]
 
     fileprivate init(_ scan: RingstoreScan) {
@@ -148,8 +148,8 @@ extension RingstoreClient {
       allowPartial: allowPartial, options: options)
   }
 
-  func replies(to rpc: RPC, _ options: RingstoreCallOptions) -> ReplyStream {
-    ReplyStream(channel, rpc, timeout: options.timeout ?? configuration.timeout)
+  func replies(to rpc: RPC, _ options: RingstoreCallOptions) -> StreamingCall {
+    StreamingCall(channel, rpc, timeout: options.timeout ?? configuration.timeout)
   }
 }
 

@@ -2,7 +2,7 @@
 
 internal import RingstoreAPI
 
-/// The answer of a router about the whole cluster, or of a shard about itself.
+/// The reply of a router about the whole cluster, or of a shard about itself.
 public struct RingstoreClusterDescription: Sendable {
   public let cluster: String
   /// The version of the slot map; 0 where the node has none (a shard that no router has met).

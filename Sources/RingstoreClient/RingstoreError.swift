@@ -1,5 +1,5 @@
 // The one error type of the client. Made from what a node answered, or from what the connection
-// told when no answer came. A value; any thread.
+// told when no reply came. A value; any thread.
 
 internal import GRPC
 internal import RingstoreAPI
@@ -14,7 +14,7 @@ public struct RingstoreError: Error, Sendable, Hashable {
   public let message: String
   /// The shard concerned, where one is.
   public let shard: String?
-  /// The call may have been carried out: a write was sent and its answer is missing. Read before
+  /// The call may have been carried out: a write was sent and its reply is missing. Read before
   /// you repeat it. Where this is false, a failed call changed nothing.
   public let isOutcomeUnknown: Bool
   /// How long to wait before another attempt, where the node said so.

@@ -35,8 +35,8 @@ package struct RouterConfiguration: Sendable {
   package var drainSeconds = 10
   /// Reads the list of shards again, where it can be. Throws an error whose description is a sentence.
   package var readShards: ReadShards?
-  /// Called once, on some thread, when a client has asked the node to end. Whoever gives it is to
-  /// drain the router.
+  /// Called once, on some thread, when a client has asked the node to end. It has to see to it
+  /// that the router is drained.
   package var onShutdown: (@Sendable () -> Void)?
 
   package init(shards: [ShardDescription]) {
@@ -50,7 +50,7 @@ package struct RouterConfiguration: Sendable {
 /// A running router.
 package final class RouterServer: Sendable {
   /// How long a start waits for the shards to be reached; one that is away doesn't hold it up longer.
-  private static let settleTime = TimeAmount.seconds(2)
+  private static let firstAttemptTime = TimeAmount.seconds(2)
 
   /// The port it listens on.
   package let port: Int
@@ -146,7 +146,7 @@ package final class RouterServer: Sendable {
     var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
     for (number, loop) in group.makeIterator().enumerated() {
       let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")
-      let settled = loop.makePromise(of: Void.self)
+      let tried = loop.makePromise(of: Void.self)
       let service = try await loop.submit {
         let service = RouterService(
           identity: identity, map: map, limits: configuration.limits,
@@ -155,11 +155,11 @@ package final class RouterServer: Sendable {
           describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
         if number == 0 { service.connections = connections }
-        service.start(settled: { settled.succeed() })
+        service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()
-      let timeout = loop.scheduleTask(in: settleTime) { settled.succeed() }
-      try await settled.futureResult.get()
+      let timeout = loop.scheduleTask(in: firstAttemptTime) { tried.succeed() }
+      try await tried.futureResult.get()
       timeout.cancel()
       services.append((ObjectIdentifier(loop), service))
     }

@@ -37,7 +37,7 @@ final class RouterService: Flushable {
 
   private var wakeup: Scheduled<Void>?
   private var wakeupNanos: UInt64 = .max
-  private var whenSettled: (() -> Void)?
+  private var whenLinksTried: (() -> Void)?
   private(set) var isStopped = false
 
   /// - Parameters:
@@ -67,9 +67,9 @@ final class RouterService: Flushable {
 
   // MARK: - Life
 
-  /// Dials every shard; `settled` is called when each first attempt has ended, well or not.
-  func start(settled: @escaping () -> Void) {
-    whenSettled = settled
+  /// Dials every shard; `linksTried` is called when each first attempt has ended, well or not.
+  func start(linksTried: @escaping () -> Void) {
+    whenLinksTried = linksTried
     core.tick()
     eventHandled()
   }
@@ -85,9 +85,9 @@ final class RouterService: Flushable {
   /// To be called after anything that may have changed when the core wants to be woken.
   func eventHandled() {
     scheduleWakeup()
-    if let settled = whenSettled, core.haveLinksSettled {
-      whenSettled = nil
-      settled()
+    if let linksTried = whenLinksTried, core.haveLinksBeenTried {
+      whenLinksTried = nil
+      linksTried()
     }
   }
 

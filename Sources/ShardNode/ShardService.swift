@@ -70,34 +70,34 @@ final class ShardService: LinkService {
     }
     links[ObjectIdentifier(link)] = link
     scheduleWatch()
-    settle(link)
+    afterEvent(link)
   }
 
   func link(_ call: ServerCall, received frame: UnsafeRawBufferPointer) {
     guard let link = call.context as? LinkStream else { return }
     link.received(frame)
-    settle(link)
+    afterEvent(link)
   }
 
   func linkHalfClosed(_ call: ServerCall) {
     guard let link = call.context as? LinkStream else { return }
     link.halfClosed()
-    settle(link)
+    afterEvent(link)
   }
 
   func linkWritable(_ call: ServerCall) {
     guard let link = call.context as? LinkStream else { return }
     link.writable()
-    settle(link)
+    afterEvent(link)
   }
 
   func linkEnded(_ call: ServerCall) {
     guard let link = call.context as? LinkStream else { return }
     link.ended()
-    settle(link)
+    afterEvent(link)
   }
 
-  private func settle(_ link: LinkStream) {
+  private func afterEvent(_ link: LinkStream) {
     if link.call == nil { links[ObjectIdentifier(link)] = nil }
     core.boundViews()
     afterWork()

@@ -50,7 +50,7 @@ extension Store {
   ///   - maxVisits: about how many keys to look at. As many headers of tables times 16 are looked at
   ///     at most.
   package func expire(nowMillis: Int64, maxVisits: Int) -> ExpiryProgress {
-    settle()
+    freeLeftovers()
     var progress = ExpiryProgress()
     var headersLeft = maxVisits * Store.headersPerVisit
     let tableCount = databaseCount * slotCount

@@ -51,7 +51,7 @@ extension Store {
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
   ) -> KeyPlace {
-    settle()
+    freeLeftovers()
     assert(key.count <= Store.keyBytesMax)
     assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
     let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)

@@ -47,7 +47,7 @@ extension Store {
       throw .versionNotAbove(versions[effect.slot])
     }
     if case .empty = effect.change {
-      settle()
+      freeLeftovers()
       guard keyCount(database: effect.database, slot: effect.slot) > 0 else { throw .missingKey }
       applyEmpty(slot: effect.slot, database: effect.database, version: effect.version)
       return
@@ -184,13 +184,13 @@ extension Store {
     entry.list = list
   }
 
-  /// The bytes of the last element that goes stay good until the next `settle`.
+  /// The bytes of the last element that goes stay good until the next `freeLeftovers`.
   @inline(__always)
   private func remove(_ count: Int, at place: KeyPlace, _ end: ListEnd, version: UInt64) {
     guard let entry = place.entry else { return }
     var list = entry.list
     for _ in 0..<count {
-      settle()
+      freeLeftovers()
       leftover = list.pop(at: end, heap: heap).leftover
     }
     if list.pieceCount == 0 {

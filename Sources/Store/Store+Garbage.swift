@@ -11,7 +11,7 @@ extension Store {
   /// - Returns: whether there is more.
   @discardableResult
   package func collectGarbage(entries: Int) -> Bool {
-    settle()
+    freeLeftovers()
     var budget = max(1, entries)
     heap.givesPagesBack = true
     defer { heap.givesPagesBack = false }

@@ -21,7 +21,7 @@ extension Store {
   /// - Returns: how many there were.
   @discardableResult
   package func reset(slot: Int, database: Int) -> Int {
-    settle()
+    freeLeftovers()
     let removed = keyCount(database: database, slot: slot)
     guard removed > 0 else { return 0 }
     applyEmpty(slot: slot, database: database, version: versions[slot] + 1)

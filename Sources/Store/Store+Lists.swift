@@ -35,7 +35,7 @@ extension Store {
   /// - Returns: the element, and the version of this write; nil where there is no such key.
   package func pop(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> StringView? {
     guard let list = try list(at: place) else { return nil }
-    // The bytes outlive the change until the next `settle`.
+    // The bytes outlive the change until the next `freeLeftovers`.
     let bytes = list.outermost(at: end)
     let version = change(place, .remove(count: 1, at: end, lengthBefore: list.count))
     return StringView(bytes: bytes, version: version)

@@ -33,7 +33,7 @@ extension Store {
     database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
     _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
   ) -> (next: UInt64, visited: Int) {
-    settle()
+    freeLeftovers()
     var visited = 0
     var isFull = false
     var next = cursor

@@ -125,7 +125,7 @@ package final class Store {
   }
 
   deinit {
-    settle()
+    freeLeftovers()
     for database in 0..<databaseCount where keyCounts[database] > 0 {
       for slot in 0..<slotCount { detachTable(slot: slot, database: database) }
     }
@@ -156,7 +156,7 @@ package final class Store {
   /// store, views, a slice of a scan). Blocks that came with a value and were adopted count whole.
   /// Ends the life of the last popped element's bytes, like any call.
   package var memoryBytes: Int {
-    settle()
+    freeLeftovers()
     return heap.heldBytes
   }
 
@@ -164,14 +164,14 @@ package final class Store {
   /// later writes fill first; so a deletion shows here at once, in `memoryBytes` by the page.
   /// Garbage counts until it is collected.
   package var usedBytes: Int {
-    settle()
+    freeLeftovers()
     return heap.usedBytes
   }
 
   /// The part of `usedBytes` that only list views and pinned values hold any more, by whole chunks
   /// and blobs: what was deleted or written anew under them. It falls when they go.
   package var pinnedBytes: Int {
-    settle()
+    freeLeftovers()
     return heap.pinnedBytes
   }
 
@@ -179,7 +179,7 @@ package final class Store {
 
   /// Frees what the last pop left behind. Each call begins with it.
   @inline(__always)
-  func settle() {
+  func freeLeftovers() {
     if leftover != nil { freeLeftover() }
   }
 

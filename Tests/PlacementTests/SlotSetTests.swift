@@ -36,10 +36,10 @@ import Testing
   @Test func slotsGoThroughTheirStates() {
     var states = SlotStates.none
     states.adopt(isInForce: true) { $0 < 10 }
-    #expect(states.isSettled && states[9] == .owned && states[10] == .elsewhere)
+    #expect(states.isStable && states[9] == .owned && states[10] == .elsewhere)
     states.adopt(isInForce: false) { $0 >= 5 && $0 < 15 }
     #expect([0, 5, 12, 20].map { states[$0] } == [.leaving, .owned, .arriving, .elsewhere])
-    states.settle()
+    states.comeIntoForce()
     #expect([0, 5, 12, 20].map { states[$0] } == [.elsewhere, .owned, .owned, .elsewhere])
   }
 }

@@ -31,7 +31,7 @@ struct MapChangeTests {
     try world.adopted(1)
     #expect(world.core.map.epoch == 2 && world.core.shardIDs == ["a", "b", "c"])
     for shard in 0...2 { #expect(try world.offers(to: shard).map(\.step) == [.inForce]) }
-    #expect(!world.core.isUnsettled)
+    #expect(!world.core.mayHoldCalls)
   }
 
   @Test func oneShardThatKnowsItToBeInForceIsEnough() throws {
@@ -80,7 +80,7 @@ struct MapChangeTests {
     #expect(world.driver.outcomes[1] == nil && world.driver.outcomes[2] == nil)
     try world.acceptNewcomer()
     #expect(try world.callsSent(to: 2).count == 2)
-    #expect(!world.core.isUnsettled)
+    #expect(!world.core.mayHoldCalls)
   }
 
   @Test func aShardThatWasDroppedWhileItWasDialedIsNotGreeted() throws {
@@ -201,7 +201,7 @@ struct MapChangeTests {
     }
     #expect(times == 9)
     #expect(world.driver.outcomes[1]?.error?.reason == .wrongShard)
-    #expect(world.router.isTidy && !world.core.isUnsettled)
+    #expect(world.router.isTidy && !world.core.mayHoldCalls)
   }
 
   @Test func aCallThatCameBackCanBeCancelledAndHasItsDeadline() throws {

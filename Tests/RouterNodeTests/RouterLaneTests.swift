@@ -18,7 +18,7 @@ struct RouterLaneTests {
     let calls = try router.greet(0, .calls)
     router.get("k", caller: 1)
     #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
-    #expect(!router.core.haveLinksSettled)
+    #expect(!router.core.haveLinksBeenTried)
     let bulk = try router.greet(0, .bulk)
     #expect(calls.generation == bulk.generation && calls.router == bulk.router)
     #expect(router.core.unreachableDetail(shard: 0) == nil)

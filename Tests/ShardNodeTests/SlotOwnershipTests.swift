@@ -102,11 +102,11 @@ struct SlotOwnershipTests {
     #expect(ownership.states[leaving] == .leaving && ownership.states[arriving] == .arriving)
     #expect(!ownership.owns(slot: leaving) && !ownership.owns(slot: arriving))
     #expect(ownership.refusal(ofSlot: arriving).retryDelayMillis != nil)
-    let ofAnother = ownership.settle(epoch: 1)
-    let ofTheShards = ownership.settle(epoch: 2)
+    let ofAnother = ownership.comeIntoForce(epoch: 1)
+    let ofTheShards = ownership.comeIntoForce(epoch: 2)
     #expect(!ofAnother && ofTheShards)
     #expect(ownership.states[leaving] == .elsewhere && ownership.states[arriving] == .owned)
-    let again = ownership.settle(epoch: 2)
+    let again = ownership.comeIntoForce(epoch: 2)
     #expect(!again, "it is no news")
   }
 
@@ -120,7 +120,7 @@ struct SlotOwnershipTests {
     _ = try offer(restored, to: &ownership, isInForce: false)
     #expect(ownership.states[leaving] == .arriving, "others may have served it meanwhile")
     #expect(ownership.states[arriving] == .elsewhere)
-    let isNews = ownership.settle(epoch: 3)
+    let isNews = ownership.comeIntoForce(epoch: 3)
     #expect(isNews)
     #expect(ownership.owns(slot: leaving))
   }

@@ -33,8 +33,8 @@ extension ClientConnection {
       call.headersSeen = true
       guard acceptHeaders(call, stream) else { return }
     }
-    // Once the connection is gone nobody would come back to a paused call. An answer that has come
-    // whole is worth no less for that, so the rest of it is handed out at once.
+    // Once the connection is gone a paused call would never be resumed. A reply that has come whole
+    // is still good, so the rest of it is handed out at once.
     let isWhole = stream.remoteEnded && call.headersSeen
     if let error = deliver(call, stream, evenIfPaused: isClosed && isWhole) {
       end(call, error.status(limit: configuration.maxMessageBytes), processed: .maybe)

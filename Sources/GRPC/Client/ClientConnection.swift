@@ -330,7 +330,7 @@ package final class ClientConnection: Flushable {
     }
   }
 
-  /// The channel is gone, by whoever's doing: ends every call, then tells the owner.
+  /// The channel is gone, whichever side closed it: ends every call, then tells the owner.
   func connectionLost(error: (any Error)? = nil) {
     guard !isClosed else { return }
     isClosed = true

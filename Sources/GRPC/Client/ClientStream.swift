@@ -33,7 +33,7 @@ package final class ClientStream: Sendable {
   package var processed: Processed? { exchange.processed }
 
   /// The messages of the peer; ends when the call ended with OK and throws any other status. While
-  /// nobody reads, a bounded number of bytes is kept, then the peer is made to wait.
+  /// they are not read, a bounded number of bytes is kept, then the peer is made to wait.
   package var messages: Messages { Messages(stream: self) }
 
   /// The peer's messages, to be read by one task.

@@ -1,6 +1,6 @@
 // gRPC's message framing on the way in. DATA bytes arrive split and coalesced at will; whole
 // messages come out. A message that lies wholly in one chunk is handed out in place; others are
-// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which whoever gets the
+// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which the receiver of the
 // message may keep. Grammar (PROTOCOL-HTTP2):
 //   Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4 bytes, big endian) Message
 // Pure; belongs to one stream. Pulled rather than pushed, so that a receiver may stop, pause or
@@ -72,7 +72,7 @@ package struct MessageDeframer: ~Copyable {
   // The storage holds a message that was handed out; it is void at the next call.
   private var isHandedOut = false
 
-  // Storage above this is given back after use: one large message must not pin memory for ever.
+  // Storage above this is given back after use: one large message must not pin memory as long as the stream lives.
   private static let retainedBytesMax = 64 * 1024
 
   package init(limit: Int) {
@@ -93,8 +93,8 @@ package struct MessageDeframer: ~Copyable {
     return UnsafeRawBufferPointer(rebasing: storage[MessageFrame.prefixBytes..<filled])
   }
 
-  /// The block that the message lies in that was handed out last, if it is large. Whoever keeps the
-  /// block keeps the message: nothing is written to it any more.
+  /// The block of the message that was handed out last, if it is large. Keeping the block keeps the
+  /// message: nothing is written to it any more.
   package var messageBlock: LargeBlock? { isHandedOut ? block : nil }
 
   /// Bytes held here, those of a message that was handed out among them.

@@ -1,5 +1,5 @@
 // The buffer of messages to be sent on one stream. Streams that live for days, as links do, append
-// and send for ever, and a ByteBuffer doesn't take back the room of bytes that were read.
+// and send all the time, and a ByteBuffer doesn't reuse the room of bytes that were read.
 
 import NIOCore
 

@@ -1,5 +1,5 @@
 // How a call ended: the status a server answers, a client throws, and both sides put into trailers.
-// A value, owned by nobody, safe on every thread.
+// A value, safe on every thread.
 
 import TextForms
 

@@ -165,7 +165,7 @@ extension GRPCServerHandler {
     return wasKnown
   }
 
-  /// What else the client sends on this stream interests nobody: credited and dropped.
+  /// What else the client sends on this stream is credited and dropped.
   func dropInbound(_ stream: HTTP2Stream) {
     guard !stream.remoteEnded else { return }
     stream.discardInbound()

@@ -3,7 +3,7 @@
 // Three kinds of bytes are held for a client, and each has its bound:
 // - unfinished messages, refused past `maxBufferedBytes`;
 // - messages longer than the stream's window, which are let in one after another as long as those on
-//   their way come to `maxLargeMessageBytes`. The others get no window; nobody is refused (see
+//   their way come to `maxLargeMessageBytes`. The others get no window; none is refused (see
 //   GRPCServerHandler+LargeMessages.swift);
 // - what calls that are paused or held have not taken: a stream's window each, and together
 //   `maxParkedBytes` beyond the connection's window (see `HTTP2Session.park`).

@@ -73,8 +73,8 @@ package struct ServerConfiguration: Sendable {
 
   package init() {}
 
-  /// The low water mark in force. It lies below the high one: a call that stands on both would wait
-  /// for ever for word that it may go on.
+  /// The low water mark in force. It lies below the high one: a call that stands on both would
+  /// wait without end.
   var lowWaterBytes: Int { min(streamLowWaterBytes, streamHighWaterBytes - 1) }
 
   /// Outbound bytes at which new calls wait.

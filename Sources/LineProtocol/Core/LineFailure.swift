@@ -1,7 +1,7 @@
 // What can be wrong with the bytes that a client sends, before any command is looked at. Values.
 
 package enum LineFailure: Error, Sendable, Hashable {
-  /// What stands behind `*` is no number, or a negative one: nobody knows where the request ends.
+  /// What stands behind `*` is no number, or a negative one: where the request ends is not known.
   case badCount
   case noLines
   case tooManyLines(max: Int)

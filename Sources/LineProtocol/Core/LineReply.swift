@@ -5,8 +5,8 @@
 //         / "*" N eol N*( text eol )
 //   eol   = CR LF                text = *any-but-CR-LF
 //
-// Whoever writes a text has made sure that it fits a line (`LineText.fitsLine`); only messages of
-// errors are made to. The buffer's thread.
+// The writer of a text has made sure that it fits a line (`LineText.fitsLine`); only messages of
+// errors are made to fit. The buffer's thread.
 
 import NIOCore
 import RingstoreAPI

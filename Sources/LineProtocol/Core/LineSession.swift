@@ -134,7 +134,7 @@ package final class LineSession {
   package var isFinished: Bool { isEnding && entries.isEmpty && !hasOutput }
 
   /// Whether the client may be sending still: were the connection closed at once, the system would
-  /// reset it because of bytes that nobody reads, and the last reply would be lost.
+  /// reset it because of bytes that were not read, and the last reply would be lost.
   package private(set) var shouldLinger = false
 
   package var hasOutput: Bool { outputBytes > 0 }
@@ -279,7 +279,7 @@ package final class LineSession {
           key.withUnsafeBytes { form.write(response, of: $0, into: &reply) }
         case .failure(let error): reply.writeLine(error: LineError(error))
         }
-        // What was taken away nobody can read again, so it is kept whatever others hold.
+        // What was taken away can't be read again, so it is kept however much others hold.
         settle(number, reply, isLast: form == .taken)
       }
     }

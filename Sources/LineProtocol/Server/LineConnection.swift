@@ -219,7 +219,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   }
 
   /// The replies are out. They are still on their way to the client, who must not be sent a reset
-  /// before them because of bytes that nobody has read.
+  /// before them because of bytes that were not read.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
     if let failure = session.endingFailure, failure != .truncated {
       note(.protocolError, failure.text ?? "HTTP")

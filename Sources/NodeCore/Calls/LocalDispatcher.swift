@@ -55,7 +55,7 @@ package protocol LocalDispatcher: AnyObject {
   /// the node counts it among its errors.
   func countError()
 
-  /// The loop's account of answers that are ready and have not been sent. A caller that keeps a large
+  /// The loop's account of replies that are ready and have not been sent. A caller that keeps a large
   /// one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
   var replyMemory: MemoryBudget { get }
 

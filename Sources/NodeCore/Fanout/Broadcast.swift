@@ -1,7 +1,7 @@
 // Keys without a limit, DbSize, Reset, Describe and Stats: every shard is asked, slice by slice, and
 // the outcomes merged.
 //
-// Each shard works through its share in slices of bounded work: a slice's answer says where the
+// Each shard works through its share in slices of bounded work: a slice's reply says where the
 // next one begins, so a shard keeps no state between slices, and an operation that was dropped has
 // stopped as soon as it sends no further one. The shards work side by side; each has at most one
 // slice under way.
@@ -10,27 +10,27 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-/// What differs between the operations: the slices' requests and how their answers are merged.
+/// What differs between the operations: the slices' requests and how their replies are merged.
 package protocol FanoutReducer {
   /// The internal method that executes a slice.
   var part: InternalMethod { get }
-  /// The lane for the slices' answers.
+  /// The lane for the slices' replies.
   var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
   /// Whether the call goes on without a shard that could not be asked for this reason.
   func doesWithout(_ error: CallError) -> Bool
-  /// Bytes of the answer so far, where it may grow large.
+  /// Bytes of the reply so far, where it may grow large.
   var heldBytes: Int { get }
   /// Before the first slice.
   mutating func begin(on cluster: any FanoutCluster)
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
-  /// Merges a slice's answer. Returns whether the shard has more to do.
+  /// Merges a slice's reply. Returns whether the shard has more to do.
   mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
   /// Notes a shard that the call goes on without.
   mutating func missing(_ error: CallError, shard: Int)
-  /// The answer, once every shard is done. Asked for once.
+  /// The reply, once every shard is done. Asked for once.
   mutating func answer() -> ByteBuffer
 }
 

@@ -19,7 +19,7 @@ package struct DescribeMerge: FanoutReducer {
   /// - Parameters:
   ///   - cluster: the cluster's name.
   ///   - map: the slot map, where the node has one.
-  ///   - router: the node's own line, for a router; a shard's comes as its part's answer.
+  ///   - router: the node's own line, for a router; a shard's comes as its part's reply.
   ///   - shardIDs: the shards to be asked, in the order of their parts.
   package init(cluster: String, map: SlotMap?, router: NodeDescription?, shardIDs: [String]) {
     self.cluster = cluster

@@ -3,7 +3,7 @@
 // The router and the shard serve the same public API, so they share the code that splits such a
 // call and merges the outcomes: for a router the sub-requests travel over links, for a shard they
 // run on itself. An operation is a small state machine: it is told what has happened and returns
-// what is to be done, which its `Fanout` does. It owns its request's bytes and the answer that it
+// what is to be done, which its `Fanout` does. It owns its request's bytes and the reply that it
 // builds, and lives on the event loop of the node that started it.
 //
 // Why sub-requests: each one is bounded work (a single key, or a bounded number of visited keys), so
@@ -95,7 +95,7 @@ package protocol FanoutCluster: AnyObject {
 /// A call in progress that is made of sub-requests. One `.end` ends it, and nothing is asked of it
 /// afterwards.
 package protocol FanoutOperation: AnyObject {
-  /// Bytes that the operation holds for its request and its answer, as far as they are bounded by
+  /// Bytes that the operation holds for its request and its reply, as far as they are bounded by
   /// the node: one that may hold more is ended when too many of them do.
   var heldBytes: Int { get }
   /// Whether the reply is a stream of messages, which `advance` sends.

@@ -2,7 +2,7 @@
 //
 // The items of these requests are the very messages of Get, Set, Delete and LRange, and the
 // outcomes the very replies, so nothing is decoded or encoded again: an item's bytes become a
-// part's request, a part's response becomes an item of the answer. Parts of one shard are sent in
+// part's request, a part's response becomes an item of the reply. Parts of one shard are sent in
 // request order, so items that name the same key take effect in that order.
 
 import Commands
@@ -86,14 +86,14 @@ package final class ManyKeyOperation: FanoutOperation {
     }
     let start = responses.writerIndex
     responses.writeBytes(response)
-    return settle(tag, .response(start..<responses.writerIndex))
+    return end(tag, .response(start..<responses.writerIndex))
   }
 
   package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] {
-    settle(tag, .error(error))
+    end(tag, .error(error))
   }
 
-  private func settle(_ tag: Int, _ outcome: Outcome) -> [FanoutAction] {
+  private func end(_ tag: Int, _ outcome: Outcome) -> [FanoutAction] {
     outcomes[tag] = outcome
     unanswered -= 1
     return resume()

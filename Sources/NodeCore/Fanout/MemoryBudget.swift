@@ -1,5 +1,5 @@
 // The memory that operations of one event loop hold: requests they keep, answers they build, and
-// large answers on their way to clients. One bound for all of them, so that many large answers at a
+// large replies on their way to clients. One bound for all of them, so that many large replies at a
 // time, or clients that don't read theirs, can't use up the node's memory.
 //
 // Owned by the loop's core or parts; one event loop.
@@ -21,7 +21,7 @@ package final class MemoryBudget {
     return true
   }
 
-  /// Counts an answer that is ready until the returned object goes.
+  /// Counts a reply that is ready until the returned object goes.
   package func hold(_ byteCount: Int) -> AnyObject {
     heldBytes += byteCount
     return Holding(self, byteCount)

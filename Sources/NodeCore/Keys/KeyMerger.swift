@@ -76,7 +76,7 @@ struct KeyMerger {
   private var shards: [Shard]
   /// Behind the last key drawn.
   private var drawn: ScanPosition
-  /// The shard whose turn it is, for as long as it has keys of this slot: nobody else has any.
+  /// The shard whose turn it is, for as long as it has keys of this slot: no other shard has any.
   private var turn: (shard: Int, slot: UInt32)?
   private let sliceBytes: UInt32
   private let windowSlots: UInt32
@@ -116,9 +116,9 @@ struct KeyMerger {
     return slices
   }
 
-  /// Takes a slice's answer. O(keys).
+  /// Takes a slice's reply. O(keys).
   ///
-  /// - Throws: INTERNAL where the answer doesn't hold together.
+  /// - Throws: INTERNAL where the reply doesn't hold together.
   mutating func add(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) {
     shards[shard].isUnderWay = false
     let reply = try LinkV1.KeysPartReply(decoding: response)

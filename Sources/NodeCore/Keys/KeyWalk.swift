@@ -55,11 +55,11 @@ struct KeyWalk {
 
   // MARK: - Slices
 
-  /// Takes a slice's answer. O(keys).
+  /// Takes a slice's reply. O(keys).
   ///
   /// - Throws: INTERNAL where it doesn't hold together.
   mutating func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) throws(CallError) {
-    // Who has answered by the map before may not have had all that it stood for.
+    // A shard that has replied by the map before may not have had all keys of its slots.
     if isOutdated { return begin(at: merger.position) }
     if let shard = shard(of: tag) { try merger.add(response, shard: shard) }
   }

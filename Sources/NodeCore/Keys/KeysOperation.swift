@@ -10,7 +10,7 @@ import RingstoreAPI
 package final class KeysOperation: FanoutOperation {
   /// Nil: all of them, or an error.
   private let limit: Int?
-  /// What the keys of the answer may take.
+  /// What the keys of the reply may take.
   private let bytesMax: Int
   private var walk: KeyWalk
   private var found = ByteBuffer()

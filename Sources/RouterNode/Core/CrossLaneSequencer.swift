@@ -2,12 +2,12 @@
 //
 // A lane is one connection, so the calls on it stay in order; nothing orders the lanes among each
 // other. So a large call (one that goes on the bulk lane) waits for the small calls of its slot that
-// were submitted before it, and whatever names its key afterwards waits behind it.
+// were submitted before it, and later calls on its key wait behind it.
 //
-// Small calls are the rule, and about them nothing is remembered but how many of a slot are under
-// way: without a large call about, a small one costs an increment, a decrement and two looks at
+// Small calls are the rule, and of them only the number under way of each slot is kept: where there
+// is no large call, a small one costs an increment, a decrement and two looks at
 // `isEmpty`. Slots stand in for keys there: a large call may wait for small calls on other keys of
-// its slot, but only for earlier ones, so nobody waits for ever.
+// its slot, but only for earlier ones, so each wait ends.
 //
 //   key's queue   [large, under way] | small  small  large  ...   everything right of | is held
 //   slot's barriers  (id, how many small calls since the barrier before it are under way) ...
@@ -17,7 +17,7 @@
 // when it follows another large one directly: those have one lane and need no barrier.
 //
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
-// submitted in between, by whoever is told of an answer just then, is held behind it.
+// submitted in between, by a caller that is just told of a reply, is held behind it.
 //
 // Ids tell the order of submission (CallOrder). Pure; part of a router's core.
 

@@ -8,8 +8,8 @@
 // reconnect by themselves, a write of the older connection could run after a later call on its key.
 //
 // Pure: takes events with the time they happened at, and says what is to be done. Only a `ready`
-// link takes calls; in every other state a call fails at once, so that nobody waits for a shard
-// that is away.
+// link takes calls; in every other state a call fails at once, so that no caller waits for a
+// shard that is away.
 
 import GRPC
 import NodeCore

@@ -60,7 +60,7 @@ struct MapAgreement {
   /// A map has come from a shard, or by a change of this router's list.
   mutating func learn(_ map: SlotMap, isInForce: Bool) -> Change {
     if map.epoch == offered.epoch, map.sameContent(as: offered) {
-      return isInForce ? settle() : .none
+      return isInForce ? comeIntoForce() : .none
     }
     guard map.epoch > offered.epoch || map.epoch == pending?.epoch && isInForce else {
       return .none
@@ -72,12 +72,12 @@ struct MapAgreement {
       return .pending
     }
     pending = map
-    return settle()
+    return comeIntoForce()
   }
 
   /// A shard says that the map of this epoch is in force.
   mutating func learnInForce(epoch: UInt64) -> Change {
-    pending?.epoch == epoch ? settle() : .none
+    pending?.epoch == epoch ? comeIntoForce() : .none
   }
 
   /// A shard has adopted the map of this epoch.
@@ -89,7 +89,7 @@ struct MapAgreement {
     guard epoch == pending.epoch else { return .none }
     adopters.insert(shard)
     let isAdopted = pending.shards.allSatisfy { adopters.contains($0.id) }
-    return isAdopted || isInForce ? settle() : .none
+    return isAdopted || isInForce ? comeIntoForce() : .none
   }
 
   /// A shard doesn't take the map that was offered.
@@ -128,7 +128,7 @@ struct MapAgreement {
     return .doubted
   }
 
-  private mutating func settle() -> Change {
+  private mutating func comeIntoForce() -> Change {
     guard let pending else { return .none }
     current = pending
     self.pending = nil

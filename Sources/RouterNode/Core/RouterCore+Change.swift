@@ -29,7 +29,7 @@ extension RouterCore {
       list: list, steps: steps, report: report, isPlan: isPlan, phase: .checking([]),
       dueNanos: nowNanos + linkLimits.changeNanosMax, end: end)
     check(first)
-    settle()
+    finishEvent()
   }
 
   private var pendingReason: String { "a change of the slot map is under way" }
@@ -173,7 +173,7 @@ extension RouterCore {
       retire(place)
       links[place].endMoving()
     }
-    noteUnsettled()
+    updateMayHoldCalls()
   }
 
   private func sentence(_ shard: Int, _ reason: LinkRefusal, _ detail: String) -> String {

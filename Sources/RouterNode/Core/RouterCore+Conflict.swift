@@ -1,11 +1,13 @@
-// What a router does that a shard holds another slot map than its own: it serves nothing.
+// A router whose slot map a shard refuses, because the shard has another one: it serves nothing.
 //
-// Two routers with different maps that both found shards to obey them would put one key in two
-// places. Each shard obeys one map, but a shard that has just started knows none and takes the first
-// that comes. So a router that any shard refuses for its map lets go of all others, whatever they
-// would take, and asks only those that refused it again. Once they accept it greets the others, and
-// it serves again when all of them, at one time, have accepted: a shard that holds no keys and
-// whose routers are gone takes any map, so the word of one is not enough.
+// Two routers with different maps could otherwise put one key in two places: each shard goes by one
+// map, but a shard that has just started has none and takes the first that comes. So a router that
+// one shard refuses for its map drops its links to all others, and asks only those that refused it
+// again. Once they accept it greets the others, and it serves again when all of them, at one time,
+// have accepted: a shard that holds no keys and has no routers takes any map, so one shard's
+// acceptance is not enough.
+//
+// What is left: two such routers that never reach a shard of the other's. See docs/CONSISTENCY.md.
 
 import NodeCore
 import RingstoreAPI
@@ -52,7 +54,7 @@ extension RouterCore {
 
   /// The map in force is refused: only the shards that refuse it are asked again.
   func doubtMap() {
-    isUnsettled = true
+    mayHoldCalls = true
     for other in links.indices where !agreement.refusers.contains(links[other].shardID) {
       release(other)
     }
@@ -65,7 +67,7 @@ extension RouterCore {
       release(shard)
     } else if agreement.isDoubted, links.members.allSatisfy({ links[$0].state.isReady }) {
       agreement.agreed()
-      noteUnsettled()
+      updateMayHoldCalls()
     }
   }
 

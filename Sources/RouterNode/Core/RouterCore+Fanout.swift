@@ -89,7 +89,7 @@ extension RouterCore: FanoutCluster {
       RouterFanout(operation, context, caller: caller, handle: $0, core: self)
     }
     running.fanout.start(on: self, over: running)
-    settle()
+    finishEvent()
     return running.fanout.isOver ? nil : running.handle
   }
 

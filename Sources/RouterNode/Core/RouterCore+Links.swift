@@ -15,7 +15,7 @@ extension RouterCore {
     // It may have been dropped while it was dialed: no map of ours lists it then.
     guard helloMap(shard).place(of: links[shard].shardID) != nil else {
       retire(shard)
-      return settle()
+      return finishEvent()
     }
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
@@ -29,7 +29,7 @@ extension RouterCore {
     guard isCurrent(shard, generation) else { return }
     driver.disconnect(shard: shard, generation: generation)
     lost(shard, reason)
-    settle()
+    finishEvent()
   }
 
   /// A ShardFrame has arrived; `frame` is valid during the call only.
@@ -48,21 +48,21 @@ extension RouterCore {
         case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))
         case .mapNews(let message): newsCame(shard, try LinkV1.MapNews(message))
         }
-        // A refusal, or an answer that made us drop the link, ends the frame as well.
+        // A refusal, or a reply that made us drop the link, ends the frame as well.
         guard isCurrent(shard, generation) else { break }
       }
       if streams.hasWaiters(shard) { serveWaiters(shard) }
       // Room may have come on either lane: a call's last word need not come on its own.
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
-      settle()
-      if isUnsettled { releaseHeld() }
+      finishEvent()
+      if mayHoldCalls { releaseHeld() }
       endIdle(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
       lost(shard, "the shard sent an undecodable frame")
     }
-    settle()
+    finishEvent()
   }
 
   /// The next frame for a lane of a shard, or nil where there is nothing to send.
@@ -83,7 +83,7 @@ extension RouterCore {
   }
 
   /// Whether the first attempt to reach every shard has come to an end, well or not.
-  package var haveLinksSettled: Bool {
+  package var haveLinksBeenTried: Bool {
     agreement.isInForce
       && links.allSatisfy { link in
         guard link.isMember else { return true }
@@ -231,7 +231,7 @@ extension RouterCore {
     }
   }
 
-  /// A link that is to end, and on which everything is answered, waits for nothing but its end.
+  /// Ends a link that is to end, once no reply is missing on it.
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
@@ -262,9 +262,9 @@ extension RouterCore {
     links[shard].clear()
     // A caller that is told may come with its next call at once, and must find the link as it is now.
     for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
-    if isUnsettled {
+    if mayHoldCalls {
       releaseHeld()
-      noteUnsettled()
+      updateMayHoldCalls()
     }
   }
 

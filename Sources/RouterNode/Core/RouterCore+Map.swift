@@ -119,7 +119,7 @@ extension RouterCore {
   private func mapIsPending() {
     guard let pending = agreement.pending else { return }
     holds.hold(agreement.current.slotsMoved(to: pending))
-    isUnsettled = true
+    mayHoldCalls = true
     driver.note(.mapPending(epoch: pending.epoch))
     for shard in pending.shards {
       let place = links.join(shard)
@@ -158,16 +158,16 @@ extension RouterCore {
     links.adopt(map)
     driver.note(.mapInForce(epoch: map.epoch))
     for place in links.members { tellInForce(place) }
-    holds.settle()
-    noteUnsettled()
+    holds.mapCame()
+    updateMayHoldCalls()
     changeInForce()
     releaseHeld()
     dropStrays()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
 
-  func noteUnsettled() {
-    isUnsettled =
+  func updateMayHoldCalls() {
+    mayHoldCalls =
       agreement.isDoubted || !holds.isEmpty
       || links.contains { $0.isMoving || !$0.isMember && $0.state.isReady }
   }
@@ -196,10 +196,10 @@ extension RouterCore {
 
   // MARK: - Calls
 
-  /// Whether a call may go although not all is settled; false: it waits for its slot's owner.
+  /// Whether a call may go now; false: it waits for its slot's owner.
   ///
   /// - Throws: SHARD_UNAVAILABLE, MAP_CONFLICT.
-  func admitUnsettled(_ shard: Int, _ slot: UInt16) throws(CallError) -> Bool {
+  func admitWithCare(_ shard: Int, _ slot: UInt16) throws(CallError) -> Bool {
     if agreement.isDoubted { throw unavailable(shard) }
     if holds.contains(slot) { return false }
     guard links[shard].state.isReady || links[shard].isMoving else { throw unavailable(shard) }
@@ -224,7 +224,7 @@ extension RouterCore {
     // Without a newer map there is nothing to do but to ask the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
-    isUnsettled = true
+    mayHoldCalls = true
     let body = CallBody(
       method: returned.method,
       deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
@@ -243,7 +243,7 @@ extension RouterCore {
       busy.insert(Int(call.slot))
     }
     ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
-    noteUnsettled()
+    updateMayHoldCalls()
   }
 
   // MARK: - Links that come and go
@@ -261,11 +261,11 @@ extension RouterCore {
       case .connecting, .greeting, .draining: break
       case .ready:
         links[place].beginMoving(untilNanos: nowNanos + linkLimits.moveNanosMax)
-        isUnsettled = true
+        mayHoldCalls = true
         if links[place].isIdle { move(place) }
       }
     }
-    settle()
+    finishEvent()
   }
 
   /// Nothing is under way on a link that is to be dialed at another address.
@@ -279,7 +279,7 @@ extension RouterCore {
   /// A link that was dialed at another address is ready.
   func moved(_ shard: Int) {
     links[shard].endMoving()
-    noteUnsettled()
+    updateMayHoldCalls()
     for lane in LinkLane.allCases { admitWaiting(shard, lane) }
   }
 
@@ -300,7 +300,7 @@ extension RouterCore {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     lose(shard, "the shard doesn't belong to the cluster any more")
     driver.note(.shardDropped(shard: links[shard].shardID))
-    noteUnsettled()
+    updateMayHoldCalls()
   }
 
   // MARK: - Time
@@ -313,8 +313,8 @@ extension RouterCore {
 
   func mapTick(nowNanos: UInt64) {
     if let change, change.dueNanos <= nowNanos { changeOverdue() }
-    if isUnsettled { releaseHeld() }
-    if isUnsettled {
+    if mayHoldCalls { releaseHeld() }
+    if mayHoldCalls {
       for place in links.indices where !links[place].isMember { retireIfIdle(place) }
     }
   }

@@ -20,14 +20,14 @@ extension RouterCore {
   package var repliesInParts: Int { streams.count }
   package var bytesAskedFor: Int { streams.askedBytes }
 
-  /// A caller that took no more takes more again: of a large or streamed answer, or an operation's.
+  /// A caller that took no more takes more again: of a large or streamed reply, or an operation's.
   package func callerWritable(_ id: UInt64) {
     if let operation = operations[id] {
       operation.fanout.callerTakesMore()
     } else {
       ask(id)
     }
-    settle()
+    finishEvent()
   }
 
   // MARK: - What the shard sends

@@ -2,7 +2,7 @@
 // the other lane. The connections they came from are not read meanwhile.
 //
 // Bounds: `LinkLimits.waitingBytesMax` for each shard, `waitNanosMax` for each call. A full shard
-// keeps nobody waiting but those who call it.
+// makes only its own callers wait.
 
 import GRPC
 import LargeMemory
@@ -34,7 +34,7 @@ extension RouterCore {
     holds.add(id, slot: Int(call.slot)) { waiting.waits($0, for: .owner) }
   }
 
-  /// Ends a call's waiting, whatever comes next.
+  /// Ends a call's waiting: it is sent, or has ended.
   @discardableResult
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
     guard let waiter = waiting.remove(id) else { return nil }

@@ -1,4 +1,4 @@
-// The heart of a router's event loop: where calls are placed, sent, matched with their answers,
+// The heart of a router's event loop: where calls are placed, sent, matched with their replies,
 // and ended when a shard goes away.
 //
 // Pure: no sockets, clock or randomness of its own. The driver passes in events and the time; the
@@ -41,7 +41,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Slots whose owner is changing; see RouterCore+Map.
   @exclusivity(unchecked) var holds = SlotHolds()
   /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  @exclusivity(unchecked) var isUnsettled = false
+  @exclusivity(unchecked) var mayHoldCalls = false
   /// A change of the list of shards under way.
   var change: MapChange?
   @exclusivity(unchecked) var calls = CallTable<Caller>()
@@ -83,7 +83,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// The shards of the cluster, in the map's order.
   package var shardIDs: [String] { links.members.map { links[$0].shardID } }
 
-  /// Calls that have an answer to come, those that nobody waits for any more among them.
+  /// Calls whose replies have not come, those whose callers have gone among them.
   package var callsUnderWay: Int { calls.count }
 
   // MARK: - Calls of clients
@@ -188,11 +188,11 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// The caller of a call or an operation went away, or its deadline has passed: nobody waits for
-  /// the answer any more.
+  /// The caller of a call or an operation went away, or its deadline has passed: the reply
+  /// is not wanted any more.
   package func cancel(_ id: UInt64) {
     if let operation = operations[id] { operation.fanout.drop() } else { withdraw(id) }
-    settle()
+    finishEvent()
   }
 
   /// Cancels the calls of all callers that a closure picks. O(calls that were ever under way at
@@ -203,7 +203,7 @@ package final class RouterCore<Driver: RouterDriver> {
       return false
     }
     for id in ids { withdraw(id) }
-    settle()
+    finishEvent()
   }
 
   /// Takes a call back: one that waits is forgotten, one that was sent is abandoned and the shard
@@ -233,7 +233,7 @@ package final class RouterCore<Driver: RouterDriver> {
     _ shard: Int, slot: UInt16, _ context: CallContext
   ) throws(CallError) -> Bool {
     var mayGo = true
-    if !links[shard].state.isReady || isUnsettled { mayGo = try admitUnsettled(shard, slot) }
+    if !links[shard].state.isReady || mayHoldCalls { mayGo = try admitWithCare(shard, slot) }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
     return mayGo
   }
@@ -329,7 +329,7 @@ package final class RouterCore<Driver: RouterDriver> {
     while let operation = operations.nextOverdue(nowNanos: nowNanos) {
       operation.fanout.finish(.failed(.deadlineExceeded))
     }
-    settle()
+    finishEvent()
   }
 
   var nowNanos: UInt64 { clock() }
@@ -380,8 +380,8 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// Tells whoever waits for a call that it has failed. Parts are told when the current event has
-  /// been dealt with.
+  /// Tells the caller of a call that it has failed; an operation when the current event has been
+  /// dealt with.
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
@@ -399,7 +399,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Does what the event just dealt with has left to do: sends calls whose turn has come, and
   /// tells operations of parts that failed while they were being sent. Each failure may lead to
   /// further sends, which may fail as well; every operation sends a bounded number of parts.
-  func settle() {
+  func finishEvent() {
     while true {
       if let id = laneOrder.nextRelease() {
         turnCame(id)

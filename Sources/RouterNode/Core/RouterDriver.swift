@@ -6,7 +6,7 @@ import NodeCore
 import RingstoreAPI
 
 package protocol RouterDriver: AnyObject {
-  /// Names who waits for a call's answer.
+  /// Names who waits for a call's reply.
   associatedtype Caller
 
   // MARK: Answers
@@ -18,22 +18,22 @@ package protocol RouterDriver: AnyObject {
   /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)
 
-  /// Whether the caller takes a large answer in pieces; otherwise it is gathered first.
+  /// Whether the caller takes a large reply in pieces; otherwise it is gathered first.
   func takesPieces(_ caller: Caller) -> Bool
-  /// Begins an answer of `byteCount` bytes, all of which follow in pieces unless it fails.
+  /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails.
   func beginAnswer(_ caller: Caller, byteCount: Int)
   func appendAnswer(_ caller: Caller, _ piece: UnsafeRawBufferPointer)
   /// The last piece was appended.
   func finishAnswer(_ caller: Caller)
-  /// Ends an answer that has begun and can't be completed.
+  /// Ends a reply that has begun and can't be completed.
   func failAnswer(_ caller: Caller, error: CallError)
 
-  /// Sends one message of an answer that is a stream.
+  /// Sends one message of a reply that is a stream.
   func emit(_ caller: Caller, message: UnsafeRawBufferPointer)
-  /// Ends an answer that is a stream, well.
+  /// Ends a reply that is a stream, well.
   func finishStream(_ caller: Caller)
 
-  /// Whether the caller takes more of a large or streamed answer. Where not, the driver calls
+  /// Whether the caller takes more of a large or streamed reply. Where not, the driver calls
   /// `callerWritable(id)` once it does.
   func takesMore(_ caller: Caller, id: UInt64) -> Bool
   /// A shard was asked for so many bytes for this caller; a negative number takes that back, when

@@ -79,7 +79,7 @@ struct RouterLink {
     }
   }
 
-  /// Whether the shard owes no answer.
+  /// Whether the shard owes no reply.
   var isIdle: Bool {
     calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
   }

@@ -30,7 +30,7 @@ struct SlotHolds {
   }
 
   /// A newer map is in force: nothing more has to come.
-  mutating func settle() {
+  mutating func mapCame() {
     dueNanos = nil
   }
 

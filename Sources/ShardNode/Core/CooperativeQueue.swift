@@ -1,7 +1,6 @@
 // Work that may take long waits here for its turn: slices of fan-outs, pieces of large replies and
 // of streams, memory to be freed. The loop runs one turn, looks at its sockets, runs the next; so
-// nobody holds it for longer than a slice, and whoever has much to do goes to the back of the queue
-// each time.
+// no work holds it for longer than a slice, and long work goes to the back of the queue each time.
 //
 // The queue belongs to one shard's core and lives on its event loop. Who is in it is kept alive by
 // it; who has nothing left to do when the turn comes is passed over.

@@ -60,7 +60,7 @@ extension LinkSession {
     guard let peer, !peer.isSuperseded else { return .proceed }
     guard let offer = try? LinkV1.MapOffer(bytes) else { return Self.badOffer }
     if offer.step == .inForce {
-      core.settle(epoch: offer.epoch, from: peer)
+      core.comeIntoForce(epoch: offer.epoch, from: peer)
       return .proceed
     }
     guard offer.step == .check || offer.step == .adopt,

@@ -131,7 +131,7 @@ package final class LinkSession {
   }
 
   /// The frame that tells a router that the shard is leaving, sent over the calls lane; nil where
-  /// there is nobody to tell. What the shard was asked before is still answered.
+  /// no router is connected. What the shard was asked before is still answered.
   package func drainingFrame() -> ByteBuffer? {
     guard case .open = phase, lane == .calls else { return nil }
     var frame = ByteBuffer()

@@ -7,7 +7,7 @@
 //   executed --mark committed--> out
 //      |
 //      +--not yet--> held --gate opens to the mark--> out
-//                     +--caller gone, or deadline--> let go of
+//                     +--caller gone, or deadline--> dropped
 //                     +--given up--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
 //
 // All exits of the loop stand before the same gate: lanes of links and Pipelines with what they hold
@@ -111,7 +111,7 @@ package final class ReplyGate {
     }
   }
 
-  /// Somebody is held no more whom the gate has not told to go. Amortised O(1).
+  /// A reply that was held has ended before the gate opened for it. Amortised O(1).
   func left() {
     goneCount += 1
     guard goneCount > 64, goneCount > waiterCount / 2 else { return }

@@ -182,7 +182,7 @@ package final class ReplyHandle: GateWaiter {
     // What lies behind the first with the same mark, or an older one, goes with it.
     while let next = held.first, next.mark <= mark {
       held.removeFirst()
-      settle(-charge(of: next.step))
+      charge(-charge(of: next.step))
       carryOut(next.step)
     }
     if let next = held.first {
@@ -205,7 +205,7 @@ package final class ReplyHandle: GateWaiter {
       wait(for: mark)
     }
     held.append((step, mark))
-    settle(charge(of: step))
+    charge(charge(of: step))
   }
 
   private func wait(for mark: ReplyMark) {
@@ -234,7 +234,7 @@ package final class ReplyHandle: GateWaiter {
 
   private func charge(of step: Step) -> Int { ReplyGate.bytesPerReply + step.byteCount }
 
-  private func settle(_ bytes: Int) {
+  private func charge(_ bytes: Int) {
     heldBytes += bytes
     core.gate.charge(bytes)
   }
@@ -242,7 +242,7 @@ package final class ReplyHandle: GateWaiter {
   /// Takes what is held off the gate.
   private func release() {
     held.removeAll()
-    settle(-heldBytes)
+    charge(-heldBytes)
     if isHeld {
       isHeld = false
       core.gate.left()

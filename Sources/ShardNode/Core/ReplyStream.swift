@@ -5,8 +5,8 @@
 //     |                      |                       |
 //     +----------------------+-- failed, expired, dropped --> over
 //
-// Pure; belongs to a shard's core and its event loop. What the source holds is let go of as soon
-// as the reply is over, whoever still knows the stream.
+// Pure; belongs to a shard's core and its event loop. What the source holds is released as soon
+// as the reply is over, even if the stream is still referred to.
 
 import Commands
 import NIOCore

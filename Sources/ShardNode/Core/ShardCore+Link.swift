@@ -59,8 +59,8 @@ extension ShardCore {
   }
 
   /// A router says that a map is in force.
-  func settle(epoch: UInt64, from peer: RouterSession) {
-    if keyspace.ownership.settle(epoch: epoch) { tellInForce(but: peer) }
+  func comeIntoForce(epoch: UInt64, from peer: RouterSession) {
+    if keyspace.ownership.comeIntoForce(epoch: epoch) { tellInForce(but: peer) }
   }
 
   private func tellInForce(but peer: RouterSession?) {

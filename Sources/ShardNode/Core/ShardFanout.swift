@@ -149,7 +149,7 @@ extension ShardCore: FanoutCluster {
   /// A shard walks over what it holds, whatever the map says.
   package var mapEpoch: UInt64 { 0 }
   package var servesCluster: Bool { false }
-  /// A shard's counters are its own answer.
+  /// A shard's counters are its own reply.
   package var nodeCounters: [String: Int64] { [:] }
 
   /// Starts an operation. Its end may come from inside this call, or in a later turn.

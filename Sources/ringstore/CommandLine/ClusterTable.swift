@@ -1,4 +1,4 @@
-// Describe's answer as a table for people, and as JSON for programs. Pure, any thread.
+// Describe's reply as a table for people, and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
 
@@ -21,7 +21,7 @@ package enum ClusterTable {
     var rows = [columns]
     for node in cluster.nodes {
       let shard = shard(of: node, in: cluster)
-      // Of one that doesn't answer nothing is known but what the map says.
+      // Of a node that doesn't reply only what the map says is known.
       let isKnown = node.state != .unreachable
       rows.append([
         node.id, node.role.rawValue, node.state.rawValue, node.address, node.version,

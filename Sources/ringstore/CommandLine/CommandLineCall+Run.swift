@@ -1,4 +1,4 @@
-// Carrying a call out, and what of the answer is shown.
+// Carrying a call out, and what of the reply is shown.
 
 import Commands
 import RingstoreAPI

@@ -158,7 +158,7 @@ struct PrintedStream {
     }
   }
 
-  /// Ends a JSON object that broke off; the other forms leave it to the one who prints the error.
+  /// Ends a JSON object that broke off; in the other forms the error is printed elsewhere.
   mutating func breakOff(_ error: RingstoreError, resume: [UInt8]?) -> CommandLineCall.Ending? {
     guard printer.form == .json else { return nil }
     var text = beginning() + "]"

@@ -4,7 +4,7 @@
 import Dispatch
 import Synchronization
 
-/// Writes lines without holding up who logs them.
+/// Writes lines without holding up the caller.
 package final class LogQueue: Sendable {
   /// Bytes of lines that may wait; further lines are dropped and counted.
   package static let bytesMax = 1 << 20

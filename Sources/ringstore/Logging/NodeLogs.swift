@@ -56,7 +56,7 @@ final class LogSink: Sendable {
   }
 
   /// Writes an event, or counts it where one like it was written within the second. Events below
-  /// info are for those who asked to see each of them.
+  /// info are all written, since they were asked for.
   func log(
     level: Logger.Level, label: String, message: String, metadata: Logger.Metadata
   ) {

@@ -1,4 +1,4 @@
-// What belongs to the whole process and the system knows best.
+// What the system knows of the process as a whole.
 
 import GRPC
 import Glibc

@@ -15,8 +15,8 @@ package struct RunningNode: Sendable {
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
   package let drain: @Sendable () async -> Void
 
-  /// - Parameter onShutdown: called when a client has asked the node to end; draining it is up to
-  ///   the one who gave this.
+  /// - Parameter onShutdown: called when a client has asked the node to end; it has to
+  ///   drain the node.
   package init(
     _ configuration: ShardConfiguration, _ logs: NodeLogs,
     onShutdown: (@Sendable () -> Void)? = nil

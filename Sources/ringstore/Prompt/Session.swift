@@ -148,7 +148,7 @@ package final class Session: Sendable {
   }
 
   /// What the next call is made with. After a loss that is a new client: the old one would let some
-  /// time pass before it tries again, and a person who types is patience enough.
+  /// time pass before it tries again, and a person who types waits long enough.
   private func next(_ database: UInt32?) -> (RingstoreClient, RingstoreCallOptions) {
     state.withLock { state in
       if !state.isConnected {

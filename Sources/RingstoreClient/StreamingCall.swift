@@ -8,7 +8,7 @@ internal import GRPC
 internal import NIOCore
 internal import RingstoreAPI
 
-struct ReplyStream {
+struct StreamingCall {
   /// Most times a call is begun without progress in between, the first included.
   static let attemptsMax = 4
 

@@ -1,5 +1,5 @@
 // The commands of a pipeline that were pulled and whose outcomes its reader has not taken: those
-// that wait to be sent, those without an answer, and the answers that wait for earlier ones. A
+// that wait to be sent, those without a reply, and the replies that wait for earlier ones. A
 // value; PipelineFlow keeps it behind its lock.
 
 package import GRPC
@@ -12,7 +12,7 @@ package struct PipelineLimits: Sendable {
   package static let commandsMax = 10_000
   /// A batch takes no more commands when it has grown past this size, well below every node's limit.
   package static let batchBytesMax = 1 << 20
-  /// No more commands are pulled while the answers that can't be handed back yet, because an
+  /// No more commands are pulled while the replies that can't be handed back yet, because an
   /// earlier one is missing, have this many bytes.
   package static let heldBytesMax = 8 << 20
   /// Answers that are read before the reader asks for them.
@@ -33,7 +33,7 @@ package struct PipelineLimits: Sendable {
   }
 }
 
-package struct PipelineWindow {
+package struct PipelineQueue {
   package typealias Outcome = Result<RingstoreReply, RingstoreError>
 
   private struct Slot {
@@ -50,7 +50,7 @@ package struct PipelineWindow {
   private var takenID: UInt64 = 0
   private var batch = ByteBuffer()
   private var batchCount = 0
-  /// Bytes of the answers in `slots`.
+  /// Bytes of the replies in `slots`.
   private var heldBytes = 0
   /// How the stream has ended; commands that come now fail so.
   private var end: RPCStatus?
@@ -111,7 +111,7 @@ package struct PipelineWindow {
     return batch
   }
 
-  /// Takes the answers of a ReplyBatch. Returns false where it can't be decoded or answers what was
+  /// Takes the replies of a ReplyBatch. Returns false where it can't be decoded or answers what was
   /// not asked.
   package mutating func take(_ message: UnsafeRawBufferPointer) -> Bool {
     do throws(WireError) {
@@ -129,7 +129,7 @@ package struct PipelineWindow {
     }
   }
 
-  /// The stream has ended: every command without an answer fails.
+  /// The stream has ended: every command without a reply fails.
   ///
   /// - Parameter mayHaveRun: whether a node can have seen those that were taken to be sent.
   package mutating func finish(_ status: RPCStatus, mayHaveRun: Bool) {
