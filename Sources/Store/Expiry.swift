@@ -125,13 +125,15 @@ extension Store {
     _ table: UnsafeMutablePointer<Table>, _ database: Int, _ slot: Int, _ cursor: UInt64,
     _ nowMillis: Int64, _ progress: inout ExpiryProgress
   ) -> UInt64? {
-    let log2 = table.pointee.capacityLog2
-    let firstHome = table.pointee.home(cursor)
-    let endHome = min(table.pointee.capacity, firstHome + Store.stretchHomes)
-    let mask = table.pointee.capacity - 1
+    let segment = table.pointee.segment(from: cursor)
+    let (places, words) = (segment.places, segment.places.words)
+    let firstHome = places.home(cursor)
+    let homesEnd = segment.homesEnd
+    let endHome = min(homesEnd, firstHome + Store.stretchHomes)
+    let mask = places.capacity - 1
     var step = firstHome
     // A key may lie behind its home, up to the first free place; behind the last, from the start.
-    while let words = table.pointee.words, step - firstHome <= mask {
+    while step - firstHome <= mask {
       let word = words[step & mask]
       if word == 0 {
         if step >= endHome - 1 { break }
@@ -139,20 +141,21 @@ extension Store {
         continue
       }
       progress.visited += 1
-      let entry = Table.entry(word)
+      let entry = Places.entry(word)
       if entry.expiry.isDue(at: nowMillis) {
         progress.expired += 1
         expire(entry, slot: slot, database: database, nowMillis: nowMillis)
         guard let left = directory.table(database: database, slot: slot) else { return nil }
-        guard left.pointee.capacityLog2 == log2 else { return cursor }
+        guard left.pointee.count > 0 else { return nil }
+        guard left.pointee.segment(from: cursor).places.words == words else { return cursor }
         // What was behind the key may have come to its place.
       } else {
         table.pointee.due = min(table.pointee.due, entry.expiry)
         step += 1
       }
     }
-    guard endHome <= mask else { return nil }
-    return UInt64(endHome) << UInt64(64 - log2)
+    if endHome < homesEnd { return places.hash(ofHome: endHome) }
+    return segment.end == 0 ? nil : segment.end
   }
 
   /// Deletes a key that is due.

@@ -10,8 +10,10 @@
 // Owned by Store; lives on its thread.
 
 struct Garbage {
-  /// What is freed at once; tests set it lower.
+  /// What is done at once; tests set it lower.
   struct Limits {
+    /// Tables of so many places, as a power of two, or more grow and shrink in steps.
+    var tableLog2: UInt8 = 16
     /// Lists of more pieces are put aside.
     var listPieces = 64
     /// Tables of more keys are put aside.
@@ -38,15 +40,14 @@ struct DetachedTable {
 
   init(_ table: Table) {
     self.table = table
-    placesLeft = table.capacity
+    placesLeft = table.placeCount
   }
 
   /// The next entry that is left.
   mutating func next() -> Entry? {
-    guard let words = table.words else { return nil }
     while placesLeft > 0 {
       placesLeft -= 1
-      if words[placesLeft] != 0 { return Table.entry(words[placesLeft]) }
+      if let entry = table.entry(atPlace: placesLeft) { return entry }
     }
     return nil
   }

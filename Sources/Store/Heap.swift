@@ -12,6 +12,12 @@
 
 import LargeMemory
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 final class Heap {
   static let smallBlockMax = 512
   /// Blocks from this size on, and slab pages, have their pages given back first while
@@ -82,6 +88,21 @@ final class Heap {
     let block = page.takeBlock()
     if page.isFull { page.unlink(from: &open.pointee) }
     return block
+  }
+
+  /// A block of zeros. One that is large comes from the system, which has its pages zero when they are
+  /// touched first.
+  func allocateZeroed(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    guard byteCount >= LargeBlock.bytesMin, let block = calloc(1, Heap.capacity(for: byteCount))
+    else {
+      let block = allocate(byteCount)
+      block.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+      return block
+    }
+    let bytes = Heap.mallocBytes(Heap.capacity(for: byteCount))
+    heldBytes &+= bytes
+    usedBytes &+= bytes
+    return Heap.checked(block)
   }
 
   /// Gives back a block; `byteCount` is what it was asked with, or any size of equal capacity.

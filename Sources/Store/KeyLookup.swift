@@ -59,7 +59,7 @@ extension Store {
       let table = directory.table(database: database, slot: slot),
       let index = table.pointee.place(of: key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
-    let entry = table.pointee.entry(at: index)
+    let entry = table.pointee.entry(at: index, hash: lookup.hash)
     let place = place(of: lookup, table: table, index: index, entry: entry)
     return entry.expires ? live(place, entry) : place
   }

@@ -240,7 +240,8 @@ extension Store {
       expiry: expiry)
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)
-    table.pointee.insert(entry, hash: lookup.hash, heap: heap, hasher: hasher)
+    table.pointee.insert(
+      entry, hash: lookup.hash, heap: heap, hasher: hasher, stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] += 1
     if expiry != .never {
       noteExpiry(expiry, instead: false, of: table, database: lookup.database)
@@ -326,7 +327,9 @@ extension Store {
     guard let table = place.table else { return }
     let lookup = place.lookup
     if place.entry?.expires == true { noteExpiry(.never, instead: true, at: place) }
-    table.pointee.remove(at: place.index, heap: heap, hasher: hasher)
+    table.pointee.remove(
+      at: place.index, hash: lookup.hash, heap: heap, hasher: hasher,
+      stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] -= 1
     if table.pointee.count == 0 {
       directory.tableBecameEmpty(database: lookup.database, slot: lookup.slot, heap: heap)

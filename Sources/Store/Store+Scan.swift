@@ -71,20 +71,22 @@ extension Store {
   /// the order of their hashes.
   /// - Returns: the least hash of the homes behind, 0 at the end.
   private func collect(_ table: Table, from cursor: UInt64, homes: Int) -> UInt64 {
-    guard let words = table.words else { return 0 }
-    let mask = table.capacity - 1
-    let firstHome = table.home(cursor)
-    let endHome = min(table.capacity, firstHome + homes)
+    let segment = table.segment(from: cursor)
+    let (places, words) = (segment.places, segment.places.words)
+    let mask = places.capacity - 1
+    let firstHome = places.home(cursor)
+    let homesEnd = segment.homesEnd
+    let endHome = min(homesEnd, firstHome + homes)
     var step = firstHome
     // A key may lie behind its home, up to the first free place; behind the last, from the start.
-    while step - firstHome < table.capacity {
+    while step - firstHome <= mask {
       let word = words[step & mask]
       if word == 0 {
         if step >= endHome - 1 { break }
       } else {
-        let home = table.home(ofWord: word, hasher)
+        let home = places.home(ofWord: word, hasher)
         if home >= firstHome && home < endHome {
-          let entry = Table.entry(word)
+          let entry = Places.entry(word)
           // 0 counts as 1, which has the same home: no cursor behind a key may be 0 by accident.
           let hash = max(1, hasher.hash(entry.key))
           if hash >= cursor { scanned.append(ScannedKey(hash: hash, entry: entry)) }
@@ -93,6 +95,6 @@ extension Store {
       step += 1
     }
     scanned.sort { $0.hash < $1.hash }
-    return endHome == table.capacity ? 0 : UInt64(endHome) << UInt64(64 - table.capacityLog2)
+    return endHome == homesEnd ? segment.end : places.hash(ofHome: endHome)
   }
 }

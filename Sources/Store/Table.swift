@@ -1,143 +1,167 @@
-// The hash table of one (database, slot): open addressing with linear probing.
-//
-//   word = hash's top 19 bits : 19 | entry address / 8 : 45        0 = free
-//
-// Home of a key = the top bits of its hash, so homes are in hash order whatever the capacity:
-// that is what makes a scan cursor (a hash) survive growth. The 19 bits spare nearly every look at
-// an entry that isn't the one sought, and give the home without it up to 2^19 places. Deletion
-// shifts back, so there are no tombstones and the order of probing never degrades.
+// The hash table of one (database, slot). Its places (Places.swift) grow and shrink; a large table
+// does so in steps, one with each key that is added or taken out, and has two arrays meanwhile.
 //
 // Lives in a TableDirectory, on the thread of the store.
 
 struct Table {
-  private(set) var words: UnsafeMutablePointer<UInt64>?
+  /// The words of its places, or while it moves its `Move`.
+  private var base: UnsafeMutableRawPointer?
   private(set) var count: UInt32 = 0
-  private(set) var capacityLog2: UInt32 = 0
   /// Keys that expire.
   var expiringCount: UInt32 = 0
+  private var log2: UInt8 = 0
+  private(set) var isMoving = false
   /// Not later than the first of them expires; see Expiry.swift.
   var due = Expiry.never
 
-  private static let tagBits: UInt32 = 19
-  private static let tagUnit: UInt64 = 1 << 45
-  private static let capacityLog2Min: UInt32 = 2
+  private static let log2Min: UInt8 = 2
+  /// Homes moved by a step. A table that was made four times smaller must have moved before it is
+  /// full: 11 would do.
+  private static let homesPerStep = 16
 
-  var capacity: Int { words == nil ? 0 : 1 << Int(capacityLog2) }
+  /// A stretch of hashes whose keys are in one array.
+  struct Segment {
+    let places: Places
+    /// The first hash behind the stretch; 0: it goes to the end.
+    let end: UInt64
 
-  @inline(__always)
-  static func entry(_ word: UInt64) -> Entry {
-    let address = UInt((word & (tagUnit &- 1)) << 3)
-    return Entry(UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped)
+    /// The first home in the array whose keys are all behind the stretch.
+    var homesEnd: Int { end == 0 ? places.capacity : places.home(end - 1) + 1 }
   }
 
-  static func word(_ entry: Entry, hash: UInt64) -> UInt64 {
-    let address = UInt64(UInt(bitPattern: entry.base))
-    assert(Heap.isHoldable(UInt(address)), "the heap has checked it")
-    return (hash & ~(tagUnit - 1)) | address >> 3
-  }
+  // MARK: - Reading
 
-  /// Place of `key`, or nil. O(1) expected: one entry is read, and few others are.
+  /// Place of `key`, or nil: among the `places(of: hash)`. O(1) expected.
   @inline(__always)
   func place(of key: UnsafeRawBufferPointer, hash: UInt64) -> Int? {
-    guard let words else { return nil }
-    let mask = (1 &<< Int(capacityLog2)) &- 1
-    var place = home(hash)
-    while true {
-      let word = words[place]
-      if word == 0 { return nil }
-      if (word ^ hash) < Table.tagUnit, Table.entry(word).hasKey(key) { return place }
-      place = (place &+ 1) & mask
+    guard base != nil else { return nil }
+    return places(of: hash).place(of: key, hash: hash)
+  }
+
+  /// The places where keys of a hash are; only of a table that has keys.
+  @inline(__always)
+  func places(of hash: UInt64) -> Places {
+    isMoving ? move.pointee.places(of: hash) : places
+  }
+
+  @inline(__always)
+  func entry(at place: Int, hash: UInt64) -> Entry {
+    Places.entry(places(of: hash).words[place])
+  }
+
+  /// Where keys from a hash on are; only of a table that has keys.
+  func segment(from hash: UInt64) -> Segment {
+    guard isMoving else { return Segment(places: places, end: 0) }
+    let move = move.pointee
+    let isMoved = move.old.home(hash) < move.moved
+    return Segment(places: move.places(of: hash), end: isMoved ? move.boundary : 0)
+  }
+
+  /// Places of all its arrays.
+  var placeCount: Int {
+    guard base != nil else { return 0 }
+    return isMoving ? move.pointee.old.capacity + move.pointee.new.capacity : places.capacity
+  }
+
+  /// The entry at one of `placeCount` places.
+  func entry(atPlace index: Int) -> Entry? {
+    let word: UInt64
+    if isMoving {
+      let (old, new) = (move.pointee.old, move.pointee.new)
+      word = index < old.capacity ? old.words[index] : new.words[index - old.capacity]
+    } else {
+      word = places.words[index]
     }
+    return word == 0 ? nil : Places.entry(word)
   }
 
   @inline(__always)
-  func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> UInt64(64 &- capacityLog2)) }
-
-  /// Home of the entry a word points to.
-  func home(ofWord word: UInt64, _ hasher: KeyHasher) -> Int {
-    if capacityLog2 <= Table.tagBits { return home(word) }
-    return home(hasher.hash(Table.entry(word).key))
+  private var places: Places {
+    Places(base.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self), log2: log2)
   }
 
-  @inline(__always)
-  func entry(at place: Int) -> Entry { Table.entry(words.unsafelyUnwrapped[place]) }
+  private var move: UnsafeMutablePointer<Move> {
+    base.unsafelyUnwrapped.assumingMemoryBound(to: Move.self)
+  }
+
+  // MARK: - Changing
 
   /// Puts `entry` in the place of one with the same key.
   func replace(at place: Int, with entry: Entry, hash: UInt64) {
-    words.unsafelyUnwrapped[place] = Table.word(entry, hash: hash)
+    places(of: hash).words[place] = Places.word(entry, hash: hash)
   }
 
   /// Adds an entry whose key is not in the table. Amortised O(1).
-  mutating func insert(_ entry: Entry, hash: UInt64, heap: Heap, hasher: KeyHasher) {
-    if Int(count) + 1 > Table.countMax(capacity) {
-      let log2 = words == nil ? Table.capacityLog2Min : capacityLog2 + 1
-      resize(toLog2: log2, heap: heap, hasher: hasher)
+  /// - Parameter stepsFrom: with so many places (as a power of two) or more it grows in steps.
+  mutating func insert(
+    _ entry: Entry, hash: UInt64, heap: Heap, hasher: KeyHasher, stepsFrom: UInt8
+  ) {
+    if isMoving {
+      step(homes: Table.homesPerStep, heap, hasher)
+    } else if base == nil {
+      become(Places(log2: Table.log2Min, on: heap))
+    } else if Int(count) + 1 > places.countMax {
+      resize(to: log2 + 1, heap, hasher, stepsFrom: stepsFrom)
     }
     count += 1
-    put(Table.word(entry, hash: hash), home: home(hash))
+    let places = places(of: hash)
+    places.put(Places.word(entry, hash: hash), home: places.home(hash))
   }
 
   /// Takes the word out of a place; the table shrinks when it is nearly empty. Amortised O(1).
-  mutating func remove(at place: Int, heap: Heap, hasher: KeyHasher) {
+  mutating func remove(
+    at place: Int, hash: UInt64, heap: Heap, hasher: KeyHasher, stepsFrom: UInt8
+  ) {
     count -= 1
     if count == 0 {
       free(heap)
       return
     }
-    closeGap(at: place, hasher)
-    if capacityLog2 > Table.capacityLog2Min, Int(count) * 8 < capacity {
-      let log2 = max(Table.capacityLog2Min, capacityLog2 - 2)
-      resize(toLog2: log2, heap: heap, hasher: hasher)
+    places(of: hash).free(at: place, hasher)
+    if isMoving {
+      step(homes: Table.homesPerStep, heap, hasher)
+    } else if log2 > Table.log2Min, Int(count) * 8 < places.capacity {
+      resize(to: max(Table.log2Min, log2 - 2), heap, hasher, stepsFrom: stepsFrom)
     }
   }
 
   /// Gives back the table's own memory and leaves it empty; the entries are the caller's.
   mutating func free(_ heap: Heap) {
-    if let words { heap.free(words, capacity * 8) }
+    if isMoving {
+      move.pointee.old.free(heap)
+      move.pointee.new.free(heap)
+      heap.free(move, MemoryLayout<Move>.stride)
+    } else if base != nil {
+      places.free(heap)
+    }
     self = Table()
   }
 
-  /// At 7/8 a found key costs about 5 words, side by side in memory.
-  private static func countMax(_ capacity: Int) -> Int {
-    capacity < 8 ? max(0, capacity - 1) : capacity - capacity / 8
+  // MARK: - Moving
+
+  private mutating func become(_ places: Places) {
+    base = UnsafeMutableRawPointer(places.words)
+    log2 = places.log2
+    isMoving = false
   }
 
-  private func put(_ word: UInt64, home: Int) {
-    let words = words.unsafelyUnwrapped
-    let mask = capacity - 1
-    var place = home
-    while words[place] != 0 { place = (place + 1) & mask }
-    words[place] = word
+  private mutating func resize(
+    to newLog2: UInt8, _ heap: Heap, _ hasher: KeyHasher, stepsFrom: UInt8
+  ) {
+    let inSteps = log2 >= stepsFrom
+    let move = heap.allocate(MemoryLayout<Move>.stride)
+      .bindMemory(to: Move.self, capacity: 1)
+    move.initialize(to: Move(from: places, to: Places(log2: newLog2, on: heap)))
+    base = UnsafeMutableRawPointer(move)
+    isMoving = true
+    step(homes: inSteps ? Table.homesPerStep : .max, heap, hasher)
   }
 
-  /// Moves back what would be cut off from its home by the gap (Knuth, TAOCP 3, 6.4, algorithm R).
-  private func closeGap(at place: Int, _ hasher: KeyHasher) {
-    let words = words.unsafelyUnwrapped
-    let mask = capacity - 1
-    var gap = place
-    var next = (place + 1) & mask
-    while words[next] != 0 {
-      let home = home(ofWord: words[next], hasher)
-      if (next - home) & mask >= (next - gap) & mask {
-        words[gap] = words[next]
-        gap = next
-      }
-      next = (next + 1) & mask
-    }
-    words[gap] = 0
-  }
-
-  private mutating func resize(toLog2 log2: UInt32, heap: Heap, hasher: KeyHasher) {
-    let old = self
-    let capacity = 1 << Int(log2)
-    let fresh = heap.allocate(capacity * 8).bindMemory(to: UInt64.self, capacity: capacity)
-    fresh.initialize(repeating: 0, count: capacity)
-    words = fresh
-    capacityLog2 = log2
-    guard let oldWords = old.words else { return }
-    for place in 0..<old.capacity where oldWords[place] != 0 {
-      put(oldWords[place], home: home(ofWord: oldWords[place], hasher))
-    }
-    heap.free(oldWords, old.capacity * 8)
+  private mutating func step(homes: Int, _ heap: Heap, _ hasher: KeyHasher) {
+    guard move.pointee.step(homes: homes, hasher) else { return }
+    let (done, move) = (move.pointee, move)
+    done.old.free(heap)
+    heap.free(move, MemoryLayout<Move>.stride)
+    become(done.new)
   }
 }
