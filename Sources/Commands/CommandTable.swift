@@ -8,7 +8,7 @@ package enum CommandTable {
   package static let all: [Command] =
     Command.onStrings + Command.onAnyType + Command.onLists + Command.madeOfParts
 
-  /// The call with this path, or nil. Linear: callers look up a path once and keep the answer.
+  /// The call with this path, or nil. Linear: callers look up a path once and keep the reply.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {
     all.first { path.elementsEqual($0.rpc.path.utf8) }
   }

@@ -4,7 +4,7 @@
 // map that it adopts on it refuses keys of slots that are not its own. Maps come with a router's
 // Hello or, over a link that is open, as an offer. A map is adopted or refused as a whole:
 //
-//   the map's epoch   content            the shard's answer
+//   the map's epoch   content            the shard's reply
 //   older             -                  STALE_MAP, with the shard's map
 //   same              same               accepted
 //   same              other              MAP_CONFLICT, unless the shard is free: no router is

@@ -13,7 +13,7 @@ import RingstoreAPI
 package protocol Dispatcher: AnyObject {
   /// The bounds that requests are checked against.
   var limits: Limits { get }
-  /// The loop's account of answers that are ready and have not been sent.
+  /// The loop's account of replies that are ready and have not been sent.
   var replyMemory: MemoryBudget { get }
   var flusher: FlushCoalescer { get }
 

@@ -20,7 +20,7 @@ package struct HTTP2Configuration: Sendable {
   /// Acknowledgements (PING, SETTINGS) that may wait to be sent. More is a flood: the session ends.
   package var maxOutboundAcknowledgements = 100
   /// Back-stop of the library against rapid resets: a burst, then so many a second. It counts every
-  /// RST_STREAM, those of answers that were read in part among them, so it is generous; owners that
+  /// RST_STREAM, those of replies that were read in part among them, so it is generous; owners that
   /// serve strangers compare `HTTP2Counters.resetsUnanswered` with a bound of their own.
   package var resetBurst: UInt64 = 20_000
   package var resetsPerSecond: UInt64 = 1_000

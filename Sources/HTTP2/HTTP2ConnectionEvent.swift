@@ -19,7 +19,7 @@ package enum HTTP2ConnectionEvent: Sendable, Hashable {
 package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// nghttp2 gave up, with its own text: bad preface, no memory.
   case nghttp2(String)
-  /// nghttp2 gave up, because the peer made it queue too many answers to control frames.
+  /// nghttp2 gave up, because the peer made it queue too many replies to control frames.
   case flooded
   /// The owner said that the connection is gone.
   case connectionLost

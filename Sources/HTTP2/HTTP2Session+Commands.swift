@@ -151,7 +151,7 @@ extension HTTP2Session {
 
   // MARK: - The connection
 
-  /// Sends a PING with this payload; the answer comes as a connection event.
+  /// Sends a PING with this payload; the reply comes as a connection event.
   package func ping(payload: UInt64) {
     guard isUsable else { return }
     withUnsafeBytes(of: payload.bigEndian) {

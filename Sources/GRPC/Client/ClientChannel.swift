@@ -44,12 +44,12 @@ package final class ClientChannel: Sendable {
   /// One request, one answer.
   ///
   /// - Parameters:
-  ///   - timeout: from now to the answer, retries included; nil: none.
+  ///   - timeout: from now to the reply, retries included; nil: none.
   ///   - retrySafe: the call changes nothing, so it may be sent again even if its outcome is
   ///     unknown. Otherwise it is sent again only if it provably did not run.
   ///   - waitForReady: wait for a connection instead of failing when the last attempt just failed.
   ///   - write: appends the request message; called once, before anything else.
-  /// - Returns: the answer's message.
+  /// - Returns: the reply's message.
   /// - Throws: the status. UNAVAILABLE with pushback -1: sent, and the outcome is unknown.
   package func unary(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
@@ -85,7 +85,7 @@ package final class ClientChannel: Sendable {
     return ClientStream(exchange)
   }
 
-  /// One request, many answers. The call is cancelled when the sequence is dropped.
+  /// One request, many replies. The call is cancelled when the sequence is dropped.
   package func serverStreaming(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
     waitForReady: Bool = false, isolation: isolated (any Actor)? = #isolation,

@@ -77,7 +77,7 @@ struct Liveness {
       isPinged = true
       return .ping(nanos: min(lookNanos, timeoutNanos))
     }
-    // The answer is there, behind much else that the loop has to read.
+    // The reply is there, behind much else that the loop has to read.
     if let unheard = unheardNanos(), unheard < timeoutNanos {
       live()
       return .wait(nanos: min(lookNanos, intervalNanos))

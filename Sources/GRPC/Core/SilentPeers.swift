@@ -15,11 +15,11 @@ import NIOCore
 package enum SilentPeers {
   /// Silence on an idle connection after which the system asks.
   package static let idleSeconds: Int = 60
-  /// Time between two such questions, and how many stay without an answer.
+  /// Time between two such questions, and how many stay without a reply.
   package static let probeSeconds: Int = 10
   package static let probes: Int = 3
   /// How long bytes that the system has may stay unacknowledged, or the peer's window shut. Longer
-  /// than the limit for answers that wait here.
+  /// than the limit for replies that wait here.
   package static let unacknowledgedSeconds: Int = 60
 
   /// The options of a socket. Those of a listening socket are its connections' as well.

@@ -1,11 +1,11 @@
-// A large answer that lies ready, handed to its call piece by piece as the client takes it: the loop
+// A large reply that lies ready, handed to its call piece by piece as the client takes it: the loop
 // copies a piece at a time, and the connection holds no more than a stream's share. Lives on the
 // call's event loop; its owner forwards `streamWritable`.
 
 import NIOCore
 
 package final class ChunkedReply {
-  /// An answer longer than this is worth the effort, in bytes.
+  /// A reply longer than this is worth the effort, in bytes.
   package static let bytesMin = 256 << 10
   private static let pieceBytes = 64 << 10
 
@@ -22,7 +22,7 @@ package final class ChunkedReply {
     rest = message
   }
 
-  /// Begins the answer.
+  /// Begins the reply.
   package func start() {
     call.beginMessage(byteCount: rest.readableBytes)
     resume()

@@ -26,7 +26,7 @@ package final class GRPCServer: Sendable {
     var options = ListenerOptions(
       backlog: configuration.backlog,
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
-    // A client that has sent all its requests may close its side and wait for the answers.
+    // A client that has sent all its requests may close its side and wait for the replies.
     options.allowsHalfClosure = true
     var ofLoop = configuration
     ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }

@@ -17,7 +17,7 @@ extension GRPCServerHandler {
     if stream.isClosed { streamClosed(call) }
   }
 
-  /// Lets a call go to the service, unless too many answers wait to be taken. Its deadline counts in
+  /// Lets a call go to the service, unless too many replies wait to be taken. Its deadline counts in
   /// either case.
   private func letIn(_ call: ServerCall) -> Bool {
     guard session.outboundBytes <= configuration.holdBytes else {
@@ -41,7 +41,7 @@ extension GRPCServerHandler {
     if call.state.hold() { heldCalls.append(call) }
   }
 
-  /// Lets calls go on that waited for answers to be taken, in their order and only as far as the
+  /// Lets calls go on that waited for replies to be taken, in their order and only as far as the
   /// bound allows.
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {

@@ -20,7 +20,7 @@ struct ConnectionState {
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
-  /// What the client takes of the answers that wait for it, and what it sends.
+  /// What the client takes of the replies that wait for it, and what it sends.
   var taken = TakenBytes()
   var outboundProgress = ProgressWindow()
   var inboundProgress = ProgressWindow()

@@ -1,5 +1,5 @@
-// What this client makes the node hold, counted where it changes and settled with the loop's bound at
-// the end of each flush: a read is followed by one, and so is every answer.
+// What this client makes the node hold, counted where it changes, and in the loop's account at
+// the end of each flush: a read is followed by one, and so is every reply.
 
 import HTTP2
 import LargeMemory
@@ -21,7 +21,7 @@ extension GRPCServerHandler {
 
   /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
   /// one: nothing may be done with it afterwards.
-  func settleMemory() {
+  func accountMemory() {
     let held = isLink ? 0 : heldBytes
     guard held != chargedBytes else { return }
     charge(held)

@@ -55,7 +55,7 @@ extension GRPCServerHandler {
       stream.inbound.withUnsafeReadableBytes {
         hand(call, UnsafeRawBufferPointer(rebasing: $0[MessageFrame.prefixBytes...]))
       }
-      // The answer may take long, and the request isn't needed for it.
+      // The reply may take long, and the request isn't needed for it.
       Self.release(&stream.inbound)
       if call.inboundBytes > 0 { noteInbound(call) }
       if call.admittedBytes > 0 { dismiss(call) }

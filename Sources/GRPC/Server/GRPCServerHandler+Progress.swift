@@ -6,7 +6,7 @@ import HTTP2
 import Logging
 import NIOCore
 
-/// What the client takes of one call's answer. The system acknowledges bytes of the whole connection,
+/// What the client takes of one call's reply. The system acknowledges bytes of the whole connection,
 /// so they are the stream's once all has come that was sent until then.
 struct AnswerProgress {
   var window = ProgressWindow()
@@ -79,7 +79,7 @@ extension GRPCServerHandler {
       state.outboundProgress.restart()
       return (false, isSlowToSend)
     }
-    // What is left of answers that were handed over whole is judged like one of them.
+    // What is left of replies that were handed over whole is judged like one of them.
     let isSlowToTake = state.outboundProgress.isSlow(
       bytes: state.taken.count, nowNanos: nowNanos,
       periodNanos: isWaiting || !writer.isEmpty

@@ -9,7 +9,7 @@
 // the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
 //
 // The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
-// the service; `channelReadComplete` writes all the answers at once. Answers that come at any other
+// the service; `channelReadComplete` writes all the replies at once. Answers that come at any other
 // time mark the connection in the loop's FlushCoalescer, which flushes at the end of the tick.
 
 import HTTP2
@@ -58,13 +58,13 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var largeBytes = 0
   /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
   @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
-  /// Bytes that calls will append to their answers, as they said.
+  /// Bytes that calls will append to their replies, as they said.
   @exclusivity(unchecked) var reservedOutboundBytes = 0
-  /// Calls that wait for the connection to have room for more of their answers.
+  /// Calls that wait for the connection to have room for more of their replies.
   @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
   @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
-  /// Calls kept from the service while too many answers wait to be taken.
+  /// Calls kept from the service while too many replies wait to be taken.
   @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
@@ -196,7 +196,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard isWritable else {
       _ = flushing.endFlush()
       if session.failure != nil { closeIfFinished() }
-      settleMemory()
+      accountMemory()
       return
     }
     flushing.beginWrite()
@@ -219,11 +219,11 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     if !callsAwaitingRoom.isEmpty { tellRoom() }
     if !heldCalls.isEmpty { releaseHeld() }
     let flushesAgain = flushing.endFlush()
-    // Others must be read and answered before the next chunk, or the next part of an answer that
+    // Others must be read and answered before the next chunk, or the next part of a reply that
     // goes on as fast as the client takes it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
-    settleMemory()
+    accountMemory()
   }
 
   // MARK: - Draining the session

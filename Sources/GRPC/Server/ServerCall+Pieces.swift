@@ -1,4 +1,4 @@
-// An answer in pieces: a message whose length is known before its bytes are at hand, as when they
+// A reply in pieces: a message whose length is known before its bytes are at hand, as when they
 // come over a link piece by piece. No more of it need be in memory than the client is about to take.
 
 import NIOCore

@@ -38,7 +38,7 @@ package final class ServerCall {
   /// How often this call has paused its connection and not resumed it.
   @exclusivity(unchecked) private var connectionPauses = 0
   @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
-  /// What the client takes of the answer, and what it sends of an unfinished message.
+  /// What the client takes of the reply, and what it sends of an unfinished message.
   @exclusivity(unchecked) var answerProgress = AnswerProgress()
   @exclusivity(unchecked) var inboundProgress = ProgressWindow()
 

@@ -1,4 +1,4 @@
-// How far a call has come: towards the service, in its request, in its answer. A value; it has no
+// How far a call has come: towards the service, in its request, in its reply. A value; it has no
 // memory and calls nothing. Its methods take what happened, and return what is to be done about it.
 
 /// The state of one call of a server.
@@ -12,7 +12,7 @@ struct ServerCallState {
     case admitted
     /// The service was told of the call, so it must be told of its end.
     case known
-    /// Answered, or ended without an answer.
+    /// Answered, or ended without a reply.
     case over
   }
 
@@ -36,7 +36,7 @@ struct ServerCallState {
   private(set) var isStalled = false
   /// The service is to be told when the call is writable and its connection has room.
   private(set) var awaitsRoom = false
-  /// The call waits for answers of its connection to be taken.
+  /// The call waits for replies of its connection to be taken.
   private(set) var isHeld = false
   /// The service is within a delivery of this call, so its objects must stay what they are.
   private(set) var isDelivering = false
@@ -122,7 +122,7 @@ struct ServerCallState {
     return isOpen
   }
 
-  // MARK: - The answer
+  // MARK: - The reply
 
   /// What follows when a stalled call is down to its low water mark.
   enum Drained {

@@ -32,15 +32,15 @@ package struct ServerConfiguration: Sendable {
   package var streamLowWaterBytes = 64 << 10
   /// Outbound bytes of a connection whose socket is full at which it is read no more.
   package var connectionHighWaterBytes = 1 << 20
-  /// Outbound bytes of a connection at which new calls wait, and large answers in pieces too: the
-  /// client sends calls faster than it takes the answers, or gives no window for them. (Where one
+  /// Outbound bytes of a connection at which new calls wait, and large replies in pieces too: the
+  /// client sends calls faster than it takes the replies, or gives no window for them. (Where one
   /// whole message may be longer than half of this, new calls wait only at that and half of this:
   /// one answer on its way must not stop a connection.)
   package var maxOutboundBytes = 32 << 20
   /// Shortest time between two PINGs of a client with open calls, and without (gRFC A8).
   package var minPingIntervalNanos: UInt64 = 300 * 1_000_000_000
   package var minIdlePingIntervalNanos: UInt64 = 7_200 * 1_000_000_000
-  /// Silence of a client after which it is sent a PING, and how long the answer may take before its
+  /// Silence of a client after which it is sent a PING, and how long the reply may take before its
   /// connection is cut; 0: no PING is sent. gRPC's servers wait for two hours, which is longer than
   /// most firewalls remember a connection; one PING a minute costs a node next to nothing.
   package var keepaliveNanos: UInt64 = 60 * 1_000_000_000
@@ -48,7 +48,7 @@ package struct ServerConfiguration: Sendable {
   /// How long a connection may be without a call before it is drained, as gRPC's max_connection_idle;
   /// 0: for as long as it likes. A gRPC client connects again with its next call.
   package var idleNanosMax: UInt64 = 3_600 * 1_000_000_000
-  /// Calls that the client may reset before it was sent any of their answers, beyond the number of
+  /// Calls that the client may reset before it was sent any of their replies, beyond the number of
   /// calls answered on the connection. One that was answered in part has had its use.
   package var maxExcessResets = 500
   /// Streams reset because of the client's protocol errors, beyond a tenth of the calls answered.
@@ -59,11 +59,11 @@ package struct ServerConfiguration: Sendable {
   package var controlFramePeriodNanos: UInt64 = 10 * 1_000_000_000
   /// Time to send the preface and SETTINGS, and to complete a header block.
   package var handshakeTimeoutNanos: UInt64 = 10 * 1_000_000_000
-  /// The period in which a client must take `minProgressBytes` of an answer that waits for it, and
+  /// The period in which a client must take `minProgressBytes` of a reply that waits for it, and
   /// send as many of a message that it has begun or, if that is less, the rest of it.
   package var progressTimeoutNanos: UInt64 = 30 * 1_000_000_000
   package var minProgressBytes = 4 << 10
-  /// The period for answers of which only the system still has a part.
+  /// The period for replies of which only the system still has a part.
   package var systemProgressTimeoutNanos = UInt64(SilentPeers.unacknowledgedSeconds) * 1_000_000_000
   /// The same for all calls of a connection together: below it those that wait for others of the
   /// connection are not told from those that others wait for.

@@ -75,7 +75,7 @@ extension ServerService {
 /// The client connection a call came in on. Event loop only.
 package protocol ServerConnection: AnyObject {
   /// Whether answers that wait to be sent on this connection, with those that calls have reserved
-  /// room for, are below the bound: if not, large answers should wait. `ServerCall.awaitRoom` tells
+  /// room for, are below the bound: if not, large replies should wait. `ServerCall.awaitRoom` tells
   /// when to go on. O(1).
   var hasOutboundRoom: Bool { get }
 

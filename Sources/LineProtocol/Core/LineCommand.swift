@@ -56,7 +56,7 @@ package enum LineAction {
   case answer(ByteBuffer)
   /// What is wrong with the words.
   case refuse(LineError)
-  /// From the next command on, another database; the answer is `+OK`.
+  /// From the next command on, another database; the reply is `+OK`.
   case select(UInt32)
   /// `+OK`, and the connection ends.
   case quit

@@ -14,7 +14,7 @@ package enum LineFailure: Error, Sendable, Hashable {
   case openQuote
   /// The client closed its side within a request.
   case truncated
-  /// A browser, or whatever else speaks HTTP. It gets no answer: a page that a browser was tricked
+  /// A browser, or whatever else speaks HTTP. It gets no reply: a page that a browser was tricked
   /// into posting here must neither have its lines executed nor read replies.
   case http
 

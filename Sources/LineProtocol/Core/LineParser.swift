@@ -98,7 +98,7 @@ package struct LineParser {
   }
 
   /// What is wrong with a line of which so many bytes, perhaps a CR among them, stand before the LF
-  /// or have come so far. The bound that is passed first counts, so the answer doesn't depend on how
+  /// or have come so far. The bound that is passed first counts, so the reply doesn't depend on how
   /// the bytes were split.
   private func lengthFailure(_ start: Int, _ count: Int) -> LineFailure? {
     if linesLeft != nil {

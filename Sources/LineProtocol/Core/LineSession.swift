@@ -280,7 +280,7 @@ package final class LineSession {
         case .failure(let error): reply.writeLine(error: LineError(error))
         }
         // What was taken away can't be read again, so it is kept however much others hold.
-        settle(number, reply, isLast: form == .taken)
+        completed(number, reply, isLast: form == .taken)
       }
     }
   }
@@ -294,7 +294,7 @@ package final class LineSession {
       case .failure(let error): reply.writeLine(error: LineError(error))
       }
       if line.command.id == .shutdown, case .success = outcome { end(lingering: false) }
-      settle(number, reply)
+      completed(number, reply)
     }
   }
 
@@ -324,7 +324,7 @@ package final class LineSession {
     return entries.index(entries.startIndex, offsetBy: offset)
   }
 
-  private func settle(_ number: Int, _ reply: ByteBuffer, isLast: Bool = false) {
+  private func completed(_ number: Int, _ reply: ByteBuffer, isLast: Bool = false) {
     guard let index = index(of: number), !isGone else { return }
     expectedBytes -= entries[index].expectedBytes
     entries[index] = kept(reply, isLast: isLast)
@@ -342,7 +342,7 @@ package final class LineSession {
       guard !isGone else { return }
       let filter = LineTypeFilter(line, type, deadlineNanos: deadline) { [weak self] reply in
         self?.filter = nil
-        self?.settle(number, reply)
+        self?.completed(number, reply)
       }
       self.filter = filter
       filter.begin(outcome, on: self)
