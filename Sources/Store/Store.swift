@@ -6,6 +6,9 @@
 // Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how anything changes).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
+//
+// @exclusivity(unchecked) in this file: touched by every change, on one thread; the observer is
+// called outside of any access.
 
 import TextForms
 

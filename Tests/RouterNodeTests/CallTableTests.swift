@@ -7,7 +7,7 @@ import Testing
 @testable import RouterNode
 
 @Suite("Calls under way")
-struct CallTableTests {
+struct CallTableTests: ~Copyable {
   private var table = CallTable<Int>()
 
   private mutating func insert(order: UInt64 = 1) throws -> UInt64 {
