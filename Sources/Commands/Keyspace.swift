@@ -1,5 +1,7 @@
 // The keys of one shard, as commands see them: the store, which slots of it may be served, and the
 // bounds of requests. Belongs to the shard's event loop.
+//
+// @exclusivity(unchecked) in this file: asked by every call that is executed, on one thread.
 
 import Placement
 import RingstoreAPI
@@ -8,7 +10,7 @@ import Store
 package final class Keyspace {
   package let store: Store
   package let limits: Limits
-  @exclusivity(unchecked) package var ownership: SlotOwnership {
+  package var ownership: SlotOwnership {
     didSet { owned = ownership.states.owned }
   }
   /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is copied.

@@ -18,6 +18,10 @@
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
 // 3. A stream is live, in the pool of its event loop, or gone.
 // 4. After a failure the library is never called again, except to free it.
+//
+// @exclusivity(unchecked) in this file: touched by every frame or stream, on one thread. The
+// library's callbacks come while `output` is swapped out of the owner's hands, and within no other
+// access.
 
 internal import CNGHTTP2
 import NIOCore
@@ -50,7 +54,7 @@ package final class HTTP2Session {
   @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
   /// The code of the GOAWAY that was written because of an error: the owner's decision, or the
   /// library's own where the peer broke a rule.
-  @exclusivity(unchecked) package internal(set) var errorSent: HTTP2ErrorCode?
+  package internal(set) var errorSent: HTTP2ErrorCode?
 
   /// Body bytes of all streams that wait to be written.
   @exclusivity(unchecked) package internal(set) var outboundBytes = 0
@@ -82,8 +86,8 @@ package final class HTTP2Session {
   @exclusivity(unchecked) var isInsideLibrary = false
   var nghttp2Message: String?
   /// Fields laid out for the library; nil until a block is. A server's replies are laid out already.
-  @exclusivity(unchecked) var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
-  @exclusivity(unchecked) var fieldScratchCapacity = 0
+  var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
+  var fieldScratchCapacity = 0
 
   @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
   @exclusivity(unchecked) private var touchedHead = 0

@@ -9,6 +9,8 @@
 // What the library's sessions of the loop share goes with it (LibraryMemory.swift).
 //
 // Thread: the event loop.
+//
+// @exclusivity(unchecked) in this file: a stream is taken and kept by every call, on one thread.
 
 import NIOCore
 

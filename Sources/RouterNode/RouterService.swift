@@ -3,6 +3,8 @@
 //
 // What is kept here is bounded by what brings it: a list of lanes that have output by their number,
 // the calls that wait by the core's bounds.
+//
+// @exclusivity(unchecked) in this file: touched by every call or flush, on the loop alone.
 
 import Front
 import GRPC

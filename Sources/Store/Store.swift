@@ -7,6 +7,9 @@
 // anything changes), Expiry (what changes by itself).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
+//
+// @exclusivity(unchecked) in this file: touched by every change, on one thread; the observer is
+// called outside of any access.
 
 import TextForms
 

@@ -1,6 +1,9 @@
 // One flush per connection and tick. What makes output marks its connection; after the events of
 // this tick have run, each marked connection flushes once, with one write. On its event loop; one
 // instance per loop.
+//
+// @exclusivity(unchecked) in this file: used by every mark and flush, on the loop alone; targets
+// are flushed outside of any access.
 
 import NIOCore
 

@@ -11,6 +11,9 @@
 //   2. A turn ends once its time is used up; the rest of the queue is left to the next.
 //   3. A turn that begins late may have been held up by tasks, with no look at the sockets before
 //      it. It is put off once; no turn runs meanwhile, so the loop gets to its sockets.
+//
+// @exclusivity(unchecked) in this file: the tick's time is asked for by every call, on the loop
+// alone.
 
 import NIOCore
 

@@ -8,6 +8,8 @@
 // past it.
 //
 // Thread: the channel's event loop.
+//
+// @exclusivity(unchecked) in this file: looked at by every write, on the loop alone.
 
 import NIOCore
 

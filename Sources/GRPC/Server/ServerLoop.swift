@@ -1,5 +1,8 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
+//
+// @exclusivity(unchecked) in this file: used by every flush and every call, on the loop alone, and
+// nothing is called back within an access.
 
 import HTTP2
 import Logging

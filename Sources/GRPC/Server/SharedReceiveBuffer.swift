@@ -10,6 +10,8 @@
 // client's first words; more is there again at the next read.
 //
 // Thread: the event loop.
+//
+// @exclusivity(unchecked) in this file: taken and given back by every read, on the loop alone.
 
 import NIOCore
 

@@ -12,6 +12,9 @@
 // connection is not read then, so what is held of unread requests is what one read brought and one
 // unfinished request. Replies that are large are brought from the node only while they fit
 // (LineSession+LargeReplies.swift).
+//
+// @exclusivity(unchecked) in this file: touched by every command, on one thread, and no caller is
+// told within an access.
 
 import Commands
 import NIOCore

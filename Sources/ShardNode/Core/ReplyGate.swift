@@ -19,6 +19,8 @@
 // reply overtakes another on its key.
 //
 // Belongs to one shard's core; its event loop.
+//
+// @exclusivity(unchecked) in this file: looked at for every reply, on one thread.
 
 import RingstoreAPI
 import Store
