@@ -59,7 +59,9 @@ extension RouterLoops {
     } catch let refusal as MapChangeRefusal {
       return .failure(refusal)
     } catch {
-      return .failure(.init("\(error)"))
+      // Its description is a sentence; so is what the refusal becomes.
+      let sentence = "\(error)"
+      return .failure(.init(sentence.hasSuffix(".") ? String(sentence.dropLast()) : sentence))
     }
   }
 }

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 from harness.client import Client
@@ -115,6 +116,29 @@ def test_a_half_closed_connection_is_answered_to_the_end(lines):
     expected = b"".join(b"+%d\r\n" % number for number in range(1, count + 1))
     cut = b"-the input ended within a request, which was not carried out\r\n"
     assert lines.rest() == expected + b"*1\r\nn\r\n" + cut
+
+
+@pytest.mark.parametrize("end", ["half-close", "QUIT", "bad request"])
+def test_a_late_reader_gets_the_last_reply_whole(port, client, end):
+    """More than the sockets hold: the rest is in the node when it has nothing more to say."""
+    value = b"v" * 3_000_000
+    client.set(b"large", value)
+    behind = {
+        "half-close": (b"", b""),
+        "QUIT": (b"QUIT\n", b"+OK\r\n"),
+        "bad request": (b"*x\n", b"-"),
+    }
+    request, expected = behind[end]
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.settimeout(60)
+        reader.connect(("127.0.0.1", port))
+        reader.sendall(b"GET large\n" + request)
+        if end == "half-close":
+            reader.shutdown(socket.SHUT_WR)
+        time.sleep(1.5)  # The reader is late: the node may close after a second.
+        received = b"".join(iter(lambda: reader.recv(1 << 16), b""))
+    assert received.startswith(b"+" + value + b"\r\n" + expected)
 
 
 def test_pipelined_requests_are_answered_in_their_order(lines):

@@ -16,6 +16,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private enum Ending {
     case open
+    /// All is said, and the socket has not taken all of it yet.
+    case flushing
     /// Our side is closed; what the client still sends is thrown away for a while.
     case lingering
     case closed
@@ -218,12 +220,22 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
   }
 
-  /// The replies are out. They are still on their way to the client, who must not be sent a reset
-  /// before them because of bytes that were not read.
+  /// The replies are written. A channel that is closed drops what its socket has not taken, so that
+  /// comes first: an empty write is done when all before it are.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
     if let failure = session.endingFailure, failure != .truncated {
       note(.protocolError, failure.text ?? "HTTP")
     }
+    ending = .flushing
+    let taken = context.eventLoop.makePromise(of: Void.self)
+    taken.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.allTaken() }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)
+  }
+
+  /// The socket has the replies. They are still on their way to the client, who must not be sent a
+  /// reset before them because of bytes that were not read.
+  private func allTaken() {
+    guard ending == .flushing, let context, let session else { return }
     guard session.shouldLinger, !inputClosed else {
       ending = .closed
       context.closeSoon()

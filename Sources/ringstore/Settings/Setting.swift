@@ -65,8 +65,10 @@ package enum Setting: String, Sendable, CaseIterable {
 }
 
 /// Why a configuration can't be used: one sentence for the person who wrote it.
-package struct ConfigurationError: Error, Sendable, Hashable {
+package struct ConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
   package let sentence: String
+
+  package var description: String { sentence }
 
   package init(_ sentence: String) {
     self.sentence = sentence
