@@ -143,10 +143,14 @@ let package = Package(
         "LegacyServices", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioPosix,
         logging, "ProtobufMessages", protobuf,
       ]),
+    .target(
+      name: "EncodedCalls", dependencies: ["Commands", "NodeCore", "RingstoreAPI", nioCore],
+      path: "Tests/EncodedCalls"),
     .testTarget(
       name: "FrontTests",
       dependencies: [
-        "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore", "RingstoreAPI",
+        "EncodedCalls", "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore",
+        "RingstoreAPI",
         "Placement", nioCore, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
@@ -158,7 +162,8 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "LargeMemory", "ShardNode", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store",
+        "EncodedCalls", "LargeMemory", "ShardNode", "Commands", "NodeCore", "RingstoreAPI",
+        "Placement", "Store",
         "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]

@@ -100,7 +100,7 @@ extension RouterService: Dispatcher {
 
   func countError() { nodeCounters.failed() }
 
-  /// The end of the tick sees to the wake-up.
+  /// The wake-up is set at the end of the tick.
   func afterEvent() { flusher.markDirty(self) }
 
   /// With several loops, the counters of all of them come first.

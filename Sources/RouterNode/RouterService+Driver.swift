@@ -43,7 +43,7 @@ extension RouterService: RouterDriver {
   func expect(_ byteCount: Int, for caller: FrontCaller) { caller.expect(byteCount) }
 
   func pauseReading(for caller: FrontCaller) {
-    // A call that waits has a time limit; the end of the tick sees to the wake-up.
+    // A call that waits has a time limit; its wake-up is set at the end of the tick.
     flusher.markDirty(self)
     caller.pauseReading()
   }

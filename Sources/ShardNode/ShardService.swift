@@ -135,7 +135,7 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Looks after the links for as long as need be. The loop looks at its sockets between two
+  /// Watches the links as long as there are any. The loop looks at its sockets between two
   /// timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }

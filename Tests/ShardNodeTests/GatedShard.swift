@@ -2,6 +2,7 @@
 // answers.
 
 import Commands
+import EncodedCalls
 import GRPC
 import Logging
 import NIOConcurrencyHelpers
@@ -252,39 +253,8 @@ extension LocalDispatcher {
     reply: @escaping (Outcome) -> Void
   ) -> LocalCall? {
     guard let command = CommandTable.command(id) else { return nil }
-    let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
-    let context = CallContext(deadlineNanos: deadlineNanos)
-    let told: LocalReply = { outcome in
-      reply(
-        outcome.map { answer in
-          var response = ByteBuffer()
-          answer.write(into: &response)
-          return response
-        })
-    }
-    return bytes.withUnsafeBytes { bytes in
-      if let made = command.call(encoded: bytes) {
-        return call(made, context, for: nil, reply: told)
-      }
-      return call(
-        command, request: ByteBuffer(bytes: bytes), context, for: nil, reply: told)
-    }
-  }
-}
-
-extension Command {
-  /// A call on one key whose request is encoded; nil where the command is made of parts.
-  func call(encoded request: UnsafeRawBufferPointer) -> (any KeyedCall)? {
-    func made<Request, Reply>(_ command: KeyCommand<Request, Reply>?) -> (any KeyedCall)? {
-      guard let command, let request = try? Request(request) else { return nil }
-      return command.call(request)
-    }
-    return made(self as? KeyCommand<V1.Key, V1.Value>)
-      ?? made(self as? KeyCommand<V1.Key, V1.Status>)
-      ?? made(self as? KeyCommand<V1.Key, V1.TypeResponse>)
-      ?? made(self as? KeyCommand<V1.KeyValue, V1.Status>)
-      ?? made(self as? KeyCommand<V1.IncrByRequest, V1.IncrByResponse>)
-      ?? made(self as? KeyCommand<V1.ListInsert, V1.Status>)
-      ?? made(self as? KeyCommand<V1.ListRange, V1.ListValues>)
+    return call(
+      command, encoded: (try? request.serializedBytes()) ?? [],
+      CallContext(deadlineNanos: deadlineNanos), for: nil, reply: reply)
   }
 }

@@ -105,7 +105,7 @@ extension ClientConnection {
     return nil
   }
 
-  /// Gives a stream its buffer back, with what was not taken, and sees to its size.
+  /// Gives a stream its buffer back, with what was not taken, and keeps it to its size.
   private func keep(_ inbound: inout ByteBuffer, for stream: HTTP2Stream) {
     if inbound.readableBytes == 0 {
       // The room of a large message isn't held for as long as a link lives.

@@ -1,0 +1,48 @@
+// Calls from within a node whose requests and replies are encoded, as tests write and read them.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension LocalDispatcher {
+  /// Makes a call the way its command takes: in the types of its messages, or made of parts.
+  @discardableResult
+  package func call(
+    _ command: Command, encoded request: [UInt8], _ context: CallContext,
+    for caller: (any LocalCaller)?, reply: @escaping (Result<ByteBuffer, CallError>) -> Void
+  ) -> LocalCall? {
+    let told: LocalReply = { outcome in
+      reply(
+        outcome.map { answer in
+          var response = ByteBuffer()
+          answer.write(into: &response)
+          return response
+        })
+    }
+    return request.withUnsafeBytes { bytes in
+      if let made = command.call(encoded: bytes) {
+        return call(made, context, for: caller, reply: told)
+      }
+      return call(
+        command, request: ByteBuffer(bytes: bytes), context, for: caller, reply: told)
+    }
+  }
+}
+
+extension Command {
+  /// A call on one key whose request is encoded; nil where the command is made of parts.
+  func call(encoded request: UnsafeRawBufferPointer) -> (any KeyedCall)? {
+    func made<Request, Reply>(_ command: KeyCommand<Request, Reply>?) -> (any KeyedCall)? {
+      guard let command, let request = try? Request(request) else { return nil }
+      return command.call(request)
+    }
+    return made(self as? KeyCommand<V1.Key, V1.Value>)
+      ?? made(self as? KeyCommand<V1.Key, V1.Status>)
+      ?? made(self as? KeyCommand<V1.Key, V1.TypeResponse>)
+      ?? made(self as? KeyCommand<V1.KeyValue, V1.Status>)
+      ?? made(self as? KeyCommand<V1.IncrByRequest, V1.IncrByResponse>)
+      ?? made(self as? KeyCommand<V1.ListInsert, V1.Status>)
+      ?? made(self as? KeyCommand<V1.ListRange, V1.ListValues>)
+  }
+}
