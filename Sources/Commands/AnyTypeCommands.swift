@@ -8,7 +8,7 @@ extension Command {
 
   package static let delete = onKey(
     V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
-    "Removes a key of any type."
+    "Removes a key of any type.", needsMemory: false
   ) { (_: V1.Key, place, context) in
     let version = context.store.delete(at: place)
     return .reply(V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0))

@@ -37,10 +37,16 @@ package enum CommandTable {
   /// Whether a batched call changes anything, false for a number that may not be batched.
   package static func isWrite(method: UInt32) -> Bool { routes[method]?.isWrite ?? false }
 
+  /// See `Command.needsMemory`; false for a number that may not be batched.
+  package static func needsMemory(method: UInt32) -> Bool { routes[method]?.needsMemory ?? false }
+
   /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
   package static let routes = RouteTable(
     byMethod { command in
-      command.rpc.keyFields.map { Route(keyFields: $0, isWrite: command.access == .write) }
+      command.rpc.keyFields.map {
+        Route(
+          keyFields: $0, isWrite: command.access == .write, needsMemory: command.needsMemory)
+      }
     })
 
   /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
@@ -55,10 +61,12 @@ package enum CommandTable {
   }
 }
 
-/// What a router has to know of a batched call before it reads its request.
+/// What a node has to know of a batched call before it reads its request.
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
+  /// See `Command.needsMemory`.
+  package let needsMemory: Bool
 }
 
 /// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled

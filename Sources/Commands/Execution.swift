@@ -61,12 +61,13 @@ extension Command {
   /// - Parameters:
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
+  ///   - needsMemory: false for a write that only takes away.
   ///   - execute: decides and changes, at the place of the request's key.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
-    _ summary: String, also forms: [RequestForm<Request>] = [],
+    _ summary: String, also forms: [RequestForm<Request>] = [], needsMemory: Bool = true,
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
@@ -92,7 +93,8 @@ extension Command {
       words, database throws(ArgumentError) in
       try Request(words, database: database)
     }
-    return KeyCommand(rpc, execution, summary, forms: [form] + forms, execute: execute)
+    return KeyCommand(
+      rpc, execution, summary, forms: [form] + forms, needsMemory: needsMemory, execute: execute)
   }
 }
 

@@ -42,12 +42,12 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
 
   init(
     _ rpc: RPC, _ execution: Execution, _ summary: String, forms: [RequestForm<Request>],
-    execute: @escaping Execute
+    needsMemory: Bool, execute: @escaping Execute
   ) {
     self.execute = execute
     super.init(
       CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
-      forms: [])
+      forms: [], needsMemory: needsMemory)
     self.forms = forms.map { $0.form(of: self) }
   }
 

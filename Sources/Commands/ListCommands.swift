@@ -45,7 +45,7 @@ extension Command {
   private static func pop(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> KeyCommand<V1.Key, V1.Value> {
-    onKey(rpc, usage, shows: .taken, summary) {
+    onKey(rpc, usage, shows: .taken, summary, needsMemory: false) {
       (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
       // Looked at first: an element that no reply can carry must not be lost.
       let outermost = try lists { () throws(Store.StoreError) in

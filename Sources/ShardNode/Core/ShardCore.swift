@@ -48,6 +48,9 @@ package final class ShardCore {
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
   let expirer: Expirer
+  let evictor: Evictor
+  /// Writes that were refused because the memory limit was reached.
+  var memoryRefusals: Int64 = 0
   /// What operations hold, and answers that are ready and have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
@@ -72,9 +75,11 @@ package final class ShardCore {
   ///   - wallMillis: milliseconds since 1970.
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
+  ///   - memory: how much the keys and values may take.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
-    versionsBegin: UInt64 = 0, clock: @escaping () -> UInt64 = { 0 },
+    versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
+    clock: @escaping () -> UInt64 = { 0 },
     wallMillis: @escaping () -> Int64 = { 0 }, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
@@ -89,7 +94,9 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
+    store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wallMillis: wallMillis)
+    evictor = Evictor(store, wallMillis: wallMillis)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
