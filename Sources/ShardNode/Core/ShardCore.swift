@@ -58,7 +58,7 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
-  /// A caller has told the node to stop. The driver of the core sees to it, once the caller has
+  /// A caller has told the node to stop. The driver of the core does so, once the caller has
   /// its reply.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
