@@ -189,8 +189,8 @@ struct ShardCoreTests {
 
   @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {
     let map = try Maps.of(["a", "b"])
-    _ = try shard.core.keyspace.ownership.adopt(
-      map, isInForce: true, keyCount: { _ in 0 })
+    _ = try shard.core.keyspace.ownership.adopt(map, keyCount: { _ in 0 })
+    _ = shard.core.keyspace.ownership.comeIntoForce(map)
     var owned = 0
     for number in 0..<100 {
       guard let error = shard.failure(.set, Requests.set("k\(number)", "v")) else {

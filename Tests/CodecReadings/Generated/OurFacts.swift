@@ -458,12 +458,13 @@ extension LinkV1.MapOffer: ReadByUs {
     var facts = Facts()
     facts.add("step", "\(step.rawValue)")
     if let map { facts.add("map", try map.facts()) }
-    facts.add("epoch", "\(epoch)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(step: step, map: map?.remade(in: arena), epoch: epoch)
+    Self(step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round)
   }
 }
 
@@ -477,7 +478,7 @@ extension LinkV1.Hello: ReadByUs {
     facts.add("expected_shard", hex(expectedShard))
     if let map { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("map_pending", "\(mapPending)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
     return facts.text
   }
 
@@ -485,7 +486,7 @@ extension LinkV1.Hello: ReadByUs {
     Self(
       protocol: `protocol`, cluster: cluster, router: router, generation: generation,
       expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
-      mapPending: mapPending)
+      inForceEpoch: inForceEpoch)
   }
 }
 
@@ -552,27 +553,27 @@ extension LinkV1.MapReply: ReadByUs {
     facts.add("detail", hex(detail))
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
-      map: map?.remade(in: arena), inForce: inForce)
+      map: map?.remade(in: arena), inForce: inForce, round: round)
   }
 }
 
 extension LinkV1.MapNews: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
-    facts.add("epoch", "\(epoch)")
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(epoch: epoch, map: map?.remade(in: arena), inForce: inForce)
+    Self(map: map?.remade(in: arena), inForce: inForce)
   }
 }
 
@@ -587,13 +588,15 @@ extension LinkV1.HelloReply: ReadByUs {
     if let map { facts.add("map", try map.facts()) }
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail))
+    facts.add("serving", "\(serving)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
-      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail)
+      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
+      serving: serving)
   }
 }
 

@@ -486,7 +486,8 @@ extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("step", "\(step.rawValue)")
     if hasMap { facts.add("map", try map.facts()) }
-    facts.add("epoch", "\(epoch)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -507,7 +508,7 @@ extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
     facts.add("expected_shard", hex(expectedShard.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("map_pending", "\(mapPending)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
     return facts.text
   }
 
@@ -582,6 +583,7 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     facts.add("detail", hex(detail.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -595,7 +597,6 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
 extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
-    facts.add("epoch", "\(epoch)")
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     return facts.text
@@ -619,6 +620,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail.utf8))
+    facts.add("serving", "\(serving)")
     return facts.text
   }
 
