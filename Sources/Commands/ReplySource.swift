@@ -52,6 +52,7 @@ package final class ValueSource: ReplySource {
   package var byteCount: Int? { total }
 
   private let value: Store.PinnedBytes
+  private let ttlMillis: Int64?
   private let total: Int
   /// The fields before the value's bytes, then those behind them.
   private var fields = ByteBuffer()
@@ -59,11 +60,15 @@ package final class ValueSource: ReplySource {
   private var sent = 0
   private var planned = 0
 
-  /// - Parameter isPopped: the value is an element that the list has no more.
-  init(_ value: Store.PinnedBytes, isPopped: Bool) {
+  /// - Parameters:
+  ///   - ttlMillis: what is left of the key's time to live; nil: it doesn't expire.
+  ///   - isPopped: the value is an element that the list has no more.
+  init(_ value: Store.PinnedBytes, ttlMillis: Int64? = nil, isPopped: Bool) {
     self.value = value
+    self.ttlMillis = ttlMillis
     expiry = isPopped ? .poppedAndExpired : .viewExpired
-    total = ReplySizes.value(count: value.count, version: value.version)
+    total = ReplySizes.value(
+      count: value.count, version: value.version, ttlMillis: ttlMillis)
     valueBytesLeft = value.count
     fields.writeHead(of: V1.Value.Field.value, count: value.count)
   }
@@ -86,7 +91,7 @@ package final class ValueSource: ReplySource {
     valueBytesLeft -= count
     guard valueBytesLeft == 0 else { return }
     fields.clear()
-    V1.Value(found: true, version: value.version).write(into: &fields)
+    V1.Value(found: true, version: value.version, ttlMillis: ttlMillis).write(into: &fields)
     _ = move(upTo: room - count, into: &buffer)
   }
 

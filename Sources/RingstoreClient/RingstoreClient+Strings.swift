@@ -24,13 +24,29 @@ extension RingstoreClient {
     return text
   }
 
+  /// Reads a value with its version and what is left of its time to live; nil where the key doesn't
+  /// exist.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list.
+  public func read(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreValue? {
+    guard case .value(let value) = try await run(.get(key), options: options) else {
+      throw .unexpectedReply
+    }
+    return value
+  }
+
   /// Stores a value under a key, whatever the key held before. Returns the new version.
+  ///
+  /// - Parameter expiry: when the key is to expire.
+  /// - Throws: INVALID_EXPIRY where the time to live is not above 0.
   @discardableResult
   public func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
-    options: RingstoreCallOptions = .standard
+    expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> UInt64 {
-    try await run(.set(key, to: value), options: options).status().version
+    try await run(.set(key, to: value, expiring: expiry), options: options).status().version
   }
 
   /// Removes a key of any type. Returns whether it existed.
@@ -115,7 +131,7 @@ extension RingstoreCommand {
 extension RingstoreReply {
   func value() throws(RingstoreError) -> [UInt8]? {
     guard case .value(let value) = self else { throw .unexpectedReply }
-    return value
+    return value?.bytes
   }
 
   func status() throws(RingstoreError) -> RingstoreStatus {

@@ -33,11 +33,14 @@ public struct RingstoreCommand: Sendable {
   public static func get(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.get, key) }
 
   /// Stores a value, whatever the key held before. Reply: `.status`.
-  public static func set(_ key: some RingstoreBytes, to value: some RingstoreBytes) -> Self {
+  public static func set(
+    _ key: some RingstoreBytes, to value: some RingstoreBytes,
+    expiring expiry: RingstoreExpiry = .never
+  ) -> Self {
     Self(V1.KeyStore.set) { request in
       key.ringstoreBytes.withUnsafeBytes { key in
         value.ringstoreBytes.withUnsafeBytes {
-          V1.KeyValue(key: key, value: $0).write(into: &request)
+          V1.KeyValue(key: key, value: $0, expiry: expiry.ofSet).write(into: &request)
         }
       }
     }

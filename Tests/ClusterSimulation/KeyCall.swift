@@ -80,6 +80,7 @@ extension KeyReply {
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)
     case .list: self.init(try V1.ListValues(response))
+    case .ttl: self = .done
     case .type:
       switch try V1.TypeResponse(response).type {
       case .string: self = .type(.string)

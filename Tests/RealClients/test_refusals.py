@@ -47,7 +47,7 @@ def test_a_conditional_push_is_refused_while_it_is_not_served(client, key):
 
 
 def test_an_unserved_field_in_one_item_fails_that_item(client):
-    items = [pb.KeyValue(key=b"plain", value=b"v"), pb.KeyValue(key=b"timed", ttl_millis=5)]
+    items = [pb.KeyValue(key=b"plain", value=b"v"), pb.KeyValue(key=b"timed", if_version=5)]
     reply = client.stub.MSet(pb.MSetRequest(items=items), timeout=TIMEOUT_SECONDS)
     assert reply.items[0].status.ok
     assert reply.items[1].error.reason == "UNKNOWN_FIELD"

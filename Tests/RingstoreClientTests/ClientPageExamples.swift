@@ -13,6 +13,7 @@ enum ClientPageExamples {
     let client = RingstoreClient(host: host, port: port)
     try await client.reset(.allDatabases)
     try await strings(client)
+    try await expiry(client)
     try await lists(client)
     try await manyKeys(client)
     try await keyspace(client)
@@ -80,6 +81,22 @@ enum ClientPageExamples {
     #expect(bytes == Array("42".utf8))
     #expect(type == .string)
     #expect(existed)
+  }
+
+  private static func expiry(_ client: RingstoreClient) async throws {
+    // page: begin
+    try await client.set("session", to: "abc", expiring: .after(.seconds(30)))
+    let session = try await client.read("session")  // bytes, version, remaining
+    let isLonger = try await client.expire("session", after: .seconds(60), if: .ifLater)  // true
+    let time = try await client.ttl(of: "session")  // remaining, expiresAtUnixMillis
+    try await client.persist("session")
+    // page: end
+    #expect(session?.bytes == Array("abc".utf8))
+    #expect(session?.remaining.map { $0 > .zero && $0 <= .seconds(30) } == true)
+    #expect(isLonger)
+    #expect(time?.remaining.map { $0 > .seconds(30) } == true)
+    #expect(try await client.ttl(of: "session")?.remaining == nil)
+    try await client.delete("session")
   }
 
   private static func lists(_ client: RingstoreClient) async throws {

@@ -158,7 +158,7 @@ struct ShardCoreTests {
 
   @Test func aWriteWithAnUnservedFieldChangesNothing() throws {
     var request = Requests.set("k", "v")
-    request.ttlMillis = 1_000
+    request.returnPrevious = true
     #expect(shard.failure(.set, request)?.reason == .unknownField)
     var conditional = Requests.set("k", "v")
     conditional.condition = .ifAbsent

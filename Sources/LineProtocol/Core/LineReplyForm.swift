@@ -9,7 +9,7 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .count, .type, .sum, .list: false
+    case .ok, .count, .type, .ttl, .sum, .list: false
     }
   }
 
@@ -44,6 +44,10 @@ extension ReplyForm {
     case (.count, .status(let reply)): out.writeLine(text: String(reply.count))
     case (.type, .type(let reply)):
       out.writeLine(text: reply.type.isKnown ? reply.type.description : "unknown")
+    case (.ttl(let form), .ttl(let reply)):
+      let number = form.number(
+        found: reply.found, ttlMillis: reply.ttlMillis, unixMillis: reply.expireAtUnixMillis)
+      out.writeLine(text: String(number))
     case (.sum, .sum(let reply)): out.writeLine(text: String(reply.value))
     case (.list, .list(let reply)):
       try out.writeLines(reply.values, orThrow: .unframeableElement)

@@ -8,6 +8,7 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case wrongType = "WRONG_TYPE"
   case notAnInteger = "NOT_AN_INTEGER"
   case integerOverflow = "INTEGER_OVERFLOW"
+  case invalidExpiry = "INVALID_EXPIRY"
   case badPattern = "BAD_PATTERN"
   case badPageToken = "BAD_PAGE_TOKEN"
   case noSuchDatabase = "NO_SUCH_DATABASE"
@@ -26,7 +27,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   /// The status that this reason always comes with.
   package var code: StatusCode {
     switch self {
-    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems: .invalidArgument
+    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems, .invalidExpiry:
+      .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
     case .integerOverflow: .outOfRange
     case .shardUnavailable, .outcomeUnknown: .unavailable

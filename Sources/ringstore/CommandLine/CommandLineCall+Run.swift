@@ -88,12 +88,20 @@ extension CommandLineCall {
     _ reply: RingstoreReply, as form: ReplyForm
   ) -> ShownReply {
     switch reply {
-    case .value(let value): return .value(value)
+    case .value(let value): return .value(value?.bytes)
     case .integer(let number): return .integer(number)
     case .list(let list): return .list(list.values.map { .value($0) })
     case .type(let type): return .word(name(of: type))
+    case .timeToLive(let time): return .integer(number(of: time, as: form))
     case .status(let status): return form == .ok ? .ok : .integer(Int64(status.count))
     }
+  }
+
+  private static func number(of time: RingstoreTimeToLive?, as form: ReplyForm) -> Int64 {
+    guard case .ttl(let form) = form else { return 0 }
+    return form.number(
+      found: time != nil, ttlMillis: time?.remainingMillis,
+      unixMillis: time?.expiresAtUnixMillis)
   }
 
   private static func name(of type: RingstoreType) -> String {

@@ -187,6 +187,10 @@ extension CommandLineCall.Misuse {
       sentence = "\(Self.capitalized(what)) must be a 64-bit integer, not '\(text)'."
     case .tooSmallToTakeAway(let what):
       sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+    case .tooManySeconds(let what):
+      sentence = "\(Self.capitalized(what)), in milliseconds, must fit into 64 bits."
+    case .badOptions(let text):
+      sentence = text
     }
   }
 

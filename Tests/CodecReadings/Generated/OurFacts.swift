@@ -782,6 +782,41 @@ extension V1.AppendRequest: ReadByUs {
   }
 }
 
+extension V1.ExpireRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, expiry: expiry, condition: condition)
+  }
+}
+
+extension V1.TtlResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if let expireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      found: found, ttlMillis: ttlMillis, expireAtUnixMillis: expireAtUnixMillis, version: version)
+  }
+}
+
 extension V1.Error: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

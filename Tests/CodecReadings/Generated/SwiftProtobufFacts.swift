@@ -823,6 +823,42 @@ extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_ExpireRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_TtlResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if hasExpireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_Error: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

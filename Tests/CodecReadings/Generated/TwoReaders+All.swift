@@ -120,6 +120,12 @@ package enum Schemas {
   package static let v1IncrByRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1IncrByResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1AppendRequest: [MessageSoup.Field] = [.bytes(1), .bytes(2), .varint(3)]
+  package static let v1ExpireRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
+  ]
+  package static let v1TtlResponse: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4),
+  ]
   package static let v1Error: [MessageSoup.Field] = [.varint(1), .text(2), .text(3), .text(4)]
   package static let v1MGetRequest: [MessageSoup.Field] = [.message(1, v1Key), .message(1, v1Key)]
   package static let v1MGetResponseItem: [MessageSoup.Field] = [
@@ -305,6 +311,9 @@ extension TwoReaders {
       V1.IncrByResponse.self, Ringstore_V1_IncrByResponse.self, schema: Schemas.v1IncrByResponse),
     TwoReaders(
       V1.AppendRequest.self, Ringstore_V1_AppendRequest.self, schema: Schemas.v1AppendRequest),
+    TwoReaders(
+      V1.ExpireRequest.self, Ringstore_V1_ExpireRequest.self, schema: Schemas.v1ExpireRequest),
+    TwoReaders(V1.TtlResponse.self, Ringstore_V1_TtlResponse.self, schema: Schemas.v1TtlResponse),
     TwoReaders(V1.Error.self, Ringstore_V1_Error.self, schema: Schemas.v1Error),
     TwoReaders(V1.MGetRequest.self, Ringstore_V1_MGetRequest.self, schema: Schemas.v1MGetRequest),
     TwoReaders(
