@@ -110,6 +110,8 @@ package struct Syntax: Sendable, Hashable {
 package enum ReplyForm: Sendable, Hashable {
   /// Status: OK; or the value before, where it was asked for; or that a condition was not met.
   case ok
+  /// Status: 1 where it was done, 0 where a condition was not met.
+  case isDone
   /// Value.
   case value
   /// Value, of what the call has taken away.

@@ -13,8 +13,7 @@ extension Command {
       let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) }
       )
     else { return .empty }
-    var reply = V1.Value(value: found.bytes, found: true, version: found.version)
-    if place.expires { reply.ttlMillis = place.expiry.millisLeft(context) }
+    let reply = V1.Value(value: found, leftAt: place, context)
     if found.bytes.count < ReplySizes.certainlySmall(context) { return .reply(reply) }
     return try largeValue(reply, at: place, context)
   }

@@ -35,13 +35,23 @@ public struct RingstoreStatus: Sendable, Hashable {
   public let ok: Bool
   /// Keys removed or changed, values now in the list, or 0 and 1 for "exists".
   public let count: Int
-  /// The version of the key's data after a write; it grows with every write. 0 for reads.
+  /// The version of the key's data after a write; it grows with every write. The key's present one
+  /// where a condition was not met. 0 for reads.
   public let version: UInt64
+  /// The value before, where a call asked for it and there was one.
+  public let previous: RingstoreValue?
+  /// Whether the call asked for the value before.
+  package let tellsPrevious: Bool
 
-  package init(ok: Bool = true, count: Int, version: UInt64) {
+  package init(
+    ok: Bool = true, count: Int, version: UInt64, previous: RingstoreValue? = nil,
+    tellsPrevious: Bool = false
+  ) {
     self.ok = ok
     self.count = count
     self.version = version
+    self.previous = previous
+    self.tellsPrevious = tellsPrevious
   }
 }
 
@@ -105,7 +115,10 @@ extension RingstoreReply {
 
   init(_ reply: V1.Status) {
     self = .status(
-      RingstoreStatus(ok: reply.ok, count: Int(reply.count), version: reply.version))
+      RingstoreStatus(
+        ok: reply.ok, count: Int(reply.count), version: reply.version,
+        previous: reply.previous.flatMap { RingstoreValue($0) },
+        tellsPrevious: reply.previous != nil))
   }
 }
 

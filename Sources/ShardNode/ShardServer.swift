@@ -7,6 +7,7 @@ import NIOCore
 import NIOPosix
 import NodeCore
 import RingstoreAPI
+import Store
 
 #if canImport(Glibc)
   import Glibc
@@ -118,7 +119,9 @@ package final class ShardServer: Sendable {
     let core = ShardCore(
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
-      limits: configuration.limits, clock: { NIODeadline.now().uptimeNanoseconds },
+      limits: configuration.limits,
+      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
     core.marks = configuration.marks?(core.gate, loop)

@@ -191,7 +191,7 @@ extension Store {
     var list = entry.list
     for _ in 0..<count {
       freeLeftovers()
-      leftover = list.pop(at: end, heap: heap).leftover
+      leftover = list.pop(at: end, heap: heap).leftover.map { .chunk($0) }
     }
     if list.pieceCount == 0 {
       takeOut(place)

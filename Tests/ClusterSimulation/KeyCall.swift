@@ -75,7 +75,7 @@ extension KeyReply {
   /// - Throws: `WireError` where it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
-    case .ok, nil: self = .done
+    case .ok, .isDone, nil: self = .done
     case .value, .taken: self.init(try V1.Value(response))
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)

@@ -53,7 +53,7 @@ import Testing
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
-      GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
+      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
       DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME \
       PEXPIRETIME MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
       """
@@ -120,6 +120,26 @@ import Testing
         Issue.record("no PX")
         return
       }
+    }
+    try #require(call("SET k v get xx")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious && view.condition == .ifPresent && view.expiry == nil)
+    }
+    try #require(call("SETNX k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.condition == .ifAbsent)
+    }
+    try #require(call("GETSET k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious)
+    }
+    try #require(call("SETEX k 7 v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      guard case .ttlMillis(7_000) = view.expiry else {
+        Issue.record("no time to live")
+        return
+      }
+      #expect(Array(view.value) == Array("v".utf8))
     }
     try #require(call("EXPIRE k -7 gt")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.ExpireRequest(bytes)
@@ -192,6 +212,9 @@ import Testing
     (
       "SET k v EX 9223372036854776", "the time to live, in milliseconds, must fit into 64 bits"
     ),
+    ("SET k v PX 1 EXAT 2", "PX and EXAT exclude each other"),
+    ("SET k v NX xx", "NX and XX exclude each other"),
+    ("SETEX k soon v", "the time to live must be a whole number of 64 bits, not 'soon'"),
     ("EXPIRE k soon", "the time to live must be a whole number of 64 bits, not 'soon'"),
     (
       "EXPIRE k 1 NX GT",

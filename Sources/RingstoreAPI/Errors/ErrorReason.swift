@@ -9,6 +9,7 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case notAnInteger = "NOT_AN_INTEGER"
   case integerOverflow = "INTEGER_OVERFLOW"
   case invalidExpiry = "INVALID_EXPIRY"
+  case invalidCondition = "INVALID_CONDITION"
   case badPattern = "BAD_PATTERN"
   case badPageToken = "BAD_PAGE_TOKEN"
   case noSuchDatabase = "NO_SUCH_DATABASE"
@@ -27,7 +28,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   /// The status that this reason always comes with.
   package var code: StatusCode {
     switch self {
-    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems, .invalidExpiry:
+    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems, .invalidExpiry,
+      .invalidCondition:
       .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
     case .integerOverflow: .outOfRange

@@ -93,7 +93,16 @@ extension CommandLineCall {
     case .list(let list): return .list(list.values.map { .value($0) })
     case .type(let type): return .word(name(of: type))
     case .timeToLive(let time): return .integer(number(of: time, as: form))
-    case .status(let status): return form == .ok ? .ok : .integer(Int64(status.count))
+    case .status(let status): return shown(status, as: form)
+    }
+  }
+
+  private static func shown(_ status: RingstoreStatus, as form: ReplyForm) -> ShownReply {
+    switch form {
+    case .ok where status.tellsPrevious: .value(status.previous?.bytes)
+    case .ok: status.ok ? .ok : .value(nil)
+    case .isDone: .integer(status.ok ? 1 : 0)
+    default: .integer(Int64(status.count))
     }
   }
 

@@ -652,6 +652,24 @@ extension V1.KeyValue: ReadByUs {
   }
 }
 
+extension V1.DeleteRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, condition: condition)
+  }
+}
+
 extension V1.Value: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

@@ -685,6 +685,25 @@ extension Ringstore_V1_KeyValue: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_DeleteRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_Value: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

@@ -103,6 +103,9 @@ package enum Schemas {
     .bytes(1), .bytes(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
     .varint(9),
   ]
+  package static let v1DeleteRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
   package static let v1Value: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3), .varint(4)]
   package static let v1Status: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .message(4, v1Value),
@@ -141,7 +144,7 @@ package enum Schemas {
     .message(1, v1StatusItem), .message(1, v1StatusItem),
   ]
   package static let v1MDeleteRequest: [MessageSoup.Field] = [
-    .message(1, v1Key), .message(1, v1Key),
+    .message(1, v1DeleteRequest), .message(1, v1DeleteRequest),
   ]
   package static let v1MDeleteResponse: [MessageSoup.Field] = [
     .message(1, v1StatusItem), .message(1, v1StatusItem),
@@ -298,6 +301,8 @@ extension TwoReaders {
       LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
     TwoReaders(V1.Key.self, Ringstore_V1_Key.self, schema: Schemas.v1Key),
     TwoReaders(V1.KeyValue.self, Ringstore_V1_KeyValue.self, schema: Schemas.v1KeyValue),
+    TwoReaders(
+      V1.DeleteRequest.self, Ringstore_V1_DeleteRequest.self, schema: Schemas.v1DeleteRequest),
     TwoReaders(V1.Value.self, Ringstore_V1_Value.self, schema: Schemas.v1Value),
     TwoReaders(V1.Status.self, Ringstore_V1_Status.self, schema: Schemas.v1Status),
     TwoReaders(V1.ListInsert.self, Ringstore_V1_ListInsert.self, schema: Schemas.v1ListInsert),

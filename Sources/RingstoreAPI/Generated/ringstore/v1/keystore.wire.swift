@@ -264,7 +264,7 @@ extension V1 {
     package var database: UInt32 = 0
     package var expiry: Expiry? = nil
     package var condition: V1.SetCondition = V1.SetCondition(rawValue: 0)
-    /// with SET_CONDITION_IF_VERSION
+    /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
     package var ifVersion: UInt64 = 0
     package var returnPrevious: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -326,9 +326,7 @@ extension V1 {
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
     package var unservedField: String? {
-      if self.condition.rawValue != 0 { return "condition" }
-      if self.ifVersion != 0 { return "if_version" }
-      if self.returnPrevious { return "return_previous" }
+      if !self.condition.isKnown { return "condition" }
       return nil
     }
 
@@ -404,6 +402,103 @@ extension V1 {
       case ttlMillis(Int64)
       case expireAtUnixMillis(Int64)
       case keepTtl(Bool)
+    }
+
+  }
+
+  /// `ringstore.v1.DeleteRequest`.
+  package struct DeleteRequest: KeyedMessage {
+    package static let name = "ringstore.v1.DeleteRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var condition: Condition? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, condition: Condition? = nil
+    ) {
+      self.key = key
+      self.database = database
+      self.condition = condition
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.condition = .ifVersion(try reader.readVarint())
+        case 34: self.condition = .ifValue(try reader.readBytes())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      switch self.condition {
+      case .ifVersion(let value):
+        size &+= WireSize.varintField(3, value)
+      case .ifValue(let value):
+        size &+= WireSize.bytesField(4, count: value.count)
+      case nil: break
+      }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      switch self.condition {
+      case .ifVersion(let value):
+        cursor.put(3, varint: value)
+      case .ifValue(let value):
+        cursor.put(4, bytes: value)
+      case nil: break
+      }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var ifVersion: UIntField { UIntField(3) }
+      @inlinable
+      package static var ifValue: BytesField { BytesField(4) }
+    }
+
+    /// Which field of `condition` is set: the last one that came.
+    package enum Condition {
+      case ifVersion(UInt64)
+      /// of a string
+      case ifValue(UnsafeRawBufferPointer)
     }
 
   }
@@ -499,8 +594,9 @@ extension V1 {
     package var ok: Bool = false
     /// keys removed or changed, elements now in the list, bytes of the string, ...
     package var count: Int64 = 0
+    /// of the write; of the key as it is where nothing was written
     package var version: UInt64 = 0
-    /// with return_previous
+    /// with return_previous; found = false where there was none
     package var previous: V1.Value? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1752,7 +1848,7 @@ extension V1 {
   /// `ringstore.v1.MDeleteRequest`.
   package struct MDeleteRequest: WireMessage {
     package static let name = "ringstore.v1.MDeleteRequest"
-    package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
+    package var keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<V1.DeleteRequest>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1760,7 +1856,7 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()) {
+    package init(keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<V1.DeleteRequest>()) {
       self.keys = keys
     }
 
@@ -1771,14 +1867,14 @@ extension V1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
-      self.keys = RepeatedMessages<V1.Key>(in: encoded, 10)
+      self.keys = RepeatedMessages<V1.DeleteRequest>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
         case 10:
           let next = try reader.readBytes()
           if checkingElements {
-            let element = try V1.Key(next)
+            let element = try V1.DeleteRequest(next)
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.keys.count &+= 1
@@ -3277,11 +3373,11 @@ extension V1 {
       isReadOnly: true,
       method: .get, keyFields: V1.Key.keyFields)
     package static let delete = RPC(
-      service: name, name: "Delete", request: V1.Key.self,
+      service: name, name: "Delete", request: V1.DeleteRequest.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
-      method: .delete, keyFields: V1.Key.keyFields)
+      method: .delete, keyFields: V1.DeleteRequest.keyFields)
     package static let lPush = RPC(
       service: name, name: "LPush", request: V1.ListInsert.self,
       reply: V1.Status.self, streamsRequests: false,

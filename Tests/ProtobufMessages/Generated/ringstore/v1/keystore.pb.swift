@@ -318,7 +318,7 @@ package nonisolated struct Ringstore_V1_KeyValue: Sendable {
 
   package var condition: Ringstore_V1_SetCondition = .always
 
-  /// with SET_CONDITION_IF_VERSION
+  /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
   package var ifVersion: UInt64 = 0
 
   package var returnPrevious: Bool = false
@@ -330,6 +330,46 @@ package nonisolated struct Ringstore_V1_KeyValue: Sendable {
     case ttlMillis(Int64)
     case expireAtUnixMillis(Int64)
     case keepTtl(Bool)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_DeleteRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var condition: Ringstore_V1_DeleteRequest.OneOf_Condition? = nil
+
+  package var ifVersion: UInt64 {
+    get {
+      if case .ifVersion(let v)? = condition {return v}
+      return 0
+    }
+    set {condition = .ifVersion(newValue)}
+  }
+
+  /// of a string
+  package var ifValue: Data {
+    get {
+      if case .ifValue(let v)? = condition {return v}
+      return Data()
+    }
+    set {condition = .ifValue(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Condition: Equatable, Sendable {
+    case ifVersion(UInt64)
+    /// of a string
+    case ifValue(Data)
 
   }
 
@@ -376,9 +416,10 @@ package nonisolated struct Ringstore_V1_Status: Sendable {
   /// keys removed or changed, elements now in the list, bytes of the string, ...
   package var count: Int64 = 0
 
+  /// of the write; of the key as it is where nothing was written
   package var version: UInt64 = 0
 
-  /// with return_previous
+  /// with return_previous; found = false where there was none
   package var previous: Ringstore_V1_Value {
     get {_previous ?? Ringstore_V1_Value()}
     set {_previous = newValue}
@@ -696,7 +737,7 @@ package nonisolated struct Ringstore_V1_MDeleteRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var keys: [Ringstore_V1_Key] = []
+  package var keys: [Ringstore_V1_DeleteRequest] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1232,6 +1273,73 @@ nonisolated extension Ringstore_V1_KeyValue: SwiftProtobuf.Message, SwiftProtobu
     if lhs.condition != rhs.condition {return false}
     if lhs.ifVersion != rhs.ifVersion {return false}
     if lhs.returnPrevious != rhs.returnPrevious {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_DeleteRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DeleteRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}if_version\0\u{3}if_value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.condition != nil {try decoder.handleConflictingOneOf()}
+          self.condition = .ifVersion(v)
+        }
+      }()
+      case 4: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.condition != nil {try decoder.handleConflictingOneOf()}
+          self.condition = .ifValue(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    switch self.condition {
+    case .ifVersion?: try {
+      guard case .ifVersion(let v)? = self.condition else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    }()
+    case .ifValue?: try {
+      guard case .ifValue(let v)? = self.condition else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_DeleteRequest, rhs: Ringstore_V1_DeleteRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.condition != rhs.condition {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
