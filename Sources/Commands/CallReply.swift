@@ -10,6 +10,7 @@ package enum CallReply {
   case value(V1.Value)
   case sum(V1.IncrByResponse)
   case type(V1.TypeResponse)
+  case ttl(V1.TtlResponse)
   case list(V1.ListValues)
   /// The reply of a call that is made of parts, encoded as it was put together.
   case merged(ByteBuffer)
@@ -27,6 +28,7 @@ package enum CallReply {
     case .value(let reply): reply.write(into: &response)
     case .sum(let reply): reply.write(into: &response)
     case .type(let reply): reply.write(into: &response)
+    case .ttl(let reply): reply.write(into: &response)
     case .list(let reply): reply.write(into: &response)
     case .merged(let reply): response.writeImmutableBuffer(reply)
     }
@@ -69,6 +71,14 @@ extension V1.TypeResponse: ReplyMessage {
   package init?(_ reply: CallReply) {
     guard case .type(let type) = reply else { return nil }
     self = type
+  }
+}
+
+extension V1.TtlResponse: ReplyMessage {
+  package var reply: CallReply { .ttl(self) }
+  package init?(_ reply: CallReply) {
+    guard case .ttl(let ttl) = reply else { return nil }
+    self = ttl
   }
 }
 

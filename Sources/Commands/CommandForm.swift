@@ -60,12 +60,16 @@ struct RequestForm<Request>: Sendable {
   func form<Reply>(of command: KeyCommand<Request, Reply>) -> CommandForm {
     CommandForm(syntax, reply, summary) { words, database throws(ArgumentError) in
       if let other = try otherCall(words, database) { return other }
+      if words.count > syntax.words.lowerBound, !syntax.optionGroups.isEmpty {
+        let options = try syntax.options(in: words)
+        return command.call(try request(words.with(options), database))
+      }
       return command.call(try request(words, database))
     }
   }
 }
 
-/// Name and number of words, read out of a usage such as `LPUSH key value [value ...]`.
+/// Name, number of words and options, read out of a usage such as `LPUSH key value [value ...]`.
 package struct Syntax: Sendable, Hashable {
   /// In capitals; clients may write it as they like.
   package let name: String
@@ -73,24 +77,35 @@ package struct Syntax: Sendable, Hashable {
   package let usage: String
   /// How many words there may be, the name among them.
   package let words: ClosedRange<Int>
+  /// The options that may follow.
+  package let optionGroups: [OptionGroup]
 
   package init(_ usage: String, aliases: [String] = []) {
     self.usage = usage
     self.aliases = aliases
-    var (least, most, depth) = (0, 0, 0)
-    let words = usage.split(separator: " ")
-    for word in words {
-      if word.hasPrefix("[") { depth += 1 }
-      if word.contains("...") {
-        most = Int.max - 1
+    let parts = usage.split(separator: "[", omittingEmptySubsequences: false)
+    let required = parts[0].split(separator: " ")
+    var (least, most) = (required.count, required.count)
+    var hasEnd = true
+    var groups: [OptionGroup] = []
+    for part in parts.dropFirst() {
+      let inside = part.prefix { $0 != "]" }
+      // Words behind the brackets must be there.
+      let behind = part.dropFirst(inside.count + 1).split(separator: " ").count
+      least += behind
+      most += behind
+      if let group = OptionGroup(inside) {
+        groups.append(group)
+        most += group.wordsMax
+      } else if inside.contains("...") {
+        hasEnd = false
       } else {
-        if depth == 0 { least += 1 }
-        if most < Int.max - 1 { most += 1 }
+        most += inside.split(separator: " ").count
       }
-      depth -= word.count { $0 == "]" }
     }
-    name = words.first.map(String.init) ?? ""
-    self.words = least...max(least, most)
+    name = required.first.map(String.init) ?? ""
+    words = least...(hasEnd ? most : Int.max - 1)
+    optionGroups = groups
   }
 
   package func isCalled(_ word: UnsafeRawBufferPointer) -> Bool {
@@ -100,8 +115,10 @@ package struct Syntax: Sendable, Hashable {
 
 /// How the reply to a command on one key is shown.
 package enum ReplyForm: Sendable, Hashable {
-  /// OK, whatever the reply holds.
+  /// Status: OK; or the value before, where it was asked for; or that a condition was not met.
   case ok
+  /// Status: 1 where it was done, 0 where a condition was not met.
+  case isDone
   /// Value.
   case value
   /// Value or ListValues, of what the call has taken away.
@@ -114,10 +131,40 @@ package enum ReplyForm: Sendable, Hashable {
   case count
   /// TypeResponse, in a word.
   case type
+  /// TtlResponse, as a number.
+  case ttl(TtlForm)
   /// IncrByResponse, its value.
   case sum
   /// ListValues.
   case list
+}
+
+/// What is told of when a key expires. As in Redis, seconds are rounded.
+package enum TtlForm: Sendable, Hashable {
+  case seconds, millis
+  /// Since 1970.
+  case unixSeconds, unixMillis
+
+  /// Of a key that isn't there.
+  private static let missing: Int64 = -2
+  /// Of a key that doesn't expire.
+  private static let never: Int64 = -1
+
+  /// - Parameters: what is left and when it ends, in milliseconds; nil where the key doesn't expire.
+  package func number(found: Bool, ttlMillis: Int64?, unixMillis: Int64?) -> Int64 {
+    guard found else { return Self.missing }
+    guard let ttlMillis, let unixMillis else { return Self.never }
+    return switch self {
+    case .seconds: Self.seconds(ttlMillis)
+    case .millis: ttlMillis
+    case .unixSeconds: Self.seconds(unixMillis)
+    case .unixMillis: unixMillis
+    }
+  }
+
+  private static func seconds(_ millis: Int64) -> Int64 {
+    millis / 1_000 + (millis % 1_000 >= 500 ? 1 : 0)
+  }
 }
 
 /// What is wrong with a command's arguments. Each protocol says it in its own way.
@@ -128,4 +175,8 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case tooSmallToTakeAway(what: String)
   /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
   case notACount(what: String, word: [UInt8])
+  /// `what`, in milliseconds, would not fit into 64 bits.
+  case tooManySeconds(what: String)
+  /// The options can't be understood; a sentence that begins with a name.
+  case badOptions(String)
 }

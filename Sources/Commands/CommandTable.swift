@@ -6,7 +6,7 @@ import RingstoreAPI
 package enum CommandTable {
   /// Every call of the contract, in the order of the documentation.
   package static let all: [Command] =
-    Command.onStrings + Command.onAnyType + Command.onLists + Command.madeOfParts
+    Command.onStrings + Command.onAnyType + Command.onExpiry + Command.onLists + Command.madeOfParts
 
   /// The call with this path, or nil. Linear: callers look up a path once and keep the reply.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {

@@ -6,9 +6,18 @@ import TextForms
 
 package struct CommandWords {
   private let words: UnsafeBufferPointer<UnsafeRawBufferPointer>
+  /// Those that stand behind the words that there must be.
+  private(set) var options = WordOptions()
 
   package init(_ words: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
     self.words = words
+  }
+
+  /// The same with options that have been read.
+  func with(_ options: WordOptions) -> CommandWords {
+    var words = self
+    words.options = options
+    return words
   }
 
   package var count: Int { words.count }
@@ -36,6 +45,13 @@ package struct CommandWords {
       throw .notACount(what: what, word: Array(self[index]))
     }
     return count
+  }
+
+  /// A number of seconds, in milliseconds.
+  func seconds(_ index: Int, _ what: String) throws(ArgumentError) -> Int64 {
+    let (millis, overflow) = try integer(index, what).multipliedReportingOverflow(by: 1_000)
+    if overflow { throw .tooManySeconds(what: what) }
+    return millis
   }
 
   /// Lends copies as words.

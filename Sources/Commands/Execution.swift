@@ -132,12 +132,6 @@ extension V1.Key: WordedMessage {
   }
 }
 
-extension V1.KeyValue: WordedMessage {
-  init(_ words: CommandWords, database: UInt32) {
-    self.init(key: words[1], value: words[2], database: database)
-  }
-}
-
 extension V1.ListInsert: WordedMessage {
   init(_ words: CommandWords, database: UInt32) {
     self.init(key: words[1], values: words.values(from: 2), database: database)

@@ -193,7 +193,7 @@ extension Store {
     guard count == 1 else { return removeMany(count, at: place, end, version: version) }
     var list = entry.list
     freeLeftovers()
-    leftover = list.pop(at: end, heap: heap).leftover
+    leftover = list.pop(at: end, heap: heap).leftover.map { .chunk($0) }
     if list.pieceCount == 0 {
       takeOut(place)
       list.freeEmpty(heap)

@@ -75,12 +75,13 @@ extension KeyReply {
   /// - Throws: `WireError` where it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
-    case .ok, nil: self = .done
+    case .ok, .isDone, nil: self = .done
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
     case .value, .taken, .element: self.init(try V1.Value(response))
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)
     case .list: self.init(try V1.ListValues(response))
+    case .ttl: self = .done
     case .type:
       switch try V1.TypeResponse(response).type {
       case .string: self = .type(.string)

@@ -53,8 +53,10 @@ import Testing
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
-      GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
-      DECRBY APPEND STRLEN LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN \
+      EXISTS TYPE INCR INCRBY DECR DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL \
+      PTTL EXPIRETIME PEXPIRETIME LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM MGET MSET DBSIZE \
+      PING ECHO SELECT SCAN HELP QUIT
       """
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
@@ -89,6 +91,9 @@ import Testing
     ("strlen k", Command.strLen.id, false),
     ("append k v", Command.append.id, false), ("incrby k 5", .incrBy, false),
     ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
+    ("set k v ex 5", .set, false), ("expire k 5", Command.expire.id, false),
+    ("pexpireat k 5 NX", Command.expire.id, false), ("persist k", Command.persist.id, false),
+    ("pttl k", Command.ttl.id, false), ("expiretime k", Command.ttl.id, false),
     ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
     ("lpop k 2", .lPopMany, false), ("rpop k 0", .rPopMany, false),
     ("lpushx k a", .lPush, false), ("lindex k -1", .lIndex, false), ("lset k 0 v", .lSet, false),
@@ -113,6 +118,40 @@ import Testing
       let view = try V1.KeyValue(bytes)
       #expect(Array(view.key) == Array("k".utf8) && Array(view.value) == Array("a b".utf8))
       #expect(view.database == 2)
+    }
+    try #require(call("SET k v px 7")).request.withUnsafeReadableBytes { bytes in
+      guard case .ttlMillis(7) = try V1.KeyValue(bytes).expiry else {
+        Issue.record("no PX")
+        return
+      }
+    }
+    try #require(call("SET k v get xx")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious && view.condition == .ifPresent && view.expiry == nil)
+    }
+    try #require(call("SETNX k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.condition == .ifAbsent)
+    }
+    try #require(call("GETSET k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious)
+    }
+    try #require(call("SETEX k 7 v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      guard case .ttlMillis(7_000) = view.expiry else {
+        Issue.record("no time to live")
+        return
+      }
+      #expect(Array(view.value) == Array("v".utf8))
+    }
+    try #require(call("EXPIRE k -7 gt")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.ExpireRequest(bytes)
+      guard case .ttlMillis(-7_000) = view.expiry else {
+        Issue.record("no time")
+        return
+      }
+      #expect(view.condition == .ifLater && view.database == 2)
     }
     try #require(call("DECRBY k 7")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.IncrByRequest(bytes)
@@ -173,6 +212,21 @@ import Testing
     (
       "DECRBY k -9223372036854775808",
       "the delta must be above -9223372036854775808, since it is taken away"
+    ),
+    (
+      "SET k v EX 9223372036854776", "the time to live, in milliseconds, must fit into 64 bits"
+    ),
+    ("SET k v PX 1 EXAT 2", "PX and EXAT exclude each other"),
+    ("SET k v NX xx", "NX and XX exclude each other"),
+    ("SETEX k soon v", "the time to live must be a whole number of 64 bits, not 'soon'"),
+    ("EXPIRE k soon", "the time to live must be a whole number of 64 bits, not 'soon'"),
+    (
+      "EXPIRE k 1 NX GT",
+      "wrong number of arguments for EXPIRE; usage: EXPIRE key seconds [NX|XX|GT|LT]"
+    ),
+    (
+      "EXPIRE k 1 AT",
+      "EXPIRE takes no option 'AT'; usage: EXPIRE key seconds [NX|XX|GT|LT]"
     ),
     ("LRANGE k 0 end", "the stop must be a whole number of 64 bits, not 'end'"),
     ("LPOP k -1", "the count must be from 0 to 4294967295, not '-1'"),

@@ -95,7 +95,15 @@ import Testing
   }
 
   @Test func `numbers and words`() {
-    #expect(shownOfKey(.ok) == "+OK\r\n")
+    #expect(shownOfKey(.ok) { V1.Status(ok: true).write(into: &$0) } == "+OK\r\n")
+    #expect(shownOfKey(.ok) == "-condition not met\r\n")
+    #expect(shownOfKey(.isDone) { V1.Status(ok: true).write(into: &$0) } == "+1\r\n")
+    #expect(shownOfKey(.isDone) == "+0\r\n")
+    let previous = V1.Value(found: true)
+    #expect(shownOfKey(.ok) { V1.Status(previous: previous).write(into: &$0) } == "+\r\n")
+    #expect(
+      shownOfKey(.ok) { V1.Status(ok: true, previous: V1.Value()).write(into: &$0) }
+        == "-no value before\r\n")
     #expect(shownOfKey(.count) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
     #expect(shownOfKey(.count) == "+0\r\n")
     #expect(

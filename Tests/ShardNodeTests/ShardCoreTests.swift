@@ -5,6 +5,7 @@ import Foundation
 import NIOCore
 import ProtobufMessages
 import RingstoreAPI
+import SwiftProtobuf
 import Testing
 
 @testable import ShardNode
@@ -158,10 +159,10 @@ struct ShardCoreTests {
 
   @Test func aWriteWithAnUnservedFieldChangesNothing() throws {
     var request = Requests.set("k", "v")
-    request.ttlMillis = 1_000
+    try request.merge(serializedBytes: [0x98, 0x06, 0x01])
     #expect(shard.failure(.set, request)?.reason == .unknownField)
     var conditional = Requests.set("k", "v")
-    conditional.condition = .ifAbsent
+    conditional.condition = .UNRECOGNIZED(4)
     #expect(shard.failure(.set, conditional)?.code == .unimplemented)
     #expect(try !shard.get("k").found)
   }

@@ -61,7 +61,9 @@ import Testing
     ]
     for words in setups { try check(words) }
     for form in CommandTable.all.flatMap(\.forms) where form.call != nil {
-      let count = min(form.syntax.words.upperBound, 5)
+      let hasOptions = !form.syntax.optionGroups.isEmpty
+      let words = form.syntax.words
+      let count = hasOptions ? words.lowerBound : min(words.upperBound, 5)
       let rest = (2..<max(count, 2)).map { "\($0 - 2)" }
       try check([form.syntax.name, key] + rest)
     }

@@ -65,29 +65,31 @@ package final class ShardCore {
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
   private let executions = CommandTable.executions
-  /// The wall clock.
-  @exclusivity(unchecked) private var wall: WallClock
+  private let wall: WallClock
+  /// Whether there is a wall clock, so that every call knows the time.
+  private let hasWall: Bool
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
-  ///   - wallMillis: milliseconds since 1970.
+  ///   - wallMillis: milliseconds since 1970; nil: no key ever expires.
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
   ///   - memory: how much the keys and values may take.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
     versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
-    clock: @escaping () -> UInt64 = { 0 },
-    wallMillis: @escaping () -> Int64 = { 0 }, uptimeMillis: @escaping () -> Int64
+    clock: @escaping () -> UInt64 = { 0 }, wallMillis: (() -> Int64)? = nil,
+    uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
     self.version = version
     self.clock = clock
     startedNanos = clock()
-    wall = WallClock(wallMillis)
+    wall = WallClock(wallMillis ?? { 0 })
+    hasWall = wallMillis != nil
     self.uptimeMillis = uptimeMillis
     let store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
@@ -95,8 +97,8 @@ package final class ShardCore {
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
-    expirer = Expirer(store, clock: clock, wallMillis: wallMillis)
-    evictor = Evictor(store, wallMillis: wallMillis)
+    expirer = Expirer(store, clock: clock, wall: wall)
+    evictor = Evictor(store, clock: clock, wall: wall)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
@@ -142,6 +144,7 @@ package final class ShardCore {
   /// What comes before every execution.
   @inline(__always)
   func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {
+    assert(context.wallMillis > 0 || !hasWall, "an entrance that knows no time expires no key")
     latestMark = .none
     try admit(method, context)
     counters.called(method)

@@ -655,6 +655,24 @@ extension V1.KeyValue: ReadByUs {
   }
 }
 
+extension V1.DeleteRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, condition: condition)
+  }
+}
+
 extension V1.Value: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -838,6 +856,41 @@ extension V1.AppendRequest: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(key: key, value: value, database: database)
+  }
+}
+
+extension V1.ExpireRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, expiry: expiry, condition: condition)
+  }
+}
+
+extension V1.TtlResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if let expireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      found: found, ttlMillis: ttlMillis, expireAtUnixMillis: expireAtUnixMillis, version: version)
   }
 }
 

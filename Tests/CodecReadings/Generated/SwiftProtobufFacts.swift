@@ -687,6 +687,25 @@ extension Ringstore_V1_KeyValue: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_DeleteRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_Value: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -876,6 +895,42 @@ extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
     facts.add("key", hex(key))
     facts.add("value", hex(value))
     facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ExpireRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_TtlResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if hasExpireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
     return facts.text
   }
 

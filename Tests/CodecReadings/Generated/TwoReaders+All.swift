@@ -102,6 +102,9 @@ package enum Schemas {
     .bytes(1), .bytes(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
     .varint(9),
   ]
+  package static let v1DeleteRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
   package static let v1Value: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3), .varint(4)]
   package static let v1Status: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .message(4, v1Value),
@@ -125,6 +128,12 @@ package enum Schemas {
   package static let v1IncrByRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1IncrByResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1AppendRequest: [MessageSoup.Field] = [.bytes(1), .bytes(2), .varint(3)]
+  package static let v1ExpireRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
+  ]
+  package static let v1TtlResponse: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4),
+  ]
   package static let v1Error: [MessageSoup.Field] = [.varint(1), .text(2), .text(3), .text(4)]
   package static let v1MGetRequest: [MessageSoup.Field] = [.message(1, v1Key), .message(1, v1Key)]
   package static let v1MGetResponseItem: [MessageSoup.Field] = [
@@ -140,7 +149,7 @@ package enum Schemas {
     .message(1, v1StatusItem), .message(1, v1StatusItem),
   ]
   package static let v1MDeleteRequest: [MessageSoup.Field] = [
-    .message(1, v1Key), .message(1, v1Key),
+    .message(1, v1DeleteRequest), .message(1, v1DeleteRequest),
   ]
   package static let v1MDeleteResponse: [MessageSoup.Field] = [
     .message(1, v1StatusItem), .message(1, v1StatusItem),
@@ -297,6 +306,8 @@ extension TwoReaders {
       LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
     TwoReaders(V1.Key.self, Ringstore_V1_Key.self, schema: Schemas.v1Key),
     TwoReaders(V1.KeyValue.self, Ringstore_V1_KeyValue.self, schema: Schemas.v1KeyValue),
+    TwoReaders(
+      V1.DeleteRequest.self, Ringstore_V1_DeleteRequest.self, schema: Schemas.v1DeleteRequest),
     TwoReaders(V1.Value.self, Ringstore_V1_Value.self, schema: Schemas.v1Value),
     TwoReaders(V1.Status.self, Ringstore_V1_Status.self, schema: Schemas.v1Status),
     TwoReaders(V1.ListInsert.self, Ringstore_V1_ListInsert.self, schema: Schemas.v1ListInsert),
@@ -318,6 +329,9 @@ extension TwoReaders {
       V1.IncrByResponse.self, Ringstore_V1_IncrByResponse.self, schema: Schemas.v1IncrByResponse),
     TwoReaders(
       V1.AppendRequest.self, Ringstore_V1_AppendRequest.self, schema: Schemas.v1AppendRequest),
+    TwoReaders(
+      V1.ExpireRequest.self, Ringstore_V1_ExpireRequest.self, schema: Schemas.v1ExpireRequest),
+    TwoReaders(V1.TtlResponse.self, Ringstore_V1_TtlResponse.self, schema: Schemas.v1TtlResponse),
     TwoReaders(V1.Error.self, Ringstore_V1_Error.self, schema: Schemas.v1Error),
     TwoReaders(V1.MGetRequest.self, Ringstore_V1_MGetRequest.self, schema: Schemas.v1MGetRequest),
     TwoReaders(
