@@ -8,7 +8,7 @@ extension Command {
 
   package static let delete = onKey(
     V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
-    "Removes a key of any type."
+    "Removes a key of any type.", needsMemory: false
   ) { (request: V1.DeleteRequest, place, context) throws(CallError) in
     if request.condition != nil, try !request.conditionIsMet(at: place, context) {
       return .reply(V1.Status(version: place.version))

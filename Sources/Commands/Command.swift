@@ -42,6 +42,9 @@ package class Command: @unchecked Sendable {
   package final let access: Access
   package final let routing: Routing
   package final let work: Work
+  /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that doesn't
+  /// only take away.
+  package final let needsMemory: Bool
   /// One sentence, for help.
   package final let summary: String
   /// How it is said in words; the first form bears the call's name. None for calls that words can't
@@ -50,13 +53,14 @@ package class Command: @unchecked Sendable {
 
   init(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
-    _ summary: String, forms: [CommandForm]
+    _ summary: String, forms: [CommandForm], needsMemory: Bool = true
   ) {
     self.id = id
     self.rpc = rpc
     self.access = access
     self.routing = routing
     self.work = work
+    self.needsMemory = access == .write && needsMemory
     self.summary = summary
     self.forms = forms
   }
@@ -64,6 +68,11 @@ package class Command: @unchecked Sendable {
   /// A reply of it that came encoded.
   package func reply(_ response: UnsafeRawBufferPointer) throws(WireError) -> CallReply {
     .merged(ByteBuffer(bytes: response))
+  }
+
+  /// A call of it whose request came encoded; nil where it is not on one key.
+  package func call(encoded request: UnsafeRawBufferPointer) throws(WireError) -> (any KeyedCall)? {
+    nil
   }
 
   /// The call as the .proto file has it: "Get".

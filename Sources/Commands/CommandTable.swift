@@ -37,10 +37,16 @@ package enum CommandTable {
   /// Whether a batched call changes anything, false for a number that may not be batched.
   package static func isWrite(method: UInt32) -> Bool { routes[method]?.isWrite ?? false }
 
+  /// See `Command.needsMemory`; false for a number that may not be batched.
+  package static func needsMemory(method: UInt32) -> Bool { routes[method]?.needsMemory ?? false }
+
   /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
   package static let routes = RouteTable(
     byMethod { command in
-      command.rpc.keyFields.map { Route(keyFields: $0, isWrite: command.access == .write) }
+      command.rpc.keyFields.map {
+        Route(
+          keyFields: $0, isWrite: command.access == .write, needsMemory: command.needsMemory)
+      }
     })
 
   /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
@@ -55,10 +61,12 @@ package enum CommandTable {
   }
 }
 
-/// What a router has to know of a batched call before it reads its request.
+/// What a node has to know of a batched call before it reads its request.
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
+  /// See `Command.needsMemory`.
+  package let needsMemory: Bool
 }
 
 /// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled
@@ -77,24 +85,20 @@ package struct RouteTable: @unchecked Sendable {
   package subscript(method: UInt32) -> Route? { method < count ? first[Int(method)] : nil }
 }
 
-/// The executions of batched calls, in the order of their numbers, which begin with 1 and have no holes:
-/// memory that is filled once and never freed, which is why it is Sendable. Its parts are open so that a
-/// shard may look at them without a call into this room.
+/// The executions of batched calls, in the order of their numbers, which begin with 1; a number that no
+/// call has is refused. Memory that is filled once and never freed, which is why it is Sendable. Its
+/// parts are open so that a shard may look at them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>
   package let count: UInt32
 
   init(_ byMethod: [Execution?]) {
-    let executions = byMethod.dropFirst().compactMap(\.self)
-    precondition(executions.count == byMethod.count - 1, "a batched call can't be executed")
+    let executions = byMethod.dropFirst()
     let memory = UnsafeMutablePointer<Execution>.allocate(capacity: executions.count)
     for (place, execution) in executions.enumerated() {
-      (memory + place).initialize(to: execution)
+      (memory + place).initialize(to: execution ?? .refusal(ofMethod: UInt32(place + 1)))
     }
     first = UnsafePointer(memory)
     count = UInt32(executions.count)
   }
-
-  /// Whether a call with this number may be batched.
-  package func contains(_ method: UInt32) -> Bool { method &- 1 < count }
 }

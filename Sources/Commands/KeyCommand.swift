@@ -42,17 +42,23 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
 
   init(
     _ rpc: RPC, _ execution: Execution, _ summary: String, forms: [RequestForm<Request>],
-    execute: @escaping Execute
+    needsMemory: Bool, execute: @escaping Execute
   ) {
     self.execute = execute
     super.init(
       CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
-      forms: [])
+      forms: [], needsMemory: needsMemory)
     self.forms = forms.map { $0.form(of: self) }
   }
 
   package func call(_ request: Request) -> any KeyedCall {
     TypedCall(definition: self, request: request)
+  }
+
+  package override func call(
+    encoded request: UnsafeRawBufferPointer
+  ) throws(WireError) -> (any KeyedCall)? {
+    call(try Request(request))
   }
 
   package override func reply(
@@ -84,7 +90,8 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     switch try definition.execute(request, place, context) {
     case .reply(let reply): answer(reply.reply)
     case .empty: answer(Reply().reply)
-    case .list(let view): return try view.reply(context, answer)
+    case .list(let view, let isTaken):
+      return try view.reply(context, isTaken: isTaken, answer)
     case .source(let source): return source
     }
     return nil

@@ -27,6 +27,8 @@ package struct ShardConfiguration: Sendable {
   /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
   package var linePort: Int?
   package var limits = Limits()
+  /// How much the keys and values may take.
+  package var memory = MemoryLimit()
   /// How many connections there may be, and the servers' own bounds and time limits.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
@@ -121,6 +123,7 @@ package final class ShardServer: Sendable {
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits,
       versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })

@@ -4,7 +4,7 @@
 // store and everything it hands out; nothing here is Sendable. Reading order: Entry (a key's block),
 // Places and Table (one slot's keys), TableDirectory (which table), Heap (every byte), then List, Piece
 // and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how
-// anything changes), Expiry (what changes by itself).
+// anything changes), Expiry and Eviction (what changes by itself).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 //
@@ -67,6 +67,12 @@ package final class Store {
   /// Keys that were deleted because they were due, so far.
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
+  /// What `makeRoom` keeps. The store itself refuses nothing.
+  package var memoryLimit = MemoryLimit()
+  /// Keys that were evicted, so far.
+  package internal(set) var evictedKeyCount: Int64 = 0
+  var evictionCandidates = EvictionCandidates()
+  var evictionWalk = EvictionWalk()
   /// Where `get` writes the digits of an integer.
   let digits: UnsafeMutableRawPointer
   /// Holds bytes that a call reads after they have left their key.

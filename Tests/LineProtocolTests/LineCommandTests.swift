@@ -53,9 +53,10 @@ import Testing
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
-      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
-      DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST TTL PTTL EXPIRETIME \
-      PEXPIRETIME MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN \
+      EXISTS TYPE INCR INCRBY DECR DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST \
+      TTL PTTL EXPIRETIME PEXPIRETIME LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM MGET MSET \
+      DBSIZE PING ECHO SELECT SCAN HELP QUIT
       """
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
@@ -94,7 +95,10 @@ import Testing
     ("pexpireat k 5 NX", Command.expire.id, false), ("persist k", Command.persist.id, false),
     ("pttl k", Command.ttl.id, false), ("expiretime k", Command.ttl.id, false),
     ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
-    ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false), ("mget a b", .mGet, true),
+    ("lpop k 2", .lPopMany, false), ("rpop k 0", .rPopMany, false),
+    ("lpushx k a", .lPush, false), ("lindex k -1", .lIndex, false), ("lset k 0 v", .lSet, false),
+    ("ltrim k 0 -1", .lTrim, false), ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false),
+    ("mget a b", .mGet, true),
     ("mset a 1 b 2", .mSet, true), ("keys .", .keys, true), ("scan 0", .keys, true),
     ("dbsize", .dbSize, true), ("dbsize all", .dbSize, true), ("reset", .reset, true),
     ("reset ALL", .reset, true), ("shutdown", .shutdown, true),
@@ -225,6 +229,10 @@ import Testing
       "EXPIRE takes no option 'AT'; usage: EXPIRE key seconds [NX|XX|GT|LT]"
     ),
     ("LRANGE k 0 end", "the stop must be a whole number of 64 bits, not 'end'"),
+    ("LPOP k -1", "the count must be from 0 to 4294967295, not '-1'"),
+    ("RPOP k 4294967296", "the count must be from 0 to 4294967295, not '4294967296'"),
+    ("LPOP k x", "the count must be a whole number of 64 bits, not 'x'"),
+    ("LSET k 1.5 v", "the index must be a whole number of 64 bits, not '1.5'"),
     ("MSET a 1 b", "MSET needs a value for every key"),
     ("RESET everything", "the word behind the command must be ALL, not 'everything'"),
     ("SHUTDOWN now", "SHUTDOWN takes CLUSTER or nothing, not 'now'"),

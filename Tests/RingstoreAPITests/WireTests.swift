@@ -147,9 +147,6 @@ import Testing
     #expect(try name { $0.condition = .UNRECOGNIZED(77) } == "condition")
     #expect(try name { ($0.ifVersion, $0.returnPrevious) = (1, true) } == nil)
     #expect(
-      try unserved(V1.ListInsert.self, Ringstore_V1_ListInsert.with { $0.onlyIfPresent = true })
-        == "only_if_present")
-    #expect(
       try unserved(V1.Call.self, Ringstore_V1_Call.with { $0.requestID = Data([1]) })
         == "request_id")
     #expect(

@@ -10,6 +10,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case integerOverflow = "INTEGER_OVERFLOW"
   case invalidExpiry = "INVALID_EXPIRY"
   case invalidCondition = "INVALID_CONDITION"
+  case noSuchKey = "NO_SUCH_KEY"
+  case indexOutOfRange = "INDEX_OUT_OF_RANGE"
   case badPattern = "BAD_PATTERN"
   case badPageToken = "BAD_PAGE_TOKEN"
   case noSuchDatabase = "NO_SUCH_DATABASE"
@@ -32,7 +34,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
       .invalidCondition:
       .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
-    case .integerOverflow: .outOfRange
+    case .integerOverflow, .indexOutOfRange: .outOfRange
+    case .noSuchKey: .notFound
     case .shardUnavailable, .outcomeUnknown: .unavailable
     case .responseTooLarge, .memoryLimit, .overloaded: .resourceExhausted
     case .unknownField: .unimplemented

@@ -315,7 +315,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Time
 
-  /// Does what is due. Call it at `nextWakeup`, or whenever convenient.
+  /// Does what is due. Call it at `nextWakeupNanos`, or whenever convenient.
   package func tick() {
     let nowNanos = nowNanos
     for shard in links.indices {

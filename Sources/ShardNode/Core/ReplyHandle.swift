@@ -85,7 +85,7 @@ package final class ReplyHandle: GateWaiter {
   /// - Parameters:
   ///   - method: what is called.
   ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never, or
-  ///     its exit sees to it.
+  ///     its exit ends it.
   package init(
     _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
     core: ShardCore

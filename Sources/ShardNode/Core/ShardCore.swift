@@ -48,6 +48,9 @@ package final class ShardCore {
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
   let garbage: GarbageCollection
   let expirer: Expirer
+  let evictor: Evictor
+  /// Writes that were refused because the memory limit was reached.
+  var memoryRefusals: Int64 = 0
   /// What operations hold, and answers that are ready and have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
@@ -55,7 +58,7 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
-  /// A caller has told the node to stop. The driver of the core sees to it, once the caller has
+  /// A caller has told the node to stop. The driver of the core does so, once the caller has
   /// its reply.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
@@ -73,10 +76,12 @@ package final class ShardCore {
   ///   - wallMillis: milliseconds since 1970; nil: no key ever expires.
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
+  ///   - memory: how much the keys and values may take.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
-    versionsBegin: UInt64 = 0, clock: @escaping () -> UInt64 = { 0 },
-    wallMillis: (() -> Int64)? = nil, uptimeMillis: @escaping () -> Int64
+    versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
+    clock: @escaping () -> UInt64 = { 0 }, wallMillis: (() -> Int64)? = nil,
+    uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
@@ -91,7 +96,9 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
+    store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
+    evictor = Evictor(store, clock: clock, wall: wall)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
   }
