@@ -173,10 +173,10 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAnInteger(what: String, word: [UInt8])
   /// `what` must be above the smallest integer, since it is taken away.
   case tooSmallToTakeAway(what: String)
-  /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
-  case notACount(what: String, word: [UInt8])
   /// `what`, in milliseconds, would not fit into 64 bits.
   case tooManySeconds(what: String)
   /// The options can't be understood; a sentence that begins with a name.
   case badOptions(String)
+  /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
+  case notACount(what: String, word: [UInt8])
 }

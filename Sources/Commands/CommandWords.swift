@@ -39,19 +39,19 @@ package struct CommandWords {
     return number
   }
 
+  /// A number of seconds, in milliseconds.
+  func seconds(_ index: Int, _ what: String) throws(ArgumentError) -> Int64 {
+    let (millis, overflow) = try integer(index, what).multipliedReportingOverflow(by: 1_000)
+    if overflow { throw .tooManySeconds(what: what) }
+    return millis
+  }
+
   /// How many of something.
   package func count(_ index: Int, _ what: String) throws(ArgumentError) -> UInt32 {
     guard let count = UInt32(exactly: try integer(index, what)) else {
       throw .notACount(what: what, word: Array(self[index]))
     }
     return count
-  }
-
-  /// A number of seconds, in milliseconds.
-  func seconds(_ index: Int, _ what: String) throws(ArgumentError) -> Int64 {
-    let (millis, overflow) = try integer(index, what).multipliedReportingOverflow(by: 1_000)
-    if overflow { throw .tooManySeconds(what: what) }
-    return millis
   }
 
   /// Lends copies as words.

@@ -30,7 +30,7 @@ extension Command {
       ) { words throws(ArgumentError) in
         .expireAtUnixMillis(try words.integer(2, "the time"))
       },
-    ]
+    ], needsMemory: false
   ) { (request: V1.ExpireRequest, place, context) throws(CallError) in
     let now = context.call.wallMillis
     let expiry = try request.expiry.moment(from: now)
@@ -58,7 +58,7 @@ extension Command {
 
   package static let persist = onKey(
     V1.KeyStore.persist, "PERSIST key", shows: .count,
-    "Has a key not expire any more."
+    "Has a key not expire any more.", needsMemory: false
   ) { (_: V1.Key, place, context) in
     guard place.expires, let version = context.store.setExpiry(.never, at: place) else {
       return .reply(V1.Status(ok: true, version: place.version))

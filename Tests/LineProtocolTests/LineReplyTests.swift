@@ -31,7 +31,7 @@ import Testing
   ) -> String {
     var (response, out) = (ByteBuffer(), ByteBuffer())
     write(&response)
-    let command = CommandTable.all.first { $0.forms.first?.reply == form }
+    let command = CommandTable.all.first { $0.forms.contains { $0.reply == form } }
     response.withUnsafeReadableBytes { response in
       request.withUnsafeReadableBytes { request in
         guard let reply = try? command?.reply(response) else { return }
