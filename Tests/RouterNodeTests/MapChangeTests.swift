@@ -269,6 +269,7 @@ struct MapChangeTests {
     try world.answerRefused(1, "STALE_MAP", theirs: world.next, inForce: true)
     #expect(world.core.map.epoch == 2)
     #expect(!world.core.isMapRefused)
+    #expect(!world.core.haveLinksBeenTried, "clients would come too early")
     world.router.advance(millis: 1)
     for shard in 0...2 {
       let hello = try world.router.accept(shard)

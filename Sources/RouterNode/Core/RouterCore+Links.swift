@@ -87,7 +87,8 @@ extension RouterCore {
     let areTried = links.allSatisfy { link in
       guard link.isMember else { return true }
       switch link.state.phase {
-      case .waiting(let until): return until > 0
+      // One that is due at once is a part of the first attempt, as after another map was taken over.
+      case .waiting(let until): return until > nowNanos
       case .connecting, .greeting: return false
       case .ready, .draining: return true
       }
