@@ -74,10 +74,8 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol", "Front",
-        "GRPC",
-        nioCore, nioPosix, logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
+        "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
@@ -93,8 +91,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands", "Placement",
-        "LineProtocol",
+        "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands",
+        "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -186,8 +184,8 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TextForms", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI", "Commands",
-        "GRPC", "Placement",
+        "TextForms", "Store", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI",
+        "Commands", "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),

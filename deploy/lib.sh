@@ -47,7 +47,8 @@ readonly BUILD_NEEDS=(
   "libedit-dev:pkg-config --exists libedit"
 )
 readonly TEST_NEEDS=(
-  "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc")
+  "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc"
+  "redis-tools:command -v redis-check-rdb")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

@@ -36,12 +36,20 @@ package class Command: @unchecked Sendable {
     case pipeline
   }
 
+  /// Finds the second key in an encoded request; nil where that can't be read.
+  package typealias OtherKey = @Sendable (UnsafeRawBufferPointer) -> UnsafeRawBufferPointer?
+
   package final let id: CommandID
   /// What the .proto file says of it: path, messages, number.
   package final let rpc: RPC
   package final let access: Access
   package final let routing: Routing
   package final let work: Work
+  /// The second key of a request that has two, for what keeps the order of keys.
+  package final let otherKey: OtherKey?
+  /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that doesn't
+  /// only take away.
+  package final let needsMemory: Bool
   /// One sentence, for help.
   package final let summary: String
   /// How it is said in words; the first form bears the call's name. None for calls that words can't
@@ -50,13 +58,15 @@ package class Command: @unchecked Sendable {
 
   init(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
-    _ summary: String, forms: [CommandForm]
+    _ summary: String, forms: [CommandForm], needsMemory: Bool = true, otherKey: OtherKey? = nil
   ) {
+    self.otherKey = otherKey
     self.id = id
     self.rpc = rpc
     self.access = access
     self.routing = routing
     self.work = work
+    self.needsMemory = access == .write && needsMemory
     self.summary = summary
     self.forms = forms
   }

@@ -6,7 +6,7 @@ import RingstoreAPI
 package enum CommandTable {
   /// Every call of the contract, in the order of the documentation.
   package static let all: [Command] =
-    Command.onStrings + Command.onAnyType + Command.onLists + Command.madeOfParts
+    Command.onStrings + Command.onAnyType + Command.onExpiry + Command.onLists + Command.madeOfParts
 
   /// The call with this path, or nil. Linear: callers look up a path once and keep the reply.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {
@@ -37,10 +37,17 @@ package enum CommandTable {
   /// Whether a batched call changes anything, false for a number that may not be batched.
   package static func isWrite(method: UInt32) -> Bool { routes[method]?.isWrite ?? false }
 
+  /// See `Command.needsMemory`; false for a number that may not be batched.
+  package static func needsMemory(method: UInt32) -> Bool { routes[method]?.needsMemory ?? false }
+
   /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
   package static let routes = RouteTable(
     byMethod { command in
-      command.rpc.keyFields.map { Route(keyFields: $0, isWrite: command.access == .write) }
+      command.rpc.keyFields.map {
+        Route(
+          keyFields: $0, isWrite: command.access == .write, otherKey: command.otherKey,
+          needsMemory: command.needsMemory)
+      }
     })
 
   /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
@@ -55,10 +62,13 @@ package enum CommandTable {
   }
 }
 
-/// What a router has to know of a batched call before it reads its request.
+/// What a node has to know of a batched call before it reads its request.
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
+  package let otherKey: Command.OtherKey?
+  /// See `Command.needsMemory`.
+  package let needsMemory: Bool
 }
 
 /// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled

@@ -22,7 +22,7 @@ extension Command {
     let otherCall: CommandForm.OtherCall = { words, database throws(ArgumentError) in
       words.count == 2 ? nil : many.call(try V1.PopManyRequest(words, database: database))
     }
-    return onKey(rpc, usage, shows: .taken, summary, orCall: otherCall) {
+    return onKey(rpc, usage, shows: .taken, summary, orCall: otherCall, needsMemory: false) {
       (_: V1.PopRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
       // Looked at first: an element that no reply can carry must not be lost.
       let outermost = try lists { () throws(Store.StoreError) in
@@ -66,7 +66,7 @@ extension Command {
   private static func popMany(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> KeyCommand<V1.PopManyRequest, V1.ListValues> {
-    onKey(rpc, usage, shows: .taken, summary) {
+    onKey(rpc, usage, shows: .taken, summary, needsMemory: false) {
       (request: V1.PopManyRequest, place, context) throws(CallError) -> Outcome<V1.ListValues> in
       guard let view = try view(ofOutermost: Int(request.count), end, at: place, context) else {
         return .empty

@@ -7,7 +7,8 @@
 // lower priority could be put aside while it holds a lock of malloc that a loop waits for.
 //
 // Many small blocks are another matter: malloc keeps the pages between those that are left. After a
-// crowd of connections has gone the same thread has malloc give back whole pages (`trimSoon`). malloc
+// crowd of connections has gone, or much of what a store held, the same thread has malloc give back
+// whole pages (`trimSoon`). malloc
 // locks each of its arenas meanwhile, a few milliseconds for 100 MiB, so that is done once things have
 // calmed down, and seldom.
 //

@@ -18,6 +18,8 @@ package struct Limits: Sendable, Hashable {
   /// Bytes of replies that may wait on a shard until what they tell of is committed. Past it, writes are
   /// refused, and reads whose replies would have to wait.
   package var heldBytesMax = 64 << 20
+  /// How far a list is searched at once for a value, in values; further in turns.
+  package var searchStepsMax = 65_536
   /// A request or a response longer than this goes over a link's bulk lane.
   package var bulkBytesMin = 64 << 10
   /// The most bytes of a large reply that travel in one part.

@@ -7,6 +7,7 @@ import NIOCore
 import NIOPosix
 import NodeCore
 import RingstoreAPI
+import Store
 
 #if canImport(Glibc)
   import Glibc
@@ -26,6 +27,8 @@ package struct ShardConfiguration: Sendable {
   /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
   package var linePort: Int?
   package var limits = Limits()
+  /// How much the keys and values may take.
+  package var memory = MemoryLimit()
   /// How many connections there may be, and the servers' own bounds and time limits.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
@@ -118,7 +121,10 @@ package final class ShardServer: Sendable {
     let core = ShardCore(
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
-      limits: configuration.limits, clock: { NIODeadline.now().uptimeNanoseconds },
+      limits: configuration.limits,
+      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      memory: configuration.memory,
+      clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
     core.marks = configuration.marks?(core.gate, loop)

@@ -24,11 +24,13 @@ extension ShardService: Dispatcher {
     var id: UInt64?
     response.clear()
     do throws(CallError) {
-      if let source = try core.execute(
-        method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
-        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos))
+      let context = core.context(
+        deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
+      if let later = try core.execute(
+        method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
       {
-        id = begin(source, keep(method, 0, for: .unary(call)))
+        let reply = keep(method, 0, for: .unary(call))
+        id = begin(later, method, ByteBuffer(bytes: message), context, reply)
       } else if core.gate.holds(core.latestMark) {
         id = hold(.response(response), keep(method, 0, for: .unary(call)))
       } else {
@@ -52,15 +54,20 @@ extension ShardService: Dispatcher {
     let deadlineNanos = context.deadlineNanos
     do throws(CallError) {
       var id: UInt64?
-      let source = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
+      let later = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
         guard core.gate.holds(core.latestMark) else { return call.end(.success($0)) }
         // What it points to may change while it is held.
         var copy = ByteBuffer()
         $0.write(into: &copy)
         id = hold(.response(copy), keep(method, deadlineNanos, for: .local(call)))
       }
-      guard let source else { return id }
-      return begin(source, keep(method, deadlineNanos, for: .local(call)))
+      guard let later else { return id }
+      var encoded: ByteBuffer {
+        var bytes = ByteBuffer()
+        request.write(into: &bytes)
+        return bytes
+      }
+      return begin(later, method, encoded, context, keep(method, deadlineNanos, for: .local(call)))
     } catch {
       core.counters.failed()
       if core.gate.holds(core.latestMark) {
@@ -71,8 +78,12 @@ extension ShardService: Dispatcher {
     return nil
   }
 
-  private func begin(_ source: any ReplySource, _ reply: LaterReply) -> UInt64? {
-    source.start(reply.handle, after: core.latestMark)
+  private func begin(
+    _ later: Remainder, _ method: UInt32, _ request: @autoclosure () -> ByteBuffer,
+    _ context: CallContext, _ reply: LaterReply
+  ) -> UInt64? {
+    core.proceed(
+      with: later, of: method, request(), context, to: reply.handle, after: core.latestMark)
     return reply.handle.isOver ? nil : reply.id
   }
 
@@ -132,7 +143,9 @@ extension ShardService: Dispatcher {
         pipeline.expectLarge()
         let reply = keep(
           next.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: next.id))
-        later.start(reply.handle, after: core.latestMark)
+        core.proceed(
+          with: later, of: next.methodNumber, ByteBuffer(bytes: next.request), context,
+          to: reply.handle, after: core.latestMark)
       } else if core.gate.holds(core.latestMark) {
         hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
       }

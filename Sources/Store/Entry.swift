@@ -8,7 +8,7 @@
 //            | address:8                  kind list: the list's directory (List.swift)
 //
 // A kind is a type in one of its forms in memory; there is room for 32. One flag says that the key
-// expires. The clock is kept for eviction and not written yet. Expiry and payload are not aligned.
+// expires. The clock tells when a call last looked the key up (AccessClock). Expiry and payload are not aligned.
 // A view on memory the store owns; lives on the thread of the store.
 
 struct Entry {
@@ -41,11 +41,11 @@ struct Entry {
   /// A new entry; the caller fills the payload.
   init(
     on heap: Heap, key: UnsafeRawBufferPointer, kind: Kind, payloadCount: Int, version: UInt64,
-    expiry: Expiry
+    expiry: Expiry, clock: UInt32
   ) {
     base = heap.allocate(
       Entry.bytes(key: key.count, payload: payloadCount, expires: expiry != .never))
-    clock = 0
+    self.clock = clock
     setLengths(key: key.count, payload: payloadCount)
     setHead(version, kind, expiry)
     copyBytes(key, to: base + Entry.headerBytes)
@@ -77,7 +77,7 @@ struct Entry {
   @inline(__always)
   private var expiryBytes: Int { Int((base.load(as: UInt8.self) & Entry.expiresFlag) >> 2) }
 
-  /// For eviction; not used yet.
+  /// When a call last looked the key up.
   var clock: UInt32 {
     get { base.load(fromByteOffset: 8, as: UInt32.self) }
     nonmutating set { base.storeBytes(of: newValue, toByteOffset: 8, as: UInt32.self) }

@@ -37,6 +37,15 @@ final class Heap {
   /// have to fetch the pages again.
   var givesPagesBack = false
 
+  /// Since malloc was last asked to give pages back: the most bytes held, and all that were freed. What is
+  /// freed in blocks below LargeBlock.bytesMin stays with malloc otherwise.
+  private var highBytes = 0
+  private var freedBytes = 0
+  /// Malloc is asked when so much less is held, and an eighth less, ...
+  private static let shrunkMin = 16 << 20
+  /// ... and when so much was freed, and as much as is held: blocks of other sizes leave gaps behind.
+  private static let freedMin = 64 << 20
+
   private let usesSlabs: Bool
   /// By block size / 8: the pages that have a free block.
   private let openPages: UnsafeMutablePointer<UnsafeMutablePointer<SlabPage>?>
@@ -78,7 +87,7 @@ final class Heap {
     let capacity = Heap.capacity(for: byteCount)
     if byteCount > Heap.smallBlockMax || !usesSlabs {
       let bytes = Heap.mallocBytes(capacity)
-      heldBytes &+= bytes
+      hold(bytes)
       usedBytes &+= bytes
       return Heap.checked(.allocate(byteCount: capacity, alignment: 8))
     }
@@ -100,7 +109,7 @@ final class Heap {
       return block
     }
     let bytes = Heap.mallocBytes(Heap.capacity(for: byteCount))
-    heldBytes &+= bytes
+    hold(bytes)
     usedBytes &+= bytes
     return Heap.checked(block)
   }
@@ -110,8 +119,8 @@ final class Heap {
     let capacity = Heap.capacity(for: byteCount)
     if byteCount > Heap.smallBlockMax || !usesSlabs {
       let bytes = Heap.mallocBytes(capacity)
-      heldBytes &-= bytes
       usedBytes &-= bytes
+      defer { letGo(bytes) }
       if capacity >= LargeBlock.bytesMin {
         BackgroundRelease.free(block, byteCount: capacity)
         return
@@ -166,6 +175,32 @@ final class Heap {
     max(32, (byteCount &+ 8 &+ 15) & ~15)
   }
 
+  /// Memory came from malloc.
+  @inline(__always)
+  private func hold(_ bytes: Int) {
+    heldBytes &+= bytes
+    if heldBytes > highBytes { highBytes = heldBytes }
+  }
+
+  /// Memory has gone back to malloc.
+  @inline(__always)
+  private func letGo(_ bytes: Int) {
+    heldBytes &-= bytes
+    freedBytes &+= bytes
+    if highBytes &- heldBytes > max(Heap.shrunkMin, highBytes >> 3)
+      || freedBytes > max(Heap.freedMin, heldBytes)
+    {
+      trim()
+    }
+  }
+
+  @inline(never)
+  private func trim() {
+    highBytes = heldBytes
+    freedBytes = 0
+    BackgroundRelease.trimSoon()
+  }
+
   private func openPage(blockBytes: Int) -> UnsafeMutablePointer<SlabPage> {
     let page = spare ?? makePage()
     spare = nil
@@ -178,7 +213,7 @@ final class Heap {
   }
 
   private func makePage() -> UnsafeMutablePointer<SlabPage> {
-    heldBytes += SlabPage.stride
+    hold(SlabPage.stride)
     return Heap.checked(
       .allocate(byteCount: SlabPage.usableBytes, alignment: SlabPage.stride)
     ).assumingMemoryBound(to: SlabPage.self)
@@ -189,8 +224,8 @@ final class Heap {
       spare = page
       return
     }
-    heldBytes -= SlabPage.stride
     if givesPagesBack { SystemPages.discard(page, byteCount: SlabPage.usableBytes) }
     UnsafeMutableRawPointer(page).deallocate()
+    letGo(SlabPage.stride)
   }
 }

@@ -10,6 +10,10 @@ package struct KeyLookup {
   package let hash: UInt64
   /// The wall clock of the tick, in milliseconds since 1970: what expiry is judged by.
   package let nowMillis: Int64
+
+  /// What the entry's clock becomes.
+  @inline(__always)
+  var clock: UInt32 { AccessClock.clock(atMillis: nowMillis) }
 }
 
 /// Where a key is, or that there is none: good until the next change of the store.
@@ -31,6 +35,10 @@ package struct KeyPlace {
   /// Version of the key's last write, 0 where there is no such key.
   package var version: UInt64 { entry?.version ?? 0 }
 
+  /// Whether there is such a key, and it expires.
+  @inline(__always)
+  package var expires: Bool { entry?.expires ?? false }
+
   /// When the key expires; never where there is no such key.
   @inline(__always)
   package var expiry: Expiry { entry?.expiry ?? .never }
@@ -46,7 +54,8 @@ extension Store {
       key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
   }
 
-  /// The place of a key. One that is due is deleted first, so it isn't there. O(1) expected.
+  /// The place of a key, which counts as used now. One that is due is deleted first, so it isn't
+  /// there. O(1) expected.
   /// - Parameter nowMillis: the wall clock of the tick.
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
@@ -60,6 +69,7 @@ extension Store {
       let index = table.pointee.place(of: key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
     let entry = table.pointee.entry(at: index, hash: lookup.hash)
+    entry.clock = lookup.clock
     let place = place(of: lookup, table: table, index: index, entry: entry)
     return entry.expires ? live(place, entry) : place
   }

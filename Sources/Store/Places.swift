@@ -60,6 +60,20 @@ struct Places {
     }
   }
 
+  /// Place of the first key with this hash, or nil.
+  func place(withHash hash: UInt64, _ hasher: KeyHasher) -> Int? {
+    let mask = capacity - 1
+    var place = home(hash)
+    while words[place] != 0 {
+      let word = words[place]
+      if (word ^ hash) < Places.tagUnit, hasher.hash(Places.entry(word).key) == hash {
+        return place
+      }
+      place = (place + 1) & mask
+    }
+    return nil
+  }
+
   @inline(__always)
   func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> (64 &- UInt64(log2))) }
 

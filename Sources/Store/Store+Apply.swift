@@ -193,7 +193,7 @@ extension Store {
     guard count == 1 else { return removeMany(count, at: place, end, version: version) }
     var list = entry.list
     freeLeftovers()
-    leftover = list.pop(at: end, heap: heap).leftover
+    leftover = list.pop(at: end, heap: heap).leftover.map { .chunk($0) }
     if list.pieceCount == 0 {
       takeOut(place)
       list.freeEmpty(heap)
@@ -248,14 +248,14 @@ extension Store {
     let lookup = place.lookup
     let entry = Entry(
       on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version,
-      expiry: expiry)
+      expiry: expiry, clock: lookup.clock)
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)
     table.pointee.insert(
       entry, hash: lookup.hash, heap: heap, hasher: hasher, stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] += 1
     if expiry != .never {
-      noteExpiry(expiry, instead: false, of: table, database: lookup.database)
+      noteExpiry(expiry, instead: false, of: table, lookup)
     }
     return entry
   }
@@ -268,7 +268,7 @@ extension Store {
     let lookup = place.lookup
     let entry = Entry(
       on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version,
-      expiry: expiry)
+      expiry: expiry, clock: lookup.clock)
     if let old = place.entry, let table = place.table {
       table.pointee.replace(at: place.index, with: entry, hash: lookup.hash)
       heap.free(old.base, old.byteCount)
@@ -291,11 +291,9 @@ extension Store {
       old.setHead(version, kind, expiry)
       return
     }
-    let clock = old.clock
     let entry = Entry(
       on: heap, key: place.lookup.key, kind: kind, payloadCount: count, version: version,
-      expiry: expiry)
-    entry.clock = clock
+      expiry: expiry, clock: old.clock)
     entry.payload.copyMemory(from: old.payload, byteCount: count)
     place.table?.pointee.replace(at: place.index, with: entry, hash: place.lookup.hash)
     heap.free(old.base, old.byteCount)
@@ -304,23 +302,23 @@ extension Store {
   @inline(never)
   private func noteExpiry(_ expiry: Expiry, instead expired: Bool, at place: KeyPlace) {
     guard let table = place.table else { return }
-    noteExpiry(expiry, instead: expired, of: table, database: place.lookup.database)
+    noteExpiry(expiry, instead: expired, of: table, place.lookup)
   }
 
   /// Counts a key that expires from now on, or not any more.
   /// - Parameter expired: whether it did before.
   private func noteExpiry(
-    _ expiry: Expiry, instead expired: Bool, of table: UnsafeMutablePointer<Table>, database: Int
+    _ expiry: Expiry, instead expired: Bool, of table: UnsafeMutablePointer<Table>,
+    _ lookup: KeyLookup
   ) {
-    if expired {
-      table.pointee.expiringCount -= 1
-      expiringCounts[database] -= 1
-      expiringKeyCount -= 1
+    let more = (expiry == .never ? 0 : 1) - (expired ? 1 : 0)
+    if more != 0 {
+      table.pointee.expiringCount = UInt32(Int(table.pointee.expiringCount) + more)
+      directory.changed(expiring: more, database: lookup.database, slot: lookup.slot)
+      expiringCounts[lookup.database] += more
+      expiringKeyCount += more
     }
     if expiry != .never {
-      table.pointee.expiringCount += 1
-      expiringCounts[database] += 1
-      expiringKeyCount += 1
       table.pointee.due = min(table.pointee.due, expiry)
     } else if table.pointee.expiringCount == 0 {
       table.pointee.due = .never
@@ -342,9 +340,7 @@ extension Store {
       at: place.index, hash: lookup.hash, heap: heap, hasher: hasher,
       stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] -= 1
-    if table.pointee.count == 0 {
-      directory.tableBecameEmpty(database: lookup.database, slot: lookup.slot, heap: heap)
-    }
+    directory.removed(keys: 1, database: lookup.database, slot: lookup.slot, heap: heap)
   }
 
   /// Takes a table that has keys out of the directory and frees it, or puts it aside.
@@ -356,7 +352,8 @@ extension Store {
     keyCounts[database] -= Int(detached.count)
     expiringCounts[database] -= Int(detached.expiringCount)
     expiringKeyCount -= Int(detached.expiringCount)
-    directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
+    directory.changed(expiring: -Int(detached.expiringCount), database: database, slot: slot)
+    directory.removed(keys: Int(detached.count), database: database, slot: slot, heap: heap)
     // Who empties slots empties many: their pages go back to the system, not only to malloc.
     heap.givesPagesBack = true
     free(detached)

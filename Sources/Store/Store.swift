@@ -4,7 +4,7 @@
 // store and everything it hands out; nothing here is Sendable. Reading order: Entry (a key's block),
 // Places and Table (one slot's keys), TableDirectory (which table), Heap (every byte), then List, Piece
 // and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how
-// anything changes), Expiry (what changes by itself).
+// anything changes), Expiry and Eviction (what changes by itself).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 //
@@ -67,10 +67,18 @@ package final class Store {
   /// Keys that were deleted because they were due, so far.
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
+  /// What `makeRoom` keeps. The store itself refuses nothing.
+  package var memoryLimit = MemoryLimit()
+  /// Keys that were evicted, so far.
+  package internal(set) var evictedKeyCount: Int64 = 0
+  var evictionCandidates = EvictionCandidates()
+  var evictionWalk = EvictionWalk()
   /// Where `get` writes the digits of an integer.
   let digits: UnsafeMutableRawPointer
-  /// Holds the bytes of the last popped element, where the list has let go of them.
-  var leftover: Chunk?
+  /// Holds bytes that a call reads after they have left their key.
+  var leftover: Leftover?
+  /// Where `replacedString` copies small values to.
+  let replaced: UnsafeMutableRawPointer
   var garbage = Garbage()
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
@@ -85,10 +93,24 @@ package final class Store {
     var changeCount: UInt64 = 0
   #endif
 
+  enum Leftover {
+    /// Of the last popped element, where the list has let go of it.
+    case chunk(Chunk)
+    /// The value that is replaced or deleted.
+    case blob(Blob)
+  }
+
   struct Group {
     let slot: Int
     /// Whether there was an effect that the observer was told.
     var isTold = false
+  }
+
+  /// What versions begin from in a store whose keys nothing outlives: no version of an earlier
+  /// process comes again, if that began earlier by the wall clock and has written less than 2^24
+  /// times a second to one slot.
+  package static func versionsBegin(unixSeconds: Int64) -> UInt64 {
+    UInt64(min(max(0, unixSeconds), Int64(UInt32.max))) << 24
   }
 
   /// An empty store.
@@ -125,6 +147,7 @@ package final class Store {
       .bindMemory(to: Int.self, capacity: databaseCount)
     expiringCounts.initialize(repeating: 0, count: databaseCount)
     digits = heap.allocate(DecimalInteger.digitsMax)
+    replaced = heap.allocate(Entry.inlineMax)
     heap.reserve()
   }
 
@@ -139,6 +162,7 @@ package final class Store {
     heap.free(keyCounts, databaseCount * 8)
     heap.free(expiringCounts, databaseCount * 8)
     heap.free(digits, DecimalInteger.digitsMax)
+    heap.free(replaced, Entry.inlineMax)
   }
 
   // MARK: - Counts and memory
@@ -181,7 +205,7 @@ package final class Store {
 
   // MARK: - Shared by all calls
 
-  /// Frees what the last pop left behind. Each call begins with it.
+  /// Frees what the last call left behind. Each call begins with it.
   @inline(__always)
   func freeLeftovers() {
     if leftover != nil { freeLeftover() }
@@ -189,7 +213,11 @@ package final class Store {
 
   @inline(never)
   private func freeLeftover() {
-    leftover?.releaseByList(heap)
+    switch leftover {
+    case .chunk(let chunk): chunk.releaseByList(heap)
+    case .blob(let blob): blob.release(heap)
+    case nil: break
+    }
     leftover = nil
   }
 }

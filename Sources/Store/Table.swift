@@ -38,6 +38,12 @@ struct Table {
     return places(of: hash).place(of: key, hash: hash)
   }
 
+  /// Place of the first key with this hash, or nil: among the `places(of: hash)`.
+  func place(withHash hash: UInt64, _ hasher: KeyHasher) -> Int? {
+    guard base != nil else { return nil }
+    return places(of: hash).place(withHash: hash, hasher)
+  }
+
   /// The places where keys of a hash are; only of a table that has keys.
   @inline(__always)
   func places(of hash: UInt64) -> Places {

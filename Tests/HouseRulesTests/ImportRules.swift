@@ -28,8 +28,8 @@ enum ImportRules {
     (
       "ShardNode",
       [
-        "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands", "NodeCore",
-        "LineProtocol", "Front", "GRPC",
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
+        "NodeCore", "LineProtocol", "Front", "GRPC",
       ]
     ),
     (
@@ -44,9 +44,8 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement",
-        "Commands",
-        "LineProtocol", "GRPC", "CEdit",
+        "TextForms", "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),
   ]

@@ -25,11 +25,23 @@ extension LinkWorld {
           guard let credit = try? LinkV1.Credit(message) else { continue }
           words.append("credit of \(credit.bytes) for \(number(of: credit.id))")
         case .heardMillis(let millis): words.append("heard \(millis) ms")
+        case .offer(let message):
+          guard let offer = try? LinkV1.MapOffer(message) else { continue }
+          words.append(text(offer))
         default: words.append("\(part)")
         }
       }
     }
     return words.joined(separator: ", ")
+  }
+
+  private func text(_ offer: LinkV1.MapOffer) -> String {
+    let map = "map \(offer.map?.epoch ?? 0)"
+    return switch offer.step {
+    case .check: "could it adopt \(map)?"
+    case .adopt: "adopt \(map), or hold it still"
+    default: "\(map) is in force"
+    }
   }
 
   func text(_ frame: ByteBuffer) -> String {
@@ -42,7 +54,7 @@ extension LinkWorld {
           guard let hello = try? LinkV1.HelloReply(message) else { continue }
           words.append(
             hello.accepted
-              ? "accepted, incarnation \(hello.incarnation)"
+              ? "accepted, incarnation \(hello.incarnation)\(hello.mapInForce ? ", map in force" : "")"
               : "refused, \(String(decoding: hello.refusal, as: UTF8.self))")
         case .replies(let message):
           guard let reply = try? LinkV1.LinkReply(message) else { continue }
@@ -50,6 +62,15 @@ extension LinkWorld {
           words.append("\(number(of: reply.id)): \(outcome)\(reply.more ? ", more follows" : "")")
         case .draining: words.append("draining")
         case .clockMillis(let millis): words.append("clock \(millis) ms")
+        case .mapReply(let message):
+          guard let reply = try? LinkV1.MapReply(message) else { continue }
+          words.append(
+            !reply.accepted
+              ? "refuses map \(reply.epoch), \(String(decoding: reply.refusal, as: UTF8.self))"
+              : "holds map \(reply.epoch)\(reply.inForce ? ", which is in force" : "")")
+        case .mapNews(let message):
+          guard let news = try? LinkV1.MapNews(message), let map = news.map else { continue }
+          words.append("map \(map.epoch) is \(news.inForce ? "in force" : "adopted")")
         default: words.append("\(part)")
         }
       }

@@ -3,6 +3,7 @@
 import Foundation
 import Logging
 import RingstoreAPI
+import Store
 import Testing
 import ringstore
 
@@ -107,7 +108,9 @@ import ringstore
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
     (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
     (.replyMemoryBytes, "1048575"), (.clientMemoryBytes, "1048575"),
-    (.maxPinnedBytes, "68719476737"), (.maxPinnedSeconds, "0"), (.maxPinnedSeconds, "3601"),
+    (.maxMemory, "1"), (.maxMemory, "1GB"), (.maxMemory, "-1"), (.evictionPolicy, "lru"),
+    (.maxPinnedBytes, "1.5MiB"), (.maxPinnedBytes, "68719476737"), (.maxPinnedSeconds, "0"),
+    (.maxPinnedSeconds, "3601"),
     (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
@@ -134,31 +137,49 @@ import ringstore
 
   @Test func boundsReachTheNodesThatKeepThem() async throws {
     let flags: [Setting: [String]] = [
+      .maxMemory: ["64MiB"], .evictionPolicy: ["allkeys-lru"],
       .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .largeReplyMemoryBytes: ["3000000"],
       .overloadWaitSeconds: ["9"], .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
-      .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100000000"],
+      .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100MiB"],
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
     #expect(router.limits.gatherBytesMax == 3_000_000)
     #expect(router.limits.answerBytesMax == 5_000_000)
-    #expect(router.limits.clientMemoryBytes == 100_000_000)
+    #expect(router.limits.clientMemoryBytes == 100 << 20)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
     #expect(router.linkLimits.callsInFlightMax == 11)
     #expect(router.linkLimits.bytesInFlightMax == 4_000_000)
     for shard in try local.localShardConfigurations() {
       #expect(shard.limits.maxPinnedBytes == 2_000_000)
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
+      #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     }
     var ofShard = flags.filter {
-      [.maxPinnedBytes, .maxPinnedSeconds, .replyMemoryBytes, .clientMemoryBytes].contains($0.key)
+      [
+        .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .replyMemoryBytes,
+        .clientMemoryBytes,
+      ].contains($0.key)
     }
     ofShard[.id] = ["a"]
     let shard = try await sources(flags: ofShard).shardConfiguration()
+    #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     #expect(shard.limits.maxPinnedBytes == 2_000_000)
     #expect(shard.limits.viewNanosMax == 7_000_000_000)
     #expect(shard.limits.answerBytesMax == 5_000_000)
-    #expect(shard.limits.clientMemoryBytes == 100_000_000)
+    #expect(shard.limits.clientMemoryBytes == 100 << 20)
+  }
+
+  @Test func memoryWithoutALimitIsTheDefaultAndKnowsNoPolicy() async throws {
+    let none = try await sources(flags: [.id: ["a"]]).shardConfiguration()
+    #expect(none.memory == MemoryLimit())
+    let zero = try await sources(flags: [.id: ["a"], .maxMemory: ["0"]]).shardConfiguration()
+    #expect(zero.memory == MemoryLimit())
+    let said = await sentence {
+      _ = try await sources(flags: [.id: ["a"], .evictionPolicy: ["volatile-lru"]])
+        .shardConfiguration()
+    }
+    #expect(said == "eviction_policy is volatile-lru, but max_memory sets no limit.")
   }
 
   @Test func memoryForClientsHasRoomForMessagesOfEachThread() async throws {

@@ -10,7 +10,9 @@ import Testing
     for length in 0...40 {
       let key = Bytes((0..<length).map { UInt8($0) })
       let entry = key.withUnsafeBytes {
-        Entry(on: heap, key: $0, kind: .bytes, payloadCount: 3, version: 1, expiry: .never)
+        Entry(
+          on: heap, key: $0, kind: .bytes, payloadCount: 3, version: 1, expiry: .never,
+          clock: 0)
       }
       func isKey(_ other: Bytes) -> Bool { other.withUnsafeBytes { entry.hasKey($0) } }
       #expect(isKey(key))
@@ -32,9 +34,9 @@ import Testing
     let entry = key.withUnsafeBytes {
       Entry(
         on: heap, key: $0, kind: .bytes, payloadCount: Entry.inlineMax, version: version,
-        expiry: .never)
+        expiry: .never, clock: 7)
     }
-    #expect(entry.version == version && entry.kind == .bytes)
+    #expect(entry.version == version && entry.kind == .bytes && entry.clock == 7)
     #expect(entry.keyCount == Store.keyBytesMax && entry.payloadCount == Entry.inlineMax)
     heap.free(entry.base, entry.byteCount)
   }
@@ -47,7 +49,7 @@ import Testing
         let entry = key.withUnsafeBytes {
           Entry(
             on: heap, key: $0, kind: kind, payloadCount: 8, version: Entry.versionMax,
-            expiry: expiry)
+            expiry: expiry, clock: 0)
         }
         entry.integer = -1
         entry.clock = .max

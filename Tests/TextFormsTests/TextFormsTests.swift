@@ -76,4 +76,25 @@ import TextForms
   func otherTextIsNoAddress(_ text: String) {
     #expect(HostPort(text) == nil)
   }
+
+  @Test func sizesAreReadWithAndWithoutUnits() {
+    let sizes = [
+      ("0", 0), ("1", 1), ("65536", 65_536), ("64KiB", 65_536), ("64MiB", 64 << 20),
+      ("3GiB", 3 << 30), ("16TiB", 16 << 40),
+    ]
+    for (text, bytes) in sizes { #expect(ByteSize.parse(text) == bytes, "\(text)") }
+    let wrong = [
+      "", "KiB", "-1", "1.5GiB", "1 GiB", "1GB", "1gib", "1K", "01", "GiB1", "9223372036854775808",
+      "8388608TiB",
+    ]
+    for text in wrong { #expect(ByteSize.parse(text) == nil, "\(text)") }
+  }
+
+  @Test(arguments: [
+    (0, "0"), (1_023, "1023"), (1_024, "1 KiB"), (1_025, "1025"), (64 << 20, "64 MiB"),
+    (1_536 << 20, "1536 MiB"), (64 << 30, "64 GiB"), (2 << 40, "2 TiB"),
+  ])
+  func sizesAreWrittenInTheirLargestUnit(_ bytes: Int, _ text: String) {
+    #expect(ByteSize.text(bytes) == text)
+  }
 }

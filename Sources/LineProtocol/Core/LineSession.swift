@@ -283,7 +283,7 @@ package final class LineSession {
         case .failure(let error): reply.writeLine(error: LineError(error))
         }
         // What was taken away can't be read again, so it is kept however much others hold.
-        completed(number, reply, isLast: form == .taken)
+        completed(number, reply, isLast: form.mayTake)
       }
     }
   }

@@ -8,6 +8,8 @@
 //   ringstore_keys                    keys in all databases
 //   ringstore_expiring_keys           those among them that expire
 //   ringstore_expired_keys_total      keys that were deleted because their time had come
+//   ringstore_evicted_keys_total      keys that were evicted to keep the memory limit
+//   ringstore_memory_refusals_total   writes that were refused with MEMORY_LIMIT
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold

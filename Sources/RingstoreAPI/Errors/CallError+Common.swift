@@ -44,6 +44,13 @@ extension CallError {
       .indexOutOfRange, "The list has no value at the index \(index); nothing was changed.")
   }
 
+  package static var crossSlot: CallError {
+    CallError(
+      .crossSlot,
+      "The keys lie in different slots, and the call works within one. Keys with the same {hash tag}, "
+        + "as in {jobs}:new and {jobs}:done, share a slot.")
+  }
+
   package static func badPattern(_ detail: String) -> CallError {
     CallError(.badPattern, "The pattern can't be used: \(detail)")
   }

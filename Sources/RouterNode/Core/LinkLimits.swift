@@ -34,6 +34,8 @@ package struct LinkLimits: Sendable {
   /// How long a link whose shard has another address lets calls under way end; then it stays as it is
   /// until it is lost.
   package var moveNanosMax: UInt64 = 2_000_000_000
+  /// How long a router that has taken back several changes in a row lets another router be through.
+  package var mapPauseNanos: UInt64 = 1_000_000_000
   /// How long the shards may take to adopt a change of the slot map.
   package var changeNanosMax: UInt64 = 10_000_000_000
 

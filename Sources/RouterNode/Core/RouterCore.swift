@@ -41,9 +41,11 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Slots whose owner is changing; see RouterCore+Map.
   @exclusivity(unchecked) var holds = SlotHolds()
   /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  @exclusivity(unchecked) var mayHoldCalls = false
+  @exclusivity(unchecked) var mayHoldCalls = true
   /// A change of the list of shards under way.
   var change: MapChange?
+  /// Until when changes that shards refuse are not taken back.
+  var pauseEndNanos: UInt64?
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
@@ -230,10 +232,12 @@ package final class RouterCore<Driver: RouterDriver> {
   /// - Returns: whether it may go now; otherwise it waits until its slot has its new owner.
   @inline(__always)
   private func admit(
-    _ shard: Int, slot: UInt16, _ context: CallContext
+    _ shard: Int, slot: UInt16, _ method: UInt32, _ context: CallContext
   ) throws(CallError) -> Bool {
     var mayGo = true
-    if !links[shard].state.isReady || mayHoldCalls { mayGo = try admitWithCare(shard, slot) }
+    if !links[shard].state.isReady || mayHoldCalls {
+      mayGo = try admitWithCare(shard, slot, method)
+    }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
     return mayGo
   }
@@ -250,7 +254,7 @@ package final class RouterCore<Driver: RouterDriver> {
     request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, _ context: CallContext
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
-    let hasOwner = try admit(shard, slot: call.slot, context)
+    let hasOwner = try admit(shard, slot: call.slot, method, context)
     guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
       return try placeWithCare(
         call, key: key, method: method, request: request, in: block, context, hasOwner: hasOwner)
@@ -282,7 +286,8 @@ package final class RouterCore<Driver: RouterDriver> {
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
       isInTurn = laneOrder.began(
-        id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key))
+        id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
+        other: routes[method]?.otherKey?(request).map { CrossLaneSequencer.Key(slot: slot, $0) })
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
@@ -315,7 +320,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Time
 
-  /// Does what is due. Call it at `nextWakeup`, or whenever convenient.
+  /// Does what is due. Call it at `nextWakeupNanos`, or whenever convenient.
   package func tick() {
     let nowNanos = nowNanos
     for shard in links.indices {

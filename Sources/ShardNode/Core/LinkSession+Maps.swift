@@ -50,6 +50,7 @@ extension LinkSession {
       output.write(Field.detail, detail)
     }
     output.write(Field.mapInForce, core.ownership.map != nil && core.ownership.isInForce)
+    output.write(Field.serving, !core.ownership.states.owned.isEmpty)
     output.endLengthDelimited(reply)
   }
 
@@ -58,35 +59,33 @@ extension LinkSession {
   /// Takes a map that a router offers over a link that is open.
   func take(offer bytes: UnsafeRawBufferPointer) -> AfterFrame {
     guard let peer, !peer.isSuperseded else { return .proceed }
-    guard let offer = try? LinkV1.MapOffer(bytes) else { return Self.badOffer }
-    if offer.step == .inForce {
-      core.comeIntoForce(epoch: offer.epoch, from: peer)
-      return .proceed
-    }
-    guard offer.step == .check || offer.step == .adopt,
+    guard let offer = try? LinkV1.MapOffer(bytes),
       let map = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
     else { return Self.badOffer }
     var refusal: MapRefusal?
     do throws(MapRefusal) {
-      if offer.step == .check {
-        try core.check(map)
-      } else {
-        _ = try core.adopt(map, isInForce: false, from: peer)
+      switch offer.step {
+      case .check: try core.check(map, inForceEpoch: offer.inForceEpoch)
+      case .adopt: _ = try core.adopt(map, inForceEpoch: offer.inForceEpoch, from: peer)
+      case .inForce:
+        core.comeIntoForce(map, from: peer)
+        return .proceed
+      default: return Self.badOffer
       }
     } catch {
       refusal = error
     }
-    writeMapReply(offer.step, map.epoch, refusal)
+    writeMapReply(offer, map.epoch, refusal)
     return .proceed
   }
 
   private static let badOffer = AfterFrame.end(
     .invalidArgument, "the offer of a slot map is malformed, or the map doesn't hold together")
 
-  private func writeMapReply(_ step: LinkV1.SlotMapStep, _ epoch: UInt64, _ refusal: MapRefusal?) {
+  private func writeMapReply(_ offer: LinkV1.MapOffer, _ epoch: UInt64, _ refusal: MapRefusal?) {
     typealias Field = LinkV1.MapReply.Field
     let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.mapReply, sizeHint: 64)
-    output.write(Field.step, step)
+    output.write(Field.step, offer.step)
     output.write(Field.epoch, epoch)
     if let refusal {
       output.write(Field.refusal, refusal.reason.rawValue)
@@ -98,6 +97,7 @@ extension LinkSession {
       output.write(Field.accepted, true)
     }
     output.write(Field.inForce, core.ownership.isInForce)
+    output.write(Field.round, offer.round)
     output.endLengthDelimited(reply)
   }
 }
@@ -107,7 +107,6 @@ extension ByteBuffer {
   mutating func writeNews(of map: SlotMap, isInForce: Bool) {
     typealias Field = LinkV1.MapNews.Field
     let news = beginLengthDelimited(LinkV1.ShardFrame.Field.mapNews, sizeHint: 64)
-    write(Field.epoch, map.epoch)
     SlotMapMessage.write(map, as: Field.map, into: &self)
     write(Field.inForce, isInForce)
     endLengthDelimited(news)

@@ -47,6 +47,24 @@ extension ReplySource {
   }
 }
 
+extension ShardCore {
+  /// Does what `execute` has left to do of a call.
+  ///
+  /// - Parameters:
+  ///   - request: the call's, encoded.
+  ///   - mark: what the reply waits for if it is made already.
+  func proceed(
+    with remainder: Remainder, of method: UInt32, _ request: @autoclosure () -> ByteBuffer,
+    _ context: CallContext, to reply: ReplyHandle, after mark: ReplyMark
+  ) {
+    switch remainder {
+    case .source(let source): source.start(reply, after: mark)
+    case .search(let search):
+      unfinished.add(UnfinishedCall(method, request(), context, search, to: reply, core: self))
+    }
+  }
+}
+
 package final class ReplyHandle: GateWaiter {
   private enum Step {
     case begin(ReplyStream)
@@ -85,7 +103,7 @@ package final class ReplyHandle: GateWaiter {
   /// - Parameters:
   ///   - method: what is called.
   ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never, or
-  ///     its exit sees to it.
+  ///     its exit ends it.
   package init(
     _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
     core: ShardCore

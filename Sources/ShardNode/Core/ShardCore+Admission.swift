@@ -1,6 +1,6 @@
 // The one answer to "may this call run now", given before anything is executed, whichever way the
-// call has come. What a node can't do for a while (loading, a full disk or memory, a log that stands)
-// and who may call will be asked here as well.
+// call has come. What a node can't do for a while (loading, a full disk, a log that stands) and who may
+// call will be asked here as well.
 //
 // A shard that drains goes on answering: its routers and clients are told to come no more, and what
 // still comes over their connections has been on its way.
@@ -8,13 +8,15 @@
 import Commands
 import NodeCore
 import RingstoreAPI
+import Store
+import TextForms
 
 extension ShardCore {
   /// - Throws: DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on its way, OVERLOADED for
-  ///   a write whose reply could not be held. Nothing has been executed.
+  ///   a write whose reply could not be held, MEMORY_LIMIT. Nothing has been executed.
   @inline(__always)
   func admit(_ method: UInt32, _ context: CallContext) throws(CallError) {
-    if context.isInTime, marks == nil { return }
+    if context.isInTime, marks == nil, !store.isOverMemoryLimit { return }
     try admitWithCare(method, context)
   }
 
@@ -23,5 +25,62 @@ extension ShardCore {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
     if gate.isFull, SubRequest.isWrite(method: method) { throw .heldTooMuch(limits) }
+    if store.isOverMemoryLimit, CommandTable.needsMemory(method: method) {
+      try makeRoom(context)
+    }
+  }
+
+  /// Has keys evicted before a write, as many as a call can bear; the rest goes in turns.
+  ///
+  /// - Throws: MEMORY_LIMIT where nothing may be evicted, or eviction doesn't keep up.
+  private func makeRoom(_ context: CallContext) throws(CallError) {
+    let isEmpty = store.makeRoom(
+      evictions: Evictor.evictionsPerCall, nowMillis: context.wallMillis)
+    guard store.isOverMemoryLimit else { return }
+    let limit = store.memoryLimit.bytes
+    if !isEmpty { turns.enqueue(evictor) }
+    if isEmpty || store.usedBytes - limit > limit / Evictor.overshootShare {
+      memoryRefusals += 1
+      throw .memoryLimit(store.memoryLimit)
+    }
+  }
+}
+
+/// Evicts in turns what calls have left over.
+final class Evictor: CooperativeTask {
+  /// Some 50 us of work.
+  static let evictionsPerCall = 32
+  private static let evictionsPerTurn = 256
+  /// Writes are refused while the limit is passed by more than this share of it.
+  static let overshootShare = 16
+
+  var isQueued = false
+  private let store: Store
+  private let clock: () -> UInt64
+  private let wall: WallClock
+
+  init(_ store: Store, clock: @escaping () -> UInt64, wall: WallClock) {
+    self.store = store
+    self.clock = clock
+    self.wall = wall
+  }
+
+  func runSlice() -> Turn {
+    guard store.isOverMemoryLimit else { return .unused }
+    let isEmpty = store.makeRoom(evictions: Self.evictionsPerTurn, nowMillis: wall.millis(atNanos: clock()))
+    return isEmpty || !store.isOverMemoryLimit ? .used : .more
+  }
+}
+
+extension CallError {
+  fileprivate static func memoryLimit(_ limit: MemoryLimit) -> CallError {
+    let instead =
+      switch limit.policy {
+      case .noEviction: "delete keys, or raise max_memory or set eviction_policy on the shard"
+      case .allKeysLRU: "the shard is evicting keys; try again"
+      case .volatileLRU: "no more keys that expire can be evicted; delete keys or raise max_memory"
+      }
+    return .memoryLimit(
+      "The shard's memory limit of \(ByteSize.text(limit.bytes)) is reached: \(instead).")
   }
 }

@@ -126,6 +126,8 @@ extension ShardCore {
     response.writeCounter(prefix + "keys", Int64(store.totalKeyCount))
     response.writeCounter(prefix + "expiring_keys", Int64(store.expiringKeyCount))
     response.writeCounter(prefix + "expired_keys_total", store.expiredKeyCount)
+    response.writeCounter(prefix + "evicted_keys_total", store.evictedKeyCount)
+    response.writeCounter(prefix + "memory_refusals_total", memoryRefusals)
     response.writeCounter(prefix + "memory_bytes", Int64(store.memoryBytes))
     response.writeCounter(prefix + "used_bytes", Int64(store.usedBytes))
     response.writeCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))

@@ -96,7 +96,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
             largerThan: core.limits.bulkBytesMin, context)
         }
         mark = max(mark, core.latestMark)
-        if let later { return begin(later, next) }
+        if let later { return begin(later, next, context) }
         bytes += response.readableBytes
         response.withUnsafeReadableBytes { fanout.answered(next.tag, $0) }
       } catch {
@@ -110,11 +110,15 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
     }
   }
 
-  private func begin(_ source: any ReplySource, _ request: SubRequest) {
+  private func begin(
+    _ later: Remainder, _ request: SubRequest, _ context: CallContext
+  ) {
     let reply = ReplyHandle(0, to: self, method: request.method, core: core)
-    later = (request.tag, reply)
+    self.later = (request.tag, reply)
     // The operation's own reply waits at the gate.
-    source.start(reply, after: .none)
+    core.proceed(
+      with: later, of: request.method,
+      request.request.withBytes { ByteBuffer(bytes: $0) }, context, to: reply, after: .none)
   }
 }
 

@@ -19,12 +19,12 @@ struct ShardCommand: AsyncParsableCommand {
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
-  @OptionGroup var views: ViewOptions
+  @OptionGroup var data: DataOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .shard,
-      flags: [[.id: given(id), .port: given(port)], views.flags, connections.flags])
+      flags: [[.id: given(id), .port: given(port)], data.flags, connections.flags])
     let shard = try sources.shardConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
@@ -95,7 +95,7 @@ struct LocalCommand: AsyncParsableCommand {
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
-  @OptionGroup var views: ViewOptions
+  @OptionGroup var data: DataOptions
   @OptionGroup var links: LinkOptions
 
   func run() async throws {
@@ -103,7 +103,7 @@ struct LocalCommand: AsyncParsableCommand {
       .local,
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
-        views.flags, links.flags, connections.flags,
+        data.flags, links.flags, connections.flags,
       ])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()

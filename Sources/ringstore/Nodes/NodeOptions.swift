@@ -147,7 +147,17 @@ struct ConnectionOptions: ParsableArguments {
 }
 
 /// The flags of nodes that hold data.
-struct ViewOptions: ParsableArguments {
+struct DataOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "Memory for the keys and values of a shard, 4GiB for example; 0: no limit. (default: 0)")
+  var maxMemory: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "At that limit: noeviction, allkeys-lru or volatile-lru. (default: noeviction)")
+  var evictionPolicy: String?
+
   @Option(
     parsing: .unconditional,
     help: "Bytes that readers may keep alive after writers let go of them. (default: 268435456)")
@@ -159,7 +169,10 @@ struct ViewOptions: ParsableArguments {
   var maxPinnedSeconds: String?
 
   var flags: [Setting: [String]] {
-    [.maxPinnedBytes: given(maxPinnedBytes), .maxPinnedSeconds: given(maxPinnedSeconds)]
+    [
+      .maxMemory: given(maxMemory), .evictionPolicy: given(evictionPolicy),
+      .maxPinnedBytes: given(maxPinnedBytes), .maxPinnedSeconds: given(maxPinnedSeconds),
+    ]
   }
 }
 

@@ -3,21 +3,25 @@
 
 import RingstoreAPI
 import RouterNode
+import Store
+import TextForms
 
 extension SettingSources {
   private static let mebibyte = 1 << 20
   /// Sizes of memory: 1 MiB to 64 GiB.
   private static let memorySizes = mebibyte...(64 << 30)
+  /// An empty shard takes about half a MiB.
+  private static let memoryLimits = (4 * mebibyte)...(16 << 40)
 
   func limits() throws(ConfigurationError) -> Limits {
     var limits = Limits()
     // The store's own bounds: keys of 64 KiB and values of 64 MiB.
-    limits.maxMessageBytes = try integer(
+    limits.maxMessageBytes = try size(
       .maxMessageBytes, 1_024...(64 << 20), default: limits.maxMessageBytes)
-    limits.maxKeyBytes = try integer(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
+    limits.maxKeyBytes = try size(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
     limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
-    limits.answerBytesMax = try integer(
+    limits.answerBytesMax = try size(
       .replyMemoryBytes, Self.memorySizes, default: limits.answerBytesMax)
     try readClientMemory(into: &limits)
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
@@ -28,14 +32,34 @@ extension SettingSources {
     limits.hashSeed = try hashSeed()
     if kind.settings.contains(.maxPinnedSeconds) { try readViews(into: &limits) }
     if kind.settings.contains(.largeReplyMemoryBytes) {
-      limits.gatherBytesMax = try integer(
+      limits.gatherBytesMax = try size(
         .largeReplyMemoryBytes, Self.memorySizes, default: limits.gatherBytesMax)
     }
     return limits
   }
 
+  /// How much memory the keys and values of a shard may take.
+  func memoryLimit() throws(ConfigurationError) -> MemoryLimit {
+    var memory = MemoryLimit()
+    let bytes = try size(.maxMemory, Self.memoryLimits, orZero: true, default: 0)
+    if bytes > 0 { memory.bytes = bytes }
+    if let found = try text(.evictionPolicy) {
+      guard let policy = EvictionPolicy(rawValue: found.value) else {
+        let policies = EvictionPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ConfigurationError(
+          "\(found.origin) must be one of \(policies), not '\(found.value)'.")
+      }
+      memory.policy = policy
+    }
+    guard memory.policy == .noEviction || bytes > 0 else {
+      throw ConfigurationError(
+        "eviction_policy is \(memory.policy.rawValue), but max_memory sets no limit.")
+    }
+    return memory
+  }
+
   private func readViews(into limits: inout Limits) throws(ConfigurationError) {
-    limits.maxPinnedBytes = try integer(
+    limits.maxPinnedBytes = try size(
       .maxPinnedBytes, Self.memorySizes, default: limits.maxPinnedBytes)
     limits.viewNanosMax = try nanoseconds(
       .maxPinnedSeconds, 1...3_600, default: limits.viewNanosMax)
@@ -46,7 +70,7 @@ extension SettingSources {
       kind.settings.contains(.threads)
       ? try integer(.threads, Self.threadCounts, default: 1) : 1
     let least = limits.clientMemoryBytesMin(threads: threads)
-    limits.clientMemoryBytes = try integer(
+    limits.clientMemoryBytes = try size(
       .clientMemoryBytes, Self.memorySizes, default: max(least, limits.clientMemoryBytes))
     guard limits.clientMemoryBytes >= least else {
       throw ConfigurationError(
@@ -62,7 +86,7 @@ extension SettingSources {
       .overloadWaitSeconds, 1...600, default: limits.waitNanosMax)
     limits.callsInFlightMax = try integer(
       .maxCallsPerShard, 1...1_000_000, default: limits.callsInFlightMax)
-    limits.bytesInFlightMax = try integer(
+    limits.bytesInFlightMax = try size(
       .maxBytesPerShard, Self.memorySizes, default: limits.bytesInFlightMax)
     return limits
   }

@@ -25,6 +25,7 @@ extension SettingSources {
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
     shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
+    shard.memory = try memoryLimit()
     shard.server = try serverConfiguration()
     shard.lines = try lineConfiguration()
     shard.drainSeconds = try drainSeconds()
@@ -79,11 +80,13 @@ extension SettingSources {
   package func localShardConfigurations() throws(ConfigurationError) -> [ShardConfiguration] {
     let router = try localRouterConfiguration()
     let count = try integer(.shards, 1...64, default: 3)
+    let memory = try memoryLimit()
     return (1...count).map { number in
       var shard = ShardConfiguration(id: "s\(number)")
       shard.cluster = router.cluster
       shard.port = 0
       shard.limits = router.limits
+      shard.memory = memory
       shard.server = router.server
       shard.connectionLimits = DescriptorPlan.ofLocalShard(routerThreads: router.threads)
       shard.drainSeconds = router.drainSeconds

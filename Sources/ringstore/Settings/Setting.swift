@@ -14,14 +14,14 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
     ]
-    let views: [Setting] = [.maxPinnedBytes, .maxPinnedSeconds]
+    let data: [Setting] = [.maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds]
     let links: [Setting] = [
       .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
     ]
     switch self {
     case .router: return [.shards, .threads] + common + links
-    case .shard: return [.id] + common + views
-    case .local: return [.shards, .threads] + common + views + links
+    case .shard: return [.id] + common + data
+    case .local: return [.shards, .threads] + common + data + links
     }
   }
 }
@@ -45,6 +45,8 @@ package enum Setting: String, Sendable, CaseIterable {
   case lineIdleSeconds = "line_idle_seconds"
   case minPingSeconds = "min_ping_seconds"
   case minIdlePingSeconds = "min_idle_ping_seconds"
+  case maxMemory = "max_memory"
+  case evictionPolicy = "eviction_policy"
   case maxPinnedBytes = "max_pinned_bytes"
   case maxPinnedSeconds = "max_pinned_seconds"
   case overloadWaitSeconds = "overload_wait_seconds"

@@ -16,6 +16,20 @@ extension SettingSources {
     return number
   }
 
+  /// A size of memory in bytes, or with KiB, MiB, GiB or TiB behind the number.
+  func size(
+    _ setting: Setting, _ range: ClosedRange<Int>, orZero: Bool = false, default value: Int
+  ) throws(ConfigurationError) -> Int {
+    guard let found = try text(setting) else { return value }
+    guard let size = ByteSize.parse(found.value), range.contains(size) || orZero && size == 0 else {
+      throw ConfigurationError(
+        "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
+          + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
+          + "GiB behind the number, not '\(found.value)'.")
+    }
+    return size
+  }
+
   /// A name of a shard or a cluster.
   func name(_ setting: Setting) throws(ConfigurationError) -> String? {
     guard let found = try text(setting) else { return nil }

@@ -486,7 +486,8 @@ extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("step", "\(step.rawValue)")
     if hasMap { facts.add("map", try map.facts()) }
-    facts.add("epoch", "\(epoch)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -507,7 +508,7 @@ extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
     facts.add("expected_shard", hex(expectedShard.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("map_pending", "\(mapPending)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
     return facts.text
   }
 
@@ -582,6 +583,7 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     facts.add("detail", hex(detail.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -595,7 +597,6 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
 extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
-    facts.add("epoch", "\(epoch)")
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     return facts.text
@@ -619,6 +620,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail.utf8))
+    facts.add("serving", "\(serving)")
     return facts.text
   }
 
@@ -676,6 +678,25 @@ extension Ringstore_V1_KeyValue: ReadBySwiftProtobuf {
     facts.add("condition", "\(condition.rawValue)")
     facts.add("if_version", "\(ifVersion)")
     facts.add("return_previous", "\(returnPrevious)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_DeleteRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
     return facts.text
   }
 
@@ -810,6 +831,88 @@ extension Ringstore_V1_ListRange: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_ListRemoveRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("count", "\(count)")
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListInsertRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("pivot", hex(pivot))
+    facts.add("value", hex(value))
+    facts.add("after", "\(after)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListPositionRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("value", hex(value))
+    facts.add("rank", "\(rank)")
+    if hasCount { facts.add("count", "\(count)") }
+    facts.add("max_length", "\(maxLength)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListPositions: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("indexes", indexes.map { "\($0)" })
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListMoveRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("destination", hex(destination))
+    facts.add("from", "\(from.rawValue)")
+    facts.add("to", "\(to.rawValue)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_ListValues: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -874,6 +977,42 @@ extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
     facts.add("key", hex(key))
     facts.add("value", hex(value))
     facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ExpireRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_TtlResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if hasExpireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
     return facts.text
   }
 
