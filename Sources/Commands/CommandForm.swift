@@ -123,6 +123,8 @@ package enum ReplyForm: Sendable, Hashable {
   case value
   /// Value or ListValues, of what the call has taken away.
   case taken
+  /// Value, empty where there is none.
+  case part
   /// Value, of an element of a list.
   case element
   /// Status, whose count tells whether there was anything to remove.
@@ -173,6 +175,8 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAnInteger(what: String, word: [UInt8])
   /// `what` must be above the smallest integer, since it is taken away.
   case tooSmallToTakeAway(what: String)
+  /// `what` must be above 0.
+  case notAboveZero(what: String)
   /// `what`, in milliseconds, would not fit into 64 bits.
   case tooManySeconds(what: String)
   /// The options can't be understood; a sentence that begins with a name.

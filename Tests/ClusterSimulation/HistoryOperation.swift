@@ -53,6 +53,7 @@ extension HistoryOperation: CustomStringConvertible {
     switch reply {
     case .value(let value): value.map { "value \(text($0))" } ?? "no value"
     case .done: "done"
+    case .notDone: "not done"
     case .count(let count): "count \(count)"
     case .integer(let value): "integer \(value)"
     case .type(let type): "type \(type)"

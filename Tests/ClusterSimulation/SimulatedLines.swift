@@ -242,9 +242,11 @@ extension LineReplies.Reply: CustomStringConvertible {
   /// There is no such element.
   private var isNotFound: Bool { kind == UInt8(ascii: "-") && text == "not found" }
 
+  private var isNotMet: Bool { kind == UInt8(ascii: "-") && text == "condition not met" }
+
   /// The error that a client reads; nil where it is none.
   var error: CallError? {
-    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound else { return nil }
+    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound, !isNotMet else { return nil }
     let name = text.prefix { $0 != " " }
     let message = String(text.dropFirst(name.count + 1))
     if let reason = ErrorReason(rawValue: String(name)) { return CallError(reason, message) }
@@ -257,12 +259,15 @@ extension LineReplies.Reply: CustomStringConvertible {
     let model = call.items[0].call.model
     switch (model.form?.reply, kind) {
     case (.ok, UInt8(ascii: "+")): return text == "OK" ? .ok(.done) : nil
+    case (.ok, _): return isNotMet ? .ok(.notDone) : nil
+    case (.ttl, UInt8(ascii: "+")): return Int64(text).map { .ok(.integer($0)) }
     case (.taken, _) where model.takesMany:
       return isMissing ? .ok(.elements(nil)) : isText ? nil : .ok(.elements(texts))
     case (.element, _):
       return isNotFound ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
     case (.value, _), (.taken, _):
       return isMissing ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
+    case (.part, UInt8(ascii: "+")): return .ok(.value(texts[0]))
     case (.removed, _): return isMissing ? .ok(.count(0)) : text == "OK" ? .ok(.count(1)) : nil
     case (.count, UInt8(ascii: "+")): return Int64(text).map { .ok(.count($0)) }
     case (.sum, UInt8(ascii: "+")): return Int64(text).map { .ok(.integer($0)) }
