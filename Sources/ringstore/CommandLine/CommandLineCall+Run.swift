@@ -88,7 +88,7 @@ extension CommandLineCall {
     _ reply: RingstoreReply, as form: ReplyForm
   ) -> ShownReply {
     switch reply {
-    case .value(let value): return .value(value?.bytes)
+    case .value(let value): return .value(value?.bytes ?? (form == .part ? [] : nil))
     case .integer(let number): return .integer(number)
     case .list(let list) where form == .taken && !list.found: return .value(nil)
     case .list(let list): return .list(list.values.map { .value($0) })
