@@ -197,7 +197,10 @@ final class ExecutionObserver {
     let isFirst = executed(id, connection)
     let now = cluster.moment()
     let whenReceived = (from: call.receivedAt, to: now)
-    let interval = commitsLate ? whenReceived : (from: now, to: now)
+    // A long list is searched in turns. A later call on its key has the search come to its end, and may
+    // be answered before it.
+    let isSearch = known?.items[0].call.searches ?? false
+    let interval = commitsLate || isSearch ? whenReceived : (from: now, to: now)
     if let (owner, place) = call.part, isFirst {
       checkTime(owner, owner.items[place])
       if let value = owner.items[place].valueSet, written.insert(value).inserted {
@@ -208,7 +211,7 @@ final class ExecutionObserver {
     checkTime(known, known.items[0])
     // A long list is measured before its notice, so the calls behind it may be executed before.
     let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
-    if !isMeasured { checkOrder(known, connection) }
+    if !isMeasured, !isSearch { checkOrder(known, connection) }
     guard isFirst else { return }
     if reply.more {
       call.executedBetween = isMeasured ? whenReceived : interval

@@ -43,6 +43,11 @@ package struct KeyCall: Sendable, Hashable {
 
   package func isCall(of command: Command) -> Bool { model.command?.id == command.id }
 
+  /// Whether it may look for a value in turns.
+  var searches: Bool {
+    isCall(of: .lRem) || isCall(of: .lInsert) || isCall(of: .lPos)
+  }
+
   /// Whether it leaves every state as it is.
   package var isRead: Bool { model.isRead }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SimulationTests {
   /// As many as a debug build makes in a minute or two; deploy/test --simulate makes more.
-  private static let runs = 50
+  private static let runs = 70
   private static let workers = 4
 
   @Test func `a cluster keeps its promises whatever breaks`() async throws {

@@ -43,7 +43,10 @@ struct MemoryLimitTests {
   }
 
   @Test func everyWriteIsOneOrTheOther() {
-    let freeing: Set<String> = ["Delete", "LPop", "RPop", "LPopMany", "RPopMany", "LTrim"]
+    let freeing: Set<String> = [
+      "Delete", "Expire", "Persist", "GetDel", "GetEx", "LPop", "RPop", "LPopMany", "RPopMany",
+      "LTrim", "LRem",
+    ]
     for command in CommandTable.all where command.method != nil {
       #expect(
         command.needsMemory == (command.access == .write && !freeing.contains(command.name)),

@@ -33,10 +33,9 @@ MISSING = (b"-invalid key ", b"-not found")
 
 
 def _failed(line: bytes) -> Failure:
-    reason = line[1:].split(b" ")[0].decode()
-    # An argument; Redis says it of values alike.
     if b"must be a whole number of 64 bits" in line:
         return Failure("NOT_AN_INTEGER")
+    reason = line[1:].split(b" ")[0].decode()
     return Failure(reason if reason in ERRORS else "other")
 
 
@@ -65,13 +64,11 @@ def items(reply: bytes | list[bytes]) -> Meaning:
 
 
 def values(reply: bytes | list[bytes]) -> Meaning:
-    """A list whose lines are replies in themselves."""
-    return _failed(reply) if isinstance(reply, bytes) else [value(line) for line in reply]
-
-
-def missing_is_empty(reply: object) -> object:
-    """Of Redis, which tells a missing list from an empty one here."""
-    return [] if reply is None else reply
+    """Of MGET, whose lines are replies in themselves. Of a list Redis says that nothing is there."""
+    if isinstance(reply, bytes):
+        return _failed(reply)
+    told = [value(line) for line in reply]
+    return [None if each == Failure("WRONG_TYPE") else each for each in told]
 
 
 def removed(reply: bytes) -> Meaning:
@@ -81,26 +78,44 @@ def removed(reply: bytes) -> Meaning:
     return 1 if reply == b"+OK" else _failed(reply)
 
 
-def place(reply: bytes) -> Meaning:
-    """An index, or none."""
-    if reply.startswith(MISSING):
-        return None
-    return number(reply)
-
-
-def taken(reply: bytes | list[bytes]) -> Meaning:
+def popped(reply: bytes | list[bytes]) -> Meaning:
     """One value, or several where a count was given."""
-    return reply if isinstance(reply, list) else value(reply)
+    return value(reply) if isinstance(reply, bytes) else reply
 
 
-def places(reply: bytes | list[bytes]) -> Meaning:
+def found(reply: bytes | list[bytes]) -> Meaning:
+    """Of LPOS: an index, or several where a count was given."""
     if isinstance(reply, list):
         return [int(index) for index in reply]
-    return place(reply)
+    return None if reply.startswith(MISSING) else number(reply)
+
+
+def before(reply: bytes) -> Meaning:
+    """What a write tells of the value that it replaces, or whether its condition was met."""
+    if reply in (b"-no value before", b"-condition not met"):
+        return None
+    return value(reply)
 
 
 def same(reply: object) -> object:
     return reply
+
+
+class Near(int):
+    """A time: the two sides don't ask, and don't count, from one moment."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, int) and abs(self - other) <= (20_000 if self > 0 else 0)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
+
+
+def near(reply: bytes) -> Meaning:
+    told = number(reply)
+    return Near(told) if isinstance(told, int) else told
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class Maker:
 
     def __init__(self, seed: int, keys: int = 24):
         self.chance = random.Random(seed)
+        self._made = 0
         # Some share a slot, others don't.
         self.keys = [b"{same}:%d" % n if n % 3 == 0 else b"key:%d" % n for n in range(keys)]
 
@@ -130,7 +146,13 @@ class Maker:
 
     def index(self) -> bytes:
         if self.chance.random() < 0.03:
-            return self.chance.choice((b"%d" % -(2**63), b"%d" % (2**63 - 1), b"05", b"one", b""))
+            return self.chance.choice((b"05", b"one", b"", b"1.0"))
+        return self.place()
+
+    def place(self) -> bytes:
+        """An index that is a number: where it isn't, Redis looks at the key first."""
+        if self.chance.random() < 0.03:
+            return self.chance.choice((b"%d" % -(2**63), b"%d" % (2**63 - 1)))
         return b"%d" % self.chance.randint(-12, 12)
 
     def value(self) -> bytes:
@@ -143,36 +165,65 @@ class Maker:
             return self.chance.choice((b"", b"05", b"-0", b"two words", b"*3", b"$5", b"\0\xff"))
         return b"long" * self.chance.choice((20, 600, 3_000))
 
-    def values(self) -> Words:
-        return tuple(self.value() for _ in range(self.chance.choice((1, 1, 2, 5))))
+    def seconds(self) -> bytes:
+        """Days from now, or no time to live at all."""
+        if self.chance.random() < 0.1:
+            return self.chance.choice((b"0", b"-1", b"%d" % -(2**63), b"%d" % (2**63 - 1), b"soon"))
+        return self.days()
+
+    def days(self) -> bytes:
+        """Never twice the same, so that which of two is later doesn't hang on a millisecond."""
+        self._made += 1
+        return b"%d" % (86_400 * self.chance.randint(1, 9) + 60 * self._made)
+
+    def millis(self) -> bytes:
+        return self.days() + b"000" if self.chance.random() < 0.9 else b"-5"
+
+    def moment(self) -> bytes:
+        """In seconds since 1970: in the past, or far in the future."""
+        return b"%d" % (self.chance.choice((1, 3_000_000_000)) * self.chance.randint(1, 2))
+
+    def options(self) -> Words:
+        """Of SET; now and then some that exclude each other."""
+        pick = self.chance.random
+        return (
+            *((b"EX", self.seconds()) if pick() < 0.3 else ()),
+            *((b"KEEPTTL",) if pick() < 0.15 else ()),
+            *((self.chance.choice((b"NX", b"xx")),) if pick() < 0.4 else ()),
+            *((b"GET",) if pick() < 0.2 else ()),
+        )
 
     def count(self) -> Words:
-        """Perhaps how many to pop."""
-        if self.chance.random() < 0.7:
-            return ()
-        return (b"%d" % self.chance.choice((0, 1, 2, 5, 100)),)
+        """Of a pop, mostly none."""
+        return (b"%d" % self.chance.randint(-1, 4),) if self.chance.random() < 0.3 else ()
+
+    def two_keys(self) -> Words:
+        """Of one slot; now and then one key."""
+        same_slot = self.keys[::3]
+        first = self.chance.choice(same_slot)
+        return first, first if self.chance.random() < 0.2 else self.chance.choice(same_slot)
 
     def side(self) -> bytes:
         return self.chance.choice((b"BEFORE", b"after"))
 
     def end(self) -> bytes:
-        return self.chance.choice((b"LEFT", b"RIGHT", b"left", b"right"))
+        return self.chance.choice((b"LEFT", b"right"))
 
-    def two_keys(self) -> Words:
-        """Of one slot; often one key."""
-        first = self.chance.choice(self.keys[::3])
-        return first, first if self.chance.random() < 0.2 else self.chance.choice(self.keys[::3])
+    def search(self) -> Words:
+        """Options of LPOS."""
+        pick = self.chance.random
+        return (
+            *((b"RANK", self.chance.choice((b"1", b"2", b"-1", b"-3"))) if pick() < 0.4 else ()),
+            *((b"COUNT", self.chance.choice((b"0", b"1", b"3"))) if pick() < 0.4 else ()),
+            *((b"maxlen", self.chance.choice((b"0", b"1", b"5"))) if pick() < 0.3 else ()),
+        )
 
-    def options(self) -> Words:
-        """Of LPOS."""
-        words: list[bytes] = []
-        if self.chance.random() < 0.4:
-            words += b"RANK", self.chance.choice((b"1", b"2", b"-1", b"-3", b"0", b"x"))
-        if self.chance.random() < 0.4:
-            words += b"COUNT", self.chance.choice((b"0", b"1", b"3", b"-1"))
-        if self.chance.random() < 0.3:
-            words += b"maxlen", self.chance.choice((b"0", b"1", b"5", b"-1"))
-        return tuple(words)
+    def condition(self) -> Words:
+        """Of EXPIRE."""
+        return self.chance.choice(((), (), (b"NX",), (b"XX",), (b"GT",), (b"LT",)))
+
+    def values(self) -> Words:
+        return tuple(self.value() for _ in range(self.chance.choice((1, 1, 2, 5))))
 
     def pairs(self) -> Words:
         return tuple(word for _ in range(3) for word in (self.key(), self.value()))
@@ -180,7 +231,7 @@ class Maker:
 
 COMMANDS: dict[bytes, Kind] = {
     b"GET": Kind(6, lambda m: (m.key(),)),
-    b"SET": Kind(6, lambda m: (m.key(), m.value())),
+    b"SET": Kind(9, lambda m: (m.key(), m.value(), *m.options()), before),
     b"DEL": Kind(4, lambda m: (m.key(),), removed),
     b"EXISTS": Kind(2, lambda m: (m.key(),), number),
     b"TYPE": Kind(2, lambda m: (m.key(),)),
@@ -192,20 +243,37 @@ COMMANDS: dict[bytes, Kind] = {
     b"STRLEN": Kind(2, lambda m: (m.key(),), number),
     b"LPUSH": Kind(6, lambda m: (m.key(), *m.values()), number),
     b"RPUSH": Kind(6, lambda m: (m.key(), *m.values()), number),
-    b"LPOP": Kind(4, lambda m: (m.key(), *m.count()), taken),
-    b"RPOP": Kind(4, lambda m: (m.key(), *m.count()), taken),
-    b"LREM": Kind(3, lambda m: (m.key(), m.index(), m.value()), number),
-    b"LINSERT": Kind(3, lambda m: (m.key(), m.side(), m.value(), m.value()), number),
-    b"LPOS": Kind(3, lambda m: (m.key(), m.value(), *m.options()), places),
-    b"LMOVE": Kind(3, lambda m: (*m.two_keys(), m.end(), m.end())),
-    b"RPOPLPUSH": Kind(2, lambda m: m.two_keys()),
+    b"LPOP": Kind(4, lambda m: (m.key(), *m.count()), popped),
+    b"RPOP": Kind(4, lambda m: (m.key(), *m.count()), popped),
     b"LLEN": Kind(2, lambda m: (m.key(),), number),
     b"LRANGE": Kind(4, lambda m: (m.key(), m.index(), m.index()), items),
     b"MGET": Kind(1, lambda m: tuple(m.key() for _ in range(4)), values),
     b"MSET": Kind(1, lambda m: m.pairs()),
     b"LPUSHX": Kind(2, lambda m: (m.key(), *m.values()), number),
     b"RPUSHX": Kind(2, lambda m: (m.key(), *m.values()), number),
-    b"LINDEX": Kind(3, lambda m: (m.key(), m.index())),
-    b"LSET": Kind(3, lambda m: (m.key(), m.index(), m.value())),
+    b"LINDEX": Kind(3, lambda m: (m.key(), m.place())),
+    b"LSET": Kind(3, lambda m: (m.key(), m.place(), m.value())),
     b"LTRIM": Kind(1, lambda m: (m.key(), m.index(), m.index())),
+    b"SETEX": Kind(1, lambda m: (m.key(), m.seconds(), m.value())),
+    b"SETNX": Kind(2, lambda m: (m.key(), m.value()), number),
+    b"GETSET": Kind(1, lambda m: (m.key(), m.value()), before),
+    b"GETDEL": Kind(1, lambda m: (m.key(),)),
+    b"GETEX": Kind(2, lambda m: (m.key(), *m.chance.choice(((b"EX", m.days()), (b"PERSIST",))))),
+    b"GETRANGE": Kind(2, lambda m: (m.key(), m.index(), m.index())),
+    b"SETRANGE": Kind(2, lambda m: (m.key(), b"%d" % m.chance.randint(-1, 99), m.value()), number),
+    b"EXPIRE": Kind(4, lambda m: (m.key(), m.seconds(), *m.condition()), number),
+    b"PERSIST": Kind(1, lambda m: (m.key(),), number),
+    b"PTTL": Kind(3, lambda m: (m.key(),), near),
+    b"PSETEX": Kind(1, lambda m: (m.key(), m.millis(), m.value())),
+    b"PEXPIRE": Kind(1, lambda m: (m.key(), m.millis(), *m.condition()), number),
+    b"EXPIREAT": Kind(1, lambda m: (m.key(), m.moment(), *m.condition()), number),
+    b"PEXPIREAT": Kind(1, lambda m: (m.key(), m.moment() + b"000", *m.condition()), number),
+    b"TTL": Kind(1, lambda m: (m.key(),), near),
+    b"EXPIRETIME": Kind(1, lambda m: (m.key(),), near),
+    b"PEXPIRETIME": Kind(1, lambda m: (m.key(),), near),
+    b"LREM": Kind(3, lambda m: (m.key(), m.index(), m.value()), number),
+    b"LINSERT": Kind(3, lambda m: (m.key(), m.side(), m.value(), m.value()), number),
+    b"LPOS": Kind(3, lambda m: (m.key(), m.value(), *m.search()), found),
+    b"LMOVE": Kind(3, lambda m: (*m.two_keys(), m.end(), m.end())),
+    b"RPOPLPUSH": Kind(2, lambda m: m.two_keys()),
 }
