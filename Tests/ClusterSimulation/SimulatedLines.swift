@@ -266,7 +266,8 @@ extension LineReplies.Reply: CustomStringConvertible {
     case (.inserted, UInt8(ascii: "+")):
       if let count = Int64(text), count > 0 { return .ok(.count(count)) }
       // A line doesn't tell how long a list without the pivot is.
-      guard case .notInserted(let length)? = call.items[0].seen, (length == 0) == (text == "0") else {
+      guard case .notInserted(let length)? = call.items[0].seen, (length == 0) == (text == "0")
+      else {
         return .ok(.notInserted(-1))
       }
       return .ok(.notInserted(length))

@@ -44,6 +44,7 @@ import ringstore
 
   @Test func `the list for programs has a line for each short usage`() {
     let lines = HelpText.text(nil).split(separator: "\n")
-    #expect(lines.contains { $0.hasPrefix("APPEND key value ") && $0.hasSuffix("counts as empty.") })
+    #expect(
+      lines.contains { $0.hasPrefix("APPEND key value ") && $0.hasSuffix("counts as empty.") })
   }
 }

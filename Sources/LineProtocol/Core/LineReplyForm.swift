@@ -9,7 +9,8 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .isDone, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum, .list: false
+    case .ok, .isDone, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum, .list:
+      false
     }
   }
 

@@ -67,7 +67,8 @@ final class Evictor: CooperativeTask {
 
   func runSlice() -> Turn {
     guard store.isOverMemoryLimit else { return .unused }
-    let isEmpty = store.makeRoom(evictions: Self.evictionsPerTurn, nowMillis: wall.millis(atNanos: clock()))
+    let isEmpty = store.makeRoom(
+      evictions: Self.evictionsPerTurn, nowMillis: wall.millis(atNanos: clock()))
     return isEmpty || !store.isOverMemoryLimit ? .used : .more
   }
 }
