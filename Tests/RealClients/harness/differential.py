@@ -64,7 +64,7 @@ def items(reply: bytes | list[bytes]) -> Meaning:
 
 
 def values(reply: bytes | list[bytes]) -> Meaning:
-    """Of MGET, whose lines are replies in themselves. Of a list Redis says that nothing is there."""
+    """Of MGET, whose lines are replies in themselves. Of a list Redis says nothing is there."""
     if isinstance(reply, bytes):
         return _failed(reply)
     told = [value(line) for line in reply]
