@@ -37,7 +37,7 @@ def _bad_calls(key: bytes) -> list[tuple[int, str, bytes, tuple[str, str]]]:
         (4, "RPush", push + UNKNOWN_FIELD, unknown_field),
         (4, "LPop", pb.Key(key=key).SerializeToString() + UNKNOWN_FIELD, unknown_field),
         (2, "Reset", pb.ResetRequest().SerializeToString() + UNKNOWN_FIELD, unknown_field),
-        (4, "Set", write + pb.KeyValue(condition=1).SerializeToString(), unknown_field),
+        (4, "Set", write + pb.KeyValue(condition=9).SerializeToString(), unknown_field),
         (4, "Set", write + b"\x0a\xff", ("INTERNAL", "")),
         (4, "Delete", b"\xff" * 11, ("INTERNAL", "")),
         (4, "Set", write + b"\x18\x10", (invalid, "NO_SUCH_DATABASE")),
