@@ -335,7 +335,6 @@ extension Store {
     let more = (expiry == .never ? 0 : 1) - (expired ? 1 : 0)
     if more != 0 {
       table.pointee.expiringCount = UInt32(Int(table.pointee.expiringCount) + more)
-      directory.changed(expiring: more, database: lookup.database, slot: lookup.slot)
       expiringCounts[lookup.database] += more
       expiringKeyCount += more
     }
@@ -361,7 +360,9 @@ extension Store {
       at: place.index, hash: lookup.hash, heap: heap, hasher: hasher,
       stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] -= 1
-    directory.removed(keys: 1, database: lookup.database, slot: lookup.slot, heap: heap)
+    if table.pointee.count == 0 {
+      directory.tableBecameEmpty(database: lookup.database, slot: lookup.slot, heap: heap)
+    }
   }
 
   /// Takes a table that has keys out of the directory and frees it, or puts it aside.
@@ -373,8 +374,7 @@ extension Store {
     keyCounts[database] -= Int(detached.count)
     expiringCounts[database] -= Int(detached.expiringCount)
     expiringKeyCount -= Int(detached.expiringCount)
-    directory.changed(expiring: -Int(detached.expiringCount), database: database, slot: slot)
-    directory.removed(keys: Int(detached.count), database: database, slot: slot, heap: heap)
+    directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
     // Who empties slots empties many: their pages go back to the system, not only to malloc.
     heap.givesPagesBack = true
     free(detached)

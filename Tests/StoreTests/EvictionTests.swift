@@ -110,40 +110,4 @@ import Testing
     let idle = AccessClock.idleMillis(AccessClock.clock(atMillis: now - year), nowMillis: now)
     #expect(abs(idle - year) <= 16)
   }
-
-  /// The sums of the directory's groups agree with the tables after any changes.
-  @Test func everyKeyHasOnePosition() throws {
-    var random = SeededRandom(seed: TestSeed.value)
-    for step in 0..<4_000 {
-      let number = Int.random(in: 0..<900, using: &random)
-      let (slot, database) = (number % 600, number % 3)
-      switch Int.random(in: 0..<10, using: &random) {
-      case 0..<3: fixture.set(key(number), Bytes("v"), slot: slot, database: database)
-      case 3..<5:
-        fixture.set(
-          key(number), Bytes("v"), expiry: Expiry(unixMillis: 1_000_000), slot: slot,
-          database: database)
-      case 5..<9: fixture.delete(key(number), slot: slot, database: database)
-      default: store.reset(slot: slot, database: database)
-      }
-      guard step.isMultiple(of: 200) else { continue }
-      for database in 0..<3 {
-        for expiring in [false, true] {
-          var positions: [Int] = []
-          for slot in 0..<600 {
-            let table = store.directory.table(database: database, slot: slot)?.pointee ?? Table()
-            let count = Int(expiring ? table.expiringCount : table.count)
-            positions += [Int](repeating: slot, count: count)
-          }
-          for (position, slot) in positions.enumerated() {
-            #expect(
-              store.directory.slot(ofKey: position, database: database, expiring: expiring) == slot)
-          }
-          #expect(
-            store.directory.slot(ofKey: positions.count, database: database, expiring: expiring)
-              == nil)
-        }
-      }
-    }
-  }
 }
