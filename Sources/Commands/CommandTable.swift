@@ -40,12 +40,20 @@ package enum CommandTable {
   /// See `Command.needsMemory`; false for a number that may not be batched.
   package static func needsMemory(method: UInt32) -> Bool { routes[method]?.needsMemory ?? false }
 
+  /// The second key in the request of a batched call that has two.
+  @inline(never)
+  package static func otherKey(
+    method: UInt32, in request: UnsafeRawBufferPointer
+  ) -> UnsafeRawBufferPointer? {
+    all.first { $0.method == method }?.otherKey?(request)
+  }
+
   /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
   package static let routes = RouteTable(
     byMethod { command in
       command.rpc.keyFields.map {
         Route(
-          keyFields: $0, isWrite: command.access == .write, otherKey: command.otherKey,
+          keyFields: $0, isWrite: command.access == .write, hasTwoKeys: command.otherKey != nil,
           needsMemory: command.needsMemory)
       }
     })
@@ -66,7 +74,8 @@ package enum CommandTable {
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
-  package let otherKey: Command.OtherKey?
+  /// Whether its calls have a second key (`CommandTable.otherKey`).
+  package let hasTwoKeys: Bool
   /// See `Command.needsMemory`.
   package let needsMemory: Bool
 }

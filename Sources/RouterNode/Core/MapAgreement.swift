@@ -8,7 +8,7 @@
 //
 // A router begins with the map of its list as a pending one: other routers may have another list. A
 // newer map comes from this router's own change of its list, or from a shard that has adopted it from
-// another router. Each router sees to it by itself that every shard of the map adopts it; so a change
+// another router. Each router offers it to every shard of the map until all have adopted it; so a change
 // is completed whichever router is lost meanwhile. Epochs only rise: a pending map that a shard
 // refuses, because it holds keys that would move or another router's change has come first, is taken
 // back by a further map with the owners that are in force. It lists the shards of what it takes back

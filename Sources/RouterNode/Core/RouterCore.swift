@@ -285,9 +285,11 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
+      let hasTwoKeys = routes[method]?.hasTwoKeys ?? false
+      let other = hasTwoKeys ? CommandTable.otherKey(method: method, in: request) : nil
       isInTurn = laneOrder.began(
         id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
-        other: routes[method]?.otherKey?(request).map { CrossLaneSequencer.Key(slot: slot, $0) })
+        other: other.map { CrossLaneSequencer.Key(slot: slot, $0) })
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
