@@ -85,7 +85,7 @@ private func bytesMatch(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBuffer
 }
 
 extension Store {
-  /// Goes on with a search, for about so many steps: 3 ns each.
+  /// Goes on with a search, for about so many steps: 7 ns each.
   /// - Returns: whether it is done; nil where there is no such key.
   package func advance(
     _ search: inout ListSearch, for value: UnsafeRawBufferPointer, steps: Int, at place: KeyPlace
