@@ -70,6 +70,11 @@ package class Command: @unchecked Sendable {
     .merged(ByteBuffer(bytes: response))
   }
 
+  /// A call of it whose request came encoded; nil where it is not on one key.
+  package func call(encoded request: UnsafeRawBufferPointer) throws(WireError) -> (any KeyedCall)? {
+    nil
+  }
+
   /// The call as the .proto file has it: "Get".
   package final var name: String { rpc.name }
 

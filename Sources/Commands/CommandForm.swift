@@ -16,6 +16,9 @@ package struct CommandForm: Sendable {
 
   package typealias Maker =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> any KeyedCall
+  /// The call of another command that words mean; nil where they mean their own.
+  typealias OtherCall =
+    @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> (any KeyedCall)?
 
   /// A form that is read and shown by each protocol in its own way.
   init(_ usage: String, aliases: [String] = [], _ summary: String) {
@@ -38,12 +41,15 @@ struct RequestForm<Request>: Sendable {
   private let syntax: Syntax
   private let reply: ReplyForm
   private let summary: String
+  private let otherCall: CommandForm.OtherCall
   private let request: Reader
 
   init(
     _ usage: String, aliases: [String] = [], _ reply: ReplyForm, _ summary: String,
+    orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
     request: @escaping Reader
   ) {
+    self.otherCall = otherCall
     syntax = Syntax(usage, aliases: aliases)
     self.reply = reply
     self.summary = summary
@@ -53,7 +59,8 @@ struct RequestForm<Request>: Sendable {
   /// The form of a command.
   func form<Reply>(of command: KeyCommand<Request, Reply>) -> CommandForm {
     CommandForm(syntax, reply, summary) { words, database throws(ArgumentError) in
-      command.call(try request(words, database))
+      if let other = try otherCall(words, database) { return other }
+      return command.call(try request(words, database))
     }
   }
 }
@@ -97,8 +104,10 @@ package enum ReplyForm: Sendable, Hashable {
   case ok
   /// Value.
   case value
-  /// Value, of what the call has taken away.
+  /// Value or ListValues, of what the call has taken away.
   case taken
+  /// Value, of an element of a list.
+  case element
   /// Status, whose count tells whether there was anything to remove.
   case removed
   /// Status, its count.
@@ -117,4 +126,6 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAnInteger(what: String, word: [UInt8])
   /// `what` must be above the smallest integer, since it is taken away.
   case tooSmallToTakeAway(what: String)
+  /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
+  case notACount(what: String, word: [UInt8])
 }

@@ -60,6 +60,11 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let rPush = CommandID(V1.KeyStore.rPush)
   package static let lPop = CommandID(V1.KeyStore.lPop)
   package static let rPop = CommandID(V1.KeyStore.rPop)
+  package static let lPopMany = CommandID(V1.KeyStore.lPopMany)
+  package static let rPopMany = CommandID(V1.KeyStore.rPopMany)
+  package static let lIndex = CommandID(V1.KeyStore.lIndex)
+  package static let lSet = CommandID(V1.KeyStore.lSet)
+  package static let lTrim = CommandID(V1.KeyStore.lTrim)
   package static let lRange = CommandID(V1.KeyStore.lRange)
   package static let lLen = CommandID(V1.KeyStore.lLen)
 
@@ -102,6 +107,11 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
 }
 
 extension CallError {
+  /// A call of a batch that no batch may carry.
+  package static func unbatchable(method: UInt32) -> CallError {
+    CallError(code: .unimplemented, message: "No method \(method) can travel in a batch.")
+  }
+
   /// A reply of `call` that would pass the message limit, with what to use instead.
   package static func responseTooLarge(of call: CommandID) -> CallError {
     switch call {

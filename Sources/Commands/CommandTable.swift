@@ -85,24 +85,20 @@ package struct RouteTable: @unchecked Sendable {
   package subscript(method: UInt32) -> Route? { method < count ? first[Int(method)] : nil }
 }
 
-/// The executions of batched calls, in the order of their numbers, which begin with 1 and have no holes:
-/// memory that is filled once and never freed, which is why it is Sendable. Its parts are open so that a
-/// shard may look at them without a call into this room.
+/// The executions of batched calls, in the order of their numbers, which begin with 1; a number that no
+/// call has is refused. Memory that is filled once and never freed, which is why it is Sendable. Its
+/// parts are open so that a shard may look at them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>
   package let count: UInt32
 
   init(_ byMethod: [Execution?]) {
-    let executions = byMethod.dropFirst().compactMap(\.self)
-    precondition(executions.count == byMethod.count - 1, "a batched call can't be executed")
+    let executions = byMethod.dropFirst()
     let memory = UnsafeMutablePointer<Execution>.allocate(capacity: executions.count)
     for (place, execution) in executions.enumerated() {
-      (memory + place).initialize(to: execution)
+      (memory + place).initialize(to: execution ?? .refusal(ofMethod: UInt32(place + 1)))
     }
     first = UnsafePointer(memory)
     count = UInt32(executions.count)
   }
-
-  /// Whether a call with this number may be batched.
-  package func contains(_ method: UInt32) -> Bool { method &- 1 < count }
 }

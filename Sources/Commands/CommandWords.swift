@@ -30,6 +30,14 @@ package struct CommandWords {
     return number
   }
 
+  /// How many of something.
+  package func count(_ index: Int, _ what: String) throws(ArgumentError) -> UInt32 {
+    guard let count = UInt32(exactly: try integer(index, what)) else {
+      throw .notACount(what: what, word: Array(self[index]))
+    }
+    return count
+  }
+
   /// Lends copies as words.
   package static func withWords<R, Failure: Error>(
     _ copies: [[UInt8]], _ body: (CommandWords) throws(Failure) -> R

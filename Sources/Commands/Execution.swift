@@ -12,8 +12,8 @@ package enum Outcome<Reply: WireMessage> {
   case reply(Reply)
   /// A reply with no field set, which has no bytes.
   case empty
-  /// A `ListValues` of a range of a list.
-  case list(Store.ListView)
+  /// A `ListValues` of a range of a list, which it may have lost.
+  case list(Store.ListView, isTaken: Bool = false)
   /// A reply that is too large to be written at once.
   case source(any ReplySource)
 }
@@ -53,6 +53,11 @@ package struct Execution: Sendable {
     ) throws(CallError) -> (any ReplySource)?
 
   package let encoded: Encoded
+
+  /// Of a number that no call has.
+  static func refusal(ofMethod method: UInt32) -> Execution {
+    Execution { _, _, _, _, _, _ throws(CallError) in throw .unbatchable(method: method) }
+  }
 }
 
 extension Command {
@@ -61,13 +66,15 @@ extension Command {
   /// - Parameters:
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
+  ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
   ///   - execute: decides and changes, at the place of the request's key.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
-    _ summary: String, also forms: [RequestForm<Request>] = [], needsMemory: Bool = true,
+    _ summary: String, orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
+    also forms: [RequestForm<Request>] = [], needsMemory: Bool = true,
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
@@ -85,11 +92,12 @@ extension Command {
         reply.write(into: &response)
         return nil
       case .empty: return nil
-      case .list(let view): return try view.reply(context, into: &response)
+      case .list(let view, let isTaken):
+        return try view.reply(context, isTaken: isTaken, into: &response)
       case .source(let source): return source
       }
     }
-    let form = RequestForm(usage, aliases: aliases, reply, summary) {
+    let form = RequestForm(usage, aliases: aliases, reply, summary, orCall: otherCall) {
       words, database throws(ArgumentError) in
       try Request(words, database: database)
     }
@@ -148,5 +156,18 @@ extension V1.ListRange: WordedMessage {
 extension V1.IncrByRequest: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(key: words[1], delta: try words.integer(2, "the delta"), database: database)
+  }
+}
+
+extension V1.ListIndexRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(key: words[1], database: database, index: try words.integer(2, "the index"))
+  }
+}
+
+extension V1.ListSetRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(
+      key: words[1], database: database, index: try words.integer(2, "the index"), value: words[3])
   }
 }

@@ -55,6 +55,12 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
     TypedCall(definition: self, request: request)
   }
 
+  package override func call(
+    encoded request: UnsafeRawBufferPointer
+  ) throws(WireError) -> (any KeyedCall)? {
+    call(try Request(request))
+  }
+
   package override func reply(
     _ response: UnsafeRawBufferPointer
   ) throws(WireError) -> CallReply {
@@ -84,7 +90,8 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     switch try definition.execute(request, place, context) {
     case .reply(let reply): answer(reply.reply)
     case .empty: answer(Reply().reply)
-    case .list(let view): return try view.reply(context, answer)
+    case .list(let view, let isTaken):
+      return try view.reply(context, isTaken: isTaken, answer)
     case .source(let source): return source
     }
     return nil

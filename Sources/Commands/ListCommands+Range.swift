@@ -47,13 +47,14 @@ extension Command {
 extension Store.ListView {
   /// Appends the view as a `ListValues`, or returns its source where that is long.
   ///
+  /// - Parameter isTaken: the list has these elements no more.
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(never)
   func reply(
-    _ context: ExecutionContext, into response: inout ByteBuffer
+    _ context: ExecutionContext, isTaken: Bool, into response: inout ByteBuffer
   ) throws(CallError) -> (any ReplySource)? {
     let bounds = ListReplySize.bounds(self)
-    if let source = try source(context, bounds) { return source }
+    if let source = try source(context, bounds, isTaken: isTaken) { return source }
     response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
     forEach { value in
       response.append(V1.ListValues.Field.values, value)
@@ -67,9 +68,11 @@ extension Store.ListView {
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func reply(
-    _ context: ExecutionContext, _ answer: (CallReply) -> Void
+    _ context: ExecutionContext, isTaken: Bool, _ answer: (CallReply) -> Void
   ) throws(CallError) -> (any ReplySource)? {
-    if let source = try source(context, ListReplySize.bounds(self)) { return source }
+    if let source = try source(context, ListReplySize.bounds(self), isTaken: isTaken) {
+      return source
+    }
     withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: count) { values in
       var place = 0
       forEach { value in
@@ -84,20 +87,36 @@ extension Store.ListView {
     return nil
   }
 
+  /// Exact, so that nothing is taken away that a reply can't carry. O(1), unless the reply may be as
+  /// long as that: then O(elements).
+  ///
+  /// - Throws: RESPONSE_TOO_LARGE.
+  func refuseTooLarge(_ limits: Limits) throws(CallError) {
+    let bounds = ListReplySize.bounds(self)
+    if bounds.upperBound <= limits.maxMessageBytes { return }
+    var byteCount = bounds.lowerBound
+    if byteCount <= limits.maxMessageBytes {
+      let source = ListMessageSource(self, isTaken: true)
+      while !source.measure() {}
+      byteCount = source.byteCount ?? .max
+    }
+    guard byteCount <= limits.maxMessageBytes else { throw .responseTooLarge(streamingCall: nil) }
+  }
+
   /// The view's source; nil where the reply is to be made at once.
   ///
   /// - Parameter bounds: of the reply's size.
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(__always)
   private func source(
-    _ context: ExecutionContext, _ bounds: ClosedRange<Int>
+    _ context: ExecutionContext, _ bounds: ClosedRange<Int>, isTaken: Bool
   ) throws(CallError) -> ListMessageSource? {
     let messageMax = context.limits.maxMessageBytes
     guard bounds.lowerBound <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
     if bounds.upperBound <= min(context.bytesMin, messageMax) { return nil }
-    let source = ListMessageSource(self)
+    let source = ListMessageSource(self, isTaken: isTaken)
     guard context.bytesMin == .max else { return source }
     while !source.measure() {}
     guard let byteCount = source.byteCount, byteCount <= messageMax else {

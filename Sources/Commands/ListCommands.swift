@@ -5,25 +5,38 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onLists: [Command] = [.lPush, .rPush, .lPop, .rPop, .lRange, .lRangeStream, .lLen]
+  static let onLists: [Command] = [
+    .lPush, .rPush, .lPop, .rPop, .lPopMany, .rPopMany, .lRange, .lRangeStream, .lLen, .lIndex,
+    .lSet,
+    .lTrim,
+  ]
 
   package static let lPush = push(
-    V1.KeyStore.lPush, .head, "LPUSH key value [value ...]",
-    "Puts values in front of a list, one after another; makes the list if need be.")
+    V1.KeyStore.lPush, .head, "LPUSH",
+    "Puts values in front of a list, one after another; makes the list if need be.",
+    ifPresent: "Puts values in front of a list that is there, one after another.")
 
   package static let rPush = push(
-    V1.KeyStore.rPush, .tail, "RPUSH key value [value ...]",
-    "Puts values at the end of a list; makes the list if need be.")
+    V1.KeyStore.rPush, .tail, "RPUSH",
+    "Puts values at the end of a list; makes the list if need be.",
+    ifPresent: "Puts values at the end of a list that is there.")
 
   @inline(__always)
   private static func push(
-    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
+    _ rpc: RPC, _ end: Store.ListEnd, _ name: String, _ summary: String, ifPresent: String
   ) -> KeyCommand<V1.ListInsert, V1.Status> {
-    onKey(rpc, usage, shows: .count, summary) {
-      (request: V1.ListInsert, place, context) throws(CallError) in
+    let onlyIfPresent = RequestForm("\(name)X key value [value ...]", .count, ifPresent) {
+      words, database in
+      V1.ListInsert(
+        key: words[1], values: words.values(from: 2), database: database, onlyIfPresent: true)
+    }
+    return onKey(
+      rpc, "\(name) key value [value ...]", shows: .count, summary, also: [onlyIfPresent]
+    ) { (request: V1.ListInsert, place, context) throws(CallError) in
       guard request.values.count <= context.limits.maxItems else {
         throw .tooManyItems(request.values.count, max: context.limits.maxItems)
       }
+      if request.onlyIfPresent, place.type == .none { return .reply(V1.Status(ok: false)) }
       let result = try lists { () throws(Store.StoreError) in
         try context.keyspace.withValues(request.values) { (values) throws(Store.StoreError) in
           try context.store.push(values, end, at: place)
@@ -31,50 +44,6 @@ extension Command {
       }
       return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
     }
-  }
-
-  package static let lPop = pop(
-    V1.KeyStore.lPop, .head, "LPOP key",
-    "Takes the first value of a list away and answers it.")
-
-  package static let rPop = pop(
-    V1.KeyStore.rPop, .tail, "RPOP key",
-    "Takes the last value of a list away and answers it.")
-
-  @inline(__always)
-  private static func pop(
-    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
-  ) -> KeyCommand<V1.Key, V1.Value> {
-    onKey(rpc, usage, shows: .taken, summary, needsMemory: false) {
-      (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
-      // Looked at first: an element that no reply can carry must not be lost.
-      let outermost = try lists { () throws(Store.StoreError) in
-        try context.store.outermost(end, at: place)
-      }
-      guard let outermost else { return .empty }
-      guard outermost.count < ReplySizes.certainlySmall(context),
-        let popped = try? context.store.pop(end, at: place)
-      else { return try popLarge(outermost.count, end, at: place, context) }
-      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
-    }
-  }
-
-  @inline(never)
-  private static func popLarge(
-    _ byteCount: Int, _ end: Store.ListEnd, at place: KeyPlace, _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Value> {
-    // The version of the pop is not known before it.
-    let bytesMax = ReplySizes.value(count: byteCount, version: .max)
-    guard bytesMax <= context.limits.maxMessageBytes else {
-      throw .responseTooLarge(streamingCall: "LRangeStream")
-    }
-    if bytesMax <= context.bytesMin, let popped = try? context.store.pop(end, at: place) {
-      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
-    }
-    guard let popped = try? context.store.popPinned(end, at: place) else {
-      return .empty
-    }
-    return .source(ValueSource(popped, isPopped: true))
   }
 
   package static let lLen = onKey(
@@ -85,6 +54,49 @@ extension Command {
       try context.store.listLength(at: place)
     }
     return .reply(V1.Status(ok: true, count: Int64(length ?? 0)))
+  }
+
+  package static let lIndex = onKey(
+    V1.KeyStore.lIndex, "LINDEX key index", shows: .element,
+    "Reads one value of a list; a negative index counts from the end."
+  ) { (request: V1.ListIndexRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+    let found = try lists { () throws(Store.StoreError) in
+      try context.store.element(at: request.index, at: place)
+    }
+    guard let found else { return .empty }
+    let byteCount = ReplySizes.value(count: found.bytes.count, version: found.version)
+    guard byteCount <= context.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    guard byteCount > context.bytesMin,
+      let pinned = context.store.pinnedElement(found, at: request.index, at: place)
+    else {
+      return .reply(V1.Value(value: found.bytes, found: true, version: found.version))
+    }
+    return .source(ValueSource(pinned, isPopped: false))
+  }
+
+  package static let lSet = onKey(
+    V1.KeyStore.lSet, "LSET key index value", shows: .ok,
+    "Replaces one value of a list; a negative index counts from the end."
+  ) { (request: V1.ListSetRequest, place, context) throws(CallError) in
+    let result = try lists { () throws(Store.StoreError) in
+      try context.store.setElement(request.value, at: request.index, at: place)
+    }
+    guard let result else {
+      throw place.type == .none ? .noSuchKey : .indexOutOfRange(request.index)
+    }
+    return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+  }
+
+  package static let lTrim = onKey(
+    V1.KeyStore.lTrim, "LTRIM key start stop", shows: .ok,
+    "Keeps a range of a list and removes the rest; both ends count, negative ones from the end."
+  ) { (request: V1.ListRange, place, context) throws(CallError) in
+    let result = try lists { () throws(Store.StoreError) in
+      try context.store.trim(start: request.start, stop: request.stop, at: place)
+    }
+    return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
   }
 
   /// What the store refuses of a command on lists, in the API's terms.

@@ -53,7 +53,7 @@ package final class ListMessageSource: ReplySource {
   private static let elementsPerMeasure = 16_384
 
   package let isOneMessage = true
-  package let expiry = CallError.viewExpired
+  package let expiry: CallError
   private let view: Store.ListView
   private var measured = 0
   private var total = 0
@@ -66,8 +66,10 @@ package final class ListMessageSource: ReplySource {
   private var fields = ByteBuffer()
   private var hasEnd = false
 
-  init(_ view: Store.ListView) {
+  /// - Parameter isTaken: the list has these elements no more.
+  init(_ view: Store.ListView, isTaken: Bool) {
     self.view = view
+    expiry = isTaken ? .poppedAndExpired : .viewExpired
     total = ListReplySize.end(view, firstIndex: view.firstIndex)
   }
 

@@ -115,7 +115,7 @@ extension LegacyCall {
     make(Command.lRange, look) { list throws(CallError) in
       if let head = list.values.first, !UTF8Text.isValid(head) { throw .notUTF8 }
       key.withUnsafeBytes {
-        let pop = V1.Key(key: $0, database: Self.database)
+        let pop = V1.PopRequest(key: $0, database: Self.database)
         self.make(Command.lPop, pop) { found throws(CallError) in
           try self.respondValue(found, isPopped: true)
         }

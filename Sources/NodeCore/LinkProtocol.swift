@@ -46,9 +46,4 @@ extension CallError {
       code: .resourceExhausted,
       message: "The request has \(bytes) bytes; \(limits.maxMessageBytes) is the most.")
   }
-
-  /// A call of a batch that no batch may carry.
-  package static func unbatchable(method: UInt32) -> CallError {
-    CallError(code: .unimplemented, message: "No method \(method) can travel in a batch.")
-  }
 }

@@ -4,22 +4,29 @@ extension RingstoreClient {
   /// Puts values in front of a list, one after another, so the last one comes first in the list.
   /// Returns the list's new length.
   ///
+  /// - Parameter onlyIfPresent: a list that isn't there is not made; the length is then 0.
   /// - Throws: WRONG_TYPE where the key holds a string.
   @discardableResult
   public func lPush(
-    _ key: some RingstoreBytes, _ values: [some RingstoreBytes],
+    _ key: some RingstoreBytes, _ values: [some RingstoreBytes], onlyIfPresent: Bool = false,
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {
-    try await run(.lPush(key, values), options: options).status().count
+    try await run(
+      .lPush(key, values, onlyIfPresent: onlyIfPresent), options: options
+    ).status().count
   }
 
   /// Puts values at the end of a list in the order given. Returns the list's new length.
+  ///
+  /// - Parameter onlyIfPresent: a list that isn't there is not made; the length is then 0.
   @discardableResult
   public func rPush(
-    _ key: some RingstoreBytes, _ values: [some RingstoreBytes],
+    _ key: some RingstoreBytes, _ values: [some RingstoreBytes], onlyIfPresent: Bool = false,
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {
-    try await run(.rPush(key, values), options: options).status().count
+    try await run(
+      .rPush(key, values, onlyIfPresent: onlyIfPresent), options: options
+    ).status().count
   }
 
   /// Takes the first value away and returns it; nil where there is no list.
@@ -36,6 +43,25 @@ extension RingstoreClient {
     try await run(.rPop(key), options: options).value()
   }
 
+  /// Takes the first values away and returns them, as many as there are at most; none where there is
+  /// no list.
+  ///
+  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply; they stay then.
+  public func lPop(
+    _ key: some RingstoreBytes, count: Int, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [[UInt8]] {
+    try await run(.lPop(key, count: count), options: options).list().values
+  }
+
+  /// Takes the last values away and returns them, the last one first; none where there is no list.
+  ///
+  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply; they stay then.
+  public func rPop(
+    _ key: some RingstoreBytes, count: Int, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [[UInt8]] {
+    try await run(.rPop(key, count: count), options: options).list().values
+  }
+
   /// Reads a range of one state of the list. Indices are zero-based, both ends count, negative ones
   /// count from the end, and what lies outside is cut off.
   ///
@@ -44,10 +70,34 @@ extension RingstoreClient {
     _ key: some RingstoreBytes, _ start: Int64 = 0, _ stop: Int64 = -1,
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreList {
-    guard case .list(let list) = try await run(.lRange(key, start, stop), options: options) else {
-      throw .unexpectedReply
-    }
-    return list
+    try await run(.lRange(key, start, stop), options: options).list()
+  }
+
+  /// Keeps a range of a list and removes the rest; bounds are those of `lRange`. Returns the length
+  /// left; a list of which nothing is left is gone.
+  @discardableResult
+  public func lTrim(
+    _ key: some RingstoreBytes, _ start: Int64, _ stop: Int64,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int {
+    try await run(.lTrim(key, start, stop), options: options).status().count
+  }
+
+  /// Reads one value of a list; a negative index counts from the end. Nil where there is none.
+  public func lIndex(
+    _ key: some RingstoreBytes, _ index: Int64, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [UInt8]? {
+    try await run(.lIndex(key, index), options: options).value()
+  }
+
+  /// Replaces one value of a list; a negative index counts from the end.
+  ///
+  /// - Throws: NO_SUCH_KEY, INDEX_OUT_OF_RANGE.
+  public func lSet(
+    _ key: some RingstoreBytes, _ index: Int64, to value: some RingstoreBytes,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) {
+    _ = try await run(.lSet(key, index, to: value), options: options)
   }
 
   /// Counts the values of a list; 0 where there is none.

@@ -118,6 +118,11 @@ extension RingstoreReply {
     return value
   }
 
+  func list() throws(RingstoreError) -> RingstoreList {
+    guard case .list(let list) = self else { throw .unexpectedReply }
+    return list
+  }
+
   func status() throws(RingstoreError) -> RingstoreStatus {
     guard case .status(let status) = self else { throw .unexpectedReply }
     return status

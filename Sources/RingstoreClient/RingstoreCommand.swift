@@ -60,49 +60,9 @@ public struct RingstoreCommand: Sendable {
       }
     }
   }
-
-  /// Puts values in front of a list one after another. Reply: `.status`, whose count is the
-  /// list's length.
-  public static func lPush(_ key: some RingstoreBytes, _ values: [some RingstoreBytes]) -> Self {
-    push(V1.KeyStore.lPush, key, values)
-  }
-
-  /// Puts values at the end of a list. Reply: `.status`, whose count is the list's length.
-  public static func rPush(_ key: some RingstoreBytes, _ values: [some RingstoreBytes]) -> Self {
-    push(V1.KeyStore.rPush, key, values)
-  }
-
-  /// Takes the first value of a list away. Reply: `.value`.
-  public static func lPop(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lPop, key) }
-
-  /// Takes the last value of a list away. Reply: `.value`.
-  public static func rPop(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.rPop, key) }
-
-  /// Counts the values of a list. Reply: `.status`, whose count is the length.
-  public static func lLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lLen, key) }
-
-  /// Reads a range of a list; both ends count, negative ones from the end. Reply: `.list`.
-  public static func lRange(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
-    Self(V1.KeyStore.lRange) { request in
-      key.ringstoreBytes.withUnsafeBytes {
-        V1.ListRange(key: $0, start: start, stop: stop).write(into: &request)
-      }
-    }
-  }
 }
 
 extension RingstoreCommand {
-  private static func push(
-    _ rpc: RPC, _ key: some RingstoreBytes, _ values: [some RingstoreBytes]
-  ) -> Self {
-    Self(rpc) { request in
-      key.ringstoreBytes.withUnsafeBytes { V1.ListInsert(key: $0).write(into: &request) }
-      for value in values {
-        value.ringstoreBytes.withUnsafeBytes { request.append(V1.ListInsert.Field.values, $0) }
-      }
-    }
-  }
-
   /// Appends the request message.
   package func writeRequest(database: UInt32, into buffer: inout ByteBuffer) {
     buffer.writeImmutableBuffer(request)

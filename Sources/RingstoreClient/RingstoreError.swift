@@ -78,6 +78,8 @@ extension RingstoreError {
     public static let wrongType = Reason(rawValue: "WRONG_TYPE")
     public static let notAnInteger = Reason(rawValue: "NOT_AN_INTEGER")
     public static let integerOverflow = Reason(rawValue: "INTEGER_OVERFLOW")
+    public static let noSuchKey = Reason(rawValue: "NO_SUCH_KEY")
+    public static let indexOutOfRange = Reason(rawValue: "INDEX_OUT_OF_RANGE")
     public static let badPattern = Reason(rawValue: "BAD_PATTERN")
     public static let badPageToken = Reason(rawValue: "BAD_PAGE_TOKEN")
     public static let noSuchDatabase = Reason(rawValue: "NO_SUCH_DATABASE")

@@ -36,8 +36,16 @@ package struct Effect {
     /// Values, at least one, are added at one end of a list one after another. A list of length 0 is
     /// a key that isn't there.
     case insert(UnsafeBufferPointer<UnsafeRawBufferPointer>, at: Store.ListEnd, lengthBefore: Int)
+    /// A value, not at an end, is added to a list in front of the element at an index.
+    case insertWithin(UnsafeRawBufferPointer, before: Int, lengthBefore: Int)
     /// The outermost `count` elements at one end go, at least one; with the last one the key.
     case remove(count: Int, at: Store.ListEnd, lengthBefore: Int)
+    /// The elements at these indices go: at least one, in rising order, and not all that there are.
+    case removeEach(UnsafeBufferPointer<Int>, lengthBefore: Int)
+    /// Elements outside of a range go, at least one of them; the range has at least one itself.
+    case keep(Range<Int>, lengthBefore: Int)
+    /// The element at an index becomes another one.
+    case setElement(UnsafeRawBufferPointer, at: Int, lengthBefore: Int)
     /// All keys of the slot in the database go; there was at least one.
     case empty
   }

@@ -7,6 +7,8 @@
 // appending; an index is found by binary search over the ring. Chunks start small and are moved to
 // larger ones while they are below half the full size; after that the list gets another chunk.
 //
+// Changes within a list are in List+Within.swift.
+//
 // A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
 
 struct List {
@@ -19,6 +21,21 @@ struct List {
   /// An empty list, to be pushed to at once.
   init(on heap: Heap) {
     base = List.makeBlock(heap, ringCapacity: 1)
+  }
+
+  /// A list of pieces, at least one, whose chunks become its own.
+  init(on heap: Heap, pieces: [Piece]) {
+    var capacity = 1
+    while capacity < pieces.count { capacity *= 2 }
+    base = List.makeBlock(heap, ringCapacity: capacity)
+    pieceCount = pieces.count
+    var position = 0
+    for (place, piece) in pieces.enumerated() {
+      var piece = piece
+      piece.begin(at: position)
+      position = piece.end
+      self.piece(place).initialize(to: piece)
+    }
   }
 
   private static func makeBlock(_ heap: Heap, ringCapacity: Int) -> UnsafeMutableRawPointer {
@@ -172,14 +189,14 @@ struct List {
 
   /// Moves a piece that is left over in a chunk four times too large, so that a list that has become short
   /// gives the memory of its longer times back.
-  private func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Chunk? {
+  func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Chunk? {
     let capacity = piece.pointee.chunk.capacity
     let room = piece.pointee.room
     guard capacity >= 256, room * 4 < capacity, room <= Chunk.roomMax else { return nil }
     return List.move(piece, toRoom: List.grown(room), heap: heap)
   }
 
-  private mutating func removePiece(at end: Store.ListEnd, heap: Heap) {
+  mutating func removePiece(at end: Store.ListEnd, heap: Heap) {
     if end == .head { ringStart = (ringStart + 1) & (ringCapacity - 1) }
     pieceCount -= 1
     if pieceCount > 0, ringCapacity > 1, pieceCount * 4 <= ringCapacity {

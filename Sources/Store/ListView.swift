@@ -12,7 +12,7 @@ extension Store {
     /// Number of elements in the view.
     package let count: Int
     /// Index in the list of the view's first element, from 0; the list's length where the range
-    /// begins behind the end.
+    /// begins behind the end. Of a reversed view the highest index.
     package let firstIndex: Int
     /// Length of the whole list when the view was made.
     package let length: Int
@@ -21,14 +21,19 @@ extension Store {
     /// Version of the key when the view was made.
     package let version: UInt64
 
+    /// Whether the elements come from the last to the first.
+    private let isReversed: Bool
     private let heap: Heap
     private let pieces: UnsafeMutablePointer<Piece>
     private let pieceCount: Int
 
     /// - Parameter range: indices of the list; not empty, or `firstIndex` is its bound.
-    init(_ list: List, _ range: Range<Int>, version: UInt64, heap: Heap) {
+    init(
+      _ list: List, _ range: Range<Int>, isReversed: Bool = false, version: UInt64, heap: Heap
+    ) {
       count = range.count
-      firstIndex = range.lowerBound
+      firstIndex = isReversed ? max(0, range.upperBound - 1) : range.lowerBound
+      self.isReversed = isReversed
       length = list.count
       self.version = version
       self.heap = heap
@@ -65,7 +70,7 @@ extension Store {
       max(8, pieceCount * MemoryLayout<Piece>.stride)
     }
 
-    /// Hands over the elements from `offset` on (counted from the view's first), in list order,
+    /// Hands over the elements from `offset` on (counted from the view's first), in order,
     /// until `body` says false. The bytes are good as long as the view lives.
     /// O(log chunks) to find the first, then O(1) an element.
     /// - Returns: the offset behind the last element handed over.
@@ -74,6 +79,7 @@ extension Store {
       from offset: Int = 0, _ body: (UnsafeRawBufferPointer) throws -> Bool
     ) rethrows -> Int {
       guard offset < count else { return count }
+      if isReversed { return try forEachReversed(from: max(0, offset), body) }
       var position = pieces[0].first + max(0, offset)
       for index in place(of: position)..<pieceCount {
         let piece = pieces[index]
@@ -86,11 +92,27 @@ extension Store {
       return count
     }
 
+    private func forEachReversed(
+      from offset: Int, _ body: (UnsafeRawBufferPointer) throws -> Bool
+    ) rethrows -> Int {
+      let last = pieces[0].first + count - 1
+      var position = last - offset
+      for index in stride(from: place(of: position), through: 0, by: -1) {
+        let piece = pieces[index]
+        while position >= piece.first {
+          let goesOn = try body(piece.element(at: position))
+          position -= 1
+          if !goesOn { return last - position }
+        }
+      }
+      return count
+    }
+
     /// The element at `offset`, counted from the view's first: 0 ..< count. The bytes are good as
     /// long as the view lives. O(log chunks).
     package func element(at offset: Int) -> UnsafeRawBufferPointer {
       precondition(offset >= 0 && offset < count)
-      let position = pieces[0].first + offset
+      let position = pieces[0].first + (isReversed ? count - 1 - offset : offset)
       return pieces[place(of: position)].element(at: position)
     }
 

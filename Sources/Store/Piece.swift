@@ -42,6 +42,9 @@ struct Piece {
     return chunk.element(chunk.isReversed ? start &- distance : start &+ distance)
   }
 
+  /// The list's positions before it have become more or fewer.
+  mutating func begin(at position: Int) { first = position }
+
   mutating func dropFirst(_ dropped: Int) {
     let start = Int(firstIndex)
     firstIndex = UInt32(truncatingIfNeeded: chunk.isReversed ? start - dropped : start + dropped)

@@ -81,6 +81,8 @@ extension Store {
       insert(values, at: place, end, version: version)
     case .remove(let count, let end, _):
       remove(count, at: place, end, version: version)
+    case .insertWithin, .removeEach, .keep, .setElement:
+      changeWithin(change, at: place, version: version)
     case .empty:
       preconditionFailure("of a slot, not of a key: applyEmpty")
     }
@@ -184,15 +186,14 @@ extension Store {
     entry.list = list
   }
 
-  /// The bytes of the last element that goes stay good until the next `freeLeftovers`.
+  /// Of a single element that goes the bytes stay good until the next `freeLeftovers`.
   @inline(__always)
   private func remove(_ count: Int, at place: KeyPlace, _ end: ListEnd, version: UInt64) {
     guard let entry = place.entry else { return }
+    guard count == 1 else { return removeMany(count, at: place, end, version: version) }
     var list = entry.list
-    for _ in 0..<count {
-      freeLeftovers()
-      leftover = list.pop(at: end, heap: heap).leftover
-    }
+    freeLeftovers()
+    leftover = list.pop(at: end, heap: heap).leftover
     if list.pieceCount == 0 {
       takeOut(place)
       list.freeEmpty(heap)
@@ -201,6 +202,16 @@ extension Store {
       entry.list = list
       entry.setVersion(version)
     }
+  }
+
+  @inline(never)
+  private func removeMany(_ count: Int, at place: KeyPlace, _ end: ListEnd, version: UInt64) {
+    guard let entry = place.entry else { return }
+    var list = entry.list
+    if count == list.count { return deleteEntry(at: place) }
+    free(list.drop(count, at: end, heap: heap))
+    entry.list = list
+    entry.setVersion(version)
   }
 
   // MARK: - Entries and tables
@@ -378,12 +389,15 @@ extension KeyPlace {
       guard entry != nil else { throw .missingKey }
       try checkLength(lengthBefore)
       guard count >= 1, count <= lengthBefore else { throw .outOfBounds }
+    case .insertWithin, .removeEach, .keep, .setElement:
+      guard entry != nil else { throw .missingKey }
+      try checkFitsWithin(change)
     case .empty:
       throw .outOfBounds
     }
   }
 
-  private func checkLength(_ lengthBefore: Int) throws(Effect.Corruption) {
+  func checkLength(_ lengthBefore: Int) throws(Effect.Corruption) {
     guard entry == nil || entry?.kind == .list else { throw .wrongType }
     let length = entry?.list.count ?? 0
     guard length == lengthBefore else { throw .otherLength(length) }

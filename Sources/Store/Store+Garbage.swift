@@ -55,6 +55,11 @@ extension Store {
     }
   }
 
+  /// Frees pieces that a list has let go of, or puts aside what is too much work.
+  func free(_ pieces: [Piece]) {
+    if !pieces.isEmpty { _ = free(List(on: heap, pieces: pieces)) }
+  }
+
   /// Frees a list, or puts aside what is too much work.
   private func free(_ list: List) -> Int {
     let limit = garbageLimits.work

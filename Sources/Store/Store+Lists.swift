@@ -41,6 +41,26 @@ extension Store {
     return StringView(bytes: bytes, version: version)
   }
 
+  /// The outermost elements as `removeOutermost` takes them away: from the tail the last one first.
+  /// Copies no element: O(chunks).
+  /// - Returns: a view of `count` of them, or of all that there are; nil where there is no such key.
+  package func outermost(
+    _ count: Int, _ end: ListEnd, at place: KeyPlace
+  ) throws(StoreError) -> ListView? {
+    guard let list = try list(at: place) else { return nil }
+    let taken = min(count, list.count)
+    let range = end == .head ? 0..<taken : list.count - taken..<list.count
+    return ListView(list, range, isReversed: end == .tail, version: place.version, heap: heap)
+  }
+
+  /// Removes the outermost elements, as many as there are at least; with the last one the key goes.
+  /// O(chunks).
+  /// - Returns: the version of the write.
+  package func removeOutermost(_ count: Int, _ end: ListEnd, at place: KeyPlace) -> UInt64 {
+    let length = place.entry?.list.count ?? 0
+    return change(place, .remove(count: count, at: end, lengthBefore: length))
+  }
+
   /// Length of a list, nil where there is no such key. O(1).
   package func listLength(at place: KeyPlace) throws(StoreError) -> Int? {
     try list(at: place)?.count
@@ -66,6 +86,12 @@ extension Store {
     let first = max(0, index(start))
     let end = min(length, index(stop) + 1)
     return first..<max(first, end)
+  }
+
+  /// The place that an index means which may count from the end, as in Redis; nil where there is none.
+  static func index(_ index: Int64, length: Int) -> Int? {
+    if index >= 0 { return index < length ? Int(index) : nil }
+    return index >= -Int64(length) ? length + Int(index) : nil
   }
 
   @inline(__always)

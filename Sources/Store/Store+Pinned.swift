@@ -14,6 +14,23 @@ extension Store {
     }
   }
 
+  /// Holds an element of a list where it lies, which was just found. O(log chunks), no copy. The hold is
+  /// on its chunk, as with `popPinned`.
+  /// - Returns: nil where the key holds no list.
+  package func pinnedElement(_ element: StringView, at index: Int64, at place: KeyPlace)
+    -> PinnedBytes?
+  {
+    check(place)
+    guard let list = try? list(at: place), let index = Store.index(index, length: list.count),
+      let start = element.bytes.baseAddress
+    else { return nil }
+    let chunk = list.chunk(at: index)
+    chunk.retain()
+    return PinnedBytes(
+      start: start, count: element.bytes.count, takingOver: chunk, version: element.version,
+      heap: heap)
+  }
+
   /// Removes the outermost element as `pop` does, and holds it where it lies, which costs more than
   /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to itself
   /// but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised O(1).

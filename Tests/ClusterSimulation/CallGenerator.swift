@@ -87,7 +87,8 @@ package struct CallGenerator {
     ],
     .list: [
       (.rPush, 20), (.lPush, 16), (.lPop, 16), (.rPop, 16), (.lRange, 18), (.lLen, 7),
-      (.delete, 4), (.exists, 2), (.type, 3),
+      (.delete, 4), (.exists, 2), (.type, 3), (.lPopMany, 4), (.rPopMany, 4), (.lIndex, 6),
+      (.lSet, 6), (.lTrim, 3),
     ],
   ]
   private static let weightOfOthers = 15
@@ -133,6 +134,8 @@ package struct CallGenerator {
       let dots = Int.random(in: 1...largeBytesMax, using: &random)
       return author.bytes + Array(repeating: UInt8(ascii: "."), count: dots)
     case "delta": return integer(-3...9, &random)
+    case "index": return integer(-4...4, &random)
+    case "count": return integer(0...3, &random)
     case "start": return random.next() % 3 > 0 ? integer(0...0, &random) : integer(-3...1, &random)
     case "stop":
       return random.next() % 3 > 0 ? integer(-1 ... -1, &random) : integer(-3...3, &random)

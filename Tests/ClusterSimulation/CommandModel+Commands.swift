@@ -34,7 +34,7 @@ extension CommandModel {
     },
   ]
 
-  private static func integer(_ bytes: [UInt8]) -> Int64? {
+  static func integer(_ bytes: [UInt8]) -> Int64? {
     let text = String(decoding: bytes, as: UTF8.self)
     return Int64(text).flatMap { String($0) == text ? $0 : nil }
   }
@@ -50,39 +50,8 @@ extension CommandModel {
     CommandModel(.exists, on: nil) { state, _ in .count(state == .absent ? 0 : 1) },
     CommandModel(.type, on: nil) { state, _ in .type(state.kind) },
   ]
-
-  // MARK: - Lists
-
-  private static let lists: [CommandModel] = [
-    onLists(.lPush) { list, words in
-      // One after another: the last ends up first.
-      list = words.reversed() + list
-      return .count(list.count)
-    },
-    onLists(.rPush) { list, words in
-      list += words
-      return .count(list.count)
-    },
-    onLists(.lPop, idleReply: .value(nil)) { list, _ in
-      .value(list.isEmpty ? nil : list.removeFirst())
-    },
-    onLists(.rPop, idleReply: .value(nil)) { list, _ in .value(list.popLast()) },
-    onLists(.lLen) { list, _ in .count(list.count) },
-    onLists(.lRange) { list, words in
-      guard !list.isEmpty else { return .elements(nil) }
-      return .elements(slice(list, integer(words[0]) ?? 0, integer(words[1]) ?? 0))
-    },
-  ]
-
-  /// Zero-based, inclusive, negative from the end, clamped.
-  private static func slice(_ list: [[UInt8]], _ start: Int64, _ stop: Int64) -> [[UInt8]] {
-    let count = Int64(list.count)
-    let first = max(0, start < 0 ? count + max(start, -count) : start)
-    let last = min(count - 1, stop < 0 ? count + max(stop, -count - 1) : stop)
-    return first <= last ? Array(list[Int(first)...Int(last)]) : []
-  }
 }
 
 extension KeyReply {
-  fileprivate static func count(_ count: Int) -> KeyReply { .count(Int64(count)) }
+  static func count(_ count: Int) -> KeyReply { .count(Int64(count)) }
 }

@@ -6,6 +6,7 @@
 // Immutable, and shared by all threads. The commands themselves are in CommandModel+Commands.swift.
 
 import Commands
+import RingstoreAPI
 
 package final class CommandModel: Sendable {
   /// Changes a key as a call does that has these words behind the key, and returns its reply.
@@ -39,6 +40,9 @@ package final class CommandModel: Sendable {
 
   /// Whether it leaves every state as it is.
   package var isRead: Bool { command?.access == .read }
+
+  /// Whether it replies with what it takes away as a list.
+  var takesMany: Bool { command?.rpc.reply is V1.ListValues.Type && !isRead }
 
   package static func of(_ command: Command) -> CommandModel? { byID[command.id] }
 

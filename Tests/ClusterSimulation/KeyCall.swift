@@ -76,7 +76,8 @@ extension KeyReply {
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
     case .ok, nil: self = .done
-    case .value, .taken: self.init(try V1.Value(response))
+    case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
+    case .value, .taken, .element: self.init(try V1.Value(response))
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)
     case .list: self.init(try V1.ListValues(response))
@@ -102,6 +103,8 @@ package enum KeyRefusal: Sendable, Hashable {
   case wrongType
   case notAnInteger
   case overflow
+  case noSuchKey
+  case indexOutOfRange
 }
 
 /// What is known about a call's execution.

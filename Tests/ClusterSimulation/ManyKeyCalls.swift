@@ -79,6 +79,8 @@ extension Outcome {
     case .wrongType: self = .ok(.refused(.wrongType))
     case .notAnInteger: self = .ok(.refused(.notAnInteger))
     case .integerOverflow: self = .ok(.refused(.overflow))
+    case .noSuchKey: self = .ok(.refused(.noSuchKey))
+    case .indexOutOfRange: self = .ok(.refused(.indexOutOfRange))
     case .shardUnavailable, .overloaded, .mapConflict: self = .notExecuted
     case .outcomeUnknown, .viewExpired: self = .unknown
     default:

@@ -239,9 +239,12 @@ extension LineReplies.Reply: CustomStringConvertible {
   /// There is no such key.
   private var isMissing: Bool { kind == UInt8(ascii: "-") && text.hasPrefix("invalid key ") }
 
+  /// There is no such element.
+  private var isNotFound: Bool { kind == UInt8(ascii: "-") && text == "not found" }
+
   /// The error that a client reads; nil where it is none.
   var error: CallError? {
-    guard kind == UInt8(ascii: "-"), !isMissing else { return nil }
+    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound else { return nil }
     let name = text.prefix { $0 != " " }
     let message = String(text.dropFirst(name.count + 1))
     if let reason = ErrorReason(rawValue: String(name)) { return CallError(reason, message) }
@@ -251,8 +254,13 @@ extension LineReplies.Reply: CustomStringConvertible {
 
   /// What a client concludes of the reply to a call; nil where it makes no sense.
   func outcome(of call: SimulatedCall) -> Outcome? {
-    switch (call.items[0].call.model.form?.reply, kind) {
+    let model = call.items[0].call.model
+    switch (model.form?.reply, kind) {
     case (.ok, UInt8(ascii: "+")): return text == "OK" ? .ok(.done) : nil
+    case (.taken, _) where model.takesMany:
+      return isMissing ? .ok(.elements(nil)) : isText ? nil : .ok(.elements(texts))
+    case (.element, _):
+      return isNotFound ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
     case (.value, _), (.taken, _):
       return isMissing ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
     case (.removed, _): return isMissing ? .ok(.count(0)) : text == "OK" ? .ok(.count(1)) : nil

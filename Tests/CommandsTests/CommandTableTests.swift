@@ -34,7 +34,7 @@ import Testing
 
   @Test func `every call of the contract is served, and no other`() throws {
     let contract = try Self.contract()
-    #expect(contract.count == 28)
+    #expect(contract.count == 33)
     let served = CommandTable.all.map(\.rpc.path)
     #expect(Set(served) == Set(contract.map(\.path)))
     #expect(served.count == contract.count)
@@ -49,7 +49,6 @@ import Testing
       let number = UInt32(method.rawValue)
       let command = try #require(CommandTable.all.first { $0.method == number })
       #expect("\(method)".lowercased() == "\(command.id)".lowercased())
-      #expect(CommandTable.executions.contains(number))
       #expect(command.routing == .oneKey && command.rpc.keyFields != nil)
       #expect(command.rpc.method?.rawValue == Int32(method.rawValue))
       #expect(CommandTable.keyFields(ofMethod: UInt32(method.rawValue)) == command.rpc.keyFields)
@@ -59,7 +58,6 @@ import Testing
     let methods = V1.Method.allCases.count - 1
     #expect(CommandTable.all.filter { $0.method != nil }.count == methods)
     for method: UInt32 in [0, 62, 63, 64, 1001, .max] {
-      #expect(!CommandTable.executions.contains(method))
       #expect(CommandTable.keyFields(ofMethod: method) == nil)
       #expect(!CommandTable.isWrite(method: method))
     }
@@ -139,16 +137,20 @@ import Testing
     let count = min(form.syntax.words.upperBound, 5)
     let words = [name] + (1..<count).map(String.init)
     var request = ByteBuffer()
+    var called = command
     try CommandWords.withWords(words.map { Array($0.utf8) }) { words in
       let said = try call(words, 7)
+      called = said.command
       said.write(into: &request)
-      #expect(said.byteCount == request.readableBytes && said.command === command)
+      #expect(said.byteCount == request.readableBytes)
+      // More words may mean another command: LPOP with a count.
+      if words.count == form.syntax.words.lowerBound { #expect(said.command === command) }
       #expect(Array(said.key) == Array("1".utf8) && said.database == 7)
     }
     try request.withUnsafeReadableBytes { bytes in
-      let found = try #require(command.rpc.keyFields).find(in: bytes)
+      let found = try #require(called.rpc.keyFields).find(in: bytes)
       #expect(Array(found.key) == Array("1".utf8) && found.database == 7)
-      #expect(try !command.rpc.request.init(bytes).hasUnknownField)
+      #expect(try !called.rpc.request.init(bytes).hasUnknownField)
     }
   }
 

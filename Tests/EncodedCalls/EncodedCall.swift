@@ -21,28 +21,11 @@ extension LocalDispatcher {
         })
     }
     return request.withUnsafeBytes { bytes in
-      if let made = command.call(encoded: bytes) {
+      if let made = try? command.call(encoded: bytes) {
         return call(made, context, for: caller, reply: told)
       }
       return call(
         command, request: ByteBuffer(bytes: bytes), context, for: caller, reply: told)
     }
-  }
-}
-
-extension Command {
-  /// A call on one key whose request is encoded; nil where the command is made of parts.
-  func call(encoded request: UnsafeRawBufferPointer) -> (any KeyedCall)? {
-    func made<Request, Reply>(_ command: KeyCommand<Request, Reply>?) -> (any KeyedCall)? {
-      guard let command, let request = try? Request(request) else { return nil }
-      return command.call(request)
-    }
-    return made(self as? KeyCommand<V1.Key, V1.Value>)
-      ?? made(self as? KeyCommand<V1.Key, V1.Status>)
-      ?? made(self as? KeyCommand<V1.Key, V1.TypeResponse>)
-      ?? made(self as? KeyCommand<V1.KeyValue, V1.Status>)
-      ?? made(self as? KeyCommand<V1.IncrByRequest, V1.IncrByResponse>)
-      ?? made(self as? KeyCommand<V1.ListInsert, V1.Status>)
-      ?? made(self as? KeyCommand<V1.ListRange, V1.ListValues>)
   }
 }

@@ -54,7 +54,7 @@ import Testing
     #expect(Set(names).count == names.count)
     let promised = """
       GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
-      DECRBY APPEND STRLEN MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      DECRBY APPEND STRLEN LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
       """
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
@@ -90,7 +90,10 @@ import Testing
     ("append k v", Command.append.id, false), ("incrby k 5", .incrBy, false),
     ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
     ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
-    ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false), ("mget a b", .mGet, true),
+    ("lpop k 2", .lPopMany, false), ("rpop k 0", .rPopMany, false),
+    ("lpushx k a", .lPush, false), ("lindex k -1", .lIndex, false), ("lset k 0 v", .lSet, false),
+    ("ltrim k 0 -1", .lTrim, false), ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false),
+    ("mget a b", .mGet, true),
     ("mset a 1 b 2", .mSet, true), ("keys .", .keys, true), ("scan 0", .keys, true),
     ("dbsize", .dbSize, true), ("dbsize all", .dbSize, true), ("reset", .reset, true),
     ("reset ALL", .reset, true), ("shutdown", .shutdown, true),
@@ -172,6 +175,10 @@ import Testing
       "the delta must be above -9223372036854775808, since it is taken away"
     ),
     ("LRANGE k 0 end", "the stop must be a whole number of 64 bits, not 'end'"),
+    ("LPOP k -1", "the count must be from 0 to 4294967295, not '-1'"),
+    ("RPOP k 4294967296", "the count must be from 0 to 4294967295, not '4294967296'"),
+    ("LPOP k x", "the count must be a whole number of 64 bits, not 'x'"),
+    ("LSET k 1.5 v", "the index must be a whole number of 64 bits, not '1.5'"),
     ("MSET a 1 b", "MSET needs a value for every key"),
     ("RESET everything", "the word behind the command must be ALL, not 'everything'"),
     ("SHUTDOWN now", "SHUTDOWN takes CLUSTER or nothing, not 'now'"),

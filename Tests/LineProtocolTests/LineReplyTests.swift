@@ -132,6 +132,35 @@ import Testing
     #expect(shown(.keys, list(["k", "l\r"])).hasPrefix("-a key has a line break"))
   }
 
+  private func shownOfList(_ form: ReplyForm, _ values: [String]?) -> String {
+    var (response, out) = (ByteBuffer(), ByteBuffer())
+    list(values ?? [])(&response)
+    if values != nil { V1.ListValues(found: true).write(into: &response) }
+    response.withUnsafeReadableBytes { response in
+      Array("k".utf8).withUnsafeBytes { key in
+        guard let reply = try? Command.lPopMany.reply(response) else { return }
+        form.write(reply, of: key, into: &out)
+      }
+    }
+    return text(out)
+  }
+
+  @Test func `values taken, and none`() {
+    #expect(shownOfList(.taken, nil) == "-invalid key k\r\n")
+    #expect(shownOfList(.taken, []) == "*0\r\n")
+    #expect(shownOfList(.taken, ["a", "", "-x"]) == "*3\r\na\r\n\r\n-x\r\n")
+    #expect(
+      shownOfList(.taken, ["a b", "c\n"])
+        == "-a value taken has a line break, which a line can't carry; quoted they are $'a b' "
+        + "$'c\\n'\r\n")
+  }
+
+  @Test func `an element, and none`() {
+    #expect(shownOfKey(.element, value("x y")) == "+x y\r\n")
+    #expect(shownOfKey(.element) == "-not found\r\n")
+    #expect(shownOfKey(.element, value("a\nb")).hasPrefix("-the value has a line break"))
+  }
+
   @Test func `pages`() {
     let token: [UInt8] = [0x01, 0xab]
     func page(_ keys: [String], _ token: [UInt8]) -> String {

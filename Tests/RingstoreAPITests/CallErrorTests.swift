@@ -10,7 +10,8 @@ import Testing
 @Suite struct CallErrorTests {
   static let examples: [CallError] = [
     .invalidKey(bytes: 0, max: 10), .wrongType(holds: "a list", wanted: "a string"),
-    .notAnInteger, .integerOverflow, .badPattern("look-ahead"), .badPageToken,
+    .notAnInteger, .integerOverflow, .noSuchKey, .indexOutOfRange(-7), .badPattern("look-ahead"),
+    .badPageToken,
     .noSuchDatabase(16, databases: 16), .tooManyItems(20_000, max: 10_000),
     .shardUnavailable("s1", "refused"), .outcomeUnknown("s1"), .wrongShard(owner: "s2"),
     .mapConflict("same epoch, other content"), .responseTooLarge(streamingCall: "LRangeStream"),

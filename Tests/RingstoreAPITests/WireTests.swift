@@ -150,9 +150,6 @@ import Testing
     #expect(try name { $0.ifVersion = 1 } == "if_version")
     #expect(try name { $0.returnPrevious = true } == "return_previous")
     #expect(
-      try unserved(V1.ListInsert.self, Ringstore_V1_ListInsert.with { $0.onlyIfPresent = true })
-        == "only_if_present")
-    #expect(
       try unserved(V1.Call.self, Ringstore_V1_Call.with { $0.requestID = Data([1]) })
         == "request_id")
     #expect(

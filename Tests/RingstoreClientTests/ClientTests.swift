@@ -80,6 +80,27 @@ import Testing
     }
   }
 
+  @Test func listsAreChangedByIndexAndRange() async throws {
+    try await TestCluster.withRouter { client in
+      #expect(try await client.rPush("l", ["x"], onlyIfPresent: true) == 0)
+      #expect(try await !client.exists("l"))
+      try await client.rPush("l", ["a", "b", "c", "d", "e", "f"])
+      #expect(try await client.lPush("l", ["z"], onlyIfPresent: true) == 7)
+      #expect(try await client.lIndex("l", -1) == Array("f".utf8))
+      #expect(try await client.lIndex("l", .min) == nil)
+      try await client.lSet("l", 1, to: "A")
+      #expect(try await client.lTrim("l", 1, -1) == 6)
+      #expect(try await client.lPop("l", count: 2) == ["A", "b"].map { Array($0.utf8) })
+      #expect(try await client.rPop("l", count: 2) == ["f", "e"].map { Array($0.utf8) })
+      #expect(try await client.lPop("l", count: -1) == [])
+      #expect(try await client.lPop("l", count: .max).count == 2)
+      #expect(try await client.rPop("l", count: 1) == [])
+      await #expect { try await client.lSet("l", 0, to: "x") } throws: {
+        ($0 as? RingstoreError)?.reason == .noSuchKey
+      }
+    }
+  }
+
   @Test func manyKeysHaveAnOutcomeEach() async throws {
     try await TestCluster.withRouter { client in
       try await client.rPush("list", ["x"])

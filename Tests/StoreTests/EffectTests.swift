@@ -75,7 +75,13 @@ import Testing
     try fixture.push(list, .head, [Bytes("a"), Bytes("b")])
     try fixture.push(list, .tail, [Bytes("c")])
     _ = try fixture.pop(list, .tail)
-    fixture.delete(list)
+    try fixture.setElement(list, -1, Bytes("x"))
+    try fixture.insertElement(list, 1, Bytes("y"))
+    try fixture.removeElements(list, by: 2, rest: 0)
+    try fixture.trim(list, 0, 0)
+    try fixture.push(list, .tail, [Bytes("d"), Bytes("e")])
+    _ = try fixture.popMany(list, .head, 2)
+    try fixture.trim(list, 5, 9)
     fixture.store.reset(slot: 0, database: 0)
     let told = effects.groups.map { group in group.map(\.change) }
     #expect(
@@ -83,9 +89,13 @@ import Testing
         [.put(Bytes("text"), .never)], [.putInteger(5, .never)],
         [.insert([Bytes("a"), Bytes("b")], .head, lengthBefore: 0)],
         [.insert([Bytes("c")], .tail, lengthBefore: 2)],
-        [.remove(1, .tail, lengthBefore: 3)], [.delete], [.empty],
+        [.remove(1, .tail, lengthBefore: 3)], [.setElement(Bytes("x"), at: 1, lengthBefore: 2)],
+        [.insertWithin(Bytes("y"), before: 1, lengthBefore: 2)],
+        [.removeEach([0, 2], lengthBefore: 3)],
+        [.insert([Bytes("d"), Bytes("e")], .tail, lengthBefore: 1)],
+        [.remove(2, .head, lengthBefore: 3)], [.delete], [.empty],
       ])
-    #expect(effects.groups.joined().map(\.version) == [1, 1, 2, 3, 4, 5, 6])
+    #expect(effects.groups.joined().map(\.version) == [1] + Array(1...11))
     #expect(effects.groups.first?.first?.key == key)
     #expect(effects.groups.first?.first.map { [$0.slot, $0.database] } == [1, 1])
   }
@@ -142,6 +152,22 @@ import Testing
     #expect(failure(.remove(0, .head, lengthBefore: 2), of: list) == .outOfBounds)
     #expect(failure(.remove(1, .head, lengthBefore: 1), of: key) == .wrongType)
     #expect(failure(.remove(1, .head, lengthBefore: 1), of: none) == .missingKey)
+    #expect(failure(.setElement(none, at: 1, lengthBefore: 1), of: list) == .otherLength(2))
+    #expect(failure(.setElement(none, at: 2, lengthBefore: 2), of: list) == .outOfBounds)
+    #expect(failure(.setElement(none, at: -1, lengthBefore: 2), of: list) == .outOfBounds)
+    #expect(failure(.setElement(none, at: 0, lengthBefore: 1), of: none) == .missingKey)
+    #expect(failure(.setElement(none, at: 0, lengthBefore: 1), of: key) == .wrongType)
+    for index in [-1, 0, 2, 3] {
+      #expect(
+        failure(.insertWithin(none, before: index, lengthBefore: 2), of: list) == .outOfBounds)
+    }
+    for indices in [[], [1, 0], [0, 0], [0, 1], [2], [-1]] {
+      #expect(failure(.removeEach(indices, lengthBefore: 2), of: list) == .outOfBounds)
+    }
+    for range in [0..<0, 0..<2, 1..<3, -1..<1, 2..<2] {
+      #expect(failure(.keep(range, lengthBefore: 2), of: list) == .outOfBounds)
+    }
+    #expect(failure(.keep(0..<1, lengthBefore: 3), of: list) == .otherLength(2))
     #expect(failure(.delete, of: none) == .missingKey)
     #expect(failure(.empty, of: [], version: 1, slot: 1) == .missingKey)
     #expect(failure(.delete, of: key, version: 2) == .versionNotAbove(2))
@@ -240,8 +266,28 @@ private struct ObservedRun {
       fixture.store.reset(slot: slot, database: database)
     case .get(let at):
       _ = try fixture.get(at.key, slot: at.slot, database: at.database)
-    case .length, .peekLength, .dropView, .dropPinned:
+    case .length, .peekLength, .dropView, .dropPinned, .element:
       break
+    case .popMany, .setElement, .trim, .insertElement, .removeElements:
+      try runWithinList(operation)
+    }
+  }
+
+  private mutating func runWithinList(_ operation: Operation) throws {
+    switch operation {
+    case .popMany(let at, let end, let count):
+      let popped = try fixture.popMany(at.key, end, count, slot: at.slot, database: at.database)
+      if let popped { held.append(popped.view) }
+    case .setElement(let at, let index, let value):
+      try fixture.setElement(at.key, index, value, slot: at.slot, database: at.database)
+    case .trim(let at, let start, let stop):
+      try fixture.trim(at.key, start, stop, slot: at.slot, database: at.database)
+    case .insertElement(let at, let index, let value):
+      try fixture.insertElement(at.key, index, value, slot: at.slot, database: at.database)
+    case .removeElements(let at, let divisor, let rest):
+      try fixture.removeElements(
+        at.key, by: divisor, rest: rest, slot: at.slot, database: at.database)
+    default: break
     }
   }
 }

@@ -164,4 +164,101 @@ import Testing
       #expect(fixture.store.usedBytes < start + 500)
     }
   }
+
+  @Test func changesWithinALongListAreThoseOfAnArray() throws {
+    let fixture = Fixture()
+    var random = SeededRandom(seed: TestSeed.value)
+    var all = numbers(0..<12_000)
+    try fixture.push(key, .head, all[..<6_000].reversed())
+    try fixture.push(key, .tail, Array(all[6_000...]))
+    let before = try #require(try fixture.range(key, 0, -1))
+    let expected = all
+    for round in 0..<300 {
+      let index = Int.random(in: 0..<all.count, using: &random)
+      switch round % 4 {
+      case 0:
+        let long = random.bytes(round % 20 == 0 ? Chunk.roomMax + 5 : Int(round))
+        all[index] = long
+        #expect(try fixture.setElement(key, Int64(index - all.count), long)?.length == all.count)
+      case 1:
+        all.insert(Bytes("new \(round)"), at: index)
+        let result = try fixture.insertElement(key, index, Bytes("new \(round)"))
+        #expect(result?.length == all.count)
+      case 2:
+        let divisor = 50 + round
+        all = all.enumerated().filter { $0.offset % divisor != 7 }.map(\.element)
+        #expect(try fixture.removeElements(key, by: divisor, rest: 7)?.length == all.count)
+      default:
+        let (end, count) = (round % 8 == 3 ? Store.ListEnd.head : .tail, round / 10)
+        let part = end == .head ? Array(all.prefix(count)) : all.suffix(count).reversed()
+        #expect(try fixture.popMany(key, end, count)?.view.elements ?? [] == part)
+        if end == .head { all.removeFirst(count) } else { all.removeLast(count) }
+      }
+    }
+    #expect(try fixture.range(key, 0, -1)?.elements == all)
+    #expect(before.elements == expected)
+  }
+
+  @Test func insertionsInTheMiddleFillTheirChunks() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .tail, numbers(0..<10))
+    for round in 0..<6_000 { try fixture.insertElement(key, 5 + round / 2, Bytes("\(round)")) }
+    let inOrder = Fixture()
+    try inOrder.push(key, .tail, numbers(0..<6_010))
+    #expect(fixture.store.usedBytes < inOrder.store.usedBytes * 5 / 2)
+  }
+
+  @Test func aListOfWhichLittleIsLeftGivesItsMemoryBack() throws {
+    for ways in 0..<3 {
+      let fixture = Fixture()
+      try fixture.push(key, .tail, numbers(0..<50_000))
+      let large = fixture.store.usedBytes
+      switch ways {
+      case 0: try fixture.trim(key, 20_000, 20_005)
+      case 1:
+        for divisor in [2, 2, 3, 5, 7, 10] {
+          for rest in stride(from: divisor - 1, to: 0, by: -1) {
+            try fixture.removeElements(key, by: rest + 1, rest: rest)
+          }
+        }
+      default: _ = try fixture.popMany(key, .head, 49_995)
+      }
+      while fixture.store.collectGarbage(entries: 100) {}
+      let left = try #require(try fixture.length(key))
+      #expect(left < 100 && large - fixture.store.usedBytes > 300_000, "\(left)")
+      let fresh = Fixture()
+      try fresh.push(key, .tail, try #require(try fixture.range(key, 0, -1)).elements)
+      #expect(fixture.store.usedBytes <= fresh.store.usedBytes + 500, "\(ways)")
+    }
+  }
+
+  @Test func aTrimOfALongListOnlyDetaches() throws {
+    let fixture = Fixture()
+    let values = [Bytes](repeating: Bytes(repeating: 1, count: 1_000), count: 20)
+    for _ in 0..<200 { try fixture.push(key, .tail, values) }
+    #expect(try fixture.trim(key, 0, 0).length == 1)
+    #expect(fixture.store.hasGarbage)
+    while fixture.store.collectGarbage(entries: 100) {}
+    #expect(fixture.store.usedBytes < 25_000 + fixture.usedAtStart)
+  }
+
+  @Test func indicesAtTheEndsOfInt64MeanNothing() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .tail, numbers(0..<3))
+    for index in [Int64.min, .min + 1, -4, 3, .max - 1, .max] {
+      #expect(try fixture.element(key, index) == nil)
+      #expect(try fixture.setElement(key, index, Bytes("x")) == nil)
+    }
+    #expect(try fixture.trim(key, .min, .max).length == 3)
+    #expect(try fixture.trim(key, .max, .min).length == 0)
+    #expect(fixture.type(key) == .none)
+    #expect(try fixture.trim(key, 0, 0) == (0, 0))
+  }
+
+  @Test func aTrimToNothingNewChangesNothing() throws {
+    let fixture = Fixture()
+    let version = try fixture.push(key, .tail, numbers(0..<3)).version
+    #expect(try fixture.trim(key, 0, -1) == (3, version))
+    #expect(try fixture.popMany(key, .head, 0) == nil)
+  }
 }

@@ -95,7 +95,8 @@ struct OperationGenerator {
       let count = Int.random(in: 50...400, using: &random)
       let size = Int.random(in: 0...100, using: &random)
       return .push(place(), end, (0..<count).map { _ in random.bytes(size) })
-    case 540..<660: return .pop(place(), end)
+    case 540..<600: return .pop(place(), end)
+    case 600..<660: return withinList(end)
     case 660..<680: return .length(place())
     case 680..<690:
       nowMillis = max(1, nowMillis + Int64.random(in: -5...20, using: &random))
@@ -114,6 +115,22 @@ struct OperationGenerator {
       return .reset(
         slot: Int.random(in: 0..<Self.slotCount, using: &random),
         database: Int.random(in: 0..<Self.databaseCount, using: &random))
+    }
+  }
+
+  private mutating func withinList(_ end: Store.ListEnd) -> Operation {
+    switch Int.random(in: 0..<12, using: &random) {
+    case 0..<2:
+      return .popMany(place(), end, [0, 1, 2, 5, 60, 500].randomElement(using: &random) ?? 0)
+    case 2..<4: return .element(place(), bound())
+    case 4..<6: return .setElement(place(), bound(), value())
+    case 6: return .trim(place(), bound(), bound())
+    case 7: return .trim(place(), Int64.random(in: 0...2, using: &random), -1)
+    case 8..<10: return .insertElement(place(), Int.random(in: 0...300, using: &random), value())
+    default:
+      let divisor = [2, 3, 10, 100].randomElement(using: &random) ?? 2
+      return .removeElements(
+        place(), by: divisor, rest: Int.random(in: 0..<divisor, using: &random))
     }
   }
 }

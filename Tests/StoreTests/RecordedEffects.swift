@@ -10,7 +10,11 @@ struct OwnedEffect: Equatable {
     case expire(Expiry)
     case delete
     case insert([Bytes], Store.ListEnd, lengthBefore: Int)
+    case insertWithin(Bytes, before: Int, lengthBefore: Int)
     case remove(Int, Store.ListEnd, lengthBefore: Int)
+    case removeEach([Int], lengthBefore: Int)
+    case keep(Range<Int>, lengthBefore: Int)
+    case setElement(Bytes, at: Int, lengthBefore: Int)
     case empty
   }
 
@@ -33,7 +37,14 @@ struct OwnedEffect: Equatable {
       case .delete: .delete
       case .insert(let values, let end, let length):
         .insert(values.map { Bytes($0) }, end, lengthBefore: length)
+      case .insertWithin(let value, let index, let length):
+        .insertWithin(Bytes(value), before: index, lengthBefore: length)
       case .remove(let count, let end, let length): .remove(count, end, lengthBefore: length)
+      case .removeEach(let indices, let length):
+        .removeEach(Array(indices), lengthBefore: length)
+      case .keep(let range, let length): .keep(range, lengthBefore: length)
+      case .setElement(let value, let index, let length):
+        .setElement(Bytes(value), at: index, lengthBefore: length)
       case .empty: .empty
       }
   }
@@ -49,6 +60,20 @@ struct OwnedEffect: Equatable {
     case .insert(let values, let end, let length):
       try values.withPieces {
         try apply(.insert($0, at: end, lengthBefore: length), to: store)
+      }
+    case .insertWithin(let value, let index, let length):
+      try value.withUnsafeBytes {
+        try apply(.insertWithin($0, before: index, lengthBefore: length), to: store)
+      }
+    case .removeEach(let indices, let length):
+      try indices.withUnsafeBufferPointer {
+        try apply(.removeEach($0, lengthBefore: length), to: store)
+      }
+    case .keep(let range, let length):
+      try apply(.keep(range, lengthBefore: length), to: store)
+    case .setElement(let value, let index, let length):
+      try value.withUnsafeBytes {
+        try apply(.setElement($0, at: index, lengthBefore: length), to: store)
       }
     case .remove(let count, let end, let length):
       try apply(.remove(count: count, at: end, lengthBefore: length), to: store)

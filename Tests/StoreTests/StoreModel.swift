@@ -19,6 +19,14 @@ enum Operation {
   case push(Place, Store.ListEnd, [Bytes])
   case pop(Place, Store.ListEnd)
   case length(Place)
+  case popMany(Place, Store.ListEnd, Int)
+  case element(Place, Int64)
+  case setElement(Place, Int64, Bytes)
+  case trim(Place, Int64, Int64)
+  /// In front of an index, of the list's length at most.
+  case insertElement(Place, Int, Bytes)
+  /// Every element at an index that leaves `rest` when it is divided.
+  case removeElements(Place, by: Int, rest: Int)
   case takeView(Place, Int64, Int64)
   case dropView(Int)
   case pin(Place)
@@ -41,7 +49,9 @@ extension Operation {
     case .set(let place, _, _), .setInBlock(let place, _, _, _), .get(let place),
       .delete(let place), .incrBy(let place, _), .push(let place, _, _), .pop(let place, _),
       .length(let place), .takeView(let place, _, _), .pin(let place),
-      .popPinned(let place, _, _), .peekLength(let place, _), .expire(let place, _):
+      .popPinned(let place, _, _), .peekLength(let place, _), .expire(let place, _),
+      .popMany(let place, _, _), .element(let place, _), .setElement(let place, _, _),
+      .trim(let place, _, _), .insertElement(let place, _, _), .removeElements(let place, _, _):
       place
     case .dropView, .dropPinned, .collect, .reset, .setClock, .walk: nil
     }
@@ -132,6 +142,8 @@ struct StoreModel {
       return bytes.count > Entry.inlineMax ? .value(bytes, found.version) : .nothing
     case .push, .pop, .popPinned, .peekLength, .length, .takeView:
       return applyToList(operation)
+    case .popMany, .element, .setElement, .trim, .insertElement, .removeElements:
+      return applyWithinList(operation)
     case .dropView, .dropPinned, .collect, .walk:
       return .nothing
     case .reset(let slot, let database):
@@ -187,6 +199,50 @@ struct StoreModel {
       return .view(
         part, firstIndex: range.lowerBound, length: elements.count,
         byteCount: part.joined().count, version: found.version)
+    default:
+      return .nothing
+    }
+  }
+
+  private mutating func applyWithinList(_ operation: Operation) -> Outcome {
+    guard let place = operation.place, let found = values[place] else { return .nothing }
+    guard case .list(var list) = found.value else { return .error(.wrongType) }
+    func index(_ index: Int64) -> Int? {
+      list.indices.first { Int64($0) == index || Int64($0 - list.count) == index }
+    }
+    func write(_ list: [Bytes], _ model: inout StoreModel) -> Outcome {
+      let version = model.write(place, .list(list))
+      if list.isEmpty { model.values[place] = nil }
+      return .number(Int64(list.count), version)
+    }
+    switch operation {
+    case .popMany(_, let end, let count):
+      let taken = min(count, list.count)
+      guard taken > 0 else { return .nothing }
+      let part = end == .head ? Array(list.prefix(taken)) : list.suffix(taken).reversed()
+      let first = end == .head ? 0 : list.count - 1
+      let version = next(place.slot)
+      let length = list.count
+      if end == .head { list.removeFirst(taken) } else { list.removeLast(taken) }
+      values[place] = list.isEmpty ? nil : (.list(list), version, found.expiry)
+      return .view(
+        part, firstIndex: first, length: length, byteCount: part.joined().count, version: version)
+    case .element(_, let at):
+      return index(at).map { .value(list[$0], found.version) } ?? .nothing
+    case .setElement(_, let at, let value):
+      guard let index = index(at) else { return .nothing }
+      list[index] = value
+      return write(list, &self)
+    case .trim(_, let start, let stop):
+      let range = StoreModel.redisRange(start, stop, list.count)
+      if range.count == list.count { return .number(Int64(list.count), found.version) }
+      return write(Array(list[range]), &self)
+    case .insertElement(_, let index, let value):
+      list.insert(value, at: min(index, list.count))
+      return write(list, &self)
+    case .removeElements(_, let divisor, let rest):
+      let left = list.enumerated().filter { $0.offset % divisor != rest }.map(\.element)
+      return left.count == list.count ? .nothing : write(left, &self)
     default:
       return .nothing
     }

@@ -136,8 +136,49 @@ private struct Run {
         .map { .length($0) } ?? .nothing
     case .reset(let slot, let database):
       return .length(fixture.store.reset(slot: slot, database: database))
+    case .popMany, .element, .setElement, .trim, .insertElement, .removeElements:
+      return try performWithinList(operation)
     default:
       return try performWithHolds(operation)
+    }
+  }
+
+  private mutating func performWithinList(_ operation: Operation) throws -> Outcome {
+    let fixture = fixture
+    func number(_ result: (length: Int, version: UInt64)?) -> Outcome {
+      result.map { .number(Int64($0.length), $0.version) } ?? .nothing
+    }
+    switch operation {
+    case .popMany(let at, let end, let count):
+      guard
+        let popped = try fixture.popMany(at.key, end, count, slot: at.slot, database: at.database)
+      else { return .nothing }
+      let view = popped.view
+      let elements = view.elements
+      views.append((view, elements))
+      for (offset, element) in elements.enumerated()
+      where Bytes(view.element(at: offset)) != element { return .length(-1) }
+      return .view(
+        elements, firstIndex: view.firstIndex, length: view.length, byteCount: view.byteCount,
+        version: popped.version)
+    case .element(let at, let index):
+      return try fixture.element(at.key, index, slot: at.slot, database: at.database)
+        .map { .value($0.bytes, $0.version) } ?? .nothing
+    case .setElement(let at, let index, let value):
+      return number(
+        try fixture.setElement(at.key, index, value, slot: at.slot, database: at.database))
+    case .trim(let at, let start, let stop):
+      let result = try fixture.trim(at.key, start, stop, slot: at.slot, database: at.database)
+      return result.version == 0 ? .nothing : number(result)
+    case .insertElement(let at, let index, let value):
+      return number(
+        try fixture.insertElement(at.key, index, value, slot: at.slot, database: at.database))
+    case .removeElements(let at, let divisor, let rest):
+      return number(
+        try fixture.removeElements(
+          at.key, by: divisor, rest: rest, slot: at.slot, database: at.database))
+    default:
+      return .length(-1)
     }
   }
 
@@ -275,6 +316,15 @@ private func shortDescription(_ operation: Operation) -> String {
   case .incrBy(let at, let delta): return "incrBy \(text(at)) \(delta)"
   case .pop(let at, let end): return "pop \(text(at)) \(end)"
   case .length(let at): return "length \(text(at))"
+  case .popMany(let at, let end, let count): return "pop \(text(at)) \(end) \(count)"
+  case .element(let at, let index): return "element \(text(at)) \(index)"
+  case .setElement(let at, let index, let value):
+    return "set element \(text(at)) \(index) \(text(value))"
+  case .trim(let at, let start, let stop): return "trim \(text(at)) \(start) \(stop)"
+  case .insertElement(let at, let index, let value):
+    return "insert \(text(at)) \(index) \(text(value))"
+  case .removeElements(let at, let divisor, let rest):
+    return "remove \(text(at)) by \(divisor) rest \(rest)"
   case .takeView(let at, let start, let stop): return "view \(text(at)) \(start) \(stop)"
   case .dropView(let index): return "drop view \(index)"
   case .pin(let at): return "pin \(text(at))"

@@ -163,6 +163,68 @@ struct Fixture {
     try at(key, slot, database) { try store.outermost(end, at: $0)?.count }
   }
 
+  /// The view of what is popped, which shows the version of the write.
+  func popMany(
+    _ key: Bytes, _ end: Store.ListEnd, _ count: Int, slot: Int = 0, database: Int = 0
+  ) throws -> (view: Store.ListView, version: UInt64)? {
+    try at(key, slot, database) { place in
+      guard let view = try store.outermost(count, end, at: place), view.count > 0 else {
+        return nil
+      }
+      return (view, store.removeOutermost(view.count, end, at: place))
+    }
+  }
+
+  func element(
+    _ key: Bytes, _ index: Int64, slot: Int = 0, database: Int = 0
+  ) throws -> (bytes: Bytes, version: UInt64)? {
+    try at(key, slot, database) { place in
+      try store.element(at: index, at: place).map { (Bytes($0.bytes), $0.version) }
+    }
+  }
+
+  @discardableResult
+  func setElement(
+    _ key: Bytes, _ index: Int64, _ value: Bytes, slot: Int = 0, database: Int = 0
+  ) throws -> (length: Int, version: UInt64)? {
+    try at(key, slot, database) { place in
+      try value.withUnsafeBytes { try store.setElement($0, at: index, at: place) }
+    }
+  }
+
+  @discardableResult
+  func trim(
+    _ key: Bytes, _ start: Int64, _ stop: Int64, slot: Int = 0, database: Int = 0
+  ) throws -> (length: Int, version: UInt64) {
+    try at(key, slot, database) { try store.trim(start: start, stop: stop, at: $0) }
+  }
+
+  @discardableResult
+  func insertElement(
+    _ key: Bytes, _ index: Int, _ value: Bytes, slot: Int = 0, database: Int = 0
+  ) throws -> (length: Int, version: UInt64)? {
+    try at(key, slot, database) { place in
+      let length = try store.listLength(at: place) ?? 0
+      return try value.withUnsafeBytes {
+        try store.insertElement($0, before: min(index, length), at: place)
+      }
+    }
+  }
+
+  /// - Returns: nil where nothing was removed.
+  @discardableResult
+  func removeElements(
+    _ key: Bytes, by divisor: Int, rest: Int, slot: Int = 0, database: Int = 0
+  ) throws -> (length: Int, version: UInt64)? {
+    try at(key, slot, database) { place in
+      let length = try store.listLength(at: place) ?? 0
+      let indices = Array(stride(from: rest, to: length, by: divisor))
+      guard !indices.isEmpty, let version = try store.removeElements(indices, at: place)
+      else { return nil }
+      return (length - indices.count, version)
+    }
+  }
+
   /// One slice of a scan.
   func scan(
     slot: Int = 0, cursor: UInt64, maxVisits: Int, stopAfter: Int = .max

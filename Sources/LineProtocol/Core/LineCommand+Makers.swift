@@ -48,6 +48,10 @@ extension LineError {
       self = word.withUnsafeBytes {
         .badArgument("\(what) must be a whole number of 64 bits", $0)
       }
+    case .notACount(let what, let word):
+      self = word.withUnsafeBytes {
+        .badArgument("\(what) must be from 0 to \(UInt32.max)", $0)
+      }
     case .tooSmallToTakeAway(let what):
       self.init("\(what) must be above \(Int64.min), since it is taken away")
     }

@@ -113,6 +113,16 @@ package struct LineError: Error, Sendable, Hashable {
         + LineEscapes.quoted(value))
   }
 
+  /// The same for several, in order, with a blank between them.
+  static func unframeableTaken(_ values: RepeatedBytes) -> LineError {
+    LineError(
+      Array("a value taken has a line break, which a line can't carry; quoted they are".utf8)
+        + values.flatMap { [UInt8(ascii: " ")] + LineEscapes.quoted($0) })
+  }
+
+  /// What was asked for isn't in the list, or there is no list.
+  static let notFound = LineError("not found")
+
   /// Without the cursor a walk would end at the key.
   static func unframeablePage(next cursor: [UInt8]) -> LineError {
     LineError(

@@ -9,7 +9,7 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .count, .type, .sum, .list: false
+    case .ok, .element, .count, .type, .sum, .list: false
     }
   }
 
@@ -38,6 +38,13 @@ extension ReplyForm {
         throw self == .taken ? .unframeableTaken(reply.value) : .unframeable
       }
       out.writeLine(text: reply.value)
+    case (.taken, .list(let reply)):
+      guard reply.found else { throw .invalidKey(key) }
+      try out.writeLines(reply.values, orThrow: .unframeableTaken(reply.values))
+    case (.element, .value(let reply)):
+      guard reply.found else { throw .notFound }
+      guard LineText.fitsLine(reply.value) else { throw .unframeable }
+      out.writeLine(text: reply.value)
     case (.removed, .status(let reply)):
       guard reply.count > 0 else { throw .invalidKey(key) }
       out.writeLine(text: "OK")
@@ -54,9 +61,9 @@ extension ReplyForm {
 
 extension ByteBuffer {
   fileprivate mutating func writeLines(
-    _ items: RepeatedBytes, orThrow error: LineError
+    _ items: RepeatedBytes, orThrow error: @autoclosure () -> LineError
   ) throws(LineError) {
-    guard items.allSatisfy(LineText.fitsLine) else { throw error }
+    guard items.allSatisfy(LineText.fitsLine) else { throw error() }
     writeLine(listOf: items.count)
     for item in items { writeListLine(item) }
   }

@@ -34,6 +34,16 @@ extension CallError {
       "The result would not fit into a signed 64-bit integer; the value is unchanged.")
   }
 
+  /// Of calls that need one.
+  package static var noSuchKey: CallError {
+    CallError(.noSuchKey, "There is no such key; nothing was changed.")
+  }
+
+  package static func indexOutOfRange(_ index: Int64) -> CallError {
+    CallError(
+      .indexOutOfRange, "The list has no value at the index \(index); nothing was changed.")
+  }
+
   package static func badPattern(_ detail: String) -> CallError {
     CallError(.badPattern, "The pattern can't be used: \(detail)")
   }

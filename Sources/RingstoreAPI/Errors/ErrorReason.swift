@@ -8,6 +8,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case wrongType = "WRONG_TYPE"
   case notAnInteger = "NOT_AN_INTEGER"
   case integerOverflow = "INTEGER_OVERFLOW"
+  case noSuchKey = "NO_SUCH_KEY"
+  case indexOutOfRange = "INDEX_OUT_OF_RANGE"
   case badPattern = "BAD_PATTERN"
   case badPageToken = "BAD_PAGE_TOKEN"
   case noSuchDatabase = "NO_SUCH_DATABASE"
@@ -28,7 +30,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
     switch self {
     case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems: .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
-    case .integerOverflow: .outOfRange
+    case .integerOverflow, .indexOutOfRange: .outOfRange
+    case .noSuchKey: .notFound
     case .shardUnavailable, .outcomeUnknown: .unavailable
     case .responseTooLarge, .memoryLimit, .overloaded: .resourceExhausted
     case .unknownField: .unimplemented

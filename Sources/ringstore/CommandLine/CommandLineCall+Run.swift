@@ -90,6 +90,7 @@ extension CommandLineCall {
     switch reply {
     case .value(let value): return .value(value)
     case .integer(let number): return .integer(number)
+    case .list(let list) where form == .taken && !list.found: return .value(nil)
     case .list(let list): return .list(list.values.map { .value($0) })
     case .type(let type): return .word(name(of: type))
     case .status(let status): return form == .ok ? .ok : .integer(Int64(status.count))

@@ -60,8 +60,7 @@ package enum CommandLineCall: Sendable {
     }
     if let call = form.call, let reply = form.reply {
       guard form.syntax.words.contains(words.count) else { throw .usage(form.syntax) }
-      let request = try Self.encoded(words, call)
-      self = .oneKey(RingstoreCommand(command.rpc, request: request), shownAs: reply)
+      self = .oneKey(try Self.encoded(words, call), shownAs: reply)
     } else {
       // Where the command line has options of its own, they are checked where they are read.
       let hasOptions = HelpText.usage(command) != form.syntax.usage
@@ -80,19 +79,20 @@ package enum CommandLineCall: Sendable {
     return name.withUnsafeBytes { CommandTable.form(called: $0) }
   }
 
-  /// The request without a database, which is the session's.
+  /// The call without a database, which is the session's.
   private static func encoded(
     _ words: [[UInt8]], _ call: CommandForm.Maker
-  ) throws(Misuse) -> ByteBuffer {
-    var request = ByteBuffer()
+  ) throws(Misuse) -> RingstoreCommand {
     do throws(ArgumentError) {
-      try CommandWords.withWords(words) { words throws(ArgumentError) in
-        try call(words, 0).write(into: &request)
+      return try CommandWords.withWords(words) { words throws(ArgumentError) in
+        var request = ByteBuffer()
+        let said = try call(words, 0)
+        said.write(into: &request)
+        return RingstoreCommand(said.command.rpc, request: request)
       }
     } catch {
       throw Misuse(error)
     }
-    return request
   }
 
   private static func call(
@@ -185,6 +185,9 @@ extension CommandLineCall.Misuse {
     case .notAnInteger(let what, let word):
       let text = String(decoding: word, as: UTF8.self)
       sentence = "\(Self.capitalized(what)) must be a 64-bit integer, not '\(text)'."
+    case .notACount(let what, let word):
+      let text = String(decoding: word, as: UTF8.self)
+      sentence = "\(Self.capitalized(what)) must be from 0 to \(UInt32.max), not '\(text)'."
     case .tooSmallToTakeAway(let what):
       sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
     }

@@ -698,6 +698,62 @@ extension V1.ListInsert: ReadByUs {
   }
 }
 
+extension V1.PopRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database)
+  }
+}
+
+extension V1.PopManyRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("count", "\(count)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, count: count)
+  }
+}
+
+extension V1.ListIndexRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("index", "\(index)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, index: index)
+  }
+}
+
+extension V1.ListSetRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("index", "\(index)")
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, index: index, value: value)
+  }
+}
+
 extension V1.ListRange: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

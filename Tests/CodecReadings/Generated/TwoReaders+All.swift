@@ -110,6 +110,12 @@ package enum Schemas {
   package static let v1ListInsert: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .bytes(2), .varint(3), .varint(4),
   ]
+  package static let v1PopRequest: [MessageSoup.Field] = [.bytes(1), .varint(2)]
+  package static let v1PopManyRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
+  package static let v1ListIndexRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
+  package static let v1ListSetRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
   package static let v1ListRange: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
@@ -295,6 +301,14 @@ extension TwoReaders {
     TwoReaders(V1.Value.self, Ringstore_V1_Value.self, schema: Schemas.v1Value),
     TwoReaders(V1.Status.self, Ringstore_V1_Status.self, schema: Schemas.v1Status),
     TwoReaders(V1.ListInsert.self, Ringstore_V1_ListInsert.self, schema: Schemas.v1ListInsert),
+    TwoReaders(V1.PopRequest.self, Ringstore_V1_PopRequest.self, schema: Schemas.v1PopRequest),
+    TwoReaders(
+      V1.PopManyRequest.self, Ringstore_V1_PopManyRequest.self, schema: Schemas.v1PopManyRequest),
+    TwoReaders(
+      V1.ListIndexRequest.self, Ringstore_V1_ListIndexRequest.self,
+      schema: Schemas.v1ListIndexRequest),
+    TwoReaders(
+      V1.ListSetRequest.self, Ringstore_V1_ListSetRequest.self, schema: Schemas.v1ListSetRequest),
     TwoReaders(V1.ListRange.self, Ringstore_V1_ListRange.self, schema: Schemas.v1ListRange),
     TwoReaders(V1.ListValues.self, Ringstore_V1_ListValues.self, schema: Schemas.v1ListValues),
     TwoReaders(

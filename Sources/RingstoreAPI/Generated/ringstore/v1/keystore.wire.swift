@@ -110,10 +110,20 @@ extension V1 {
     package static var strLen: Self { Self(rawValue: 13) }
     @inlinable
     package static var append: Self { Self(rawValue: 14) }
+    @inlinable
+    package static var lIndex: Self { Self(rawValue: 22) }
+    @inlinable
+    package static var lSet: Self { Self(rawValue: 23) }
+    @inlinable
+    package static var lTrim: Self { Self(rawValue: 24) }
+    @inlinable
+    package static var lPopMany: Self { Self(rawValue: 28) }
+    @inlinable
+    package static var rPopMany: Self { Self(rawValue: 29) }
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
-      .type, .incrBy, .strLen, .append,
+      .type, .incrBy, .strLen, .append, .lIndex, .lSet, .lTrim, .lPopMany, .rPopMany,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -134,6 +144,11 @@ extension V1 {
       case 12: "incrBy"
       case 13: "strLen"
       case 14: "append"
+      case 22: "lIndex"
+      case 23: "lSet"
+      case 24: "lTrim"
+      case 28: "lPopMany"
+      case 29: "rPopMany"
       default: String(rawValue)
       }
     }
@@ -540,6 +555,7 @@ extension V1 {
     /// LPUSH k 1 2 3 leaves 3, 2, 1
     package var values: RepeatedBytes = RepeatedBytes()
     package var database: UInt32 = 0
+    /// a key that is missing stays so: ok = false
     package var onlyIfPresent: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -568,26 +584,12 @@ extension V1 {
           _ = try reader.readBytes()
           self.values.count &+= 1
         case 24: self.database = try reader.readUInt32()
-        default: try readRare(tag, from: &reader)
+        case 32: self.onlyIfPresent = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
         }
       }
-    }
-
-    private mutating func readRare(_ tag: WireTag, from reader: inout WireReader) throws(WireError)
-    {
-      switch tag.rawValue {
-      case 32: self.onlyIfPresent = try reader.readBool()
-      default:
-        try reader.skip(tag)
-        hasUnknownField = true
-      }
-    }
-
-    /// The contract's name of a field that was set and that this version does not serve; nil:
-    /// there is none.
-    package var unservedField: String? {
-      if self.onlyIfPresent { return "only_if_present" }
-      return nil
     }
 
     @inline(__always)
@@ -622,6 +624,302 @@ extension V1 {
       package static var database: UIntField { UIntField(3) }
       @inlinable
       package static var onlyIfPresent: BoolField { BoolField(4) }
+    }
+
+  }
+
+  /// `ringstore.v1.PopRequest`.
+  package struct PopRequest: KeyedMessage {
+    package static let name = "ringstore.v1.PopRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0) {
+      self.key = key
+      self.database = database
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.PopManyRequest`.
+  package struct PopManyRequest: KeyedMessage {
+    package static let name = "ringstore.v1.PopManyRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// or as many as there are
+    package var count: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, count: UInt32 = 0) {
+      self.key = key
+      self.database = database
+      self.count = count
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.count = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.count))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: UInt64(self.count))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 23 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var count: UIntField { UIntField(3) }
+    }
+
+  }
+
+  /// index: from 0, negative from the end.
+  package struct ListIndexRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListIndexRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var index: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, index: Int64 = 0) {
+      self.key = key
+      self.database = database
+      self.index = index
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.index = try reader.readSInt()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, zigZag(self.index))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: zigZag(self.index))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var index: SIntField { SIntField(3) }
+    }
+
+  }
+
+  /// `ringstore.v1.ListSetRequest`.
+  package struct ListSetRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListSetRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var index: Int64 = 0
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, index: Int64 = 0,
+      value: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.key = key
+      self.database = database
+      self.index = index
+      self.value = value
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.index = try reader.readSInt()
+        case 34: self.value = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, zigZag(self.index))
+      size &+= WireSize.optionalBytesField(4, count: self.value.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: zigZag(self.index))
+      cursor.put(4, optionalBytes: self.value)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var index: SIntField { SIntField(3) }
+      @inlinable
+      package static var value: BytesField { BytesField(4) }
     }
 
   }
@@ -3051,11 +3349,11 @@ extension V1 {
       isReadOnly: true,
       method: .lRange, keyFields: V1.ListRange.keyFields)
     package static let lPop = RPC(
-      service: name, name: "LPop", request: V1.Key.self,
+      service: name, name: "LPop", request: V1.PopRequest.self,
       reply: V1.Value.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
-      method: .lPop, keyFields: V1.Key.keyFields)
+      method: .lPop, keyFields: V1.PopRequest.keyFields)
     package static let rPush = RPC(
       service: name, name: "RPush", request: V1.ListInsert.self,
       reply: V1.Status.self, streamsRequests: false,
@@ -3063,11 +3361,11 @@ extension V1 {
       isReadOnly: false,
       method: .rPush, keyFields: V1.ListInsert.keyFields)
     package static let rPop = RPC(
-      service: name, name: "RPop", request: V1.Key.self,
+      service: name, name: "RPop", request: V1.PopRequest.self,
       reply: V1.Value.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
-      method: .rPop, keyFields: V1.Key.keyFields)
+      method: .rPop, keyFields: V1.PopRequest.keyFields)
     package static let lLen = RPC(
       service: name, name: "LLen", request: V1.Key.self,
       reply: V1.Status.self, streamsRequests: false,
@@ -3104,6 +3402,36 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .strLen, keyFields: V1.Key.keyFields)
+    package static let lIndex = RPC(
+      service: name, name: "LIndex", request: V1.ListIndexRequest.self,
+      reply: V1.Value.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .lIndex, keyFields: V1.ListIndexRequest.keyFields)
+    package static let lSet = RPC(
+      service: name, name: "LSet", request: V1.ListSetRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lSet, keyFields: V1.ListSetRequest.keyFields)
+    package static let lTrim = RPC(
+      service: name, name: "LTrim", request: V1.ListRange.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lTrim, keyFields: V1.ListRange.keyFields)
+    package static let lPopMany = RPC(
+      service: name, name: "LPopMany", request: V1.PopManyRequest.self,
+      reply: V1.ListValues.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lPopMany, keyFields: V1.PopManyRequest.keyFields)
+    package static let rPopMany = RPC(
+      service: name, name: "RPopMany", request: V1.PopManyRequest.self,
+      reply: V1.ListValues.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .rPopMany, keyFields: V1.PopManyRequest.keyFields)
     /// Chunks of one consistent view of the list, however many writers push meanwhile.
     package static let lRangeStream = RPC(
       service: name, name: "LRangeStream", request: V1.ListRange.self,
@@ -3173,7 +3501,8 @@ extension V1 {
 
     package static let all: [RPC] = [
       set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, append,
-      strLen, lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
+      strLen, lIndex, lSet, lTrim, lPopMany, rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange,
+      keys, scan, dbSize, reset, pipeline,
     ]
   }
 

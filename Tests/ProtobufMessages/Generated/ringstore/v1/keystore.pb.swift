@@ -130,6 +130,11 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case incrBy // = 12
   case strLen // = 13
   case append // = 14
+  case lIndex // = 22
+  case lSet // = 23
+  case lTrim // = 24
+  case lPopMany // = 28
+  case rPopMany // = 29
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -153,6 +158,11 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 12: self = .incrBy
     case 13: self = .strLen
     case 14: self = .append
+    case 22: self = .lIndex
+    case 23: self = .lSet
+    case 24: self = .lTrim
+    case 28: self = .lPopMany
+    case 29: self = .rPopMany
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -174,6 +184,11 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .incrBy: return 12
     case .strLen: return 13
     case .append: return 14
+    case .lIndex: return 22
+    case .lSet: return 23
+    case .lTrim: return 24
+    case .lPopMany: return 28
+    case .rPopMany: return 29
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -195,6 +210,11 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .incrBy,
     .strLen,
     .append,
+    .lIndex,
+    .lSet,
+    .lTrim,
+    .lPopMany,
+    .rPopMany,
   ]
 
 }
@@ -342,7 +362,74 @@ package nonisolated struct Ringstore_V1_ListInsert: Sendable {
 
   package var database: UInt32 = 0
 
+  /// a key that is missing stays so: ok = false
   package var onlyIfPresent: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_PopRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_PopManyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  /// or as many as there are
+  package var count: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// index: from 0, negative from the end.
+package nonisolated struct Ringstore_V1_ListIndexRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var index: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ListSetRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var index: Int64 = 0
+
+  package var value: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -954,7 +1041,7 @@ nonisolated extension Ringstore_V1_ValueType: SwiftProtobuf._ProtoNameProviding 
 }
 
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{2}\u{8}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{2}\u{4}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1229,6 +1316,166 @@ nonisolated extension Ringstore_V1_ListInsert: SwiftProtobuf.Message, SwiftProto
     if lhs.values != rhs.values {return false}
     if lhs.database != rhs.database {return false}
     if lhs.onlyIfPresent != rhs.onlyIfPresent {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PopRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_PopRequest, rhs: Ringstore_V1_PopRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_PopManyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PopManyRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}count\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_PopManyRequest, rhs: Ringstore_V1_PopManyRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListIndexRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListIndexRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularSInt64Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularSInt64Field(value: self.index, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListIndexRequest, rhs: Ringstore_V1_ListIndexRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListSetRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListSetRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}index\0\u{1}value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularSInt64Field(value: &self.index) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularSInt64Field(value: self.index, fieldNumber: 3)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListSetRequest, rhs: Ringstore_V1_ListSetRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.value != rhs.value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

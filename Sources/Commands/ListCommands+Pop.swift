@@ -1,0 +1,109 @@
+// The commands that take values of a list away.
+
+import NIOCore
+import RingstoreAPI
+import Store
+
+extension Command {
+  package static let lPop = pop(
+    V1.KeyStore.lPop, .head, "LPOP key [count]",
+    "Takes the first value of a list away and answers it, or the first ones.", lPopMany)
+
+  package static let rPop = pop(
+    V1.KeyStore.rPop, .tail, "RPOP key [count]",
+    "Takes the last value of a list away and answers it, or the last ones.", rPopMany)
+
+  /// - Parameter many: what the words with a count mean.
+  @inline(__always)
+  private static func pop(
+    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String,
+    _ many: KeyCommand<V1.PopManyRequest, V1.ListValues>
+  ) -> KeyCommand<V1.PopRequest, V1.Value> {
+    let otherCall: CommandForm.OtherCall = { words, database throws(ArgumentError) in
+      words.count == 2 ? nil : many.call(try V1.PopManyRequest(words, database: database))
+    }
+    return onKey(rpc, usage, shows: .taken, summary, orCall: otherCall, needsMemory: false) {
+      (_: V1.PopRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+      // Looked at first: an element that no reply can carry must not be lost.
+      let outermost = try lists { () throws(Store.StoreError) in
+        try context.store.outermost(end, at: place)
+      }
+      guard let outermost else { return .empty }
+      guard outermost.count < ReplySizes.certainlySmall(context),
+        let popped = try? context.store.pop(end, at: place)
+      else { return try popLarge(outermost.count, end, at: place, context) }
+      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
+    }
+  }
+
+  @inline(never)
+  private static func popLarge(
+    _ byteCount: Int, _ end: Store.ListEnd, at place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Value> {
+    // The version of the pop is not known before it.
+    let bytesMax = ReplySizes.value(count: byteCount, version: .max)
+    guard bytesMax <= context.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: "LRangeStream")
+    }
+    if bytesMax <= context.bytesMin, let popped = try? context.store.pop(end, at: place) {
+      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
+    }
+    guard let popped = try? context.store.popPinned(end, at: place) else {
+      return .empty
+    }
+    return .source(ValueSource(popped, isPopped: true))
+  }
+
+  package static let lPopMany = popMany(
+    V1.KeyStore.lPopMany, .head, "LPOPMANY key count",
+    "Takes the first values of a list away and answers them.")
+
+  package static let rPopMany = popMany(
+    V1.KeyStore.rPopMany, .tail, "RPOPMANY key count",
+    "Takes the last values of a list away and answers them, the last one first.")
+
+  @inline(__always)
+  private static func popMany(
+    _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
+  ) -> KeyCommand<V1.PopManyRequest, V1.ListValues> {
+    onKey(rpc, usage, shows: .taken, summary, needsMemory: false) {
+      (request: V1.PopManyRequest, place, context) throws(CallError) -> Outcome<V1.ListValues> in
+      guard let view = try view(ofOutermost: Int(request.count), end, at: place, context) else {
+        return .empty
+      }
+      if view.count > 0 { _ = context.store.removeOutermost(view.count, end, at: place) }
+      return .list(view, isTaken: true)
+    }
+  }
+
+  /// What is to be taken away, which a reply can certainly carry.
+  private static func view(
+    ofOutermost count: Int, _ end: Store.ListEnd, at place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Store.ListView? {
+    let length = try lists { () throws(Store.StoreError) in
+      try context.store.listLength(at: place)
+    }
+    guard let length else { return nil }
+    let count = min(count, length)
+    guard count <= context.limits.maxMessageBytes / ListReplySize.element(0) else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    let view = try lists { () throws(Store.StoreError) in
+      try context.store.outermost(count, end, at: place)
+    }
+    try view?.refuseTooLarge(context.limits)
+    return view
+  }
+}
+
+extension V1.PopRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], database: database)
+  }
+}
+
+extension V1.PopManyRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(key: words[1], database: database, count: try words.count(2, "the count"))
+  }
+}

@@ -1,0 +1,107 @@
+// Calls on one list, as values.
+
+internal import RingstoreAPI
+
+extension RingstoreCommand {
+  /// Puts values in front of a list one after another. Reply: `.status`, whose count is the
+  /// list's length.
+  ///
+  /// - Parameter onlyIfPresent: a list that isn't there is not made; the reply is then not `ok`.
+  public static func lPush(
+    _ key: some RingstoreBytes, _ values: [some RingstoreBytes], onlyIfPresent: Bool = false
+  ) -> Self {
+    push(V1.KeyStore.lPush, key, values, onlyIfPresent)
+  }
+
+  /// Puts values at the end of a list. Reply: `.status`, whose count is the list's length.
+  ///
+  /// - Parameter onlyIfPresent: a list that isn't there is not made; the reply is then not `ok`.
+  public static func rPush(
+    _ key: some RingstoreBytes, _ values: [some RingstoreBytes], onlyIfPresent: Bool = false
+  ) -> Self {
+    push(V1.KeyStore.rPush, key, values, onlyIfPresent)
+  }
+
+  private static func push(
+    _ rpc: RPC, _ key: some RingstoreBytes, _ values: [some RingstoreBytes], _ onlyIfPresent: Bool
+  ) -> Self {
+    Self(rpc) { request in
+      key.ringstoreBytes.withUnsafeBytes {
+        V1.ListInsert(key: $0, onlyIfPresent: onlyIfPresent).write(into: &request)
+      }
+      for value in values {
+        value.ringstoreBytes.withUnsafeBytes { request.append(V1.ListInsert.Field.values, $0) }
+      }
+    }
+  }
+
+  /// Takes the first value of a list away. Reply: `.value`.
+  public static func lPop(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lPop, key) }
+
+  /// Takes the last value of a list away. Reply: `.value`.
+  public static func rPop(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.rPop, key) }
+
+  /// Takes the first values of a list away, as many as there are at most. Reply: `.list`.
+  public static func lPop(_ key: some RingstoreBytes, count: Int) -> Self {
+    popMany(V1.KeyStore.lPopMany, key, count)
+  }
+
+  /// Takes the last values of a list away, the last one first. Reply: `.list`.
+  public static func rPop(_ key: some RingstoreBytes, count: Int) -> Self {
+    popMany(V1.KeyStore.rPopMany, key, count)
+  }
+
+  private static func popMany(_ rpc: RPC, _ key: some RingstoreBytes, _ count: Int) -> Self {
+    Self(rpc) { request in
+      key.ringstoreBytes.withUnsafeBytes {
+        V1.PopManyRequest(key: $0, count: UInt32(clamping: count)).write(into: &request)
+      }
+    }
+  }
+
+  /// Counts the values of a list. Reply: `.status`, whose count is the length.
+  public static func lLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lLen, key) }
+
+  /// Reads a range of a list; both ends count, negative ones from the end. Reply: `.list`.
+  public static func lRange(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
+    range(V1.KeyStore.lRange, key, start, stop)
+  }
+
+  /// Keeps a range of a list and removes the rest. Reply: `.status`, whose count is the length left.
+  public static func lTrim(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
+    range(V1.KeyStore.lTrim, key, start, stop)
+  }
+
+  private static func range(
+    _ rpc: RPC, _ key: some RingstoreBytes, _ start: Int64, _ stop: Int64
+  ) -> Self {
+    Self(rpc) { request in
+      key.ringstoreBytes.withUnsafeBytes {
+        V1.ListRange(key: $0, start: start, stop: stop).write(into: &request)
+      }
+    }
+  }
+
+  /// Reads one value of a list; a negative index counts from the end. Reply: `.value`.
+  public static func lIndex(_ key: some RingstoreBytes, _ index: Int64) -> Self {
+    Self(V1.KeyStore.lIndex) { request in
+      key.ringstoreBytes.withUnsafeBytes {
+        V1.ListIndexRequest(key: $0, index: index).write(into: &request)
+      }
+    }
+  }
+
+  /// Replaces one value of a list; a negative index counts from the end. Reply: `.status`, whose count
+  /// is the length.
+  public static func lSet(
+    _ key: some RingstoreBytes, _ index: Int64, to value: some RingstoreBytes
+  ) -> Self {
+    Self(V1.KeyStore.lSet) { request in
+      key.ringstoreBytes.withUnsafeBytes { key in
+        value.ringstoreBytes.withUnsafeBytes {
+          V1.ListSetRequest(key: key, index: index, value: $0).write(into: &request)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// Writes elements into new pieces, each in a chunk of just the size it needs.
+//
+// Lives for the length of one change. Values are borrowed until the piece with them is written, and so
+// are the chunks that they come from: those are released then.
+
+struct PieceWriter {
+  private let heap: Heap
+  private var pieces: [Piece] = []
+  /// The elements of the piece to be written next.
+  private var values: [UnsafeRawBufferPointer] = []
+  private var byteCount = 0
+  private var isReversed = false
+  /// Chunks of which some elements may not be written yet.
+  private var spentChunks: [Chunk] = []
+
+  init(_ heap: Heap) { self.heap = heap }
+
+  /// - Parameter piece: the next new piece grows at the end at which this one does.
+  mutating func append(_ value: UnsafeRawBufferPointer, like piece: Piece) {
+    let room = Chunk.room(elements: values.count + 1, byteCount: byteCount + value.count)
+    if room > Chunk.roomMax { flush() }
+    if values.isEmpty { isReversed = piece.chunk.isReversed }
+    values.append(value)
+    byteCount += value.count
+  }
+
+  /// A piece stays as it is.
+  mutating func keep(_ piece: Piece) {
+    flush()
+    pieces.append(piece)
+  }
+
+  /// A piece is not needed any more: its elements were appended, or go.
+  mutating func spent(_ piece: Piece) { spentChunks.append(piece.chunk) }
+
+  /// Ends a piece.
+  mutating func flush() {
+    if !values.isEmpty {
+      let room = Chunk.room(elements: values.count, byteCount: byteCount)
+      let chunk = Chunk(on: heap, room: room, isReversed: isReversed)
+      if isReversed {
+        for value in values.reversed() { chunk.append(value) }
+      } else {
+        for value in values { chunk.append(value) }
+      }
+      pieces.append(Piece(chunk: chunk, first: 0, count: values.count))
+      values.removeAll(keepingCapacity: true)
+      byteCount = 0
+    }
+    for chunk in spentChunks { chunk.releaseByList(heap) }
+    spentChunks.removeAll(keepingCapacity: true)
+  }
+
+  /// All pieces, in order.
+  mutating func finished() -> [Piece] {
+    flush()
+    return pieces
+  }
+}

@@ -1,0 +1,66 @@
+// The meaning of each command on lists.
+
+import Commands
+
+extension CommandModel {
+  static let lists: [CommandModel] = [
+    onLists(.lPush) { list, words in
+      // One after another: the last ends up first.
+      list = words.reversed() + list
+      return .count(list.count)
+    },
+    onLists(.rPush) { list, words in
+      list += words
+      return .count(list.count)
+    },
+    onLists(.lPop, idleReply: .value(nil)) { list, _ in
+      .value(list.isEmpty ? nil : list.removeFirst())
+    },
+    onLists(.rPop, idleReply: .value(nil)) { list, _ in .value(list.popLast()) },
+    onLists(.lPopMany, idleReply: .elements(nil)) { list, words in
+      guard !list.isEmpty else { return .elements(nil) }
+      let count = min(Int(integer(words[0]) ?? 0), list.count)
+      defer { list.removeFirst(count) }
+      return .elements(Array(list.prefix(count)))
+    },
+    onLists(.rPopMany, idleReply: .elements(nil)) { list, words in
+      guard !list.isEmpty else { return .elements(nil) }
+      let count = min(Int(integer(words[0]) ?? 0), list.count)
+      defer { list.removeLast(count) }
+      return .elements(list.suffix(count).reversed())
+    },
+    onLists(.lIndex) { list, words in
+      .value(place(integer(words[0]) ?? 0, in: list).map { list[$0] })
+    },
+    onLists(.lSet) { list, words in
+      guard !list.isEmpty else { return .refused(.noSuchKey) }
+      guard let place = place(integer(words[0]) ?? 0, in: list) else {
+        return .refused(.indexOutOfRange)
+      }
+      list[place] = words[1]
+      return .done
+    },
+    onLists(.lTrim) { list, words in
+      list = slice(list, integer(words[0]) ?? 0, integer(words[1]) ?? 0)
+      return .done
+    },
+    onLists(.lLen) { list, _ in .count(list.count) },
+    onLists(.lRange) { list, words in
+      guard !list.isEmpty else { return .elements(nil) }
+      return .elements(slice(list, integer(words[0]) ?? 0, integer(words[1]) ?? 0))
+    },
+  ]
+
+  /// Zero-based, negative from the end.
+  private static func place(_ index: Int64, in list: [[UInt8]]) -> Int? {
+    list.indices.first { Int64($0) == index || Int64($0 - list.count) == index }
+  }
+
+  /// Zero-based, inclusive, negative from the end, clamped.
+  private static func slice(_ list: [[UInt8]], _ start: Int64, _ stop: Int64) -> [[UInt8]] {
+    let count = Int64(list.count)
+    let first = max(0, start < 0 ? count + max(start, -count) : start)
+    let last = min(count - 1, stop < 0 ? count + max(stop, -count - 1) : stop)
+    return first <= last ? Array(list[Int(first)...Int(last)]) : []
+  }
+}
