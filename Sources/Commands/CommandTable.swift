@@ -45,8 +45,8 @@ package enum CommandTable {
     byMethod { command in
       command.rpc.keyFields.map {
         Route(
-          keyFields: $0, isWrite: command.access == .write, otherKey: command.otherKey,
-          needsMemory: command.needsMemory)
+          keyFields: $0, isWrite: command.access == .write, needsMemory: command.needsMemory,
+          otherKeys: command.otherKeys, waitField: command.waitField)
       }
     })
 
@@ -66,9 +66,10 @@ package enum CommandTable {
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
-  package let otherKey: Command.OtherKey?
   /// See `Command.needsMemory`.
   package let needsMemory: Bool
+  package let otherKeys: Command.OtherKeys?
+  package let waitField: WaitField?
 }
 
 /// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled
