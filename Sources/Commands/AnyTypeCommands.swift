@@ -9,7 +9,10 @@ extension Command {
   package static let delete = onKey(
     V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
     "Removes a key of any type.", needsMemory: false
-  ) { (_: V1.Key, place, context) in
+  ) { (request: V1.DeleteRequest, place, context) throws(CallError) in
+    if request.condition != nil, try !request.conditionIsMet(at: place, context) {
+      return .reply(V1.Status(version: place.version))
+    }
     let version = context.store.delete(at: place)
     return .reply(V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0))
   }
@@ -26,5 +29,26 @@ extension Command {
     "Tells whether a key holds a string, a list or nothing."
   ) { (_: V1.Key, place, _) in
     .reply(V1.TypeResponse(type: V1.ValueType(rawValue: Int32(place.type.rawValue))))
+  }
+}
+
+extension V1.DeleteRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) {
+    self.init(key: words[1], database: database)
+  }
+
+  @inline(never)
+  fileprivate func conditionIsMet(
+    at place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Bool {
+    switch condition {
+    case nil: return true
+    case .ifVersion(let version): return place.version == version
+    case .ifValue(let value):
+      let found = try Command.strings { () throws(Store.StoreError) in
+        try context.store.string(at: place)
+      }
+      return found?.bytes.elementsEqual(value) ?? false
+    }
   }
 }

@@ -2,6 +2,8 @@
 // down to its execution. Parts of a fan-out and slices of a walk have the context of their call.
 //
 // A value of a few words; any thread.
+//
+// @exclusivity(unchecked) in this file: the wall clock is asked by every call, on one thread.
 
 /// Who calls. For now all callers are one.
 package struct CallerID: Sendable, Hashable {
@@ -45,21 +47,22 @@ package struct CallContext: Sendable {
   }
 }
 
-/// The wall clock, from a clock that never goes back: asked for once a second at most, so that a tick
-/// costs one look at a clock and not two.
-package struct WallClock {
+/// The wall clock of a loop, from a clock that never goes back: asked for once a second at most, so that
+/// a tick costs one look at a clock and not two. All that a shard judges by the wall clock it judges by
+/// this one. It jumps where the system's does, up to a second later.
+package final class WallClock {
   private static let askedAgainNanos: UInt64 = 1_000_000_000
 
   private let read: () -> Int64
-  private var askedNanos: UInt64 = 0
-  private var askedMillis: Int64 = 0
+  @exclusivity(unchecked) private var askedNanos: UInt64 = 0
+  @exclusivity(unchecked) private var askedMillis: Int64 = 0
 
   /// - Parameter read: milliseconds since 1970.
   package init(_ read: @escaping () -> Int64) {
     self.read = read
   }
 
-  package mutating func millis(atNanos nowNanos: UInt64) -> Int64 {
+  package func millis(atNanos nowNanos: UInt64) -> Int64 {
     if askedNanos == 0 || nowNanos &- askedNanos >= Self.askedAgainNanos {
       askedNanos = nowNanos
       askedMillis = read()

@@ -10,7 +10,9 @@ package enum CallReply {
   case value(V1.Value)
   case sum(V1.IncrByResponse)
   case type(V1.TypeResponse)
+  case ttl(V1.TtlResponse)
   case list(V1.ListValues)
+  case positions(V1.ListPositions)
   /// The reply of a call that is made of parts, encoded as it was put together.
   case merged(ByteBuffer)
 
@@ -27,7 +29,9 @@ package enum CallReply {
     case .value(let reply): reply.write(into: &response)
     case .sum(let reply): reply.write(into: &response)
     case .type(let reply): reply.write(into: &response)
+    case .ttl(let reply): reply.write(into: &response)
     case .list(let reply): reply.write(into: &response)
+    case .positions(let reply): reply.write(into: &response)
     case .merged(let reply): response.writeImmutableBuffer(reply)
     }
   }
@@ -72,10 +76,26 @@ extension V1.TypeResponse: ReplyMessage {
   }
 }
 
+extension V1.TtlResponse: ReplyMessage {
+  package var reply: CallReply { .ttl(self) }
+  package init?(_ reply: CallReply) {
+    guard case .ttl(let ttl) = reply else { return nil }
+    self = ttl
+  }
+}
+
 extension V1.ListValues: ReplyMessage {
   package var reply: CallReply { .list(self) }
   package init?(_ reply: CallReply) {
     guard case .list(let list) = reply else { return nil }
     self = list
+  }
+}
+
+extension V1.ListPositions: ReplyMessage {
+  package var reply: CallReply { .positions(self) }
+  package init?(_ reply: CallReply) {
+    guard case .positions(let positions) = reply else { return nil }
+    self = positions
   }
 }

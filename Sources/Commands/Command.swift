@@ -36,12 +36,19 @@ package class Command: @unchecked Sendable {
     case pipeline
   }
 
+  /// Finds the further keys in an encoded request; none where that can't be read.
+  package typealias OtherKeys = @Sendable (UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer]
+
   package final let id: CommandID
   /// What the .proto file says of it: path, messages, number.
   package final let rpc: RPC
   package final let access: Access
   package final let routing: Routing
   package final let work: Work
+  /// The further keys of a request that has several, for what keeps the order of keys.
+  package final let otherKeys: OtherKeys?
+  /// Where a request says how long the call may wait; nil: it never waits.
+  package final let waitField: WaitField?
   /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that doesn't
   /// only take away.
   package final let needsMemory: Bool
@@ -53,8 +60,11 @@ package class Command: @unchecked Sendable {
 
   init(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
-    _ summary: String, forms: [CommandForm], needsMemory: Bool = true
+    _ summary: String, forms: [CommandForm], needsMemory: Bool = true,
+    otherKeys: OtherKeys? = nil, waitField: WaitField? = nil
   ) {
+    self.otherKeys = otherKeys
+    self.waitField = waitField
     self.id = id
     self.rpc = rpc
     self.access = access

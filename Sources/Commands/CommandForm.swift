@@ -9,6 +9,7 @@ package struct CommandForm: Sendable {
   package let summary: String
   /// How the reply is shown; nil where each protocol has its own way.
   package let reply: ReplyForm?
+  private let otherReply: OtherReply
   /// The call that the words mean; nil where each protocol has its own way to read them.
   ///
   /// The words are as many as the syntax asks for. The call points into them.
@@ -16,16 +17,26 @@ package struct CommandForm: Sendable {
 
   package typealias Maker =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> any KeyedCall
+  /// How the reply to words is shown where that is not as `reply` says.
+  typealias OtherReply = @Sendable (CommandWords) -> ReplyForm?
   /// The call of another command that words mean; nil where they mean their own.
   typealias OtherCall =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> (any KeyedCall)?
 
   /// A form that is read and shown by each protocol in its own way.
   init(_ usage: String, aliases: [String] = [], _ summary: String) {
-    self.init(Syntax(usage, aliases: aliases), nil, summary, call: nil)
+    self.init(Syntax(usage, aliases: aliases), nil, summary, orShows: { _ in nil }, call: nil)
   }
 
-  fileprivate init(_ syntax: Syntax, _ reply: ReplyForm?, _ summary: String, call: Maker?) {
+  /// How the reply to these words is shown.
+  package func reply(to words: CommandWords) -> ReplyForm? { otherReply(words) ?? reply }
+
+  fileprivate init(
+    _ syntax: Syntax, _ reply: ReplyForm?, _ summary: String,
+    orShows otherReply: @escaping OtherReply,
+    call: Maker?
+  ) {
+    self.otherReply = otherReply
     self.syntax = syntax
     self.reply = reply
     self.summary = summary
@@ -41,14 +52,17 @@ struct RequestForm<Request>: Sendable {
   private let syntax: Syntax
   private let reply: ReplyForm
   private let summary: String
+  private let otherReply: CommandForm.OtherReply
   private let otherCall: CommandForm.OtherCall
   private let request: Reader
 
   init(
     _ usage: String, aliases: [String] = [], _ reply: ReplyForm, _ summary: String,
+    orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
     request: @escaping Reader
   ) {
+    self.otherReply = otherReply
     self.otherCall = otherCall
     syntax = Syntax(usage, aliases: aliases)
     self.reply = reply
@@ -58,14 +72,19 @@ struct RequestForm<Request>: Sendable {
 
   /// The form of a command.
   func form<Reply>(of command: KeyCommand<Request, Reply>) -> CommandForm {
-    CommandForm(syntax, reply, summary) { words, database throws(ArgumentError) in
+    CommandForm(syntax, reply, summary, orShows: otherReply) {
+      words, database throws(ArgumentError) in
       if let other = try otherCall(words, database) { return other }
+      if words.count > syntax.words.lowerBound, !syntax.optionGroups.isEmpty {
+        let options = try syntax.options(in: words)
+        return command.call(try request(words.with(options), database))
+      }
       return command.call(try request(words, database))
     }
   }
 }
 
-/// Name and number of words, read out of a usage such as `LPUSH key value [value ...]`.
+/// Name, number of words and options, read out of a usage such as `LPUSH key value [value ...]`.
 package struct Syntax: Sendable, Hashable {
   /// In capitals; clients may write it as they like.
   package let name: String
@@ -73,24 +92,35 @@ package struct Syntax: Sendable, Hashable {
   package let usage: String
   /// How many words there may be, the name among them.
   package let words: ClosedRange<Int>
+  /// The options that may follow.
+  package let optionGroups: [OptionGroup]
 
   package init(_ usage: String, aliases: [String] = []) {
     self.usage = usage
     self.aliases = aliases
-    var (least, most, depth) = (0, 0, 0)
-    let words = usage.split(separator: " ")
-    for word in words {
-      if word.hasPrefix("[") { depth += 1 }
-      if word.contains("...") {
-        most = Int.max - 1
+    let parts = usage.split(separator: "[", omittingEmptySubsequences: false)
+    let required = parts[0].split(separator: " ")
+    var (least, most) = (required.count, required.count)
+    var hasEnd = true
+    var groups: [OptionGroup] = []
+    for part in parts.dropFirst() {
+      let inside = part.prefix { $0 != "]" }
+      // Words behind the brackets must be there.
+      let behind = part.dropFirst(inside.count + 1).split(separator: " ").count
+      least += behind
+      most += behind
+      if let group = OptionGroup(inside) {
+        groups.append(group)
+        most += group.wordsMax
+      } else if inside.contains("...") {
+        hasEnd = false
       } else {
-        if depth == 0 { least += 1 }
-        if most < Int.max - 1 { most += 1 }
+        most += inside.split(separator: " ").count
       }
-      depth -= word.count { $0 == "]" }
     }
-    name = words.first.map(String.init) ?? ""
-    self.words = least...max(least, most)
+    name = required.first.map(String.init) ?? ""
+    words = least...(hasEnd ? most : Int.max - 1)
+    optionGroups = groups
   }
 
   package func isCalled(_ word: UnsafeRawBufferPointer) -> Bool {
@@ -100,24 +130,62 @@ package struct Syntax: Sendable, Hashable {
 
 /// How the reply to a command on one key is shown.
 package enum ReplyForm: Sendable, Hashable {
-  /// OK, whatever the reply holds.
+  /// Status: OK; or the value before, where it was asked for; or that a condition was not met.
   case ok
+  /// Status: 1 where it was done, 0 where a condition was not met.
+  case isDone
   /// Value.
   case value
   /// Value or ListValues, of what the call has taken away.
   case taken
+  /// Value, of what the call has taken away from one of several lists: the key, then the value.
+  case popped
   /// Value, of an element of a list.
   case element
   /// Status, whose count tells whether there was anything to remove.
   case removed
   /// Status, its count.
   case count
+  /// Status, of an insertion beside a value: its count; -1 where there is no such value.
+  case inserted
+  /// ListPositions: all of them, or the first.
+  case positions(isMany: Bool)
   /// TypeResponse, in a word.
   case type
+  /// TtlResponse, as a number.
+  case ttl(TtlForm)
   /// IncrByResponse, its value.
   case sum
   /// ListValues.
   case list
+}
+
+/// What is told of when a key expires. As in Redis, seconds are rounded.
+package enum TtlForm: Sendable, Hashable {
+  case seconds, millis
+  /// Since 1970.
+  case unixSeconds, unixMillis
+
+  /// Of a key that isn't there.
+  private static let missing: Int64 = -2
+  /// Of a key that doesn't expire.
+  private static let never: Int64 = -1
+
+  /// - Parameters: what is left and when it ends, in milliseconds; nil where the key doesn't expire.
+  package func number(found: Bool, ttlMillis: Int64?, unixMillis: Int64?) -> Int64 {
+    guard found else { return Self.missing }
+    guard let ttlMillis, let unixMillis else { return Self.never }
+    return switch self {
+    case .seconds: Self.seconds(ttlMillis)
+    case .millis: ttlMillis
+    case .unixSeconds: Self.seconds(unixMillis)
+    case .unixMillis: unixMillis
+    }
+  }
+
+  private static func seconds(_ millis: Int64) -> Int64 {
+    millis / 1_000 + (millis % 1_000 >= 500 ? 1 : 0)
+  }
 }
 
 /// What is wrong with a command's arguments. Each protocol says it in its own way.
@@ -126,6 +194,14 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAnInteger(what: String, word: [UInt8])
   /// `what` must be above the smallest integer, since it is taken away.
   case tooSmallToTakeAway(what: String)
+  /// `what` must be one word or another; the word isn't.
+  case notAChoice(what: String, String, String, word: [UInt8])
   /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
   case notACount(what: String, word: [UInt8])
+  /// `what`, in milliseconds, would not fit into 64 bits.
+  case tooManySeconds(what: String)
+  /// The time to wait must be seconds from 0 to a most, perhaps with decimals; the word isn't.
+  case notAWait(word: [UInt8], maxSeconds: UInt32)
+  /// The options can't be understood; a sentence that begins with a name.
+  case badOptions(String)
 }

@@ -65,6 +65,10 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let lIndex = CommandID(V1.KeyStore.lIndex)
   package static let lSet = CommandID(V1.KeyStore.lSet)
   package static let lTrim = CommandID(V1.KeyStore.lTrim)
+  package static let lRem = CommandID(V1.KeyStore.lRem)
+  package static let lInsert = CommandID(V1.KeyStore.lInsert)
+  package static let lPos = CommandID(V1.KeyStore.lPos)
+  package static let lMove = CommandID(V1.KeyStore.lMove)
   package static let lRange = CommandID(V1.KeyStore.lRange)
   package static let lLen = CommandID(V1.KeyStore.lLen)
 

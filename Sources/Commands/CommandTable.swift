@@ -6,7 +6,7 @@ import RingstoreAPI
 package enum CommandTable {
   /// Every call of the contract, in the order of the documentation.
   package static let all: [Command] =
-    Command.onStrings + Command.onAnyType + Command.onLists + Command.madeOfParts
+    Command.onStrings + Command.onAnyType + Command.onExpiry + Command.onLists + Command.madeOfParts
 
   /// The call with this path, or nil. Linear: callers look up a path once and keep the reply.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {
@@ -45,7 +45,8 @@ package enum CommandTable {
     byMethod { command in
       command.rpc.keyFields.map {
         Route(
-          keyFields: $0, isWrite: command.access == .write, needsMemory: command.needsMemory)
+          keyFields: $0, isWrite: command.access == .write, needsMemory: command.needsMemory,
+          otherKeys: command.otherKeys, waitField: command.waitField)
       }
     })
 
@@ -67,6 +68,8 @@ package struct Route: Sendable {
   package let isWrite: Bool
   /// See `Command.needsMemory`.
   package let needsMemory: Bool
+  package let otherKeys: Command.OtherKeys?
+  package let waitField: WaitField?
 }
 
 /// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled

@@ -6,9 +6,18 @@ import TextForms
 
 package struct CommandWords {
   private let words: UnsafeBufferPointer<UnsafeRawBufferPointer>
+  /// Those that stand behind the words that there must be.
+  private(set) var options = WordOptions()
 
   package init(_ words: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
     self.words = words
+  }
+
+  /// The same with options that have been read.
+  func with(_ options: WordOptions) -> CommandWords {
+    var words = self
+    words.options = options
+    return words
   }
 
   package var count: Int { words.count }
@@ -18,6 +27,11 @@ package struct CommandWords {
   /// The words from `start` on, as the elements of a repeated field.
   package func values(from start: Int) -> RepeatedBytes {
     RepeatedBytes(UnsafeBufferPointer(rebasing: words[start...]))
+  }
+
+  /// The words from `start` on, up to `end`.
+  package func values(from start: Int, to end: Int) -> RepeatedBytes {
+    RepeatedBytes(UnsafeBufferPointer(rebasing: words[start..<end]))
   }
 
   /// Whether a word is this one, whatever the case of its letters.
@@ -30,12 +44,30 @@ package struct CommandWords {
     return number
   }
 
+  /// A number of seconds, in milliseconds.
+  func seconds(_ index: Int, _ what: String) throws(ArgumentError) -> Int64 {
+    let (millis, overflow) = try integer(index, what).multipliedReportingOverflow(by: 1_000)
+    if overflow { throw .tooManySeconds(what: what) }
+    return millis
+  }
+
   /// How many of something.
   package func count(_ index: Int, _ what: String) throws(ArgumentError) -> UInt32 {
     guard let count = UInt32(exactly: try integer(index, what)) else {
       throw .notACount(what: what, word: Array(self[index]))
     }
     return count
+  }
+
+  /// Whether a word is the second of two that it may be.
+  func choice(
+    _ index: Int, _ what: String, _ first: String, _ second: String
+  ) throws(ArgumentError) -> Bool {
+    if isWord(index, second) { return true }
+    guard isWord(index, first) else {
+      throw .notAChoice(what: what, first, second, word: Array(self[index]))
+    }
+    return false
   }
 
   /// Lends copies as words.

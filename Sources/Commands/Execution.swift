@@ -16,6 +16,35 @@ package enum Outcome<Reply: WireMessage> {
   case list(Store.ListView, isTaken: Bool = false)
   /// A reply that is too large to be written at once.
   case source(any ReplySource)
+  /// A reply that its command has encoded.
+  case encoded(ByteBuffer)
+  /// Nothing yet: there is more to search.
+  case unfinished(ListSearch)
+  /// Nothing yet: the call waits until one of its lists has a value.
+  case waiting(ListWait)
+}
+
+/// What an execution leaves that has not written its reply.
+package enum Remainder {
+  /// The reply.
+  case source(any ReplySource)
+  /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
+  case search(ListSearch)
+  /// The call is executed again when one of its lists has come to be, or answered without a value when
+  /// its time is over; nothing has changed yet.
+  case wait(ListWait)
+}
+
+/// What a call goes on with that is executed again.
+package struct ResumedSearch {
+  package let search: ListSearch
+  /// How far it may go now.
+  package let steps: Int
+
+  package init(_ search: ListSearch, steps: Int) {
+    self.search = search
+    self.steps = steps
+  }
 }
 
 /// What the execution of a call may use beside its request. The caller of an execution keeps all of it
@@ -43,14 +72,14 @@ struct ExecutionContext {
 }
 
 package struct Execution: Sendable {
-  /// Executes an encoded request, and appends the reply or returns its source: message, keys, who
-  /// calls, what the message lies in, and what a reply is longer than that comes from a source.
+  /// Executes an encoded request, and appends the reply or returns what is left to do: message, keys,
+  /// who calls, what the message lies in, and what a reply is longer than that comes from a source.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
     @Sendable (
       UnsafeRawBufferPointer, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
-    ) throws(CallError) -> (any ReplySource)?
+    ) throws(CallError) -> Remainder?
 
   package let encoded: Encoded
 
@@ -66,6 +95,8 @@ extension Command {
   /// - Parameters:
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
+  ///   - otherReply: how the reply to these words is shown where that is another way.
+  ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
   ///   - execute: decides and changes, at the place of the request's key.
@@ -73,8 +104,9 @@ extension Command {
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
-    _ summary: String, orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
-    also forms: [RequestForm<Request>] = [], needsMemory: Bool = true,
+    _ summary: String, orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
+    orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
+    also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
@@ -93,16 +125,26 @@ extension Command {
         return nil
       case .empty: return nil
       case .list(let view, let isTaken):
-        return try view.reply(context, isTaken: isTaken, into: &response)
-      case .source(let source): return source
+        return try view.reply(context, isTaken: isTaken, into: &response).map { .source($0) }
+      case .source(let source): return .source(source)
+      case .encoded(let reply):
+        if reply.readableBytes > context.bytesMin { return .source(BytesSource(reply)) }
+        response.writeImmutableBuffer(reply)
+        return nil
+      case .unfinished(let search): return .search(search)
+      case .waiting(let wait): return .wait(wait)
       }
     }
-    let form = RequestForm(usage, aliases: aliases, reply, summary, orCall: otherCall) {
+    let form = RequestForm(
+      usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall
+    ) {
       words, database throws(ArgumentError) in
       try Request(words, database: database)
     }
     return KeyCommand(
-      rpc, execution, summary, forms: [form] + forms, needsMemory: needsMemory, execute: execute)
+      rpc, execution, summary, forms: [form] + forms, needsMemory: needsMemory,
+      otherKeys: otherKeys,
+      execute: execute)
   }
 }
 
@@ -129,12 +171,6 @@ protocol WordedMessage: WireMessage {
 extension V1.Key: WordedMessage {
   init(_ words: CommandWords, database: UInt32) {
     self.init(key: words[1], database: database)
-  }
-}
-
-extension V1.KeyValue: WordedMessage {
-  init(_ words: CommandWords, database: UInt32) {
-    self.init(key: words[1], value: words[2], database: database)
   }
 }
 

@@ -16,20 +16,23 @@ package protocol KeyedCall {
   var database: UInt32 { get }
   /// Bytes of the encoded request.
   var byteCount: Int { get }
+  /// How long the call may wait for a value, in milliseconds.
+  var waitMillis: UInt32 { get }
 
   /// Appends the encoded request.
   func write(into request: inout ByteBuffer)
 
-  /// Executes the call. `answer` is called once with the reply, unless a source is returned or an error
+  /// Executes the call. `answer` is called once with the reply, unless something is returned or an error
   /// thrown. The reply may point into the store's memory: `answer` makes no further call before it has
   /// read it.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
+  /// - Returns: what is left to do where there is no reply yet.
   /// - Throws: the call's error; nothing has changed then.
   func execute(
     on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void
-  ) throws(CallError) -> (any ReplySource)?
+  ) throws(CallError) -> Remainder?
 }
 
 package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Command,
@@ -42,12 +45,12 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
 
   init(
     _ rpc: RPC, _ execution: Execution, _ summary: String, forms: [RequestForm<Request>],
-    needsMemory: Bool, execute: @escaping Execute
+    needsMemory: Bool, otherKeys: OtherKeys?, execute: @escaping Execute
   ) {
     self.execute = execute
     super.init(
       CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
-      forms: [], needsMemory: needsMemory)
+      forms: [], needsMemory: needsMemory, otherKeys: otherKeys, waitField: Request.waitField)
     self.forms = forms.map { $0.form(of: self) }
   }
 
@@ -76,6 +79,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
   var key: UnsafeRawBufferPointer { request.key }
   var database: UInt32 { request.database }
   var byteCount: Int { request.byteCount }
+  var waitMillis: UInt32 { request.waitMillis }
 
   func write(into buffer: inout ByteBuffer) { request.write(into: &buffer) }
 
@@ -83,7 +87,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
   func execute(
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> Remainder? {
     let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
     let place = try keyspace.find(request.key, request.database, call)
@@ -91,8 +95,15 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     case .reply(let reply): answer(reply.reply)
     case .empty: answer(Reply().reply)
     case .list(let view, let isTaken):
-      return try view.reply(context, isTaken: isTaken, answer)
-    case .source(let source): return source
+      return try view.reply(context, isTaken: isTaken, answer).map { .source($0) }
+    case .source(let source): return .source(source)
+    case .encoded(let encoded):
+      if encoded.readableBytes > bytesMin { return .source(BytesSource(encoded)) }
+      try encoded.withUnsafeReadableBytes { bytes throws(CallError) in
+        answer(try Reply(request: bytes).reply)
+      }
+    case .unfinished(let search): return .search(search)
+    case .waiting(let wait): return .wait(wait)
     }
     return nil
   }

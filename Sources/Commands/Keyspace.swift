@@ -15,10 +15,16 @@ package final class Keyspace {
   }
   /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
   @exclusivity(unchecked) private var owned: SlotSet
+  /// Whether what is found is noted, or calls on some keys are unfinished.
+  @exclusivity(unchecked) private var isWatched = false
   /// Whether `found` is asked for.
-  @exclusivity(unchecked) package var notesFound = false
-  /// The key that was looked up last.
-  @exclusivity(unchecked) package var found: KeyLookup?
+  package var notesFound = false { didSet { watch() } }
+  /// The keys that the call has looked up.
+  @exclusivity(unchecked) package var found: [KeyLookup] = []
+  /// The calls that are executed in turns, nil as long as there are none.
+  package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
+  /// What the execution that comes next goes on with.
+  @exclusivity(unchecked) package var resumed: ResumedSearch?
   /// Where the values of one push are gathered; empty between calls.
   private var pushed: [UnsafeRawBufferPointer] = []
   /// Of this array's memory, in values, that is kept for the next push.
@@ -44,9 +50,23 @@ package final class Keyspace {
       throw ownership.refusal(ofSlot: slot)
     }
     let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
-    if notesFound { found = place.lookup }
+    return isWatched ? watched(place) : place
+  }
+
+  /// Calls on the key that came before come first: one that is unfinished is executed to its end.
+  @inline(never)
+  private func watched(_ found: KeyPlace) -> KeyPlace {
+    var place = found
+    if let unfinished, unfinished.finish(on: place.lookup) {
+      let lookup = place.lookup
+      place = store.find(
+        lookup.key, slot: lookup.slot, database: lookup.database, nowMillis: lookup.nowMillis)
+    }
+    if notesFound { self.found.append(place.lookup) }
     return place
   }
+
+  private func watch() { isWatched = notesFound || unfinished != nil }
 
   /// As `SlotSet.contains`, which can't be inlined here.
   @inline(__always)
@@ -77,4 +97,11 @@ package final class Keyspace {
     defer { pushed.removeAll(keepingCapacity: pushed.count <= Self.pushedKept) }
     return try pushed.withUnsafeBufferPointer { (values) throws(Failure) in try body(values) }
   }
+}
+
+/// Calls that are executed in turns.
+package protocol UnfinishedCalls: AnyObject {
+  /// Executes what is unfinished on a key. Returns whether there was anything; the store may have
+  /// changed then.
+  func finish(on key: KeyLookup) -> Bool
 }

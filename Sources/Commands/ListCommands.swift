@@ -7,8 +7,7 @@ import Store
 extension Command {
   static let onLists: [Command] = [
     .lPush, .rPush, .lPop, .rPop, .lPopMany, .rPopMany, .lRange, .lRangeStream, .lLen, .lIndex,
-    .lSet,
-    .lTrim,
+    .lSet, .lTrim, .lRem, .lInsert, .lPos, .lMove,
   ]
 
   package static let lPush = push(
@@ -91,7 +90,8 @@ extension Command {
 
   package static let lTrim = onKey(
     V1.KeyStore.lTrim, "LTRIM key start stop", shows: .ok,
-    "Keeps a range of a list and removes the rest; both ends count, negative ones from the end."
+    "Keeps a range of a list and removes the rest; both ends count, negative ones from the end.",
+    needsMemory: false
   ) { (request: V1.ListRange, place, context) throws(CallError) in
     let result = try lists { () throws(Store.StoreError) in
       try context.store.trim(start: request.start, stop: request.stop, at: place)

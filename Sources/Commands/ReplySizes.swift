@@ -5,11 +5,17 @@ import Store
 
 enum ReplySizes {
   /// Bytes of a `Value` that was found.
-  static func value(count: Int, version: UInt64) -> Int {
+  static func value(
+    count: Int, version: UInt64, ttlMillis: Int64? = nil, key: UnsafeRawBufferPointer = noBytes
+  ) -> Int {
     typealias Field = V1.Value.Field
-    return WireSize.optionalBytesField(Field.value.number, count: count)
+    let ttl = ttlMillis.map {
+      WireSize.varintField(Field.ttlMillis.number, UInt64(bitPattern: $0))
+    }
+    return (ttl ?? 0) + WireSize.optionalBytesField(Field.value.number, count: count)
       + WireSize.varintField(Field.found.number, 1)
       + WireSize.optionalVarintField(Field.version.number, version)
+      + WireSize.optionalBytesField(Field.key.number, count: key.count)
   }
 
   /// A `Value` with fewer bytes than this may be written at once, whatever its version.
@@ -18,8 +24,9 @@ enum ReplySizes {
     min(context.bytesMin, context.limits.maxMessageBytes) &- aroundValueMax
   }
 
-  /// The most bytes of a `Value` besides the value: its tag and length, found, version.
-  private static let aroundValueMax = 11 + 2 + 11
+  /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is left of
+  /// its time to live, tag and length of a key.
+  private static let aroundValueMax = 11 + 2 + 11 + 11 + 11
 }
 
 extension CallError {

@@ -17,12 +17,12 @@ package struct ReplyPiece: Equatable {
 }
 
 extension CallError {
-  /// A pop took effect, and its caller does not get the element: no error that stands for "nothing
+  /// A value was taken, and its caller does not get it: no error that stands for "nothing
   /// has happened" would be true.
   static var poppedAndExpired: CallError {
     CallError(
       .outcomeUnknown,
-      "The element was removed from the list, but the reply was held for too long and is gone.")
+      "The value was taken from its key, but the reply was held for too long and is gone.")
   }
 }
 
@@ -45,27 +45,48 @@ package protocol ReplySource: AnyObject {
   func write(into buffer: inout ByteBuffer)
 }
 
-/// A `Value` around bytes that the store holds.
+/// A `Value` around bytes that the store holds, perhaps as the `previous` of a `Status`.
 package final class ValueSource: ReplySource {
   package let isOneMessage = true
   package let expiry: CallError
   package var byteCount: Int? { total }
 
   private let value: Store.PinnedBytes
+  /// The part of the value that is answered.
+  private let range: Range<Int>
   private let total: Int
   /// The fields before the value's bytes, then those behind them.
   private var fields = ByteBuffer()
-  private var valueBytesLeft: Int
+  private var fieldsBehind = ByteBuffer()
+  private var valueBytesSent = 0
   private var sent = 0
   private var planned = 0
 
-  /// - Parameter isPopped: the value is an element that the list has no more.
-  init(_ value: Store.PinnedBytes, isPopped: Bool) {
+  /// - Parameters:
+  ///   - range: the part of the value that is answered; nil: all of it.
+  ///   - ttlMillis: what is left of the key's time to live; nil: it doesn't expire.
+  ///   - isPopped: the value is one that the key has no more.
+  ///   - key: what the reply names; empty: nothing.
+  ///   - status: what the value is the `previous` of.
+  init(
+    _ value: Store.PinnedBytes, _ range: Range<Int>? = nil, ttlMillis: Int64? = nil, isPopped: Bool,
+    key: UnsafeRawBufferPointer = noBytes, previousOf status: V1.Status? = nil
+  ) {
     self.value = value
+    let range = range ?? 0..<value.count
+    self.range = range
     expiry = isPopped ? .poppedAndExpired : .viewExpired
-    total = ReplySizes.value(count: value.count, version: value.version)
-    valueBytesLeft = value.count
-    fields.writeHead(of: V1.Value.Field.value, count: value.count)
+    V1.Value(found: true, version: value.version, ttlMillis: ttlMillis, key: key)
+      .write(into: &fieldsBehind)
+    if let status {
+      status.write(into: &fields)
+      let field = V1.Value.Field.value.number
+      fields.writeHead(
+        of: V1.Status.Field.previous,
+        count: WireSize.bytesField(field, count: range.count) + fieldsBehind.readableBytes)
+    }
+    fields.writeHead(of: V1.Value.Field.value, count: range.count)
+    total = fields.readableBytes + range.count + fieldsBehind.readableBytes
   }
 
   package func measure() -> Bool { true }
@@ -79,19 +100,44 @@ package final class ValueSource: ReplySource {
     var room = planned
     sent += planned
     room -= move(upTo: room, into: &buffer)
-    guard valueBytesLeft > 0, room > 0 else { return }
-    let start = value.count - valueBytesLeft
-    let count = min(room, valueBytesLeft)
+    guard valueBytesSent < range.count, room > 0 else { return }
+    let start = range.lowerBound + valueBytesSent
+    let count = min(room, range.upperBound - start)
     value.withBytes(start..<start + count) { _ = buffer.writeBytes($0) }
-    valueBytesLeft -= count
-    guard valueBytesLeft == 0 else { return }
-    fields.clear()
-    V1.Value(found: true, version: value.version).write(into: &fields)
+    valueBytesSent += count
+    guard valueBytesSent == range.count else { return }
+    fields = fieldsBehind
     _ = move(upTo: room - count, into: &buffer)
   }
 
   private func move(upTo room: Int, into buffer: inout ByteBuffer) -> Int {
     guard var part = fields.readSlice(length: min(room, fields.readableBytes)) else { return 0 }
     return buffer.writeBuffer(&part)
+  }
+}
+
+/// A reply that its command has encoded; it holds nothing of the store.
+package final class BytesSource: ReplySource {
+  package let isOneMessage = true
+  package let expiry = CallError.viewExpired
+  package let byteCount: Int?
+  private var bytes: ByteBuffer
+  private var planned = 0
+
+  init(_ bytes: ByteBuffer) {
+    self.bytes = bytes
+    byteCount = bytes.readableBytes
+  }
+
+  package func measure() -> Bool { true }
+
+  package func plan(upTo bytesMax: Int) -> ReplyPiece {
+    planned = min(bytes.readableBytes, bytesMax)
+    return ReplyPiece(byteCount: planned, isLast: planned == bytes.readableBytes)
+  }
+
+  package func write(into buffer: inout ByteBuffer) {
+    guard var piece = bytes.readSlice(length: planned) else { return }
+    buffer.writeBuffer(&piece)
   }
 }

@@ -7,15 +7,25 @@
 //   the map's epoch   content            the shard's reply
 //   older             -                  STALE_MAP, with the shard's map
 //   same              same               accepted
-//   same              other              MAP_CONFLICT, unless the shard is free: no router is
-//                                        connected, and it holds no keys
+//   same              other              MAP_CONFLICT, unless the shard is free (no router is
+//                                        connected, and it holds no keys), or the router knows this
+//                                        map to be in force and ours is not
 //   newer, or first   keeps what we hold accepted and adopted
 //   newer, or first   gives away a slot  MAP_CONFLICT, saying what we hold
 //                     we hold keys of
+//   newer             doesn't list a     MAP_CONFLICT
+//                     shard that may own
+//                     slots by our map
 //
 // A slot that the shard loses by a map is not served from that moment on. One that it gains is
-// served when the map is in force: when every shard of the map has adopted exactly this one, and so
-// none serves the slot by an older map. The router that has seen all of them adopt it says so.
+// served when the shard is told that the map is in force: that there was a moment at which all shards
+// of the map held exactly this one, so that none serves the slot by an older map. No map is in force
+// because it is the first: a shard that was restarted has forgotten what it had adopted, and the
+// router that comes first may not have heard of it.
+//
+// Who may own slots by our map: the shards that it gives any; while it isn't in force all that it
+// lists, because those may still own slots by the map before. A map that left one of them out could
+// come into force while that shard serves its slots. Where a newer map is in force ours says nothing.
 
 import Placement
 import RingstoreAPI
@@ -71,19 +81,27 @@ package struct SlotOwnership {
   /// Whether a map could be adopted. Changes nothing.
   ///
   /// - Parameters:
+  ///   - inForceEpoch: of the newest map that the router knows to have come into force; 0: of none.
   ///   - isFree: whether no router is connected and no key held, so that nothing relies on the map
   ///     that the shard has.
   ///   - keyCount: how many keys the shard holds of a slot, in all databases.
   /// - Returns: whether the map is new to the shard.
   package func check(
-    _ offered: SlotMap, isFree: () -> Bool = { false }, keyCount: (Int) -> Int
+    _ offered: SlotMap, inForceEpoch: UInt64 = 0, isFree: () -> Bool = { false },
+    keyCount: (Int) -> Int
   ) throws(MapRefusal) -> Bool {
     guard let place = offered.place(of: shard) else { throw MapRefusal(.wrongShard) }
     if let map {
       guard offered.epoch >= map.epoch else { throw MapRefusal(.staleMap) }
       if offered.epoch == map.epoch {
         if offered.sameContent(as: map) { return false }
-        guard isFree() else { throw MapRefusal(.mapConflict) }
+        let givesWay = !isInForce && inForceEpoch == map.epoch
+        guard givesWay || isFree() else { throw MapRefusal(.mapConflict) }
+      } else {
+        let owners = mayOwn(by: map, inForceEpoch: inForceEpoch)
+        guard owners.allSatisfy({ offered.place(of: $0.id) != nil }) else {
+          throw MapRefusal(.mapConflict)
+        }
       }
     }
     let held = (0..<Slots.count).filter { offered.owner(ofSlot: $0) != place && keyCount($0) > 0 }
@@ -93,32 +111,35 @@ package struct SlotOwnership {
     return true
   }
 
-  /// Adopts or refuses a map.
-  ///
-  /// - Parameters:
-  ///   - isInForce: whether every shard of the map has adopted it.
-  /// - Returns: whether the map is new to the shard.
+  /// The shards that may own slots, as far as this shard's map tells.
+  private func mayOwn(by map: SlotMap, inForceEpoch: UInt64) -> [ShardDescription] {
+    if inForceEpoch > map.epoch { return [] }
+    guard isInForce || inForceEpoch == map.epoch else { return map.shards }
+    return zip(map.shards, map.slotCounts).filter { $0.1 > 0 }.map(\.0)
+  }
+
+  /// Adopts or refuses a map. Parameters and result as of `check`.
   package mutating func adopt(
-    _ offered: SlotMap, isInForce: Bool, isFree: () -> Bool = { false }, keyCount: (Int) -> Int
+    _ offered: SlotMap, inForceEpoch: UInt64 = 0, isFree: () -> Bool = { false },
+    keyCount: (Int) -> Int
   ) throws(MapRefusal) -> Bool {
-    let isNew = try check(offered, isFree: isFree, keyCount: keyCount)
+    let isNew = try check(offered, inForceEpoch: inForceEpoch, isFree: isFree, keyCount: keyCount)
     if isNew, let place = offered.place(of: shard) {
       // A shard without a map, or one that takes another of the same epoch, owns nothing that
       // others know of.
       if map == nil || map?.epoch == offered.epoch { states = .none }
       map = offered
-      self.isInForce = isInForce
-      states.adopt(isInForce: isInForce) { offered.owner(ofSlot: $0) == place }
-    } else if isInForce {
-      _ = comeIntoForce(epoch: offered.epoch)
+      isInForce = false
+      states.adopt { offered.owner(ofSlot: $0) == place }
     }
     return isNew
   }
 
-  /// The map of this epoch is in force. Returns whether that is new to the shard, and about the map
-  /// that it has.
-  package mutating func comeIntoForce(epoch: UInt64) -> Bool {
-    guard let map, map.epoch == epoch, !isInForce else { return false }
+  /// A map is in force. Returns whether that is new to the shard, and about the map that it has.
+  package mutating func comeIntoForce(_ other: SlotMap) -> Bool {
+    guard let map, map.epoch == other.epoch, map.sameContent(as: other), !isInForce else {
+      return false
+    }
     isInForce = true
     states.comeIntoForce()
     return true

@@ -13,17 +13,15 @@ extension Command {
       let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) }
       )
     else { return .empty }
-    if found.bytes.count < ReplySizes.certainlySmall(context) {
-      return .reply(V1.Value(value: found.bytes, found: true, version: found.version))
-    }
-    return try largeValue(found, at: place, context)
+    let reply = V1.Value(value: found, leftAt: place, context)
+    if found.bytes.count < ReplySizes.certainlySmall(context) { return .reply(reply) }
+    return try largeValue(reply, at: place, context)
   }
 
   @inline(never)
   private static func largeValue(
-    _ found: Store.StringView, at place: KeyPlace, _ context: ExecutionContext
+    _ reply: V1.Value, at place: KeyPlace, _ context: ExecutionContext
   ) throws(CallError) -> Outcome<V1.Value> {
-    let reply = V1.Value(value: found.bytes, found: true, version: found.version)
     let byteCount = reply.byteCount
     guard byteCount <= context.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
@@ -31,15 +29,7 @@ extension Command {
     // One that lies in its entry can't be held on to, and is copied.
     guard byteCount > context.bytesMin, let pinned = try? context.store.pinnedString(at: place)
     else { return .reply(reply) }
-    return .source(ValueSource(pinned, isPopped: false))
-  }
-
-  package static let set = onKey(
-    V1.KeyStore.set, "SET key value", shows: .ok,
-    "Stores a value under a key, whatever the key held before."
-  ) { (request: V1.KeyValue, place, context) in
-    let version = context.store.set(request.value, in: context.block, at: place)
-    return .reply(V1.Status(ok: true, version: version))
+    return .source(ValueSource(pinned, ttlMillis: reply.ttlMillis, isPopped: false))
   }
 
   package static let incrBy = onKey(

@@ -76,7 +76,7 @@ extension LegacyCall {
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
     let request = try write(Older.Key.self, message)
-    let call = V1.Key(key: request.keyName, database: Self.database)
+    let call = V1.DeleteRequest(key: request.keyName, database: Self.database)
     make(Command.delete, call) { status throws(CallError) in try self.respondCount(status) }
   }
 

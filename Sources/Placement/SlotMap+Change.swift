@@ -69,11 +69,28 @@ extension SlotMap {
     return [emptied, SlotMap(epoch: epoch + 2, shards: target.shards, owners: target.owners)]
   }
 
-  /// The same owners one epoch after `other`: how a change is taken back. Nil where there is no
-  /// further epoch.
-  package func restored(after other: SlotMap) -> SlotMap? {
+  /// The same owners one epoch after `other`: how a change is taken back. The shards of further maps
+  /// are listed without slots: with the weight 1, so that the map is the same whichever of them they
+  /// are from. Nil where there is no such map. O(slots x shards).
+  package func restored(after other: SlotMap, listing maps: [SlotMap] = []) -> SlotMap? {
     guard other.epoch < .max else { return nil }
-    return SlotMap(epoch: other.epoch + 1, shards: shards, owners: owners)
+    var all = shards
+    for shard in maps.flatMap(\.shards) where !all.contains(where: { $0.id == shard.id }) {
+      all.append(ShardDescription(id: shard.id, address: shard.address, weight: 1))
+    }
+    all = ShardDescription.canonicalOrder(all)
+    guard (try? ShardDescription.validate(all)) != nil else { return nil }
+    return SlotMap(epoch: other.epoch + 1, shards: all, owners: owners(in: all))
+  }
+
+  /// One epoch on without some shards. Nil where one of them has slots. O(slots x shards).
+  package func dropping(_ ids: Set<String>) -> SlotMap? {
+    let kept = shards.filter { !ids.contains($0.id) }
+    let counts = slotCounts
+    guard epoch < .max,
+      shards.indices.allSatisfy({ counts[$0] == 0 || !ids.contains(shards[$0].id) })
+    else { return nil }
+    return SlotMap(epoch: epoch + 1, shards: kept, owners: owners(in: kept))
   }
 
   /// The same map with the addresses that a list names; those of shards that it doesn't list stay.

@@ -52,15 +52,13 @@ package struct SlotStates: Sendable, Equatable {
 
   /// Takes over a map that gives the shard some slots. What it keeps stays owned, so there is no
   /// moment without an owner. O(slots).
-  ///
-  /// - Parameter isInForce: whether all other shards have let go of what the map gives this one.
-  package mutating func adopt(isInForce: Bool, isGiven: (Int) -> Bool) {
+  package mutating func adopt(isGiven: (Int) -> Bool) {
     for slot in 0..<Slots.count {
       let before = self[slot]
       if isGiven(slot) {
-        if before != .owned { self[slot] = isInForce ? .owned : .arriving }
+        if before != .owned { self[slot] = .arriving }
       } else if before != .elsewhere {
-        self[slot] = isInForce || before == .arriving ? .elsewhere : .leaving
+        self[slot] = before == .arriving ? .elsewhere : .leaving
       }
     }
   }

@@ -106,4 +106,62 @@ extension RingstoreClient {
   ) async throws(RingstoreError) -> Int {
     try await run(.lLen(key), options: options).status().count
   }
+
+  /// Removes values that are equal to one: `count` from the head, or from the tail where it is negative,
+  /// or all (0). Returns how many were removed.
+  @discardableResult
+  public func lRem(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, count: Int64 = 0,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int {
+    try await run(.lRem(key, value, count: count), options: options).status().count
+  }
+
+  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Returns the list's
+  /// new length; nil where it has no pivot, and nothing has changed.
+  @discardableResult
+  public func lInsert(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,
+    _ pivot: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int? {
+    let status = try await run(.lInsert(key, value, side, pivot), options: options).status()
+    return status.ok ? status.count : nil
+  }
+
+  /// Finds the first value that is equal to one; nil where there is none.
+  public func lPos(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, rank: Int64 = 1,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Int? {
+    try await run(.lPos(key, value, rank: rank), options: options).positions().indices.first
+  }
+
+  /// Finds where values are that are equal to one.
+  ///
+  /// - Parameters:
+  ///   - rank: with which of them it begins: 1 is the first, -1 the first from the tail.
+  ///   - count: how many are wanted; 0: all.
+  ///   - maxLength: how many values of the list are looked at; 0: all.
+  public func lPos(
+    _ key: some RingstoreBytes, all value: some RingstoreBytes, rank: Int64 = 1, count: Int64 = 0,
+    maxLength: Int64 = 0, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Int] {
+    try await run(
+      .lPos(key, value, rank: rank, count: count, maxLength: maxLength), options: options
+    ).positions().indices
+  }
+
+  /// Takes a value from one end of a list, puts it at an end of another in the same slot, or of the
+  /// same, and returns it; nil where there is no source.
+  ///
+  /// - Throws: CROSS_SLOT where the keys lie in different slots: give them one hash tag, as in
+  ///   `{jobs}:new` and `{jobs}:done`.
+  @discardableResult
+  public func lMove(
+    _ source: some RingstoreBytes, _ from: RingstoreListEnd,
+    to destination: some RingstoreBytes, _ to: RingstoreListEnd,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [UInt8]? {
+    try await run(.lMove(source, from, to: destination, to), options: options).value()
+  }
 }

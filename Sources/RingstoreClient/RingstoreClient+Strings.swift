@@ -3,6 +3,17 @@
 
 internal import RingstoreAPI
 
+/// On what a write depends.
+public enum RingstoreCondition: Sendable, Hashable {
+  case always
+  /// The key isn't there.
+  case absent
+  /// The key is there, whatever it holds.
+  case present
+  /// The key's last write had this version; 0: the key isn't there.
+  case version(UInt64)
+}
+
 extension RingstoreClient {
   /// Reads a value; nil where the key doesn't exist.
   ///
@@ -24,13 +35,74 @@ extension RingstoreClient {
     return text
   }
 
+  /// Reads a value with its version and what is left of its time to live; nil where the key doesn't
+  /// exist.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list.
+  public func read(
+    _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreValue? {
+    guard case .value(let value) = try await run(.get(key), options: options) else {
+      throw .unexpectedReply
+    }
+    return value
+  }
+
   /// Stores a value under a key, whatever the key held before. Returns the new version.
+  ///
+  /// - Parameter expiry: when the key is to expire.
+  /// - Throws: INVALID_EXPIRY where the time to live is not above 0.
   @discardableResult
   public func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
-    options: RingstoreCallOptions = .standard
+    expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> UInt64 {
-    try await run(.set(key, to: value), options: options).status().version
+    try await run(.set(key, to: value, expiring: expiry), options: options).status().version
+  }
+
+  /// Stores a value if a condition is met. Returns the new version; nil where it is not met, and
+  /// nothing was changed.
+  ///
+  /// - Throws: as the other `set`.
+  public func set(
+    _ key: some RingstoreBytes, to value: some RingstoreBytes, if condition: RingstoreCondition,
+    expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> UInt64? {
+    let command = RingstoreCommand.set(key, to: value, if: condition, expiring: expiry)
+    let status = try await run(command, options: options).status()
+    return status.ok ? status.version : nil
+  }
+
+  /// Stores a value under a key, and returns the one before; nil where there was none.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry the
+  ///   value before; nothing was changed then.
+  public func getSet(
+    _ key: some RingstoreBytes, to value: some RingstoreBytes,
+    expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> RingstoreValue? {
+    let command = RingstoreCommand.set(key, to: value, expiring: expiry, answeringPrevious: true)
+    return try await run(command, options: options).status().previous
+  }
+
+  /// Removes a key of any type if it has this version. Returns whether it had.
+  @discardableResult
+  public func delete(
+    _ key: some RingstoreBytes, ifVersion version: UInt64,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Bool {
+    try await run(.delete(key, ifVersion: version), options: options).status().count > 0
+  }
+
+  /// Removes a key if it holds this string. Returns whether it did.
+  ///
+  /// - Throws: WRONG_TYPE where the key holds a list.
+  @discardableResult
+  public func delete(
+    _ key: some RingstoreBytes, ifValue value: some RingstoreBytes,
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Bool {
+    try await run(.delete(key, ifValue: value), options: options).status().count > 0
   }
 
   /// Removes a key of any type. Returns whether it existed.
@@ -115,12 +187,17 @@ extension RingstoreCommand {
 extension RingstoreReply {
   func value() throws(RingstoreError) -> [UInt8]? {
     guard case .value(let value) = self else { throw .unexpectedReply }
-    return value
+    return value?.bytes
   }
 
   func list() throws(RingstoreError) -> RingstoreList {
     guard case .list(let list) = self else { throw .unexpectedReply }
     return list
+  }
+
+  func positions() throws(RingstoreError) -> RingstorePositions {
+    guard case .positions(let positions) = self else { throw .unexpectedReply }
+    return positions
   }
 
   func status() throws(RingstoreError) -> RingstoreStatus {

@@ -104,4 +104,88 @@ extension RingstoreCommand {
       }
     }
   }
+
+  /// Removes values that are equal to one: `count` from the head, or from the tail where it is negative,
+  /// or all (0). Reply: `.status`, whose count is how many were removed.
+  public static func lRem(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, count: Int64 = 0
+  ) -> Self {
+    Self(V1.KeyStore.lRem) { request in
+      key.ringstoreBytes.withUnsafeBytes { key in
+        value.ringstoreBytes.withUnsafeBytes {
+          V1.ListRemoveRequest(key: key, count: count, value: $0).write(into: &request)
+        }
+      }
+    }
+  }
+
+  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Reply: `.status`,
+  /// not `ok` where there is no pivot, whose count is the length.
+  public static func lInsert(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,
+    _ pivot: some RingstoreBytes
+  ) -> Self {
+    Self(V1.KeyStore.lInsert) { request in
+      key.ringstoreBytes.withUnsafeBytes { key in
+        pivot.ringstoreBytes.withUnsafeBytes { pivot in
+          value.ringstoreBytes.withUnsafeBytes {
+            V1.ListInsertRequest(key: key, pivot: pivot, value: $0, after: side == .after)
+              .write(into: &request)
+          }
+        }
+      }
+    }
+  }
+
+  /// Finds where values are that are equal to one. Reply: `.positions`.
+  ///
+  /// - Parameters:
+  ///   - rank: with which of them it begins: 1 is the first, -1 the first from the tail.
+  ///   - count: how many are wanted; 0: all.
+  ///   - maxLength: how many values of the list are looked at; 0: all.
+  public static func lPos(
+    _ key: some RingstoreBytes, _ value: some RingstoreBytes, rank: Int64 = 1, count: Int64 = 1,
+    maxLength: Int64 = 0
+  ) -> Self {
+    Self(V1.KeyStore.lPos) { request in
+      key.ringstoreBytes.withUnsafeBytes { key in
+        value.ringstoreBytes.withUnsafeBytes {
+          V1.ListPositionRequest(
+            key: key, value: $0, rank: rank, count: count, maxLength: maxLength
+          ).write(into: &request)
+        }
+      }
+    }
+  }
+
+  /// Takes a value from one end of a list and puts it at an end of another in the same slot, or of the
+  /// same. Reply: `.value`.
+  public static func lMove(
+    _ source: some RingstoreBytes, _ from: RingstoreListEnd,
+    to destination: some RingstoreBytes, _ to: RingstoreListEnd
+  ) -> Self {
+    Self(V1.KeyStore.lMove) { request in
+      source.ringstoreBytes.withUnsafeBytes { source in
+        destination.ringstoreBytes.withUnsafeBytes {
+          V1.ListMoveRequest(
+            key: source, destination: $0, from: from.listEnd, to: to.listEnd
+          ).write(into: &request)
+        }
+      }
+    }
+  }
+}
+
+/// One end of a list.
+public enum RingstoreListEnd: Sendable, Hashable {
+  case head
+  case tail
+
+  var listEnd: V1.ListEnd { self == .tail ? .tail : .head }
+}
+
+/// Where a value goes, beside another.
+public enum RingstoreListSide: Sendable, Hashable {
+  case before
+  case after
 }

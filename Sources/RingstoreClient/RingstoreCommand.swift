@@ -32,19 +32,50 @@ public struct RingstoreCommand: Sendable {
   /// Reads the value of a key. Reply: `.value`.
   public static func get(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.get, key) }
 
-  /// Stores a value, whatever the key held before. Reply: `.status`.
-  public static func set(_ key: some RingstoreBytes, to value: some RingstoreBytes) -> Self {
+  /// Stores a value if a condition is met. Reply: `.status`, whose `ok` tells whether it is, and whose
+  /// `previous` is the value before, if that is asked for.
+  public static func set(
+    _ key: some RingstoreBytes, to value: some RingstoreBytes,
+    if condition: RingstoreCondition = .always, expiring expiry: RingstoreExpiry = .never,
+    answeringPrevious: Bool = false
+  ) -> Self {
     Self(V1.KeyStore.set) { request in
       key.ringstoreBytes.withUnsafeBytes { key in
         value.ringstoreBytes.withUnsafeBytes {
-          V1.KeyValue(key: key, value: $0).write(into: &request)
+          let (condition, version) = condition.ofWire
+          V1.KeyValue(
+            key: key, value: $0, expiry: expiry.ofSet, condition: condition, ifVersion: version,
+            returnPrevious: answeringPrevious
+          ).write(into: &request)
         }
       }
     }
   }
 
   /// Removes a key of any type. Reply: `.status`, whose count is 1 or 0.
-  public static func delete(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.delete, key) }
+  public static func delete(_ key: some RingstoreBytes) -> Self { delete(key, nil) }
+
+  /// Removes a key of any type if it has this version. Reply: `.status`, whose count is 1 or 0.
+  public static func delete(_ key: some RingstoreBytes, ifVersion version: UInt64) -> Self {
+    delete(key, .ifVersion(version))
+  }
+
+  /// Removes a key if it holds this string. Reply: `.status`, whose count is 1 or 0.
+  public static func delete(
+    _ key: some RingstoreBytes, ifValue value: some RingstoreBytes
+  ) -> Self {
+    value.ringstoreBytes.withUnsafeBytes { delete(key, .ifValue($0)) }
+  }
+
+  private static func delete(
+    _ key: some RingstoreBytes, _ condition: V1.DeleteRequest.Condition?
+  ) -> Self {
+    Self(V1.KeyStore.delete) { request in
+      key.ringstoreBytes.withUnsafeBytes {
+        V1.DeleteRequest(key: $0, condition: condition).write(into: &request)
+      }
+    }
+  }
 
   /// Asks whether a key holds anything. Reply: `.status`, whose count is 1 or 0.
   public static func exists(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.exists, key) }
@@ -71,4 +102,21 @@ extension RingstoreCommand {
 
   /// The request's size in bytes or a little more: what batches are cut by.
   var sizeEstimate: Int { request.readableBytes + 11 }
+
+  /// How long it may wait for a value.
+  var wait: Duration {
+    guard let field = (rpc.request as? any KeyedMessage.Type)?.waitField else { return .zero }
+    return .milliseconds(request.withUnsafeReadableBytes { field.millis(in: $0) })
+  }
+}
+
+extension RingstoreCondition {
+  fileprivate var ofWire: (V1.SetCondition, version: UInt64) {
+    switch self {
+    case .always: (.always, 0)
+    case .absent: (.ifAbsent, 0)
+    case .present: (.ifPresent, 0)
+    case .version(let version): (.ifVersion, version)
+    }
+  }
 }

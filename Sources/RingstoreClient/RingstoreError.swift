@@ -80,6 +80,7 @@ extension RingstoreError {
     public static let integerOverflow = Reason(rawValue: "INTEGER_OVERFLOW")
     public static let noSuchKey = Reason(rawValue: "NO_SUCH_KEY")
     public static let indexOutOfRange = Reason(rawValue: "INDEX_OUT_OF_RANGE")
+    public static let crossSlot = Reason(rawValue: "CROSS_SLOT")
     public static let badPattern = Reason(rawValue: "BAD_PATTERN")
     public static let badPageToken = Reason(rawValue: "BAD_PAGE_TOKEN")
     public static let noSuchDatabase = Reason(rawValue: "NO_SUCH_DATABASE")

@@ -5,24 +5,71 @@ package import RingstoreAPI
 /// The answer to a `RingstoreCommand`; each command's documentation says which case it gets.
 public enum RingstoreReply: Sendable, Hashable {
   /// nil: the key (or, for a pop, the list) doesn't exist. Empty bytes are a value.
-  case value([UInt8]?)
+  case value(RingstoreValue?)
   case status(RingstoreStatus)
   case list(RingstoreList)
   case type(RingstoreType)
   case integer(Int64)
+  case positions(RingstorePositions)
+  /// nil: the key doesn't exist.
+  case timeToLive(RingstoreTimeToLive?)
+}
+
+/// A value as it was read.
+public struct RingstoreValue: Sendable, Hashable {
+  public let bytes: [UInt8]
+  /// The version of the key's last write. It grows with every write, and a key never has one twice.
+  public let version: UInt64
+  /// What was left of the key's time to live; nil where it doesn't expire.
+  public let remaining: Duration?
+  /// Which list it was, where a pop has named several.
+  public let key: [UInt8]?
+
+  package init(
+    _ bytes: [UInt8], version: UInt64 = 0, remaining: Duration? = nil, key: [UInt8]? = nil
+  ) {
+    self.bytes = bytes
+    self.version = version
+    self.remaining = remaining
+    self.key = key
+  }
 }
 
 /// What a write or a count answers.
 public struct RingstoreStatus: Sendable, Hashable {
-  /// Keys removed, values now in the list, or 0 and 1 for "exists".
+  /// False where a condition was not met; nothing was changed then.
+  public let ok: Bool
+  /// Keys removed or changed, values now in the list, or 0 and 1 for "exists".
   public let count: Int
-  /// The version of the key's data after a write; it grows with every write. 0 for reads.
+  /// The version of the key's data after a write; it grows with every write. The key's present one
+  /// where a condition was not met. 0 for reads.
   public let version: UInt64
+  /// The value before, where a call asked for it and there was one.
+  public let previous: RingstoreValue?
+  /// Whether the call asked for the value before.
+  package let tellsPrevious: Bool
 
-  package init(count: Int, version: UInt64) {
+  package init(
+    ok: Bool = true, count: Int, version: UInt64, previous: RingstoreValue? = nil,
+    tellsPrevious: Bool = false
+  ) {
+    self.ok = ok
     self.count = count
     self.version = version
+    self.previous = previous
+    self.tellsPrevious = tellsPrevious
   }
+}
+
+/// When a key expires.
+public struct RingstoreTimeToLive: Sendable, Hashable {
+  /// nil: the key doesn't expire.
+  public var remaining: Duration? { remainingMillis.map { .milliseconds($0) } }
+  package let remainingMillis: Int64?
+  /// The moment on the shard's wall clock, in milliseconds since 1970; nil: the key doesn't expire.
+  public let expiresAtUnixMillis: Int64?
+  /// The version of the key's last write; a change of its expiry is one.
+  public let version: UInt64
 }
 
 /// A range of a list, read from one state of it.
@@ -43,6 +90,19 @@ public struct RingstoreList: Sendable, Hashable {
   }
 }
 
+/// Where values of a list are.
+public struct RingstorePositions: Sendable, Hashable {
+  /// In the order of the search.
+  public let indices: [Int]
+  /// Whether the key exists.
+  public let found: Bool
+
+  package init(indices: [Int], found: Bool) {
+    self.indices = indices
+    self.found = found
+  }
+}
+
 /// What a key holds.
 public enum RingstoreType: Sendable, Hashable {
   /// The key doesn't exist.
@@ -58,20 +118,49 @@ extension RingstoreReply {
   package init(_ rpc: RPC, response: UnsafeRawBufferPointer) throws(WireError) {
     switch rpc.reply {
     case is V1.Value.Type: self.init(try V1.Value(response))
+    case is V1.ListPositions.Type:
+      self = .positions(RingstorePositions(try V1.ListPositions(response)))
     case is V1.ListValues.Type: self = .list(RingstoreList(try V1.ListValues(response)))
     case is V1.TypeResponse.Type:
       self = .type(RingstoreType(try V1.TypeResponse(response).type))
+    case is V1.TtlResponse.Type:
+      self = .timeToLive(RingstoreTimeToLive(try V1.TtlResponse(response)))
     case is V1.IncrByResponse.Type: self = .integer(try V1.IncrByResponse(response).value)
     default: self.init(try V1.Status(response))
     }
   }
 
   init(_ reply: V1.Value) {
-    self = .value(reply.found ? Array(reply.value) : nil)
+    self = .value(RingstoreValue(reply))
   }
 
   init(_ reply: V1.Status) {
-    self = .status(RingstoreStatus(count: Int(reply.count), version: reply.version))
+    self = .status(
+      RingstoreStatus(
+        ok: reply.ok, count: Int(reply.count), version: reply.version,
+        previous: reply.previous.flatMap { RingstoreValue($0) },
+        tellsPrevious: reply.previous != nil))
+  }
+}
+
+extension RingstoreValue {
+  /// - Returns: nil where there was none.
+  init?(_ reply: V1.Value) {
+    guard reply.found else { return nil }
+    self.init(
+      Array(reply.value), version: reply.version,
+      remaining: reply.ttlMillis.map { .milliseconds($0) },
+      key: reply.key.isEmpty ? nil : Array(reply.key))
+  }
+}
+
+extension RingstoreTimeToLive {
+  /// - Returns: nil where there was no such key.
+  init?(_ reply: V1.TtlResponse) {
+    guard reply.found else { return nil }
+    remainingMillis = reply.ttlMillis
+    expiresAtUnixMillis = reply.expireAtUnixMillis
+    version = reply.version
   }
 }
 
@@ -80,6 +169,12 @@ extension RingstoreList {
     self.init(
       values: reply.values.map { Array($0) }, found: reply.found, length: Int(reply.length),
       firstIndex: Int(reply.firstIndex))
+  }
+}
+
+extension RingstorePositions {
+  init(_ reply: V1.ListPositions) {
+    self.init(indices: reply.indexes.map { Int(clamping: $0) }, found: reply.found)
   }
 }
 

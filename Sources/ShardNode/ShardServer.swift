@@ -121,7 +121,9 @@ package final class ShardServer: Sendable {
     let core = ShardCore(
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
-      limits: configuration.limits, memory: configuration.memory,
+      limits: configuration.limits,
+      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })

@@ -24,11 +24,13 @@ extension ShardService: Dispatcher {
     var id: UInt64?
     response.clear()
     do throws(CallError) {
-      if let source = try core.execute(
-        method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin,
-        core.context(deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos))
+      let context = core.context(
+        deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
+      if let later = try core.execute(
+        method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
       {
-        id = begin(source, keep(method, 0, for: .unary(call)))
+        let reply = keep(method, 0, for: .unary(call))
+        id = begin(later, method, ByteBuffer(bytes: message), context, reply)
       } else if core.gate.holds(core.latestMark) {
         id = hold(.response(response), keep(method, 0, for: .unary(call)))
       } else {
@@ -42,25 +44,32 @@ extension ShardService: Dispatcher {
         call.fail(error.status)
       }
     }
+    core.serveParked()
     core.boundViews()
     afterWork()
     return id
   }
 
   func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64? {
+    defer { core.serveParked() }
     let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     let deadlineNanos = context.deadlineNanos
     do throws(CallError) {
       var id: UInt64?
-      let source = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
+      let later = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
         guard core.gate.holds(core.latestMark) else { return call.end(.success($0)) }
         // What it points to may change while it is held.
         var copy = ByteBuffer()
         $0.write(into: &copy)
         id = hold(.response(copy), keep(method, deadlineNanos, for: .local(call)))
       }
-      guard let source else { return id }
-      return begin(source, keep(method, deadlineNanos, for: .local(call)))
+      guard let later else { return id }
+      var encoded: ByteBuffer {
+        var bytes = ByteBuffer()
+        request.write(into: &bytes)
+        return bytes
+      }
+      return begin(later, method, encoded, context, keep(method, deadlineNanos, for: .local(call)))
     } catch {
       core.counters.failed()
       if core.gate.holds(core.latestMark) {
@@ -71,8 +80,12 @@ extension ShardService: Dispatcher {
     return nil
   }
 
-  private func begin(_ source: any ReplySource, _ reply: LaterReply) -> UInt64? {
-    source.start(reply.handle, after: core.latestMark)
+  private func begin(
+    _ later: Remainder, _ method: UInt32, _ request: @autoclosure () -> ByteBuffer,
+    _ context: CallContext, _ reply: LaterReply
+  ) -> UInt64? {
+    core.proceed(
+      with: later, of: method, request(), context, to: reply.handle, after: core.latestMark)
     return reply.handle.isOver ? nil : reply.id
   }
 
@@ -127,17 +140,15 @@ extension ShardService: Dispatcher {
       let start = replies.writerIndex
       let later = core.answer(
         next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
+      var isHeldUp = false
       if let later {
-        pipeline.send(&replies)
-        pipeline.expectLarge()
-        let reply = keep(
-          next.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: next.id))
-        later.start(reply.handle, after: core.latestMark)
+        isHeldUp = begin(later, next, &replies, context, of: pipeline)
       } else if core.gate.holds(core.latestMark) {
         hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
       }
+      core.serveParked()
       if replies.readableBytes >= LinkProtocol.frameBytes { pipeline.send(&replies) }
-      if later != nil || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
+      if isHeldUp || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
         let start = batch.baseAddress, let first = message.baseAddress
       {
         pipeline.send(&replies)
@@ -146,6 +157,28 @@ extension ShardService: Dispatcher {
     }
     pipeline.send(&replies)
     return batch.count
+  }
+
+  /// Has the reply of a call come later. Returns whether what is behind the call has to wait for it.
+  @inline(never)
+  private func begin(
+    _ later: Remainder, _ call: V1.Call, _ replies: inout ByteBuffer, _ context: CallContext,
+    of pipeline: FrontPipeline
+  ) -> Bool {
+    var isHeldUp = true
+    if case .wait = later { isHeldUp = false }
+    if isHeldUp {
+      pipeline.send(&replies)
+      pipeline.expectLarge(call.id)
+    } else {
+      pipeline.isLater()
+    }
+    let reply = keep(
+      call.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: call.id))
+    core.proceed(
+      with: later, of: call.methodNumber, ByteBuffer(bytes: call.request), context,
+      to: reply.handle, after: core.latestMark)
+    return isHeldUp
   }
 
   @inline(never)

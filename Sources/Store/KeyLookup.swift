@@ -35,6 +35,10 @@ package struct KeyPlace {
   /// Version of the key's last write, 0 where there is no such key.
   package var version: UInt64 { entry?.version ?? 0 }
 
+  /// Whether there is such a key, and it expires.
+  @inline(__always)
+  package var expires: Bool { entry?.expires ?? false }
+
   /// When the key expires; never where there is no such key.
   @inline(__always)
   package var expiry: Expiry { entry?.expiry ?? .never }

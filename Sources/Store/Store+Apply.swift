@@ -177,6 +177,7 @@ extension Store {
     } else {
       entry = entryToWrite(at: place, kind: .list, payloadCount: 8, version: version, .never)
       entry.list = List(on: heap)
+      if notesNewLists { noteNewList(place.lookup) }
     }
     var list = entry.list
     for value in values {
@@ -193,7 +194,7 @@ extension Store {
     guard count == 1 else { return removeMany(count, at: place, end, version: version) }
     var list = entry.list
     freeLeftovers()
-    leftover = list.pop(at: end, heap: heap).leftover
+    leftover = list.pop(at: end, heap: heap).leftover.map { .chunk($0) }
     if list.pieceCount == 0 {
       takeOut(place)
       list.freeEmpty(heap)

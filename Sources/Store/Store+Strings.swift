@@ -23,6 +23,24 @@ extension Store {
     return StringView(bytes: bytes, version: entry.version)
   }
 
+  /// As `string`, and the bytes are good after a change at the place, until the next call that finds
+  /// or changes anything else. O(1) but for a copy of a small value.
+  package func replacedString(at place: KeyPlace) throws(StoreError) -> StringView? {
+    guard let found = try string(at: place), let entry = place.entry else { return nil }
+    switch entry.kind {
+    case .bytes:
+      let copy = UnsafeRawBufferPointer(start: replaced, count: found.bytes.count)
+      copyBytes(found.bytes, to: replaced)
+      return StringView(bytes: copy, version: found.version)
+    case .blob:
+      freeLeftovers()
+      entry.blob.retain()
+      leftover = .blob(entry.blob)
+    case .integer, .list: break
+    }
+    return found
+  }
+
   /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
   /// - Parameters:
   ///   - block: the block that `value` lies in, if it may be kept: it must not change any more. Where

@@ -75,12 +75,21 @@ package final class Store {
   var evictionWalk = EvictionWalk()
   /// Where `get` writes the digits of an integer.
   let digits: UnsafeMutableRawPointer
-  /// Holds the bytes of the last popped element, where the list has let go of them.
-  var leftover: Chunk?
+  /// Holds bytes that a call reads after they have left their key.
+  var leftover: Leftover?
+  /// Where `replacedString` copies small values to.
+  let replaced: UnsafeMutableRawPointer
   var garbage = Garbage()
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
   var scanned: [ScannedKey] = []
+
+  /// Whether lists that come to be are noted.
+  @exclusivity(unchecked) package var notesNewLists = false
+  /// Lists that have come to be since they were asked for, oldest first.
+  @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
+  /// Whether there are any.
+  @exclusivity(unchecked) package private(set) var hasNewLists = false
 
   /// Is told of every effect; one at most.
   @exclusivity(unchecked) package var observer: (any StoreObserver)?
@@ -91,10 +100,24 @@ package final class Store {
     var changeCount: UInt64 = 0
   #endif
 
+  enum Leftover {
+    /// Of the last popped element, where the list has let go of it.
+    case chunk(Chunk)
+    /// The value that is replaced or deleted.
+    case blob(Blob)
+  }
+
   struct Group {
     let slot: Int
     /// Whether there was an effect that the observer was told.
     var isTold = false
+  }
+
+  /// What versions begin from in a store whose keys nothing outlives: no version of an earlier
+  /// process comes again, if that began earlier by the wall clock and has written less than 2^24
+  /// times a second to one slot.
+  package static func versionsBegin(unixSeconds: Int64) -> UInt64 {
+    UInt64(min(max(0, unixSeconds), Int64(UInt32.max))) << 24
   }
 
   /// An empty store.
@@ -131,6 +154,7 @@ package final class Store {
       .bindMemory(to: Int.self, capacity: databaseCount)
     expiringCounts.initialize(repeating: 0, count: databaseCount)
     digits = heap.allocate(DecimalInteger.digitsMax)
+    replaced = heap.allocate(Entry.inlineMax)
     heap.reserve()
   }
 
@@ -145,6 +169,7 @@ package final class Store {
     heap.free(keyCounts, databaseCount * 8)
     heap.free(expiringCounts, databaseCount * 8)
     heap.free(digits, DecimalInteger.digitsMax)
+    heap.free(replaced, Entry.inlineMax)
   }
 
   // MARK: - Counts and memory
@@ -185,9 +210,26 @@ package final class Store {
     return heap.pinnedBytes
   }
 
+  // MARK: - Lists that have come to be
+
+  /// A key that held no list holds one.
+  @inline(never)
+  func noteNewList(_ lookup: KeyLookup) {
+    newLists.append(StoredKey(lookup.key, database: lookup.database))
+    hasNewLists = true
+  }
+
+  /// The keys of the lists that have come to be, each time once.
+  package func takeNewLists() -> [StoredKey] {
+    let keys = newLists
+    newLists = []
+    hasNewLists = false
+    return keys
+  }
+
   // MARK: - Shared by all calls
 
-  /// Frees what the last pop left behind. Each call begins with it.
+  /// Frees what the last call left behind. Each call begins with it.
   @inline(__always)
   func freeLeftovers() {
     if leftover != nil { freeLeftover() }
@@ -195,7 +237,11 @@ package final class Store {
 
   @inline(never)
   private func freeLeftover() {
-    leftover?.releaseByList(heap)
+    switch leftover {
+    case .chunk(let chunk): chunk.releaseByList(heap)
+    case .blob(let blob): blob.release(heap)
+    case nil: break
+    }
     leftover = nil
   }
 }

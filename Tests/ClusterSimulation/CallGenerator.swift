@@ -43,13 +43,13 @@ package struct CallGenerator {
   }
 
   func range(random: inout SplitMix64) -> KeyCall {
-    call(of: .lRange, by: Caller(client: 0, sequence: 0), .list, &random)
+    call(of: .lRange, on: [], by: Caller(client: 0, sequence: 0), .list, &random)
   }
 
   package func oneKey(by caller: Caller, random: inout SplitMix64) -> (key: [UInt8], call: KeyCall)
   {
     let key = keys[Int.random(in: keys.indices, using: &random)]
-    return (key.name, call(for: key.use, by: caller, &random))
+    return (key.name, call(for: key.use, of: key.name, by: caller, &random))
   }
 
   /// The items of a call on many keys, which may come twice.
@@ -60,19 +60,28 @@ package struct CallGenerator {
     let among = keys.filter { !isSet || $0.use == .text || $0.use == .anything }
     return (0..<Int.random(in: 1...5, using: &random)).map { place in
       let key = among[Int.random(in: among.indices, using: &random)]
-      return (key.name, call(of: calls.element, by: caller, .text, firstPlace: place, &random))
+      return (
+        key.name,
+        call(of: calls.element, on: key.name, by: caller, .text, firstPlace: place, &random)
+      )
     }
   }
 
   // MARK: - Which command
 
-  private func call(for use: Use, by caller: Caller, _ random: inout SplitMix64) -> KeyCall {
-    var use = use
+  private func call(
+    for keyUse: Use, of key: [UInt8], by caller: Caller, _ random: inout SplitMix64
+  ) -> KeyCall {
+    var use = keyUse
     if use == .anything { use = [.text, .counter, .list][Int.random(in: 0..<3, using: &random)] }
     let choices = Self.choices[use] ?? []
     var dice = Int.random(in: 0..<choices.reduce(0) { $0 + $1.weight }, using: &random)
     for (command, weight) in choices {
-      if dice < weight { return call(of: command, by: caller, use, &random) }
+      if dice < weight {
+        // Where nothing is moved, the order of what was pushed shows.
+        let command = command.id == .lMove && keyUse == .list ? Command.lLen : command
+        return call(of: command, on: key, by: caller, use, &random)
+      }
       dice -= weight
     }
     return KeyCall(.exists)
@@ -88,7 +97,7 @@ package struct CallGenerator {
     .list: [
       (.rPush, 20), (.lPush, 16), (.lPop, 16), (.rPop, 16), (.lRange, 18), (.lLen, 7),
       (.delete, 4), (.exists, 2), (.type, 3), (.lPopMany, 4), (.rPopMany, 4), (.lIndex, 6),
-      (.lSet, 6), (.lTrim, 3),
+      (.lSet, 6), (.lTrim, 3), (.lRem, 6), (.lInsert, 6), (.lPos, 6), (.lMove, 8),
     ],
   ]
   private static let weightOfOthers = 15
@@ -109,7 +118,7 @@ package struct CallGenerator {
   // MARK: - Which words
 
   private func call(
-    of command: Command, by caller: Caller, _ use: Use, firstPlace: Int = 0,
+    of command: Command, on key: [UInt8], by caller: Caller, _ use: Use, firstPlace: Int = 0,
     _ random: inout SplitMix64
   ) -> KeyCall {
     let usage = WordsOfUsage(command.forms.first?.syntax.usage ?? "")
@@ -117,9 +126,26 @@ package struct CallGenerator {
     if !usage.repeated.isEmpty, random.next() % 2 == 0 { names += usage.repeated }
     let words = names.enumerated().map { place, name in
       let author = ValueName(command, caller, place: firstPlace + place)
-      return Self.word(name, author, use, &random)
+      switch name {
+      // A list that goes round: the simulation knows one key of a call.
+      case "destination": return key
+      // Often one that is there.
+      case "pivot": return known(Int(random.next() % 4), caller)
+      case "value" where Self.searches(command): return known(Int(random.next() % 4), caller)
+      default: return Self.word(name, author, use, &random)
+      }
     }
     return KeyCall(command, words)
+  }
+
+  private static func searches(_ command: Command) -> Bool {
+    command.id == .lRem || command.id == .lPos
+  }
+
+  /// A value that a push of the same client may have written.
+  private func known(_ back: Int, _ caller: Caller) -> [UInt8] {
+    let earlier = Caller(client: caller.client, sequence: max(0, caller.sequence - 1 - back))
+    return ValueName(back % 2 == 0 ? .rPush : .lPush, earlier, place: 0).bytes
   }
 
   /// A word for what a usage calls by a name.
@@ -136,6 +162,9 @@ package struct CallGenerator {
     case "delta": return integer(-3...9, &random)
     case "index": return integer(-4...4, &random)
     case "count": return integer(0...3, &random)
+    case "BEFORE|AFTER", "LEFT|RIGHT":
+      let words = name.split(separator: "|")
+      return Array(words[Int(random.next() % 2)].utf8)
     case "start": return random.next() % 3 > 0 ? integer(0...0, &random) : integer(-3...1, &random)
     case "stop":
       return random.next() % 3 > 0 ? integer(-1 ... -1, &random) : integer(-3...3, &random)
@@ -192,7 +221,12 @@ struct ValueName {
     (client, sequence, place) = (numbers[0], numbers[1], numbers[2])
   }
 
-  static func letter(of command: Command) -> UInt8 { command.name.utf8.first ?? 0 }
+  /// Those of pushes are theirs alone.
+  static func letter(of command: Command) -> UInt8 {
+    let name = command.name
+    let isOther = "LR".contains(name.prefix(1)) && !name.hasSuffix("Push")
+    return (isOther ? name.dropFirst() : name[...]).utf8.first ?? 0
+  }
 
   var bytes: [UInt8] { [letter] + Array("\(client).\(sequence).\(place)".utf8) }
 

@@ -7,7 +7,10 @@ extension CommandModel {
 
   /// Commands on one key that have no meaning of their own here, and why.
   package static let notModelled: [CommandID: String] = [
-    .lRangeStream: "its calls are recorded as those of LRange, whatever pieces their reply comes in"
+    .lRangeStream:
+      "its calls are recorded as those of LRange, whatever pieces their reply comes in",
+    Command.expire.id: "the model has no wall clock", Command.persist.id: "as Expire",
+    Command.ttl.id: "as Expire",
   ]
 
   // MARK: - Strings

@@ -44,6 +44,31 @@ extension CommandModel {
       list = slice(list, integer(words[0]) ?? 0, integer(words[1]) ?? 0)
       return .done
     },
+    onLists(.lRem) { list, words in
+      let count = integer(words[0]) ?? 0
+      let places = list.indices.filter { list[$0] == words[1] }
+      let most = count == 0 ? places.count : Int(clamping: count.magnitude)
+      let removed = count < 0 ? places.suffix(most) : places.prefix(most)
+      for place in removed.reversed() { list.remove(at: place) }
+      return .count(removed.count)
+    },
+    onLists(.lInsert) { list, words in
+      guard let place = list.firstIndex(of: words[1]) else { return .notDone(list.count) }
+      let isAfter = words[0] == Array("AFTER".utf8)
+      list.insert(words[2], at: isAfter ? place + 1 : place)
+      return .count(list.count)
+    },
+    onLists(.lPos) { list, words in
+      guard !list.isEmpty else { return .places(nil) }
+      return .places(list.firstIndex(of: words[0]).map { [$0] } ?? [])
+    },
+    // On one key: the list goes round.
+    onLists(.lMove, idleReply: .value(nil)) { list, words in
+      guard !list.isEmpty else { return .value(nil) }
+      let value = words[1] == Array("RIGHT".utf8) ? list.removeLast() : list.removeFirst()
+      list.insert(value, at: words[2] == Array("RIGHT".utf8) ? list.count : 0)
+      return .value(value)
+    },
     onLists(.lLen) { list, _ in .count(list.count) },
     onLists(.lRange) { list, words in
       guard !list.isEmpty else { return .elements(nil) }

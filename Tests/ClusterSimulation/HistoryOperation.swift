@@ -58,6 +58,8 @@ extension HistoryOperation: CustomStringConvertible {
     case .type(let type): "type \(type)"
     case .elements(let values):
       values.map { "elements [\($0.map(text).joined(separator: ", "))]" } ?? "no list"
+    case .notDone(let count): "not done, count \(count)"
+    case .places(let places): places.map { "places \($0)" } ?? "no list"
     case .refused(let refusal): "refused: \(refusal)"
     }
   }

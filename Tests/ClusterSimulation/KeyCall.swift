@@ -63,6 +63,10 @@ package enum KeyReply: Sendable, Hashable {
   case count(Int64)
   case integer(Int64)
   case type(KeyState.Kind)
+  /// A condition was not met; the count, and nothing changed.
+  case notDone(Int)
+  /// Where values are, nil where there is no such key.
+  case places([Int]?)
   /// The elements, nil where there is no such key.
   case elements([[UInt8]]?)
   /// Executed, and refused for what the key held; nothing changed.
@@ -75,12 +79,19 @@ extension KeyReply {
   /// - Throws: `WireError` where it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
-    case .ok, nil: self = .done
+    case .ok, .isDone, nil: self = .done
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
-    case .value, .taken, .element: self.init(try V1.Value(response))
+    case .value, .taken, .popped, .element: self.init(try V1.Value(response))
+    case .inserted:
+      let status = try V1.Status(response)
+      self = status.ok ? .count(status.count) : .notDone(Int(status.count))
+    case .positions:
+      let reply = try V1.ListPositions(response)
+      self = .places(reply.found ? reply.indexes.map { Int($0) } : nil)
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)
     case .list: self.init(try V1.ListValues(response))
+    case .ttl: self = .done
     case .type:
       switch try V1.TypeResponse(response).type {
       case .string: self = .type(.string)

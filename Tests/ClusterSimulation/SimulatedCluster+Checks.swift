@@ -68,18 +68,28 @@ extension SimulatedCluster {
 
   /// Promise 4 as clients see it: what one pipeline pushed to a list's tail stands there in the
   /// order sent, what it pushed to the head in the reverse order, and the former behind the latter.
+  /// Values that were moved, and those written by other calls than pushes, may stand anywhere.
   private func checkPushOrder() {
+    let moved = Set(
+      calls.filter { $0.items.first?.call.isCall(of: .lMove) == true }.map { $0.items[0].key })
     for call in calls {
-      guard call.isListRead, case .ok(.elements(let elements?)) = call.items[0].outcome
+      guard call.isListRead, !moved.contains(call.items[0].key),
+        case .ok(.elements(let elements?)) = call.items[0].outcome
       else { continue }
       var newest: [Int: (place: Int, value: [UInt8])] = [:]
-      for value in elements {
+      let isFromTail = call.items[0].call.isCall(of: .rPopMany)
+      for value in isFromTail ? elements.reversed() : elements {
         guard let writer = ValueName(value), clients[writer.client].isPipeline else {
           continue
         }
         let order = writer.sequence * 10 + writer.place
         // Heads, the latest first, count as standing at negative places.
-        let place = writer.letter == ValueName.letter(of: .lPush) ? -order - 1 : order
+        let place: Int
+        switch writer.letter {
+        case ValueName.letter(of: .lPush): place = -order - 1
+        case ValueName.letter(of: .rPush): place = order
+        default: continue
+        }
         if let before = newest[writer.client], before.place >= place {
           context.found(
             .outOfOrder,

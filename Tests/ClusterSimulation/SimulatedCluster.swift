@@ -77,6 +77,7 @@ package final class SimulatedCluster {
     limits.pieceBytesMax = configuration.pieceBytesMax
     if context.chance(0.3) { limits.maxPinnedBytes = context.number(0...400) }
     if context.chance(0.3) { limits.viewNanosMax = 1 + context.nanos(upTo: 50_000_000) }
+    if context.chance(0.5) { limits.searchStepsMax = context.number(1...5) }
     if context.chance(0.5) { limits.gatherBytesMax = context.number(1...500) }
     shards = map.shards.enumerated().map { index, shard in
       SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
@@ -331,18 +332,24 @@ package final class SimulatedCluster {
 
   // MARK: - What shards do
 
-  /// A shard loses its memory now. Returns the moment, for `shardRestarts`.
-  func shardCrashed(_ shard: SimulatedShard) -> UInt64 {
-    observed.lost(generator.keys.map(\.name).filter { isKey($0, of: shard) })
-    return history.beginWipe()
+  /// A shard loses its memory now. Returns the moment and the keys that it may have held, for
+  /// `shardRestarts`.
+  func shardCrashed(_ shard: SimulatedShard) -> (moment: UInt64, keys: Set<[UInt8]>) {
+    let keys = generator.keys.map(\.name).filter { isKey($0, of: shard) }
+    observed.lost(keys)
+    return (history.beginWipe(), Set(keys))
   }
 
-  func shardRestarts(_ shard: SimulatedShard, since crash: UInt64) {
-    history.endWipe(since: crash) { isKey($0, of: shard) }
+  func shardRestarts(_ shard: SimulatedShard, since crash: (moment: UInt64, keys: Set<[UInt8]>)) {
+    history.endWipe(since: crash.moment) { crash.keys.contains($0) }
   }
 
   private func isKey(_ key: [UInt8], of shard: SimulatedShard) -> Bool {
-    owner(of: key) == shard.number
+    guard context.configuration.changesMap else { return owner(of: key) == shard.number }
+    // Only the owner of a slot has keys of it; one without a map has had no router.
+    let ownership = shard.core.ownership
+    return ownership.map != nil
+      && key.withUnsafeBytes { ownership.owns(slot: Slots.slot(of: $0)) }
   }
 
   /// The number of the shard that a key lives on.

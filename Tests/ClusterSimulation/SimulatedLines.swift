@@ -259,6 +259,18 @@ extension LineReplies.Reply: CustomStringConvertible {
     case (.ok, UInt8(ascii: "+")): return text == "OK" ? .ok(.done) : nil
     case (.taken, _) where model.takesMany:
       return isMissing ? .ok(.elements(nil)) : isText ? nil : .ok(.elements(texts))
+    case (.inserted, UInt8(ascii: "+")):
+      if let count = Int64(text), count > 0 { return .ok(.count(count)) }
+      // A line doesn't tell how long a list without the pivot is.
+      guard case .notDone(let length)? = call.items[0].seen, (length == 0) == (text == "0") else {
+        return .ok(.notDone(-1))
+      }
+      return .ok(.notDone(length))
+    case (.positions, _):
+      guard isNotFound else { return Int(text).map { .ok(.places([$0])) } }
+      // Nor whether there is a list.
+      if case .places([])? = call.items[0].seen { return .ok(.places([])) }
+      return .ok(.places(nil))
     case (.element, _):
       return isNotFound ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
     case (.value, _), (.taken, _):

@@ -93,15 +93,13 @@ extension SimulatedCluster {
 }
 
 extension SimulationConfiguration {
-  /// Routers that change the slot map. Shards don't die: one that comes back knows no map, and would
-  /// take that of a router that has not heard of the newest.
+  /// Routers that change the slot map.
   package static var withMapChanges: SimulationConfiguration {
     var configuration = SimulationConfiguration()
     configuration.name = "map changes"
     configuration.changesMap = true
     configuration.shards = 4
     configuration.keys = 6
-    configuration.faults.shardsDie = false
     return configuration
   }
 }

@@ -34,7 +34,7 @@ import Testing
 
   @Test func `every call of the contract is served, and no other`() throws {
     let contract = try Self.contract()
-    #expect(contract.count == 33)
+    #expect(contract.count == 40)
     let served = CommandTable.all.map(\.rpc.path)
     #expect(Set(served) == Set(contract.map(\.path)))
     #expect(served.count == contract.count)
@@ -120,6 +120,9 @@ import Testing
     ("STATS", 1...1), ("GET key", 2...2), ("LRANGE key start stop", 4...4), ("DBSIZE [ALL]", 1...2),
     ("LPUSH key value [value ...]", 3...Int.max - 1),
     ("SCAN cursor [MATCH glob] [COUNT n] [TYPE string|list]", 2...8),
+    ("SET key value [EX seconds|PX millis|KEEPTTL] [NX|XX] [GET]", 3...7),
+    ("LPOP key [count]", 2...3), ("MSET key value [key value ...]", 3...Int.max - 1),
+    ("BLPOP key [key ...] seconds", 3...Int.max - 1),
   ]
 
   @Test(arguments: usages.indices)
@@ -134,8 +137,17 @@ import Testing
     let (command, form) = try #require(
       Array(name.utf8).withUnsafeBytes { CommandTable.form(called: $0) })
     guard let call = form.call else { return }
-    let count = min(form.syntax.words.upperBound, 5)
-    let words = [name] + (1..<count).map(String.init)
+    let hasOptions = !form.syntax.optionGroups.isEmpty
+    let count =
+      hasOptions
+      ? form.syntax.words.lowerBound
+      : min(form.syntax.words.upperBound, max(form.syntax.words.lowerBound, 5))
+    var words = [name] + (1..<count).map(String.init)
+    // A word out of two is one of them.
+    let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ")
+    for (place, word) in usage.enumerated() where word.contains("|") {
+      words[place] = String(word.prefix { $0 != "|" })
+    }
     var request = ByteBuffer()
     var called = command
     try CommandWords.withWords(words.map { Array($0.utf8) }) { words in
@@ -151,6 +163,50 @@ import Testing
       let found = try #require(called.rpc.keyFields).find(in: bytes)
       #expect(Array(found.key) == Array("1".utf8) && found.database == 7)
       #expect(try !called.rpc.request.init(bytes).hasUnknownField)
+    }
+  }
+
+  /// Words of a command with options, and what is said of them; nil: they are taken.
+  static let options: [(words: String, refusal: String?)] = [
+    ("k v", nil), ("k v ex 1", nil), ("k v keepttl", nil), ("k v PxAt 5", nil),
+    ("k v EX 1 PX 2", "EX and PX exclude each other"),
+    ("k v KEEPTTL EXAT 1", "KEEPTTL and EXAT exclude each other"),
+    ("k v EX 1 ex 1", "EX is given twice"),
+    ("k v EX", "EX needs a value behind it; usage: "),
+    ("k v seconds 1", "SET takes no option 'seconds'; usage: "),
+    ("k v 10", "SET takes no option '10'; usage: "),
+  ]
+
+  @Test(arguments: options.indices)
+  func `options are read out of the usage`(_ index: Int) throws {
+    let (words, refusal) = Self.options[index]
+    let form = try #require(Command.set.forms.first)
+    let call = try #require(form.call)
+    let all = ["SET"] + words.split(separator: " ").map(String.init)
+    do throws(ArgumentError) {
+      try CommandWords.withWords(all.map { Array($0.utf8) }) { words throws(ArgumentError) in
+        _ = try call(words, 0)
+      }
+      #expect(refusal == nil)
+    } catch {
+      guard case .badOptions(let sentence) = error, let refusal else {
+        Issue.record("\(words): \(error)")
+        return
+      }
+      #expect(refusal.hasSuffix("usage: ") ? sentence.hasPrefix(refusal) : sentence == refusal)
+    }
+  }
+
+  @Test func `seconds are rounded as Redis does, and missing keys are told from lasting ones`() {
+    func number(_ form: TtlForm, _ ttl: Int64?, _ at: Int64? = 1_499) -> Int64 {
+      form.number(found: true, ttlMillis: ttl, unixMillis: at)
+    }
+    #expect(number(.seconds, 1) == 0 && number(.seconds, 499) == 0 && number(.seconds, 500) == 1)
+    #expect(number(.seconds, .max) == 9_223_372_036_854_776 && number(.millis, 1) == 1)
+    #expect(number(.unixSeconds, 1) == 1 && number(.unixMillis, 1) == 1_499)
+    for form in [TtlForm.seconds, .millis, .unixSeconds, .unixMillis] {
+      #expect(number(form, nil, nil) == -1)
+      #expect(form.number(found: false, ttlMillis: nil, unixMillis: nil) == -2)
     }
   }
 

@@ -53,8 +53,11 @@ import Testing
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
-      GET SET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN EXISTS TYPE INCR INCRBY DECR \
-      DECRBY APPEND STRLEN LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM MGET MSET DBSIZE PING ECHO SELECT SCAN HELP QUIT
+      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN \
+      EXISTS TYPE INCR INCRBY DECR DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST \
+      TTL PTTL EXPIRETIME PEXPIRETIME LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM LREM LINSERT LPOS \
+      LMOVE RPOPLPUSH BLPOP BRPOP BLMOVE BRPOPLPUSH MGET MSET \
+      DBSIZE PING ECHO SELECT SCAN HELP QUIT
       """
     #expect(Set(names) == Set(promised.split(separator: " ").map(String.init)))
   }
@@ -89,10 +92,17 @@ import Testing
     ("strlen k", Command.strLen.id, false),
     ("append k v", Command.append.id, false), ("incrby k 5", .incrBy, false),
     ("decrby k -5", .incrBy, false), ("lpush k a", .lPush, false),
+    ("set k v ex 5", .set, false), ("expire k 5", Command.expire.id, false),
+    ("pexpireat k 5 NX", Command.expire.id, false), ("persist k", Command.persist.id, false),
+    ("pttl k", Command.ttl.id, false), ("expiretime k", Command.ttl.id, false),
     ("rpush k a b", .rPush, false), ("lpop k", .lPop, false), ("rpop k", .rPop, false),
     ("lpop k 2", .lPopMany, false), ("rpop k 0", .rPopMany, false),
     ("lpushx k a", .lPush, false), ("lindex k -1", .lIndex, false), ("lset k 0 v", .lSet, false),
-    ("ltrim k 0 -1", .lTrim, false), ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false),
+    ("ltrim k 0 -1", .lTrim, false), ("lrem k -2 v", .lRem, false),
+    ("linsert k before p v", .lInsert, false), ("lpos k v", .lPos, false),
+    ("lpos k v maxlen 10 rank -1 count 0", .lPos, false),
+    ("lmove a b left RIGHT", .lMove, false), ("rpoplpush a b", .lMove, false),
+    ("llen k", .lLen, false), ("lrange k 0 -1", .lRange, false),
     ("mget a b", .mGet, true),
     ("mset a 1 b 2", .mSet, true), ("keys .", .keys, true), ("scan 0", .keys, true),
     ("dbsize", .dbSize, true), ("dbsize all", .dbSize, true), ("reset", .reset, true),
@@ -113,6 +123,40 @@ import Testing
       let view = try V1.KeyValue(bytes)
       #expect(Array(view.key) == Array("k".utf8) && Array(view.value) == Array("a b".utf8))
       #expect(view.database == 2)
+    }
+    try #require(call("SET k v px 7")).request.withUnsafeReadableBytes { bytes in
+      guard case .ttlMillis(7) = try V1.KeyValue(bytes).expiry else {
+        Issue.record("no PX")
+        return
+      }
+    }
+    try #require(call("SET k v get xx")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious && view.condition == .ifPresent && view.expiry == nil)
+    }
+    try #require(call("SETNX k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.condition == .ifAbsent)
+    }
+    try #require(call("GETSET k v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      #expect(view.returnPrevious)
+    }
+    try #require(call("SETEX k 7 v")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.KeyValue(bytes)
+      guard case .ttlMillis(7_000) = view.expiry else {
+        Issue.record("no time to live")
+        return
+      }
+      #expect(Array(view.value) == Array("v".utf8))
+    }
+    try #require(call("EXPIRE k -7 gt")).request.withUnsafeReadableBytes { bytes in
+      let view = try V1.ExpireRequest(bytes)
+      guard case .ttlMillis(-7_000) = view.expiry else {
+        Issue.record("no time")
+        return
+      }
+      #expect(view.condition == .ifLater && view.database == 2)
     }
     try #require(call("DECRBY k 7")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.IncrByRequest(bytes)
@@ -140,6 +184,32 @@ import Testing
     try #require(call("RESET ALL")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.ResetRequest(bytes)
       #expect(view.allDatabases)
+    }
+  }
+
+  @Test func `options of LPOS and ends of LMOVE are those of the words`() throws {
+    try #require(call("LPOS k COUNT COUNT 3 RANK -2 MAXLEN 9")).request.withUnsafeReadableBytes {
+      let request = try V1.ListPositionRequest($0)
+      #expect(Array(request.value) == Array("COUNT".utf8) && request.count == 3)
+      #expect(request.rank == -2 && request.maxLength == 9 && request.database == 2)
+    }
+    func form(_ line: String) -> ReplyForm? {
+      guard case .callOnKey(_, let form) = action(line) else { return nil }
+      return form
+    }
+    #expect(form("LPOS k COUNT") == .positions(isMany: false))
+    #expect(form("LPOS k v RANK 1") == .positions(isMany: false))
+    #expect(form("LPOS k v RANK 1 COUNT 1") == .positions(isMany: true))
+    try #require(call("LMOVE a b RIGHT LEFT")).request.withUnsafeReadableBytes {
+      let request = try V1.ListMoveRequest($0)
+      #expect(request.from == .tail && request.to == .head)
+      #expect(Array(request.key) == [0x61] && Array(request.destination) == [0x62])
+    }
+    for number in [Int64.min, .max] {
+      try #require(call("LREM k \(number) v")).request.withUnsafeReadableBytes {
+        let request = try V1.ListRemoveRequest($0)
+        #expect(request.count == number)
+      }
     }
   }
 
@@ -174,10 +244,44 @@ import Testing
       "DECRBY k -9223372036854775808",
       "the delta must be above -9223372036854775808, since it is taken away"
     ),
+    (
+      "SET k v EX 9223372036854776", "the time to live, in milliseconds, must fit into 64 bits"
+    ),
+    ("SET k v PX 1 EXAT 2", "PX and EXAT exclude each other"),
+    ("SET k v NX xx", "NX and XX exclude each other"),
+    ("SETEX k soon v", "the time to live must be a whole number of 64 bits, not 'soon'"),
+    ("EXPIRE k soon", "the time to live must be a whole number of 64 bits, not 'soon'"),
+    (
+      "EXPIRE k 1 NX GT",
+      "wrong number of arguments for EXPIRE; usage: EXPIRE key seconds [NX|XX|GT|LT]"
+    ),
+    (
+      "EXPIRE k 1 AT",
+      "EXPIRE takes no option 'AT'; usage: EXPIRE key seconds [NX|XX|GT|LT]"
+    ),
     ("LRANGE k 0 end", "the stop must be a whole number of 64 bits, not 'end'"),
     ("LPOP k -1", "the count must be from 0 to 4294967295, not '-1'"),
     ("RPOP k 4294967296", "the count must be from 0 to 4294967295, not '4294967296'"),
     ("LPOP k x", "the count must be a whole number of 64 bits, not 'x'"),
+    (
+      "LREM k 9223372036854775808 v",
+      "the count must be a whole number of 64 bits, not '9223372036854775808'"
+    ),
+    ("LINSERT k BESIDE p v", "the second argument must be BEFORE or AFTER, not 'BESIDE'"),
+    ("LMOVE a b LEFT UP", "the end of the destination must be LEFT or RIGHT, not 'UP'"),
+    ("LMOVE a b DOWN LEFT", "the end of the source must be LEFT or RIGHT, not 'DOWN'"),
+    ("LPOS k v RANK 0", "RANK can't be 0: 1 is the first, -1 the last"),
+    ("LPOS k v COUNT -1", "COUNT can't be negative"),
+    ("LPOS k v MAXLEN -1", "MAXLEN can't be negative"),
+    ("LPOS k v RANK x", "RANK must be a whole number of 64 bits, not 'x'"),
+    (
+      "LPOS k v COUNT",
+      "COUNT needs a value behind it; usage: LPOS key value [RANK rank] [COUNT count] [MAXLEN length]"
+    ),
+    (
+      "LPOS k v FIRST 1",
+      "LPOS takes no option 'FIRST'; usage: LPOS key value [RANK rank] [COUNT count] [MAXLEN length]"
+    ),
     ("LSET k 1.5 v", "the index must be a whole number of 64 bits, not '1.5'"),
     ("MSET a 1 b", "MSET needs a value for every key"),
     ("RESET everything", "the word behind the command must be ALL, not 'everything'"),

@@ -31,7 +31,7 @@ import Testing
   ) -> String {
     var (response, out) = (ByteBuffer(), ByteBuffer())
     write(&response)
-    let command = CommandTable.all.first { $0.forms.first?.reply == form }
+    let command = CommandTable.all.first { $0.forms.contains { $0.reply == form } }
     response.withUnsafeReadableBytes { response in
       request.withUnsafeReadableBytes { request in
         guard let reply = try? command?.reply(response) else { return }
@@ -95,7 +95,15 @@ import Testing
   }
 
   @Test func `numbers and words`() {
-    #expect(shownOfKey(.ok) == "+OK\r\n")
+    #expect(shownOfKey(.ok) { V1.Status(ok: true).write(into: &$0) } == "+OK\r\n")
+    #expect(shownOfKey(.ok) == "-condition not met\r\n")
+    #expect(shownOfKey(.isDone) { V1.Status(ok: true).write(into: &$0) } == "+1\r\n")
+    #expect(shownOfKey(.isDone) == "+0\r\n")
+    let previous = V1.Value(found: true)
+    #expect(shownOfKey(.ok) { V1.Status(previous: previous).write(into: &$0) } == "+\r\n")
+    #expect(
+      shownOfKey(.ok) { V1.Status(ok: true, previous: V1.Value()).write(into: &$0) }
+        == "-no value before\r\n")
     #expect(shownOfKey(.count) { V1.Status(ok: true, count: 3).write(into: &$0) } == "+3\r\n")
     #expect(shownOfKey(.count) == "+0\r\n")
     #expect(
@@ -159,6 +167,33 @@ import Testing
     #expect(shownOfKey(.element, value("x y")) == "+x y\r\n")
     #expect(shownOfKey(.element) == "-not found\r\n")
     #expect(shownOfKey(.element, value("a\nb")).hasPrefix("-the value has a line break"))
+  }
+
+  @Test func `insertions, and no such value`() {
+    func shown(_ status: V1.Status) -> String {
+      shownOfKey(.inserted) { status.write(into: &$0) }
+    }
+    #expect(shown(V1.Status(ok: true, count: 4)) == "+4\r\n")
+    #expect(shown(V1.Status(ok: false, count: 3)) == "+-1\r\n")
+    #expect(shown(V1.Status(ok: false)) == "+0\r\n")
+  }
+
+  @Test func `places, and none`() {
+    func shown(_ numbers: [UInt64], isMany: Bool) -> String {
+      var (response, out) = (ByteBuffer(), ByteBuffer())
+      numbers.withUnsafeBufferPointer {
+        V1.ListPositions(indexes: RepeatedNumbers($0), found: true).write(into: &response)
+      }
+      response.withUnsafeReadableBytes {
+        guard let reply = try? Command.lPos.reply($0) else { return }
+        ReplyForm.positions(isMany: isMany).write(reply, of: noBytes, into: &out)
+      }
+      return text(out)
+    }
+    #expect(shown([3, 5], isMany: false) == "+3\r\n")
+    #expect(shown([3, 5], isMany: true) == "*2\r\n3\r\n5\r\n")
+    #expect(shown([], isMany: false) == "-not found\r\n")
+    #expect(shown([], isMany: true) == "*0\r\n")
   }
 
   @Test func `pages`() {

@@ -35,9 +35,11 @@ import Testing
 
   @Test func slotsGoThroughTheirStates() {
     var states = SlotStates.none
-    states.adopt(isInForce: true) { $0 < 10 }
+    states.adopt { $0 < 10 }
+    #expect(states[9] == .arriving && states.owned.isEmpty)
+    states.comeIntoForce()
     #expect(states.isStable && states[9] == .owned && states[10] == .elsewhere)
-    states.adopt(isInForce: false) { $0 >= 5 && $0 < 15 }
+    states.adopt { $0 >= 5 && $0 < 15 }
     #expect([0, 5, 12, 20].map { states[$0] } == [.leaving, .owned, .arriving, .elsewhere])
     states.comeIntoForce()
     #expect([0, 5, 12, 20].map { states[$0] } == [.elsewhere, .owned, .owned, .elsewhere])

@@ -118,7 +118,7 @@ BEYOND = 16
 REQUESTS = {
     "Set": pb.KeyValue(key=b"k", value=b"v", database=BEYOND),
     "Get": pb.Key(key=b"k", database=BEYOND),
-    "Delete": pb.Key(key=b"k", database=BEYOND),
+    "Delete": pb.DeleteRequest(key=b"k", database=BEYOND),
     "Exists": pb.Key(key=b"k", database=BEYOND),
     "Type": pb.Key(key=b"k", database=BEYOND),
     "IncrBy": pb.IncrByRequest(key=b"k", delta=1, database=BEYOND),

@@ -96,7 +96,8 @@ def test_keys_that_stay_come_once_while_others_come_and_go(filled):
         seen += [key for key in reply.keys if key in set(MANY)]
         token = reply.next_page_token
         fill(filled, [b"new-%d-%d" % (turn, number) for number in range(40)])
-        request = pb.MDeleteRequest(keys=[pb.Key(key=b"new-%d-%d" % (turn, n)) for n in range(20)])
+        keys = [pb.DeleteRequest(key=b"new-%d-%d" % (turn, n)) for n in range(20)]
+        request = pb.MDeleteRequest(keys=keys)
         filled.stub.MDelete(request, timeout=TIMEOUT_SECONDS)
         turn += 1
         assert turn < 200

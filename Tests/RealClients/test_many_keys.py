@@ -19,7 +19,7 @@ def mset(client, pairs):
 
 
 def mdelete(client, keys):
-    request = pb.MDeleteRequest(keys=[pb.Key(key=k) for k in keys])
+    request = pb.MDeleteRequest(keys=[pb.DeleteRequest(key=k) for k in keys])
     return client.stub.MDelete(request, timeout=TIMEOUT_SECONDS)
 
 

@@ -34,7 +34,7 @@ def test_every_call_that_may_travel_in_a_batch_is_served(client, key):
         (call("L_RANGE", pb.ListRange(key=other, start=0, stop=-1)), pb.ListValues),
         (call("L_POP", pb.Key(key=other)), pb.Value),
         (call("R_POP", pb.Key(key=other)), pb.Value),
-        (call("DELETE", pb.Key(key=key)), pb.Status),
+        (call("DELETE", pb.DeleteRequest(key=key)), pb.Status),
     ]
     replies = pipeline(client, [sent for sent, _ in batch])
     assert all(reply.code == 0 for reply in replies.values()), replies

@@ -46,8 +46,8 @@ def test_a_conditional_push_is_refused_while_it_is_not_served(client, key):
     assert client.llen(key) == 0
 
 
-def test_an_unserved_field_in_one_item_fails_that_item(client):
-    items = [pb.KeyValue(key=b"plain", value=b"v"), pb.KeyValue(key=b"timed", ttl_millis=5)]
+def test_an_unknown_condition_in_one_item_fails_that_item(client):
+    items = [pb.KeyValue(key=b"plain", value=b"v"), pb.KeyValue(key=b"timed", condition=9)]
     reply = client.stub.MSet(pb.MSetRequest(items=items), timeout=TIMEOUT_SECONDS)
     assert reply.items[0].status.ok
     assert reply.items[1].error.reason == "UNKNOWN_FIELD"
@@ -56,7 +56,7 @@ def test_an_unserved_field_in_one_item_fails_that_item(client):
 
 WRITES = {
     "Set": pb.KeyValue(key=b"k", value=b"v"),
-    "Delete": pb.Key(key=b"k"),
+    "Delete": pb.DeleteRequest(key=b"k"),
     "LPush": pb.ListInsert(key=b"k", values=[b"v"]),
     "RPush": pb.ListInsert(key=b"k", values=[b"v"]),
     "LPop": pb.Key(key=b"k"),

@@ -174,7 +174,7 @@ def test_keys_that_stay_are_found_while_others_come_and_go(filled):
                 if source.random() < 0.5:
                     fill(writer, names)
                 else:
-                    request = pb.MDeleteRequest(keys=[pb.Key(key=name) for name in names])
+                    request = pb.MDeleteRequest(keys=[pb.DeleteRequest(key=name) for name in names])
                     writer.stub.MDelete(request, timeout=30)
                 # Keys that stay, but are written all the time.
                 fill(writer, source.sample(MANY, 50), b"%d" % written)

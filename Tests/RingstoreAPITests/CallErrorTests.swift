@@ -10,13 +10,17 @@ import Testing
 @Suite struct CallErrorTests {
   static let examples: [CallError] = [
     .invalidKey(bytes: 0, max: 10), .wrongType(holds: "a list", wanted: "a string"),
-    .notAnInteger, .integerOverflow, .noSuchKey, .indexOutOfRange(-7), .badPattern("look-ahead"),
+    .notAnInteger, .integerOverflow, .noSuchKey, .indexOutOfRange(-7), .crossSlot,
+    .invalidWait(max: 1),
+    .badPattern("look-ahead"),
     .badPageToken,
     .noSuchDatabase(16, databases: 16), .tooManyItems(20_000, max: 10_000),
     .shardUnavailable("s1", "refused"), .outcomeUnknown("s1"), .wrongShard(owner: "s2"),
     .mapConflict("same epoch, other content"), .responseTooLarge(streamingCall: "LRangeStream"),
     .unknownField, .notUTF8, .memoryLimit("The shard's memory is used up."),
     .overloaded("The call waited too long.", retryDelayMillis: 12_345), .viewExpired,
+    CallError(.invalidExpiry, "The time to live must be above 0."),
+    CallError(.invalidCondition, "A version needs its condition."),
   ]
 
   @Test func `there is an example of every reason`() {

@@ -13,6 +13,9 @@ enum ClientPageExamples {
     let client = RingstoreClient(host: host, port: port)
     try await client.reset(.allDatabases)
     try await strings(client)
+    try await expiry(client)
+    try await compareAndSwap(client)
+    try await lock(client)
     try await lists(client)
     try await manyKeys(client)
     try await keyspace(client)
@@ -82,12 +85,59 @@ enum ClientPageExamples {
     #expect(existed)
   }
 
+  private static func expiry(_ client: RingstoreClient) async throws {
+    // page: begin
+    try await client.set("session", to: "abc", expiring: .after(.seconds(30)))
+    let session = try await client.read("session")  // bytes, version, remaining
+    let isLonger = try await client.expire("session", after: .seconds(60), if: .ifLater)  // true
+    let time = try await client.ttl(of: "session")  // remaining, expiresAtUnixMillis
+    try await client.persist("session")
+    // page: end
+    #expect(session?.bytes == Array("abc".utf8))
+    #expect(session?.remaining.map { $0 > .zero && $0 <= .seconds(30) } == true)
+    #expect(isLonger)
+    #expect(time?.remaining.map { $0 > .seconds(30) } == true)
+    #expect(try await client.ttl(of: "session")?.remaining == nil)
+    try await client.delete("session")
+  }
+
+  private static func compareAndSwap(_ client: RingstoreClient) async throws {
+    // page: begin
+    var isWritten = false
+    while !isWritten {
+      let profile = try await client.read("profile")
+      let changed = (profile?.bytes ?? []) + Array("x".utf8)
+      let version = RingstoreCondition.version(profile?.version ?? 0)  // 0: it isn't there
+      isWritten = try await client.set("profile", to: changed, if: version) != nil
+    }
+    // page: end
+    #expect(try await client.getString("profile") == "x")
+    try await client.delete("profile")
+  }
+
+  private static func lock(_ client: RingstoreClient) async throws {
+    func write(_ token: UInt64) {}
+    let owner = "worker 17"
+    // page: begin
+    let token = try await client.set(
+      "lock", to: owner, if: .absent, expiring: .after(.seconds(30)))
+    if let token {
+      write(token)  // refused by what is guarded where it has seen a greater token
+      try await client.delete("lock", ifValue: owner)
+    }
+    // page: end
+    #expect(token != nil)
+    let isLocked = try await client.exists("lock")
+    #expect(!isLocked)
+  }
+
   private static func lists(_ client: RingstoreClient) async throws {
     // page: begin
     try await client.rPush("queue", ["b", "c"])
     let length = try await client.lPush("queue", ["a"])  // 3
     let list = try await client.lRange("queue", 0, -1)  // a, b, c
     let first = try await client.lPop("queue")  // the bytes of "a"
+    let next = try await client.lPop("queue", waiting: .seconds(30))  // nil where none comes
 
     let ranges = [RingstoreListRange("queue", 0, 0), RingstoreListRange("other")]
     for outcome in try await client.multiRange(ranges) {
@@ -97,7 +147,7 @@ enum ClientPageExamples {
     // page: end
     #expect(length == 3)
     #expect(list.values == ["a", "b", "c"].map { Array($0.utf8) })
-    #expect(first == Array("a".utf8))
+    #expect(first == Array("a".utf8) && next == Array("b".utf8))
   }
 
   private static func manyKeys(_ client: RingstoreClient) async throws {

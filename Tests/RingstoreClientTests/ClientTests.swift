@@ -101,6 +101,27 @@ import Testing
     }
   }
 
+  @Test func listsAreSearchedAndMoved() async throws {
+    try await TestCluster.withRouter { client in
+      try await client.rPush("{t}l", ["a", "b", "a", "c", "a"])
+      #expect(try await client.lPos("{t}l", "c") == 3)
+      #expect(try await client.lPos("{t}l", "a", rank: -1) == 4)
+      #expect(try await client.lPos("{t}l", "x") == nil)
+      #expect(try await client.lPos("{t}l", all: "a") == [0, 2, 4])
+      #expect(try await client.lPos("{t}l", all: "a", rank: -1, count: 2) == [4, 2])
+      #expect(try await client.lRem("{t}l", "a", count: -2) == 2)
+      #expect(try await client.lInsert("{t}l", "z", .after, "b") == 4)
+      #expect(try await client.lInsert("{t}l", "z", .before, "x") == nil)
+      #expect(try await client.lMove("{t}l", .tail, to: "{t}m", .head) == Array("c".utf8))
+      #expect(try await client.lMove("{t}none", .head, to: "{t}m", .head) == nil)
+      let left = try await client.lRange("{t}l").values
+      #expect(left == ["a", "b", "z"].map { Array($0.utf8) })
+      await #expect { try await client.lMove("{t}l", .head, to: "other", .tail) } throws: {
+        ($0 as? RingstoreError)?.reason == .crossSlot
+      }
+    }
+  }
+
   @Test func manyKeysHaveAnOutcomeEach() async throws {
     try await TestCluster.withRouter { client in
       try await client.rPush("list", ["x"])

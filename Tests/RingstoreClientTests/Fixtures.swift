@@ -159,3 +159,10 @@ actor Gate {
     if waiters.isEmpty { free += 1 } else { waiters.removeFirst().resume() }
   }
 }
+
+extension RingstoreReply {
+  /// Of a value that was found.
+  var bytes: [UInt8]? {
+    if case .value(let value?) = self { value.bytes } else { nil }
+  }
+}

@@ -62,7 +62,7 @@ import Testing
   }
 
   private func isValue(_ outcome: Result<RingstoreReply, RingstoreError>, _ text: String) -> Bool {
-    if case .success(.value(let value)) = outcome { value == Array(text.utf8) } else { false }
+    (try? outcome.get())?.bytes == Array(text.utf8)
   }
 
   @Test func outcomesComeInTheOrderOfTheCommandsWhateverTheOrderOfTheAnswers() async throws {

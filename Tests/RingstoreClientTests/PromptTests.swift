@@ -8,7 +8,7 @@ import ringstore
 @Suite struct CompletionTests {
   @Test func aNameThatIsBegunIsCompleted() {
     #expect(Completion("lrangest").insertion == "ream ")
-    #expect(Completion("LR").insertion == "ANGE")
+    #expect(Completion("LRA").insertion == "NGE")
     #expect(Completion("LRANGE").choices == ["LRANGE", "LRANGESTREAM"])
     #expect(Completion("De").choices == ["DECR", "DECRBY", "DEL", "DELETE", "DESCRIBE"])
     #expect(Completion("frob") == Completion("frob frob "))

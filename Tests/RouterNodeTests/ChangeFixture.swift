@@ -74,28 +74,35 @@ final class ChangeFixture {
   func push(_ map: SlotMap, inForce: Bool = false, from shard: Int) {
     receive(
       .with { frame in
-        frame.mapNews.epoch = map.epoch
         frame.mapNews.map = Self.message(map)
         frame.mapNews.inForce = inForce
       }, from: shard)
   }
 
-  /// News that a map is in force.
-  func push(epoch: UInt64, from shard: Int) {
-    receive(
-      .with { frame in
-        frame.mapNews.epoch = epoch
-        frame.mapNews.inForce = true
-      }, from: shard)
-  }
-
-  func adopted(_ shard: Int, epoch: UInt64 = 2) throws {
+  /// A shard has adopted the map that was offered last, or holds it still.
+  ///
+  /// - Parameters:
+  ///   - inForce: whether it says that the map is in force.
+  ///   - round: of the offer; nil: the latest.
+  func adopted(_ shard: Int, inForce: Bool = false, round: UInt64? = nil) throws {
     receive(
       .with { frame in
         frame.mapReply.step = .adopt
-        frame.mapReply.epoch = epoch
         frame.mapReply.accepted = true
+        frame.mapReply.inForce = inForce
+        frame.mapReply.round = round ?? core.agreement.round
       }, from: shard)
+  }
+
+  /// A shard tells that the next map is in force, and again when it is asked for others.
+  func comesIntoForce(from shard: Int) throws {
+    push(next, inForce: true, from: shard)
+    try adopted(shard, inForce: true)
+  }
+
+  /// The shards have adopted a map, and hold it still when they are asked again.
+  func adoptAndHold(_ shards: [Int]) throws {
+    for _ in 0..<2 { for shard in shards { try adopted(shard) } }
   }
 
   func checked(_ shard: Int, epoch: UInt64 = 2, refusal: String = "", detail: String = "") {
@@ -116,6 +123,7 @@ final class ChangeFixture {
       .with { frame in
         frame.mapReply.step = .adopt
         frame.mapReply.epoch = epoch
+        frame.mapReply.round = core.agreement.round
         frame.mapReply.refusal = refusal
         frame.mapReply.map = Self.message(theirs)
         frame.mapReply.inForce = inForce
@@ -149,7 +157,7 @@ final class ChangeFixture {
   /// The newcomer is dialed, and adopts the pending map with its Hello.
   func acceptNewcomer(clockMillis: UInt64 = 1) throws {
     dial()
-    try router.accept(2)
+    try router.accept(2, inForce: false)
     if clockMillis > 1 {
       receive(.with { $0.clockMillis = clockMillis }, from: 2)
       _ = try router.sent(to: 2)

@@ -13,8 +13,14 @@ struct CrossLaneSequencerTests {
     struct Call {
       let id: UInt64
       let key: Int
+      var other: Int?
       let isLarge: Bool
       var isUnderWay: Bool
+
+      func sharesKey(with call: Call) -> Bool {
+        key == call.key || key == call.other || other == call.key
+          || other != nil && other == call.other
+      }
     }
 
     static let keysPerSlot = 3
@@ -26,14 +32,17 @@ struct CrossLaneSequencerTests {
     func slot(of key: Int) -> UInt16 { UInt16(key / Self.keysPerSlot) }
 
     @discardableResult
-    mutating func begin(_ key: Int, isLarge: Bool) -> (id: UInt64, goes: Bool) {
+    mutating func begin(
+      _ key: Int, and other: Int? = nil, isLarge: Bool
+    ) -> (id: UInt64, goes: Bool) {
       sequence += 1
-      let bytes = [UInt8(key)]
-      let goes = bytes.withUnsafeBytes {
-        order.began(
-          sequence, isLarge: isLarge, key: CrossLaneSequencer.Key(slot: slot(of: key), $0))
+      func name(_ key: Int) -> CrossLaneSequencer.Key {
+        [UInt8(key)].withUnsafeBytes { CrossLaneSequencer.Key(slot: slot(of: key), $0) }
       }
-      calls.append(Call(id: sequence, key: key, isLarge: isLarge, isUnderWay: false))
+      let goes = order.began(
+        sequence, isLarge: isLarge, key: name(key), others: other.map { [name($0)] } ?? [])
+      calls.append(
+        Call(id: sequence, key: key, other: other, isLarge: isLarge, isUnderWay: false))
       if goes { go(sequence) }
       return (sequence, goes)
     }
@@ -69,7 +78,7 @@ struct CrossLaneSequencerTests {
       }
       let call = calls[place]
       if call.isUnderWay { Issue.record("call \(id) goes twice") }
-      for earlier in calls[..<place] where earlier.key == call.key {
+      for earlier in calls[..<place] where earlier.sharesKey(with: call) {
         if earlier.isUnderWay, earlier.isLarge == call.isLarge { continue }
         Issue.record("call \(id) overtakes call \(earlier.id) on its key")
       }
@@ -148,6 +157,60 @@ struct CrossLaneSequencerTests {
     #expect(model.end(other) == [last])
     #expect(model.end(last) == [])
     #expect(model.order.isEmpty && model.order.barrierCount == 0)
+  }
+
+  @Test func aCallOnTwoKeysWaitsForTheLargeCallsOnBoth() {
+    var model = Model()
+    let large = model.begin(1, isLarge: true)
+    let move = model.begin(0, and: 1, isLarge: false)
+    let later = model.begin(0, isLarge: false)
+    let other = model.begin(2, isLarge: false)
+    #expect(large.goes && !move.goes && !later.goes && other.goes)
+    #expect(model.end(large.id) == [move.id, later.id])
+    #expect(model.end(move.id) == [] && model.end(later.id) == [])
+    #expect(model.order.isEmpty)
+    #expect(model.begin(1, isLarge: true).goes == false, "a small call of its slot is under way")
+  }
+
+  @Test func aLargeCallBehindOneOnTwoKeysWaitsForTheSmallCallsOnBoth() {
+    var model = Model()
+    let small = model.begin(0, isLarge: false)
+    model.end(model.begin(2, isLarge: false).id)
+    let first = model.begin(1, isLarge: true)
+    #expect(!first.goes)
+    model.begin(0, and: 1, isLarge: false)
+    let last = model.begin(0, isLarge: true)
+    #expect(model.end(small.id).first == first.id)
+    #expect(!last.goes)
+    while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
+    #expect(model.calls.isEmpty && model.order.isEmpty && model.order.barrierCount == 0)
+  }
+
+  @Test(arguments: [20, 100, 1_000])
+  func randomCallsOnOneKeyAndOnTwoKeepTheirOrder(steps: Int) {
+    TestSeed.run(count: 20_000 / steps) { random in
+      var model = Model()
+      for _ in 0..<steps {
+        let mayEnd = model.calls.count > Int.random(in: 0..<30, using: &random)
+        if mayEnd, let call = model.calls.randomElement(using: &random) {
+          if call.isUnderWay || Int.random(in: 0..<4, using: &random) == 0 {
+            model.end(call.id, takesReleased: false)
+          }
+        } else {
+          let key = Int.random(in: 0..<6, using: &random)
+          let first = key / Model.keysPerSlot * Model.keysPerSlot
+          let hasOther = Int.random(in: 0..<3, using: &random) == 0
+          let other = first + Int.random(in: 0..<Model.keysPerSlot, using: &random)
+          let isLarge = Int.random(in: 0..<4, using: &random) == 0
+          model.begin(key, and: hasOther ? other : nil, isLarge: isLarge)
+        }
+        if Int.random(in: 0..<3, using: &random) == 0 { model.takeReleased() }
+      }
+      model.takeReleased()
+      while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
+      #expect(model.calls.isEmpty, "some calls are held for ever")
+      #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.barrierCount == 0)
+    }
   }
 
   @Test(arguments: [20, 100, 1_000])

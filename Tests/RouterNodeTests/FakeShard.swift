@@ -98,6 +98,7 @@ final class FakeShard {
       var reply = Ringstore_Internal_V1_ShardFrame()
       reply.hello.accepted = true
       reply.hello.incarnation = 1
+      reply.hello.mapInForce = true
       reply.clockMillis = 1
       connection.toRouter.append(ByteBuffer(bytes: try reply.serializedBytes() as [UInt8]))
     }

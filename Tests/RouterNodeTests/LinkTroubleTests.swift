@@ -94,6 +94,24 @@ struct LinkTroubleTests {
     try router.accept(1)
     router.advance(millis: 2_000)
     try router.accept(0)
+    try router.hold([0, 1])
+    #expect(router.core.notServingReason == nil)
+  }
+
+  @Test func `a router serves nothing by a list that not every shard has adopted`() throws {
+    let router = try RouterFixture()
+    try router.accept(0, inForce: false)
+    router.lose(1)
+    let reason = try #require(router.core.notServingReason)
+    #expect(reason.contains("every shard") && reason.contains("b has not (connection reset)"))
+    router.get(router.key(of: 0), caller: 1)
+    let error = try #require(router.driver.outcomes[1]?.error)
+    #expect(error.reason == .shardUnavailable && error.message.contains("b has not"))
+    #expect(router.core.haveLinksBeenTried, "clients are told so")
+    router.advance(millis: 1_000)
+    try router.accept(1, inForce: false)
+    #expect(router.core.notServingReason != nil, "they are asked again")
+    try router.hold([0, 1])
     #expect(router.core.notServingReason == nil)
   }
 }

@@ -1,6 +1,7 @@
 // A router whose map a shard refuses serves nothing, and comes back once all shards agree.
 
 import NodeCore
+import Placement
 import ProtobufMessages
 import RingstoreAPI
 import Testing
@@ -63,8 +64,27 @@ struct RouterConflictTests {
     #expect(error(router, keyOf: 1, caller: 9)?.reason == .mapConflict, "one is not all")
     router.advance(millis: 2_000)
     try router.accept(0)
+    #expect(error(router, keyOf: 1, caller: 8)?.reason == .mapConflict, "not at one moment yet")
+    try router.hold([0, 1])
     for shard in 0...1 { #expect(error(router, keyOf: shard, caller: shard) == nil) }
     #expect(router.core.callsUnderWay == 2)
+  }
+
+  /// A link that stayed up would be one on which the shard is never asked again.
+  @Test func aShardThatRefusesOverALinkThatIsUpIsDialledAgain() throws {
+    let world = try ChangeFixture()
+    let router = world.router
+    let others = try SlotMap.initial([ShardDescription(id: "b", address: "h:1", weight: 1)])
+    try world.refuses(1, epoch: 1, "MAP_CONFLICT", theirs: others, inForce: true)
+    let refusal = try #require(error(router, keyOf: 0, caller: 1))
+    #expect(refusal.reason == .mapConflict && refusal.message.contains("(MAP_CONFLICT)"))
+    for shard in 0...1 { #expect(router.driver.connections[shard] == nil) }
+    router.advance(millis: 2_000)
+    try router.accept(1)
+    router.advance(millis: 2_000)
+    try router.accept(0)
+    try router.hold([0, 1])
+    #expect(error(router, keyOf: 0, caller: 2) == nil)
   }
 
   @Test func otherRefusalsStopNobodyElse() throws {

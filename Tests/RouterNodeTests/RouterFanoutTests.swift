@@ -75,7 +75,7 @@ struct RouterFanoutTests {
     let router = try RouterFixture()
     try router.acceptAll()
     var request = Ringstore_V1_MDeleteRequest()
-    var item = Ringstore_V1_Key()
+    var item = Ringstore_V1_DeleteRequest()
     item.key = .init(router.key(of: 0).utf8)
     request.keys = [item]
     _ = try router.start(.mDelete, request, caller: 1)

@@ -37,17 +37,22 @@ final class RouterFixture {
   }
 
   /// Plays a shard that accepts both lanes. Returns the Hello that it got on the calls lane.
+  ///
+  /// - Parameter inForce: whether the shard says that the map is in force.
   @discardableResult
-  func accept(_ shard: Int, incarnation: UInt64 = 1) throws -> Ringstore_Internal_V1_Hello {
-    let hello = try greet(shard, .calls, incarnation: incarnation)
-    try greet(shard, .bulk, incarnation: incarnation)
+  func accept(
+    _ shard: Int, incarnation: UInt64 = 1, inForce: Bool = true, ran: [UInt64] = []
+  ) throws -> Ringstore_Internal_V1_Hello {
+    let hello = try greet(shard, .calls, incarnation: incarnation, inForce: inForce, ran: ran)
+    try greet(shard, .bulk, incarnation: incarnation, inForce: inForce)
     return hello
   }
 
   /// Plays a shard that accepts a lane.
   @discardableResult
   func greet(
-    _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1
+    _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1, inForce: Bool = true,
+    ran: [UInt64] = []
   ) throws -> Ringstore_Internal_V1_Hello {
     let generation = driver.connections[shard] ?? 0
     core.linkConnected(shard: shard, lane: lane, generation: generation)
@@ -55,9 +60,23 @@ final class RouterFixture {
     var reply = Ringstore_Internal_V1_ShardFrame()
     reply.hello.accepted = true
     reply.hello.incarnation = incarnation
+    reply.hello.mapInForce = inForce
+    reply.hello.ranCalls = ran
     reply.clockMillis = 1
     try receive(reply, from: shard, lane)
     return frame.hello
+  }
+
+  /// Shards that are asked whether they hold the map say so.
+  func hold(_ shards: [Int]) throws {
+    for shard in shards {
+      var reply = Ringstore_Internal_V1_ShardFrame()
+      reply.mapReply.step = .adopt
+      reply.mapReply.accepted = true
+      reply.mapReply.inForce = true
+      reply.mapReply.round = core.agreement.round
+      try receive(reply, from: shard)
+    }
   }
 
   func acceptAll() throws {
@@ -127,7 +146,8 @@ final class RouterFixture {
 
   /// Whether nothing is left of all the calls there were.
   var isTidy: Bool {
-    core.callsUnderWay == 0 && core.callsWaiting == 0 && core.repliesInParts == 0
+    core.callsUnderWay == 0 && core.callsParked == 0 && core.callsWaiting == 0
+      && core.repliesInParts == 0
       && core.bytesAskedFor == 0 && core.operationsUnderWay == 0 && core.laneOrder.isEmpty
       && core.laneOrder.callCount == 0 && core.replyMemory.heldBytes == 0
       && driver.paused.values.allSatisfy { $0 == 0 }
@@ -171,6 +191,14 @@ final class RouterFixture {
     return submit(.lPop, request, caller: caller)
   }
 
+  @discardableResult
+  func move(_ key: String, to destination: String, caller: Int) -> UInt64? {
+    var request = Ringstore_V1_ListMoveRequest()
+    request.key = .init(key.utf8)
+    request.destination = .init(destination.utf8)
+    return submit(.lMove, request, caller: caller)
+  }
+
   func openStream(_ key: String, caller: Int) throws -> UInt64? {
     var request = Ringstore_V1_ListRange()
     request.key = .init(key.utf8)
@@ -181,7 +209,8 @@ final class RouterFixture {
     }
   }
 
-  private func submit(
+  @discardableResult
+  func submit(
     _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
   ) -> UInt64? {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []

@@ -97,6 +97,20 @@ struct RouterLaneTests {
     #expect(router.driver.paused == [2: 0, 3: 0])
   }
 
+  /// The destination of a move is a key of its own in the order of calls.
+  @Test func aMoveWaitsForALargeCallOnItsDestinationAndLaterCallsWaitForTheMove() throws {
+    let router = try RouterFixture(shards: ["a"])
+    try router.acceptAll()
+    let large = try #require(router.set("{t}to", bytes: Self.large, caller: 1))
+    let move = try #require(router.move("{t}from", to: "{t}to", caller: 2))
+    let read = try #require(router.get("{t}from", caller: 3))
+    router.get("{t}other", caller: 4)
+    #expect(try router.sent(to: 0, .bulk).calls.map(\.id) == [large])
+    #expect(try router.sent(to: 0).calls.count == 1, "only the other key's")
+    try router.reply(large, from: 0, .bulk)
+    #expect(try router.sent(to: 0).calls.map(\.id) == [move, read])
+  }
+
   @Test func itemsOfAManyKeyCallKeepTheirOrderOverTheLanes() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()

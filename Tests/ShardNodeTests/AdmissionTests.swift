@@ -33,9 +33,9 @@ struct AdmissionTests {
 
   @Test func aCallIsNotExecutedFromItsDeadlineOn() throws {
     let set = UInt32(CommandID.set.rawValue)
-    let early = CallContext(deadlineNanos: 2_000, nowNanos: 1_999)
+    let early = CallContext(deadlineNanos: 2_000, nowNanos: 1_999, wallMillis: 1)
     #expect(try refusal(set, Requests.set("early", "v"), early) == nil)
-    let late = CallContext(deadlineNanos: 2_000, nowNanos: 2_000)
+    let late = CallContext(deadlineNanos: 2_000, nowNanos: 2_000, wallMillis: 1)
     #expect(try refusal(set, Requests.set("late", "v"), late) == .deadlineExceeded)
     let slice = InternalMethod.dbSizePart.rawValue
     #expect(try refusal(slice, Ringstore_V1_DbSizeRequest(), late) == .deadlineExceeded)
@@ -83,7 +83,7 @@ struct AdmissionTests {
 
   @Test func theWallClockIsAskedForOnceASecond() {
     var asked = 0
-    var wall = WallClock {
+    let wall = WallClock {
       asked += 1
       return 1_000_000 + Int64(asked)
     }

@@ -46,7 +46,7 @@ struct KeySliceTests {
   private func execute(_ method: UInt32, _ request: ByteBuffer) throws -> [UInt8] {
     var response = ByteBuffer()
     try request.withUnsafeReadableBytes {
-      _ = try core.execute(method, $0, into: &response, CallContext())
+      _ = try core.execute(method, $0, into: &response, core.context(nowNanos: 0))
     }
     return Array(response.readableBytesView)
   }

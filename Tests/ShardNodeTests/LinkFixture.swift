@@ -97,6 +97,16 @@ final class Lane: LinkPort {
     }
   }
 
+  /// The router says that a map is in force.
+  func saysInForce(_ map: SlotMap) {
+    give { frame in
+      let offer = frame.bytes.beginLengthDelimited(LinkV1.RouterFrame.Field.offer)
+      frame.bytes.write(LinkV1.MapOffer.Field.step, LinkV1.SlotMapStep.inForce)
+      SlotMapMessage.write(map, as: LinkV1.MapOffer.Field.map, into: &frame.bytes)
+      frame.bytes.endLengthDelimited(offer)
+    }
+  }
+
   /// The connection takes frames again.
   @discardableResult
   func drained() -> LinkSession.AfterFrame {
@@ -122,6 +132,7 @@ struct Link {
     _ = try connection.greet(try hello(router: router, generation: generation))
     let reply = try #require(connection.hello)
     #expect(reply.accepted, "\(reply.refusal)")
+    connection.saysInForce(try Maps.of(["a"]))
     return connection
   }
 

@@ -43,7 +43,7 @@ struct MemoryLimitTests {
   }
 
   @Test func everyWriteIsOneOrTheOther() {
-    let freeing: Set<String> = ["Delete", "LPop", "RPop"]
+    let freeing: Set<String> = ["Delete", "LPop", "RPop", "LPopMany", "RPopMany", "LTrim"]
     for command in CommandTable.all where command.method != nil {
       #expect(
         command.needsMemory == (command.access == .write && !freeing.contains(command.name)),

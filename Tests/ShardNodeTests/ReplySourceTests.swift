@@ -49,7 +49,9 @@ struct ReplySourceTests {
     let values = (0..<30_000).map { "value \($0)" } + [pattern(150_000)] + ["last"]
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", values))
     let request: [UInt8] = try Requests.range("l", 5, -1).serializedBytes()
-    let made = try request.withUnsafeBytes { try shard.core.listParts($0, CallContext()) }
+    let made = try request.withUnsafeBytes {
+      try shard.core.listParts($0, shard.core.context(nowNanos: 0))
+    }
     let source = try #require(made)
     var seen: [String] = []
     while true {
@@ -82,7 +84,7 @@ struct ReplySourceTests {
         UInt32(CommandID.lRange.rawValue), Requests.range(key, 0, -1), into: &response)
       let found = try Array(key.utf8).withUnsafeBytes { bytes in
         let keyspace = shard.core.keyspace
-        let place = try keyspace.find(bytes, 0, CallContext())
+        let place = try keyspace.find(bytes, 0, shard.core.context(nowNanos: 0))
         return try keyspace.store.range(start: 0, stop: -1, at: place)
       }
       let view = try #require(found)
@@ -127,7 +129,14 @@ extension ShardFixture {
     return try bytes.withUnsafeBytes {
       try core.execute(
         UInt32(id.rawValue), $0, into: &response, largerThan: Limits().bulkBytesMin,
-        CallContext())
+        core.context(nowNanos: 0))?.reply
     }
+  }
+}
+
+extension Remainder {
+  /// Where the reply comes from; nil where the call is not at its end.
+  var reply: (any ReplySource)? {
+    if case .source(let source) = self { source } else { nil }
   }
 }

@@ -5,6 +5,7 @@ import Foundation
 import NIOCore
 import ProtobufMessages
 import RingstoreAPI
+import SwiftProtobuf
 import Testing
 
 @testable import ShardNode
@@ -158,10 +159,10 @@ struct ShardCoreTests {
 
   @Test func aWriteWithAnUnservedFieldChangesNothing() throws {
     var request = Requests.set("k", "v")
-    request.ttlMillis = 1_000
+    try request.merge(serializedBytes: [0x98, 0x06, 0x01])
     #expect(shard.failure(.set, request)?.reason == .unknownField)
     var conditional = Requests.set("k", "v")
-    conditional.condition = .ifAbsent
+    conditional.condition = .UNRECOGNIZED(4)
     #expect(shard.failure(.set, conditional)?.code == .unimplemented)
     #expect(try !shard.get("k").found)
   }
@@ -189,8 +190,8 @@ struct ShardCoreTests {
 
   @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {
     let map = try Maps.of(["a", "b"])
-    _ = try shard.core.keyspace.ownership.adopt(
-      map, isInForce: true, keyCount: { _ in 0 })
+    _ = try shard.core.keyspace.ownership.adopt(map, keyCount: { _ in 0 })
+    _ = shard.core.keyspace.ownership.comeIntoForce(map)
     var owned = 0
     for number in 0..<100 {
       guard let error = shard.failure(.set, Requests.set("k\(number)", "v")) else {

@@ -21,7 +21,7 @@ struct ShardFixture {
     self.clock = clock
     core = ShardCore(
       cluster: "test", id: id, incarnation: 7, version: "1", limits: limits,
-      clock: now ?? { clock.nowNanos }, uptimeMillis: { 5 })
+      clock: now ?? { clock.nowNanos }, wallMillis: { clock.wallMillis }, uptimeMillis: { 5 })
   }
 
   /// Runs turns until there are none. Returns how many there were.
@@ -77,6 +77,20 @@ struct ShardFixture {
 /// A clock that stands still unless it is told to go on.
 final class ManualClock {
   var nowNanos: UInt64 = 1_000
+  /// The wall clock. It is looked at once a second of the other one.
+  var wallMillis: Int64 = 1_700_000_000_000
+
+  /// Both clocks go on.
+  func goOn(millis: Int64) {
+    nowNanos += UInt64(millis) * 1_000_000
+    wallMillis += millis
+  }
+
+  /// The wall clock is set, and looked at before the next call.
+  func jump(to millis: Int64) {
+    nowNanos += 1_000_000_000
+    wallMillis = millis
+  }
 }
 
 enum Requests {

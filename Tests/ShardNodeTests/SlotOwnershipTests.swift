@@ -102,11 +102,11 @@ struct SlotOwnershipTests {
     #expect(ownership.states[leaving] == .leaving && ownership.states[arriving] == .arriving)
     #expect(!ownership.owns(slot: leaving) && !ownership.owns(slot: arriving))
     #expect(ownership.refusal(ofSlot: arriving).retryDelayMillis != nil)
-    let ofAnother = ownership.comeIntoForce(epoch: 1)
-    let ofTheShards = ownership.comeIntoForce(epoch: 2)
+    let ofAnother = ownership.comeIntoForce(before)
+    let ofTheShards = ownership.comeIntoForce(after)
     #expect(!ofAnother && ofTheShards)
     #expect(ownership.states[leaving] == .elsewhere && ownership.states[arriving] == .owned)
-    let again = ownership.comeIntoForce(epoch: 2)
+    let again = ownership.comeIntoForce(after)
     #expect(!again, "it is no news")
   }
 
@@ -120,7 +120,7 @@ struct SlotOwnershipTests {
     _ = try offer(restored, to: &ownership, isInForce: false)
     #expect(ownership.states[leaving] == .arriving, "others may have served it meanwhile")
     #expect(ownership.states[arriving] == .elsewhere)
-    let isNews = ownership.comeIntoForce(epoch: 3)
+    let isNews = ownership.comeIntoForce(restored)
     #expect(isNews)
     #expect(ownership.owns(slot: leaving))
   }
@@ -141,8 +141,64 @@ struct SlotOwnershipTests {
     let after = try before.rebalanced(to: before.shards + [Maps.shard("c")])
     _ = try offer(after, to: &ownership, isInForce: false)
     #expect(ownership.states.owned.isEmpty)
-    _ = try offer(after, to: &ownership, isInForce: true)
+    _ = try offer(after, to: &ownership)
     #expect(ownership.states.owned.count == after.slotCounts[try #require(after.place(of: "c"))])
+  }
+
+  // MARK: - What may come into force
+
+  /// Another router may have made a change of its own since, and the map is then not the one in force.
+  @Test func aFirstMapIsNotServedBeforeTheShardIsToldThatItIsInForce() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(try Maps.of(["a", "b"]), to: &ownership, isInForce: false, inForceEpoch: 1)
+    #expect(!ownership.isInForce && ownership.states.owned.isEmpty)
+  }
+
+  @Test func anotherMapOfTheSameEpochDoesNotComeIntoForce() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(try Maps.of(["a", "b"]), to: &ownership, isInForce: false)
+    let isNews = ownership.comeIntoForce(try Maps.of(["a", "c"]))
+    #expect(!isNews && ownership.states.owned.isEmpty)
+  }
+
+  /// Shard c may own slots by the map with it, if that has come into force unheard.
+  @Test func aMapThatIsNotInForceIsFollowedByOneThatListsAllItsShards() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    let before = try Maps.of(["a", "b"])
+    _ = try offer(before, to: &ownership)
+    _ = try offer(try Maps.of(["a", "b", "c"], epoch: 2), to: &ownership, isInForce: false)
+    let without = try Maps.of(["a", "b"], epoch: 3)
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(without, to: &ownership) }
+    let isOfAnEarlierMap = UInt64(1)
+    #expect(throws: MapRefusal(.mapConflict)) {
+      try offer(without, to: &ownership, inForceEpoch: isOfAnEarlierMap)
+    }
+    let with = try #require(
+      before.restored(after: without, listing: [try Maps.of(["a", "b", "c"])]))
+    #expect(try offer(with, to: &ownership))
+    #expect(try offer(try Maps.of(["a", "b"], epoch: 5), to: &ownership), "c owns nothing now")
+  }
+
+  @Test func aMapInForceIsFollowedByOneThatListsItsOwners() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(try Maps.of(["a", "b"]), to: &ownership)
+    let without = try Maps.of(["a", "c"], epoch: 2)
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(without, to: &ownership) }
+    // One that a newer map in force has left behind knows nothing of owners.
+    let later = try Maps.of(["a", "c"], epoch: 4)
+    #expect(try offer(later, to: &ownership, inForceEpoch: 3))
+  }
+
+  /// A shard that was restarted may meet a router with another list first.
+  @Test func aMapInForceIsTakenForOneOfTheSameEpochThatIsNot() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    _ = try offer(try Maps.of(["a", "c"]), to: &ownership, isInForce: false)
+    let map = try Maps.of(["a", "b"])
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(map, to: &ownership) }
+    #expect(try offer(map, to: &ownership, inForceEpoch: 1))
+    #expect(throws: MapRefusal(.mapConflict)) {
+      try offer(try Maps.of(["a", "c"]), to: &ownership, inForceEpoch: 1)
+    }
   }
 
   @Test func lookingAtAMapChangesNothing() throws {
@@ -156,11 +212,16 @@ struct SlotOwnershipTests {
     }
   }
 
+  /// - Parameters:
+  ///   - isInForce: whether the shard is told then that the map is in force.
+  ///   - inForceEpoch: of the map that the router knows to be.
   private func offer(
     _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil,
-    isFree: Bool = false, isInForce: Bool = true
+    isFree: Bool = false, isInForce: Bool = true, inForceEpoch: UInt64 = 0
   ) throws -> Bool {
-    try ownership.adopt(
-      map, isInForce: isInForce, isFree: { isFree }, keyCount: { $0 == slot ? 3 : 0 })
+    let isNew = try ownership.adopt(
+      map, inForceEpoch: inForceEpoch, isFree: { isFree }, keyCount: { $0 == slot ? 3 : 0 })
+    if isInForce { _ = ownership.comeIntoForce(map) }
+    return isNew
   }
 }

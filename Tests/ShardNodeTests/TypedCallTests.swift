@@ -26,7 +26,7 @@ import Testing
       let source = try typed.core.execute(
         call, largerThan: bytesMin, typed.core.context(nowNanos: 1)
       ) { $0.write(into: &reply) }
-      return ending(source, reply)
+      return ending(source?.reply, reply)
     } catch {
       return .failure("\(error.code) \(error.message)")
     }
@@ -41,7 +41,7 @@ import Testing
         try encoded.core.execute(
           method, message, into: &reply, largerThan: bytesMin, encoded.core.context(nowNanos: 1))
       }
-      return ending(source, reply)
+      return ending(source?.reply, reply)
     } catch {
       return (error as? CallError).map { .failure("\($0.code) \($0.message)") } ?? .pieces(nil)
     }
@@ -61,8 +61,15 @@ import Testing
     ]
     for words in setups { try check(words) }
     for form in CommandTable.all.flatMap(\.forms) where form.call != nil {
-      let count = min(form.syntax.words.upperBound, 5)
-      let rest = (2..<max(count, 2)).map { "\($0 - 2)" }
+      let hasOptions = !form.syntax.optionGroups.isEmpty
+      let words = form.syntax.words
+      let count = hasOptions ? words.lowerBound : min(words.upperBound, max(words.lowerBound, 5))
+      var rest = (2..<max(count, 2)).map { "\($0 - 2)" }
+      // A word out of two is one of them.
+      let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ")
+      for (place, word) in usage.enumerated() where word.contains("|") {
+        rest[place - 2] = String(word.prefix { $0 != "|" })
+      }
       try check([form.syntax.name, key] + rest)
     }
     #expect(typed.core.keyCount == encoded.core.keyCount)

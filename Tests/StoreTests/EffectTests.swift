@@ -112,6 +112,26 @@ import Testing
     }
   }
 
+  @Test func aMoveIsOneGroupThatCarriesTheValue() throws {
+    let (fixture, effects) = observedFixture()
+    let (from, to) = (Bytes("from"), Bytes("to"))
+    try fixture.push(from, .tail, [Bytes("a"), Bytes("b")])
+    fixture.setExpiry(from, Expiry(unixMillis: 100))
+    _ = effects.takeGroups()
+    _ = try fixture.move(from, .tail, to: to, .head, isPinned: false)
+    let group = try #require(effects.takeGroups().first)
+    #expect(group.map(\.key) == [to, from])
+    #expect(
+      group.map(\.change) == [
+        .insert([Bytes("b")], .head, lengthBefore: 0), .remove(1, .tail, lengthBefore: 2),
+      ])
+    // A list that goes round keeps its time, even with one element.
+    _ = try fixture.move(from, .tail, to: from, .head, isPinned: true)
+    #expect(effects.takeGroups().map(\.count) == [2])
+    #expect(fixture.at(from) { $0.expiry } == Expiry(unixMillis: 100))
+    #expect(try fixture.range(from, 0, -1)?.elements == [Bytes("a")])
+  }
+
   @Test func allThatOneCallChangesIsOneGroup() throws {
     let (fixture, effects) = observedFixture()
     fixture.store.inOneGroup(slot: 0) {}
@@ -268,6 +288,11 @@ private struct ObservedRun {
       _ = try fixture.get(at.key, slot: at.slot, database: at.database)
     case .length, .peekLength, .dropView, .dropPinned, .element:
       break
+    case .move(let source, let from, let destination, let to, let isPinned):
+      let moved = try fixture.move(
+        source.key, from, to: destination.key, to, isPinned: isPinned, slot: source.slot,
+        database: source.database)
+      if let held = moved?.pinned { self.held.append(held) }
     case .popMany, .setElement, .trim, .insertElement, .removeElements:
       try runWithinList(operation)
     }

@@ -261,4 +261,42 @@ import Testing
     #expect(try fixture.trim(key, 0, -1) == (3, version))
     #expect(try fixture.popMany(key, .head, 0) == nil)
   }
+
+  /// Every way to search, in one piece and in many, against a plain array.
+  @Test func aSearchFindsWhatIsThereHoweverItIsCut() throws {
+    let fixture = Fixture()
+    let all = (0..<3_000).map { Bytes(String($0 % 7)) }
+    try fixture.push(key, .tail, all)
+    let value = Bytes("3")
+    let places = all.indices.filter { all[$0] == value }
+    for end in [Store.ListEnd.head, .tail] {
+      let order = end == .head ? places : places.reversed()
+      for (skips, wanted, most) in [
+        (0, Int.max, Int.max), (0, 1, .max), (5, 3, .max), (0, .max, 100), (500, 1, .max),
+        (2, 9, 40),
+      ] {
+        for steps in [1, 7, 1_000, Int.max] {
+          var search = ListSearch(
+            from: end, passingOver: skips, foundMax: wanted, elementsMax: most)
+          var pieces = 1
+          while try !fixture.advance(&search, for: value, steps: steps, key) { pieces += 1 }
+          let looked = order.filter { end == .head ? $0 < most : 3_000 - $0 <= most }
+          #expect(search.found == Array(looked.dropFirst(skips).prefix(wanted)))
+          #expect(search.rising == search.found.sorted())
+          if steps == .max { #expect(pieces == 1) }
+        }
+      }
+    }
+  }
+
+  @Test func aSearchBeginsAnewWhenTheListHasChanged() throws {
+    let fixture = Fixture()
+    try fixture.push(key, .tail, numbers(0..<1_000))
+    var search = ListSearch(from: .head)
+    #expect(try !fixture.advance(&search, for: Bytes("5"), steps: 500, key))
+    #expect(search.found == [5])
+    try fixture.push(key, .head, [Bytes("5")])
+    while try !fixture.advance(&search, for: Bytes("5"), steps: 500, key) {}
+    #expect(search.found == [0, 6])
+  }
 }

@@ -96,7 +96,8 @@ struct OperationGenerator {
       let size = Int.random(in: 0...100, using: &random)
       return .push(place(), end, (0..<count).map { _ in random.bytes(size) })
     case 540..<600: return .pop(place(), end)
-    case 600..<660: return withinList(end)
+    case 600..<645: return withinList(end)
+    case 645..<660: return move(end)
     case 660..<680: return .length(place())
     case 680..<690:
       nowMillis = max(1, nowMillis + Int64.random(in: -5...20, using: &random))
@@ -116,6 +117,17 @@ struct OperationGenerator {
         slot: Int.random(in: 0..<Self.slotCount, using: &random),
         database: Int.random(in: 0..<Self.databaseCount, using: &random))
     }
+  }
+
+  private mutating func move(_ end: Store.ListEnd) -> Operation {
+    let source = place()
+    // Often the same key.
+    let others = keys.indices.filter { $0 % Self.slotCount == source.slot }
+    let index = others.randomElement(using: &random) ?? 0
+    let key = Bool.random(using: &random) ? source.key : keys[index]
+    let destination = Place(database: source.database, slot: source.slot, key: key)
+    let to: Store.ListEnd = Bool.random(using: &random) ? .head : .tail
+    return .move(source, end, to: destination, to, isPinned: Bool.random(using: &random))
   }
 
   private mutating func withinList(_ end: Store.ListEnd) -> Operation {

@@ -25,6 +25,8 @@ enum Operation {
   case trim(Place, Int64, Int64)
   /// In front of an index, of the list's length at most.
   case insertElement(Place, Int, Bytes)
+  /// From one list to another of the same slot and database.
+  case move(Place, Store.ListEnd, to: Place, Store.ListEnd, isPinned: Bool)
   /// Every element at an index that leaves `rest` when it is divided.
   case removeElements(Place, by: Int, rest: Int)
   case takeView(Place, Int64, Int64)
@@ -51,7 +53,8 @@ extension Operation {
       .length(let place), .takeView(let place, _, _), .pin(let place),
       .popPinned(let place, _, _), .peekLength(let place, _), .expire(let place, _),
       .popMany(let place, _, _), .element(let place, _), .setElement(let place, _, _),
-      .trim(let place, _, _), .insertElement(let place, _, _), .removeElements(let place, _, _):
+      .trim(let place, _, _), .insertElement(let place, _, _), .removeElements(let place, _, _),
+      .move(let place, _, _, _, _):
       place
     case .dropView, .dropPinned, .collect, .reset, .setClock, .walk: nil
     }
@@ -144,6 +147,9 @@ struct StoreModel {
       return applyToList(operation)
     case .popMany, .element, .setElement, .trim, .insertElement, .removeElements:
       return applyWithinList(operation)
+    case .move(let source, let from, let destination, let to, _):
+      meet(destination)
+      return move(source, from, to: destination, to)
     case .dropView, .dropPinned, .collect, .walk:
       return .nothing
     case .reset(let slot, let database):
@@ -202,6 +208,22 @@ struct StoreModel {
     default:
       return .nothing
     }
+  }
+
+  private mutating func move(
+    _ source: Place, _ from: Store.ListEnd, to destination: Place, _ to: Store.ListEnd
+  ) -> Outcome {
+    guard let found = values[source] else { return .nothing }
+    guard case .list(let list) = found.value else { return .error(.wrongType) }
+    var target: [Bytes] = []
+    if let there = values[destination] {
+      guard case .list(let list) = there.value else { return .error(.wrongType) }
+      target = list
+    }
+    let value = (from == .head ? list.first : list.last) ?? []
+    target.insert(value, at: to == .head ? 0 : target.count)
+    _ = write(destination, .list(target))
+    return pop(source, from, longerThan: -1)
   }
 
   private mutating func applyWithinList(_ operation: Operation) -> Outcome {

@@ -138,6 +138,14 @@ private struct Run {
       return .length(fixture.store.reset(slot: slot, database: database))
     case .popMany, .element, .setElement, .trim, .insertElement, .removeElements:
       return try performWithinList(operation)
+    case .move(let source, let from, let destination, let to, let isPinned):
+      guard
+        let moved = try fixture.move(
+          source.key, from, to: destination.key, to, isPinned: isPinned, slot: source.slot,
+          database: source.database)
+      else { return .nothing }
+      if let held = moved.pinned { pinned.append((held, moved.bytes)) }
+      return .value(moved.bytes, moved.version)
     default:
       return try performWithHolds(operation)
     }
@@ -323,6 +331,8 @@ private func shortDescription(_ operation: Operation) -> String {
   case .trim(let at, let start, let stop): return "trim \(text(at)) \(start) \(stop)"
   case .insertElement(let at, let index, let value):
     return "insert \(text(at)) \(index) \(text(value))"
+  case .move(let source, let from, let destination, let to, let isPinned):
+    return "move \(text(source)) \(from) to \(text(destination)) \(to)\(isPinned ? " held" : "")"
   case .removeElements(let at, let divisor, let rest):
     return "remove \(text(at)) by \(divisor) rest \(rest)"
   case .takeView(let at, let start, let stop): return "view \(text(at)) \(start) \(stop)"

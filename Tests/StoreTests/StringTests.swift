@@ -5,6 +5,50 @@ import TextForms
 
 @testable import Store
 
+/// Values in each of the forms that entries have for one.
+private let replacedValues = [
+  Bytes(), Bytes("12"), Bytes("text"), Bytes(repeating: 1, count: Entry.inlineMax),
+  Bytes(repeating: 2, count: Entry.inlineMax + 1), Bytes(repeating: 3, count: 100_000),
+]
+
+@Suite struct ReplacedStringTests {
+  @Test func theBytesOutliveTheirKey() throws {
+    let fixture = Fixture()
+    let used = fixture.store.usedBytes
+    for old in replacedValues {
+      for new in replacedValues {
+        let key = Bytes("k")
+        let version = fixture.set(key, old)
+        let replaced = try fixture.at(key) { place in
+          let held = try fixture.store.replacedString(at: place)
+          _ = new.withUnsafeBytes { fixture.store.set($0, at: place) }
+          return held.map { ($0.version, Bytes($0.bytes)) }
+        }
+        #expect(replaced?.0 == version && replaced?.1 == old)
+        #expect(try fixture.get(key) == new)
+        #expect(fixture.store.pinnedBytes == 0, "nothing is held any more")
+        let deleted = try fixture.at(key) { place in
+          let held = try fixture.store.replacedString(at: place)
+          _ = fixture.store.delete(at: place)
+          return held.map { Bytes($0.bytes) }
+        }
+        #expect(deleted == new)
+        #expect(fixture.store.usedBytes == used)
+      }
+    }
+  }
+
+  @Test func ofWhatIsNoStringThereIsNone() throws {
+    let fixture = Fixture()
+    let none = try fixture.at(Bytes("none")) { try fixture.store.replacedString(at: $0) }
+    #expect(none == nil)
+    try fixture.push(Bytes("l"), .tail, [Bytes("a")])
+    #expect(throws: Store.StoreError.wrongType) {
+      try fixture.at(Bytes("l")) { try fixture.store.replacedString(at: $0) }
+    }
+  }
+}
+
 @Suite struct StringTests {
   @Test func aMissIsNotAnEmptyValue() throws {
     let fixture = Fixture()

@@ -211,6 +211,37 @@ struct Fixture {
     }
   }
 
+  /// The element that is moved, as the store's bytes or held.
+  func move(
+    _ key: Bytes, _ from: Store.ListEnd, to destination: Bytes, _ to: Store.ListEnd, isPinned: Bool,
+    slot: Int = 0, database: Int = 0
+  ) throws -> (bytes: Bytes, version: UInt64, pinned: Store.PinnedBytes?)? {
+    try at(destination, slot, database) { place in
+      // Is of another type: refused, as the command does.
+      let isEmpty = try at(key, slot, database) { try store.listLength(at: $0) == nil }
+      if isEmpty { return nil }
+      _ = try at(destination, slot, database) { try store.listLength(at: $0) }
+      return try at(key, slot, database) { source in
+        let move = Store.Move(from: from, of: source, to: to, of: place.lookup)
+        if isPinned {
+          return try store.movePinned(move).map { ($0.bytes, $0.version, $0) }
+        }
+        return try store.move(move).map { (Bytes($0.bytes), $0.version, nil) }
+      }
+    }
+  }
+
+  /// Goes on with a search of a list that is there.
+  func advance(
+    _ search: inout ListSearch, for value: Bytes, steps: Int, _ key: Bytes
+  ) throws -> Bool {
+    try at(key) { place in
+      try value.withUnsafeBytes {
+        try store.advance(&search, for: $0, steps: steps, at: place) ?? true
+      }
+    }
+  }
+
   /// - Returns: nil where nothing was removed.
   @discardableResult
   func removeElements(

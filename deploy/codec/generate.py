@@ -24,21 +24,21 @@ HEADER = """\
 """
 
 
-def read_unserved(schema):
-    """Full names of fields that are not served, and how: `set` or `unknown`."""
-    path = pathlib.Path(__file__).with_name("unserved.txt")
+def read_fields(name, schema):
+    """A list of fields: full names, each with the word behind it, `set` where there is none."""
+    path = pathlib.Path(__file__).with_name(name)
     known = {
         f"{message.full_name[1:]}.{each.name}"
         for message in schema.messages.values() for each in message.fields}
-    unserved = {}
+    fields = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         if words[0] not in known:
-            sys.exit(f"unserved.txt names {words[0]}, which no .proto has")
-        unserved[words[0]] = words[1] if len(words) > 1 else "set"
-    return unserved
+            sys.exit(f"{name} names {words[0]}, which no .proto has")
+        fields[words[0]] = words[1] if len(words) > 1 else "set"
+    return fields
 
 
 def header(source):
@@ -50,7 +50,8 @@ def main():
     descriptor_set = descriptor_pb2.FileDescriptorSet.FromString(
         pathlib.Path(descriptors).read_bytes())
     schema = Schema(descriptor_set)
-    unserved = read_unserved(schema)
+    unserved = read_fields("unserved.txt", schema)
+    rare = read_fields("rare.txt", schema)
     namespaces = {}
     for file in schema.files:
         text = Text()
@@ -58,7 +59,7 @@ def main():
         for enum in file.enums:
             write_enum(enum, text)
         for message in file.messages:
-            MessageWriter(message, unserved, text).write()
+            MessageWriter(message, unserved, rare, text).write()
         for service in file.services:
             write_service(service, schema, text)
         text.add("}")

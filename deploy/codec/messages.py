@@ -87,9 +87,10 @@ def default(each):
 
 
 class MessageWriter:
-    def __init__(self, message, unserved, text):
+    def __init__(self, message, unserved, rare, text):
         self.message = message
         self.unserved = unserved
+        self.rare = rare
         self.text = text
 
     # Fields and oneofs as properties, in the order of their first numbers.
@@ -137,7 +138,7 @@ class MessageWriter:
         for enum in message.enums:
             write_enum(enum, text)
         for nested in message.nested:
-            MessageWriter(nested, self.unserved, text).write()
+            MessageWriter(nested, self.unserved, self.rare, text).write()
         text.add("}", "")
 
     def key_fields(self):
@@ -206,7 +207,8 @@ class MessageWriter:
             text.add("default:", *skip, "}", "}", "}", "")
 
     def is_rare(self, each):
-        return self.unserved.get(f"{self.message.full_name[1:]}.{each.name}") == "set"
+        name = f"{self.message.full_name[1:]}.{each.name}"
+        return name in self.rare or self.unserved.get(name) == "set"
 
     def write_case(self, each):
         text, name = self.text, each.swift

@@ -48,12 +48,24 @@ extension LineError {
       self = word.withUnsafeBytes {
         .badArgument("\(what) must be a whole number of 64 bits", $0)
       }
+    case .notAChoice(let what, let first, let second, let word):
+      self = word.withUnsafeBytes {
+        .badArgument("\(what) must be \(first) or \(second)", $0)
+      }
     case .notACount(let what, let word):
       self = word.withUnsafeBytes {
         .badArgument("\(what) must be from 0 to \(UInt32.max)", $0)
       }
     case .tooSmallToTakeAway(let what):
       self.init("\(what) must be above \(Int64.min), since it is taken away")
+    case .tooManySeconds(let what):
+      self.init("\(what), in milliseconds, must fit into 64 bits")
+    case .notAWait(let word, let maxSeconds):
+      self = word.withUnsafeBytes {
+        .badArgument("the timeout must be seconds from 0 to \(maxSeconds), as in 2.5", $0)
+      }
+    case .badOptions(let sentence):
+      self.init(sentence)
     }
   }
 }

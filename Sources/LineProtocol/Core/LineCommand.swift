@@ -30,7 +30,7 @@ package struct LineCommand: Sendable {
     summary = form.summary
     action = { words, context throws(LineError) in
       do throws(ArgumentError) {
-        return .callOnKey(try call(words, context.database), reply)
+        return .callOnKey(try call(words, context.database), form.reply(to: words) ?? reply)
       } catch {
         throw LineError(error)
       }

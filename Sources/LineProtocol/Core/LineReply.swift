@@ -96,6 +96,10 @@ package struct LineError: Error, Sendable, Hashable {
     return LineError(CallError.noSuchDatabase(shown + more, databases: limits.databases))
   }
 
+  static let conditionNotMet = LineError("condition not met")
+
+  static let noPreviousValue = LineError("no value before")
+
   static let unframeable = LineError(
     "the value has a line break, which a line can't carry; gRPC can")
 

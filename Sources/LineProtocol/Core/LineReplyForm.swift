@@ -9,9 +9,13 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .element, .count, .type, .sum, .list: false
+    case .ok, .isDone, .popped, .element, .count, .inserted, .positions, .type, .ttl, .sum, .list:
+      false
     }
   }
+
+  /// Whether a reply may hold what its key has no more.
+  var mayTake: Bool { self == .taken || self == .popped || self == .ok }
 
   /// Writes the reply of a call on one key.
   ///
@@ -31,7 +35,16 @@ extension ReplyForm {
     _ reply: CallReply, of key: UnsafeRawBufferPointer, into out: inout ByteBuffer
   ) throws(LineError) {
     switch (self, reply) {
-    case (.ok, _): out.writeLine(text: "OK")
+    case (.ok, .status(let reply)):
+      if let previous = reply.previous {
+        guard previous.found else { throw .noPreviousValue }
+        guard LineText.fitsLine(previous.value) else { throw .unframeableTaken(previous.value) }
+        out.writeLine(text: previous.value)
+      } else {
+        guard reply.ok else { throw .conditionNotMet }
+        out.writeLine(text: "OK")
+      }
+    case (.isDone, .status(let reply)): out.writeLine(text: reply.ok ? "1" : "0")
     case (.value, .value(let reply)), (.taken, .value(let reply)):
       guard reply.found else { throw .invalidKey(key) }
       guard LineText.fitsLine(reply.value) else {
@@ -41,6 +54,14 @@ extension ReplyForm {
     case (.taken, .list(let reply)):
       guard reply.found else { throw .invalidKey(key) }
       try out.writeLines(reply.values, orThrow: .unframeableTaken(reply.values))
+    case (.popped, .value(let reply)):
+      guard reply.found else { throw .notFound }
+      guard LineText.fitsLine(reply.value), LineText.fitsLine(reply.key) else {
+        throw .unframeableTaken(reply.value)
+      }
+      out.writeLine(listOf: 2)
+      out.writeListLine(reply.key)
+      out.writeListLine(reply.value)
     case (.element, .value(let reply)):
       guard reply.found else { throw .notFound }
       guard LineText.fitsLine(reply.value) else { throw .unframeable }
@@ -49,8 +70,20 @@ extension ReplyForm {
       guard reply.count > 0 else { throw .invalidKey(key) }
       out.writeLine(text: "OK")
     case (.count, .status(let reply)): out.writeLine(text: String(reply.count))
+    case (.inserted, .status(let reply)):
+      out.writeLine(text: String(reply.ok || reply.count == 0 ? reply.count : -1))
+    case (.positions(isMany: true), .positions(let reply)):
+      out.writeLine(listOf: reply.indexes.count)
+      for index in reply.indexes { out.writeString("\(index)\r\n") }
+    case (.positions(isMany: false), .positions(let reply)):
+      guard let first = reply.indexes.first(where: { _ in true }) else { throw .notFound }
+      out.writeLine(text: String(first))
     case (.type, .type(let reply)):
       out.writeLine(text: reply.type.isKnown ? reply.type.description : "unknown")
+    case (.ttl(let form), .ttl(let reply)):
+      let number = form.number(
+        found: reply.found, ttlMillis: reply.ttlMillis, unixMillis: reply.expireAtUnixMillis)
+      out.writeLine(text: String(number))
     case (.sum, .sum(let reply)): out.writeLine(text: String(reply.value))
     case (.list, .list(let reply)):
       try out.writeLines(reply.values, orThrow: .unframeableElement)

@@ -44,6 +44,17 @@ extension CallError {
       .indexOutOfRange, "The list has no value at the index \(index); nothing was changed.")
   }
 
+  package static var crossSlot: CallError {
+    CallError(
+      .crossSlot,
+      "The keys lie in different slots, and the call works within one. Keys with the same {hash tag}, "
+        + "as in {jobs}:new and {jobs}:done, share a slot.")
+  }
+
+  package static func invalidWait(max: UInt32) -> CallError {
+    CallError(.invalidWait, "A call may wait for \(max) milliseconds at most.")
+  }
+
   package static func badPattern(_ detail: String) -> CallError {
     CallError(.badPattern, "The pattern can't be used: \(detail)")
   }
@@ -153,6 +164,11 @@ extension CallError {
     _ detail: String, retryDelayMillis: Int = CallError.retryDelayMillisDefault
   ) -> CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
+  }
+
+  /// A Pipeline has as many calls that wait for values as it may.
+  package static var waitsTooOften: CallError {
+    .overloaded("As many calls of this Pipeline wait for values as may; use another one.")
   }
 
   /// A read on many keys or every shard whose answer finds no room beside those of others.

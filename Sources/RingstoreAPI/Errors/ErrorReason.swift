@@ -8,8 +8,12 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case wrongType = "WRONG_TYPE"
   case notAnInteger = "NOT_AN_INTEGER"
   case integerOverflow = "INTEGER_OVERFLOW"
+  case invalidExpiry = "INVALID_EXPIRY"
+  case invalidCondition = "INVALID_CONDITION"
+  case invalidWait = "INVALID_WAIT"
   case noSuchKey = "NO_SUCH_KEY"
   case indexOutOfRange = "INDEX_OUT_OF_RANGE"
+  case crossSlot = "CROSS_SLOT"
   case badPattern = "BAD_PATTERN"
   case badPageToken = "BAD_PAGE_TOKEN"
   case noSuchDatabase = "NO_SUCH_DATABASE"
@@ -28,7 +32,9 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   /// The status that this reason always comes with.
   package var code: StatusCode {
     switch self {
-    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems: .invalidArgument
+    case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems, .invalidExpiry,
+      .invalidCondition, .invalidWait, .crossSlot:
+      .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
     case .integerOverflow, .indexOutOfRange: .outOfRange
     case .noSuchKey: .notFound

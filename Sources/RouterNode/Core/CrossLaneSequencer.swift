@@ -19,6 +19,11 @@
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
 // submitted in between, by a caller that is just told of a reply, is held behind it.
 //
+// A call on several keys of a slot (LMove, a pop) has its place in the order of each. Where there is a
+// queue of one of them, the keys share a queue from then on, until it is empty: as if their hashes were
+// the same. In such a queue a large call always waits for the small ones before it, since those of the
+// other keys were not held.
+//
 // Ids tell the order of submission (CallOrder). Pure; part of a router's core.
 
 import NIOCore
@@ -45,11 +50,15 @@ struct CrossLaneSequencer {
   }
 
   private struct Queue {
+    /// Keys whose calls are in this queue, beside its own.
+    var others: [Key] = []
     var largeUnderWay = 0
     /// Calls that may go and were not taken yet.
     var released = 0
     /// Sorted by id.
     var held = CircularBuffer<Held>()
+
+    var isUnused: Bool { largeUnderWay == 0 && released == 0 && held.isEmpty }
 
     func place(of id: UInt64) -> CircularBuffer<Held>.Index? {
       let place = held.firstPlace { !CallOrder.isBefore($0.id, id) }
@@ -76,6 +85,8 @@ struct CrossLaneSequencer {
   /// calls that name no key.
   private var small: [UInt32]
   private var queues: [Key: Queue] = [:]
+  /// The key whose queue another key's calls are in.
+  private var shared: [Key: Key] = [:]
   private var barriers: [UInt16: Barriers] = [:]
   /// The keys of held calls and of large ones under way.
   private var keys: [UInt64: Key] = [:]
@@ -99,10 +110,37 @@ struct CrossLaneSequencer {
   }
 
   /// Notes a call. Returns whether it may go at once; otherwise its id will be released.
-  mutating func began(_ id: UInt64, isLarge: Bool, key: Key) -> Bool {
+  ///
+  /// - Parameter others: the further keys of a call that has several, in the same slot.
+  mutating func began(_ id: UInt64, isLarge: Bool, key: Key, others: [Key] = []) -> Bool {
+    var key = shared[key] ?? key
+    // All of them join where one has a queue.
+    if queues[key] == nil, others.contains(where: { queues[shared[$0] ?? $0] != nil }) {
+      queues[key] = Queue()
+    }
+    for other in others { key = share(key, shared[other] ?? other, isLarge: isLarge) }
     let mayGo = isLarge ? largeBegan(id, key) : smallMayGo(id, key)
     if !isLarge { smallBegan(slot: key.slot) }
     return mayGo
+  }
+
+  /// Puts two keys into one queue, if one of them has any or will have.
+  ///
+  /// - Returns: the key whose queue it is.
+  private mutating func share(_ one: Key, _ other: Key, isLarge: Bool) -> Key {
+    guard one != other, isLarge || queues[one] != nil || queues[other] != nil else { return one }
+    var queue = queues[one] ?? Queue()
+    if let joining = queues.removeValue(forKey: other) {
+      queue.largeUnderWay += joining.largeUnderWay
+      queue.released += joining.released
+      queue.others += joining.others
+      queue.held = CircularBuffer(
+        (Array(queue.held) + Array(joining.held)).sorted { CallOrder.isBefore($0.id, $1.id) })
+    }
+    queue.others.append(other)
+    for key in queue.others { shared[key] = one }
+    queues[one] = queue
+    return one
   }
 
   private mutating func smallMayGo(_ id: UInt64, _ key: Key) -> Bool {
@@ -114,20 +152,21 @@ struct CrossLaneSequencer {
 
   private mutating func largeBegan(_ id: UInt64, _ key: Key) -> Bool {
     keys[id] = key
-    guard let queue = queues[key] else {
+    guard let queue = queues[key], !queue.isUnused else {
       let mustWait = small[Int(key.slot)] > 0
-      queues[key] = Queue(largeUnderWay: mustWait ? 0 : 1)
+      queues[key, default: Queue()].largeUnderWay = mustWait ? 0 : 1
       if mustWait {
         queues[key]?.held.append(Held(id: id, isLarge: true, isBehindBarrier: true))
         addBarrier(id, key)
       }
       return !mustWait
     }
-    if queue.held.isEmpty, queue.released == 0 {
+    let isShared = !queue.others.isEmpty
+    if queue.held.isEmpty, queue.released == 0, !isShared || small[Int(key.slot)] == 0 {
       queues[key]?.largeUnderWay += 1
       return true
     }
-    let followsLarge = queue.held.last?.isLarge == true
+    let followsLarge = !isShared && queue.held.last?.isLarge == true
     let isBehindBarrier = !followsLarge && small[Int(key.slot)] > 0
     queues[key]?.held.append(Held(id: id, isLarge: true, isBehindBarrier: isBehindBarrier))
     if isBehindBarrier { addBarrier(id, key) }
@@ -152,7 +191,7 @@ struct CrossLaneSequencer {
 
   private mutating func smallEndedAmongLarge(_ id: UInt64, _ slot: UInt16) {
     lowerBarrier(after: id, slot)
-    if let key = keys.removeValue(forKey: id) {
+    if let key = removeKey(of: id) {
       if let place = queues[key]?.place(of: id) { queues[key]?.held.remove(at: place) }
       advance(key)
     }
@@ -161,7 +200,7 @@ struct CrossLaneSequencer {
 
   /// A large call has ended, whether it was answered, failed, or gave up while it was held.
   mutating func largeEnded(_ id: UInt64) {
-    guard let key = keys.removeValue(forKey: id) else { return }
+    guard let key = removeKey(of: id) else { return }
     if let place = queues[key]?.place(of: id) {
       removeHeldLarge(id, place, key)
     } else {
@@ -171,16 +210,21 @@ struct CrossLaneSequencer {
     removePassedBarriers(key.slot)
   }
 
+  /// The key whose queue a call is in.
+  private mutating func removeKey(of id: UInt64) -> Key? {
+    keys.removeValue(forKey: id).map { shared[$0] ?? $0 }
+  }
+
   private mutating func removeHeldLarge(
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
     guard let gone = queues[key]?.held.remove(at: place), gone.isBehindBarrier else { return }
-    // A large call right behind it relied on this barrier, unless it has one of its own: the small
-    // calls between them have given up.
-    if let successor = queues[key]?.held.firstPlace(where: { CallOrder.isBefore(id, $0.id) }),
-      queues[key]?.held.endIndex != successor, let next = queues[key]?.held[successor],
-      next.isLarge, !next.isBehindBarrier
-    {
+    // The large call next behind it relied on this barrier, unless it has one of its own: the small calls
+    // of its key that were between them have given up.
+    let successor = queues[key]?.held.firstIndex {
+      $0.isLarge && CallOrder.isBefore(id, $0.id)
+    }
+    if let successor, let next = queues[key]?.held[successor], !next.isBehindBarrier {
       queues[key]?.held[successor].isBehindBarrier = true
       passBarrier(from: id, to: next.id, key.slot)
     } else {
@@ -203,10 +247,11 @@ struct CrossLaneSequencer {
     while let first = barriers[slot]?.list.first, first.smallBefore == 0 {
       _ = barriers[slot]?.list.popFirst()
       if barriers[slot]?.list.isEmpty == true { barriers[slot] = nil }
-      if let place = queues[first.key]?.place(of: first.owner) {
-        queues[first.key]?.held[place].isBehindBarrier = false
+      let key = shared[first.key] ?? first.key
+      if let place = queues[key]?.place(of: first.owner) {
+        queues[key]?.held[place].isBehindBarrier = false
       }
-      advance(first.key)
+      advance(key)
     }
   }
 
@@ -245,6 +290,7 @@ struct CrossLaneSequencer {
       released.append((next.id, key))
     }
     if let queue = queues[key], queue.largeUnderWay == 0, queue.released == 0 {
+      for other in queue.others { shared[other] = nil }
       queues[key] = nil
     }
   }
@@ -256,7 +302,8 @@ struct CrossLaneSequencer {
       nextReleased = 0
       return nil
     }
-    let (id, key) = released[nextReleased]
+    let (id, ownKey) = released[nextReleased]
+    let key = shared[ownKey] ?? ownKey
     nextReleased += 1
     queues[key]?.released -= 1
     advance(key)

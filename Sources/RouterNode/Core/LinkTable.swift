@@ -7,6 +7,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
   private var links: [RouterLink]
   /// The place of each slot's owner.
   private var owners: ContiguousArray<UInt16>
+  private var epoch: UInt64
   /// The places of the shards of the map in force, in the map's order.
   private(set) var members: [Int]
   /// Where the router's list says that shards are; a map says it of those that the list doesn't name.
@@ -25,6 +26,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
     links = []
     members = Array(map.shards.indices)
     owners = map.owners
+    epoch = map.epoch
     for shard in map.shards {
       listedAddresses[shard.id] = shard.address
       append(shard.id, shard.address)
@@ -74,12 +76,15 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
   }
 
   /// Another map is in force: its shards are the members, and have its slots. Links of others end
-  /// when nothing is under way on them.
-  mutating func adopt(_ map: SlotMap) {
+  /// when nothing is under way on them. Returns whether its epoch is another than before.
+  @discardableResult
+  mutating func adopt(_ map: SlotMap) -> Bool {
+    defer { epoch = map.epoch }
     let old = members
     members = map.shards.map { join($0) }
     let places = members.map { UInt16($0) }
     owners = ContiguousArray(map.owners.map { places[Int($0)] })
     for place in old where !members.contains(place) { links[place].isMember = false }
+    return epoch != map.epoch
   }
 }

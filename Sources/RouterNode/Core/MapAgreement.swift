@@ -1,21 +1,25 @@
 // Which slot map a router's loop goes by, and whether the shards agree.
 //
-//   in force --a newer map comes--> pending --every shard has adopted it--> in force
-//                                     |  ^
-//                                     +--+ a shard refuses it: the owners before, one epoch later
-//   in force --a shard refuses it--> doubted --all shards accept it--> in force
+//   pending --all shards hold it at one moment, or one says that it is in force--> in force
+//    ^   |                                                                          |    |
+//    |   +--a shard refuses it: the owners before, one epoch later--> pending       |    |
+//    +------a newer map comes-------------------------------------------------------+    |
+//    +------a shard refuses it: doubted, and pending again-------------------------------+
 //
-// A newer map comes from this router's own change of its list, or from a shard that has adopted it
-// from another router. In both cases each router sees to it by itself that every shard of the map
-// adopts it; so a change is completed whichever router is lost meanwhile. Epochs only rise: a pending
-// map that a shard refuses, because it holds keys that would move or another router's change has come
-// first, is taken back by a further map with the owners that are in force. All routers that take it
-// back make the same one.
+// A router begins with the map of its list as a pending one: other routers may have another list. A
+// newer map comes from this router's own change of its list, or from a shard that has adopted it from
+// another router. Each router sees to it by itself that every shard of the map adopts it; so a change
+// is completed whichever router is lost meanwhile. Epochs only rise: a pending map that a shard
+// refuses, because it holds keys that would move or another router's change has come first, is taken
+// back by a further map with the owners that are in force. It lists the shards of what it takes back
+// as well: they may have come to own slots without this router's knowing. When it is in force they
+// own none, and a last map drops them.
 //
-// A map that is in force and is refused all the same means that shards obey different maps, as when
-// routers were started with different lists. Then nothing is served; see RouterCore+Conflict.
+// A map that is in force and is refused all the same, or that of this router's list, means that shards
+// obey different maps, as when routers were started with different lists. Then nothing is served until
+// all shards hold the router's; see RouterCore+Conflict.
 //
-// Pure; part of a router's core.
+// That all hold it at one moment is found out in rounds (MapRounds). Pure; part of a router's core.
 
 import NodeCore
 import Placement
@@ -35,104 +39,179 @@ struct MapAgreement {
 
   /// The map that calls are placed by.
   private(set) var current: SlotMap
-  /// A newer map that not every shard has adopted yet.
+  /// The map that is to be in force, and isn't as far as is known.
   private(set) var pending: SlotMap?
   /// Whether a shard has refused the map in force, and not all have accepted it since.
   private(set) var isDoubted = false
   /// The shards that refused it.
   private(set) var refusers: Set<String> = []
-  /// Shards that have adopted the pending map.
-  private var adopters: Set<String> = []
-  /// Whether any shard has ever accepted `current`; until then it is no more than a list of settings.
-  private var isKnown = false
+  /// Whether `current` has been in force; until then it is no more than a list of settings.
+  private(set) var isKnown = false
+  private var rounds = MapRounds()
+  private var told: Set<String> = []
+  /// A map that this router has made to take others back.
+  private var restored: SlotMap?
+  /// Shards that it lists for nothing but that.
+  private var strays: Set<String> = []
   private var timesTakenBack = 0
-  /// How often in a row a change is taken back before the router gives up and serves nothing.
+  /// How often in a row a change is taken back before the router pauses: another one may be at it.
   static let timesTakenBackMax = 4
 
   init(_ map: SlotMap) {
     current = map
+    pending = map
   }
 
   /// What shards are to adopt.
   var offered: SlotMap { pending ?? current }
   var isInForce: Bool { pending == nil }
+  /// Of the newest map that is known to have come into force; 0: of none.
+  var inForceEpoch: UInt64 { isKnown ? current.epoch : 0 }
+  /// What an offer of the map is to carry.
+  var round: UInt64 { rounds.number }
+  /// Whether a change waits for another router to be through, or for a pause to end.
+  var isPaused: Bool { timesTakenBack >= Self.timesTakenBackMax }
+  /// Whether the map that is offered is doubted, and not a newer one pending.
+  private var isOfferedDoubted: Bool { isDoubted && offered.epoch == current.epoch }
+
+  // MARK: - Maps
 
   /// A map has come from a shard, or by a change of this router's list.
   mutating func learn(_ map: SlotMap, isInForce: Bool) -> Change {
-    if map.epoch == offered.epoch, map.sameContent(as: offered) {
-      return isInForce ? comeIntoForce() : .none
-    }
-    guard map.epoch > offered.epoch || map.epoch == pending?.epoch && isInForce else {
-      return .none
-    }
-    guard isInForce else {
-      pending = map
-      adopters = []
-      refusers = []
+    if isOffered(map) { return isInForce ? comeIntoForceByWord() : .none }
+    if isInForce, map.epoch < offered.epoch, map.epoch > inForceEpoch {
+      // A step to the one that is pending.
+      current = map
+      isKnown = true
       return .pending
     }
-    pending = map
-    return comeIntoForce()
-  }
-
-  /// A shard says that the map of this epoch is in force.
-  mutating func learnInForce(epoch: UInt64) -> Change {
-    pending?.epoch == epoch ? comeIntoForce() : .none
-  }
-
-  /// A shard has adopted the map of this epoch.
-  mutating func accepted(by shard: String, epoch: UInt64, isInForce: Bool) -> Change {
-    guard let pending else {
-      if epoch == current.epoch { isKnown = true }
+    let isChange = pending != nil && offered.epoch > current.epoch
+    guard map.epoch > offered.epoch || map.epoch == offered.epoch && isInForce && isChange else {
       return .none
     }
-    guard epoch == pending.epoch else { return .none }
-    adopters.insert(shard)
-    let isAdopted = pending.shards.allSatisfy { adopters.contains($0.id) }
-    return isAdopted || isInForce ? comeIntoForce() : .none
+    pending = map
+    refusers = []
+    rounds.beginAnew()
+    return isInForce ? comeIntoForce() : .pending
+  }
+
+  private func isOffered(_ map: SlotMap) -> Bool {
+    map.epoch == offered.epoch && map.sameContent(as: offered)
   }
 
   /// A shard doesn't take the map that was offered.
   ///
   /// - Parameter theirs: the shard's own map, and whether that is in force.
   mutating func refused(
-    by shard: String, _ reason: LinkRefusal, theirs: (map: SlotMap, isInForce: Bool)?
+    by shard: String, theirs: (map: SlotMap, isInForce: Bool)?
   ) -> Change {
-    if let theirs, theirs.map.epoch >= offered.epoch {
-      let change = learn(theirs.map, isInForce: theirs.isInForce)
+    rounds.lost(shard)
+    var change = Change.none
+    if let theirs {
+      let first = rounds.first
+      change = learn(theirs.map, isInForce: theirs.isInForce)
       // Another shard may have told of it just before.
-      if change != .none || theirs.map.sameContent(as: offered) { return change }
+      if rounds.first != first || isOffered(theirs.map) { return change }
     }
-    guard let pending else { return doubt(shard) }
-    let before = isKnown ? current : theirs?.map
-    guard timesTakenBack < Self.timesTakenBackMax, let before, before.epoch < pending.epoch,
-      let restored = before.restored(after: pending)
-    else { return doubt(shard) }
+    guard let pending, pending.epoch > current.epoch else { return doubt(shard) }
+    guard !isPaused else { return change }
     timesTakenBack += 1
+    return takeBack(pending, theirs?.map)
+  }
+
+  private mutating func takeBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
+    // A router that knows of no map in force goes by what the shard has.
+    let isOlder = theirs.map { $0.epoch < pending.epoch } ?? false
+    let before = isKnown ? current : isOlder ? theirs ?? pending : pending
+    let others = [pending, theirs].compactMap(\.self)
+    guard let restored = before.restored(after: pending, listing: others) else { return .none }
+    strays.formUnion(restored.shards.map(\.id).filter { before.place(of: $0) == nil })
+    self.restored = restored
     return learn(restored, isInForce: false)
   }
 
-  /// A shard that refused the map in force has accepted it.
-  mutating func stopsRefusing(_ shard: String) {
-    refusers.remove(shard)
+  /// The pause is over.
+  mutating func resume() {
+    timesTakenBack = 0
   }
 
-  /// All shards have accepted the map in force at one time.
-  mutating func agreed() {
-    isDoubted = false
+  /// The map that drops what the one in force lists only because of what it took back.
+  mutating func takeFollowUp() -> SlotMap? {
+    guard isInForce, !strays.isEmpty else { return nil }
+    guard let restored, isOffered(restored) else {
+      strays = []
+      return nil
+    }
+    return current.dropping(strays)
+  }
+
+  // MARK: - Shards
+
+  /// A shard has adopted the offered map, or has said that it holds it.
+  mutating func holds(_ shard: String, isInForce: Bool) -> Change {
+    guard offered.place(of: shard) != nil else { return .none }
+    rounds.holds(shard, isServing: isInForce)
+    return isInForce ? comeIntoForceByWord() : .none
+  }
+
+  /// A shard has accepted the map of an offer.
+  mutating func accepted(by shard: String, round: UInt64, isInForce: Bool) -> Change {
+    guard isAboutOffered(round) else { return .none }
+    let change = holds(shard, isInForce: isInForce)
+    rounds.answered(shard, round, isInForce: isInForce)
+    let isInForce = rounds.isHeldByAll(of: offered) || rounds.isConfirmed && !isOfferedDoubted
+    guard isInForce else { return change }
+    told.formUnion(rounds.end())
+    return change == .none ? comeIntoForce() : change
+  }
+
+  /// Whether a round was about the map that is offered now.
+  func isAboutOffered(_ round: UInt64) -> Bool { round >= rounds.first }
+
+  func isHeld(by shard: String) -> Bool { rounds.holders.contains(shard) }
+
+  /// Whether a shard serves by the offered map, as far as is known.
+  func isServed(by shard: String) -> Bool { rounds.serving.contains(shard) }
+
+  /// A shard's link is gone, or the shard is leaving.
+  mutating func lost(_ shard: String) {
+    rounds.lost(shard)
+    told.remove(shard)
+  }
+
+  /// The shards that are to be asked whether they hold the map still.
+  mutating func nextAsked() -> Set<String> {
+    rounds.next(of: offered, isInForce: isInForce, takesWord: !isOfferedDoubted)
+  }
+
+  /// The shards that are to be told that the map is in force.
+  mutating func nextTold() -> Set<String> {
+    defer { told = [] }
+    return told
+  }
+
+  /// A shard that refused the map has accepted it.
+  mutating func stopsRefusing(_ shard: String) {
+    refusers.remove(shard)
   }
 
   private mutating func doubt(_ shard: String) -> Change {
     refusers.insert(shard)
     isDoubted = true
+    pending = current
+    rounds.beginAnew()
     return .doubted
+  }
+
+  /// A shard says that the offered map is in force: so all shards have held it at one moment.
+  private mutating func comeIntoForceByWord() -> Change {
+    isOfferedDoubted ? .none : comeIntoForce()
   }
 
   private mutating func comeIntoForce() -> Change {
     guard let pending else { return .none }
     current = pending
     self.pending = nil
-    adopters = []
     refusers = []
     isDoubted = false
     isKnown = true

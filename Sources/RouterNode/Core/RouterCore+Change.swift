@@ -11,7 +11,9 @@ extension RouterCore {
     to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
   ) {
     guard change == nil else { return end(.failure(.init("another change is under way"))) }
-    if let reason = mapConflict?.message ?? (agreement.isInForce ? nil : pendingReason) {
+    if let reason = mapConflict?.message
+      ?? (agreement.isInForce ? nil : notInForceReason ?? pendingReason)
+    {
       return end(.failure(.init(reason)))
     }
     let steps: [SlotMap]

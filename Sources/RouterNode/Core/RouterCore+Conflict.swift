@@ -1,13 +1,11 @@
 // A router whose slot map a shard refuses, because the shard has another one: it serves nothing.
 //
-// Two routers with different maps could otherwise put one key in two places: each shard goes by one
-// map, but a shard that has just started has none and takes the first that comes. So a router that
-// one shard refuses for its map drops its links to all others, and asks only those that refused it
-// again. Once they accept it greets the others, and it serves again when all of them, at one time,
-// have accepted: a shard that holds no keys and has no routers takes any map, so one shard's
-// acceptance is not enough.
+// Two routers with different maps could otherwise put one key in two places: a shard that holds no
+// keys and has been without a router forgets the map that it went by. So a router that one shard
+// refuses for its map drops its links to all, and asks only those that refused it again. Once they
+// accept it greets the others, and it serves again when all of them hold the map at one moment.
 //
-// What is left: two such routers that never reach a shard of the other's. See docs/CONSISTENCY.md.
+// What is left: see docs/CONSISTENCY.md.
 
 import NodeCore
 import RingstoreAPI
@@ -42,7 +40,9 @@ extension RouterCore {
   /// Why the router answers no call on any key; nil where it answers those of one shard at least.
   package var notServingReason: String? {
     if let mapConflict { return mapConflict.message }
-    guard !links.members.contains(where: { links[$0].state.isReady }) else { return nil }
+    guard !links.members.contains(where: { links[$0].state.isReady }) else {
+      return notInForceReason
+    }
     let details = links.members.prefix(Self.detailsMax).map {
       "\(links[$0].shardID): \(links[$0].state.detail)"
     }
@@ -52,28 +52,26 @@ extension RouterCore {
   /// Shards that are named where none can be reached.
   private static var detailsMax: Int { 3 }
 
-  /// The map in force is refused: only the shards that refuse it are asked again.
+  /// The map is refused: only the shards that refuse it are asked again.
   func doubtMap() {
     mayHoldCalls = true
     for other in links.indices where !agreement.refusers.contains(links[other].shardID) {
-      release(other)
+      release(other, Self.otherHoldsAnother)
     }
   }
 
-  /// A shard has accepted the map in force.
+  /// A shard has accepted the map that it, or another one, has refused. When none refuses it the others
+  /// are greeted, and the map is in force when all shards hold it at one moment.
   func endDoubt(_ shard: Int) {
     agreement.stopsRefusing(links[shard].shardID)
-    if !agreement.refusers.isEmpty {
-      release(shard)
-    } else if agreement.isDoubted, links.members.allSatisfy({ links[$0].state.isReady }) {
-      agreement.agreed()
-      updateMayHoldCalls()
-    }
+    if !agreement.refusers.isEmpty { release(shard, Self.otherHoldsAnother) }
   }
 
-  private func release(_ shard: Int) {
+  private static var otherHoldsAnother: String { "another shard holds another slot map" }
+
+  func release(_ shard: Int, _ reason: String) {
     guard links[shard].state.attemptAtNanos == nil else { return }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, "another shard holds another slot map")
+    lose(shard, reason)
   }
 }

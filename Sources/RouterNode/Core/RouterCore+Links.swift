@@ -19,7 +19,7 @@ extension RouterCore {
     }
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
-    let hello = helloFrame(shard)
+    let hello = helloFrame(shard, lane)
     links[shard][lane].append { $0.writeImmutableBuffer(hello) }
     hasOutput(shard, lane)
   }
@@ -84,15 +84,17 @@ extension RouterCore {
 
   /// Whether the first attempt to reach every shard has come to an end, well or not.
   package var haveLinksBeenTried: Bool {
-    agreement.isInForce
-      && links.allSatisfy { link in
-        guard link.isMember else { return true }
-        switch link.state.phase {
-        case .waiting(let until): return until > 0
-        case .connecting, .greeting: return false
-        case .ready, .draining: return true
-        }
+    let areTried = links.allSatisfy { link in
+      guard link.isMember else { return true }
+      switch link.state.phase {
+      // One that is due at once is a part of the first attempt, as after another map was taken over.
+      case .waiting(let until): return until > nowNanos
+      case .connecting, .greeting: return false
+      case .ready, .draining: return true
       }
+    }
+    // Where all have been reached the map comes into force.
+    return areTried && (agreement.isInForce || links.members.contains { !links[$0].state.isReady })
   }
 
   /// The shard at the other end of a link.
@@ -100,7 +102,12 @@ extension RouterCore {
 
   /// Why a shard takes no calls now; nil where it does.
   package func unreachableDetail(shard: Int) -> String? {
-    links[shard].state.isReady ? nil : links[shard].state.detail
+    guard links[shard].state.isReady else { return links[shard].state.detail }
+    return links[shard].isServing ? nil : Self.hasJustStarted
+  }
+
+  static var hasJustStarted: String {
+    "it has just started, and no other shard could be asked yet whether the slot map is in force"
   }
 
   // MARK: - What the core does about them
@@ -120,7 +127,7 @@ extension RouterCore {
     return true
   }
 
-  private func helloFrame(_ shard: Int) -> ByteBuffer {
+  private func helloFrame(_ shard: Int, _ lane: LinkLane) -> ByteBuffer {
     typealias Field = LinkV1.Hello.Field
     let generation = links[shard].state.generation
     var frame = ByteBuffer()
@@ -132,12 +139,17 @@ extension RouterCore {
     frame.write(Field.expectedShard, links[shard].shardID)
     let map = helloMap(shard)
     links[shard].helloEpoch = map.epoch
+    let isOffered = agreement.offered.place(of: links[shard].shardID) != nil
+    links[shard].helloRound = isOffered ? agreement.round : 0
     SlotMapMessage.write(map, as: Field.map, into: &frame)
-    frame.write(Field.mapPending, !agreement.isInForce || map.epoch != agreement.current.epoch)
+    frame.write(Field.inForceEpoch, agreement.inForceEpoch)
     let check = limits.hashSeed.check(
       cluster: identity.cluster, router: identity.router, generation: generation,
       shard: links[shard].shardID)
     check.withUnsafeBytes { frame.write(Field.hashSeedCheck, $0) }
+    if lane == .calls {
+      for id in parkedCalls.adrift(shard) { frame.append(Field.parkedCalls, id) }
+    }
     frame.endLengthDelimited(hello)
     return frame
   }
@@ -156,6 +168,7 @@ extension RouterCore {
       refuse(shard, generation, reply)
       return
     }
+    if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
     case .otherLaneMissing:
       break
@@ -171,7 +184,7 @@ extension RouterCore {
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
       }
-      if links[shard].isMoving { moved(shard) }
+      if reply.serving || reply.mapInForce { serves(shard) } else { mayHoldCalls = true }
       mapAccepted(shard, isInForce: reply.mapInForce)
     }
   }
@@ -205,7 +218,12 @@ extension RouterCore {
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
-      mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
+      if agreement.isAboutOffered(links[shard].helloRound) {
+        mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
+      } else {
+        // The map has changed while the Hello was under way.
+        links[shard].state.attemptNow(nowNanos: nowNanos)
+      }
     }
     changeLost(shard, detail.isEmpty ? links[shard].state.detail : detail)
   }
@@ -223,6 +241,7 @@ extension RouterCore {
     let wasReady = links[shard].state.phase == .ready
     links[shard].state.startedDraining()
     guard wasReady else { return }
+    agreement.lost(links[shard].shardID)
     driver.note(.linkDraining(shard: links[shard].shardID))
     for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
       guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
@@ -235,7 +254,9 @@ extension RouterCore {
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
-      if links[shard].state.isReady { move(shard) }
+      // One that waits until the shard serves is where it is to be.
+      let isElsewhere = links[shard].dialedAddress != links[shard].address
+      if links[shard].state.isReady, isElsewhere { move(shard) }
     } else if links[shard].state.phase == .draining {
       driver.disconnect(shard: shard, generation: generation)
       lose(shard, links[shard].state.detail)
@@ -248,11 +269,15 @@ extension RouterCore {
   /// waits for the new owner of its slot depends on none.
   func lose(_ shard: Int, _ reason: String) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
+    agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
     streams.lost(shard)
+    parkedLost(shard)
     var ended: [(call: PendingCall<Caller>, hasBegun: Bool, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
-      guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
+      guard !waiting.waits(id, for: .owner), parkedCalls[id] == nil,
+        let call = calls.remove(id)
+      else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)
@@ -262,6 +287,7 @@ extension RouterCore {
     links[shard].clear()
     // A caller that is told may come with its next call at once, and must find the link as it is now.
     for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
+    askShards()
     if mayHoldCalls {
       releaseHeld()
       updateMayHoldCalls()

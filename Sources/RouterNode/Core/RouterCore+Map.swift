@@ -45,19 +45,15 @@ extension RouterCore {
 
   /// A shard has accepted the map of our Hello.
   func mapAccepted(_ shard: Int, isInForce: Bool) {
-    let epoch = links[shard].helloEpoch
     changeReached(shard)
-    if agreement.isInForce, agreement.isDoubted { endDoubt(shard) }
-    guard links[shard].state.isReady || links[shard].state.phase == .draining else { return }
-    apply(agreement.accepted(by: links[shard].shardID, epoch: epoch, isInForce: isInForce))
-    // The map may have changed while the Hello was under way.
-    guard links[shard].isMember, epoch < agreement.offered.epoch,
-      agreement.offered.place(of: links[shard].shardID) != nil
-    else {
-      return
+    if agreement.isDoubted { endDoubt(shard) }
+    guard links[shard].state.isReady else { return }
+    // The map may have changed while the Hello was under way, and a newcomer's was another one.
+    if agreement.isAboutOffered(links[shard].helloRound) {
+      apply(agreement.holds(links[shard].shardID, isInForce: isInForce))
+    } else if links[shard].isMember {
+      offerUnlessHeld(shard)
     }
-    offer(.adopt, agreement.offered, to: shard)
-    if agreement.isInForce { tellInForce(shard) }
   }
 
   /// A shard doesn't take the map of our Hello, or of an offer.
@@ -66,10 +62,18 @@ extension RouterCore {
     detail: String
   ) {
     let before = agreement.offered.epoch
-    let change = agreement.refused(by: links[shard].shardID, reason, theirs: theirs)
-    if change != .doubted { changeRefused(shard, reason, detail, epoch: before) }
+    let change = agreement.refused(by: links[shard].shardID, theirs: theirs)
+    if change == .doubted {
+      // It is asked again with a Hello, as after any refusal.
+      release(shard, reason.rawValue)
+    } else {
+      changeRefused(shard, reason, detail, epoch: before)
+    }
     apply(change)
-    if change != .doubted { links[shard].state.attemptNow(nowNanos: nowNanos) }
+    if change != .doubted, change != .none {
+      links[shard].state.attemptNow(nowNanos: nowNanos)
+    }
+    if agreement.isPaused { pauseEndNanos = pauseEndNanos ?? nowNanos + linkLimits.mapPauseNanos }
   }
 
   func mapReplied(_ shard: Int, _ reply: LinkV1.MapReply) {
@@ -78,10 +82,11 @@ extension RouterCore {
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if reply.accepted {
+      if reply.inForce, !links[shard].isServing { serves(shard) }
       apply(
         agreement.accepted(
-          by: links[shard].shardID, epoch: reply.epoch, isInForce: reply.inForce))
-    } else if reply.epoch == agreement.offered.epoch {
+          by: links[shard].shardID, round: reply.round, isInForce: reply.inForce))
+    } else if agreement.isAboutOffered(reply.round) {
       let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0) }
       mapRefused(
         shard, refusal ?? .mapConflict, theirs.map { ($0, reply.inForce) }, detail: detail)
@@ -90,14 +95,20 @@ extension RouterCore {
 
   /// A shard has adopted a map from another router, or was told that it is in force.
   func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
-    if let map = news.map.flatMap({ try? SlotMapMessage.decode($0) }) {
-      apply(agreement.learn(map, isInForce: news.inForce))
-      apply(
-        agreement.accepted(
-          by: links[shard].shardID, epoch: map.epoch, isInForce: news.inForce))
-    } else if news.inForce {
-      apply(agreement.learnInForce(epoch: news.epoch))
-    }
+    guard let map = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
+    if news.inForce, !links[shard].isServing { serves(shard) }
+    apply(agreement.learn(map, isInForce: news.inForce))
+    guard links[shard].state.isReady, map.epoch == agreement.offered.epoch,
+      map.sameContent(as: agreement.offered)
+    else { return }
+    apply(agreement.holds(links[shard].shardID, isInForce: news.inForce))
+  }
+
+  /// Other routers have had time to be through: shards that have refused the map are asked again.
+  private func endPause() {
+    pauseEndNanos = nil
+    agreement.resume()
+    for place in links.indices where links[place].isMember { offerUnlessHeld(place) }
   }
 
   /// Takes over a map that this router has made.
@@ -114,23 +125,55 @@ extension RouterCore {
     case .pending: mapIsPending()
     case .inForce: mapIsInForce()
     }
+    tellInForce()
+    askShards()
+  }
+
+  /// Asks shards whether they hold the map still.
+  func askShards() {
+    let asked = agreement.nextAsked()
+    for place in links.indices where asked.contains(links[place].shardID) {
+      offer(.adopt, agreement.offered, to: place)
+    }
+  }
+
+  /// Tells shards that the map is in force. Calls on slots that they have gained may come now.
+  private func tellInForce() {
+    let told = agreement.nextTold()
+    guard !told.isEmpty else { return }
+    for place in links.indices where told.contains(links[place].shardID) {
+      offer(.inForce, map, to: place)
+      serves(place)
+    }
+    holds.mapCame()
+    releaseHeld()
+  }
+
+  /// A shard serves slots from now on: calls that wait for its link may go.
+  func serves(_ shard: Int) {
+    links[shard].serves(true)
+    if links[shard].isMoving { moved(shard) } else { updateMayHoldCalls() }
+    if links[shard].state.isReady { parkedReady(shard) }
   }
 
   private func mapIsPending() {
     guard let pending = agreement.pending else { return }
-    holds.hold(agreement.current.slotsMoved(to: pending))
+    links.adopt(map)
+    holds.hold(map.slotsMoved(to: pending))
     mayHoldCalls = true
     driver.note(.mapPending(epoch: pending.epoch))
     for shard in pending.shards {
       let place = links.join(shard)
-      if links[place].state.isReady {
-        if links[place].helloEpoch != pending.epoch { offer(.adopt, pending, to: place) }
-      } else {
-        links[place].state.attemptNow(nowNanos: nowNanos)
-      }
+      offerUnlessHeld(place)
+      links[place].state.attemptNow(nowNanos: nowNanos)
     }
     dropStrays()
-    noteAdopters()
+  }
+
+  private func offerUnlessHeld(_ shard: Int) {
+    let id = links[shard].shardID
+    guard !agreement.isHeld(by: id), agreement.offered.place(of: id) != nil else { return }
+    offer(.adopt, agreement.offered, to: shard)
   }
 
   /// A shard of a map that was taken back doesn't belong to the cluster.
@@ -145,22 +188,13 @@ extension RouterCore {
     }
   }
 
-  /// Newcomers have adopted the map with their Hello.
-  private func noteAdopters() {
-    guard let epoch = agreement.pending?.epoch else { return }
-    for link in links where link.state.isReady && link.helloEpoch == epoch {
-      let change = agreement.accepted(by: link.shardID, epoch: epoch, isInForce: false)
-      if change != .none { return apply(change) }
-    }
-  }
-
   private func mapIsInForce() {
-    links.adopt(map)
-    driver.note(.mapInForce(epoch: map.epoch))
-    for place in links.members { tellInForce(place) }
+    if links.adopt(map) { driver.note(.mapInForce(epoch: map.epoch)) }
+    for place in links.members { offerUnlessHeld(place) }
+    tellInForce()
     holds.mapCame()
     updateMayHoldCalls()
-    changeInForce()
+    if let next = agreement.takeFollowUp() { propose(next) } else { changeInForce() }
     releaseHeld()
     dropStrays()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
@@ -168,8 +202,8 @@ extension RouterCore {
 
   func updateMayHoldCalls() {
     mayHoldCalls =
-      agreement.isDoubted || !holds.isEmpty
-      || links.contains { $0.isMoving || !$0.isMember && $0.state.isReady }
+      agreement.isDoubted || !agreement.isKnown || !holds.isEmpty
+      || links.contains { $0.isMoving || $0.state.isReady && !($0.isMember && $0.isServing) }
   }
 
   func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
@@ -179,17 +213,9 @@ extension RouterCore {
       let offer = frame.beginLengthDelimited(LinkV1.RouterFrame.Field.offer, sizeHint: 64)
       frame.write(Field.step, step)
       SlotMapMessage.write(map, as: Field.map, into: &frame)
+      frame.write(Field.inForceEpoch, agreement.inForceEpoch)
+      if step == .adopt { frame.write(Field.round, agreement.round) }
       frame.endLengthDelimited(offer)
-    }
-    hasOutput(shard, .calls)
-  }
-
-  private func tellInForce(_ shard: Int) {
-    guard links[shard].state.isReady else { return }
-    let epoch = map.epoch
-    links[shard].calls.appendAlone { frame in
-      frame.append(
-        LinkV1.RouterFrame.Field.offer, LinkV1.MapOffer(step: .inForce, epoch: epoch))
     }
     hasOutput(shard, .calls)
   }
@@ -199,25 +225,56 @@ extension RouterCore {
   /// Whether a call may go now; false: it waits for its slot's owner.
   ///
   /// - Throws: SHARD_UNAVAILABLE, MAP_CONFLICT.
-  func admitWithCare(_ shard: Int, _ slot: UInt16) throws(CallError) -> Bool {
+  func admitWithCare(_ shard: Int, _ slot: UInt16, _ method: UInt32) throws(CallError) -> Bool {
     if agreement.isDoubted { throw unavailable(shard) }
     if holds.contains(slot) { return false }
     guard links[shard].state.isReady || links[shard].isMoving else { throw unavailable(shard) }
+    if let reason = notInForceReason, !Self.isAboutNode(method) {
+      throw .shardUnavailable(links[shard].shardID, reason)
+    }
+    if slot != Self.noSlot, links[shard].state.isReady, !links[shard].isServing {
+      guard links[shard].isMoving else {
+        throw .shardUnavailable(links[shard].shardID, Self.hasJustStarted)
+      }
+    }
     return true
+  }
+
+  /// What shards are asked about themselves needs no slot map.
+  private static func isAboutNode(_ method: UInt32) -> Bool {
+    let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart]
+    return methods.contains { $0.rawValue == method }
+  }
+
+  /// Why calls are not served by the map of this router's list; nil where a map has been in force.
+  var notInForceReason: String? {
+    guard !agreement.isKnown else { return nil }
+    let missing = links.members.first { !links[$0].state.isReady }
+    let who = missing.map { "\(links[$0].shardID) has not (\(links[$0].state.detail))" }
+    return "the slot map is served when every shard has adopted it; "
+      + (who ?? "they are being asked whether they hold it")
   }
 
   /// A shard has not executed a call, because its key's slot isn't the shard's.
   func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
-    links[shard][call.lane].callEnded(bytes: call.bytes)
-    guard !call.isAbandoned, call.timesReturned < linkLimits.timesReturnedMax,
+    let parked = call.reply == .parked ? unpark(id, call) : nil
+    if call.reply != .parked {
+      links[shard][call.lane].callEnded(bytes: call.bytes)
+    }
+    guard !call.isAbandoned, parked?.recall == nil,
+      call.timesReturned < linkLimits.timesReturnedMax,
       let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
     else {
       let hasBegun = streams.hasBegun(id)
       guard let call = calls.remove(id) else { return }
       forget(id, call)
-      fail(call, hasBegun: hasBegun, reply.error ?? .wrongShard(owner: nil))
+      fail(call, hasBegun: hasBegun, parked?.recall ?? reply.error ?? .wrongShard(owner: nil))
       return
+    }
+    if call.reply == .parked {
+      calls.unparked(id)
+      if call.lane == .calls { laneOrder.smallBegan(slot: call.slot) }
     }
     calls.returned(id)
     released(streams.returned(id, by: shard), for: call)
@@ -228,7 +285,8 @@ extension RouterCore {
     let body = CallBody(
       method: returned.method,
       deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
-    wait(id, body, ByteBuffer(bytes: returned.request), for: .owner)
+    wait(
+      id, body, parked.map { request(of: $0) } ?? ByteBuffer(bytes: returned.request), for: .owner)
   }
 
   /// Lets calls go whose slots have an owner again.
@@ -241,6 +299,13 @@ extension RouterCore {
         !call.isWaiting || waiting.waits(id, for: .room)
       else { return }
       busy.insert(Int(call.slot))
+    }
+    // An owner that was not told yet would return the call.
+    if holds.dueNanos == nil {
+      for slot in 0..<Slots.count where holds.contains(UInt16(slot)) {
+        let owner = links[links.owner(ofSlot: slot)]
+        if owner.state.isReady, !agreement.isServed(by: owner.shardID) { busy.insert(slot) }
+      }
     }
     ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
     updateMayHoldCalls()
@@ -271,12 +336,15 @@ extension RouterCore {
   /// Nothing is under way on a link that is to be dialed at another address.
   func move(_ shard: Int) {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
+    agreement.lost(links[shard].shardID)
+    parkedLost(shard)
     links[shard].clear(keepsWaiting: true)
     links[shard].state.lost("the shard has another address", nowNanos: nowNanos)
     connect(shard)
   }
 
-  /// A link that was dialed at another address is ready.
+  /// A link that was dialed at another address, or to a shard that has joined, is ready, and the shard
+  /// serves.
   func moved(_ shard: Int) {
     links[shard].endMoving()
     updateMayHoldCalls()
@@ -308,11 +376,13 @@ extension RouterCore {
   var mapDueNanos: UInt64? {
     var due = agreement.isInForce ? holds.dueNanos : nil
     if let changeDue = change?.dueNanos { due = min(due ?? .max, changeDue) }
+    if let pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
     return due
   }
 
   func mapTick(nowNanos: UInt64) {
     if let change, change.dueNanos <= nowNanos { changeOverdue() }
+    if let due = pauseEndNanos, due <= nowNanos { endPause() }
     if mayHoldCalls { releaseHeld() }
     if mayHoldCalls {
       for place in links.indices where !links[place].isMember { retireIfIdle(place) }

@@ -13,7 +13,8 @@
 //   different lanes one after another (CrossLaneSequencer).
 //
 // What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
-// LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
+// LinkLimits), for values at their shards (RouterCore+Parked, the shards' Limits.parkedCallsMax),
+// replies in parts (RouterCore+Replies), calls under way in all (CallTable).
 
 import Commands
 import GRPC
@@ -41,9 +42,11 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Slots whose owner is changing; see RouterCore+Map.
   @exclusivity(unchecked) var holds = SlotHolds()
   /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  @exclusivity(unchecked) var mayHoldCalls = false
+  @exclusivity(unchecked) var mayHoldCalls = true
   /// A change of the list of shards under way.
   var change: MapChange?
+  /// Until when changes that shards refuse are not taken back.
+  var pauseEndNanos: UInt64?
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
@@ -55,6 +58,10 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) private var encoded = ByteBuffer()
   private static var encodedKeptMax: Int { 64 << 10 }
 
+  /// Calls that wait for values at their shards.
+  var parkedCalls = ParkedCallTable()
+  /// Whether no call may wait for values any more.
+  var isDraining = false
   @exclusivity(unchecked) var streams = StreamedReplies()
   @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
@@ -216,6 +223,11 @@ package final class RouterCore<Driver: RouterDriver> {
       return
     }
     endStream(id, call)
+    if call.reply == .parked, let parked = unpark(id, call), parked.isAdrift {
+      // The shard lets go of it when the router doesn't name it any more.
+      _ = calls.remove(id)
+      return
+    }
     calls.abandon(id)
     links[call.shard][call.lane].cancel(id)
     hasOutput(call.shard, call.lane)
@@ -230,10 +242,12 @@ package final class RouterCore<Driver: RouterDriver> {
   /// - Returns: whether it may go now; otherwise it waits until its slot has its new owner.
   @inline(__always)
   private func admit(
-    _ shard: Int, slot: UInt16, _ context: CallContext
+    _ shard: Int, slot: UInt16, _ method: UInt32, _ context: CallContext
   ) throws(CallError) -> Bool {
     var mayGo = true
-    if !links[shard].state.isReady || mayHoldCalls { mayGo = try admitWithCare(shard, slot) }
+    if !links[shard].state.isReady || mayHoldCalls {
+      mayGo = try admitWithCare(shard, slot, method)
+    }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
     return mayGo
   }
@@ -250,7 +264,7 @@ package final class RouterCore<Driver: RouterDriver> {
     request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, _ context: CallContext
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
-    let hasOwner = try admit(shard, slot: call.slot, context)
+    let hasOwner = try admit(shard, slot: call.slot, method, context)
     guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
       return try placeWithCare(
         call, key: key, method: method, request: request, in: block, context, hasOwner: hasOwner)
@@ -282,7 +296,10 @@ package final class RouterCore<Driver: RouterDriver> {
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
       isInTurn = laneOrder.began(
-        id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key))
+        id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
+        others: routes[method]?.otherKeys?(request).map {
+          CrossLaneSequencer.Key(slot: slot, $0)
+        } ?? [])
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
@@ -315,7 +332,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Time
 
-  /// Does what is due. Call it at `nextWakeup`, or whenever convenient.
+  /// Does what is due. Call it at `nextWakeupNanos`, or whenever convenient.
   package func tick() {
     let nowNanos = nowNanos
     for shard in links.indices {
@@ -324,6 +341,7 @@ package final class RouterCore<Driver: RouterDriver> {
       if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
     }
     mapTick(nowNanos: nowNanos)
+    giveUpParked(nowNanos: nowNanos)
     while let id = waiting.nextOverdue(nowNanos: nowNanos) { refuseOverdue(id) }
     while let id = calls.nextOverdue(nowNanos: nowNanos) { endOverdue(id) }
     while let operation = operations.nextOverdue(nowNanos: nowNanos) {
@@ -339,6 +357,7 @@ package final class RouterCore<Driver: RouterDriver> {
     var next = calls.dueNanos
     if let due = operations.dueNanos { next = min(next ?? .max, due) }
     if let due = waiting.dueNanos { next = min(next ?? .max, due) }
+    if let due = parkedCalls.dueNanos { next = min(next ?? .max, due) }
     // (In place: a link that is copied costs a look at each of its parts.)
     for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }

@@ -29,6 +29,11 @@ struct RouterLink {
   private var movesUntilNanos: UInt64?
   /// The epoch of the map that the latest Hello carried.
   var helloEpoch: UInt64 = 0
+  /// The round of the agreement in which it was sent; 0: it carried another map than is offered.
+  var helloRound: UInt64 = 0
+  /// Whether the shard serves any slot, as far as is known. One that has just started serves none until
+  /// it is told that the map is in force.
+  private(set) var isServing = false
   var state: LinkState
   var trouble = LinkTrouble()
   /// When a Hello that was sent must have been answered.
@@ -91,6 +96,10 @@ struct RouterLink {
     bulk.heardMillis = clock.heardMillis
   }
 
+  mutating func serves(_ isServing: Bool) {
+    self.isServing = isServing
+  }
+
   var isMoving: Bool { movesUntilNanos != nil }
 
   /// When the calls under way have had their time; nil once they have ended.
@@ -114,6 +123,7 @@ struct RouterLink {
   /// - Parameter keepsWaiting: whether calls that wait for room go on waiting for it.
   mutating func clear(keepsWaiting: Bool = false) {
     clock = ShardClock()
+    isServing = false
     calls.clear(keepsWaiting: keepsWaiting)
     bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0

@@ -52,7 +52,8 @@ struct SlotHolds {
     }
     slots = kept
     isEmpty = kept.isEmpty
-    if isEmpty { dueNanos = nil }
+    // What is kept goes when the calls under way have ended, not at a time.
+    dueNanos = nil
     let released = calls.filter { !kept.contains($0.slot) }.map(\.id)
     calls.removeAll { !kept.contains($0.slot) }
     return released.sorted(by: CallOrder.isBefore)

@@ -5,6 +5,7 @@
 // cost a bounded share of the loop; it goes on past that as long as a quarter of the keys that it
 // looks at is due. All of it in turns.
 
+import Commands
 import NodeCore
 import Store
 
@@ -23,19 +24,20 @@ final class Expirer: CooperativeTask {
   private var visitsLeft = Expirer.visitsPerRound
   private let store: Store
   private let clock: () -> UInt64
-  private let wallMillis: () -> Int64
+  private let wall: WallClock
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
-  ///   - wallMillis: milliseconds since 1970.
-  init(_ store: Store, clock: @escaping () -> UInt64, wallMillis: @escaping () -> Int64) {
+  ///   - wall: the clock that calls are told the time by.
+  init(_ store: Store, clock: @escaping () -> UInt64, wall: WallClock) {
     self.store = store
     self.clock = clock
-    self.wallMillis = wallMillis
+    self.wall = wall
   }
 
   func runSlice() -> Turn {
-    let progress = store.expire(nowMillis: wallMillis(), maxVisits: Expirer.visitsPerTurn)
+    let progress = store.expire(
+      nowMillis: wall.millis(atNanos: clock()), maxVisits: Expirer.visitsPerTurn)
     visitsLeft -= max(1, progress.visited)
     let isWorthwhile = progress.expired * Expirer.dueShare >= max(1, progress.visited)
     if !progress.endsRound, visitsLeft > 0 || isWorthwhile { return .more }

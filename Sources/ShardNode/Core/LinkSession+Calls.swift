@@ -44,7 +44,9 @@ extension LinkSession {
         flush()
         // The bulk lane is read on: what it brings is credit, and few calls with small replies.
         if lane == .calls, !isWritable { return .held(parts.position) }
-      case .heardMillis(let millis): controls.heardMillis = millis
+      case .heardMillis(let millis):
+        controls.heardMillis = millis
+        if lane == .calls { peer?.heard(millis) }
       case .cancels(let id): cancel(id, &controls)
       case .placedAnew(let id): controls.placedAnew.insert(id)
       case .credits(let message):
@@ -105,10 +107,11 @@ extension LinkSession {
     if let later = core.answer(
       call, in: block, into: &output, largerThan: calls.bytesMin, context)
     {
-      begin(later, call, calls.peer)
+      begin(later, call, calls.peer, context)
     } else {
       passGate(call.id, call.method, since: start)
     }
+    core.serveParked()
   }
 
   private func barReturnedSlots() {
@@ -143,7 +146,7 @@ extension LinkSession {
       let start = output.writerIndex
       do throws(CallError) {
         if let parts = try core.listParts(call.request, context) {
-          return begin(parts, call, peer)
+          return begin(.source(parts), call, peer, context)
         }
         // A ListValues that was not found has no fields.
         output.endReply(output.beginReply(.link, id: call.id))
@@ -163,13 +166,17 @@ extension LinkSession {
     }
   }
 
-  private func begin(_ later: any ReplySource, _ call: LinkV1.LinkCall, _ peer: RouterSession) {
+  private func begin(
+    _ later: Remainder, _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext
+  ) {
     guard !peer.isInProgress(call.id) else {
       return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }
     let reply = ReplyHandle(call.id, to: self, method: call.method, core: core)
     peer.began(reply)
-    later.start(reply, after: core.latestMark)
+    core.proceed(
+      with: later, of: call.method, ByteBuffer(bytes: call.request), context, to: reply,
+      after: core.latestMark)
   }
 
   private func refuseCalls() -> AfterFrame {

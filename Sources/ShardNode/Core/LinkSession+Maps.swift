@@ -28,20 +28,24 @@ extension LinkSession {
     case .refused(let refusal, _):
       greeting = .refused(router: router, reason: refusal.rawValue)
     }
-    writeHelloReply(verdict)
+    writeHelloReply(verdict, parkedCalls: lane == .calls ? hello.parkedCalls : RepeatedNumbers())
     output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
     guard case .refused(let refusal, _) = verdict else { return .proceed }
     return .end(.failedPrecondition, refusal.rawValue)
   }
 
-  private func writeHelloReply(_ verdict: HelloVerdict) {
+  private func writeHelloReply(_ verdict: HelloVerdict, parkedCalls: RepeatedNumbers) {
     typealias Field = LinkV1.HelloReply.Field
     let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.hello, sizeHint: 64)
     output.write(Field.shard, core.id)
     output.write(Field.incarnation, core.incarnation)
     output.write(Field.mapEpoch, core.ownership.map?.epoch ?? 0)
     switch verdict {
-    case .accepted: output.write(Field.accepted, true)
+    case .accepted:
+      output.write(Field.accepted, true)
+      for id in parkedCalls where peer?.ran.mayHaveRun(id) != false {
+        output.append(Field.ranCalls, id)
+      }
     case .refused(let refusal, let detail):
       output.write(Field.refusal, refusal.rawValue)
       if [.staleMap, .mapConflict].contains(refusal), let ours = core.ownership.map {
@@ -50,6 +54,7 @@ extension LinkSession {
       output.write(Field.detail, detail)
     }
     output.write(Field.mapInForce, core.ownership.map != nil && core.ownership.isInForce)
+    output.write(Field.serving, !core.ownership.states.owned.isEmpty)
     output.endLengthDelimited(reply)
   }
 
@@ -58,35 +63,33 @@ extension LinkSession {
   /// Takes a map that a router offers over a link that is open.
   func take(offer bytes: UnsafeRawBufferPointer) -> AfterFrame {
     guard let peer, !peer.isSuperseded else { return .proceed }
-    guard let offer = try? LinkV1.MapOffer(bytes) else { return Self.badOffer }
-    if offer.step == .inForce {
-      core.comeIntoForce(epoch: offer.epoch, from: peer)
-      return .proceed
-    }
-    guard offer.step == .check || offer.step == .adopt,
+    guard let offer = try? LinkV1.MapOffer(bytes),
       let map = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
     else { return Self.badOffer }
     var refusal: MapRefusal?
     do throws(MapRefusal) {
-      if offer.step == .check {
-        try core.check(map)
-      } else {
-        _ = try core.adopt(map, isInForce: false, from: peer)
+      switch offer.step {
+      case .check: try core.check(map, inForceEpoch: offer.inForceEpoch)
+      case .adopt: _ = try core.adopt(map, inForceEpoch: offer.inForceEpoch, from: peer)
+      case .inForce:
+        core.comeIntoForce(map, from: peer)
+        return .proceed
+      default: return Self.badOffer
       }
     } catch {
       refusal = error
     }
-    writeMapReply(offer.step, map.epoch, refusal)
+    writeMapReply(offer, map.epoch, refusal)
     return .proceed
   }
 
   private static let badOffer = AfterFrame.end(
     .invalidArgument, "the offer of a slot map is malformed, or the map doesn't hold together")
 
-  private func writeMapReply(_ step: LinkV1.SlotMapStep, _ epoch: UInt64, _ refusal: MapRefusal?) {
+  private func writeMapReply(_ offer: LinkV1.MapOffer, _ epoch: UInt64, _ refusal: MapRefusal?) {
     typealias Field = LinkV1.MapReply.Field
     let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.mapReply, sizeHint: 64)
-    output.write(Field.step, step)
+    output.write(Field.step, offer.step)
     output.write(Field.epoch, epoch)
     if let refusal {
       output.write(Field.refusal, refusal.reason.rawValue)
@@ -98,6 +101,7 @@ extension LinkSession {
       output.write(Field.accepted, true)
     }
     output.write(Field.inForce, core.ownership.isInForce)
+    output.write(Field.round, offer.round)
     output.endLengthDelimited(reply)
   }
 }
@@ -107,7 +111,6 @@ extension ByteBuffer {
   mutating func writeNews(of map: SlotMap, isInForce: Bool) {
     typealias Field = LinkV1.MapNews.Field
     let news = beginLengthDelimited(LinkV1.ShardFrame.Field.mapNews, sizeHint: 64)
-    write(Field.epoch, map.epoch)
     SlotMapMessage.write(map, as: Field.map, into: &self)
     write(Field.inForce, isInForce)
     endLengthDelimited(news)

@@ -56,16 +56,18 @@ final class Evictor: CooperativeTask {
 
   var isQueued = false
   private let store: Store
-  private let wallMillis: () -> Int64
+  private let clock: () -> UInt64
+  private let wall: WallClock
 
-  init(_ store: Store, wallMillis: @escaping () -> Int64) {
+  init(_ store: Store, clock: @escaping () -> UInt64, wall: WallClock) {
     self.store = store
-    self.wallMillis = wallMillis
+    self.clock = clock
+    self.wall = wall
   }
 
   func runSlice() -> Turn {
     guard store.isOverMemoryLimit else { return .unused }
-    let isEmpty = store.makeRoom(evictions: Self.evictionsPerTurn, nowMillis: wallMillis())
+    let isEmpty = store.makeRoom(evictions: Self.evictionsPerTurn, nowMillis: wall.millis(atNanos: clock()))
     return isEmpty || !store.isOverMemoryLimit ? .used : .more
   }
 }

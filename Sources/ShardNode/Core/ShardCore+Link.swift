@@ -32,7 +32,7 @@ extension ShardCore {
       return .refused(error)
     }
     do throws(MapRefusal) {
-      let isNewMap = try adopt(map, isInForce: !hello.mapPending)
+      let isNewMap = try adopt(map, inForceEpoch: hello.inForceEpoch)
       guard peers.admits(lane, router: router, generation: hello.generation),
         generations.introduce(router, hello.generation)
       else { throw MapRefusal(.staleGeneration) }
@@ -43,37 +43,30 @@ extension ShardCore {
   }
 
   /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is new.
+  ///
+  /// - Parameter inForceEpoch: of the newest map that the router knows to have come into force.
   func adopt(
-    _ map: SlotMap, isInForce: Bool, from peer: RouterSession? = nil
+    _ map: SlotMap, inForceEpoch: UInt64, from peer: RouterSession? = nil
   ) throws(MapRefusal) -> Bool {
-    let wasInForce = ownership.isInForce
     let isNew = try keyspace.ownership.adopt(
-      map, isInForce: isInForce, isFree: { peers.areGone && store.totalKeyCount == 0 },
-      keyCount: keyCount(ofSlot:))
+      map, inForceEpoch: inForceEpoch,
+      isFree: { peers.areGone && store.totalKeyCount == 0 }, keyCount: keyCount(ofSlot:))
     if isNew {
-      peers.tell(but: peer) { $0.writeNews(of: map, isInForce: isInForce) }
-    } else if ownership.isInForce, !wasInForce {
-      tellInForce(but: peer)
+      endParkedElsewhere()
+      peers.tell(but: peer) { $0.writeNews(of: map, isInForce: false) }
     }
     return isNew
   }
 
   /// A router says that a map is in force.
-  func comeIntoForce(epoch: UInt64, from peer: RouterSession) {
-    if keyspace.ownership.comeIntoForce(epoch: epoch) { tellInForce(but: peer) }
-  }
-
-  private func tellInForce(but peer: RouterSession?) {
-    guard let epoch = ownership.map?.epoch else { return }
-    peers.tell(but: peer) { frame in
-      frame.append(
-        LinkV1.ShardFrame.Field.mapNews, LinkV1.MapNews(epoch: epoch, inForce: true))
-    }
+  func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {
+    guard keyspace.ownership.comeIntoForce(map) else { return }
+    peers.tell(but: peer) { $0.writeNews(of: map, isInForce: true) }
   }
 
   /// Whether a router's map could be adopted.
-  func check(_ map: SlotMap) throws(MapRefusal) {
-    _ = try ownership.check(map, keyCount: keyCount(ofSlot:))
+  func check(_ map: SlotMap, inForceEpoch: UInt64) throws(MapRefusal) {
+    _ = try ownership.check(map, inForceEpoch: inForceEpoch, keyCount: keyCount(ofSlot:))
   }
 
   /// Keys of a slot in all databases.
@@ -86,12 +79,12 @@ extension ShardCore {
   /// - Parameters:
   ///   - block: what the call lies in, where it may be kept.
   ///   - bytesMin: a longer response is not appended.
-  /// - Returns: a reply that comes later; nil where the reply was appended. What either has to wait for
+  /// - Returns: what is left to do of a reply that comes later; nil where it was appended. What either has to wait for
   ///   is in `latestMark`.
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max, _ context: CallContext
-  ) -> (any ReplySource)? {
+  ) -> Remainder? {
     latestMark = .none
     let carrier = Swift.type(of: call).carrier
     let method = call.methodNumber

@@ -46,6 +46,10 @@ package final class ShardCore {
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   /// Slots of calls of the frame being read that were returned.
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
+  /// Calls that wait for values.
+  @exclusivity(unchecked) var parked = ParkedCalls()
+  /// Calls that are executed in turns.
+  let unfinished = UnfinishedTable()
   let garbage: GarbageCollection
   let expirer: Expirer
   let evictor: Evictor
@@ -58,36 +62,38 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
-  /// A caller has told the node to stop. The driver of the core sees to it, once the caller has
+  /// A caller has told the node to stop. The driver of the core does so, once the caller has
   /// its reply.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
   private let executions = CommandTable.executions
-  /// The wall clock.
-  @exclusivity(unchecked) private var wall: WallClock
+  private let wall: WallClock
+  /// Whether there is a wall clock, so that every call knows the time.
+  private let hasWall: Bool
   /// When the core was made, on that clock.
   let startedNanos: UInt64
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
-  ///   - wallMillis: milliseconds since 1970.
+  ///   - wallMillis: milliseconds since 1970; nil: no key ever expires.
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
   ///   - memory: how much the keys and values may take.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
     versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
-    clock: @escaping () -> UInt64 = { 0 },
-    wallMillis: @escaping () -> Int64 = { 0 }, uptimeMillis: @escaping () -> Int64
+    clock: @escaping () -> UInt64 = { 0 }, wallMillis: (() -> Int64)? = nil,
+    uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
     self.version = version
     self.clock = clock
     startedNanos = clock()
-    wall = WallClock(wallMillis)
+    wall = WallClock(wallMillis ?? { 0 })
+    hasWall = wallMillis != nil
     self.uptimeMillis = uptimeMillis
     let store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
@@ -95,10 +101,11 @@ package final class ShardCore {
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
-    expirer = Expirer(store, clock: clock, wallMillis: wallMillis)
-    evictor = Evictor(store, wallMillis: wallMillis)
+    expirer = Expirer(store, clock: clock, wall: wall)
+    evictor = Evictor(store, clock: clock, wall: wall)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax)
+    unfinished.core = self
   }
 
   /// Executes one call and appends its response message to `response`. What the reply has to wait
@@ -109,27 +116,27 @@ package final class ShardCore {
   ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
   ///   - bytesMin: a response longer than this is not appended.
   ///   - context: who calls, until when it may be executed, and at what time.
-  /// - Returns: a reply that comes later, as a longer response does, which holds memory of the store
-  ///   until it is let go of; nil where the response was appended.
+  /// - Returns: what is left to do (`proceed`): a longer response comes later, and holds memory of the
+  ///   store until it is let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     into response: inout ByteBuffer, largerThan bytesMin: Int = .max, _ context: CallContext
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> Remainder? {
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
     return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
   }
 
   /// Executes a call that was made within the process. `answer` is called once with the reply, after
-  /// `latestMark` was set, unless a source is returned or an error thrown.
+  /// `latestMark` was set, unless something is returned or an error thrown.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
   package func execute(
     _ call: any KeyedCall, largerThan bytesMin: Int, _ context: CallContext,
     _ answer: (CallReply) -> Void
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> Remainder? {
     let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
@@ -142,16 +149,17 @@ package final class ShardCore {
   /// What comes before every execution.
   @inline(__always)
   func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {
+    assert(context.wallMillis > 0 || !hasWall, "an entrance that knows no time expires no key")
     latestMark = .none
     try admit(method, context)
     counters.called(method)
   }
 
   @inline(__always)
-  private func run(
+  func run(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
     into response: inout ByteBuffer, largerThan bytesMin: Int, _ context: CallContext
-  ) throws(CallError) -> (any ReplySource)? {
+  ) throws(CallError) -> Remainder? {
     guard method &- 1 < executions.count else {
       try executePart(method, message, context, into: &response)
       return nil
@@ -191,9 +199,11 @@ package final class ShardCore {
 
   /// Whatever the outcome was, it tells of the key as it is now.
   func endMarking(_ method: UInt32) {
-    guard let key = keyspace.found, let marks else { return }
-    keyspace.found = nil
-    latestMark = max(latestMark, marks.mark(of: key, after: method))
+    guard let marks else { return }
+    for key in keyspace.found {
+      latestMark = max(latestMark, marks.mark(of: key, after: method))
+    }
+    keyspace.found.removeAll(keepingCapacity: true)
   }
 
   /// A key was looked at by a call that lists keys.

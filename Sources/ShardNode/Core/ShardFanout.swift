@@ -96,7 +96,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
             largerThan: core.limits.bulkBytesMin, context)
         }
         mark = max(mark, core.latestMark)
-        if let later { return begin(later, next) }
+        if let later { return begin(later, next, context) }
         bytes += response.readableBytes
         response.withUnsafeReadableBytes { fanout.answered(next.tag, $0) }
       } catch {
@@ -104,17 +104,22 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
         core.counters.failed()
         fanout.failed(next.tag, error)
       }
+      core.serveParked()
       // A slice of an every-shard call has a turn for itself.
       if next.method >= InternalMethod.firstNumber || bytes >= Self.bytesPerTurn { return }
       if count % Self.callsPerLook == 0, core.clock() >= endNanos { return }
     }
   }
 
-  private func begin(_ source: any ReplySource, _ request: SubRequest) {
+  private func begin(
+    _ later: Remainder, _ request: SubRequest, _ context: CallContext
+  ) {
     let reply = ReplyHandle(0, to: self, method: request.method, core: core)
-    later = (request.tag, reply)
+    self.later = (request.tag, reply)
     // The operation's own reply waits at the gate.
-    source.start(reply, after: .none)
+    core.proceed(
+      with: later, of: request.method,
+      request.request.withBytes { ByteBuffer(bytes: $0) }, context, to: reply, after: .none)
   }
 }
 

@@ -88,13 +88,37 @@ extension CommandLineCall {
     _ reply: RingstoreReply, as form: ReplyForm
   ) -> ShownReply {
     switch reply {
-    case .value(let value): return .value(value)
+    case .value(let value?) where form == .popped:
+      return .list([.value(value.key), .value(value.bytes)])
+    case .value(let value): return .value(value?.bytes)
     case .integer(let number): return .integer(number)
     case .list(let list) where form == .taken && !list.found: return .value(nil)
     case .list(let list): return .list(list.values.map { .value($0) })
     case .type(let type): return .word(name(of: type))
-    case .status(let status): return form == .ok ? .ok : .integer(Int64(status.count))
+    case .positions(let list) where form == .positions(isMany: true):
+      return .list(list.indices.map { .integer(Int64($0)) })
+    case .positions(let list): return list.indices.first.map { .integer(Int64($0)) } ?? .value(nil)
+    case .status(let status) where form == .inserted:
+      return .integer(status.ok || status.count == 0 ? Int64(status.count) : -1)
+    case .timeToLive(let time): return .integer(number(of: time, as: form))
+    case .status(let status): return shown(status, as: form)
     }
+  }
+
+  private static func shown(_ status: RingstoreStatus, as form: ReplyForm) -> ShownReply {
+    switch form {
+    case .ok where status.tellsPrevious: .value(status.previous?.bytes)
+    case .ok: status.ok ? .ok : .value(nil)
+    case .isDone: .integer(status.ok ? 1 : 0)
+    default: .integer(Int64(status.count))
+    }
+  }
+
+  private static func number(of time: RingstoreTimeToLive?, as form: ReplyForm) -> Int64 {
+    guard case .ttl(let form) = form else { return 0 }
+    return form.number(
+      found: time != nil, ttlMillis: time?.remainingMillis,
+      unixMillis: time?.expiresAtUnixMillis)
   }
 
   private static func name(of type: RingstoreType) -> String {

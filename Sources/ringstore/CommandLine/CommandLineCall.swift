@@ -60,7 +60,8 @@ package enum CommandLineCall: Sendable {
     }
     if let call = form.call, let reply = form.reply {
       guard form.syntax.words.contains(words.count) else { throw .usage(form.syntax) }
-      self = .oneKey(try Self.encoded(words, call), shownAs: reply)
+      let shown = CommandWords.withWords(words) { form.reply(to: $0) } ?? reply
+      self = .oneKey(try Self.encoded(words, call), shownAs: shown)
     } else {
       // Where the command line has options of its own, they are checked where they are read.
       let hasOptions = HelpText.usage(command) != form.syntax.usage
@@ -185,11 +186,21 @@ extension CommandLineCall.Misuse {
     case .notAnInteger(let what, let word):
       let text = String(decoding: word, as: UTF8.self)
       sentence = "\(Self.capitalized(what)) must be a 64-bit integer, not '\(text)'."
+    case .notAChoice(let what, let first, let second, let word):
+      let text = String(decoding: word, as: UTF8.self)
+      sentence = "\(Self.capitalized(what)) must be \(first) or \(second), not '\(text)'."
     case .notACount(let what, let word):
       let text = String(decoding: word, as: UTF8.self)
       sentence = "\(Self.capitalized(what)) must be from 0 to \(UInt32.max), not '\(text)'."
     case .tooSmallToTakeAway(let what):
       sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+    case .tooManySeconds(let what):
+      sentence = "\(Self.capitalized(what)), in milliseconds, must fit into 64 bits."
+    case .notAWait(let word, let maxSeconds):
+      let text = String(decoding: word, as: UTF8.self)
+      sentence = "The timeout must be seconds from 0 to \(maxSeconds), as in 2.5, not '\(text)'."
+    case .badOptions(let text):
+      sentence = text
     }
   }
 

@@ -458,12 +458,13 @@ extension LinkV1.MapOffer: ReadByUs {
     var facts = Facts()
     facts.add("step", "\(step.rawValue)")
     if let map { facts.add("map", try map.facts()) }
-    facts.add("epoch", "\(epoch)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(step: step, map: map?.remade(in: arena), epoch: epoch)
+    Self(step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round)
   }
 }
 
@@ -477,7 +478,9 @@ extension LinkV1.Hello: ReadByUs {
     facts.add("expected_shard", hex(expectedShard))
     if let map { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("map_pending", "\(mapPending)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
+    facts.check("parked_calls", parkedCalls.count)
     return facts.text
   }
 
@@ -485,7 +488,7 @@ extension LinkV1.Hello: ReadByUs {
     Self(
       protocol: `protocol`, cluster: cluster, router: router, generation: generation,
       expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
-      mapPending: mapPending)
+      inForceEpoch: inForceEpoch, parkedCalls: arena.keep(parkedCalls))
   }
 }
 
@@ -552,27 +555,27 @@ extension LinkV1.MapReply: ReadByUs {
     facts.add("detail", hex(detail))
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
-      map: map?.remade(in: arena), inForce: inForce)
+      map: map?.remade(in: arena), inForce: inForce, round: round)
   }
 }
 
 extension LinkV1.MapNews: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
-    facts.add("epoch", "\(epoch)")
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(epoch: epoch, map: map?.remade(in: arena), inForce: inForce)
+    Self(map: map?.remade(in: arena), inForce: inForce)
   }
 }
 
@@ -587,13 +590,17 @@ extension LinkV1.HelloReply: ReadByUs {
     if let map { facts.add("map", try map.facts()) }
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail))
+    facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
+    facts.check("ran_calls", ranCalls.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
-      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail)
+      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
+      serving: serving, ranCalls: arena.keep(ranCalls))
   }
 }
 
@@ -606,11 +613,14 @@ extension LinkV1.LinkReply: ReadByUs {
     facts.add("response", hex(response))
     facts.add("details", hex(details))
     facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(id: id, code: code, message: message, response: response, details: details, more: more)
+    Self(
+      id: id, code: code, message: message, response: response, details: details, more: more,
+      parked: parked)
   }
 }
 
@@ -652,6 +662,24 @@ extension V1.KeyValue: ReadByUs {
   }
 }
 
+extension V1.DeleteRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, condition: condition)
+  }
+}
+
 extension V1.Value: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -659,11 +687,12 @@ extension V1.Value: ReadByUs {
     facts.add("found", "\(found)")
     facts.add("version", "\(version)")
     if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("key", hex(key))
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(value: value, found: found, version: version, ttlMillis: ttlMillis)
+    Self(value: value, found: found, version: version, ttlMillis: ttlMillis, key: key)
   }
 }
 
@@ -703,11 +732,14 @@ extension V1.PopRequest: ReadByUs {
     var facts = Facts()
     facts.add("key", hex(key))
     facts.add("database", "\(database)")
+    facts.add("wait_millis", "\(waitMillis)")
+    facts.add("other_keys", otherKeys.map { hex($0) })
+    facts.check("other_keys", otherKeys.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(key: key, database: database)
+    Self(key: key, database: database, waitMillis: waitMillis, otherKeys: arena.keep(otherKeys))
   }
 }
 
@@ -766,6 +798,87 @@ extension V1.ListRange: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(key: key, start: start, stop: stop, database: database)
+  }
+}
+
+extension V1.ListRemoveRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("count", "\(count)")
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, count: count, value: value)
+  }
+}
+
+extension V1.ListInsertRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("pivot", hex(pivot))
+    facts.add("value", hex(value))
+    facts.add("after", "\(after)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, pivot: pivot, value: value, after: after)
+  }
+}
+
+extension V1.ListPositionRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("value", hex(value))
+    facts.add("rank", "\(rank)")
+    if let count { facts.add("count", "\(count)") }
+    facts.add("max_length", "\(maxLength)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, value: value, rank: rank, count: count, maxLength: maxLength)
+  }
+}
+
+extension V1.ListPositions: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("indexes", indexes.map { "\($0)" })
+    facts.check("indexes", indexes.count)
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(indexes: arena.keep(indexes), found: found)
+  }
+}
+
+extension V1.ListMoveRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("destination", hex(destination))
+    facts.add("from", "\(from.rawValue)")
+    facts.add("to", "\(to.rawValue)")
+    facts.add("wait_millis", "\(waitMillis)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      key: key, database: database, destination: destination, from: from, to: to,
+      waitMillis: waitMillis)
   }
 }
 
@@ -835,6 +948,41 @@ extension V1.AppendRequest: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(key: key, value: value, database: database)
+  }
+}
+
+extension V1.ExpireRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, expiry: expiry, condition: condition)
+  }
+}
+
+extension V1.TtlResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if let expireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      found: found, ttlMillis: ttlMillis, expireAtUnixMillis: expireAtUnixMillis, version: version)
   }
 }
 

@@ -486,7 +486,8 @@ extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("step", "\(step.rawValue)")
     if hasMap { facts.add("map", try map.facts()) }
-    facts.add("epoch", "\(epoch)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -507,7 +508,8 @@ extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
     facts.add("expected_shard", hex(expectedShard.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("map_pending", "\(mapPending)")
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
     return facts.text
   }
 
@@ -582,6 +584,7 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     facts.add("detail", hex(detail.utf8))
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
     return facts.text
   }
 
@@ -595,7 +598,6 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
 extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
-    facts.add("epoch", "\(epoch)")
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     return facts.text
@@ -619,6 +621,8 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail.utf8))
+    facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
     return facts.text
   }
 
@@ -638,6 +642,7 @@ extension Ringstore_Internal_V1_LinkReply: ReadBySwiftProtobuf {
     facts.add("response", hex(response))
     facts.add("details", hex(details))
     facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
     return facts.text
   }
 
@@ -685,6 +690,25 @@ extension Ringstore_V1_KeyValue: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_DeleteRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch condition {
+    case .ifVersion(let value): facts.add("if_version", "\(value)")
+    case .ifValue(let value): facts.add("if_value", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_Value: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -692,6 +716,7 @@ extension Ringstore_V1_Value: ReadBySwiftProtobuf {
     facts.add("found", "\(found)")
     facts.add("version", "\(version)")
     if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("key", hex(key))
     return facts.text
   }
 
@@ -739,6 +764,8 @@ extension Ringstore_V1_PopRequest: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("key", hex(key))
     facts.add("database", "\(database)")
+    facts.add("wait_millis", "\(waitMillis)")
+    facts.add("other_keys", otherKeys.map { hex($0) })
     return facts.text
   }
 
@@ -801,6 +828,89 @@ extension Ringstore_V1_ListRange: ReadBySwiftProtobuf {
     facts.add("start", "\(start)")
     facts.add("stop", "\(stop)")
     facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListRemoveRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("count", "\(count)")
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListInsertRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("pivot", hex(pivot))
+    facts.add("value", hex(value))
+    facts.add("after", "\(after)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListPositionRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("value", hex(value))
+    facts.add("rank", "\(rank)")
+    if hasCount { facts.add("count", "\(count)") }
+    facts.add("max_length", "\(maxLength)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListPositions: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("indexes", indexes.map { "\($0)" })
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ListMoveRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("destination", hex(destination))
+    facts.add("from", "\(from.rawValue)")
+    facts.add("to", "\(to.rawValue)")
+    facts.add("wait_millis", "\(waitMillis)")
     return facts.text
   }
 
@@ -874,6 +984,42 @@ extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
     facts.add("key", hex(key))
     facts.add("value", hex(value))
     facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ExpireRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case nil: break
+    }
+    facts.add("condition", "\(condition.rawValue)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_TtlResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    if hasExpireAtUnixMillis { facts.add("expire_at_unix_millis", "\(expireAtUnixMillis)") }
+    facts.add("version", "\(version)")
     return facts.text
   }
 

@@ -71,11 +71,11 @@ package enum Schemas {
     .message(7, linkV1Credit), .message(7, linkV1Credit),
   ]
   package static let linkV1MapOffer: [MessageSoup.Field] = [
-    .varint(1), .message(2, v1SlotMap), .varint(3),
+    .varint(1), .message(2, v1SlotMap), .varint(3), .varint(4),
   ]
   package static let linkV1Hello: [MessageSoup.Field] = [
     .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
-    .varint(8),
+    .varint(8), .packed(9), .varint(9),
   ]
   package static let linkV1LinkCall: [MessageSoup.Field] = [
     .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
@@ -87,30 +87,36 @@ package enum Schemas {
   ]
   package static let linkV1MapReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
+    .varint(8),
   ]
-  package static let linkV1MapNews: [MessageSoup.Field] = [
-    .varint(1), .message(2, v1SlotMap), .varint(3),
-  ]
+  package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
-    .text(9),
+    .text(9), .varint(10), .packed(12), .varint(12),
   ]
   package static let linkV1LinkReply: [MessageSoup.Field] = [
-    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6),
+    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),
   ]
   package static let v1Key: [MessageSoup.Field] = [.bytes(1), .varint(2)]
   package static let v1KeyValue: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
     .varint(9),
   ]
-  package static let v1Value: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3), .varint(4)]
+  package static let v1DeleteRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
+  package static let v1Value: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .bytes(5),
+  ]
   package static let v1Status: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .message(4, v1Value),
   ]
   package static let v1ListInsert: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .bytes(2), .varint(3), .varint(4),
   ]
-  package static let v1PopRequest: [MessageSoup.Field] = [.bytes(1), .varint(2)]
+  package static let v1PopRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4), .bytes(4),
+  ]
   package static let v1PopManyRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1ListIndexRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1ListSetRequest: [MessageSoup.Field] = [
@@ -119,6 +125,19 @@ package enum Schemas {
   package static let v1ListRange: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
+  package static let v1ListRemoveRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
+  package static let v1ListInsertRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .bytes(3), .bytes(4), .varint(5),
+  ]
+  package static let v1ListPositionRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .bytes(3), .varint(4), .varint(5), .varint(6),
+  ]
+  package static let v1ListPositions: [MessageSoup.Field] = [.packed(1), .varint(1), .varint(2)]
+  package static let v1ListMoveRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .bytes(3), .varint(4), .varint(5), .varint(6),
+  ]
   package static let v1ListValues: [MessageSoup.Field] = [
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
@@ -126,6 +145,12 @@ package enum Schemas {
   package static let v1IncrByRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1IncrByResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1AppendRequest: [MessageSoup.Field] = [.bytes(1), .bytes(2), .varint(3)]
+  package static let v1ExpireRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
+  ]
+  package static let v1TtlResponse: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4),
+  ]
   package static let v1Error: [MessageSoup.Field] = [.varint(1), .text(2), .text(3), .text(4)]
   package static let v1MGetRequest: [MessageSoup.Field] = [.message(1, v1Key), .message(1, v1Key)]
   package static let v1MGetResponseItem: [MessageSoup.Field] = [
@@ -141,7 +166,7 @@ package enum Schemas {
     .message(1, v1StatusItem), .message(1, v1StatusItem),
   ]
   package static let v1MDeleteRequest: [MessageSoup.Field] = [
-    .message(1, v1Key), .message(1, v1Key),
+    .message(1, v1DeleteRequest), .message(1, v1DeleteRequest),
   ]
   package static let v1MDeleteResponse: [MessageSoup.Field] = [
     .message(1, v1StatusItem), .message(1, v1StatusItem),
@@ -298,6 +323,8 @@ extension TwoReaders {
       LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
     TwoReaders(V1.Key.self, Ringstore_V1_Key.self, schema: Schemas.v1Key),
     TwoReaders(V1.KeyValue.self, Ringstore_V1_KeyValue.self, schema: Schemas.v1KeyValue),
+    TwoReaders(
+      V1.DeleteRequest.self, Ringstore_V1_DeleteRequest.self, schema: Schemas.v1DeleteRequest),
     TwoReaders(V1.Value.self, Ringstore_V1_Value.self, schema: Schemas.v1Value),
     TwoReaders(V1.Status.self, Ringstore_V1_Status.self, schema: Schemas.v1Status),
     TwoReaders(V1.ListInsert.self, Ringstore_V1_ListInsert.self, schema: Schemas.v1ListInsert),
@@ -310,6 +337,19 @@ extension TwoReaders {
     TwoReaders(
       V1.ListSetRequest.self, Ringstore_V1_ListSetRequest.self, schema: Schemas.v1ListSetRequest),
     TwoReaders(V1.ListRange.self, Ringstore_V1_ListRange.self, schema: Schemas.v1ListRange),
+    TwoReaders(
+      V1.ListRemoveRequest.self, Ringstore_V1_ListRemoveRequest.self,
+      schema: Schemas.v1ListRemoveRequest),
+    TwoReaders(
+      V1.ListInsertRequest.self, Ringstore_V1_ListInsertRequest.self,
+      schema: Schemas.v1ListInsertRequest),
+    TwoReaders(
+      V1.ListPositionRequest.self, Ringstore_V1_ListPositionRequest.self,
+      schema: Schemas.v1ListPositionRequest),
+    TwoReaders(
+      V1.ListPositions.self, Ringstore_V1_ListPositions.self, schema: Schemas.v1ListPositions),
+    TwoReaders(
+      V1.ListMoveRequest.self, Ringstore_V1_ListMoveRequest.self, schema: Schemas.v1ListMoveRequest),
     TwoReaders(V1.ListValues.self, Ringstore_V1_ListValues.self, schema: Schemas.v1ListValues),
     TwoReaders(
       V1.TypeResponse.self, Ringstore_V1_TypeResponse.self, schema: Schemas.v1TypeResponse),
@@ -319,6 +359,9 @@ extension TwoReaders {
       V1.IncrByResponse.self, Ringstore_V1_IncrByResponse.self, schema: Schemas.v1IncrByResponse),
     TwoReaders(
       V1.AppendRequest.self, Ringstore_V1_AppendRequest.self, schema: Schemas.v1AppendRequest),
+    TwoReaders(
+      V1.ExpireRequest.self, Ringstore_V1_ExpireRequest.self, schema: Schemas.v1ExpireRequest),
+    TwoReaders(V1.TtlResponse.self, Ringstore_V1_TtlResponse.self, schema: Schemas.v1TtlResponse),
     TwoReaders(V1.Error.self, Ringstore_V1_Error.self, schema: Schemas.v1Error),
     TwoReaders(V1.MGetRequest.self, Ringstore_V1_MGetRequest.self, schema: Schemas.v1MGetRequest),
     TwoReaders(

@@ -51,6 +51,8 @@ def request(call: str, key: bytes, arguments: tuple):
         return pb.ListInsert(key=key, values=arguments)
     if call == "LRANGE":
         return pb.ListRange(key=key, start=arguments[0], stop=arguments[1])
+    if call == "DELETE":
+        return pb.DeleteRequest(key=key)
     return pb.Key(key=key)
 
 

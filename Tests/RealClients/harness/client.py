@@ -59,7 +59,8 @@ class Client:
         return self.stub.Get(pb.Key(key=key, database=database), timeout=TIMEOUT_SECONDS)
 
     def delete(self, key: bytes, database: int = 0) -> pb.Status:
-        return self.stub.Delete(pb.Key(key=key, database=database), timeout=TIMEOUT_SECONDS)
+        message = pb.DeleteRequest(key=key, database=database)
+        return self.stub.Delete(message, timeout=TIMEOUT_SECONDS)
 
     def exists(self, key: bytes) -> pb.Status:
         return self.stub.Exists(pb.Key(key=key), timeout=TIMEOUT_SECONDS)

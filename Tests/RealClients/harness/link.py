@@ -7,7 +7,7 @@ from harness.hash_seed import hello_check
 from ringstore.internal.v1 import link_pb2, link_pb2_grpc
 from ringstore.v1 import cluster_pb2
 
-PROTOCOL = 3
+PROTOCOL = 4
 SLOTS = 16384
 
 
@@ -24,7 +24,10 @@ def even_map(shards: dict[str, str], epoch: int = 1) -> cluster_pb2.SlotMap:
 
 
 class Link:
-    """One Exchange stream. `reply` is the shard's answer to the Hello."""
+    """One Exchange stream. `reply` is the shard's answer to the Hello.
+
+    An accepting shard is told that the map is in force, so that it serves by it.
+    """
 
     def __init__(self, address: str, hello: link_pb2.Hello, timeout: float = 60.0):
         self.channel = open_channel(address)
@@ -35,6 +38,8 @@ class Link:
         first = next(self.stream)
         self.reply = first.hello
         self.clock_millis = first.clock_millis
+        if self.reply.accepted and not self.reply.map_in_force:
+            self.send(offer={"step": link_pb2.IN_FORCE, "map": hello.map})
 
     def send(self, **fields: object) -> None:
         """Sends a frame that names the shard's clock as it was heard last."""

@@ -25,7 +25,7 @@ def _bad_calls(key: bytes) -> list[tuple[int, str, bytes, tuple[str, str]]]:
     write = pb.KeyValue(key=key, value=b"nonsense").SerializeToString()
     push = pb.ListInsert(key=key, values=[b"nonsense"]).SerializeToString()
     long_key = b"k" * (KEY_LIMIT + 1)
-    many = pb.MDeleteRequest(keys=[pb.Key(key=key)] * (ITEM_LIMIT + 1))
+    many = pb.MDeleteRequest(keys=[pb.DeleteRequest(key=key)] * (ITEM_LIMIT + 1))
     invalid = "INVALID_ARGUMENT"
     unknown_field = ("UNIMPLEMENTED", "UNKNOWN_FIELD")
     return [

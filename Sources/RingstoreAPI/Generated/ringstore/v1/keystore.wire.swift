@@ -40,6 +40,34 @@ extension V1 {
     }
   }
 
+  /// `ringstore.v1.ListEnd`.
+  package struct ListEnd: WireEnum {
+    package let rawValue: Int32
+
+    @inlinable
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    @inlinable
+    package static var head: Self { Self(rawValue: 0) }
+    @inlinable
+    package static var tail: Self { Self(rawValue: 1) }
+
+    package static let allCases: [Self] = [
+      .head, .tail,
+    ]
+
+    /// The value's name, or its number where the contract has no name for it.
+    package var description: String {
+      switch rawValue {
+      case 0: "head"
+      case 1: "tail"
+      default: String(rawValue)
+      }
+    }
+  }
+
   /// `ringstore.v1.ValueType`.
   package struct ValueType: WireEnum {
     package let rawValue: Int32
@@ -66,6 +94,47 @@ extension V1 {
       case 0: "none"
       case 1: "string"
       case 2: "list"
+      default: String(rawValue)
+      }
+    }
+  }
+
+  /// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later
+  /// than any other.
+  package struct ExpireCondition: WireEnum {
+    package let rawValue: Int32
+
+    @inlinable
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    @inlinable
+    package static var always: Self { Self(rawValue: 0) }
+    /// the key doesn't expire yet
+    @inlinable
+    package static var ifNone: Self { Self(rawValue: 1) }
+    /// the key expires
+    @inlinable
+    package static var ifAny: Self { Self(rawValue: 2) }
+    /// than the key expires now
+    @inlinable
+    package static var ifLater: Self { Self(rawValue: 3) }
+    @inlinable
+    package static var ifSooner: Self { Self(rawValue: 4) }
+
+    package static let allCases: [Self] = [
+      .always, .ifNone, .ifAny, .ifLater, .ifSooner,
+    ]
+
+    /// The value's name, or its number where the contract has no name for it.
+    package var description: String {
+      switch rawValue {
+      case 0: "always"
+      case 1: "ifNone"
+      case 2: "ifAny"
+      case 3: "ifLater"
+      case 4: "ifSooner"
       default: String(rawValue)
       }
     }
@@ -111,19 +180,34 @@ extension V1 {
     @inlinable
     package static var append: Self { Self(rawValue: 14) }
     @inlinable
+    package static var expire: Self { Self(rawValue: 15) }
+    @inlinable
+    package static var persist: Self { Self(rawValue: 16) }
+    @inlinable
+    package static var ttl: Self { Self(rawValue: 17) }
+    @inlinable
     package static var lIndex: Self { Self(rawValue: 22) }
     @inlinable
     package static var lSet: Self { Self(rawValue: 23) }
     @inlinable
     package static var lTrim: Self { Self(rawValue: 24) }
     @inlinable
+    package static var lRem: Self { Self(rawValue: 25) }
+    @inlinable
+    package static var lInsert: Self { Self(rawValue: 26) }
+    @inlinable
+    package static var lPos: Self { Self(rawValue: 27) }
+    @inlinable
     package static var lPopMany: Self { Self(rawValue: 28) }
     @inlinable
     package static var rPopMany: Self { Self(rawValue: 29) }
+    @inlinable
+    package static var lMove: Self { Self(rawValue: 30) }
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
-      .type, .incrBy, .strLen, .append, .lIndex, .lSet, .lTrim, .lPopMany, .rPopMany,
+      .type, .incrBy, .strLen, .append, .expire, .persist, .ttl, .lIndex, .lSet, .lTrim, .lRem,
+      .lInsert, .lPos, .lPopMany, .rPopMany, .lMove,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -144,11 +228,18 @@ extension V1 {
       case 12: "incrBy"
       case 13: "strLen"
       case 14: "append"
+      case 15: "expire"
+      case 16: "persist"
+      case 17: "ttl"
       case 22: "lIndex"
       case 23: "lSet"
       case 24: "lTrim"
+      case 25: "lRem"
+      case 26: "lInsert"
+      case 27: "lPos"
       case 28: "lPopMany"
       case 29: "rPopMany"
+      case 30: "lMove"
       default: String(rawValue)
       }
     }
@@ -229,7 +320,7 @@ extension V1 {
     package var database: UInt32 = 0
     package var expiry: Expiry? = nil
     package var condition: V1.SetCondition = V1.SetCondition(rawValue: 0)
-    /// with SET_CONDITION_IF_VERSION
+    /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
     package var ifVersion: UInt64 = 0
     package var returnPrevious: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -291,12 +382,7 @@ extension V1 {
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
     package var unservedField: String? {
-      if case .ttlMillis = self.expiry { return "ttl_millis" }
-      if case .expireAtUnixMillis = self.expiry { return "expire_at_unix_millis" }
-      if case .keepTtl = self.expiry { return "keep_ttl" }
-      if self.condition.rawValue != 0 { return "condition" }
-      if self.ifVersion != 0 { return "if_version" }
-      if self.returnPrevious { return "return_previous" }
+      if !self.condition.isKnown { return "condition" }
       return nil
     }
 
@@ -376,6 +462,103 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.DeleteRequest`.
+  package struct DeleteRequest: KeyedMessage {
+    package static let name = "ringstore.v1.DeleteRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var condition: Condition? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, condition: Condition? = nil
+    ) {
+      self.key = key
+      self.database = database
+      self.condition = condition
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.condition = .ifVersion(try reader.readVarint())
+        case 34: self.condition = .ifValue(try reader.readBytes())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      switch self.condition {
+      case .ifVersion(let value):
+        size &+= WireSize.varintField(3, value)
+      case .ifValue(let value):
+        size &+= WireSize.bytesField(4, count: value.count)
+      case nil: break
+      }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      switch self.condition {
+      case .ifVersion(let value):
+        cursor.put(3, varint: value)
+      case .ifValue(let value):
+        cursor.put(4, bytes: value)
+      case nil: break
+      }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var ifVersion: UIntField { UIntField(3) }
+      @inlinable
+      package static var ifValue: BytesField { BytesField(4) }
+    }
+
+    /// Which field of `condition` is set: the last one that came.
+    package enum Condition {
+      case ifVersion(UInt64)
+      /// of a string
+      case ifValue(UnsafeRawBufferPointer)
+    }
+
+  }
+
   /// `ringstore.v1.Value`.
   package struct Value: WireMessage {
     package static let name = "ringstore.v1.Value"
@@ -385,6 +568,8 @@ extension V1 {
     package var version: UInt64 = 0
     /// remaining; absent where the key doesn't expire
     package var ttlMillis: Int64? = nil
+    /// of a pop with other_keys: which one it was
+    package var key: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -394,12 +579,13 @@ extension V1 {
     @inlinable
     package init(
       value: UnsafeRawBufferPointer = noBytes, found: Bool = false, version: UInt64 = 0,
-      ttlMillis: Int64? = nil
+      ttlMillis: Int64? = nil, key: UnsafeRawBufferPointer = noBytes
     ) {
       self.value = value
       self.found = found
       self.version = version
       self.ttlMillis = ttlMillis
+      self.key = key
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -417,6 +603,7 @@ extension V1 {
         case 16: self.found = try reader.readBool()
         case 24: self.version = try reader.readVarint()
         case 32: self.ttlMillis = try reader.readInt64()
+        case 42: self.key = try reader.readBytes()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -431,6 +618,7 @@ extension V1 {
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
       size &+= WireSize.optionalVarintField(3, self.version)
       if let value = self.ttlMillis { size &+= WireSize.varintField(4, UInt64(bitPattern: value)) }
+      size &+= WireSize.optionalBytesField(5, count: self.key.count)
       return size
     }
 
@@ -440,10 +628,11 @@ extension V1 {
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: self.version)
       if let value = self.ttlMillis { cursor.put(4, varint: UInt64(bitPattern: value)) }
+      cursor.put(5, optionalBytes: self.key)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 35 &+ self.value.count) { write(to: &$0) }
+      buffer.writeFields(size: 46 &+ self.value.count &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -456,6 +645,8 @@ extension V1 {
       package static var version: UIntField { UIntField(3) }
       @inlinable
       package static var ttlMillis: IntField { IntField(4) }
+      @inlinable
+      package static var key: BytesField { BytesField(5) }
     }
 
   }
@@ -465,10 +656,11 @@ extension V1 {
     package static let name = "ringstore.v1.Status"
     /// false: a condition was not met and nothing changed
     package var ok: Bool = false
-    /// keys removed, elements now in the list, bytes of the string, 0 or 1 for Exists
+    /// keys removed or changed, elements now in the list, bytes of the string, ...
     package var count: Int64 = 0
+    /// of the write; of the key as it is where nothing was written
     package var version: UInt64 = 0
-    /// with return_previous
+    /// with return_previous; found = false where there was none
     package var previous: V1.Value? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -634,6 +826,10 @@ extension V1 {
     package static let keyFields = KeyFields(key: 10, database: 16)
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
+    /// how long to wait for an element where there is none; found = false then
+    package var waitMillis: UInt32 = 0
+    /// of the same slot, tried after `key` in this order
+    package var otherKeys: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -641,24 +837,27 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0) {
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, waitMillis: UInt32 = 0,
+      otherKeys: RepeatedBytes = RepeatedBytes()
+    ) {
       self.key = key
       self.database = database
+      self.waitMillis = waitMillis
+      self.otherKeys = otherKeys
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
-      self.init()
-      try merge(encoded)
-    }
-
-    /// Reads a message on top of what was read before.
-    @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.otherKeys = RepeatedBytes(in: encoded, 34)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
         case 10: self.key = try reader.readBytes()
         case 16: self.database = try reader.readUInt32()
+        case 24: self.waitMillis = try reader.readUInt32()
+        case 34:
+          _ = try reader.readBytes()
+          self.otherKeys.count &+= 1
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -671,6 +870,8 @@ extension V1 {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.waitMillis))
+      size &+= self.otherKeys.byteCount(field: 4)
       return size
     }
 
@@ -678,10 +879,12 @@ extension V1 {
     package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: UInt64(self.waitMillis))
+      self.otherKeys.write(field: 4, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -690,6 +893,10 @@ extension V1 {
       package static var key: BytesField { BytesField(1) }
       @inlinable
       package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var waitMillis: UIntField { UIntField(3) }
+      @inlinable
+      package static var otherKeys: BytesField { BytesField(4) }
     }
 
   }
@@ -1003,6 +1210,457 @@ extension V1 {
       package static var stop: SIntField { SIntField(3) }
       @inlinable
       package static var database: UIntField { UIntField(4) }
+    }
+
+  }
+
+  /// `ringstore.v1.ListRemoveRequest`.
+  package struct ListRemoveRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListRemoveRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// so many from the head, or from the tail where negative; 0: all
+    package var count: Int64 = 0
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, count: Int64 = 0,
+      value: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.key = key
+      self.database = database
+      self.count = count
+      self.value = value
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.count = try reader.readSInt()
+        case 34: self.value = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, zigZag(self.count))
+      size &+= WireSize.optionalBytesField(4, count: self.value.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: zigZag(self.count))
+      cursor.put(4, optionalBytes: self.value)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var count: SIntField { SIntField(3) }
+      @inlinable
+      package static var value: BytesField { BytesField(4) }
+    }
+
+  }
+
+  /// `ringstore.v1.ListInsertRequest`.
+  package struct ListInsertRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListInsertRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var pivot: UnsafeRawBufferPointer = noBytes
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// behind the pivot, not in front of it
+    package var after: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0,
+      pivot: UnsafeRawBufferPointer = noBytes, value: UnsafeRawBufferPointer = noBytes,
+      after: Bool = false
+    ) {
+      self.key = key
+      self.database = database
+      self.pivot = pivot
+      self.value = value
+      self.after = after
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 26: self.pivot = try reader.readBytes()
+        case 34: self.value = try reader.readBytes()
+        case 40: self.after = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalBytesField(3, count: self.pivot.count)
+      size &+= WireSize.optionalBytesField(4, count: self.value.count)
+      size &+= WireSize.optionalVarintField(5, (self.after ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalBytes: self.pivot)
+      cursor.put(4, optionalBytes: self.value)
+      cursor.put(5, optionalVarint: (self.after ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 41 &+ self.key.count &+ self.pivot.count &+ self.value.count) {
+        write(to: &$0)
+      }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var pivot: BytesField { BytesField(3) }
+      @inlinable
+      package static var value: BytesField { BytesField(4) }
+      @inlinable
+      package static var after: BoolField { BoolField(5) }
+    }
+
+  }
+
+  /// `ringstore.v1.ListPositionRequest`.
+  package struct ListPositionRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListPositionRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// the first to count: 1 (or 0) the first, -1 the first from the tail
+    package var rank: Int64 = 0
+    /// how many are wanted, 0: all; absent: one
+    package var count: Int64? = nil
+    /// how many values are looked at; 0: all
+    package var maxLength: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0,
+      value: UnsafeRawBufferPointer = noBytes, rank: Int64 = 0, count: Int64? = nil,
+      maxLength: Int64 = 0
+    ) {
+      self.key = key
+      self.database = database
+      self.value = value
+      self.rank = rank
+      self.count = count
+      self.maxLength = maxLength
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 26: self.value = try reader.readBytes()
+        case 32: self.rank = try reader.readSInt()
+        case 40: self.count = try reader.readInt64()
+        case 48: self.maxLength = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalBytesField(3, count: self.value.count)
+      size &+= WireSize.optionalVarintField(4, zigZag(self.rank))
+      if let value = self.count { size &+= WireSize.varintField(5, UInt64(bitPattern: value)) }
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.maxLength))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalBytes: self.value)
+      cursor.put(4, optionalVarint: zigZag(self.rank))
+      if let value = self.count { cursor.put(5, varint: UInt64(bitPattern: value)) }
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.maxLength))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 61 &+ self.key.count &+ self.value.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var value: BytesField { BytesField(3) }
+      @inlinable
+      package static var rank: SIntField { SIntField(4) }
+      @inlinable
+      package static var count: IntField { IntField(5) }
+      @inlinable
+      package static var maxLength: IntField { IntField(6) }
+    }
+
+  }
+
+  /// `ringstore.v1.ListPositions`.
+  package struct ListPositions: WireMessage {
+    package static let name = "ringstore.v1.ListPositions"
+    package var indexes: RepeatedNumbers = RepeatedNumbers()
+    /// whether there is the list
+    package var found: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(indexes: RepeatedNumbers = RepeatedNumbers(), found: Bool = false) {
+      self.indexes = indexes
+      self.found = found
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.indexes = RepeatedNumbers(in: encoded, 1, .varint)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8:
+          _ = try reader.readVarint()
+          self.indexes.count &+= 1
+        case 10: try self.indexes.notePacked(try reader.readBytes())
+        case 16: self.found = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.indexes.byteCount(field: 1, .varint)
+      size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.indexes.write(field: 1, .varint, to: &cursor)
+      cursor.put(2, optionalVarint: (self.found ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var indexes: UIntField { UIntField(1) }
+      @inlinable
+      package static var found: BoolField { BoolField(2) }
+    }
+
+  }
+
+  /// Both keys in one slot: {hash tags} see to that.
+  package struct ListMoveRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ListMoveRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    /// the list that loses a value
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// the list that gets it
+    package var destination: UnsafeRawBufferPointer = noBytes
+    package var from: V1.ListEnd = V1.ListEnd(rawValue: 0)
+    package var to: V1.ListEnd = V1.ListEnd(rawValue: 0)
+    /// as in PopRequest
+    package var waitMillis: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0,
+      destination: UnsafeRawBufferPointer = noBytes, from: V1.ListEnd = V1.ListEnd(rawValue: 0),
+      to: V1.ListEnd = V1.ListEnd(rawValue: 0), waitMillis: UInt32 = 0
+    ) {
+      self.key = key
+      self.database = database
+      self.destination = destination
+      self.from = from
+      self.to = to
+      self.waitMillis = waitMillis
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 26: self.destination = try reader.readBytes()
+        case 32: self.from = V1.ListEnd(rawValue: try reader.readInt32())
+        case 40: self.to = V1.ListEnd(rawValue: try reader.readInt32())
+        case 48: self.waitMillis = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    /// The contract's name of a field that was set and that this version does not serve; nil:
+    /// there is none.
+    package var unservedField: String? {
+      if !self.from.isKnown { return "from" }
+      if !self.to.isKnown { return "to" }
+      return nil
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalBytesField(3, count: self.destination.count)
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: Int64(self.from.rawValue)))
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: Int64(self.to.rawValue)))
+      size &+= WireSize.optionalVarintField(6, UInt64(self.waitMillis))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalBytes: self.destination)
+      cursor.put(4, optionalVarint: UInt64(bitPattern: Int64(self.from.rawValue)))
+      cursor.put(5, optionalVarint: UInt64(bitPattern: Int64(self.to.rawValue)))
+      cursor.put(6, optionalVarint: UInt64(self.waitMillis))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 56 &+ self.key.count &+ self.destination.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var destination: BytesField { BytesField(3) }
+      @inlinable
+      package static var from: IntField { IntField(4) }
+      @inlinable
+      package static var to: IntField { IntField(5) }
+      @inlinable
+      package static var waitMillis: UIntField { UIntField(6) }
     }
 
   }
@@ -1355,6 +2013,203 @@ extension V1 {
       package static var value: BytesField { BytesField(2) }
       @inlinable
       package static var database: UIntField { UIntField(3) }
+    }
+
+  }
+
+  /// When a key expires: from now on, or at a time. One that is not in the future deletes the
+  /// key.
+  package struct ExpireRequest: KeyedMessage {
+    package static let name = "ringstore.v1.ExpireRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var expiry: Expiry? = nil
+    package var condition: V1.ExpireCondition = V1.ExpireCondition(rawValue: 0)
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, expiry: Expiry? = nil,
+      condition: V1.ExpireCondition = V1.ExpireCondition(rawValue: 0)
+    ) {
+      self.key = key
+      self.database = database
+      self.expiry = expiry
+      self.condition = condition
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.expiry = .ttlMillis(try reader.readInt64())
+        case 32: self.expiry = .expireAtUnixMillis(try reader.readInt64())
+        case 40: self.condition = V1.ExpireCondition(rawValue: try reader.readInt32())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    /// The contract's name of a field that was set and that this version does not serve; nil:
+    /// there is none.
+    package var unservedField: String? {
+      if !self.condition.isKnown { return "condition" }
+      return nil
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      switch self.expiry {
+      case .ttlMillis(let value):
+        size &+= WireSize.varintField(3, UInt64(bitPattern: value))
+      case .expireAtUnixMillis(let value):
+        size &+= WireSize.varintField(4, UInt64(bitPattern: value))
+      case nil: break
+      }
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: Int64(self.condition.rawValue)))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      switch self.expiry {
+      case .ttlMillis(let value):
+        cursor.put(3, varint: UInt64(bitPattern: value))
+      case .expireAtUnixMillis(let value):
+        cursor.put(4, varint: UInt64(bitPattern: value))
+      case nil: break
+      }
+      cursor.put(5, optionalVarint: UInt64(bitPattern: Int64(self.condition.rawValue)))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 50 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var ttlMillis: IntField { IntField(3) }
+      @inlinable
+      package static var expireAtUnixMillis: IntField { IntField(4) }
+      @inlinable
+      package static var condition: IntField { IntField(5) }
+    }
+
+    /// Which field of `expiry` is set: the last one that came.
+    package enum Expiry {
+      case ttlMillis(Int64)
+      case expireAtUnixMillis(Int64)
+    }
+
+  }
+
+  /// `ringstore.v1.TtlResponse`.
+  package struct TtlResponse: WireMessage {
+    package static let name = "ringstore.v1.TtlResponse"
+    package var found: Bool = false
+    /// remaining; absent where the key doesn't expire
+    package var ttlMillis: Int64? = nil
+    package var expireAtUnixMillis: Int64? = nil
+    package var version: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      found: Bool = false, ttlMillis: Int64? = nil, expireAtUnixMillis: Int64? = nil,
+      version: UInt64 = 0
+    ) {
+      self.found = found
+      self.ttlMillis = ttlMillis
+      self.expireAtUnixMillis = expireAtUnixMillis
+      self.version = version
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.found = try reader.readBool()
+        case 16: self.ttlMillis = try reader.readInt64()
+        case 24: self.expireAtUnixMillis = try reader.readInt64()
+        case 32: self.version = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
+      if let value = self.ttlMillis { size &+= WireSize.varintField(2, UInt64(bitPattern: value)) }
+      if let value = self.expireAtUnixMillis {
+        size &+= WireSize.varintField(3, UInt64(bitPattern: value))
+      }
+      size &+= WireSize.optionalVarintField(4, self.version)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.found ? 1 : 0))
+      if let value = self.ttlMillis { cursor.put(2, varint: UInt64(bitPattern: value)) }
+      if let value = self.expireAtUnixMillis { cursor.put(3, varint: UInt64(bitPattern: value)) }
+      cursor.put(4, optionalVarint: self.version)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 35) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var found: BoolField { BoolField(1) }
+      @inlinable
+      package static var ttlMillis: IntField { IntField(2) }
+      @inlinable
+      package static var expireAtUnixMillis: IntField { IntField(3) }
+      @inlinable
+      package static var version: UIntField { UIntField(4) }
     }
 
   }
@@ -1806,7 +2661,7 @@ extension V1 {
   /// `ringstore.v1.MDeleteRequest`.
   package struct MDeleteRequest: WireMessage {
     package static let name = "ringstore.v1.MDeleteRequest"
-    package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
+    package var keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<V1.DeleteRequest>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1814,7 +2669,7 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()) {
+    package init(keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<V1.DeleteRequest>()) {
       self.keys = keys
     }
 
@@ -1825,14 +2680,14 @@ extension V1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
-      self.keys = RepeatedMessages<V1.Key>(in: encoded, 10)
+      self.keys = RepeatedMessages<V1.DeleteRequest>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
         case 10:
           let next = try reader.readBytes()
           if checkingElements {
-            let element = try V1.Key(next)
+            let element = try V1.DeleteRequest(next)
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.keys.count &+= 1
@@ -3331,11 +4186,11 @@ extension V1 {
       isReadOnly: true,
       method: .get, keyFields: V1.Key.keyFields)
     package static let delete = RPC(
-      service: name, name: "Delete", request: V1.Key.self,
+      service: name, name: "Delete", request: V1.DeleteRequest.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
-      method: .delete, keyFields: V1.Key.keyFields)
+      method: .delete, keyFields: V1.DeleteRequest.keyFields)
     package static let lPush = RPC(
       service: name, name: "LPush", request: V1.ListInsert.self,
       reply: V1.Status.self, streamsRequests: false,
@@ -3402,6 +4257,24 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .strLen, keyFields: V1.Key.keyFields)
+    package static let expire = RPC(
+      service: name, name: "Expire", request: V1.ExpireRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .expire, keyFields: V1.ExpireRequest.keyFields)
+    package static let persist = RPC(
+      service: name, name: "Persist", request: V1.Key.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .persist, keyFields: V1.Key.keyFields)
+    package static let ttl = RPC(
+      service: name, name: "Ttl", request: V1.Key.self,
+      reply: V1.TtlResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .ttl, keyFields: V1.Key.keyFields)
     package static let lIndex = RPC(
       service: name, name: "LIndex", request: V1.ListIndexRequest.self,
       reply: V1.Value.self, streamsRequests: false,
@@ -3420,6 +4293,30 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: .lTrim, keyFields: V1.ListRange.keyFields)
+    package static let lRem = RPC(
+      service: name, name: "LRem", request: V1.ListRemoveRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lRem, keyFields: V1.ListRemoveRequest.keyFields)
+    package static let lInsert = RPC(
+      service: name, name: "LInsert", request: V1.ListInsertRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lInsert, keyFields: V1.ListInsertRequest.keyFields)
+    package static let lPos = RPC(
+      service: name, name: "LPos", request: V1.ListPositionRequest.self,
+      reply: V1.ListPositions.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .lPos, keyFields: V1.ListPositionRequest.keyFields)
+    package static let lMove = RPC(
+      service: name, name: "LMove", request: V1.ListMoveRequest.self,
+      reply: V1.Value.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .lMove, keyFields: V1.ListMoveRequest.keyFields)
     package static let lPopMany = RPC(
       service: name, name: "LPopMany", request: V1.PopManyRequest.self,
       reply: V1.ListValues.self, streamsRequests: false,
@@ -3501,8 +4398,8 @@ extension V1 {
 
     package static let all: [RPC] = [
       set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, append,
-      strLen, lIndex, lSet, lTrim, lPopMany, rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange,
-      keys, scan, dbSize, reset, pipeline,
+      strLen, expire, persist, ttl, lIndex, lSet, lTrim, lRem, lInsert, lPos, lMove, lPopMany,
+      rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
     ]
   }
 

@@ -74,6 +74,40 @@ package nonisolated enum Ringstore_V1_SetCondition: SwiftProtobuf.Enum, Swift.Ca
 
 }
 
+package nonisolated enum Ringstore_V1_ListEnd: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case head // = 0
+  case tail // = 1
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .head
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .head
+    case 1: self = .tail
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .head: return 0
+    case .tail: return 1
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Ringstore_V1_ListEnd] = [
+    .head,
+    .tail,
+  ]
+
+}
+
 package nonisolated enum Ringstore_V1_ValueType: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case none // = 0
@@ -112,6 +146,59 @@ package nonisolated enum Ringstore_V1_ValueType: SwiftProtobuf.Enum, Swift.CaseI
 
 }
 
+/// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later than any other.
+package nonisolated enum Ringstore_V1_ExpireCondition: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case always // = 0
+
+  /// the key doesn't expire yet
+  case ifNone // = 1
+
+  /// the key expires
+  case ifAny // = 2
+
+  /// than the key expires now
+  case ifLater // = 3
+  case ifSooner // = 4
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .always
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .always
+    case 1: self = .ifNone
+    case 2: self = .ifAny
+    case 3: self = .ifLater
+    case 4: self = .ifSooner
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .always: return 0
+    case .ifNone: return 1
+    case .ifAny: return 2
+    case .ifLater: return 3
+    case .ifSooner: return 4
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Ringstore_V1_ExpireCondition] = [
+    .always,
+    .ifNone,
+    .ifAny,
+    .ifLater,
+    .ifSooner,
+  ]
+
+}
+
 /// Unary calls that may travel in a batch. Numbers never change.
 package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -130,11 +217,18 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case incrBy // = 12
   case strLen // = 13
   case append // = 14
+  case expire // = 15
+  case persist // = 16
+  case ttl // = 17
   case lIndex // = 22
   case lSet // = 23
   case lTrim // = 24
+  case lRem // = 25
+  case lInsert // = 26
+  case lPos // = 27
   case lPopMany // = 28
   case rPopMany // = 29
+  case lMove // = 30
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -158,11 +252,18 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 12: self = .incrBy
     case 13: self = .strLen
     case 14: self = .append
+    case 15: self = .expire
+    case 16: self = .persist
+    case 17: self = .ttl
     case 22: self = .lIndex
     case 23: self = .lSet
     case 24: self = .lTrim
+    case 25: self = .lRem
+    case 26: self = .lInsert
+    case 27: self = .lPos
     case 28: self = .lPopMany
     case 29: self = .rPopMany
+    case 30: self = .lMove
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -184,11 +285,18 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .incrBy: return 12
     case .strLen: return 13
     case .append: return 14
+    case .expire: return 15
+    case .persist: return 16
+    case .ttl: return 17
     case .lIndex: return 22
     case .lSet: return 23
     case .lTrim: return 24
+    case .lRem: return 25
+    case .lInsert: return 26
+    case .lPos: return 27
     case .lPopMany: return 28
     case .rPopMany: return 29
+    case .lMove: return 30
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -210,11 +318,18 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .incrBy,
     .strLen,
     .append,
+    .expire,
+    .persist,
+    .ttl,
     .lIndex,
     .lSet,
     .lTrim,
+    .lRem,
+    .lInsert,
+    .lPos,
     .lPopMany,
     .rPopMany,
+    .lMove,
   ]
 
 }
@@ -273,7 +388,7 @@ package nonisolated struct Ringstore_V1_KeyValue: Sendable {
 
   package var condition: Ringstore_V1_SetCondition = .always
 
-  /// with SET_CONDITION_IF_VERSION
+  /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
   package var ifVersion: UInt64 = 0
 
   package var returnPrevious: Bool = false
@@ -285,6 +400,46 @@ package nonisolated struct Ringstore_V1_KeyValue: Sendable {
     case ttlMillis(Int64)
     case expireAtUnixMillis(Int64)
     case keepTtl(Bool)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_DeleteRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var condition: Ringstore_V1_DeleteRequest.OneOf_Condition? = nil
+
+  package var ifVersion: UInt64 {
+    get {
+      if case .ifVersion(let v)? = condition {return v}
+      return 0
+    }
+    set {condition = .ifVersion(newValue)}
+  }
+
+  /// of a string
+  package var ifValue: Data {
+    get {
+      if case .ifValue(let v)? = condition {return v}
+      return Data()
+    }
+    set {condition = .ifValue(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Condition: Equatable, Sendable {
+    case ifVersion(UInt64)
+    /// of a string
+    case ifValue(Data)
 
   }
 
@@ -313,6 +468,9 @@ package nonisolated struct Ringstore_V1_Value: Sendable {
   /// Clears the value of `ttlMillis`. Subsequent reads from it will return its default value.
   package mutating func clearTtlMillis() {self._ttlMillis = nil}
 
+  /// of a pop with other_keys: which one it was
+  package var key: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -328,12 +486,13 @@ package nonisolated struct Ringstore_V1_Status: Sendable {
   /// false: a condition was not met and nothing changed
   package var ok: Bool = false
 
-  /// keys removed, elements now in the list, bytes of the string, 0 or 1 for Exists
+  /// keys removed or changed, elements now in the list, bytes of the string, ...
   package var count: Int64 = 0
 
+  /// of the write; of the key as it is where nothing was written
   package var version: UInt64 = 0
 
-  /// with return_previous
+  /// with return_previous; found = false where there was none
   package var previous: Ringstore_V1_Value {
     get {_previous ?? Ringstore_V1_Value()}
     set {_previous = newValue}
@@ -378,6 +537,12 @@ package nonisolated struct Ringstore_V1_PopRequest: Sendable {
   package var key: Data = Data()
 
   package var database: UInt32 = 0
+
+  /// how long to wait for an element where there is none; found = false then
+  package var waitMillis: UInt32 = 0
+
+  /// of the same slot, tried after `key` in this order
+  package var otherKeys: [Data] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -449,6 +614,121 @@ package nonisolated struct Ringstore_V1_ListRange: Sendable {
   package var stop: Int64 = 0
 
   package var database: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ListRemoveRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  /// so many from the head, or from the tail where negative; 0: all
+  package var count: Int64 = 0
+
+  package var value: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ListInsertRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var pivot: Data = Data()
+
+  package var value: Data = Data()
+
+  /// behind the pivot, not in front of it
+  package var after: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ListPositionRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var value: Data = Data()
+
+  /// the first to count: 1 (or 0) the first, -1 the first from the tail
+  package var rank: Int64 = 0
+
+  /// how many are wanted, 0: all; absent: one
+  package var count: Int64 {
+    get {_count ?? 0}
+    set {_count = newValue}
+  }
+  /// Returns true if `count` has been explicitly set.
+  package var hasCount: Bool {self._count != nil}
+  /// Clears the value of `count`. Subsequent reads from it will return its default value.
+  package mutating func clearCount() {self._count = nil}
+
+  /// how many values are looked at; 0: all
+  package var maxLength: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _count: Int64? = nil
+}
+
+package nonisolated struct Ringstore_V1_ListPositions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var indexes: [UInt64] = []
+
+  /// whether there is the list
+  package var found: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Both keys in one slot: {hash tags} see to that.
+package nonisolated struct Ringstore_V1_ListMoveRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the list that loses a value
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  /// the list that gets it
+  package var destination: Data = Data()
+
+  package var from: Ringstore_V1_ListEnd = .head
+
+  package var to: Ringstore_V1_ListEnd = .head
+
+  /// as in PopRequest
+  package var waitMillis: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -531,6 +811,83 @@ package nonisolated struct Ringstore_V1_AppendRequest: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+/// When a key expires: from now on, or at a time. One that is not in the future deletes the key.
+package nonisolated struct Ringstore_V1_ExpireRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var expiry: Ringstore_V1_ExpireRequest.OneOf_Expiry? = nil
+
+  package var ttlMillis: Int64 {
+    get {
+      if case .ttlMillis(let v)? = expiry {return v}
+      return 0
+    }
+    set {expiry = .ttlMillis(newValue)}
+  }
+
+  package var expireAtUnixMillis: Int64 {
+    get {
+      if case .expireAtUnixMillis(let v)? = expiry {return v}
+      return 0
+    }
+    set {expiry = .expireAtUnixMillis(newValue)}
+  }
+
+  package var condition: Ringstore_V1_ExpireCondition = .always
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Expiry: Equatable, Sendable {
+    case ttlMillis(Int64)
+    case expireAtUnixMillis(Int64)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_TtlResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var found: Bool = false
+
+  /// remaining; absent where the key doesn't expire
+  package var ttlMillis: Int64 {
+    get {_ttlMillis ?? 0}
+    set {_ttlMillis = newValue}
+  }
+  /// Returns true if `ttlMillis` has been explicitly set.
+  package var hasTtlMillis: Bool {self._ttlMillis != nil}
+  /// Clears the value of `ttlMillis`. Subsequent reads from it will return its default value.
+  package mutating func clearTtlMillis() {self._ttlMillis = nil}
+
+  package var expireAtUnixMillis: Int64 {
+    get {_expireAtUnixMillis ?? 0}
+    set {_expireAtUnixMillis = newValue}
+  }
+  /// Returns true if `expireAtUnixMillis` has been explicitly set.
+  package var hasExpireAtUnixMillis: Bool {self._expireAtUnixMillis != nil}
+  /// Clears the value of `expireAtUnixMillis`. Subsequent reads from it will return its default value.
+  package mutating func clearExpireAtUnixMillis() {self._expireAtUnixMillis = nil}
+
+  package var version: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _ttlMillis: Int64? = nil
+  fileprivate var _expireAtUnixMillis: Int64? = nil
 }
 
 /// One item's failure inside a reply that is otherwise OK.
@@ -641,7 +998,7 @@ package nonisolated struct Ringstore_V1_MDeleteRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var keys: [Ringstore_V1_Key] = []
+  package var keys: [Ringstore_V1_DeleteRequest] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1036,12 +1393,20 @@ nonisolated extension Ringstore_V1_SetCondition: SwiftProtobuf._ProtoNameProvidi
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SET_CONDITION_ALWAYS\0\u{1}SET_CONDITION_IF_ABSENT\0\u{1}SET_CONDITION_IF_PRESENT\0\u{1}SET_CONDITION_IF_VERSION\0")
 }
 
+nonisolated extension Ringstore_V1_ListEnd: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0LIST_END_HEAD\0\u{1}LIST_END_TAIL\0")
+}
+
 nonisolated extension Ringstore_V1_ValueType: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VALUE_TYPE_NONE\0\u{1}VALUE_TYPE_STRING\0\u{1}VALUE_TYPE_LIST\0")
 }
 
+nonisolated extension Ringstore_V1_ExpireCondition: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EXPIRE_CONDITION_ALWAYS\0\u{1}EXPIRE_CONDITION_IF_NONE\0\u{1}EXPIRE_CONDITION_IF_ANY\0\u{1}EXPIRE_CONDITION_IF_LATER\0\u{1}EXPIRE_CONDITION_IF_SOONER\0")
+}
+
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{2}\u{8}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{2}\u{4}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{1}METHOD_EXPIRE\0\u{1}METHOD_PERSIST\0\u{1}METHOD_TTL\0\u{2}\u{5}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{1}METHOD_L_REM\0\u{1}METHOD_L_INSERT\0\u{1}METHOD_L_POS\0\u{1}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0\u{1}METHOD_L_MOVE\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1178,9 +1543,76 @@ nonisolated extension Ringstore_V1_KeyValue: SwiftProtobuf.Message, SwiftProtobu
   }
 }
 
+nonisolated extension Ringstore_V1_DeleteRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DeleteRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}if_version\0\u{3}if_value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.condition != nil {try decoder.handleConflictingOneOf()}
+          self.condition = .ifVersion(v)
+        }
+      }()
+      case 4: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.condition != nil {try decoder.handleConflictingOneOf()}
+          self.condition = .ifValue(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    switch self.condition {
+    case .ifVersion?: try {
+      guard case .ifVersion(let v)? = self.condition else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    }()
+    case .ifValue?: try {
+      guard case .ifValue(let v)? = self.condition else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_DeleteRequest, rhs: Ringstore_V1_DeleteRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.condition != rhs.condition {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Value"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}found\0\u{1}version\0\u{3}ttl_millis\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}found\0\u{1}version\0\u{3}ttl_millis\0\u{1}key\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1192,6 +1624,7 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
       case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.version) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self._ttlMillis) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.key) }()
       default: break
       }
     }
@@ -1214,6 +1647,9 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._ttlMillis {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 4)
     } }()
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1222,6 +1658,7 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.found != rhs.found {return false}
     if lhs.version != rhs.version {return false}
     if lhs._ttlMillis != rhs._ttlMillis {return false}
+    if lhs.key != rhs.key {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1323,7 +1760,7 @@ nonisolated extension Ringstore_V1_ListInsert: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PopRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}wait_millis\0\u{3}other_keys\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1333,6 +1770,8 @@ nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProto
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.waitMillis) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.otherKeys) }()
       default: break
       }
     }
@@ -1345,12 +1784,20 @@ nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProto
     if self.database != 0 {
       try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
     }
+    if self.waitMillis != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waitMillis, fieldNumber: 3)
+    }
+    if !self.otherKeys.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.otherKeys, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Ringstore_V1_PopRequest, rhs: Ringstore_V1_PopRequest) -> Bool {
     if lhs.key != rhs.key {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.waitMillis != rhs.waitMillis {return false}
+    if lhs.otherKeys != rhs.otherKeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1521,6 +1968,250 @@ nonisolated extension Ringstore_V1_ListRange: SwiftProtobuf.Message, SwiftProtob
     if lhs.start != rhs.start {return false}
     if lhs.stop != rhs.stop {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListRemoveRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListRemoveRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}count\0\u{1}value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularSInt64Field(value: &self.count) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularSInt64Field(value: self.count, fieldNumber: 3)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListRemoveRequest, rhs: Ringstore_V1_ListRemoveRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListInsertRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListInsertRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}pivot\0\u{1}value\0\u{1}after\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.pivot) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.after) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if !self.pivot.isEmpty {
+      try visitor.visitSingularBytesField(value: self.pivot, fieldNumber: 3)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 4)
+    }
+    if self.after != false {
+      try visitor.visitSingularBoolField(value: self.after, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListInsertRequest, rhs: Ringstore_V1_ListInsertRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.pivot != rhs.pivot {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.after != rhs.after {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListPositionRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListPositionRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}value\0\u{1}rank\0\u{1}count\0\u{3}max_length\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      case 4: try { try decoder.decodeSingularSInt64Field(value: &self.rank) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self._count) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.maxLength) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 3)
+    }
+    if self.rank != 0 {
+      try visitor.visitSingularSInt64Field(value: self.rank, fieldNumber: 4)
+    }
+    try { if let v = self._count {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 5)
+    } }()
+    if self.maxLength != 0 {
+      try visitor.visitSingularInt64Field(value: self.maxLength, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListPositionRequest, rhs: Ringstore_V1_ListPositionRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.rank != rhs.rank {return false}
+    if lhs._count != rhs._count {return false}
+    if lhs.maxLength != rhs.maxLength {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListPositions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListPositions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}indexes\0\u{1}found\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedUInt64Field(value: &self.indexes) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.indexes.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.indexes, fieldNumber: 1)
+    }
+    if self.found != false {
+      try visitor.visitSingularBoolField(value: self.found, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListPositions, rhs: Ringstore_V1_ListPositions) -> Bool {
+    if lhs.indexes != rhs.indexes {return false}
+    if lhs.found != rhs.found {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ListMoveRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListMoveRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}destination\0\u{1}from\0\u{1}to\0\u{3}wait_millis\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.destination) }()
+      case 4: try { try decoder.decodeSingularEnumField(value: &self.from) }()
+      case 5: try { try decoder.decodeSingularEnumField(value: &self.to) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.waitMillis) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if !self.destination.isEmpty {
+      try visitor.visitSingularBytesField(value: self.destination, fieldNumber: 3)
+    }
+    if self.from != .head {
+      try visitor.visitSingularEnumField(value: self.from, fieldNumber: 4)
+    }
+    if self.to != .head {
+      try visitor.visitSingularEnumField(value: self.to, fieldNumber: 5)
+    }
+    if self.waitMillis != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waitMillis, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ListMoveRequest, rhs: Ringstore_V1_ListMoveRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.from != rhs.from {return false}
+    if lhs.to != rhs.to {return false}
+    if lhs.waitMillis != rhs.waitMillis {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1711,6 +2402,127 @@ nonisolated extension Ringstore_V1_AppendRequest: SwiftProtobuf.Message, SwiftPr
     if lhs.key != rhs.key {return false}
     if lhs.value != rhs.value {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ExpireRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExpireRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}ttl_millis\0\u{3}expire_at_unix_millis\0\u{1}condition\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.expiry != nil {try decoder.handleConflictingOneOf()}
+          self.expiry = .ttlMillis(v)
+        }
+      }()
+      case 4: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.expiry != nil {try decoder.handleConflictingOneOf()}
+          self.expiry = .expireAtUnixMillis(v)
+        }
+      }()
+      case 5: try { try decoder.decodeSingularEnumField(value: &self.condition) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    switch self.expiry {
+    case .ttlMillis?: try {
+      guard case .ttlMillis(let v)? = self.expiry else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    }()
+    case .expireAtUnixMillis?: try {
+      guard case .expireAtUnixMillis(let v)? = self.expiry else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    if self.condition != .always {
+      try visitor.visitSingularEnumField(value: self.condition, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ExpireRequest, rhs: Ringstore_V1_ExpireRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.expiry != rhs.expiry {return false}
+    if lhs.condition != rhs.condition {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_TtlResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TtlResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}found\0\u{3}ttl_millis\0\u{3}expire_at_unix_millis\0\u{1}version\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.found) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self._ttlMillis) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self._expireAtUnixMillis) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.version) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.found != false {
+      try visitor.visitSingularBoolField(value: self.found, fieldNumber: 1)
+    }
+    try { if let v = self._ttlMillis {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._expireAtUnixMillis {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    } }()
+    if self.version != 0 {
+      try visitor.visitSingularUInt64Field(value: self.version, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_TtlResponse, rhs: Ringstore_V1_TtlResponse) -> Bool {
+    if lhs.found != rhs.found {return false}
+    if lhs._ttlMillis != rhs._ttlMillis {return false}
+    if lhs._expireAtUnixMillis != rhs._expireAtUnixMillis {return false}
+    if lhs.version != rhs.version {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -22,7 +22,7 @@ extension LinkV1 {
     package static var check: Self { Self(rawValue: 1) }
     @inlinable
     package static var adopt: Self { Self(rawValue: 2) }
-    /// every shard of the map has adopted it. Has no reply
+    /// the map is in force. Has no reply. Said only after questions that were asked
     @inlinable
     package static var inForce: Self { Self(rawValue: 3) }
 
@@ -252,15 +252,16 @@ extension LinkV1 {
   }
 
   /// How a slot map reaches shards whose links are open. A shard serves a slot that it gains
-  /// only once it is told that the map is in force: that every shard of it has adopted it,
-  /// and so let go of the slots that it loses.
+  /// only once it is told that the map is in force: that all shards of it have held it at one
+  /// moment, and so let go of the slots that they lose.
   package struct MapOffer: WireMessage {
     package static let name = "ringstore.internal.v1.MapOffer"
     package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
-    /// of CHECK and ADOPT
     package var map: V1.SlotMap? = nil
-    /// of IN_FORCE
-    package var epoch: UInt64 = 0
+    /// as in Hello
+    package var inForceEpoch: UInt64 = 0
+    /// of ADOPT: comes back in the reply. A shard that has adopted the map already is
+    package var round: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -270,11 +271,12 @@ extension LinkV1 {
     @inlinable
     package init(
       step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), map: V1.SlotMap? = nil,
-      epoch: UInt64 = 0
+      inForceEpoch: UInt64 = 0, round: UInt64 = 0
     ) {
       self.step = step
       self.map = map
-      self.epoch = epoch
+      self.inForceEpoch = inForceEpoch
+      self.round = round
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -293,7 +295,8 @@ extension LinkV1 {
           let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
-        case 24: self.epoch = try reader.readVarint()
+        case 24: self.inForceEpoch = try reader.readVarint()
+        case 32: self.round = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -306,7 +309,8 @@ extension LinkV1 {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.step.rawValue)))
       if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
-      size &+= WireSize.optionalVarintField(3, self.epoch)
+      size &+= WireSize.optionalVarintField(3, self.inForceEpoch)
+      size &+= WireSize.optionalVarintField(4, self.round)
       return size
     }
 
@@ -314,7 +318,8 @@ extension LinkV1 {
     package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.step.rawValue)))
       if let value = self.map { cursor.put(2, message: value) }
-      cursor.put(3, optionalVarint: self.epoch)
+      cursor.put(3, optionalVarint: self.inForceEpoch)
+      cursor.put(4, optionalVarint: self.round)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -328,7 +333,9 @@ extension LinkV1 {
       @inlinable
       package static var map: BytesField { BytesField(2) }
       @inlinable
-      package static var epoch: UIntField { UIntField(3) }
+      package static var inForceEpoch: UIntField { UIntField(3) }
+      @inlinable
+      package static var round: UIntField { UIntField(4) }
     }
 
   }
@@ -336,7 +343,7 @@ extension LinkV1 {
   /// `ringstore.internal.v1.Hello`.
   package struct Hello: WireMessage {
     package static let name = "ringstore.internal.v1.Hello"
-    /// 3
+    /// 4
     package var `protocol`: UInt32 = 0
     package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
@@ -348,8 +355,11 @@ extension LinkV1 {
     package var map: V1.SlotMap? = nil
     /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
     package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
-    /// whether the map is not in force yet: there may be shards that have not adopted it
-    package var mapPending: Bool = false
+    /// of the newest map that has come into force, as far as the router knows; 0: it
+    package var inForceEpoch: UInt64 = 0
+    /// knows of none. The shard adopts the map of this Hello, and serves what it gains by it
+    /// when it is told that it is in force
+    package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -361,7 +371,8 @@ extension LinkV1 {
       `protocol`: UInt32 = 0, cluster: UnsafeRawBufferPointer = noBytes,
       router: UnsafeRawBufferPointer = noBytes, generation: UInt64 = 0,
       expectedShard: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
-      hashSeedCheck: UnsafeRawBufferPointer = noBytes, mapPending: Bool = false
+      hashSeedCheck: UnsafeRawBufferPointer = noBytes, inForceEpoch: UInt64 = 0,
+      parkedCalls: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.protocol = `protocol`
       self.cluster = cluster
@@ -370,7 +381,8 @@ extension LinkV1 {
       self.expectedShard = expectedShard
       self.map = map
       self.hashSeedCheck = hashSeedCheck
-      self.mapPending = mapPending
+      self.inForceEpoch = inForceEpoch
+      self.parkedCalls = parkedCalls
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -380,6 +392,7 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.parkedCalls = RepeatedNumbers(in: encoded, 9, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -394,7 +407,11 @@ extension LinkV1 {
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
         case 58: self.hashSeedCheck = try reader.readBytes()
-        case 64: self.mapPending = try reader.readBool()
+        case 64: self.inForceEpoch = try reader.readVarint()
+        case 72:
+          _ = try reader.readVarint()
+          self.parkedCalls.count &+= 1
+        case 74: try self.parkedCalls.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -412,7 +429,8 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(5, count: self.expectedShard.count)
       if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
       size &+= WireSize.optionalBytesField(7, count: self.hashSeedCheck.count)
-      size &+= WireSize.optionalVarintField(8, (self.mapPending ? 1 : 0))
+      size &+= WireSize.optionalVarintField(8, self.inForceEpoch)
+      size &+= self.parkedCalls.byteCount(field: 9, .varint)
       return size
     }
 
@@ -425,7 +443,8 @@ extension LinkV1 {
       cursor.put(5, optionalBytes: self.expectedShard)
       if let value = self.map { cursor.put(6, message: value) }
       cursor.put(7, optionalBytes: self.hashSeedCheck)
-      cursor.put(8, optionalVarint: (self.mapPending ? 1 : 0))
+      cursor.put(8, optionalVarint: self.inForceEpoch)
+      self.parkedCalls.write(field: 9, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -449,7 +468,9 @@ extension LinkV1 {
       @inlinable
       package static var hashSeedCheck: BytesField { BytesField(7) }
       @inlinable
-      package static var mapPending: BoolField { BoolField(8) }
+      package static var inForceEpoch: UIntField { UIntField(8) }
+      @inlinable
+      package static var parkedCalls: UIntField { UIntField(9) }
     }
 
   }
@@ -647,7 +668,7 @@ extension LinkV1 {
     package var clockMillis: UInt64 = 0
     /// half second over the calls lane
     package var mapReply: LinkV1.MapReply? = nil
-    /// the shard has adopted a map, or one has come into force, over another link
+    /// the shard has adopted a map, or was told that it is in force, over another link
     package var mapNews: LinkV1.MapNews? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -810,6 +831,8 @@ extension LinkV1 {
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var inForce: Bool = false
+    /// of the offer
+    package var round: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -820,7 +843,8 @@ extension LinkV1 {
     package init(
       step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), epoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes,
-      detail: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil, inForce: Bool = false
+      detail: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil, inForce: Bool = false,
+      round: UInt64 = 0
     ) {
       self.step = step
       self.epoch = epoch
@@ -829,6 +853,7 @@ extension LinkV1 {
       self.detail = detail
       self.map = map
       self.inForce = inForce
+      self.round = round
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -852,6 +877,7 @@ extension LinkV1 {
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
         case 56: self.inForce = try reader.readBool()
+        case 64: self.round = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -869,6 +895,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(5, count: self.detail.count)
       if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(7, (self.inForce ? 1 : 0))
+      size &+= WireSize.optionalVarintField(8, self.round)
       return size
     }
 
@@ -881,6 +908,7 @@ extension LinkV1 {
       cursor.put(5, optionalBytes: self.detail)
       if let value = self.map { cursor.put(6, message: value) }
       cursor.put(7, optionalVarint: (self.inForce ? 1 : 0))
+      cursor.put(8, optionalVarint: self.round)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -903,15 +931,15 @@ extension LinkV1 {
       package static var map: BytesField { BytesField(6) }
       @inlinable
       package static var inForce: BoolField { BoolField(7) }
+      @inlinable
+      package static var round: UIntField { UIntField(8) }
     }
 
   }
 
-  /// `ringstore.internal.v1.MapNews`.
+  /// (The map as a whole: two maps may have one epoch.)
   package struct MapNews: WireMessage {
     package static let name = "ringstore.internal.v1.MapNews"
-    package var epoch: UInt64 = 0
-    /// absent where only in_force has changed
     package var map: V1.SlotMap? = nil
     package var inForce: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -921,8 +949,7 @@ extension LinkV1 {
     package init() {}
 
     @inlinable
-    package init(epoch: UInt64 = 0, map: V1.SlotMap? = nil, inForce: Bool = false) {
-      self.epoch = epoch
+    package init(map: V1.SlotMap? = nil, inForce: Bool = false) {
       self.map = map
       self.inForce = inForce
     }
@@ -937,13 +964,12 @@ extension LinkV1 {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
-        case 8: self.epoch = try reader.readVarint()
-        case 18:
+        case 10:
           guard self.map == nil else { throw .messageInPieces }
           let part = try V1.SlotMap(try reader.readBytes(), checkingElements: checkingElements)
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
-        case 24: self.inForce = try reader.readBool()
+        case 16: self.inForce = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -954,17 +980,15 @@ extension LinkV1 {
     @inline(__always)
     package var byteCount: Int {
       var size = 0
-      size &+= WireSize.optionalVarintField(1, self.epoch)
-      if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
-      size &+= WireSize.optionalVarintField(3, (self.inForce ? 1 : 0))
+      if let value = self.map { size &+= WireSize.bytesField(1, count: value.byteCount) }
+      size &+= WireSize.optionalVarintField(2, (self.inForce ? 1 : 0))
       return size
     }
 
     @inline(__always)
     package func write(to cursor: inout WireCursor) {
-      cursor.put(1, optionalVarint: self.epoch)
-      if let value = self.map { cursor.put(2, message: value) }
-      cursor.put(3, optionalVarint: (self.inForce ? 1 : 0))
+      if let value = self.map { cursor.put(1, message: value) }
+      cursor.put(2, optionalVarint: (self.inForce ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -974,11 +998,9 @@ extension LinkV1 {
     /// The message's fields, for those who write them one by one.
     package enum Field {
       @inlinable
-      package static var epoch: UIntField { UIntField(1) }
+      package static var map: BytesField { BytesField(1) }
       @inlinable
-      package static var map: BytesField { BytesField(2) }
-      @inlinable
-      package static var inForce: BoolField { BoolField(3) }
+      package static var inForce: BoolField { BoolField(2) }
     }
 
   }
@@ -993,13 +1015,17 @@ extension LinkV1 {
     package var accepted: Bool = false
     /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
     package var refusal: UnsafeRawBufferPointer = noBytes
-    /// other content, or we hold keys that this map gives away), UNAUTHENTICATED,
-    /// WRONG_HASH_SEED
+    /// other content; or we hold keys that this map gives away; or it doesn't list a shard that
+    /// may own slots), UNAUTHENTICATED, WRONG_HASH_SEED
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var mapInForce: Bool = false
     /// which keys would be given away, where that is the reason
     package var detail: UnsafeRawBufferPointer = noBytes
+    /// whether it serves any slot: one that has just started doesn't until it is told
+    package var serving: Bool = false
+    /// those of parked_calls that were executed, or may have been; the others were not.
+    package var ranCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1010,7 +1036,8 @@ extension LinkV1 {
     package init(
       shard: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0, mapEpoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
-      mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes
+      mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false,
+      ranCalls: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -1020,6 +1047,8 @@ extension LinkV1 {
       self.map = map
       self.mapInForce = mapInForce
       self.detail = detail
+      self.serving = serving
+      self.ranCalls = ranCalls
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1029,6 +1058,7 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.ranCalls = RepeatedNumbers(in: encoded, 12, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1044,6 +1074,11 @@ extension LinkV1 {
           if part.hasUnknownField { hasUnknownField = true }
         case 64: self.mapInForce = try reader.readBool()
         case 74: self.detail = try reader.readBytes()
+        case 80: self.serving = try reader.readBool()
+        case 96:
+          _ = try reader.readVarint()
+          self.ranCalls.count &+= 1
+        case 98: try self.ranCalls.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1062,6 +1097,8 @@ extension LinkV1 {
       if let value = self.map { size &+= WireSize.bytesField(7, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(8, (self.mapInForce ? 1 : 0))
       size &+= WireSize.optionalBytesField(9, count: self.detail.count)
+      size &+= WireSize.optionalVarintField(10, (self.serving ? 1 : 0))
+      size &+= self.ranCalls.byteCount(field: 12, .varint)
       return size
     }
 
@@ -1075,6 +1112,8 @@ extension LinkV1 {
       if let value = self.map { cursor.put(7, message: value) }
       cursor.put(8, optionalVarint: (self.mapInForce ? 1 : 0))
       cursor.put(9, optionalBytes: self.detail)
+      cursor.put(10, optionalVarint: (self.serving ? 1 : 0))
+      self.ranCalls.write(field: 12, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1099,6 +1138,10 @@ extension LinkV1 {
       package static var mapInForce: BoolField { BoolField(8) }
       @inlinable
       package static var detail: BytesField { BytesField(9) }
+      @inlinable
+      package static var serving: BoolField { BoolField(10) }
+      @inlinable
+      package static var ranCalls: UIntField { UIntField(12) }
     }
 
   }
@@ -1113,6 +1156,10 @@ extension LinkV1 {
     package var details: UnsafeRawBufferPointer = noBytes
     /// further parts follow (bulk stream only). With a code that is not 0 the call was
     package var more: Bool = false
+    /// returned: it was not executed, because its key's slot isn't the shard's; `response` is
+    /// the LinkCall then, to be placed anew, and the error is the one that its caller gets
+    /// where that can't be done
+    package var parked: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1123,7 +1170,7 @@ extension LinkV1 {
     package init(
       id: UInt64 = 0, code: Int32 = 0, message: UnsafeRawBufferPointer = noBytes,
       response: UnsafeRawBufferPointer = noBytes, details: UnsafeRawBufferPointer = noBytes,
-      more: Bool = false
+      more: Bool = false, parked: Bool = false
     ) {
       self.id = id
       self.code = code
@@ -1131,6 +1178,7 @@ extension LinkV1 {
       self.response = response
       self.details = details
       self.more = more
+      self.parked = parked
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1150,6 +1198,7 @@ extension LinkV1 {
         case 34: self.response = try reader.readBytes()
         case 42: self.details = try reader.readBytes()
         case 48: self.more = try reader.readBool()
+        case 56: self.parked = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1166,6 +1215,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(4, count: self.response.count)
       size &+= WireSize.optionalBytesField(5, count: self.details.count)
       size &+= WireSize.optionalVarintField(6, (self.more ? 1 : 0))
+      size &+= WireSize.optionalVarintField(7, (self.parked ? 1 : 0))
       return size
     }
 
@@ -1177,11 +1227,12 @@ extension LinkV1 {
       cursor.put(4, optionalBytes: self.response)
       cursor.put(5, optionalBytes: self.details)
       cursor.put(6, optionalVarint: (self.more ? 1 : 0))
+      cursor.put(7, optionalVarint: (self.parked ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(
-        size: 57 &+ self.message.count &+ self.response.count &+ self.details.count
+        size: 59 &+ self.message.count &+ self.response.count &+ self.details.count
       ) { write(to: &$0) }
     }
 
@@ -1199,6 +1250,8 @@ extension LinkV1 {
       package static var details: BytesField { BytesField(5) }
       @inlinable
       package static var more: BoolField { BoolField(6) }
+      @inlinable
+      package static var parked: BoolField { BoolField(7) }
     }
 
   }

@@ -37,7 +37,7 @@ package nonisolated enum Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf.Enum, 
   case check // = 1
   case adopt // = 2
 
-  /// every shard of the map has adopted it. Has no reply
+  /// the map is in force. Has no reply. Said only after questions that were asked
   case inForce // = 3
   case UNRECOGNIZED(Int)
 
@@ -142,7 +142,7 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
 }
 
 /// How a slot map reaches shards whose links are open. A shard serves a slot that it gains only once it is told that
-/// the map is in force: that every shard of it has adopted it, and so let go of the slots that it loses.
+/// the map is in force: that all shards of it have held it at one moment, and so let go of the slots that they lose.
 package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -150,7 +150,6 @@ package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
 
   package var step: Ringstore_Internal_V1_SlotMapStep = .unspecified
 
-  /// of CHECK and ADOPT
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -160,8 +159,11 @@ package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
   /// Clears the value of `map`. Subsequent reads from it will return its default value.
   package mutating func clearMap() {self._map = nil}
 
-  /// of IN_FORCE
-  package var epoch: UInt64 = 0
+  /// as in Hello
+  package var inForceEpoch: UInt64 = 0
+
+  /// of ADOPT: comes back in the reply. A shard that has adopted the map already is
+  package var round: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -175,7 +177,7 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 3
+  /// 4
   package var `protocol`: UInt32 = 0
 
   package var cluster: String = String()
@@ -201,8 +203,12 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
   package var hashSeedCheck: Data = Data()
 
-  /// whether the map is not in force yet: there may be shards that have not adopted it
-  package var mapPending: Bool = false
+  /// of the newest map that has come into force, as far as the router knows; 0: it
+  package var inForceEpoch: UInt64 = 0
+
+  /// knows of none. The shard adopts the map of this Hello, and serves what it gains
+  /// by it when it is told that it is in force
+  package var parkedCalls: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -292,7 +298,7 @@ package nonisolated struct Ringstore_Internal_V1_ShardFrame: @unchecked Sendable
   /// Clears the value of `mapReply`. Subsequent reads from it will return its default value.
   package mutating func clearMapReply() {_uniqueStorage()._mapReply = nil}
 
-  /// the shard has adopted a map, or one has come into force, over another link
+  /// the shard has adopted a map, or was told that it is in force, over another link
   package var mapNews: Ringstore_Internal_V1_MapNews {
     get {_storage._mapNews ?? Ringstore_Internal_V1_MapNews()}
     set {_uniqueStorage()._mapNews = newValue}
@@ -340,6 +346,9 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   /// whether the shard's map is in force
   package var inForce: Bool = false
 
+  /// of the offer
+  package var round: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -347,14 +356,12 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   fileprivate var _map: Ringstore_V1_SlotMap? = nil
 }
 
+/// (The map as a whole: two maps may have one epoch.)
 package nonisolated struct Ringstore_Internal_V1_MapNews: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var epoch: UInt64 = 0
-
-  /// absent where only in_force has changed
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -390,8 +397,8 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
   package var refusal: String = String()
 
-  /// other content, or we hold keys that this map gives away), UNAUTHENTICATED,
-  /// WRONG_HASH_SEED
+  /// other content; or we hold keys that this map gives away; or it doesn't list a
+  /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -406,6 +413,12 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
 
   /// which keys would be given away, where that is the reason
   package var detail: String = String()
+
+  /// whether it serves any slot: one that has just started doesn't until it is told
+  package var serving: Bool = false
+
+  /// those of parked_calls that were executed, or may have been; the others were not.
+  package var ranCalls: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -431,6 +444,11 @@ package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
 
   /// further parts follow (bulk stream only). With a code that is not 0 the call was
   package var more: Bool = false
+
+  /// returned: it was not executed, because its key's slot isn't the shard's;
+  /// `response` is the LinkCall then, to be placed anew, and the error is the one
+  /// that its caller gets where that can't be done
+  package var parked: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -559,7 +577,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
 
 nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapOffer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}map\0\u{1}epoch\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}map\0\u{3}in_force_epoch\0\u{1}round\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -569,7 +587,8 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.step) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._map) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.inForceEpoch) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
       default: break
       }
     }
@@ -586,8 +605,11 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
     try { if let v = self._map {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    if self.epoch != 0 {
-      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 3)
+    if self.inForceEpoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.inForceEpoch, fieldNumber: 3)
+    }
+    if self.round != 0 {
+      try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -595,7 +617,8 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
   package static func ==(lhs: Ringstore_Internal_V1_MapOffer, rhs: Ringstore_Internal_V1_MapOffer) -> Bool {
     if lhs.step != rhs.step {return false}
     if lhs._map != rhs._map {return false}
-    if lhs.epoch != rhs.epoch {return false}
+    if lhs.inForceEpoch != rhs.inForceEpoch {return false}
+    if lhs.round != rhs.round {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -603,7 +626,7 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
 
 nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0\u{3}map_pending\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0\u{3}in_force_epoch\0\u{3}parked_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -618,7 +641,8 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
       case 5: try { try decoder.decodeSingularStringField(value: &self.expectedShard) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 7: try { try decoder.decodeSingularBytesField(value: &self.hashSeedCheck) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.mapPending) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.inForceEpoch) }()
+      case 9: try { try decoder.decodeRepeatedUInt64Field(value: &self.parkedCalls) }()
       default: break
       }
     }
@@ -650,8 +674,11 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if !self.hashSeedCheck.isEmpty {
       try visitor.visitSingularBytesField(value: self.hashSeedCheck, fieldNumber: 7)
     }
-    if self.mapPending != false {
-      try visitor.visitSingularBoolField(value: self.mapPending, fieldNumber: 8)
+    if self.inForceEpoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.inForceEpoch, fieldNumber: 8)
+    }
+    if !self.parkedCalls.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.parkedCalls, fieldNumber: 9)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -664,7 +691,8 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if lhs.expectedShard != rhs.expectedShard {return false}
     if lhs._map != rhs._map {return false}
     if lhs.hashSeedCheck != rhs.hashSeedCheck {return false}
-    if lhs.mapPending != rhs.mapPending {return false}
+    if lhs.inForceEpoch != rhs.inForceEpoch {return false}
+    if lhs.parkedCalls != rhs.parkedCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -867,7 +895,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0\u{1}round\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -882,6 +910,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
       case 5: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
       default: break
       }
     }
@@ -913,6 +942,9 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if self.inForce != false {
       try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 7)
     }
+    if self.round != 0 {
+      try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -924,6 +956,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if lhs.detail != rhs.detail {return false}
     if lhs._map != rhs._map {return false}
     if lhs.inForce != rhs.inForce {return false}
+    if lhs.round != rhs.round {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -931,7 +964,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
 
 nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapNews"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{1}map\0\u{3}in_force\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}map\0\u{3}in_force\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -939,9 +972,8 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._map) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._map) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
       default: break
       }
     }
@@ -952,20 +984,16 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if self.epoch != 0 {
-      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 1)
-    }
     try { if let v = self._map {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
     if self.inForce != false {
-      try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 3)
+      try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Ringstore_Internal_V1_MapNews, rhs: Ringstore_Internal_V1_MapNews) -> Bool {
-    if lhs.epoch != rhs.epoch {return false}
     if lhs._map != rhs._map {return false}
     if lhs.inForce != rhs.inForce {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -975,7 +1003,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -991,6 +1019,8 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 7: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.mapInForce) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.serving) }()
+      case 12: try { try decoder.decodeRepeatedUInt64Field(value: &self.ranCalls) }()
       default: break
       }
     }
@@ -1025,6 +1055,12 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if !self.detail.isEmpty {
       try visitor.visitSingularStringField(value: self.detail, fieldNumber: 9)
     }
+    if self.serving != false {
+      try visitor.visitSingularBoolField(value: self.serving, fieldNumber: 10)
+    }
+    if !self.ranCalls.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.ranCalls, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1037,6 +1073,8 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs._map != rhs._map {return false}
     if lhs.mapInForce != rhs.mapInForce {return false}
     if lhs.detail != rhs.detail {return false}
+    if lhs.serving != rhs.serving {return false}
+    if lhs.ranCalls != rhs.ranCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1044,7 +1082,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}code\0\u{1}message\0\u{1}response\0\u{1}details\0\u{1}more\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}code\0\u{1}message\0\u{1}response\0\u{1}details\0\u{1}more\0\u{1}parked\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1058,6 +1096,7 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
       case 4: try { try decoder.decodeSingularBytesField(value: &self.response) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.details) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.more) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.parked) }()
       default: break
       }
     }
@@ -1082,6 +1121,9 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
     if self.more != false {
       try visitor.visitSingularBoolField(value: self.more, fieldNumber: 6)
     }
+    if self.parked != false {
+      try visitor.visitSingularBoolField(value: self.parked, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1092,6 +1134,7 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
     if lhs.response != rhs.response {return false}
     if lhs.details != rhs.details {return false}
     if lhs.more != rhs.more {return false}
+    if lhs.parked != rhs.parked {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

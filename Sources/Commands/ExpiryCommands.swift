@@ -1,0 +1,169 @@
+// The commands on when keys expire, and what requests say of it.
+//
+// A key expires at a moment of its shard's wall clock (CallContext.wallMillis). A time to live counts
+// from the moment of that clock at which the call is executed.
+
+import RingstoreAPI
+import Store
+
+extension Command {
+  static let onExpiry: [Command] = [.expire, .persist, .ttl]
+
+  package static let expire = onKey(
+    V1.KeyStore.expire, "EXPIRE key seconds [NX|XX|GT|LT]", shows: .count,
+    "Has a key expire so many seconds from now.",
+    also: [
+      expiring(
+        "PEXPIRE key millis [NX|XX|GT|LT]", "Has a key expire so many milliseconds from now."
+      ) { words throws(ArgumentError) in
+        .ttlMillis(try words.integer(2, "the time to live"))
+      },
+      expiring(
+        "EXPIREAT key unix-seconds [NX|XX|GT|LT]",
+        "Has a key expire at a time, in seconds since 1970."
+      ) { words throws(ArgumentError) in
+        .expireAtUnixMillis(try words.seconds(2, "the time"))
+      },
+      expiring(
+        "PEXPIREAT key unix-millis [NX|XX|GT|LT]",
+        "Has a key expire at a time, in milliseconds since 1970."
+      ) { words throws(ArgumentError) in
+        .expireAtUnixMillis(try words.integer(2, "the time"))
+      },
+    ], needsMemory: false
+  ) { (request: V1.ExpireRequest, place, context) throws(CallError) in
+    let now = context.call.wallMillis
+    let expiry = try request.expiry.moment(from: now)
+    guard place.type != .none else { return .reply(V1.Status(ok: true)) }
+    guard request.condition.isMet(by: expiry, insteadOf: place.expiry) else {
+      return .reply(V1.Status(version: place.version))
+    }
+    var version: UInt64?
+    if expiry.isDue(at: now) {
+      version = context.store.delete(at: place)
+    } else if expiry != place.expiry {
+      version = context.store.setExpiry(expiry, at: place)
+    }
+    return .reply(V1.Status(ok: true, count: 1, version: version ?? place.version))
+  }
+
+  private static func expiring(
+    _ usage: String, _ summary: String,
+    _ expiry: @escaping @Sendable (CommandWords) throws(ArgumentError) -> V1.ExpireRequest.Expiry
+  ) -> RequestForm<V1.ExpireRequest> {
+    RequestForm(usage, .count, summary) { words, database throws(ArgumentError) in
+      V1.ExpireRequest(words, database, try expiry(words))
+    }
+  }
+
+  package static let persist = onKey(
+    V1.KeyStore.persist, "PERSIST key", shows: .count,
+    "Has a key not expire any more.", needsMemory: false
+  ) { (_: V1.Key, place, context) in
+    guard place.expires, let version = context.store.setExpiry(.never, at: place) else {
+      return .reply(V1.Status(ok: true, version: place.version))
+    }
+    return .reply(V1.Status(ok: true, count: 1, version: version))
+  }
+
+  package static let ttl = onKey(
+    V1.KeyStore.ttl, "TTL key", shows: .ttl(.seconds),
+    "Tells in how many seconds a key expires; -1: never, -2: it isn't there.",
+    also: [
+      RequestForm(
+        "PTTL key", .ttl(.millis), "Tells in how many milliseconds a key expires; as TTL.",
+        request: V1.Key.init(_:database:)),
+      RequestForm(
+        "EXPIRETIME key", .ttl(.unixSeconds),
+        "Tells when a key expires, in seconds since 1970; -1: never, -2: it isn't there.",
+        request: V1.Key.init(_:database:)),
+      RequestForm(
+        "PEXPIRETIME key", .ttl(.unixMillis),
+        "Tells when a key expires, in milliseconds since 1970; as EXPIRETIME.",
+        request: V1.Key.init(_:database:)),
+    ]
+  ) { (_: V1.Key, place, context) -> Outcome<V1.TtlResponse> in
+    guard place.type != .none else { return .empty }
+    var reply = V1.TtlResponse(found: true, version: place.version)
+    if place.expires {
+      reply.ttlMillis = place.expiry.millisLeft(context)
+      reply.expireAtUnixMillis = place.expiry.unixMillis
+    }
+    return .reply(reply)
+  }
+}
+
+extension V1.ExpireRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(words, database, .ttlMillis(try words.seconds(2, "the time to live")))
+  }
+
+  fileprivate init(_ words: CommandWords, _ database: UInt32, _ expiry: Expiry) {
+    self.init(key: words[1], database: database, expiry: expiry)
+    if words.has("NX") { condition = .ifNone }
+    if words.has("XX") { condition = .ifAny }
+    if words.has("GT") { condition = .ifLater }
+    if words.has("LT") { condition = .ifSooner }
+  }
+}
+
+extension V1.ExpireCondition {
+  fileprivate func isMet(by expiry: Expiry, insteadOf present: Expiry) -> Bool {
+    switch self {
+    case .ifNone: present == .never
+    case .ifAny: present != .never
+    case .ifLater: expiry > present
+    case .ifSooner: expiry < present
+    default: true
+    }
+  }
+}
+
+extension V1.ExpireRequest.Expiry? {
+  /// The moment that a request names; perhaps one that has passed.
+  fileprivate func moment(from nowMillis: Int64) throws(CallError) -> Expiry {
+    switch self {
+    case .ttlMillis(let millis): try Expiry(millis: millis, from: nowMillis)
+    case .expireAtUnixMillis(let millis): try Expiry(atUnixMillis: millis)
+    case nil: throw .expiryMissing
+    }
+  }
+}
+
+extension Expiry {
+  /// - Throws: INVALID_EXPIRY where the moment is too late to be counted.
+  init(millis: Int64, from nowMillis: Int64) throws(CallError) {
+    let (moment, overflow) = nowMillis.addingReportingOverflow(millis)
+    guard !overflow else { throw .expiryTooLate }
+    try self.init(atUnixMillis: moment)
+  }
+
+  /// - Throws: INVALID_EXPIRY where the moment is the one that stands for never.
+  init(atUnixMillis millis: Int64) throws(CallError) {
+    self.init(unixMillis: millis)
+    guard self != .never else { throw .expiryTooLate }
+  }
+
+  /// What is left of the time to live; of a key that expires and was found.
+  @inline(__always)
+  func millisLeft(_ context: ExecutionContext) -> Int64 {
+    unixMillis &- context.call.wallMillis
+  }
+}
+
+extension CallError {
+  fileprivate static var expiryTooLate: CallError {
+    CallError(
+      .invalidExpiry, "The key would expire 2^63 - 1 milliseconds after 1970 or later.")
+  }
+
+  fileprivate static var expiryMissing: CallError {
+    CallError(.invalidExpiry, "The request doesn't say when the key is to expire.")
+  }
+
+  static var expiryNotAboveZero: CallError {
+    CallError(
+      .invalidExpiry,
+      "A time to live, or a time at which a key expires, must be above 0; nothing was changed.")
+  }
+}

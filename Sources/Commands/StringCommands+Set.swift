@@ -1,0 +1,173 @@
+// Set, with all that it may be asked to do beside.
+
+import RingstoreAPI
+import Store
+
+extension Command {
+  private static let usageOfSet =
+    "SET key value [EX seconds|PX millis|EXAT unix-seconds|PXAT unix-millis|KEEPTTL] [NX|XX] [GET]"
+
+  package static let set = onKey(
+    V1.KeyStore.set, usageOfSet, shows: .ok,
+    "Stores a value under a key, whatever the key held before.",
+    also: [
+      RequestForm(
+        "SETEX key seconds value", .ok, "Stores a value that expires so many seconds from now."
+      ) { words, database throws(ArgumentError) in
+        V1.KeyValue(
+          key: words[1], value: words[3], database: database,
+          expiry: .ttlMillis(try words.seconds(2, "the time to live")))
+      },
+      RequestForm(
+        "PSETEX key millis value", .ok, "Stores a value that expires so many milliseconds from now."
+      ) { words, database throws(ArgumentError) in
+        V1.KeyValue(
+          key: words[1], value: words[3], database: database,
+          expiry: .ttlMillis(try words.integer(2, "the time to live")))
+      },
+      RequestForm("SETNX key value", .isDone, "Stores a value if the key isn't there.") {
+        V1.KeyValue(key: $0[1], value: $0[2], database: $1, condition: .ifAbsent)
+      },
+      RequestForm("GETSET key value", .ok, "Stores a value and answers the one before.") {
+        V1.KeyValue(key: $0[1], value: $0[2], database: $1, returnPrevious: true)
+      },
+    ]
+  ) { (request: V1.KeyValue, place, context) throws(CallError) in
+    if request.hasOptions { return try setWithOptions(request, place, context) }
+    let version = context.store.set(request.value, in: context.block, at: place)
+    return .reply(V1.Status(ok: true, version: version))
+  }
+
+  @inline(never)
+  private static func setWithOptions(
+    _ request: V1.KeyValue, _ place: KeyPlace, _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Status> {
+    let expiry = try request.expiry.moment(from: context.call.wallMillis, keeping: place.expiry)
+    let isMet = try request.conditionIsMet(at: place)
+    if request.returnPrevious {
+      return try setAnsweringPrevious(request, expiry, isMet: isMet, place, context)
+    }
+    guard isMet else { return .reply(V1.Status(version: place.version)) }
+    return .reply(V1.Status(ok: true, version: put(request, expiry, at: place, context)))
+  }
+
+  private static func setAnsweringPrevious(
+    _ request: V1.KeyValue, _ expiry: Expiry, isMet: Bool, _ place: KeyPlace,
+    _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Status> {
+    let store = context.store
+    var status = V1.Status(ok: isMet, version: place.version, previous: V1.Value())
+    guard
+      let found = try strings({ () throws(Store.StoreError) in try store.string(at: place) })
+    else {
+      if isMet { status.version = put(request, expiry, at: place, context) }
+      return .reply(status)
+    }
+    status.previous = V1.Value(value: found, leftAt: place, context)
+    // The version of the write is not known before it.
+    let bytesMax = status.byteCount + WireSize.varintField(V1.Status.Field.version.number, .max)
+    guard bytesMax <= context.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    if bytesMax > context.bytesMin, let pinned = try? store.pinnedString(at: place) {
+      let ttlMillis = status.previous?.ttlMillis
+      if isMet { status.version = put(request, expiry, at: place, context) }
+      status.previous = nil
+      return .source(
+        ValueSource(pinned, ttlMillis: ttlMillis, isPopped: isMet, previousOf: status))
+    }
+    guard isMet else { return .reply(status) }
+    // What it points to is about to be overwritten.
+    if let held = try? store.replacedString(at: place) { status.previous?.value = held.bytes }
+    status.version = put(request, expiry, at: place, context)
+    return .reply(status)
+  }
+
+  /// - Returns: the version of the write; 0 where there was nothing, and nothing is left.
+  private static func put(
+    _ request: V1.KeyValue, _ expiry: Expiry, at place: KeyPlace, _ context: ExecutionContext
+  ) -> UInt64 {
+    // Stored and expired in one: what was there goes.
+    guard !expiry.isDue(at: context.call.wallMillis) else {
+      return context.store.delete(at: place) ?? 0
+    }
+    return context.store.set(request.value, in: context.block, expiry: expiry, at: place)
+  }
+}
+
+extension V1.KeyValue {
+  @inline(__always)
+  fileprivate var hasOptions: Bool {
+    expiry != nil || condition.rawValue != 0 || ifVersion != 0 || returnPrevious
+  }
+
+  /// - Throws: INVALID_CONDITION where a version is named and not asked for.
+  fileprivate func conditionIsMet(at place: KeyPlace) throws(CallError) -> Bool {
+    if condition == .ifVersion { return place.version == ifVersion }
+    guard ifVersion == 0 else { throw .versionWithoutCondition }
+    return switch condition {
+    case .ifAbsent: place.type == .none
+    case .ifPresent: place.type != .none
+    default: true
+    }
+  }
+}
+
+extension V1.Value {
+  /// A value that was found, with what is left of its time to live.
+  @inline(__always)
+  init(value found: Store.StringView, leftAt place: KeyPlace, _ context: ExecutionContext) {
+    self.init(value: found.bytes, found: true, version: found.version)
+    if place.expires { ttlMillis = place.expiry.millisLeft(context) }
+  }
+}
+
+extension CallError {
+  fileprivate static var versionWithoutCondition: CallError {
+    CallError(
+      .invalidCondition,
+      "The request names a version in if_version, and its condition is another one; nothing was "
+        + "changed.")
+  }
+}
+
+extension V1.KeyValue.Expiry? {
+  /// When the key is to expire; perhaps at a moment that has passed.
+  ///
+  /// - Throws: INVALID_EXPIRY.
+  fileprivate func moment(
+    from nowMillis: Int64, keeping present: Expiry
+  ) throws(CallError) -> Expiry {
+    switch self {
+    case nil, .keepTtl(false): return .never
+    case .keepTtl(true): return present
+    case .ttlMillis(let millis):
+      guard millis > 0 else { throw .expiryNotAboveZero }
+      return try Expiry(millis: millis, from: nowMillis)
+    case .expireAtUnixMillis(let millis):
+      guard millis > 0 else { throw .expiryNotAboveZero }
+      return try Expiry(atUnixMillis: millis)
+    }
+  }
+}
+
+extension V1.KeyValue: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(key: words[1], value: words[2], database: database)
+    if words.options.isEmpty { return }
+    if let place = words.place(behind: "EX") {
+      expiry = .ttlMillis(try words.seconds(place, "the time to live"))
+    } else if let place = words.place(behind: "PX") {
+      expiry = .ttlMillis(try words.integer(place, "the time to live"))
+    } else if let place = words.place(behind: "EXAT") {
+      expiry = .expireAtUnixMillis(try words.seconds(place, "the time"))
+    } else if let place = words.place(behind: "PXAT") {
+      expiry = .expireAtUnixMillis(try words.integer(place, "the time"))
+    } else if words.has("KEEPTTL") {
+      expiry = .keepTtl(true)
+    }
+    if words.has("NX") { condition = .ifAbsent }
+    if words.has("XX") { condition = .ifPresent }
+    returnPrevious = words.has("GET")
+  }
+}
