@@ -140,6 +140,8 @@ package enum ReplyForm: Sendable, Hashable {
   case taken
   /// Value, of what the call has taken away from one of several lists: the key, then the value.
   case popped
+  /// Value, empty where there is none.
+  case part
   /// Value, of an element of a list.
   case element
   /// Status, whose count tells whether there was anything to remove.
@@ -198,6 +200,8 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAChoice(what: String, String, String, word: [UInt8])
   /// `what` must be from 0 to the largest integer of 32 bits without a sign; the word isn't.
   case notACount(what: String, word: [UInt8])
+  /// `what` must be above 0.
+  case notAboveZero(what: String)
   /// `what`, in milliseconds, would not fit into 64 bits.
   case tooManySeconds(what: String)
   /// The time to wait must be seconds from 0 to a most, perhaps with decimals; the word isn't.

@@ -192,6 +192,10 @@ extension V1.ListRange: WordedMessage {
 extension V1.IncrByRequest: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(key: words[1], delta: try words.integer(2, "the delta"), database: database)
+    guard case .after(let millis) = try words.expiry() else { return }
+    // 0 would stand for none.
+    guard millis > 0 else { throw .notAboveZero(what: "the time to live") }
+    ttlMillis = millis
   }
 }
 

@@ -93,6 +93,28 @@ extension Command {
   }
 }
 
+/// When a value is to expire, as words say it.
+enum ExpiryInWords {
+  case after(millis: Int64)
+  case at(unixMillis: Int64)
+}
+
+extension CommandWords {
+  /// What the options EX, PX, EXAT and PXAT say; nil where none of them was given.
+  func expiry() throws(ArgumentError) -> ExpiryInWords? {
+    if options.isEmpty { return nil }
+    if let place = place(behind: "EX") {
+      return .after(millis: try seconds(place, "the time to live"))
+    }
+    if let place = place(behind: "PX") {
+      return .after(millis: try integer(place, "the time to live"))
+    }
+    if let place = place(behind: "EXAT") { return .at(unixMillis: try seconds(place, "the time")) }
+    if let place = place(behind: "PXAT") { return .at(unixMillis: try integer(place, "the time")) }
+    return nil
+  }
+}
+
 extension V1.ExpireRequest: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(words, database, .ttlMillis(try words.seconds(2, "the time to live")))
@@ -144,6 +166,19 @@ extension Expiry {
     guard self != .never else { throw .expiryTooLate }
   }
 
+  /// Of a value that is stored now.
+  ///
+  /// - Throws: INVALID_EXPIRY where the time is not above 0, or too late to be counted.
+  init(storedFor millis: Int64, from nowMillis: Int64) throws(CallError) {
+    guard millis > 0 else { throw .expiryNotAboveZero }
+    try self.init(millis: millis, from: nowMillis)
+  }
+
+  init(storedUntil unixMillis: Int64) throws(CallError) {
+    guard unixMillis > 0 else { throw .expiryNotAboveZero }
+    try self.init(atUnixMillis: unixMillis)
+  }
+
   /// What is left of the time to live; of a key that expires and was found.
   @inline(__always)
   func millisLeft(_ context: ExecutionContext) -> Int64 {
@@ -161,7 +196,7 @@ extension CallError {
     CallError(.invalidExpiry, "The request doesn't say when the key is to expire.")
   }
 
-  static var expiryNotAboveZero: CallError {
+  fileprivate static var expiryNotAboveZero: CallError {
     CallError(
       .invalidExpiry,
       "A time to live, or a time at which a key expires, must be above 0; nothing was changed.")

@@ -141,12 +141,8 @@ extension V1.KeyValue.Expiry? {
     switch self {
     case nil, .keepTtl(false): return .never
     case .keepTtl(true): return present
-    case .ttlMillis(let millis):
-      guard millis > 0 else { throw .expiryNotAboveZero }
-      return try Expiry(millis: millis, from: nowMillis)
-    case .expireAtUnixMillis(let millis):
-      guard millis > 0 else { throw .expiryNotAboveZero }
-      return try Expiry(atUnixMillis: millis)
+    case .ttlMillis(let millis): return try Expiry(storedFor: millis, from: nowMillis)
+    case .expireAtUnixMillis(let millis): return try Expiry(storedUntil: millis)
     }
   }
 }
@@ -155,16 +151,10 @@ extension V1.KeyValue: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(key: words[1], value: words[2], database: database)
     if words.options.isEmpty { return }
-    if let place = words.place(behind: "EX") {
-      expiry = .ttlMillis(try words.seconds(place, "the time to live"))
-    } else if let place = words.place(behind: "PX") {
-      expiry = .ttlMillis(try words.integer(place, "the time to live"))
-    } else if let place = words.place(behind: "EXAT") {
-      expiry = .expireAtUnixMillis(try words.seconds(place, "the time"))
-    } else if let place = words.place(behind: "PXAT") {
-      expiry = .expireAtUnixMillis(try words.integer(place, "the time"))
-    } else if words.has("KEEPTTL") {
-      expiry = .keepTtl(true)
+    switch try words.expiry() {
+    case .after(let millis): expiry = .ttlMillis(millis)
+    case .at(let millis): expiry = .expireAtUnixMillis(millis)
+    case nil: if words.has("KEEPTTL") { expiry = .keepTtl(true) }
     }
     if words.has("NX") { condition = .ifAbsent }
     if words.has("XX") { condition = .ifPresent }

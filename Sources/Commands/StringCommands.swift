@@ -4,7 +4,9 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onStrings: [Command] = [.set, .get, .incrBy, .append, .strLen]
+  static let onStrings: [Command] = [
+    .set, .get, .getDel, .getEx, .incrBy, .append, .strLen, .getRange, .setRange,
+  ]
 
   package static let get = onKey(
     V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
@@ -19,7 +21,7 @@ extension Command {
   }
 
   @inline(never)
-  private static func largeValue(
+  static func largeValue(
     _ reply: V1.Value, at place: KeyPlace, _ context: ExecutionContext
   ) throws(CallError) -> Outcome<V1.Value> {
     let byteCount = reply.byteCount
@@ -33,7 +35,7 @@ extension Command {
   }
 
   package static let incrBy = onKey(
-    V1.KeyStore.incrBy, "INCRBY key delta", shows: .sum,
+    V1.KeyStore.incrBy, "INCRBY key delta [EX seconds|PX millis]", shows: .sum,
     "Adds to the integer that a key holds; a missing key counts as 0.",
     also: [
       step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),
@@ -48,8 +50,12 @@ extension Command {
       },
     ]
   ) { (request: V1.IncrByRequest, place, context) throws(CallError) in
+    var expiry = Expiry.never
+    if request.ttlMillis != 0 {
+      expiry = try Expiry(storedFor: request.ttlMillis, from: context.call.wallMillis)
+    }
     let sum = try strings { () throws(Store.StoreError) in
-      try context.store.incrBy(request.delta, at: place)
+      try context.store.incrBy(request.delta, making: expiry, at: place)
     }
     return .reply(V1.IncrByResponse(value: sum.value, version: sum.version))
   }
@@ -63,13 +69,12 @@ extension Command {
     }
     // A value that no reply can carry could be written and not read.
     let length = (old?.bytes.count ?? 0) + request.value.count
-    guard ReplySizes.value(count: length, version: .max) <= context.limits.maxMessageBytes else {
-      throw .valueTooLarge
-    }
+    try checkLength(length, context)
     if let old, request.value.isEmpty {
       return .reply(V1.Status(ok: true, count: Int64(length), version: old.version))
     }
-    let version = context.store.append(request.value, to: old, at: place)
+    let version = context.store.write(
+      request.value, offset: old?.bytes.count ?? 0, into: old, at: place)
     return .reply(V1.Status(ok: true, count: Int64(length), version: version))
   }
 
@@ -81,6 +86,12 @@ extension Command {
       try context.store.string(at: place)
     }
     return .reply(V1.Status(ok: true, count: Int64(found?.bytes.count ?? 0)))
+  }
+
+  /// - Throws: RESPONSE_TOO_LARGE where no reply could carry a value of this length.
+  static func checkLength(_ length: Int, _ context: ExecutionContext) throws(CallError) {
+    let bytesMax = ReplySizes.value(count: length, version: .max, ttlMillis: .max)
+    guard bytesMax <= context.limits.maxMessageBytes else { throw .valueTooLarge }
   }
 
   private static func step(
@@ -109,7 +120,7 @@ extension V1.AppendRequest: WordedMessage {
 }
 
 extension CallError {
-  fileprivate static var valueTooLarge: CallError {
+  static var valueTooLarge: CallError {
     CallError(
       .responseTooLarge, "The value would be longer than a reply can carry; nothing was changed.")
   }

@@ -42,10 +42,7 @@ extension RingstoreClient {
   public func read(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreValue? {
-    guard case .value(let value) = try await run(.get(key), options: options) else {
-      throw .unexpectedReply
-    }
-    return value
+    try await run(.get(key), options: options).versionedValue()
   }
 
   /// Stores a value under a key, whatever the key held before. Returns the new version.
@@ -133,12 +130,17 @@ extension RingstoreClient {
   /// Adds to the integer that a key holds as decimal text; a missing key counts as 0. Returns the
   /// sum.
   ///
-  /// - Throws: NOT_AN_INTEGER, INTEGER_OVERFLOW, WRONG_TYPE; the value is unchanged then.
+  /// - Parameter time: after which a key expires that the call makes. One that is there keeps what it
+  ///   has.
+  /// - Throws: NOT_AN_INTEGER, INTEGER_OVERFLOW, WRONG_TYPE, INVALID_EXPIRY; the value is unchanged
+  ///   then.
   @discardableResult
   public func incrBy(
-    _ key: some RingstoreBytes, _ delta: Int64 = 1, options: RingstoreCallOptions = .standard
+    _ key: some RingstoreBytes, _ delta: Int64 = 1, expiringNewAfter time: Duration? = nil,
+    options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int64 {
-    guard case .integer(let sum) = try await run(.incrBy(key, delta), options: options) else {
+    let command = RingstoreCommand.incrBy(key, delta, expiringNewAfter: time)
+    guard case .integer(let sum) = try await run(command, options: options) else {
       throw .unexpectedReply
     }
     return sum

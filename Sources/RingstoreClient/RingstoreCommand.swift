@@ -84,10 +84,16 @@ public struct RingstoreCommand: Sendable {
   public static func type(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.type, key) }
 
   /// Adds to the integer that a key holds; a missing key counts as 0. Reply: `.integer`.
-  public static func incrBy(_ key: some RingstoreBytes, _ delta: Int64) -> Self {
+  ///
+  /// - Parameter time: after which a key expires that the call makes.
+  public static func incrBy(
+    _ key: some RingstoreBytes, _ delta: Int64, expiringNewAfter time: Duration? = nil
+  ) -> Self {
     Self(V1.KeyStore.incrBy) { request in
       key.ringstoreBytes.withUnsafeBytes {
-        V1.IncrByRequest(key: $0, delta: delta).write(into: &request)
+        // 0 would stand for none.
+        let millis = time.map { $0.wholeMillis == 0 ? -1 : $0.wholeMillis }
+        V1.IncrByRequest(key: $0, delta: delta, ttlMillis: millis ?? 0).write(into: &request)
       }
     }
   }

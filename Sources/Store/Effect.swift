@@ -29,6 +29,9 @@ package struct Effect {
   package enum Change {
     /// The key becomes a string, whatever it was, that expires then.
     case put(Value, Expiry)
+    /// Bytes, at least one, are written into a string at an offset; zeros fill what lies between its
+    /// end and them. A string of length 0 may be a key that isn't there.
+    case write(UnsafeRawBufferPointer, offset: Int, lengthBefore: Int)
     /// The key, which was there, expires at another time, or not any more.
     case expire(Expiry)
     /// The key, which was there, goes.

@@ -11,6 +11,8 @@
 // expires. The clock tells when a call last looked the key up (AccessClock). Expiry and payload are not aligned.
 // A view on memory the store owns; lives on the thread of the store.
 
+import TextForms
+
 struct Entry {
   /// Without gaps, so that reading one costs nothing. In memory only: may be numbered anew.
   enum Kind: UInt8, CaseIterable {
@@ -142,6 +144,19 @@ struct Entry {
   var integer: Int64 {
     get { payload.loadUnaligned(as: Int64.self) }
     nonmutating set { payload.storeBytes(of: newValue, as: Int64.self) }
+  }
+
+  /// Bytes of a string; 0 of anything else.
+  var stringLength: Int {
+    switch kind {
+    case .bytes: payloadCount
+    case .integer:
+      withUnsafeTemporaryAllocation(byteCount: DecimalInteger.digitsMax, alignment: 1) {
+        DecimalInteger.format(integer, into: $0.baseAddress.unsafelyUnwrapped)
+      }
+    case .blob: blob.count
+    case .list: 0
+    }
   }
 
   /// The value's own block; only of kind blob.

@@ -73,6 +73,8 @@ extension Store {
       put(value, at: place, version: version, expiry, in: block)
     case .put(.integer(let number), let expiry):
       put(number, at: place, version: version, expiry)
+    case .write(let bytes, let offset, _):
+      write(bytes, offset, at: place, version: version)
     case .expire(let expiry):
       setExpiry(expiry, at: place, version: version)
     case .delete:
@@ -154,6 +156,25 @@ extension Store {
     } else {
       entryToWrite(at: place, kind: .integer, payloadCount: 8, version: version, expiry)
         .integer = number
+    }
+  }
+
+  @inline(never)
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, _ offset: Int, at place: KeyPlace, version: UInt64
+  ) {
+    let old = place.entry.flatMap { self.bytes(of: $0) }
+    let length = old?.count ?? 0
+    withUnsafeTemporaryAllocation(
+      byteCount: max(length, offset + bytes.count), alignment: 1
+    ) { whole in
+      if let old { whole.copyMemory(from: old) }
+      if offset > length {
+        UnsafeMutableRawBufferPointer(rebasing: whole[length..<offset])
+          .initializeMemory(as: UInt8.self, repeating: 0)
+      }
+      UnsafeMutableRawBufferPointer(rebasing: whole[offset...]).copyMemory(from: bytes)
+      put(UnsafeRawBufferPointer(whole), at: place, version: version, place.expiry, in: nil)
     }
   }
 
@@ -379,6 +400,14 @@ extension KeyPlace {
       guard value.count <= Store.valueBytesMax else { throw .outOfBounds }
     case .put(.integer, _):
       break
+    case .write(let bytes, let offset, let lengthBefore):
+      guard entry?.kind != .list else { throw .wrongType }
+      let length = entry?.stringLength ?? 0
+      guard length == lengthBefore else { throw .otherLength(length) }
+      let (end, overflow) = offset.addingReportingOverflow(bytes.count)
+      guard !bytes.isEmpty, offset >= 0, !overflow, end <= Store.valueBytesMax else {
+        throw .outOfBounds
+      }
     case .delete, .expire:
       guard entry != nil else { throw .missingKey }
     case .insert(let values, _, let lengthBefore):

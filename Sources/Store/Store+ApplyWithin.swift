@@ -15,7 +15,7 @@ extension Store {
       free(list.drop(lengthBefore - range.upperBound, at: .tail, heap: heap))
     case .setElement(let value, let index, _):
       list.set(value, at: index, heap: heap)
-    case .put, .expire, .delete, .insert, .remove, .empty:
+    case .put, .write, .expire, .delete, .insert, .remove, .empty:
       preconditionFailure("not a change within a list")
     }
     entry.list = list
@@ -41,7 +41,7 @@ extension KeyPlace {
       let rises = zip(indices, indices.dropFirst()).allSatisfy { $0 < $1 }
       let (first, last) = (indices.first ?? -1, indices.last ?? -1)
       fits = rises && first >= 0 && last < length && indices.count < length
-    case .put, .expire, .delete, .insert, .remove, .empty:
+    case .put, .write, .expire, .delete, .insert, .remove, .empty:
       fits = false
     }
     guard fits else { throw .outOfBounds }

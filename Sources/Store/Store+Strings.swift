@@ -8,19 +8,21 @@ extension Store {
   package func string(at place: KeyPlace) throws(StoreError) -> StringView? {
     check(place)
     guard let entry = place.entry else { return nil }
-    let bytes: UnsafeRawBufferPointer
-    switch entry.kind {
-    case .bytes:
-      bytes = UnsafeRawBufferPointer(start: entry.payload, count: entry.payloadCount)
-    case .integer:
-      let count = DecimalInteger.format(entry.integer, into: digits)
-      bytes = UnsafeRawBufferPointer(start: digits, count: count)
-    case .blob:
-      bytes = entry.blob.bytes
-    case .list:
-      throw .wrongType
-    }
+    guard let bytes = bytes(of: entry) else { throw .wrongType }
     return StringView(bytes: bytes, version: entry.version)
+  }
+
+  /// Of a string; nil of anything else.
+  @inline(__always)
+  func bytes(of entry: Entry) -> UnsafeRawBufferPointer? {
+    switch entry.kind {
+    case .bytes: UnsafeRawBufferPointer(start: entry.payload, count: entry.payloadCount)
+    case .integer:
+      UnsafeRawBufferPointer(
+        start: digits, count: DecimalInteger.format(entry.integer, into: digits))
+    case .blob: entry.blob.bytes
+    case .list: nil
+    }
   }
 
   /// As `string`, and the bytes are good after a change at the place, until the next call that finds
@@ -55,33 +57,29 @@ extension Store {
     change(place, .put(.bytes(value), expiry), in: block)
   }
 
-  /// Puts bytes behind a value. O(length of the result): small values stay in their entry, and what
-  /// spells an integer becomes one, so the result is stored as a whole. The expiry stays.
+  /// Writes bytes into a value at an offset; zeros fill what lies between its end and them. O(length
+  /// of the result): small values stay in their entry, and what spells an integer becomes one, so the
+  /// result is stored as a whole. The expiry stays.
   /// - Parameter old: the value at the place; nil: there is none.
   /// - Returns: the version of the write.
-  package func append(
-    _ bytes: UnsafeRawBufferPointer, to old: StringView?, at place: KeyPlace
+  package func write(
+    _ bytes: UnsafeRawBufferPointer, offset: Int, into old: StringView?, at place: KeyPlace
   ) -> UInt64 {
-    let expiry = place.expiry
-    guard let old = old?.bytes, !old.isEmpty else {
-      return set(bytes, expiry: expiry, at: place)
-    }
-    return withUnsafeTemporaryAllocation(
-      byteCount: old.count + bytes.count, alignment: 1
-    ) { whole in
-      whole.copyMemory(from: old)
-      UnsafeMutableRawBufferPointer(rebasing: whole[old.count...]).copyMemory(from: bytes)
-      return set(UnsafeRawBufferPointer(whole), expiry: expiry, at: place)
-    }
+    // To append nothing to a key that isn't there makes it.
+    if bytes.isEmpty { return set(bytes, expiry: place.expiry, at: place) }
+    let length = old?.bytes.count ?? 0
+    return change(place, .write(bytes, offset: offset, lengthBefore: length))
   }
 
   /// Adds `delta` to the integer of a key; a missing key counts as 0. The expiry stays. Amortised
   /// O(1).
+  /// - Parameter expiry: when a key expires that the call makes.
   package func incrBy(
-    _ delta: Int64, at place: KeyPlace
+    _ delta: Int64, making expiry: Expiry = .never, at place: KeyPlace
   ) throws(StoreError) -> (value: Int64, version: UInt64) {
-    var old: Int64 = 0
+    var (old, expiry) = (Int64(0), expiry)
     if let entry = place.entry {
+      expiry = entry.expiry
       switch entry.kind {
       case .bytes, .blob: throw .notAnInteger
       case .list: throw .wrongType
@@ -90,6 +88,6 @@ extension Store {
     }
     let (sum, overflows) = old.addingReportingOverflow(delta)
     if overflows { throw .integerOverflow }
-    return (sum, change(place, .put(.integer(sum), place.expiry)))
+    return (sum, change(place, .put(.integer(sum), expiry)))
   }
 }

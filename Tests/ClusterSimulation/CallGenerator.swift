@@ -46,11 +46,37 @@ package struct CallGenerator {
     call(of: .lRange, on: [], by: Caller(client: 0, sequence: 0), .list, &random)
   }
 
-  package func oneKey(by caller: Caller, random: inout SplitMix64) -> (key: [UInt8], call: KeyCall)
-  {
+  /// - Parameter wallMillis: the wall clock. Keys that are to expire do so soon after.
+  package func oneKey(
+    by caller: Caller, wallMillis: Int64 = 0, random: inout SplitMix64
+  ) -> (key: [UInt8], call: KeyCall) {
     let key = keys[Int.random(in: keys.indices, using: &random)]
-    return (key.name, call(for: key.use, of: key.name, by: caller, &random))
+    let call = call(for: key.use, of: key.name, by: caller, &random)
+    return (key.name, withTimes(call, wallMillis, &random))
   }
+
+  /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a condition.
+  private func withTimes(
+    _ call: KeyCall, _ wallMillis: Int64, _ random: inout SplitMix64
+  ) -> KeyCall {
+    guard let command = call.model.command else { return call }
+    let moment = Self.integer(
+      wallMillis + 1...wallMillis + Self.lifeMillisMax, &random)
+    var words = call.words
+    if command.id == Command.expire.id {
+      words = [moment]
+      let condition = ["NX", "XX", "GT", "LT", "", ""].randomElement(using: &random) ?? ""
+      if !condition.isEmpty { words.append(CommandModel.word(condition)) }
+    } else if command.id == .set {
+      let dice = random.next() % 12
+      if dice < 3 { words += [CommandModel.word("PXAT"), moment] }
+      if dice == 3 { words.append(CommandModel.word("KEEPTTL")) }
+      if dice % 4 == 2 { words.append(CommandModel.word(dice < 6 ? "NX" : "XX")) }
+    }
+    return KeyCall(command, words)
+  }
+
+  private static let lifeMillisMax: Int64 = 400
 
   /// The items of a call on many keys, which may come twice.
   func items(
@@ -89,14 +115,21 @@ package struct CallGenerator {
 
   /// How often a command is used, where it is not as often as others.
   private static let weights: [Use: [(Command, Int)]] = [
-    .text: [(.get, 40), (.set, 40), (.delete, 8), (.exists, 6), (.type, 6), (.incrBy, 2)],
+    .text: [
+      (.get, 40), (.set, 40), (.delete, 8), (.exists, 6), (.type, 6), (.incrBy, 2),
+      (Command.getDel, 4), (Command.getEx, 4), (Command.getRange, 6), (Command.setRange, 6),
+      (Command.expire, 6), (Command.persist, 3), (Command.ttl, 5),
+    ],
     .counter: [
       (.incrBy, 60), (.get, 25), (.set, 8), (.delete, 5), (.append, 2), (.strLen, 4), (.exists, 2),
-      (.type, 2),
+      (.type, 2), (Command.getDel, 3), (Command.getEx, 3), (Command.getRange, 3),
+      (Command.setRange, 1), (Command.expire, 5), (Command.persist, 3), (Command.ttl, 3),
     ],
     .list: [
       (.rPush, 20), (.lPush, 16), (.lPop, 16), (.rPop, 16), (.lRange, 18), (.lLen, 7),
-      (.delete, 4), (.exists, 2), (.type, 3), (.lPopMany, 4), (.rPopMany, 4), (.lIndex, 6),
+      (.delete, 4), (.exists, 2), (.type, 3), (.lPopMany, 4), (Command.expire, 4),
+      (Command.persist, 3),
+      (Command.ttl, 3), (.rPopMany, 4), (.lIndex, 6),
       (.lSet, 6), (.lTrim, 3), (.lRem, 6), (.lInsert, 6), (.lPos, 6), (.lMove, 8),
     ],
   ]
@@ -121,7 +154,8 @@ package struct CallGenerator {
     of command: Command, on key: [UInt8], by caller: Caller, _ use: Use, firstPlace: Int = 0,
     _ random: inout SplitMix64
   ) -> KeyCall {
-    let usage = WordsOfUsage(command.forms.first?.syntax.usage ?? "")
+    let form = CommandModel.of(command)?.form
+    let usage = WordsOfUsage(form?.syntax.usage ?? "")
     var names = usage.required
     if !usage.repeated.isEmpty, random.next() % 2 == 0 { names += usage.repeated }
     let words = names.enumerated().map { place, name in
@@ -159,6 +193,9 @@ package struct CallGenerator {
       // A large value.
       let dots = Int.random(in: 1...largeBytesMax, using: &random)
       return author.bytes + Array(repeating: UInt8(ascii: "."), count: dots)
+    // Set later.
+    case "unix-millis": return CommandModel.word("0")
+    case "offset": return integer(0...6, &random)
     case "delta": return integer(-3...9, &random)
     case "index": return integer(-4...4, &random)
     case "count": return integer(0...3, &random)

@@ -53,7 +53,7 @@ extension CommandModel {
       return .count(removed.count)
     },
     onLists(.lInsert) { list, words in
-      guard let place = list.firstIndex(of: words[1]) else { return .notDone(list.count) }
+      guard let place = list.firstIndex(of: words[1]) else { return .notInserted(list.count) }
       let isAfter = words[0] == Array("AFTER".utf8)
       list.insert(words[2], at: isAfter ? place + 1 : place)
       return .count(list.count)

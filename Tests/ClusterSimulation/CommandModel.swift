@@ -23,12 +23,15 @@ package final class CommandModel: Sendable {
   /// A reply that shows that nothing was changed, beside refusals.
   let idleReply: KeyReply?
   let meaning: Meaning
+  /// The form by which clients say it; nil: the first.
+  private let formName: String?
 
   init(
-    _ command: Command?, on kind: KeyState.Kind?, overwrites: Overwriting = .nothing,
-    idleReply: KeyReply? = nil, _ meaning: @escaping Meaning
+    _ command: Command?, as formName: String? = nil, on kind: KeyState.Kind?,
+    overwrites: Overwriting = .nothing, idleReply: KeyReply? = nil, _ meaning: @escaping Meaning
   ) {
     self.command = command
+    self.formName = formName
     self.kind = kind
     self.overwrites = overwrites
     self.idleReply = idleReply
@@ -36,7 +39,10 @@ package final class CommandModel: Sendable {
   }
 
   /// How the command is said.
-  var form: CommandForm? { command?.forms.first }
+  var form: CommandForm? {
+    guard let formName else { return command?.forms.first }
+    return command?.forms.first { $0.syntax.name == formName }
+  }
 
   /// Whether it leaves every state as it is.
   package var isRead: Bool { command?.access == .read }
@@ -51,7 +57,13 @@ package final class CommandModel: Sendable {
 
   /// The key's memory was lost.
   static let wipe = CommandModel(nil, on: nil, overwrites: .stateAndReply) { state, _ in
-    state = .absent
+    state.value = .absent
+    return .done
+  }
+
+  /// The wall clock comes to a moment at which a call has had the key expire.
+  static let due = CommandModel(nil, on: nil) { state, words in
+    if let millis = words.first.flatMap(integer) { state.pass(millis) }
     return .done
   }
 }
@@ -69,17 +81,18 @@ extension CommandModel: Hashable {
 extension CommandModel {
   /// A command on strings: nil is an absent key.
   static func onStrings(
-    _ command: Command, _ meaning: @escaping @Sendable (inout [UInt8]?, [[UInt8]]) -> KeyReply
+    _ command: Command, idleReply: KeyReply? = nil,
+    _ meaning: @escaping @Sendable (inout [UInt8]?, [[UInt8]]) -> KeyReply
   ) -> CommandModel {
-    CommandModel(command, on: .string) { state, words in
+    CommandModel(command, on: .string, idleReply: idleReply) { state, words in
       var value: [UInt8]?
-      switch state {
+      switch state.value {
       case .list: return .refused(.wrongType)
       case .absent: break
       case .string(let held): value = held
       }
       let reply = meaning(&value, words)
-      state = value.map(KeyState.string) ?? .absent
+      state.value = value.map(KeyState.Value.string) ?? .absent
       return reply
     }
   }
@@ -91,13 +104,13 @@ extension CommandModel {
   ) -> CommandModel {
     CommandModel(command, on: .list, idleReply: idleReply) { state, words in
       var list: [[UInt8]] = []
-      switch state {
+      switch state.value {
       case .string: return .refused(.wrongType)
       case .absent: break
       case .list(let held): list = held
       }
       let reply = meaning(&list, words)
-      state = list.isEmpty ? .absent : .list(list)
+      state.value = list.isEmpty ? .absent : .list(list)
       return reply
     }
   }

@@ -53,12 +53,13 @@ extension HistoryOperation: CustomStringConvertible {
     switch reply {
     case .value(let value): value.map { "value \(text($0))" } ?? "no value"
     case .done: "done"
+    case .notDone: "not done"
     case .count(let count): "count \(count)"
     case .integer(let value): "integer \(value)"
     case .type(let type): "type \(type)"
     case .elements(let values):
       values.map { "elements [\($0.map(text).joined(separator: ", "))]" } ?? "no list"
-    case .notDone(let count): "not done, count \(count)"
+    case .notInserted(let count): "not inserted, count \(count)"
     case .places(let places): places.map { "places \($0)" } ?? "no list"
     case .refused(let refusal): "refused: \(refusal)"
     }

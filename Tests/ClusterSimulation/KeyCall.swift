@@ -27,6 +27,17 @@ package struct KeyCall: Sendable, Hashable {
   /// Not a call of a client: the key's memory was lost, as when its shard restarts without a log.
   package static let wipe = KeyCall(CommandModel.wipe)
 
+  /// Not a call of a client either: the wall clock comes to a moment at which the key may be due.
+  static func due(_ millis: Int64) -> KeyCall {
+    KeyCall(CommandModel.due, [CommandModel.word("\(millis)")])
+  }
+
+  /// What is the same whatever the key held before.
+  var overwrites: CommandModel.Overwriting {
+    let isConditional = words.dropFirst().contains { CommandModel.conditions.contains($0) }
+    return isConditional ? .nothing : model.overwrites
+  }
+
   /// The whole list.
   static let wholeList = KeyCall(.lRange, [Array("0".utf8), Array("-1".utf8)])
 
@@ -60,11 +71,13 @@ package enum KeyReply: Sendable, Hashable {
   /// The value, nil where there was none.
   case value([UInt8]?)
   case done
+  /// A condition was not met.
+  case notDone
   case count(Int64)
   case integer(Int64)
   case type(KeyState.Kind)
   /// A condition was not met; the count, and nothing changed.
-  case notDone(Int)
+  case notInserted(Int)
   /// Where values are, nil where there is no such key.
   case places([Int]?)
   /// The elements, nil where there is no such key.
@@ -79,19 +92,26 @@ extension KeyReply {
   /// - Throws: `WireError` where it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
-    case .ok, .isDone, nil: self = .done
+    case .ok, .isDone: self = try V1.Status(response).ok ? .done : .notDone
+    case nil: self = .done
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
     case .value, .taken, .popped, .element: self.init(try V1.Value(response))
     case .inserted:
       let status = try V1.Status(response)
-      self = status.ok ? .count(status.count) : .notDone(Int(status.count))
+      self = status.ok ? .count(status.count) : .notInserted(Int(status.count))
     case .positions:
       let reply = try V1.ListPositions(response)
       self = .places(reply.found ? reply.indexes.map { Int($0) } : nil)
+    // Lines don't tell an empty part from none.
+    case .part: self = .value(Array(try V1.Value(response).value))
     case .removed, .count: self = .count(try V1.Status(response).count)
     case .sum: self = .integer(try V1.IncrByResponse(response).value)
     case .list: self.init(try V1.ListValues(response))
-    case .ttl: self = .done
+    case .ttl(let form):
+      let reply = try V1.TtlResponse(response)
+      self = .integer(
+        form.number(
+          found: reply.found, ttlMillis: reply.ttlMillis, unixMillis: reply.expireAtUnixMillis))
     case .type:
       switch try V1.TypeResponse(response).type {
       case .string: self = .type(.string)
@@ -132,7 +152,9 @@ package enum Outcome: Sendable, Hashable {
 
 extension KeyCall: CustomStringConvertible {
   package var description: String {
-    guard let command = model.command else { return "wipe" }
+    guard let command = model.command else {
+      return words.isEmpty ? "wipe" : "due at \(String(decoding: words[0], as: UTF8.self))"
+    }
     return ([command.name] + words.map(HistoryOperation.text)).joined(separator: " ")
   }
 }

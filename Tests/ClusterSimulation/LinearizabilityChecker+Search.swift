@@ -174,7 +174,7 @@ extension LinearizabilityChecker {
 
     private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
       let operation = required[index]
-      if frames[top].followsOptional, operation.call.model.overwrites == .stateAndReply {
+      if frames[top].followsOptional, operation.call.overwrites == .stateAndReply {
         return .rejected
       }
       var state = frames[top].state
@@ -189,7 +189,7 @@ extension LinearizabilityChecker {
       guard optionals.used < optionals.invoked.count,
         optionals.invoked[optionals.used] <= frames[top].earliestReturn
       else { return .rejected }
-      if frames[top].followsOptional, optionals.call.model.overwrites != .nothing {
+      if frames[top].followsOptional, optionals.call.overwrites != .nothing {
         return .rejected
       }
       var state = frames[top].state

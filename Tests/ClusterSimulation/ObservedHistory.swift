@@ -34,6 +34,14 @@ struct ObservedHistory {
     for key in keys { operations[key, default: []].append(.wipe(from: moment, to: moment)) }
   }
 
+  /// A key that expires at the moment that the call names has, since `from`.
+  mutating func wasDue(_ key: [UInt8], _ call: KeyCall, _ from: UInt64) {
+    operations[key, default: []].append(
+      HistoryOperation(
+        client: HistoryOperation.wiper, call: call, invoked: from, returned: now(),
+        outcome: .ok(.done)))
+  }
+
   /// A client has just been told the outcome of a call.
   mutating func ended(_ item: SimulatedCall.Item, client: Int, _ outcome: Outcome) {
     switch outcome {

@@ -99,7 +99,8 @@ final class SimulatedClient {
   }
 
   private func newOneKeyCall() -> SimulatedCall {
-    let (key, call) = cluster.generator.oneKey(by: caller, random: &context.random)
+    let (key, call) = cluster.generator.oneKey(
+      by: caller, wallMillis: context.wallMillis, random: &context.random)
     return newCall(.oneKey, [(key, call)])
   }
 

@@ -246,11 +246,33 @@ package final class SimulatedCluster {
           invoked: observed.now())
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
     calls.append(call)
+    for item in call.items {
+      if let millis = CommandModel.moment(of: item.call) { planDue(item.key, millis) }
+    }
     probe.began(call)
     callsUnderWay += 1
     context.note(.invoked, call.number)
     return call
   }
+
+  /// From a moment of the wall clock on a key that expires then isn't there: an operation of its own
+  /// in the key's history. A shard may see the moment a millisecond late.
+  private func planDue(_ key: [UInt8], _ millis: Int64) {
+    let due = context.nanos(ofWall: millis)
+    context.at(due - 1) { [unowned self] in
+      let call = KeyCall.due(millis)
+      let record = history.invoke(client: HistoryOperation.wiper, key: key, call: call)
+      let from = observed.now()
+      context.at(due + Self.dueNanosMax) { [unowned self] in
+        history.complete(record, .ok(.done))
+        observed.wasDue(key, call, from)
+        context.cover(.keyDue)
+        for shard in shards { presence.look(at: shard) }
+      }
+    }
+  }
+
+  private static let dueNanosMax: UInt64 = 2_000_000
 
   /// The place of a call that is about to be submitted.
   func nextOrder() -> Int {

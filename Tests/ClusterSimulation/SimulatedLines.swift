@@ -242,9 +242,11 @@ extension LineReplies.Reply: CustomStringConvertible {
   /// There is no such element.
   private var isNotFound: Bool { kind == UInt8(ascii: "-") && text == "not found" }
 
+  private var isNotMet: Bool { kind == UInt8(ascii: "-") && text == "condition not met" }
+
   /// The error that a client reads; nil where it is none.
   var error: CallError? {
-    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound else { return nil }
+    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound, !isNotMet else { return nil }
     let name = text.prefix { $0 != " " }
     let message = String(text.dropFirst(name.count + 1))
     if let reason = ErrorReason(rawValue: String(name)) { return CallError(reason, message) }
@@ -257,15 +259,17 @@ extension LineReplies.Reply: CustomStringConvertible {
     let model = call.items[0].call.model
     switch (model.form?.reply, kind) {
     case (.ok, UInt8(ascii: "+")): return text == "OK" ? .ok(.done) : nil
+    case (.ok, _): return isNotMet ? .ok(.notDone) : nil
+    case (.ttl, UInt8(ascii: "+")): return Int64(text).map { .ok(.integer($0)) }
     case (.taken, _) where model.takesMany:
       return isMissing ? .ok(.elements(nil)) : isText ? nil : .ok(.elements(texts))
     case (.inserted, UInt8(ascii: "+")):
       if let count = Int64(text), count > 0 { return .ok(.count(count)) }
       // A line doesn't tell how long a list without the pivot is.
-      guard case .notDone(let length)? = call.items[0].seen, (length == 0) == (text == "0") else {
-        return .ok(.notDone(-1))
+      guard case .notInserted(let length)? = call.items[0].seen, (length == 0) == (text == "0") else {
+        return .ok(.notInserted(-1))
       }
-      return .ok(.notDone(length))
+      return .ok(.notInserted(length))
     case (.positions, _):
       guard isNotFound else { return Int(text).map { .ok(.places([$0])) } }
       // Nor whether there is a list.
@@ -275,6 +279,7 @@ extension LineReplies.Reply: CustomStringConvertible {
       return isNotFound ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
     case (.value, _), (.taken, _):
       return isMissing ? .ok(.value(nil)) : isText ? .ok(.value(texts[0])) : nil
+    case (.part, UInt8(ascii: "+")): return .ok(.value(texts[0]))
     case (.removed, _): return isMissing ? .ok(.count(0)) : text == "OK" ? .ok(.count(1)) : nil
     case (.count, UInt8(ascii: "+")): return Int64(text).map { .ok(.count($0)) }
     case (.sum, UInt8(ascii: "+")): return Int64(text).map { .ok(.integer($0)) }

@@ -50,7 +50,12 @@ final class SimulatedShard {
   ) -> ShardCore {
     ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
-      limits: limits, clock: { context.nowNanos }, uptimeMillis: { 0 })
+      limits: limits, clock: { context.nowNanos }, wallMillis: { wallMillis(context) },
+      uptimeMillis: { 0 })
+  }
+
+  private static func wallMillis(_ context: SimulationContext) -> Int64 {
+    context.wallMillis - (context.configuration.sabotage == .expiresLate ? 60 : 0)
   }
 
   // MARK: - Life
@@ -306,7 +311,8 @@ final class SimulatedShard {
     var response = ByteBuffer()
     _ = request.withUnsafeReadableBytes {
       try? core.execute(
-        UInt32(CommandID.exists.rawValue), $0, into: &response, CallContext())
+        UInt32(CommandID.exists.rawValue), $0, into: &response,
+        core.context(nowNanos: context.nowNanos))
     }
     return response.withUnsafeReadableBytes { (try? V1.Status($0).count) ?? 0 } > 0
   }

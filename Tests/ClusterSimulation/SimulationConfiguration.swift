@@ -209,6 +209,8 @@ package enum Sabotage: Sendable, CaseIterable {
   case mixesLines
   /// The shard appends what it is to append twice.
   case appendsTwice
+  /// The shard's wall clock is behind, so that keys are seen after their time.
+  case expiresLate
   /// The shard's replies to Append and StrLen count a byte too many.
   case miscounts
 }

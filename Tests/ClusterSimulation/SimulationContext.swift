@@ -8,6 +8,9 @@ import NodeCore
 final class SimulationContext {
   /// The clock never stands at zero: a time of zero means "never" to some.
   static let startNanos: UInt64 = 1_000_000_000
+  /// The wall clock at the clock's zero, in milliseconds since 1970.
+  private static let wallMillisAtZero: Int64 = 1_800_000_000_000
+  private static let nanosPerMilli: UInt64 = 1_000_000
   /// Events at one moment after which time counts as standing still.
   private static let eventsPerMomentMax = 100_000
 
@@ -26,6 +29,14 @@ final class SimulationContext {
   }
 
   // MARK: - Time
+
+  /// The wall clock, the same everywhere.
+  var wallMillis: Int64 { Self.wallMillisAtZero + Int64(nowNanos / Self.nanosPerMilli) }
+
+  /// When the wall clock comes to a moment.
+  func nanos(ofWall millis: Int64) -> UInt64 {
+    UInt64(max(0, millis - Self.wallMillisAtZero)) * Self.nanosPerMilli
+  }
 
   func after(_ nanos: UInt64, _ action: @escaping () -> Void) {
     events.add(dueNanos: nowNanos + nanos, action)

@@ -56,6 +56,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
   case lineAnswered, lineUnread, lineClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
+  case keyDue
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 

@@ -24,6 +24,7 @@ import Testing
     (.mixesLines, [.notLinearizable, .wrongOutcome]),
     (.appendsTwice, [.notLinearizable]),
     (.miscounts, [.notLinearizable]),
+    (.expiresLate, [.notLinearizable]),
   ]
 
   @Test(arguments: Self.expected)

@@ -53,7 +53,7 @@ import Testing
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
-      GET SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN \
+      GET GETDEL GETEX GETRANGE SETRANGE SET SETEX PSETEX SETNX GETSET DEL KEYS RESET SHUTDOWN LPUSH RPUSH LRANGE LPOP RPOP LLEN \
       EXISTS TYPE INCR INCRBY DECR DECRBY APPEND STRLEN EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST \
       TTL PTTL EXPIRETIME PEXPIRETIME LPUSHX RPUSHX LPOPMANY RPOPMANY LINDEX LSET LTRIM LREM LINSERT LPOS \
       LMOVE RPOPLPUSH BLPOP BRPOP BLMOVE BRPOPLPUSH MGET MSET \
@@ -250,6 +250,12 @@ import Testing
     ("SET k v PX 1 EXAT 2", "PX and EXAT exclude each other"),
     ("SET k v NX xx", "NX and XX exclude each other"),
     ("SETEX k soon v", "the time to live must be a whole number of 64 bits, not 'soon'"),
+    ("INCRBY k 1 EX 0", "the time to live must be above 0"),
+    ("SETRANGE k -1 v", "the offset must be from 0 to 4294967295, not '-1'"),
+    (
+      "GETEX k EX 1 PERSIST",
+      "wrong number of arguments for GETEX; usage: GETEX key [EX seconds|PX millis|EXAT unix-seconds|PXAT unix-millis|PERSIST]"
+    ),
     ("EXPIRE k soon", "the time to live must be a whole number of 64 bits, not 'soon'"),
     (
       "EXPIRE k 1 NX GT",

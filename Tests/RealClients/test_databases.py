@@ -62,12 +62,12 @@ def test_reads_of_many_keys_in_many_databases_at_once(filled):
 def test_removals_leave_the_other_databases_alone(filled):
     stub = filled.stub
     for database in (3, 7):
-        key = pb.Key(key=LIST, database=database)
+        key = pb.PopRequest(key=LIST, database=database)
         assert stub.LPop(key, timeout=TIMEOUT_SECONDS).value == b"left %d" % database
         assert stub.RPop(key, timeout=TIMEOUT_SECONDS).value == b"right %d" % database
         assert not stub.RPop(key, timeout=TIMEOUT_SECONDS).found
         assert filled.delete(STRING, database=database).count == 1
-        asked = [pb.Key(key=NUMBER, database=database)] * 2
+        asked = [pb.DeleteRequest(key=NUMBER, database=database)] * 2
         removed = stub.MDelete(pb.MDeleteRequest(keys=asked), timeout=TIMEOUT_SECONDS)
         assert [item.status.count for item in removed.items] == [1, 0]
         assert filled.size(database=database) == 0
@@ -156,10 +156,11 @@ def test_a_stream_of_a_database_that_is_not_there_is_refused(client, method):
 
 def test_items_of_a_database_that_is_not_there_fail_one_by_one(client):
     client.set(STRING, b"v")
-    asked = [pb.Key(key=STRING), pb.Key(key=STRING, database=BEYOND)]
+    keys = [pb.Key(key=STRING), pb.Key(key=STRING, database=BEYOND)]
+    doomed = [pb.DeleteRequest(key=key.key, database=key.database) for key in keys]
     for reply in (
-        client.stub.MGet(pb.MGetRequest(keys=asked), timeout=TIMEOUT_SECONDS),
-        client.stub.MDelete(pb.MDeleteRequest(keys=asked), timeout=TIMEOUT_SECONDS),
+        client.stub.MGet(pb.MGetRequest(keys=keys), timeout=TIMEOUT_SECONDS),
+        client.stub.MDelete(pb.MDeleteRequest(keys=doomed), timeout=TIMEOUT_SECONDS),
     ):
         assert reply.items[0].WhichOneof("outcome") != "error"
         assert reply.items[1].error.reason == "NO_SUCH_DATABASE"

@@ -26,8 +26,9 @@ def router() -> Iterator[Node]:
 def load(router: Node) -> tuple[int, dict[str, dict]]:
     """Locust's exit status, and its counts by call."""
     command = [sys.executable, "-m", "locust", "--locustfile", str(LOAD), "--host", router.address]
+    users = ["--headless", "--users", "20", "--spawn-rate", "20", "--run-time", "6s"]
     ended = subprocess.run(
-        [*command, "--headless", "--users", "20", "--spawn-rate", "20", "--run-time", "6s", "--json"],
+        [*command, *users, "--json"],
         capture_output=True,
         text=True,
         timeout=120,

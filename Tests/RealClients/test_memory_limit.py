@@ -79,7 +79,8 @@ def test_a_cache_keeps_its_limit(start):
                 items.append(pb.KeyValue(key=key, value=bytes(chance.randrange(most))))
             for outcome in client.stub.MSet(pb.MSetRequest(items=items), timeout=60).items:
                 assert outcome.HasField("status"), outcome
-            doomed = [pb.Key(key=b"key:%d" % chance.randrange(100_000)) for _ in range(100)]
+            numbers = [chance.randrange(100_000) for _ in range(100)]
+            doomed = [pb.DeleteRequest(key=b"key:%d" % number) for number in numbers]
             client.stub.MDelete(pb.MDeleteRequest(keys=doomed), timeout=60)
             assert client.stats()["ringstore_used_bytes"] < LIMIT * 17 // 16
         assert client.stats()["ringstore_evicted_keys_total"] > 10_000

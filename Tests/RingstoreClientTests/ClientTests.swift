@@ -61,6 +61,24 @@ import Testing
     }
   }
 
+  @Test func valuesAreTakenAndChangedInParts() async throws {
+    try await TestCluster.withRouter { client in
+      #expect(try await client.setRange("text", at: 2, "ab") == 4)
+      #expect(try await client.getRange("text", 2, -1) == Array("ab".utf8))
+      #expect(try await client.getRange("none", 0, -1) == nil)
+      let longer = try await client.getEx("text", expiring: .after(.seconds(60)))
+      #expect(longer?.remaining == .seconds(60))
+      let before = try await client.getSet("text", to: "new")
+      #expect(before?.bytes == Array("\0\0ab".utf8) && before?.remaining != nil)
+      let taken = try await client.getDel("text")
+      #expect(taken?.bytes == Array("new".utf8))
+      #expect(try await client.getDel("text") == nil)
+      #expect(try await client.incrBy("hits", expiringNewAfter: .seconds(60)) == 1)
+      let time = try await client.ttl(of: "hits")
+      #expect(time?.remaining != nil)
+    }
+  }
+
   @Test func listsWorkAtBothEnds() async throws {
     try await TestCluster.withRouter { client in
       #expect(try await client.rPush("l", ["b", "c"]) == 2)

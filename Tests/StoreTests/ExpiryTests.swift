@@ -34,7 +34,7 @@ import Testing
     #expect(now() == expiry, "an increment keeps it")
     _ = try fixture.at(key) { place in
       try Bytes("x").withUnsafeBytes {
-        store.append($0, to: try store.string(at: place), at: place)
+        store.write($0, offset: 2, into: try store.string(at: place), at: place)
       }
     }
     #expect(now() == expiry, "an append keeps it")

@@ -7,6 +7,7 @@ struct OwnedEffect: Equatable {
   enum Change: Equatable {
     case put(Bytes, Expiry)
     case putInteger(Int64, Expiry)
+    case write(Bytes, offset: Int, lengthBefore: Int)
     case expire(Expiry)
     case delete
     case insert([Bytes], Store.ListEnd, lengthBefore: Int)
@@ -33,6 +34,8 @@ struct OwnedEffect: Equatable {
       switch effect.change {
       case .put(.bytes(let value), let expiry): .put(Bytes(value), expiry)
       case .put(.integer(let number), let expiry): .putInteger(number, expiry)
+      case .write(let bytes, let offset, let length):
+        .write(Bytes(bytes), offset: offset, lengthBefore: length)
       case .expire(let expiry): .expire(expiry)
       case .delete: .delete
       case .insert(let values, let end, let length):
@@ -55,6 +58,10 @@ struct OwnedEffect: Equatable {
       try value.withUnsafeBytes { try apply(.put(.bytes($0), expiry), to: store) }
     case .putInteger(let number, let expiry):
       try apply(.put(.integer(number), expiry), to: store)
+    case .write(let bytes, let offset, let length):
+      try bytes.withUnsafeBytes {
+        try apply(.write($0, offset: offset, lengthBefore: length), to: store)
+      }
     case .expire(let expiry): try apply(.expire(expiry), to: store)
     case .delete: try apply(.delete, to: store)
     case .insert(let values, let end, let length):

@@ -1,9 +1,9 @@
 """A load like an application's, for Locust (https://locust.io): users that read, write, count and
 queue through a router. `deploy/bench/locust` runs it.
 
-Each user checks what it is told: a value is one that was written, a counter that one user owns grows
-by one, an element comes out of a queue at most once. A wrong reply counts as a failed request, with
-what was wrong.
+Each user checks what it is told: a value is one that was written, a counter that one user owns
+grows by one, an element comes out of a queue at most once. A wrong reply counts as a failed
+request, with what was wrong.
 """
 
 import os

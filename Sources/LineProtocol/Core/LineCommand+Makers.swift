@@ -58,6 +58,8 @@ extension LineError {
       }
     case .tooSmallToTakeAway(let what):
       self.init("\(what) must be above \(Int64.min), since it is taken away")
+    case .notAboveZero(let what):
+      self.init("\(what) must be above 0")
     case .tooManySeconds(let what):
       self.init("\(what), in milliseconds, must fit into 64 bits")
     case .notAWait(let word, let maxSeconds):

@@ -9,7 +9,8 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .isDone, .popped, .element, .count, .inserted, .positions, .type, .ttl, .sum, .list:
+    case .ok, .isDone, .popped, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum,
+      .list:
       false
     }
   }
@@ -44,6 +45,9 @@ extension ReplyForm {
         guard reply.ok else { throw .conditionNotMet }
         out.writeLine(text: "OK")
       }
+    case (.part, .value(let reply)):
+      guard LineText.fitsLine(reply.value) else { throw .unframeable }
+      out.writeLine(text: reply.value)
     case (.isDone, .status(let reply)): out.writeLine(text: reply.ok ? "1" : "0")
     case (.value, .value(let reply)), (.taken, .value(let reply)):
       guard reply.found else { throw .invalidKey(key) }

@@ -194,6 +194,8 @@ extension CommandLineCall.Misuse {
       sentence = "\(Self.capitalized(what)) must be from 0 to \(UInt32.max), not '\(text)'."
     case .tooSmallToTakeAway(let what):
       sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+    case .notAboveZero(let what):
+      sentence = "\(Self.capitalized(what)) must be above 0."
     case .tooManySeconds(let what):
       sentence = "\(Self.capitalized(what)), in milliseconds, must fit into 64 bits."
     case .notAWait(let word, let maxSeconds):

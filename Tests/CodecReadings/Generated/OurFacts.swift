@@ -916,11 +916,12 @@ extension V1.IncrByRequest: ReadByUs {
     facts.add("key", hex(key))
     facts.add("delta", "\(delta)")
     facts.add("database", "\(database)")
+    facts.add("ttl_millis", "\(ttlMillis)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(key: key, delta: delta, database: database)
+    Self(key: key, delta: delta, database: database, ttlMillis: ttlMillis)
   }
 }
 
@@ -948,6 +949,55 @@ extension V1.AppendRequest: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(key: key, value: value, database: database)
+  }
+}
+
+extension V1.GetExRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case .persist(let value): facts.add("persist", "\(value)")
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, expiry: expiry)
+  }
+}
+
+extension V1.GetRangeRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("start", "\(start)")
+    facts.add("stop", "\(stop)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, start: start, stop: stop)
+  }
+}
+
+extension V1.SetRangeRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("offset", "\(offset)")
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database, offset: offset, value: value)
   }
 }
 

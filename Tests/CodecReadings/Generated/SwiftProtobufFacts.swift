@@ -955,6 +955,7 @@ extension Ringstore_V1_IncrByRequest: ReadBySwiftProtobuf {
     facts.add("key", hex(key))
     facts.add("delta", "\(delta)")
     facts.add("database", "\(database)")
+    facts.add("ttl_millis", "\(ttlMillis)")
     return facts.text
   }
 
@@ -984,6 +985,58 @@ extension Ringstore_V1_AppendRequest: ReadBySwiftProtobuf {
     facts.add("key", hex(key))
     facts.add("value", hex(value))
     facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_GetExRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    switch expiry {
+    case .ttlMillis(let value): facts.add("ttl_millis", "\(value)")
+    case .expireAtUnixMillis(let value): facts.add("expire_at_unix_millis", "\(value)")
+    case .persist(let value): facts.add("persist", "\(value)")
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_GetRangeRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("start", "\(start)")
+    facts.add("stop", "\(stop)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SetRangeRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("offset", "\(offset)")
+    facts.add("value", hex(value))
     return facts.text
   }
 

@@ -142,9 +142,20 @@ package enum Schemas {
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
   package static let v1TypeResponse: [MessageSoup.Field] = [.varint(1)]
-  package static let v1IncrByRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
+  package static let v1IncrByRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4),
+  ]
   package static let v1IncrByResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1AppendRequest: [MessageSoup.Field] = [.bytes(1), .bytes(2), .varint(3)]
+  package static let v1GetExRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
+  ]
+  package static let v1GetRangeRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4),
+  ]
+  package static let v1SetRangeRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4),
+  ]
   package static let v1ExpireRequest: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
   ]
@@ -359,6 +370,12 @@ extension TwoReaders {
       V1.IncrByResponse.self, Ringstore_V1_IncrByResponse.self, schema: Schemas.v1IncrByResponse),
     TwoReaders(
       V1.AppendRequest.self, Ringstore_V1_AppendRequest.self, schema: Schemas.v1AppendRequest),
+    TwoReaders(
+      V1.GetExRequest.self, Ringstore_V1_GetExRequest.self, schema: Schemas.v1GetExRequest),
+    TwoReaders(
+      V1.GetRangeRequest.self, Ringstore_V1_GetRangeRequest.self, schema: Schemas.v1GetRangeRequest),
+    TwoReaders(
+      V1.SetRangeRequest.self, Ringstore_V1_SetRangeRequest.self, schema: Schemas.v1SetRangeRequest),
     TwoReaders(
       V1.ExpireRequest.self, Ringstore_V1_ExpireRequest.self, schema: Schemas.v1ExpireRequest),
     TwoReaders(V1.TtlResponse.self, Ringstore_V1_TtlResponse.self, schema: Schemas.v1TtlResponse),

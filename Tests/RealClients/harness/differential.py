@@ -1,7 +1,7 @@
 """Random commands that Ringstore's lines and Redis both have, and what their replies mean.
 
-A command is here once for both: its words, and how each side's reply is read. Where the two are meant
-to differ, `differences` of PROTOCOL.md's page says so, and the command is not made with such words.
+A command is here once for both: its words, and how each side's reply is read. Where the two are
+meant to differ, PROTOCOL.md says so, and the command is not made with such words.
 """
 
 import random

@@ -186,6 +186,14 @@ extension V1 {
     @inlinable
     package static var ttl: Self { Self(rawValue: 17) }
     @inlinable
+    package static var getDel: Self { Self(rawValue: 18) }
+    @inlinable
+    package static var getEx: Self { Self(rawValue: 19) }
+    @inlinable
+    package static var getRange: Self { Self(rawValue: 20) }
+    @inlinable
+    package static var setRange: Self { Self(rawValue: 21) }
+    @inlinable
     package static var lIndex: Self { Self(rawValue: 22) }
     @inlinable
     package static var lSet: Self { Self(rawValue: 23) }
@@ -206,8 +214,8 @@ extension V1 {
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
-      .type, .incrBy, .strLen, .append, .expire, .persist, .ttl, .lIndex, .lSet, .lTrim, .lRem,
-      .lInsert, .lPos, .lPopMany, .rPopMany, .lMove,
+      .type, .incrBy, .strLen, .append, .expire, .persist, .ttl, .getDel, .getEx, .getRange,
+      .setRange, .lIndex, .lSet, .lTrim, .lRem, .lInsert, .lPos, .lPopMany, .rPopMany, .lMove,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -231,6 +239,10 @@ extension V1 {
       case 15: "expire"
       case 16: "persist"
       case 17: "ttl"
+      case 18: "getDel"
+      case 19: "getEx"
+      case 20: "getRange"
+      case 21: "setRange"
       case 22: "lIndex"
       case 23: "lSet"
       case 24: "lTrim"
@@ -1810,6 +1822,8 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var delta: Int64 = 0
     package var database: UInt32 = 0
+    /// of a key that the call makes; 0: it doesn't expire
+    package var ttlMillis: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1817,10 +1831,14 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(key: UnsafeRawBufferPointer = noBytes, delta: Int64 = 0, database: UInt32 = 0) {
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, delta: Int64 = 0, database: UInt32 = 0,
+      ttlMillis: Int64 = 0
+    ) {
       self.key = key
       self.delta = delta
       self.database = database
+      self.ttlMillis = ttlMillis
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1837,10 +1855,18 @@ extension V1 {
         case 10: self.key = try reader.readBytes()
         case 16: self.delta = try reader.readSInt()
         case 24: self.database = try reader.readUInt32()
-        default:
-          try reader.skip(tag)
-          hasUnknownField = true
+        default: try readRare(tag, from: &reader)
         }
+      }
+    }
+
+    private mutating func readRare(_ tag: WireTag, from reader: inout WireReader) throws(WireError)
+    {
+      switch tag.rawValue {
+      case 32: self.ttlMillis = try reader.readInt64()
+      default:
+        try reader.skip(tag)
+        hasUnknownField = true
       }
     }
 
@@ -1850,6 +1876,7 @@ extension V1 {
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, zigZag(self.delta))
       size &+= WireSize.optionalVarintField(3, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.ttlMillis))
       return size
     }
 
@@ -1858,10 +1885,11 @@ extension V1 {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: zigZag(self.delta))
       cursor.put(3, optionalVarint: UInt64(self.database))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.ttlMillis))
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
+      buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -1872,6 +1900,8 @@ extension V1 {
       package static var delta: SIntField { SIntField(2) }
       @inlinable
       package static var database: UIntField { UIntField(3) }
+      @inlinable
+      package static var ttlMillis: IntField { IntField(4) }
     }
 
   }
@@ -2013,6 +2043,276 @@ extension V1 {
       package static var value: BytesField { BytesField(2) }
       @inlinable
       package static var database: UIntField { UIntField(3) }
+    }
+
+  }
+
+  /// `ringstore.v1.GetExRequest`.
+  package struct GetExRequest: KeyedMessage {
+    package static let name = "ringstore.v1.GetExRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var expiry: Expiry? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, expiry: Expiry? = nil)
+    {
+      self.key = key
+      self.database = database
+      self.expiry = expiry
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.expiry = .ttlMillis(try reader.readInt64())
+        case 32: self.expiry = .expireAtUnixMillis(try reader.readInt64())
+        case 40: self.expiry = .persist(try reader.readBool())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      switch self.expiry {
+      case .ttlMillis(let value):
+        size &+= WireSize.varintField(3, UInt64(bitPattern: value))
+      case .expireAtUnixMillis(let value):
+        size &+= WireSize.varintField(4, UInt64(bitPattern: value))
+      case .persist(let value):
+        size &+= WireSize.varintField(5, (value ? 1 : 0))
+      case nil: break
+      }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      switch self.expiry {
+      case .ttlMillis(let value):
+        cursor.put(3, varint: UInt64(bitPattern: value))
+      case .expireAtUnixMillis(let value):
+        cursor.put(4, varint: UInt64(bitPattern: value))
+      case .persist(let value):
+        cursor.put(5, varint: (value ? 1 : 0))
+      case nil: break
+      }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 41 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var ttlMillis: IntField { IntField(3) }
+      @inlinable
+      package static var expireAtUnixMillis: IntField { IntField(4) }
+      @inlinable
+      package static var persist: BoolField { BoolField(5) }
+    }
+
+    /// Which field of `expiry` is set: the last one that came.
+    package enum Expiry {
+      /// > 0
+      case ttlMillis(Int64)
+      case expireAtUnixMillis(Int64)
+      case persist(Bool)
+    }
+
+  }
+
+  /// start and stop in bytes, as in Redis: zero-based, inclusive, negative from the end, out
+  /// of range is clamped.
+  package struct GetRangeRequest: KeyedMessage {
+    package static let name = "ringstore.v1.GetRangeRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var start: Int64 = 0
+    package var stop: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, start: Int64 = 0, stop: Int64 = 0
+    ) {
+      self.key = key
+      self.database = database
+      self.start = start
+      self.stop = stop
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.start = try reader.readSInt()
+        case 32: self.stop = try reader.readSInt()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, zigZag(self.start))
+      size &+= WireSize.optionalVarintField(4, zigZag(self.stop))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: zigZag(self.start))
+      cursor.put(4, optionalVarint: zigZag(self.stop))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var start: SIntField { SIntField(3) }
+      @inlinable
+      package static var stop: SIntField { SIntField(4) }
+    }
+
+  }
+
+  /// Zeros fill what lies between the end of the value and the offset.
+  package struct SetRangeRequest: KeyedMessage {
+    package static let name = "ringstore.v1.SetRangeRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var offset: UInt64 = 0
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, offset: UInt64 = 0,
+      value: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.key = key
+      self.database = database
+      self.offset = offset
+      self.value = value
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.offset = try reader.readVarint()
+        case 34: self.value = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, self.offset)
+      size &+= WireSize.optionalBytesField(4, count: self.value.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: self.offset)
+      cursor.put(4, optionalBytes: self.value)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var offset: UIntField { UIntField(3) }
+      @inlinable
+      package static var value: BytesField { BytesField(4) }
     }
 
   }
@@ -4275,6 +4575,31 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .ttl, keyFields: V1.Key.keyFields)
+    /// The value, which is gone; the value, whose key expires at another time.
+    package static let getDel = RPC(
+      service: name, name: "GetDel", request: V1.Key.self,
+      reply: V1.Value.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .getDel, keyFields: V1.Key.keyFields)
+    package static let getEx = RPC(
+      service: name, name: "GetEx", request: V1.GetExRequest.self,
+      reply: V1.Value.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .getEx, keyFields: V1.GetExRequest.keyFields)
+    package static let getRange = RPC(
+      service: name, name: "GetRange", request: V1.GetRangeRequest.self,
+      reply: V1.Value.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .getRange, keyFields: V1.GetRangeRequest.keyFields)
+    package static let setRange = RPC(
+      service: name, name: "SetRange", request: V1.SetRangeRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .setRange, keyFields: V1.SetRangeRequest.keyFields)
     package static let lIndex = RPC(
       service: name, name: "LIndex", request: V1.ListIndexRequest.self,
       reply: V1.Value.self, streamsRequests: false,
@@ -4398,8 +4723,9 @@ extension V1 {
 
     package static let all: [RPC] = [
       set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, append,
-      strLen, expire, persist, ttl, lIndex, lSet, lTrim, lRem, lInsert, lPos, lMove, lPopMany,
-      rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange, keys, scan, dbSize, reset, pipeline,
+      strLen, expire, persist, ttl, getDel, getEx, getRange, setRange, lIndex, lSet, lTrim, lRem,
+      lInsert, lPos, lMove, lPopMany, rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange, keys,
+      scan, dbSize, reset, pipeline,
     ]
   }
 

@@ -220,6 +220,10 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case expire // = 15
   case persist // = 16
   case ttl // = 17
+  case getDel // = 18
+  case getEx // = 19
+  case getRange // = 20
+  case setRange // = 21
   case lIndex // = 22
   case lSet // = 23
   case lTrim // = 24
@@ -255,6 +259,10 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 15: self = .expire
     case 16: self = .persist
     case 17: self = .ttl
+    case 18: self = .getDel
+    case 19: self = .getEx
+    case 20: self = .getRange
+    case 21: self = .setRange
     case 22: self = .lIndex
     case 23: self = .lSet
     case 24: self = .lTrim
@@ -288,6 +296,10 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .expire: return 15
     case .persist: return 16
     case .ttl: return 17
+    case .getDel: return 18
+    case .getEx: return 19
+    case .getRange: return 20
+    case .setRange: return 21
     case .lIndex: return 22
     case .lSet: return 23
     case .lTrim: return 24
@@ -321,6 +333,10 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .expire,
     .persist,
     .ttl,
+    .getDel,
+    .getEx,
+    .getRange,
+    .setRange,
     .lIndex,
     .lSet,
     .lTrim,
@@ -778,6 +794,9 @@ package nonisolated struct Ringstore_V1_IncrByRequest: Sendable {
 
   package var database: UInt32 = 0
 
+  /// of a key that the call makes; 0: it doesn't expire
+  package var ttlMillis: Int64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -807,6 +826,95 @@ package nonisolated struct Ringstore_V1_AppendRequest: Sendable {
   package var value: Data = Data()
 
   package var database: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_GetExRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  /// none: nothing changes
+  package var expiry: Ringstore_V1_GetExRequest.OneOf_Expiry? = nil
+
+  /// > 0
+  package var ttlMillis: Int64 {
+    get {
+      if case .ttlMillis(let v)? = expiry {return v}
+      return 0
+    }
+    set {expiry = .ttlMillis(newValue)}
+  }
+
+  package var expireAtUnixMillis: Int64 {
+    get {
+      if case .expireAtUnixMillis(let v)? = expiry {return v}
+      return 0
+    }
+    set {expiry = .expireAtUnixMillis(newValue)}
+  }
+
+  package var persist: Bool {
+    get {
+      if case .persist(let v)? = expiry {return v}
+      return false
+    }
+    set {expiry = .persist(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// none: nothing changes
+  package nonisolated enum OneOf_Expiry: Equatable, Sendable {
+    /// > 0
+    case ttlMillis(Int64)
+    case expireAtUnixMillis(Int64)
+    case persist(Bool)
+
+  }
+
+  package init() {}
+}
+
+/// start and stop in bytes, as in Redis: zero-based, inclusive, negative from the end, out of range is clamped.
+package nonisolated struct Ringstore_V1_GetRangeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var start: Int64 = 0
+
+  package var stop: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Zeros fill what lies between the end of the value and the offset.
+package nonisolated struct Ringstore_V1_SetRangeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var offset: UInt64 = 0
+
+  package var value: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1406,7 +1514,7 @@ nonisolated extension Ringstore_V1_ExpireCondition: SwiftProtobuf._ProtoNameProv
 }
 
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{1}METHOD_EXPIRE\0\u{1}METHOD_PERSIST\0\u{1}METHOD_TTL\0\u{2}\u{5}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{1}METHOD_L_REM\0\u{1}METHOD_L_INSERT\0\u{1}METHOD_L_POS\0\u{1}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0\u{1}METHOD_L_MOVE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{1}METHOD_EXPIRE\0\u{1}METHOD_PERSIST\0\u{1}METHOD_TTL\0\u{1}METHOD_GET_DEL\0\u{1}METHOD_GET_EX\0\u{1}METHOD_GET_RANGE\0\u{1}METHOD_SET_RANGE\0\u{1}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{1}METHOD_L_REM\0\u{1}METHOD_L_INSERT\0\u{1}METHOD_L_POS\0\u{1}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0\u{1}METHOD_L_MOVE\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2294,7 +2402,7 @@ nonisolated extension Ringstore_V1_TypeResponse: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Ringstore_V1_IncrByRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".IncrByRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}delta\0\u{1}database\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}delta\0\u{1}database\0\u{3}ttl_millis\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2305,6 +2413,7 @@ nonisolated extension Ringstore_V1_IncrByRequest: SwiftProtobuf.Message, SwiftPr
       case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
       case 2: try { try decoder.decodeSingularSInt64Field(value: &self.delta) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.ttlMillis) }()
       default: break
       }
     }
@@ -2320,6 +2429,9 @@ nonisolated extension Ringstore_V1_IncrByRequest: SwiftProtobuf.Message, SwiftPr
     if self.database != 0 {
       try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 3)
     }
+    if self.ttlMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.ttlMillis, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2327,6 +2439,7 @@ nonisolated extension Ringstore_V1_IncrByRequest: SwiftProtobuf.Message, SwiftPr
     if lhs.key != rhs.key {return false}
     if lhs.delta != rhs.delta {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.ttlMillis != rhs.ttlMillis {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2402,6 +2515,175 @@ nonisolated extension Ringstore_V1_AppendRequest: SwiftProtobuf.Message, SwiftPr
     if lhs.key != rhs.key {return false}
     if lhs.value != rhs.value {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_GetExRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetExRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}ttl_millis\0\u{3}expire_at_unix_millis\0\u{1}persist\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.expiry != nil {try decoder.handleConflictingOneOf()}
+          self.expiry = .ttlMillis(v)
+        }
+      }()
+      case 4: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.expiry != nil {try decoder.handleConflictingOneOf()}
+          self.expiry = .expireAtUnixMillis(v)
+        }
+      }()
+      case 5: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.expiry != nil {try decoder.handleConflictingOneOf()}
+          self.expiry = .persist(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    switch self.expiry {
+    case .ttlMillis?: try {
+      guard case .ttlMillis(let v)? = self.expiry else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    }()
+    case .expireAtUnixMillis?: try {
+      guard case .expireAtUnixMillis(let v)? = self.expiry else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 4)
+    }()
+    case .persist?: try {
+      guard case .persist(let v)? = self.expiry else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_GetExRequest, rhs: Ringstore_V1_GetExRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.expiry != rhs.expiry {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_GetRangeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GetRangeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}start\0\u{1}stop\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularSInt64Field(value: &self.start) }()
+      case 4: try { try decoder.decodeSingularSInt64Field(value: &self.stop) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.start != 0 {
+      try visitor.visitSingularSInt64Field(value: self.start, fieldNumber: 3)
+    }
+    if self.stop != 0 {
+      try visitor.visitSingularSInt64Field(value: self.stop, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_GetRangeRequest, rhs: Ringstore_V1_GetRangeRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.start != rhs.start {return false}
+    if lhs.stop != rhs.stop {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SetRangeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SetRangeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}offset\0\u{1}value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    if self.offset != 0 {
+      try visitor.visitSingularUInt64Field(value: self.offset, fieldNumber: 3)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SetRangeRequest, rhs: Ringstore_V1_SetRangeRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.value != rhs.value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,66 @@
+// GetRange and SetRange: parts of a string.
+
+import RingstoreAPI
+import Store
+
+extension Command {
+  package static let getRange = onKey(
+    V1.KeyStore.getRange, "GETRANGE key start stop", shows: .part,
+    "Reads a part of a string; both ends count, negative ones from the end."
+  ) { (request: V1.GetRangeRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+    let found = try strings { () throws(Store.StoreError) in try context.store.string(at: place) }
+    guard let found else { return .empty }
+    let range = range(request.start, request.stop, of: found.bytes.count)
+    var reply = V1.Value(value: found, leftAt: place, context)
+    reply.value = UnsafeRawBufferPointer(rebasing: found.bytes[range])
+    guard reply.byteCount <= context.limits.maxMessageBytes else {
+      throw .responseTooLarge(streamingCall: nil)
+    }
+    guard reply.byteCount > context.bytesMin,
+      let pinned = try? context.store.pinnedString(at: place)
+    else { return .reply(reply) }
+    return .source(ValueSource(pinned, range, ttlMillis: reply.ttlMillis, isPopped: false))
+  }
+
+  /// As Redis has it: what lies before the first byte is the first byte, for the stop as well.
+  private static func range(_ start: Int64, _ stop: Int64, of count: Int) -> Range<Int> {
+    if start < 0, stop < 0, start > stop { return 0..<0 }
+    let count = Int64(count)
+    let first = max(0, start < 0 ? count + start : start)
+    let last = min(count - 1, max(0, stop < 0 ? count + stop : stop))
+    return first <= last ? Int(first)..<Int(last) + 1 : 0..<0
+  }
+
+  package static let setRange = onKey(
+    V1.KeyStore.setRange, "SETRANGE key offset value", shows: .count,
+    "Writes bytes into a string at an offset; zeros fill what lies between its end and them."
+  ) { (request: V1.SetRangeRequest, place, context) throws(CallError) in
+    let old = try strings { () throws(Store.StoreError) in try context.store.string(at: place) }
+    let length = old?.bytes.count ?? 0
+    if request.value.isEmpty {
+      return .reply(V1.Status(ok: true, count: Int64(length), version: place.version))
+    }
+    guard let offset = Int(exactly: request.offset), offset <= context.limits.maxMessageBytes
+    else { throw .valueTooLarge }
+    let longer = max(length, offset + request.value.count)
+    try checkLength(longer, context)
+    let version = context.store.write(request.value, offset: offset, into: old, at: place)
+    return .reply(V1.Status(ok: true, count: Int64(longer), version: version))
+  }
+}
+
+extension V1.GetRangeRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(
+      key: words[1], database: database, start: try words.integer(2, "the start"),
+      stop: try words.integer(3, "the stop"))
+  }
+}
+
+extension V1.SetRangeRequest: WordedMessage {
+  init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
+    self.init(
+      key: words[1], database: database, offset: UInt64(try words.count(2, "the offset")),
+      value: words[3])
+  }
+}
