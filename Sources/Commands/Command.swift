@@ -36,8 +36,8 @@ package class Command: @unchecked Sendable {
     case pipeline
   }
 
-  /// Finds the second key in an encoded request; nil where that can't be read.
-  package typealias OtherKey = @Sendable (UnsafeRawBufferPointer) -> UnsafeRawBufferPointer?
+  /// Finds the further keys in an encoded request; none where that can't be read.
+  package typealias OtherKeys = @Sendable (UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer]
 
   package final let id: CommandID
   /// What the .proto file says of it: path, messages, number.
@@ -45,8 +45,10 @@ package class Command: @unchecked Sendable {
   package final let access: Access
   package final let routing: Routing
   package final let work: Work
-  /// The second key of a request that has two, for what keeps the order of keys.
-  package final let otherKey: OtherKey?
+  /// The further keys of a request that has several, for what keeps the order of keys.
+  package final let otherKeys: OtherKeys?
+  /// Where a request says how long the call may wait; nil: it never waits.
+  package final let waitField: WaitField?
   /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that doesn't
   /// only take away.
   package final let needsMemory: Bool
@@ -58,9 +60,11 @@ package class Command: @unchecked Sendable {
 
   init(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
-    _ summary: String, forms: [CommandForm], needsMemory: Bool = true, otherKey: OtherKey? = nil
+    _ summary: String, forms: [CommandForm], needsMemory: Bool = true,
+    otherKeys: OtherKeys? = nil, waitField: WaitField? = nil
   ) {
-    self.otherKey = otherKey
+    self.otherKeys = otherKeys
+    self.waitField = waitField
     self.id = id
     self.rpc = rpc
     self.access = access

@@ -138,6 +138,8 @@ package enum ReplyForm: Sendable, Hashable {
   case value
   /// Value or ListValues, of what the call has taken away.
   case taken
+  /// Value, of what the call has taken away from one of several lists: the key, then the value.
+  case popped
   /// Value, empty where there is none.
   case part
   /// Value, of an element of a list.
@@ -202,6 +204,8 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAboveZero(what: String)
   /// `what`, in milliseconds, would not fit into 64 bits.
   case tooManySeconds(what: String)
+  /// The time to wait must be seconds from 0 to a most, perhaps with decimals; the word isn't.
+  case notAWait(word: [UInt8], maxSeconds: UInt32)
   /// The options can't be understood; a sentence that begins with a name.
   case badOptions(String)
 }

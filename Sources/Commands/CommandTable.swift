@@ -17,6 +17,10 @@ package enum CommandTable {
     all.first { $0.id == id }
   }
 
+  private static func command(method: UInt32) -> Command? {
+    all.first { $0.method == method }
+  }
+
   /// The call and the form whose words begin with this one, in any case of letters.
   package static func form(
     called word: UnsafeRawBufferPointer
@@ -40,12 +44,17 @@ package enum CommandTable {
   /// See `Command.needsMemory`; false for a number that may not be batched.
   package static func needsMemory(method: UInt32) -> Bool { routes[method]?.needsMemory ?? false }
 
-  /// The second key in the request of a batched call that has two.
+  /// The keys besides the first in the request of a batched call. Linear, as few calls have any.
   @inline(never)
-  package static func otherKey(
+  package static func otherKeys(
     method: UInt32, in request: UnsafeRawBufferPointer
-  ) -> UnsafeRawBufferPointer? {
-    all.first { $0.method == method }?.otherKey?(request)
+  ) -> [UnsafeRawBufferPointer] {
+    command(method: method)?.otherKeys?(request) ?? []
+  }
+
+  /// Where the request of a batched call says how long it waits, nil if it never does. Linear.
+  package static func waitField(ofMethod method: UInt32) -> WaitField? {
+    command(method: method)?.waitField
   }
 
   /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
@@ -53,8 +62,8 @@ package enum CommandTable {
     byMethod { command in
       command.rpc.keyFields.map {
         Route(
-          keyFields: $0, isWrite: command.access == .write, hasTwoKeys: command.otherKey != nil,
-          needsMemory: command.needsMemory)
+          keyFields: $0, isWrite: command.access == .write,
+          hasOtherKeys: command.otherKeys != nil, needsMemory: command.needsMemory)
       }
     })
 
@@ -66,7 +75,7 @@ package enum CommandTable {
 
   private static func byMethod<Fact>(_ fact: (Command) -> Fact?) -> [Fact?] {
     let last = all.compactMap(\.method).max() ?? 0
-    return (0...last).map { method in all.first { $0.method == method }.flatMap(fact) }
+    return (0...last).map { command(method: $0).flatMap(fact) }
   }
 }
 
@@ -74,8 +83,8 @@ package enum CommandTable {
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let isWrite: Bool
-  /// Whether its calls have a second key (`CommandTable.otherKey`).
-  package let hasTwoKeys: Bool
+  /// Whether its calls can have further keys (`CommandTable.otherKeys`).
+  package let hasOtherKeys: Bool
   /// See `Command.needsMemory`.
   package let needsMemory: Bool
 }

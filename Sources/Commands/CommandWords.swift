@@ -29,6 +29,11 @@ package struct CommandWords {
     RepeatedBytes(UnsafeBufferPointer(rebasing: words[start...]))
   }
 
+  /// The words from `start` on, up to `end`.
+  package func values(from start: Int, to end: Int) -> RepeatedBytes {
+    RepeatedBytes(UnsafeBufferPointer(rebasing: words[start..<end]))
+  }
+
   /// Whether a word is this one, whatever the case of its letters.
   package func isWord(_ index: Int, _ name: String) -> Bool { self[index].isWord(name) }
 

@@ -20,6 +20,8 @@ package enum Outcome<Reply: WireMessage> {
   case encoded(ByteBuffer)
   /// Nothing yet: there is more to search.
   case unfinished(ListSearch)
+  /// Nothing yet: the call waits until one of its lists has a value.
+  case waiting(ListWait)
 }
 
 /// What an execution leaves that has not written its reply.
@@ -28,6 +30,9 @@ package enum Remainder {
   case source(any ReplySource)
   /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
   case search(ListSearch)
+  /// The call is executed again when one of its lists has come to be, or answered without a value when
+  /// its time is over; nothing has changed yet.
+  case wait(ListWait)
 }
 
 /// What a call goes on with that is executed again.
@@ -91,7 +96,7 @@ extension Command {
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
   ///   - otherReply: how the reply to these words is shown where that is another way.
-  ///   - otherKey: the second key of a request that has two; both lie in one slot.
+  ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
   ///   - execute: decides and changes, at the place of the request's key.
@@ -101,7 +106,7 @@ extension Command {
     shows reply: ReplyForm,
     _ summary: String, orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
-    also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKey: OtherKey? = nil,
+    also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
       -> Outcome<Reply>
@@ -127,6 +132,7 @@ extension Command {
         response.writeImmutableBuffer(reply)
         return nil
       case .unfinished(let search): return .search(search)
+      case .waiting(let wait): return .wait(wait)
       }
     }
     let form = RequestForm(
@@ -136,7 +142,8 @@ extension Command {
       try Request(words, database: database)
     }
     return KeyCommand(
-      rpc, execution, summary, forms: [form] + forms, needsMemory: needsMemory, otherKey: otherKey,
+      rpc, execution, summary, forms: [form] + forms, needsMemory: needsMemory,
+      otherKeys: otherKeys,
       execute: execute)
   }
 }

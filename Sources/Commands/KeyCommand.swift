@@ -16,6 +16,8 @@ package protocol KeyedCall {
   var database: UInt32 { get }
   /// Bytes of the encoded request.
   var byteCount: Int { get }
+  /// How long the call may wait for a value, in milliseconds.
+  var waitMillis: UInt32 { get }
 
   /// Appends the encoded request.
   func write(into request: inout ByteBuffer)
@@ -43,12 +45,12 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
 
   init(
     _ rpc: RPC, _ execution: Execution, _ summary: String, forms: [RequestForm<Request>],
-    needsMemory: Bool, otherKey: OtherKey?, execute: @escaping Execute
+    needsMemory: Bool, otherKeys: OtherKeys?, execute: @escaping Execute
   ) {
     self.execute = execute
     super.init(
       CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
-      forms: [], needsMemory: needsMemory, otherKey: otherKey)
+      forms: [], needsMemory: needsMemory, otherKeys: otherKeys, waitField: Request.waitField)
     self.forms = forms.map { $0.form(of: self) }
   }
 
@@ -77,6 +79,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
   var key: UnsafeRawBufferPointer { request.key }
   var database: UInt32 { request.database }
   var byteCount: Int { request.byteCount }
+  var waitMillis: UInt32 { request.waitMillis }
 
   func write(into buffer: inout ByteBuffer) { request.write(into: &buffer) }
 
@@ -100,6 +103,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
         answer(try Reply(request: bytes).reply)
       }
     case .unfinished(let search): return .search(search)
+    case .waiting(let wait): return .wait(wait)
     }
     return nil
   }

@@ -15,16 +15,35 @@ extension Command {
       ) { words, database in
         V1.ListMoveRequest(
           key: words[1], database: database, destination: words[2], from: .tail, to: .head)
-      }
+      },
+      RequestForm(
+        "BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", .taken,
+        "As LMOVE, and waits for a value so many seconds; 0: as long as may be."
+      ) { words, database throws(ArgumentError) in
+        var request = try V1.ListMoveRequest(words, database: database)
+        request.waitMillis = try words.waitMillis(5)
+        return request
+      },
+      RequestForm(
+        "BRPOPLPUSH source destination timeout", .taken,
+        "As RPOPLPUSH, and waits for a value so many seconds; 0: as long as may be."
+      ) { words, database throws(ArgumentError) in
+        V1.ListMoveRequest(
+          key: words[1], database: database, destination: words[2], from: .tail, to: .head,
+          waitMillis: try words.waitMillis(3))
+      },
     ],
-    otherKey: { try? V1.ListMoveRequest($0).destination }
+    otherKeys: { (try? V1.ListMoveRequest($0)).map { [$0.destination] } ?? [] }
   ) { (request: V1.ListMoveRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
     guard Slots.slot(of: request.destination) == place.lookup.slot else { throw .crossSlot }
+    let wait =
+      request.waitMillis == 0
+      ? nil : try ListWait(request.waitMillis, RepeatedBytes(), context.limits)
     let (from, to) = (Store.ListEnd(request.from), Store.ListEnd(request.to))
     let outermost = try lists { () throws(Store.StoreError) in
       try context.store.outermost(from, at: place)
     }
-    guard let byteCount = outermost?.count else { return .empty }
+    guard let byteCount = outermost?.count else { return wait.map { .waiting($0) } ?? .empty }
     let bytesMax = ReplySizes.value(count: byteCount, version: .max)
     guard bytesMax <= context.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")

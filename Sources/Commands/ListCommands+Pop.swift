@@ -1,6 +1,7 @@
-// The commands that take values of a list away.
+// The commands that take values of a list away. A pop may name several lists, and wait for a value.
 
 import NIOCore
+import Placement
 import RingstoreAPI
 import Store
 
@@ -22,36 +23,95 @@ extension Command {
     let otherCall: CommandForm.OtherCall = { words, database throws(ArgumentError) in
       words.count == 2 ? nil : many.call(try V1.PopManyRequest(words, database: database))
     }
-    return onKey(rpc, usage, shows: .taken, summary, orCall: otherCall, needsMemory: false) {
-      (_: V1.PopRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
-      // Looked at first: an element that no reply can carry must not be lost.
-      let outermost = try lists { () throws(Store.StoreError) in
-        try context.store.outermost(end, at: place)
+    return onKey(
+      rpc, usage, shows: .taken, summary, orCall: otherCall, also: [waiting(end)],
+      needsMemory: false,
+      otherKeys: { (try? V1.PopRequest($0)).map { Array($0.otherKeys) } ?? [] }
+    ) {
+      (request: V1.PopRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+      if request.otherKeys.count > 0 || request.waitMillis > 0 {
+        return try popOrWait(request, end, at: place, context)
       }
-      guard let outermost else { return .empty }
-      guard outermost.count < ReplySizes.certainlySmall(context),
-        let popped = try? context.store.pop(end, at: place)
-      else { return try popLarge(outermost.count, end, at: place, context) }
-      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
+      return try popOne(end, at: place, of: noBytes, context) ?? .empty
     }
+  }
+
+  /// Pops from one list; nil where there is none.
+  ///
+  /// - Parameter key: what the reply names; empty: nothing.
+  @inline(__always)
+  private static func popOne(
+    _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
+    _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Value>? {
+    // Looked at first: an element that no reply can carry must not be lost.
+    let outermost = try lists { () throws(Store.StoreError) in
+      try context.store.outermost(end, at: place)
+    }
+    guard let outermost else { return nil }
+    guard outermost.count + key.count < ReplySizes.certainlySmall(context),
+      let popped = try? context.store.pop(end, at: place)
+    else { return try popLarge(outermost.count, end, at: place, of: key, context) }
+    return .reply(
+      V1.Value(value: popped.bytes, found: true, version: popped.version, key: key))
   }
 
   @inline(never)
   private static func popLarge(
-    _ byteCount: Int, _ end: Store.ListEnd, at place: KeyPlace, _ context: ExecutionContext
+    _ byteCount: Int, _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
+    _ context: ExecutionContext
   ) throws(CallError) -> Outcome<V1.Value> {
     // The version of the pop is not known before it.
-    let bytesMax = ReplySizes.value(count: byteCount, version: .max)
+    let bytesMax = ReplySizes.value(count: byteCount, version: .max, key: key)
     guard bytesMax <= context.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
     if bytesMax <= context.bytesMin, let popped = try? context.store.pop(end, at: place) {
-      return .reply(V1.Value(value: popped.bytes, found: true, version: popped.version))
+      return .reply(
+        V1.Value(value: popped.bytes, found: true, version: popped.version, key: key))
     }
     guard let popped = try? context.store.popPinned(end, at: place) else {
       return .empty
     }
-    return .source(ValueSource(popped, isPopped: true))
+    return .source(ValueSource(popped, isPopped: true, key: key))
+  }
+
+  /// Pops from the first of several lists that there is, or waits for one.
+  @inline(never)
+  private static func popOrWait(
+    _ request: V1.PopRequest, _ end: Store.ListEnd, at place: KeyPlace,
+    _ context: ExecutionContext
+  ) throws(CallError) -> Outcome<V1.Value> {
+    let others = request.otherKeys
+    guard others.count < context.limits.popKeysMax else {
+      throw .tooManyItems(others.count + 1, max: context.limits.popKeysMax)
+    }
+    for key in others where Slots.slot(of: key) != place.lookup.slot { throw .crossSlot }
+    let wait = try ListWait(request.waitMillis, others, context.limits)
+    let isOne = others.count == 0
+    if let reply = try popOne(end, at: place, of: isOne ? noBytes : request.key, context) {
+      return reply
+    }
+    for key in others {
+      let place = try context.keyspace.find(key, request.database, context.call)
+      if let reply = try popOne(end, at: place, of: key, context) { return reply }
+    }
+    return wait.map { .waiting($0) } ?? .empty
+  }
+
+  /// The words of a pop that waits.
+  private static func waiting(_ end: Store.ListEnd) -> RequestForm<V1.PopRequest> {
+    RequestForm(
+      "\(end == .head ? "BLPOP" : "BRPOP") key [key ...] timeout", .popped,
+      "Takes the \(end == .head ? "first" : "last") value of the first list that has one, and waits "
+        + "for one so many seconds; 0: as long as may be."
+    ) { words, database throws(ArgumentError) in
+      // A reply names its list where there are several: a single one is named twice.
+      V1.PopRequest(
+        key: words[1], database: database,
+        waitMillis: try words.waitMillis(words.count - 1),
+        otherKeys: words.values(from: words.count == 3 ? 1 : 2, to: words.count - 1))
+    }
   }
 
   package static let lPopMany = popMany(

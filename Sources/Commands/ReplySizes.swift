@@ -5,7 +5,9 @@ import Store
 
 enum ReplySizes {
   /// Bytes of a `Value` that was found.
-  static func value(count: Int, version: UInt64, ttlMillis: Int64? = nil) -> Int {
+  static func value(
+    count: Int, version: UInt64, ttlMillis: Int64? = nil, key: UnsafeRawBufferPointer = noBytes
+  ) -> Int {
     typealias Field = V1.Value.Field
     let ttl = ttlMillis.map {
       WireSize.varintField(Field.ttlMillis.number, UInt64(bitPattern: $0))
@@ -13,6 +15,7 @@ enum ReplySizes {
     return (ttl ?? 0) + WireSize.optionalBytesField(Field.value.number, count: count)
       + WireSize.varintField(Field.found.number, 1)
       + WireSize.optionalVarintField(Field.version.number, version)
+      + WireSize.optionalBytesField(Field.key.number, count: key.count)
   }
 
   /// A `Value` with fewer bytes than this may be written at once, whatever its version.
@@ -22,8 +25,8 @@ enum ReplySizes {
   }
 
   /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is left of
-  /// its time to live.
-  private static let aroundValueMax = 11 + 2 + 11 + 11
+  /// its time to live, tag and length of a key.
+  private static let aroundValueMax = 11 + 2 + 11 + 11 + 11
 }
 
 extension CallError {

@@ -67,17 +67,21 @@ package final class ValueSource: ReplySource {
   ///   - version: what is answered for it; nil: that of the value.
   ///   - ttlMillis: what is left of the key's time to live; nil: it doesn't expire.
   ///   - isPopped: the value is one that the key has no more.
+  ///   - key: what the reply names; empty: nothing.
   ///   - status: what the value is the `previous` of.
   init(
     _ value: Store.PinnedBytes, _ range: Range<Int>? = nil, version: UInt64? = nil,
-    ttlMillis: Int64? = nil, isPopped: Bool, previousOf status: V1.Status? = nil
+    ttlMillis: Int64? = nil, isPopped: Bool, key: UnsafeRawBufferPointer = noBytes,
+    previousOf status: V1.Status? = nil
   ) {
     self.value = value
     let range = range ?? 0..<value.count
     self.range = range
     expiry = isPopped ? .poppedAndExpired : .viewExpired
-    V1.Value(found: true, version: version ?? value.version, ttlMillis: ttlMillis)
-      .write(into: &fieldsBehind)
+    V1.Value(
+      found: true, version: version ?? value.version, ttlMillis: ttlMillis, key: key
+    )
+    .write(into: &fieldsBehind)
     if let status {
       status.write(into: &fields)
       let field = V1.Value.Field.value.number

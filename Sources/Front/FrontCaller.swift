@@ -118,6 +118,20 @@ package enum FrontCaller {
     }
   }
 
+  // MARK: - Calls that wait for values
+
+  /// A call of this caller waits for a value from now on: it does not count as under way. Returns false
+  /// where the caller may have no more such calls.
+  package func parks() -> Bool {
+    if case .pipelined(let pipeline, _) = self { return pipeline.parks() }
+    return true
+  }
+
+  /// It waits no more; its reply comes next.
+  package func unparks() {
+    if case .pipelined(let pipeline, _) = self { pipeline.unparks() }
+  }
+
   // MARK: - Back-pressure
 
   /// A call of this caller waits for room: its connection is not read until as many `resumeReading`

@@ -44,7 +44,12 @@ package final class FrontPipeline {
   /// A large reply that is to be a batch of its own.
   @exclusivity(unchecked) private var large = Large.none
 
-  private enum Large { case none, coming, begun }
+  /// With the client's id of the call.
+  private enum Large: Equatable { case none, coming(UInt64), begun(UInt64) }
+
+  private var hasLargeBegun: Bool {
+    if case .begun = large { true } else { false }
+  }
 
   init(_ call: ServerCall, _ front: Front) {
     self.call = call
@@ -54,7 +59,7 @@ package final class FrontPipeline {
   // MARK: - Calls
 
   /// Whether any call has no reply yet.
-  var hasCalls: Bool { window.underWay > 0 }
+  var hasCalls: Bool { window.underWay > 0 || window.parked > 0 }
 
   /// Takes a batch of calls.
   ///
@@ -106,6 +111,19 @@ package final class FrontPipeline {
   /// The reply of a call that was placed comes later.
   package func isLater() { window.placed() }
 
+  // MARK: - Calls that wait for values
+
+  /// A call under way waits for a value: it does not count meanwhile. Returns false where too many do.
+  func parks() -> Bool {
+    guard window.parks() else { return false }
+    // There may be room to go on reading.
+    announce()
+    return true
+  }
+
+  /// A call waits no more; its reply comes next.
+  func unparks() { window.unparks() }
+
   // MARK: - Replies
 
   package func respond(_ id: UInt64, _ response: UnsafeRawBufferPointer) {
@@ -117,11 +135,11 @@ package final class FrontPipeline {
 
   package func fail(_ id: UInt64, _ error: CallError) {
     guard call != nil else { return }
-    if large == .begun {
+    if large == .begun(id) {
       // Half a batch can't be taken back: the client must not take it for a whole one.
       return end(error.status)
     }
-    large = .none
+    if large == .coming(id) { large = .none }
     replies.writeReply(.pipeline, id: id, error: error)
     replied(0)
   }
@@ -142,7 +160,7 @@ package final class FrontPipeline {
   /// front of it.
   package func send(_ batch: inout ByteBuffer) {
     guard batch.readableBytes > 0, let call else { return }
-    if replies.readableBytes == 0, large != .begun { return call.send(&batch) }
+    if replies.readableBytes == 0, !hasLargeBegun { return call.send(&batch) }
     replies.writeImmutableBuffer(batch)
     MessageFrame.leaveRoom(in: &batch)
     sendReplies()
@@ -157,7 +175,7 @@ package final class FrontPipeline {
   }
 
   private func sendReplies() {
-    guard replies.readableBytes > 0, large != .begun else { return }
+    guard replies.readableBytes > 0, !hasLargeBegun else { return }
     call?.send(&replies)
   }
 
@@ -211,15 +229,15 @@ package final class FrontPipeline {
 
   /// A large reply comes, as a batch of its own. It was begun only where there was room, and the limit
   /// of messages bounds it.
-  package func expectLarge() {
-    large = .coming
+  package func expectLarge(_ id: UInt64) {
+    large = .coming(id)
     window.placed()
   }
 
   func beginLarge(_ id: UInt64, byteCount: Int) {
     guard let call else { return }
     sendReplies()
-    large = .begun
+    large = .begun(id)
     var head = ByteBuffer()
     head.writeReplyHead(.pipeline, id: id, responseBytes: byteCount)
     let total = head.readableBytes + byteCount

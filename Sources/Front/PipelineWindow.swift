@@ -8,11 +8,15 @@ struct PipelineWindow {
   /// Calls that may be unanswered: at first, and at most.
   static let callsFirst = 256
   static let callsMax = 10_000
+  /// Calls that may wait for values, beside those.
+  static let parkedMax = 10_000
   /// Bytes of replies that may be outstanding, as far as can be told.
   static let replyBytesMax = 16 << 20
 
   /// Calls placed and not answered.
   private(set) var underWay = 0
+  /// Calls that wait for values.
+  private(set) var parked = 0
   private(set) var limit = callsFirst
   /// The mean size of the latest replies.
   private var replyBytes = 0
@@ -22,6 +26,20 @@ struct PipelineWindow {
   var isHalfEmpty: Bool { underWay <= limit / 2 }
 
   mutating func placed() {
+    underWay += 1
+  }
+
+  /// A call under way waits for a value. Returns false where too many do.
+  mutating func parks() -> Bool {
+    guard parked < Self.parkedMax else { return false }
+    underWay -= 1
+    parked += 1
+    return true
+  }
+
+  /// A call that waited is under way again.
+  mutating func unparks() {
+    parked -= 1
     underWay += 1
   }
 

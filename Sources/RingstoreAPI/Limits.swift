@@ -20,6 +20,15 @@ package struct Limits: Sendable, Hashable {
   package var heldBytesMax = 64 << 20
   /// How far a list is searched at once for a value, in values; further in turns.
   package var searchStepsMax = 65_536
+  /// The longest that a call may wait for a value.
+  package var waitMillisMax = Limits.waitMillisMaxDefault
+  package static let waitMillisMaxDefault: UInt32 = 86_400_000
+  /// Lists that one pop may name.
+  package var popKeysMax = 64
+  /// Calls that may wait for a value on a shard.
+  package var parkedCallsMax = 65_536
+  /// What they may hold: their requests, and a flat sum for each.
+  package var parkedBytesMax = 64 << 20
   /// A request or a response longer than this goes over a link's bulk lane.
   package var bulkBytesMin = 64 << 10
   /// The most bytes of a large reply that travel in one part.

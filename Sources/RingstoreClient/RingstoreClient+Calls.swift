@@ -5,12 +5,15 @@ internal import NIOCore
 package import RingstoreAPI
 
 extension RingstoreClient {
-  /// Sends one command on one key and reads its reply.
+  /// Sends one command on one key and reads its reply. A command that waits for a value does so beside
+  /// the timeout.
   public func run(
     _ command: RingstoreCommand, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreReply {
     var request = ByteBuffer()
     command.writeRequest(database: database(options), into: &request)
+    var options = options
+    options.timeout = (options.timeout ?? configuration.timeout) + command.wait
     return try await call(command.rpc, request, options) { response throws(WireError) in
       try RingstoreReply(command.rpc, response: response)
     }

@@ -108,6 +108,12 @@ extension RingstoreCommand {
 
   /// The request's size in bytes or a little more: what batches are cut by.
   var sizeEstimate: Int { request.readableBytes + 11 }
+
+  /// How long it may wait for a value.
+  var wait: Duration {
+    guard let field = (rpc.request as? any KeyedMessage.Type)?.waitField else { return .zero }
+    return .milliseconds(request.withUnsafeReadableBytes { field.millis(in: $0) })
+  }
 }
 
 extension RingstoreCondition {

@@ -22,11 +22,16 @@ public struct RingstoreValue: Sendable, Hashable {
   public let version: UInt64
   /// What was left of the key's time to live; nil where it doesn't expire.
   public let remaining: Duration?
+  /// Which list it was, where a pop has named several.
+  public let key: [UInt8]?
 
-  package init(_ bytes: [UInt8], version: UInt64 = 0, remaining: Duration? = nil) {
+  package init(
+    _ bytes: [UInt8], version: UInt64 = 0, remaining: Duration? = nil, key: [UInt8]? = nil
+  ) {
     self.bytes = bytes
     self.version = version
     self.remaining = remaining
+    self.key = key
   }
 }
 
@@ -144,7 +149,8 @@ extension RingstoreValue {
     guard reply.found else { return nil }
     self.init(
       Array(reply.value), version: reply.version,
-      remaining: reply.ttlMillis.map { .milliseconds($0) })
+      remaining: reply.ttlMillis.map { .milliseconds($0) },
+      key: reply.key.isEmpty ? nil : Array(reply.key))
   }
 }
 

@@ -176,6 +176,9 @@ package final class RouterServer: Sendable {
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
     let grace = TimeAmount.seconds(Int64(drainSeconds))
+    for service in services {
+      try? await service.eventLoop.submit { service.value.beginDraining() }.get()
+    }
     async let linesDrained: Void? = lineServer?.drain(gracePeriod: grace)
     await server.drain(gracePeriod: grace)
     _ = await linesDrained

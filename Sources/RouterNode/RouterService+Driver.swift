@@ -42,6 +42,10 @@ extension RouterService: RouterDriver {
 
   func expect(_ byteCount: Int, for caller: FrontCaller) { caller.expect(byteCount) }
 
+  func parked(_ caller: FrontCaller) -> Bool { caller.parks() }
+
+  func unparked(_ caller: FrontCaller) { caller.unparks() }
+
   func pauseReading(for caller: FrontCaller) {
     // A call that waits has a time limit; its wake-up is set at the end of the tick.
     flusher.markDirty(self)

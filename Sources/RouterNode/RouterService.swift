@@ -76,6 +76,12 @@ final class RouterService: Flushable {
     eventHandled()
   }
 
+  /// Ends the calls that wait for values.
+  func beginDraining() {
+    core.endParked()
+    eventHandled()
+  }
+
   /// Drops the links. Calls under way have been drained before.
   func stop() {
     isStopped = true
@@ -134,6 +140,9 @@ final class RouterService: Flushable {
   var ownCounters: [String: Int64] {
     nodeCounters.entries(prefix: NodeCounters.routerPrefix)
       .merging(linkCounters.entries) { own, _ in own }
+      .merging(["\(NodeCounters.routerPrefix)parked_calls": Int64(core.callsParked)]) { own, _ in
+        own
+      }
       .merging(connections?.entries(prefix: NodeCounters.routerPrefix) ?? [:]) { own, _ in own }
   }
 

@@ -16,6 +16,8 @@ final class LaterReply: ReplyExit {
   private var byteCount = 0
   /// What a caller gets whole is gathered; otherwise a piece.
   private var bytes = ByteBuffer()
+  /// Whether the call waits for a value.
+  private var isParked = false
 
   /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the server sees
   ///   to it.
@@ -39,7 +41,21 @@ final class LaterReply: ReplyExit {
     return true
   }
 
+  func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool {
+    guard caller.parks() else { return false }
+    isParked = true
+    // A Pipeline may be in the middle of another large reply when this one comes.
+    if case .pipelined = caller { call.bytesMin = .max }
+    return true
+  }
+
+  private func endParking() {
+    if isParked { caller.unparks() }
+    isParked = false
+  }
+
   func begin(_ reply: ReplyHandle, byteCount: Int) {
+    endParking()
     self.byteCount = byteCount
     caller.begin(byteCount: byteCount)
   }
@@ -57,6 +73,7 @@ final class LaterReply: ReplyExit {
 
   func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
     service.ended(self)
+    endParking()
     switch end {
     case .failed(let error): caller.fail(error)
     case .response(let response): caller.respond(response, memory: service.core.replyMemory)

@@ -44,12 +44,14 @@ extension ShardService: Dispatcher {
         call.fail(error.status)
       }
     }
+    core.serveParked()
     core.boundViews()
     afterWork()
     return id
   }
 
   func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64? {
+    defer { core.serveParked() }
     let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     let deadlineNanos = context.deadlineNanos
     do throws(CallError) {
@@ -138,19 +140,15 @@ extension ShardService: Dispatcher {
       let start = replies.writerIndex
       let later = core.answer(
         next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
+      var isHeldUp = false
       if let later {
-        pipeline.send(&replies)
-        pipeline.expectLarge()
-        let reply = keep(
-          next.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: next.id))
-        core.proceed(
-          with: later, of: next.methodNumber, ByteBuffer(bytes: next.request), context,
-          to: reply.handle, after: core.latestMark)
+        isHeldUp = begin(later, next, &replies, context, of: pipeline)
       } else if core.gate.holds(core.latestMark) {
         hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
       }
+      core.serveParked()
       if replies.readableBytes >= LinkProtocol.frameBytes { pipeline.send(&replies) }
-      if later != nil || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
+      if isHeldUp || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
         let start = batch.baseAddress, let first = message.baseAddress
       {
         pipeline.send(&replies)
@@ -159,6 +157,28 @@ extension ShardService: Dispatcher {
     }
     pipeline.send(&replies)
     return batch.count
+  }
+
+  /// Has the reply of a call come later. Returns whether what is behind the call has to wait for it.
+  @inline(never)
+  private func begin(
+    _ later: Remainder, _ call: V1.Call, _ replies: inout ByteBuffer, _ context: CallContext,
+    of pipeline: FrontPipeline
+  ) -> Bool {
+    var isHeldUp = true
+    if case .wait = later { isHeldUp = false }
+    if isHeldUp {
+      pipeline.send(&replies)
+      pipeline.expectLarge(call.id)
+    } else {
+      pipeline.isLater()
+    }
+    let reply = keep(
+      call.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: call.id))
+    core.proceed(
+      with: later, of: call.methodNumber, ByteBuffer(bytes: call.request), context,
+      to: reply.handle, after: core.latestMark)
+    return isHeldUp
   }
 
   @inline(never)

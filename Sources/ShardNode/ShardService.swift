@@ -54,6 +54,8 @@ final class ShardService: LinkService {
   func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     isDraining = true
     core.state = .draining
+    // Before the routers end their links, which have nothing else under way perhaps.
+    core.endParked()
     for link in links.values { link.sendDraining() }
     guard core.marks != nil else { return false }
     eventLoop.assumeIsolated().scheduleTask(in: limit) { [self] in

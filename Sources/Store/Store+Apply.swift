@@ -198,6 +198,7 @@ extension Store {
     } else {
       entry = entryToWrite(at: place, kind: .list, payloadCount: 8, version: version, .never)
       entry.list = List(on: heap)
+      if notesNewLists { noteNewList(place.lookup) }
     }
     var list = entry.list
     for value in values {

@@ -84,6 +84,13 @@ package final class Store {
   /// Keys of the places a scan is at; empty between calls.
   var scanned: [ScannedKey] = []
 
+  /// Whether lists that come to be are noted.
+  @exclusivity(unchecked) package var notesNewLists = false
+  /// Lists that have come to be since they were asked for, oldest first.
+  @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
+  /// Whether there are any.
+  @exclusivity(unchecked) package private(set) var hasNewLists = false
+
   /// Is told of every effect; one at most.
   @exclusivity(unchecked) package var observer: (any StoreObserver)?
   /// The group of effects that a call has begun and not ended.
@@ -201,6 +208,23 @@ package final class Store {
   package var pinnedBytes: Int {
     freeLeftovers()
     return heap.pinnedBytes
+  }
+
+  // MARK: - Lists that have come to be
+
+  /// A key that held no list holds one.
+  @inline(never)
+  func noteNewList(_ lookup: KeyLookup) {
+    newLists.append(StoredKey(lookup.key, database: lookup.database))
+    hasNewLists = true
+  }
+
+  /// The keys of the lists that have come to be, each time once.
+  package func takeNewLists() -> [StoredKey] {
+    let keys = newLists
+    newLists = []
+    hasNewLists = false
+    return keys
   }
 
   // MARK: - Shared by all calls

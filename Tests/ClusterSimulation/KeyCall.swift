@@ -100,7 +100,7 @@ extension KeyReply {
     case .ok, .isDone: self = try V1.Status(response).ok ? .done : .notDone
     case nil: self = .done
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
-    case .value, .taken, .element: self.init(try V1.Value(response))
+    case .value, .taken, .popped, .element: self.init(try V1.Value(response))
     case .inserted:
       let status = try V1.Status(response)
       self = status.ok ? .count(status.count) : .notInserted(Int(status.count))

@@ -138,7 +138,10 @@ import Testing
       Array(name.utf8).withUnsafeBytes { CommandTable.form(called: $0) })
     guard let call = form.call else { return }
     let hasOptions = !form.syntax.optionGroups.isEmpty
-    let count = hasOptions ? form.syntax.words.lowerBound : min(form.syntax.words.upperBound, 5)
+    let count =
+      hasOptions
+      ? form.syntax.words.lowerBound
+      : min(form.syntax.words.upperBound, max(form.syntax.words.lowerBound, 5))
     var words = [name] + (1..<count).map(String.init)
     // A word out of two is one of them.
     let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ")

@@ -34,6 +34,25 @@ struct PipelineWindowTests {
     #expect(window.limit >= 1)
   }
 
+  @Test func callsThatWaitForValuesAreNotUnderWay() {
+    var window = PipelineWindow()
+    for _ in 0..<PipelineWindow.callsFirst { window.placed() }
+    for _ in 0..<PipelineWindow.callsFirst where !window.parks() {
+      Issue.record("so many may wait")
+    }
+    #expect(window.isOpen && window.underWay == 0)
+    window.unparks()
+    window.replied(byteCount: 10)
+    #expect(window.underWay == 0 && window.parked == PipelineWindow.callsFirst - 1)
+    while window.parked < PipelineWindow.parkedMax {
+      window.placed()
+      _ = window.parks()
+    }
+    window.placed()
+    let isOneMore = window.parks()
+    #expect(!isOneMore && window.underWay == 1)
+  }
+
   private func batch(_ count: Int) -> ByteBuffer {
     var batch = ByteBuffer()
     for id in 1...count {

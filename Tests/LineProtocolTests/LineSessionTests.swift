@@ -85,6 +85,40 @@ import Testing
     #expect(node.waiting.first?.deadlineNanos == nil)
   }
 
+  // MARK: - Commands that wait
+
+  @Test func `nothing is made behind a command that waits, and its deadline is later`() {
+    talk.send("GET a\nBLPOP q 2.5\nGET b\nPING\n")
+    #expect(node.waiting.map(\.call.command.id) == [.get, .lPop])
+    #expect(
+      node.waiting.last?.deadlineNanos
+        == talk.nowNanos + LineSession.callNanosMax + 2_500_000_000)
+    node.answer(value("A"))
+    talk.run()
+    #expect(node.waiting.count == 1 && !talk.session.wantsBytes)
+    node.answer { reply in
+      Array("q".utf8).withUnsafeBytes { key in
+        Array("x".utf8).withUnsafeBytes {
+          V1.Value(value: $0, found: true, key: key).write(into: &reply)
+        }
+      }
+    }
+    talk.run()
+    #expect(node.waiting.map(\.call.command.id) == [.get])
+    node.answer(value("B"))
+    talk.run()
+    #expect(talk.read() == "+A\r\n*2\r\nq\r\nx\r\n+B\r\n+PONG\r\n")
+  }
+
+  @Test func `who sends no more waits for nothing`() {
+    talk.send("BLPOP q 0\nPING\n")
+    talk.session.inputClosed()
+    talk.run()
+    #expect(node.cancelled == [.lPop])
+    #expect(talk.read() == "-not found\r\n+PONG\r\n")
+    #expect(talk.session.isFinished)
+  }
+
   // MARK: - Bounds
 
   @Test func `so many commands may be unanswered, and no more`() {

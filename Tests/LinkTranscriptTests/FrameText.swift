@@ -15,7 +15,8 @@ extension LinkWorld {
         case .hello(let message):
           guard let hello = try? LinkV1.Hello(message) else { continue }
           let router = String(decoding: hello.router, as: UTF8.self)
-          words.append("hello of \(router), generation \(hello.generation)")
+          let parked = hello.parkedCalls.map { "\(number(of: $0)) was parked" }
+          words += ["hello of \(router), generation \(hello.generation)"] + parked
         case .calls(let message):
           guard let call = try? LinkV1.LinkCall(message) else { continue }
           let method = CommandTable.all.first { $0.method == call.method }?.name
@@ -56,10 +57,12 @@ extension LinkWorld {
             hello.accepted
               ? "accepted, incarnation \(hello.incarnation)\(hello.mapInForce ? ", map in force" : "")"
               : "refused, \(String(decoding: hello.refusal, as: UTF8.self))")
+          words += hello.ranCalls.map { "\(number(of: $0)) has run" }
         case .replies(let message):
           guard let reply = try? LinkV1.LinkReply(message) else { continue }
           let outcome = reply.error.map { $0.reason?.rawValue ?? $0.code.name } ?? "ok"
-          words.append("\(number(of: reply.id)): \(outcome)\(reply.more ? ", more follows" : "")")
+          let more = reply.parked ? ", parked" : reply.more ? ", more follows" : ""
+          words.append("\(number(of: reply.id)): \(outcome)\(more)")
         case .draining: words.append("draining")
         case .clockMillis(let millis): words.append("clock \(millis) ms")
         case .mapReply(let message):

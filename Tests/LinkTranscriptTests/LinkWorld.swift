@@ -12,6 +12,7 @@
 //   break a                 both sides learn that the connections are gone; what is under way is lost
 //   call 1 SET @a v         a client's call; @a is a key of shard a
 //   cancel 1                its client goes away
+//   leave                   the router's process is told to stop: no call waits for values any more
 //   watch a [times]         the shard looks after its links, every half second
 //   drain a, restart a      the shard's process is told to stop; is gone and comes back empty
 //   stranger a cluster      the shard belongs to another cluster from now on, and is empty
@@ -70,9 +71,11 @@ final class LinkWorld {
       guard let millis = UInt64(words[1].dropLast(2)) else { throw Misspelt(command: command) }
       nowNanos += millis * 1_000_000
       core.tick()
+      for shard in shards { shard.endExpired() }
     case ("call", 4...): try call(words)
     case ("cancel", 2):
       if let id = calls[Int(words[1]) ?? 0]?.id { core.cancel(id) }
+    case ("leave", 1): core.endParked()
     case ("links", 1): tellLinks()
     case ("deliver", 1): while deliverToShards(names.indices) || deliverToRouter() {}
     default: throw Misspelt(command: command)
@@ -98,6 +101,8 @@ final class LinkWorld {
         shards[shard].watchLinks()
       }
     case "drain":
+      shards[shard].state = .draining
+      shards[shard].endParked()
       for lane in LinkLane.allCases {
         guard let connection = connections[shard][lane] else { continue }
         if var frame = connection.session?.drainingFrame() { connection.send(&frame) }

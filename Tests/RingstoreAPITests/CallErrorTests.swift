@@ -11,6 +11,7 @@ import Testing
   static let examples: [CallError] = [
     .invalidKey(bytes: 0, max: 10), .wrongType(holds: "a list", wanted: "a string"),
     .notAnInteger, .integerOverflow, .noSuchKey, .indexOutOfRange(-7), .crossSlot,
+    .invalidWait(max: 1),
     .badPattern("look-ahead"),
     .badPageToken,
     .noSuchDatabase(16, databases: 16), .tooManyItems(20_000, max: 10_000),

@@ -28,11 +28,13 @@ import ringstore
         for name in [form.syntax.name] + form.syntax.aliases {
           // Numbers do for every argument, but for a word out of two.
           let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ").dropFirst()
-          let words =
+          var words =
             [name]
             + usage.prefix(form.syntax.words.lowerBound - 1).map {
               $0.contains("|") ? String($0.prefix { $0 != "|" }) : "1"
             }
+          // Some stand behind those that may be left out.
+          while words.count < form.syntax.words.lowerBound { words.append("1") }
           let call = try CommandLineCall(words.map { Array($0.utf8) })
           guard case .oneKey(let one, _) = call else {
             #expect(command.routing != .oneKey || command.isStreaming, "\(name)")

@@ -110,7 +110,7 @@ import ringstore
     (.replyMemoryBytes, "1048575"), (.clientMemoryBytes, "1048575"),
     (.maxMemory, "1"), (.maxMemory, "1GB"), (.maxMemory, "-1"), (.evictionPolicy, "lru"),
     (.maxPinnedBytes, "1.5MiB"), (.maxPinnedBytes, "68719476737"), (.maxPinnedSeconds, "0"),
-    (.maxPinnedSeconds, "3601"),
+    (.maxPinnedSeconds, "3601"), (.maxParkedCalls, "-1"), (.maxParkedCalls, "1000001"),
     (.host, ""),
     (.host, "a b"), (.host, "a,b"), (.cluster, "two words"), (.id, ""), (.id, "a/b"),
     (.id, String(repeating: "x", count: 65)),
@@ -138,7 +138,8 @@ import ringstore
   @Test func boundsReachTheNodesThatKeepThem() async throws {
     let flags: [Setting: [String]] = [
       .maxMemory: ["64MiB"], .evictionPolicy: ["allkeys-lru"],
-      .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .largeReplyMemoryBytes: ["3000000"],
+      .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .maxParkedCalls: ["8"],
+      .largeReplyMemoryBytes: ["3000000"],
       .overloadWaitSeconds: ["9"], .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
       .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100MiB"],
     ]
@@ -153,12 +154,13 @@ import ringstore
     for shard in try local.localShardConfigurations() {
       #expect(shard.limits.maxPinnedBytes == 2_000_000)
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
+      #expect(shard.limits.parkedCallsMax == 8)
       #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     }
     var ofShard = flags.filter {
       [
-        .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .replyMemoryBytes,
-        .clientMemoryBytes,
+        .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .maxParkedCalls,
+        .replyMemoryBytes, .clientMemoryBytes,
       ].contains($0.key)
     }
     ofShard[.id] = ["a"]

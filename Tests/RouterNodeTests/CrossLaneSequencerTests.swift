@@ -39,7 +39,8 @@ struct CrossLaneSequencerTests {
       func name(_ key: Int) -> CrossLaneSequencer.Key {
         [UInt8(key)].withUnsafeBytes { CrossLaneSequencer.Key(slot: slot(of: key), $0) }
       }
-      let goes = order.began(sequence, isLarge: isLarge, key: name(key), other: other.map(name))
+      let goes = order.began(
+        sequence, isLarge: isLarge, key: name(key), others: other.map { [name($0)] } ?? [])
       calls.append(
         Call(id: sequence, key: key, other: other, isLarge: isLarge, isUnderWay: false))
       if goes { go(sequence) }

@@ -40,6 +40,9 @@ final class RecordingDriver: RouterDriver {
   var full: Set<Int> = []
   var waitingIDs: [Int: UInt64] = [:]
   var expected: [Int: Int] = [:]
+  /// Callers whose calls wait for values, and how many may.
+  var parked: Set<Int> = []
+  var parkedMax = Int.max
 
   /// Connections asked for and not dropped: the generation of each shard's.
   var connections: [Int: UInt64] = [:]
@@ -108,6 +111,14 @@ final class RecordingDriver: RouterDriver {
   func expect(_ byteCount: Int, for caller: Int) {
     expected[caller, default: 0] += byteCount
   }
+
+  func parked(_ caller: Int) -> Bool {
+    guard parked.count < parkedMax else { return false }
+    precondition(parked.insert(caller).inserted)
+    return true
+  }
+
+  func unparked(_ caller: Int) { precondition(parked.remove(caller) != nil) }
 
   func connect(shard: Int, address: String, generation: UInt64) {
     connections[shard] = generation

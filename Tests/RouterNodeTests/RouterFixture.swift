@@ -41,9 +41,9 @@ final class RouterFixture {
   /// - Parameter inForce: whether the shard says that the map is in force.
   @discardableResult
   func accept(
-    _ shard: Int, incarnation: UInt64 = 1, inForce: Bool = true
+    _ shard: Int, incarnation: UInt64 = 1, inForce: Bool = true, ran: [UInt64] = []
   ) throws -> Ringstore_Internal_V1_Hello {
-    let hello = try greet(shard, .calls, incarnation: incarnation, inForce: inForce)
+    let hello = try greet(shard, .calls, incarnation: incarnation, inForce: inForce, ran: ran)
     try greet(shard, .bulk, incarnation: incarnation, inForce: inForce)
     return hello
   }
@@ -51,7 +51,8 @@ final class RouterFixture {
   /// Plays a shard that accepts a lane.
   @discardableResult
   func greet(
-    _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1, inForce: Bool = true
+    _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1, inForce: Bool = true,
+    ran: [UInt64] = []
   ) throws -> Ringstore_Internal_V1_Hello {
     let generation = driver.connections[shard] ?? 0
     core.linkConnected(shard: shard, lane: lane, generation: generation)
@@ -60,6 +61,7 @@ final class RouterFixture {
     reply.hello.accepted = true
     reply.hello.incarnation = incarnation
     reply.hello.mapInForce = inForce
+    reply.hello.ranCalls = ran
     reply.clockMillis = 1
     try receive(reply, from: shard, lane)
     return frame.hello
@@ -144,7 +146,8 @@ final class RouterFixture {
 
   /// Whether nothing is left of all the calls there were.
   var isTidy: Bool {
-    core.callsUnderWay == 0 && core.callsWaiting == 0 && core.repliesInParts == 0
+    core.callsUnderWay == 0 && core.callsParked == 0 && core.callsWaiting == 0
+      && core.repliesInParts == 0
       && core.bytesAskedFor == 0 && core.operationsUnderWay == 0 && core.laneOrder.isEmpty
       && core.laneOrder.callCount == 0 && core.replyMemory.heldBytes == 0
       && driver.paused.values.allSatisfy { $0 == 0 }
@@ -206,7 +209,8 @@ final class RouterFixture {
     }
   }
 
-  private func submit(
+  @discardableResult
+  func submit(
     _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
   ) -> UInt64? {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []

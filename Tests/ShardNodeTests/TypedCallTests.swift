@@ -63,7 +63,7 @@ import Testing
     for form in CommandTable.all.flatMap(\.forms) where form.call != nil {
       let hasOptions = !form.syntax.optionGroups.isEmpty
       let words = form.syntax.words
-      let count = hasOptions ? words.lowerBound : min(words.upperBound, 5)
+      let count = hasOptions ? words.lowerBound : min(words.upperBound, max(words.lowerBound, 5))
       var rest = (2..<max(count, 2)).map { "\($0 - 2)" }
       // A word out of two is one of them.
       let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ")

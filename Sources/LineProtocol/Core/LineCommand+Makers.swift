@@ -62,6 +62,10 @@ extension LineError {
       self.init("\(what) must be above 0")
     case .tooManySeconds(let what):
       self.init("\(what), in milliseconds, must fit into 64 bits")
+    case .notAWait(let word, let maxSeconds):
+      self = word.withUnsafeBytes {
+        .badArgument("the timeout must be seconds from 0 to \(maxSeconds), as in 2.5", $0)
+      }
     case .badOptions(let sentence):
       self.init(sentence)
     }

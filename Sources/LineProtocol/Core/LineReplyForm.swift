@@ -9,13 +9,14 @@ extension ReplyForm {
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed: true
-    case .ok, .isDone, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum, .list:
+    case .ok, .isDone, .popped, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum,
+      .list:
       false
     }
   }
 
   /// Whether a reply may hold what its key has no more.
-  var mayTake: Bool { self == .taken || self == .ok }
+  var mayTake: Bool { self == .taken || self == .popped || self == .ok }
 
   /// Writes the reply of a call on one key.
   ///
@@ -57,6 +58,14 @@ extension ReplyForm {
     case (.taken, .list(let reply)):
       guard reply.found else { throw .invalidKey(key) }
       try out.writeLines(reply.values, orThrow: .unframeableTaken(reply.values))
+    case (.popped, .value(let reply)):
+      guard reply.found else { throw .notFound }
+      guard LineText.fitsLine(reply.value), LineText.fitsLine(reply.key) else {
+        throw .unframeableTaken(reply.value)
+      }
+      out.writeLine(listOf: 2)
+      out.writeListLine(reply.key)
+      out.writeListLine(reply.value)
     case (.element, .value(let reply)):
       guard reply.found else { throw .notFound }
       guard LineText.fitsLine(reply.value) else { throw .unframeable }

@@ -5,7 +5,8 @@
 // Order. Replies wait in `entries` until those before them are written. Calls on one key are made
 // as they come, because a node keeps their order; any other call is made once everything before it
 // has been answered, and nothing behind it is made until it has been. So a connection's commands
-// take effect in the order in which they were sent.
+// take effect in the order in which they were sent. For that nothing is made behind a command that
+// waits for a value either (BLPOP), until it has been answered.
 //
 // Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while
 // `outputBytesMax` of replies wait for the client to read them, or while the node asks to wait; the
@@ -30,7 +31,8 @@ package final class LineSession {
   /// Bytes of replies that may wait for the client before further commands do, and bytes of large
   /// replies that are brought from the node beforehand.
   package static let outputBytesMax = 1 << 20
-  /// How long a call may take, in nanoseconds. Shutdown may take as long as it does.
+  /// How long a call may take, in nanoseconds, beside the time that it is asked to wait. Shutdown may
+  /// take as long as it does.
   package static let callNanosMax: UInt64 = 60_000_000_000
 
   let port: any LocalDispatcher
@@ -49,6 +51,8 @@ package final class LineSession {
   @exclusivity(unchecked) private var firstNumber = 0
   @exclusivity(unchecked) private var commandsNow = commandsFirst
   @exclusivity(unchecked) private var isAlone = false
+  /// The number of a command that waits for a value.
+  @exclusivity(unchecked) private var waitingNumber: Int?
   private var filter: LineTypeFilter?
   private var pauses = 0
   private var inputEnded = false
@@ -92,10 +96,21 @@ package final class LineSession {
     onWork()
   }
 
-  /// The client sends no more: what it sent is still answered.
+  /// The client sends no more: what it sent is still answered. It may be gone altogether, which looks
+  /// the same, so a command waits for a value no longer: what it would take would be lost.
   package func inputClosed() {
     inputEnded = true
+    endWaiting()
     onWork()
+  }
+
+  private func endWaiting() {
+    guard let number = waitingNumber, let index = index(of: number), let call = entries[index].call
+    else { return }
+    port.cancel(call)
+    var reply = ByteBuffer()
+    reply.writeLine(error: .notFound)
+    completed(number, reply)
   }
 
   /// Takes no further commands. Those under way are answered; the first that has come and not begun
@@ -196,7 +211,7 @@ package final class LineSession {
   }
 
   private var mayStart: Bool {
-    !isEnding && held == nil && !isAlone && pauses == 0 && hasRoom
+    !isEnding && held == nil && !isAlone && waitingNumber == nil && pauses == 0 && hasRoom
   }
 
   private var hasRoom: Bool {
@@ -274,8 +289,11 @@ package final class LineSession {
 
   private func make(_ call: any KeyedCall, _ form: ReplyForm) {
     let key = form.mayNameKey ? Array(call.key) : []
+    let waitNanos = UInt64(call.waitMillis) * 1_000_000
     begin { number in
-      port.call(call, CallContext(deadlineNanos: deadlineNanos), for: self) { [self] outcome in
+      if waitNanos > 0 { waitingNumber = number }
+      return port.call(call, CallContext(deadlineNanos: deadlineNanos &+ waitNanos), for: self) {
+        [self] outcome in
         var reply = ByteBuffer()
         switch outcome {
         case .success(let response):
@@ -286,6 +304,7 @@ package final class LineSession {
         completed(number, reply, isLast: form.mayTake)
       }
     }
+    if inputEnded { endWaiting() }
   }
 
   private func make(_ line: LineCall) {
@@ -334,6 +353,7 @@ package final class LineSession {
     waitingBytes += entries[index].reply?.readableBytes ?? 0
     // A command that runs alone is the only entry.
     isAlone = false
+    if waitingNumber == number { waitingNumber = nil }
     onWork()
   }
 

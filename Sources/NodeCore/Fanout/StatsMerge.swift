@@ -14,6 +14,8 @@
 //   ringstore_used_bytes              the part of it in use
 //   ringstore_pinned_bytes            the part of that which only views hold
 //   ringstore_views_expired_total     readers that were ended with VIEW_EXPIRED
+//   ringstore_parked_calls            calls that wait for values (wait_millis)
+//   ringstore_parked_calls_total      those that ever did
 //   ringstore_connections_open        connections of clients and links to the shards
 //   ringstore_connections_links       the links among them
 //   ringstore_connections_accepted_total
@@ -28,6 +30,7 @@
 //   ringstore_router_shard_restarts_total   shards that came back empty, with another incarnation
 //   ringstore_router_link_reconnects_total  links that came back after they were lost, one for each
 //                                           event loop of the router, restarts among them
+//   ringstore_router_parked_calls     calls of its clients that wait for values at the shards
 // About the call itself:
 //   ringstore_shards                  shards of the cluster
 //   ringstore_shards_unreachable      those among them whose counters are missing here

@@ -94,4 +94,14 @@ extension ByteBuffer {
     write(Field.more, true)
     endLengthDelimited(reply)
   }
+
+  /// Tells a router that a call has found nothing and waits at its shard.
+  package mutating func writeParked(_ call: LinkV1.LinkCall) {
+    let reply = beginLengthDelimited(Carrier.link.replies, sizeHint: call.request.count + 48)
+    write(Field.id, call.id)
+    append(Field.response, call)
+    write(Field.more, true)
+    write(Field.parked, true)
+    endLengthDelimited(reply)
+  }
 }

@@ -51,6 +51,10 @@ extension CallError {
         + "as in {jobs}:new and {jobs}:done, share a slot.")
   }
 
+  package static func invalidWait(max: UInt32) -> CallError {
+    CallError(.invalidWait, "A call may wait for \(max) milliseconds at most.")
+  }
+
   package static func badPattern(_ detail: String) -> CallError {
     CallError(.badPattern, "The pattern can't be used: \(detail)")
   }
@@ -160,6 +164,11 @@ extension CallError {
     _ detail: String, retryDelayMillis: Int = CallError.retryDelayMillisDefault
   ) -> CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
+  }
+
+  /// A Pipeline has as many calls that wait for values as it may.
+  package static var waitsTooOften: CallError {
+    .overloaded("As many calls of this Pipeline wait for values as may; use another one.")
   }
 
   /// A read on many keys or every shard whose answer finds no room beside those of others.

@@ -10,6 +10,7 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case integerOverflow = "INTEGER_OVERFLOW"
   case invalidExpiry = "INVALID_EXPIRY"
   case invalidCondition = "INVALID_CONDITION"
+  case invalidWait = "INVALID_WAIT"
   case noSuchKey = "NO_SUCH_KEY"
   case indexOutOfRange = "INDEX_OUT_OF_RANGE"
   case crossSlot = "CROSS_SLOT"
@@ -32,7 +33,7 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   package var code: StatusCode {
     switch self {
     case .invalidKey, .badPattern, .badPageToken, .noSuchDatabase, .tooManyItems, .invalidExpiry,
-      .invalidCondition, .crossSlot:
+      .invalidCondition, .invalidWait, .crossSlot:
       .invalidArgument
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
     case .integerOverflow, .indexOutOfRange: .outOfRange

@@ -46,6 +46,15 @@ package protocol KeyedMessage: WireMessage {
   static var keyFields: KeyFields { get }
   var key: UnsafeRawBufferPointer { get }
   var database: UInt32 { get }
+  /// Where the request says how long the call may wait for a value; nil: it never waits.
+  static var waitField: WaitField? { get }
+  /// How long that is, in milliseconds.
+  var waitMillis: UInt32 { get }
+}
+
+extension KeyedMessage {
+  package static var waitField: WaitField? { nil }
+  package var waitMillis: UInt32 { 0 }
 }
 
 /// An enum of the contract. Open, as protobuf has it: a newer peer may send numbers without a name.

@@ -32,6 +32,8 @@ struct PendingCall<Caller> {
     case stream
     /// Parts are coming, or were announced: the call has left its lane's counts.
     case inParts
+    /// It waits for a value at its shard, and has left its lane's counts (ParkedCallTable).
+    case parked
   }
 
   fileprivate(set) var target: Target
@@ -214,6 +216,23 @@ struct CallTable<Caller>: ~Copyable {
     guard let index = index(of: id) else { return }
     calls[index].isOrdered = false
     calls[index].reply = .inParts
+  }
+
+  /// A shard has parked a call: its turn is over.
+  mutating func parked(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].isOrdered = false
+    calls[index].reply = .parked
+    calls[index].timesReturned = 0
+  }
+
+  /// A call that was parked is to be placed again; it waits until then. Small calls have their place in
+  /// the order.
+  mutating func unparked(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].isOrdered = calls[index].lane == .calls
+    calls[index].reply = .whole
+    calls[index].order = 0
   }
 
   /// A shard has not executed a call, which waits again.

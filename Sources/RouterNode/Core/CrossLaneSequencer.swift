@@ -19,10 +19,10 @@
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
 // submitted in between, by a caller that is just told of a reply, is held behind it.
 //
-// A call on two keys of a slot (LMove) has its place in the order of both. Where there is a queue of one
-// of them, the two keys share a queue from then on, until it is empty: as if their hashes were the same.
-// In such a queue a large call always waits for the small ones before it, since those of the other key
-// were not held.
+// A call on several keys of a slot (LMove, a pop) has its place in the order of each. Where there is a
+// queue of one of them, the keys share a queue from then on, until it is empty: as if their hashes were
+// the same. In such a queue a large call always waits for the small ones before it, since those of the
+// other keys were not held.
 //
 // Ids tell the order of submission (CallOrder). Pure; part of a router's core.
 
@@ -111,10 +111,14 @@ struct CrossLaneSequencer {
 
   /// Notes a call. Returns whether it may go at once; otherwise its id will be released.
   ///
-  /// - Parameter other: the second key of a call that has two, in the same slot.
-  mutating func began(_ id: UInt64, isLarge: Bool, key: Key, other: Key? = nil) -> Bool {
+  /// - Parameter others: the further keys of a call that has several, in the same slot.
+  mutating func began(_ id: UInt64, isLarge: Bool, key: Key, others: [Key] = []) -> Bool {
     var key = shared[key] ?? key
-    if let other { key = share(key, shared[other] ?? other, isLarge: isLarge) }
+    // All of them join where one has a queue.
+    if queues[key] == nil, others.contains(where: { queues[shared[$0] ?? $0] != nil }) {
+      queues[key] = Queue()
+    }
+    for other in others { key = share(key, shared[other] ?? other, isLarge: isLarge) }
     let mayGo = isLarge ? largeBegan(id, key) : smallMayGo(id, key)
     if !isLarge { smallBegan(slot: key.slot) }
     return mayGo

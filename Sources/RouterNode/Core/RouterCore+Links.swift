@@ -19,7 +19,7 @@ extension RouterCore {
     }
     links[shard].state.connected()
     links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
-    let hello = helloFrame(shard)
+    let hello = helloFrame(shard, lane)
     links[shard][lane].append { $0.writeImmutableBuffer(hello) }
     hasOutput(shard, lane)
   }
@@ -127,7 +127,7 @@ extension RouterCore {
     return true
   }
 
-  private func helloFrame(_ shard: Int) -> ByteBuffer {
+  private func helloFrame(_ shard: Int, _ lane: LinkLane) -> ByteBuffer {
     typealias Field = LinkV1.Hello.Field
     let generation = links[shard].state.generation
     var frame = ByteBuffer()
@@ -147,6 +147,9 @@ extension RouterCore {
       cluster: identity.cluster, router: identity.router, generation: generation,
       shard: links[shard].shardID)
     check.withUnsafeBytes { frame.write(Field.hashSeedCheck, $0) }
+    if lane == .calls {
+      for id in parkedCalls.adrift(shard) { frame.append(Field.parkedCalls, id) }
+    }
     frame.endLengthDelimited(hello)
     return frame
   }
@@ -165,6 +168,7 @@ extension RouterCore {
       refuse(shard, generation, reply)
       return
     }
+    if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
     case .otherLaneMissing:
       break
@@ -268,9 +272,12 @@ extension RouterCore {
     agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
     streams.lost(shard)
+    parkedLost(shard)
     var ended: [(call: PendingCall<Caller>, hasBegun: Bool, error: CallError)] = []
     for id in calls.ids(where: { $0.shard == shard }) {
-      guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
+      guard !waiting.waits(id, for: .owner), parkedCalls[id] == nil,
+        let call = calls.remove(id)
+      else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)

@@ -153,6 +153,7 @@ extension RouterCore {
   func serves(_ shard: Int) {
     links[shard].serves(true)
     if links[shard].isMoving { moved(shard) } else { updateMayHoldCalls() }
+    if links[shard].state.isReady { parkedReady(shard) }
   }
 
   private func mapIsPending() {
@@ -257,15 +258,23 @@ extension RouterCore {
   /// A shard has not executed a call, because its key's slot isn't the shard's.
   func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
-    links[shard][call.lane].callEnded(bytes: call.bytes)
-    guard !call.isAbandoned, call.timesReturned < linkLimits.timesReturnedMax,
+    let parked = call.reply == .parked ? unpark(id, call) : nil
+    if call.reply != .parked {
+      links[shard][call.lane].callEnded(bytes: call.bytes)
+    }
+    guard !call.isAbandoned, parked?.recall == nil,
+      call.timesReturned < linkLimits.timesReturnedMax,
       let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
     else {
       let hasBegun = streams.hasBegun(id)
       guard let call = calls.remove(id) else { return }
       forget(id, call)
-      fail(call, hasBegun: hasBegun, reply.error ?? .wrongShard(owner: nil))
+      fail(call, hasBegun: hasBegun, parked?.recall ?? reply.error ?? .wrongShard(owner: nil))
       return
+    }
+    if call.reply == .parked {
+      calls.unparked(id)
+      if call.lane == .calls { laneOrder.smallBegan(slot: call.slot) }
     }
     calls.returned(id)
     released(streams.returned(id, by: shard), for: call)
@@ -276,7 +285,8 @@ extension RouterCore {
     let body = CallBody(
       method: returned.method,
       deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
-    wait(id, body, ByteBuffer(bytes: returned.request), for: .owner)
+    wait(
+      id, body, parked.map { request(of: $0) } ?? ByteBuffer(bytes: returned.request), for: .owner)
   }
 
   /// Lets calls go whose slots have an owner again.
@@ -327,6 +337,7 @@ extension RouterCore {
   func move(_ shard: Int) {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     agreement.lost(links[shard].shardID)
+    parkedLost(shard)
     links[shard].clear(keepsWaiting: true)
     links[shard].state.lost("the shard has another address", nowNanos: nowNanos)
     connect(shard)

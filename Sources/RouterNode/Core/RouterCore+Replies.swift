@@ -39,7 +39,7 @@ extension RouterCore {
     }
     guard let call = calls.removeSent(reply.id, shard: shard) else { return }
     guard call.reply == .whole else {
-      lastPartCame(reply, call)
+      if call.reply == .parked { parkedEnded(reply, call) } else { lastPartCame(reply, call) }
       return
     }
     if call.lane == .calls {
@@ -71,9 +71,10 @@ extension RouterCore {
   private func partCame(_ shard: Int, _ reply: LinkV1.LinkReply) {
     guard let call = calls[reply.id], call.shard == shard, !call.isWaiting else { return }
     if reply.code != 0 { return returned(shard, reply, call) }
+    if reply.parked { return parked(shard, reply, call) }
     guard !call.isAbandoned else { return }
     switch call.reply {
-    case .whole:
+    case .whole, .parked:
       announced(reply, call)
     case .stream:
       beginParts(reply.id, call)
@@ -102,7 +103,11 @@ extension RouterCore {
 
   /// The reply has begun: the call leaves its lane's counts and its key's order.
   private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
-    links[call.shard][call.lane].callEnded(bytes: call.bytes)
+    if call.reply == .parked {
+      unpark(id, call)
+    } else {
+      links[call.shard][call.lane].callEnded(bytes: call.bytes)
+    }
     links[call.shard].flowsUnderWay += 1
     if call.isOrdered { leaveOrder(id, call) }
     calls.beganReply(id)

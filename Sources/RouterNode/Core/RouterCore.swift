@@ -13,7 +13,8 @@
 //   different lanes one after another (CrossLaneSequencer).
 //
 // What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
-// LinkLimits), replies in parts (RouterCore+Replies), calls under way in all (CallTable).
+// LinkLimits), for values at their shards (RouterCore+Parked, the shards' Limits.parkedCallsMax),
+// replies in parts (RouterCore+Replies), calls under way in all (CallTable).
 
 import Commands
 import GRPC
@@ -57,6 +58,10 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) private var encoded = ByteBuffer()
   private static var encodedKeptMax: Int { 64 << 10 }
 
+  /// Calls that wait for values at their shards.
+  var parkedCalls = ParkedCallTable()
+  /// Whether no call may wait for values any more.
+  var isDraining = false
   @exclusivity(unchecked) var streams = StreamedReplies()
   @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
@@ -218,6 +223,11 @@ package final class RouterCore<Driver: RouterDriver> {
       return
     }
     endStream(id, call)
+    if call.reply == .parked, let parked = unpark(id, call), parked.isAdrift {
+      // The shard lets go of it when the router doesn't name it any more.
+      _ = calls.remove(id)
+      return
+    }
     calls.abandon(id)
     links[call.shard][call.lane].cancel(id)
     hasOutput(call.shard, call.lane)
@@ -285,11 +295,11 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     var isInTurn = true
     if let key, lane == .bulk || !laneOrder.isEmpty {
-      let hasTwoKeys = routes[method]?.hasTwoKeys ?? false
-      let other = hasTwoKeys ? CommandTable.otherKey(method: method, in: request) : nil
+      let hasOthers = routes[method]?.hasOtherKeys ?? false
+      let others = hasOthers ? CommandTable.otherKeys(method: method, in: request) : []
       isInTurn = laneOrder.began(
         id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
-        other: other.map { CrossLaneSequencer.Key(slot: slot, $0) })
+        others: others.map { CrossLaneSequencer.Key(slot: slot, $0) })
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
@@ -331,6 +341,7 @@ package final class RouterCore<Driver: RouterDriver> {
       if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
     }
     mapTick(nowNanos: nowNanos)
+    giveUpParked(nowNanos: nowNanos)
     while let id = waiting.nextOverdue(nowNanos: nowNanos) { refuseOverdue(id) }
     while let id = calls.nextOverdue(nowNanos: nowNanos) { endOverdue(id) }
     while let operation = operations.nextOverdue(nowNanos: nowNanos) {
@@ -346,6 +357,7 @@ package final class RouterCore<Driver: RouterDriver> {
     var next = calls.dueNanos
     if let due = operations.dueNanos { next = min(next ?? .max, due) }
     if let due = waiting.dueNanos { next = min(next ?? .max, due) }
+    if let due = parkedCalls.dueNanos { next = min(next ?? .max, due) }
     // (In place: a link that is copied costs a look at each of its parts.)
     for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }

@@ -40,6 +40,14 @@ package protocol RouterDriver: AnyObject {
   /// they have come or never will. What is expected counts where `takesMore` is decided.
   func expect(_ byteCount: Int, for caller: Caller)
 
+  // MARK: Calls that wait for values
+
+  /// A call of this caller waits for a value from now on, and does not count as under way. Returns
+  /// false where the caller may have no more such calls.
+  func parked(_ caller: Caller) -> Bool
+  /// It waits no more: its reply comes next, or it is placed anew.
+  func unparked(_ caller: Caller)
+
   // MARK: Links
 
   /// Dials both lanes of a link, resolving the address anew. What becomes of each is told by
@@ -73,6 +81,9 @@ extension RouterDriver {
   package func answer(_ caller: Caller, response: ByteBuffer) {
     response.withUnsafeReadableBytes { answer(caller, response: $0) }
   }
+
+  package func parked(_ caller: Caller) -> Bool { true }
+  package func unparked(_ caller: Caller) {}
 }
 
 /// What a router's log tells about its links.

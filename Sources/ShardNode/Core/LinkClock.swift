@@ -39,6 +39,11 @@ extension ShardCore {
     return overflows ? .max : startedNanos &+ nanos
   }
 
+  /// The reverse; 0 stands for none.
+  func millis(ofNanos nanos: UInt64) -> UInt64 {
+    nanos == 0 ? 0 : (nanos &- startedNanos) / 1_000_000
+  }
+
   /// What all calls of a frame have in common.
   ///
   /// - Parameter heardMillis: what the frame names.

@@ -44,7 +44,9 @@ extension LinkSession {
         flush()
         // The bulk lane is read on: what it brings is credit, and few calls with small replies.
         if lane == .calls, !isWritable { return .held(parts.position) }
-      case .heardMillis(let millis): controls.heardMillis = millis
+      case .heardMillis(let millis):
+        controls.heardMillis = millis
+        if lane == .calls { peer?.heard(millis) }
       case .cancels(let id): cancel(id, &controls)
       case .placedAnew(let id): controls.placedAnew.insert(id)
       case .credits(let message):
@@ -109,6 +111,7 @@ extension LinkSession {
     } else {
       passGate(call.id, call.method, since: start)
     }
+    core.serveParked()
   }
 
   private func barReturnedSlots() {

@@ -28,20 +28,24 @@ extension LinkSession {
     case .refused(let refusal, _):
       greeting = .refused(router: router, reason: refusal.rawValue)
     }
-    writeHelloReply(verdict)
+    writeHelloReply(verdict, parkedCalls: lane == .calls ? hello.parkedCalls : RepeatedNumbers())
     output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
     guard case .refused(let refusal, _) = verdict else { return .proceed }
     return .end(.failedPrecondition, refusal.rawValue)
   }
 
-  private func writeHelloReply(_ verdict: HelloVerdict) {
+  private func writeHelloReply(_ verdict: HelloVerdict, parkedCalls: RepeatedNumbers) {
     typealias Field = LinkV1.HelloReply.Field
     let reply = output.beginLengthDelimited(LinkV1.ShardFrame.Field.hello, sizeHint: 64)
     output.write(Field.shard, core.id)
     output.write(Field.incarnation, core.incarnation)
     output.write(Field.mapEpoch, core.ownership.map?.epoch ?? 0)
     switch verdict {
-    case .accepted: output.write(Field.accepted, true)
+    case .accepted:
+      output.write(Field.accepted, true)
+      for id in parkedCalls where peer?.ran.mayHaveRun(id) != false {
+        output.append(Field.ranCalls, id)
+      }
     case .refused(let refusal, let detail):
       output.write(Field.refusal, refusal.rawValue)
       if [.staleMap, .mapConflict].contains(refusal), let ours = core.ownership.map {

@@ -16,11 +16,12 @@ extension LinkSession: ReplyExit {
   package func takes(_ reply: ReplyHandle) -> Bool {
     guard reply.credit > 0, let lane = lane(of: reply) else { return false }
     if lane.isWritable { return true }
-    peer?.park(reply)
+    peer?.stall(reply)
     return false
   }
 
   package func begin(_ reply: ReplyHandle, byteCount: Int) {
+    if reply.isParked { noteReply(reply) }
     var notice = ByteBuffer()
     LinkV1.LargeReplyNotice(totalBytes: UInt64(byteCount)).write(into: &notice)
     emit { frame in
@@ -43,6 +44,7 @@ extension LinkSession: ReplyExit {
   }
 
   package func end(_ reply: ReplyHandle, _ end: ReplyEnd) {
+    if reply.isParked { noteReply(reply) }
     peer?.ended(reply.id)
     switch end {
     case .complete: break
@@ -56,6 +58,43 @@ extension LinkSession: ReplyExit {
       (reply.hasBegun ? lane(of: reply) : self)?.emit {
         $0.writeReply(.link, id: reply.id, error: error)
       }
+    }
+  }
+}
+
+// Of calls that wait for values. The notice stands before whatever is sent of such a call later, because
+// all of that goes, or begins, over the lane of the call.
+extension LinkSession {
+  package func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool {
+    guard let peer else { return false }
+    if !peer.hasBulkLane { call.bytesMin = .max }
+    withCall(call, reply.id) { parked in emit { $0.writeParked(parked) } }
+    return true
+  }
+
+  /// As for calls that are on their way: the router tells twice a second that it has heard of the shard.
+  package var staleNanos: UInt64 {
+    core.nanos(ofMillis: (peer?.heardMillis ?? 0) &+ LinkProtocol.callAgeMillisMax)
+  }
+
+  package func ran(_ reply: ReplyHandle) { peer?.ran.ran(reply.id) }
+
+  package func returned(_ reply: ReplyHandle, _ call: ParkedCall, _ error: CallError) {
+    peer?.ended(reply.id)
+    withCall(call, reply.id) { returned in emit { $0.writeReturned(returned, error) } }
+  }
+
+  /// The reply goes out now.
+  private func noteReply(_ reply: ReplyHandle) {
+    peer?.ran.replied(reply.id, over: lane, clockMillis: core.clockMillis)
+  }
+
+  private func withCall(_ call: ParkedCall, _ id: UInt64, _ body: (LinkV1.LinkCall) -> Void) {
+    call.request.withUnsafeReadableBytes { request in
+      body(
+        LinkV1.LinkCall(
+          id: id, method: call.method, request: request,
+          deadlineMillis: core.millis(ofNanos: call.context.deadlineNanos)))
     }
   }
 }

@@ -113,7 +113,7 @@ package final class LinkSession {
   /// The port takes frames again.
   package func writable() -> AfterFrame {
     guard phase != .ended else { return .proceed }
-    if lane == .bulk { peer?.unpark() }
+    if lane == .bulk { peer?.wakeStalled() }
     slices.wake()
     isWorking = true
     let after = takeHeld()

@@ -1,7 +1,7 @@
 // The way back to the caller of a call that is not answered where it is executed.
 //
 //   exit ---owns---> handle ---owns---> work: a large reply's stream, a fan-out, a queued slice,
-//     ^---------weak--'  ^-----weak-------'   later a pop that waits
+//     ^---------weak--'  ^-----weak-------'   a pop that waits
 //
 // The work says what the reply is and which mark it waits for; the handle takes that through the
 // gate, in the order in which it was said; the exit writes it as its carrier wants it: a lane of a
@@ -30,6 +30,27 @@ package protocol ReplyExit: AnyObject {
   func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void)
   /// The reply is over: comes once, unless the handle is dropped.
   func end(_ reply: ReplyHandle, _ end: ReplyEnd)
+
+  /// The call waits for a value from now on. Returns false where its caller may have no more such
+  /// calls.
+  func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool
+  /// From when on a call that waits must not be executed, because its caller may have been told that its
+  /// link is lost; 0: never.
+  var staleNanos: UInt64 { get }
+  /// A call that waited has been executed, and has taken something.
+  func ran(_ reply: ReplyHandle)
+  /// A call that waited can't wait here any more, because its slot is not this shard's. Comes instead
+  /// of `end`.
+  func returned(_ reply: ReplyHandle, _ call: ParkedCall, _ error: CallError)
+}
+
+extension ReplyExit {
+  package func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool { true }
+  package var staleNanos: UInt64 { 0 }
+  package func ran(_ reply: ReplyHandle) {}
+  package func returned(_ reply: ReplyHandle, _ call: ParkedCall, _ error: CallError) {
+    end(reply, .failed(error))
+  }
 }
 
 /// What makes a reply.
@@ -61,6 +82,7 @@ extension ShardCore {
     case .source(let source): source.start(reply, after: mark)
     case .search(let search):
       unfinished.add(UnfinishedCall(method, request(), context, search, to: reply, core: self))
+    case .wait(let wait): park(wait, method, request(), context, to: reply)
     }
   }
 }
@@ -88,6 +110,8 @@ package final class ReplyHandle: GateWaiter {
   /// Whether some of the reply was sent.
   private(set) var hasBegun = false
   package private(set) var isOver = false
+  /// Whether the call waits for a value, or did.
+  private(set) var isParked = false
 
   private let isWrite: Bool
   private unowned let core: ShardCore
@@ -124,6 +148,27 @@ package final class ReplyHandle: GateWaiter {
   func worked(by work: any ReplyWork) { self.work = work }
 
   func end(_ end: ReplyEnd, after mark: ReplyMark) { take(.end(end), mark) }
+
+  /// The call waits for a value.
+  func park(_ call: ParkedCall) {
+    work = call
+    isParked = true
+    if exit?.parked(self, call) == false { fail(.waitsTooOften) }
+  }
+
+  /// From when on the call must not be executed any more.
+  var staleNanos: UInt64 { exit?.staleNanos ?? 0 }
+
+  /// It has been executed and has taken something, whatever becomes of its reply.
+  func ran() { exit?.ran(self) }
+
+  /// It can't wait here any more, and has not been executed.
+  func returned(_ call: ParkedCall, _ error: CallError) {
+    guard !isOver else { return }
+    let exit = self.exit
+    drop()
+    exit?.returned(self, call, error)
+  }
 
   package func answer(_ response: ByteBuffer, after mark: ReplyMark) {
     take(.end(.response(response)), mark)

@@ -13,7 +13,13 @@ import RingstoreAPI
 
 /// The links whose connections are there.
 struct RouterSessions {
+  /// For so many looks it is remembered which parked calls have run of a router's loop that has no
+  /// connection: longer than the loop keeps such calls itself.
+  static let looksRemembered = 40
+
   private var peers: [String: RouterSession] = [:]
+  /// Of loops without a connection; with the looks since they had one.
+  private var ended: [String: (ran: RanCalls, looks: Int)] = [:]
   /// Looks in a row that have found no router connected.
   private var emptyLooks = 0
 
@@ -22,11 +28,15 @@ struct RouterSessions {
   var areGone: Bool { peers.isEmpty && emptyLooks >= LinkProtocol.silentLooksMax }
 
   /// Whether there is anything to look after.
-  var needLooks: Bool { !areGone }
+  var needLooks: Bool { !areGone || !ended.isEmpty }
 
   /// A look begins.
   mutating func noteLook() {
     emptyLooks = peers.isEmpty ? emptyLooks + 1 : 0
+    for router in Array(ended.keys) {
+      ended[router]?.looks += 1
+      if let looks = ended[router]?.looks, looks > Self.looksRemembered { ended[router] = nil }
+    }
   }
 
   /// Whether a connection may join: no newer link of the router is there, and none of the same one
@@ -41,14 +51,18 @@ struct RouterSessions {
   mutating func join(
     _ session: LinkSession, router: String, generation: UInt64, core: ShardCore
   ) -> RouterSession {
+    var ran = ended.removeValue(forKey: router)?.ran
     if let peer = peers[router] {
       if peer.generation == generation {
         peer.add(session)
         return peer
       }
       peer.supersede()
+      ran = peer.ran
     }
-    let peer = RouterSession(router: router, generation: generation, core: core)
+    let peer = RouterSession(
+      router: router, generation: generation,
+      ran: ran ?? RanCalls(clockMillis: core.clockMillis), core: core)
     peer.add(session)
     peers[router] = peer
     emptyLooks = 0
@@ -72,7 +86,14 @@ struct RouterSessions {
 
   /// A link has lost a connection.
   mutating func left(_ peer: RouterSession) {
-    if !peer.hasSessions, peers[peer.router] === peer { peers[peer.router] = nil }
+    guard !peer.hasSessions, peers[peer.router] === peer else { return }
+    peers[peer.router] = nil
+    ended[peer.router] = (peer.ran, 0)
+    if ended.count > LinkGenerations.routersMax,
+      let oldest = ended.max(by: { $0.value.looks < $1.value.looks })
+    {
+      ended[oldest.key] = nil
+    }
   }
 }
 
@@ -80,6 +101,10 @@ struct RouterSessions {
 final class RouterSession {
   let router: String
   let generation: UInt64
+  let ran: RanCalls
+  /// The newest clock of the shard that the router has named over the calls lane; when the link was made
+  /// as long as it has named none.
+  private(set) var heardMillis: UInt64
   /// A newer link of the router's loop has introduced itself: nothing more is executed.
   private(set) var isSuperseded = false
   private weak var calls: LinkSession?
@@ -87,11 +112,13 @@ final class RouterSession {
   private unowned let core: ShardCore
   private var inProgress: [UInt64: ReplyHandle] = [:]
   /// Replies that have credit and wait for their lane to take more.
-  private var parked: [ReplyHandle] = []
+  private var stalled: [ReplyHandle] = []
 
-  init(router: String, generation: UInt64, core: ShardCore) {
+  init(router: String, generation: UInt64, ran: RanCalls, core: ShardCore) {
     self.router = router
     self.generation = generation
+    self.ran = ran
+    heardMillis = core.clockMillis
     self.core = core
   }
 
@@ -142,8 +169,14 @@ final class RouterSession {
   private func drop() {
     let dropped = inProgress
     inProgress = [:]
-    parked = []
+    stalled = []
     for call in dropped.values { call.drop() }
+  }
+
+  /// A frame of the calls lane has named a clock of the shard.
+  func heard(_ millis: UInt64) {
+    heardMillis = max(heardMillis, millis)
+    ran.heard(millis)
   }
 
   // MARK: - Calls in progress
@@ -168,14 +201,14 @@ final class RouterSession {
 
   // MARK: - Back-pressure
 
-  func park(_ reply: ReplyHandle) {
-    parked.append(reply)
+  func stall(_ reply: ReplyHandle) {
+    stalled.append(reply)
   }
 
   /// The bulk lane takes more.
-  func unpark() {
-    let replies = parked
-    parked = []
+  func wakeStalled() {
+    let replies = stalled
+    stalled = []
     for reply in replies { reply.wake() }
   }
 }

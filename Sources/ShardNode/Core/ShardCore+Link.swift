@@ -51,7 +51,10 @@ extension ShardCore {
     let isNew = try keyspace.ownership.adopt(
       map, inForceEpoch: inForceEpoch,
       isFree: { peers.areGone && store.totalKeyCount == 0 }, keyCount: keyCount(ofSlot:))
-    if isNew { peers.tell(but: peer) { $0.writeNews(of: map, isInForce: false) } }
+    if isNew {
+      endParkedElsewhere()
+      peers.tell(but: peer) { $0.writeNews(of: map, isInForce: false) }
+    }
     return isNew
   }
 

@@ -132,5 +132,7 @@ extension ShardCore {
     response.writeCounter(prefix + "used_bytes", Int64(store.usedBytes))
     response.writeCounter(prefix + "pinned_bytes", Int64(store.pinnedBytes))
     response.writeCounter(prefix + "views_expired_total", viewsExpired)
+    response.writeCounter(prefix + "parked_calls", Int64(parked.count))
+    response.writeCounter(prefix + "parked_calls_total", Int64(clamping: parked.total))
   }
 }

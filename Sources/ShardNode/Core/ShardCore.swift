@@ -46,6 +46,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
   /// Slots of calls of the frame being read that were returned.
   @exclusivity(unchecked) var returnedSlots: Set<Int> = []
+  /// Calls that wait for values.
+  @exclusivity(unchecked) var parked = ParkedCalls()
   /// Calls that are executed in turns.
   let unfinished = UnfinishedTable()
   let garbage: GarbageCollection

@@ -104,6 +104,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
         core.counters.failed()
         fanout.failed(next.tag, error)
       }
+      core.serveParked()
       // A slice of an every-shard call has a turn for itself.
       if next.method >= InternalMethod.firstNumber || bytes >= Self.bytesPerTurn { return }
       if count % Self.callsPerLook == 0, core.clock() >= endNanos { return }

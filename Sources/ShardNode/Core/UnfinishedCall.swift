@@ -90,7 +90,8 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
         core.unfinished.keep(self)
         return
       case .source(let source)?: outcome = .source(source)
-      case nil: outcome = .response(response)
+      // A call that searches doesn't wait.
+      case .wait?, nil: outcome = .response(response)
       }
     } catch {
       core.counters.failed()

@@ -88,6 +88,8 @@ extension CommandLineCall {
     _ reply: RingstoreReply, as form: ReplyForm
   ) -> ShownReply {
     switch reply {
+    case .value(let value?) where form == .popped:
+      return .list([.value(value.key), .value(value.bytes)])
     case .value(let value): return .value(value?.bytes ?? (form == .part ? [] : nil))
     case .integer(let number): return .integer(number)
     case .list(let list) where form == .taken && !list.found: return .value(nil)

@@ -198,6 +198,9 @@ extension CommandLineCall.Misuse {
       sentence = "\(Self.capitalized(what)) must be above 0."
     case .tooManySeconds(let what):
       sentence = "\(Self.capitalized(what)), in milliseconds, must fit into 64 bits."
+    case .notAWait(let word, let maxSeconds):
+      let text = String(decoding: word, as: UTF8.self)
+      sentence = "The timeout must be seconds from 0 to \(maxSeconds), as in 2.5, not '\(text)'."
     case .badOptions(let text):
       sentence = text
     }

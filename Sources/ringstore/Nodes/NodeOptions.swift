@@ -168,10 +168,15 @@ struct DataOptions: ParsableArguments {
     help: "Seconds that a reader may take for one state of a list. (default: 60)")
   var maxPinnedSeconds: String?
 
+  @Option(
+    parsing: .unconditional, help: "Calls that may wait for a value on a shard. (default: 65536)")
+  var maxParkedCalls: String?
+
   var flags: [Setting: [String]] {
     [
       .maxMemory: given(maxMemory), .evictionPolicy: given(evictionPolicy),
       .maxPinnedBytes: given(maxPinnedBytes), .maxPinnedSeconds: given(maxPinnedSeconds),
+      .maxParkedCalls: given(maxParkedCalls),
     ]
   }
 }

@@ -30,7 +30,7 @@ extension SettingSources {
           + "(\(limits.maxMessageBytes)): a key travels in a message.")
     }
     limits.hashSeed = try hashSeed()
-    if kind.settings.contains(.maxPinnedSeconds) { try readViews(into: &limits) }
+    if kind.settings.contains(.maxPinnedSeconds) { try readWhatIsHeld(into: &limits) }
     if kind.settings.contains(.largeReplyMemoryBytes) {
       limits.gatherBytesMax = try size(
         .largeReplyMemoryBytes, Self.memorySizes, default: limits.gatherBytesMax)
@@ -58,11 +58,13 @@ extension SettingSources {
     return memory
   }
 
-  private func readViews(into limits: inout Limits) throws(ConfigurationError) {
+  private func readWhatIsHeld(into limits: inout Limits) throws(ConfigurationError) {
     limits.maxPinnedBytes = try size(
       .maxPinnedBytes, Self.memorySizes, default: limits.maxPinnedBytes)
     limits.viewNanosMax = try nanoseconds(
       .maxPinnedSeconds, 1...3_600, default: limits.viewNanosMax)
+    limits.parkedCallsMax = try integer(
+      .maxParkedCalls, 0...1_000_000, default: limits.parkedCallsMax)
   }
 
   private func readClientMemory(into limits: inout Limits) throws(ConfigurationError) {

@@ -14,7 +14,9 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
     ]
-    let data: [Setting] = [.maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds]
+    let data: [Setting] = [
+      .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .maxParkedCalls,
+    ]
     let links: [Setting] = [
       .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
     ]
@@ -49,6 +51,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case evictionPolicy = "eviction_policy"
   case maxPinnedBytes = "max_pinned_bytes"
   case maxPinnedSeconds = "max_pinned_seconds"
+  case maxParkedCalls = "max_parked_calls"
   case overloadWaitSeconds = "overload_wait_seconds"
   case maxCallsPerShard = "max_calls_per_shard"
   case maxBytesPerShard = "max_bytes_per_shard"

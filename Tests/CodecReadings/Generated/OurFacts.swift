@@ -479,6 +479,8 @@ extension LinkV1.Hello: ReadByUs {
     if let map { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
     facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
+    facts.check("parked_calls", parkedCalls.count)
     return facts.text
   }
 
@@ -486,7 +488,7 @@ extension LinkV1.Hello: ReadByUs {
     Self(
       protocol: `protocol`, cluster: cluster, router: router, generation: generation,
       expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
-      inForceEpoch: inForceEpoch)
+      inForceEpoch: inForceEpoch, parkedCalls: arena.keep(parkedCalls))
   }
 }
 
@@ -589,6 +591,8 @@ extension LinkV1.HelloReply: ReadByUs {
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail))
     facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
+    facts.check("ran_calls", ranCalls.count)
     return facts.text
   }
 
@@ -596,7 +600,7 @@ extension LinkV1.HelloReply: ReadByUs {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
       refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
-      serving: serving)
+      serving: serving, ranCalls: arena.keep(ranCalls))
   }
 }
 
@@ -609,11 +613,14 @@ extension LinkV1.LinkReply: ReadByUs {
     facts.add("response", hex(response))
     facts.add("details", hex(details))
     facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(id: id, code: code, message: message, response: response, details: details, more: more)
+    Self(
+      id: id, code: code, message: message, response: response, details: details, more: more,
+      parked: parked)
   }
 }
 
@@ -680,11 +687,12 @@ extension V1.Value: ReadByUs {
     facts.add("found", "\(found)")
     facts.add("version", "\(version)")
     if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("key", hex(key))
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(value: value, found: found, version: version, ttlMillis: ttlMillis)
+    Self(value: value, found: found, version: version, ttlMillis: ttlMillis, key: key)
   }
 }
 
@@ -724,11 +732,14 @@ extension V1.PopRequest: ReadByUs {
     var facts = Facts()
     facts.add("key", hex(key))
     facts.add("database", "\(database)")
+    facts.add("wait_millis", "\(waitMillis)")
+    facts.add("other_keys", otherKeys.map { hex($0) })
+    facts.check("other_keys", otherKeys.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(key: key, database: database)
+    Self(key: key, database: database, waitMillis: waitMillis, otherKeys: arena.keep(otherKeys))
   }
 }
 
@@ -860,11 +871,14 @@ extension V1.ListMoveRequest: ReadByUs {
     facts.add("destination", hex(destination))
     facts.add("from", "\(from.rawValue)")
     facts.add("to", "\(to.rawValue)")
+    facts.add("wait_millis", "\(waitMillis)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(key: key, database: database, destination: destination, from: from, to: to)
+    Self(
+      key: key, database: database, destination: destination, from: from, to: to,
+      waitMillis: waitMillis)
   }
 }
 

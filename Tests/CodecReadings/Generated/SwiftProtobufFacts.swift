@@ -509,6 +509,7 @@ extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("hash_seed_check", hex(hashSeedCheck))
     facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
     return facts.text
   }
 
@@ -621,6 +622,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("map_in_force", "\(mapInForce)")
     facts.add("detail", hex(detail.utf8))
     facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
     return facts.text
   }
 
@@ -640,6 +642,7 @@ extension Ringstore_Internal_V1_LinkReply: ReadBySwiftProtobuf {
     facts.add("response", hex(response))
     facts.add("details", hex(details))
     facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
     return facts.text
   }
 
@@ -713,6 +716,7 @@ extension Ringstore_V1_Value: ReadBySwiftProtobuf {
     facts.add("found", "\(found)")
     facts.add("version", "\(version)")
     if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("key", hex(key))
     return facts.text
   }
 
@@ -760,6 +764,8 @@ extension Ringstore_V1_PopRequest: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("key", hex(key))
     facts.add("database", "\(database)")
+    facts.add("wait_millis", "\(waitMillis)")
+    facts.add("other_keys", otherKeys.map { hex($0) })
     return facts.text
   }
 
@@ -904,6 +910,7 @@ extension Ringstore_V1_ListMoveRequest: ReadBySwiftProtobuf {
     facts.add("destination", hex(destination))
     facts.add("from", "\(from.rawValue)")
     facts.add("to", "\(to.rawValue)")
+    facts.add("wait_millis", "\(waitMillis)")
     return facts.text
   }
 

@@ -75,7 +75,7 @@ package enum Schemas {
   ]
   package static let linkV1Hello: [MessageSoup.Field] = [
     .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
-    .varint(8),
+    .varint(8), .packed(9), .varint(9),
   ]
   package static let linkV1LinkCall: [MessageSoup.Field] = [
     .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
@@ -92,10 +92,10 @@ package enum Schemas {
   package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
-    .text(9), .varint(10),
+    .text(9), .varint(10), .packed(12), .varint(12),
   ]
   package static let linkV1LinkReply: [MessageSoup.Field] = [
-    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6),
+    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),
   ]
   package static let v1Key: [MessageSoup.Field] = [.bytes(1), .varint(2)]
   package static let v1KeyValue: [MessageSoup.Field] = [
@@ -105,14 +105,18 @@ package enum Schemas {
   package static let v1DeleteRequest: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .bytes(4),
   ]
-  package static let v1Value: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3), .varint(4)]
+  package static let v1Value: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .bytes(5),
+  ]
   package static let v1Status: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .message(4, v1Value),
   ]
   package static let v1ListInsert: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .bytes(2), .varint(3), .varint(4),
   ]
-  package static let v1PopRequest: [MessageSoup.Field] = [.bytes(1), .varint(2)]
+  package static let v1PopRequest: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .bytes(4), .bytes(4),
+  ]
   package static let v1PopManyRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1ListIndexRequest: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1ListSetRequest: [MessageSoup.Field] = [
@@ -132,7 +136,7 @@ package enum Schemas {
   ]
   package static let v1ListPositions: [MessageSoup.Field] = [.packed(1), .varint(1), .varint(2)]
   package static let v1ListMoveRequest: [MessageSoup.Field] = [
-    .bytes(1), .varint(2), .bytes(3), .varint(4), .varint(5),
+    .bytes(1), .varint(2), .bytes(3), .varint(4), .varint(5), .varint(6),
   ]
   package static let v1ListValues: [MessageSoup.Field] = [
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4),

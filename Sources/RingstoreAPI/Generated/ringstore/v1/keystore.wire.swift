@@ -580,6 +580,8 @@ extension V1 {
     package var version: UInt64 = 0
     /// remaining; absent where the key doesn't expire
     package var ttlMillis: Int64? = nil
+    /// of a pop with other_keys: which one it was
+    package var key: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -589,12 +591,13 @@ extension V1 {
     @inlinable
     package init(
       value: UnsafeRawBufferPointer = noBytes, found: Bool = false, version: UInt64 = 0,
-      ttlMillis: Int64? = nil
+      ttlMillis: Int64? = nil, key: UnsafeRawBufferPointer = noBytes
     ) {
       self.value = value
       self.found = found
       self.version = version
       self.ttlMillis = ttlMillis
+      self.key = key
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -612,6 +615,7 @@ extension V1 {
         case 16: self.found = try reader.readBool()
         case 24: self.version = try reader.readVarint()
         case 32: self.ttlMillis = try reader.readInt64()
+        case 42: self.key = try reader.readBytes()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -626,6 +630,7 @@ extension V1 {
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
       size &+= WireSize.optionalVarintField(3, self.version)
       if let value = self.ttlMillis { size &+= WireSize.varintField(4, UInt64(bitPattern: value)) }
+      size &+= WireSize.optionalBytesField(5, count: self.key.count)
       return size
     }
 
@@ -635,10 +640,11 @@ extension V1 {
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: self.version)
       if let value = self.ttlMillis { cursor.put(4, varint: UInt64(bitPattern: value)) }
+      cursor.put(5, optionalBytes: self.key)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 35 &+ self.value.count) { write(to: &$0) }
+      buffer.writeFields(size: 46 &+ self.value.count &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -651,6 +657,8 @@ extension V1 {
       package static var version: UIntField { UIntField(3) }
       @inlinable
       package static var ttlMillis: IntField { IntField(4) }
+      @inlinable
+      package static var key: BytesField { BytesField(5) }
     }
 
   }
@@ -830,6 +838,10 @@ extension V1 {
     package static let keyFields = KeyFields(key: 10, database: 16)
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
+    /// how long to wait for an element where there is none; found = false then
+    package var waitMillis: UInt32 = 0
+    /// of the same slot, tried after `key` in this order
+    package var otherKeys: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -837,24 +849,27 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0) {
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, waitMillis: UInt32 = 0,
+      otherKeys: RepeatedBytes = RepeatedBytes()
+    ) {
       self.key = key
       self.database = database
+      self.waitMillis = waitMillis
+      self.otherKeys = otherKeys
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
-      self.init()
-      try merge(encoded)
-    }
-
-    /// Reads a message on top of what was read before.
-    @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.otherKeys = RepeatedBytes(in: encoded, 34)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
         case 10: self.key = try reader.readBytes()
         case 16: self.database = try reader.readUInt32()
+        case 24: self.waitMillis = try reader.readUInt32()
+        case 34:
+          _ = try reader.readBytes()
+          self.otherKeys.count &+= 1
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -867,6 +882,8 @@ extension V1 {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.waitMillis))
+      size &+= self.otherKeys.byteCount(field: 4)
       return size
     }
 
@@ -874,10 +891,12 @@ extension V1 {
     package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: UInt64(self.waitMillis))
+      self.otherKeys.write(field: 4, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -886,6 +905,10 @@ extension V1 {
       package static var key: BytesField { BytesField(1) }
       @inlinable
       package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var waitMillis: UIntField { UIntField(3) }
+      @inlinable
+      package static var otherKeys: BytesField { BytesField(4) }
     }
 
   }
@@ -1556,6 +1579,8 @@ extension V1 {
     package var destination: UnsafeRawBufferPointer = noBytes
     package var from: V1.ListEnd = V1.ListEnd(rawValue: 0)
     package var to: V1.ListEnd = V1.ListEnd(rawValue: 0)
+    /// as in PopRequest
+    package var waitMillis: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1566,13 +1591,14 @@ extension V1 {
     package init(
       key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0,
       destination: UnsafeRawBufferPointer = noBytes, from: V1.ListEnd = V1.ListEnd(rawValue: 0),
-      to: V1.ListEnd = V1.ListEnd(rawValue: 0)
+      to: V1.ListEnd = V1.ListEnd(rawValue: 0), waitMillis: UInt32 = 0
     ) {
       self.key = key
       self.database = database
       self.destination = destination
       self.from = from
       self.to = to
+      self.waitMillis = waitMillis
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1591,6 +1617,7 @@ extension V1 {
         case 26: self.destination = try reader.readBytes()
         case 32: self.from = V1.ListEnd(rawValue: try reader.readInt32())
         case 40: self.to = V1.ListEnd(rawValue: try reader.readInt32())
+        case 48: self.waitMillis = try reader.readUInt32()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1614,6 +1641,7 @@ extension V1 {
       size &+= WireSize.optionalBytesField(3, count: self.destination.count)
       size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: Int64(self.from.rawValue)))
       size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: Int64(self.to.rawValue)))
+      size &+= WireSize.optionalVarintField(6, UInt64(self.waitMillis))
       return size
     }
 
@@ -1624,10 +1652,11 @@ extension V1 {
       cursor.put(3, optionalBytes: self.destination)
       cursor.put(4, optionalVarint: UInt64(bitPattern: Int64(self.from.rawValue)))
       cursor.put(5, optionalVarint: UInt64(bitPattern: Int64(self.to.rawValue)))
+      cursor.put(6, optionalVarint: UInt64(self.waitMillis))
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 50 &+ self.key.count &+ self.destination.count) { write(to: &$0) }
+      buffer.writeFields(size: 56 &+ self.key.count &+ self.destination.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -1642,6 +1671,8 @@ extension V1 {
       package static var from: IntField { IntField(4) }
       @inlinable
       package static var to: IntField { IntField(5) }
+      @inlinable
+      package static var waitMillis: UIntField { UIntField(6) }
     }
 
   }

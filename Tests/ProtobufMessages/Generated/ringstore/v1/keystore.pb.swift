@@ -484,6 +484,9 @@ package nonisolated struct Ringstore_V1_Value: Sendable {
   /// Clears the value of `ttlMillis`. Subsequent reads from it will return its default value.
   package mutating func clearTtlMillis() {self._ttlMillis = nil}
 
+  /// of a pop with other_keys: which one it was
+  package var key: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -550,6 +553,12 @@ package nonisolated struct Ringstore_V1_PopRequest: Sendable {
   package var key: Data = Data()
 
   package var database: UInt32 = 0
+
+  /// how long to wait for an element where there is none; found = false then
+  package var waitMillis: UInt32 = 0
+
+  /// of the same slot, tried after `key` in this order
+  package var otherKeys: [Data] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -733,6 +742,9 @@ package nonisolated struct Ringstore_V1_ListMoveRequest: Sendable {
   package var from: Ringstore_V1_ListEnd = .head
 
   package var to: Ringstore_V1_ListEnd = .head
+
+  /// as in PopRequest
+  package var waitMillis: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1708,7 +1720,7 @@ nonisolated extension Ringstore_V1_DeleteRequest: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Value"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}found\0\u{1}version\0\u{3}ttl_millis\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0\u{1}found\0\u{1}version\0\u{3}ttl_millis\0\u{1}key\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1720,6 +1732,7 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
       case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.version) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self._ttlMillis) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.key) }()
       default: break
       }
     }
@@ -1742,6 +1755,9 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
     try { if let v = self._ttlMillis {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 4)
     } }()
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1750,6 +1766,7 @@ nonisolated extension Ringstore_V1_Value: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.found != rhs.found {return false}
     if lhs.version != rhs.version {return false}
     if lhs._ttlMillis != rhs._ttlMillis {return false}
+    if lhs.key != rhs.key {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1851,7 +1868,7 @@ nonisolated extension Ringstore_V1_ListInsert: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PopRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{3}wait_millis\0\u{3}other_keys\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1861,6 +1878,8 @@ nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProto
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.waitMillis) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.otherKeys) }()
       default: break
       }
     }
@@ -1873,12 +1892,20 @@ nonisolated extension Ringstore_V1_PopRequest: SwiftProtobuf.Message, SwiftProto
     if self.database != 0 {
       try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
     }
+    if self.waitMillis != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waitMillis, fieldNumber: 3)
+    }
+    if !self.otherKeys.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.otherKeys, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Ringstore_V1_PopRequest, rhs: Ringstore_V1_PopRequest) -> Bool {
     if lhs.key != rhs.key {return false}
     if lhs.database != rhs.database {return false}
+    if lhs.waitMillis != rhs.waitMillis {return false}
+    if lhs.otherKeys != rhs.otherKeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2245,7 +2272,7 @@ nonisolated extension Ringstore_V1_ListPositions: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Ringstore_V1_ListMoveRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListMoveRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}destination\0\u{1}from\0\u{1}to\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0\u{1}destination\0\u{1}from\0\u{1}to\0\u{3}wait_millis\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2258,6 +2285,7 @@ nonisolated extension Ringstore_V1_ListMoveRequest: SwiftProtobuf.Message, Swift
       case 3: try { try decoder.decodeSingularBytesField(value: &self.destination) }()
       case 4: try { try decoder.decodeSingularEnumField(value: &self.from) }()
       case 5: try { try decoder.decodeSingularEnumField(value: &self.to) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.waitMillis) }()
       default: break
       }
     }
@@ -2279,6 +2307,9 @@ nonisolated extension Ringstore_V1_ListMoveRequest: SwiftProtobuf.Message, Swift
     if self.to != .head {
       try visitor.visitSingularEnumField(value: self.to, fieldNumber: 5)
     }
+    if self.waitMillis != 0 {
+      try visitor.visitSingularUInt32Field(value: self.waitMillis, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2288,6 +2319,7 @@ nonisolated extension Ringstore_V1_ListMoveRequest: SwiftProtobuf.Message, Swift
     if lhs.destination != rhs.destination {return false}
     if lhs.from != rhs.from {return false}
     if lhs.to != rhs.to {return false}
+    if lhs.waitMillis != rhs.waitMillis {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

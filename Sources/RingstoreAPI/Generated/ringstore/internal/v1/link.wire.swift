@@ -357,6 +357,9 @@ extension LinkV1 {
     package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
     /// of the newest map that has come into force, as far as the router knows; 0: it
     package var inForceEpoch: UInt64 = 0
+    /// knows of none. The shard adopts the map of this Hello, and serves what it gains by it
+    /// when it is told that it is in force
+    package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -368,7 +371,8 @@ extension LinkV1 {
       `protocol`: UInt32 = 0, cluster: UnsafeRawBufferPointer = noBytes,
       router: UnsafeRawBufferPointer = noBytes, generation: UInt64 = 0,
       expectedShard: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
-      hashSeedCheck: UnsafeRawBufferPointer = noBytes, inForceEpoch: UInt64 = 0
+      hashSeedCheck: UnsafeRawBufferPointer = noBytes, inForceEpoch: UInt64 = 0,
+      parkedCalls: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.protocol = `protocol`
       self.cluster = cluster
@@ -378,6 +382,7 @@ extension LinkV1 {
       self.map = map
       self.hashSeedCheck = hashSeedCheck
       self.inForceEpoch = inForceEpoch
+      self.parkedCalls = parkedCalls
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -387,6 +392,7 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.parkedCalls = RepeatedNumbers(in: encoded, 9, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -402,6 +408,10 @@ extension LinkV1 {
           if part.hasUnknownField { hasUnknownField = true }
         case 58: self.hashSeedCheck = try reader.readBytes()
         case 64: self.inForceEpoch = try reader.readVarint()
+        case 72:
+          _ = try reader.readVarint()
+          self.parkedCalls.count &+= 1
+        case 74: try self.parkedCalls.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -420,6 +430,7 @@ extension LinkV1 {
       if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
       size &+= WireSize.optionalBytesField(7, count: self.hashSeedCheck.count)
       size &+= WireSize.optionalVarintField(8, self.inForceEpoch)
+      size &+= self.parkedCalls.byteCount(field: 9, .varint)
       return size
     }
 
@@ -433,6 +444,7 @@ extension LinkV1 {
       if let value = self.map { cursor.put(6, message: value) }
       cursor.put(7, optionalBytes: self.hashSeedCheck)
       cursor.put(8, optionalVarint: self.inForceEpoch)
+      self.parkedCalls.write(field: 9, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -457,6 +469,8 @@ extension LinkV1 {
       package static var hashSeedCheck: BytesField { BytesField(7) }
       @inlinable
       package static var inForceEpoch: UIntField { UIntField(8) }
+      @inlinable
+      package static var parkedCalls: UIntField { UIntField(9) }
     }
 
   }
@@ -1010,6 +1024,8 @@ extension LinkV1 {
     package var detail: UnsafeRawBufferPointer = noBytes
     /// whether it serves any slot: one that has just started doesn't until it is told
     package var serving: Bool = false
+    /// those of parked_calls that were executed, or may have been; the others were not.
+    package var ranCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1020,7 +1036,8 @@ extension LinkV1 {
     package init(
       shard: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0, mapEpoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
-      mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false
+      mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false,
+      ranCalls: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -1031,6 +1048,7 @@ extension LinkV1 {
       self.mapInForce = mapInForce
       self.detail = detail
       self.serving = serving
+      self.ranCalls = ranCalls
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1040,6 +1058,7 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.ranCalls = RepeatedNumbers(in: encoded, 12, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1056,6 +1075,10 @@ extension LinkV1 {
         case 64: self.mapInForce = try reader.readBool()
         case 74: self.detail = try reader.readBytes()
         case 80: self.serving = try reader.readBool()
+        case 96:
+          _ = try reader.readVarint()
+          self.ranCalls.count &+= 1
+        case 98: try self.ranCalls.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1075,6 +1098,7 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(8, (self.mapInForce ? 1 : 0))
       size &+= WireSize.optionalBytesField(9, count: self.detail.count)
       size &+= WireSize.optionalVarintField(10, (self.serving ? 1 : 0))
+      size &+= self.ranCalls.byteCount(field: 12, .varint)
       return size
     }
 
@@ -1089,6 +1113,7 @@ extension LinkV1 {
       cursor.put(8, optionalVarint: (self.mapInForce ? 1 : 0))
       cursor.put(9, optionalBytes: self.detail)
       cursor.put(10, optionalVarint: (self.serving ? 1 : 0))
+      self.ranCalls.write(field: 12, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1115,6 +1140,8 @@ extension LinkV1 {
       package static var detail: BytesField { BytesField(9) }
       @inlinable
       package static var serving: BoolField { BoolField(10) }
+      @inlinable
+      package static var ranCalls: UIntField { UIntField(12) }
     }
 
   }
@@ -1129,6 +1156,10 @@ extension LinkV1 {
     package var details: UnsafeRawBufferPointer = noBytes
     /// further parts follow (bulk stream only). With a code that is not 0 the call was
     package var more: Bool = false
+    /// returned: it was not executed, because its key's slot isn't the shard's; `response` is
+    /// the LinkCall then, to be placed anew, and the error is the one that its caller gets
+    /// where that can't be done
+    package var parked: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1139,7 +1170,7 @@ extension LinkV1 {
     package init(
       id: UInt64 = 0, code: Int32 = 0, message: UnsafeRawBufferPointer = noBytes,
       response: UnsafeRawBufferPointer = noBytes, details: UnsafeRawBufferPointer = noBytes,
-      more: Bool = false
+      more: Bool = false, parked: Bool = false
     ) {
       self.id = id
       self.code = code
@@ -1147,6 +1178,7 @@ extension LinkV1 {
       self.response = response
       self.details = details
       self.more = more
+      self.parked = parked
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1166,6 +1198,7 @@ extension LinkV1 {
         case 34: self.response = try reader.readBytes()
         case 42: self.details = try reader.readBytes()
         case 48: self.more = try reader.readBool()
+        case 56: self.parked = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1182,6 +1215,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(4, count: self.response.count)
       size &+= WireSize.optionalBytesField(5, count: self.details.count)
       size &+= WireSize.optionalVarintField(6, (self.more ? 1 : 0))
+      size &+= WireSize.optionalVarintField(7, (self.parked ? 1 : 0))
       return size
     }
 
@@ -1193,11 +1227,12 @@ extension LinkV1 {
       cursor.put(4, optionalBytes: self.response)
       cursor.put(5, optionalBytes: self.details)
       cursor.put(6, optionalVarint: (self.more ? 1 : 0))
+      cursor.put(7, optionalVarint: (self.parked ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(
-        size: 57 &+ self.message.count &+ self.response.count &+ self.details.count
+        size: 59 &+ self.message.count &+ self.response.count &+ self.details.count
       ) { write(to: &$0) }
     }
 
@@ -1215,6 +1250,8 @@ extension LinkV1 {
       package static var details: BytesField { BytesField(5) }
       @inlinable
       package static var more: BoolField { BoolField(6) }
+      @inlinable
+      package static var parked: BoolField { BoolField(7) }
     }
 
   }

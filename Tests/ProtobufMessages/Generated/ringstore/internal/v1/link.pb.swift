@@ -206,6 +206,10 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   /// of the newest map that has come into force, as far as the router knows; 0: it
   package var inForceEpoch: UInt64 = 0
 
+  /// knows of none. The shard adopts the map of this Hello, and serves what it gains
+  /// by it when it is told that it is in force
+  package var parkedCalls: [UInt64] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -413,6 +417,9 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// whether it serves any slot: one that has just started doesn't until it is told
   package var serving: Bool = false
 
+  /// those of parked_calls that were executed, or may have been; the others were not.
+  package var ranCalls: [UInt64] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -437,6 +444,11 @@ package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
 
   /// further parts follow (bulk stream only). With a code that is not 0 the call was
   package var more: Bool = false
+
+  /// returned: it was not executed, because its key's slot isn't the shard's;
+  /// `response` is the LinkCall then, to be placed anew, and the error is the one
+  /// that its caller gets where that can't be done
+  package var parked: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -614,7 +626,7 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
 
 nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0\u{3}in_force_epoch\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}cluster\0\u{1}router\0\u{1}generation\0\u{3}expected_shard\0\u{1}map\0\u{3}hash_seed_check\0\u{3}in_force_epoch\0\u{3}parked_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -630,6 +642,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 7: try { try decoder.decodeSingularBytesField(value: &self.hashSeedCheck) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.inForceEpoch) }()
+      case 9: try { try decoder.decodeRepeatedUInt64Field(value: &self.parkedCalls) }()
       default: break
       }
     }
@@ -664,6 +677,9 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if self.inForceEpoch != 0 {
       try visitor.visitSingularUInt64Field(value: self.inForceEpoch, fieldNumber: 8)
     }
+    if !self.parkedCalls.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.parkedCalls, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -676,6 +692,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
     if lhs._map != rhs._map {return false}
     if lhs.hashSeedCheck != rhs.hashSeedCheck {return false}
     if lhs.inForceEpoch != rhs.inForceEpoch {return false}
+    if lhs.parkedCalls != rhs.parkedCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -986,7 +1003,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1003,6 +1020,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 8: try { try decoder.decodeSingularBoolField(value: &self.mapInForce) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.serving) }()
+      case 12: try { try decoder.decodeRepeatedUInt64Field(value: &self.ranCalls) }()
       default: break
       }
     }
@@ -1040,6 +1058,9 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if self.serving != false {
       try visitor.visitSingularBoolField(value: self.serving, fieldNumber: 10)
     }
+    if !self.ranCalls.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.ranCalls, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1053,6 +1074,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs.mapInForce != rhs.mapInForce {return false}
     if lhs.detail != rhs.detail {return false}
     if lhs.serving != rhs.serving {return false}
+    if lhs.ranCalls != rhs.ranCalls {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1060,7 +1082,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}code\0\u{1}message\0\u{1}response\0\u{1}details\0\u{1}more\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}code\0\u{1}message\0\u{1}response\0\u{1}details\0\u{1}more\0\u{1}parked\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1074,6 +1096,7 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
       case 4: try { try decoder.decodeSingularBytesField(value: &self.response) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.details) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.more) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.parked) }()
       default: break
       }
     }
@@ -1098,6 +1121,9 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
     if self.more != false {
       try visitor.visitSingularBoolField(value: self.more, fieldNumber: 6)
     }
+    if self.parked != false {
+      try visitor.visitSingularBoolField(value: self.parked, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1108,6 +1134,7 @@ nonisolated extension Ringstore_Internal_V1_LinkReply: SwiftProtobuf.Message, Sw
     if lhs.response != rhs.response {return false}
     if lhs.details != rhs.details {return false}
     if lhs.more != rhs.more {return false}
+    if lhs.parked != rhs.parked {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

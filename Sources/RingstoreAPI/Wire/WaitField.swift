@@ -1,0 +1,40 @@
+// Where a request says how long its call may wait: for a router, which carries a call on elsewhere when
+// some of that time is over, and knows no more of the request. A value; any thread.
+
+import NIOCore
+
+package struct WaitField: Sendable {
+  private let field: UIntField
+
+  init(_ field: UIntField) { self.field = field }
+
+  /// The milliseconds that a request names; 0 where it can't be read. O(number of fields).
+  package func millis(in request: UnsafeRawBufferPointer) -> UInt32 {
+    var (millis, reader) = (UInt32(0), WireReader(request))
+    do throws(WireError) {
+      while let tag = try reader.nextTag() {
+        if tag.rawValue == WireTag.varint(field.number).rawValue {
+          millis = try reader.readUInt32()
+        } else {
+          try reader.skip(tag)
+        }
+      }
+      return millis
+    } catch {
+      return 0
+    }
+  }
+
+  /// Appends another wait to a request, above 0: the last value of a field counts.
+  package func write(_ millis: UInt32, into request: inout ByteBuffer) {
+    request.write(field, UInt64(millis))
+  }
+}
+
+extension V1.PopRequest {
+  package static var waitField: WaitField? { WaitField(Field.waitMillis) }
+}
+
+extension V1.ListMoveRequest {
+  package static var waitField: WaitField? { WaitField(Field.waitMillis) }
+}

@@ -1,0 +1,81 @@
+// The calls of a router's loop that wait for values at their shards, by id: what is needed to have them
+// wait again elsewhere, or on a new link. They stay in the table of calls and are under way on no lane.
+//
+//   parked --its reply comes--> answered
+//     |  +--recalled: the shard says it had not run--> the error for which it was recalled
+//     +--its link is lost--> adrift --the same shard says what ran--> parked anew, or OUTCOME_UNKNOWN
+//                              +--the link stays away--> OUTCOME_UNKNOWN
+//
+// Pure; part of a router's core.
+
+import NIOCore
+import RingstoreAPI
+
+struct ParkedCall {
+  let shard: Int
+  let method: UInt32
+  let request: ByteBuffer
+  /// The caller's, on the router's clock; 0: none.
+  let deadlineNanos: UInt64
+  /// When it has waited long enough.
+  let endNanos: UInt64
+  /// Whether its caller was told, and counts it no more.
+  fileprivate(set) var isTold = false
+  /// The link over which it was parked is gone.
+  fileprivate(set) var isAdrift = false
+  /// What its caller is told if it was not executed: the shard was asked to let go of it.
+  fileprivate(set) var recall: CallError?
+}
+
+struct ParkedCallTable {
+  private var calls: [UInt64: ParkedCall] = [:]
+  /// When the calls are given up that were parked over a link that was lost, by the links' places.
+  private var givenUpNanos: [Int: UInt64] = [:]
+
+  var count: Int { calls.count }
+  /// When calls of the next link are given up.
+  var dueNanos: UInt64? { givenUpNanos.isEmpty ? nil : givenUpNanos.values.min() }
+
+  subscript(id: UInt64) -> ParkedCall? { calls[id] }
+
+  /// The ids of all calls, in the order in which they were submitted.
+  var ids: [UInt64] { calls.keys.sorted(by: CallOrder.isBefore) }
+
+  mutating func add(_ id: UInt64, _ call: ParkedCall) { calls[id] = call }
+
+  mutating func told(_ id: UInt64) { calls[id]?.isTold = true }
+
+  @discardableResult
+  mutating func remove(_ id: UInt64) -> ParkedCall? { calls.removeValue(forKey: id) }
+
+  mutating func recall(_ id: UInt64, _ error: CallError) { calls[id]?.recall = error }
+
+  // MARK: - Links that are lost
+
+  /// A link is lost: its calls are adrift.
+  ///
+  /// - Parameter untilNanos: when they are given up, if the link doesn't come back.
+  mutating func lost(_ shard: Int, untilNanos: UInt64) {
+    var hasAny = false
+    for (id, call) in calls where call.shard == shard {
+      calls[id]?.isAdrift = true
+      hasAny = true
+    }
+    if hasAny, givenUpNanos[shard] == nil { givenUpNanos[shard] = untilNanos }
+  }
+
+  /// The calls that were parked over earlier links to a shard.
+  func adrift(_ shard: Int) -> [UInt64] {
+    guard givenUpNanos[shard] != nil else { return [] }
+    return calls.filter { $0.value.shard == shard && $0.value.isAdrift }.keys
+      .sorted(by: CallOrder.isBefore)
+  }
+
+  /// None of a link's calls is adrift any more.
+  mutating func settled(_ shard: Int) { givenUpNanos[shard] = nil }
+
+  /// The next link whose calls are given up.
+  func nextGivenUp(nowNanos: UInt64) -> Int? {
+    givenUpNanos.filter { $0.value <= nowNanos }.keys.min()
+  }
+}

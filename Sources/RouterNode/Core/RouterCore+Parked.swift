@@ -1,0 +1,159 @@
+// Calls that wait for values at their shards (wait_millis). A shard says at once that it has parked such
+// a call; from then on the call is under way no more as far as bounds, the order of its key and slots
+// that change hands go, so nothing that would bring a value is held up by it. Its caller waits on.
+//
+// A call that a shard lets go of without having executed it is placed anew: where the slot has gone, or
+// at the same shard over a new link. It is at the end of the queues there.
+//
+// What may have been executed on a link that is lost is known to the shard: see Hello. Another
+// incarnation has executed none: what an older one may have taken from its lists went with them.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension RouterCore {
+  /// Calls that wait for values.
+  package var callsParked: Int { parkedCalls.count }
+
+  /// A shard has parked a call.
+  func parked(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
+    let id = reply.id
+    guard call.reply == .whole else { return }
+    links[shard][call.lane].callEnded(bytes: call.bytes)
+    if call.isOrdered { leaveOrder(id, call) }
+    calls.parked(id)
+    // Its cancel is on its way.
+    guard !call.isAbandoned else { return }
+    guard let parked = try? LinkV1.LinkCall(reply.response) else {
+      withdraw(id)
+      return tellFailure(call, .outcomeUnknown(links[shard].shardID))
+    }
+    let wait = CommandTable.waitField(ofMethod: parked.method)?.millis(in: parked.request) ?? 0
+    parkedCalls.add(
+      id,
+      ParkedCall(
+        shard: shard, method: parked.method, request: ByteBuffer(bytes: parked.request),
+        deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: parked.deadlineMillis),
+        endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
+    if isDraining { return recall(id, routerDrains) }
+    guard case .caller(let caller) = call.target else { return }
+    if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .waitsTooOften) }
+  }
+
+  /// The last reply of a call that was parked. It is out of the table of calls already.
+  func parkedEnded(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
+    let parked = unpark(reply.id, call)
+    var error = reply.error
+    if let recall = parked?.recall, error?.code == .cancelled { error = recall }
+    switch (error, call.target) {
+    case (let error?, _): tellFailure(call, error)
+    case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
+    case (nil, .part(let fanout, let tag)): fanout.answered(tag, reply.response)
+    case (nil, .abandoned): break
+    }
+  }
+
+  /// A call is parked no more: its caller is told something next, or it is placed anew.
+  @discardableResult
+  func unpark(_ id: UInt64, _ call: PendingCall<Caller>) -> ParkedCall? {
+    let parked = parkedCalls.remove(id)
+    if parked?.isTold == true, case .caller(let caller) = call.target { driver.unparked(caller) }
+    return parked
+  }
+
+  // MARK: - Letting go
+
+  /// Asks the shard to let go of a call, and tells the caller an error if it has not been executed. (One
+  /// that has been is answered: its reply is on its way.)
+  private func recall(_ id: UInt64, _ error: CallError) {
+    guard let call = calls[id], !call.isAbandoned else { return }
+    parkedCalls.recall(id, error)
+    guard parkedCalls[id]?.isAdrift == false else { return }
+    links[call.shard][call.lane].cancel(id)
+    hasOutput(call.shard, call.lane)
+  }
+
+  /// The router drains: no call waits any more.
+  package func endParked() {
+    isDraining = true
+    for id in parkedCalls.ids { recall(id, routerDrains) }
+    finishEvent()
+  }
+
+  private var routerDrains: CallError {
+    CallError(
+      .shardUnavailable, "This router is draining; the call was not carried out.",
+      retryDelayMillis: CallError.retryDelayMillisDefault)
+  }
+
+  // MARK: - Links that are lost and come back
+
+  /// A link is lost. Calls parked over it keep their callers until the shard says what has run.
+  func parkedLost(_ shard: Int) {
+    for id in calls.ids(where: { $0.shard == shard && $0.reply == .parked && $0.isAbandoned }) {
+      _ = calls.remove(id)
+    }
+    parkedCalls.lost(shard, untilNanos: nowNanos &+ linkLimits.parkedNanosMax)
+  }
+
+  /// The shard has said which calls of earlier links have run.
+  func parkedGreeted(_ shard: Int, _ reply: LinkV1.HelloReply) {
+    guard links[shard].state.incarnation == reply.incarnation else { return }
+    for id in reply.ranCalls where parkedCalls[id]?.isAdrift == true {
+      guard parkedCalls[id]?.shard == shard else { continue }
+      endParked(id, .outcomeUnknown(links[shard].shardID))
+    }
+  }
+
+  /// A link is ready again and its shard serves: what has not run of its parked calls waits there again,
+  /// or where its slot is now.
+  func parkedReady(_ shard: Int) {
+    let ids = parkedCalls.adrift(shard)
+    parkedCalls.settled(shard)
+    for id in ids {
+      if let recall = parkedCalls[id]?.recall { endParked(id, recall) } else { placeAnew(id) }
+    }
+  }
+
+  /// Links have been away for too long.
+  func giveUpParked(nowNanos: UInt64) {
+    while let shard = parkedCalls.nextGivenUp(nowNanos: nowNanos) {
+      let ids = parkedCalls.adrift(shard)
+      parkedCalls.settled(shard)
+      // A shard that is there but serves nothing has said what has run.
+      let error: CallError =
+        links[shard].state.isReady ? unavailable(shard) : .outcomeUnknown(links[shard].shardID)
+      for id in ids { endParked(id, error) }
+    }
+  }
+
+  private func endParked(_ id: UInt64, _ error: CallError) {
+    guard let call = calls.remove(id) else { return }
+    unpark(id, call)
+    tellFailure(call, error)
+  }
+
+  /// Places a call again that was parked and has not been executed, for the rest of its time.
+  private func placeAnew(_ id: UInt64) {
+    guard let call = calls[id], let parked = unpark(id, call) else { return }
+    calls.unparked(id)
+    if call.lane == .calls { laneOrder.smallBegan(slot: call.slot) }
+    let body = CallBody(
+      method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil)
+    wait(id, body, request(of: parked), for: .turn)
+    turnCame(id)
+  }
+
+  /// The request of a call that waits for the rest of its time; a millisecond where nothing is left, so
+  /// that it has its turn.
+  func request(of parked: ParkedCall) -> ByteBuffer {
+    let now = nowNanos
+    let left = parked.endNanos > now ? (parked.endNanos - now) / 1_000_000 : 0
+    var request = parked.request
+    CommandTable.waitField(ofMethod: parked.method)?.write(
+      UInt32(clamping: max(1, left)), into: &request)
+    return request
+  }
+}

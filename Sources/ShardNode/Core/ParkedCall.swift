@@ -1,0 +1,161 @@
+// A call that has found nothing and waits for a value, a pop of an empty list say.
+//
+//   parked --one of its lists comes to be--> executed --found--> answered
+//     |  ^                                      |
+//     |  +----others were first, nothing left---+
+//     +--its time is over--> answered without a value
+//     +--the shard drains--> SHARD_UNAVAILABLE        +--its slot goes--> WRONG_SHARD, or returned
+//     +--its caller goes--> dropped
+//
+// It is executed like any call that comes in at that moment, with the same effects, marks and errors.
+// Until then it costs no turn and no look: a place in the queue of each of its lists, and a deadline.
+//
+// Belongs to a shard's core and its event loop. The reply's handle owns it.
+
+import Commands
+import GRPC
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import Store
+
+package final class ParkedCall: ReplyWork, DeadlineTaker {
+  let method: UInt32
+  let request: ByteBuffer
+  let context: CallContext
+  /// The lists that it waits for, all of one slot.
+  let lists: [StoredKey]
+  /// Its place among all calls that have been parked.
+  let number: UInt64
+  /// A longer reply comes in pieces; set by its exit.
+  var bytesMin: Int
+  /// Whether it waits no more.
+  private(set) var isOver = false
+  private unowned let core: ShardCore
+  /// Owns the call; nil once the caller is gone.
+  private weak var reply: ReplyHandle?
+  private var end: DeadlineQueue<Deadline>.Handle?
+
+  init(
+    _ method: UInt32, _ request: ByteBuffer, _ wait: ListWait, _ context: CallContext,
+    number: UInt64, to reply: ReplyHandle, core: ShardCore
+  ) {
+    self.method = method
+    self.request = request
+    self.context = context
+    self.number = number
+    self.reply = reply
+    self.core = core
+    bytesMin = core.limits.bulkBytesMin
+    lists = request.withUnsafeReadableBytes { bytes in
+      let target = try? CommandTable.keyFields(ofMethod: method)?.find(in: bytes)
+      let database = Int(target?.database ?? 0)
+      var lists = [StoredKey(target?.key ?? noBytes, database: database)]
+      for key in wait.otherKeys {
+        let list = key.withUnsafeBytes { StoredKey($0, database: database) }
+        if !lists.contains(list) { lists.append(list) }
+      }
+      return lists
+    }
+    end = core.deadlines.insert(
+      deadlineNanos: core.clock() &+ UInt64(wait.millis) * 1_000_000,
+      Deadline(taker: self, id: number))
+  }
+
+  var slot: Int { lists[0].bytes.withUnsafeBytes { Slots.slot(of: $0) } }
+
+  /// What it holds, roughly.
+  var byteCount: Int {
+    request.readableBytes + lists.reduce(0) { $0 + $1.bytes.count + ParkedCalls.bytesPerPlace }
+      + ParkedCalls.bytesPerCall
+  }
+
+  /// One of its lists has come to be. Returns whether the call is over; if not, there is nothing left.
+  func execute() -> Bool {
+    guard !isOver, let reply else { return true }
+    var response = ByteBuffer()
+    do throws(CallError) {
+      switch try again(into: &response) {
+      case .wait?, .search?: return false
+      case .source(let source)?:
+        leave()
+        reply.ran()
+        source.start(reply, after: core.latestMark)
+      case nil:
+        leave()
+        reply.ran()
+        reply.answer(response, after: core.latestMark)
+      }
+    } catch {
+      fail(error, after: core.latestMark)
+    }
+    return true
+  }
+
+  /// Executes the call as of now.
+  private func again(into response: inout ByteBuffer) throws(CallError) -> Remainder? {
+    var context = core.later(context)
+    context.staleNanos = reply?.staleNanos ?? 0
+    return try request.withUnsafeReadableBytes { bytes throws(CallError) in
+      try core.executeAgain(
+        method, bytes, into: &response, largerThan: bytesMin, context)
+    }
+  }
+
+  /// Its time is over: it is told that there is nothing, which waits for what it tells of.
+  func deadlinePassed(_ id: UInt64) {
+    end = nil
+    guard !isOver, let reply else { return }
+    var response = ByteBuffer()
+    do throws(CallError) {
+      guard case .wait? = try again(into: &response) else { return answer(reply, response) }
+    } catch {
+      // A list that has become something else is no list with a value.
+      if error.reason != .wrongType { return fail(error, after: core.latestMark) }
+    }
+    response.clear()
+    answer(reply, response)
+  }
+
+  private func answer(_ reply: ReplyHandle, _ response: ByteBuffer) {
+    leave()
+    reply.answer(response, after: core.latestMark)
+  }
+
+  /// Ends the call, which has changed nothing.
+  func fail(_ error: CallError, after mark: ReplyMark = .none) {
+    core.counters.failed()
+    leave()
+    reply?.fail(error, after: mark)
+  }
+
+  /// Its slot is this shard's no more.
+  func slotGoes(_ refusal: CallError) {
+    leave()
+    reply?.returned(self, refusal)
+  }
+
+  package func wake() {}
+
+  package func drop() {
+    reply = nil
+    leave()
+  }
+
+  private func leave() {
+    guard !isOver else { return }
+    isOver = true
+    if let end { core.deadlines.remove(end) }
+    core.parked.remove(self)
+  }
+}
+
+extension CallError {
+  /// More calls wait than the shard may keep.
+  static func parkedTooMany(_ limits: Limits) -> CallError {
+    .overloaded(
+      "As many calls wait for values as this shard keeps, \(limits.parkedCallsMax) or "
+        + "\(limits.parkedBytesMax >> 20) MiB of them; try later.")
+  }
+}

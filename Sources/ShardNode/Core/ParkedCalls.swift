@@ -1,0 +1,150 @@
+// The calls of a shard that wait for values, by the lists that they wait for: for each list in the
+// order in which they came. A call may stand in the queues of several lists.
+//
+// All operations are O(1), amortised: a call that leaves is marked, and taken out of its queues when it
+// comes to their fronts or when they are half full of such. Bounded by Limits.parkedCallsMax and
+// parkedBytesMax. Part of a shard's core; its event loop.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Store
+
+struct ParkedCalls {
+  /// What a call holds beside its request, and its place in a list's queue beside the list's key.
+  static let bytesPerCall = 640
+  static let bytesPerPlace = 160
+
+  private struct Queue {
+    var calls = CircularBuffer<ParkedCall>(initialCapacity: 1)
+    /// Those among them that have left.
+    var gone = 0
+
+    mutating func takeOutGone() {
+      calls.removeAll { $0.isOver }
+      gone = 0
+    }
+  }
+
+  private var queues: [StoredKey: Queue] = [:]
+  /// By their numbers.
+  private var calls: [UInt64: ParkedCall] = [:]
+  private(set) var byteCount = 0
+  /// Calls that have been parked, ever.
+  private(set) var total: UInt64 = 0
+
+  var count: Int { calls.count }
+  var isEmpty: Bool { calls.isEmpty }
+
+  /// The number of the next call.
+  mutating func nextNumber() -> UInt64 {
+    total += 1
+    return total
+  }
+
+  mutating func add(_ call: ParkedCall) {
+    calls[call.number] = call
+    byteCount += call.byteCount
+    for list in call.lists { queues[list, default: Queue()].calls.append(call) }
+  }
+
+  /// Takes out a call that is over.
+  mutating func remove(_ call: ParkedCall) {
+    guard calls.removeValue(forKey: call.number) != nil else { return }
+    byteCount -= call.byteCount
+    for list in call.lists {
+      queues[list]?.gone += 1
+      guard let queue = queues[list] else { continue }
+      if queue.gone == queue.calls.count {
+        queues[list] = nil
+      } else if queue.gone > 32, queue.gone > queue.calls.count / 2 {
+        queues[list]?.takeOutGone()
+      }
+    }
+  }
+
+  /// The call that has waited longest for a list.
+  mutating func first(for list: StoredKey) -> ParkedCall? {
+    while let first = queues[list]?.calls.first {
+      guard first.isOver else { return first }
+      _ = queues[list]?.calls.popFirst()
+      queues[list]?.gone -= 1
+    }
+    return nil
+  }
+
+  /// All calls in the order in which they came.
+  var inOrder: [ParkedCall] { calls.values.sorted { $0.number < $1.number } }
+}
+
+extension ShardCore {
+  /// Calls that wait for values.
+  package var parkedCount: Int { parked.count }
+
+  /// Has a call wait whose lists have no values.
+  func park(
+    _ wait: ListWait, _ method: UInt32, _ request: ByteBuffer, _ context: CallContext,
+    to reply: ReplyHandle
+  ) {
+    guard state != .draining else { return reply.fail(.waitsNoMore(id)) }
+    guard parked.count < limits.parkedCallsMax, parked.byteCount < limits.parkedBytesMax else {
+      counters.failed()
+      return reply.fail(.parkedTooMany(limits))
+    }
+    let call = ParkedCall(
+      method, request, wait, context, number: parked.nextNumber(), to: reply, core: self)
+    parked.add(call)
+    store.notesNewLists = true
+    reply.park(call)
+  }
+
+  /// To be called when a call has been executed and its reply written: calls that wait for what it has
+  /// brought come next.
+  @inline(__always)
+  package func serveParked() {
+    if store.hasNewLists { executeParked() }
+  }
+
+  @inline(never)
+  private func executeParked() {
+    // A call that is executed may bring a list itself.
+    while store.hasNewLists {
+      for list in store.takeNewLists() {
+        while let next = parked.first(for: list), next.execute() {}
+      }
+    }
+    if parked.isEmpty { store.notesNewLists = false }
+  }
+
+  /// The shard drains: no call waits any more.
+  package func endParked() {
+    for call in parked.inOrder { call.fail(.waitsNoMore(id)) }
+  }
+
+  /// Another map is in force here: calls on slots that are not this shard's any more can't wait here.
+  func endParkedElsewhere() {
+    guard !parked.isEmpty else { return }
+    for call in parked.inOrder where !ownership.states.owned.contains(call.slot) {
+      call.slotGoes(ownership.refusal(ofSlot: call.slot))
+    }
+  }
+
+  /// Executes a call that waited.
+  func executeAgain(
+    _ method: UInt32, _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer,
+    largerThan bytesMin: Int, _ context: CallContext
+  ) throws(CallError) -> Remainder? {
+    latestMark = .none
+    try admit(method, context)
+    defer { if marks != nil { endMarking(method) } }
+    return try run(method, message, in: nil, into: &response, largerThan: bytesMin, context)
+  }
+}
+
+extension CallError {
+  /// A call that waited for a value when its shard began to drain. It was not executed.
+  static func waitsNoMore(_ shard: String) -> CallError {
+    .shardUnavailable(shard, "the shard is draining; the call was not carried out")
+  }
+}
