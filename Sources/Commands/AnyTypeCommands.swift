@@ -4,11 +4,18 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onAnyType: [Command] = [.delete, .exists, .type]
+  static let onAnyType: [Command] = [.delete, .exists, .type, .touch, .inspect]
 
   package static let delete = onKey(
-    V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
-    "Removes a key of any type.", needsMemory: false
+    V1.KeyStore.delete, "DEL key [key ...]", aliases: ["DELETE"], shows: .removed,
+    "Removes a key of any type, or several.", orMany: manyDeletes,
+    also: [
+      RequestForm(
+        "UNLINK key [key ...]", .count,
+        "Removes keys of any type, and counts those that were there.",
+        orMany: manyDeletes
+      ) { V1.DeleteRequest($0, database: $1) }
+    ], needsMemory: false
   ) { (request: V1.DeleteRequest, place, context) throws(CallError) in
     if request.condition != nil, try !request.conditionIsMet(at: place, context) {
       return .reply(V1.Status(version: place.version))
@@ -17,9 +24,16 @@ extension Command {
     return .reply(V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0))
   }
 
+  private static let manyDeletes = ManyKeyWords(.mDelete, V1.MDeleteRequest.Field.keys) {
+    V1.DeleteRequest(key: $0, database: $1)
+  }
+
   package static let exists = onKey(
-    V1.KeyStore.exists, "EXISTS key", shows: .count,
-    "Tells whether a key holds anything."
+    V1.KeyStore.exists, "EXISTS key [key ...]", shows: .count,
+    "Tells whether a key holds anything, or how many of several do.",
+    orMany: ManyKeyWords(.mExists, V1.ManyKeysRequest.Field.keys) {
+      V1.Key(key: $0, database: $1)
+    }
   ) { (_: V1.Key, place, _) in
     .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
   }
@@ -28,8 +42,23 @@ extension Command {
     V1.KeyStore.type, "TYPE key", shows: .type,
     "Tells whether a key holds a string, a list or nothing."
   ) { (_: V1.Key, place, _) in
-    .reply(V1.TypeResponse(type: V1.ValueType(rawValue: Int32(place.type.rawValue))))
+    .reply(V1.TypeResponse(type: V1.ValueType(place.type)))
   }
+
+  package static let touch = onKey(
+    V1.KeyStore.touch, "TOUCH key [key ...]", shows: .count,
+    "Has a key count as used now, or several, and counts those that are there.",
+    orMany: ManyKeyWords(.mTouch, V1.ManyKeysRequest.Field.keys) {
+      V1.Key(key: $0, database: $1)
+    }
+  ) { (_: V1.Key, place, _) in
+    // To find it was to use it.
+    .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
+  }
+}
+
+extension V1.ValueType {
+  init(_ type: Store.ValueType) { self.init(rawValue: Int32(type.rawValue)) }
 }
 
 extension V1.DeleteRequest: WordedMessage {

@@ -96,6 +96,7 @@ extension Command {
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
   ///   - otherReply: how the reply to these words is shown where that is another way.
+  ///   - many: the call that its words mean where they name several keys.
   ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
@@ -106,6 +107,7 @@ extension Command {
     shows reply: ReplyForm,
     _ summary: String, orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
+    orMany many: ManyKeyWords? = nil,
     also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
       @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
@@ -118,7 +120,10 @@ extension Command {
       let request = try Request(request: message)
       // A condition must never be passed over.
       if isWrite { try keyspace.refuseUnserved(request) }
-      let place = try keyspace.find(request.key, request.database, call)
+      let place =
+        Request.usesKey
+        ? try keyspace.find(request.key, request.database, call)
+        : try keyspace.look(request.key, request.database, call)
       switch try execute(request, place, context) {
       case .reply(let reply):
         reply.write(into: &response)
@@ -136,7 +141,7 @@ extension Command {
       }
     }
     let form = RequestForm(
-      usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall
+      usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall, orMany: many
     ) {
       words, database throws(ArgumentError) in
       try Request(words, database: database)

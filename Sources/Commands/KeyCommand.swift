@@ -71,6 +71,34 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   }
 }
 
+/// A call whose request is encoded where it is made, because not all of it lies in its maker's memory.
+struct EncodedCall: KeyedCall {
+  let command: Command
+  let key: UnsafeRawBufferPointer
+  let database: UInt32
+  let request: ByteBuffer
+
+  var byteCount: Int { request.readableBytes }
+  var waitMillis: UInt32 { 0 }
+
+  func write(into buffer: inout ByteBuffer) { buffer.writeImmutableBuffer(request) }
+
+  func execute(
+    on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
+    _ answer: (CallReply) -> Void
+  ) throws(CallError) -> Remainder? {
+    try request.withUnsafeReadableBytes { bytes throws(CallError) -> Remainder? in
+      let call: (any KeyedCall)?
+      do throws(WireError) {
+        call = try command.call(encoded: bytes)
+      } catch {
+        throw .undecodable(error)
+      }
+      return try call?.execute(on: keyspace, context, largerThan: bytesMin, answer)
+    }
+  }
+}
+
 private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall {
   let definition: KeyCommand<Request, Reply>
   let request: Request
@@ -90,7 +118,10 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
   ) throws(CallError) -> Remainder? {
     let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
-    let place = try keyspace.find(request.key, request.database, call)
+    let place =
+      Request.usesKey
+      ? try keyspace.find(request.key, request.database, call)
+      : try keyspace.look(request.key, request.database, call)
     switch try definition.execute(request, place, context) {
     case .reply(let reply): answer(reply.reply)
     case .empty: answer(Reply().reply)

@@ -5,7 +5,7 @@ import Store
 
 extension Command {
   static let onStrings: [Command] = [
-    .set, .get, .getDel, .getEx, .incrBy, .append, .strLen, .getRange, .setRange,
+    .set, .get, .getDel, .getEx, .incrBy, .append, .strLen, .getRange, .setRange, .mSetIfAbsent,
   ]
 
   package static let get = onKey(
