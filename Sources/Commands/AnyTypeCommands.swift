@@ -58,7 +58,7 @@ extension Command {
 }
 
 extension V1.ValueType {
-  init(_ type: Store.ValueType) { self.init(rawValue: Int32(type.rawValue)) }
+  package init(_ type: Store.ValueType) { self.init(rawValue: Int32(type.rawValue)) }
 }
 
 extension V1.DeleteRequest: WordedMessage {

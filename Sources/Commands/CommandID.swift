@@ -91,6 +91,8 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let mExists = CommandID(local: 14)
   package static let mTouch = CommandID(local: 15)
   package static let randomKey = CommandID(local: 16)
+  package static let hotKeys = CommandID(local: 17)
+  package static let bigKeys = CommandID(local: 18)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -111,6 +113,8 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case statsPart = 69
   case shutdownPart = 70
   case randomKeyPart = 71
+  case hotKeysPart = 72
+  case bigKeysPart = 73
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)

@@ -5,7 +5,7 @@ import RingstoreAPI
 extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
-    .stats, .pipeline, .describe, .shutdown, .reload,
+    .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
   ]
 
   // MARK: - Many keys
@@ -60,6 +60,14 @@ extension Command {
   package static let stats = parts(
     .stats, V1.Cluster.stats, .read, .everyShard, "STATS",
     "Answers the counters of the node asked and of every shard, added up.")
+
+  package static let hotKeys = parts(
+    .hotKeys, V1.Cluster.hotKeys, .admin, .everyShard, "HOTKEYS [count]",
+    "Tells which keys calls look up most often, from a sample.")
+
+  package static let bigKeys = parts(
+    .bigKeys, V1.Cluster.bigKeys, .admin, .everyShard, "BIGKEYS [count] [ALL]",
+    "Walks over all keys of a database, or of all, and tells which are the largest.")
 
   // MARK: - The node that is asked
 

@@ -15,8 +15,14 @@ package final class Keyspace {
   }
   /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
   @exclusivity(unchecked) private var owned: SlotSet
-  /// Whether what is found is noted, or calls on some keys are unfinished.
-  @exclusivity(unchecked) private var isWatched = false
+  /// What calls look up most often.
+  @exclusivity(unchecked) package var hotKeys = HotKeyTable()
+  /// Look-ups until one is watched: the next that is sampled, or every one.
+  @exclusivity(unchecked) private var unwatchedLeft = 0
+  /// Whether every one is: what is found is noted, or calls on some keys are unfinished.
+  @exclusivity(unchecked) private var watchesAll = false
+  /// Look-ups until the next that is sampled, while all are watched.
+  @exclusivity(unchecked) private var untilSample = 0
   /// Whether `found` is asked for.
   package var notesFound = false { didSet { watch() } }
   /// The keys that the call has looked up.
@@ -35,6 +41,7 @@ package final class Keyspace {
     self.limits = limits
     self.ownership = ownership
     owned = ownership.states.owned
+    unwatchedLeft = hotKeys.nextInterval()
   }
 
   /// Checks a key and finds its place; only keys of the shard's own slots get through.
@@ -50,7 +57,8 @@ package final class Keyspace {
       throw ownership.refusal(ofSlot: slot)
     }
     let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
-    return isWatched ? watched(place) : place
+    unwatchedLeft &-= 1
+    return unwatchedLeft < 0 ? watched(place) : place
   }
 
   /// As `find`, but the key doesn't count as used.
@@ -64,9 +72,19 @@ package final class Keyspace {
     return place
   }
 
-  /// Calls on the key that came before come first: one that is unfinished is executed to its end.
   @inline(never)
   private func watched(_ found: KeyPlace) -> KeyPlace {
+    if watchesAll { untilSample -= 1 }
+    if !watchesAll || untilSample < 0 {
+      hotKeys.sample(found.lookup)
+      untilSample = hotKeys.nextInterval()
+    }
+    unwatchedLeft = watchesAll ? 0 : untilSample
+    return watchesAll ? noted(found) : found
+  }
+
+  /// Calls on the key that came before come first: one that is unfinished is executed to its end.
+  private func noted(_ found: KeyPlace) -> KeyPlace {
     var place = found
     if let unfinished, unfinished.finish(on: place.lookup) {
       let lookup = place.lookup
@@ -77,7 +95,17 @@ package final class Keyspace {
     return place
   }
 
-  private func watch() { isWatched = notesFound || unfinished != nil }
+  private func watch() {
+    let all = notesFound || unfinished != nil
+    guard all != watchesAll else { return }
+    watchesAll = all
+    if all {
+      untilSample = max(unwatchedLeft, 0)
+      unwatchedLeft = 0
+    } else {
+      unwatchedLeft = untilSample
+    }
+  }
 
   /// As `SlotSet.contains`, which can't be inlined here.
   @inline(__always)

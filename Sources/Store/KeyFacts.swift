@@ -21,6 +21,7 @@ package struct KeyFacts {
   /// What a table spends on a key: one word.
   private static let placeBytes = 8
 
+  package var key: UnsafeRawBufferPointer { entry.key }
   package var type: Store.ValueType { entry.valueType }
   package var version: UInt64 { entry.version }
 
@@ -47,6 +48,11 @@ package struct KeyFacts {
       case .list: entry.list.usedBytes(heap)
       }
     return Self.placeBytes + heap.usedBytes(ofBlock: entry.byteCount) + value
+  }
+
+  /// What `memoryBytes` costs beside a look at the entry, in looks at memory elsewhere.
+  package var measuringSteps: Int {
+    entry.kind == .list ? min(entry.list.pieceCount, List.measuredPiecesMax) : 0
   }
 
   /// How long ago a call has used the key, in milliseconds. In steps of 16.

@@ -12,9 +12,9 @@ struct ScannedKey {
 
 extension Store {
   /// Hands over keys of a slot until the slice is full or `body` says false, and at least one if
-  /// there is one left. Keys that are due are deleted instead. A key that is there from the first call of a scan to the last is handed
-  /// over exactly once; one written or deleted meanwhile may be or not.
-  /// The slice costs O(maxVisits) expected. `body` must not call the store; the key's bytes are
+  /// there is one left. Keys that are due are deleted instead. A key that is there from the first call
+  /// of a walk to the last is handed over exactly once; one written or deleted meanwhile may be or not.
+  /// The slice costs O(maxVisits) expected. `body` must not call the store; what it is told of a key is
   /// good inside it only.
   ///
   /// `body` is told the cursor behind each key, so that a page can be cut behind any of them: 0
@@ -27,11 +27,11 @@ extension Store {
   ///     hash seed, and across restarts.
   ///   - maxVisits: most keys to hand over; at least 1 is.
   ///   - nowMillis: the wall clock of the tick.
-  ///   - body: is given a key, its type and the cursor behind it; false ends the slice there.
+  ///   - body: is given a key and the cursor behind it; false ends the slice there.
   /// - Returns: the next cursor, 0 once the slot is done; and the number of keys handed over.
-  package func scan(
+  package func walk(
     database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
-    _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
+    _ body: (_ key: KeyFacts, _ cursorAfter: UInt64) -> Bool
   ) -> (next: UInt64, visited: Int) {
     freeLeftovers()
     var visited = 0
@@ -45,7 +45,8 @@ extension Store {
         visited += 1
         let isLastOfHash = index + 1 == scanned.count || scanned[index + 1].hash != item.hash
         let cursorAfter = isLastOfHash ? item.hash &+ 1 : item.hash
-        if !body(item.entry.key, item.entry.valueType, cursorAfter) || visited >= maxVisits {
+        let facts = KeyFacts(entry: item.entry, heap: heap)
+        if !body(facts, cursorAfter) || visited >= maxVisits {
           isFull = true
         }
         if isFull && isLastOfHash { return (cursorAfter, visited) }
@@ -54,6 +55,16 @@ extension Store {
       next = stretchEnd
     }
     return (0, visited)
+  }
+
+  /// As `walk`, for who wants keys and their types.
+  package func scan(
+    database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
+    _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
+  ) -> (next: UInt64, visited: Int) {
+    walk(
+      database: database, slot: slot, cursor: cursor, maxVisits: maxVisits, nowMillis: nowMillis
+    ) { facts, cursorAfter in body(facts.key, facts.type, cursorAfter) }
   }
 
   /// Deletes what of `scanned` is due.

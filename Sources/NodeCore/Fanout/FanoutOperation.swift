@@ -56,7 +56,7 @@ package struct SubRequest {
       return true
     }
     guard let id = CommandID(rawValue: Int(method)) else { return false }
-    return CommandTable.command(id)?.access != .read
+    return CommandTable.command(id)?.rpc.isReadOnly != true
   }
 }
 

@@ -51,6 +51,11 @@ package enum OperationFactory {
     case .stats:
       _ = try V1.StatsRequest(decoding: message)
       return Broadcast(StatsMerge())
+    case .hotKeys:
+      return Broadcast(try HotKeysMerge(try V1.HotKeysRequest(decoding: message), limits))
+    case .bigKeys:
+      return Broadcast(
+        try BigKeysMerge(try V1.BigKeysRequest(decoding: message), context, limits))
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
     case .reload: throw .noListOfShards

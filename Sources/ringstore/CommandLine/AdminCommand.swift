@@ -1,4 +1,5 @@
-// `ringstore admin`: what an operator does to a running cluster, with the outcome as an exit status.
+// `ringstore admin`: what an operator does to a running cluster and asks of it, with the outcome as an
+// exit status.
 
 import ArgumentParser
 import Glibc
@@ -6,18 +7,20 @@ import RingstoreClient
 
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "admin", abstract: "Changes a running cluster.",
+    commandName: "admin", abstract: "Changes a running cluster, or looks into it.",
     discussion: """
       plan: what a router's list of shards, as its file has it now, would change, and whether \
       anything is in the way. reload: the router reads the list again, and the cluster changes to \
-      it. Status 0: done, or nothing is in the way; 1: not, and stderr says why.
+      it. hotkeys: the keys that calls look up most often. bigkeys: the largest keys of all \
+      databases, by a walk over all of them: give it time. Status 0: done, or nothing is in the way; \
+      1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload
+    case plan, reload, hotkeys, bigkeys
   }
 
-  @Argument(help: "plan or reload.")
+  @Argument(help: "plan, reload, hotkeys or bigkeys.")
   var action: Action
 
   @Option(
@@ -27,6 +30,13 @@ struct AdminCommand: AsyncParsableCommand {
       """)
   var server: String?
 
+  @Option(
+    parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
+  var count: Int = 10
+
+  @Flag(help: "Of hotkeys and bigkeys: write the reply as one JSON value.")
+  var json = false
+
   @Option(parsing: .unconditional, help: "Seconds that it may take: above 0, at most 600.")
   var timeout: Double = 30
 
@@ -34,17 +44,41 @@ struct AdminCommand: AsyncParsableCommand {
     guard timeout.isFinite, timeout > 0, timeout <= 600 else {
       throw ConfigurationError("--timeout must be above 0 and at most 600 seconds.")
     }
+    guard (1...100).contains(count) else {
+      throw ConfigurationError("--count must be from 1 to 100.")
+    }
     let server = try ServerAddress.of(flag: server, environment: ProcessState.environment())
     ProcessState.ignoreBrokenPipes()
     let client = RingstoreClient(host: server.host, port: server.port)
     defer { client.close() }
+    let options = RingstoreCallOptions(timeout: .seconds(timeout))
     do {
-      let reload = try await client.reload(
-        planOnly: action == .plan, options: RingstoreCallOptions(timeout: .seconds(timeout)))
-      Terminal.write(ReloadText.text(reload, isPlan: action == .plan) + "\n")
-      if reload.obstacle != nil { throw Unhealthy("the change would be refused") }
+      switch action {
+      case .plan, .reload: try await reload(client, options)
+      case .hotkeys:
+        let report = try await client.hotKeys(count, options: options)
+        try show(
+          KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
+      case .bigkeys:
+        let report = try await client.bigKeys(count, .allDatabases, options: options)
+        try show(
+          KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
+      }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
     }
+  }
+
+  private func reload(_ client: RingstoreClient, _ options: RingstoreCallOptions) async throws {
+    let reload = try await client.reload(planOnly: action == .plan, options: options)
+    Terminal.write(ReloadText.text(reload, isPlan: action == .plan) + "\n")
+    if reload.obstacle != nil { throw Unhealthy("the change would be refused") }
+  }
+
+  private func show(
+    _ text: String, _ value: JSONValue, missing: [RingstoreError]
+  ) throws {
+    Terminal.write((json ? value.text : text) + "\n")
+    if !missing.isEmpty { throw Unhealthy("not all shards could be asked") }
   }
 }

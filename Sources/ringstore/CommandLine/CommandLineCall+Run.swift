@@ -59,6 +59,14 @@ extension CommandLineCall {
         .text(lines.joined(separator: "\n")),
         json: .object(counters.map { .init($0.key, .integer(Int64($0.value))) }))
       return .good
+    case .hotKeys(let count):
+      let report = try await client.hotKeys(count, options: options)
+      printer.show(.text(KeyReportText.text(report)), json: KeyReportText.json(report))
+      return report.unreachable.isEmpty ? .good : .itemFailed
+    case .bigKeys(let count, let scope):
+      let report = try await client.bigKeys(count, scope, options: options)
+      printer.show(.text(KeyReportText.text(report)), json: KeyReportText.json(report))
+      return report.unreachable.isEmpty ? .good : .itemFailed
     case .shutdown(let wholeCluster):
       try await client.shutdown(wholeCluster: wholeCluster, options: options)
       reply = .ok

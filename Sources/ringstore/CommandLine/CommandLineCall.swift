@@ -23,6 +23,8 @@ package enum CommandLineCall: Sendable {
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
+  case hotKeys(count: Int)
+  case bigKeys(count: Int, RingstoreScope)
   case shutdown(wholeCluster: Bool)
   case reload(isPlan: Bool)
   /// Answered with the text, or PONG.
@@ -130,6 +132,12 @@ package enum CommandLineCall: Sendable {
     case .reset: return try reset(command, words)
     case .describe: return .describe
     case .stats: return .stats
+    case .hotKeys:
+      let (count, _) = try countAndScope(command, words, takesAll: false)
+      return .hotKeys(count: count)
+    case .bigKeys:
+      let (count, isAll) = try countAndScope(command, words, takesAll: true)
+      return .bigKeys(count: count, isAll ? .allDatabases : .database)
     case .reload: return .reload(isPlan: try has("PLAN", command, words))
     case .shutdown: return .shutdown(wholeCluster: try has("CLUSTER", command, words))
     default: throw Misuse(sentence: "\(command.name) can't be called from the command line.")
@@ -146,6 +154,23 @@ package enum CommandLineCall: Sendable {
     }
     return .reset(
       options.contains("ALL") ? .allDatabases : .database, isConfirmed: options.contains("--YES"))
+  }
+
+  /// A number of keys, 0 where none is said, and whether ALL is there; in any order.
+  private static func countAndScope(
+    _ command: Command, _ words: [[UInt8]], takesAll: Bool
+  ) throws(Misuse) -> (count: Int, isAll: Bool) {
+    var (count, isAll) = (0, false)
+    for word in words {
+      if takesAll, !isAll, String(decoding: word, as: UTF8.self).uppercased() == "ALL" {
+        isAll = true
+      } else if count == 0, let number = number(word, as: UInt32.self), number > 0 {
+        count = Int(number)
+      } else {
+        throw .usage(command)
+      }
+    }
+    return (count, isAll)
   }
 
   /// A key and two integers.

@@ -36,6 +36,7 @@ package struct Completion: Sendable, Hashable {
     case .scan where words.last == "--type": return ["string", "list"]
     case .scan: return options(KeySearch.options(of: .scan), words)
     case .dbSize: return isSecond ? ["ALL"] : []
+    case .bigKeys: return words.contains { $0.uppercased() == "ALL" } ? [] : ["ALL"]
     case .reset:
       return ["ALL", "--yes"].filter { !words.map { $0.uppercased() }.contains($0.uppercased()) }
     case .inspect where name == "OBJECT": return isSecond ? ["ENCODING", "IDLETIME"] : []

@@ -239,391 +239,6 @@ extension Older.GetResponse: ReadByUs {
   }
 }
 
-extension V1.DescribeRequest: ReadByUs {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self()
-  }
-}
-
-extension V1.DescribeResponse: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("cluster", hex(cluster))
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("nodes", try nodes.map { try $0.facts() })
-    facts.check("nodes", nodes.count)
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(cluster: cluster, map: map?.remade(in: arena), nodes: arena.keep(nodes))
-  }
-}
-
-extension V1.Node: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", hex(id))
-    facts.add("role", "\(role.rawValue)")
-    facts.add("address", hex(address))
-    facts.add("state", "\(state.rawValue)")
-    facts.add("version", hex(version))
-    facts.add("uptime_millis", "\(uptimeMillis)")
-    facts.add("keys", "\(keys)")
-    facts.add("memory_bytes", "\(memoryBytes)")
-    facts.add("detail", hex(detail))
-    facts.add("incarnation", "\(incarnation)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      id: id, role: role, address: address, state: state, version: version,
-      uptimeMillis: uptimeMillis, keys: keys, memoryBytes: memoryBytes, detail: detail,
-      incarnation: incarnation)
-  }
-}
-
-extension V1.SlotMap: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("epoch", "\(epoch)")
-    facts.add("shards", try shards.map { try $0.facts() })
-    facts.check("shards", shards.count)
-    facts.add("ranges", try ranges.map { try $0.facts() })
-    facts.check("ranges", ranges.count)
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(epoch: epoch, shards: arena.keep(shards), ranges: arena.keep(ranges))
-  }
-}
-
-extension V1.SlotMap.Shard: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", hex(id))
-    facts.add("address", hex(address))
-    facts.add("weight", "\(weight.bitPattern)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(id: id, address: address, weight: weight)
-  }
-}
-
-extension V1.SlotMap.Range: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("first", "\(first)")
-    facts.add("last", "\(last)")
-    facts.add("shard", "\(shard)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(first: first, last: last, shard: shard)
-  }
-}
-
-extension V1.StatsRequest: ReadByUs {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self()
-  }
-}
-
-extension V1.StatsResponse: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("counters", try entries(counters) { (hex($0.key), "\($0.value)") })
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(counters: arena.keep(counters))
-  }
-}
-
-extension V1.ShutdownRequest: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("whole_cluster", "\(wholeCluster)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(wholeCluster: wholeCluster)
-  }
-}
-
-extension V1.ShutdownResponse: ReadByUs {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self()
-  }
-}
-
-extension V1.ReloadRequest: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("plan_only", "\(planOnly)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(planOnly: planOnly)
-  }
-}
-
-extension V1.ReloadResponse: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("epoch", "\(epoch)")
-    facts.add("added", added.map { hex($0) })
-    facts.check("added", added.count)
-    facts.add("dropped", dropped.map { hex($0) })
-    facts.check("dropped", dropped.count)
-    facts.add("readdressed", readdressed.map { hex($0) })
-    facts.check("readdressed", readdressed.count)
-    facts.add("moves", try moves.map { try $0.facts() })
-    facts.check("moves", moves.count)
-    facts.add("obstacle", hex(obstacle))
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      epoch: epoch, added: arena.keep(added), dropped: arena.keep(dropped),
-      readdressed: arena.keep(readdressed), moves: arena.keep(moves), obstacle: obstacle)
-  }
-}
-
-extension V1.ReloadResponse.Move: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("from", hex(from))
-    facts.add("to", hex(to))
-    facts.add("slots", "\(slots)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(from: from, to: to, slots: slots)
-  }
-}
-
-extension LinkV1.RouterFrame: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if let hello { facts.add("hello", try hello.facts()) }
-    facts.add("heard_millis", "\(heardMillis)")
-    facts.add("cancels", cancels.map { "\($0)" })
-    facts.check("cancels", cancels.count)
-    facts.add("placed_anew", placedAnew.map { "\($0)" })
-    facts.check("placed_anew", placedAnew.count)
-    if let offer { facts.add("offer", try offer.facts()) }
-    facts.add("calls", try calls.map { try $0.facts() })
-    facts.check("calls", calls.count)
-    facts.add("credits", try credits.map { try $0.facts() })
-    facts.check("credits", credits.count)
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      hello: hello?.remade(in: arena), heardMillis: heardMillis, cancels: arena.keep(cancels),
-      placedAnew: arena.keep(placedAnew), offer: offer?.remade(in: arena), calls: arena.keep(calls),
-      credits: arena.keep(credits))
-  }
-}
-
-extension LinkV1.MapOffer: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("step", "\(step.rawValue)")
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("in_force_epoch", "\(inForceEpoch)")
-    facts.add("round", "\(round)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round)
-  }
-}
-
-extension LinkV1.Hello: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("protocol", "\(`protocol`)")
-    facts.add("cluster", hex(cluster))
-    facts.add("router", hex(router))
-    facts.add("generation", "\(generation)")
-    facts.add("expected_shard", hex(expectedShard))
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("in_force_epoch", "\(inForceEpoch)")
-    facts.add("parked_calls", parkedCalls.map { "\($0)" })
-    facts.check("parked_calls", parkedCalls.count)
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      protocol: `protocol`, cluster: cluster, router: router, generation: generation,
-      expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
-      inForceEpoch: inForceEpoch, parkedCalls: arena.keep(parkedCalls))
-  }
-}
-
-extension LinkV1.LinkCall: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("method", "\(method)")
-    facts.add("request", hex(request))
-    facts.add("deadline_millis", "\(deadlineMillis)")
-    facts.add("request_id", hex(requestID))
-    facts.add("trace_context", hex(traceContext))
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      id: id, method: method, request: request, deadlineMillis: deadlineMillis,
-      requestID: requestID, traceContext: traceContext)
-  }
-}
-
-extension LinkV1.Credit: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("bytes", "\(bytes)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(id: id, bytes: bytes)
-  }
-}
-
-extension LinkV1.ShardFrame: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if let hello { facts.add("hello", try hello.facts()) }
-    facts.add("replies", try replies.map { try $0.facts() })
-    facts.check("replies", replies.count)
-    facts.add("draining", "\(draining)")
-    facts.add("clock_millis", "\(clockMillis)")
-    if let mapReply { facts.add("map_reply", try mapReply.facts()) }
-    if let mapNews { facts.add("map_news", try mapNews.facts()) }
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      hello: hello?.remade(in: arena), replies: arena.keep(replies), draining: draining,
-      clockMillis: clockMillis, mapReply: mapReply?.remade(in: arena),
-      mapNews: mapNews?.remade(in: arena))
-  }
-}
-
-extension LinkV1.MapReply: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("step", "\(step.rawValue)")
-    facts.add("epoch", "\(epoch)")
-    facts.add("accepted", "\(accepted)")
-    facts.add("refusal", hex(refusal))
-    facts.add("detail", hex(detail))
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("in_force", "\(inForce)")
-    facts.add("round", "\(round)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
-      map: map?.remade(in: arena), inForce: inForce, round: round)
-  }
-}
-
-extension LinkV1.MapNews: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("in_force", "\(inForce)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(map: map?.remade(in: arena), inForce: inForce)
-  }
-}
-
-extension LinkV1.HelloReply: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("shard", hex(shard))
-    facts.add("incarnation", "\(incarnation)")
-    facts.add("map_epoch", "\(mapEpoch)")
-    facts.add("accepted", "\(accepted)")
-    facts.add("refusal", hex(refusal))
-    if let map { facts.add("map", try map.facts()) }
-    facts.add("map_in_force", "\(mapInForce)")
-    facts.add("detail", hex(detail))
-    facts.add("serving", "\(serving)")
-    facts.add("ran_calls", ranCalls.map { "\($0)" })
-    facts.check("ran_calls", ranCalls.count)
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
-      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
-      serving: serving, ranCalls: arena.keep(ranCalls))
-  }
-}
-
-extension LinkV1.LinkReply: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("code", "\(code)")
-    facts.add("message", hex(message))
-    facts.add("response", hex(response))
-    facts.add("details", hex(details))
-    facts.add("more", "\(more)")
-    facts.add("parked", "\(parked)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(
-      id: id, code: code, message: message, response: response, details: details, more: more,
-      parked: parked)
-  }
-}
-
 extension V1.Key: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1520,6 +1135,507 @@ extension V1.Reply: ReadByUs {
   }
 }
 
+extension V1.DescribeRequest: ReadByUs {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self()
+  }
+}
+
+extension V1.DescribeResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("cluster", hex(cluster))
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("nodes", try nodes.map { try $0.facts() })
+    facts.check("nodes", nodes.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(cluster: cluster, map: map?.remade(in: arena), nodes: arena.keep(nodes))
+  }
+}
+
+extension V1.Node: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id))
+    facts.add("role", "\(role.rawValue)")
+    facts.add("address", hex(address))
+    facts.add("state", "\(state.rawValue)")
+    facts.add("version", hex(version))
+    facts.add("uptime_millis", "\(uptimeMillis)")
+    facts.add("keys", "\(keys)")
+    facts.add("memory_bytes", "\(memoryBytes)")
+    facts.add("detail", hex(detail))
+    facts.add("incarnation", "\(incarnation)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      id: id, role: role, address: address, state: state, version: version,
+      uptimeMillis: uptimeMillis, keys: keys, memoryBytes: memoryBytes, detail: detail,
+      incarnation: incarnation)
+  }
+}
+
+extension V1.SlotMap: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("shards", try shards.map { try $0.facts() })
+    facts.check("shards", shards.count)
+    facts.add("ranges", try ranges.map { try $0.facts() })
+    facts.check("ranges", ranges.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(epoch: epoch, shards: arena.keep(shards), ranges: arena.keep(ranges))
+  }
+}
+
+extension V1.SlotMap.Shard: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id))
+    facts.add("address", hex(address))
+    facts.add("weight", "\(weight.bitPattern)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(id: id, address: address, weight: weight)
+  }
+}
+
+extension V1.SlotMap.Range: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("first", "\(first)")
+    facts.add("last", "\(last)")
+    facts.add("shard", "\(shard)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(first: first, last: last, shard: shard)
+  }
+}
+
+extension V1.StatsRequest: ReadByUs {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self()
+  }
+}
+
+extension V1.StatsResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("counters", try entries(counters) { (hex($0.key), "\($0.value)") })
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(counters: arena.keep(counters))
+  }
+}
+
+extension V1.ShutdownRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("whole_cluster", "\(wholeCluster)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(wholeCluster: wholeCluster)
+  }
+}
+
+extension V1.ShutdownResponse: ReadByUs {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self()
+  }
+}
+
+extension V1.ReloadRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("plan_only", "\(planOnly)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(planOnly: planOnly)
+  }
+}
+
+extension V1.ReloadResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("added", added.map { hex($0) })
+    facts.check("added", added.count)
+    facts.add("dropped", dropped.map { hex($0) })
+    facts.check("dropped", dropped.count)
+    facts.add("readdressed", readdressed.map { hex($0) })
+    facts.check("readdressed", readdressed.count)
+    facts.add("moves", try moves.map { try $0.facts() })
+    facts.check("moves", moves.count)
+    facts.add("obstacle", hex(obstacle))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      epoch: epoch, added: arena.keep(added), dropped: arena.keep(dropped),
+      readdressed: arena.keep(readdressed), moves: arena.keep(moves), obstacle: obstacle)
+  }
+}
+
+extension V1.ReloadResponse.Move: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("from", hex(from))
+    facts.add("to", hex(to))
+    facts.add("slots", "\(slots)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(from: from, to: to, slots: slots)
+  }
+}
+
+extension V1.HotKeysRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("count", "\(count)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(count: count)
+  }
+}
+
+extension V1.HotKeysResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.check("keys", keys.count)
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    facts.check("unreachable", unreachable.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(keys: arena.keep(keys), unreachable: arena.keep(unreachable))
+  }
+}
+
+extension V1.HotKey: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard))
+    facts.add("calls_per_second", "\(callsPerSecond.bitPattern)")
+    facts.add("share", "\(share.bitPattern)")
+    facts.add("samples", "\(samples.bitPattern)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      key: key, database: database, slot: slot, shard: shard, callsPerSecond: callsPerSecond,
+      share: share, samples: samples)
+  }
+}
+
+extension V1.BigKeysRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("count", "\(count)")
+    facts.add("database", "\(database)")
+    facts.add("all_databases", "\(allDatabases)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(count: count, database: database, allDatabases: allDatabases)
+  }
+}
+
+extension V1.BigKeysResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("types", try types.map { try $0.facts() })
+    facts.check("types", types.count)
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    facts.check("unreachable", unreachable.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(types: arena.keep(types), unreachable: arena.keep(unreachable))
+  }
+}
+
+extension V1.BigKeysOfType: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("type", "\(type.rawValue)")
+    facts.add("keys", "\(keys)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("by_bytes", try byBytes.map { try $0.facts() })
+    facts.check("by_bytes", byBytes.count)
+    facts.add("by_length", try byLength.map { try $0.facts() })
+    facts.check("by_length", byLength.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      type: type, keys: keys, bytes: bytes, byBytes: arena.keep(byBytes),
+      byLength: arena.keep(byLength))
+  }
+}
+
+extension V1.BigKey: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("type", "\(type.rawValue)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("length", "\(length)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      key: key, database: database, type: type, bytes: bytes, length: length, slot: slot,
+      shard: shard)
+  }
+}
+
+extension LinkV1.RouterFrame: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if let hello { facts.add("hello", try hello.facts()) }
+    facts.add("heard_millis", "\(heardMillis)")
+    facts.add("cancels", cancels.map { "\($0)" })
+    facts.check("cancels", cancels.count)
+    facts.add("placed_anew", placedAnew.map { "\($0)" })
+    facts.check("placed_anew", placedAnew.count)
+    if let offer { facts.add("offer", try offer.facts()) }
+    facts.add("calls", try calls.map { try $0.facts() })
+    facts.check("calls", calls.count)
+    facts.add("credits", try credits.map { try $0.facts() })
+    facts.check("credits", credits.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      hello: hello?.remade(in: arena), heardMillis: heardMillis, cancels: arena.keep(cancels),
+      placedAnew: arena.keep(placedAnew), offer: offer?.remade(in: arena), calls: arena.keep(calls),
+      credits: arena.keep(credits))
+  }
+}
+
+extension LinkV1.MapOffer: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round)
+  }
+}
+
+extension LinkV1.Hello: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("protocol", "\(`protocol`)")
+    facts.add("cluster", hex(cluster))
+    facts.add("router", hex(router))
+    facts.add("generation", "\(generation)")
+    facts.add("expected_shard", hex(expectedShard))
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("hash_seed_check", hex(hashSeedCheck))
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
+    facts.check("parked_calls", parkedCalls.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      protocol: `protocol`, cluster: cluster, router: router, generation: generation,
+      expectedShard: expectedShard, map: map?.remade(in: arena), hashSeedCheck: hashSeedCheck,
+      inForceEpoch: inForceEpoch, parkedCalls: arena.keep(parkedCalls))
+  }
+}
+
+extension LinkV1.LinkCall: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("method", "\(method)")
+    facts.add("request", hex(request))
+    facts.add("deadline_millis", "\(deadlineMillis)")
+    facts.add("request_id", hex(requestID))
+    facts.add("trace_context", hex(traceContext))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      id: id, method: method, request: request, deadlineMillis: deadlineMillis,
+      requestID: requestID, traceContext: traceContext)
+  }
+}
+
+extension LinkV1.Credit: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("bytes", "\(bytes)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(id: id, bytes: bytes)
+  }
+}
+
+extension LinkV1.ShardFrame: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if let hello { facts.add("hello", try hello.facts()) }
+    facts.add("replies", try replies.map { try $0.facts() })
+    facts.check("replies", replies.count)
+    facts.add("draining", "\(draining)")
+    facts.add("clock_millis", "\(clockMillis)")
+    if let mapReply { facts.add("map_reply", try mapReply.facts()) }
+    if let mapNews { facts.add("map_news", try mapNews.facts()) }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      hello: hello?.remade(in: arena), replies: arena.keep(replies), draining: draining,
+      clockMillis: clockMillis, mapReply: mapReply?.remade(in: arena),
+      mapNews: mapNews?.remade(in: arena))
+  }
+}
+
+extension LinkV1.MapReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    facts.add("epoch", "\(epoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal))
+    facts.add("detail", hex(detail))
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
+      map: map?.remade(in: arena), inForce: inForce, round: round)
+  }
+}
+
+extension LinkV1.MapNews: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(map: map?.remade(in: arena), inForce: inForce)
+  }
+}
+
+extension LinkV1.HelloReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    facts.add("incarnation", "\(incarnation)")
+    facts.add("map_epoch", "\(mapEpoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal))
+    if let map { facts.add("map", try map.facts()) }
+    facts.add("map_in_force", "\(mapInForce)")
+    facts.add("detail", hex(detail))
+    facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
+    facts.check("ran_calls", ranCalls.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
+      refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
+      serving: serving, ranCalls: arena.keep(ranCalls))
+  }
+}
+
+extension LinkV1.LinkReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("code", "\(code)")
+    facts.add("message", hex(message))
+    facts.add("response", hex(response))
+    facts.add("details", hex(details))
+    facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      id: id, code: code, message: message, response: response, details: details, more: more,
+      parked: parked)
+  }
+}
+
 extension LinkV1.KeysPartRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1618,6 +1734,52 @@ extension LinkV1.RandomKeyPartReply: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(key: key, found: found, keys: keys, again: again)
+  }
+}
+
+extension LinkV1.BigKeysPartRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    facts.add("all_databases", "\(allDatabases)")
+    facts.add("start_slot", "\(startSlot)")
+    facts.add("cursor", "\(cursor)")
+    facts.add("max_visits", "\(maxVisits)")
+    facts.add("string_bytes_above", "\(stringBytesAbove)")
+    facts.add("list_bytes_above", "\(listBytesAbove)")
+    facts.add("list_length_above", "\(listLengthAbove)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      database: database, allDatabases: allDatabases, startSlot: startSlot, cursor: cursor,
+      maxVisits: maxVisits, stringBytesAbove: stringBytesAbove, listBytesAbove: listBytesAbove,
+      listLengthAbove: listLengthAbove)
+  }
+}
+
+extension LinkV1.BigKeysPartReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.check("keys", keys.count)
+    facts.add("next_database", "\(nextDatabase)")
+    facts.add("next_slot", "\(nextSlot)")
+    facts.add("next_cursor", "\(nextCursor)")
+    facts.add("done", "\(done)")
+    facts.add("strings", "\(strings)")
+    facts.add("string_bytes", "\(stringBytes)")
+    facts.add("lists", "\(lists)")
+    facts.add("list_bytes", "\(listBytes)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      keys: arena.keep(keys), nextDatabase: nextDatabase, nextSlot: nextSlot,
+      nextCursor: nextCursor, done: done, strings: strings, stringBytes: stringBytes, lists: lists,
+      listBytes: listBytes)
   }
 }
 

@@ -263,395 +263,6 @@ extension Older_GetResponse: ReadBySwiftProtobuf {
   }
 }
 
-extension Ringstore_V1_DescribeRequest: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_DescribeResponse: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("cluster", hex(cluster.utf8))
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("nodes", try nodes.map { try $0.facts() })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    if nodes.contains(where: \.hasUnknownField) { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_Node: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", hex(id.utf8))
-    facts.add("role", "\(role.rawValue)")
-    facts.add("address", hex(address.utf8))
-    facts.add("state", "\(state.rawValue)")
-    facts.add("version", hex(version.utf8))
-    facts.add("uptime_millis", "\(uptimeMillis)")
-    facts.add("keys", "\(keys)")
-    facts.add("memory_bytes", "\(memoryBytes)")
-    facts.add("detail", hex(detail.utf8))
-    facts.add("incarnation", "\(incarnation)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_SlotMap: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("epoch", "\(epoch)")
-    facts.add("shards", try shards.map { try $0.facts() })
-    facts.add("ranges", try ranges.map { try $0.facts() })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if shards.contains(where: \.hasUnknownField) { return true }
-    if ranges.contains(where: \.hasUnknownField) { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_SlotMap.Shard: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", hex(id.utf8))
-    facts.add("address", hex(address.utf8))
-    facts.add("weight", "\(weight.bitPattern)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_SlotMap.Range: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("first", "\(first)")
-    facts.add("last", "\(last)")
-    facts.add("shard", "\(shard)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_StatsRequest: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_StatsResponse: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("counters", counters.map { (hex($0.key.utf8), "\($0.value)") })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_ShutdownRequest: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("whole_cluster", "\(wholeCluster)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_ShutdownResponse: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    let facts = Facts()
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_ReloadRequest: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("plan_only", "\(planOnly)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_ReloadResponse: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("epoch", "\(epoch)")
-    facts.add("added", added.map { hex($0.utf8) })
-    facts.add("dropped", dropped.map { hex($0.utf8) })
-    facts.add("readdressed", readdressed.map { hex($0.utf8) })
-    facts.add("moves", try moves.map { try $0.facts() })
-    facts.add("obstacle", hex(obstacle.utf8))
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if moves.contains(where: \.hasUnknownField) { return true }
-    return false
-  }
-}
-
-extension Ringstore_V1_ReloadResponse.Move: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("from", hex(from.utf8))
-    facts.add("to", hex(to.utf8))
-    facts.add("slots", "\(slots)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if hasHello { facts.add("hello", try hello.facts()) }
-    facts.add("heard_millis", "\(heardMillis)")
-    facts.add("cancels", cancels.map { "\($0)" })
-    facts.add("placed_anew", placedAnew.map { "\($0)" })
-    if hasOffer { facts.add("offer", try offer.facts()) }
-    facts.add("calls", try calls.map { try $0.facts() })
-    facts.add("credits", try credits.map { try $0.facts() })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasHello, hello.hasUnknownField { return true }
-    if hasOffer, offer.hasUnknownField { return true }
-    if calls.contains(where: \.hasUnknownField) { return true }
-    if credits.contains(where: \.hasUnknownField) { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("step", "\(step.rawValue)")
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("in_force_epoch", "\(inForceEpoch)")
-    facts.add("round", "\(round)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("protocol", "\(`protocol`)")
-    facts.add("cluster", hex(cluster.utf8))
-    facts.add("router", hex(router.utf8))
-    facts.add("generation", "\(generation)")
-    facts.add("expected_shard", hex(expectedShard.utf8))
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("hash_seed_check", hex(hashSeedCheck))
-    facts.add("in_force_epoch", "\(inForceEpoch)")
-    facts.add("parked_calls", parkedCalls.map { "\($0)" })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_LinkCall: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("method", "\(method)")
-    facts.add("request", hex(request))
-    facts.add("deadline_millis", "\(deadlineMillis)")
-    facts.add("request_id", hex(requestID))
-    facts.add("trace_context", hex(traceContext))
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_Credit: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("bytes", "\(bytes)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_ShardFrame: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if hasHello { facts.add("hello", try hello.facts()) }
-    facts.add("replies", try replies.map { try $0.facts() })
-    facts.add("draining", "\(draining)")
-    facts.add("clock_millis", "\(clockMillis)")
-    if hasMapReply { facts.add("map_reply", try mapReply.facts()) }
-    if hasMapNews { facts.add("map_news", try mapNews.facts()) }
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasHello, hello.hasUnknownField { return true }
-    if replies.contains(where: \.hasUnknownField) { return true }
-    if hasMapReply, mapReply.hasUnknownField { return true }
-    if hasMapNews, mapNews.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("step", "\(step.rawValue)")
-    facts.add("epoch", "\(epoch)")
-    facts.add("accepted", "\(accepted)")
-    facts.add("refusal", hex(refusal.utf8))
-    facts.add("detail", hex(detail.utf8))
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("in_force", "\(inForce)")
-    facts.add("round", "\(round)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("in_force", "\(inForce)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("shard", hex(shard.utf8))
-    facts.add("incarnation", "\(incarnation)")
-    facts.add("map_epoch", "\(mapEpoch)")
-    facts.add("accepted", "\(accepted)")
-    facts.add("refusal", hex(refusal.utf8))
-    if hasMap { facts.add("map", try map.facts()) }
-    facts.add("map_in_force", "\(mapInForce)")
-    facts.add("detail", hex(detail.utf8))
-    facts.add("serving", "\(serving)")
-    facts.add("ran_calls", ranCalls.map { "\($0)" })
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    if hasMap, map.hasUnknownField { return true }
-    return false
-  }
-}
-
-extension Ringstore_Internal_V1_LinkReply: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("id", "\(id)")
-    facts.add("code", "\(code)")
-    facts.add("message", hex(message.utf8))
-    facts.add("response", hex(response))
-    facts.add("details", hex(details))
-    facts.add("more", "\(more)")
-    facts.add("parked", "\(parked)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
 extension Ringstore_V1_Key: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1596,6 +1207,512 @@ extension Ringstore_V1_Reply: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_DescribeRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_DescribeResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("cluster", hex(cluster.utf8))
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("nodes", try nodes.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    if nodes.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_Node: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id.utf8))
+    facts.add("role", "\(role.rawValue)")
+    facts.add("address", hex(address.utf8))
+    facts.add("state", "\(state.rawValue)")
+    facts.add("version", hex(version.utf8))
+    facts.add("uptime_millis", "\(uptimeMillis)")
+    facts.add("keys", "\(keys)")
+    facts.add("memory_bytes", "\(memoryBytes)")
+    facts.add("detail", hex(detail.utf8))
+    facts.add("incarnation", "\(incarnation)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlotMap: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("shards", try shards.map { try $0.facts() })
+    facts.add("ranges", try ranges.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if shards.contains(where: \.hasUnknownField) { return true }
+    if ranges.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlotMap.Shard: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id.utf8))
+    facts.add("address", hex(address.utf8))
+    facts.add("weight", "\(weight.bitPattern)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlotMap.Range: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("first", "\(first)")
+    facts.add("last", "\(last)")
+    facts.add("shard", "\(shard)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_StatsRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_StatsResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("counters", counters.map { (hex($0.key.utf8), "\($0.value)") })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ShutdownRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("whole_cluster", "\(wholeCluster)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ShutdownResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ReloadRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("plan_only", "\(planOnly)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ReloadResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("epoch", "\(epoch)")
+    facts.add("added", added.map { hex($0.utf8) })
+    facts.add("dropped", dropped.map { hex($0.utf8) })
+    facts.add("readdressed", readdressed.map { hex($0.utf8) })
+    facts.add("moves", try moves.map { try $0.facts() })
+    facts.add("obstacle", hex(obstacle.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if moves.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ReloadResponse.Move: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("from", hex(from.utf8))
+    facts.add("to", hex(to.utf8))
+    facts.add("slots", "\(slots)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_HotKeysRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("count", "\(count)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_HotKeysResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if keys.contains(where: \.hasUnknownField) { return true }
+    if unreachable.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_HotKey: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard.utf8))
+    facts.add("calls_per_second", "\(callsPerSecond.bitPattern)")
+    facts.add("share", "\(share.bitPattern)")
+    facts.add("samples", "\(samples.bitPattern)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_BigKeysRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("count", "\(count)")
+    facts.add("database", "\(database)")
+    facts.add("all_databases", "\(allDatabases)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_BigKeysResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("types", try types.map { try $0.facts() })
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if types.contains(where: \.hasUnknownField) { return true }
+    if unreachable.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_BigKeysOfType: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("type", "\(type.rawValue)")
+    facts.add("keys", "\(keys)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("by_bytes", try byBytes.map { try $0.facts() })
+    facts.add("by_length", try byLength.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if byBytes.contains(where: \.hasUnknownField) { return true }
+    if byLength.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_BigKey: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    facts.add("type", "\(type.rawValue)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("length", "\(length)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if hasHello { facts.add("hello", try hello.facts()) }
+    facts.add("heard_millis", "\(heardMillis)")
+    facts.add("cancels", cancels.map { "\($0)" })
+    facts.add("placed_anew", placedAnew.map { "\($0)" })
+    if hasOffer { facts.add("offer", try offer.facts()) }
+    facts.add("calls", try calls.map { try $0.facts() })
+    facts.add("credits", try credits.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasHello, hello.hasUnknownField { return true }
+    if hasOffer, offer.hasUnknownField { return true }
+    if calls.contains(where: \.hasUnknownField) { return true }
+    if credits.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("round", "\(round)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_Hello: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("protocol", "\(`protocol`)")
+    facts.add("cluster", hex(cluster.utf8))
+    facts.add("router", hex(router.utf8))
+    facts.add("generation", "\(generation)")
+    facts.add("expected_shard", hex(expectedShard.utf8))
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("hash_seed_check", hex(hashSeedCheck))
+    facts.add("in_force_epoch", "\(inForceEpoch)")
+    facts.add("parked_calls", parkedCalls.map { "\($0)" })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_LinkCall: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("method", "\(method)")
+    facts.add("request", hex(request))
+    facts.add("deadline_millis", "\(deadlineMillis)")
+    facts.add("request_id", hex(requestID))
+    facts.add("trace_context", hex(traceContext))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_Credit: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("bytes", "\(bytes)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_ShardFrame: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if hasHello { facts.add("hello", try hello.facts()) }
+    facts.add("replies", try replies.map { try $0.facts() })
+    facts.add("draining", "\(draining)")
+    facts.add("clock_millis", "\(clockMillis)")
+    if hasMapReply { facts.add("map_reply", try mapReply.facts()) }
+    if hasMapNews { facts.add("map_news", try mapNews.facts()) }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasHello, hello.hasUnknownField { return true }
+    if replies.contains(where: \.hasUnknownField) { return true }
+    if hasMapReply, mapReply.hasUnknownField { return true }
+    if hasMapNews, mapNews.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("step", "\(step.rawValue)")
+    facts.add("epoch", "\(epoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal.utf8))
+    facts.add("detail", hex(detail.utf8))
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    facts.add("round", "\(round)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("in_force", "\(inForce)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    facts.add("incarnation", "\(incarnation)")
+    facts.add("map_epoch", "\(mapEpoch)")
+    facts.add("accepted", "\(accepted)")
+    facts.add("refusal", hex(refusal.utf8))
+    if hasMap { facts.add("map", try map.facts()) }
+    facts.add("map_in_force", "\(mapInForce)")
+    facts.add("detail", hex(detail.utf8))
+    facts.add("serving", "\(serving)")
+    facts.add("ran_calls", ranCalls.map { "\($0)" })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasMap, map.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_LinkReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("code", "\(code)")
+    facts.add("message", hex(message.utf8))
+    facts.add("response", hex(response))
+    facts.add("details", hex(details))
+    facts.add("more", "\(more)")
+    facts.add("parked", "\(parked)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_KeysPartRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1693,6 +1810,48 @@ extension Ringstore_Internal_V1_RandomKeyPartReply: ReadBySwiftProtobuf {
 
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_BigKeysPartRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    facts.add("all_databases", "\(allDatabases)")
+    facts.add("start_slot", "\(startSlot)")
+    facts.add("cursor", "\(cursor)")
+    facts.add("max_visits", "\(maxVisits)")
+    facts.add("string_bytes_above", "\(stringBytesAbove)")
+    facts.add("list_bytes_above", "\(listBytesAbove)")
+    facts.add("list_length_above", "\(listLengthAbove)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_BigKeysPartReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.add("next_database", "\(nextDatabase)")
+    facts.add("next_slot", "\(nextSlot)")
+    facts.add("next_cursor", "\(nextCursor)")
+    facts.add("done", "\(done)")
+    facts.add("strings", "\(strings)")
+    facts.add("string_bytes", "\(stringBytes)")
+    facts.add("lists", "\(lists)")
+    facts.add("list_bytes", "\(listBytes)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if keys.contains(where: \.hasUnknownField) { return true }
     return false
   }
 }

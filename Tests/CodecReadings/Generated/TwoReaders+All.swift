@@ -38,65 +38,6 @@ package enum Schemas {
   package static let olderSetResponse: [MessageSoup.Field] = [.varint(1)]
   package static let olderGetRequest: [MessageSoup.Field] = [.text(1)]
   package static let olderGetResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
-  package static let v1DescribeRequest: [MessageSoup.Field] = []
-  package static let v1DescribeResponse: [MessageSoup.Field] = [
-    .text(1), .message(2, v1SlotMap), .message(3, v1Node), .message(3, v1Node),
-  ]
-  package static let v1Node: [MessageSoup.Field] = [
-    .text(1), .varint(2), .text(3), .varint(4), .text(5), .varint(6), .varint(7), .varint(8),
-    .text(9), .varint(10),
-  ]
-  package static let v1SlotMapShard: [MessageSoup.Field] = [.text(1), .text(2), .fixed64(3)]
-  package static let v1SlotMapRange: [MessageSoup.Field] = [.varint(1), .varint(2), .varint(3)]
-  package static let v1SlotMap: [MessageSoup.Field] = [
-    .varint(1), .message(2, v1SlotMapShard), .message(2, v1SlotMapShard),
-    .message(3, v1SlotMapRange), .message(3, v1SlotMapRange),
-  ]
-  package static let v1StatsRequest: [MessageSoup.Field] = []
-  package static let v1StatsResponseCountersEntry: [MessageSoup.Field] = [.text(1), .varint(2)]
-  package static let v1StatsResponse: [MessageSoup.Field] = [
-    .message(1, v1StatsResponseCountersEntry), .message(1, v1StatsResponseCountersEntry),
-  ]
-  package static let v1ShutdownRequest: [MessageSoup.Field] = [.varint(1)]
-  package static let v1ShutdownResponse: [MessageSoup.Field] = []
-  package static let v1ReloadRequest: [MessageSoup.Field] = [.varint(1)]
-  package static let v1ReloadResponseMove: [MessageSoup.Field] = [.text(1), .text(2), .varint(3)]
-  package static let v1ReloadResponse: [MessageSoup.Field] = [
-    .varint(1), .text(2), .text(2), .text(3), .text(3), .text(4), .text(4),
-    .message(5, v1ReloadResponseMove), .message(5, v1ReloadResponseMove), .text(6),
-  ]
-  package static let linkV1RouterFrame: [MessageSoup.Field] = [
-    .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
-    .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
-    .message(7, linkV1Credit), .message(7, linkV1Credit),
-  ]
-  package static let linkV1MapOffer: [MessageSoup.Field] = [
-    .varint(1), .message(2, v1SlotMap), .varint(3), .varint(4),
-  ]
-  package static let linkV1Hello: [MessageSoup.Field] = [
-    .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
-    .varint(8), .packed(9), .varint(9),
-  ]
-  package static let linkV1LinkCall: [MessageSoup.Field] = [
-    .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
-  ]
-  package static let linkV1Credit: [MessageSoup.Field] = [.varint(1), .varint(2)]
-  package static let linkV1ShardFrame: [MessageSoup.Field] = [
-    .message(1, linkV1HelloReply), .message(2, linkV1LinkReply), .message(2, linkV1LinkReply),
-    .varint(3), .varint(4), .message(5, linkV1MapReply), .message(6, linkV1MapNews),
-  ]
-  package static let linkV1MapReply: [MessageSoup.Field] = [
-    .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
-    .varint(8),
-  ]
-  package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
-  package static let linkV1HelloReply: [MessageSoup.Field] = [
-    .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
-    .text(9), .varint(10), .packed(12), .varint(12),
-  ]
-  package static let linkV1LinkReply: [MessageSoup.Field] = [
-    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),
-  ]
   package static let v1Key: [MessageSoup.Field] = [.bytes(1), .varint(2)]
   package static let v1KeyValue: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
@@ -240,6 +181,84 @@ package enum Schemas {
   package static let v1Reply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5),
   ]
+  package static let v1DescribeRequest: [MessageSoup.Field] = []
+  package static let v1DescribeResponse: [MessageSoup.Field] = [
+    .text(1), .message(2, v1SlotMap), .message(3, v1Node), .message(3, v1Node),
+  ]
+  package static let v1Node: [MessageSoup.Field] = [
+    .text(1), .varint(2), .text(3), .varint(4), .text(5), .varint(6), .varint(7), .varint(8),
+    .text(9), .varint(10),
+  ]
+  package static let v1SlotMapShard: [MessageSoup.Field] = [.text(1), .text(2), .fixed64(3)]
+  package static let v1SlotMapRange: [MessageSoup.Field] = [.varint(1), .varint(2), .varint(3)]
+  package static let v1SlotMap: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1SlotMapShard), .message(2, v1SlotMapShard),
+    .message(3, v1SlotMapRange), .message(3, v1SlotMapRange),
+  ]
+  package static let v1StatsRequest: [MessageSoup.Field] = []
+  package static let v1StatsResponseCountersEntry: [MessageSoup.Field] = [.text(1), .varint(2)]
+  package static let v1StatsResponse: [MessageSoup.Field] = [
+    .message(1, v1StatsResponseCountersEntry), .message(1, v1StatsResponseCountersEntry),
+  ]
+  package static let v1ShutdownRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1ShutdownResponse: [MessageSoup.Field] = []
+  package static let v1ReloadRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1ReloadResponseMove: [MessageSoup.Field] = [.text(1), .text(2), .varint(3)]
+  package static let v1ReloadResponse: [MessageSoup.Field] = [
+    .varint(1), .text(2), .text(2), .text(3), .text(3), .text(4), .text(4),
+    .message(5, v1ReloadResponseMove), .message(5, v1ReloadResponseMove), .text(6),
+  ]
+  package static let v1HotKeysRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1HotKeysResponse: [MessageSoup.Field] = [
+    .message(1, v1HotKey), .message(1, v1HotKey), .message(2, v1Error), .message(2, v1Error),
+  ]
+  package static let v1HotKey: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .text(4), .fixed64(5), .fixed64(6), .fixed64(7),
+  ]
+  package static let v1BigKeysRequest: [MessageSoup.Field] = [.varint(1), .varint(2), .varint(3)]
+  package static let v1BigKeysResponse: [MessageSoup.Field] = [
+    .message(1, v1BigKeysOfType), .message(1, v1BigKeysOfType), .message(2, v1Error),
+    .message(2, v1Error),
+  ]
+  package static let v1BigKeysOfType: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .message(4, v1BigKey), .message(4, v1BigKey),
+    .message(5, v1BigKey), .message(5, v1BigKey),
+  ]
+  package static let v1BigKey: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .text(7),
+  ]
+  package static let linkV1RouterFrame: [MessageSoup.Field] = [
+    .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
+    .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
+    .message(7, linkV1Credit), .message(7, linkV1Credit),
+  ]
+  package static let linkV1MapOffer: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1SlotMap), .varint(3), .varint(4),
+  ]
+  package static let linkV1Hello: [MessageSoup.Field] = [
+    .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
+    .varint(8), .packed(9), .varint(9),
+  ]
+  package static let linkV1LinkCall: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
+  ]
+  package static let linkV1Credit: [MessageSoup.Field] = [.varint(1), .varint(2)]
+  package static let linkV1ShardFrame: [MessageSoup.Field] = [
+    .message(1, linkV1HelloReply), .message(2, linkV1LinkReply), .message(2, linkV1LinkReply),
+    .varint(3), .varint(4), .message(5, linkV1MapReply), .message(6, linkV1MapNews),
+  ]
+  package static let linkV1MapReply: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
+    .varint(8),
+  ]
+  package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
+  package static let linkV1HelloReply: [MessageSoup.Field] = [
+    .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
+    .text(9), .varint(10), .packed(12), .varint(12),
+  ]
+  package static let linkV1LinkReply: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),
+  ]
   package static let linkV1KeysPartRequest: [MessageSoup.Field] = [
     .message(1, v1Pattern), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7),
     .varint(8), .varint(9), .varint(10),
@@ -256,6 +275,13 @@ package enum Schemas {
   package static let linkV1RandomKeyPartRequest: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let linkV1RandomKeyPartReply: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4),
+  ]
+  package static let linkV1BigKeysPartRequest: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
+  ]
+  package static let linkV1BigKeysPartReply: [MessageSoup.Field] = [
+    .message(1, v1BigKey), .message(1, v1BigKey), .varint(2), .varint(3), .varint(4), .varint(5),
+    .varint(6), .varint(7), .varint(8), .varint(9),
   ]
   package static let linkV1LargeReplyNotice: [MessageSoup.Field] = [.varint(1)]
 }
@@ -304,55 +330,6 @@ extension TwoReaders {
     TwoReaders(
       Older.GetResponse.self, Older_GetResponse.self, schema: Schemas.olderGetResponse,
       checksText: true),
-    TwoReaders(
-      V1.DescribeRequest.self, Ringstore_V1_DescribeRequest.self, schema: Schemas.v1DescribeRequest),
-    TwoReaders(
-      V1.DescribeResponse.self, Ringstore_V1_DescribeResponse.self,
-      schema: Schemas.v1DescribeResponse),
-    TwoReaders(V1.Node.self, Ringstore_V1_Node.self, schema: Schemas.v1Node),
-    TwoReaders(V1.SlotMap.self, Ringstore_V1_SlotMap.self, schema: Schemas.v1SlotMap),
-    TwoReaders(
-      V1.SlotMap.Shard.self, Ringstore_V1_SlotMap.Shard.self, schema: Schemas.v1SlotMapShard),
-    TwoReaders(
-      V1.SlotMap.Range.self, Ringstore_V1_SlotMap.Range.self, schema: Schemas.v1SlotMapRange),
-    TwoReaders(
-      V1.StatsRequest.self, Ringstore_V1_StatsRequest.self, schema: Schemas.v1StatsRequest),
-    TwoReaders(
-      V1.StatsResponse.self, Ringstore_V1_StatsResponse.self, schema: Schemas.v1StatsResponse,
-      maps: [1]),
-    TwoReaders(
-      V1.ShutdownRequest.self, Ringstore_V1_ShutdownRequest.self, schema: Schemas.v1ShutdownRequest),
-    TwoReaders(
-      V1.ShutdownResponse.self, Ringstore_V1_ShutdownResponse.self,
-      schema: Schemas.v1ShutdownResponse),
-    TwoReaders(
-      V1.ReloadRequest.self, Ringstore_V1_ReloadRequest.self, schema: Schemas.v1ReloadRequest),
-    TwoReaders(
-      V1.ReloadResponse.self, Ringstore_V1_ReloadResponse.self, schema: Schemas.v1ReloadResponse),
-    TwoReaders(
-      V1.ReloadResponse.Move.self, Ringstore_V1_ReloadResponse.Move.self,
-      schema: Schemas.v1ReloadResponseMove),
-    TwoReaders(
-      LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
-      schema: Schemas.linkV1RouterFrame),
-    TwoReaders(
-      LinkV1.MapOffer.self, Ringstore_Internal_V1_MapOffer.self, schema: Schemas.linkV1MapOffer),
-    TwoReaders(LinkV1.Hello.self, Ringstore_Internal_V1_Hello.self, schema: Schemas.linkV1Hello),
-    TwoReaders(
-      LinkV1.LinkCall.self, Ringstore_Internal_V1_LinkCall.self, schema: Schemas.linkV1LinkCall),
-    TwoReaders(LinkV1.Credit.self, Ringstore_Internal_V1_Credit.self, schema: Schemas.linkV1Credit),
-    TwoReaders(
-      LinkV1.ShardFrame.self, Ringstore_Internal_V1_ShardFrame.self,
-      schema: Schemas.linkV1ShardFrame),
-    TwoReaders(
-      LinkV1.MapReply.self, Ringstore_Internal_V1_MapReply.self, schema: Schemas.linkV1MapReply),
-    TwoReaders(
-      LinkV1.MapNews.self, Ringstore_Internal_V1_MapNews.self, schema: Schemas.linkV1MapNews),
-    TwoReaders(
-      LinkV1.HelloReply.self, Ringstore_Internal_V1_HelloReply.self,
-      schema: Schemas.linkV1HelloReply),
-    TwoReaders(
-      LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
     TwoReaders(V1.Key.self, Ringstore_V1_Key.self, schema: Schemas.v1Key),
     TwoReaders(V1.KeyValue.self, Ringstore_V1_KeyValue.self, schema: Schemas.v1KeyValue),
     TwoReaders(
@@ -466,6 +443,67 @@ extension TwoReaders {
     TwoReaders(V1.Call.self, Ringstore_V1_Call.self, schema: Schemas.v1Call),
     TwoReaders(V1.Reply.self, Ringstore_V1_Reply.self, schema: Schemas.v1Reply),
     TwoReaders(
+      V1.DescribeRequest.self, Ringstore_V1_DescribeRequest.self, schema: Schemas.v1DescribeRequest),
+    TwoReaders(
+      V1.DescribeResponse.self, Ringstore_V1_DescribeResponse.self,
+      schema: Schemas.v1DescribeResponse),
+    TwoReaders(V1.Node.self, Ringstore_V1_Node.self, schema: Schemas.v1Node),
+    TwoReaders(V1.SlotMap.self, Ringstore_V1_SlotMap.self, schema: Schemas.v1SlotMap),
+    TwoReaders(
+      V1.SlotMap.Shard.self, Ringstore_V1_SlotMap.Shard.self, schema: Schemas.v1SlotMapShard),
+    TwoReaders(
+      V1.SlotMap.Range.self, Ringstore_V1_SlotMap.Range.self, schema: Schemas.v1SlotMapRange),
+    TwoReaders(
+      V1.StatsRequest.self, Ringstore_V1_StatsRequest.self, schema: Schemas.v1StatsRequest),
+    TwoReaders(
+      V1.StatsResponse.self, Ringstore_V1_StatsResponse.self, schema: Schemas.v1StatsResponse,
+      maps: [1]),
+    TwoReaders(
+      V1.ShutdownRequest.self, Ringstore_V1_ShutdownRequest.self, schema: Schemas.v1ShutdownRequest),
+    TwoReaders(
+      V1.ShutdownResponse.self, Ringstore_V1_ShutdownResponse.self,
+      schema: Schemas.v1ShutdownResponse),
+    TwoReaders(
+      V1.ReloadRequest.self, Ringstore_V1_ReloadRequest.self, schema: Schemas.v1ReloadRequest),
+    TwoReaders(
+      V1.ReloadResponse.self, Ringstore_V1_ReloadResponse.self, schema: Schemas.v1ReloadResponse),
+    TwoReaders(
+      V1.ReloadResponse.Move.self, Ringstore_V1_ReloadResponse.Move.self,
+      schema: Schemas.v1ReloadResponseMove),
+    TwoReaders(
+      V1.HotKeysRequest.self, Ringstore_V1_HotKeysRequest.self, schema: Schemas.v1HotKeysRequest),
+    TwoReaders(
+      V1.HotKeysResponse.self, Ringstore_V1_HotKeysResponse.self, schema: Schemas.v1HotKeysResponse),
+    TwoReaders(V1.HotKey.self, Ringstore_V1_HotKey.self, schema: Schemas.v1HotKey),
+    TwoReaders(
+      V1.BigKeysRequest.self, Ringstore_V1_BigKeysRequest.self, schema: Schemas.v1BigKeysRequest),
+    TwoReaders(
+      V1.BigKeysResponse.self, Ringstore_V1_BigKeysResponse.self, schema: Schemas.v1BigKeysResponse),
+    TwoReaders(
+      V1.BigKeysOfType.self, Ringstore_V1_BigKeysOfType.self, schema: Schemas.v1BigKeysOfType),
+    TwoReaders(V1.BigKey.self, Ringstore_V1_BigKey.self, schema: Schemas.v1BigKey),
+    TwoReaders(
+      LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
+      schema: Schemas.linkV1RouterFrame),
+    TwoReaders(
+      LinkV1.MapOffer.self, Ringstore_Internal_V1_MapOffer.self, schema: Schemas.linkV1MapOffer),
+    TwoReaders(LinkV1.Hello.self, Ringstore_Internal_V1_Hello.self, schema: Schemas.linkV1Hello),
+    TwoReaders(
+      LinkV1.LinkCall.self, Ringstore_Internal_V1_LinkCall.self, schema: Schemas.linkV1LinkCall),
+    TwoReaders(LinkV1.Credit.self, Ringstore_Internal_V1_Credit.self, schema: Schemas.linkV1Credit),
+    TwoReaders(
+      LinkV1.ShardFrame.self, Ringstore_Internal_V1_ShardFrame.self,
+      schema: Schemas.linkV1ShardFrame),
+    TwoReaders(
+      LinkV1.MapReply.self, Ringstore_Internal_V1_MapReply.self, schema: Schemas.linkV1MapReply),
+    TwoReaders(
+      LinkV1.MapNews.self, Ringstore_Internal_V1_MapNews.self, schema: Schemas.linkV1MapNews),
+    TwoReaders(
+      LinkV1.HelloReply.self, Ringstore_Internal_V1_HelloReply.self,
+      schema: Schemas.linkV1HelloReply),
+    TwoReaders(
+      LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
+    TwoReaders(
       LinkV1.KeysPartRequest.self, Ringstore_Internal_V1_KeysPartRequest.self,
       schema: Schemas.linkV1KeysPartRequest),
     TwoReaders(
@@ -483,6 +521,12 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.RandomKeyPartReply.self, Ringstore_Internal_V1_RandomKeyPartReply.self,
       schema: Schemas.linkV1RandomKeyPartReply),
+    TwoReaders(
+      LinkV1.BigKeysPartRequest.self, Ringstore_Internal_V1_BigKeysPartRequest.self,
+      schema: Schemas.linkV1BigKeysPartRequest),
+    TwoReaders(
+      LinkV1.BigKeysPartReply.self, Ringstore_Internal_V1_BigKeysPartReply.self,
+      schema: Schemas.linkV1BigKeysPartReply),
     TwoReaders(
       LinkV1.LargeReplyNotice.self, Ringstore_Internal_V1_LargeReplyNotice.self,
       schema: Schemas.linkV1LargeReplyNotice),

@@ -1080,6 +1080,627 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.HotKeysRequest`.
+  package struct HotKeysRequest: WireMessage {
+    package static let name = "ringstore.v1.HotKeysRequest"
+    /// how many keys at most; 0: 10
+    package var count: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(count: UInt32 = 0) {
+      self.count = count
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.count = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.count))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.count))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 6) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var count: UIntField { UIntField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.HotKeysResponse`.
+  package struct HotKeysResponse: WireMessage {
+    package static let name = "ringstore.v1.HotKeysResponse"
+    /// of all databases, the one looked up most often first
+    package var keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>()
+    /// shards that are missing, and why
+    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>(),
+      unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    ) {
+      self.keys = keys
+      self.unreachable = unreachable
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.keys = RepeatedMessages<V1.HotKey>(in: encoded, 10)
+      self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.HotKey(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.keys.count &+= 1
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Error(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.unreachable.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.keys.byteCount(field: 1)
+      size &+= self.unreachable.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.keys.write(field: 1, to: &cursor)
+      self.unreachable.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var keys: BytesField { BytesField(1) }
+      @inlinable
+      package static var unreachable: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.HotKey`.
+  package struct HotKey: KeyedMessage {
+    package static let name = "ringstore.v1.HotKey"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    /// it need not be there
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var slot: UInt32 = 0
+    package var shard: UnsafeRawBufferPointer = noBytes
+    /// counts fade to a half in a minute
+    package var callsPerSecond: Double = 0
+    /// of all look-ups of the shard, 0 to 1
+    package var share: Double = 0
+    /// what that rests on: the relative error is about one over its root
+    package var samples: Double = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0, slot: UInt32 = 0,
+      shard: UnsafeRawBufferPointer = noBytes, callsPerSecond: Double = 0, share: Double = 0,
+      samples: Double = 0
+    ) {
+      self.key = key
+      self.database = database
+      self.slot = slot
+      self.shard = shard
+      self.callsPerSecond = callsPerSecond
+      self.share = share
+      self.samples = samples
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.slot = try reader.readUInt32()
+        case 34: self.shard = try reader.readBytes()
+        case 41: self.callsPerSecond = Double(bitPattern: try reader.readFixed64())
+        case 49: self.share = Double(bitPattern: try reader.readFixed64())
+        case 57: self.samples = Double(bitPattern: try reader.readFixed64())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.slot))
+      size &+= WireSize.optionalBytesField(4, count: self.shard.count)
+      size &+= WireSize.optionalFixed64Field(5, self.callsPerSecond.bitPattern)
+      size &+= WireSize.optionalFixed64Field(6, self.share.bitPattern)
+      size &+= WireSize.optionalFixed64Field(7, self.samples.bitPattern)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: UInt64(self.slot))
+      cursor.put(4, optionalBytes: self.shard)
+      cursor.put(5, optionalFixed64: self.callsPerSecond.bitPattern)
+      cursor.put(6, optionalFixed64: self.share.bitPattern)
+      cursor.put(7, optionalFixed64: self.samples.bitPattern)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 61 &+ self.key.count &+ self.shard.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var slot: UIntField { UIntField(3) }
+      @inlinable
+      package static var shard: BytesField { BytesField(4) }
+      @inlinable
+      package static var callsPerSecond: Fixed64Field { Fixed64Field(5) }
+      @inlinable
+      package static var share: Fixed64Field { Fixed64Field(6) }
+      @inlinable
+      package static var samples: Fixed64Field { Fixed64Field(7) }
+    }
+
+  }
+
+  /// `ringstore.v1.BigKeysRequest`.
+  package struct BigKeysRequest: WireMessage {
+    package static let name = "ringstore.v1.BigKeysRequest"
+    /// how many keys of a ranking at most; 0: 10
+    package var count: UInt32 = 0
+    package var database: UInt32 = 0
+    package var allDatabases: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(count: UInt32 = 0, database: UInt32 = 0, allDatabases: Bool = false) {
+      self.count = count
+      self.database = database
+      self.allDatabases = allDatabases
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.count = try reader.readUInt32()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.allDatabases = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.count))
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, (self.allDatabases ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.count))
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: (self.allDatabases ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 14) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var count: UIntField { UIntField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var allDatabases: BoolField { BoolField(3) }
+    }
+
+  }
+
+  /// `ringstore.v1.BigKeysResponse`.
+  package struct BigKeysResponse: WireMessage {
+    package static let name = "ringstore.v1.BigKeysResponse"
+    /// those of which there are keys
+    package var types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<V1.BigKeysOfType>()
+    /// shards that are missing, or were lost on the way, and why
+    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<V1.BigKeysOfType>(),
+      unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    ) {
+      self.types = types
+      self.unreachable = unreachable
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.types = RepeatedMessages<V1.BigKeysOfType>(in: encoded, 10)
+      self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.BigKeysOfType(next, checkingElements: true)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.types.count &+= 1
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Error(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.unreachable.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.types.byteCount(field: 1)
+      size &+= self.unreachable.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.types.write(field: 1, to: &cursor)
+      self.unreachable.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var types: BytesField { BytesField(1) }
+      @inlinable
+      package static var unreachable: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.BigKeysOfType`.
+  package struct BigKeysOfType: WireMessage {
+    package static let name = "ringstore.v1.BigKeysOfType"
+    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    /// all of the type
+    package var keys: Int64 = 0
+    /// what these take together
+    package var bytes: Int64 = 0
+    /// the largest one first
+    package var byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    /// not of strings: those with the most values
+    package var byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      type: V1.ValueType = V1.ValueType(rawValue: 0), keys: Int64 = 0, bytes: Int64 = 0,
+      byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>(),
+      byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    ) {
+      self.type = type
+      self.keys = keys
+      self.bytes = bytes
+      self.byBytes = byBytes
+      self.byLength = byLength
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.byBytes = RepeatedMessages<V1.BigKey>(in: encoded, 34)
+      self.byLength = RepeatedMessages<V1.BigKey>(in: encoded, 42)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.type = V1.ValueType(rawValue: try reader.readInt32())
+        case 16: self.keys = try reader.readInt64()
+        case 24: self.bytes = try reader.readInt64()
+        case 34:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.BigKey(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.byBytes.count &+= 1
+        case 42:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.BigKey(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.byLength.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.type.rawValue)))
+      size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.bytes))
+      size &+= self.byBytes.byteCount(field: 4)
+      size &+= self.byLength.byteCount(field: 5)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
+      cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.bytes))
+      self.byBytes.write(field: 4, to: &cursor)
+      self.byLength.write(field: 5, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var type: IntField { IntField(1) }
+      @inlinable
+      package static var keys: IntField { IntField(2) }
+      @inlinable
+      package static var bytes: IntField { IntField(3) }
+      @inlinable
+      package static var byBytes: BytesField { BytesField(4) }
+      @inlinable
+      package static var byLength: BytesField { BytesField(5) }
+    }
+
+  }
+
+  /// `ringstore.v1.BigKey`.
+  package struct BigKey: KeyedMessage {
+    package static let name = "ringstore.v1.BigKey"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    /// of memory, as of Inspect
+    package var bytes: Int64 = 0
+    /// bytes of a string, values of a list
+    package var length: Int64 = 0
+    package var slot: UInt32 = 0
+    package var shard: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0,
+      type: V1.ValueType = V1.ValueType(rawValue: 0), bytes: Int64 = 0, length: Int64 = 0,
+      slot: UInt32 = 0, shard: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.key = key
+      self.database = database
+      self.type = type
+      self.bytes = bytes
+      self.length = length
+      self.slot = slot
+      self.shard = shard
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        case 24: self.type = V1.ValueType(rawValue: try reader.readInt32())
+        case 32: self.bytes = try reader.readInt64()
+        case 40: self.length = try reader.readInt64()
+        case 48: self.slot = try reader.readUInt32()
+        case 58: self.shard = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: Int64(self.type.rawValue)))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.bytes))
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: self.length))
+      size &+= WireSize.optionalVarintField(6, UInt64(self.slot))
+      size &+= WireSize.optionalBytesField(7, count: self.shard.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.bytes))
+      cursor.put(5, optionalVarint: UInt64(bitPattern: self.length))
+      cursor.put(6, optionalVarint: UInt64(self.slot))
+      cursor.put(7, optionalBytes: self.shard)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 67 &+ self.key.count &+ self.shard.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+      @inlinable
+      package static var type: IntField { IntField(3) }
+      @inlinable
+      package static var bytes: IntField { IntField(4) }
+      @inlinable
+      package static var length: IntField { IntField(5) }
+      @inlinable
+      package static var slot: UIntField { UIntField(6) }
+      @inlinable
+      package static var shard: BytesField { BytesField(7) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -1108,8 +1729,22 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    /// The keys that calls look up most often, from a sample of the look-ups.
+    package static let hotKeys = RPC(
+      service: name, name: "HotKeys", request: V1.HotKeysRequest.self,
+      reply: V1.HotKeysResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
+    /// The largest keys, by a walk over all of them.
+    package static let bigKeys = RPC(
+      service: name, name: "BigKeys", request: V1.BigKeysRequest.self,
+      reply: V1.BigKeysResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
 
-    package static let all: [RPC] = [describe, stats, shutdown, reload]
+    package static let all: [RPC] = [describe, stats, shutdown, reload, hotKeys, bigKeys]
   }
 
 }

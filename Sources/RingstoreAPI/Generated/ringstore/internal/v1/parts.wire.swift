@@ -540,6 +540,248 @@ extension LinkV1 {
 
   }
 
+  /// Asks a shard for the large ones of one slice of its keys.
+  package struct BigKeysPartRequest: WireMessage {
+    package static let name = "ringstore.internal.v1.BigKeysPartRequest"
+    /// where the slice begins, as in KeysPartRequest
+    package var database: UInt32 = 0
+    /// whether it goes on with the next database
+    package var allDatabases: Bool = false
+    package var startSlot: UInt32 = 0
+    package var cursor: UInt64 = 0
+    /// keys looked at
+    package var maxVisits: UInt32 = 0
+    /// only strings that take more memory are of interest,
+    package var stringBytesAbove: Int64 = 0
+    /// and lists that do, or
+    package var listBytesAbove: Int64 = 0
+    /// that have more values
+    package var listLengthAbove: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      database: UInt32 = 0, allDatabases: Bool = false, startSlot: UInt32 = 0, cursor: UInt64 = 0,
+      maxVisits: UInt32 = 0, stringBytesAbove: Int64 = 0, listBytesAbove: Int64 = 0,
+      listLengthAbove: Int64 = 0
+    ) {
+      self.database = database
+      self.allDatabases = allDatabases
+      self.startSlot = startSlot
+      self.cursor = cursor
+      self.maxVisits = maxVisits
+      self.stringBytesAbove = stringBytesAbove
+      self.listBytesAbove = listBytesAbove
+      self.listLengthAbove = listLengthAbove
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.database = try reader.readUInt32()
+        case 16: self.allDatabases = try reader.readBool()
+        case 24: self.startSlot = try reader.readUInt32()
+        case 32: self.cursor = try reader.readVarint()
+        case 40: self.maxVisits = try reader.readUInt32()
+        case 48: self.stringBytesAbove = try reader.readInt64()
+        case 56: self.listBytesAbove = try reader.readInt64()
+        case 64: self.listLengthAbove = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(2, (self.allDatabases ? 1 : 0))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.startSlot))
+      size &+= WireSize.optionalVarintField(4, self.cursor)
+      size &+= WireSize.optionalVarintField(5, UInt64(self.maxVisits))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.stringBytesAbove))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.listBytesAbove))
+      size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: self.listLengthAbove))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.database))
+      cursor.put(2, optionalVarint: (self.allDatabases ? 1 : 0))
+      cursor.put(3, optionalVarint: UInt64(self.startSlot))
+      cursor.put(4, optionalVarint: self.cursor)
+      cursor.put(5, optionalVarint: UInt64(self.maxVisits))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.stringBytesAbove))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.listBytesAbove))
+      cursor.put(8, optionalVarint: UInt64(bitPattern: self.listLengthAbove))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 64) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var database: UIntField { UIntField(1) }
+      @inlinable
+      package static var allDatabases: BoolField { BoolField(2) }
+      @inlinable
+      package static var startSlot: UIntField { UIntField(3) }
+      @inlinable
+      package static var cursor: UIntField { UIntField(4) }
+      @inlinable
+      package static var maxVisits: UIntField { UIntField(5) }
+      @inlinable
+      package static var stringBytesAbove: IntField { IntField(6) }
+      @inlinable
+      package static var listBytesAbove: IntField { IntField(7) }
+      @inlinable
+      package static var listLengthAbove: IntField { IntField(8) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.BigKeysPartReply`.
+  package struct BigKeysPartReply: WireMessage {
+    package static let name = "ringstore.internal.v1.BigKeysPartReply"
+    package var keys: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    package var nextDatabase: UInt32 = 0
+    package var nextSlot: UInt32 = 0
+    package var nextCursor: UInt64 = 0
+    package var done: Bool = false
+    /// keys that were looked at, and what they take
+    package var strings: Int64 = 0
+    package var stringBytes: Int64 = 0
+    package var lists: Int64 = 0
+    package var listBytes: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      keys: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>(), nextDatabase: UInt32 = 0,
+      nextSlot: UInt32 = 0, nextCursor: UInt64 = 0, done: Bool = false, strings: Int64 = 0,
+      stringBytes: Int64 = 0, lists: Int64 = 0, listBytes: Int64 = 0
+    ) {
+      self.keys = keys
+      self.nextDatabase = nextDatabase
+      self.nextSlot = nextSlot
+      self.nextCursor = nextCursor
+      self.done = done
+      self.strings = strings
+      self.stringBytes = stringBytes
+      self.lists = lists
+      self.listBytes = listBytes
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.keys = RepeatedMessages<V1.BigKey>(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.BigKey(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.keys.count &+= 1
+        case 16: self.nextDatabase = try reader.readUInt32()
+        case 24: self.nextSlot = try reader.readUInt32()
+        case 32: self.nextCursor = try reader.readVarint()
+        case 40: self.done = try reader.readBool()
+        case 48: self.strings = try reader.readInt64()
+        case 56: self.stringBytes = try reader.readInt64()
+        case 64: self.lists = try reader.readInt64()
+        case 72: self.listBytes = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.keys.byteCount(field: 1)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.nextDatabase))
+      size &+= WireSize.optionalVarintField(3, UInt64(self.nextSlot))
+      size &+= WireSize.optionalVarintField(4, self.nextCursor)
+      size &+= WireSize.optionalVarintField(5, (self.done ? 1 : 0))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.strings))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.stringBytes))
+      size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: self.lists))
+      size &+= WireSize.optionalVarintField(9, UInt64(bitPattern: self.listBytes))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.keys.write(field: 1, to: &cursor)
+      cursor.put(2, optionalVarint: UInt64(self.nextDatabase))
+      cursor.put(3, optionalVarint: UInt64(self.nextSlot))
+      cursor.put(4, optionalVarint: self.nextCursor)
+      cursor.put(5, optionalVarint: (self.done ? 1 : 0))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.strings))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.stringBytes))
+      cursor.put(8, optionalVarint: UInt64(bitPattern: self.lists))
+      cursor.put(9, optionalVarint: UInt64(bitPattern: self.listBytes))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var keys: BytesField { BytesField(1) }
+      @inlinable
+      package static var nextDatabase: UIntField { UIntField(2) }
+      @inlinable
+      package static var nextSlot: UIntField { UIntField(3) }
+      @inlinable
+      package static var nextCursor: UIntField { UIntField(4) }
+      @inlinable
+      package static var done: BoolField { BoolField(5) }
+      @inlinable
+      package static var strings: IntField { IntField(6) }
+      @inlinable
+      package static var stringBytes: IntField { IntField(7) }
+      @inlinable
+      package static var lists: IntField { IntField(8) }
+      @inlinable
+      package static var listBytes: IntField { IntField(9) }
+    }
+
+  }
+
   /// What a shard answers, on the call's own lane, in place of a response too long for that
   /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
   /// them.

@@ -12,7 +12,8 @@
 /// one slice of work per part and says where to go on. Routers and shards of one version are rolled out together,
 /// and clients never see these.
 ///
-/// DbSizePart takes DbSizeRequest and answers DbSizeResponse; DescribePart takes nothing and answers an encoded
+/// DbSizePart takes DbSizeRequest and answers DbSizeResponse; HotKeysPart takes HotKeysRequest and answers
+/// HotKeysResponse; DescribePart takes nothing and answers an encoded
 /// Node; ListStreamPart takes ListRange and answers any number of ListValues; StatsPart takes nothing and answers
 /// StatsResponse; ShutdownPart takes and answers nothing.
 
@@ -173,6 +174,68 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
 
   /// all that were drawn were due, and are deleted: ask once more
   package var again: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Asks a shard for the large ones of one slice of its keys.
+package nonisolated struct Ringstore_Internal_V1_BigKeysPartRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// where the slice begins, as in KeysPartRequest
+  package var database: UInt32 = 0
+
+  /// whether it goes on with the next database
+  package var allDatabases: Bool = false
+
+  package var startSlot: UInt32 = 0
+
+  package var cursor: UInt64 = 0
+
+  /// keys looked at
+  package var maxVisits: UInt32 = 0
+
+  /// only strings that take more memory are of interest,
+  package var stringBytesAbove: Int64 = 0
+
+  /// and lists that do, or
+  package var listBytesAbove: Int64 = 0
+
+  /// that have more values
+  package var listLengthAbove: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_Internal_V1_BigKeysPartReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var keys: [Ringstore_V1_BigKey] = []
+
+  package var nextDatabase: UInt32 = 0
+
+  package var nextSlot: UInt32 = 0
+
+  package var nextCursor: UInt64 = 0
+
+  package var done: Bool = false
+
+  /// keys that were looked at, and what they take
+  package var strings: Int64 = 0
+
+  package var stringBytes: Int64 = 0
+
+  package var lists: Int64 = 0
+
+  package var listBytes: Int64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -487,6 +550,141 @@ nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Me
     if lhs.found != rhs.found {return false}
     if lhs.keys != rhs.keys {return false}
     if lhs.again != rhs.again {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_BigKeysPartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BigKeysPartRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}database\0\u{3}all_databases\0\u{3}start_slot\0\u{1}cursor\0\u{3}max_visits\0\u{3}string_bytes_above\0\u{3}list_bytes_above\0\u{3}list_length_above\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.allDatabases) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.startSlot) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.cursor) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.maxVisits) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.stringBytesAbove) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.listBytesAbove) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.listLengthAbove) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 1)
+    }
+    if self.allDatabases != false {
+      try visitor.visitSingularBoolField(value: self.allDatabases, fieldNumber: 2)
+    }
+    if self.startSlot != 0 {
+      try visitor.visitSingularUInt32Field(value: self.startSlot, fieldNumber: 3)
+    }
+    if self.cursor != 0 {
+      try visitor.visitSingularUInt64Field(value: self.cursor, fieldNumber: 4)
+    }
+    if self.maxVisits != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxVisits, fieldNumber: 5)
+    }
+    if self.stringBytesAbove != 0 {
+      try visitor.visitSingularInt64Field(value: self.stringBytesAbove, fieldNumber: 6)
+    }
+    if self.listBytesAbove != 0 {
+      try visitor.visitSingularInt64Field(value: self.listBytesAbove, fieldNumber: 7)
+    }
+    if self.listLengthAbove != 0 {
+      try visitor.visitSingularInt64Field(value: self.listLengthAbove, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_BigKeysPartRequest, rhs: Ringstore_Internal_V1_BigKeysPartRequest) -> Bool {
+    if lhs.database != rhs.database {return false}
+    if lhs.allDatabases != rhs.allDatabases {return false}
+    if lhs.startSlot != rhs.startSlot {return false}
+    if lhs.cursor != rhs.cursor {return false}
+    if lhs.maxVisits != rhs.maxVisits {return false}
+    if lhs.stringBytesAbove != rhs.stringBytesAbove {return false}
+    if lhs.listBytesAbove != rhs.listBytesAbove {return false}
+    if lhs.listLengthAbove != rhs.listLengthAbove {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_BigKeysPartReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BigKeysPartReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}keys\0\u{3}next_database\0\u{3}next_slot\0\u{3}next_cursor\0\u{1}done\0\u{1}strings\0\u{3}string_bytes\0\u{1}lists\0\u{3}list_bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.keys) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.nextDatabase) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.nextSlot) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.nextCursor) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.done) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.strings) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.stringBytes) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.lists) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.listBytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.keys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.keys, fieldNumber: 1)
+    }
+    if self.nextDatabase != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nextDatabase, fieldNumber: 2)
+    }
+    if self.nextSlot != 0 {
+      try visitor.visitSingularUInt32Field(value: self.nextSlot, fieldNumber: 3)
+    }
+    if self.nextCursor != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nextCursor, fieldNumber: 4)
+    }
+    if self.done != false {
+      try visitor.visitSingularBoolField(value: self.done, fieldNumber: 5)
+    }
+    if self.strings != 0 {
+      try visitor.visitSingularInt64Field(value: self.strings, fieldNumber: 6)
+    }
+    if self.stringBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.stringBytes, fieldNumber: 7)
+    }
+    if self.lists != 0 {
+      try visitor.visitSingularInt64Field(value: self.lists, fieldNumber: 8)
+    }
+    if self.listBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.listBytes, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_BigKeysPartReply, rhs: Ringstore_Internal_V1_BigKeysPartReply) -> Bool {
+    if lhs.keys != rhs.keys {return false}
+    if lhs.nextDatabase != rhs.nextDatabase {return false}
+    if lhs.nextSlot != rhs.nextSlot {return false}
+    if lhs.nextCursor != rhs.nextCursor {return false}
+    if lhs.done != rhs.done {return false}
+    if lhs.strings != rhs.strings {return false}
+    if lhs.stringBytes != rhs.stringBytes {return false}
+    if lhs.lists != rhs.lists {return false}
+    if lhs.listBytes != rhs.listBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

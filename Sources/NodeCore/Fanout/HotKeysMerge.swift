@@ -1,0 +1,65 @@
+// HotKeys: the keys of all shards that calls look up most often.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+
+package struct HotKeysMerge: FanoutReducer {
+  /// Keys of a reply, where the call names no number, and at most.
+  package static let countDefault: UInt32 = 10
+  package static let countMax: UInt32 = 100
+
+  package let part = InternalMethod.hotKeysPart
+  package let lane = LinkLane.bulk
+  package let allowsPartial = true
+  private let count: UInt32
+  private let bytesMax: Int
+  /// The encoded keys, the hottest one first.
+  private var keys: [(rate: Double, bytes: ByteBuffer)] = []
+  private var unreachable: [CallError] = []
+
+  package init(_ call: V1.HotKeysRequest, _ limits: Limits) throws(CallError) {
+    bytesMax = limits.maxMessageBytes / 2
+    if call.hasUnknownField { throw .unknownField }
+    count = call.count == 0 ? Self.countDefault : min(call.count, Self.countMax)
+  }
+
+  package var heldBytes: Int { keys.reduce(0) { $0 + $1.bytes.readableBytes } }
+
+  package mutating func request(shard: Int) -> ByteBuffer {
+    var request = ByteBuffer()
+    V1.HotKeysRequest(count: count).write(into: &request)
+    return request
+  }
+
+  package mutating func merge(
+    _ response: UnsafeRawBufferPointer, shard: Int
+  ) throws(CallError) -> Bool {
+    for key in try V1.HotKeysResponse(decoding: response).keys {
+      let place = keys.firstIndex { $0.rate < key.callsPerSecond } ?? keys.count
+      if place >= Int(count) { continue }
+      var bytes = ByteBuffer()
+      key.write(into: &bytes)
+      keys.insert((key.callsPerSecond, bytes), at: place)
+      if keys.count > Int(count) { keys.removeLast() }
+    }
+    while heldBytes > bytesMax { keys.removeLast() }
+    return false
+  }
+
+  /// It tells of the cluster's state, whatever that is.
+  package func doesWithout(_ error: CallError) -> Bool {
+    error.code == .unavailable || error.reason == .mapConflict
+  }
+
+  package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }
+
+  package func answer() -> ByteBuffer {
+    var answer = ByteBuffer()
+    for key in keys {
+      key.bytes.withUnsafeReadableBytes { answer.append(V1.HotKeysResponse.Field.keys, $0) }
+    }
+    for error in unreachable { answer.append(V1.HotKeysResponse.Field.unreachable, error) }
+    return answer
+  }
+}

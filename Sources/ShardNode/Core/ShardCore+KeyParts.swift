@@ -1,0 +1,151 @@
+// Parts of the calls that tell of single keys among all: one by lot, the ones that calls look up most
+// often, the largest ones. As of all parts, a slice does a bounded amount of work.
+//
+// The core's event loop.
+
+import Commands
+import NIOCore
+import NodeCore
+import Placement
+import RingstoreAPI
+import Store
+
+extension ShardCore {
+  /// Keys drawn in one slice, as long as they are due. Each draw costs some 10 us.
+  private static let drawsMax = 16
+  /// A reply with keys ends with the one that takes it to this size.
+  private static let keyBytesMax = 64 << 10
+
+  func randomKeyPart(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try LinkV1.RandomKeyPartRequest(request: message)
+    try KeyAccess.check(database: request.database, context, limits)
+    let database = Int(request.database)
+    var random = SplitMix64(seed: request.seed)
+    var hasExpired = false
+    for _ in 0..<Self.drawsMax {
+      let drawn = store.drawKey(
+        database: database, nowMillis: context.wallMillis, using: &random)
+      switch drawn {
+      case .key(let key, let slot):
+        visited(key, slot: slot, database: database)
+        if !KeyAccess.mayList(key, context) { continue }
+        return LinkV1.RandomKeyPartReply(
+          key: key, found: true, keys: Int64(store.keyCount(database: database))
+        ).write(into: &response)
+      case .expired: hasExpired = true
+      case .none:
+        visitedAll()
+        return LinkV1.RandomKeyPartReply().write(into: &response)
+      }
+    }
+    LinkV1.RandomKeyPartReply(again: hasExpired).write(into: &response)
+  }
+
+  /// What was sampled says nothing of what is stored, so it waits for nothing.
+  func hotKeysPart(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try V1.HotKeysRequest(request: message)
+    let start = response.writerIndex
+    let hottest = keyspace.hotKeys.hottest(Int(request.count), nowMillis: context.wallMillis)
+    var shard = id
+    shard.withUTF8 { shard in
+      for hot in hottest where response.writerIndex - start < Self.keyBytesMax {
+        hot.key.bytes.withUnsafeBytes { key in
+          guard KeyAccess.mayList(key, context) else { return }
+          response.append(
+            V1.HotKeysResponse.Field.keys,
+            V1.HotKey(
+              key: key, database: UInt32(hot.key.database), slot: UInt32(hot.slot),
+              shard: UnsafeRawBufferPointer(shard), callsPerSecond: hot.rate, share: hot.share,
+              samples: hot.samples))
+        }
+      }
+    }
+  }
+
+  func bigKeysPart(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try LinkV1.BigKeysPartRequest(request: message)
+    try KeyAccess.check(database: request.database, context, limits)
+    var slice = BigKeySlice(request, shard: id)
+    var budget = SliceBudget(visits: request.maxVisits, clock)
+    let start = response.writerIndex
+    let databaseEnd = request.allDatabases ? Int(limits.databases) : Int(request.database) + 1
+    var (database, slot) = (Int(request.database), Int(request.startSlot))
+    var cursor = request.cursor
+    while database < databaseEnd, !budget.isSpent,
+      response.writerIndex - start < Self.keyBytesMax
+    {
+      guard slot < Slots.count, store.keyCount(database: database) > 0 else {
+        (database, slot, cursor) = (database + 1, 0, 0)
+        continue
+      }
+      guard store.keyCount(database: database, slot: slot) > 0 else {
+        budget.passEmptySlot()
+        (slot, cursor) = (slot + 1, 0)
+        continue
+      }
+      let walked = store.walk(
+        database: database, slot: slot, cursor: cursor, maxVisits: budget.visitsLeft,
+        nowMillis: context.wallMillis
+      ) { facts, _ in
+        // Four steps of matching a pattern for each look at memory.
+        budget.visit(steps: 4 * facts.measuringSteps)
+        visited(facts.key, slot: slot, database: database)
+        if KeyAccess.mayList(facts.key, context) {
+          slice.look(at: facts, slot: slot, database: database, into: &response)
+        }
+        return !budget.isSpent && response.writerIndex - start < Self.keyBytesMax
+      }
+      cursor = walked.next
+      if cursor == 0 { slot += 1 }
+    }
+    slice.reply.nextDatabase = UInt32(database)
+    slice.reply.nextSlot = UInt32(slot)
+    slice.reply.nextCursor = cursor
+    slice.reply.done = database >= databaseEnd
+    // The slice has written its keys.
+    slice.reply.write(into: &response)
+  }
+}
+
+/// The large keys that a slice finds.
+private struct BigKeySlice {
+  /// All but the keys.
+  var reply = LinkV1.BigKeysPartReply()
+  private let request: LinkV1.BigKeysPartRequest
+  private var shard: String
+
+  init(_ request: LinkV1.BigKeysPartRequest, shard: String) {
+    self.request = request
+    self.shard = shard
+  }
+
+  mutating func look(
+    at facts: KeyFacts, slot: Int, database: Int, into response: inout ByteBuffer
+  ) {
+    let (bytes, length) = (Int64(facts.memoryBytes), Int64(facts.length))
+    switch facts.type {
+    case .none: return
+    case .string:
+      reply.strings += 1
+      reply.stringBytes += bytes
+      guard bytes > request.stringBytesAbove else { return }
+    case .list:
+      reply.lists += 1
+      reply.listBytes += bytes
+      guard bytes > request.listBytesAbove || length > request.listLengthAbove else { return }
+    }
+    shard.withUTF8 { shard in
+      response.append(
+        LinkV1.BigKeysPartReply.Field.keys,
+        V1.BigKey(
+          key: facts.key, database: UInt32(database), type: V1.ValueType(facts.type), bytes: bytes,
+          length: length, slot: UInt32(slot), shard: UnsafeRawBufferPointer(shard)))
+    }
+  }
+}
