@@ -8,10 +8,9 @@ import RingstoreAPI
 import Store
 
 /// What the execution of a call ends with. Its bytes may be the store's: valid until it changes next.
-package enum Outcome<Reply: WireMessage> {
-  case reply(Reply)
-  /// A reply with no field set, which has no bytes.
-  case empty
+package enum Outcome {
+  /// The reply that was filled in place; one in which nothing was set has no bytes.
+  case done
   /// A `ListValues` of a range of a list, which it may have lost.
   case list(Store.ListView, isTaken: Bool = false)
   /// A reply that is too large to be written at once.
@@ -19,13 +18,14 @@ package enum Outcome<Reply: WireMessage> {
   /// A reply that its command has encoded.
   case encoded(ByteBuffer)
   /// Nothing yet: there is more to search.
-  case unfinished(ListSearch)
+  indirect case unfinished(ListSearch)
   /// Nothing yet: the call waits until one of its lists has a value.
-  case waiting(ListWait)
+  indirect case waiting(ListWait)
 }
 
-/// What an execution leaves that has not written its reply.
-package enum Remainder {
+/// What an execution leaves that has not written its reply. Indirect, so that "nothing" is one word: every
+/// call hands that on.
+package indirect enum Remainder {
   /// The reply.
   case source(any ReplySource)
   /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
@@ -47,14 +47,13 @@ package struct ResumedSearch {
   }
 }
 
-/// What the execution of a call may use beside its request. The caller of an execution keeps all of it
-/// alive until the end, so it is handed on without counting references.
+/// What the execution of a call may use beside its request.
 struct ExecutionContext {
-  unowned(unsafe) let keyspace: Keyspace
+  let keyspace: Keyspace
   /// Who calls, and when.
   let call: CallContext
   /// What the request lies in, where it may be kept.
-  unowned(unsafe) let block: LargeBlock?
+  let block: LargeBlock?
   /// A reply longer than this is to come from a source.
   let bytesMin: Int
 
@@ -99,7 +98,7 @@ extension Command {
   ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
-  ///   - execute: decides and changes, at the place of the request's key.
+  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
@@ -108,8 +107,8 @@ extension Command {
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
     also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
-      @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
-      -> Outcome<Reply>
+      @escaping @Sendable (Request, KeyPlace, ExecutionContext, inout Reply) throws(CallError)
+      -> Outcome
   ) -> KeyCommand<Request, Reply> {
     let isWrite = !rpc.isReadOnly
     let execution = Execution {
@@ -119,11 +118,11 @@ extension Command {
       // A condition must never be passed over.
       if isWrite { try keyspace.refuseUnserved(request) }
       let place = try keyspace.find(request.key, request.database, call)
-      switch try execute(request, place, context) {
-      case .reply(let reply):
+      var reply = Reply()
+      switch try execute(request, place, context, &reply) {
+      case .done:
         reply.write(into: &response)
         return nil
-      case .empty: return nil
       case .list(let view, let isTaken):
         return try view.reply(context, isTaken: isTaken, into: &response).map { .source($0) }
       case .source(let source): return .source(source)

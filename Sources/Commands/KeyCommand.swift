@@ -39,7 +39,7 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   @unchecked Sendable
 {
   typealias Execute =
-    @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError) -> Outcome<Reply>
+    @Sendable (Request, KeyPlace, ExecutionContext, inout Reply) throws(CallError) -> Outcome
 
   fileprivate let execute: Execute
 
@@ -91,9 +91,9 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
     let place = try keyspace.find(request.key, request.database, call)
-    switch try definition.execute(request, place, context) {
-    case .reply(let reply): answer(reply.reply)
-    case .empty: answer(Reply().reply)
+    var reply = Reply()
+    switch try definition.execute(request, place, context, &reply) {
+    case .done: answer(reply.reply)
     case .list(let view, let isTaken):
       return try view.reply(context, isTaken: isTaken, answer).map { .source($0) }
     case .source(let source): return .source(source)

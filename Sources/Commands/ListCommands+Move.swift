@@ -34,7 +34,7 @@ extension Command {
       },
     ],
     otherKeys: { (try? V1.ListMoveRequest($0)).map { [$0.destination] } ?? [] }
-  ) { (request: V1.ListMoveRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+  ) { (request: V1.ListMoveRequest, place, context, reply: inout V1.Value) throws(CallError) in
     guard Slots.slot(of: request.destination) == place.lookup.slot else { throw .crossSlot }
     let wait =
       request.waitMillis == 0
@@ -43,7 +43,7 @@ extension Command {
     let outermost = try lists { () throws(Store.StoreError) in
       try context.store.outermost(from, at: place)
     }
-    guard let byteCount = outermost?.count else { return wait.map { .waiting($0) } ?? .empty }
+    guard let byteCount = outermost?.count else { return wait.map { .waiting($0) } ?? .done }
     let bytesMax = ReplySizes.value(count: byteCount, version: .max)
     guard bytesMax <= context.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
@@ -59,8 +59,9 @@ extension Command {
     if bytesMax > context.bytesMin, let moved = try? context.store.movePinned(move) {
       return .source(ValueSource(moved, isPopped: true))
     }
-    guard let moved = try? context.store.move(move) else { return .empty }
-    return .reply(V1.Value(value: moved.bytes, found: true, version: moved.version))
+    guard let moved = try? context.store.move(move) else { return .done }
+    reply = V1.Value(value: moved.bytes, found: true, version: moved.version)
+    return .done
   }
 }
 

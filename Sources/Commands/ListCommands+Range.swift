@@ -8,9 +8,9 @@ extension Command {
   package static let lRange = onKey(
     V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
     "Reads a range of a list; both ends count, negative ones from the end."
-  ) { (request: V1.ListRange, place, context) throws(CallError) -> Outcome<V1.ListValues> in
+  ) { (request: V1.ListRange, place, context, reply: inout V1.ListValues) throws(CallError) in
     guard let view = try view(of: request, at: place, context) else {
-      return .empty
+      return .done
     }
     return .list(view)
   }

@@ -10,29 +10,34 @@ extension Command {
     V1.KeyStore.lRem, "LREM key count value", shows: .count,
     "Removes values that are equal to one: so many from the head, or the tail, or all.",
     needsMemory: false
-  ) { (request: V1.ListRemoveRequest, place, context) throws(CallError) -> Outcome<V1.Status> in
+  ) { (request: V1.ListRemoveRequest, place, context, reply: inout V1.Status) throws(CallError) in
     let count = request.count == 0 ? Int.max : Int(clamping: request.count.magnitude)
     let begin = ListSearch(from: request.count < 0 ? .tail : .head, foundMax: count)
     switch try search(begin, for: request.value, at: place, context) {
-    case .missing: return .reply(V1.Status(ok: true))
+    case .missing:
+      reply = V1.Status(ok: true)
+      return .done
     case .goesOn(let search): return .unfinished(search)
     case .done(let search):
       guard !search.found.isEmpty else {
-        return .reply(V1.Status(ok: true, version: place.version))
+        reply = V1.Status(ok: true, version: place.version)
+        return .done
       }
       let version = try? context.store.removeElements(search.rising, at: place)
-      return .reply(
-        V1.Status(ok: true, count: Int64(search.found.count), version: version ?? 0))
+      reply = V1.Status(ok: true, count: Int64(search.found.count), version: version ?? 0)
+      return .done
     }
   }
 
   package static let lInsert = onKey(
     V1.KeyStore.lInsert, "LINSERT key BEFORE|AFTER pivot value", shows: .inserted,
     "Puts a value in front of the first one that is equal to another, or behind it."
-  ) { (request: V1.ListInsertRequest, place, context) throws(CallError) -> Outcome<V1.Status> in
+  ) { (request: V1.ListInsertRequest, place, context, reply: inout V1.Status) throws(CallError) in
     let begin = ListSearch(from: .head, foundMax: 1)
     switch try search(begin, for: request.pivot, at: place, context) {
-    case .missing: return .reply(V1.Status(ok: false))
+    case .missing:
+      reply = V1.Status(ok: false)
+      return .done
     case .goesOn(let search): return .unfinished(search)
     case .done(let search):
       guard let pivot = search.found.first,
@@ -40,9 +45,11 @@ extension Command {
           request.value, before: request.after ? pivot + 1 : pivot, at: place)
       else {
         let length = try? context.store.listLength(at: place)
-        return .reply(V1.Status(ok: false, count: Int64(length ?? 0), version: place.version))
+        reply = V1.Status(ok: false, count: Int64(length ?? 0), version: place.version)
+        return .done
       }
-      return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+      reply = V1.Status(ok: true, count: Int64(result.length), version: result.version)
+      return .done
     }
   }
 
@@ -55,10 +62,10 @@ extension Command {
         ? .positions(isMany: true) : nil
     }
   ) {
-    (request: V1.ListPositionRequest, place, context) throws(CallError)
-      -> Outcome<V1.ListPositions> in
+    (request: V1.ListPositionRequest, place, context, reply: inout V1.ListPositions)
+      throws(CallError) in
     switch try search(try request.search(), for: request.value, at: place, context) {
-    case .missing: return .empty
+    case .missing: return .done
     case .goesOn(let search): return .unfinished(search)
     case .done(let search): return try positions(search.found, context)
     }
@@ -66,7 +73,7 @@ extension Command {
 
   private static func positions(
     _ indices: [Int], _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.ListPositions> {
+  ) throws(CallError) -> Outcome {
     let numbers = indices.map { UInt64($0) }
     var reply = ByteBuffer()
     // Made here, since the numbers live no longer.

@@ -10,27 +10,28 @@ extension Command {
 
   package static let get = onKey(
     V1.KeyStore.get, "GET key", shows: .value, "Reads the value of a key."
-  ) { (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
+  ) { (_: V1.Key, place, context, reply: inout V1.Value) throws(CallError) in
     guard
       let found = try strings({ () throws(Store.StoreError) in try context.store.string(at: place) }
       )
-    else { return .empty }
-    let reply = V1.Value(value: found, leftAt: place, context)
-    if found.bytes.count < ReplySizes.certainlySmall(context) { return .reply(reply) }
+    else { return .done }
+    reply.take(found, leftAt: place, context)
+    if found.bytes.count < ReplySizes.certainlySmall(context) { return .done }
     return try largeValue(reply, at: place, context)
   }
 
+  /// Has a reply come from a source where it is long.
   @inline(never)
   static func largeValue(
     _ reply: V1.Value, at place: KeyPlace, _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Value> {
+  ) throws(CallError) -> Outcome {
     let byteCount = reply.byteCount
     guard byteCount <= context.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
     // One that lies in its entry can't be held on to, and is copied.
     guard byteCount > context.bytesMin, let pinned = try? context.store.pinnedString(at: place)
-    else { return .reply(reply) }
+    else { return .done }
     return .source(ValueSource(pinned, ttlMillis: reply.ttlMillis, isPopped: false))
   }
 
@@ -49,7 +50,8 @@ extension Command {
         return V1.IncrByRequest(key: words[1], delta: -delta, database: database)
       },
     ]
-  ) { (request: V1.IncrByRequest, place, context) throws(CallError) in
+  ) {
+    (request: V1.IncrByRequest, place, context, reply: inout V1.IncrByResponse) throws(CallError) in
     var expiry = Expiry.never
     if request.ttlMillis != 0 {
       expiry = try Expiry(storedFor: request.ttlMillis, from: context.call.wallMillis)
@@ -57,13 +59,15 @@ extension Command {
     let sum = try strings { () throws(Store.StoreError) in
       try context.store.incrBy(request.delta, making: expiry, at: place)
     }
-    return .reply(V1.IncrByResponse(value: sum.value, version: sum.version))
+    reply.value = sum.value
+    reply.version = sum.version
+    return .done
   }
 
   package static let append = onKey(
     V1.KeyStore.append, "APPEND key value", shows: .count,
     "Puts bytes behind the value of a key; a missing key counts as empty."
-  ) { (request: V1.AppendRequest, place, context) throws(CallError) in
+  ) { (request: V1.AppendRequest, place, context, reply: inout V1.Status) throws(CallError) in
     let old = try strings { () throws(Store.StoreError) in
       try context.store.string(at: place)
     }
@@ -71,21 +75,24 @@ extension Command {
     let length = (old?.bytes.count ?? 0) + request.value.count
     try checkLength(length, context)
     if let old, request.value.isEmpty {
-      return .reply(V1.Status(ok: true, count: Int64(length), version: old.version))
+      reply = V1.Status(ok: true, count: Int64(length), version: old.version)
+      return .done
     }
     let version = context.store.write(
       request.value, offset: old?.bytes.count ?? 0, into: old, at: place)
-    return .reply(V1.Status(ok: true, count: Int64(length), version: version))
+    reply = V1.Status(ok: true, count: Int64(length), version: version)
+    return .done
   }
 
   package static let strLen = onKey(
     V1.KeyStore.strLen, "STRLEN key", shows: .count,
     "Counts the bytes of a string; a missing key has 0."
-  ) { (_: V1.Key, place, context) throws(CallError) in
+  ) { (_: V1.Key, place, context, reply: inout V1.Status) throws(CallError) in
     let found = try strings { () throws(Store.StoreError) in
       try context.store.string(at: place)
     }
-    return .reply(V1.Status(ok: true, count: Int64(found?.bytes.count ?? 0)))
+    reply = V1.Status(ok: true, count: Int64(found?.bytes.count ?? 0))
+    return .done
   }
 
   /// - Throws: RESPONSE_TOO_LARGE where no reply could carry a value of this length.

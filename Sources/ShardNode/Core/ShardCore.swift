@@ -21,6 +21,7 @@ package final class ShardCore {
   package let version: String
   /// The keys, and which of them are this shard's.
   package let keyspace: Keyspace
+  let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving
   /// The address that Describe reports, once it is known.
@@ -98,6 +99,7 @@ package final class ShardCore {
     let store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
+    self.store = store
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
@@ -254,5 +256,4 @@ package final class ShardCore {
 extension ShardCore {
   package var limits: Limits { keyspace.limits }
   package var ownership: SlotOwnership { keyspace.ownership }
-  var store: Store { keyspace.store }
 }
