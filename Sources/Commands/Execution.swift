@@ -71,20 +71,24 @@ struct ExecutionContext {
 }
 
 package struct Execution: Sendable {
-  /// Executes an encoded request, and appends the reply or returns what is left to do: message, keys,
-  /// who calls, what the message lies in, and what a reply is longer than that comes from a source.
+  /// Executes an encoded request, and appends the reply or returns what is left to do: message, whether
+  /// it is a write's, keys, who calls, what the message lies in, and what a reply is longer than that
+  /// comes from a source. Captures nothing but a function, so that the compiler can make one of both.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
     @Sendable (
-      UnsafeRawBufferPointer, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
+      UnsafeRawBufferPointer, Bool, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
     ) throws(CallError) -> Remainder?
 
   package let encoded: Encoded
+  package let isWrite: Bool
 
   /// Of a number that no call has.
   static func refusal(ofMethod method: UInt32) -> Execution {
-    Execution { _, _, _, _, _, _ throws(CallError) in throw .unbatchable(method: method) }
+    Execution(
+      encoded: { _, _, _, _, _, _, _ throws(CallError) in throw .unbatchable(method: method) },
+      isWrite: false)
   }
 }
 
@@ -110,9 +114,8 @@ extension Command {
       @escaping @Sendable (Request, KeyPlace, ExecutionContext, inout Reply) throws(CallError)
       -> Outcome
   ) -> KeyCommand<Request, Reply> {
-    let isWrite = !rpc.isReadOnly
-    let execution = Execution {
-      message, keyspace, call, block, bytesMin, response throws(CallError) in
+    let encoded: Execution.Encoded = {
+      message, isWrite, keyspace, call, block, bytesMin, response throws(CallError) in
       let context = ExecutionContext(keyspace, call, in: block, largerThan: bytesMin)
       let request = try Request(request: message)
       // A condition must never be passed over.
@@ -134,6 +137,7 @@ extension Command {
       case .waiting(let wait): return .wait(wait)
       }
     }
+    let execution = Execution(encoded: encoded, isWrite: !rpc.isReadOnly)
     let form = RequestForm(
       usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall
     ) {

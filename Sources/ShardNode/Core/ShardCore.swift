@@ -166,8 +166,9 @@ package final class ShardCore {
       try executePart(method, message, context, into: &response)
       return nil
     }
-    return try executions.first[Int(method) - 1].encoded(
-      message, keyspace, context, block, bytesMin, &response)
+    let execution = executions.first[Int(method) - 1]
+    return try execution.encoded(
+      message, execution.isWrite, keyspace, context, block, bytesMin, &response)
   }
 
   /// The parts of a range as LRangeStream sends them; nil where there is no such key.
