@@ -4,25 +4,41 @@ import RingstoreAPI
 import Store
 
 extension Command {
-  static let onAnyType: [Command] = [.delete, .exists, .type]
+  static let onAnyType: [Command] = [.delete, .exists, .type, .touch, .inspect]
 
   package static let delete = onKey(
-    V1.KeyStore.delete, "DEL key", aliases: ["DELETE"], shows: .removed,
-    "Removes a key of any type.", needsMemory: false
-  ) { (request: V1.DeleteRequest, place, context, reply: inout V1.Status) throws(CallError) in
-    if request.condition != nil, try !request.conditionIsMet(at: place, context) {
+    V1.KeyStore.delete, "DEL key [key ...]", aliases: ["DELETE"], shows: .removed,
+    "Removes a key of any type, or several.", orMany: manyDeletes,
+    also: [
+      RequestForm(
+        "UNLINK key [key ...]", .count,
+        "Removes keys of any type, and counts those that were there.",
+        orMany: manyDeletes
+      ) { V1.DeleteRequest($0, database: $1) }
+    ], needsMemory: false
+  ) {
+    (request: V1.DeleteRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
+    if request.condition != nil, try !request.conditionIsMet(at: place, keyspace) {
       reply = V1.Status(version: place.version)
       return .done
     }
-    let version = context.store.delete(at: place)
+    let version = keyspace.store.delete(at: place)
     reply = V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
     return .done
   }
 
+  private static let manyDeletes = ManyKeyWords(.mDelete, V1.MDeleteRequest.Field.keys) {
+    V1.DeleteRequest(key: $0, database: $1)
+  }
+
   package static let exists = onKey(
-    V1.KeyStore.exists, "EXISTS key", shows: .count,
-    "Tells whether a key holds anything."
-  ) { (_: V1.Key, place, _, reply: inout V1.Status) in
+    V1.KeyStore.exists, "EXISTS key [key ...]", shows: .count,
+    "Tells whether a key holds anything, or how many of several do.",
+    orMany: ManyKeyWords(.mExists, V1.ManyKeysRequest.Field.keys) {
+      V1.Key(key: $0, database: $1)
+    }
+  ) { (_: V1.Key, place, _, _, reply: inout V1.Status) in
     reply = V1.Status(ok: true, count: place.type == .none ? 0 : 1)
     return .done
   }
@@ -30,10 +46,26 @@ extension Command {
   package static let type = onKey(
     V1.KeyStore.type, "TYPE key", shows: .type,
     "Tells whether a key holds a string, a list or nothing."
-  ) { (_: V1.Key, place, _, reply: inout V1.TypeResponse) in
-    reply = V1.TypeResponse(type: V1.ValueType(rawValue: Int32(place.type.rawValue)))
+  ) { (_: V1.Key, place, _, _, reply: inout V1.TypeResponse) in
+    reply = V1.TypeResponse(type: V1.ValueType(place.type))
     return .done
   }
+
+  package static let touch = onKey(
+    V1.KeyStore.touch, "TOUCH key [key ...]", shows: .count,
+    "Has a key count as used now, or several, and counts those that are there.",
+    orMany: ManyKeyWords(.mTouch, V1.ManyKeysRequest.Field.keys) {
+      V1.Key(key: $0, database: $1)
+    }
+  ) { (_: V1.Key, place, _, _, reply: inout V1.Status) in
+    // To find it was to use it.
+    reply = V1.Status(ok: true, count: place.type == .none ? 0 : 1)
+    return .done
+  }
+}
+
+extension V1.ValueType {
+  init(_ type: Store.ValueType) { self.init(rawValue: Int32(type.rawValue)) }
 }
 
 extension V1.DeleteRequest: WordedMessage {
@@ -43,14 +75,14 @@ extension V1.DeleteRequest: WordedMessage {
 
   @inline(never)
   fileprivate func conditionIsMet(
-    at place: KeyPlace, _ context: ExecutionContext
+    at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Bool {
     switch condition {
     case nil: return true
     case .ifVersion(let version): return place.version == version
     case .ifValue(let value):
       let found = try Command.strings { () throws(Store.StoreError) in
-        try context.store.string(at: place)
+        try keyspace.store.string(at: place)
       }
       return found?.bytes.elementsEqual(value) ?? false
     }

@@ -13,6 +13,7 @@ package enum CallReply {
   case ttl(V1.TtlResponse)
   case list(V1.ListValues)
   case positions(V1.ListPositions)
+  case inspection(V1.InspectResponse)
   /// The reply of a call that is made of parts, encoded as it was put together.
   case merged(ByteBuffer)
 
@@ -32,6 +33,7 @@ package enum CallReply {
     case .ttl(let reply): reply.write(into: &response)
     case .list(let reply): reply.write(into: &response)
     case .positions(let reply): reply.write(into: &response)
+    case .inspection(let reply): reply.write(into: &response)
     case .merged(let reply): response.writeImmutableBuffer(reply)
     }
   }
@@ -97,5 +99,13 @@ extension V1.ListPositions: ReplyMessage {
   package init?(_ reply: CallReply) {
     guard case .positions(let positions) = reply else { return nil }
     self = positions
+  }
+}
+
+extension V1.InspectResponse: ReplyMessage {
+  package var reply: CallReply { .inspection(self) }
+  package init?(_ reply: CallReply) {
+    guard case .inspection(let inspection) = reply else { return nil }
+    self = inspection
   }
 }

@@ -1,6 +1,7 @@
 // How a command is said in words, on a line or on the command line, and how its reply is shown.
 // Values; any thread.
 
+import NIOCore
 import RingstoreAPI
 
 package struct CommandForm: Sendable {
@@ -14,6 +15,8 @@ package struct CommandForm: Sendable {
   ///
   /// The words are as many as the syntax asks for. The call points into them.
   package let call: Maker?
+  /// The call made of parts that words mean which name more than one key; nil: they never do.
+  package let many: ManyKeyWords?
 
   package typealias Maker =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> any KeyedCall
@@ -25,7 +28,8 @@ package struct CommandForm: Sendable {
 
   /// A form that is read and shown by each protocol in its own way.
   init(_ usage: String, aliases: [String] = [], _ summary: String) {
-    self.init(Syntax(usage, aliases: aliases), nil, summary, orShows: { _ in nil }, call: nil)
+    self.init(
+      Syntax(usage, aliases: aliases), nil, summary, orShows: { _ in nil }, orMany: nil, call: nil)
   }
 
   /// How the reply to these words is shown.
@@ -34,9 +38,10 @@ package struct CommandForm: Sendable {
   fileprivate init(
     _ syntax: Syntax, _ reply: ReplyForm?, _ summary: String,
     orShows otherReply: @escaping OtherReply,
-    call: Maker?
+    orMany many: ManyKeyWords?, call: Maker?
   ) {
     self.otherReply = otherReply
+    self.many = many
     self.syntax = syntax
     self.reply = reply
     self.summary = summary
@@ -54,16 +59,18 @@ struct RequestForm<Request>: Sendable {
   private let summary: String
   private let otherReply: CommandForm.OtherReply
   private let otherCall: CommandForm.OtherCall
+  private let many: ManyKeyWords?
   private let request: Reader
 
   init(
     _ usage: String, aliases: [String] = [], _ reply: ReplyForm, _ summary: String,
     orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
-    request: @escaping Reader
+    orMany many: ManyKeyWords? = nil, request: @escaping Reader
   ) {
     self.otherReply = otherReply
     self.otherCall = otherCall
+    self.many = many
     syntax = Syntax(usage, aliases: aliases)
     self.reply = reply
     self.summary = summary
@@ -72,7 +79,7 @@ struct RequestForm<Request>: Sendable {
 
   /// The form of a command.
   func form<Reply>(of command: KeyCommand<Request, Reply>) -> CommandForm {
-    CommandForm(syntax, reply, summary, orShows: otherReply) {
+    CommandForm(syntax, reply, summary, orShows: otherReply, orMany: many) {
       words, database throws(ArgumentError) in
       if let other = try otherCall(words, database) { return other }
       if words.count > syntax.words.lowerBound, !syntax.optionGroups.isEmpty {
@@ -81,6 +88,39 @@ struct RequestForm<Request>: Sendable {
       }
       return command.call(try request(words, database))
     }
+  }
+}
+
+/// The call made of parts that a command's words mean where they name more than one key.
+package struct ManyKeyWords: Sendable {
+  package let command: Command
+  private let append: @Sendable (UnsafeRawBufferPointer, UInt32, inout ByteBuffer) -> Void
+
+  /// - Parameters:
+  ///   - items: the field of its request that the keys go into, as the requests of one key each.
+  ///   - item: the request of one key.
+  init<Item: KeyedMessage>(
+    _ command: Command, _ items: BytesField,
+    item: @escaping @Sendable (_ key: UnsafeRawBufferPointer, _ database: UInt32) -> Item
+  ) {
+    self.command = command
+    append = { key, database, request in request.append(items, item(key, database)) }
+  }
+
+  /// The encoded request; nil where the words name one key.
+  package func request(_ words: CommandWords, database: UInt32) -> ByteBuffer? {
+    guard words.count > 2 else { return nil }
+    var request = ByteBuffer()
+    for index in words.indices.dropFirst() { append(words[index], database, &request) }
+    return request
+  }
+
+  /// The outcomes of the keys.
+  package static func statuses(
+    _ response: UnsafeRawBufferPointer, of command: Command
+  ) throws(WireError) -> RepeatedMessages<V1.StatusItem> {
+    command.id == .mDelete
+      ? try V1.MDeleteResponse(response).items : try V1.ManyStatusesResponse(response).items
   }
 }
 
@@ -158,6 +198,8 @@ package enum ReplyForm: Sendable, Hashable {
   case ttl(TtlForm)
   /// IncrByResponse, its value.
   case sum
+  /// InspectResponse: all of it, or a part.
+  case inspection(InspectForm)
   /// ListValues.
   case list
 }

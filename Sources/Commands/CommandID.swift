@@ -55,6 +55,8 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let delete = CommandID(V1.KeyStore.delete)
   package static let exists = CommandID(V1.KeyStore.exists)
   package static let type = CommandID(V1.KeyStore.type)
+  package static let touch = CommandID(V1.KeyStore.touch)
+  package static let inspect = CommandID(V1.KeyStore.inspect)
   package static let incrBy = CommandID(V1.KeyStore.incrBy)
   package static let lPush = CommandID(V1.KeyStore.lPush)
   package static let rPush = CommandID(V1.KeyStore.rPush)
@@ -86,6 +88,9 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let stats = CommandID(local: 11)
   package static let shutdown = CommandID(local: 12)
   package static let reload = CommandID(local: 13)
+  package static let mExists = CommandID(local: 14)
+  package static let mTouch = CommandID(local: 15)
+  package static let randomKey = CommandID(local: 16)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -105,6 +110,7 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case listStreamPart = 68
   case statsPart = 69
   case shutdownPart = 70
+  case randomKeyPart = 71
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)
@@ -121,7 +127,7 @@ extension CallError {
     switch call {
     case .lRange, .mLRange: .responseTooLarge(streamingCall: "LRangeStream")
     case .keys: .responseTooLarge(streamingCall: "Scan")
-    case .mGet, .mSet, .mDelete: .responseTooLarge(streamingCall: "Pipeline")
+    case .mGet, .mSet, .mDelete, .mExists, .mTouch: .responseTooLarge(streamingCall: "Pipeline")
     default: .responseTooLarge(streamingCall: nil)
     }
   }

@@ -47,27 +47,15 @@ package struct ResumedSearch {
   }
 }
 
-/// What the execution of a call may use beside its request.
+/// How a call is to be executed.
 struct ExecutionContext {
-  let keyspace: Keyspace
   /// Who calls, and when.
   let call: CallContext
-  /// What the request lies in, where it may be kept.
-  let block: LargeBlock?
+  /// What the request lies in, where it may be kept. The caller of an execution keeps it alive until the
+  /// end, so it is handed on without counting references.
+  unowned(unsafe) let block: LargeBlock?
   /// A reply longer than this is to come from a source.
   let bytesMin: Int
-
-  init(
-    _ keyspace: Keyspace, _ call: CallContext, in block: LargeBlock?, largerThan bytesMin: Int
-  ) {
-    self.keyspace = keyspace
-    self.call = call
-    self.block = block
-    self.bytesMin = bytesMin
-  }
-
-  var store: Store { keyspace.store }
-  var limits: Limits { keyspace.limits }
 }
 
 package struct Execution: Sendable {
@@ -99,35 +87,44 @@ extension Command {
   ///   - usage: its words, the first of which is its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
   ///   - otherReply: how the reply to these words is shown where that is another way.
+  ///   - many: the call that its words mean where they name several keys.
   ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
-  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in.
+  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in. What
+  ///     it uses is handed to it one by one: a structure of them would count references for each call.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
     shows reply: ReplyForm,
     _ summary: String, orShows otherReply: @escaping CommandForm.OtherReply = { _ in nil },
     orCall otherCall: @escaping CommandForm.OtherCall = { _, _ in nil },
+    orMany many: ManyKeyWords? = nil,
     also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
-      @escaping @Sendable (Request, KeyPlace, ExecutionContext, inout Reply) throws(CallError)
+      @escaping @Sendable (Request, KeyPlace, Keyspace, ExecutionContext, inout Reply)
+      throws(CallError)
       -> Outcome
   ) -> KeyCommand<Request, Reply> {
     let encoded: Execution.Encoded = {
       message, isWrite, keyspace, call, block, bytesMin, response throws(CallError) in
-      let context = ExecutionContext(keyspace, call, in: block, largerThan: bytesMin)
+      let context = ExecutionContext(call: call, block: block, bytesMin: bytesMin)
       let request = try Request(request: message)
       // A condition must never be passed over.
       if isWrite { try keyspace.refuseUnserved(request) }
-      let place = try keyspace.find(request.key, request.database, call)
+      let place =
+        Request.usesKey
+        ? try keyspace.find(request.key, request.database, call)
+        : try keyspace.look(request.key, request.database, call)
       var reply = Reply()
-      switch try execute(request, place, context, &reply) {
+      switch try execute(request, place, keyspace, context, &reply) {
       case .done:
         reply.write(into: &response)
         return nil
       case .list(let view, let isTaken):
-        return try view.reply(context, isTaken: isTaken, into: &response).map { .source($0) }
+        return try view.reply(keyspace, context, isTaken: isTaken, into: &response).map {
+          .source($0)
+        }
       case .source(let source): return .source(source)
       case .encoded(let reply):
         if reply.readableBytes > context.bytesMin { return .source(BytesSource(reply)) }
@@ -139,7 +136,7 @@ extension Command {
     }
     let execution = Execution(encoded: encoded, isWrite: !rpc.isReadOnly)
     let form = RequestForm(
-      usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall
+      usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall, orMany: many
     ) {
       words, database throws(ArgumentError) in
       try Request(words, database: database)

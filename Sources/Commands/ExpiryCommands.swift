@@ -31,7 +31,9 @@ extension Command {
         .expireAtUnixMillis(try words.integer(2, "the time"))
       },
     ], needsMemory: false
-  ) { (request: V1.ExpireRequest, place, context, reply: inout V1.Status) throws(CallError) in
+  ) {
+    (request: V1.ExpireRequest, place, keyspace, context, reply: inout V1.Status)
+      throws(CallError) in
     let now = context.call.wallMillis
     let expiry = try request.expiry.moment(from: now)
     guard place.type != .none else {
@@ -44,9 +46,9 @@ extension Command {
     }
     var version: UInt64?
     if expiry.isDue(at: now) {
-      version = context.store.delete(at: place)
+      version = keyspace.store.delete(at: place)
     } else if expiry != place.expiry {
-      version = context.store.setExpiry(expiry, at: place)
+      version = keyspace.store.setExpiry(expiry, at: place)
     }
     reply = V1.Status(ok: true, count: 1, version: version ?? place.version)
     return .done
@@ -64,8 +66,8 @@ extension Command {
   package static let persist = onKey(
     V1.KeyStore.persist, "PERSIST key", shows: .count,
     "Has a key not expire any more.", needsMemory: false
-  ) { (_: V1.Key, place, context, reply: inout V1.Status) in
-    guard place.expires, let version = context.store.setExpiry(.never, at: place) else {
+  ) { (_: V1.Key, place, keyspace, _, reply: inout V1.Status) in
+    guard place.expires, let version = keyspace.store.setExpiry(.never, at: place) else {
       reply = V1.Status(ok: true, version: place.version)
       return .done
     }
@@ -89,7 +91,7 @@ extension Command {
         "Tells when a key expires, in milliseconds since 1970; as EXPIRETIME.",
         request: V1.Key.init(_:database:)),
     ]
-  ) { (_: V1.Key, place, context, reply: inout V1.TtlResponse) in
+  ) { (_: V1.Key, place, keyspace, context, reply: inout V1.TtlResponse) in
     guard place.type != .none else { return .done }
     reply = V1.TtlResponse(found: true, version: place.version)
     if place.expires {

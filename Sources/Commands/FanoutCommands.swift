@@ -4,8 +4,8 @@ import RingstoreAPI
 
 extension Command {
   static let madeOfParts: [Command] = [
-    .mGet, .mSet, .mDelete, .mLRange, .keys, .scan, .dbSize, .reset, .stats, .pipeline, .describe,
-    .shutdown, .reload,
+    .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
+    .stats, .pipeline, .describe, .shutdown, .reload,
   ]
 
   // MARK: - Many keys
@@ -21,6 +21,14 @@ extension Command {
   package static let mDelete = parts(
     .mDelete, V1.KeyStore.mDelete, .write, .manyKeys, "MDELETE key [key ...]",
     "Removes many keys, each with its own outcome.")
+
+  package static let mExists = parts(
+    .mExists, V1.KeyStore.mExists, .read, .manyKeys, "MEXISTS key [key ...]",
+    "Counts those of many keys that hold anything, each with its own outcome.")
+
+  package static let mTouch = parts(
+    .mTouch, V1.KeyStore.mTouch, .read, .manyKeys, "MTOUCH key [key ...]",
+    "Has many keys count as used now, each with its own outcome.")
 
   package static let mLRange = parts(
     .mLRange, V1.KeyStore.mLRange, .read, .manyKeys,
@@ -40,6 +48,10 @@ extension Command {
   package static let dbSize = parts(
     .dbSize, V1.KeyStore.dbSize, .read, .everyShard, "DBSIZE [ALL]",
     "Counts the keys of a database, or of all.")
+
+  package static let randomKey = parts(
+    .randomKey, V1.KeyStore.randomKey, .read, .everyShard, "RANDOMKEY",
+    "Answers a key of a database by lot, each as likely as any other.")
 
   package static let reset = parts(
     .reset, V1.KeyStore.reset, .admin, .everyShard, "RESET [ALL]",

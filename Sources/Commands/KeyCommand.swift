@@ -39,7 +39,8 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   @unchecked Sendable
 {
   typealias Execute =
-    @Sendable (Request, KeyPlace, ExecutionContext, inout Reply) throws(CallError) -> Outcome
+    @Sendable (Request, KeyPlace, Keyspace, ExecutionContext, inout Reply) throws(CallError) ->
+    Outcome
 
   fileprivate let execute: Execute
 
@@ -71,6 +72,34 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   }
 }
 
+/// A call whose request is encoded where it is made, because not all of it lies in its maker's memory.
+struct EncodedCall: KeyedCall {
+  let command: Command
+  let key: UnsafeRawBufferPointer
+  let database: UInt32
+  let request: ByteBuffer
+
+  var byteCount: Int { request.readableBytes }
+  var waitMillis: UInt32 { 0 }
+
+  func write(into buffer: inout ByteBuffer) { buffer.writeImmutableBuffer(request) }
+
+  func execute(
+    on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
+    _ answer: (CallReply) -> Void
+  ) throws(CallError) -> Remainder? {
+    try request.withUnsafeReadableBytes { bytes throws(CallError) -> Remainder? in
+      let call: (any KeyedCall)?
+      do throws(WireError) {
+        call = try command.call(encoded: bytes)
+      } catch {
+        throw .undecodable(error)
+      }
+      return try call?.execute(on: keyspace, context, largerThan: bytesMin, answer)
+    }
+  }
+}
+
 private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall {
   let definition: KeyCommand<Request, Reply>
   let request: Request
@@ -88,14 +117,17 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
-    let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
+    let context = ExecutionContext(call: call, block: nil, bytesMin: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
-    let place = try keyspace.find(request.key, request.database, call)
+    let place =
+      Request.usesKey
+      ? try keyspace.find(request.key, request.database, call)
+      : try keyspace.look(request.key, request.database, call)
     var reply = Reply()
-    switch try definition.execute(request, place, context, &reply) {
+    switch try definition.execute(request, place, keyspace, context, &reply) {
     case .done: answer(reply.reply)
     case .list(let view, let isTaken):
-      return try view.reply(context, isTaken: isTaken, answer).map { .source($0) }
+      return try view.reply(keyspace, context, isTaken: isTaken, answer).map { .source($0) }
     case .source(let source): return .source(source)
     case .encoded(let encoded):
       if encoded.readableBytes > bytesMin { return .source(BytesSource(encoded)) }

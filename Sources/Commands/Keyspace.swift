@@ -53,6 +53,17 @@ package final class Keyspace {
     return isWatched ? watched(place) : place
   }
 
+  /// As `find`, but the key doesn't count as used.
+  func look(
+    _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext
+  ) throws(CallError) -> KeyPlace {
+    try KeyAccess.check(key, database, context, limits)
+    let clock = store.accessClock(of: key, slot: Slots.slot(of: key), database: Int(database))
+    let place = try find(key, database, context)
+    if let clock { place.setAccessClock(clock) }
+    return place
+  }
+
   /// Calls on the key that came before come first: one that is unfinished is executed to its end.
   @inline(never)
   private func watched(_ found: KeyPlace) -> KeyPlace {

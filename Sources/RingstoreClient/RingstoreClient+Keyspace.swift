@@ -103,6 +103,19 @@ extension RingstoreClient {
     }
   }
 
+  /// A key of the database by lot, each as likely as any other; nil where it is empty.
+  public func randomKey(
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [UInt8]? {
+    let request = ByteBuffer.of {
+      V1.RandomKeyRequest(database: database(options)).write(into: &$0)
+    }
+    return try await call(V1.KeyStore.randomKey, request, options) { response throws(WireError) in
+      let reply = try V1.RandomKeyResponse(response)
+      return reply.found ? Array(reply.key) : nil
+    }
+  }
+
   /// Removes every key. Returns how many there were.
   ///
   /// Shards empty themselves one by one. If the call fails, some of them may have: that is an error

@@ -52,6 +52,41 @@ extension RingstoreClient {
     }
   }
 
+  /// Asks of many keys whether they hold anything.
+  public func mExists(
+    _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<Bool, RingstoreError>] {
+    let commands = keys.map { RingstoreCommand.exists($0) }
+    return try await many(V1.KeyStore.mExists, commands, options) { reply throws(RingstoreError) in
+      try reply.status().count > 0
+    }
+  }
+
+  /// Has many keys count as used now, for idle times and eviction. Each outcome says whether the key
+  /// exists.
+  @discardableResult
+  public func mTouch(
+    _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> [Result<Bool, RingstoreError>] {
+    let commands = keys.map { RingstoreCommand.touch($0) }
+    return try await many(V1.KeyStore.mTouch, commands, options) { reply throws(RingstoreError) in
+      try reply.status().count > 0
+    }
+  }
+
+  /// Stores values under several keys if none of the keys exists: all of them at once, or none. The keys
+  /// must lie in one slot, as those with the same hash tag do: `{user7}:name`, `{user7}:mail`.
+  ///
+  /// - Returns: whether they were stored.
+  /// - Throws: CROSS_SLOT where the keys lie in several slots.
+  public func mSetIfAbsent(
+    _ items: [(key: some RingstoreBytes, value: some RingstoreBytes)],
+    options: RingstoreCallOptions = .standard
+  ) async throws(RingstoreError) -> Bool {
+    guard !items.isEmpty else { return true }
+    return try await run(.mSetIfAbsent(items), options: options).status().ok
+  }
+
   /// Reads a range of each of many lists. A list may be named more than once; two ranges of one
   /// list may come from different states of it.
   public func multiRange(
@@ -76,6 +111,7 @@ extension RingstoreClient {
       case is V1.MGetRequest.Type: V1.MGetRequest.Field.keys
       case is V1.MSetRequest.Type: V1.MSetRequest.Field.items
       case is V1.MDeleteRequest.Type: V1.MDeleteRequest.Field.keys
+      case is V1.ManyKeysRequest.Type: V1.ManyKeysRequest.Field.keys
       default: V1.MLRangeRequest.Field.ranges
       }
     var request = ByteBuffer()
@@ -124,6 +160,8 @@ extension RingstoreClient {
       }
     case is V1.MSetResponse.Type: return try V1.MSetResponse(response).items.map(outcome)
     case is V1.MDeleteResponse.Type: return try V1.MDeleteResponse(response).items.map(outcome)
+    case is V1.ManyStatusesResponse.Type:
+      return try V1.ManyStatusesResponse(response).items.map(outcome)
     default:
       return try V1.MLRangeResponse(response).items.map { item in
         switch item.outcome {

@@ -83,6 +83,40 @@ public struct RingstoreCommand: Sendable {
   /// Asks what a key holds. Reply: `.type`.
   public static func type(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.type, key) }
 
+  /// Has a key count as used now, for idle times and eviction. Reply: `.status`, whose count is 1 or 0.
+  public static func touch(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.touch, key) }
+
+  /// Asks what a key takes and is; the key doesn't count as used. Reply: `.inspection`.
+  public static func inspect(_ key: some RingstoreBytes) -> Self {
+    Self(V1.KeyStore.inspect) { request in
+      key.ringstoreBytes.withUnsafeBytes { V1.InspectRequest(key: $0).write(into: &request) }
+    }
+  }
+
+  /// Stores values under several keys of one slot if none of the keys is there. Reply: `.status`, whose
+  /// `ok` tells whether that was so.
+  ///
+  /// - Precondition: there is at least one item.
+  public static func mSetIfAbsent(
+    _ items: [(key: some RingstoreBytes, value: some RingstoreBytes)]
+  ) -> Self {
+    precondition(!items.isEmpty, "there is no key to set")
+    return Self(V1.KeyStore.mSetIfAbsent) { request in
+      for (place, item) in items.enumerated() {
+        item.key.ringstoreBytes.withUnsafeBytes { key in
+          item.value.ringstoreBytes.withUnsafeBytes { value in
+            if place == 0 {
+              V1.MSetIfAbsentRequest(key: key, value: value).write(into: &request)
+            } else {
+              request.append(
+                V1.MSetIfAbsentRequest.Field.others, V1.KeyAndValue(key: key, value: value))
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// Adds to the integer that a key holds; a missing key counts as 0. Reply: `.integer`.
   ///
   /// - Parameter time: after which a key expires that the call makes.

@@ -13,6 +13,8 @@ public enum RingstoreReply: Sendable, Hashable {
   case positions(RingstorePositions)
   /// nil: the key doesn't exist.
   case timeToLive(RingstoreTimeToLive?)
+  /// nil: the key doesn't exist.
+  case inspection(RingstoreInspection?)
 }
 
 /// A value as it was read.
@@ -125,6 +127,8 @@ extension RingstoreReply {
       self = .type(RingstoreType(try V1.TypeResponse(response).type))
     case is V1.TtlResponse.Type:
       self = .timeToLive(RingstoreTimeToLive(try V1.TtlResponse(response)))
+    case is V1.InspectResponse.Type:
+      self = .inspection(RingstoreInspection(try V1.InspectResponse(response)))
     case is V1.IncrByResponse.Type: self = .integer(try V1.IncrByResponse(response).value)
     default: self.init(try V1.Status(response))
     }

@@ -221,7 +221,8 @@ struct List {
   }
 
   /// Gives back the list's own block; its pieces are gone, or another's.
-  func freeEmpty(_ heap: Heap) {
-    heap.free(base, List.headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
-  }
+  func freeEmpty(_ heap: Heap) { heap.free(base, blockBytes) }
+
+  /// Bytes of the list's own block.
+  var blockBytes: Int { List.headerBytes + ringCapacity * MemoryLayout<Piece>.stride }
 }

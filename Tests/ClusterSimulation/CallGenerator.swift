@@ -157,7 +157,10 @@ package struct CallGenerator {
     let form = CommandModel.of(command)?.form
     let usage = WordsOfUsage(form?.syntax.usage ?? "")
     var names = usage.required
-    if !usage.repeated.isEmpty, random.next() % 2 == 0 { names += usage.repeated }
+    // The simulation knows one key of a call.
+    if !usage.repeated.isEmpty, !usage.repeated.contains("key"), random.next() % 2 == 0 {
+      names += usage.repeated
+    }
     let words = names.enumerated().map { place, name in
       let author = ValueName(command, caller, place: firstPlace + place)
       switch name {

@@ -8,7 +8,10 @@ extension CommandModel {
   /// Commands on one key that have no meaning of their own here, and why.
   package static let notModelled: [CommandID: String] = [
     .lRangeStream:
-      "its calls are recorded as those of LRange, whatever pieces their reply comes in"
+      "its calls are recorded as those of LRange, whatever pieces their reply comes in",
+    .touch: "it is an Exists, and changes what only idle times and eviction see",
+    .inspect: "it tells of memory and of idle times, which the model doesn't have",
+    Command.mSetIfAbsent.id: "it is a call on several keys, and the model knows one at a time",
   ]
 
   // MARK: - Strings

@@ -98,7 +98,7 @@ extension KeyReply {
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     switch call.model.form?.reply {
     case .ok, .isDone: self = try V1.Status(response).ok ? .done : .notDone
-    case nil: self = .done
+    case nil, .inspection: self = .done
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
     case .value, .taken, .popped, .element: self.init(try V1.Value(response))
     case .inserted:

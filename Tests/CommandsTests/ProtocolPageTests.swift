@@ -27,7 +27,7 @@ import Testing
     self.entries = entries
   }
 
-  /// The fields of each message of keystore.proto and cluster.proto, nested messages left out.
+  /// The fields of each message of ringstore.v1, nested messages left out.
   private static func fields() throws -> [String: [String]] {
     var fields: [String: [String]] = [:]
     for file in ["keystore", "cluster"] {

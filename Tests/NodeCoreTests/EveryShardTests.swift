@@ -130,6 +130,53 @@ import Testing
     #expect(reply.keys == 7 && reply.unreachable.map(\.shard) == ["s1"])
   }
 
+  /// Draws of a fixed seed: the check can't fail by bad luck.
+  @Test func `a key by lot is a shard's as often as it has keys`() throws {
+    let keys: [Int64] = [0, 100, 300]
+    let answer: (FakePort.Sent) -> Result<ByteBuffer, CallError> = { call in
+      var reply = ByteBuffer()
+      [UInt8(call.shard)].withUnsafeBytes {
+        LinkV1.RandomKeyPartReply(key: $0, found: call.shard > 0, keys: keys[call.shard])
+          .write(into: &reply)
+      }
+      return .success(reply)
+    }
+    var counts = [0, 0, 0]
+    for number in 0..<2_000 {
+      let port = FakePort(shards: 3)
+      port.answer = answer
+      port.random = SplitMix64(seed: UInt64(number))
+      let run = try OperationRun(.randomKey, Ringstore_V1_RandomKeyRequest(), on: port)
+      port.runAll()
+      let reply = try run.answer(Ringstore_V1_RandomKeyResponse.self)
+      #expect(reply.found)
+      counts[Int(reply.key[0])] += 1
+    }
+    #expect(counts[0] == 0 && (1_400...1_600).contains(counts[2]))
+  }
+
+  @Test func `a shard that has drawn keys that were due is asked again, and none is no key`() throws
+  {
+    let port = FakePort(shards: 2)
+    var asked = 0
+    port.answer = { call in
+      asked += 1
+      var reply = ByteBuffer()
+      LinkV1.RandomKeyPartReply(again: call.shard == 1 && asked < 6).write(into: &reply)
+      return .success(reply)
+    }
+    let run = try OperationRun(.randomKey, Ringstore_V1_RandomKeyRequest(), on: port)
+    port.runAll()
+    #expect(try !run.answer(Ringstore_V1_RandomKeyResponse.self).found)
+    #expect(asked >= 6 && Set(port.sent.map(\.request)).count == asked, "each draw has its own lot")
+    let wrong = Ringstore_V1_RandomKeyRequest.with { $0.database = 99 }
+    #expect(try OperationRun.refusal(.randomKey, wrong)?.reason == .noSuchDatabase)
+    let lost = FakePort(shards: 2)
+    let failed = try OperationRun(.randomKey, Ringstore_V1_RandomKeyRequest(), on: lost)
+    lost.fail(1, away)
+    #expect(failed.error == away, "no shard is passed over in silence")
+  }
+
   @Test func `a shard away is described as such`() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
@@ -145,7 +192,8 @@ import Testing
 
   @Test func `every call that is made of parts is made, and no other`() throws {
     let made: Set<CommandID> = [
-      .mGet, .mSet, .mDelete, .mLRange, .keys, .scan, .dbSize, .reset, .describe, .stats, .shutdown,
+      .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
+      .reset, .describe, .stats, .shutdown,
     ]
     for id in CommandTable.all.map(\.id) {
       let run = try? OperationRun(id, [], on: FakePort(shards: 1))

@@ -22,6 +22,8 @@ final class FakePort: FanoutCluster {
   var servesCluster = true
   var nodeCounters: [String: Int64] = [:]
   private(set) var nodeHasEnded = false
+  /// What is drawn by lot, one after another.
+  var random = SplitMix64(seed: 1)
 
   var shards: [ModelShard]
   /// Parts that wait, in the order sent.
@@ -42,6 +44,8 @@ final class FakePort: FanoutCluster {
   }
 
   var hasEnded: Bool { outcome != nil }
+
+  func randomNumber() -> UInt64 { random.next() }
 
   func owner(of key: UnsafeRawBufferPointer) -> Int {
     // Neighbouring slots belong to different shards, as in a real map.

@@ -45,6 +45,26 @@ import Testing
     #expect(items.allSatisfy { $0.list.length == -1 && $0.list.found })
   }
 
+  @Test(arguments: [(CommandID.mExists, CommandID.exists), (.mTouch, .touch)])
+  func `keys are counted one by one`(_ call: CommandID, _ item: CommandID) throws {
+    let port = FakePort(shards: 3)
+    port.answer = { part in
+      if part.part.tag == 3 { return .failure(.shardUnavailable("s1", "gone")) }
+      var reply = ByteBuffer()
+      V1.Status(ok: true, count: part.part.tag == 1 ? 0 : 1).write(into: &reply)
+      return .success(reply)
+    }
+    let request = Ringstore_V1_ManyKeysRequest.with { request in
+      request.keys = ["a", "b", "c", "d"].map { key in .with { $0.key = .init(key.utf8) } }
+    }
+    let run = try OperationRun(call, request, on: port)
+    #expect(port.sent.allSatisfy { $0.part.method == UInt32(item.rawValue) && !$0.part.isWrite })
+    port.runAll()
+    let items = try run.answer(Ringstore_V1_ManyStatusesResponse.self).items
+    #expect(items.map(\.status.count) == [1, 0, 1, 0])
+    #expect(items.map(\.error.reason) == ["", "", "", "SHARD_UNAVAILABLE"])
+  }
+
   @Test func `an item's failure is its own`() throws {
     let port = FakePort(shards: 3)
     port.answer = { call in

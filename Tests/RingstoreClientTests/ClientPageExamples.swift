@@ -18,6 +18,7 @@ enum ClientPageExamples {
     try await lock(client)
     try await lists(client)
     try await manyKeys(client)
+    try await keysOfOneSlot(client)
     try await keyspace(client)
     try await scan(client)
     try await resume(client)
@@ -162,6 +163,17 @@ enum ClientPageExamples {
     // page: end
   }
 
+  private static func keysOfOneSlot(_ client: RingstoreClient) async throws {
+    // page: begin
+    let isNew = try await client.mSetIfAbsent([
+      (key: "{user:7}:name", value: "Ada"), (key: "{user:7}:mail", value: "ada@example.org"),
+    ])
+    // page: end
+    #expect(isNew)
+    // Later examples count the keys.
+    #expect(try await client.mDelete(["{user:7}:name", "{user:7}:mail"]).count == 2)
+  }
+
   private static func keyspace(_ client: RingstoreClient) async throws {
     // page: begin
     let users = try await client.keys(matching: .prefix("user:"))  // all of them, or an error
@@ -175,7 +187,9 @@ enum ClientPageExamples {
 
     let count = try await client.dbSize()  // of this database
     let all = try await client.dbSize(.allDatabases)
+    let any = try await client.randomKey()  // nil where the database is empty
     // page: end
+    #expect(any != nil)
     #expect(users.count == 2)
     #expect(count == 3)
     #expect(all == 3)
@@ -303,5 +317,12 @@ enum ClientPageExamples {
     // page: end
     #expect(cluster.nodes.count == 3)
     #expect(!counters.isEmpty)
+    // page: begin
+    if let facts = try await client.inspect("user:1") {
+      print("\(facts.bytes) bytes on \(facts.shard), idle for \(facts.idle)")
+    }
+    // page: end
+    let facts = try await client.inspect("user:1")
+    #expect(facts?.type == .string && facts?.encoding == .inline && facts?.length == 3)
   }
 }

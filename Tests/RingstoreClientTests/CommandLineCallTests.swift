@@ -31,7 +31,7 @@ import ringstore
           var words =
             [name]
             + usage.prefix(form.syntax.words.lowerBound - 1).map {
-              $0.contains("|") ? String($0.prefix { $0 != "|" }) : "1"
+              $0.first?.isUppercase == true ? String($0.prefix { $0 != "|" }) : "1"
             }
           // Some stand behind those that may be left out.
           while words.count < form.syntax.words.lowerBound { words.append("1") }
@@ -195,7 +195,9 @@ import ringstore
 
   @Test func helpTellsAboutOneCommand() throws {
     let del = HelpText.text(Array("del".utf8))
-    #expect(del.hasPrefix("DEL key\n  Removes a key of any type.\n  Also: DELETE\n"))
+    #expect(
+      del.hasPrefix("DEL key [key ...]\n  Removes a key of any type, or several.\n  Also: DELETE\n")
+    )
     #expect(HelpText.text(Array("scan".utf8)).hasPrefix("SCAN [pattern | --match G | --regex R"))
     #expect(HelpText.text(Array("reset".utf8)).contains("\n  An admin call that concerns"))
     #expect(HelpText.text(Array("get".utf8)).contains("\n  A read call that concerns"))

@@ -67,10 +67,16 @@ import Testing
       var rest = (2..<max(count, 2)).map { "\($0 - 2)" }
       // A word out of two is one of them.
       let usage = form.syntax.usage.prefix { $0 != "[" }.split(separator: " ")
-      for (place, word) in usage.enumerated() where word.contains("|") {
+      // In front of the key as well: OBJECT ENCODING key.
+      let isSecond = usage.count > 1 && usage[1].first?.isUppercase == true
+      for (place, word) in usage.enumerated().dropFirst(2) where word.contains("|") {
         rest[place - 2] = String(word.prefix { $0 != "|" })
       }
-      try check([form.syntax.name, key] + rest)
+      if isSecond {
+        try check([form.syntax.name, String(usage[1].prefix { $0 != "|" }), key])
+      } else {
+        try check([form.syntax.name, key] + rest)
+      }
     }
     #expect(typed.core.keyCount == encoded.core.keyCount)
   }

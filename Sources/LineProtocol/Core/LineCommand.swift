@@ -29,6 +29,9 @@ package struct LineCommand: Sendable {
     syntax = form.syntax
     summary = form.summary
     action = { words, context throws(LineError) in
+      if let many = form.many, let request = many.request(words, database: context.database) {
+        return .call(many.command, .count(many.command.id), request)
+      }
       do throws(ArgumentError) {
         return .callOnKey(try call(words, context.database), form.reply(to: words) ?? reply)
       } catch {

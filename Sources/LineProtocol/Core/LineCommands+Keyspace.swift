@@ -64,6 +64,11 @@ extension LineCommands {
             .write(into: &$0)
         })
     },
+    .of(.randomKey) { _, context in
+      .call(
+        Command.randomKey, .randomKey,
+        written { V1.RandomKeyRequest(database: context.database).write(into: &$0) })
+    },
     .of(.reset) { words, context throws(LineError) in
       let isAll = try words.namesAllDatabases()
       return .call(

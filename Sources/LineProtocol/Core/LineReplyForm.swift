@@ -8,7 +8,7 @@ extension ReplyForm {
   /// Whether a reply may name its key: what there isn't is `-invalid key`.
   var mayNameKey: Bool {
     switch self {
-    case .value, .taken, .removed: true
+    case .value, .taken, .removed, .inspection: true
     case .ok, .isDone, .popped, .part, .element, .count, .inserted, .positions, .type, .ttl, .sum,
       .list:
       false
@@ -89,10 +89,39 @@ extension ReplyForm {
         found: reply.found, ttlMillis: reply.ttlMillis, unixMillis: reply.expireAtUnixMillis)
       out.writeLine(text: String(number))
     case (.sum, .sum(let reply)): out.writeLine(text: String(reply.value))
+    case (.inspection(let form), .inspection(let reply)):
+      guard reply.found else { throw .invalidKey(key) }
+      form.write(reply, into: &out)
     case (.list, .list(let reply)):
       try out.writeLines(reply.values, orThrow: .unframeableElement)
     default: throw LineError(.internalError("It is another reply."))
     }
+  }
+}
+
+extension InspectForm {
+  fileprivate func write(_ reply: V1.InspectResponse, into out: inout ByteBuffer) {
+    switch self {
+    case .encoding: out.writeLine(text: reply.encoding.description)
+    case .idleSeconds: out.writeLine(text: String(reply.idleMillis / 1_000))
+    case .bytes: out.writeLine(text: String(reply.bytes))
+    case .all:
+      let facts = reply.facts
+      out.writeLine(listOf: facts.count)
+      for (name, fact) in facts { out.writeString("\(name) \(fact)\r\n") }
+    }
+  }
+}
+
+extension V1.InspectResponse {
+  /// Names and what is told, each pair for a line of its own.
+  fileprivate var facts: [(name: String, fact: String)] {
+    [
+      ("type", type.description), ("encoding", encoding.description), ("bytes", "\(bytes)"),
+      ("length", "\(length)"), ("idle_millis", "\(idleMillis)"),
+      ("ttl_millis", "\(ttlMillis ?? -1)"), ("version", "\(version)"), ("slot", "\(slot)"),
+      ("shard", String(decoding: shard, as: UTF8.self)),
+    ]
   }
 }
 
@@ -120,6 +149,10 @@ package enum LineReplyForm: Sendable, Hashable {
   case values
   /// MSetResponse: `+OK`, or if anything failed a reply for each item.
   case outcomes
+  /// Of calls on many keys whose items have a count: the sum, or if anything failed a reply for each.
+  case count(CommandID)
+  /// RandomKeyResponse.
+  case randomKey
 
   /// Writes the reply.
   ///
@@ -154,6 +187,12 @@ package enum LineReplyForm: Sendable, Hashable {
       try LineCursor.write(page: page, keys: Array(page.keys), into: &out)
     case .values: try Self.writeValues(response, of: request, into: &out)
     case .outcomes: try Self.writeOutcomes(response, of: request, into: &out)
+    case .count(let call): try Self.writeCount(response, of: call, into: &out)
+    case .randomKey:
+      let reply = try V1.RandomKeyResponse(response)
+      guard reply.found else { throw LineError.notFound }
+      guard LineText.fitsLine(reply.key) else { throw LineError.unframeableKey }
+      out.writeLine(text: reply.key)
     }
   }
 
@@ -183,6 +222,31 @@ package enum LineReplyForm: Sendable, Hashable {
   /// A client that waits for as many lines as it named keys must get them, or one error.
   private static let otherItems = LineError(
     .internalError("The reply has another number of items than the request."))
+
+  private static func writeCount(
+    _ response: UnsafeRawBufferPointer, of call: CommandID, into out: inout ByteBuffer
+  ) throws {
+    guard let command = CommandTable.command(call) else { return }
+    let items = try ManyKeyWords.statuses(response, of: command)
+    var lines = ByteBuffer()
+    var sum: Int64? = 0
+    for item in items {
+      switch item.outcome {
+      case .status(let status):
+        lines.writeLine(text: String(status.count))
+        sum = sum.map { $0 &+ status.count }
+      case .error(let error):
+        lines.writeLine(error: LineError(CallError(error)))
+        sum = nil
+      case nil:
+        lines.writeLine(error: LineError(.internalError("The item has no outcome.")))
+        sum = nil
+      }
+    }
+    if let sum { return out.writeLine(text: String(sum)) }
+    out.writeLine(listOf: items.count)
+    out.writeBuffer(&lines)
+  }
 
   private static func writeOutcomes(
     _ response: UnsafeRawBufferPointer, of request: UnsafeRawBufferPointer,

@@ -90,6 +90,8 @@ package protocol FanoutCluster: AnyObject {
   var servesCluster: Bool { get }
   /// The node's own counters, by name, where they are not those of one of its shards.
   var nodeCounters: [String: Int64] { get }
+  /// A number by lot.
+  func randomNumber() -> UInt64
 }
 
 /// A call in progress that is made of sub-requests. One `.end` ends it, and nothing is asked of it

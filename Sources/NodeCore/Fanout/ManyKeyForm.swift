@@ -13,7 +13,7 @@ struct ManyKeyForm {
   /// The reply's items.
   private let items: BytesField
 
-  /// - Parameter call: MGet, MSet, MDelete or MLRange.
+  /// - Parameter call: a call on many keys.
   init(_ call: CommandID) {
     self.call = call
     switch call {
@@ -26,6 +26,9 @@ struct ManyKeyForm {
     case .mDelete:
       typealias Item = V1.StatusItem.Field
       (items, outcome, error) = (V1.MDeleteResponse.Field.items, Item.status, Item.error)
+    case .mExists, .mTouch:
+      typealias Item = V1.StatusItem.Field
+      (items, outcome, error) = (V1.ManyStatusesResponse.Field.items, Item.status, Item.error)
     default:
       assert(call == .mSet, "not a call on many keys")
       typealias Item = V1.StatusItem.Field
@@ -46,6 +49,9 @@ struct ManyKeyForm {
       return (request.ranges.encoded, request.hasUnknownField)
     case .mDelete:
       let request = try V1.MDeleteRequest(message, checkingElements: false)
+      return (request.keys.encoded, request.hasUnknownField)
+    case .mExists, .mTouch:
+      let request = try V1.ManyKeysRequest(message, checkingElements: false)
       return (request.keys.encoded, request.hasUnknownField)
     default:
       let request = try V1.MSetRequest(message, checkingElements: false)

@@ -1,6 +1,6 @@
-// MGet, MSet, MDelete and MLRange: one part an item, each a plain one-key call.
+// MGet, MSet, MDelete, MExists, MTouch and MLRange: one part an item, each a plain one-key call.
 //
-// The items of these requests are the very messages of Get, Set, Delete and LRange, and the
+// The items of these requests are the very messages of Get, Set, Delete and so on, and the
 // outcomes the very replies, so nothing is decoded or encoded again: an item's bytes become a
 // part's request, a part's response becomes an item of the reply. Parts of one shard are sent in
 // request order, so items that name the same key take effect in that order.
@@ -35,7 +35,7 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   /// - Parameters:
-  ///   - call: MGet, MSet, MDelete or MLRange.
+  ///   - call: a call on many keys.
   ///   - item: the call of one item: Get for an MGet, and so on.
   ///   - message: the request; the operation keeps a copy unless it can keep `block`.
   ///   - block: what the message lies in, where it may be kept.

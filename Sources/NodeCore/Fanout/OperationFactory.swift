@@ -25,6 +25,10 @@ package enum OperationFactory {
         id, item: .set, message: message, in: block, context, limits: limits)
     case .mDelete:
       return try ManyKeyOperation(id, item: .delete, message: message, context, limits: limits)
+    case .mExists:
+      return try ManyKeyOperation(id, item: .exists, message: message, context, limits: limits)
+    case .mTouch:
+      return try ManyKeyOperation(id, item: .touch, message: message, context, limits: limits)
     case .mLRange:
       return try ManyKeyOperation(id, item: .lRange, message: message, context, limits: limits)
     case .keys:
@@ -35,6 +39,9 @@ package enum OperationFactory {
     case .dbSize:
       return Broadcast(
         try DbSizeMerge(try V1.DbSizeRequest(decoding: message), context, limits))
+    case .randomKey:
+      return Broadcast(
+        try RandomKeyMerge(try V1.RandomKeyRequest(decoding: message), context, limits))
     case .reset:
       return Broadcast(
         try ResetMerge(try V1.ResetRequest(decoding: message), context, limits))

@@ -50,11 +50,20 @@ package protocol KeyedMessage: WireMessage {
   static var waitField: WaitField? { get }
   /// How long that is, in milliseconds.
   var waitMillis: UInt32 { get }
+  /// Whether the key counts as used by the call, for idle times and eviction.
+  static var usesKey: Bool { get }
 }
 
 extension KeyedMessage {
+  @inlinable
+  package static var usesKey: Bool { true }
   package static var waitField: WaitField? { nil }
   package var waitMillis: UInt32 { 0 }
+}
+
+extension V1.InspectRequest {
+  @inlinable
+  package static var usesKey: Bool { false }
 }
 
 /// An enum of the contract. Open, as protobuf has it: a newer peer may send numbers without a name.

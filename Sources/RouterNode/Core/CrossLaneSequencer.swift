@@ -129,16 +129,18 @@ struct CrossLaneSequencer {
   /// - Returns: the key whose queue it is.
   private mutating func share(_ one: Key, _ other: Key, isLarge: Bool) -> Key {
     guard one != other, isLarge || queues[one] != nil || queues[other] != nil else { return one }
-    var queue = queues[one] ?? Queue()
+    // Taken out, so that a call on many keys doesn't copy it for each of them.
+    var queue = queues.removeValue(forKey: one) ?? Queue()
     if let joining = queues.removeValue(forKey: other) {
       queue.largeUnderWay += joining.largeUnderWay
       queue.released += joining.released
       queue.others += joining.others
+      for key in joining.others { shared[key] = one }
       queue.held = CircularBuffer(
         (Array(queue.held) + Array(joining.held)).sorted { CallOrder.isBefore($0.id, $1.id) })
     }
     queue.others.append(other)
-    for key in queue.others { shared[key] = one }
+    shared[other] = one
     queues[one] = queue
     return one
   }

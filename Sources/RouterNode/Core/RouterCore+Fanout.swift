@@ -102,6 +102,8 @@ extension RouterCore: FanoutCluster {
 
   package var nodeCounters: [String: Int64] { driver.counters }
 
+  package func randomNumber() -> UInt64 { random.next() }
+
   /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told when
   /// the current event has been dealt with.
   func send(_ part: SubRequest, of running: RouterFanout<Driver>) -> UInt64? {

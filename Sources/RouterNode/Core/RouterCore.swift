@@ -62,19 +62,22 @@ package final class RouterCore<Driver: RouterDriver> {
   var parkedCalls = ParkedCallTable()
   /// Whether no call may wait for values any more.
   var isDraining = false
+  /// What RandomKey is drawn by.
+  var random: SplitMix64
   @exclusivity(unchecked) var streams = StreamedReplies()
   @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
-  ///   - seed: for the jitter of reconnects.
+  ///   - seed: for the jitter of reconnects, and what is drawn by lot.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits = LinkLimits(),
     firstGeneration: UInt64, seed: UInt64, clock: @escaping () -> UInt64, driver: Driver
   ) {
     self.clock = clock
+    random = SplitMix64(seed: seed)
     self.identity = identity
     agreement = MapAgreement(map)
     self.limits = limits

@@ -27,6 +27,7 @@ extension ShardCore {
     case .describePart: describe().write(into: &response)
     case .statsPart: statsPart(into: &response)
     case .shutdownPart: shutdownRequested = true
+    case .randomKeyPart: try randomKeyPart(message, context, into: &response)
     case .listStreamPart, nil: throw .unbatchable(method: method)
     }
   }
@@ -114,6 +115,36 @@ extension ShardCore {
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))
     visitedAll()
     V1.DbSizeResponse(keys: Int64(keys)).write(into: &response)
+  }
+
+  /// Keys drawn in one slice, as long as they are due. Each draw costs some 10 us.
+  private static let drawsMax = 16
+
+  private func randomKeyPart(
+    _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try LinkV1.RandomKeyPartRequest(request: message)
+    try KeyAccess.check(database: request.database, context, limits)
+    let database = Int(request.database)
+    var random = SplitMix64(seed: request.seed)
+    var hasExpired = false
+    for _ in 0..<Self.drawsMax {
+      let drawn = store.drawKey(
+        database: database, nowMillis: context.wallMillis, using: &random)
+      switch drawn {
+      case .key(let key, let slot):
+        visited(key, slot: slot, database: database)
+        if !KeyAccess.mayList(key, context) { continue }
+        return LinkV1.RandomKeyPartReply(
+          key: key, found: true, keys: Int64(store.keyCount(database: database))
+        ).write(into: &response)
+      case .expired: hasExpired = true
+      case .none:
+        visitedAll()
+        return LinkV1.RandomKeyPartReply().write(into: &response)
+      }
+    }
+    LinkV1.RandomKeyPartReply(again: hasExpired).write(into: &response)
   }
 
   /// The names are documented in StatsMerge.swift.

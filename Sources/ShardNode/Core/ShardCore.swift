@@ -63,6 +63,8 @@ package final class ShardCore {
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   var patterns = PatternCache()
+  /// What RandomKey of a client on the shard itself is drawn by.
+  var random: SplitMix64
   /// A caller has told the node to stop. The driver of the core does so, once the caller has
   /// its reply.
   package var shutdownRequested = false
@@ -90,6 +92,7 @@ package final class ShardCore {
   ) {
     self.id = id
     self.incarnation = incarnation
+    random = SplitMix64(seed: incarnation)
     self.version = version
     self.clock = clock
     startedNanos = clock()

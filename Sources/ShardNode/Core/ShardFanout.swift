@@ -156,6 +156,7 @@ extension ShardCore: FanoutCluster {
   package var servesCluster: Bool { false }
   /// A shard's counters are its own reply.
   package var nodeCounters: [String: Int64] { [:] }
+  package func randomNumber() -> UInt64 { random.next() }
 
   /// Starts an operation. Its end may come from inside this call, or in a later turn.
   ///

@@ -30,7 +30,11 @@ extension CommandLineCall {
       let outcomes = try await client.mSet(items, options: options)
       reply = Self.summed(outcomes.map { Self.shown($0) { _ in .ok } }, .ok)
     case .mDelete(let keys):
-      reply = Self.removed(try await client.mDelete(keys, options: options))
+      reply = Self.counted(try await client.mDelete(keys, options: options))
+    case .mExists(let keys):
+      reply = Self.counted(try await client.mExists(keys, options: options))
+    case .mTouch(let keys):
+      reply = Self.counted(try await client.mTouch(keys, options: options))
     case .mLRange(let ranges):
       let outcomes = try await client.multiRange(ranges, options: options)
       reply = .list(outcomes.map { Self.shown($0) { .list($0.values.map { .value($0) }) } })
@@ -40,6 +44,7 @@ extension CommandLineCall {
     case .scan(let search): return try await Self.scan(search, client, options, printer)
     case .dbSize(let scope):
       reply = .integer(Int64(try await client.dbSize(scope, options: options)))
+    case .randomKey: reply = .value(try await client.randomKey(options: options))
     case .reset(let scope, _):
       reply = .integer(Int64(try await client.reset(scope, options: options)))
     case .describe:
@@ -94,13 +99,14 @@ extension CommandLineCall {
     case .integer(let number): return .integer(number)
     case .list(let list) where form == .taken && !list.found: return .value(nil)
     case .list(let list): return .list(list.values.map { .value($0) })
-    case .type(let type): return .word(name(of: type))
+    case .type(let type): return .word(type.name)
     case .positions(let list) where form == .positions(isMany: true):
       return .list(list.indices.map { .integer(Int64($0)) })
     case .positions(let list): return list.indices.first.map { .integer(Int64($0)) } ?? .value(nil)
     case .status(let status) where form == .inserted:
       return .integer(status.ok || status.count == 0 ? Int64(status.count) : -1)
     case .timeToLive(let time): return .integer(number(of: time, as: form))
+    case .inspection(let inspection): return inspection.map { shown($0, as: form) } ?? .value(nil)
     case .status(let status): return shown(status, as: form)
     }
   }
@@ -121,15 +127,6 @@ extension CommandLineCall {
       unixMillis: time?.expiresAtUnixMillis)
   }
 
-  private static func name(of type: RingstoreType) -> String {
-    switch type {
-    case .none: "none"
-    case .string: "string"
-    case .list: "list"
-    case .other(let number): "type-\(number)"
-    }
-  }
-
   private static func shown<Value>(
     _ outcome: Result<Value, RingstoreError>, _ show: (Value) -> ShownReply
   ) -> ShownReply {
@@ -139,9 +136,9 @@ extension CommandLineCall {
     }
   }
 
-  private static func removed(_ outcomes: [Result<Bool, RingstoreError>]) -> ShownReply {
-    let removed = outcomes.count { if case .success(true) = $0 { true } else { false } }
-    return summed(outcomes.map { shown($0) { .integer($0 ? 1 : 0) } }, .integer(Int64(removed)))
+  private static func counted(_ outcomes: [Result<Bool, RingstoreError>]) -> ShownReply {
+    let count = outcomes.count { if case .success(true) = $0 { true } else { false } }
+    return summed(outcomes.map { shown($0) { .integer($0 ? 1 : 0) } }, .integer(Int64(count)))
   }
 
   /// One line where all items went well; else each item with its own outcome.

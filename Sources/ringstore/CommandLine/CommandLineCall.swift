@@ -11,11 +11,14 @@ package enum CommandLineCall: Sendable {
   case mGet([[UInt8]])
   case mSet([(key: [UInt8], value: [UInt8])])
   case mDelete([[UInt8]])
+  case mExists([[UInt8]])
+  case mTouch([[UInt8]])
   case mLRange([RingstoreListRange])
   case listStream(RingstoreListRange)
   case keys(KeySearch)
   case scan(KeySearch)
   case dbSize(RingstoreScope)
+  case randomKey
   /// A prompt asks before it is carried out, unless it is confirmed.
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
@@ -60,6 +63,10 @@ package enum CommandLineCall: Sendable {
     }
     if let call = form.call, let reply = form.reply {
       guard form.syntax.words.contains(words.count) else { throw .usage(form.syntax) }
+      if let many = form.many, arguments.count > 1 {
+        self = try Self.call(many.command, arguments)
+        return
+      }
       let shown = CommandWords.withWords(words) { form.reply(to: $0) } ?? reply
       self = .oneKey(try Self.encoded(words, call), shownAs: shown)
     } else {
@@ -102,6 +109,8 @@ package enum CommandLineCall: Sendable {
     switch command.id {
     case .mGet: return .mGet(words)
     case .mDelete: return .mDelete(words)
+    case .mExists: return .mExists(words)
+    case .mTouch: return .mTouch(words)
     case .mSet:
       guard words.count.isMultiple(of: 2) else { throw .usage(command) }
       return .mSet(
@@ -117,6 +126,7 @@ package enum CommandLineCall: Sendable {
     case .keys: return .keys(try KeySearch(command, words))
     case .scan: return .scan(try KeySearch(command, words))
     case .dbSize: return .dbSize(try has("ALL", command, words) ? .allDatabases : .database)
+    case .randomKey: return .randomKey
     case .reset: return try reset(command, words)
     case .describe: return .describe
     case .stats: return .stats

@@ -12,6 +12,7 @@ extension ShownReply {
     case .list(let items): .array(items.map(\.json))
     case .error(let error): .object([.init("error", error.json)])
     case .text(let text): .string(text)
+    case .facts(let facts): .object(facts.map { .init($0.name, $0.value.json) })
     }
   }
 }

@@ -14,6 +14,18 @@ package indirect enum ShownReply: Sendable, Hashable {
   case error(RingstoreError)
   /// Lines of our own: a table, help.
   case text(String)
+  /// What has a name each: a line for each of them, or an object.
+  case facts([Fact])
+
+  package struct Fact: Sendable, Hashable {
+    let name: String
+    let value: ShownReply
+
+    init(_ name: String, _ value: ShownReply) {
+      self.name = name
+      self.value = value
+    }
+  }
 
   /// Whether the reply, or an item of it, is an error.
   package var hasError: Bool {
@@ -41,6 +53,9 @@ package indirect enum ShownReply: Sendable, Hashable {
     case .word(let word): word
     case .text(let text): text
     case .error(let error): "(error) \(Self.line(of: error))"
+    case .facts(let facts):
+      facts.map { "\($0.name): \($0.value.lines(indent: indent))" }
+        .joined(separator: "\n" + indent)
     case .list([]): "(empty array)"
     case .list(let items): Self.lines(of: items, indent: indent)
     }
@@ -63,6 +78,7 @@ package indirect enum ShownReply: Sendable, Hashable {
     case .integer(let number): Array("\(number)\n".utf8)
     case .error(let error): Array("ERROR \(Self.line(of: error))\n".utf8)
     case .list(let items): items.flatMap(\.rawBytes)
+    case .facts(let facts): facts.flatMap { Array("\($0.name) ".utf8) + $0.value.rawBytes }
     case .ok, .word, .text: Array((lines(indent: "") + "\n").utf8)
     }
   }

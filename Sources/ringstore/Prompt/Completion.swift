@@ -38,6 +38,8 @@ package struct Completion: Sendable, Hashable {
     case .dbSize: return isSecond ? ["ALL"] : []
     case .reset:
       return ["ALL", "--yes"].filter { !words.map { $0.uppercased() }.contains($0.uppercased()) }
+    case .inspect where name == "OBJECT": return isSecond ? ["ENCODING", "IDLETIME"] : []
+    case .inspect where name == "MEMORY": return isSecond ? ["USAGE"] : []
     case .reload: return isSecond ? ["PLAN"] : []
     case .shutdown: return isSecond ? ["CLUSTER"] : []
     default: return []

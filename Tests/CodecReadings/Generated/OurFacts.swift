@@ -910,6 +910,42 @@ extension V1.TypeResponse: ReadByUs {
   }
 }
 
+extension V1.InspectRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, database: database)
+  }
+}
+
+extension V1.InspectResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    facts.add("type", "\(type.rawValue)")
+    facts.add("encoding", "\(encoding.rawValue)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("length", "\(length)")
+    facts.add("idle_millis", "\(idleMillis)")
+    if let ttlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("version", "\(version)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      found: found, type: type, encoding: encoding, bytes: bytes, length: length,
+      idleMillis: idleMillis, ttlMillis: ttlMillis, version: version, slot: slot, shard: shard)
+  }
+}
+
 extension V1.IncrByRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -935,6 +971,35 @@ extension V1.IncrByResponse: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(value: value, version: version)
+  }
+}
+
+extension V1.MSetIfAbsentRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
+    facts.add("database", "\(database)")
+    facts.add("others", try others.map { try $0.facts() })
+    facts.check("others", others.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, value: value, database: database, others: arena.keep(others))
+  }
+}
+
+extension V1.KeyAndValue: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, value: value)
   }
 }
 
@@ -1145,6 +1210,32 @@ extension V1.MDeleteResponse: ReadByUs {
   }
 }
 
+extension V1.ManyKeysRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.check("keys", keys.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(keys: arena.keep(keys))
+  }
+}
+
+extension V1.ManyStatusesResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("items", try items.map { try $0.facts() })
+    facts.check("items", items.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(items: arena.keep(items))
+  }
+}
+
 extension V1.StatusItem: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1320,6 +1411,31 @@ extension V1.DbSizeResponse: ReadByUs {
   }
 }
 
+extension V1.RandomKeyRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(database: database)
+  }
+}
+
+extension V1.RandomKeyResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, found: found)
+  }
+}
+
 extension V1.ResetRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1474,6 +1590,34 @@ extension LinkV1.ResetPartReply: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(removed: removed, nextSlot: nextSlot, done: done)
+  }
+}
+
+extension LinkV1.RandomKeyPartRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    facts.add("seed", "\(seed)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(database: database, seed: seed)
+  }
+}
+
+extension LinkV1.RandomKeyPartReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("found", "\(found)")
+    facts.add("keys", "\(keys)")
+    facts.add("again", "\(again)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(key: key, found: found, keys: keys, again: again)
   }
 }
 

@@ -949,6 +949,42 @@ extension Ringstore_V1_TypeResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_InspectRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_InspectResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    facts.add("type", "\(type.rawValue)")
+    facts.add("encoding", "\(encoding.rawValue)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("length", "\(length)")
+    facts.add("idle_millis", "\(idleMillis)")
+    if hasTtlMillis { facts.add("ttl_millis", "\(ttlMillis)") }
+    facts.add("version", "\(version)")
+    facts.add("slot", "\(slot)")
+    facts.add("shard", hex(shard.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_IncrByRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -970,6 +1006,37 @@ extension Ringstore_V1_IncrByResponse: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("value", "\(value)")
     facts.add("version", "\(version)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_MSetIfAbsentRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
+    facts.add("database", "\(database)")
+    facts.add("others", try others.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if others.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_KeyAndValue: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("value", hex(value))
     return facts.text
   }
 
@@ -1201,6 +1268,34 @@ extension Ringstore_V1_MDeleteResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_ManyKeysRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("keys", try keys.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if keys.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ManyStatusesResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("items", try items.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if items.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_StatusItem: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1385,6 +1480,33 @@ extension Ringstore_V1_DbSizeResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_RandomKeyRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_RandomKeyResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_V1_ResetRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1536,6 +1658,36 @@ extension Ringstore_Internal_V1_ResetPartReply: ReadBySwiftProtobuf {
     facts.add("removed", "\(removed)")
     facts.add("next_slot", "\(nextSlot)")
     facts.add("done", "\(done)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_RandomKeyPartRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("database", "\(database)")
+    facts.add("seed", "\(seed)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_RandomKeyPartReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("key", hex(key))
+    facts.add("found", "\(found)")
+    facts.add("keys", "\(keys)")
+    facts.add("again", "\(again)")
     return facts.text
   }
 

@@ -142,10 +142,19 @@ package enum Schemas {
     .bytes(1), .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
   package static let v1TypeResponse: [MessageSoup.Field] = [.varint(1)]
+  package static let v1InspectRequest: [MessageSoup.Field] = [.bytes(1), .varint(2)]
+  package static let v1InspectResponse: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
+    .varint(9), .text(10),
+  ]
   package static let v1IncrByRequest: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
   package static let v1IncrByResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
+  package static let v1MSetIfAbsentRequest: [MessageSoup.Field] = [
+    .bytes(1), .bytes(2), .varint(3), .message(4, v1KeyAndValue), .message(4, v1KeyAndValue),
+  ]
+  package static let v1KeyAndValue: [MessageSoup.Field] = [.bytes(1), .bytes(2)]
   package static let v1AppendRequest: [MessageSoup.Field] = [.bytes(1), .bytes(2), .varint(3)]
   package static let v1GetExRequest: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
@@ -182,6 +191,12 @@ package enum Schemas {
   package static let v1MDeleteResponse: [MessageSoup.Field] = [
     .message(1, v1StatusItem), .message(1, v1StatusItem),
   ]
+  package static let v1ManyKeysRequest: [MessageSoup.Field] = [
+    .message(1, v1Key), .message(1, v1Key),
+  ]
+  package static let v1ManyStatusesResponse: [MessageSoup.Field] = [
+    .message(1, v1StatusItem), .message(1, v1StatusItem),
+  ]
   package static let v1StatusItem: [MessageSoup.Field] = [
     .message(1, v1Status), .message(2, v1Error),
   ]
@@ -211,6 +226,8 @@ package enum Schemas {
   package static let v1DbSizeResponse: [MessageSoup.Field] = [
     .varint(1), .message(2, v1Error), .message(2, v1Error),
   ]
+  package static let v1RandomKeyRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1RandomKeyResponse: [MessageSoup.Field] = [.bytes(1), .varint(2)]
   package static let v1ResetRequest: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1ResetResponse: [MessageSoup.Field] = [.varint(1)]
   package static let v1CallBatch: [MessageSoup.Field] = [.message(1, v1Call), .message(1, v1Call)]
@@ -235,6 +252,10 @@ package enum Schemas {
   ]
   package static let linkV1ResetPartReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3),
+  ]
+  package static let linkV1RandomKeyPartRequest: [MessageSoup.Field] = [.varint(1), .varint(2)]
+  package static let linkV1RandomKeyPartReply: [MessageSoup.Field] = [
+    .bytes(1), .varint(2), .varint(3), .varint(4),
   ]
   package static let linkV1LargeReplyNotice: [MessageSoup.Field] = [.varint(1)]
 }
@@ -365,9 +386,17 @@ extension TwoReaders {
     TwoReaders(
       V1.TypeResponse.self, Ringstore_V1_TypeResponse.self, schema: Schemas.v1TypeResponse),
     TwoReaders(
+      V1.InspectRequest.self, Ringstore_V1_InspectRequest.self, schema: Schemas.v1InspectRequest),
+    TwoReaders(
+      V1.InspectResponse.self, Ringstore_V1_InspectResponse.self, schema: Schemas.v1InspectResponse),
+    TwoReaders(
       V1.IncrByRequest.self, Ringstore_V1_IncrByRequest.self, schema: Schemas.v1IncrByRequest),
     TwoReaders(
       V1.IncrByResponse.self, Ringstore_V1_IncrByResponse.self, schema: Schemas.v1IncrByResponse),
+    TwoReaders(
+      V1.MSetIfAbsentRequest.self, Ringstore_V1_MSetIfAbsentRequest.self,
+      schema: Schemas.v1MSetIfAbsentRequest),
+    TwoReaders(V1.KeyAndValue.self, Ringstore_V1_KeyAndValue.self, schema: Schemas.v1KeyAndValue),
     TwoReaders(
       V1.AppendRequest.self, Ringstore_V1_AppendRequest.self, schema: Schemas.v1AppendRequest),
     TwoReaders(
@@ -397,6 +426,11 @@ extension TwoReaders {
       V1.MDeleteResponse.self, Ringstore_V1_MDeleteResponse.self, schema: Schemas.v1MDeleteResponse,
       replacesMembers: true),
     TwoReaders(
+      V1.ManyKeysRequest.self, Ringstore_V1_ManyKeysRequest.self, schema: Schemas.v1ManyKeysRequest),
+    TwoReaders(
+      V1.ManyStatusesResponse.self, Ringstore_V1_ManyStatusesResponse.self,
+      schema: Schemas.v1ManyStatusesResponse, replacesMembers: true),
+    TwoReaders(
       V1.StatusItem.self, Ringstore_V1_StatusItem.self, schema: Schemas.v1StatusItem,
       replacesMembers: true),
     TwoReaders(
@@ -418,6 +452,12 @@ extension TwoReaders {
     TwoReaders(
       V1.DbSizeResponse.self, Ringstore_V1_DbSizeResponse.self, schema: Schemas.v1DbSizeResponse),
     TwoReaders(
+      V1.RandomKeyRequest.self, Ringstore_V1_RandomKeyRequest.self,
+      schema: Schemas.v1RandomKeyRequest),
+    TwoReaders(
+      V1.RandomKeyResponse.self, Ringstore_V1_RandomKeyResponse.self,
+      schema: Schemas.v1RandomKeyResponse),
+    TwoReaders(
       V1.ResetRequest.self, Ringstore_V1_ResetRequest.self, schema: Schemas.v1ResetRequest),
     TwoReaders(
       V1.ResetResponse.self, Ringstore_V1_ResetResponse.self, schema: Schemas.v1ResetResponse),
@@ -437,6 +477,12 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.ResetPartReply.self, Ringstore_Internal_V1_ResetPartReply.self,
       schema: Schemas.linkV1ResetPartReply),
+    TwoReaders(
+      LinkV1.RandomKeyPartRequest.self, Ringstore_Internal_V1_RandomKeyPartRequest.self,
+      schema: Schemas.linkV1RandomKeyPartRequest),
+    TwoReaders(
+      LinkV1.RandomKeyPartReply.self, Ringstore_Internal_V1_RandomKeyPartReply.self,
+      schema: Schemas.linkV1RandomKeyPartReply),
     TwoReaders(
       LinkV1.LargeReplyNotice.self, Ringstore_Internal_V1_LargeReplyNotice.self,
       schema: Schemas.linkV1LargeReplyNotice),

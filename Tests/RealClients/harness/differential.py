@@ -71,8 +71,10 @@ def values(reply: bytes | list[bytes]) -> Meaning:
     return [None if each == Failure("WRONG_TYPE") else each for each in told]
 
 
-def removed(reply: bytes) -> Meaning:
-    """DEL of one key."""
+def removed(reply: bytes | list[bytes]) -> Meaning:
+    """DEL of one key, which is told in words, or of several, which are counted."""
+    if reply[1:].isdigit():
+        return number(reply)
     if reply.startswith(MISSING):
         return 0
     return 1 if reply == b"+OK" else _failed(reply)
@@ -225,6 +227,23 @@ class Maker:
     def values(self) -> Words:
         return tuple(self.value() for _ in range(self.chance.choice((1, 1, 2, 5))))
 
+    def some_keys(self) -> Words:
+        """Mostly one; some may come twice."""
+        return tuple(self.key() for _ in range(self.chance.choice((1, 1, 2, 4))))
+
+    def new_key(self) -> bytes:
+        """One that only MSETNX makes."""
+        return b"{same}:new:%d" % self.chance.randrange(6)
+
+    def pairs_of_a_slot(self) -> Words:
+        """Of keys that mostly aren't there."""
+        count = self.chance.choice((1, 2, 3))
+        keys = [
+            self.chance.choice((self.new_key(), self.chance.choice(self.keys[::3])))
+            for _ in range(count)
+        ]
+        return tuple(word for key in keys for word in (key, self.value()))
+
     def pairs(self) -> Words:
         return tuple(word for _ in range(3) for word in (self.key(), self.value()))
 
@@ -232,8 +251,10 @@ class Maker:
 COMMANDS: dict[bytes, Kind] = {
     b"GET": Kind(6, lambda m: (m.key(),)),
     b"SET": Kind(9, lambda m: (m.key(), m.value(), *m.options()), before),
-    b"DEL": Kind(4, lambda m: (m.key(),), removed),
-    b"EXISTS": Kind(2, lambda m: (m.key(),), number),
+    b"DEL": Kind(4, lambda m: m.some_keys(), removed),
+    b"UNLINK": Kind(1, lambda m: (*m.some_keys(), m.new_key()), number),
+    b"EXISTS": Kind(2, lambda m: m.some_keys(), number),
+    b"TOUCH": Kind(2, lambda m: m.some_keys(), number),
     b"TYPE": Kind(2, lambda m: (m.key(),)),
     b"INCR": Kind(2, lambda m: (m.key(),), number),
     b"DECR": Kind(1, lambda m: (m.key(),), number),
@@ -249,6 +270,7 @@ COMMANDS: dict[bytes, Kind] = {
     b"LRANGE": Kind(4, lambda m: (m.key(), m.index(), m.index()), items),
     b"MGET": Kind(1, lambda m: tuple(m.key() for _ in range(4)), values),
     b"MSET": Kind(1, lambda m: m.pairs()),
+    b"MSETNX": Kind(3, lambda m: m.pairs_of_a_slot(), number),
     b"LPUSHX": Kind(2, lambda m: (m.key(), *m.values()), number),
     b"RPUSHX": Kind(2, lambda m: (m.key(), *m.values()), number),
     b"LINDEX": Kind(3, lambda m: (m.key(), m.place())),

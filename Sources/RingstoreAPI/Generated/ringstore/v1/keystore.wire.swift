@@ -99,6 +99,47 @@ extension V1 {
     }
   }
 
+  /// How a value lies in memory.
+  package struct ValueEncoding: WireEnum {
+    package let rawValue: Int32
+
+    @inlinable
+    package init(rawValue: Int32) {
+      self.rawValue = rawValue
+    }
+
+    @inlinable
+    package static var none: Self { Self(rawValue: 0) }
+    /// a string that is an integer
+    @inlinable
+    package static var integer: Self { Self(rawValue: 1) }
+    /// a string in one block with its key
+    @inlinable
+    package static var inline: Self { Self(rawValue: 2) }
+    /// a string in a block of its own
+    @inlinable
+    package static var block: Self { Self(rawValue: 3) }
+    /// a list
+    @inlinable
+    package static var chunks: Self { Self(rawValue: 4) }
+
+    package static let allCases: [Self] = [
+      .none, .integer, .inline, .block, .chunks,
+    ]
+
+    /// The value's name, or its number where the contract has no name for it.
+    package var description: String {
+      switch rawValue {
+      case 0: "none"
+      case 1: "integer"
+      case 2: "inline"
+      case 3: "block"
+      case 4: "chunks"
+      default: String(rawValue)
+      }
+    }
+  }
+
   /// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later
   /// than any other.
   package struct ExpireCondition: WireEnum {
@@ -211,11 +252,18 @@ extension V1 {
     package static var rPopMany: Self { Self(rawValue: 29) }
     @inlinable
     package static var lMove: Self { Self(rawValue: 30) }
+    @inlinable
+    package static var touch: Self { Self(rawValue: 31) }
+    @inlinable
+    package static var inspect: Self { Self(rawValue: 32) }
+    @inlinable
+    package static var mSetIfAbsent: Self { Self(rawValue: 33) }
 
     package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
       .type, .incrBy, .strLen, .append, .expire, .persist, .ttl, .getDel, .getEx, .getRange,
       .setRange, .lIndex, .lSet, .lTrim, .lRem, .lInsert, .lPos, .lPopMany, .rPopMany, .lMove,
+      .touch, .inspect, .mSetIfAbsent,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
@@ -252,6 +300,9 @@ extension V1 {
       case 28: "lPopMany"
       case 29: "rPopMany"
       case 30: "lMove"
+      case 31: "touch"
+      case 32: "inspect"
+      case 33: "mSetIfAbsent"
       default: String(rawValue)
       }
     }
@@ -1815,6 +1866,204 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.InspectRequest`.
+  package struct InspectRequest: KeyedMessage {
+    package static let name = "ringstore.v1.InspectRequest"
+    package static let keyFields = KeyFields(key: 10, database: 16)
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, database: UInt32 = 0) {
+      self.key = key
+      self.database = database
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.database = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.database))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: UInt64(self.database))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var database: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.InspectResponse`.
+  package struct InspectResponse: WireMessage {
+    package static let name = "ringstore.v1.InspectResponse"
+    package var found: Bool = false
+    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    package var encoding: V1.ValueEncoding = V1.ValueEncoding(rawValue: 0)
+    /// of memory that the key and its value take
+    package var bytes: Int64 = 0
+    /// bytes of a string, values of a list
+    package var length: Int64 = 0
+    /// since a call has used the key
+    package var idleMillis: Int64 = 0
+    /// remaining; absent where the key doesn't expire
+    package var ttlMillis: Int64? = nil
+    package var version: UInt64 = 0
+    /// of the key, whether it is there or not
+    package var slot: UInt32 = 0
+    /// the id of the shard that has answered
+    package var shard: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      found: Bool = false, type: V1.ValueType = V1.ValueType(rawValue: 0),
+      encoding: V1.ValueEncoding = V1.ValueEncoding(rawValue: 0), bytes: Int64 = 0,
+      length: Int64 = 0, idleMillis: Int64 = 0, ttlMillis: Int64? = nil, version: UInt64 = 0,
+      slot: UInt32 = 0, shard: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.found = found
+      self.type = type
+      self.encoding = encoding
+      self.bytes = bytes
+      self.length = length
+      self.idleMillis = idleMillis
+      self.ttlMillis = ttlMillis
+      self.version = version
+      self.slot = slot
+      self.shard = shard
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.found = try reader.readBool()
+        case 16: self.type = V1.ValueType(rawValue: try reader.readInt32())
+        case 24: self.encoding = V1.ValueEncoding(rawValue: try reader.readInt32())
+        case 32: self.bytes = try reader.readInt64()
+        case 40: self.length = try reader.readInt64()
+        case 48: self.idleMillis = try reader.readInt64()
+        case 56: self.ttlMillis = try reader.readInt64()
+        case 64: self.version = try reader.readVarint()
+        case 72: self.slot = try reader.readUInt32()
+        case 82: self.shard = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
+      size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.type.rawValue)))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: Int64(self.encoding.rawValue)))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.bytes))
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: self.length))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.idleMillis))
+      if let value = self.ttlMillis { size &+= WireSize.varintField(7, UInt64(bitPattern: value)) }
+      size &+= WireSize.optionalVarintField(8, self.version)
+      size &+= WireSize.optionalVarintField(9, UInt64(self.slot))
+      size &+= WireSize.optionalBytesField(10, count: self.shard.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.found ? 1 : 0))
+      cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: Int64(self.encoding.rawValue)))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.bytes))
+      cursor.put(5, optionalVarint: UInt64(bitPattern: self.length))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.idleMillis))
+      if let value = self.ttlMillis { cursor.put(7, varint: UInt64(bitPattern: value)) }
+      cursor.put(8, optionalVarint: self.version)
+      cursor.put(9, optionalVarint: UInt64(self.slot))
+      cursor.put(10, optionalBytes: self.shard)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 96 &+ self.shard.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var found: BoolField { BoolField(1) }
+      @inlinable
+      package static var type: IntField { IntField(2) }
+      @inlinable
+      package static var encoding: IntField { IntField(3) }
+      @inlinable
+      package static var bytes: IntField { IntField(4) }
+      @inlinable
+      package static var length: IntField { IntField(5) }
+      @inlinable
+      package static var idleMillis: IntField { IntField(6) }
+      @inlinable
+      package static var ttlMillis: IntField { IntField(7) }
+      @inlinable
+      package static var version: UIntField { UIntField(8) }
+      @inlinable
+      package static var slot: UIntField { UIntField(9) }
+      @inlinable
+      package static var shard: BytesField { BytesField(10) }
+    }
+
+  }
+
   /// `ringstore.v1.IncrByRequest`.
   package struct IncrByRequest: KeyedMessage {
     package static let name = "ringstore.v1.IncrByRequest"
@@ -1967,6 +2216,163 @@ extension V1 {
       package static var value: SIntField { SIntField(1) }
       @inlinable
       package static var version: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// The keys in one slot: {hash tags} see to that.
+  package struct MSetIfAbsentRequest: KeyedMessage {
+    package static let name = "ringstore.v1.MSetIfAbsentRequest"
+    package static let keyFields = KeyFields(key: 10, database: 24)
+    /// the first key
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var value: UnsafeRawBufferPointer = noBytes
+    package var database: UInt32 = 0
+    /// the further ones; a key that comes twice gets its last value
+    package var others: RepeatedMessages<V1.KeyAndValue> = RepeatedMessages<V1.KeyAndValue>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, value: UnsafeRawBufferPointer = noBytes,
+      database: UInt32 = 0,
+      others: RepeatedMessages<V1.KeyAndValue> = RepeatedMessages<V1.KeyAndValue>()
+    ) {
+      self.key = key
+      self.value = value
+      self.database = database
+      self.others = others
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.others = RepeatedMessages<V1.KeyAndValue>(in: encoded, 34)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 18: self.value = try reader.readBytes()
+        case 24: self.database = try reader.readUInt32()
+        case 34:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.KeyAndValue(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.others.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalBytesField(2, count: self.value.count)
+      size &+= WireSize.optionalVarintField(3, UInt64(self.database))
+      size &+= self.others.byteCount(field: 4)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalBytes: self.value)
+      cursor.put(3, optionalVarint: UInt64(self.database))
+      self.others.write(field: 4, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var value: BytesField { BytesField(2) }
+      @inlinable
+      package static var database: UIntField { UIntField(3) }
+      @inlinable
+      package static var others: BytesField { BytesField(4) }
+    }
+
+  }
+
+  /// `ringstore.v1.KeyAndValue`.
+  package struct KeyAndValue: WireMessage {
+    package static let name = "ringstore.v1.KeyAndValue"
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var value: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, value: UnsafeRawBufferPointer = noBytes) {
+      self.key = key
+      self.value = value
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 18: self.value = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalBytesField(2, count: self.value.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalBytes: self.value)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 22 &+ self.key.count &+ self.value.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var value: BytesField { BytesField(2) }
     }
 
   }
@@ -3086,6 +3492,134 @@ extension V1 {
 
   }
 
+  /// Of MExists and MTouch.
+  package struct ManyKeysRequest: WireMessage {
+    package static let name = "ringstore.v1.ManyKeysRequest"
+    package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()) {
+      self.keys = keys
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.keys = RepeatedMessages<V1.Key>(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Key(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.keys.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.keys.byteCount(field: 1)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.keys.write(field: 1, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var keys: BytesField { BytesField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.ManyStatusesResponse`.
+  package struct ManyStatusesResponse: WireMessage {
+    package static let name = "ringstore.v1.ManyStatusesResponse"
+    package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<V1.StatusItem>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<V1.StatusItem>()) {
+      self.items = items
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.items = RepeatedMessages<V1.StatusItem>(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.StatusItem(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.items.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.items.byteCount(field: 1)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.items.write(field: 1, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var items: BytesField { BytesField(1) }
+    }
+
+  }
+
   /// `ringstore.v1.StatusItem`.
   package struct StatusItem: WireMessage {
     package static let name = "ringstore.v1.StatusItem"
@@ -4007,6 +4541,130 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.RandomKeyRequest`.
+  package struct RandomKeyRequest: WireMessage {
+    package static let name = "ringstore.v1.RandomKeyRequest"
+    package var database: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(database: UInt32 = 0) {
+      self.database = database
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.database = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.database))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.database))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 6) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var database: UIntField { UIntField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.RandomKeyResponse`.
+  package struct RandomKeyResponse: WireMessage {
+    package static let name = "ringstore.v1.RandomKeyResponse"
+    package var key: UnsafeRawBufferPointer = noBytes
+    /// false: the database is empty
+    package var found: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(key: UnsafeRawBufferPointer = noBytes, found: Bool = false) {
+      self.key = key
+      self.found = found
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.found = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: (self.found ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 13 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var found: BoolField { BoolField(2) }
+    }
+
+  }
+
   /// `ringstore.v1.ResetRequest`.
   package struct ResetRequest: WireMessage {
     package static let name = "ringstore.v1.ResetRequest"
@@ -4539,6 +5197,20 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .type, keyFields: V1.Key.keyFields)
+    /// The key counts as used now, for idle times and eviction. Nothing else changes.
+    package static let touch = RPC(
+      service: name, name: "Touch", request: V1.Key.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .touch, keyFields: V1.Key.keyFields)
+    /// What a key takes and is. The key doesn't count as used by it.
+    package static let inspect = RPC(
+      service: name, name: "Inspect", request: V1.InspectRequest.self,
+      reply: V1.InspectResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: .inspect, keyFields: V1.InspectRequest.keyFields)
     package static let incrBy = RPC(
       service: name, name: "IncrBy", request: V1.IncrByRequest.self,
       reply: V1.IncrByResponse.self, streamsRequests: false,
@@ -4654,6 +5326,13 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: .rPopMany, keyFields: V1.PopManyRequest.keyFields)
+    /// Several keys of one slot, all of them or none.
+    package static let mSetIfAbsent = RPC(
+      service: name, name: "MSetIfAbsent", request: V1.MSetIfAbsentRequest.self,
+      reply: V1.Status.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: .mSetIfAbsent, keyFields: V1.MSetIfAbsentRequest.keyFields)
     /// Chunks of one consistent view of the list, however many writers push meanwhile.
     package static let lRangeStream = RPC(
       service: name, name: "LRangeStream", request: V1.ListRange.self,
@@ -4681,6 +5360,18 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    package static let mExists = RPC(
+      service: name, name: "MExists", request: V1.ManyKeysRequest.self,
+      reply: V1.ManyStatusesResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
+    package static let mTouch = RPC(
+      service: name, name: "MTouch", request: V1.ManyKeysRequest.self,
+      reply: V1.ManyStatusesResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
     package static let mLRange = RPC(
       service: name, name: "MLRange", request: V1.MLRangeRequest.self,
       reply: V1.MLRangeResponse.self, streamsRequests: false,
@@ -4706,6 +5397,12 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
+    package static let randomKey = RPC(
+      service: name, name: "RandomKey", request: V1.RandomKeyRequest.self,
+      reply: V1.RandomKeyResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
     package static let reset = RPC(
       service: name, name: "Reset", request: V1.ResetRequest.self,
       reply: V1.ResetResponse.self, streamsRequests: false,
@@ -4722,10 +5419,10 @@ extension V1 {
       method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
-      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, incrBy, append,
-      strLen, expire, persist, ttl, getDel, getEx, getRange, setRange, lIndex, lSet, lTrim, lRem,
-      lInsert, lPos, lMove, lPopMany, rPopMany, lRangeStream, mGet, mSet, mDelete, mLRange, keys,
-      scan, dbSize, reset, pipeline,
+      set, get, delete, lPush, lRange, lPop, rPush, rPop, lLen, exists, type, touch, inspect,
+      incrBy, append, strLen, expire, persist, ttl, getDel, getEx, getRange, setRange, lIndex, lSet,
+      lTrim, lRem, lInsert, lPos, lMove, lPopMany, rPopMany, mSetIfAbsent, lRangeStream, mGet, mSet,
+      mDelete, mExists, mTouch, mLRange, keys, scan, dbSize, randomKey, reset, pipeline,
     ]
   }
 

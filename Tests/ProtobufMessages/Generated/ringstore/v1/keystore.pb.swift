@@ -146,6 +146,61 @@ package nonisolated enum Ringstore_V1_ValueType: SwiftProtobuf.Enum, Swift.CaseI
 
 }
 
+/// How a value lies in memory.
+package nonisolated enum Ringstore_V1_ValueEncoding: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case none // = 0
+
+  /// a string that is an integer
+  case integer // = 1
+
+  /// a string in one block with its key
+  case inline // = 2
+
+  /// a string in a block of its own
+  case block // = 3
+
+  /// a list
+  case chunks // = 4
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .none
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .none
+    case 1: self = .integer
+    case 2: self = .inline
+    case 3: self = .block
+    case 4: self = .chunks
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .none: return 0
+    case .integer: return 1
+    case .inline: return 2
+    case .block: return 3
+    case .chunks: return 4
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Ringstore_V1_ValueEncoding] = [
+    .none,
+    .integer,
+    .inline,
+    .block,
+    .chunks,
+  ]
+
+}
+
 /// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later than any other.
 package nonisolated enum Ringstore_V1_ExpireCondition: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -233,6 +288,9 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
   case lPopMany // = 28
   case rPopMany // = 29
   case lMove // = 30
+  case touch // = 31
+  case inspect // = 32
+  case mSetIfAbsent // = 33
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -272,6 +330,9 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case 28: self = .lPopMany
     case 29: self = .rPopMany
     case 30: self = .lMove
+    case 31: self = .touch
+    case 32: self = .inspect
+    case 33: self = .mSetIfAbsent
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -309,6 +370,9 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     case .lPopMany: return 28
     case .rPopMany: return 29
     case .lMove: return 30
+    case .touch: return 31
+    case .inspect: return 32
+    case .mSetIfAbsent: return 33
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -346,6 +410,9 @@ package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIter
     .lPopMany,
     .rPopMany,
     .lMove,
+    .touch,
+    .inspect,
+    .mSetIfAbsent,
   ]
 
 }
@@ -783,6 +850,65 @@ package nonisolated struct Ringstore_V1_TypeResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_InspectRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var database: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_InspectResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var found: Bool = false
+
+  package var type: Ringstore_V1_ValueType = .none
+
+  package var encoding: Ringstore_V1_ValueEncoding = .none
+
+  /// of memory that the key and its value take
+  package var bytes: Int64 = 0
+
+  /// bytes of a string, values of a list
+  package var length: Int64 = 0
+
+  /// since a call has used the key
+  package var idleMillis: Int64 = 0
+
+  /// remaining; absent where the key doesn't expire
+  package var ttlMillis: Int64 {
+    get {_ttlMillis ?? 0}
+    set {_ttlMillis = newValue}
+  }
+  /// Returns true if `ttlMillis` has been explicitly set.
+  package var hasTtlMillis: Bool {self._ttlMillis != nil}
+  /// Clears the value of `ttlMillis`. Subsequent reads from it will return its default value.
+  package mutating func clearTtlMillis() {self._ttlMillis = nil}
+
+  package var version: UInt64 = 0
+
+  /// of the key, whether it is there or not
+  package var slot: UInt32 = 0
+
+  /// the id of the shard that has answered
+  package var shard: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _ttlMillis: Int64? = nil
+}
+
 package nonisolated struct Ringstore_V1_IncrByRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -810,6 +936,41 @@ package nonisolated struct Ringstore_V1_IncrByResponse: Sendable {
   package var value: Int64 = 0
 
   package var version: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The keys in one slot: {hash tags} see to that.
+package nonisolated struct Ringstore_V1_MSetIfAbsentRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the first key
+  package var key: Data = Data()
+
+  package var value: Data = Data()
+
+  package var database: UInt32 = 0
+
+  /// the further ones; a key that comes twice gets its last value
+  package var others: [Ringstore_V1_KeyAndValue] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_KeyAndValue: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var value: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1125,6 +1286,31 @@ package nonisolated struct Ringstore_V1_MDeleteResponse: Sendable {
   package init() {}
 }
 
+/// Of MExists and MTouch.
+package nonisolated struct Ringstore_V1_ManyKeysRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var keys: [Ringstore_V1_Key] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ManyStatusesResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var items: [Ringstore_V1_StatusItem] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Ringstore_V1_StatusItem: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1397,6 +1583,33 @@ package nonisolated struct Ringstore_V1_DbSizeResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_RandomKeyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var database: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_RandomKeyResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  /// false: the database is empty
+  package var found: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Ringstore_V1_ResetRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1509,12 +1722,16 @@ nonisolated extension Ringstore_V1_ValueType: SwiftProtobuf._ProtoNameProviding 
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VALUE_TYPE_NONE\0\u{1}VALUE_TYPE_STRING\0\u{1}VALUE_TYPE_LIST\0")
 }
 
+nonisolated extension Ringstore_V1_ValueEncoding: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VALUE_ENCODING_NONE\0\u{1}VALUE_ENCODING_INTEGER\0\u{1}VALUE_ENCODING_INLINE\0\u{1}VALUE_ENCODING_BLOCK\0\u{1}VALUE_ENCODING_CHUNKS\0")
+}
+
 nonisolated extension Ringstore_V1_ExpireCondition: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EXPIRE_CONDITION_ALWAYS\0\u{1}EXPIRE_CONDITION_IF_NONE\0\u{1}EXPIRE_CONDITION_IF_ANY\0\u{1}EXPIRE_CONDITION_IF_LATER\0\u{1}EXPIRE_CONDITION_IF_SOONER\0")
 }
 
 nonisolated extension Ringstore_V1_Method: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{1}METHOD_EXPIRE\0\u{1}METHOD_PERSIST\0\u{1}METHOD_TTL\0\u{1}METHOD_GET_DEL\0\u{1}METHOD_GET_EX\0\u{1}METHOD_GET_RANGE\0\u{1}METHOD_SET_RANGE\0\u{1}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{1}METHOD_L_REM\0\u{1}METHOD_L_INSERT\0\u{1}METHOD_L_POS\0\u{1}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0\u{1}METHOD_L_MOVE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0METHOD_UNSPECIFIED\0\u{1}METHOD_SET\0\u{1}METHOD_GET\0\u{1}METHOD_DELETE\0\u{1}METHOD_L_PUSH\0\u{1}METHOD_L_RANGE\0\u{1}METHOD_L_POP\0\u{1}METHOD_R_PUSH\0\u{1}METHOD_R_POP\0\u{1}METHOD_L_LEN\0\u{1}METHOD_EXISTS\0\u{1}METHOD_TYPE\0\u{1}METHOD_INCR_BY\0\u{1}METHOD_STR_LEN\0\u{1}METHOD_APPEND\0\u{1}METHOD_EXPIRE\0\u{1}METHOD_PERSIST\0\u{1}METHOD_TTL\0\u{1}METHOD_GET_DEL\0\u{1}METHOD_GET_EX\0\u{1}METHOD_GET_RANGE\0\u{1}METHOD_SET_RANGE\0\u{1}METHOD_L_INDEX\0\u{1}METHOD_L_SET\0\u{1}METHOD_L_TRIM\0\u{1}METHOD_L_REM\0\u{1}METHOD_L_INSERT\0\u{1}METHOD_L_POS\0\u{1}METHOD_L_POP_MANY\0\u{1}METHOD_R_POP_MANY\0\u{1}METHOD_L_MOVE\0\u{1}METHOD_TOUCH\0\u{1}METHOD_INSPECT\0\u{1}METHOD_M_SET_IF_ABSENT\0")
 }
 
 nonisolated extension Ringstore_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2400,6 +2617,120 @@ nonisolated extension Ringstore_V1_TypeResponse: SwiftProtobuf.Message, SwiftPro
   }
 }
 
+nonisolated extension Ringstore_V1_InspectRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InspectRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}database\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_InspectRequest, rhs: Ringstore_V1_InspectRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_InspectResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InspectResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}found\0\u{1}type\0\u{1}encoding\0\u{1}bytes\0\u{1}length\0\u{3}idle_millis\0\u{3}ttl_millis\0\u{1}version\0\u{1}slot\0\u{1}shard\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.found) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.type) }()
+      case 3: try { try decoder.decodeSingularEnumField(value: &self.encoding) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.bytes) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.length) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.idleMillis) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self._ttlMillis) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.version) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.slot) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.found != false {
+      try visitor.visitSingularBoolField(value: self.found, fieldNumber: 1)
+    }
+    if self.type != .none {
+      try visitor.visitSingularEnumField(value: self.type, fieldNumber: 2)
+    }
+    if self.encoding != .none {
+      try visitor.visitSingularEnumField(value: self.encoding, fieldNumber: 3)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.bytes, fieldNumber: 4)
+    }
+    if self.length != 0 {
+      try visitor.visitSingularInt64Field(value: self.length, fieldNumber: 5)
+    }
+    if self.idleMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.idleMillis, fieldNumber: 6)
+    }
+    try { if let v = self._ttlMillis {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 7)
+    } }()
+    if self.version != 0 {
+      try visitor.visitSingularUInt64Field(value: self.version, fieldNumber: 8)
+    }
+    if self.slot != 0 {
+      try visitor.visitSingularUInt32Field(value: self.slot, fieldNumber: 9)
+    }
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 10)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_InspectResponse, rhs: Ringstore_V1_InspectResponse) -> Bool {
+    if lhs.found != rhs.found {return false}
+    if lhs.type != rhs.type {return false}
+    if lhs.encoding != rhs.encoding {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.length != rhs.length {return false}
+    if lhs.idleMillis != rhs.idleMillis {return false}
+    if lhs._ttlMillis != rhs._ttlMillis {return false}
+    if lhs.version != rhs.version {return false}
+    if lhs.slot != rhs.slot {return false}
+    if lhs.shard != rhs.shard {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Ringstore_V1_IncrByRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".IncrByRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}delta\0\u{1}database\0\u{3}ttl_millis\0")
@@ -2475,6 +2806,86 @@ nonisolated extension Ringstore_V1_IncrByResponse: SwiftProtobuf.Message, SwiftP
   package static func ==(lhs: Ringstore_V1_IncrByResponse, rhs: Ringstore_V1_IncrByResponse) -> Bool {
     if lhs.value != rhs.value {return false}
     if lhs.version != rhs.version {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_MSetIfAbsentRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MSetIfAbsentRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0\u{1}database\0\u{1}others\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.others) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
+    }
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 3)
+    }
+    if !self.others.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.others, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_MSetIfAbsentRequest, rhs: Ringstore_V1_MSetIfAbsentRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.database != rhs.database {return false}
+    if lhs.others != rhs.others {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_KeyAndValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".KeyAndValue"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_KeyAndValue, rhs: Ringstore_V1_KeyAndValue) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.value != rhs.value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3102,6 +3513,66 @@ nonisolated extension Ringstore_V1_MDeleteResponse: SwiftProtobuf.Message, Swift
   }
 }
 
+nonisolated extension Ringstore_V1_ManyKeysRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ManyKeysRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}keys\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.keys) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.keys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.keys, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ManyKeysRequest, rhs: Ringstore_V1_ManyKeysRequest) -> Bool {
+    if lhs.keys != rhs.keys {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ManyStatusesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ManyStatusesResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}items\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.items) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.items.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.items, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ManyStatusesResponse, rhs: Ringstore_V1_ManyStatusesResponse) -> Bool {
+    if lhs.items != rhs.items {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Ringstore_V1_StatusItem: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusItem"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}error\0")
@@ -3633,6 +4104,71 @@ nonisolated extension Ringstore_V1_DbSizeResponse: SwiftProtobuf.Message, SwiftP
   package static func ==(lhs: Ringstore_V1_DbSizeResponse, rhs: Ringstore_V1_DbSizeResponse) -> Bool {
     if lhs.keys != rhs.keys {return false}
     if lhs.unreachable != rhs.unreachable {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_RandomKeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RandomKeyRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}database\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_RandomKeyRequest, rhs: Ringstore_V1_RandomKeyRequest) -> Bool {
+    if lhs.database != rhs.database {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_RandomKeyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RandomKeyResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}found\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.found != false {
+      try visitor.visitSingularBoolField(value: self.found, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_RandomKeyResponse, rhs: Ringstore_V1_RandomKeyResponse) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.found != rhs.found {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -390,6 +390,156 @@ extension LinkV1 {
 
   }
 
+  /// Asks a shard for a key drawn by lot.
+  package struct RandomKeyPartRequest: WireMessage {
+    package static let name = "ringstore.internal.v1.RandomKeyPartRequest"
+    package var database: UInt32 = 0
+    /// what the lots are drawn by
+    package var seed: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(database: UInt32 = 0, seed: UInt64 = 0) {
+      self.database = database
+      self.seed = seed
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.database = try reader.readUInt32()
+        case 16: self.seed = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.database))
+      size &+= WireSize.optionalVarintField(2, self.seed)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.database))
+      cursor.put(2, optionalVarint: self.seed)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 17) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var database: UIntField { UIntField(1) }
+      @inlinable
+      package static var seed: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// A key, each of the shard's as likely as any other.
+  package struct RandomKeyPartReply: WireMessage {
+    package static let name = "ringstore.internal.v1.RandomKeyPartReply"
+    package var key: UnsafeRawBufferPointer = noBytes
+    package var found: Bool = false
+    /// of the database on this shard: what the key counts for
+    package var keys: Int64 = 0
+    /// all that were drawn were due, and are deleted: ask once more
+    package var again: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      key: UnsafeRawBufferPointer = noBytes, found: Bool = false, keys: Int64 = 0,
+      again: Bool = false
+    ) {
+      self.key = key
+      self.found = found
+      self.keys = keys
+      self.again = again
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.key = try reader.readBytes()
+        case 16: self.found = try reader.readBool()
+        case 24: self.keys = try reader.readInt64()
+        case 32: self.again = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.key.count)
+      size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(4, (self.again ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.key)
+      cursor.put(2, optionalVarint: (self.found ? 1 : 0))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(4, optionalVarint: (self.again ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 26 &+ self.key.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var key: BytesField { BytesField(1) }
+      @inlinable
+      package static var found: BoolField { BoolField(2) }
+      @inlinable
+      package static var keys: IntField { IntField(3) }
+      @inlinable
+      package static var again: BoolField { BoolField(4) }
+    }
+
+  }
+
   /// What a shard answers, on the call's own lane, in place of a response too long for that
   /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
   /// them.

@@ -142,6 +142,43 @@ package nonisolated struct Ringstore_Internal_V1_ResetPartReply: Sendable {
   package init() {}
 }
 
+/// Asks a shard for a key drawn by lot.
+package nonisolated struct Ringstore_Internal_V1_RandomKeyPartRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var database: UInt32 = 0
+
+  /// what the lots are drawn by
+  package var seed: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A key, each of the shard's as likely as any other.
+package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var key: Data = Data()
+
+  package var found: Bool = false
+
+  /// of the database on this shard: what the key counts for
+  package var keys: Int64 = 0
+
+  /// all that were drawn were due, and are deleted: ask once more
+  package var again: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// What a shard answers, on the call's own lane, in place of a response too long for that lane: the response
 /// follows in pieces on the bulk lane, as the router grants credit for them.
 package nonisolated struct Ringstore_Internal_V1_LargeReplyNotice: Sendable {
@@ -370,6 +407,86 @@ nonisolated extension Ringstore_Internal_V1_ResetPartReply: SwiftProtobuf.Messag
     if lhs.removed != rhs.removed {return false}
     if lhs.nextSlot != rhs.nextSlot {return false}
     if lhs.done != rhs.done {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_RandomKeyPartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RandomKeyPartRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}database\0\u{1}seed\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.database) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.seed) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.database != 0 {
+      try visitor.visitSingularUInt32Field(value: self.database, fieldNumber: 1)
+    }
+    if self.seed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.seed, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_RandomKeyPartRequest, rhs: Ringstore_Internal_V1_RandomKeyPartRequest) -> Bool {
+    if lhs.database != rhs.database {return false}
+    if lhs.seed != rhs.seed {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RandomKeyPartReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}found\0\u{1}keys\0\u{1}again\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.again) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.found != false {
+      try visitor.visitSingularBoolField(value: self.found, fieldNumber: 2)
+    }
+    if self.keys != 0 {
+      try visitor.visitSingularInt64Field(value: self.keys, fieldNumber: 3)
+    }
+    if self.again != false {
+      try visitor.visitSingularBoolField(value: self.again, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_RandomKeyPartReply, rhs: Ringstore_Internal_V1_RandomKeyPartReply) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.found != rhs.found {return false}
+    if lhs.keys != rhs.keys {return false}
+    if lhs.again != rhs.again {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

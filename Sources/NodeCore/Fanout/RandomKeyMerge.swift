@@ -1,0 +1,55 @@
+// RandomKey: every shard draws one of its keys and says how many it has; one of the drawn keys is
+// answered, by lot, weighted by these numbers. So each key is as likely as any other, in one round.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+
+package struct RandomKeyMerge: FanoutReducer {
+  package let part = InternalMethod.randomKeyPart
+  package let allowsPartial = false
+  private let database: UInt32
+  private var random = SplitMix64(seed: 0)
+  /// Keys of the shards that have answered.
+  private var keys: UInt64 = 0
+  private var drawn: [UInt8]?
+
+  package init(
+    _ call: V1.RandomKeyRequest, _ context: CallContext, _ limits: Limits
+  ) throws(CallError) {
+    try KeyAccess.check(database: call.database, context, limits)
+    database = call.database
+  }
+
+  package mutating func begin(on cluster: any FanoutCluster) {
+    random = SplitMix64(seed: cluster.randomNumber())
+  }
+
+  package mutating func request(shard: Int) -> ByteBuffer {
+    var request = ByteBuffer()
+    LinkV1.RandomKeyPartRequest(database: database, seed: random.next()).write(into: &request)
+    return request
+  }
+
+  package mutating func merge(
+    _ response: UnsafeRawBufferPointer, shard: Int
+  ) throws(CallError) -> Bool {
+    let reply = try LinkV1.RandomKeyPartReply(decoding: response)
+    if reply.again { return true }
+    guard reply.found, reply.keys > 0 else { return false }
+    let count = UInt64(reply.keys)
+    keys &+= count
+    if random.next(upperBound: max(keys, 1)) < count { drawn = Array(reply.key) }
+    return false
+  }
+
+  package mutating func missing(_ error: CallError, shard: Int) {}
+
+  package func answer() -> ByteBuffer {
+    var answer = ByteBuffer()
+    (drawn ?? []).withUnsafeBytes {
+      V1.RandomKeyResponse(key: $0, found: drawn != nil).write(into: &answer)
+    }
+    return answer
+  }
+}

@@ -1,0 +1,99 @@
+// What there is to know of a key besides its value. To ask changes nothing, and the key doesn't count
+// as used by it.
+
+/// Of a key that is there: good until the next change of the store.
+package struct KeyFacts {
+  /// How a value lies in memory.
+  package enum Encoding: Sendable {
+    /// A number in the key's entry.
+    case integer
+    /// Bytes in the key's entry.
+    case inline
+    /// Bytes in a block of their own.
+    case block
+    /// A list's chunks.
+    case chunks
+  }
+
+  let entry: Entry
+  let heap: Heap
+
+  /// What a table spends on a key: one word.
+  private static let placeBytes = 8
+
+  package var type: Store.ValueType { entry.valueType }
+  package var version: UInt64 { entry.version }
+
+  package var encoding: Encoding {
+    switch entry.kind {
+    case .bytes: .inline
+    case .integer: .integer
+    case .blob: .block
+    case .list: .chunks
+    }
+  }
+
+  /// Bytes of a string, values of a list.
+  package var length: Int { entry.kind == .list ? entry.list.count : entry.stringLength }
+
+  /// Bytes that the key and its value take: their blocks as the heap counts them, and a place in a
+  /// table. O(1); of a list O(chunks), but `List.measuredPiecesMax` of them at most: a longer one is
+  /// estimated.
+  package var memoryBytes: Int {
+    let value =
+      switch entry.kind {
+      case .bytes, .integer: 0
+      case .blob: entry.blob.usedBytes(heap)
+      case .list: entry.list.usedBytes(heap)
+      }
+    return Self.placeBytes + heap.usedBytes(ofBlock: entry.byteCount) + value
+  }
+
+  /// How long ago a call has used the key, in milliseconds. In steps of 16.
+  package func idleMillis(at nowMillis: Int64) -> Int64 {
+    AccessClock.idleMillis(entry.clock, nowMillis: nowMillis)
+  }
+}
+
+extension Store {
+  /// - Returns: nil where there is no such key.
+  package func facts(at place: KeyPlace) -> KeyFacts? {
+    check(place)
+    return place.entry.map { KeyFacts(entry: $0, heap: heap) }
+  }
+
+  /// When a call has used a key last; nil where it isn't there. Also of a key that is due.
+  package func accessClock(
+    of key: UnsafeRawBufferPointer, slot: Int, database: Int
+  ) -> UInt32? {
+    let hash = hasher.hash(key)
+    guard
+      let table = directory.table(database: database, slot: slot),
+      let index = table.pointee.place(of: key, hash: hash)
+    else { return nil }
+    return table.pointee.entry(at: index, hash: hash).clock
+  }
+}
+
+extension KeyPlace {
+  /// Has the key count as used when it was, not now.
+  package func setAccessClock(_ clock: UInt32) { entry?.clock = clock }
+}
+
+extension List {
+  /// Pieces that are measured of a longer list: 16 MiB of full ones.
+  static let measuredPiecesMax = 1_024
+
+  /// What the list takes: its chunks whole, whoever else holds them.
+  func usedBytes(_ heap: Heap) -> Int {
+    let measured = min(pieceCount, List.measuredPiecesMax)
+    var bytes = 0
+    for number in 0..<measured {
+      // Spread evenly where not all are looked at.
+      let chunk = piece(number * pieceCount / measured).pointee.chunk
+      bytes += heap.usedBytes(ofBlock: Chunk.headerBytes + chunk.capacity)
+    }
+    if measured < pieceCount { bytes = bytes / measured * pieceCount }
+    return bytes + heap.usedBytes(ofBlock: blockBytes)
+  }
+}

@@ -1,0 +1,73 @@
+// A key drawn by lot.
+
+extension Store {
+  package enum DrawnKey {
+    /// Good until the next change of the store.
+    case key(UnsafeRawBufferPointer, slot: Int)
+    /// The key was due, and is deleted: draw again.
+    case expired
+    /// The database is empty.
+    case none
+  }
+
+  /// Places of a table that are tried; one in eight or more holds a key, but for a table that is on
+  /// its way to other places.
+  private static let triesMax = 256
+
+  /// Draws a key of a database, each as likely as any other. It doesn't count as used. O(slots), a
+  /// look at each table's header: there are sums of keys for databases and tables only, so that writes
+  /// keep no others.
+  package func drawKey(
+    database: Int, nowMillis: Int64, using random: inout some RandomNumberGenerator
+  ) -> DrawnKey {
+    freeLeftovers()
+    guard keyCounts[database] > 0 else { return .none }
+    let rank = Int.random(in: 0..<keyCounts[database], using: &random)
+    guard let slot = slot(ofRank: rank, database: database),
+      let table = directory.table(database: database, slot: slot),
+      let entry = table.pointee.drawEntry(triesMax: Store.triesMax, using: &random)
+    else { return .none }
+    if entry.expiry.isDue(at: nowMillis) {
+      expire(entry, slot: slot, database: database, nowMillis: nowMillis)
+      return .expired
+    }
+    return .key(entry.key, slot: slot)
+  }
+
+  /// The slot of the key that has so many before it in the order of slots.
+  private func slot(ofRank rank: Int, database: Int) -> Int? {
+    var (left, slot) = (rank, 0)
+    while slot < slotCount {
+      guard let tables = directory.tables(database: database, from: slot) else {
+        slot = directory.nextGroup(after: slot)
+        continue
+      }
+      for table in tables {
+        left -= Int(table.count)
+        if left < 0 { return slot }
+        slot += 1
+      }
+    }
+    return nil
+  }
+}
+
+extension Table {
+  /// An entry by lot: a place by lot, until one holds an entry. (Were it the next entry behind a free
+  /// place, entries behind long gaps would come more often.)
+  fileprivate func drawEntry(
+    triesMax: Int, using random: inout some RandomNumberGenerator
+  ) -> Entry? {
+    guard count > 0 else { return nil }
+    let places = placeCount
+    for _ in 0..<triesMax {
+      if let entry = entry(atPlace: Int.random(in: 0..<places, using: &random)) { return entry }
+    }
+    // Next to never; then rather less fair than none.
+    let start = Int.random(in: 0..<places, using: &random)
+    for step in 0..<places {
+      if let entry = entry(atPlace: (start + step) % places) { return entry }
+    }
+    return nil
+  }
+}
