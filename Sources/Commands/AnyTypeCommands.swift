@@ -16,12 +16,16 @@ extension Command {
         orMany: manyDeletes
       ) { V1.DeleteRequest($0, database: $1) }
     ], needsMemory: false
-  ) { (request: V1.DeleteRequest, place, context) throws(CallError) in
-    if request.condition != nil, try !request.conditionIsMet(at: place, context) {
-      return .reply(V1.Status(version: place.version))
+  ) {
+    (request: V1.DeleteRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
+    if request.condition != nil, try !request.conditionIsMet(at: place, keyspace) {
+      reply = V1.Status(version: place.version)
+      return .done
     }
-    let version = context.store.delete(at: place)
-    return .reply(V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0))
+    let version = keyspace.store.delete(at: place)
+    reply = V1.Status(ok: true, count: version == nil ? 0 : 1, version: version ?? 0)
+    return .done
   }
 
   private static let manyDeletes = ManyKeyWords(.mDelete, V1.MDeleteRequest.Field.keys) {
@@ -34,15 +38,17 @@ extension Command {
     orMany: ManyKeyWords(.mExists, V1.ManyKeysRequest.Field.keys) {
       V1.Key(key: $0, database: $1)
     }
-  ) { (_: V1.Key, place, _) in
-    .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
+  ) { (_: V1.Key, place, _, _, reply: inout V1.Status) in
+    reply = V1.Status(ok: true, count: place.type == .none ? 0 : 1)
+    return .done
   }
 
   package static let type = onKey(
     V1.KeyStore.type, "TYPE key", shows: .type,
     "Tells whether a key holds a string, a list or nothing."
-  ) { (_: V1.Key, place, _) in
-    .reply(V1.TypeResponse(type: V1.ValueType(place.type)))
+  ) { (_: V1.Key, place, _, _, reply: inout V1.TypeResponse) in
+    reply = V1.TypeResponse(type: V1.ValueType(place.type))
+    return .done
   }
 
   package static let touch = onKey(
@@ -51,9 +57,10 @@ extension Command {
     orMany: ManyKeyWords(.mTouch, V1.ManyKeysRequest.Field.keys) {
       V1.Key(key: $0, database: $1)
     }
-  ) { (_: V1.Key, place, _) in
+  ) { (_: V1.Key, place, _, _, reply: inout V1.Status) in
     // To find it was to use it.
-    .reply(V1.Status(ok: true, count: place.type == .none ? 0 : 1))
+    reply = V1.Status(ok: true, count: place.type == .none ? 0 : 1)
+    return .done
   }
 }
 
@@ -68,14 +75,14 @@ extension V1.DeleteRequest: WordedMessage {
 
   @inline(never)
   fileprivate func conditionIsMet(
-    at place: KeyPlace, _ context: ExecutionContext
+    at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Bool {
     switch condition {
     case nil: return true
     case .ifVersion(let version): return place.version == version
     case .ifValue(let value):
       let found = try Command.strings { () throws(Store.StoreError) in
-        try context.store.string(at: place)
+        try keyspace.store.string(at: place)
       }
       return found?.bytes.elementsEqual(value) ?? false
     }

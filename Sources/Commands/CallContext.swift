@@ -41,7 +41,7 @@ package struct CallContext: Sendable {
   package var hasDeadline: Bool { deadlineNanos > 0 }
 
   /// Whether it may still be executed, as far as time goes.
-  @inline(__always)
+  @inlinable
   package var isInTime: Bool {
     (deadlineNanos == 0 || nowNanos < deadlineNanos) && (staleNanos == 0 || nowNanos < staleNanos)
   }

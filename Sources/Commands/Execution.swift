@@ -8,10 +8,9 @@ import RingstoreAPI
 import Store
 
 /// What the execution of a call ends with. Its bytes may be the store's: valid until it changes next.
-package enum Outcome<Reply: WireMessage> {
-  case reply(Reply)
-  /// A reply with no field set, which has no bytes.
-  case empty
+package enum Outcome {
+  /// The reply that was filled in place; one in which nothing was set has no bytes.
+  case done
   /// A `ListValues` of a range of a list, which it may have lost.
   case list(Store.ListView, isTaken: Bool = false)
   /// A reply that is too large to be written at once.
@@ -19,13 +18,14 @@ package enum Outcome<Reply: WireMessage> {
   /// A reply that its command has encoded.
   case encoded(ByteBuffer)
   /// Nothing yet: there is more to search.
-  case unfinished(ListSearch)
+  indirect case unfinished(ListSearch)
   /// Nothing yet: the call waits until one of its lists has a value.
-  case waiting(ListWait)
+  indirect case waiting(ListWait)
 }
 
-/// What an execution leaves that has not written its reply.
-package enum Remainder {
+/// What an execution leaves that has not written its reply. Indirect, so that "nothing" is one word: every
+/// call hands that on.
+package indirect enum Remainder {
   /// The reply.
   case source(any ReplySource)
   /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
@@ -47,45 +47,36 @@ package struct ResumedSearch {
   }
 }
 
-/// What the execution of a call may use beside its request. The caller of an execution keeps all of it
-/// alive until the end, so it is handed on without counting references.
+/// How a call is to be executed.
 struct ExecutionContext {
-  unowned(unsafe) let keyspace: Keyspace
   /// Who calls, and when.
   let call: CallContext
-  /// What the request lies in, where it may be kept.
+  /// What the request lies in, where it may be kept. The caller of an execution keeps it alive until the
+  /// end, so it is handed on without counting references.
   unowned(unsafe) let block: LargeBlock?
   /// A reply longer than this is to come from a source.
   let bytesMin: Int
-
-  init(
-    _ keyspace: Keyspace, _ call: CallContext, in block: LargeBlock?, largerThan bytesMin: Int
-  ) {
-    self.keyspace = keyspace
-    self.call = call
-    self.block = block
-    self.bytesMin = bytesMin
-  }
-
-  var store: Store { keyspace.store }
-  var limits: Limits { keyspace.limits }
 }
 
 package struct Execution: Sendable {
-  /// Executes an encoded request, and appends the reply or returns what is left to do: message, keys,
-  /// who calls, what the message lies in, and what a reply is longer than that comes from a source.
+  /// Executes an encoded request, and appends the reply or returns what is left to do: message, whether
+  /// it is a write's, keys, who calls, what the message lies in, and what a reply is longer than that
+  /// comes from a source. Captures nothing but a function, so that the compiler can make one of both.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
     @Sendable (
-      UnsafeRawBufferPointer, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
+      UnsafeRawBufferPointer, Bool, Keyspace, CallContext, LargeBlock?, Int, inout ByteBuffer
     ) throws(CallError) -> Remainder?
 
   package let encoded: Encoded
+  package let isWrite: Bool
 
   /// Of a number that no call has.
   static func refusal(ofMethod method: UInt32) -> Execution {
-    Execution { _, _, _, _, _, _ throws(CallError) in throw .unbatchable(method: method) }
+    Execution(
+      encoded: { _, _, _, _, _, _, _ throws(CallError) in throw .unbatchable(method: method) },
+      isWrite: false)
   }
 }
 
@@ -100,7 +91,8 @@ extension Command {
   ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
-  ///   - execute: decides and changes, at the place of the request's key.
+  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in. What
+  ///     it uses is handed to it one by one: a structure of them would count references for each call.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],
@@ -110,13 +102,13 @@ extension Command {
     orMany many: ManyKeyWords? = nil,
     also forms: [RequestForm<Request>] = [], needsMemory: Bool = true, otherKeys: OtherKeys? = nil,
     execute:
-      @escaping @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError)
-      -> Outcome<Reply>
+      @escaping @Sendable (Request, KeyPlace, Keyspace, ExecutionContext, inout Reply)
+      throws(CallError)
+      -> Outcome
   ) -> KeyCommand<Request, Reply> {
-    let isWrite = !rpc.isReadOnly
-    let execution = Execution {
-      message, keyspace, call, block, bytesMin, response throws(CallError) in
-      let context = ExecutionContext(keyspace, call, in: block, largerThan: bytesMin)
+    let encoded: Execution.Encoded = {
+      message, isWrite, keyspace, call, block, bytesMin, response throws(CallError) in
+      let context = ExecutionContext(call: call, block: block, bytesMin: bytesMin)
       let request = try Request(request: message)
       // A condition must never be passed over.
       if isWrite { try keyspace.refuseUnserved(request) }
@@ -124,13 +116,15 @@ extension Command {
         Request.usesKey
         ? try keyspace.find(request.key, request.database, call)
         : try keyspace.look(request.key, request.database, call)
-      switch try execute(request, place, context) {
-      case .reply(let reply):
+      var reply = Reply()
+      switch try execute(request, place, keyspace, context, &reply) {
+      case .done:
         reply.write(into: &response)
         return nil
-      case .empty: return nil
       case .list(let view, let isTaken):
-        return try view.reply(context, isTaken: isTaken, into: &response).map { .source($0) }
+        return try view.reply(keyspace, context, isTaken: isTaken, into: &response).map {
+          .source($0)
+        }
       case .source(let source): return .source(source)
       case .encoded(let reply):
         if reply.readableBytes > context.bytesMin { return .source(BytesSource(reply)) }
@@ -140,6 +134,7 @@ extension Command {
       case .waiting(let wait): return .wait(wait)
       }
     }
+    let execution = Execution(encoded: encoded, isWrite: !rpc.isReadOnly)
     let form = RequestForm(
       usage, aliases: aliases, reply, summary, orShows: otherReply, orCall: otherCall, orMany: many
     ) {

@@ -31,20 +31,27 @@ extension Command {
         .expireAtUnixMillis(try words.integer(2, "the time"))
       },
     ], needsMemory: false
-  ) { (request: V1.ExpireRequest, place, context) throws(CallError) in
+  ) {
+    (request: V1.ExpireRequest, place, keyspace, context, reply: inout V1.Status)
+      throws(CallError) in
     let now = context.call.wallMillis
     let expiry = try request.expiry.moment(from: now)
-    guard place.type != .none else { return .reply(V1.Status(ok: true)) }
+    guard place.type != .none else {
+      reply = V1.Status(ok: true)
+      return .done
+    }
     guard request.condition.isMet(by: expiry, insteadOf: place.expiry) else {
-      return .reply(V1.Status(version: place.version))
+      reply = V1.Status(version: place.version)
+      return .done
     }
     var version: UInt64?
     if expiry.isDue(at: now) {
-      version = context.store.delete(at: place)
+      version = keyspace.store.delete(at: place)
     } else if expiry != place.expiry {
-      version = context.store.setExpiry(expiry, at: place)
+      version = keyspace.store.setExpiry(expiry, at: place)
     }
-    return .reply(V1.Status(ok: true, count: 1, version: version ?? place.version))
+    reply = V1.Status(ok: true, count: 1, version: version ?? place.version)
+    return .done
   }
 
   private static func expiring(
@@ -59,11 +66,13 @@ extension Command {
   package static let persist = onKey(
     V1.KeyStore.persist, "PERSIST key", shows: .count,
     "Has a key not expire any more.", needsMemory: false
-  ) { (_: V1.Key, place, context) in
-    guard place.expires, let version = context.store.setExpiry(.never, at: place) else {
-      return .reply(V1.Status(ok: true, version: place.version))
+  ) { (_: V1.Key, place, keyspace, _, reply: inout V1.Status) in
+    guard place.expires, let version = keyspace.store.setExpiry(.never, at: place) else {
+      reply = V1.Status(ok: true, version: place.version)
+      return .done
     }
-    return .reply(V1.Status(ok: true, count: 1, version: version))
+    reply = V1.Status(ok: true, count: 1, version: version)
+    return .done
   }
 
   package static let ttl = onKey(
@@ -82,14 +91,14 @@ extension Command {
         "Tells when a key expires, in milliseconds since 1970; as EXPIRETIME.",
         request: V1.Key.init(_:database:)),
     ]
-  ) { (_: V1.Key, place, context) -> Outcome<V1.TtlResponse> in
-    guard place.type != .none else { return .empty }
-    var reply = V1.TtlResponse(found: true, version: place.version)
+  ) { (_: V1.Key, place, keyspace, context, reply: inout V1.TtlResponse) in
+    guard place.type != .none else { return .done }
+    reply = V1.TtlResponse(found: true, version: place.version)
     if place.expires {
       reply.ttlMillis = place.expiry.millisLeft(context)
       reply.expireAtUnixMillis = place.expiry.unixMillis
     }
-    return .reply(reply)
+    return .done
   }
 }
 

@@ -27,9 +27,9 @@ extension Command {
         return V1.InspectRequest(key: words[2], database: database)
       },
     ]
-  ) { (_: V1.InspectRequest, place, context) -> Outcome<V1.InspectResponse> in
-    var reply = V1.InspectResponse(slot: UInt32(place.lookup.slot))
-    if let facts = context.store.facts(at: place) {
+  ) { (_: V1.InspectRequest, place, keyspace, context, reply: inout V1.InspectResponse) in
+    reply.slot = UInt32(place.lookup.slot)
+    if let facts = keyspace.store.facts(at: place) {
       reply.found = true
       reply.type = V1.ValueType(facts.type)
       reply.encoding = V1.ValueEncoding(facts.encoding)
@@ -41,7 +41,7 @@ extension Command {
     }
     // The shard's name lies nowhere, so the reply is encoded while it does.
     var encoded = ByteBuffer()
-    var shard = context.keyspace.ownership.shard
+    var shard = keyspace.ownership.shard
     shard.withUTF8 {
       reply.shard = UnsafeRawBufferPointer($0)
       reply.write(into: &encoded)

@@ -39,7 +39,8 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   @unchecked Sendable
 {
   typealias Execute =
-    @Sendable (Request, KeyPlace, ExecutionContext) throws(CallError) -> Outcome<Reply>
+    @Sendable (Request, KeyPlace, Keyspace, ExecutionContext, inout Reply) throws(CallError) ->
+    Outcome
 
   fileprivate let execute: Execute
 
@@ -116,17 +117,17 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
-    let context = ExecutionContext(keyspace, call, in: nil, largerThan: bytesMin)
+    let context = ExecutionContext(call: call, block: nil, bytesMin: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
     let place =
       Request.usesKey
       ? try keyspace.find(request.key, request.database, call)
       : try keyspace.look(request.key, request.database, call)
-    switch try definition.execute(request, place, context) {
-    case .reply(let reply): answer(reply.reply)
-    case .empty: answer(Reply().reply)
+    var reply = Reply()
+    switch try definition.execute(request, place, keyspace, context, &reply) {
+    case .done: answer(reply.reply)
     case .list(let view, let isTaken):
-      return try view.reply(context, isTaken: isTaken, answer).map { .source($0) }
+      return try view.reply(keyspace, context, isTaken: isTaken, answer).map { .source($0) }
     case .source(let source): return .source(source)
     case .encoded(let encoded):
       if encoded.readableBytes > bytesMin { return .source(BytesSource(encoded)) }

@@ -34,33 +34,36 @@ extension Command {
       },
     ],
     otherKeys: { (try? V1.ListMoveRequest($0)).map { [$0.destination] } ?? [] }
-  ) { (request: V1.ListMoveRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+  ) {
+    (request: V1.ListMoveRequest, place, keyspace, context, reply: inout V1.Value)
+      throws(CallError) in
     guard Slots.slot(of: request.destination) == place.lookup.slot else { throw .crossSlot }
     let wait =
       request.waitMillis == 0
-      ? nil : try ListWait(request.waitMillis, RepeatedBytes(), context.limits)
+      ? nil : try ListWait(request.waitMillis, RepeatedBytes(), keyspace.limits)
     let (from, to) = (Store.ListEnd(request.from), Store.ListEnd(request.to))
     let outermost = try lists { () throws(Store.StoreError) in
-      try context.store.outermost(from, at: place)
+      try keyspace.store.outermost(from, at: place)
     }
-    guard let byteCount = outermost?.count else { return wait.map { .waiting($0) } ?? .empty }
+    guard let byteCount = outermost?.count else { return wait.map { .waiting($0) } ?? .done }
     let bytesMax = ReplySizes.value(count: byteCount, version: .max)
-    guard bytesMax <= context.limits.maxMessageBytes else {
+    guard bytesMax <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    let destination = try context.keyspace.find(
+    let destination = try keyspace.find(
       request.destination, request.database, context.call)
     _ = try lists { () throws(Store.StoreError) in
-      try context.store.listLength(at: destination)
+      try keyspace.store.listLength(at: destination)
     }
     // To find the other key may have changed something: a key that was due is gone.
-    let source = try context.keyspace.find(request.key, request.database, context.call)
+    let source = try keyspace.find(request.key, request.database, context.call)
     let move = Store.Move(from: from, of: source, to: to, of: destination.lookup)
-    if bytesMax > context.bytesMin, let moved = try? context.store.movePinned(move) {
+    if bytesMax > context.bytesMin, let moved = try? keyspace.store.movePinned(move) {
       return .source(ValueSource(moved, isPopped: true))
     }
-    guard let moved = try? context.store.move(move) else { return .empty }
-    return .reply(V1.Value(value: moved.bytes, found: true, version: moved.version))
+    guard let moved = try? keyspace.store.move(move) else { return .done }
+    reply = V1.Value(value: moved.bytes, found: true, version: moved.version)
+    return .done
   }
 }
 

@@ -28,11 +28,12 @@ extension Command {
       needsMemory: false,
       otherKeys: { (try? V1.PopRequest($0)).map { Array($0.otherKeys) } ?? [] }
     ) {
-      (request: V1.PopRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+      (request: V1.PopRequest, place, keyspace, context, reply: inout V1.Value)
+        throws(CallError) in
       if request.otherKeys.count > 0 || request.waitMillis > 0 {
-        return try popOrWait(request, end, at: place, context)
+        return try popOrWait(request, end, at: place, keyspace, context, &reply)
       }
-      return try popOne(end, at: place, of: noBytes, context) ?? .empty
+      return try popOne(end, at: place, of: noBytes, keyspace, context, &reply) ?? .done
     }
   }
 
@@ -42,36 +43,41 @@ extension Command {
   @inline(__always)
   private static func popOne(
     _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
-    _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Value>? {
+    _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value
+  ) throws(CallError) -> Outcome? {
     // Looked at first: an element that no reply can carry must not be lost.
     let outermost = try lists { () throws(Store.StoreError) in
-      try context.store.outermost(end, at: place)
+      try keyspace.store.outermost(end, at: place)
     }
     guard let outermost else { return nil }
-    guard outermost.count + key.count < ReplySizes.certainlySmall(context),
-      let popped = try? context.store.pop(end, at: place)
-    else { return try popLarge(outermost.count, end, at: place, of: key, context) }
-    return .reply(
-      V1.Value(value: popped.bytes, found: true, version: popped.version, key: key))
+    guard outermost.count + key.count < ReplySizes.certainlySmall(keyspace, context),
+      let popped = try? keyspace.store.pop(end, at: place)
+    else {
+      return try popLarge(outermost.count, end, at: place, of: key, keyspace, context, &reply)
+    }
+    reply.value = popped.bytes
+    reply.found = true
+    reply.version = popped.version
+    reply.key = key
+    return .done
   }
 
   @inline(never)
   private static func popLarge(
     _ byteCount: Int, _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
-    _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Value> {
+    _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value
+  ) throws(CallError) -> Outcome {
     // The version of the pop is not known before it.
     let bytesMax = ReplySizes.value(count: byteCount, version: .max, key: key)
-    guard bytesMax <= context.limits.maxMessageBytes else {
+    guard bytesMax <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    if bytesMax <= context.bytesMin, let popped = try? context.store.pop(end, at: place) {
-      return .reply(
-        V1.Value(value: popped.bytes, found: true, version: popped.version, key: key))
+    if bytesMax <= context.bytesMin, let popped = try? keyspace.store.pop(end, at: place) {
+      reply = V1.Value(value: popped.bytes, found: true, version: popped.version, key: key)
+      return .done
     }
-    guard let popped = try? context.store.popPinned(end, at: place) else {
-      return .empty
+    guard let popped = try? keyspace.store.popPinned(end, at: place) else {
+      return .done
     }
     return .source(ValueSource(popped, isPopped: true, key: key))
   }
@@ -80,23 +86,26 @@ extension Command {
   @inline(never)
   private static func popOrWait(
     _ request: V1.PopRequest, _ end: Store.ListEnd, at place: KeyPlace,
-    _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Value> {
+    _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value
+  ) throws(CallError) -> Outcome {
     let others = request.otherKeys
-    guard others.count < context.limits.popKeysMax else {
-      throw .tooManyItems(others.count + 1, max: context.limits.popKeysMax)
+    guard others.count < keyspace.limits.popKeysMax else {
+      throw .tooManyItems(others.count + 1, max: keyspace.limits.popKeysMax)
     }
     for key in others where Slots.slot(of: key) != place.lookup.slot { throw .crossSlot }
-    let wait = try ListWait(request.waitMillis, others, context.limits)
+    let wait = try ListWait(request.waitMillis, others, keyspace.limits)
     let isOne = others.count == 0
-    if let reply = try popOne(end, at: place, of: isOne ? noBytes : request.key, context) {
-      return reply
+    let first = isOne ? noBytes : request.key
+    if let outcome = try popOne(end, at: place, of: first, keyspace, context, &reply) {
+      return outcome
     }
     for key in others {
-      let place = try context.keyspace.find(key, request.database, context.call)
-      if let reply = try popOne(end, at: place, of: key, context) { return reply }
+      let place = try keyspace.find(key, request.database, context.call)
+      if let outcome = try popOne(end, at: place, of: key, keyspace, context, &reply) {
+        return outcome
+      }
     }
-    return wait.map { .waiting($0) } ?? .empty
+    return wait.map { .waiting($0) } ?? .done
   }
 
   /// The words of a pop that waits.
@@ -127,31 +136,33 @@ extension Command {
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String
   ) -> KeyCommand<V1.PopManyRequest, V1.ListValues> {
     onKey(rpc, usage, shows: .taken, summary, needsMemory: false) {
-      (request: V1.PopManyRequest, place, context) throws(CallError) -> Outcome<V1.ListValues> in
-      guard let view = try view(ofOutermost: Int(request.count), end, at: place, context) else {
-        return .empty
+      (request: V1.PopManyRequest, place, keyspace, _, _: inout V1.ListValues)
+        throws(CallError) in
+      guard let view = try view(ofOutermost: Int(request.count), end, at: place, keyspace)
+      else {
+        return .done
       }
-      if view.count > 0 { _ = context.store.removeOutermost(view.count, end, at: place) }
+      if view.count > 0 { _ = keyspace.store.removeOutermost(view.count, end, at: place) }
       return .list(view, isTaken: true)
     }
   }
 
   /// What is to be taken away, which a reply can certainly carry.
   private static func view(
-    ofOutermost count: Int, _ end: Store.ListEnd, at place: KeyPlace, _ context: ExecutionContext
+    ofOutermost count: Int, _ end: Store.ListEnd, at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Store.ListView? {
     let length = try lists { () throws(Store.StoreError) in
-      try context.store.listLength(at: place)
+      try keyspace.store.listLength(at: place)
     }
     guard let length else { return nil }
     let count = min(count, length)
-    guard count <= context.limits.maxMessageBytes / ListReplySize.element(0) else {
+    guard count <= keyspace.limits.maxMessageBytes / ListReplySize.element(0) else {
       throw .responseTooLarge(streamingCall: nil)
     }
     let view = try lists { () throws(Store.StoreError) in
-      try context.store.outermost(count, end, at: place)
+      try keyspace.store.outermost(count, end, at: place)
     }
-    try view?.refuseTooLarge(context.limits)
+    try view?.refuseTooLarge(keyspace.limits)
     return view
   }
 }

@@ -8,9 +8,11 @@ extension Command {
   package static let lRange = onKey(
     V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
     "Reads a range of a list; both ends count, negative ones from the end."
-  ) { (request: V1.ListRange, place, context) throws(CallError) -> Outcome<V1.ListValues> in
-    guard let view = try view(of: request, at: place, context) else {
-      return .empty
+  ) {
+    (request: V1.ListRange, place, keyspace, _, _: inout V1.ListValues)
+      throws(CallError) in
+    guard let view = try view(of: request, at: place, keyspace) else {
+      return .done
     }
     return .list(view)
   }
@@ -24,10 +26,10 @@ extension Command {
 
   /// The range that a request names; nil where there is no such key.
   private static func view(
-    of request: V1.ListRange, at place: KeyPlace, _ context: ExecutionContext
+    of request: V1.ListRange, at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Store.ListView? {
     try lists { () throws(Store.StoreError) in
-      try context.store.range(start: request.start, stop: request.stop, at: place)
+      try keyspace.store.range(start: request.start, stop: request.stop, at: place)
     }
   }
 
@@ -37,8 +39,7 @@ extension Command {
   ) throws(CallError) -> ListPartsSource? {
     let request = try V1.ListRange(request: message)
     let place = try keyspace.find(request.key, request.database, context)
-    let ofExecution = ExecutionContext(keyspace, context, in: nil, largerThan: 0)
-    return try view(of: request, at: place, ofExecution).map {
+    return try view(of: request, at: place, keyspace).map {
       ListPartsSource($0, messageBytesMax: keyspace.limits.maxMessageBytes)
     }
   }
@@ -51,10 +52,11 @@ extension Store.ListView {
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(never)
   func reply(
-    _ context: ExecutionContext, isTaken: Bool, into response: inout ByteBuffer
+    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool,
+    into response: inout ByteBuffer
   ) throws(CallError) -> (any ReplySource)? {
     let bounds = ListReplySize.bounds(self)
-    if let source = try source(context, bounds, isTaken: isTaken) { return source }
+    if let source = try source(keyspace, context, bounds, isTaken: isTaken) { return source }
     response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
     forEach { value in
       response.append(V1.ListValues.Field.values, value)
@@ -68,9 +70,9 @@ extension Store.ListView {
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func reply(
-    _ context: ExecutionContext, isTaken: Bool, _ answer: (CallReply) -> Void
+    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool, _ answer: (CallReply) -> Void
   ) throws(CallError) -> (any ReplySource)? {
-    if let source = try source(context, ListReplySize.bounds(self), isTaken: isTaken) {
+    if let source = try source(keyspace, context, ListReplySize.bounds(self), isTaken: isTaken) {
       return source
     }
     withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: count) { values in
@@ -109,9 +111,9 @@ extension Store.ListView {
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(__always)
   private func source(
-    _ context: ExecutionContext, _ bounds: ClosedRange<Int>, isTaken: Bool
+    _ keyspace: Keyspace, _ context: ExecutionContext, _ bounds: ClosedRange<Int>, isTaken: Bool
   ) throws(CallError) -> ListMessageSource? {
-    let messageMax = context.limits.maxMessageBytes
+    let messageMax = keyspace.limits.maxMessageBytes
     guard bounds.lowerBound <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }

@@ -10,39 +10,50 @@ extension Command {
     V1.KeyStore.lRem, "LREM key count value", shows: .count,
     "Removes values that are equal to one: so many from the head, or the tail, or all.",
     needsMemory: false
-  ) { (request: V1.ListRemoveRequest, place, context) throws(CallError) -> Outcome<V1.Status> in
+  ) {
+    (request: V1.ListRemoveRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
     let count = request.count == 0 ? Int.max : Int(clamping: request.count.magnitude)
     let begin = ListSearch(from: request.count < 0 ? .tail : .head, foundMax: count)
-    switch try search(begin, for: request.value, at: place, context) {
-    case .missing: return .reply(V1.Status(ok: true))
+    switch try search(begin, for: request.value, at: place, keyspace) {
+    case .missing:
+      reply = V1.Status(ok: true)
+      return .done
     case .goesOn(let search): return .unfinished(search)
     case .done(let search):
       guard !search.found.isEmpty else {
-        return .reply(V1.Status(ok: true, version: place.version))
+        reply = V1.Status(ok: true, version: place.version)
+        return .done
       }
-      let version = try? context.store.removeElements(search.rising, at: place)
-      return .reply(
-        V1.Status(ok: true, count: Int64(search.found.count), version: version ?? 0))
+      let version = try? keyspace.store.removeElements(search.rising, at: place)
+      reply = V1.Status(ok: true, count: Int64(search.found.count), version: version ?? 0)
+      return .done
     }
   }
 
   package static let lInsert = onKey(
     V1.KeyStore.lInsert, "LINSERT key BEFORE|AFTER pivot value", shows: .inserted,
     "Puts a value in front of the first one that is equal to another, or behind it."
-  ) { (request: V1.ListInsertRequest, place, context) throws(CallError) -> Outcome<V1.Status> in
+  ) {
+    (request: V1.ListInsertRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
     let begin = ListSearch(from: .head, foundMax: 1)
-    switch try search(begin, for: request.pivot, at: place, context) {
-    case .missing: return .reply(V1.Status(ok: false))
+    switch try search(begin, for: request.pivot, at: place, keyspace) {
+    case .missing:
+      reply = V1.Status(ok: false)
+      return .done
     case .goesOn(let search): return .unfinished(search)
     case .done(let search):
       guard let pivot = search.found.first,
-        let result = try? context.store.insertElement(
+        let result = try? keyspace.store.insertElement(
           request.value, before: request.after ? pivot + 1 : pivot, at: place)
       else {
-        let length = try? context.store.listLength(at: place)
-        return .reply(V1.Status(ok: false, count: Int64(length ?? 0), version: place.version))
+        let length = try? keyspace.store.listLength(at: place)
+        reply = V1.Status(ok: false, count: Int64(length ?? 0), version: place.version)
+        return .done
       }
-      return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+      reply = V1.Status(ok: true, count: Int64(result.length), version: result.version)
+      return .done
     }
   }
 
@@ -55,25 +66,28 @@ extension Command {
         ? .positions(isMany: true) : nil
     }
   ) {
-    (request: V1.ListPositionRequest, place, context) throws(CallError)
-      -> Outcome<V1.ListPositions> in
-    switch try search(try request.search(), for: request.value, at: place, context) {
-    case .missing: return .empty
+    (
+      request: V1.ListPositionRequest, place, keyspace, context,
+      reply: inout V1.ListPositions
+    )
+      throws(CallError) in
+    switch try search(try request.search(), for: request.value, at: place, keyspace) {
+    case .missing: return .done
     case .goesOn(let search): return .unfinished(search)
-    case .done(let search): return try positions(search.found, context)
+    case .done(let search): return try positions(search.found, keyspace)
     }
   }
 
   private static func positions(
-    _ indices: [Int], _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.ListPositions> {
+    _ indices: [Int], _ keyspace: Keyspace
+  ) throws(CallError) -> Outcome {
     let numbers = indices.map { UInt64($0) }
     var reply = ByteBuffer()
     // Made here, since the numbers live no longer.
     numbers.withUnsafeBufferPointer {
       V1.ListPositions(indexes: RepeatedNumbers($0), found: true).write(into: &reply)
     }
-    guard reply.readableBytes <= context.limits.maxMessageBytes else {
+    guard reply.readableBytes <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
     return .encoded(reply)
@@ -88,13 +102,13 @@ extension Command {
   /// Begins a search, or goes on with the one that this execution resumes.
   private static func search(
     _ begin: ListSearch, for value: UnsafeRawBufferPointer, at place: KeyPlace,
-    _ context: ExecutionContext
+    _ keyspace: Keyspace
   ) throws(CallError) -> SearchOutcome {
-    let resumed = context.keyspace.resumed
+    let resumed = keyspace.resumed
     var search = resumed?.search ?? begin
-    let steps = resumed?.steps ?? context.limits.searchStepsMax
+    let steps = resumed?.steps ?? keyspace.limits.searchStepsMax
     let isDone = try lists { () throws(Store.StoreError) in
-      try context.store.advance(&search, for: value, steps: steps, at: place)
+      try keyspace.store.advance(&search, for: value, steps: steps, at: place)
     }
     guard let isDone else { return .missing }
     return isDone ? .done(search) : .goesOn(search)

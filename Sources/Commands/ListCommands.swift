@@ -31,46 +31,58 @@ extension Command {
     }
     return onKey(
       rpc, "\(name) key value [value ...]", shows: .count, summary, also: [onlyIfPresent]
-    ) { (request: V1.ListInsert, place, context) throws(CallError) in
-      guard request.values.count <= context.limits.maxItems else {
-        throw .tooManyItems(request.values.count, max: context.limits.maxItems)
+    ) {
+      (request: V1.ListInsert, place, keyspace, _, reply: inout V1.Status)
+        throws(CallError) in
+      guard request.values.count <= keyspace.limits.maxItems else {
+        throw .tooManyItems(request.values.count, max: keyspace.limits.maxItems)
       }
-      if request.onlyIfPresent, place.type == .none { return .reply(V1.Status(ok: false)) }
+      if request.onlyIfPresent, place.type == .none {
+        reply = V1.Status(ok: false)
+        return .done
+      }
       let result = try lists { () throws(Store.StoreError) in
-        try context.keyspace.withValues(request.values) { (values) throws(Store.StoreError) in
-          try context.store.push(values, end, at: place)
+        try keyspace.withValues(request.values) { (values) throws(Store.StoreError) in
+          try keyspace.store.push(values, end, at: place)
         }
       }
-      return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+      reply.ok = true
+      reply.count = Int64(result.length)
+      reply.version = result.version
+      return .done
     }
   }
 
   package static let lLen = onKey(
     V1.KeyStore.lLen, "LLEN key", shows: .count,
     "Counts the values of a list; a missing list has 0."
-  ) { (_: V1.Key, place, context) throws(CallError) in
+  ) { (_: V1.Key, place, keyspace, _, reply: inout V1.Status) throws(CallError) in
     let length = try lists { () throws(Store.StoreError) in
-      try context.store.listLength(at: place)
+      try keyspace.store.listLength(at: place)
     }
-    return .reply(V1.Status(ok: true, count: Int64(length ?? 0)))
+    reply = V1.Status(ok: true, count: Int64(length ?? 0))
+    return .done
   }
 
   package static let lIndex = onKey(
     V1.KeyStore.lIndex, "LINDEX key index", shows: .element,
     "Reads one value of a list; a negative index counts from the end."
-  ) { (request: V1.ListIndexRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+  ) {
+    (request: V1.ListIndexRequest, place, keyspace, context, reply: inout V1.Value)
+      throws(CallError) in
     let found = try lists { () throws(Store.StoreError) in
-      try context.store.element(at: request.index, at: place)
+      try keyspace.store.element(at: request.index, at: place)
     }
-    guard let found else { return .empty }
+    guard let found else { return .done }
     let byteCount = ReplySizes.value(count: found.bytes.count, version: found.version)
-    guard byteCount <= context.limits.maxMessageBytes else {
+    guard byteCount <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
     guard byteCount > context.bytesMin,
-      let pinned = context.store.pinnedElement(found, at: request.index, at: place)
+      let pinned = keyspace.store.pinnedElement(found, at: request.index, at: place)
     else {
-      return .reply(V1.Value(value: found.bytes, found: true, version: found.version))
+      reply = V1.Value(value: found.bytes, found: true, version: found.version)
+      return .done
     }
     return .source(ValueSource(pinned, isPopped: false))
   }
@@ -78,25 +90,31 @@ extension Command {
   package static let lSet = onKey(
     V1.KeyStore.lSet, "LSET key index value", shows: .ok,
     "Replaces one value of a list; a negative index counts from the end."
-  ) { (request: V1.ListSetRequest, place, context) throws(CallError) in
+  ) {
+    (request: V1.ListSetRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
     let result = try lists { () throws(Store.StoreError) in
-      try context.store.setElement(request.value, at: request.index, at: place)
+      try keyspace.store.setElement(request.value, at: request.index, at: place)
     }
     guard let result else {
       throw place.type == .none ? .noSuchKey : .indexOutOfRange(request.index)
     }
-    return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+    reply = V1.Status(ok: true, count: Int64(result.length), version: result.version)
+    return .done
   }
 
   package static let lTrim = onKey(
     V1.KeyStore.lTrim, "LTRIM key start stop", shows: .ok,
     "Keeps a range of a list and removes the rest; both ends count, negative ones from the end.",
     needsMemory: false
-  ) { (request: V1.ListRange, place, context) throws(CallError) in
+  ) {
+    (request: V1.ListRange, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
     let result = try lists { () throws(Store.StoreError) in
-      try context.store.trim(start: request.start, stop: request.stop, at: place)
+      try keyspace.store.trim(start: request.start, stop: request.stop, at: place)
     }
-    return .reply(V1.Status(ok: true, count: Int64(result.length), version: result.version))
+    reply = V1.Status(ok: true, count: Int64(result.length), version: result.version)
+    return .done
   }
 
   /// What the store refuses of a command on lists, in the API's terms.

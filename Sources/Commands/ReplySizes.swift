@@ -20,8 +20,8 @@ enum ReplySizes {
 
   /// A `Value` with fewer bytes than this may be written at once, whatever its version.
   @inline(__always)
-  static func certainlySmall(_ context: ExecutionContext) -> Int {
-    min(context.bytesMin, context.limits.maxMessageBytes) &- aroundValueMax
+  static func certainlySmall(_ keyspace: Keyspace, _ context: ExecutionContext) -> Int {
+    min(context.bytesMin, keyspace.limits.maxMessageBytes) &- aroundValueMax
   }
 
   /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is left of

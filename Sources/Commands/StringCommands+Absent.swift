@@ -14,36 +14,42 @@ extension Command {
       try V1.MSetIfAbsentRequest.ofMany(words, database: database)
     },
     otherKeys: { (try? V1.MSetIfAbsentRequest($0))?.others.map(\.key) ?? [] }
-  ) { (request: V1.MSetIfAbsentRequest, place, context) throws(CallError) -> Outcome<V1.Status> in
+  ) {
+    (request: V1.MSetIfAbsentRequest, place, keyspace, context, reply: inout V1.Status)
+      throws(CallError) in
     let count = request.others.count + 1
-    guard count <= context.limits.maxItems else {
-      throw .tooManyItems(count, max: context.limits.maxItems)
+    guard count <= keyspace.limits.maxItems else {
+      throw .tooManyItems(count, max: keyspace.limits.maxItems)
     }
     let (slot, database) = (place.lookup.slot, request.database)
     var present = place.type == .none ? nil : place.version
     for other in request.others {
       guard Slots.slot(of: other.key) == slot else { throw .crossSlot }
-      let found = try context.keyspace.find(other.key, database, context.call)
+      let found = try keyspace.find(other.key, database, context.call)
       if present == nil, found.type != .none { present = found.version }
     }
-    if let present { return .reply(V1.Status(version: present)) }
-    let version = try context.store.inOneGroup(slot: slot) { () throws(CallError) in
-      var version = try put(request.key, request.value, database, context)
+    if let present {
+      reply = V1.Status(version: present)
+      return .done
+    }
+    let version = try keyspace.store.inOneGroup(slot: slot) { () throws(CallError) in
+      var version = try put(request.key, request.value, database, keyspace, context)
       for other in request.others {
-        version = try put(other.key, other.value, database, context)
+        version = try put(other.key, other.value, database, keyspace, context)
       }
       return version
     }
-    return .reply(V1.Status(ok: true, count: Int64(count), version: version))
+    reply = V1.Status(ok: true, count: Int64(count), version: version)
+    return .done
   }
 
   /// Looks the key up anew: those before it have changed the store.
   private static func put(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ database: UInt32,
-    _ context: ExecutionContext
+    _ keyspace: Keyspace, _ context: ExecutionContext
   ) throws(CallError) -> UInt64 {
-    let place = try context.keyspace.find(key, database, context.call)
-    return context.store.set(value, in: context.block, at: place)
+    let place = try keyspace.find(key, database, context.call)
+    return keyspace.store.set(value, in: context.block, at: place)
   }
 }
 

@@ -7,18 +7,20 @@ extension Command {
   package static let getRange = onKey(
     V1.KeyStore.getRange, "GETRANGE key start stop", shows: .part,
     "Reads a part of a string; both ends count, negative ones from the end."
-  ) { (request: V1.GetRangeRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
-    let found = try strings { () throws(Store.StoreError) in try context.store.string(at: place) }
-    guard let found else { return .empty }
+  ) {
+    (request: V1.GetRangeRequest, place, keyspace, context, reply: inout V1.Value)
+      throws(CallError) in
+    let found = try strings { () throws(Store.StoreError) in try keyspace.store.string(at: place) }
+    guard let found else { return .done }
     let range = range(request.start, request.stop, of: found.bytes.count)
-    var reply = V1.Value(value: found, leftAt: place, context)
+    reply.take(found, leftAt: place, context)
     reply.value = UnsafeRawBufferPointer(rebasing: found.bytes[range])
-    guard reply.byteCount <= context.limits.maxMessageBytes else {
+    guard reply.byteCount <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
     guard reply.byteCount > context.bytesMin,
-      let pinned = try? context.store.pinnedString(at: place)
-    else { return .reply(reply) }
+      let pinned = try? keyspace.store.pinnedString(at: place)
+    else { return .done }
     return .source(ValueSource(pinned, range, ttlMillis: reply.ttlMillis, isPopped: false))
   }
 
@@ -34,18 +36,22 @@ extension Command {
   package static let setRange = onKey(
     V1.KeyStore.setRange, "SETRANGE key offset value", shows: .count,
     "Writes bytes into a string at an offset; zeros fill what lies between its end and them."
-  ) { (request: V1.SetRangeRequest, place, context) throws(CallError) in
-    let old = try strings { () throws(Store.StoreError) in try context.store.string(at: place) }
+  ) {
+    (request: V1.SetRangeRequest, place, keyspace, _, reply: inout V1.Status)
+      throws(CallError) in
+    let old = try strings { () throws(Store.StoreError) in try keyspace.store.string(at: place) }
     let length = old?.bytes.count ?? 0
     if request.value.isEmpty {
-      return .reply(V1.Status(ok: true, count: Int64(length), version: place.version))
+      reply = V1.Status(ok: true, count: Int64(length), version: place.version)
+      return .done
     }
-    guard let offset = Int(exactly: request.offset), offset <= context.limits.maxMessageBytes
+    guard let offset = Int(exactly: request.offset), offset <= keyspace.limits.maxMessageBytes
     else { throw .valueTooLarge }
     let longer = max(length, offset + request.value.count)
-    try checkLength(longer, context)
-    let version = context.store.write(request.value, offset: offset, into: old, at: place)
-    return .reply(V1.Status(ok: true, count: Int64(longer), version: version))
+    try checkLength(longer, keyspace)
+    let version = keyspace.store.write(request.value, offset: offset, into: old, at: place)
+    reply = V1.Status(ok: true, count: Int64(longer), version: version)
+    return .done
   }
 }
 

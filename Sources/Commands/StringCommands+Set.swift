@@ -32,66 +32,77 @@ extension Command {
         V1.KeyValue(key: $0[1], value: $0[2], database: $1, returnPrevious: true)
       },
     ]
-  ) { (request: V1.KeyValue, place, context) throws(CallError) in
-    if request.hasOptions { return try setWithOptions(request, place, context) }
-    let version = context.store.set(request.value, in: context.block, at: place)
-    return .reply(V1.Status(ok: true, version: version))
+  ) {
+    (request: V1.KeyValue, place, keyspace, context, reply: inout V1.Status)
+      throws(CallError) in
+    if request.hasOptions { return try setWithOptions(request, place, keyspace, context, &reply) }
+    reply.ok = true
+    reply.version = keyspace.store.set(request.value, in: context.block, at: place)
+    return .done
   }
 
   @inline(never)
   private static func setWithOptions(
-    _ request: V1.KeyValue, _ place: KeyPlace, _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Status> {
+    _ request: V1.KeyValue, _ place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext,
+    _ reply: inout V1.Status
+  ) throws(CallError) -> Outcome {
     let expiry = try request.expiry.moment(from: context.call.wallMillis, keeping: place.expiry)
     let isMet = try request.conditionIsMet(at: place)
     if request.returnPrevious {
-      return try setAnsweringPrevious(request, expiry, isMet: isMet, place, context)
+      return try setAnsweringPrevious(
+        request, expiry, isMet: isMet, place, keyspace, context, &reply)
     }
-    guard isMet else { return .reply(V1.Status(version: place.version)) }
-    return .reply(V1.Status(ok: true, version: put(request, expiry, at: place, context)))
+    guard isMet else {
+      reply.version = place.version
+      return .done
+    }
+    reply.ok = true
+    reply.version = put(request, expiry, at: place, keyspace, context)
+    return .done
   }
 
   private static func setAnsweringPrevious(
     _ request: V1.KeyValue, _ expiry: Expiry, isMet: Bool, _ place: KeyPlace,
-    _ context: ExecutionContext
-  ) throws(CallError) -> Outcome<V1.Status> {
-    let store = context.store
-    var status = V1.Status(ok: isMet, version: place.version, previous: V1.Value())
+    _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Status
+  ) throws(CallError) -> Outcome {
+    let store = keyspace.store
+    reply = V1.Status(ok: isMet, version: place.version, previous: V1.Value())
     guard
       let found = try strings({ () throws(Store.StoreError) in try store.string(at: place) })
     else {
-      if isMet { status.version = put(request, expiry, at: place, context) }
-      return .reply(status)
+      if isMet { reply.version = put(request, expiry, at: place, keyspace, context) }
+      return .done
     }
-    status.previous = V1.Value(value: found, leftAt: place, context)
+    reply.previous?.take(found, leftAt: place, context)
     // The version of the write is not known before it.
-    let bytesMax = status.byteCount + WireSize.varintField(V1.Status.Field.version.number, .max)
-    guard bytesMax <= context.limits.maxMessageBytes else {
+    let bytesMax = reply.byteCount + WireSize.varintField(V1.Status.Field.version.number, .max)
+    guard bytesMax <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
     if bytesMax > context.bytesMin, let pinned = try? store.pinnedString(at: place) {
-      let ttlMillis = status.previous?.ttlMillis
-      if isMet { status.version = put(request, expiry, at: place, context) }
-      status.previous = nil
+      let ttlMillis = reply.previous?.ttlMillis
+      if isMet { reply.version = put(request, expiry, at: place, keyspace, context) }
+      reply.previous = nil
       return .source(
-        ValueSource(pinned, ttlMillis: ttlMillis, isPopped: isMet, previousOf: status))
+        ValueSource(pinned, ttlMillis: ttlMillis, isPopped: isMet, previousOf: reply))
     }
-    guard isMet else { return .reply(status) }
+    guard isMet else { return .done }
     // What it points to is about to be overwritten.
-    if let held = try? store.replacedString(at: place) { status.previous?.value = held.bytes }
-    status.version = put(request, expiry, at: place, context)
-    return .reply(status)
+    if let held = try? store.replacedString(at: place) { reply.previous?.value = held.bytes }
+    reply.version = put(request, expiry, at: place, keyspace, context)
+    return .done
   }
 
   /// - Returns: the version of the write; 0 where there was nothing, and nothing is left.
   private static func put(
-    _ request: V1.KeyValue, _ expiry: Expiry, at place: KeyPlace, _ context: ExecutionContext
+    _ request: V1.KeyValue, _ expiry: Expiry, at place: KeyPlace, _ keyspace: Keyspace,
+    _ context: ExecutionContext
   ) -> UInt64 {
     // Stored and expired in one: what was there goes.
     guard !expiry.isDue(at: context.call.wallMillis) else {
-      return context.store.delete(at: place) ?? 0
+      return keyspace.store.delete(at: place) ?? 0
     }
-    return context.store.set(request.value, in: context.block, expiry: expiry, at: place)
+    return keyspace.store.set(request.value, in: context.block, expiry: expiry, at: place)
   }
 }
 
@@ -114,10 +125,14 @@ extension V1.KeyValue {
 }
 
 extension V1.Value {
-  /// A value that was found, with what is left of its time to live.
+  /// Becomes a value that was found, with what is left of its time to live.
   @inline(__always)
-  init(value found: Store.StringView, leftAt place: KeyPlace, _ context: ExecutionContext) {
-    self.init(value: found.bytes, found: true, version: found.version)
+  mutating func take(
+    _ found: Store.StringView, leftAt place: KeyPlace, _ context: ExecutionContext
+  ) {
+    value = found.bytes
+    self.found = true
+    version = found.version
     if place.expires { ttlMillis = place.expiry.millisLeft(context) }
   }
 }

@@ -7,28 +7,36 @@ extension Command {
   package static let getDel = onKey(
     V1.KeyStore.getDel, "GETDEL key", shows: .taken,
     "Removes a key that holds a string and answers its value.", needsMemory: false
-  ) { (_: V1.Key, place, context) throws(CallError) -> Outcome<V1.Value> in
-    try answer(at: place, context, isTaken: true) { context.store.delete(at: place) }
+  ) { (_: V1.Key, place, keyspace, context, reply: inout V1.Value) throws(CallError) in
+    try answer(at: place, keyspace, context, &reply, isTaken: true) {
+      keyspace.store.delete(at: place)
+    }
   }
 
   package static let getEx = onKey(
     V1.KeyStore.getEx,
     "GETEX key [EX seconds|PX millis|EXAT unix-seconds|PXAT unix-millis|PERSIST]", shows: .value,
     "Reads the value of a key, and changes when it expires.", needsMemory: false
-  ) { (request: V1.GetExRequest, place, context) throws(CallError) -> Outcome<V1.Value> in
+  ) {
+    (request: V1.GetExRequest, place, keyspace, context, reply: inout V1.Value)
+      throws(CallError) in
     let now = context.call.wallMillis
     let expiry = try request.expiry.moment(from: now, insteadOf: place.expiry)
     guard expiry != place.expiry else {
-      let found = try strings { () throws(Store.StoreError) in try context.store.string(at: place) }
-      guard let found else { return .empty }
-      return try largeValue(V1.Value(value: found, leftAt: place, context), at: place, context)
+      let found = try strings { () throws(Store.StoreError) in try keyspace.store.string(at: place)
+      }
+      guard let found else { return .done }
+      reply.take(found, leftAt: place, context)
+      return try largeValue(reply, at: place, keyspace, context)
     }
     if expiry.isDue(at: now) {
-      return try answer(at: place, context, isTaken: true) { context.store.delete(at: place) }
+      return try answer(at: place, keyspace, context, &reply, isTaken: true) {
+        keyspace.store.delete(at: place)
+      }
     }
     let ttlMillis = expiry == .never ? nil : expiry.millisLeft(context)
-    return try answer(at: place, context, ttlMillis: ttlMillis, isTaken: false) {
-      context.store.setExpiry(expiry, at: place)
+    return try answer(at: place, keyspace, context, &reply, ttlMillis: ttlMillis, isTaken: false) {
+      keyspace.store.setExpiry(expiry, at: place)
     }
   }
 
@@ -39,17 +47,17 @@ extension Command {
   ///   - isTaken: whether the value is gone by the change.
   ///   - change: is made unless there is no string.
   private static func answer(
-    at place: KeyPlace, _ context: ExecutionContext, ttlMillis: Int64? = nil, isTaken: Bool,
-    _ change: () -> UInt64?
-  ) throws(CallError) -> Outcome<V1.Value> {
-    let store = context.store
+    at place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value,
+    ttlMillis: Int64? = nil, isTaken: Bool, _ change: () -> UInt64?
+  ) throws(CallError) -> Outcome {
+    let store = keyspace.store
     guard
       let found = try strings({ () throws(Store.StoreError) in try store.string(at: place) })
-    else { return .empty }
+    else { return .done }
     // The version of the change is not known before it.
     let bytesMax = ReplySizes.value(
       count: found.bytes.count, version: .max, ttlMillis: ttlMillis)
-    guard bytesMax <= context.limits.maxMessageBytes else {
+    guard bytesMax <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
     if bytesMax > context.bytesMin, let pinned = try? store.pinnedString(at: place) {
@@ -58,10 +66,10 @@ extension Command {
         ValueSource(pinned, version: version, ttlMillis: ttlMillis, isPopped: isTaken))
     }
     guard let held = try? store.replacedString(at: place), let version = change() else {
-      return .empty
+      return .done
     }
-    return .reply(
-      V1.Value(value: held.bytes, found: true, version: version, ttlMillis: ttlMillis))
+    reply = V1.Value(value: held.bytes, found: true, version: version, ttlMillis: ttlMillis)
+    return .done
   }
 }
 

@@ -68,7 +68,7 @@ package final class Store {
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
   /// What `makeRoom` keeps. The store itself refuses nothing.
-  package var memoryLimit = MemoryLimit()
+  @exclusivity(unchecked) package var memoryLimit = MemoryLimit()
   /// Keys that were evicted, so far.
   package internal(set) var evictedKeyCount: Int64 = 0
   var evictionCandidates = EvictionCandidates()

@@ -74,7 +74,6 @@ extension LinkWorld {
         case .mapNews(let message):
           guard let news = try? LinkV1.MapNews(message), let map = news.map else { continue }
           words.append("map \(map.epoch) is \(news.inForce ? "in force" : "adopted")")
-        default: words.append("\(part)")
         }
       }
     }

@@ -103,7 +103,7 @@ extension ShardCore {
   /// brought come next.
   @inline(__always)
   package func serveParked() {
-    if store.hasNewLists { executeParked() }
+    if !parked.isEmpty, store.hasNewLists { executeParked() }
   }
 
   @inline(never)

@@ -21,6 +21,7 @@ package final class ShardCore {
   package let version: String
   /// The keys, and which of them are this shard's.
   package let keyspace: Keyspace
+  let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving
   /// The address that Describe reports, once it is known.
@@ -101,6 +102,7 @@ package final class ShardCore {
     let store = Store(
       databaseCount: Int(limits.databases), slotCount: Slots.count,
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
+    self.store = store
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
@@ -167,8 +169,9 @@ package final class ShardCore {
       try executePart(method, message, context, into: &response)
       return nil
     }
-    return try executions.first[Int(method) - 1].encoded(
-      message, keyspace, context, block, bytesMin, &response)
+    let execution = executions.first[Int(method) - 1]
+    return try execution.encoded(
+      message, execution.isWrite, keyspace, context, block, bytesMin, &response)
   }
 
   /// The parts of a range as LRangeStream sends them; nil where there is no such key.
@@ -257,5 +260,4 @@ package final class ShardCore {
 extension ShardCore {
   package var limits: Limits { keyspace.limits }
   package var ownership: SlotOwnership { keyspace.ownership }
-  var store: Store { keyspace.store }
 }
