@@ -191,6 +191,9 @@ private struct LineReplyCheck {
     switch command {
     case .mGet: _ = try V1.MGetRequest(message)
     case .mSet: _ = try V1.MSetRequest(message)
+    case .mDelete: _ = try V1.MDeleteRequest(message)
+    case .mExists, .mTouch: _ = try V1.ManyKeysRequest(message)
+    case .randomKey: _ = try V1.RandomKeyRequest(message)
     case .keys: _ = try V1.KeysRequest(message)
     case .dbSize: _ = try V1.DbSizeRequest(message)
     case .reset: _ = try V1.ResetRequest(message)
