@@ -72,7 +72,7 @@ extension RingstoreClient {
   }
 
   /// The largest keys of each type. The shards walk over all their keys for it, in turns with other
-  /// calls: give it time, a second or two for each million keys of a shard.
+  /// calls, as for a scan: give it time.
   ///
   /// - Parameter count: how many for each ranking at most; 0: 10. There are 100 at most.
   public func bigKeys(

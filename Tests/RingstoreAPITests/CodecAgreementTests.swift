@@ -47,8 +47,10 @@ import Testing
     #expect(Set(TwoReaders.all.map(\.name)).count == TwoReaders.all.count)
     #expect(TwoReaders.all.contains { $0.name == V1.KeyValue.name })
     #expect(TwoReaders.all.contains { $0.name == LinkV1.KeysPartReply.name })
-    let withKeys = Set(V1.KeyStore.all.filter { $0.keyFields != nil }.map { "\($0.request)" })
-    #expect(TwoReaders.all.filter { $0.key != nil }.count == withKeys.count)
+    // Others name a key and a database as well: a HotKey.
+    let withKeys = Set(V1.KeyStore.all.filter { $0.keyFields != nil }.map { $0.request.name })
+    let comparedByKey = TwoReaders.all.filter { $0.key != nil }.map(\.name)
+    #expect(withKeys.count > 20 && withKeys.isSubset(of: comparedByKey))
   }
 }
 

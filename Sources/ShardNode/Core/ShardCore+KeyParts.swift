@@ -11,7 +11,7 @@ import RingstoreAPI
 import Store
 
 extension ShardCore {
-  /// Keys drawn in one slice, as long as they are due. Each draw costs some 10 us.
+  /// Keys drawn in one slice, as long as they are due. Each draw looks at all tables' heads.
   private static let drawsMax = 16
   /// A reply with keys ends with the one that takes it to this size.
   private static let keyBytesMax = 64 << 10
