@@ -57,7 +57,10 @@ extension RouterCore {
       if let error = reply.error {
         driver.fail(caller, error: error)
       } else {
-        driver.answer(caller, response: reply.response)
+        // The driver holds this core: to answer counts no reference to it.
+        Unmanaged.passUnretained(driver)._withUnsafeGuaranteedRef {
+          $0.answer(caller, response: reply.response)
+        }
       }
     case .part(let fanout, let tag):
       if let error = reply.error {

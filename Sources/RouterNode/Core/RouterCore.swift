@@ -158,11 +158,13 @@ package final class RouterCore<Driver: RouterDriver> {
     _ caller: Caller
   ) throws(CallError) -> UInt64 {
     let slot = Slots.slot(of: key)
-    let call = PendingCall<Caller>(
-      target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
-      lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
-      isWrite: isWrite, bytes: message.count)
-    let id = try place(call, key: key, method: method, request: message, in: block, context)
+    // Made where it is handed on: a name for it would be a copy of it.
+    let id = try place(
+      PendingCall<Caller>(
+        target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
+        lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
+        isWrite: isWrite, bytes: message.count),
+      key: key, method: method, request: message, in: block, context)
     if endsAtDeadline, context.hasDeadline {
       calls.setDeadline(id, context.deadlineNanos)
     }
