@@ -15,16 +15,39 @@ package struct CallGenerator {
   }
 
   package let keys: [(name: [UInt8], use: Use)]
+  /// The last keys, which lie in one slot: values move between them, and pops name several.
+  let group: [[UInt8]]
 
   /// - Parameter random: the names, and so the keys' shards, are drawn from it.
   package init(keyCount: Int, random: inout SplitMix64) {
     let uses: [Use] = [.list, .counter, .text, .anything, .list]
-    keys = (0..<keyCount).map { index in
-      let use = uses[index % uses.count]
+    let usesInGroup: [Use] = [.list, .list, .anything]
+    let single = keyCount - usesInGroup.count
+    var tag = ""
+    let keys = (0..<keyCount).map { index in
+      let use = index < single ? uses[index % uses.count] : usesInGroup[index - single]
       let suffix = String(random.next() % 10_000)
-      return (Array("\(use)-\(index)-\(suffix)".utf8), use)
+      if index == single { tag = suffix }
+      let name = "\(use)-\(index)-" + (index < single ? suffix : "{\(tag)}")
+      return (name: Array(name.utf8), use: use)
     }
+    self.keys = keys
+    group = keys.suffix(usesInGroup.count).map(\.name)
   }
+
+  // MARK: - Objects: what is checked together
+
+  /// The key itself, or the first key of its group.
+  package func object(of key: [UInt8]) -> [UInt8] { group.contains(key) ? group[0] : key }
+
+  func place(of key: [UInt8]) -> Int { group.firstIndex(of: key) ?? 0 }
+
+  /// The call, told where its keys are in their object.
+  package func placed(_ call: KeyCall, on key: [UInt8]) -> KeyCall {
+    call.at(place(of: key), place(of:))
+  }
+
+  var objects: [[UInt8]] { keys.map(\.name).filter { object(of: $0) == $0 } }
 
   /// Who makes a call: its values are named after that.
   package struct Caller: Sendable {
@@ -46,14 +69,38 @@ package struct CallGenerator {
     call(of: .lRange, on: [], by: Caller(client: 0, sequence: 0), .list, &random)
   }
 
-  /// - Parameter wallMillis: the wall clock. Keys that are to expire do so soon after.
+  /// - Parameters:
+  ///   - wallMillis: the wall clock. Keys that are to expire do so soon after.
+  ///   - waitMillisMax: how long calls may wait for values; 0: none does.
   package func oneKey(
-    by caller: Caller, wallMillis: Int64 = 0, random: inout SplitMix64
+    by caller: Caller, wallMillis: Int64 = 0, waitMillisMax: Int = 0, random: inout SplitMix64
   ) -> (key: [UInt8], call: KeyCall) {
     let key = keys[Int.random(in: keys.indices, using: &random)]
     let call = call(for: key.use, of: key.name, by: caller, &random)
+    if waitMillisMax > 0, let waiting = waiting(call, key.name, waitMillisMax, &random) {
+      return (key.name, waiting)
+    }
     return (key.name, withTimes(call, wallMillis, &random))
   }
+
+  /// Makes of some pops and moves calls that wait, and name further keys.
+  private func waiting(
+    _ call: KeyCall, _ key: [UInt8], _ millisMax: Int, _ random: inout SplitMix64
+  ) -> KeyCall? {
+    guard let command = call.model.command, let model = CommandModel.waiting[command.id],
+      random.next() % 100 < Self.waitingPercent
+    else { return nil }
+    // Short waits are as likely as long ones.
+    let longest = max(1, millisMax >> Int(random.next() % 8))
+    let millis = Int.random(in: 1...longest, using: &random)
+    let timeout = CommandModel.word("\(millis / 1000).\(String(1000 + millis % 1000).dropFirst())")
+    guard command.id != .lMove else { return KeyCall(model, call.words + [timeout]) }
+    let others = group.filter { $0 != key && group.contains(key) }.shuffled(using: &random)
+    let named = others.prefix(Int(random.next() % UInt64(others.count + 1)))
+    return KeyCall(model, (named.isEmpty ? [key] : Array(named)) + [timeout])
+  }
+
+  private static let waitingPercent: UInt64 = 60
 
   /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a condition.
   private func withTimes(
@@ -100,12 +147,14 @@ package struct CallGenerator {
   ) -> KeyCall {
     var use = keyUse
     if use == .anything { use = [.text, .counter, .list][Int.random(in: 0..<3, using: &random)] }
-    let choices = Self.choices[use] ?? []
+    let isQueue = use == .list && group.contains(key)
+    let choices = isQueue ? Self.choicesOfQueue : Self.choices[use] ?? []
     var dice = Int.random(in: 0..<choices.reduce(0) { $0 + $1.weight }, using: &random)
     for (command, weight) in choices {
       if dice < weight {
         // Where nothing is moved, the order of what was pushed shows.
-        let command = command.id == .lMove && keyUse == .list ? Command.lLen : command
+        let staysPut = keyUse == .list && !group.contains(key)
+        let command = command.id == .lMove && staysPut ? Command.lLen : command
         return call(of: command, on: key, by: caller, use, &random)
       }
       dice -= weight
@@ -135,18 +184,30 @@ package struct CallGenerator {
   ]
   private static let weightOfOthers = 15
 
+  /// The same of lists that are empty most of the time.
+  private static let weightsOfQueue: [(Command, Int)] = [
+    (.rPush, 16), (.lPush, 12), (.lPop, 30), (.rPop, 30), (.lMove, 30), (.lRange, 8), (.lLen, 4),
+    (.lPopMany, 4), (.rPopMany, 4), (.delete, 2), (.lTrim, 2),
+  ]
+
   private static let choices: [Use: [(command: Command, weight: Int)]] = {
     var choices: [Use: [(command: Command, weight: Int)]] = [:]
     for use in [Use.text, .counter, .list] {
-      let kind: KeyState.Kind = use == .list ? .list : .string
-      choices[use] = CommandModel.all.compactMap { model in
-        guard let command = model.command, model.kind ?? kind == kind else { return nil }
-        let weight = weights[use]?.first { $0.0.id == command.id }?.1
-        return (command, weight ?? weightOfOthers)
-      }
+      choices[use] = chosen(of: use == .list ? .list : .string, weights[use] ?? [], weightOfOthers)
     }
     return choices
   }()
+
+  private static let choicesOfQueue = chosen(of: .list, weightsOfQueue, 1)
+
+  private static func chosen(
+    of kind: KeyState.Kind, _ weights: [(Command, Int)], _ others: Int
+  ) -> [(command: Command, weight: Int)] {
+    CommandModel.all.compactMap { model in
+      guard let command = model.command, model.kind ?? kind == kind else { return nil }
+      return (command, weights.first { $0.0.id == command.id }?.1 ?? others)
+    }
+  }
 
   // MARK: - Which words
 
@@ -164,8 +225,10 @@ package struct CallGenerator {
     let words = names.enumerated().map { place, name in
       let author = ValueName(command, caller, place: firstPlace + place)
       switch name {
-      // A list that goes round: the simulation knows one key of a call.
-      case "destination": return key
+      // Where there is no other key, the list goes round.
+      case "destination":
+        guard group.contains(key) else { return key }
+        return group[Int(random.next() % UInt64(group.count))]
       // Often one that is there.
       case "pivot": return known(Int(random.next() % 4), caller)
       case "value" where Self.searches(command): return known(Int(random.next() % 4), caller)

@@ -62,19 +62,70 @@ extension CommandModel {
       guard !list.isEmpty else { return .places(nil) }
       return .places(list.firstIndex(of: words[0]).map { [$0] } ?? [])
     },
-    // On one key: the list goes round.
-    onLists(.lMove, idleReply: .value(nil)) { list, words in
-      guard !list.isEmpty else { return .value(nil) }
-      let value = words[1] == Array("RIGHT".utf8) ? list.removeLast() : list.removeFirst()
-      list.insert(value, at: words[2] == Array("RIGHT".utf8) ? list.count : 0)
-      return .value(value)
-    },
+    CommandModel(.lMove, on: .list, idleReply: .value(nil), joint: move),
     onLists(.lLen) { list, _ in .count(list.count) },
     onLists(.lRange) { list, words in
       guard !list.isEmpty else { return .elements(nil) }
       return .elements(slice(list, integer(words[0]) ?? 0, integer(words[1]) ?? 0))
     },
   ]
+
+  // MARK: - Several keys, and calls that wait
+
+  /// What pops and moves are where they wait.
+  static let waiting: [CommandID: CommandModel] = [
+    .lPop: CommandModel(
+      .lPop, as: "BLPOP", on: .list, idleReply: .value(nil), waits: true,
+      joint: { pop(&$0, $1) { $0.removeFirst() } }),
+    .rPop: CommandModel(
+      .rPop, as: "BRPOP", on: .list, idleReply: .value(nil), waits: true,
+      joint: { pop(&$0, $1) { $0.removeLast() } }),
+    .lMove: CommandModel(
+      .lMove, as: "BLMOVE", on: .list, idleReply: .value(nil), waits: true, joint: move),
+  ]
+
+  /// Takes a value from the first of several lists that has one.
+  @Sendable
+  private static func pop(
+    _ state: inout ObjectState, _ call: KeyCall, _ take: (inout [[UInt8]]) -> [UInt8]
+  ) -> KeyReply {
+    for place in [call.place] + call.others {
+      switch state[place].value {
+      case .string: return .refused(.wrongType)
+      case .absent: continue
+      case .list(var list):
+        let value = take(&list)
+        state[place].value = list.isEmpty ? .absent : .list(list)
+        return .popped(value, from: place)
+      }
+    }
+    return .value(nil)
+  }
+
+  /// Moves a value. Where no other key is named the list goes round.
+  @Sendable
+  private static func move(_ state: inout ObjectState, _ call: KeyCall) -> KeyReply {
+    let destination = call.others.first ?? call.place
+    switch state[call.place].value {
+    case .string: return .refused(.wrongType)
+    case .absent: return .value(nil)
+    case .list(var list):
+      guard state[destination].kind != .string else { return .refused(.wrongType) }
+      let value = call.words[1] == right ? list.removeLast() : list.removeFirst()
+      if destination != call.place {
+        state[call.place].value = list.isEmpty ? .absent : .list(list)
+        list = []
+        if case .list(let held) = state[destination].value { list = held }
+      }
+      list.insert(value, at: call.words[2] == right ? list.count : 0)
+      state[destination].value = .list(list)
+      return .value(value)
+    }
+  }
+
+  private static let right = word("RIGHT")
+
+  // MARK: - Places
 
   /// Zero-based, negative from the end.
   private static func place(_ index: Int64, in list: [[UInt8]]) -> Int? {

@@ -11,6 +11,8 @@ import RingstoreAPI
 package final class CommandModel: Sendable {
   /// Changes a key as a call does that has these words behind the key, and returns its reply.
   package typealias Meaning = @Sendable (inout KeyState, _ words: [[UInt8]]) -> KeyReply
+  /// The same of a call that may concern several keys of one object.
+  typealias JointMeaning = @Sendable (inout ObjectState, KeyCall) -> KeyReply
 
   /// What is the same whatever the key held before. It spares the checker orders that lead nowhere.
   enum Overwriting { case nothing, state, stateAndReply }
@@ -22,21 +24,38 @@ package final class CommandModel: Sendable {
   let overwrites: Overwriting
   /// A reply that shows that nothing was changed, beside refusals.
   let idleReply: KeyReply?
-  let meaning: Meaning
+  /// Whether its calls wait where there is nothing to take.
+  let waits: Bool
+  private let meaning: JointMeaning
   /// The form by which clients say it; nil: the first.
   private let formName: String?
 
   init(
     _ command: Command?, as formName: String? = nil, on kind: KeyState.Kind?,
-    overwrites: Overwriting = .nothing, idleReply: KeyReply? = nil, _ meaning: @escaping Meaning
+    overwrites: Overwriting = .nothing, idleReply: KeyReply? = nil, waits: Bool = false,
+    joint meaning: @escaping JointMeaning
   ) {
     self.command = command
     self.formName = formName
     self.kind = kind
     self.overwrites = overwrites
     self.idleReply = idleReply
+    self.waits = waits
     self.meaning = meaning
   }
+
+  convenience init(
+    _ command: Command?, as formName: String? = nil, on kind: KeyState.Kind?,
+    overwrites: Overwriting = .nothing, idleReply: KeyReply? = nil, _ meaning: @escaping Meaning
+  ) {
+    self.init(command, as: formName, on: kind, overwrites: overwrites, idleReply: idleReply) {
+      state, call in
+      meaning(&state[call.place], call.words)
+    }
+  }
+
+  /// Changes the keys as the call does, and returns its reply.
+  func apply(_ call: KeyCall, to state: inout ObjectState) -> KeyReply { meaning(&state, call) }
 
   /// How the command is said.
   var form: CommandForm? {
@@ -55,11 +74,19 @@ package final class CommandModel: Sendable {
   private static let byID = Dictionary(
     all.compactMap { model in model.command.map { ($0.id, model) } }, uniquingKeysWith: { $1 })
 
-  /// The key's memory was lost.
+  /// The key was removed, whatever it held.
   static let wipe = CommandModel(nil, on: nil, overwrites: .stateAndReply) { state, _ in
     state.value = .absent
     return .done
   }
+
+  /// The memory of all keys of the object was lost.
+  static let loss = CommandModel(
+    nil, on: nil, overwrites: .stateAndReply,
+    joint: { state, _ in
+      for place in state.places { state[place].value = .absent }
+      return .done
+    })
 
   /// The wall clock comes to a moment at which a call has had the key expire.
   static let due = CommandModel(nil, on: nil) { state, words in

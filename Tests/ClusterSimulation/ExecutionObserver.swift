@@ -22,7 +22,9 @@ final class ExecutionObserver {
     var owed = 1
     var wasExecuted = false
     let receivedAt: UInt64
-    /// Between which moments it was executed, where the answer was not known then.
+    /// Between which moments it was executed, where its reply is held.
+    var heldSince: (from: UInt64, to: UInt64)?
+    /// The same where the answer was not known when its reply began.
     var executedBetween: (from: UInt64, to: UInt64)?
     var pieces = ByteBuffer()
   }
@@ -38,6 +40,12 @@ final class ExecutionObserver {
   private struct CallKey: Hashable {
     let router: Int
     let id: UInt64
+  }
+
+  struct Executions {
+    var count = 0
+    let shard: Int
+    let incarnation: Int
   }
 
   private struct PipelineKey: Hashable {
@@ -57,10 +65,18 @@ final class ExecutionObserver {
     let key: [UInt8]
   }
 
-  private let context: SimulationContext
-  private unowned let cluster: SimulatedCluster
+  let context: SimulationContext
+  unowned let cluster: SimulatedCluster
   private var received: [LinkCallKey: Received] = [:]
-  private var executions: [CallKey: Int] = [:]
+  private var executions: [CallKey: Executions] = [:]
+  var parked = ParkedObserver()
+  /// By connection, the calls that a shard has received and may not have read.
+  private var unread: [Int: [LinkCallKey]] = [:]
+  /// When calls, and the writers of values, were executed whose replies were not sent then.
+  private var heldCalls: [CallKey: (from: UInt64, to: UInt64)] = [:]
+  private var heldParts: [[UInt8]: (from: UInt64, to: UInt64)] = [:]
+  /// What is to be looked at when the shard's present event is over.
+  var servedNow: [() -> Void] = []
   /// The calls that any shard has ever received.
   private var everReceived: Set<CallKey> = []
   /// The values of MSets' parts: whose they are, which any shard has received, and which were written.
@@ -90,6 +106,17 @@ final class ExecutionObserver {
     let loop = LoopAtShard(
       router: connection.router, shard: connection.shard, incarnation: incarnation)
     newestGeneration[loop] = max(newestGeneration[loop] ?? 0, connection.generation)
+    parked.greeted(connection, incarnation: incarnation)
+  }
+
+  /// A shard drops what came over a connection.
+  func left(_ connection: SimulatedConnection, incarnation: Int) {
+    parked.left(connection, incarnation: incarnation)
+  }
+
+  /// A shard knows that the callers of these calls are gone.
+  func callersGone(_ ids: [UInt64], _ connection: SimulatedConnection) {
+    for id in ids { parked.callerGone(key(id, connection)) }
   }
 
   /// A shard takes in a frame.
@@ -102,12 +129,32 @@ final class ExecutionObserver {
         }
         let key = key(call.id, connection)
         everReceived.insert(CallKey(router: connection.router, id: call.id))
+        unread[connection.number, default: []].append(key)
         if received[key] != nil {
           received[key]?.owed += 1
         } else {
           received[key] = Received(
             method: call.method, part: part(call), receivedAt: cluster.moment())
         }
+      }
+    }
+  }
+
+  /// A shard has read all that has come over a connection. A call that has no reply was executed, unless
+  /// it is done in turns or waits.
+  func hasRead(_ connection: SimulatedConnection, isOpen: Bool) {
+    let keys = unread.removeValue(forKey: connection.number) ?? []
+    guard isOpen, commitsLate else { return }
+    for key in keys {
+      guard let call = received[key], !call.wasExecuted, parked[key] == nil, call.owed == 1
+      else { continue }
+      let known = cluster.routers[connection.router].callsByID[key.id]
+      guard known?.items[0].call.searches != true else { continue }
+      let interval = (from: call.receivedAt, to: cluster.presentEvent.to)
+      received[key]?.heldSince = interval
+      heldCalls[CallKey(router: key.router, id: key.id)] = interval
+      if let (owner, place) = call.part, let value = owner.items[place].valueSet {
+        heldParts[value] = interval
       }
     }
   }
@@ -131,7 +178,7 @@ final class ExecutionObserver {
     received[key(id, connection)]?.executedBetween != nil
   }
 
-  private func key(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey {
+  func key(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey {
     LinkCallKey(
       router: connection.router, shard: connection.shard,
       incarnation: cluster.shards[connection.shard].incarnations,
@@ -163,10 +210,13 @@ final class ExecutionObserver {
           + "which it did not get or has answered to the end")
       return
     }
+    if reply.parked, reply.isOK { return noteParked(reply.id, key, connection) }
+    let wait = parked[key]
+    parked.end(key)
     let isFirst = !call.wasExecuted
     call.wasExecuted = isFirst ? wasExecuted(reply) : true
     if isFirst, call.wasExecuted {
-      noteExecution(reply.id, &call, reply, connection)
+      noteExecution(reply.id, &call, reply, connection, wait)
     } else if call.executedBetween != nil {
       notePiece(reply, &call, connection)
     }
@@ -191,16 +241,23 @@ final class ExecutionObserver {
 
   private func noteExecution(
     _ id: UInt64, _ call: inout Received, _ reply: LinkV1.LinkReply,
-    _ connection: SimulatedConnection
+    _ connection: SimulatedConnection, _ wait: ParkedObserver.Wait?
   ) {
     let known = cluster.routers[connection.router].callsByID[id]
-    let isFirst = executed(id, connection)
+    let answer = reply.more ? nil : known.flatMap { self.answer(to: $0, reply) }
+    let isFirst =
+      changesNothing(known, answer)
+      || executed(id, connection, mayComeAgain: known?.wasParked ?? false)
     let now = cluster.moment()
     let whenReceived = (from: call.receivedAt, to: now)
     // A long list is searched in turns. A later call on its key has the search come to its end, and may
     // be answered before it.
     let isSearch = known?.items[0].call.searches ?? false
-    let interval = commitsLate || isSearch ? whenReceived : (from: now, to: now)
+    // One that waited is executed behind the call that brings what it takes, whose own reply may leave
+    // later.
+    let interval =
+      commitsLate || isSearch
+      ? call.heldSince ?? whenReceived : wait != nil ? cluster.presentEvent : (from: now, to: now)
     if let (owner, place) = call.part, isFirst {
       checkTime(owner, owner.items[place])
       if let value = owner.items[place].valueSet, written.insert(value).inserted {
@@ -211,11 +268,12 @@ final class ExecutionObserver {
     checkTime(known, known.items[0])
     // A long list is measured before its notice, so the calls behind it may be executed before.
     let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
-    if !isMeasured, !isSearch { checkOrder(known, connection) }
+    if !isMeasured, !isSearch, !known.wasParked { checkOrder(known, connection) }
+    checkTurn(known, answer, wait, key(id, connection))
     guard isFirst else { return }
     if reply.more {
       call.executedBetween = isMeasured ? whenReceived : interval
-    } else if let answer = answer(to: known, reply) {
+    } else if let answer {
       cluster.executed(known, item: 0, answer, interval)
     }
   }
@@ -253,11 +311,19 @@ final class ExecutionObserver {
   }
 
   /// Returns whether it was the first time.
-  private func executed(_ id: UInt64, _ connection: SimulatedConnection) -> Bool {
+  ///
+  /// - Parameter mayComeAgain: whether another incarnation may execute it once more, because what the
+  ///   first had taken is lost with it.
+  private func executed(
+    _ id: UInt64, _ connection: SimulatedConnection, mayComeAgain: Bool
+  ) -> Bool {
     context.note(.executed, connection.router, connection.shard, connection.generation, id)
     let name = CallKey(router: connection.router, id: id)
-    executions[name, default: 0] += 1
-    if executions[name] == 2 {
+    if mayComeAgain, executions[name].map(isOver) ?? false { executions[name] = nil }
+    let incarnation = cluster.shards[connection.shard].incarnations
+    executions[name, default: Executions(shard: connection.shard, incarnation: incarnation)]
+      .count += 1
+    if executions[name]?.count == 2 {
       context.found(
         .executedTwice, "call \(id) of router \(connection.router) was executed twice")
     }
@@ -275,15 +341,26 @@ final class ExecutionObserver {
         "call \(id) of router \(connection.router) was executed, but shard \(other) holds keys "
           + "under another map")
     }
-    return executions[name] == 1
+    return executions[name]?.count == 1
   }
 
-  private func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
+  /// Whether the process that executed a call is gone.
+  func isOver(_ executions: Executions) -> Bool {
+    let shard = cluster.shards[executions.shard]
+    return shard.incarnations != executions.incarnation || shard.state == .down
+  }
+
+  func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
     // What is seen of a shard that commits late is when replies leave, and a large one that was held
     // may leave behind a later one on its key.
     guard !commitsLate else { return }
     // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
-    let key = call.items[0].key
+    for key in call.items[0].keys { checkOrder(call, key, connection) }
+  }
+
+  private func checkOrder(
+    _ call: SimulatedCall, _ key: [UInt8], _ connection: SimulatedConnection
+  ) {
     let ordered = OrderedKey(router: connection.router, shard: connection.shard, key: key)
     if let newest = newestOfKey[ordered], newest.order > call.order {
       context.found(
@@ -316,21 +393,26 @@ final class ExecutionObserver {
     guard !item.call.isRead else { return }
     let times = timesExecuted(item, of: call)
     switch item.outcome {
-    case .ok:
-      if times == 0 {
+    case .ok(let reply):
+      if times == 0, !changesNothing(call, reply) {
         context.found(.wrongOutcome, "answered and never executed: \(call.text)")
       }
     case .notExecuted:
-      if times ?? 0 > 0 {
+      // Of one that waited it counts whether it had been when that was said.
+      if times ?? 0 > 0, !call.wasParked {
         context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
       }
     case .unknown:
       context.cover(times ?? 0 > 0 ? .executedUnknown : .unexecutedUnknown)
-    case .pending: break
+    case .executed, .pending: break
     }
   }
 
-  private var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
+  func executions(of call: SimulatedCall) -> Executions? {
+    call.id.flatMap { executions[CallKey(router: call.client.router.number, id: $0)] }
+  }
+
+  var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
 
   /// Whether a call of whose execution nothing was seen may have been executed all the same.
   func mayHaveHappened(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Bool {
@@ -343,11 +425,20 @@ final class ExecutionObserver {
     return item.valueSet.map(receivedParts.contains) ?? true
   }
 
+  /// Between which moments a call was executed that has not been answered; nil where that isn't known.
+  func whenExecuted(
+    _ item: SimulatedCall.Item, of call: SimulatedCall
+  ) -> (from: UInt64, to: UInt64)? {
+    if case .oneKey = call.kind {
+      return call.id.flatMap { heldCalls[CallKey(router: call.client.router.number, id: $0)] }
+    }
+    return item.valueSet.flatMap { heldParts[$0] }
+  }
+
   /// Nil where it can't be told: for reads and deletes among the parts of other calls.
   func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
     if case .oneKey = call.kind {
-      guard let id = call.id else { return 0 }
-      return executions[CallKey(router: call.client.router.number, id: id)] ?? 0
+      return executions(of: call)?.count ?? 0
     }
     if let value = item.valueSet { return written.contains(value) ? 1 : 0 }
     return nil

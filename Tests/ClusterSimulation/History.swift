@@ -1,4 +1,5 @@
-// Records what clients do to keys, in the order in which it happens, for the checker.
+// Records what clients do to keys, in the order in which it happens, for the checker. A key is that of
+// an object here: several keys of a slot may make up one.
 //
 // Owns the operations. A value for one thread; the simulation has only one. Its clock is a count of
 // recorded events: in one thread that orders everything, more finely than virtual time could.
@@ -36,7 +37,7 @@ package struct History: Sendable {
     tick()
   }
 
-  /// The shard is back without memory: each known key that `isLost` names became absent at some
+  /// The shard is back without memory: each known object that `isLost` names became absent at some
   /// moment since `crash`.
   package mutating func endWipe(since crash: UInt64, where isLost: ([UInt8]) -> Bool) {
     let restart = tick()

@@ -27,10 +27,18 @@ package struct HistoryOperation: Sendable, Hashable {
     self.outcome = outcome
   }
 
-  /// The key became absent at some moment of this interval: crash and restart of its shard.
+  /// Whether it happened for certain.
+  var isRequired: Bool {
+    switch outcome {
+    case .ok, .executed: true
+    case .notExecuted, .unknown, .pending: false
+    }
+  }
+
+  /// The keys became absent at some moment of this interval: crash and restart of their shard.
   package static func wipe(from crash: UInt64, to restart: UInt64) -> HistoryOperation {
     HistoryOperation(
-      client: wiper, call: .wipe, invoked: crash, returned: restart, outcome: .ok(.done))
+      client: wiper, call: .loss, invoked: crash, returned: restart, outcome: .ok(.done))
   }
 }
 
@@ -42,6 +50,7 @@ extension HistoryOperation: CustomStringConvertible {
     let result =
       switch outcome {
       case .ok(let reply): Self.text(reply)
+      case .executed: "executed"
       case .notExecuted: "not executed"
       case .unknown: "outcome unknown"
       case .pending: "pending"
@@ -60,6 +69,7 @@ extension HistoryOperation: CustomStringConvertible {
     case .elements(let values):
       values.map { "elements [\($0.map(text).joined(separator: ", "))]" } ?? "no list"
     case .notInserted(let count): "not inserted, count \(count)"
+    case .popped(let value, let place): "value \(text(value)) of the list at \(place)"
     case .places(let places): places.map { "places \($0)" } ?? "no list"
     case .refused(let refusal): "refused: \(refusal)"
     }

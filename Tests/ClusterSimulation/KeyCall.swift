@@ -10,10 +10,40 @@ import RingstoreAPI
 package struct KeyCall: Sendable, Hashable {
   package let model: CommandModel
   package let words: [[UInt8]]
+  /// Where in its object its key is, and the further keys that its words name.
+  private(set) var place = 0
+  private(set) var others: [Int] = []
 
   init(_ model: CommandModel, _ words: [[UInt8]] = []) {
     self.model = model
     self.words = words
+  }
+
+  /// The call on the key that has this place.
+  ///
+  /// - Parameter places: those of the keys that words name.
+  func at(_ place: Int, _ places: ([UInt8]) -> Int) -> KeyCall {
+    var call = self
+    call.place = place
+    call.others = otherKeys.map(places)
+    return call
+  }
+
+  /// The keys that its words name.
+  var otherKeys: ArraySlice<[UInt8]> {
+    if isCall(of: .lMove) { return words.prefix(1) }
+    return model.waits ? words.dropLast() : []
+  }
+
+  /// The places of the lists from which it takes or waits for a value.
+  var lists: [Int] { isCall(of: .lMove) ? [place] : [place] + others }
+
+  var lastPlace: Int { others.reduce(place) { max($0, $1) } }
+
+  /// Whether it makes one before it, which nothing tells of, a call for nothing.
+  func undoes(_ earlier: KeyCall) -> Bool {
+    if model === CommandModel.loss { return true }
+    return overwrites != .nothing && earlier.others.isEmpty && earlier.place == place
   }
 
   /// - Precondition: the command has a model.
@@ -24,8 +54,11 @@ package struct KeyCall: Sendable, Hashable {
     self.init(model, words)
   }
 
-  /// Not a call of a client: the key's memory was lost, as when its shard restarts without a log.
+  /// A key is removed, whatever it holds, by a call on all keys.
   package static let wipe = KeyCall(CommandModel.wipe)
+
+  /// Not a call of a client: the memory was lost, as when its shard restarts without a log.
+  package static let loss = KeyCall(CommandModel.loss)
 
   /// Not a call of a client either: the wall clock comes to a moment at which the key may be due.
   static func due(_ millis: Int64) -> KeyCall {
@@ -40,6 +73,11 @@ package struct KeyCall: Sendable, Hashable {
 
   /// The whole list.
   static let wholeList = KeyCall(.lRange, [Array("0".utf8), Array("-1".utf8)])
+
+  /// The place of the key that a reply names.
+  func place(of key: [UInt8]) -> Int {
+    zip(otherKeys, others).first { $0.0 == key }?.1 ?? place
+  }
 
   package func isCall(of command: Command) -> Bool { model.command?.id == command.id }
 
@@ -85,6 +123,8 @@ package enum KeyReply: Sendable, Hashable {
   case notInserted(Int)
   /// Where values are, nil where there is no such key.
   case places([Int]?)
+  /// A value taken from the list that has this place in its object.
+  case popped([UInt8], from: Int)
   /// The elements, nil where there is no such key.
   case elements([[UInt8]]?)
   /// Executed, and refused for what the key held; nothing changed.
@@ -99,8 +139,12 @@ extension KeyReply {
     switch call.model.form?.reply {
     case .ok, .isDone: self = try V1.Status(response).ok ? .done : .notDone
     case nil, .inspection: self = .done
+    case .popped:
+      let reply = try V1.Value(response)
+      let place = call.place(of: Array(reply.key))
+      self = reply.found ? .popped(Array(reply.value), from: place) : .value(nil)
     case .taken where call.model.takesMany: self.init(try V1.ListValues(response))
-    case .value, .taken, .popped, .element: self.init(try V1.Value(response))
+    case .value, .taken, .element: self.init(try V1.Value(response))
     case .inserted:
       let status = try V1.Status(response)
       self = status.ok ? .count(status.count) : .notInserted(Int(status.count))
@@ -126,6 +170,15 @@ extension KeyReply {
     }
   }
 
+  /// The value that it tells of.
+  var value: [UInt8]? {
+    switch self {
+    case .value(let value): value
+    case .popped(let value, _): value
+    default: nil
+    }
+  }
+
   init(_ reply: V1.Value) {
     self = .value(reply.found ? Array(reply.value) : nil)
   }
@@ -147,6 +200,8 @@ package enum KeyRefusal: Sendable, Hashable {
 package enum Outcome: Sendable, Hashable {
   /// It happened once, between invocation and return, and this was the answer.
   case ok(KeyReply)
+  /// It happened once, between invocation and return; what was answered isn't known.
+  case executed
   /// An error that promises that nothing happened.
   case notExecuted
   /// It may have happened once, at any time after the invocation, even after the return; or never.
@@ -157,9 +212,13 @@ package enum Outcome: Sendable, Hashable {
 
 extension KeyCall: CustomStringConvertible {
   package var description: String {
+    let at = place > 0 || !others.isEmpty ? " at \(place)" : ""
     guard let command = model.command else {
-      return words.isEmpty ? "wipe" : "due at \(String(decoding: words[0], as: UTF8.self))"
+      let name = model === CommandModel.loss ? "loss" : "wipe"
+      return words.isEmpty
+        ? name + at : "due\(at) at \(String(decoding: words[0], as: UTF8.self))"
     }
-    return ([command.name] + words.map(HistoryOperation.text)).joined(separator: " ")
+    let name = model.waits ? model.form?.syntax.name ?? "" : command.name
+    return ([name + at] + words.map(HistoryOperation.text)).joined(separator: " ")
   }
 }

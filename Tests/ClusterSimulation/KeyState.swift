@@ -48,7 +48,9 @@ package struct KeyState: Sendable, Hashable {
 
   /// Executes `call` and returns the answer.
   package mutating func apply(_ call: KeyCall) -> KeyReply {
-    call.model.meaning(&self, call.words)
+    var object = ObjectState(self)
+    defer { self = object[0] }
+    return object.apply(call)
   }
 }
 

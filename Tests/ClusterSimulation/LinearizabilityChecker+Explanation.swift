@@ -12,9 +12,9 @@ extension LinearizabilityChecker {
 
   /// Every beginning of a linearizable history is linearizable, so the first return that makes it
   /// otherwise is found by halving. At most log2(n) further searches.
-  func explain(_ operations: [HistoryOperation], initial: KeyState) -> String {
+  func explain(_ operations: [HistoryOperation], initial: ObjectState) -> String {
     let returns = operations.compactMap { operation -> UInt64? in
-      if case .ok = operation.outcome { operation.returned ?? .max } else { nil }
+      operation.isRequired ? operation.returned ?? .max : nil
     }.sorted()
     let limit = min(stepLimit, Self.explanationStepsMax)
     var low = 0
@@ -40,7 +40,7 @@ extension LinearizabilityChecker {
   ) -> [HistoryOperation] {
     operations.filter { $0.invoked <= moment }.map { operation in
       var known = operation
-      if case .ok = operation.outcome, operation.returned ?? .max > moment {
+      if operation.isRequired, operation.returned ?? .max > moment {
         known.returned = nil
         known.outcome = .pending
       }
@@ -49,10 +49,10 @@ extension LinearizabilityChecker {
   }
 
   private static func listing(
-    _ beginning: [HistoryOperation], moment: UInt64, states: Set<KeyState>
+    _ beginning: [HistoryOperation], moment: UInt64, states: Set<ObjectState>
   ) -> String {
     let culprits = beginning.filter { operation in
-      if case .ok = operation.outcome { operation.returned ?? .max == moment } else { false }
+      operation.isRequired && operation.returned ?? .max == moment
     }
     var lines = ["no order of the operations explains this answer:"]
     lines += culprits.map { "  \($0)" }

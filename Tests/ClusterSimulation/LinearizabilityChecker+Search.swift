@@ -4,7 +4,8 @@
 // Owns the stack and the memory of one search. One thread.
 //
 // An operation may be placed next if no other one still to be placed returned before it was
-// invoked. Required are operations with an answer; those of unknown outcome are optional. The
+// invoked. Required are operations with an answer, or known to have been executed; those of unknown
+// outcome are optional. The
 // order is found when all required ones are placed. What keeps the search small:
 //  - An operation that changes nothing and answers as it should is placed at once, without trying
 //    anything else there: in any order that has it later it may as well stand here.
@@ -27,7 +28,8 @@ extension LinearizabilityChecker {
 
     struct Required {
       let call: KeyCall
-      let reply: KeyReply
+      /// Nil: any.
+      let reply: KeyReply?
       let invoked: UInt64
       let returned: UInt64
       let changesNothing: Bool
@@ -44,7 +46,7 @@ extension LinearizabilityChecker {
 
     /// A place in the order that is being filled, and how far the choices for it have been tried.
     struct Frame {
-      let state: KeyState
+      let state: ObjectState
       /// The next required operation to try.
       var cursor: Int
       /// The earliest return among those passed by the cursor; nothing invoked later may stand here.
@@ -53,8 +55,8 @@ extension LinearizabilityChecker {
       var group = 0
       /// A choice that needs no alternative was made.
       var isSettled = false
-      /// The operation before this place is optional.
-      let followsOptional: Bool
+      /// The group of the operation before this place, if that is optional.
+      let groupBefore: Int?
       var placed: Placed?
     }
 
@@ -96,21 +98,23 @@ extension LinearizabilityChecker {
     /// For each configuration met the sets of optional operations that had been used.
     private var seen: [Configuration: [[UInt64]]] = [:]
     private var used: [UInt64]
-    private var stateNumbers: [KeyState: Int] = [:]
+    private var stateNumbers: [ObjectState: Int] = [:]
     private var frames: [Frame] = []
     private var stepsLeft: Int
 
     /// The most required operations that could be placed, and the states the key was in then.
     private(set) var placedMost = -1
-    private(set) var furthestStates: Set<KeyState> = []
+    private(set) var furthestStates: Set<ObjectState> = []
 
-    init(_ operations: [HistoryOperation], initial: KeyState, stepLimit: Int) {
+    init(_ operations: [HistoryOperation], initial: ObjectState, stepLimit: Int) {
       var required: [Required] = []
       var groups: [KeyCall: Optionals] = [:]
       for operation in operations.sorted(by: { $0.invoked < $1.invoked }) {
         switch operation.outcome {
         case .ok(let reply):
           required.append(Required(operation, reply))
+        case .executed:
+          required.append(Required(operation, nil))
         case .unknown, .pending:
           if operation.call.isRead { continue }
           groups[operation.call, default: Optionals(call: operation.call, invoked: [])]
@@ -131,7 +135,7 @@ extension LinearizabilityChecker {
       next = (0...required.count).map { ($0 + 1) % (required.count + 1) }
       previous = (0...required.count).map { ($0 + required.count) % (required.count + 1) }
       stepsLeft = stepLimit
-      frames.append(Frame(state: initial, cursor: next[end], followsOptional: false))
+      frames.append(Frame(state: initial, cursor: next[end], groupBefore: nil))
     }
 
     mutating func run() -> Result {
@@ -174,14 +178,20 @@ extension LinearizabilityChecker {
 
     private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
       let operation = required[index]
-      if frames[top].followsOptional, operation.call.overwrites == .stateAndReply {
+      if operation.call.overwrites == .stateAndReply, let group = frames[top].groupBefore,
+        operation.call.undoes(groups[group].call)
+      {
         return .rejected
       }
       var state = frames[top].state
-      guard state.apply(operation.call) == operation.reply else { return .rejected }
+      if let reply = operation.reply {
+        guard state.apply(operation.call, answering: reply) else { return .rejected }
+      } else {
+        _ = state.apply(operation.call)
+      }
       if operation.changesNothing { frames[top].isSettled = true }
       place(.required(index))
-      return enter(state, followsOptional: false)
+      return enter(state, groupBefore: nil)
     }
 
     private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
@@ -189,18 +199,18 @@ extension LinearizabilityChecker {
       guard optionals.used < optionals.invoked.count,
         optionals.invoked[optionals.used] <= frames[top].earliestReturn
       else { return .rejected }
-      if frames[top].followsOptional, optionals.call.overwrites != .nothing {
+      if let before = frames[top].groupBefore, optionals.call.undoes(groups[before].call) {
         return .rejected
       }
       var state = frames[top].state
       _ = state.apply(optionals.call)
       guard state != frames[top].state else { return .rejected }
       place(.optional(group: group))
-      return enter(state, followsOptional: true)
+      return enter(state, groupBefore: group)
     }
 
     /// Goes on from the configuration just made, unless one as good was met before.
-    private mutating func enter(_ state: KeyState, followsOptional: Bool) -> Attempt {
+    private mutating func enter(_ state: ObjectState, groupBefore: Int?) -> Attempt {
       configuration.state = stateNumbers[state] ?? stateNumbers.count
       stateNumbers[state] = configuration.state
       let isNoBetter = seen[configuration]?.contains { earlier in
@@ -212,7 +222,7 @@ extension LinearizabilityChecker {
       }
       seen[configuration, default: []].append(used)
       note(state)
-      frames.append(Frame(state: state, cursor: next[end], followsOptional: followsOptional))
+      frames.append(Frame(state: state, cursor: next[end], groupBefore: groupBefore))
       return .advanced
     }
 
@@ -253,7 +263,7 @@ extension LinearizabilityChecker {
       used[bit / 64] ^= 1 << UInt64(bit % 64)
     }
 
-    private mutating func note(_ state: KeyState) {
+    private mutating func note(_ state: ObjectState) {
       if placedCount > placedMost {
         placedMost = placedCount
         furthestStates = []
@@ -264,13 +274,14 @@ extension LinearizabilityChecker {
 }
 
 extension LinearizabilityChecker.Search.Required {
-  init(_ operation: HistoryOperation, _ reply: KeyReply) {
+  init(_ operation: HistoryOperation, _ reply: KeyReply?) {
     call = operation.call
     self.reply = reply
     invoked = operation.invoked
     returned = operation.returned ?? .max
     let isRefusal = if case .refused = reply { true } else { false }
     changesNothing =
-      isRefusal || operation.call.isRead || reply == operation.call.model.idleReply
+      isRefusal || operation.call.isRead
+      || reply != nil && reply == operation.call.model.idleReply
   }
 }

@@ -24,10 +24,11 @@ package struct LinearizabilityChecker: Sendable {
     self.stepLimit = stepLimit
   }
 
-  /// Checks one key's operations, given in any order; before them the key held `initial`.
+  /// Checks one object's operations, given in any order; before them its first key held `initial`.
   package func check(
     _ operations: [HistoryOperation], initial: KeyState = .absent
   ) -> Verdict {
+    let initial = ObjectState(initial, count: (operations.map(\.call.lastPlace).max() ?? 0) + 1)
     var search = Search(operations, initial: initial, stepLimit: stepLimit)
     switch search.run() {
     case .found: return .linearizable

@@ -9,8 +9,9 @@
 // whose own history could not be searched to the end, is checked in full that way.
 
 struct ObservedHistory {
+  /// By object.
   private(set) var operations: [[UInt8]: [HistoryOperation]] = [:]
-  /// Keys of which clients were told something that doesn't follow from what was observed.
+  /// Objects of which clients were told something that doesn't follow from what was observed.
   private(set) var doubtful: Set<[UInt8]> = []
   private var clock: UInt64 = 0
 
@@ -20,6 +21,17 @@ struct ObservedHistory {
     return clock
   }
 
+  /// An event of the simulation begins.
+  mutating func begin(event: UInt64) { clock = max(clock, event * Self.momentsPerEvent) }
+
+  /// From the beginning of the present event to its end.
+  var presentEvent: (from: UInt64, to: UInt64) {
+    let began = clock - clock % Self.momentsPerEvent
+    return (began, began + Self.momentsPerEvent - 1)
+  }
+
+  private static let momentsPerEvent: UInt64 = 1 << 24
+
   /// A shard has executed a call for the first time, between two moments or at one.
   mutating func executed(
     _ item: SimulatedCall.Item, client: Int, _ reply: KeyReply,
@@ -28,31 +40,41 @@ struct ObservedHistory {
     add(item, client, from: interval.from, to: interval.to, .ok(reply))
   }
 
-  /// A shard has just lost its memory; all keys that the closure names are gone.
-  mutating func lost(_ keys: [[UInt8]]) {
-    let moment = now()
-    for key in keys { operations[key, default: []].append(.wipe(from: moment, to: moment)) }
+  /// A shard has just lost its memory; all these objects are gone.
+  mutating func lost(_ objects: Set<[UInt8]>, _ moment: UInt64) {
+    for object in objects {
+      operations[object, default: []].append(.wipe(from: moment, to: moment))
+    }
   }
 
-  /// A key that expires at the moment that the call names has, since `from`.
-  mutating func wasDue(_ key: [UInt8], _ call: KeyCall, _ from: UInt64) {
-    operations[key, default: []].append(
+  /// A key of an object that expires at the moment that the call names has, since `from`.
+  mutating func wasDue(_ object: [UInt8], _ call: KeyCall, _ from: UInt64, _ to: UInt64) {
+    operations[object, default: []].append(
       HistoryOperation(
-        client: HistoryOperation.wiper, call: call, invoked: from, returned: now(),
+        client: HistoryOperation.wiper, call: call, invoked: from, returned: to,
         outcome: .ok(.done)))
   }
 
   /// A client has just been told the outcome of a call.
-  mutating func ended(_ item: SimulatedCall.Item, client: Int, _ outcome: Outcome) {
+  mutating func ended(
+    _ item: SimulatedCall.Item, client: Int, _ outcome: Outcome, _ moment: UInt64
+  ) {
     switch outcome {
     case .ok where item.seen == nil:
-      add(item, client, from: item.invoked, to: now(), outcome)
+      add(item, client, from: item.invoked, to: moment, outcome)
     case .ok(let reply) where item.seen != reply:
-      doubtful.insert(item.key)
-    case .notExecuted where item.seen != nil && !item.call.isRead:
-      doubtful.insert(item.key)
-    case .ok, .notExecuted, .unknown, .pending: break
+      doubtful.insert(item.object)
+    case .notExecuted where item.changedSomething:
+      doubtful.insert(item.object)
+    case .ok, .executed, .notExecuted, .unknown, .pending: break
     }
+  }
+
+  /// A shard has executed a call between two moments, and its answer was never sent.
+  mutating func executedUnanswered(
+    _ item: SimulatedCall.Item, client: Int, _ interval: (from: UInt64, to: UInt64)
+  ) {
+    add(item, client, from: interval.from, to: interval.to, .executed)
   }
 
   /// Nobody knows whether the call was executed: it may have been at any time.
@@ -63,7 +85,7 @@ struct ObservedHistory {
   private mutating func add(
     _ item: SimulatedCall.Item, _ client: Int, from: UInt64, to: UInt64?, _ outcome: Outcome
   ) {
-    operations[item.key, default: []].append(
+    operations[item.object, default: []].append(
       HistoryOperation(
         client: client, call: item.call, invoked: from, returned: to, outcome: outcome))
   }

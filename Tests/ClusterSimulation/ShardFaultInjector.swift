@@ -1,15 +1,20 @@
 // Defects of a shard, put in on purpose: frames are changed on their way in or out.
 //
-// Owns nothing. One thread. Without sabotage it changes nothing.
+// Owns what the defects need to remember. One thread. Without sabotage it changes nothing. What is done
+// to calls that wait stands in ShardFaultInjector+Parked.swift.
 
 import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-struct ShardFaultInjector {
-  private let context: SimulationContext
-  private let probe: ExecutionObserver
+final class ShardFaultInjector {
+  let context: SimulationContext
+  let probe: ExecutionObserver
+  /// Calls that get each other's replies.
+  var swapped: [ExecutionObserver.LinkCallKey: UInt64] = [:]
+  /// What the latest Hello of a connection asks, by the connection's number.
+  var asked: [Int: [UInt64]] = [:]
 
   init(_ context: SimulationContext, _ probe: ExecutionObserver) {
     self.context = context
@@ -24,6 +29,7 @@ struct ShardFaultInjector {
     case .ignoresFence: withoutFence(frame, limits)
     case .ignoresAge: withoutAge(frame)
     case .appendsTwice: withTwins(frame)
+    case .losesCancels: withoutCancels(frame)
     default: frame
     }
   }
@@ -99,14 +105,22 @@ struct ShardFaultInjector {
     case .answersTwice: [frame] + repeated(frame, connection)
     case .skipsSlices: [withoutKeys(frame, connection)]
     case .miscounts: [miscounted(frame, connection)]
+    case .servesOutOfTurn: [outOfTurn(frame, connection)]
+    case .servesTwice: [servedTwice(frame, connection)]
+    case .losesValues: [withoutValues(frame, connection)]
+    case .neverEndsWaits: [withoutEnds(frame, connection)]
+    case .forgetsRuns, .knowsNoRuns: [withOtherRuns(frame, connection)]
     default: [frame]
     }
   }
 
   /// A copy of the frame. `change` says of each reply whether it is copied as it is; where not, it may
   /// write another one.
-  private func copy(
+  func copy(
     of frame: ByteBuffer, withOthers: Bool,
+    hello: (UnsafeRawBufferPointer, inout ByteBuffer) -> Void = {
+      $1.append(LinkV1.ShardFrame.Field.hello, $0)
+    },
     _ change: (LinkV1.LinkReply, inout ByteBuffer) -> Bool
   ) -> ByteBuffer {
     typealias Field = LinkV1.ShardFrame.Field
@@ -118,7 +132,7 @@ struct ShardFaultInjector {
         case .replies(let message):
           guard let reply = try? LinkV1.LinkReply(message) else { continue }
           if change(reply, &copy) { copy.append(Field.replies, message) }
-        case .hello(let message): if withOthers { copy.append(Field.hello, message) }
+        case .hello(let message): if withOthers { hello(message, &copy) }
         case .draining(let isDraining): if withOthers { copy.write(Field.draining, isDraining) }
         case .clockMillis(let millis): if withOthers { copy.append(Field.clockMillis, millis) }
         case .mapReply(let message): if withOthers { copy.append(Field.mapReply, message) }

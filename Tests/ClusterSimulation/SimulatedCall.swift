@@ -22,6 +22,8 @@ final class SimulatedCall {
   /// What the call asks of one key, and its line in the history.
   struct Item {
     let key: [UInt8]
+    /// What is checked together with the key.
+    let object: [UInt8]
     let call: KeyCall
     let record: History.CallID
     /// When it began, by the clock of the observed history.
@@ -29,6 +31,18 @@ final class SimulatedCall {
     var outcome: Outcome = .pending
     /// What its shard answered when it executed it, where that is known.
     var seen: KeyReply?
+
+    /// Whether its shard's answer tells of a change. What waits and ends without one may wait again.
+    var changedSomething: Bool {
+      switch seen {
+      case nil: false
+      case .value(nil), .refused: !call.isRead && !call.model.waits
+      default: !call.isRead
+      }
+    }
+
+    /// All its keys.
+    var keys: [[UInt8]] { [key] + call.otherKeys.filter { $0 != key } }
 
     /// The value of a Set.
     var valueSet: [UInt8]? { call.isCall(of: .set) ? call.words.first : nil }
@@ -67,6 +81,14 @@ final class SimulatedCall {
   var hasExpired = false
   /// Bytes that the core expects for it.
   var expectedBytes = 0
+  /// Whether its router counts it as one that waits for a value.
+  var isParked = false
+  /// When its router ceased to do so, as the number of the event.
+  var unparkedEvent: UInt64?
+  /// When its router began to do so.
+  var parkedNanos: UInt64 = 0
+  /// Whether a shard has ever parked it.
+  var wasParked = false
   /// Whether its outcome must be an answer: faults are over.
   let mustSucceed: Bool
 

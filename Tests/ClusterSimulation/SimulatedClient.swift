@@ -14,6 +14,8 @@ final class SimulatedClient {
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
   private var underWay = 0
+  /// Calls of a Pipeline that wait for values.
+  private(set) var parked = 0
   private(set) var sequence = 0
   private var isPlanned = false
 
@@ -100,7 +102,8 @@ final class SimulatedClient {
 
   private func newOneKeyCall() -> SimulatedCall {
     let (key, call) = cluster.generator.oneKey(
-      by: caller, wallMillis: context.wallMillis, random: &context.random)
+      by: caller, wallMillis: context.wallMillis,
+      waitMillisMax: context.configuration.waitMillisMax, random: &context.random)
     return newCall(.oneKey, [(key, call)])
   }
 
@@ -132,13 +135,34 @@ final class SimulatedClient {
         cluster.gaveUp(call)
       }
     }
-    if context.chance(0.03) {
-      context.after(context.nanosOfAnyScale(upTo: 50_000_000)) { [unowned self] in
+    let waits = call.items.first?.call.model.waits ?? false
+    if context.chance(waits ? 0.3 : 0.03) {
+      let patience: UInt64 = waits ? 2_000_000_000 : 50_000_000
+      context.after(context.nanosOfAnyScale(upTo: patience)) { [unowned self] in
         if !call.hasEnded { context.cover(.cancelled) }
         cluster.gaveUp(call)
       }
     }
   }
+
+  // MARK: - Calls that wait for values
+
+  /// One of its calls waits, and counts as under way no more. Returns whether it may.
+  func parks() -> Bool {
+    guard isPipeline else { return true }
+    guard parked < context.configuration.parkedOfPipelineMax else { return false }
+    parked += 1
+    underWay -= 1
+    return true
+  }
+
+  func unparks() {
+    guard isPipeline else { return }
+    parked -= 1
+    underWay += 1
+  }
+
+  // MARK: - Ends
 
   /// A call has ended. Now and then the client goes on at once, inside the event that ended it.
   func callEnded() {

@@ -8,6 +8,7 @@ extension SimulatedCluster {
   /// Steps after which the checker of a key's history gives up: half a minute, and 200 MB. Some runs
   /// have keys with thirty writes of which nothing shows whether they were carried out.
   private static let checkerStepsMax = 16_000_000
+  private static let readableStepsMax = 200_000
 
   func check() {
     checkEnds()
@@ -16,17 +17,20 @@ extension SimulatedCluster {
     checkLinearizability()
   }
 
-  /// Promise 1. An order of the observed history is one of the clients' history as well, so only
+  /// Promise 1. Keys between which values move are checked as one object. An order of the observed history is one of the clients' history as well, so only
   /// where there is none has the latter to be searched, which unknown outcomes make hard.
   private func checkLinearizability() {
     noteUntold()
     let checker = LinearizabilityChecker(stepLimit: Self.checkerStepsMax)
-    for (key, _) in generator.keys {
+    for key in generator.objects {
       let name = HistoryOperation.text(key)
       let told = history.operations[key] ?? []
       let seen = checker.check(observed.operations[key] ?? [])
       if seen == .linearizable, !observed.doubtful.contains(key) { continue }
-      switch (checker.check(told), seen) {
+      // What clients saw is easier to read, where it shows the same soon.
+      let isFound = if case .violation = seen { true } else { false }
+      let clients = isFound ? LinearizabilityChecker(stepLimit: Self.readableStepsMax) : checker
+      switch (clients.check(told), seen) {
       case (.violation(let explanation), _):
         context.found(.notLinearizable, "key \(name): \(explanation)")
       case (_, .violation(let explanation)):
@@ -56,9 +60,18 @@ extension SimulatedCluster {
         context.found(
           .notRecovered, "router \(router.number) has no link to shard \(shard.id): \(detail)")
       }
+      if router.core.callsParked > 0 {
+        context.found(.leak, "router \(router.number) has \(router.core.callsParked) calls wait")
+      }
       guard router.core.callsUnderWay > 0 else { continue }
       context.found(
         .leak, "router \(router.number) keeps \(router.core.callsUnderWay) calls nobody waits for")
+    }
+    for shard in shards where shard.state != .down && shard.core.parkedCount > 0 {
+      context.found(.leak, "\(shard.core.parkedCount) calls wait at shard \(shard.id)")
+    }
+    for client in clients where client.parked != 0 {
+      context.found(.leak, "client \(client.number) counts \(client.parked) calls that wait")
     }
     for connection in connections where !connection.isIdle {
       context.found(
@@ -70,8 +83,8 @@ extension SimulatedCluster {
   /// order sent, what it pushed to the head in the reverse order, and the former behind the latter.
   /// Values that were moved, and those written by other calls than pushes, may stand anywhere.
   private func checkPushOrder() {
-    let moved = Set(
-      calls.filter { $0.items.first?.call.isCall(of: .lMove) == true }.map { $0.items[0].key })
+    let moves = calls.filter { $0.items.first?.call.isCall(of: .lMove) == true }
+    let moved = Set(moves.flatMap { $0.items[0].keys })
     for call in calls {
       guard call.isListRead, !moved.contains(call.items[0].key),
         case .ok(.elements(let elements?)) = call.items[0].outcome

@@ -105,7 +105,7 @@ extension SimulatedCluster {
     case .ok(.refused): context.cover(.refusedForState)
     case .notExecuted: context.cover(.notExecuted)
     case .unknown: context.cover(.outcomeUnknown)
-    case .ok, .pending: break
+    case .ok, .executed, .pending: break
     }
   }
 }

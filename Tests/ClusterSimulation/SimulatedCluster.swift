@@ -78,15 +78,20 @@ package final class SimulatedCluster {
     if context.chance(0.3) { limits.maxPinnedBytes = context.number(0...400) }
     if context.chance(0.3) { limits.viewNanosMax = 1 + context.nanos(upTo: 50_000_000) }
     if context.chance(0.5) { limits.searchStepsMax = context.number(1...5) }
+    if context.chance(0.3) { limits.parkedCallsMax = context.number(1...4) }
     if context.chance(0.5) { limits.gatherBytesMax = context.number(1...500) }
     shards = map.shards.enumerated().map { index, shard in
       SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
+    }
+    var linkLimits = configuration.linkLimits
+    if context.chance(0.4) {
+      linkLimits.parkedNanosMax = 1 + context.nanosOfAnyScale(upTo: 1_500_000_000)
     }
     routers = (0..<configuration.routers).map { index in
       let isObeyed = !configuration.hasStranger || index < configuration.routers - 1
       return SimulatedRouter(
         number: index, map: isObeyed ? map : strangersMap, isObeyed: isObeyed, limits: limits,
-        context: context, cluster: self)
+        linkLimits: linkLimits, context: context, cluster: self)
     }
     for router in routers {
       var connection = newConnection(router)
@@ -141,7 +146,9 @@ package final class SimulatedCluster {
     network.faultsHappen = false
     context.run(untilNanos: max(busyEnd, faults.overNanos) + configuration.calmNanos)
     takesCalls = false
-    let limit = context.nowNanos + configuration.recoveryNanosMax
+    let limit =
+      context.nowNanos + configuration.recoveryNanosMax
+      + UInt64(configuration.waitMillisMax) * 1_000_000
     context.run(untilNanos: limit) { [self] in callsUnderWay == 0 && isReady }
     if isReady { readEverything() }
     check()
@@ -240,10 +247,11 @@ package final class SimulatedCluster {
     let call = SimulatedCall(
       number: calls.count, client: client, kind: kind, sequence: client.sequence,
       items: items.map { key, call in
-        SimulatedCall.Item(
-          key: key, call: call,
-          record: history.invoke(client: client.number, key: key, call: call),
-          invoked: observed.now())
+        let (object, call) = (generator.object(of: key), generator.placed(call, on: key))
+        return SimulatedCall.Item(
+          key: key, object: object, call: call,
+          record: history.invoke(client: client.number, key: object, call: call),
+          invoked: moment())
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
     calls.append(call)
     for item in call.items {
@@ -260,12 +268,12 @@ package final class SimulatedCluster {
   private func planDue(_ key: [UInt8], _ millis: Int64) {
     let due = context.nanos(ofWall: millis)
     context.at(due - 1) { [unowned self] in
-      let call = KeyCall.due(millis)
-      let record = history.invoke(client: HistoryOperation.wiper, key: key, call: call)
-      let from = observed.now()
+      let (object, call) = (generator.object(of: key), generator.placed(.due(millis), on: key))
+      let record = history.invoke(client: HistoryOperation.wiper, key: object, call: call)
+      let from = moment()
       context.at(due + Self.dueNanosMax) { [unowned self] in
         history.complete(record, .ok(.done))
-        observed.wasDue(key, call, from)
+        observed.wasDue(object, call, from, moment())
         context.cover(.keyDue)
         for shard in shards { presence.look(at: shard) }
       }
@@ -334,13 +342,17 @@ package final class SimulatedCluster {
       call.items[place].outcome = outcome
       let item = call.items[place]
       history.complete(item.record, outcome)
-      observed.ended(item, client: call.client.number, outcome)
+      observed.ended(item, client: call.client.number, outcome, moment())
       if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
         context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
       }
       cover(outcome)
     }
     context.note(.ended, call.number, 0, word)
+    if call.wasParked { probe.checkEnd(call) }
+    if call.isParked {
+      context.found(.leak, "it has ended, and its router has it wait: \(call.text)")
+    }
     callsUnderWay -= 1
     let isAnswered = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
     if call.mustSucceed, !call.hasExpired, !isAnswered {
@@ -354,16 +366,18 @@ package final class SimulatedCluster {
 
   // MARK: - What shards do
 
-  /// A shard loses its memory now. Returns the moment and the keys that it may have held, for
+  /// A shard loses its memory now. Returns the moment and the objects that it may have held, for
   /// `shardRestarts`.
-  func shardCrashed(_ shard: SimulatedShard) -> (moment: UInt64, keys: Set<[UInt8]>) {
-    let keys = generator.keys.map(\.name).filter { isKey($0, of: shard) }
-    observed.lost(keys)
-    return (history.beginWipe(), Set(keys))
+  func shardCrashed(_ shard: SimulatedShard) -> (moment: UInt64, objects: Set<[UInt8]>) {
+    let objects = Set(generator.objects.filter { isKey($0, of: shard) })
+    observed.lost(objects, moment())
+    return (history.beginWipe(), objects)
   }
 
-  func shardRestarts(_ shard: SimulatedShard, since crash: (moment: UInt64, keys: Set<[UInt8]>)) {
-    history.endWipe(since: crash.moment) { crash.keys.contains($0) }
+  func shardRestarts(
+    _ shard: SimulatedShard, since crash: (moment: UInt64, objects: Set<[UInt8]>)
+  ) {
+    history.endWipe(since: crash.moment) { crash.objects.contains($0) }
   }
 
   private func isKey(_ key: [UInt8], of shard: SimulatedShard) -> Bool {
@@ -381,7 +395,14 @@ package final class SimulatedCluster {
 
   /// The present moment by the clock of the observed history.
   func moment() -> UInt64 {
-    observed.now()
+    observed.begin(event: context.eventNumber)
+    return observed.now()
+  }
+
+  /// The present event, from its beginning to its end, by the same clock.
+  var presentEvent: (from: UInt64, to: UInt64) {
+    observed.begin(event: context.eventNumber)
+    return observed.presentEvent
   }
 
   /// A shard has executed a call on one key, or a part of another call, for the first time, between
@@ -401,6 +422,10 @@ package final class SimulatedCluster {
     for call in calls {
       for item in call.items where item.outcome == .unknown || item.outcome == .pending {
         guard item.seen == nil, probe.mayHaveHappened(item, of: call) else { continue }
+        if let interval = probe.whenExecuted(item, of: call) {
+          observed.executedUnanswered(item, client: call.client.number, interval)
+          continue
+        }
         observed.mayHaveHappened(item, client: call.client.number)
       }
     }

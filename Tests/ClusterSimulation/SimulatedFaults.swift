@@ -4,7 +4,7 @@
 
 final class SimulatedFaults {
   enum Kind: CaseIterable {
-    case drop, crash, stall, drain, slow, cancelStorm, stutter, hold
+    case drop, crash, stall, drain, slow, cancelStorm, stutter, hold, routerDrain
   }
 
   private let context: SimulationContext
@@ -25,7 +25,9 @@ final class SimulatedFaults {
       let takesPart =
         kind == .hold
         ? context.configuration.faults.holdNanosMax > 0
-        : context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
+        : kind == .routerDrain
+          ? context.chance(0.2)
+          : context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
       if takesPart { drawn.append(kind) }
     }
     kinds = drawn.isEmpty ? [.drop] : drawn
@@ -72,6 +74,12 @@ final class SimulatedFaults {
       cluster.network.hold(
         router: context.number(0...cluster.routers.count - 1), shard: shard.number,
         forNanos: nanos)
+    case .routerDrain:
+      // It goes on answering, as long as the run goes.
+      let router = cluster.routers[context.number(0...cluster.routers.count - 1)]
+      guard !router.isDraining, context.chance(0.3) else { return }
+      context.cover(.routerDrained)
+      router.drain()
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)

@@ -271,6 +271,11 @@ extension LineReplies.Reply: CustomStringConvertible {
         return .ok(.notInserted(-1))
       }
       return .ok(.notInserted(length))
+    case (.popped, UInt8(ascii: "*")):
+      guard texts.count == 2 else { return nil }
+      let place = call.items[0].call.place(of: texts[0])
+      return .ok(.popped(texts[1], from: place))
+    case (.popped, _): return isNotFound ? .ok(.value(nil)) : nil
     case (.positions, _):
       guard isNotFound else { return Int(text).map { .ok(.places([$0])) } }
       // Nor whether there is a list.

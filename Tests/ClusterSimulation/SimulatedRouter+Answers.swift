@@ -26,6 +26,9 @@ extension SimulatedRouter {
     if caller.announcedBytes != nil {
       context.found(.wrongOutcome, "an answer that has begun is failed as if not: \(caller.text)")
     }
+    if error.reason == .outcomeUnknown, caller.unparkedEvent == context.eventNumber {
+      cluster.probe.checkUnknown(caller)
+    }
     let error = saboteur.changed(error, caller)
     if let local = caller.local {
       local.end(.failure(error))
@@ -96,7 +99,7 @@ extension SimulatedRouter {
     guard context.chance(0.15) else { return true }
     context.cover(.slowReader)
     caller.isReading = false
-    context.after(context.nanosOfAnyScale(upTo: 10_000_000)) { [unowned self] in
+    context.after(context.nanosOfAnyScale(upTo: 60_000_000)) { [unowned self] in
       caller.isReading = true
       core.callerWritable(id)
       eventHandled()

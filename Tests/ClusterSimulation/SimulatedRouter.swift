@@ -25,16 +25,18 @@ final class SimulatedRouter: RouterDriver {
   private let identity: RouterIdentity
   private let map: SlotMap
   private let limits: Limits
+  private let linkLimits: LinkLimits
   private let seed: UInt64
   private(set) lazy var core = RouterCore(
     identity: identity, map: map, limits: limits,
-    linkLimits: context.configuration.linkLimits, firstGeneration: seed % 1000, seed: seed,
+    linkLimits: linkLimits, firstGeneration: seed % 1000, seed: seed,
     clock: { [context] in context.nowNanos }, driver: self)
 
   private var links: [[LinkLane: SimulatedConnection]]
   private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
   private var isFlushPlanned = false
   private var hasStarted = false
+  private(set) var isDraining = false
   private var wakeupNanos: UInt64 = .max
   private var wakeups = 0
   /// The calls on one key under way or ended, by the core's id.
@@ -42,13 +44,14 @@ final class SimulatedRouter: RouterDriver {
   var saboteur: RouterFaultInjector
 
   init(
-    number: Int, map: SlotMap, isObeyed: Bool, limits: Limits, context: SimulationContext,
-    cluster: SimulatedCluster
+    number: Int, map: SlotMap, isObeyed: Bool, limits: Limits, linkLimits: LinkLimits,
+    context: SimulationContext, cluster: SimulatedCluster
   ) {
     self.number = number
     self.isObeyed = isObeyed
     self.map = map
     self.limits = limits
+    self.linkLimits = linkLimits
     self.context = context
     self.cluster = cluster
     seed = context.random.next()
@@ -219,6 +222,37 @@ final class SimulatedRouter: RouterDriver {
     } else {
       caller.client.connection.release()
     }
+  }
+
+  // MARK: - Calls that wait for values
+
+  func parked(_ caller: SimulatedCall) -> Bool {
+    if caller.isParked || caller.hasEnded {
+      context.found(.leak, "it waits for a value already, or has ended: \(caller.text)")
+    }
+    guard caller.client.parks() else {
+      context.cover(.parkedTooOften)
+      return false
+    }
+    caller.isParked = true
+    caller.parkedNanos = context.nowNanos
+    return true
+  }
+
+  func unparked(_ caller: SimulatedCall) {
+    if !caller.isParked {
+      context.found(.leak, "it waits for no value: \(caller.text)")
+    }
+    caller.isParked = false
+    caller.unparkedEvent = context.eventNumber
+    caller.client.unparks()
+  }
+
+  /// The router is told to stop: it has no call wait for a value any more.
+  func drain() {
+    isDraining = true
+    core.endParked()
+    eventHandled()
   }
 
   func note(_ event: RouterEvent) {

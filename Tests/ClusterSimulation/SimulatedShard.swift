@@ -23,6 +23,7 @@ final class SimulatedShard {
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
   private(set) var core: ShardCore
+  private(set) lazy var saboteur = ShardFaultInjector(context, cluster.probe)
   private var sessions: [Int: ShardConnection] = [:]
   private var isTurnPlanned = false
   private var viewsPlannedNanos: UInt64 = .max
@@ -48,7 +49,9 @@ final class SimulatedShard {
   private static func newCore(
     _ id: String, _ limits: Limits, _ context: SimulationContext
   ) -> ShardCore {
-    ShardCore(
+    var limits = limits
+    if context.configuration.sabotage == .parksTooMany { limits.parkedCallsMax = .max }
+    return ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
       limits: limits, clock: { context.nowNanos }, wallMillis: { wallMillis(context) },
       uptimeMillis: { 0 })
@@ -111,6 +114,8 @@ final class SimulatedShard {
   func drain() {
     state = .draining
     context.note(.draining, number)
+    core.state = .draining
+    core.endParked()
     for number in sessions.keys.sorted() { sendDraining(number) }
     eventHandled()
   }
@@ -147,6 +152,7 @@ final class SimulatedShard {
     case .ping:
       if sessions[connection.number] != nil { connection.toRouter.send(.pong) }
     case .closed:
+      cluster.probe.left(connection, incarnation: incarnations)
       sessions.removeValue(forKey: connection.number)?.session?.lost()
       connection.isOpenAtShard = false
     case .connected, .refused, .pong: break
@@ -168,9 +174,16 @@ final class SimulatedShard {
 
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard let session = sessions[connection.number]?.session else { return }
-    let frame = ShardFaultInjector(context, cluster.probe).received(frame, limits)
+    let cancels = cancelled(by: frame)
+    saboteur.noteAsked(frame, connection)
+    let frame = saboteur.received(frame, limits)
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
+    // What is held has not been read.
+    if !session.holdsCalls {
+      cluster.probe.callersGone(cancels, connection)
+      cluster.probe.hasRead(connection, isOpen: after == .proceed)
+    }
     let greeting = session.greeting
     session.greeting = nil
     switch greeting {
@@ -179,6 +192,13 @@ final class SimulatedShard {
     case nil: break
     }
     went(on: after, connection)
+  }
+
+  /// The calls whose callers a frame tells are gone.
+  private func cancelled(by frame: ByteBuffer) -> [UInt64] {
+    frame.withUnsafeReadableBytes { bytes in
+      (try? LinkV1.RouterFrame(bytes)).map { Array($0.cancels) } ?? []
+    }
   }
 
   private func greeted(_ connection: SimulatedConnection) {
@@ -206,6 +226,7 @@ final class SimulatedShard {
     guard case .end(let code, let message) = after else { return }
     if code == .aborted { context.cover(.fenced) }
     cluster.network.note(.fenced, connection)
+    cluster.probe.left(connection, incarnation: incarnations)
     sessions[connection.number] = nil
     cluster.network.end(connection, message)
   }
@@ -219,12 +240,20 @@ final class SimulatedShard {
     else { return }
     known.wasFull = false
     context.cover(.linkFull)
-    went(on: session.writable(), known.connection)
+    let after = session.writable()
+    if !session.holdsCalls {
+      cluster.probe.hasRead(known.connection, isOpen: after == .proceed)
+    }
+    went(on: after, known.connection)
   }
 
   /// To be called after anything that may have changed the store or given the loop work to do.
   private func eventHandled() {
     cluster.presence.look(at: self)
+    cluster.probe.eventHandled()
+    if core.parkedCount > limits.parkedCallsMax {
+      context.found(.tooManyParked, "\(core.parkedCount) calls wait at shard \(id)")
+    }
     planTurn()
     planViews()
     planCommit()
@@ -286,6 +315,7 @@ final class SimulatedShard {
   fileprivate func closed(_ connection: SimulatedConnection, _ reason: String) {
     context.cover(.closedSilent)
     cluster.network.note(.fenced, connection)
+    cluster.probe.left(connection, incarnation: incarnations)
     sessions[connection.number] = nil
     cluster.network.end(connection, reason)
   }
@@ -354,8 +384,7 @@ private final class ShardConnection: LinkPort {
   }
 
   func send(_ frame: inout ByteBuffer) {
-    let saboteur = ShardFaultInjector(cluster.context, cluster.probe)
-    for frame in saboteur.sent(frame, connection) {
+    for frame in cluster.shards[connection.shard].saboteur.sent(frame, connection) {
       cluster.probe.sends(frame, connection)
       cluster.network.sendToRouter(frame, connection)
     }

@@ -44,6 +44,9 @@ package struct SimulationConfiguration: Sendable {
   /// Longest time between an answer and the client's next call.
   package var pauseNanosMax: UInt64 = 80_000_000
   package var callsOfPipelineMax = 12
+  /// How long calls wait for values at most, and how many of a Pipeline do.
+  package var waitMillisMax = 3_000
+  package var parkedOfPipelineMax = 2
 
   // MARK: The course of events
 
@@ -77,6 +80,7 @@ package struct SimulationConfiguration: Sendable {
     configuration.linkLimits.waitingBytesMax = 600
     configuration.linkLimits.frameBytes = 48
     configuration.pauseNanosMax = 8_000_000
+    configuration.waitMillisMax = 150
     configuration.busyNanos = 200_000_000
     configuration.calmNanos = 50_000_000
     configuration.faults.intervalNanosMax = 40_000_000
@@ -113,6 +117,7 @@ package struct SimulationConfiguration: Sendable {
     configuration.faults.holdNanosMax = 30_000_000_000
     configuration.faults.stallNanosMax = 15_000_000_000
     configuration.pauseNanosMax = 400_000_000
+    configuration.waitMillisMax = 20_000
     return configuration
   }
 
@@ -213,4 +218,19 @@ package enum Sabotage: Sendable, CaseIterable {
   case expiresLate
   /// The shard's replies to Append and StrLen count a byte too many.
   case miscounts
+  /// The shard gives a value to another than the one that has waited longest.
+  case servesOutOfTurn
+  /// The shard gives what one call takes that waited to another as well.
+  case servesTwice
+  /// The shard takes values for calls that waited and tells them that there was nothing.
+  case losesValues
+  /// The shard never ends calls that wait.
+  case neverEndsWaits
+  /// The shard doesn't hear that callers are gone.
+  case losesCancels
+  /// The shard has more calls wait than it may.
+  case parksTooMany
+  /// The shard doesn't know which calls that waited have run when their link broke, and calls none of
+  /// them so, or all.
+  case forgetsRuns, knowsNoRuns
 }

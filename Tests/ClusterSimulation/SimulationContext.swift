@@ -21,6 +21,8 @@ final class SimulationContext {
   private(set) var coverage: [SimulationCoverage: Int] = [:]
   private var events = EventQueue()
   private var eventsAtThisMoment = 0
+  /// Numbers the event that happens now.
+  private(set) var eventNumber: UInt64 = 0
   var random: SplitMix64
 
   init(seed: UInt64, _ configuration: SimulationConfiguration) {
@@ -59,6 +61,7 @@ final class SimulationContext {
         return
       }
       nowNanos = event.dueNanos
+      eventNumber += 1
       event.action()
     }
   }

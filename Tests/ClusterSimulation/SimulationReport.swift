@@ -33,6 +33,14 @@ package struct SimulationFinding: Sendable, Hashable {
     case neverEnded, endedTwice
     /// An error that this cluster can't give rise to.
     case unexpectedError
+    /// A call took a value of a list for which another had waited for longer.
+    case outOfTurn
+    /// A value was given to a caller that its shard knew to be gone.
+    case servedGone
+    /// The outcome of a call that waited was called unknown, and could have been known.
+    case needlesslyUnknown
+    /// More calls wait at a shard than it may keep.
+    case tooManyParked
     /// Clients were told to stop and go on reading in a way that doesn't add up.
     case pausesUnbalanced
     /// Calls under way though nobody waits; links that don't get ready again; time that stands.
@@ -57,6 +65,8 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case lineAnswered, lineUnread, lineClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case keyDue
+  case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
+  case parkedRefused, routerDrained
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 

@@ -17,6 +17,14 @@ package struct SimulationSeeds: Sendable {
     package fileprivate(set) var failed: [UInt64] = []
     fileprivate var coverage: [SimulationCoverage: Int] = [:]
 
+    /// What came up least often.
+    package var rarest: [(what: SimulationCoverage, count: Int)] {
+      coverage.sorted { ($0.value, "\($0.key)") < ($1.value, "\($1.key)") }.prefix(Self.rarestMax)
+        .map { (what: $0.key, count: $0.value) }
+    }
+
+    private static let rarestMax = 12
+
     /// What no run came across. Runs that never come across something say nothing about it.
     package var missed: [SimulationCoverage] {
       SimulationCoverage.allCases.filter { coverage[$0] == nil }
@@ -63,7 +71,7 @@ package struct SimulationSeeds: Sendable {
   ) -> SimulationConfiguration {
     switch sabotage {
     case .ignoresAge: return .withHeldLinks
-    case .ignoresFence: return .withLateFrames
+    case .ignoresFence, .forgetsRuns: return .withLateFrames
     case .mixesLines: return SimulationConfiguration().withLines()
     default: return configuration(of: seed)
     }

@@ -21,21 +21,24 @@ import Testing
   @Test(arguments: [1, 2, 3] as [UInt64])
   func `a shard does what the model says`(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
-    let generator = CallGenerator(keyCount: 5, random: &random)
+    let generator = CallGenerator(keyCount: 7, random: &random)
     let shard = Shard()
-    var states: [[UInt8]: KeyState] = [:]
+    var states: [[UInt8]: ObjectState] = [:]
     var asked: Set<CommandID> = []
     var refused = 0
     for step in 0..<5_000 {
       let caller = CallGenerator.Caller(client: step % 7, sequence: step)
-      let (key, call) = generator.oneKey(by: caller, random: &random)
-      let before = states[key, default: .absent]
-      let expected = states[key, default: .absent].apply(call)
+      let (key, made) = generator.oneKey(by: caller, random: &random)
+      let (object, call) = (generator.object(of: key), generator.placed(made, on: key))
+      let before = states[object] ?? ObjectState(count: generator.keys.count)
+      var after = before
+      let expected = after.apply(call)
+      states[object] = after
       #expect(try shard.execute(call, key) == expected, "step \(step): \(call) on \(before)")
-      if call.isRead { #expect(states[key] == before, "\(call) reads") }
+      if call.isRead { #expect(after == before, "\(call) reads") }
       if case .refused = expected {
         refused += 1
-        #expect(states[key] == before, "\(call) was refused")
+        #expect(after == before, "\(call) was refused")
       }
       if let command = call.model.command { asked.insert(command.id) }
     }

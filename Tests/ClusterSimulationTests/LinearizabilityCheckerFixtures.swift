@@ -133,7 +133,10 @@ struct AtomicObject {
 /// Tries every order of every choice of optional operations. For up to six operations.
 func bruteForceIsLinearizable(_ operations: [HistoryOperation]) -> Bool {
   func isRequired(_ operation: HistoryOperation) -> Bool {
-    if case .ok = operation.outcome { true } else { false }
+    switch operation.outcome {
+    case .ok, .executed: true
+    default: false
+    }
   }
   func mayBeNext(_ operation: HistoryOperation, among rest: [HistoryOperation]) -> Bool {
     rest.allSatisfy { other in

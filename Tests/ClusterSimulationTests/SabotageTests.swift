@@ -25,6 +25,14 @@ import Testing
     (.appendsTwice, [.notLinearizable]),
     (.miscounts, [.notLinearizable]),
     (.expiresLate, [.notLinearizable]),
+    (.servesOutOfTurn, [.outOfTurn]),
+    (.servesTwice, [.notLinearizable]),
+    (.losesValues, [.notLinearizable]),
+    (.neverEndsWaits, [.neverEnded, .leak]),
+    (.losesCancels, [.servedGone]),
+    (.parksTooMany, [.tooManyParked]),
+    (.forgetsRuns, [.executedTwice]),
+    (.knowsNoRuns, [.needlesslyUnknown]),
   ]
 
   @Test(arguments: Self.expected)

@@ -110,6 +110,27 @@ struct ParkedCallTests {
     #expect(shard.core.store.totalKeyCount == 0)
   }
 
+  @Test func whatIsMovedGoesToWhoHasWaitedForItBeforeAnybodyElse() throws {
+    _ = link.call(1, .lPop, Requests.pop("{q}2", waitMillis: 1_000))
+    _ = link.call(2, .lMove, Requests.move("{q}1", "{q}2", waitMillis: 1_000))
+    // It is next for the list that the push brings, and would take from the other one first.
+    _ = link.call(3, .lPop, Requests.pop("{q}2", waitMillis: 1_000, others: ["{q}1"]))
+    let replies = link.call(4, .rPush, Requests.push("{q}1", ["a", "b"]))
+    #expect(replies.map(\.id) == [4, 2, 1, 3])
+    #expect(try replies.dropFirst().map(value) == ["a", "a", "b"])
+    #expect(shard.core.store.totalKeyCount == 0 && shard.core.parkedCount == 0)
+  }
+
+  @Test func whoTakesFromSeveralListsPassesNobodyWhoHasWaitedForOneOfThem() throws {
+    _ = link.call(1, .lMove, Requests.move("{q}1", "{q}2", waitMillis: 1_000))
+    _ = link.call(2, .lPop, Requests.pop("{q}1", waitMillis: 1_000))
+    // It is the only one for the list that the move brings.
+    _ = link.call(3, .lPop, Requests.pop("{q}1", waitMillis: 1_000, others: ["{q}2"]))
+    let replies = link.call(4, .rPush, Requests.push("{q}1", ["a", "b"]))
+    #expect(replies.map(\.id) == [4, 1, 2, 3])
+    #expect(try replies.dropFirst().map(value) == ["a", "b", "a"])
+  }
+
   @Test func aListThatGoesRoundServesAllWhoWait() throws {
     for id in 1...3 {
       _ = link.call(UInt64(id), .lMove, Requests.move("q", "q", waitMillis: 1_000))
@@ -156,6 +177,25 @@ struct ParkedCallTests {
     #expect(Set(link.calls.take().map(\.id)) == [1, 2])
   }
 
+  /// Its router would tell the caller that nothing was taken.
+  @Test func whatIsHeldIsNotCancelledAsIfItHadNotRun() throws {
+    for id in 1...2 { _ = link.call(UInt64(id), .lPop, Requests.pop("q", waitMillis: 1_000)) }
+    let marks = shard.holding()
+    #expect(link.call(3, .rPush, Requests.push("q", ["a", pattern(200_000)])).isEmpty)
+    link.calls.give {
+      for id in 1...2 as ClosedRange<UInt64> {
+        $0.bytes.append(LinkV1.RouterFrame.Field.cancels, id)
+      }
+    }
+    #expect(link.calls.take().isEmpty)
+    marks.commit()
+    let replies = link.calls.take()
+    #expect(try value(replies.first { $0.id == 1 }) == "a")
+    let large = replies.filter { $0.id == 2 }
+    #expect(large.first?.noticedBytes != nil, "which tells that it was executed")
+    #expect(large.map(\.code) == [0, StatusCode.cancelled.rawValue])
+  }
+
   // MARK: - How waiting ends otherwise
 
   @Test func atTheEndOfItsTimeACallIsToldThatThereIsNothing() throws {
@@ -178,6 +218,18 @@ struct ParkedCallTests {
     let cancelled = try #require(link.calls.take().first)
     #expect(cancelled.id == 1 && cancelled.code == StatusCode.cancelled.rawValue)
     #expect(link.call(3, .rPush, Requests.push("q", ["a"])).map(\.id) == [3, 2])
+  }
+
+  /// Over the other lane the cancel's reply could overtake the notice, and a router that has recalled the
+  /// call would say that nothing was taken.
+  @Test func aCancelOfALargeValueIsAnsweredBehindItsNotice() throws {
+    _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
+    let notice = link.call(2, .rPush, Requests.push("q", [pattern(200_000)])).last
+    #expect(notice?.noticedBytes != nil)
+    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 1) }
+    let cancelled = try #require(link.calls.take().first)
+    #expect(cancelled.id == 1 && cancelled.code == StatusCode.cancelled.rawValue)
+    #expect(link.bulk.take().isEmpty)
   }
 
   @Test func aDeadlineEndsItBeforeAnythingIsTaken() throws {

@@ -36,6 +36,7 @@ struct Simulate {
         say("\(ended) of \(seeds.count) runs: \(calls) calls, \(events) events")
       }
     }
+    say("least often: " + summary.rarest.map { "\($0.what) \($0.count)" }.joined(separator: ", "))
     let missed = seeds.count >= runsThatCoverAll ? summary.missed : []
     if !missed.isEmpty { say("no run came across \(missed)") }
     if !summary.failed.isEmpty { say("failed: seeds \(summary.failed)") }

@@ -55,7 +55,8 @@ extension LinkSession: ReplyExit {
         }
       }
     case .failed(let error):
-      (reply.hasBegun ? lane(of: reply) : self)?.emit {
+      // Behind the pieces, or else behind the notice: only that tells a router that the call was executed.
+      (reply.hasSent ? lane(of: reply) : self)?.emit {
         $0.writeReply(.link, id: reply.id, error: error)
       }
     }

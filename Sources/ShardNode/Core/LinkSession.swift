@@ -186,7 +186,7 @@ package final class LinkSession {
   }
 
   /// Whether calls of earlier frames wait. Later ones have to wait behind them.
-  var holdsCalls: Bool { !held.isEmpty }
+  package var holdsCalls: Bool { !held.isEmpty }
 
   private func takeHeld() -> AfterFrame {
     do throws(WireError) {

@@ -108,13 +108,27 @@ extension ShardCore {
 
   @inline(never)
   private func executeParked() {
-    // A call that is executed may bring a list itself.
-    while store.hasNewLists {
-      for list in store.takeNewLists() {
-        while let next = parked.first(for: list), next.execute() {}
-      }
-    }
+    var lists: [StoredKey] = []
+    repeat {
+      // A call that is executed may bring a list itself.
+      for list in store.takeNewLists() where !lists.contains(list) { lists.append(list) }
+    } while executeFirst(of: &lists)
     if parked.isEmpty { store.notesNewLists = false }
+  }
+
+  /// Executes the call that came first of all that wait for these lists: the next one for a list might
+  /// rather take from another, for which others have waited longer. Returns false where there is none.
+  private func executeFirst(of lists: inout [StoredKey]) -> Bool {
+    var next: ParkedCall?
+    for list in lists {
+      guard let first = parked.first(for: list), first.number < next?.number ?? .max else {
+        continue
+      }
+      next = first
+    }
+    guard let next else { return false }
+    if !next.execute() { lists.removeAll(where: next.lists.contains) }
+    return true
   }
 
   /// The shard drains: no call waits any more.

@@ -107,12 +107,14 @@ package final class ReplyHandle: GateWaiter {
   var credit = 0
   /// Whether the reply is one message, not a row of them.
   private(set) var isOneMessage = true
-  /// Whether some of the reply was sent.
-  private(set) var hasBegun = false
+  /// Whether a piece or a message of the reply was sent.
+  private(set) var hasSent = false
   package private(set) var isOver = false
   /// Whether the call waits for a value, or did.
   private(set) var isParked = false
 
+  /// Whether its caller went away while its reply was held.
+  private var isCancelled = false
   private let isWrite: Bool
   private unowned let core: ShardCore
   private weak var exit: (any ReplyExit)?
@@ -197,12 +199,11 @@ package final class ReplyHandle: GateWaiter {
 
   func begin(byteCount: Int) {
     exit?.begin(self, byteCount: byteCount)
-    hasBegun = true
   }
 
   func send(_ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void) {
     exit?.send(self, piece, write)
-    hasBegun = true
+    hasSent = true
   }
 
   /// What the stream would have sent is gone. Where it is held, the error takes its place.
@@ -223,8 +224,11 @@ package final class ReplyHandle: GateWaiter {
     if credit > 0 { wake() }
   }
 
-  /// The caller went away and gets its last reply.
-  func cancel() { end(.failed(.cancelled)) }
+  /// The caller went away and gets its last reply. A call that has waited and been executed isn't told
+  /// as if it had not been: its router may ask for it (recall), and tell its caller so.
+  func cancel() {
+    if isParked, !held.isEmpty { isCancelled = true } else { end(.failed(.cancelled)) }
+  }
 
   /// The caller is gone, and is told nothing.
   package func drop() {
@@ -279,7 +283,9 @@ package final class ReplyHandle: GateWaiter {
   private func carryOut(_ step: Step) {
     guard !isOver else { return }
     switch step {
-    case .begin(let stream): stream.start()
+    case .begin(let stream):
+      stream.start()
+      if isCancelled { end(.failed(.cancelled)) }
     case .message(let bytes):
       send(ReplyPiece(byteCount: bytes.readableBytes, isLast: false)) {
         $0.writeImmutableBuffer(bytes)

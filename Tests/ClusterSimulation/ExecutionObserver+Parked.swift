@@ -1,0 +1,104 @@
+// Calls that wait for values, as the observer sees them: who is served, in which order, and what their
+// callers are told.
+//
+// Owns nothing.
+
+import RingstoreAPI
+
+extension ExecutionObserver {
+  /// The call has found nothing and waits.
+  func noteParked(
+    _ id: UInt64, _ key: LinkCallKey, _ connection: SimulatedConnection
+  ) {
+    guard let known = cluster.routers[connection.router].callsByID[id] else { return }
+    if known.wasParked {
+      context.cover(.parkedAnew)
+    } else {
+      context.cover(.parked)
+      // That it found nothing has its place in the order; what becomes of it later has not.
+      checkOrder(known, connection)
+    }
+    known.wasParked = true
+    parked.park(key, known)
+  }
+
+  /// A call that waits and ends without a value may be asked for again, if its reply gets lost.
+  func changesNothing(_ call: SimulatedCall?, _ answer: KeyReply?) -> Bool {
+    guard let call, call.items[0].call.model.waits, let answer else { return false }
+    if case .refused = answer { return true }
+    return answer == .value(nil)
+  }
+
+  /// Who waits for a list is served first, the longest waiting one before the others, and none whose
+  /// caller is known to be gone.
+  func checkTurn(
+    _ call: SimulatedCall, _ answer: KeyReply?, _ wait: ParkedObserver.Wait?, _ key: LinkCallKey
+  ) {
+    if let wait {
+      let isServed = answer.map { $0.value != nil } ?? true
+      context.cover(isServed ? .parkedServed : .parkedEnded)
+      // What was executed before is held, and leaves all the same.
+      if isServed, wait.isGone, !commitsLate {
+        context.found(.servedGone, "its shard knew that its caller was gone: \(call.text)")
+      }
+    }
+    // A reply that is held leaves late.
+    guard !commitsLate, let answer, let list = call.items[0].listTaken(by: answer) else { return }
+    guard let wait else { return checkTurn(call, list, key, number: .max) }
+    // What one event serves leaves over several connections, in any order.
+    servedNow.append { [unowned self] in checkTurn(call, list, key, number: wait.number) }
+  }
+
+  func checkTurn(
+    _ call: SimulatedCall, _ list: [UInt8], _ key: LinkCallKey, number: Int
+  ) {
+    guard let other = parked.first(for: list, at: key, before: number) else { return }
+    context.found(
+      .outOfTurn,
+      "\(other.call.text)\nwaited for \(HistoryOperation.text(list)) before \(call.text)\n"
+        + "which took a value")
+  }
+
+  /// A shard has done what an event has brought.
+  func eventHandled() {
+    for check in servedNow { check() }
+    servedNow = []
+  }
+
+  // MARK: - What clients are told
+
+  /// A client has just been told what became of a call that waited for a value.
+  func checkEnd(_ call: SimulatedCall) {
+    guard call.items[0].outcome == .notExecuted else { return }
+    context.cover(.parkedRefused)
+    guard let done = executions(of: call), !isOver(done)
+    else { return }
+    context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
+  }
+
+  /// A router tells the caller of a call that waits that its outcome is unknown. It has to know better
+  /// unless the call has been executed, or its link was away for too long.
+  func checkUnknown(_ call: SimulatedCall) {
+    context.cover(.parkedUnknown)
+    let limit = call.client.router.core.linkLimits.parkedNanosMax
+    guard !commitsLate else { return }
+    guard context.nowNanos < call.parkedNanos + limit else {
+      context.cover(.parkedGivenUp)
+      return
+    }
+    if let done = executions(of: call), !isOver(done) { return }
+    context.found(
+      .needlesslyUnknown, "it waited, and its shard knew that it had not run: \(call.text)")
+  }
+
+  // MARK: - For defects
+
+  /// A call that waits at a shard for a value; nil where it doesn't.
+  func waiting(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey? {
+    let key = key(id, connection)
+    return parked[key] == nil ? nil : key
+  }
+
+  /// Another call that waits for the same lists over the same link.
+  func rival(of key: LinkCallKey) -> LinkCallKey? { parked.rival(of: key) }
+}
