@@ -72,15 +72,17 @@ package struct CallGenerator {
   /// - Parameters:
   ///   - wallMillis: the wall clock. Keys that are to expire do so soon after.
   ///   - waitMillisMax: how long calls may wait for values; 0: none does.
+  ///   - countsTimes: whether calls name times to live, which count from when they are executed.
   package func oneKey(
-    by caller: Caller, wallMillis: Int64 = 0, waitMillisMax: Int = 0, random: inout SplitMix64
+    by caller: Caller, wallMillis: Int64 = 0, waitMillisMax: Int = 0, countsTimes: Bool = false,
+    random: inout SplitMix64
   ) -> (key: [UInt8], call: KeyCall) {
     let key = keys[Int.random(in: keys.indices, using: &random)]
     let call = call(for: key.use, of: key.name, by: caller, &random)
     if waitMillisMax > 0, let waiting = waiting(call, key.name, waitMillisMax, &random) {
       return (key.name, waiting)
     }
-    return (key.name, withTimes(call, wallMillis, &random))
+    return (key.name, withTimes(call, wallMillis, countsTimes: countsTimes, &random))
   }
 
   /// Makes of some pops and moves calls that wait, and name further keys.
@@ -104,11 +106,12 @@ package struct CallGenerator {
 
   /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a condition.
   private func withTimes(
-    _ call: KeyCall, _ wallMillis: Int64, _ random: inout SplitMix64
+    _ call: KeyCall, _ wallMillis: Int64, countsTimes: Bool, _ random: inout SplitMix64
   ) -> KeyCall {
     guard let command = call.model.command else { return call }
     let moment = Self.integer(
       wallMillis + 1...wallMillis + Self.lifeMillisMax, &random)
+    let ttl = Self.integer(1...Self.lifeMillisMax, &random)
     var words = call.words
     if command.id == Command.expire.id {
       words = [moment]
@@ -117,8 +120,18 @@ package struct CallGenerator {
     } else if command.id == .set {
       let dice = random.next() % 12
       if dice < 3 { words += [CommandModel.word("PXAT"), moment] }
+      if countsTimes, dice > 9 { words += [CommandModel.word("PX"), ttl] }
       if dice == 3 { words.append(CommandModel.word("KEEPTTL")) }
       if dice % 4 == 2 { words.append(CommandModel.word(dice < 6 ? "NX" : "XX")) }
+    }
+    if countsTimes, random.next() % 4 == 0 {
+      if command.id == .incrBy { words += [CommandModel.word("PX"), ttl] }
+      if command.id == Command.getEx.id {
+        let ways = [["PX"], ["PXAT"], ["PERSIST"]].map { $0.map(CommandModel.word) }
+        let values = [[ttl], [moment], []]
+        let way = Int(random.next() % 3)
+        words = ways[way] + values[way]
+      }
     }
     return KeyCall(command, words)
   }

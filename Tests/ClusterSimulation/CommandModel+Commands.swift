@@ -38,7 +38,14 @@ extension CommandModel {
       defer { value = nil }
       return .value(value)
     },
-    onStrings(.getEx) { value, _ in .value(value) },
+    CommandModel(Command.getEx, on: .string, idleReply: .value(nil)) { state, words in
+      guard case .string(let value) = state.value else {
+        return state.kind == .list ? .refused(.wrongType) : .value(nil)
+      }
+      if words.contains(word("PERSIST")) { state.expire(at: nil) }
+      if let moment = moment(in: words) { state.expire(at: moment) }
+      return .value(value)
+    },
     onStrings(.getRange) { value, words in
       let value = value ?? []
       let range = integer(words[0]).map(Int.init) ?? 0
@@ -56,12 +63,20 @@ extension CommandModel {
       value = longer
       return .count(longer.count)
     },
-    onStrings(.incrBy) { value, words in
+    CommandModel(.incrBy, on: .string) { state, words in
+      var held = [UInt8(ascii: "0")]
+      switch state.value {
+      case .list: return .refused(.wrongType)
+      case .absent: break
+      case .string(let value): held = value
+      }
       // Only the form that the engine itself writes counts as an integer: no `+1`, ` 1` or `01`.
-      guard let old = integer(value ?? [UInt8(ascii: "0")]) else { return .refused(.notAnInteger) }
+      guard let old = integer(held) else { return .refused(.notAnInteger) }
       let (sum, overflow) = old.addingReportingOverflow(integer(words[0]) ?? 0)
       guard !overflow else { return .refused(.overflow) }
-      value = Array(String(sum).utf8)
+      let isNew = state.value == .absent
+      state.value = .string(Array(String(sum).utf8))
+      if isNew { state.expire(at: moment(in: words)) }
       return .integer(sum)
     },
   ]
@@ -84,7 +99,23 @@ extension CommandModel {
   /// The moment at which a call has its key expire.
   static func moment(of call: KeyCall) -> Int64? {
     if call.isCall(of: Command.expire) { return integer(call.words[0]) }
-    return call.isCall(of: .set) ? moment(in: Array(call.words.dropFirst())) : nil
+    if call.isCall(of: .set) { return moment(in: Array(call.words.dropFirst())) }
+    let mayName = call.isCall(of: Command.getEx) || call.isCall(of: .incrBy)
+    return mayName ? moment(in: call.words) : nil
+  }
+
+  /// The call with a moment for the time to live that it names, which counts from when it is executed;
+  /// nil where it names none.
+  static func timed(_ call: KeyCall, executedAt wallMillis: Int64) -> KeyCall? {
+    let mayName = [Command.set, Command.getEx, .incrBy].contains(where: call.isCall(of:))
+    guard mayName, let place = call.words.firstIndex(of: word("PX")),
+      place > 0 || call.isCall(of: Command.getEx),
+      let millis = integer(call.words[place + 1])
+    else { return nil }
+    var words = call.words
+    words[place] = pxAt
+    words[place + 1] = word("\(wallMillis + millis)")
+    return call.with(words)
   }
 
   static func integer(_ bytes: [UInt8]) -> Int64? {

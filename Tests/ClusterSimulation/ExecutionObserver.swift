@@ -27,6 +27,8 @@ final class ExecutionObserver {
     /// The same where the answer was not known when its reply began.
     var executedBetween: (from: UInt64, to: UInt64)?
     var pieces = ByteBuffer()
+    /// Whether the observed history has it already.
+    var isRecorded = false
   }
 
   struct LinkCallKey: Hashable {
@@ -271,8 +273,14 @@ final class ExecutionObserver {
     if !isMeasured, !isSearch, !known.wasParked { checkOrder(known, connection) }
     checkTurn(known, answer, wait, key(id, connection))
     guard isFirst else { return }
+    cluster.begins(known, at: connection.shard)
     if reply.more {
       call.executedBetween = isMeasured ? whenReceived : interval
+      // Another incarnation may execute it once more, before this reply has come to its end.
+      if wait != nil {
+        call.isRecorded = true
+        cluster.executedUnanswered(known, interval)
+      }
     } else if let answer {
       cluster.executed(known, item: 0, answer, interval)
     }
@@ -296,7 +304,12 @@ final class ExecutionObserver {
     let answer = call.pieces.withUnsafeReadableBytes {
       try? KeyReply($0, to: known.items[0].call)
     }
-    if let answer { cluster.executed(known, item: 0, answer, interval) }
+    guard let answer else { return }
+    if call.isRecorded {
+      known.items[0].seen = answer
+    } else {
+      cluster.executed(known, item: 0, answer, interval)
+    }
   }
 
   /// "Later" is bounded: what a client was told has an end.

@@ -25,6 +25,11 @@ package struct History: Sendable {
     return CallID(key: key, index: operations[key, default: []].count - 1)
   }
 
+  /// It has become known what a call under way exactly asks for.
+  package mutating func specify(_ id: CallID, _ call: KeyCall) {
+    operations[id.key]?[id.index].call = call
+  }
+
   /// The client learns the outcome now. A call that is never completed stays pending.
   package mutating func complete(_ id: CallID, _ outcome: Outcome) {
     let now = tick()

@@ -9,7 +9,7 @@ import RingstoreAPI
 /// A call on one key, without the key: a command, and its words behind the key.
 package struct KeyCall: Sendable, Hashable {
   package let model: CommandModel
-  package let words: [[UInt8]]
+  package private(set) var words: [[UInt8]]
   /// Where in its object its key is, and the further keys that its words name.
   private(set) var place = 0
   private(set) var others: [Int] = []
@@ -26,6 +26,13 @@ package struct KeyCall: Sendable, Hashable {
     var call = self
     call.place = place
     call.others = otherKeys.map(places)
+    return call
+  }
+
+  /// The call on the same key with other words.
+  func with(_ words: [[UInt8]]) -> KeyCall {
+    var call = self
+    call.words = words
     return call
   }
 

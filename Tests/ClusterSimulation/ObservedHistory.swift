@@ -60,7 +60,7 @@ struct ObservedHistory {
     _ item: SimulatedCall.Item, client: Int, _ outcome: Outcome, _ moment: UInt64
   ) {
     switch outcome {
-    case .ok where item.seen == nil:
+    case .ok where item.seen == nil && !item.isRecorded:
       add(item, client, from: item.invoked, to: moment, outcome)
     case .ok(let reply) where item.seen != reply:
       doubtful.insert(item.object)
@@ -87,6 +87,6 @@ struct ObservedHistory {
   ) {
     operations[item.object, default: []].append(
       HistoryOperation(
-        client: client, call: item.call, invoked: from, returned: to, outcome: outcome))
+        client: client, call: item.checked, invoked: from, returned: to, outcome: outcome))
   }
 }

@@ -77,6 +77,7 @@ extension ShardFaultInjector {
   /// The shard forgets which calls have run, or says of all that they may have.
   func withOtherRuns(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> ByteBuffer {
     let ids = asked[connection.number] ?? []
+    if context.configuration.sabotage == .forgetsRuns { breakAsServed(frame, connection) }
     return copy(of: frame, withOthers: true) { message, copy in
       guard var hello = try? LinkV1.HelloReply(message) else { return }
       ids.withUnsafeBufferPointer { ids in
@@ -86,6 +87,18 @@ extension ShardFaultInjector {
     } _: { _, _ in
       true
     }
+  }
+
+  /// Now and then the connection breaks over the reply of a call that waited.
+  private func breakAsServed(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+    var serves = false
+    _ = copy(of: frame, withOthers: false) { reply, _ in
+      if isServed(reply, connection) { serves = true }
+      return false
+    }
+    guard serves, context.chance(0.3) else { return }
+    connection.toRouter.cut(keepsNothing: true, notice: (.closed("reset"), 1_000_000))
+    connection.toShard.cut(keepsNothing: true, notice: (.closed("reset"), 1_000_000))
   }
 
   /// Whether a reply tells a call that waited of a value.

@@ -25,12 +25,16 @@ final class SimulatedCall {
     /// What is checked together with the key.
     let object: [UInt8]
     let call: KeyCall
+    /// The call as histories have it: with moments for times to live.
+    var checked: KeyCall
     let record: History.CallID
     /// When it began, by the clock of the observed history.
     let invoked: UInt64
     var outcome: Outcome = .pending
     /// What its shard answered when it executed it, where that is known.
     var seen: KeyReply?
+    /// Whether the observed history has its execution, though not what was answered.
+    var isRecorded = false
 
     /// Whether its shard's answer tells of a change. What waits and ends without one may wait again.
     var changedSomething: Bool {

@@ -103,7 +103,9 @@ final class SimulatedClient {
   private func newOneKeyCall() -> SimulatedCall {
     let (key, call) = cluster.generator.oneKey(
       by: caller, wallMillis: context.wallMillis,
-      waitMillisMax: context.configuration.waitMillisMax, random: &context.random)
+      waitMillisMax: context.configuration.waitMillisMax,
+      // When a call was executed is seen where its reply leaves at once.
+      countsTimes: context.configuration.commitNanosMax == 0, random: &context.random)
     return newCall(.oneKey, [(key, call)])
   }
 

@@ -249,7 +249,7 @@ package final class SimulatedCluster {
       items: items.map { key, call in
         let (object, call) = (generator.object(of: key), generator.placed(call, on: key))
         return SimulatedCall.Item(
-          key: key, object: object, call: call,
+          key: key, object: object, call: call, checked: call,
           record: history.invoke(client: client.number, key: object, call: call),
           invoked: moment())
       }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
@@ -405,6 +405,19 @@ package final class SimulatedCluster {
     return observed.presentEvent
   }
 
+  /// A shard is seen to have executed a call just now: times to live count from there.
+  func begins(_ call: SimulatedCall, at shard: Int) {
+    let wall = shards[shard].core.context(nowNanos: context.nowNanos).wallMillis
+    for place in call.items.indices {
+      let item = call.items[place]
+      guard let timed = CommandModel.timed(item.call, executedAt: wall) else { continue }
+      call.items[place].checked = timed
+      history.specify(item.record, timed)
+      if let millis = CommandModel.moment(of: timed) { planDue(item.key, millis) }
+      context.cover(.timeCounted)
+    }
+  }
+
   /// A shard has executed a call on one key, or a part of another call, for the first time, between
   /// two moments or at one; its client may know some day, or never will.
   func executed(
@@ -415,13 +428,21 @@ package final class SimulatedCluster {
     observed.executed(call.items[place], client: call.client.number, reply, interval)
   }
 
+  /// A shard has executed a call that waited, and its large answer may never come.
+  func executedUnanswered(_ call: SimulatedCall, _ interval: (from: UInt64, to: UInt64)) {
+    call.items[0].isRecorded = true
+    observed.executedUnanswered(call.items[0], client: call.client.number, interval)
+  }
+
   /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
   /// Resets whose ids nobody knows, and the calls whose large answers were not sent to the end,
   /// where their outcome is unknown.
   func noteUntold() {
     for call in calls {
       for item in call.items where item.outcome == .unknown || item.outcome == .pending {
-        guard item.seen == nil, probe.mayHaveHappened(item, of: call) else { continue }
+        guard item.seen == nil, !item.isRecorded, probe.mayHaveHappened(item, of: call) else {
+          continue
+        }
         if let interval = probe.whenExecuted(item, of: call) {
           observed.executedUnanswered(item, client: call.client.number, interval)
           continue

@@ -99,7 +99,7 @@ extension SimulatedRouter {
     guard context.chance(0.15) else { return true }
     context.cover(.slowReader)
     caller.isReading = false
-    context.after(context.nanosOfAnyScale(upTo: 60_000_000)) { [unowned self] in
+    context.after(context.nanosOfAnyScale(upTo: 500_000_000)) { [unowned self] in
       caller.isReading = true
       core.callerWritable(id)
       eventHandled()

@@ -64,7 +64,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
   case lineAnswered, lineUnread, lineClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
-  case keyDue
+  case keyDue, timeCounted
   case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd

@@ -71,7 +71,7 @@ package struct SimulationSeeds: Sendable {
   ) -> SimulationConfiguration {
     switch sabotage {
     case .ignoresAge: return .withHeldLinks
-    case .ignoresFence, .forgetsRuns: return .withLateFrames
+    case .ignoresFence: return .withLateFrames
     case .mixesLines: return SimulationConfiguration().withLines()
     default: return configuration(of: seed)
     }

@@ -14,7 +14,7 @@ struct Simulate {
   /// Runs after which it says how far it is.
   private static let runsBetweenWords = 100
   /// From so many runs on, each thing that may happen has to have happened in one of them.
-  private static let runsThatCoverAll = 70
+  private static let runsThatCoverAll = 500
 
   static func main() async throws {
     let numbers = CommandLine.arguments.dropFirst().map { UInt64($0) ?? 0 }
