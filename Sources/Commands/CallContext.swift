@@ -21,13 +21,13 @@ package struct CallContext: Sendable {
   package var deadlineNanos: UInt64 = 0
   /// From when on it has been too long on its way to be executed (see LinkClock); 0: never.
   package var staleNanos: UInt64 = 0
-  /// The time when the call's entrance looked at the clock last; 0: not at all, because the call has
-  /// just come.
+  /// The time when the call's entrance looked at the clock last; 0: not at all, because the call
+  /// has just come.
   package var nowNanos: UInt64 = 0
   /// The wall clock of the tick, in milliseconds since 1970.
   package var wallMillis: Int64 = 0
-  // Here belongs the trace context (W3C `traceparent`, 25 bytes once it is parsed): there is nothing
-  // yet that would pass it on, and links have no field for it.
+  // Here belongs the trace context (W3C `traceparent`, 25 bytes once it is parsed): there is
+  // nothing yet that would pass it on, and links have no field for it.
 
   package init() {}
 
@@ -47,9 +47,9 @@ package struct CallContext: Sendable {
   }
 }
 
-/// The wall clock of a loop, from a clock that never goes back: asked for once a second at most, so that
-/// a tick costs one look at a clock and not two. All that a shard judges by the wall clock it judges by
-/// this one. It jumps where the system's does, up to a second later.
+/// The wall clock of a loop, from a clock that never goes back: asked for once a second at most, so
+/// that a tick costs one look at a clock and not two. All that a shard judges by the wall clock it
+/// judges by this one. It jumps where the system's does, up to a second later.
 package final class WallClock {
   private static let askedAgainNanos: UInt64 = 1_000_000_000
 

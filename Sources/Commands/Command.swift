@@ -1,8 +1,8 @@
 // A command: one call of the contract, in one place. What any part of the system knows of a call
 // (dispatch, links, lines, the command line, counters, permissions, docs) it reads here; a shard's
 // execution is here as well. The commands themselves are in the files of this folder that are named
-// after what they work on; CommandTable lists them. Those on one key know the types of their messages
-// (KeyCommand).
+// after what they work on; CommandTable lists them. Those on one key know the types of their
+// messages (KeyCommand).
 //
 // Immutable, and shared by all threads.
 
@@ -49,8 +49,8 @@ package class Command: @unchecked Sendable {
   package final let otherKeys: OtherKeys?
   /// Where a request says how long the call may wait; nil: it never waits.
   package final let waitField: WaitField?
-  /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that doesn't
-  /// only take away.
+  /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that
+  /// doesn't only take away.
   package final let needsMemory: Bool
   /// One sentence, for help.
   package final let summary: String

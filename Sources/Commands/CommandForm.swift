@@ -215,7 +215,8 @@ package enum TtlForm: Sendable, Hashable {
   /// Of a key that doesn't expire.
   private static let never: Int64 = -1
 
-  /// - Parameters: what is left and when it ends, in milliseconds; nil where the key doesn't expire.
+  /// - Parameters: what is left and when it ends, in milliseconds; nil where the key doesn't
+  ///   expire.
   package func number(found: Bool, ttlMillis: Int64?, unixMillis: Int64?) -> Int64 {
     guard found else { return Self.missing }
     guard let ttlMillis, let unixMillis else { return Self.never }

@@ -89,8 +89,8 @@ package struct Route: Sendable {
   package let needsMemory: Bool
 }
 
-/// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is filled
-/// once and never freed.
+/// The routes of batched calls by their numbers. Sendable although it is a pointer: its memory is
+/// filled once and never freed.
 package struct RouteTable: @unchecked Sendable {
   private let first: UnsafePointer<Route?>
   private let count: UInt32
@@ -105,9 +105,9 @@ package struct RouteTable: @unchecked Sendable {
   package subscript(method: UInt32) -> Route? { method < count ? first[Int(method)] : nil }
 }
 
-/// The executions of batched calls, in the order of their numbers, which begin with 1; a number that no
-/// call has is refused. Memory that is filled once and never freed, which is why it is Sendable. Its
-/// parts are open so that a shard may look at them without a call into this room.
+/// The executions of batched calls, in the order of their numbers, which begin with 1; a number
+/// that no call has is refused. Memory that is filled once and never freed, which is why it is
+/// Sendable. Its parts are open so that a shard may look at them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>
   package let count: UInt32

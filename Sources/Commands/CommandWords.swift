@@ -108,8 +108,8 @@ extension UnsafeRawBufferPointer {
 }
 
 extension Int64 {
-  /// The integer whose decimal form this is; nil for anything else. As with values, a number has one
-  /// form: `05`, `-0` and `+5` are none.
+  /// The integer whose decimal form this is; nil for anything else. As with values, a number has
+  /// one form: `05`, `-0` and `+5` are none.
   package init?(canonical bytes: UnsafeRawBufferPointer) {
     guard let number = DecimalInteger.parse(bytes) else { return nil }
     self = number

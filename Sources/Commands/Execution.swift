@@ -1,13 +1,14 @@
-// How a shard executes a command on one key that came encoded: the request is read in place, the key is
-// found once, the command decides at its place, and the reply is written in place. (A call from within
-// the process is not encoded: KeyCommand.)
+// How a shard executes a command on one key that came encoded: the request is read in place, the
+// key is found once, the command decides at its place, and the reply is written in place. (A call
+// from within the process is not encoded: KeyCommand.)
 
 import LargeMemory
 import NIOCore
 import RingstoreAPI
 import Store
 
-/// What the execution of a call ends with. Its bytes may be the store's: valid until it changes next.
+/// What the execution of a call ends with. Its bytes may be the store's: valid until it changes
+/// next.
 package enum Outcome {
   /// The reply that was filled in place; one in which nothing was set has no bytes.
   case done
@@ -23,15 +24,15 @@ package enum Outcome {
   indirect case waiting(ListWait)
 }
 
-/// What an execution leaves that has not written its reply. Indirect, so that "nothing" is one word: every
-/// call hands that on.
+/// What an execution leaves that has not written its reply. Indirect, so that "nothing" is one
+/// word: every call hands that on.
 package indirect enum Remainder {
   /// The reply.
   case source(any ReplySource)
   /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
   case search(ListSearch)
-  /// The call is executed again when one of its lists has come to be, or answered without a value when
-  /// its time is over; nothing has changed yet.
+  /// The call is executed again when one of its lists has come to be, or answered without a value
+  /// when its time is over; nothing has changed yet.
   case wait(ListWait)
 }
 
@@ -51,17 +52,18 @@ package struct ResumedSearch {
 struct ExecutionContext {
   /// Who calls, and when.
   let call: CallContext
-  /// What the request lies in, where it may be kept. The caller of an execution keeps it alive until the
-  /// end, so it is handed on without counting references.
+  /// What the request lies in, where it may be kept. The caller of an execution keeps it alive
+  /// until the end, so it is handed on without counting references.
   unowned(unsafe) let block: LargeBlock?
   /// A reply longer than this is to come from a source.
   let bytesMin: Int
 }
 
 package struct Execution: Sendable {
-  /// Executes an encoded request, and appends the reply or returns what is left to do: message, whether
-  /// it is a write's, keys, who calls, what the message lies in, and what a reply is longer than that
-  /// comes from a source. Captures nothing but a function, so that the compiler can make one of both.
+  /// Executes an encoded request, and appends the reply or returns what is left to do: message,
+  /// whether it is a write's, keys, who calls, what the message lies in, and what a reply is longer
+  /// than that comes from a source. Captures nothing but a function, so that the compiler can make
+  /// one of both.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
@@ -91,8 +93,9 @@ extension Command {
   ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
   ///   - otherCall: the call that its words mean where they mean another command's.
   ///   - needsMemory: false for a write that only takes away.
-  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in. What
-  ///     it uses is handed to it one by one: a structure of them would count references for each call.
+  ///   - execute: decides and changes, at the place of the request's key, and fills the reply in.
+  ///     What it uses is handed to it one by one: a structure of them would count references for
+  ///     each call.
   @inline(__always)
   static func onKey<Request: WordedMessage & KeyedMessage, Reply: ReplyMessage>(
     _ rpc: RPC, _ usage: String, aliases: [String] = [],

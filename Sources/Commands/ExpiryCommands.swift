@@ -1,7 +1,7 @@
 // The commands on when keys expire, and what requests say of it.
 //
-// A key expires at a moment of its shard's wall clock (CallContext.wallMillis). A time to live counts
-// from the moment of that clock at which the call is executed.
+// A key expires at a moment of its shard's wall clock (CallContext.wallMillis). A time to live
+// counts from the moment of that clock at which the call is executed.
 
 import RingstoreAPI
 import Store

@@ -1,11 +1,11 @@
 // Which keys calls look up most often, from a sample of the look-ups.
 //
-// One look-up in `HotKeyTable.intervalMean`, at random distances so that no pattern of calls is missed,
-// is counted in a table of `countersMax` keys (Space-Saving; Metwally, Agrawal, El Abbadi: "Efficient
-// computation of frequent and top-k elements in data streams", 2005): a key that has no counter takes
-// over the smallest one with its count, which is remembered as what may be too much. So a key that has
-// more than 1 / countersMax of the samples is in the table for certain, and what is told of it,
-// its count without what may be too much, is never above the truth.
+// One look-up in `HotKeyTable.intervalMean`, at random distances so that no pattern of calls is
+// missed, is counted in a table of `countersMax` keys (Space-Saving; Metwally, Agrawal, El Abbadi:
+// "Efficient computation of frequent and top-k elements in data streams", 2005): a key that has no
+// counter takes over the smallest one with its count, which is remembered as what may be too much.
+// So a key that has more than 1 / countersMax of the samples is in the table for certain, and what
+// is told of it, its count without what may be too much, is never above the truth.
 //
 // Counts fade, to a half in a minute, so they tell of the last minute or two.
 //

@@ -1,6 +1,6 @@
-// The one answer to "may this call touch this key, and this database". Routers ask before they place
-// a call and shards before they execute it; whatever reads, changes, counts, empties or lists keys
-// has been here. Were there two, a permission checked on one key might be used on another.
+// The one answer to "may this call touch this key, and this database". Routers ask before they
+// place a call and shards before they execute it; whatever reads, changes, counts, empties or lists
+// keys has been here. Were there two, a permission checked on one key might be used on another.
 //
 // Rights of callers to keys will be looked up here; for now everybody may touch every key.
 

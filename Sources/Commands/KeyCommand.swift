@@ -1,6 +1,6 @@
-// A command on one key in the types of its messages, and the calls that are made of it. Rooms of one
-// process hand such a call to one another as it is: the line protocol and the older services make it, a
-// shard executes it, a router encodes it where it leaves the process.
+// A command on one key in the types of its messages, and the calls that are made of it. Rooms of
+// one process hand such a call to one another as it is: the line protocol and the older services
+// make it, a shard executes it, a router encodes it where it leaves the process.
 //
 // Commands are immutable and shared by all threads. A call is its maker's.
 
@@ -22,9 +22,9 @@ package protocol KeyedCall {
   /// Appends the encoded request.
   func write(into request: inout ByteBuffer)
 
-  /// Executes the call. `answer` is called once with the reply, unless something is returned or an error
-  /// thrown. The reply may point into the store's memory: `answer` makes no further call before it has
-  /// read it.
+  /// Executes the call. `answer` is called once with the reply, unless something is returned or an
+  /// error thrown. The reply may point into the store's memory: `answer` makes no further call
+  /// before it has read it.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
   /// - Returns: what is left to do where there is no reply yet.
@@ -72,7 +72,8 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   }
 }
 
-/// A call whose request is encoded where it is made, because not all of it lies in its maker's memory.
+/// A call whose request is encoded where it is made, because not all of it lies in its maker's
+/// memory.
 struct EncodedCall: KeyedCall {
   let command: Command
   let key: UnsafeRawBufferPointer

@@ -13,7 +13,8 @@ package final class Keyspace {
   package var ownership: SlotOwnership {
     didSet { owned = ownership.states.owned }
   }
-  /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is copied.
+  /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is
+  /// copied.
   @exclusivity(unchecked) private var owned: SlotSet
   /// What calls look up most often.
   @exclusivity(unchecked) package var hotKeys = HotKeyTable()

@@ -89,8 +89,8 @@ extension Store.ListView {
     return nil
   }
 
-  /// Exact, so that nothing is taken away that a reply can't carry. O(1), unless the reply may be as
-  /// long as that: then O(elements).
+  /// Exact, so that nothing is taken away that a reply can't carry. O(1), unless the reply may be
+  /// as long as that: then O(elements).
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func refuseTooLarge(_ limits: Limits) throws(CallError) {

@@ -1,5 +1,6 @@
-// The commands that search a list for a value. A short list is searched at once; of a long one a piece,
-// and the call is executed again in later turns, each time with how far it has come (`Remainder`).
+// The commands that search a list for a value. A short list is searched at once; of a long one a
+// piece, and the call is executed again in later turns, each time with how far it has come
+// (`Remainder`).
 
 import NIOCore
 import RingstoreAPI

@@ -24,8 +24,8 @@ enum ReplySizes {
     min(context.bytesMin, keyspace.limits.maxMessageBytes) &- aroundValueMax
   }
 
-  /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is left of
-  /// its time to live, tag and length of a key.
+  /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is
+  /// left of its time to live, tag and length of a key.
   private static let aroundValueMax = 11 + 2 + 11 + 11 + 11
 }
 

@@ -18,14 +18,15 @@
 //                     slots by our map
 //
 // A slot that the shard loses by a map is not served from that moment on. One that it gains is
-// served when the shard is told that the map is in force: that there was a moment at which all shards
-// of the map held exactly this one, so that none serves the slot by an older map. No map is in force
-// because it is the first: a shard that was restarted has forgotten what it had adopted, and the
-// router that comes first may not have heard of it.
+// served when the shard is told that the map is in force: that there was a moment at which all
+// shards of the map held exactly this one, so that none serves the slot by an older map. No map is
+// in force because it is the first: a shard that was restarted has forgotten what it had adopted,
+// and the router that comes first may not have heard of it.
 //
 // Who may own slots by our map: the shards that it gives any; while it isn't in force all that it
 // lists, because those may still own slots by the map before. A map that left one of them out could
-// come into force while that shard serves its slots. Where a newer map is in force ours says nothing.
+// come into force while that shard serves its slots. Where a newer map is in force ours says
+// nothing.
 
 import Placement
 import RingstoreAPI

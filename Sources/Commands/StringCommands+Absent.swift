@@ -1,5 +1,5 @@
-// Several keys of one slot, stored if none of them is there: all of them, as one group of effects, or
-// none.
+// Several keys of one slot, stored if none of them is there: all of them, as one group of effects,
+// or none.
 
 import NIOCore
 import Placement

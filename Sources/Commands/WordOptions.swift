@@ -1,6 +1,6 @@
 // Options of commands in words: `SET key value [EX seconds|PX millis] [NX|XX]`. They are read out
-// of the usage, so that help, completion and what is taken are one. They stand behind all other words,
-// in any order and any case; of those in one pair of brackets there may be one.
+// of the usage, so that help, completion and what is taken are one. They stand behind all other
+// words, in any order and any case; of those in one pair of brackets there may be one.
 //
 // Values; any thread.
 

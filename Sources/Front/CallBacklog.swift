@@ -20,8 +20,8 @@ struct CallBacklog {
     rests.append(OwnedBytes(bytes, in: block) ?? OwnedBytes(copying: bytes))
   }
 
-  /// Gives the rests to a closure, which takes calls from the front of each and returns how many bytes
-  /// they took, until it doesn't take all of one. It must not touch the backlog.
+  /// Gives the rests to a closure, which takes calls from the front of each and returns how many
+  /// bytes they took, until it doesn't take all of one. It must not touch the backlog.
   mutating func place(
     _ place: (UnsafeRawBufferPointer, LargeBlock) throws(WireError) -> Int
   ) {

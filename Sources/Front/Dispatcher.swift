@@ -43,8 +43,8 @@ package protocol Dispatcher: AnyObject {
     endsAtDeadline: Bool, for caller: FrontCaller
   ) -> UInt64?
 
-  /// Takes calls from the front of a Pipeline's batch as long as the pipeline lets them begin. Returns
-  /// how many bytes they took.
+  /// Takes calls from the front of a Pipeline's batch as long as the pipeline lets them begin.
+  /// Returns how many bytes they took.
   ///
   /// - Parameter block: what the batch lies in, where it may be kept.
   func place(

@@ -1,6 +1,6 @@
 // A node's public API, the same for routers and shards: clients' calls come in here, and go to the
-// dispatcher behind it. Unary calls on one key go straight there; what is made of sub-requests, what
-// streams, and the legacy services are seen to here.
+// dispatcher behind it. Unary calls on one key go straight there; what is made of sub-requests,
+// what streams, and the legacy services are seen to here.
 //
 // Lives on the node's event loop, one for each; what is kept here is bounded by what brings it.
 
@@ -245,8 +245,8 @@ package final class Front: ServerService {
     if pipeline.hasCalls || pipeline.attachment != nil { dispatcher.cancelCalls(of: pipeline) }
   }
 
-  /// Sends the replies that Pipelines have got, and lets them go on as far as their clients and their
-  /// bounds allow.
+  /// Sends the replies that Pipelines have got, and lets them go on as far as their clients and
+  /// their bounds allow.
   package func flushPipelines() {
     guard !withReplies.isEmpty else { return }
     let pipelines = withReplies

@@ -56,8 +56,8 @@ package enum FrontCaller {
 
   // MARK: - Replies in pieces, and streams
 
-  /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails. Not for local
-  /// calls, which want it whole.
+  /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails. Not for
+  /// local calls, which want it whole.
   package func begin(byteCount: Int) {
     switch self {
     case .unary(let call): call.beginMessage(byteCount: byteCount)
@@ -91,8 +91,8 @@ package enum FrontCaller {
     call.appendToMessage(message)
   }
 
-  /// Whether the caller takes more of a large or streamed reply. Where not, the front tells the node
-  /// (`Dispatcher.callerTakesMore`) when it does.
+  /// Whether the caller takes more of a large or streamed reply. Where not, the front tells the
+  /// node (`Dispatcher.callerTakesMore`) when it does.
   package func takesMore(_ id: UInt64) -> Bool {
     switch self {
     case .unary(let call), .stream(let call): call.takesMore
@@ -103,8 +103,8 @@ package enum FrontCaller {
     }
   }
 
-  /// So many bytes are on their way to this caller; a negative number takes that back, when they have
-  /// come or never will. What is expected counts where `takesMore` is decided.
+  /// So many bytes are on their way to this caller; a negative number takes that back, when they
+  /// have come or never will. What is expected counts where `takesMore` is decided.
   package func expect(_ byteCount: Int) {
     switch self {
     case .unary(let call), .stream(let call):
@@ -120,8 +120,8 @@ package enum FrontCaller {
 
   // MARK: - Calls that wait for values
 
-  /// A call of this caller waits for a value from now on: it does not count as under way. Returns false
-  /// where the caller may have no more such calls.
+  /// A call of this caller waits for a value from now on: it does not count as under way. Returns
+  /// false where the caller may have no more such calls.
   package func parks() -> Bool {
     if case .pipelined(let pipeline, _) = self { return pipeline.parks() }
     return true

@@ -1,12 +1,13 @@
-// A client's Pipeline: its calls are placed one by one, its replies gathered into batches. One event
-// loop. For the exclusivity attributes see RouterCore.
+// A client's Pipeline: its calls are placed one by one, its replies gathered into batches. One
+// event loop. For the exclusivity attributes see RouterCore.
 //
 // Back-pressure. A Pipeline with many unanswered calls (PipelineWindow), or whose client doesn't
 // read its replies, is not read until that has changed; of a batch that is too long, the rest waits
 // (CallBacklog).
 //
-// Large replies. A router gathers them, several at a time within a bound. A shard sends one at a time,
-// as a batch of its own that grows piece by piece; the calls behind it wait until it is whole.
+// Large replies. A router gathers them, several at a time within a bound. A shard sends one at a
+// time, as a batch of its own that grows piece by piece; the calls behind it wait until it is
+// whole.
 
 import GRPC
 import LargeMemory
@@ -30,8 +31,8 @@ package final class FrontPipeline {
   @exclusivity(unchecked) private var replies = ByteBuffer()
   /// Whether the front knows that there are replies.
   @exclusivity(unchecked) private var isAnnounced = false
-  /// When the calls came that are being placed, in nanoseconds of NIODeadline's clock: their deadlines
-  /// count from then.
+  /// When the calls came that are being placed, in nanoseconds of NIODeadline's clock: their
+  /// deadlines count from then.
   @exclusivity(unchecked) package private(set) var receivedNanos: UInt64 = 0
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
@@ -113,7 +114,8 @@ package final class FrontPipeline {
 
   // MARK: - Calls that wait for values
 
-  /// A call under way waits for a value: it does not count meanwhile. Returns false where too many do.
+  /// A call under way waits for a value: it does not count meanwhile. Returns false where too many
+  /// do.
   func parks() -> Bool {
     guard window.parks() else { return false }
     // There may be room to go on reading.
@@ -156,8 +158,8 @@ package final class FrontPipeline {
     front.hasReplies(self)
   }
 
-  /// Takes a batch of replies to calls that were executed as they came: empty afterwards, with room in
-  /// front of it.
+  /// Takes a batch of replies to calls that were executed as they came: empty afterwards, with room
+  /// in front of it.
   package func send(_ batch: inout ByteBuffer) {
     guard batch.readableBytes > 0, let call else { return }
     if replies.readableBytes == 0, !hasLargeBegun { return call.send(&batch) }
@@ -227,8 +229,8 @@ package final class FrontPipeline {
 
   // MARK: - Large replies that are sent piece by piece
 
-  /// A large reply comes, as a batch of its own. It was begun only where there was room, and the limit
-  /// of messages bounds it.
+  /// A large reply comes, as a batch of its own. It was begun only where there was room, and the
+  /// limit of messages bounds it.
   package func expectLarge(_ id: UInt64) {
     large = .coming(id)
     window.placed()

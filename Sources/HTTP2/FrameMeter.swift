@@ -1,6 +1,6 @@
-// Counts the frames a peer sends by looking at their headers alone. The library tells of most frames,
-// but not of those that it passes over: unknown types, PRIORITY, frames of streams that are closed.
-// A flood of them costs time all the same. Pure; one connection.
+// Counts the frames a peer sends by looking at their headers alone. The library tells of most
+// frames, but not of those that it passes over: unknown types, PRIORITY, frames of streams that are
+// closed. A flood of them costs time all the same. Pure; one connection.
 
 /// Walks over a connection's bytes from one frame header to the next.
 struct FrameMeter {

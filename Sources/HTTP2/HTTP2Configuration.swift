@@ -10,8 +10,8 @@ package struct HTTP2Configuration: Sendable {
   package var connectionWindowBytes: Int32 = 16 << 20
   /// Bytes that parked streams may hold beyond the connection's window; see `HTTP2Session.park`.
   package var maxParkedBytes = 64 << 20
-  /// Capacity up to which a stream keeps its outbound buffer while nothing waits in it. Streams that
-  /// live for days send in bursts; between two of them each would hold on to its largest.
+  /// Capacity up to which a stream keeps its outbound buffer while nothing waits in it. Streams
+  /// that live for days send in bursts; between two of them each would hold on to its largest.
   package var retainedOutboundBytes = 128 << 10
   /// Size of one received header block: names + values + 32 for each field. Trailers likewise.
   package var maxHeaderListBytes = 16 << 10

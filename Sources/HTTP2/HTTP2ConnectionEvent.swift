@@ -45,8 +45,8 @@ package struct HTTP2Counters: Sendable, Hashable {
   package var usefulFramesSent = 0
   /// Frames from the peer, large DATA and CONTINUATION apart.
   package var framesReceived = 0
-  /// HEADERS and DATA among them that carried something of a call: a block for a stream that is open,
-  /// or body bytes without padding, or its end.
+  /// HEADERS and DATA among them that carried something of a call: a block for a stream that is
+  /// open, or body bytes without padding, or its end.
   package var callFramesReceived = 0
   /// Streams that the peer opened.
   package var streamsOpened = 0

@@ -20,8 +20,8 @@ private func withOwner(
   return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef(body)
 }
 
-/// The same for a stream that the library knows: `HTTP2Session.live` keeps it. Nil where the library
-/// knows none.
+/// The same for a stream that the library knows: `HTTP2Session.live` keeps it. Nil where the
+/// library knows none.
 @inline(__always)
 private func withStream<Result>(
   _ native: OpaquePointer?, _ id: Int32, _ body: (HTTP2Stream?) -> Result
@@ -207,8 +207,8 @@ func onError(
 
 extension HTTP2Session {
   /// A field came after its block's limit was reached: it is dropped. To end the stream here would
-  /// save next to nothing, as the rest must be decoded for the table's sake, and the owner could not
-  /// tell the peer why. The library bounds the bytes of a block.
+  /// save next to nothing, as the rest must be decoded for the table's sake, and the owner could
+  /// not tell the peer why. The library bounds the bytes of a block.
   fileprivate func headerOverrun() -> Int32 {
     decoding?.state.overranHeaders()
     return 0

@@ -175,8 +175,8 @@ extension HTTP2Session {
   }
 
   /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is
-  /// finished once that is written, and writes nothing else: the library's own way to terminate adds
-  /// a second GOAWAY without a text, and that is the one that applications are shown.
+  /// finished once that is written, and writes nothing else: the library's own way to terminate
+  /// adds a second GOAWAY without a text, and that is the one that applications are shown.
   package func terminate(code: HTTP2ErrorCode, debug: StaticString) {
     guard isUsable, beginTermination() else { return }
     assert(debug.utf8CodeUnitCount > 0, "it is told from others by its text")

@@ -46,9 +46,9 @@ extension HTTP2Session {
     return stopped
   }
 
-  /// Appends a GOAWAY with a code and a text of the owner's, for a session that has failed or that the
-  /// library has ended, which tells the peer nothing or a code alone. Applications are shown the last
-  /// one. Nothing may follow it.
+  /// Appends a GOAWAY with a code and a text of the owner's, for a session that has failed or that
+  /// the library has ended, which tells the peer nothing or a code alone. Applications are shown
+  /// the last one. Nothing may follow it.
   package func writeGoodbye(
     code: HTTP2ErrorCode, debug: StaticString, into buffer: inout ByteBuffer
   ) {

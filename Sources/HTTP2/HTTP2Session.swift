@@ -5,8 +5,8 @@
 //
 // The one rule of this room: nghttp2 may not be re-entered from its own callbacks (a documented
 // crash). So the callbacks (HTTP2Session+Callbacks.swift) run no code of the owner; they write what
-// happened into the HTTP2Stream objects and put these on a list of touched streams. The owner drains
-// that list after `receive` or `writePending` has returned and may then call any command:
+// happened into the HTTP2Stream objects and put these on a list of touched streams. The owner
+// drains that list after `receive` or `writePending` has returned and may then call any command:
 //
 //   session.receive(bytes)
 //   while let stream = session.nextTouchedStream() { ... any command ... }
@@ -85,7 +85,8 @@ package final class HTTP2Session {
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   @exclusivity(unchecked) var isInsideLibrary = false
   var nghttp2Message: String?
-  /// Fields laid out for the library; nil until a block is. A server's replies are laid out already.
+  /// Fields laid out for the library; nil until a block is. A server's replies are laid out
+  /// already.
   var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
   var fieldScratchCapacity = 0
 
@@ -98,7 +99,8 @@ package final class HTTP2Session {
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
   ///
-  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share one.
+  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share
+  ///   one.
   package init(
     role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
     pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
@@ -263,8 +265,8 @@ package final class HTTP2Session {
     return true
   }
 
-  /// GOAWAY was written. Those of a drain, which may have waited before that of `terminate`, have no
-  /// text.
+  /// GOAWAY was written. Those of a drain, which may have waited before that of `terminate`, have
+  /// no text.
   func goAwaySent(hasText: Bool) {
     if termination == .queued, hasText { termination = .sent }
   }

@@ -1,14 +1,14 @@
-// Two things that nghttp2 has for each session, and that would be most of an idle connection's memory:
+// Two things that nghttp2 has for each session, most of the memory of one that is idle:
 //
 // - A buffer of 16 KiB in which a frame is laid out. It holds something only while the library is
-//   inside `HTTP2Session.writePending`, so all server sessions of a loop share one. (What of a header
-//   block doesn't fit into it goes to buffers that are the session's own. A client lays out its preface
-//   when it is made, so a client's session has memory of its own.)
-// - A table of its streams, 4 KiB, all zero while there are none. It gets a page of its own, and the
-//   page goes back to the system once the session has been idle (`releaseIdle`).
+//   inside `HTTP2Session.writePending`, so all server sessions of a loop share one. (What of a
+//   header block doesn't fit into it goes to buffers that are the session's own. A client lays out
+//   its preface when it is made, so a client's session has memory of its own.)
+// - A table of its streams, 4 KiB, all zero while there are none. It gets a page of its own, and
+//   the page goes back to the system once the session has been idle (`releaseIdle`).
 //
-// Both are known by their sizes, while the session is made. What doesn't match, in another version of
-// the library or where pages have another size, comes from malloc as everything else does.
+// Both are known by their sizes, while the session is made. What doesn't match, in another version
+// of the library or where pages have another size, comes from malloc as everything else does.
 //
 // Thread: the event loop.
 

@@ -1,6 +1,6 @@
 // What a stream sends before the bytes of its outbound buffer: memory that was filled elsewhere and
-// that is sent from where it lies, and what was to be sent before that. Most streams never have any.
-// Owned by one HTTP2Stream; the connection's event loop.
+// that is sent from where it lies, and what was to be sent before that. Most streams never have
+// any. Owned by one HTTP2Stream; the connection's event loop.
 
 import LargeMemory
 import NIOCore
@@ -26,8 +26,8 @@ struct OutboundPieces {
     pieces.append(.owned(bytes))
   }
 
-  /// Moves the first `count` bytes, or all if there are fewer, to the end of `output`. A piece is let
-  /// go of with its last byte. Returns how many were moved. O(bytes moved).
+  /// Moves the first `count` bytes, or all if there are fewer, to the end of `output`. A piece is
+  /// let go of with its last byte. Returns how many were moved. O(bytes moved).
   mutating func move(_ count: Int, to output: inout ByteBuffer) -> Int {
     var left = min(count, byteCount)
     let moved = left

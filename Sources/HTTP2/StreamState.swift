@@ -1,6 +1,7 @@
 // How far one stream has come: what arrived, what is sent, and whether it is over (RFC 9113 section
-// 5.1, as far as it is ours and not the library's). A value; it has no memory and calls nothing. Its
-// methods take what happened or what the owner asks for, and return what is to be done about it.
+// 5.1, as far as it is ours and not the library's). A value; it has no memory and calls nothing.
+// Its methods take what happened or what the owner asks for, and return what is to be done about
+// it.
 //
 // The directions go on side by side. Incoming: headers -> body -> ended, with trailers or without.
 // Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
@@ -117,8 +118,8 @@ struct StreamState {
 
   // MARK: - Our side
 
-  /// Headers are submitted. Returns false, and nothing may be done, if they were or if the stream is
-  /// over.
+  /// Headers are submitted. Returns false, and nothing may be done, if they were or if the stream
+  /// is over.
   mutating func announce(hasBody: Bool) -> Bool {
     guard !isClosed, outgoing == .silent else { return false }
     outgoing = hasBody ? .body : .lastBody

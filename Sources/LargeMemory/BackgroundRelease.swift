@@ -8,12 +8,11 @@
 //
 // Many small blocks are another matter: malloc keeps the pages between those that are left. After a
 // crowd of connections has gone, or much of what a store held, the same thread has malloc give back
-// whole pages (`trimSoon`). malloc
-// locks each of its arenas meanwhile, a few milliseconds for 100 MiB, so that is done once things have
-// calmed down, and seldom.
+// whole pages (`trimSoon`). malloc locks each of its arenas meanwhile, a few milliseconds for 100
+// MiB, so that is done once things have calmed down, and seldom.
 //
-// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that lets go of it. It waits in
-// memory that is reachable, so a process that ends meanwhile has lost nothing.
+// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that lets go of it.
+// It waits in memory that is reachable, so a process that ends meanwhile has lost nothing.
 //
 // Any thread; the state is behind a mutex, which is never held for longer than an append.
 
@@ -36,8 +35,8 @@ package enum BackgroundRelease {
     block.deallocate()
   }
 
-  /// Has malloc give back the free pages between its blocks, in `trimDelaySeconds`, and at most once
-  /// in `trimIntervalSeconds`. For who has freed much in small blocks. O(1).
+  /// Has malloc give back the free pages between its blocks, in `trimDelaySeconds`, and at most
+  /// once in `trimIntervalSeconds`. For who has freed much in small blocks. O(1).
   package static func trimSoon() {
     Releaser.shared.trimSoon()
   }
@@ -46,8 +45,8 @@ package enum BackgroundRelease {
   package static let trimDelaySeconds = 2
   package static let trimIntervalSeconds = 10
 
-  /// Waits until nothing that `trimSoon` asked for is left to do. Returns how often malloc has given
-  /// pages back so far. For tests.
+  /// Waits until nothing that `trimSoon` asked for is left to do. Returns how often malloc has
+  /// given pages back so far. For tests.
   package static func finishTrim() -> Int {
     Releaser.shared.finishTrim()
   }

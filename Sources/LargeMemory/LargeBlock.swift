@@ -9,8 +9,8 @@
 
 /// Memory that is given back, in the background, with the last reference to it.
 package final class LargeBlock {
-  /// From this size on a piece of memory is large, in bytes: it is worth a block, and giving it back
-  /// is left to `BackgroundRelease`. To copy so much takes half a millisecond.
+  /// From this size on a piece of memory is large, in bytes: it is worth a block, and giving it
+  /// back is left to `BackgroundRelease`. To copy so much takes half a millisecond.
   package static let bytesMin = 1 << 20
 
   package let base: UnsafeMutableRawPointer

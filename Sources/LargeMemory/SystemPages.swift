@@ -20,8 +20,8 @@ internal import CMalloc
 package enum SystemPages {
   private static let pageBytes = UInt(max(4096, sysconf(Int32(_SC_PAGESIZE))))
 
-  /// Gives back the pages that lie wholly inside the block, whose bytes are undefined afterwards. If
-  /// the system refuses, malloc still has them, and nothing is lost. O(pages).
+  /// Gives back the pages that lie wholly inside the block, whose bytes are undefined afterwards.
+  /// If the system refuses, malloc still has them, and nothing is lost. O(pages).
   package static func discard(_ block: UnsafeMutableRawPointer, byteCount: Int) {
     let address = UInt(bitPattern: block)
     let start = (address + pageBytes - 1) & ~(pageBytes - 1)

@@ -69,8 +69,8 @@ package final class LegacyCall: LocalCaller {
 
   // MARK: - What a method does
 
-  /// Makes a call of ringstore.v1; `next` takes its reply, valid during the closure only, and answers
-  /// or, when it has read it, makes another.
+  /// Makes a call of ringstore.v1; `next` takes its reply, valid during the closure only, and
+  /// answers or, when it has read it, makes another.
   func make<Request, Reply>(
     _ command: KeyCommand<Request, Reply>, _ request: Request,
     next: @escaping (Reply) throws(CallError) -> Void

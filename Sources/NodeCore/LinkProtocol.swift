@@ -21,8 +21,8 @@ package enum LinkProtocol {
   /// link. Looks are counted, not time: a shard that was itself stopped has not looked meanwhile.
   package static let silentLooksMax = 10
   /// A call is executed at most this much later than its shard's clock was when its router heard it
-  /// last before it sent the call. So this is how long after a write was told as unknown it may still
-  /// take effect, however it was delayed.
+  /// last before it sent the call. So this is how long after a write was told as unknown it may
+  /// still take effect, however it was delayed.
   package static let callAgeMillisMax: UInt64 = 10_000
 
   /// The longest frame: one that was about to be closed, and then the longest message in its

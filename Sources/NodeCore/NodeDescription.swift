@@ -1,4 +1,5 @@
-// A node's line about itself in Describe: message Node, with memory of its own. A value; any thread.
+// A node's line about itself in Describe: message Node, with memory of its own. A value; any
+// thread.
 
 import NIOCore
 import RingstoreAPI

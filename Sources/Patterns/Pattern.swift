@@ -29,9 +29,9 @@ package struct Pattern: Sendable {
   /// make single keys expensive.
   package static let regexProgramMax = Int32(lengthMax) + 64
   /// The most steps that RE2's slower engine may take for one key, at 5 to 15 nanoseconds each: a
-  /// few milliseconds. A hostile pattern on a key of 64 KiB would have billions to take. Expressions
-  /// whose automaton stays within the budget don't need that engine, whatever the key's length; so
-  /// no key makes an ordinary expression fail.
+  /// few milliseconds. A hostile pattern on a key of 64 KiB would have billions to take.
+  /// Expressions whose automaton stays within the budget don't need that engine, whatever the key's
+  /// length; so no key makes an ordinary expression fail.
   package static let regexStepsMax = 512 * 1024
   /// The most steps that a glob may take for one key, at one or two nanoseconds each. No key of
   /// 64 KiB can make a glob fail whose parts between stars have at most 63 bytes.
@@ -85,9 +85,9 @@ package struct Pattern: Sendable {
   }
 
   /// Whether `key` matches. A prefix costs its own length; a glob little more than the key's length
-  /// and at most `globStepsMax` steps; a regular expression a nanosecond or two for each byte of the
-  /// key as a rule, and at most `regexStepsMax` steps besides. Prefixes and globs allocate nothing,
-  /// regular expressions within `regexMemoryMax`.
+  /// and at most `globStepsMax` steps; a regular expression a nanosecond or two for each byte of
+  /// the key as a rule, and at most `regexStepsMax` steps besides. Prefixes and globs allocate
+  /// nothing, regular expressions within `regexMemoryMax`.
   ///
   /// - Throws: `PatternError.tooCostly` where the bound would be passed.
   package func matches(_ key: UnsafeRawBufferPointer) throws(PatternError) -> Bool {

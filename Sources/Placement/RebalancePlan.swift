@@ -8,9 +8,9 @@
 //     grew, the neediest first.
 //  2. Newcomers take from shards above their cap, and then, until they have the whole slots of
 //     their own share, from the fullest of those above their share. A newcomer never takes more
-//     than its cap, and no other shard takes anything: with hundreds of shards the rounding of small
-//     caps may leave a few old shards one slot above theirs, which is better than moving slots
-//     between them.
+//     than its cap, and no other shard takes anything: with hundreds of shards the rounding of
+//     small caps may leave a few old shards one slot above theirs, which is better than moving
+//     slots between them.
 //  3. Where weights changed, shards above their cap give what is above it, to shards whose share
 //     grew as long as these have room.
 // No shard both gives and takes: givers lie above their share, takers below.

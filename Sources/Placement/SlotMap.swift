@@ -1,6 +1,7 @@
 // Which shard owns which slot: a versioned document. It is made once, from the list of shards of a
 // new cluster (SlotMap+Initial.swift), and changed step by step when the list changes
-// (SlotMap+Change.swift, SlotMap+Rebalance.swift); in between it is handed on, never computed again.
+// (SlotMap+Change.swift, SlotMap+Rebalance.swift); in between it is handed on, never computed
+// again.
 //
 // Owns the owner table (32 KiB) and the shard list. A value; any thread.
 

@@ -1,7 +1,7 @@
-// The seed of the hash by which shards order their keys. It belongs to a cluster: scans walk the keys
-// in the order of their hashes, and positions in that order outlive processes. With the public seed,
-// strangers can choose keys whose hashes collide, and make calls on them slow; so clusters whose
-// keys strangers choose have a secret one.
+// The seed of the hash by which shards order their keys. It belongs to a cluster: scans walk the
+// keys in the order of their hashes, and positions in that order outlive processes. With the public
+// seed, strangers can choose keys whose hashes collide, and make calls on them slow; so clusters
+// whose keys strangers choose have a secret one.
 //
 // Nodes and tokens compare seeds by digests that are keyed with the seed (SipHash-2-4; Aumasson,
 // Bernstein: "SipHash: a fast short-input PRF", 2012), which tell nothing about it. A value; any

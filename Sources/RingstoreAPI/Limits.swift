@@ -15,8 +15,8 @@ package struct Limits: Sendable, Hashable {
   package var maxPinnedBytes = 256 << 20
   /// How long a view may live, in nanoseconds.
   package var viewNanosMax: UInt64 = 60_000_000_000
-  /// Bytes of replies that may wait on a shard until what they tell of is committed. Past it, writes are
-  /// refused, and reads whose replies would have to wait.
+  /// Bytes of replies that may wait on a shard until what they tell of is committed. Past it,
+  /// writes are refused, and reads whose replies would have to wait.
   package var heldBytesMax = 64 << 20
   /// How far a list is searched at once for a value, in values; further in turns.
   package var searchStepsMax = 65_536

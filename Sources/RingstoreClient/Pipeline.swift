@@ -7,7 +7,8 @@ internal import NIOCore
 internal import RingstoreAPI
 
 extension RingstoreClient {
-  /// How many commands of a pipeline are pulled ahead of its reader, unless the call says otherwise.
+  /// How many commands of a pipeline are pulled ahead of its reader, unless the call says
+  /// otherwise.
   public static let unansweredMaxDefault = 1_024
 
   /// Sends commands over one stream as they come, and hands back their outcomes one by one, in the
@@ -21,7 +22,8 @@ extension RingstoreClient {
   ///
   /// - Parameters:
   ///   - commands: pulled by a task of its own, which is cancelled when the iterator is dropped.
-  ///   - unansweredMax: most commands that are pulled and whose outcomes are not taken, 1 to 10,000.
+  ///   - unansweredMax: most commands that are pulled and whose outcomes are not taken, 1 to
+  ///     10,000.
   ///   - options: its timeout is for each command; it begins when the node gets the command.
   public func pipeline<Commands: AsyncSequence & Sendable>(
     _ commands: Commands, unansweredMax: Int = RingstoreClient.unansweredMaxDefault,

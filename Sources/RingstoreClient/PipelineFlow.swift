@@ -1,7 +1,7 @@
-// The tasks of a pipeline. Four tasks share a PipelineQueue: one pulls commands, one
-// sends batches, one takes replies, and the reader takes outcomes. Each waits until the queue
-// allows its next step. Safe to use from every thread; a batch's replies are decoded under the lock,
-// which is NIO's because ThreadSanitizer can't see into the standard library's on Linux.
+// The tasks of a pipeline. Four tasks share a PipelineQueue: one pulls commands, one sends batches,
+// one takes replies, and the reader takes outcomes. Each waits until the queue allows its next
+// step. Safe to use from every thread; a batch's replies are decoded under the lock, which is NIO's
+// because ThreadSanitizer can't see into the standard library's on Linux.
 
 internal import GRPC
 internal import NIOConcurrencyHelpers

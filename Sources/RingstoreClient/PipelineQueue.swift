@@ -10,7 +10,8 @@ package import RingstoreAPI
 package struct PipelineLimits: Sendable {
   /// Nodes read no more of a stream that has this many calls under way.
   package static let commandsMax = 10_000
-  /// A batch takes no more commands when it has grown past this size, well below every node's limit.
+  /// A batch takes no more commands when it has grown past this size, well below every node's
+  /// limit.
   package static let batchBytesMax = 1 << 20
   /// No more commands are pulled while the replies that can't be handed back yet, because an
   /// earlier one is missing, have this many bytes.

@@ -5,8 +5,8 @@ internal import NIOCore
 package import RingstoreAPI
 
 extension RingstoreClient {
-  /// Sends one command on one key and reads its reply. A command that waits for a value does so beside
-  /// the timeout.
+  /// Sends one command on one key and reads its reply. A command that waits for a value does so
+  /// beside the timeout.
   public func run(
     _ command: RingstoreCommand, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreReply {

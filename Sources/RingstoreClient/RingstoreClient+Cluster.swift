@@ -35,11 +35,12 @@ extension RingstoreClient {
     try await call(V1.Cluster.shutdown, request, options) { _ in }
   }
 
-  /// Has a router read its list of shards again and change the cluster to it, or tells what that would
-  /// change.
+  /// Has a router read its list of shards again and change the cluster to it, or tells what that
+  /// would change.
   ///
   /// - Parameter planOnly: changes nothing. The reply's `obstacle` says what would be in the way.
-  /// - Throws: FAILED_PRECONDITION where the shards stay as they are, with a sentence that says why.
+  /// - Throws: FAILED_PRECONDITION where the shards stay as they are, with a sentence that says
+  ///   why.
   public func reload(
     planOnly: Bool = false, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreReload {

@@ -7,8 +7,8 @@ public enum RingstoreExpiry: Sendable, Hashable {
   case never
   /// So long after the call is executed; above 0. Counted in milliseconds, rounded up.
   case after(Duration)
-  /// At a moment of the shard's wall clock, in milliseconds since 1970. A key whose moment has passed
-  /// is gone at once.
+  /// At a moment of the shard's wall clock, in milliseconds since 1970. A key whose moment has
+  /// passed is gone at once.
   case at(unixMillis: Int64)
   /// When the value before it would have.
   case unchanged
@@ -38,8 +38,8 @@ extension RingstoreClient {
     try await run(.expire(key, after: time, if: condition), options: options).status().count > 0
   }
 
-  /// Has a key expire at a moment of the shard's wall clock, in milliseconds since 1970. One that has
-  /// passed removes it. Returns whether the key was there and the condition met.
+  /// Has a key expire at a moment of the shard's wall clock, in milliseconds since 1970. One that
+  /// has passed removes it. Returns whether the key was there and the condition met.
   @discardableResult
   public func expire(
     _ key: some RingstoreBytes, atUnixMillis time: Int64,

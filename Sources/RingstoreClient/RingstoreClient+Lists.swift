@@ -1,4 +1,5 @@
-// Calls on one list. A list without values doesn't exist: pushing makes it, the last pop removes it.
+// Calls on one list. A list without values doesn't exist: pushing makes it, the last pop removes
+// it.
 
 extension RingstoreClient {
   /// Puts values in front of a list, one after another, so the last one comes first in the list.
@@ -43,8 +44,8 @@ extension RingstoreClient {
     try await run(.rPop(key), options: options).value()
   }
 
-  /// Takes the first values away and returns them, as many as there are at most; none where there is
-  /// no list.
+  /// Takes the first values away and returns them, as many as there are at most; none where there
+  /// is no list.
   ///
   /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply; they stay then.
   public func lPop(
@@ -107,8 +108,8 @@ extension RingstoreClient {
     try await run(.lLen(key), options: options).status().count
   }
 
-  /// Removes values that are equal to one: `count` from the head, or from the tail where it is negative,
-  /// or all (0). Returns how many were removed.
+  /// Removes values that are equal to one: `count` from the head, or from the tail where it is
+  /// negative, or all (0). Returns how many were removed.
   @discardableResult
   public func lRem(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, count: Int64 = 0,
@@ -117,8 +118,8 @@ extension RingstoreClient {
     try await run(.lRem(key, value, count: count), options: options).status().count
   }
 
-  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Returns the list's
-  /// new length; nil where it has no pivot, and nothing has changed.
+  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Returns the
+  /// list's new length; nil where it has no pivot, and nothing has changed.
   @discardableResult
   public func lInsert(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,

@@ -62,8 +62,8 @@ extension RingstoreClient {
     }
   }
 
-  /// Has many keys count as used now, for idle times and eviction. Each outcome says whether the key
-  /// exists.
+  /// Has many keys count as used now, for idle times and eviction. Each outcome says whether the
+  /// key exists.
   @discardableResult
   public func mTouch(
     _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
@@ -74,8 +74,8 @@ extension RingstoreClient {
     }
   }
 
-  /// Stores values under several keys if none of the keys exists: all of them at once, or none. The keys
-  /// must lie in one slot, as those with the same hash tag do: `{user7}:name`, `{user7}:mail`.
+  /// Stores values under several keys if none of the keys exists: all of them at once, or none. The
+  /// keys must lie in one slot, as those with the same hash tag do: `{user7}:name`, `{user7}:mail`.
   ///
   /// - Returns: whether they were stored.
   /// - Throws: CROSS_SLOT where the keys lie in several slots.

@@ -72,8 +72,8 @@ extension RingstoreClient {
 
   /// Stores a value under a key, and returns the one before; nil where there was none.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry the
-  ///   value before; nothing was changed then.
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
+  ///   the value before; nothing was changed then.
   public func getSet(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
@@ -130,8 +130,8 @@ extension RingstoreClient {
   /// Adds to the integer that a key holds as decimal text; a missing key counts as 0. Returns the
   /// sum.
   ///
-  /// - Parameter time: after which a key expires that the call makes. One that is there keeps what it
-  ///   has.
+  /// - Parameter time: after which a key expires that the call makes. One that is there keeps what
+  ///   it has.
   /// - Throws: NOT_AN_INTEGER, INTEGER_OVERFLOW, WRONG_TYPE, INVALID_EXPIRY; the value is unchanged
   ///   then.
   @discardableResult

@@ -22,8 +22,8 @@ extension RingstoreClient {
     try await run(.getEx(key, expiring: expiry), options: options).versionedValue()
   }
 
-  /// Reads a part of a value; both ends count, negative ones from the end. nil where the key doesn't
-  /// exist.
+  /// Reads a part of a value; both ends count, negative ones from the end. nil where the key
+  /// doesn't exist.
   ///
   /// - Throws: WRONG_TYPE where the key holds a list.
   public func getRange(

@@ -36,8 +36,8 @@ extension RingstoreClient {
   /// Takes the first value away and returns it, and waits for one where there is none; nil when the
   /// time is over. Who came first is served first.
   ///
-  /// A value is never handed out twice. If this call is cancelled at the moment when it gets one, that
-  /// value is lost; where that matters, move it to another list instead.
+  /// A value is never handed out twice. If this call is cancelled at the moment when it gets one,
+  /// that value is lost; where that matters, move it to another list instead.
   ///
   /// - Parameters:
   ///   - waiting: up to a day, beside the timeout.

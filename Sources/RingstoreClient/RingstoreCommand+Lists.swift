@@ -67,7 +67,8 @@ extension RingstoreCommand {
     range(V1.KeyStore.lRange, key, start, stop)
   }
 
-  /// Keeps a range of a list and removes the rest. Reply: `.status`, whose count is the length left.
+  /// Keeps a range of a list and removes the rest. Reply: `.status`, whose count is the length
+  /// left.
   public static func lTrim(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
     range(V1.KeyStore.lTrim, key, start, stop)
   }
@@ -91,8 +92,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Replaces one value of a list; a negative index counts from the end. Reply: `.status`, whose count
-  /// is the length.
+  /// Replaces one value of a list; a negative index counts from the end. Reply: `.status`, whose
+  /// count is the length.
   public static func lSet(
     _ key: some RingstoreBytes, _ index: Int64, to value: some RingstoreBytes
   ) -> Self {
@@ -105,8 +106,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Removes values that are equal to one: `count` from the head, or from the tail where it is negative,
-  /// or all (0). Reply: `.status`, whose count is how many were removed.
+  /// Removes values that are equal to one: `count` from the head, or from the tail where it is
+  /// negative, or all (0). Reply: `.status`, whose count is how many were removed.
   public static func lRem(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, count: Int64 = 0
   ) -> Self {
@@ -119,8 +120,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Reply: `.status`,
-  /// not `ok` where there is no pivot, whose count is the length.
+  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Reply:
+  /// `.status`, not `ok` where there is no pivot, whose count is the length.
   public static func lInsert(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,
     _ pivot: some RingstoreBytes
@@ -158,8 +159,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Takes a value from one end of a list and puts it at an end of another in the same slot, or of the
-  /// same. Reply: `.value`.
+  /// Takes a value from one end of a list and puts it at an end of another in the same slot, or of
+  /// the same. Reply: `.value`.
   public static func lMove(
     _ source: some RingstoreBytes, _ from: RingstoreListEnd,
     to destination: some RingstoreBytes, _ to: RingstoreListEnd

@@ -32,8 +32,8 @@ public struct RingstoreCommand: Sendable {
   /// Reads the value of a key. Reply: `.value`.
   public static func get(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.get, key) }
 
-  /// Stores a value if a condition is met. Reply: `.status`, whose `ok` tells whether it is, and whose
-  /// `previous` is the value before, if that is asked for.
+  /// Stores a value if a condition is met. Reply: `.status`, whose `ok` tells whether it is, and
+  /// whose `previous` is the value before, if that is asked for.
   public static func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     if condition: RingstoreCondition = .always, expiring expiry: RingstoreExpiry = .never,
@@ -83,7 +83,8 @@ public struct RingstoreCommand: Sendable {
   /// Asks what a key holds. Reply: `.type`.
   public static func type(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.type, key) }
 
-  /// Has a key count as used now, for idle times and eviction. Reply: `.status`, whose count is 1 or 0.
+  /// Has a key count as used now, for idle times and eviction. Reply: `.status`, whose count is 1
+  /// or 0.
   public static func touch(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.touch, key) }
 
   /// Asks what a key takes and is; the key doesn't count as used. Reply: `.inspection`.
@@ -93,8 +94,8 @@ public struct RingstoreCommand: Sendable {
     }
   }
 
-  /// Stores values under several keys of one slot if none of the keys is there. Reply: `.status`, whose
-  /// `ok` tells whether that was so.
+  /// Stores values under several keys of one slot if none of the keys is there. Reply: `.status`,
+  /// whose `ok` tells whether that was so.
   ///
   /// - Precondition: there is at least one item.
   public static func mSetIfAbsent(

@@ -1,4 +1,5 @@
-// What a router's loop has counted about its links, for Stats. StatsMerge.swift documents the names.
+// What a router's loop has counted about its links, for Stats. StatsMerge.swift documents the
+// names.
 
 import NodeCore
 

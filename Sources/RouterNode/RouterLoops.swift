@@ -69,8 +69,8 @@ final class RouterLoops: Sendable {
     }
   }
 
-  /// A loop's link to a shard is ready. Returns whether those of all loops are by that: the links are
-  /// told as one.
+  /// A loop's link to a shard is ready. Returns whether those of all loops are by that: the links
+  /// are told as one.
   func linkReady(shard: String, of loop: RouterService) -> Bool {
     troubleEnded(shard: shard, of: loop)
     return ready.withLockedValue { ready in

@@ -33,7 +33,8 @@ package struct RouterConfiguration: Sendable {
   package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
   package var drainSeconds = 10
-  /// Reads the list of shards again, where it can be. Throws an error whose description is a sentence.
+  /// Reads the list of shards again, where it can be. Throws an error whose description is a
+  /// sentence.
   package var readShards: ReadShards?
   /// Called once, on some thread, when a client has asked the node to end. It has to see to it
   /// that the router is drained.
@@ -49,7 +50,8 @@ package struct RouterConfiguration: Sendable {
 
 /// A running router.
 package final class RouterServer: Sendable {
-  /// How long a start waits for the shards to be reached; one that is away doesn't hold it up longer.
+  /// How long a start waits for the shards to be reached; one that is away doesn't hold it up
+  /// longer.
   private static let firstAttemptTime = TimeAmount.seconds(2)
 
   /// The port it listens on.
@@ -167,8 +169,8 @@ package final class RouterServer: Sendable {
     return services
   }
 
-  /// Reads the list of shards again, and changes the cluster to it. The failure's sentence says why the
-  /// shards stay as they are.
+  /// Reads the list of shards again, and changes the cluster to it. The failure's sentence says why
+  /// the shards stay as they are.
   package func reload() async -> Result<MapChangeReport, MapChangeRefusal> {
     await loops.reload(isPlan: false)
   }

@@ -1,5 +1,5 @@
-// Reload: the router reads its list of shards again, and the cluster changes to it. One loop makes the
-// change; the others hear of the new map from the shards, as other routers do.
+// Reload: the router reads its list of shards again, and the cluster changes to it. One loop makes
+// the change; the others hear of the new map from the shards, as other routers do.
 
 import NIOCore
 import NodeCore

@@ -1,4 +1,5 @@
-// A client's call, or one from within, whose reply comes later: the exit of that reply. One event loop.
+// A client's call, or one from within, whose reply comes later: the exit of that reply. One event
+// loop.
 
 import Commands
 import Front
@@ -19,8 +20,8 @@ final class LaterReply: ReplyExit {
   /// Whether the call waits for a value.
   private var isParked = false
 
-  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the server sees
-  ///   to it.
+  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the server
+  ///   sees to it.
   init(
     _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, for caller: FrontCaller,
     _ service: ShardService

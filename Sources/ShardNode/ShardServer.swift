@@ -35,7 +35,8 @@ package struct ShardConfiguration: Sendable {
   package var lines = LineConfiguration()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
-  /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always open.
+  /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
+  /// open.
   package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
   /// answered. The shard goes on until `ShardServer.drain`.

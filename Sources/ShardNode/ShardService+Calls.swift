@@ -116,9 +116,9 @@ extension ShardService: Dispatcher {
 
   // MARK: - Pipelines
 
-  /// Calls of one Pipeline run in the order sent. While the client does not take the replies, the rest
-  /// of the batch waits; a call whose deadline passes meanwhile is not executed. A reply that comes
-  /// later holds up what is behind its call.
+  /// Calls of one Pipeline run in the order sent. While the client does not take the replies, the
+  /// rest of the batch waits; a call whose deadline passes meanwhile is not executed. A reply that
+  /// comes later holds up what is behind its call.
   func place(
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int {
@@ -159,7 +159,8 @@ extension ShardService: Dispatcher {
     return batch.count
   }
 
-  /// Has the reply of a call come later. Returns whether what is behind the call has to wait for it.
+  /// Has the reply of a call come later. Returns whether what is behind the call has to wait for
+  /// it.
   @inline(never)
   private func begin(
     _ later: Remainder, _ call: V1.Call, _ replies: inout ByteBuffer, _ context: CallContext,

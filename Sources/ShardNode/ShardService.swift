@@ -1,5 +1,5 @@
-// A shard's loop: the front and the links of routers on one side, the core on the other. What the core
-// leaves for later is seen to here. One event loop.
+// A shard's loop: the front and the links of routers on one side, the core on the other. What the
+// core leaves for later is seen to here. One event loop.
 
 import Commands
 import Front
@@ -49,8 +49,8 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Tells the routers that the shard is leaving; they send nothing new and end their streams. Replies
-  /// that are still held after `limit` are given up. Returns whether there may be any.
+  /// Tells the routers that the shard is leaving; they send nothing new and end their streams.
+  /// Replies that are still held after `limit` are given up. Returns whether there may be any.
   func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     isDraining = true
     core.state = .draining

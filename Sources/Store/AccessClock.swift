@@ -1,6 +1,7 @@
 // How long ago a call has looked a key up last, in 32 bits: the wall clock in steps of 16 ms.
 //
-// Good for 1.09 years. Where the clock was put back, a key that was used "later" counts as used now.
+// Good for 1.09 years. Where the clock was put back, a key that was used "later" counts as used
+// now.
 
 enum AccessClock {
   private static let stepBits: Int64 = 4

@@ -1,9 +1,9 @@
 // An effect: what one executed call changed on one key, or on one slot of a database.
 //
-// Effects are results, never requests: to apply one asks no condition, no limit and no clock. So the
-// same effects in the same order make the same store, with the same versions. An effect that builds
-// on a list or a string carries the length it had before; where another is found, the effects or the
-// store are corrupt.
+// Effects are results, never requests: to apply one asks no condition, no limit and no clock. So
+// the same effects in the same order make the same store, with the same versions. An effect that
+// builds on a list or a string carries the length it had before; where another is found, the
+// effects or the store are corrupt.
 //
 // Store+Apply.swift applies them; it is the only code that changes keys and values.
 
@@ -29,15 +29,15 @@ package struct Effect {
   package enum Change {
     /// The key becomes a string, whatever it was, that expires then.
     case put(Value, Expiry)
-    /// Bytes, at least one, are written into a string at an offset; zeros fill what lies between its
-    /// end and them. A string of length 0 may be a key that isn't there.
+    /// Bytes, at least one, are written into a string at an offset; zeros fill what lies between
+    /// its end and them. A string of length 0 may be a key that isn't there.
     case write(UnsafeRawBufferPointer, offset: Int, lengthBefore: Int)
     /// The key, which was there, expires at another time, or not any more.
     case expire(Expiry)
     /// The key, which was there, goes.
     case delete
-    /// Values, at least one, are added at one end of a list one after another. A list of length 0 is
-    /// a key that isn't there.
+    /// Values, at least one, are added at one end of a list one after another. A list of length 0
+    /// is a key that isn't there.
     case insert(UnsafeBufferPointer<UnsafeRawBufferPointer>, at: Store.ListEnd, lengthBefore: Int)
     /// A value, not at an end, is added to a list in front of the element at an index.
     case insertWithin(UnsafeRawBufferPointer, before: Int, lengthBefore: Int)

@@ -8,8 +8,8 @@
 //            | address:8                  kind list: the list's directory (List.swift)
 //
 // A kind is a type in one of its forms in memory; there is room for 32. One flag says that the key
-// expires. The clock tells when a call last looked the key up (AccessClock). Expiry and payload are not aligned.
-// A view on memory the store owns; lives on the thread of the store.
+// expires. The clock tells when a call last looked the key up (AccessClock). Expiry and payload are
+// not aligned. A view on memory the store owns; lives on the thread of the store.
 
 import TextForms
 

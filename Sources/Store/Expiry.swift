@@ -43,12 +43,12 @@ extension Store {
     package var endsRound = false
   }
 
-  /// Deletes keys that are due, going on where the last call ended. Tables without one cost a look at
-  /// their header; the others are walked whole, which tells when the next of their keys is due.
+  /// Deletes keys that are due, going on where the last call ended. Tables without one cost a look
+  /// at their header; the others are walked whole, which tells when the next of their keys is due.
   /// - Parameters:
   ///   - nowMillis: the wall clock of the tick.
-  ///   - maxVisits: about how many keys to look at. As many headers of tables times 16 are looked at
-  ///     at most.
+  ///   - maxVisits: about how many keys to look at. As many headers of tables times 16 are looked
+  ///     at at most.
   package func expire(nowMillis: Int64, maxVisits: Int) -> ExpiryProgress {
     freeLeftovers()
     var progress = ExpiryProgress()
@@ -73,8 +73,8 @@ extension Store {
   /// Homes that are looked at before the budget is.
   private static let stretchHomes = 64
 
-  /// - Returns: the first table, not before `first`, that has a key that is due; or the one that the
-  ///   search has to go on from.
+  /// - Returns: the first table, not before `first`, that has a key that is due; or the one that
+  ///   the search has to go on from.
   private func nextDue(from first: Int, _ nowMillis: Int64, _ headersLeft: inout Int) -> Int {
     var (database, slot) = first.quotientAndRemainder(dividingBy: slotCount)
     while database < databaseCount {

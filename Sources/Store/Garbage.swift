@@ -1,8 +1,8 @@
 // What is out of reach but not freed yet: long lists, and the keys of large tables.
 //
 // To free a million blocks takes a good part of a second, so a deletion of much only detaches it
-// and puts it here; Store.collectGarbage frees it a slice at a time. What is short is freed at once,
-// which is less work than to remember it.
+// and puts it here; Store.collectGarbage frees it a slice at a time. What is short is freed at
+// once, which is less work than to remember it.
 //
 // Work is counted in blocks freed, and a block counts once more for each KiB of it: to give its
 // pages back to the system takes time by the page. A unit is about 50 ns.

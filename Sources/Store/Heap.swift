@@ -1,9 +1,9 @@
 // The memory of one store: where every block comes from, and the count of every byte.
 //
-// Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc.
-// A block is given back with the size it was asked with, so no block carries its size. Large ones
-// (LargeBlock.bytesMin) are handed to BackgroundRelease, and count as free from then on. Blocks that
-// the store has adopted are counted here, though others allocated them.
+// Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc. A
+// block is given back with the size it was asked with, so no block carries its size. Large ones
+// (LargeBlock.bytesMin) are handed to BackgroundRelease, and count as free from then on. Blocks
+// that the store has adopted are counted here, though others allocated them.
 //
 // One empty page is kept in reserve (`reserve`), so that a store whose only key comes and goes does
 // not ask malloc for a page each time, and the count is the same before and after.
@@ -37,13 +37,14 @@ final class Heap {
   /// have to fetch the pages again.
   var givesPagesBack = false
 
-  /// Since malloc was last asked to give pages back: the most bytes held, and all that were freed. What is
-  /// freed in blocks below LargeBlock.bytesMin stays with malloc otherwise.
+  /// Since malloc was last asked to give pages back: the most bytes held, and all that were freed.
+  /// What is freed in blocks below LargeBlock.bytesMin stays with malloc otherwise.
   private var highBytes = 0
   private var freedBytes = 0
   /// Malloc is asked when so much less is held, and an eighth less, ...
   private static let shrunkMin = 16 << 20
-  /// ... and when so much was freed, and as much as is held: blocks of other sizes leave gaps behind.
+  /// ... and when so much was freed, and as much as is held: blocks of other sizes leave gaps
+  /// behind.
   private static let freedMin = 64 << 20
 
   private let usesSlabs: Bool
@@ -99,8 +100,8 @@ final class Heap {
     return block
   }
 
-  /// A block of zeros. One that is large comes from the system, which has its pages zero when they are
-  /// touched first.
+  /// A block of zeros. One that is large comes from the system, which has its pages zero when they
+  /// are touched first.
   func allocateZeroed(_ byteCount: Int) -> UnsafeMutableRawPointer {
     guard byteCount >= LargeBlock.bytesMin, let block = calloc(1, Heap.capacity(for: byteCount))
     else {
@@ -154,7 +155,8 @@ final class Heap {
 
   // MARK: - Adopted blocks
 
-  /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on it.
+  /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on
+  /// it.
   func usedBytes(ofAdopted capacity: Int) -> Int { Heap.mallocBytes(capacity) }
 
   /// The store keeps a block that was allocated elsewhere.

@@ -1,5 +1,5 @@
-// What there is to know of a key besides its value. To ask changes nothing, and the key doesn't count
-// as used by it.
+// What there is to know of a key besides its value. To ask changes nothing, and the key doesn't
+// count as used by it.
 
 /// Of a key that is there: good until the next change of the store.
 package struct KeyFacts {
@@ -38,8 +38,8 @@ package struct KeyFacts {
   package var length: Int { entry.kind == .list ? entry.list.count : entry.stringLength }
 
   /// Bytes that the key and its value take: their blocks as the heap counts them, and a place in a
-  /// table. O(1); of a list O(chunks), but `List.measuredPiecesMax` of them at most: a longer one is
-  /// estimated.
+  /// table. O(1); of a list O(chunks), but `List.measuredPiecesMax` of them at most: a longer one
+  /// is estimated.
   package var memoryBytes: Int {
     let value =
       switch entry.kind {

@@ -1,9 +1,10 @@
-// Changes of a list that are not pushes or pops: an element set, inserted or removed by its index, and
-// many elements let go of at an end.
+// Changes of a list that are not pushes or pops: an element set, inserted or removed by its index,
+// and many elements let go of at an end.
 //
-// Elements in a chunk never change, so the pieces concerned are written anew (PieceWriter) and take the
-// places of the old ones; their neighbours stay. Costs are those of the pieces that are written, at most
-// 16 KiB of elements each, and, where pieces become more or fewer, 24 bytes for each piece of the list.
+// Elements in a chunk never change, so the pieces concerned are written anew (PieceWriter) and take
+// the places of the old ones; their neighbours stay. Costs are those of the pieces that are
+// written, at most 16 KiB of elements each, and, where pieces become more or fewer, 24 bytes for
+// each piece of the list.
 
 extension List {
   /// The element at an index, 0 ..< count. O(log chunks).
@@ -65,8 +66,9 @@ extension List {
     replace(place, by: writer.finished(), heap: heap)
   }
 
-  /// Removes the elements at some indices, in rising order and not all that there are. Neighbours of
-  /// which something is left share chunks from then on. O(elements of the pieces concerned + chunks).
+  /// Removes the elements at some indices, in rising order and not all that there are. Neighbours
+  /// of which something is left share chunks from then on. O(elements of the pieces concerned +
+  /// chunks).
   mutating func removeEach(_ indices: UnsafeBufferPointer<Int>, heap: Heap) {
     let base = first
     var next = 0

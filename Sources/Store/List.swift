@@ -187,8 +187,8 @@ struct List {
     return (bytes, nil)
   }
 
-  /// Moves a piece that is left over in a chunk four times too large, so that a list that has become short
-  /// gives the memory of its longer times back.
+  /// Moves a piece that is left over in a chunk four times too large, so that a list that has
+  /// become short gives the memory of its longer times back.
   func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Chunk? {
     let capacity = piece.pointee.chunk.capacity
     let room = piece.pointee.room

@@ -1,6 +1,6 @@
-// A search of a list for the elements that are equal to a value, in pieces: a list may be so long that a
-// whole search would hold up everything else. What it has found holds for one version of the list; when
-// that has changed, the search begins anew.
+// A search of a list for the elements that are equal to a value, in pieces: a list may be so long
+// that a whole search would hold up everything else. What it has found holds for one version of the
+// list; when that has changed, the search begins anew.
 //
 // A value; the thread of the store.
 

@@ -1,7 +1,7 @@
 // Writes elements into new pieces, each in a chunk of just the size it needs.
 //
-// Lives for the length of one change. Values are borrowed until the piece with them is written, and so
-// are the chunks that they come from: those are released then.
+// Lives for the length of one change. Values are borrowed until the piece with them is written, and
+// so are the chunks that they come from: those are released then.
 
 struct PieceWriter {
   private let heap: Heap

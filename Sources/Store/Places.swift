@@ -137,8 +137,8 @@ struct Move {
     return moved == old.capacity
   }
 
-  /// Moves what lies from `moved` to the next free place. All of it has its home there, but for keys
-  /// of the last homes, which found no place before the end: they stay.
+  /// Moves what lies from `moved` to the next free place. All of it has its home there, but for
+  /// keys of the last homes, which found no place before the end: they stay.
   private mutating func moveRun(_ hasher: KeyHasher) {
     var end = moved
     while end < old.capacity, old.words[end] != 0 { end += 1 }

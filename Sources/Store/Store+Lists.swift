@@ -43,7 +43,8 @@ extension Store {
 
   /// The outermost elements as `removeOutermost` takes them away: from the tail the last one first.
   /// Copies no element: O(chunks).
-  /// - Returns: a view of `count` of them, or of all that there are; nil where there is no such key.
+  /// - Returns: a view of `count` of them, or of all that there are; nil where there is no such
+  ///   key.
   package func outermost(
     _ count: Int, _ end: ListEnd, at place: KeyPlace
   ) throws(StoreError) -> ListView? {
@@ -88,7 +89,8 @@ extension Store {
     return first..<max(first, end)
   }
 
-  /// The place that an index means which may count from the end, as in Redis; nil where there is none.
+  /// The place that an index means which may count from the end, as in Redis; nil where there is
+  /// none.
   static func index(_ index: Int64, length: Int) -> Int? {
     if index >= 0 { return index < length ? Int(index) : nil }
     return index >= -Int64(length) ? length + Int(index) : nil

@@ -12,8 +12,8 @@ extension Store {
   }
 
   /// Puts another value in the place of an element. O(log chunks), and one chunk is written anew.
-  /// - Returns: the list's length, and the version of the write; nil where there is no such key or no
-  ///   such element.
+  /// - Returns: the list's length, and the version of the write; nil where there is no such key or
+  ///   no such element.
   package func setElement(
     _ value: UnsafeRawBufferPointer, at index: Int64, at place: KeyPlace
   ) throws(StoreError) -> (length: Int, version: UInt64)? {
@@ -23,9 +23,10 @@ extension Store {
     return (length, change(place, .setElement(value, at: index, lengthBefore: length)))
   }
 
-  /// Keeps the elements from `start` to `stop`, bounds as of `range`; the key goes where there is none.
-  /// O(chunks that go).
-  /// - Returns: the length left, and the version of the write, or of the last one where nothing changed.
+  /// Keeps the elements from `start` to `stop`, bounds as of `range`; the key goes where there is
+  /// none. O(chunks that go).
+  /// - Returns: the length left, and the version of the write, or of the last one where nothing
+  ///   changed.
   package func trim(
     start: Int64, stop: Int64, at place: KeyPlace
   ) throws(StoreError) -> (length: Int, version: UInt64) {
@@ -50,8 +51,8 @@ extension Store {
     return (length + 1, version)
   }
 
-  /// Removes elements, of which at least one is named; with the last one the key goes. O(elements of
-  /// the chunks concerned + chunks).
+  /// Removes elements, of which at least one is named; with the last one the key goes. O(elements
+  /// of the chunks concerned + chunks).
   /// - Parameter indices: in rising order, each 0 ..< length.
   /// - Returns: the version of the write; nil where there is no such key.
   package func removeElements(

@@ -1,4 +1,5 @@
-// Moving an element from one list to another, or to the other end of the same: one group of effects.
+// Moving an element from one list to another, or to the other end of the same: one group of
+// effects.
 
 extension Store {
   package struct Move {
@@ -19,7 +20,8 @@ extension Store {
   }
 
   /// Moves an element. Amortised O(1) plus its copy.
-  /// - Returns: the element, and the version of the change of its source; nil where that is no list.
+  /// - Returns: the element, and the version of the change of its source; nil where that is no
+  ///   list.
   package func move(_ move: Move) throws(StoreError) -> StringView? {
     try inOneGroup(slot: move.source.lookup.slot) { () throws(StoreError) in
       guard let source = try copyElement(move) else { return nil }

@@ -14,8 +14,8 @@ extension Store {
     }
   }
 
-  /// Holds an element of a list where it lies, which was just found. O(log chunks), no copy. The hold is
-  /// on its chunk, as with `popPinned`.
+  /// Holds an element of a list where it lies, which was just found. O(log chunks), no copy. The
+  /// hold is on its chunk, as with `popPinned`.
   /// - Returns: nil where the key holds no list.
   package func pinnedElement(_ element: StringView, at index: Int64, at place: KeyPlace)
     -> PinnedBytes?
@@ -32,8 +32,9 @@ extension Store {
   }
 
   /// Removes the outermost element as `pop` does, and holds it where it lies, which costs more than
-  /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to itself
-  /// but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised O(1).
+  /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to
+  /// itself but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised
+  /// O(1).
   /// - Returns: the element, its version that of this write; nil where there is no such key.
   package func popPinned(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
     guard let list = try list(at: place) else { return nil }

@@ -15,8 +15,8 @@ extension Store {
   private static let triesMax = 256
 
   /// Draws a key of a database, each as likely as any other. It doesn't count as used. O(slots), a
-  /// look at each table's header: there are sums of keys for databases and tables only, so that writes
-  /// keep no others.
+  /// look at each table's header: there are sums of keys for databases and tables only, so that
+  /// writes keep no others.
   package func drawKey(
     database: Int, nowMillis: Int64, using random: inout some RandomNumberGenerator
   ) -> DrawnKey {
@@ -53,8 +53,8 @@ extension Store {
 }
 
 extension Table {
-  /// An entry by lot: a place by lot, until one holds an entry. (Were it the next entry behind a free
-  /// place, entries behind long gaps would come more often.)
+  /// An entry by lot: a place by lot, until one holds an entry. (Were it the next entry behind a
+  /// free place, entries behind long gaps would come more often.)
   fileprivate func drawEntry(
     triesMax: Int, using random: inout some RandomNumberGenerator
   ) -> Entry? {

@@ -12,10 +12,10 @@ struct ScannedKey {
 
 extension Store {
   /// Hands over keys of a slot until the slice is full or `body` says false, and at least one if
-  /// there is one left. Keys that are due are deleted instead. A key that is there from the first call
-  /// of a walk to the last is handed over exactly once; one written or deleted meanwhile may be or not.
-  /// The slice costs O(maxVisits) expected. `body` must not call the store; what it is told of a key is
-  /// good inside it only.
+  /// there is one left. Keys that are due are deleted instead. A key that is there from the first
+  /// call of a walk to the last is handed over exactly once; one written or deleted meanwhile may
+  /// be or not. The slice costs O(maxVisits) expected. `body` must not call the store; what it is
+  /// told of a key is good inside it only.
   ///
   /// `body` is told the cursor behind each key, so that a page can be cut behind any of them: 0
   /// behind a key that nothing can follow. Keys with one and the same hash have no cursor between
@@ -23,8 +23,8 @@ extension Store {
   /// rather than pass over one. For the same reason `body` gets the rest of them though it said
   /// false, or the slice is full.
   /// - Parameters:
-  ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the same
-  ///     hash seed, and across restarts.
+  ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the
+  ///     same hash seed, and across restarts.
   ///   - maxVisits: most keys to hand over; at least 1 is.
   ///   - nowMillis: the wall clock of the tick.
   ///   - body: is given a key and the cursor behind it; false ends the slice there.

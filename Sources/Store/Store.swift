@@ -1,10 +1,10 @@
 // The engine of one shard: keys in tables per (database, slot), strings, integers and lists.
 //
-// It knows no sockets, disk or randomness, and no clock but the one it is told. One event loop owns a
-// store and everything it hands out; nothing here is Sendable. Reading order: Entry (a key's block),
-// Places and Table (one slot's keys), TableDirectory (which table), Heap (every byte), then List, Piece
-// and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key), Effect and Store+Apply (how
-// anything changes), Expiry and Eviction (what changes by itself).
+// It knows no sockets, disk or randomness, and no clock but the one it is told. One event loop owns
+// a store and everything it hands out; nothing here is Sendable. Reading order: Entry (a key's
+// block), Places and Table (one slot's keys), TableDirectory (which table), Heap (every byte), then
+// List, Piece and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key), Effect and
+// Store+Apply (how anything changes), Expiry and Eviction (what changes by itself).
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 //

@@ -1,4 +1,5 @@
-// Unsigned decimal numbers of bounded length. Zeros in front do no harm. Pure functions, any thread.
+// Unsigned decimal numbers of bounded length. Zeros in front do no harm. Pure functions, any
+// thread.
 
 package enum DecimalDigits {
   /// The number that `bytes` spell, or nil if they are empty, longer than `digitsMax` (at most 18,

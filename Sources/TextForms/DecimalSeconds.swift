@@ -4,8 +4,8 @@ package enum DecimalSeconds {
   /// Digits on either side of the point.
   private static let digitsMax = 12
 
-  /// The milliseconds, rounded up so that no time becomes none; nil for anything but digits with one
-  /// point at most.
+  /// The milliseconds, rounded up so that no time becomes none; nil for anything but digits with
+  /// one point at most.
   package static func millis(_ text: UnsafeRawBufferPointer) -> UInt64? {
     let parts = text.split(
       separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)

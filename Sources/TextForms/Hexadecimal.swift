@@ -11,7 +11,8 @@ package enum Hexadecimal {
     bytes.flatMap { [digit(of: $0 >> 4), digit(of: $0 & 0xF)] }
   }
 
-  /// What the digits stand for, in letters of either case; nil where the text has another form. O(n).
+  /// What the digits stand for, in letters of either case; nil where the text has another form.
+  /// O(n).
   package static func bytes(_ text: some Sequence<UInt8>) -> [UInt8]? {
     var bytes: [UInt8] = []
     var high: UInt8?

@@ -104,7 +104,8 @@ package struct CallGenerator {
 
   private static let waitingPercent: UInt64 = 60
 
-  /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a condition.
+  /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a
+  /// condition.
   private func withTimes(
     _ call: KeyCall, _ wallMillis: Int64, countsTimes: Bool, _ random: inout SplitMix64
   ) -> KeyCall {

@@ -104,8 +104,8 @@ extension CommandModel {
     return mayName ? moment(in: call.words) : nil
   }
 
-  /// The call with a moment for the time to live that it names, which counts from when it is executed;
-  /// nil where it names none.
+  /// The call with a moment for the time to live that it names, which counts from when it is
+  /// executed; nil where it names none.
   static func timed(_ call: KeyCall, executedAt wallMillis: Int64) -> KeyCall? {
     let mayName = [Command.set, Command.getEx, .incrBy].contains(where: call.isCall(of:))
     guard mayName, let place = call.words.firstIndex(of: word("PX")),

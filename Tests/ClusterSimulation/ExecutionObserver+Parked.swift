@@ -1,5 +1,5 @@
-// Calls that wait for values, as the observer sees them: who is served, in which order, and what their
-// callers are told.
+// Calls that wait for values, as the observer sees them: who is served, in which order, and what
+// their callers are told.
 //
 // Owns nothing.
 
@@ -29,8 +29,8 @@ extension ExecutionObserver {
     return answer == .value(nil)
   }
 
-  /// Who waits for a list is served first, the longest waiting one before the others, and none whose
-  /// caller is known to be gone.
+  /// Who waits for a list is served first, the longest waiting one before the others, and none
+  /// whose caller is known to be gone.
   func checkTurn(
     _ call: SimulatedCall, _ answer: KeyReply?, _ wait: ParkedObserver.Wait?, _ key: LinkCallKey
   ) {
@@ -76,8 +76,8 @@ extension ExecutionObserver {
     context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
   }
 
-  /// A router tells the caller of a call that waits that its outcome is unknown. It has to know better
-  /// unless the call has been executed, or its link was away for too long.
+  /// A router tells the caller of a call that waits that its outcome is unknown. It has to know
+  /// better unless the call has been executed, or its link was away for too long.
   func checkUnknown(_ call: SimulatedCall) {
     context.cover(.parkedUnknown)
     let limit = call.client.router.core.linkLimits.parkedNanosMax

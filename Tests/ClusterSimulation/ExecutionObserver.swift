@@ -81,7 +81,8 @@ final class ExecutionObserver {
   var servedNow: [() -> Void] = []
   /// The calls that any shard has ever received.
   private var everReceived: Set<CallKey> = []
-  /// The values of MSets' parts: whose they are, which any shard has received, and which were written.
+  /// The values of MSets' parts: whose they are, which any shard has received, and which were
+  /// written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   private var receivedParts: Set<[UInt8]> = []
   private var written: Set<[UInt8]> = []
@@ -142,8 +143,8 @@ final class ExecutionObserver {
     }
   }
 
-  /// A shard has read all that has come over a connection. A call that has no reply was executed, unless
-  /// it is done in turns or waits.
+  /// A shard has read all that has come over a connection. A call that has no reply was executed,
+  /// unless it is done in turns or waits.
   func hasRead(_ connection: SimulatedConnection, isOpen: Bool) {
     let keys = unread.removeValue(forKey: connection.number) ?? []
     guard isOpen, commitsLate else { return }
@@ -252,11 +253,11 @@ final class ExecutionObserver {
       || executed(id, connection, mayComeAgain: known?.wasParked ?? false)
     let now = cluster.moment()
     let whenReceived = (from: call.receivedAt, to: now)
-    // A long list is searched in turns. A later call on its key has the search come to its end, and may
-    // be answered before it.
+    // A long list is searched in turns. A later call on its key has the search come to its end, and
+    // may be answered before it.
     let isSearch = known?.items[0].call.searches ?? false
-    // One that waited is executed behind the call that brings what it takes, whose own reply may leave
-    // later.
+    // One that waited is executed behind the call that brings what it takes, whose own reply may
+    // leave later.
     let interval =
       commitsLate || isSearch
       ? call.heldSince ?? whenReceived : wait != nil ? cluster.presentEvent : (from: now, to: now)
@@ -325,8 +326,8 @@ final class ExecutionObserver {
 
   /// Returns whether it was the first time.
   ///
-  /// - Parameter mayComeAgain: whether another incarnation may execute it once more, because what the
-  ///   first had taken is lost with it.
+  /// - Parameter mayComeAgain: whether another incarnation may execute it once more, because what
+  ///   the first had taken is lost with it.
   private func executed(
     _ id: UInt64, _ connection: SimulatedConnection, mayComeAgain: Bool
   ) -> Bool {
@@ -364,8 +365,8 @@ final class ExecutionObserver {
   }
 
   func checkOrder(_ call: SimulatedCall, _ connection: SimulatedConnection) {
-    // What is seen of a shard that commits late is when replies leave, and a large one that was held
-    // may leave behind a later one on its key.
+    // What is seen of a shard that commits late is when replies leave, and a large one that was
+    // held may leave behind a later one on its key.
     guard !commitsLate else { return }
     // The rule of the cores, from which promise 4 follows: over both lanes, key by key.
     for key in call.items[0].keys { checkOrder(call, key, connection) }
@@ -438,7 +439,8 @@ final class ExecutionObserver {
     return item.valueSet.map(receivedParts.contains) ?? true
   }
 
-  /// Between which moments a call was executed that has not been answered; nil where that isn't known.
+  /// Between which moments a call was executed that has not been answered; nil where that isn't
+  /// known.
   func whenExecuted(
     _ item: SimulatedCall.Item, of call: SimulatedCall
   ) -> (from: UInt64, to: UInt64)? {

@@ -1,5 +1,5 @@
-// Records what clients do to keys, in the order in which it happens, for the checker. A key is that of
-// an object here: several keys of a slot may make up one.
+// Records what clients do to keys, in the order in which it happens, for the checker. A key is that
+// of an object here: several keys of a slot may make up one.
 //
 // Owns the operations. A value for one thread; the simulation has only one. Its clock is a count of
 // recorded events: in one thread that orders everything, more finely than virtual time could.

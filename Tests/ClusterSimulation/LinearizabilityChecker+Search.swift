@@ -49,7 +49,8 @@ extension LinearizabilityChecker {
       let state: ObjectState
       /// The next required operation to try.
       var cursor: Int
-      /// The earliest return among those passed by the cursor; nothing invoked later may stand here.
+      /// The earliest return among those passed by the cursor; nothing invoked later may stand
+      /// here.
       var earliestReturn: UInt64 = .max
       /// The next group of optional operations to try, once the cursor is through.
       var group = 0

@@ -72,8 +72,8 @@ struct ManyKeyCalls {
 }
 
 extension Outcome {
-  /// What a client may conclude from an error, by the rules of docs/CONSISTENCY.md; nil for an error
-  /// that a cluster with one slot map and well-behaved clients must not give.
+  /// What a client may conclude from an error, by the rules of docs/CONSISTENCY.md; nil for an
+  /// error that a cluster with one slot map and well-behaved clients must not give.
   package init?(_ error: CallError) {
     switch error.reason {
     case .wrongType: self = .ok(.refused(.wrongType))

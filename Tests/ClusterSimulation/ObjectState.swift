@@ -1,5 +1,5 @@
-// The keys whose calls are checked together: one key, or the keys of a slot between which values move.
-// Each has a place in its object.
+// The keys whose calls are checked together: one key, or the keys of a slot between which values
+// move. Each has a place in its object.
 //
 // Owns the keys' states. A value; any thread.
 
@@ -29,8 +29,8 @@ package struct ObjectState: Sendable, Hashable {
 
   /// Executes `call`, unless that would be answered otherwise.
   package mutating func apply(_ call: KeyCall, answering reply: KeyReply) -> Bool {
-    // The time of a call that waits ends where none of its lists has a value. They may hold something
-    // else by then.
+    // The time of a call that waits ends where none of its lists has a value. They may hold
+    // something else by then.
     if call.model.waits, reply == .value(nil) {
       return call.lists.allSatisfy { self[$0].kind != .list }
     }

@@ -1,5 +1,5 @@
-// The history as the shards show it: each call that was executed at the moment at which it was, with
-// the answer given then, whether its client came to know it or not.
+// The history as the shards show it: each call that was executed at the moment at which it was,
+// with the answer given then, whether its client came to know it or not.
 //
 // Owns the operations and a count of events as their clock. A value; one thread.
 //

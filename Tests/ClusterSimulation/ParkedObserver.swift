@@ -1,5 +1,5 @@
-// Which calls wait for values at the shards, as their replies show, and who comes first: of those that
-// wait for a list the one that came first, and any of them before a call that comes later.
+// Which calls wait for values at the shards, as their replies show, and who comes first: of those
+// that wait for a list the one that came first, and any of them before a call that comes later.
 //
 // Owns its records. One thread; part of the observer.
 

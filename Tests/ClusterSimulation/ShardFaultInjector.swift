@@ -1,7 +1,7 @@
 // Defects of a shard, put in on purpose: frames are changed on their way in or out.
 //
-// Owns what the defects need to remember. One thread. Without sabotage it changes nothing. What is done
-// to calls that wait stands in ShardFaultInjector+Parked.swift.
+// Owns what the defects need to remember. One thread. Without sabotage it changes nothing. What is
+// done to calls that wait stands in ShardFaultInjector+Parked.swift.
 
 import Commands
 import NIOCore
@@ -114,8 +114,8 @@ final class ShardFaultInjector {
     }
   }
 
-  /// A copy of the frame. `change` says of each reply whether it is copied as it is; where not, it may
-  /// write another one.
+  /// A copy of the frame. `change` says of each reply whether it is copied as it is; where not, it
+  /// may write another one.
   func copy(
     of frame: ByteBuffer, withOthers: Bool,
     hello: (UnsafeRawBufferPointer, inout ByteBuffer) -> Void = {

@@ -36,7 +36,8 @@ final class SimulatedCall {
     /// Whether the observed history has its execution, though not what was answered.
     var isRecorded = false
 
-    /// Whether its shard's answer tells of a change. What waits and ends without one may wait again.
+    /// Whether its shard's answer tells of a change. What waits and ends without one may wait
+    /// again.
     var changedSomething: Bool {
       switch seen {
       case nil: false

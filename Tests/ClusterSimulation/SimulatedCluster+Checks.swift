@@ -5,8 +5,8 @@
 import RingstoreAPI
 
 extension SimulatedCluster {
-  /// Steps after which the checker of a key's history gives up: half a minute, and 200 MB. Some runs
-  /// have keys with thirty writes of which nothing shows whether they were carried out.
+  /// Steps after which the checker of a key's history gives up: half a minute, and 200 MB. Some
+  /// runs have keys with thirty writes of which nothing shows whether they were carried out.
   private static let checkerStepsMax = 16_000_000
   private static let readableStepsMax = 200_000
 
@@ -17,8 +17,9 @@ extension SimulatedCluster {
     checkLinearizability()
   }
 
-  /// Promise 1. Keys between which values move are checked as one object. An order of the observed history is one of the clients' history as well, so only
-  /// where there is none has the latter to be searched, which unknown outcomes make hard.
+  /// Promise 1. Keys between which values move are checked as one object. An order of the observed
+  /// history is one of the clients' history as well, so only where there is none has the latter to
+  /// be searched, which unknown outcomes make hard.
   private func checkLinearizability() {
     noteUntold()
     let checker = LinearizabilityChecker(stepLimit: Self.checkerStepsMax)

@@ -263,8 +263,8 @@ package final class SimulatedCluster {
     return call
   }
 
-  /// From a moment of the wall clock on a key that expires then isn't there: an operation of its own
-  /// in the key's history. A shard may see the moment a millisecond late.
+  /// From a moment of the wall clock on a key that expires then isn't there: an operation of its
+  /// own in the key's history. A shard may see the moment a millisecond late.
   private func planDue(_ key: [UInt8], _ millis: Int64) {
     let due = context.nanos(ofWall: millis)
     context.at(due - 1) { [unowned self] in

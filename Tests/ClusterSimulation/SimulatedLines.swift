@@ -1,8 +1,8 @@
-// A client that speaks lines: its connection to a router with the real session of the line protocol,
-// whose calls the router's core gets, and a reader of the lines that come back.
+// A client that speaks lines: its connection to a router with the real session of the line
+// protocol, whose calls the router's core gets, and a reader of the lines that come back.
 //
-// Owns the session and what is under way between it and the client. One thread. A line is written for
-// each call, and each reply belongs to the oldest line that has none. A client that closes its
+// Owns the session and what is under way between it and the client. One thread. A line is written
+// for each call, and each reply belongs to the oldest line that has none. A client that closes its
 // connection knows nothing of what it was not told.
 
 import Commands

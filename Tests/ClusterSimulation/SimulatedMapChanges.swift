@@ -1,7 +1,7 @@
-// Routers whose lists of shards change, at random and all at once: shards are dropped and come back,
-// weights and addresses change. Few changes are made, because keys would move by most of them; and
-// what is found out then counts as much as what is done. No slot may be owned by two shards at any
-// moment.
+// Routers whose lists of shards change, at random and all at once: shards are dropped and come
+// back, weights and addresses change. Few changes are made, because keys would move by most of
+// them; and what is found out then counts as much as what is done. No slot may be owned by two
+// shards at any moment.
 //
 // Owns its plan. One thread.
 

@@ -1,5 +1,5 @@
-// What replies wait for on a simulated shard whose changes are committed late: in batches, one after
-// another, as a log would.
+// What replies wait for on a simulated shard whose changes are committed late: in batches, one
+// after another, as a log would.
 //
 // Owned by its shard's incarnation. One thread.
 

@@ -28,8 +28,8 @@ package struct SimulationConfiguration: Sendable {
   package var bulkBytesMin = 64
   package var pieceBytesMax = 24
 
-  /// Shards commit what was changed after this long at most, and hold replies until then; 0: what is
-  /// executed is committed.
+  /// Shards commit what was changed after this long at most, and hold replies until then; 0: what
+  /// is executed is committed.
   package var commitNanosMax: UInt64 = 0
 
   // MARK: Its clients
@@ -159,7 +159,8 @@ package struct FaultConfiguration: Sendable {
   package var shardsDie = true
   /// How long a crashed shard stays away, at most.
   package var downNanosMax: UInt64 = 1_500_000_000
-  /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of life.
+  /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of
+  /// life.
   package var stallNanosMax: UInt64 = 3_500_000_000
   /// How long a shard that is told to stop goes on answering, at most.
   package var drainNanosMax: UInt64 = 600_000_000
@@ -230,7 +231,7 @@ package enum Sabotage: Sendable, CaseIterable {
   case losesCancels
   /// The shard has more calls wait than it may.
   case parksTooMany
-  /// The shard doesn't know which calls that waited have run when their link broke, and calls none of
-  /// them so, or all.
+  /// The shard doesn't know which calls that waited have run when their link broke, and calls none
+  /// of them so, or all.
   case forgetsRuns, knowsNoRuns
 }

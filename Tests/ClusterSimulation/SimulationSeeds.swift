@@ -1,5 +1,5 @@
-// Which runs of the simulation are made. The number of a run decides everything about it, which kind
-// of cluster it simulates among it, so that the number alone is enough to have it again.
+// Which runs of the simulation are made. The number of a run decides everything about it, which
+// kind of cluster it simulates among it, so that the number alone is enough to have it again.
 //
 // Owns nothing. Values; any thread.
 
@@ -77,9 +77,10 @@ package struct SimulationSeeds: Sendable {
     }
   }
 
-  /// Of ten runs three are of overloaded links, one of two routers with different maps, one of links
-  /// that are held for long, one of shards that commit late, and one of a slot map that changes; in
-  /// three of ten clients speak lines as well. One of fifty has the slot map of a new cluster.
+  /// Of ten runs three are of overloaded links, one of two routers with different maps, one of
+  /// links that are held for long, one of shards that commit late, and one of a slot map that
+  /// changes; in three of ten clients speak lines as well. One of fifty has the slot map of a new
+  /// cluster.
   private static func configuration(of seed: UInt64) -> SimulationConfiguration {
     if seed % 50 == 0 { return .withInitialMap }
     if seed % 10 == 9 { return .withMapChanges }

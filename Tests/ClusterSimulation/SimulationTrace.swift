@@ -6,8 +6,8 @@
 struct SimulationTrace {
   enum Kind: UInt8 {
     case invoked, ended, gaveUp, unread
-    /// A frame that tells nothing but the shard's clock. Not kept for people: in a quiet cluster there
-    /// would soon be nothing else.
+    /// A frame that tells nothing but the shard's clock. Not kept for people: in a quiet cluster
+    /// there would soon be nothing else.
     case clock
     case connecting, connected, refused, lost, dropped, frameToShard, frameToRouter, executed
     case hello, fenced, crashed, restarted, stalled, resumed, draining, slowed, ready, closed

@@ -4,8 +4,8 @@ import ClusterSimulation
 import Testing
 
 @Suite struct SimulationTests {
-  /// As many as a debug build makes in a minute or two, and such that all of what may happen happens in
-  /// one of them; deploy/test --simulate makes more.
+  /// As many as a debug build makes in a minute or two, and such that all of what may happen
+  /// happens in one of them; deploy/test --simulate makes more.
   private static let runs = 201..<241
   private static let workers = 4
 

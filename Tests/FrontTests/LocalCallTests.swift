@@ -1,5 +1,5 @@
-// Calls made on a node's loop from within: the same replies as a client gets, whichever node it is. A
-// router is tried over real links to shards of the same process.
+// Calls made on a node's loop from within: the same replies as a client gets, whichever node it is.
+// A router is tried over real links to shards of the same process.
 
 import Commands
 import NIOCore

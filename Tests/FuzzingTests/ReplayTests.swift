@@ -1,5 +1,5 @@
-// What deploy/fuzz runs for as long as one likes, run briefly: the seeds, the seeds with a few bytes
-// changed, and every input that was found to break something once.
+// What deploy/fuzz runs for as long as one likes, run briefly: the seeds, the seeds with a few
+// bytes changed, and every input that was found to break something once.
 
 import Foundation
 import FuzzReaders

@@ -81,6 +81,8 @@ struct RulesCanFailTests {
   func width() {
     let wide = String(repeating: "x", count: TextRules.columnsMax + 1)
     #expect(TextRules.wideLines(in: file("deploy/run", "short\n" + wide)).count == 1)
+    #expect(TextRules.wideLines(in: file("Sources/A.swift", "  // " + wide)).count == 1)
+    #expect(TextRules.wideLines(in: file("Sources/A.swift", "let x = " + wide)).isEmpty)
   }
 
   @Test(

@@ -1,5 +1,5 @@
-// A gRPC server with nothing but the legacy services, over a port that answers as a test says, and a
-// client for it.
+// A gRPC server with nothing but the legacy services, over a port that answers as a test says, and
+// a client for it.
 
 import Commands
 import GRPC

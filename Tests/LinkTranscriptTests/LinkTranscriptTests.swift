@@ -1,5 +1,5 @@
-// The lives of links as transcripts: a router's real core and the real cores and sessions of shards,
-// with a network that does what the transcript says. What can be said: LinkWorld.
+// The lives of links as transcripts: a router's real core and the real cores and sessions of
+// shards, with a network that does what the transcript says. What can be said: LinkWorld.
 
 import Testing
 

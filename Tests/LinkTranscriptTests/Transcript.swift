@@ -1,5 +1,5 @@
-// A test as a text: commands, and below each of them what it has to lead to. The form is etcd-raft's
-// (testdata/*.txt):
+// A test as a text: commands, and below each of them what it has to lead to. The form is
+// etcd-raft's (testdata/*.txt):
 //
 //   # a comment
 //   command word word
@@ -7,8 +7,8 @@
 //   ----
 //   what comes of it, line by line
 //
-// A blank line ends the output. With RINGSTORE_TEST_REWRITE=1 in the environment what really came of
-// it is written into the file instead; read the difference before you commit it.
+// A blank line ends the output. With RINGSTORE_TEST_REWRITE=1 in the environment what really came
+// of it is written into the file instead; read the difference before you commit it.
 
 import Foundation
 

@@ -1,5 +1,5 @@
-// A node whose shards are tables. Sub-requests wait until the test runs one of them, in any order; so a
-// test can fail one, write between two, or let the caller go away at every step.
+// A node whose shards are tables. Sub-requests wait until the test runs one of them, in any order;
+// so a test can fail one, write between two, or let the caller go away at every step.
 
 import Commands
 import LargeMemory

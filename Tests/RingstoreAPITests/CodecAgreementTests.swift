@@ -1,5 +1,5 @@
-// Our codec reads what SwiftProtobuf reads, from any bytes whatever, and writes what it reads: for every
-// message of the .proto files, since their list is generated.
+// Our codec reads what SwiftProtobuf reads, from any bytes whatever, and writes what it reads: for
+// every message of the .proto files, since their list is generated.
 
 import CodecReadings
 import NodeCore

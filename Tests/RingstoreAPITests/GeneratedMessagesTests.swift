@@ -1,5 +1,6 @@
-// The committed code is what the .proto files say. Needs protoc, its plugin and Python's protobuf, which
-// only those who change the contract have to install; without them the test says that it was skipped.
+// The committed code is what the .proto files say. Needs protoc, its plugin and Python's protobuf,
+// which only those who change the contract have to install; without them the test says that it was
+// skipped.
 
 import Foundation
 import Testing

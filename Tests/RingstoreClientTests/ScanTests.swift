@@ -1,5 +1,5 @@
-// Scan as a sequence, against a node that follows a script: what is asked, what is read, how it goes
-// on after a broken connection, and that nothing is read ahead beyond a window.
+// Scan as a sequence, against a node that follows a script: what is asked, what is read, how it
+// goes on after a broken connection, and that nothing is read ahead beyond a window.
 
 import GRPC
 import NIOCore

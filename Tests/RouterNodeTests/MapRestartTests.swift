@@ -26,8 +26,8 @@ struct MapRestartTests {
     #expect(world.core.map.epoch == 2)
   }
 
-  /// What this router knows may be older than the shard's restart: a newer map may be in force that the
-  /// shard has forgotten.
+  /// What this router knows may be older than the shard's restart: a newer map may be in force that
+  /// the shard has forgotten.
   @Test func aShardThatWasRestartedServesWhenAnotherSaysAnewThatTheMapIsInForce() throws {
     let world = try ChangeFixture()
     world.router.lose(0)

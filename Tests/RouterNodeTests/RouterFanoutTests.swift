@@ -1,5 +1,5 @@
-// Calls made of sub-requests, on a router: missing shards, lost links, deadlines, cancellation. What
-// is the same on a shard is tested in FrontTests.
+// Calls made of sub-requests, on a router: missing shards, lost links, deadlines, cancellation.
+// What is the same on a shard is tested in FrontTests.
 
 import NodeCore
 import ProtobufMessages

@@ -1,5 +1,5 @@
-// What the transcripts of links (LinkTranscriptTests) don't show: what Hello says, how long the pauses
-// between attempts are, and old news.
+// What the transcripts of links (LinkTranscriptTests) don't show: what Hello says, how long the
+// pauses between attempts are, and old news.
 
 import NodeCore
 import Placement

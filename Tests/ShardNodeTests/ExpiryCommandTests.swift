@@ -1,5 +1,5 @@
-// What a shard does with keys that expire: Set with a time, Expire, Persist, Ttl, and Get's ttl_millis.
-// The clocks are the test's.
+// What a shard does with keys that expire: Set with a time, Expire, Persist, Ttl, and Get's
+// ttl_millis. The clocks are the test's.
 
 import Commands
 import Foundation

@@ -1,5 +1,5 @@
-// The gate held shut and opened, seen from a router: what waits, in which order it leaves, and every
-// way in which it ends without leaving.
+// The gate held shut and opened, seen from a router: what waits, in which order it leaves, and
+// every way in which it ends without leaving.
 
 import GRPC
 import NIOCore

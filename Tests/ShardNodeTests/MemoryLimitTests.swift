@@ -64,8 +64,8 @@ struct MemoryLimitTests {
     #expect(store.evictedKeyCount > 400 && store.totalKeyCount > 900)
   }
 
-  /// One write that takes the room of hundreds: the call that comes next evicts a bounded number, and
-  /// turns do the rest.
+  /// One write that takes the room of hundreds: the call that comes next evicts a bounded number,
+  /// and turns do the rest.
   @Test func turnsEvictWhatCallsLeaveOver() throws {
     let shard = try fullShard(.allKeysLRU, keys: 2_000)
     let store = shard.core.store

@@ -1,5 +1,5 @@
-// Calls that wait for values, as a shard's links see them: who is served and in which order, and every
-// other way in which waiting ends.
+// Calls that wait for values, as a shard's links see them: who is served and in which order, and
+// every other way in which waiting ends.
 
 import Commands
 import GRPC
@@ -220,8 +220,8 @@ struct ParkedCallTests {
     #expect(link.call(3, .rPush, Requests.push("q", ["a"])).map(\.id) == [3, 2])
   }
 
-  /// Over the other lane the cancel's reply could overtake the notice, and a router that has recalled the
-  /// call would say that nothing was taken.
+  /// Over the other lane the cancel's reply could overtake the notice, and a router that has
+  /// recalled the call would say that nothing was taken.
   @Test func aCancelOfALargeValueIsAnsweredBehindItsNotice() throws {
     _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
     let notice = link.call(2, .rPush, Requests.push("q", [pattern(200_000)])).last

@@ -1,5 +1,5 @@
-// Calls that search long lists: they take turns with others, and keep their place among the calls on
-// their key.
+// Calls that search long lists: they take turns with others, and keep their place among the calls
+// on their key.
 
 import Commands
 import Foundation

@@ -1,5 +1,5 @@
-// Fan-outs that a client asks a lone shard for: turns, slices and cancellation. What is the same on a
-// router is tested in FrontTests.
+// Fan-outs that a client asks a lone shard for: turns, slices and cancellation. What is the same on
+// a router is tested in FrontTests.
 
 import Commands
 import NIOCore

@@ -147,7 +147,8 @@ struct SlotOwnershipTests {
 
   // MARK: - What may come into force
 
-  /// Another router may have made a change of its own since, and the map is then not the one in force.
+  /// Another router may have made a change of its own since, and the map is then not the one in
+  /// force.
   @Test func aFirstMapIsNotServedBeforeTheShardIsToldThatItIsInForce() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"]), to: &ownership, isInForce: false, inForceEpoch: 1)

@@ -1,5 +1,5 @@
-// Calls made within the process, in the types of their messages: a shard executes them as it executes
-// the same calls encoded.
+// Calls made within the process, in the types of their messages: a shard executes them as it
+// executes the same calls encoded.
 
 import Commands
 import NIOCore
@@ -13,7 +13,8 @@ import Testing
   private let typed = ShardFixture()
   private let encoded = ShardFixture()
 
-  /// What becomes of a call: the encoded reply, the message of an error, or that it comes in pieces.
+  /// What becomes of a call: the encoded reply, the message of an error, or that it comes in
+  /// pieces.
   private enum Ending: Equatable {
     case reply([UInt8])
     case failure(String)

@@ -1,4 +1,5 @@
-// The memory limit: what goes when it is reached, in which order, and that counts and effects agree.
+// The memory limit: what goes when it is reached, in which order, and that counts and effects
+// agree.
 
 import Testing
 

@@ -70,11 +70,11 @@ package final class ClientCall {
     blockIfFull()
   }
 
-  /// Sends one message that was gathered in a buffer of the caller's, which is empty afterwards; see
-  /// `MessageFrame.leaveRoom`.
+  /// Sends one message that was gathered in a buffer of the caller's, which is empty afterwards;
+  /// see `MessageFrame.leaveRoom`.
   ///
-  /// - Parameter tail: the end of the message, sent from where it lies and held until it is gone. (A
-  ///   call that waits for its stream copies it.)
+  /// - Parameter tail: the end of the message, sent from where it lies and held until it is gone.
+  ///   (A call that waits for its stream copies it.)
   package func send(_ message: inout ByteBuffer, tail: OwnedBytes? = nil) {
     guard !isEnded, !isHalfClosed else { return MessageFrame.leaveRoom(in: &message) }
     guard let stream else {
@@ -114,8 +114,9 @@ package final class ClientCall {
   }
 
   /// No more messages are delivered and no window credit is given, so that the peer stops sending.
-  /// The end of the call is told in a pause too, unless messages wait to be delivered before it; and
-  /// when the connection is lost or closed, what has come whole is delivered at once in spite of it.
+  /// The end of the call is told in a pause too, unless messages wait to be delivered before it;
+  /// and when the connection is lost or closed, what has come whole is delivered at once in spite
+  /// of it.
   package func pauseReading() { isPaused = true }
 
   /// Takes back `pauseReading`. What waits is delivered at the end of the tick.

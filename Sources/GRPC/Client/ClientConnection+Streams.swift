@@ -117,8 +117,8 @@ extension ClientConnection {
     } else if inbound.readerIndex > 0 {
       inbound.discardReadBytes()
     }
-    // The length of a large message is known long before it is whole: room for all of it now, and it
-    // isn't moved while it grows. The memory is touched only as the bytes come.
+    // The length of a large message is known long before it is whole: room for all of it now, and
+    // it isn't moved while it grows. The memory is touched only as the bytes come.
     if inbound.readableBytes >= ClientConfiguration.reserveFromBytes {
       let announced = inbound.withUnsafeReadableBytes {
         (try? MessageFrame.length($0, limit: configuration.maxMessageBytes)) ?? 0

@@ -235,8 +235,8 @@ package final class ClientConnection: Flushable {
     }
   }
 
-  /// Runs `body`, which sends, and writes at once rather than at the end of the tick: for an owner that
-  /// is at the end of the tick already. Not from within anything that this connection calls.
+  /// Runs `body`, which sends, and writes at once rather than at the end of the tick: for an owner
+  /// that is at the end of the tick already. Not from within anything that this connection calls.
   package func sendNow(_ body: () -> Void) {
     let wasFlushing = isFlushing
     isFlushing = true
@@ -342,8 +342,8 @@ package final class ClientConnection: Flushable {
       end(call, RPCStatus(.unavailable, reason.description), processed: .no)
     }
     session.connectionLost()
-    // The loss touches the streams that it ends; those that were over and have messages left, because
-    // their calls are paused, must be seen to as well.
+    // The loss touches the streams that it ends; those that were over and have messages left,
+    // because their calls are paused, must be seen to as well.
     revisited += session.liveStreams
     drain()
     // If this came from within a drain, that drain ends the calls and only then may the owner know.

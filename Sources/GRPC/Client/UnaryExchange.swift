@@ -118,8 +118,8 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     }
   }
 
-  /// docs/CONSISTENCY.md, "What is sent again by itself": what provably did not run, and reads whose
-  /// answer was lost.
+  /// docs/CONSISTENCY.md, "What is sent again by itself": what provably did not run, and reads
+  /// whose answer was lost.
   private func mayRetry(_ status: RPCStatus, _ processed: Processed) -> Bool {
     guard status.code == .unavailable, !isCancelled, let core,
       attempts < core.configuration.maxAttempts

@@ -1,6 +1,6 @@
-// When to ask a silent peer whether it lives, and when to give it up. Pure: the owner looks every so
-// often, with its own clock, sends the PING and closes. All times are nanoseconds of one monotonic
-// clock.
+// When to ask a silent peer whether it lives, and when to give it up. Pure: the owner looks every
+// so often, with its own clock, sends the PING and closes. All times are nanoseconds of one
+// monotonic clock.
 //
 // Silence counts only while the owner was able to hear. A loop that was held up (a thousand
 // connections closed at once, a process that was stopped) looks late, and what the peer said

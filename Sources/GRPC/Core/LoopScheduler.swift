@@ -52,9 +52,9 @@ package final class LoopScheduler {
 
   // MARK: - Turns
 
-  /// Runs `work` in a later turn: after the loop has looked at its sockets, and after all that waits
-  /// for a turn already. Never from within. Several may run in one turn while they are short; none
-  /// should take more than about half a millisecond. O(1).
+  /// Runs `work` in a later turn: after the loop has looked at its sockets, and after all that
+  /// waits for a turn already. Never from within. Several may run in one turn while they are short;
+  /// none should take more than about half a millisecond. O(1).
   package func yieldThenRun(_ work: @escaping () -> Void) {
     self.work.append(work)
     if turnDueNanos == nil { arm() }

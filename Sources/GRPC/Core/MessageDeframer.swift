@@ -1,10 +1,10 @@
 // gRPC's message framing on the way in. DATA bytes arrive split and coalesced at will; whole
 // messages come out. A message that lies wholly in one chunk is handed out in place; others are
-// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which the receiver of the
-// message may keep. Grammar (PROTOCOL-HTTP2):
-//   Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4 bytes, big endian) Message
-// Pure; belongs to one stream. Pulled rather than pushed, so that a receiver may stop, pause or
-// cancel between two messages without re-entering the deframer.
+// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which the receiver of
+// the message may keep. Grammar (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag (1
+// byte) Message-Length (4 bytes, big endian) Message Pure; belongs to one stream. Pulled rather
+// than pushed, so that a receiver may stop, pause or cancel between two messages without
+// re-entering the deframer.
 
 import LargeMemory
 
@@ -72,7 +72,8 @@ package struct MessageDeframer: ~Copyable {
   // The storage holds a message that was handed out; it is void at the next call.
   private var isHandedOut = false
 
-  // Storage above this is given back after use: one large message must not pin memory as long as the stream lives.
+  // Storage above this is given back after use: one large message must not pin memory as long as
+  // the stream lives.
   private static let retainedBytesMax = 64 * 1024
 
   package init(limit: Int) {
@@ -103,8 +104,8 @@ package struct MessageDeframer: ~Copyable {
   /// Bytes of memory reserved for unfinished messages.
   package var reservedBytes: Int { storage.count }
 
-  /// Bytes of the unfinished message's frame, prefix included, as its prefix announces them; 0 while
-  /// that isn't known. Never over the limit: such a prefix was refused.
+  /// Bytes of the unfinished message's frame, prefix included, as its prefix announces them; 0
+  /// while that isn't known. Never over the limit: such a prefix was refused.
   package var announcedBytes: Int {
     guard !isHandedOut, filled >= MessageFrame.prefixBytes,
       let length = try? MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit)

@@ -1,10 +1,8 @@
-// gRPC's message framing on the way out (PROTOCOL-HTTP2):
-//   Length-Prefixed-Message =
-//     Compressed-Flag (1 byte, 0) Message-Length (4 bytes, big endian) Message
-// The message is written straight into the stream's outbound buffer and its prefix patched
-// afterwards, so nothing is encoded twice or copied. A message that is gathered elsewhere leaves room
-// for its prefix: its buffer then changes places with the stream's, which is mostly empty. Pure
-// functions on the caller's buffer.
+// gRPC's message framing on the way out (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag
+//   (1 byte, 0) Message-Length (4 bytes, big endian) Message The message is written straight into
+//   the stream's outbound buffer and its prefix patched afterwards, so nothing is encoded twice or
+//   copied. A message that is gathered elsewhere leaves room for its prefix: its buffer then
+//   changes places with the stream's, which is mostly empty. Pure functions on the caller's buffer.
 
 import NIOCore
 
@@ -40,16 +38,17 @@ package enum MessageFrame {
     buffer.moveWriterIndex(to: mark.index)
   }
 
-  /// Empties a buffer in which a message is to be gathered, and leaves room for the prefix in front of
-  /// it. (Nothing breaks without the room; then the message is copied by `move`.)
+  /// Empties a buffer in which a message is to be gathered, and leaves room for the prefix in front
+  /// of it. (Nothing breaks without the room; then the message is copied by `move`.)
   package static func leaveRoom(in buffer: inout ByteBuffer) {
     buffer.clear()
     buffer.writeMultipleIntegers(UInt8(0), UInt32(0))
     buffer.moveReaderIndex(forwardBy: prefixBytes)
   }
 
-  /// Moves a message that was gathered to the end of a stream's buffer, behind its prefix: where that
-  /// is empty the two change places. `message` is empty afterwards, with room for the next one's prefix.
+  /// Moves a message that was gathered to the end of a stream's buffer, behind its prefix: where
+  /// that is empty the two change places. `message` is empty afterwards, with room for the next
+  /// one's prefix.
   ///
   /// - Parameter byteCount: bytes of the message that will follow those in the buffer.
   static func move(

@@ -1,5 +1,5 @@
-// Whether something that must go on does so, judged as a rate: so many bytes in each period. A single
-// byte now and then is no progress. Pure; the clock is passed in.
+// Whether something that must go on does so, judged as a rate: so many bytes in each period. A
+// single byte now and then is no progress. Pure; the clock is passed in.
 
 /// The period that is being looked at.
 package struct ProgressWindow {

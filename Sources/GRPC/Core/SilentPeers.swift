@@ -24,9 +24,9 @@ package enum SilentPeers {
 
   /// The options of a socket. Those of a listening socket are its connections' as well.
   ///
-  /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT would
-  /// also end a client that goes on reading slowly into a small buffer, because its window is never
-  /// quite open.
+  /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT
+  /// would also end a client that goes on reading slowly into a small buffer, because its window is
+  /// never quite open.
   static let options: [Option] = [
     (.init(level: .socket, name: .so_keepalive), 1),
     tcp(idleOption, idleSeconds), tcp(TCP_KEEPINTVL, probeSeconds), tcp(TCP_KEEPCNT, probes),

@@ -1,11 +1,11 @@
 // Writes straight to a connection's socket for as long as its channel has nothing queued. A write
-// through a channel costs about a tenth of a unary call: the pipeline, the queue of pending writes and
-// its promises, all for bytes that the socket takes at once. What the socket does not take goes to the
-// channel, and so does everything after it, until the channel has written all of it. Errors are left to
-// the channel as well: it meets the same one, and ends the connection as always.
+// through a channel costs about a tenth of a unary call: the pipeline, the queue of pending writes
+// and its promises, all for bytes that the socket takes at once. What the socket does not take goes
+// to the channel, and so does everything after it, until the channel has written all of it. Errors
+// are left to the channel as well: it meets the same one, and ends the connection as always.
 //
-// Only for a handler that stands directly above the socket: what TLS has to change must not be written
-// past it.
+// Only for a handler that stands directly above the socket: what TLS has to change must not be
+// written past it.
 //
 // Thread: the channel's event loop.
 //
@@ -71,8 +71,8 @@ package final class SocketWriter {
   /// Whether the socket has taken all that was written.
   package var isEmpty: Bool { queuedWrites == 0 }
 
-  /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or that
-  /// the channel is gone.
+  /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or
+  /// that the channel is gone.
   package func whenEmpty(_ body: @escaping () -> Void) {
     onEmpty = body
   }

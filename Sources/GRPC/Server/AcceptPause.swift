@@ -1,5 +1,6 @@
-// Accepting while the system has no descriptors or no memory left: a listening socket stays readable
-// then, and a loop that tries again at once does nothing else. On the listening channel's loop.
+// Accepting while the system has no descriptors or no memory left: a listening socket stays
+// readable then, and a loop that tries again at once does nothing else. On the listening channel's
+// loop.
 
 import Logging
 import NIOCore

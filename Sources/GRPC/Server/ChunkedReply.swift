@@ -28,8 +28,8 @@ package final class ChunkedReply {
     resume()
   }
 
-  /// Hands over what the client takes now; ends the call after the last piece. To be called when the
-  /// call is writable again.
+  /// Hands over what the client takes now; ends the call after the last piece. To be called when
+  /// the call is writable again.
   package func resume() {
     while call.isWritable, rest.readableBytes > 0 {
       let count = min(Self.pieceBytes, rest.readableBytes)

@@ -1,7 +1,7 @@
-// What the clients of a node make it hold, and its bound. One for each event loop, which has an equal
-// share of the node's setting: loops share nothing, so the one that is over its share can end its own
-// connections at once and needs no word with others. Connections are dealt out to the loops in turn,
-// so the shares fill alike. Pure; lives on its loop.
+// What the clients of a node make it hold, and its bound. One for each event loop, which has an
+// equal share of the node's setting: loops share nothing, so the one that is over its share can end
+// its own connections at once and needs no word with others. Connections are dealt out to the loops
+// in turn, so the shares fill alike. Pure; lives on its loop.
 //
 // Counted are, for each connection: bytes of requests that the service has not taken, answers that
 // the client has not taken, a flat sum for each open stream, and large header lists.
@@ -47,8 +47,8 @@ struct ClientMemory {
   /// Whether connections must be ended.
   var isOver: Bool { bytes > bytesMax }
 
-  /// Whether enough was freed, once `isOver` was true. Some room is made, so that the next byte isn't
-  /// the next cut.
+  /// Whether enough was freed, once `isOver` was true. Some room is made, so that the next byte
+  /// isn't the next cut.
   var isRelieved: Bool { bytes <= bytesMax - bytesMax / 8 }
 
   /// Whether connections that hold much should get nothing new.

@@ -1,5 +1,5 @@
-// How the end of a server's connection goes on: the drain, the decision, the last words, the linger. A
-// value that calls nothing; GRPCServerHandler+Ending.swift does what its methods return.
+// How the end of a server's connection goes on: the drain, the decision, the last words, the
+// linger. A value that calls nothing; GRPCServerHandler+Ending.swift does what its methods return.
 
 /// The state of a connection's end.
 struct ConnectionEnding {

@@ -53,7 +53,8 @@ package final class ConnectionList<Connection: SweptConnection> {
     }
   }
 
-  /// From the end to the beginning: whatever leaves meanwhile is replaced by one that was looked at.
+  /// From the end to the beginning: whatever leaves meanwhile is replaced by one that was looked
+  /// at.
   private func sweep(below end: Int) {
     let end = min(end, connections.count)
     let start = max(0, end - Self.sliceCount)

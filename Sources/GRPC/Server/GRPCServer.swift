@@ -46,7 +46,8 @@ package final class GRPCServer: Sendable {
   package var port: Int { listener.port }
 
   /// Stops accepting, tells every client by GOAWAY, lets calls in flight finish, and closes.
-  /// Connections that are still open after `gracePeriod` are closed hard. Returns when none is left.
+  /// Connections that are still open after `gracePeriod` are closed hard. Returns when none is
+  /// left.
   package func drain(gracePeriod: TimeAmount) async {
     await listener.drain(gracePeriod: gracePeriod)
   }

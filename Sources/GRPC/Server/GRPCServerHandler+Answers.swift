@@ -16,8 +16,8 @@ extension GRPCServerHandler {
     needsFlush()
   }
 
-  /// Ends a call with a status, after whatever its outbound buffer holds. Returns whether the service
-  /// knew of it.
+  /// Ends a call with a status, after whatever its outbound buffer holds. Returns whether the
+  /// service knew of it.
   @discardableResult
   func complete(_ call: ServerCall, _ status: RPCStatus) -> Bool {
     if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }

@@ -17,8 +17,8 @@ extension GRPCServerHandler {
     if stream.isClosed { streamClosed(call) }
   }
 
-  /// Lets a call go to the service, unless too many replies wait to be taken. Its deadline counts in
-  /// either case.
+  /// Lets a call go to the service, unless too many replies wait to be taken. Its deadline counts
+  /// in either case.
   private func letIn(_ call: ServerCall) -> Bool {
     guard session.outboundBytes <= configuration.holdBytes else {
       hold(call)

@@ -107,8 +107,9 @@ extension GRPCServerHandler {
 
   // MARK: - Bounds of connections
 
-  /// Refuses a call on a connection that is above the node's bounds, and with it the connection: the
-  /// client is told as the call's status, and by GOAWAY once calls that it may carry are answered.
+  /// Refuses a call on a connection that is above the node's bounds, and with it the connection:
+  /// the client is told as the call's status, and by GOAWAY once calls that it may carry are
+  /// answered.
   func refuseExcess(_ call: ServerCall, _ refusal: ConnectionEnd) {
     reject(
       call,

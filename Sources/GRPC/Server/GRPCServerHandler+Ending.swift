@@ -1,13 +1,14 @@
-// How a connection ends: for a reason of the server's (`cut`), because all is said (`closeIfFinished`),
-// or because the client closed its side (`inputClosed`) or is gone (`channelGone`).
+// How a connection ends: for a reason of the server's (`cut`), because all is said
+// (`closeIfFinished`), or because the client closed its side (`inputClosed`) or is gone
+// (`channelGone`).
 //
 // A socket that is closed while bytes of the client lie unread in it resets the connection, and the
-// reset overtakes what the client was just told. So our side is closed first, and what still comes is
-// thrown away for a moment; the connection keeps its place in the node's bounds meanwhile. A client that
-// closes its side is answered to the end, as on the line port.
+// reset overtakes what the client was just told. So our side is closed first, and what still comes
+// is thrown away for a moment; the connection keeps its place in the node's bounds meanwhile. A
+// client that closes its side is answered to the end, as on the line port.
 //
-// Thousands of connections may end at once. A client's end is therefore followed in a turn of its own,
-// between which the loop serves the others.
+// Thousands of connections may end at once. A client's end is therefore followed in a turn of its
+// own, between which the loop serves the others.
 
 import HTTP2
 import Logging
@@ -176,8 +177,8 @@ extension GRPCServerHandler {
     context.closeSoon()
   }
 
-  /// The channel is gone, by the client's doing or the system's. Each connection has calls to end and
-  /// memory to free: that is done in turns.
+  /// The channel is gone, by the client's doing or the system's. Each connection has calls to end
+  /// and memory to free: that is done in turns.
   func channelGone() {
     guard context != nil, !ending.isGone else { return }
     leave()

@@ -2,8 +2,8 @@
 //
 // Three kinds of bytes are held for a client, and each has its bound:
 // - unfinished messages, refused past `maxBufferedBytes`;
-// - messages longer than the stream's window, which are let in one after another as long as those on
-//   their way come to `maxLargeMessageBytes`. The others get no window; none is refused (see
+// - messages longer than the stream's window, which are let in one after another as long as those
+//   on their way come to `maxLargeMessageBytes`. The others get no window; none is refused (see
 //   GRPCServerHandler+LargeMessages.swift);
 // - what calls that are paused or held have not taken: a stream's window each, and together
 //   `maxParkedBytes` beyond the connection's window (see `HTTP2Session.park`).
@@ -115,8 +115,8 @@ extension GRPCServerHandler {
     halfCloseIfDone(call)
   }
 
-  /// Gives window for what a streaming call took, part of a message included, unless that is a large
-  /// one that has to wait.
+  /// Gives window for what a streaming call took, part of a message included, unless that is a
+  /// large one that has to wait.
   ///
   /// - Parameter left: bytes that were not taken, because the call is paused or over.
   private func takeIn(_ call: ServerCall, left: Int) {
@@ -161,8 +161,8 @@ extension GRPCServerHandler {
     swap(&chunk, &stream.inbound)
   }
 
-  /// Empties a buffer, and frees it if it is large: calls that live long must not each hold the room
-  /// of their largest message.
+  /// Empties a buffer, and frees it if it is large: calls that live long must not each hold the
+  /// room of their largest message.
   static func release(_ buffer: inout ByteBuffer) {
     if buffer.capacity > ServerConfiguration.retainedInboundBytes {
       buffer = ByteBuffer()

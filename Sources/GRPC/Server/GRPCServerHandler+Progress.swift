@@ -1,13 +1,13 @@
-// Clients that don't go on: requests that stay unfinished, answers that aren't taken. Looked at every
-// few seconds, one connection after the other. Progress is a rate, `minProgressBytes` in each
+// Clients that don't go on: requests that stay unfinished, answers that aren't taken. Looked at
+// every few seconds, one connection after the other. Progress is a rate, `minProgressBytes` in each
 // `progressTimeoutNanos`: who sends or takes a byte a second holds as much as who does nothing.
 
 import HTTP2
 import Logging
 import NIOCore
 
-/// What the client takes of one call's reply. The system acknowledges bytes of the whole connection,
-/// so they are the stream's once all has come that was sent until then.
+/// What the client takes of one call's reply. The system acknowledges bytes of the whole
+/// connection, so they are the stream's once all has come that was sent until then.
 struct AnswerProgress {
   var window = ProgressWindow()
   /// Bytes of the stream that the client has taken.
@@ -127,8 +127,8 @@ extension GRPCServerHandler {
 
   // MARK: - Requests
 
-  /// Whether a call has waited in vain for more of its request. What the server itself holds back is
-  /// not the client's fault.
+  /// Whether a call has waited in vain for more of its request. What the server itself holds back
+  /// is not the client's fault.
   private func isUnfinished(
     _ call: ServerCall, connectionIsSlow: Bool, nowNanos: UInt64
   ) -> Bool {

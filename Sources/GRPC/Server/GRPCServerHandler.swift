@@ -2,15 +2,16 @@
 // GRPCServerHandler+Calls.swift, the connection's own affairs (drain, keep-alive, floods, time
 // limits) in GRPCServerHandler+Connection.swift, its end in GRPCServerHandler+Ending.swift.
 //
-// Properties touched by every call opt out of the run-time exclusivity check (it took a quarter of a
-// call's time): all of it lives on one thread, and the service is never called within an access.
+// Properties touched by every call opt out of the run-time exclusivity check (it took a quarter of
+// a call's time): all of it lives on one thread, and the service is never called within an access.
 //
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
 // the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
 //
-// The way of a read: `channelRead` feeds the session once, then drains what was touched, which calls
-// the service; `channelReadComplete` writes all the replies at once. Answers that come at any other
-// time mark the connection in the loop's FlushCoalescer, which flushes at the end of the tick.
+// The way of a read: `channelRead` feeds the session once, then drains what was touched, which
+// calls the service; `channelReadComplete` writes all the replies at once. Answers that come at any
+// other time mark the connection in the loop's FlushCoalescer, which flushes at the end of the
+// tick.
 
 import HTTP2
 import Logging
@@ -48,8 +49,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var bufferedBytes = 0
   /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
   @exclusivity(unchecked) var inboundBytes = 0
-  /// Another node's connection. What it holds has bounds of its own, and to end it would end calls of
-  /// clients that did nothing wrong: it isn't charged.
+  /// Another node's connection. What it holds has bounds of its own, and to end it would end calls
+  /// of clients that did nothing wrong: it isn't charged.
   @exclusivity(unchecked) var isLink = false
   /// What the loop's memory is charged with, and the least of it since the last sweep.
   @exclusivity(unchecked) var chargedBytes = 0

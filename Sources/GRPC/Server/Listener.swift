@@ -30,8 +30,8 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
 package struct ListenerOptions: Sendable {
   /// Connections waiting to be accepted.
   package var backlog: Int32
-  /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it is
-  /// again when they are 128 KiB or less.
+  /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it
+  /// is again when they are 128 KiB or less.
   package var writeHighWaterBytes: Int
   /// Whether a client that closes its side may still be answered.
   package var allowsHalfClosure = false

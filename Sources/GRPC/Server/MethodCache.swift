@@ -1,6 +1,7 @@
 // From `:path` to a method without asking the service each time. One per event loop.
 
-/// A direct-mapped cache of paths that exist. Fixed size: a client that invents paths can't grow it.
+/// A direct-mapped cache of paths that exist. Fixed size: a client that invents paths can't grow
+/// it.
 struct MethodCache {
   private struct Entry {
     var path: [UInt8]

@@ -1,5 +1,5 @@
-// Whether a connection is read. NIO asks for each read; one that is kept back is made up for as soon as
-// it may be.
+// Whether a connection is read. NIO asks for each read; one that is kept back is made up for as
+// soon as it may be.
 
 /// What keeps a connection from being read.
 struct ReadGate {

@@ -1,11 +1,13 @@
 // A reply in pieces: a message whose length is known before its bytes are at hand, as when they
-// come over a link piece by piece. No more of it need be in memory than the client is about to take.
+// come over a link piece by piece. No more of it need be in memory than the client is about to
+// take.
 
 import NIOCore
 
 extension ServerCall {
-  /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent headers
-  /// and the message's prefix. For unary calls (then once, instead of `respond`) and streaming ones.
+  /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent
+  /// headers and the message's prefix. For unary calls (then once, instead of `respond`) and
+  /// streaming ones.
   package func beginMessage(byteCount: Int) {
     guard isOpen else { return }
     assert(messageBytesLeft == 0, "one message after another")
@@ -40,9 +42,9 @@ extension ServerCall {
 
   // MARK: - Room on the connection
 
-  /// Counts bytes that the service has asked for elsewhere, and will append to this call, as if they
-  /// waited to be sent already: see `ServerConnection.hasOutboundRoom`. Pieces that are appended are
-  /// taken off again, and the rest at the end of the call.
+  /// Counts bytes that the service has asked for elsewhere, and will append to this call, as if
+  /// they waited to be sent already: see `ServerConnection.hasOutboundRoom`. Pieces that are
+  /// appended are taken off again, and the rest at the end of the call.
   package func reserveOutbound(bytes: Int) {
     guard isOpen, bytes > 0 else { return }
     handler?.reserveOutbound(self, bytes)

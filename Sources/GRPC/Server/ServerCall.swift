@@ -1,6 +1,6 @@
-// One RPC on the server, as the service sees it. Paired for life with an HTTP2Stream and reused with
-// it by any connection of its event loop, so a call costs no allocation. Event loop only. For the exclusivity
-// attributes see GRPCServerHandler.swift.
+// One RPC on the server, as the service sees it. Paired for life with an HTTP2Stream and reused
+// with it by any connection of its event loop, so a call costs no allocation. Event loop only. For
+// the exclusivity attributes see GRPCServerHandler.swift.
 
 import HTTP2
 import LargeMemory
@@ -90,8 +90,8 @@ package final class ServerCall {
     handler?.complete(self, .ok)
   }
 
-  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was. May
-  /// come within a message given in pieces: no client takes that for a whole one.
+  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was.
+  /// May come within a message given in pieces: no client takes that for a whole one.
   package func fail(_ status: RPCStatus) {
     finish(status)
   }
@@ -127,8 +127,8 @@ package final class ServerCall {
     return stream.outboundBytes < handler.configuration.streamHighWaterBytes
   }
 
-  /// Whether the call's client and its connection take more; if not, `streamWritable` tells when they
-  /// do.
+  /// Whether the call's client and its connection take more; if not, `streamWritable` tells when
+  /// they do.
   package var takesMore: Bool {
     guard let handler else { return false }
     if stream.outboundBytes < handler.configuration.streamHighWaterBytes, handler.hasOutboundRoom {

@@ -45,8 +45,9 @@ package struct ServerConfiguration: Sendable {
   /// most firewalls remember a connection; one PING a minute costs a node next to nothing.
   package var keepaliveNanos: UInt64 = 60 * 1_000_000_000
   package var keepaliveTimeoutNanos: UInt64 = 20 * 1_000_000_000
-  /// How long a connection may be without a call before it is drained, as gRPC's max_connection_idle;
-  /// 0: for as long as it likes. A gRPC client connects again with its next call.
+  /// How long a connection may be without a call before it is drained, as gRPC's
+  /// max_connection_idle; 0: for as long as it likes. A gRPC client connects again with its next
+  /// call.
   package var idleNanosMax: UInt64 = 3_600 * 1_000_000_000
   /// Calls that the client may reset before it was sent any of their replies, beyond the number of
   /// calls answered on the connection. One that was answered in part has had its use.
@@ -94,8 +95,8 @@ package struct ServerConfiguration: Sendable {
   static let maxPingStrikes = 2
   /// How long a drain waits for the client to have seen the first GOAWAY.
   static let drainRoundTripNanos: Int64 = 1_000_000_000
-  /// How long a connection that was ended is still read, and how much of it, so that the client gets
-  /// the last words.
+  /// How long a connection that was ended is still read, and how much of it, so that the client
+  /// gets the last words.
   static let lingerNanos: Int64 = 1_000_000_000
   static let lingerBytesMax = 4 << 20
   /// How often connections are looked at for lack of progress, if no time limit is so short that it

@@ -131,9 +131,9 @@ final class ServerLoop: ListenerLoop {
     while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
   }
 
-  /// The connection that holds the most. Where most of the memory has been held since the last sweep,
-  /// it is the one that has held the most of it all the time: many small requests that stand still
-  /// must not push out a large one that is on its way. O(connections).
+  /// The connection that holds the most. Where most of the memory has been held since the last
+  /// sweep, it is the one that has held the most of it all the time: many small requests that stand
+  /// still must not push out a large one that is on its way. O(connections).
   private func worstOffender() -> GRPCServerHandler? {
     var largest: GRPCServerHandler?
     var longest: GRPCServerHandler?

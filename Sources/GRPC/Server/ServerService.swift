@@ -61,7 +61,8 @@ package protocol ServerService: AnyObject {
   func streamHalfClosed(_ call: ServerCall)
 
   /// Outbound bytes fell below the low water mark after `isWritable` had become false, or what
-  /// `ServerCall.awaitRoom` asked for has come. For unary calls only if they are answered in pieces.
+  /// `ServerCall.awaitRoom` asked for has come. For unary calls only if they are answered in
+  /// pieces.
   func streamWritable(_ call: ServerCall)
 
   /// The call ended before it was answered. The object must not be used any more afterwards.

@@ -1,13 +1,13 @@
-// One buffer for all the connections of an event loop to read into. A channel keeps the buffer that it
-// reads into, 64 KiB each: with thousands of connections that is most of their memory, and with
+// One buffer for all the connections of an event loop to read into. A channel keeps the buffer that
+// it reads into, 64 KiB each: with thousands of connections that is most of their memory, and with
 // hundreds each read lands on memory that has left the cache.
 //
-// The buffer goes round: a read takes it (`SharedReceiveAllocator.buffer`), the connection's handler
-// gives it back once it has what it needs (`recycle`). If something still holds on to it at the next
-// read, that read gets a new one.
+// The buffer goes round: a read takes it (`SharedReceiveAllocator.buffer`), the connection's
+// handler gives it back once it has what it needs (`recycle`). If something still holds on to it at
+// the next read, that read gets a new one.
 //
-// A channel always keeps the first buffer that its allocator makes, so that one is small. It holds a
-// client's first words; more is there again at the next read.
+// A channel always keeps the first buffer that its allocator makes, so that one is small. It holds
+// a client's first words; more is there again at the next read.
 //
 // Thread: the event loop.
 //
@@ -54,8 +54,8 @@ struct SharedReceiveAllocator: RecvByteBufferAllocator {
       : shared.value.take(allocator)
   }
 
-  /// - Returns: always true, "the next buffer may be larger": else the channel would go on using the
-  ///   one that it keeps.
+  /// - Returns: always true, "the next buffer may be larger": else the channel would go on using
+  ///   the one that it keeps.
   mutating func record(actualReadBytes: Int) -> Bool {
     isFirst = false
     return true

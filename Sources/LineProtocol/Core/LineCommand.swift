@@ -1,5 +1,5 @@
-// What one command of the line protocol is: its words, its help, and what it turns into. Values; any
-// thread. The commands themselves are in LineCommands.swift.
+// What one command of the line protocol is: its words, its help, and what it turns into. Values;
+// any thread. The commands themselves are in LineCommands.swift.
 
 import Commands
 import NIOCore

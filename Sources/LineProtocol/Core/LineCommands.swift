@@ -1,6 +1,6 @@
 // The commands of the line protocol: the one table that dispatch, HELP and docs/PROTOCOL.md read.
-// Those on one key come from the command table as they are; of the others it has the name, the usage
-// and the help. Immutable and shared by all threads.
+// Those on one key come from the command table as they are; of the others it has the name, the
+// usage and the help. Immutable and shared by all threads.
 
 import Commands
 import NIOCore

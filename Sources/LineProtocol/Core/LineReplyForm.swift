@@ -149,7 +149,8 @@ package enum LineReplyForm: Sendable, Hashable {
   case values
   /// MSetResponse: `+OK`, or if anything failed a reply for each item.
   case outcomes
-  /// Of calls on many keys whose items have a count: the sum, or if anything failed a reply for each.
+  /// Of calls on many keys whose items have a count: the sum, or if anything failed a reply for
+  /// each.
   case count(CommandID)
   /// RandomKeyResponse.
   case randomKey

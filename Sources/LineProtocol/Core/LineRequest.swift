@@ -1,5 +1,5 @@
-// One request as the parser hands it out: the words of a command, in place. A value; its bytes are a
-// slice of what was read, so it should not be kept for long.
+// One request as the parser hands it out: the words of a command, in place. A value; its bytes are
+// a slice of what was read, so it should not be kept for long.
 
 import Commands
 import NIOCore

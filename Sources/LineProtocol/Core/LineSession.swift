@@ -1,6 +1,6 @@
-// One connection's conversation, without the connection: bytes in, calls on the node, replies out in
-// the order of the requests. Pure; belongs to the event loop of its connection, which performs what
-// it asks for (LineConnection).
+// One connection's conversation, without the connection: bytes in, calls on the node, replies out
+// in the order of the requests. Pure; belongs to the event loop of its connection, which performs
+// what it asks for (LineConnection).
 //
 // Order. Replies wait in `entries` until those before them are written. Calls on one key are made
 // as they come, because a node keeps their order; any other call is made once everything before it
@@ -23,24 +23,24 @@ import NodeCore
 import RingstoreAPI
 
 package final class LineSession {
-  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it is
-  /// one more; when a large reply has to wait, so few again, because calls under way have deadlines
-  /// and their values are pinned on shards.
+  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it
+  /// is one more; when a large reply has to wait, so few again, because calls under way have
+  /// deadlines and their values are pinned on shards.
   package static let commandsFirst = 32
   package static let commandsMax = 256
   /// Bytes of replies that may wait for the client before further commands do, and bytes of large
   /// replies that are brought from the node beforehand.
   package static let outputBytesMax = 1 << 20
-  /// How long a call may take, in nanoseconds, beside the time that it is asked to wait. Shutdown may
-  /// take as long as it does.
+  /// How long a call may take, in nanoseconds, beside the time that it is asked to wait. Shutdown
+  /// may take as long as it does.
   package static let callNanosMax: UInt64 = 60_000_000_000
 
   let port: any LocalDispatcher
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
-  // A session is used by one thread and never from within an access to one of these, so the run-time
-  // checks for that are left out, which every command would pay for.
+  // A session is used by one thread and never from within an access to one of these, so the
+  // run-time checks for that are left out, which every command would pay for.
   @exclusivity(unchecked) private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
@@ -96,8 +96,8 @@ package final class LineSession {
     onWork()
   }
 
-  /// The client sends no more: what it sent is still answered. It may be gone altogether, which looks
-  /// the same, so a command waits for a value no longer: what it would take would be lost.
+  /// The client sends no more: what it sent is still answered. It may be gone altogether, which
+  /// looks the same, so a command waits for a value no longer: what it would take would be lost.
   package func inputClosed() {
     inputEnded = true
     endWaiting()
@@ -284,8 +284,8 @@ package final class LineSession {
 
   // MARK: - Calls
 
-  // The node keeps the session as the caller of its calls until they are over. So what they tell their
-  // replies to may keep it as well.
+  // The node keeps the session as the caller of its calls until they are over. So what they tell
+  // their replies to may keep it as well.
 
   private func make(_ call: any KeyedCall, _ form: ReplyForm) {
     let key = form.mayNameKey ? Array(call.key) : []

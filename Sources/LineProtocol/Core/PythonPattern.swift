@@ -26,7 +26,8 @@ struct PythonPattern {
     return translation.text
   }
 
-  /// What is said to a pattern that begins with `*`, as globs do and no expression can; nil: nothing.
+  /// What is said to a pattern that begins with `*`, as globs do and no expression can; nil:
+  /// nothing.
   static func refusalOfGlob(_ pattern: UnsafeRawBufferPointer) -> LineError? {
     guard pattern.first == UInt8(ascii: "*") else { return nil }
     var expression: [UInt8] = []
@@ -99,7 +100,8 @@ struct PythonPattern {
     if let escaped { text.append(escaped) }
   }
 
-  /// Whether `,}` or `,3}` follows. Any other brace is one of RE2's forms too, or stands for itself.
+  /// Whether `,}` or `,3}` follows. Any other brace is one of RE2's forms too, or stands for
+  /// itself.
   private var isOpenAtTheBottom: Bool {
     guard rest.first == UInt8(ascii: ",") else { return false }
     let behind = rest.dropFirst().drop { (0x30...0x39).contains($0) }

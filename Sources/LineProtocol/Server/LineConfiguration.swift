@@ -28,7 +28,8 @@ package struct LineConfiguration: Sendable {
     idleNanosMax > 0 ? min(sweepNanos, max(250_000_000, idleNanosMax / 4)) : sweepNanos
   }
 
-  /// How long a connection that was ended here is still read, so that the client gets the last reply.
+  /// How long a connection that was ended here is still read, so that the client gets the last
+  /// reply.
   static let lingerNanos: Int64 = 1_000_000_000
   /// How much is handed to the socket at once.
   static let writeChunkBytes = 256 << 10

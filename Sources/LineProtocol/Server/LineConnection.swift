@@ -150,8 +150,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       inputClosed = true
-      // Thousands may end at once. Were they marked for this tick's flush, the replies to all others
-      // would wait behind them.
+      // Thousands may end at once. Were they marked for this tick's flush, the replies to all
+      // others would wait behind them.
       loop.node.flusher.scheduler.yieldThenRun { [weak self] in self?.noteInputClosed() }
     }
     context.fireUserInboundEventTriggered(event)

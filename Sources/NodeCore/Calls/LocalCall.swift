@@ -1,5 +1,5 @@
-// One call made through a LocalDispatcher. Belongs to the node's event loop; the node keeps it while the
-// call is under way, the caller as long as he may want to cancel it.
+// One call made through a LocalDispatcher. Belongs to the node's event loop; the node keeps it
+// while the call is under way, the caller as long as he may want to cancel it.
 
 import Commands
 import NIOCore
@@ -63,8 +63,8 @@ package final class LocalCall {
     context = nil
   }
 
-  /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's range
-  /// is never reached, and a year stands for it.
+  /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's
+  /// range is never reached, and a year stands for it.
   package static func bounded(_ context: CallContext, nowNanos: UInt64) -> CallContext {
     var context = context
     context.nowNanos = nowNanos

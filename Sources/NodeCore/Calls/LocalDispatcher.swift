@@ -1,7 +1,8 @@
 // How the legacy services and the line protocol make calls on a node's event loop. They translate
-// their own messages into calls of ringstore.v1, and the node treats those as it treats all calls: the
-// same checks, the same bounds, the same counters. Calls on one key and their replies are handed over
-// in the types of their messages; only a router encodes them, because there they leave the process.
+// their own messages into calls of ringstore.v1, and the node treats those as it treats all calls:
+// the same checks, the same bounds, the same counters. Calls on one key and their replies are
+// handed over in the types of their messages; only a router encodes them, because there they leave
+// the process.
 //
 // All of it lives on one event loop, the node's.
 
@@ -9,8 +10,8 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-/// What is told the outcome of a call made from within: the reply, valid during the call only, or the
-/// error that a client would get.
+/// What is told the outcome of a call made from within: the reply, valid during the call only, or
+/// the error that a client would get.
 package typealias LocalReply = (Result<CallReply, CallError>) -> Void
 
 /// Where calls are made from within. A router's loop and a shard's are such ports.
@@ -20,9 +21,10 @@ package protocol LocalDispatcher: AnyObject {
 
   /// Makes a call on one key.
   ///
-  /// `reply` is called exactly once, on the loop, unless the call is cancelled first. That may happen
-  /// before this returns. A caller that makes its next call from within `reply` may have that one
-  /// answered at once as well, so it must bound the depth; and it must have read the first reply.
+  /// `reply` is called exactly once, on the loop, unless the call is cancelled first. That may
+  /// happen before this returns. A caller that makes its next call from within `reply` may have
+  /// that one answered at once as well, so it must bound the depth; and it must have read the first
+  /// reply.
   ///
   /// Calls on one key are executed in the order in which they were made, whether the earlier ones
   /// have been answered or not.
@@ -37,8 +39,8 @@ package protocol LocalDispatcher: AnyObject {
     reply: @escaping LocalReply
   ) -> LocalCall?
 
-  /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. The streaming
-  /// ones (Scan) are answered with an error, as are calls on one key.
+  /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. The
+  /// streaming ones (Scan) are answered with an error, as are calls on one key.
   ///
   /// - Parameter request: the encoded request message of the call.
   @discardableResult
@@ -55,8 +57,9 @@ package protocol LocalDispatcher: AnyObject {
   /// the node counts it among its errors.
   func countError()
 
-  /// The loop's account of replies that are ready and have not been sent. A caller that keeps a large
-  /// one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is no room.
+  /// The loop's account of replies that are ready and have not been sent. A caller that keeps a
+  /// large one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is
+  /// no room.
   var replyMemory: MemoryBudget { get }
 
   /// A caller that took no large reply (`LocalCaller.takesLargeReply`) does so now.

@@ -1,7 +1,8 @@
 // BigKeys: a walk over all keys, of all shards side by side, that remembers the largest ones.
 //
-// A slice tells of those of its keys that may be among the largest: the router sends with its request
-// how large a key must be by now. So few keys travel, and shards keep nothing between slices.
+// A slice tells of those of its keys that may be among the largest: the router sends with its
+// request how large a key must be by now. So few keys travel, and shards keep nothing between
+// slices.
 
 import Commands
 import NIOCore

@@ -1,5 +1,5 @@
-// Keys without a limit, DbSize, Reset, Describe and Stats: every shard is asked, slice by slice, and
-// the outcomes merged.
+// Keys without a limit, DbSize, Reset, Describe and Stats: every shard is asked, slice by slice,
+// and the outcomes merged.
 //
 // Each shard works through its share in slices of bounded work: a slice's reply says where the
 // next one begins, so a shard keeps no state between slices, and an operation that was dropped has

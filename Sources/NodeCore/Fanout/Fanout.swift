@@ -10,8 +10,8 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-/// What differs between a router and a shard: how sub-requests are sent, and the caller is told. One
-/// for each operation under way.
+/// What differs between a router and a shard: how sub-requests are sent, and the caller is told.
+/// One for each operation under way.
 package protocol FanoutTransport: AnyObject {
   /// Sends a sub-request. Its outcome comes later, never from inside this call.
   func send(_ request: SubRequest)
@@ -122,8 +122,8 @@ package final class Fanout {
     }
   }
 
-  /// Counts what the operation holds now, or ends it where that is too much. Returns whether it goes
-  /// on.
+  /// Counts what the operation holds now, or ends it where that is too much. Returns whether it
+  /// goes on.
   @discardableResult
   private func account() -> Bool {
     let held = operation.heldBytes

@@ -6,9 +6,9 @@
 // what is to be done, which its `Fanout` does. It owns its request's bytes and the reply that it
 // builds, and lives on the event loop of the node that started it.
 //
-// Why sub-requests: each one is bounded work (a single key, or a bounded number of visited keys), so
-// no operation holds a shard's loop for long, and one whose caller went away stops by not sending its
-// next one.
+// Why sub-requests: each one is bounded work (a single key, or a bounded number of visited keys),
+// so no operation holds a shard's loop for long, and one whose caller went away stops by not
+// sending its next one.
 
 import Commands
 import LargeMemory

@@ -1,5 +1,6 @@
 // Where the items and outcomes of the calls on many keys stand in their messages. An item's request
-// and reply are those of a call on one key, so they are passed on as they came. A value; any thread.
+// and reply are those of a call on one key, so they are passed on as they came. A value; any
+// thread.
 
 import Commands
 import NIOCore

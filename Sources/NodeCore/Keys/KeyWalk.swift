@@ -1,7 +1,8 @@
 // A walk over the keys of the cluster, in the order of their positions: what Keys and Scan have in
-// common. It knows the slots before its position as done, and asks the owners of those behind it for
-// their keys. So when a newer slot map comes into force it begins anew at its position with the new owners,
-// as it would with a token in another process: nothing is repeated, and nothing that stays is missed.
+// common. It knows the slots before its position as done, and asks the owners of those behind it
+// for their keys. So when a newer slot map comes into force it begins anew at its position with the
+// new owners, as it would with a token in another process: nothing is repeated, and nothing that
+// stays is missed.
 //
 // A state machine without input or output of its own, owned by one operation.
 

@@ -1,6 +1,6 @@
-// Keys: the keys from a position on in one reply. With a limit it is a page: the next `limit` keys in
-// the order of their positions, and a token for the rest; what shards have found beyond the last of
-// them is thrown away, and found again with the token.
+// Keys: the keys from a position on in one reply. With a limit it is a page: the next `limit` keys
+// in the order of their positions, and a token for the rest; what shards have found beyond the last
+// of them is thrown away, and found again with the token.
 
 import Commands
 import NIOCore

@@ -5,8 +5,8 @@
 //         | version:1 (2)  seed:4  slot:2  cursor:8  check:8      23 bytes
 //
 // The order depends on the cluster's hash seed. Version 1 belongs to the public one; `seed` is the
-// fingerprint of another. `check` digests the other bytes, the database, the type filter and the pattern: it refuses
-// damaged tokens and those of another query alike. Values; any thread.
+// fingerprint of another. `check` digests the other bytes, the database, the type filter and the
+// pattern: it refuses damaged tokens and those of another query alike. Values; any thread.
 
 import Placement
 

@@ -11,8 +11,8 @@ extension ByteBuffer {
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or of `InternalMethod` on a link.
-  ///   - timeMillis: of a Pipeline's call what is left of the deadline, of a link's call the deadline
-  ///     on the shard's clock; 0: none.
+  ///   - timeMillis: of a Pipeline's call what is left of the deadline, of a link's call the
+  ///     deadline on the shard's clock; 0: none.
   package mutating func writeCall(
     _ carrier: Carrier, id: UInt64, method: UInt32, request: UnsafeRawBufferPointer,
     timeMillis: UInt64 = 0, requestID: UnsafeRawBufferPointer? = nil

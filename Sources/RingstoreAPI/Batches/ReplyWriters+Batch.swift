@@ -1,5 +1,5 @@
-// Replies appended to a batch under construction: a Pipeline's Reply or a link's LinkReply, which have
-// the same numbers (see `Carrier`). A response is written in place, between `beginReply` and
+// Replies appended to a batch under construction: a Pipeline's Reply or a link's LinkReply, which
+// have the same numbers (see `Carrier`). A response is written in place, between `beginReply` and
 // `endReply`; nothing is encoded elsewhere and copied.
 
 import NIOCore
@@ -49,7 +49,8 @@ extension ByteBuffer {
     }
   }
 
-  /// A whole OK reply but for the bytes of its response, which must follow: `responseBytes` of them.
+  /// A whole OK reply but for the bytes of its response, which must follow: `responseBytes` of
+  /// them.
   package mutating func writeReplyHead(_ carrier: Carrier, id: UInt64, responseBytes: Int) {
     let size =
       WireSize.optionalVarintField(Field.id.number, id)
@@ -81,8 +82,8 @@ extension ByteBuffer {
       LinkV1.LinkReply(id: id, code: code, message: message, details: details))
   }
 
-  /// Returns a call over its link: it was not executed, because its key's slot isn't the shard's. The
-  /// router may place it anew; `error` is for its caller where that can't be done.
+  /// Returns a call over its link: it was not executed, because its key's slot isn't the shard's.
+  /// The router may place it anew; `error` is for its caller where that can't be done.
   package mutating func writeReturned(_ call: LinkV1.LinkCall, _ error: CallError) {
     let reply = beginLengthDelimited(
       Carrier.link.replies, sizeHint: call.request.count + error.message.utf8.count + 64)

@@ -1,5 +1,5 @@
-// google.rpc.Status with the two kinds of details that Ringstore uses: how an error travels in trailers
-// and in the details of a batched reply.
+// google.rpc.Status with the two kinds of details that Ringstore uses: how an error travels in
+// trailers and in the details of a batched reply.
 
 import NIOCore
 import StatusCodes

@@ -1,5 +1,5 @@
-// Fields of messages appended to a ByteBuffer one by one, where a message isn't made as a whole: the
-// buffer is the caller's own and on the caller's thread. Each call checks the capacity once.
+// Fields of messages appended to a ByteBuffer one by one, where a message isn't made as a whole:
+// the buffer is the caller's own and on the caller's thread. Each call checks the capacity once.
 
 import NIOCore
 

@@ -1,5 +1,5 @@
-// Where a request says how long its call may wait: for a router, which carries a call on elsewhere when
-// some of that time is over, and knows no more of the request. A value; any thread.
+// Where a request says how long its call may wait: for a router, which carries a call on elsewhere
+// when some of that time is over, and knows no more of the request. A value; any thread.
 
 import NIOCore
 

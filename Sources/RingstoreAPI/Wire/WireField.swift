@@ -1,6 +1,6 @@
-// The fields of messages as constants, for those who write a message field by field: deploy/generate
-// makes one for each field (`V1.ListValues.Field.values`), so no number is written by hand. The type
-// says how the value is laid out.
+// The fields of messages as constants, for those who write a message field by field:
+// deploy/generate makes one for each field (`V1.ListValues.Field.values`), so no number is written
+// by hand. The type says how the value is laid out.
 
 /// A `bytes`, `string` or message field.
 package struct BytesField: Hashable, Sendable {

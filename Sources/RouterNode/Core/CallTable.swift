@@ -9,8 +9,8 @@
 // The number wraps around, after 254 days at 400,000 calls a second; of two calls under way
 // `CallOrder` still knows the earlier one.
 //
-// The memory is the table's own: a call is moved in and out of it, while an array's element would be
-// copied, which counts up and down each reference in it.
+// The memory is the table's own: a call is moved in and out of it, while an array's element would
+// be copied, which counts up and down each reference in it.
 
 import GRPC
 import NodeCore
@@ -226,8 +226,8 @@ struct CallTable<Caller>: ~Copyable {
     calls[index].timesReturned = 0
   }
 
-  /// A call that was parked is to be placed again; it waits until then. Small calls have their place in
-  /// the order.
+  /// A call that was parked is to be placed again; it waits until then. Small calls have their
+  /// place in the order.
   mutating func unparked(_ id: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].isOrdered = calls[index].lane == .calls

@@ -1,8 +1,8 @@
 // The order of calls on one key over the two lanes of a link.
 //
 // A lane is one connection, so the calls on it stay in order; nothing orders the lanes among each
-// other. So a large call (one that goes on the bulk lane) waits for the small calls of its slot that
-// were submitted before it, and later calls on its key wait behind it.
+// other. So a large call (one that goes on the bulk lane) waits for the small calls of its slot
+// that were submitted before it, and later calls on its key wait behind it.
 //
 // Small calls are the rule, and of them only the number under way of each slot is kept: where there
 // is no large call, a small one costs an increment, a decrement and two looks at
@@ -19,10 +19,10 @@
 // A call that is released still stands for its key until it is taken (`nextRelease`): one that is
 // submitted in between, by a caller that is just told of a reply, is held behind it.
 //
-// A call on several keys of a slot (LMove, a pop) has its place in the order of each. Where there is a
-// queue of one of them, the keys share a queue from then on, until it is empty: as if their hashes were
-// the same. In such a queue a large call always waits for the small ones before it, since those of the
-// other keys were not held.
+// A call on several keys of a slot (LMove, a pop) has its place in the order of each. Where there
+// is a queue of one of them, the keys share a queue from then on, until it is empty: as if their
+// hashes were the same. In such a queue a large call always waits for the small ones before it,
+// since those of the other keys were not held.
 //
 // Ids tell the order of submission (CallOrder). Pure; part of a router's core.
 
@@ -103,7 +103,8 @@ struct CrossLaneSequencer {
 
   // MARK: - Calls begin
 
-  /// Notes a small call that may go at once: none but those for which `isEmpty`, or `mayGo` said so.
+  /// Notes a small call that may go at once: none but those for which `isEmpty`, or `mayGo` said
+  /// so.
   @inline(__always)
   mutating func smallBegan(slot: UInt16) {
     small[Int(slot)] &+= 1
@@ -221,8 +222,8 @@ struct CrossLaneSequencer {
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
     guard let gone = queues[key]?.held.remove(at: place), gone.isBehindBarrier else { return }
-    // The large call next behind it relied on this barrier, unless it has one of its own: the small calls
-    // of its key that were between them have given up.
+    // The large call next behind it relied on this barrier, unless it has one of its own: the small
+    // calls of its key that were between them have given up.
     let successor = queues[key]?.held.firstIndex {
       $0.isLarge && CallOrder.isBefore(id, $0.id)
     }
@@ -324,7 +325,8 @@ struct CrossLaneSequencer {
 }
 
 extension CircularBuffer {
-  /// The first place from which on `isBehind` holds, or the end. The buffer is sorted by it. O(log n).
+  /// The first place from which on `isBehind` holds, or the end. The buffer is sorted by it. O(log
+  /// n).
   fileprivate func firstPlace(where isBehind: (Element) -> Bool) -> Index {
     var (low, high) = (0, count)
     while low < high {

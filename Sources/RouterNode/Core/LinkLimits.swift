@@ -27,15 +27,15 @@ package struct LinkLimits: Sendable {
   /// How long a shard may take to answer Hello.
   package var helloNanosMax: UInt64 = 5_000_000_000
 
-  /// How long callers of calls that wait for values are kept after the link is lost over which their
-  /// calls were parked. The shard remembers for longer which of them have run.
+  /// How long callers of calls that wait for values are kept after the link is lost over which
+  /// their calls were parked. The shard remembers for longer which of them have run.
   package var parkedNanosMax: UInt64 = 10_000_000_000
   /// How often a call that a shard returns, because its slot isn't the shard's, is placed anew.
   package var timesReturnedMax: UInt8 = 8
   /// How long such a call waits for a newer slot map before it is.
   package var returnedNanos: UInt64 = 50_000_000
-  /// How long a link whose shard has another address lets calls under way end; then it stays as it is
-  /// until it is lost.
+  /// How long a link whose shard has another address lets calls under way end; then it stays as it
+  /// is until it is lost.
   package var moveNanosMax: UInt64 = 2_000_000_000
   /// How long a router that has taken back several changes in a row lets another router be through.
   package var mapPauseNanos: UInt64 = 1_000_000_000

@@ -1,11 +1,12 @@
 // The life of one link: the two long-lived streams from a router's loop to a shard.
 //
-//   waiting(until) --due--> connecting --connected--> greeting --accepted--> ready --draining--> draining
-//        ^                      |                        |                    |                    |
-//        +---- failed ----------+------ refused, lost ---+------ lost --------+------ lost --------+
+//   waiting(until) --due--> connecting --connected--> greeting --accepted--> ready --> draining
+//        ^                      |                        |                     |           |
+//        +------- failed -------+---- refused, lost -----+------- lost --------+-- lost ---+
 //
-// The lanes are one link: it is ready when both were accepted, and lost when either is. Were they to
-// reconnect by themselves, a write of the older connection could run after a later call on its key.
+// The lanes are one link: it is ready when both were accepted, and lost when either is. Were they
+// to reconnect by themselves, a write of the older connection could run after a later call on its
+// key.
 //
 // Pure: takes events with the time they happened at, and says what is to be done. Only a `ready`
 // link takes calls; in every other state a call fails at once, so that no caller waits for a

@@ -1,5 +1,5 @@
-// The links of a router's loop to all shards that there have ever been, each at a place that stays its
-// own, and which of them has which slot. Pure; part of a router's core.
+// The links of a router's loop to all shards that there have ever been, each at a place that stays
+// its own, and which of them has which slot. Pure; part of a router's core.
 
 import Placement
 
@@ -10,7 +10,8 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
   private var epoch: UInt64
   /// The places of the shards of the map in force, in the map's order.
   private(set) var members: [Int]
-  /// Where the router's list says that shards are; a map says it of those that the list doesn't name.
+  /// Where the router's list says that shards are; a map says it of those that the list doesn't
+  /// name.
   private(set) var listedAddresses: [String: String] = [:]
   private let limits: LinkLimits
   private let firstGeneration: UInt64

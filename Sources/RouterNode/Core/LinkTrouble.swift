@@ -1,6 +1,6 @@
-// Why a link can't be used, in words that say what to do. Some reasons are permanent: the attempts go
-// on, and each fails like the one before. So what was told once is not told again until the link has
-// been ready in between. A value; part of a router's core.
+// Why a link can't be used, in words that say what to do. Some reasons are permanent: the attempts
+// go on, and each fails like the one before. So what was told once is not told again until the link
+// has been ready in between. A value; part of a router's core.
 
 import RingstoreAPI
 

@@ -7,17 +7,17 @@
 //    +------a shard refuses it: doubted, and pending again-------------------------------+
 //
 // A router begins with the map of its list as a pending one: other routers may have another list. A
-// newer map comes from this router's own change of its list, or from a shard that has adopted it from
-// another router. Each router offers it to every shard of the map until all have adopted it; so a change
-// is completed whichever router is lost meanwhile. Epochs only rise: a pending map that a shard
-// refuses, because it holds keys that would move or another router's change has come first, is taken
-// back by a further map with the owners that are in force. It lists the shards of what it takes back
-// as well: they may have come to own slots without this router's knowing. When it is in force they
-// own none, and a last map drops them.
+// newer map comes from this router's own change of its list, or from a shard that has adopted it
+// from another router. Each router offers it to every shard of the map until all have adopted it;
+// so a change is completed whichever router is lost meanwhile. Epochs only rise: a pending map that
+// a shard refuses, because it holds keys that would move or another router's change has come first,
+// is taken back by a further map with the owners that are in force. It lists the shards of what it
+// takes back as well: they may have come to own slots without this router's knowing. When it is in
+// force they own none, and a last map drops them.
 //
-// A map that is in force and is refused all the same, or that of this router's list, means that shards
-// obey different maps, as when routers were started with different lists. Then nothing is served until
-// all shards hold the router's; see RouterCore+Conflict.
+// A map that is in force and is refused all the same, or that of this router's list, means that
+// shards obey different maps, as when routers were started with different lists. Then nothing is
+// served until all shards hold the router's; see RouterCore+Conflict.
 //
 // That all hold it at one moment is found out in rounds (MapRounds). Pure; part of a router's core.
 

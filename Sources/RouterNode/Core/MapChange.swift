@@ -1,5 +1,5 @@
-// A change of the list of shards that this router makes: the steps to the new map, and who has still
-// to answer.
+// A change of the list of shards that this router makes: the steps to the new map, and who has
+// still to answer.
 //
 //   checking --no shard holds keys that would move--> dialing --newcomers are reached--> adopting
 //      |                                                 |                                  |

@@ -2,10 +2,11 @@
 //
 // That each of them has adopted it at some time is not enough: a shard that was restarted since has
 // forgotten it, and may have adopted an older map from a router that has not heard of this one. So
-// when all have adopted it, all are asked again. Where each says over the same link that it holds it
-// still, all held it when they were asked.
+// when all have adopted it, all are asked again. Where each says over the same link that it holds
+// it still, all held it when they were asked.
 //
-//   shards adopt it --all hold it, or one serves by it--> asked --all say so, or one serves by it--> told
+//   shards adopt it --all hold it, or one serves by it--> asked --all say so, or one serves by
+//   it--> told
 //        ^                                                  |
 //        +----------a link is lost, a shard joins-----------+
 //

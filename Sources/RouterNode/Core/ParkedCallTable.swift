@@ -1,9 +1,11 @@
-// The calls of a router's loop that wait for values at their shards, by id: what is needed to have them
-// wait again elsewhere, or on a new link. They stay in the table of calls and are under way on no lane.
+// The calls of a router's loop that wait for values at their shards, by id: what is needed to have
+// them wait again elsewhere, or on a new link. They stay in the table of calls and are under way on
+// no lane.
 //
 //   parked --its reply comes--> answered
 //     |  +--recalled: the shard says it had not run--> the error for which it was recalled
-//     +--its link is lost--> adrift --the same shard says what ran--> parked anew, or OUTCOME_UNKNOWN
+//     +--its link is lost--> adrift --the same shard says what ran--> parked anew, or
+//     OUTCOME_UNKNOWN
 //                              +--the link stays away--> OUTCOME_UNKNOWN
 //
 // Pure; part of a router's core.

@@ -5,8 +5,8 @@ import Placement
 import RingstoreAPI
 
 extension RouterCore {
-  /// Changes the cluster to another list of shards, or finds out what that would mean. How it ends is
-  /// told once, perhaps before this returns.
+  /// Changes the cluster to another list of shards, or finds out what that would mean. How it ends
+  /// is told once, perhaps before this returns.
   package func change(
     to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
   ) {

@@ -60,8 +60,8 @@ extension RouterCore {
     }
   }
 
-  /// A shard has accepted the map that it, or another one, has refused. When none refuses it the others
-  /// are greeted, and the map is in force when all shards hold it at one moment.
+  /// A shard has accepted the map that it, or another one, has refused. When none refuses it the
+  /// others are greeted, and the map is in force when all shards hold it at one moment.
   func endDoubt(_ shard: Int) {
     agreement.stopsRefusing(links[shard].shardID)
     if !agreement.refusers.isEmpty { release(shard, Self.otherHoldsAnother) }

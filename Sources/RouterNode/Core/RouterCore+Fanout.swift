@@ -80,8 +80,8 @@ extension RouterCore: FanoutCluster {
 
   /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
   ///
-  /// - Parameter context: the call's, which its sub-requests carry on; the driver ends the operation
-  ///   at its deadline.
+  /// - Parameter context: the call's, which its sub-requests carry on; the driver ends the
+  ///   operation at its deadline.
   package func start(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Caller
   ) -> UInt64? {
@@ -104,8 +104,8 @@ extension RouterCore: FanoutCluster {
 
   package func randomNumber() -> UInt64 { random.next() }
 
-  /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told when
-  /// the current event has been dealt with.
+  /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told
+  /// when the current event has been dealt with.
   func send(_ part: SubRequest, of running: RouterFanout<Driver>) -> UInt64? {
     part.request.withBytes { request in
       // Items of many-key calls have their place among the calls on their keys; slices have not.

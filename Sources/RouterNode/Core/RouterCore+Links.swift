@@ -75,8 +75,8 @@ extension RouterCore {
     links[shard][lane].reuse(&buffer)
   }
 
-  /// Sees to it that the driver knows of what a lane has to send. O(1); once for each frame or row of
-  /// frames, however many calls go into it.
+  /// Sees to it that the driver knows of what a lane has to send. O(1); once for each frame or row
+  /// of frames, however many calls go into it.
   @inline(__always)
   func hasOutput(_ shard: Int, _ lane: LinkLane) {
     if links[shard][lane].announces() { driver.linkHasOutput(shard: shard, lane: lane) }
@@ -87,7 +87,8 @@ extension RouterCore {
     let areTried = links.allSatisfy { link in
       guard link.isMember else { return true }
       switch link.state.phase {
-      // One that is due at once is a part of the first attempt, as after another map was taken over.
+      // One that is due at once is a part of the first attempt, as after another map was taken
+      // over.
       case .waiting(let until): return until > nowNanos
       case .connecting, .greeting: return false
       case .ready, .draining: return true
@@ -285,7 +286,8 @@ extension RouterCore {
       forget(id, call)
     }
     links[shard].clear()
-    // A caller that is told may come with its next call at once, and must find the link as it is now.
+    // A caller that is told may come with its next call at once, and must find the link as it is
+    // now.
     for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
     askShards()
     if mayHoldCalls {

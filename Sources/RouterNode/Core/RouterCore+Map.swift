@@ -3,12 +3,12 @@
 // What becomes of calls:
 // - From the moment that a newer map is known, calls on slots whose owner it changes wait. Calls on
 //   all other slots go on as before.
-// - Calls that were sent to the old owner either had been executed before it adopted the map, and are
-//   answered, or come back (`returned`), and wait as well.
-// - When the map is in force and nothing is under way at the old owner, they all go to the new one, in
-//   the order in which they were submitted.
-// - A call that comes back although no newer map is known, as one that overtook the news that the map
-//   is in force, is placed anew after a short time. How often is bounded.
+// - Calls that were sent to the old owner either had been executed before it adopted the map, and
+//   are answered, or come back (`returned`), and wait as well.
+// - When the map is in force and nothing is under way at the old owner, they all go to the new one,
+//   in the order in which they were submitted.
+// - A call that comes back although no newer map is known, as one that overtook the news that the
+//   map is in force, is placed anew after a short time. How often is bounded.
 //
 // Bounds: calls that wait count like others that do (RouterCore+Waiting), in bytes and in time.
 
@@ -343,8 +343,8 @@ extension RouterCore {
     connect(shard)
   }
 
-  /// A link that was dialed at another address, or to a shard that has joined, is ready, and the shard
-  /// serves.
+  /// A link that was dialed at another address, or to a shard that has joined, is ready, and the
+  /// shard serves.
   func moved(_ shard: Int) {
     links[shard].endMoving()
     updateMayHoldCalls()

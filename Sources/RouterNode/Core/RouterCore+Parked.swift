@@ -1,9 +1,10 @@
-// Calls that wait for values at their shards (wait_millis). A shard says at once that it has parked such
-// a call; from then on the call is under way no more as far as bounds, the order of its key and slots
-// that change hands go, so nothing that would bring a value is held up by it. Its caller waits on.
+// Calls that wait for values at their shards (wait_millis). A shard says at once that it has parked
+// such a call; from then on the call is under way no more as far as bounds, the order of its key
+// and slots that change hands go, so nothing that would bring a value is held up by it. Its caller
+// waits on.
 //
-// A call that a shard lets go of without having executed it is placed anew: where the slot has gone, or
-// at the same shard over a new link. It is at the end of the queues there.
+// A call that a shard lets go of without having executed it is placed anew: where the slot has
+// gone, or at the same shard over a new link. It is at the end of the queues there.
 //
 // What may have been executed on a link that is lost is known to the shard: see Hello. Another
 // incarnation has executed none: what an older one may have taken from its lists went with them.
@@ -65,8 +66,8 @@ extension RouterCore {
 
   // MARK: - Letting go
 
-  /// Asks the shard to let go of a call, and tells the caller an error if it has not been executed. (One
-  /// that has been is answered: its reply is on its way.)
+  /// Asks the shard to let go of a call, and tells the caller an error if it has not been executed.
+  /// (One that has been is answered: its reply is on its way.)
   private func recall(_ id: UInt64, _ error: CallError) {
     guard let call = calls[id], !call.isAbandoned else { return }
     parkedCalls.recall(id, error)
@@ -107,8 +108,8 @@ extension RouterCore {
     }
   }
 
-  /// A link is ready again and its shard serves: what has not run of its parked calls waits there again,
-  /// or where its slot is now.
+  /// A link is ready again and its shard serves: what has not run of its parked calls waits there
+  /// again, or where its slot is now.
   func parkedReady(_ shard: Int) {
     let ids = parkedCalls.adrift(shard)
     parkedCalls.settled(shard)
@@ -146,8 +147,8 @@ extension RouterCore {
     turnCame(id)
   }
 
-  /// The request of a call that waits for the rest of its time; a millisecond where nothing is left, so
-  /// that it has its turn.
+  /// The request of a call that waits for the rest of its time; a millisecond where nothing is
+  /// left, so that it has its turn.
   func request(of parked: ParkedCall) -> ByteBuffer {
     let now = nowNanos
     let left = parked.endNanos > now ? (parked.endNanos - now) / 1_000_000 : 0

@@ -2,9 +2,9 @@
 //
 // A small reply is passed on as it is. A large one is announced by the shard, which holds on to its
 // bytes until the router asks for them; then it comes in pieces on the bulk lane. A caller that can
-// take it in pieces (a plain call of a client) gets them as they come, and no more is asked for than
-// the client takes. For the others (calls of a Pipeline, sub-requests) it is gathered. The replies of
-// streams are asked for in the same way, message by message.
+// take it in pieces (a plain call of a client) gets them as they come, and no more is asked for
+// than the client takes. For the others (calls of a Pipeline, sub-requests) it is gathered. The
+// replies of streams are asked for in the same way, message by message.
 //
 // Bounds: what one shard was asked for and has not been passed on is at most its share of
 // `Limits.gatherBytesMax`, whatever its size where it is the only one; replies get their part of

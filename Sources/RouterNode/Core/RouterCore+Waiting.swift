@@ -46,8 +46,8 @@ extension RouterCore {
 
   private func isQueued(_ id: UInt64) -> Bool { waiting.waits(id, for: .room) }
 
-  /// Earlier calls on its key are through: a call that was held goes, or waits for room or its slot's
-  /// owner.
+  /// Earlier calls on its key are through: a call that was held goes, or waits for room or its
+  /// slot's owner.
   func turnCame(_ id: UInt64) {
     guard let call = calls[id], waiting[id] != nil else { return }
     guard !holds.contains(call.slot) else { return waitForOwner(id, call) }

@@ -121,8 +121,8 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// Takes a call on one key that was made within the process, and encodes it: it leaves the process
-  /// here. As above otherwise.
+  /// Takes a call on one key that was made within the process, and encodes it: it leaves the
+  /// process here. As above otherwise.
   package func submit(
     _ call: any KeyedCall, _ context: CallContext, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
@@ -257,8 +257,8 @@ package final class RouterCore<Driver: RouterDriver> {
     return mayGo
   }
 
-  /// Puts a call into its lane's batch, or has it wait where the lane is full, its key's calls are not
-  /// through, or its slot's owner is changing.
+  /// Puts a call into its lane's batch, or has it wait where the lane is full, its key's calls are
+  /// not through, or its slot's owner is changing.
   ///
   /// - Parameters:
   ///   - key: nil for a call that has no place in a key's order.

@@ -55,8 +55,8 @@ package protocol RouterDriver: AnyObject {
   func connect(shard: Int, address: String, generation: UInt64)
   /// Drops the connections of both lanes, without telling the core.
   func disconnect(shard: Int, generation: UInt64)
-  /// A lane has frames to send: call `takeFrame` before the tick ends, until there is none. (It is told
-  /// again only then.)
+  /// A lane has frames to send: call `takeFrame` before the tick ends, until there is none. (It is
+  /// told again only then.)
   func linkHasOutput(shard: Int, lane: LinkLane)
 
   // MARK: Back-pressure

@@ -5,8 +5,9 @@
 // appended: it ends its frame and is sent from where it lies. What waits to be sent is bounded by
 // what may be in flight.
 //
-// A frame is gathered as the message that it will be, with room for its prefix, so that its buffer can
-// become the connection's. The lane gets another one for it (`reuse`), and so needs no new memory.
+// A frame is gathered as the message that it will be, with room for its prefix, so that its buffer
+// can become the connection's. The lane gets another one for it (`reuse`), and so needs no new
+// memory.
 
 import GRPC
 import LargeMemory
@@ -197,7 +198,8 @@ struct RouterLane {
     return whole
   }
 
-  /// Forgets all that was to be sent, is in flight or, unless it is kept, waits: the connection is gone.
+  /// Forgets all that was to be sent, is in flight or, unless it is kept, waits: the connection is
+  /// gone.
   mutating func clear(keepsWaiting: Bool = false) {
     fullFrames.removeAll()
     frame.clear()

@@ -19,20 +19,21 @@ struct RouterLink {
   let shardID: String
   /// Where it is dialed the next time.
   var address: String
-  /// Whether the shard belongs to the cluster. Where not, the link ends with what is under way on it.
+  /// Whether the shard belongs to the cluster. Where not, the link ends with what is under way on
+  /// it.
   var isMember = true
   /// What the connections were dialed with.
   var dialedAddress = ""
   /// Until when the link tries to come to an end, to be dialed anew at another address; nil: it
-  /// doesn't. Calls wait meanwhile, and until the new connections are ready or can't be made. The link
-  /// to a shard that has just joined is as one that moves.
+  /// doesn't. Calls wait meanwhile, and until the new connections are ready or can't be made. The
+  /// link to a shard that has just joined is as one that moves.
   private var movesUntilNanos: UInt64?
   /// The epoch of the map that the latest Hello carried.
   var helloEpoch: UInt64 = 0
   /// The round of the agreement in which it was sent; 0: it carried another map than is offered.
   var helloRound: UInt64 = 0
-  /// Whether the shard serves any slot, as far as is known. One that has just started serves none until
-  /// it is told that the map is in force.
+  /// Whether the shard serves any slot, as far as is known. One that has just started serves none
+  /// until it is told that the map is in force.
   private(set) var isServing = false
   var state: LinkState
   var trouble = LinkTrouble()
@@ -118,7 +119,8 @@ struct RouterLink {
     bulk.isClosed = false
   }
 
-  /// Forgets what depended on the connections, which are gone. Calls that wait are not forgotten here.
+  /// Forgets what depended on the connections, which are gone. Calls that wait are not forgotten
+  /// here.
   ///
   /// - Parameter keepsWaiting: whether calls that wait for room go on waiting for it.
   mutating func clear(keepsWaiting: Bool = false) {

@@ -1,5 +1,5 @@
-// Slots whose owner is changing, and the calls on their keys that wait for the new one. Pure; part of
-// a router's core.
+// Slots whose owner is changing, and the calls on their keys that wait for the new one. Pure; part
+// of a router's core.
 
 import Placement
 
@@ -34,7 +34,8 @@ struct SlotHolds {
     dueNanos = nil
   }
 
-  /// - Parameter isWaiting: calls that gave up leave their ids behind, and are forgotten now and then.
+  /// - Parameter isWaiting: calls that gave up leave their ids behind, and are forgotten now and
+  ///   then.
   mutating func add(_ id: UInt64, slot: Int, isWaiting: (UInt64) -> Bool) {
     if calls.count >= callsMax {
       calls.removeAll { !isWaiting($0.id) }
@@ -43,8 +44,8 @@ struct SlotHolds {
     calls.append((id, slot))
   }
 
-  /// Lets go of the slots that aren't in a set. Returns the calls that waited for them, in the order
-  /// in which they were submitted; some may have given up.
+  /// Lets go of the slots that aren't in a set. Returns the calls that waited for them, in the
+  /// order in which they were submitted; some may have given up.
   mutating func release(except busy: SlotSet) -> [UInt64] {
     var kept = SlotSet.none
     for slot in 0..<Slots.count where slots.contains(slot) && busy.contains(slot) {

@@ -39,8 +39,8 @@ struct StreamedReplies {
     link < accounts.count && !accounts[link].waiters.isEmpty
   }
 
-  /// A reply's caller takes more. Returns how much its shard is to be asked for now; 0 where that is
-  /// nothing, or where it has to wait for its part.
+  /// A reply's caller takes more. Returns how much its shard is to be asked for now; 0 where that
+  /// is nothing, or where it has to wait for its part.
   mutating func ask(_ id: UInt64, of link: Int, share: Int) -> Int {
     guard let bytes = replies[id]?.wantedBytes, bytes > 0 else { return 0 }
     while accounts.count <= link { accounts.append(Account()) }

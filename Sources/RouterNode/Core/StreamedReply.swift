@@ -1,7 +1,8 @@
-// A reply that comes in parts: how much of it was asked for, how much has come, and what is to be done
-// with each part. Pure; part of a router's core.
+// A reply that comes in parts: how much of it was asked for, how much has come, and what is to be
+// done with each part. Pure; part of a router's core.
 //
-//   asks --granted--> parts come --half of the window, or all, has come--> asks ... --the last part--> ended
+//   asks --granted--> parts come --half of the window, or all, has come--> asks ... --the last
+//   part--> ended
 //
 // A shard sends no part that it was not asked for, so what a router holds is bounded by what it
 // asks for: a window for a caller that takes the parts as they come, the whole reply for one that
@@ -24,7 +25,8 @@ struct StreamedReply {
   enum Part: Equatable {
     /// Nothing: it is kept until the reply is whole.
     case keep
-    /// It is passed on as a piece. Before the first one the caller is told how many bytes will come.
+    /// It is passed on as a piece. Before the first one the caller is told how many bytes will
+    /// come.
     case piece(beginning: Int?)
     /// It is passed on as a message.
     case message

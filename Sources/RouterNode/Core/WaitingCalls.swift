@@ -1,5 +1,5 @@
-// The calls of a router's loop that can't be sent yet, by id, and when each of them is refused. Pure;
-// part of a router's core.
+// The calls of a router's loop that can't be sent yet, by id, and when each of them is refused.
+// Pure; part of a router's core.
 
 import GRPC
 import LargeMemory

@@ -31,8 +31,8 @@ final class HeldReplies {
 
   /// Takes the reply of a call just executed off the end of a frame, where it begins at `start`.
   ///
-  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the caller sees
-  ///   to it.
+  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the caller
+  ///   sees to it.
   /// - Returns: whether it is held; otherwise there is an error in its place.
   @discardableResult
   func take(

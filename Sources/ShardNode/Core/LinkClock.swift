@@ -4,9 +4,9 @@
 // proxy, a network that loses packets, a shard that was stopped. Meanwhile its router has given it
 // up and told its clients that outcomes are unknown. So a shard tells each router its clock again
 // and again; a router names in every frame what it heard last, and calls are executed only within
-// `LinkProtocol.callAgeMillisMax` of that. A router can't hear a clock before it is told, so no call
-// is executed later than so long after it was sent. Deadlines are told on the same clock, so they
-// don't begin anew on arrival either.
+// `LinkProtocol.callAgeMillisMax` of that. A router can't hear a clock before it is told, so no
+// call is executed later than so long after it was sent. Deadlines are told on the same clock, so
+// they don't begin anew on arrival either.
 
 import Commands
 import NodeCore
@@ -16,9 +16,9 @@ extension ShardCore {
   /// The clock that routers are told, in milliseconds; never 0.
   var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
 
-  /// Tells each router the clock, and closes the links on which nothing has come for too long. To be
-  /// called every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a look at the sockets
-  /// between two calls.
+  /// Tells each router the clock, and closes the links on which nothing has come for too long. To
+  /// be called every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a look at the
+  /// sockets between two calls.
   package func watchLinks() {
     peers.noteLook()
     // Links that end meanwhile leave the core's own list.

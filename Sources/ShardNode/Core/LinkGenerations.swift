@@ -3,7 +3,8 @@
 
 package struct LinkGenerations {
   /// Router loops remembered at most; the one whose Hello is oldest is forgotten first. Forgetting
-  /// one lets a stale connection of that loop through, so the bound lies far above any real cluster.
+  /// one lets a stale connection of that loop through, so the bound lies far above any real
+  /// cluster.
   package static let routersMax = 4_096
 
   private var newest: [String: (generation: UInt64, order: UInt64)] = [:]

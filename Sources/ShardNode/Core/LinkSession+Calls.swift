@@ -119,7 +119,8 @@ extension LinkSession {
     core.returnedSlots = []
   }
 
-  /// Returns a call if one on its slot was returned before it, unless that has come again with this one.
+  /// Returns a call if one on its slot was returned before it, unless that has come again with this
+  /// one.
   private func returnsBarred(_ call: LinkV1.LinkCall, _ placedAnew: Set<UInt64>) -> Bool {
     guard let slot = ShardCore.slot(of: call), barredSlots.contains(slot) else { return false }
     if placedAnew.contains(call.id) {

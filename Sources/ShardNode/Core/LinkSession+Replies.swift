@@ -55,7 +55,8 @@ extension LinkSession: ReplyExit {
         }
       }
     case .failed(let error):
-      // Behind the pieces, or else behind the notice: only that tells a router that the call was executed.
+      // Behind the pieces, or else behind the notice: only that tells a router that the call was
+      // executed.
       (reply.hasSent ? lane(of: reply) : self)?.emit {
         $0.writeReply(.link, id: reply.id, error: error)
       }
@@ -63,8 +64,8 @@ extension LinkSession: ReplyExit {
   }
 }
 
-// Of calls that wait for values. The notice stands before whatever is sent of such a call later, because
-// all of that goes, or begins, over the lane of the call.
+// Of calls that wait for values. The notice stands before whatever is sent of such a call later,
+// because all of that goes, or begins, over the lane of the call.
 extension LinkSession {
   package func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool {
     guard let peer else { return false }
@@ -73,7 +74,8 @@ extension LinkSession {
     return true
   }
 
-  /// As for calls that are on their way: the router tells twice a second that it has heard of the shard.
+  /// As for calls that are on their way: the router tells twice a second that it has heard of the
+  /// shard.
   package var staleNanos: UInt64 {
     core.nanos(ofMillis: (peer?.heardMillis ?? 0) &+ LinkProtocol.callAgeMillisMax)
   }

@@ -4,10 +4,10 @@
 //        |                              |
 //        +--refused / no Hello--> ended +--malformed frame--> ended
 //
-// Pure: frames in, frames out through a port. A frame is read in one pass. Calls are executed where they
-// are read, in the order received, and answered at once; slices of fan-outs, large replies and streams wait for turns. Each
-// call gets exactly one last reply; a superseded session executes nothing more, and none executes what
-// comes too late (LinkClock).
+// Pure: frames in, frames out through a port. A frame is read in one pass. Calls are executed where
+// they are read, in the order received, and answered at once; slices of fan-outs, large replies and
+// streams wait for turns. Each call gets exactly one last reply; a superseded session executes
+// nothing more, and none executes what comes too late (LinkClock).
 //
 // Belongs to the driver of the connection, on the event loop of its core.
 
@@ -20,8 +20,8 @@ import RingstoreAPI
 
 /// A connection that frames go out on. The session knows it weakly.
 package protocol LinkPort: AnyObject {
-  /// Sends one encoded ShardFrame, which has room in front (`MessageFrame`). What is left in the buffer
-  /// doesn't matter.
+  /// Sends one encoded ShardFrame, which has room in front (`MessageFrame`). What is left in the
+  /// buffer doesn't matter.
   func send(_ frame: inout ByteBuffer)
   /// Whether what was sent before is mostly gone. After it was false, `LinkSession.writable` is to
   /// be called once it is true again.
@@ -65,13 +65,14 @@ package final class LinkSession {
   private var isWorking = false
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
-  /// Slots of calls that were returned: later ones on them are returned as well, until the router has
-  /// placed the first of them anew.
+  /// Slots of calls that were returned: later ones on them are returned as well, until the router
+  /// has placed the first of them anew.
   @exclusivity(unchecked) var barredSlots: Set<Int> = []
   /// Replies that wait at the gate; nil as long as none ever had to.
   @exclusivity(unchecked) private var heldReplies: HeldReplies?
   let slices = SliceQueue()
-  /// What had come in at the latest look at the connection, and how many looks have found nothing new.
+  /// What had come in at the latest look at the connection, and how many looks have found nothing
+  /// new.
   private var bytesSeen = 0
   private var silentLooks = 0
 
@@ -141,7 +142,8 @@ package final class LinkSession {
 
   // MARK: - Signs of life
 
-  /// Looks whether anything has come since the last look. Returns whether the router counts as gone.
+  /// Looks whether anything has come since the last look. Returns whether the router counts as
+  /// gone.
   func looksSilent() -> Bool {
     let bytes = port?.bytesReceived ?? bytesSeen
     silentLooks = bytes == bytesSeen ? silentLooks + 1 : 0

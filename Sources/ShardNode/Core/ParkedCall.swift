@@ -7,8 +7,9 @@
 //     +--the shard drains--> SHARD_UNAVAILABLE        +--its slot goes--> WRONG_SHARD, or returned
 //     +--its caller goes--> dropped
 //
-// It is executed like any call that comes in at that moment, with the same effects, marks and errors.
-// Until then it costs no turn and no look: a place in the queue of each of its lists, and a deadline.
+// It is executed like any call that comes in at that moment, with the same effects, marks and
+// errors. Until then it costs no turn and no look: a place in the queue of each of its lists, and a
+// deadline.
 //
 // Belongs to a shard's core and its event loop. The reply's handle owns it.
 
@@ -71,7 +72,8 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
       + ParkedCalls.bytesPerCall
   }
 
-  /// One of its lists has come to be. Returns whether the call is over; if not, there is nothing left.
+  /// One of its lists has come to be. Returns whether the call is over; if not, there is nothing
+  /// left.
   func execute() -> Bool {
     guard !isOver, let reply else { return true }
     var response = ByteBuffer()

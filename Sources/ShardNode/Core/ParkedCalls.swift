@@ -1,9 +1,9 @@
 // The calls of a shard that wait for values, by the lists that they wait for: for each list in the
 // order in which they came. A call may stand in the queues of several lists.
 //
-// All operations are O(1), amortised: a call that leaves is marked, and taken out of its queues when it
-// comes to their fronts or when they are half full of such. Bounded by Limits.parkedCallsMax and
-// parkedBytesMax. Part of a shard's core; its event loop.
+// All operations are O(1), amortised: a call that leaves is marked, and taken out of its queues
+// when it comes to their fronts or when they are half full of such. Bounded by
+// Limits.parkedCallsMax and parkedBytesMax. Part of a shard's core; its event loop.
 
 import Commands
 import NIOCore
@@ -99,8 +99,8 @@ extension ShardCore {
     reply.park(call)
   }
 
-  /// To be called when a call has been executed and its reply written: calls that wait for what it has
-  /// brought come next.
+  /// To be called when a call has been executed and its reply written: calls that wait for what it
+  /// has brought come next.
   @inline(__always)
   package func serveParked() {
     if !parked.isEmpty, store.hasNewLists { executeParked() }
@@ -116,8 +116,9 @@ extension ShardCore {
     if parked.isEmpty { store.notesNewLists = false }
   }
 
-  /// Executes the call that came first of all that wait for these lists: the next one for a list might
-  /// rather take from another, for which others have waited longer. Returns false where there is none.
+  /// Executes the call that came first of all that wait for these lists: the next one for a list
+  /// might rather take from another, for which others have waited longer. Returns false where there
+  /// is none.
   private func executeFirst(of lists: inout [StoredKey]) -> Bool {
     var next: ParkedCall?
     for list in lists {
@@ -136,7 +137,8 @@ extension ShardCore {
     for call in parked.inOrder { call.fail(.waitsNoMore(id)) }
   }
 
-  /// Another map is in force here: calls on slots that are not this shard's any more can't wait here.
+  /// Another map is in force here: calls on slots that are not this shard's any more can't wait
+  /// here.
   func endParkedElsewhere() {
     guard !parked.isEmpty else { return }
     for call in parked.inOrder where !ownership.states.owned.contains(call.slot) {

@@ -1,10 +1,10 @@
 // Which calls of a router's loop have waited here for values and been executed, as long as their
-// replies may not have got there. When its link has broken, the loop asks for those that it had parked:
-// the others have not been executed, and may wait again.
+// replies may not have got there. When its link has broken, the loop asks for those that it had
+// parked: the others have not been executed, and may wait again.
 //
-// A reply that was sent before the shard told its clock has been received by a router that names this
-// clock, so what is remembered is what was executed in about the last second. What is forgotten counts
-// as executed.
+// A reply that was sent before the shard told its clock has been received by a router that names
+// this clock, so what is remembered is what was executed in about the last second. What is
+// forgotten counts as executed.
 //
 // Belongs to a shard's core; its event loop.
 
@@ -23,7 +23,8 @@ final class RanCalls {
   private var sentIDs: Set<UInt64> = []
   /// Those whose reply went over the bulk lane, where no clock is told.
   private var sentOverBulk: Set<UInt64> = []
-  /// Until when, on the shard's clock, calls may have been executed that are not remembered; nil: none.
+  /// Until when, on the shard's clock, calls may have been executed that are not remembered; nil:
+  /// none.
   private var forgottenMillis: UInt64?
 
   /// Nothing is known of earlier links.

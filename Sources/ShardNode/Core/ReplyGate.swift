@@ -1,8 +1,8 @@
 // The gate of a shard's loop: replies wait here until what they tell of is committed.
 //
 // A call that is executed on a key has to wait for the key's last change, whatever it answers: its
-// `ReplyMark`. Most marks are committed by then, and with no log all of them are; what isn't is held,
-// by mark, and leaves in the order of marks.
+// `ReplyMark`. Most marks are committed by then, and with no log all of them are; what isn't is
+// held, by mark, and leaves in the order of marks.
 //
 //   executed --mark committed--> out
 //      |
@@ -10,13 +10,14 @@
 //                     +--caller gone, or deadline--> dropped
 //                     +--given up--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
 //
-// All exits of the loop stand before the same gate: lanes of links and Pipelines with what they hold
-// in frames (HeldReplies), every other call with its handle (ReplyHandle). It stands before the
-// connections' buffers: what is in them has passed it, so it doesn't matter when they are flushed.
+// All exits of the loop stand before the same gate: lanes of links and Pipelines with what they
+// hold in frames (HeldReplies), every other call with its handle (ReplyHandle). It stands before
+// the connections' buffers: what is in them has passed it, so it doesn't matter when they are
+// flushed.
 //
-// Order. What is held for a mark leaves before `committed` reaches it. A reply with a committed mark
-// may go at once; were an earlier one on its key still held, that would have no greater mark. So no
-// reply overtakes another on its key.
+// Order. What is held for a mark leaves before `committed` reaches it. A reply with a committed
+// mark may go at once; were an earlier one on its key still held, that would have no greater mark.
+// So no reply overtakes another on its key.
 //
 // Belongs to one shard's core; its event loop.
 //
@@ -43,8 +44,8 @@ package struct ReplyMark: Comparable, Hashable, Sendable {
 /// A key as the store looks it up, hash included. Valid as long as the request's bytes are.
 package typealias MarkedKey = KeyLookup
 
-/// Knows the marks of keys: the log will, or in tests something that stands for it. It tells the gate
-/// what is committed (`ReplyGate.open`).
+/// Knows the marks of keys: the log will, or in tests something that stands for it. It tells the
+/// gate what is committed (`ReplyGate.open`).
 package protocol MarkSource: AnyObject {
   /// The last change of a key, on which a call has just been executed.
   func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark

@@ -11,8 +11,8 @@
 //   working --answer, fail, finish--> [held] --gate opens--> over
 //      +------cancel, drop, deadline, gate given up--------> over
 //
-// Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of the
-// core.
+// Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of
+// the core.
 
 import Commands
 import GRPC
@@ -34,13 +34,13 @@ package protocol ReplyExit: AnyObject {
   /// The call waits for a value from now on. Returns false where its caller may have no more such
   /// calls.
   func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool
-  /// From when on a call that waits must not be executed, because its caller may have been told that its
-  /// link is lost; 0: never.
+  /// From when on a call that waits must not be executed, because its caller may have been told
+  /// that its link is lost; 0: never.
   var staleNanos: UInt64 { get }
   /// A call that waited has been executed, and has taken something.
   func ran(_ reply: ReplyHandle)
-  /// A call that waited can't wait here any more, because its slot is not this shard's. Comes instead
-  /// of `end`.
+  /// A call that waited can't wait here any more, because its slot is not this shard's. Comes
+  /// instead of `end`.
   func returned(_ reply: ReplyHandle, _ call: ParkedCall, _ error: CallError)
 }
 
@@ -128,8 +128,8 @@ package final class ReplyHandle: GateWaiter {
 
   /// - Parameters:
   ///   - method: what is called.
-  ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never, or
-  ///     its exit ends it.
+  ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never,
+  ///     or its exit ends it.
   package init(
     _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
     core: ShardCore
@@ -224,8 +224,8 @@ package final class ReplyHandle: GateWaiter {
     if credit > 0 { wake() }
   }
 
-  /// The caller went away and gets its last reply. A call that has waited and been executed isn't told
-  /// as if it had not been: its router may ask for it (recall), and tell its caller so.
+  /// The caller went away and gets its last reply. A call that has waited and been executed isn't
+  /// told as if it had not been: its router may ask for it (recall), and tell its caller so.
   func cancel() {
     if isParked, !held.isEmpty { isCancelled = true } else { end(.failed(.cancelled)) }
   }

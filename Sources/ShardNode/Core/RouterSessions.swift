@@ -23,8 +23,8 @@ struct RouterSessions {
   /// Looks in a row that have found no router connected.
   private var emptyLooks = 0
 
-  /// Whether all routers are gone. One whose connections have only broken comes back and relies on the
-  /// map that the shard has from it; it has the time in which a silent one is given up.
+  /// Whether all routers are gone. One whose connections have only broken comes back and relies on
+  /// the map that the shard has from it; it has the time in which a silent one is given up.
   var areGone: Bool { peers.isEmpty && emptyLooks >= LinkProtocol.silentLooksMax }
 
   /// Whether there is anything to look after.
@@ -102,8 +102,8 @@ final class RouterSession {
   let router: String
   let generation: UInt64
   let ran: RanCalls
-  /// The newest clock of the shard that the router has named over the calls lane; when the link was made
-  /// as long as it has named none.
+  /// The newest clock of the shard that the router has named over the calls lane; when the link was
+  /// made as long as it has named none.
   private(set) var heardMillis: UInt64
   /// A newer link of the router's loop has introduced itself: nothing more is executed.
   private(set) var isSuperseded = false

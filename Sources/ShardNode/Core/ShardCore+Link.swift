@@ -42,7 +42,8 @@ extension ShardCore {
     }
   }
 
-  /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is new.
+  /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is
+  /// new.
   ///
   /// - Parameter inForceEpoch: of the newest map that the router knows to have come into force.
   func adopt(
@@ -79,8 +80,8 @@ extension ShardCore {
   /// - Parameters:
   ///   - block: what the call lies in, where it may be kept.
   ///   - bytesMin: a longer response is not appended.
-  /// - Returns: what is left to do of a reply that comes later; nil where it was appended. What either has
-  ///   to wait for is in `latestMark`.
+  /// - Returns: what is left to do of a reply that comes later; nil where it was appended. What
+  ///   either has to wait for is in `latestMark`.
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max, _ context: CallContext

@@ -32,8 +32,8 @@ extension ShardCore {
     views.count > 0 || !deadlines.isEmpty || store.expiringKeyCount > 0
   }
 
-  /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is to
-  /// be called then.
+  /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is
+  /// to be called then.
   package var dueNanos: UInt64? {
     var due = min(views.oldestDueNanos() ?? .max, deadlines.nextDeadlineNanos ?? .max)
     if store.expiringKeyCount > 0, !expirer.isQueued { due = min(due, expirer.dueNanos) }

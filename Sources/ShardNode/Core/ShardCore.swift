@@ -2,8 +2,8 @@
 //
 // Pure: no sockets, no clock, no randomness. It lives on one event loop, the sole owner of the
 // shard's keys, and runs each call to its end before the next: that is what makes every one-key
-// call linearizable. Whatever brings a call (a client's unary call, a Pipeline, a router's link, the
-// shard's own fan-outs) ends up in `execute`.
+// call linearizable. Whatever brings a call (a client's unary call, a Pipeline, a router's link,
+// the shard's own fan-outs) ends up in `execute`.
 
 import Commands
 import GRPC
@@ -118,11 +118,12 @@ package final class ShardCore {
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or an `InternalMethod`.
-  ///   - block: what the message lies in, where it may be kept: the store then adopts a large value.
+  ///   - block: what the message lies in, where it may be kept: the store then adopts a large
+  ///     value.
   ///   - bytesMin: a response longer than this is not appended.
   ///   - context: who calls, until when it may be executed, and at what time.
-  /// - Returns: what is left to do (`proceed`): a longer response comes later, and holds memory of the
-  ///   store until it is let go of; nil where the response was appended.
+  /// - Returns: what is left to do (`proceed`): a longer response comes later, and holds memory of
+  ///   the store until it is let go of; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
@@ -134,8 +135,8 @@ package final class ShardCore {
     return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
   }
 
-  /// Executes a call that was made within the process. `answer` is called once with the reply, after
-  /// `latestMark` was set, unless something is returned or an error thrown.
+  /// Executes a call that was made within the process. `answer` is called once with the reply,
+  /// after `latestMark` was set, unless something is returned or an error thrown.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
   package func execute(

@@ -25,7 +25,8 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
   private var mark = ReplyMark.none
   private unowned let core: ShardCore
   private var waiting = CircularBuffer<SubRequest>()
-  /// A sub-request whose response comes later: gathered in memory, for the operation wants it whole.
+  /// A sub-request whose response comes later: gathered in memory, for the operation wants it
+  /// whole.
   private var later: (tag: Int, reply: ReplyHandle)?
   private var gathered = ByteBuffer()
 

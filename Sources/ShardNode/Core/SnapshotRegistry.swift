@@ -1,6 +1,6 @@
-// Who holds memory of the store, the oldest first. Views may keep alive what writers have let go of;
-// so they are bounded in bytes, in number and in time, and the oldest pay first; those of replies that
-// the gate holds last.
+// Who holds memory of the store, the oldest first. Views may keep alive what writers have let go
+// of; so they are bounded in bytes, in number and in time, and the oldest pay first; those of
+// replies that the gate holds last.
 //
 // Belongs to one shard's core; its event loop.
 

@@ -1,17 +1,17 @@
-// A call that searches a long list: it is executed again and again, a piece of the search each turn,
-// until it comes to its end and does what it has to do, all of that in one execution.
+// A call that searches a long list: it is executed again and again, a piece of the search each
+// turn, until it comes to its end and does what it has to do, all of that in one execution.
 //
 //   searching --the search is done--> executed --next turn--> answered
 //      ^  |
 //      |  +-- a call on the key comes --> searched to the end at once, executed
 //      +-- the list has changed otherwise (expired, emptied): the search begins anew
 //
-// Order. The call has its place among the calls on its key from the moment when it was first executed:
-// a later one on the key makes it come to its end before (Keyspace.find). So nothing but expiry and a
-// Reset can change the list in between, and calls on other keys don't wait.
+// Order. The call has its place among the calls on its key from the moment when it was first
+// executed: a later one on the key makes it come to its end before (Keyspace.find). So nothing but
+// expiry and a Reset can change the list in between, and calls on other keys don't wait.
 //
-// Belongs to a shard's core and its event loop. The reply's handle owns the call; when its caller goes
-// the call is dropped, and has not been executed.
+// Belongs to a shard's core and its event loop. The reply's handle owns the call; when its caller
+// goes the call is dropped, and has not been executed.
 
 import Commands
 import NIOCore
@@ -27,7 +27,8 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
   }
 
   var isQueued = false
-  /// The store's hash of the key. (Were another key's the same, its calls would end this one early.)
+  /// The store's hash of the key. (Were another key's the same, its calls would end this one
+  /// early.)
   let hash: UInt64
   private let method: UInt32
   private let request: ByteBuffer

@@ -1,5 +1,5 @@
-// `ringstore admin`: what an operator does to a running cluster and asks of it, with the outcome as an
-// exit status.
+// `ringstore admin`: what an operator does to a running cluster and asks of it, with the outcome as
+// an exit status.
 
 import ArgumentParser
 import Glibc

@@ -1,5 +1,5 @@
-// From the words of a line to a call. Commands on one key are the command table's; what is here is how
-// the arguments of the others are read.
+// From the words of a line to a call. Commands on one key are the command table's; what is here is
+// how the arguments of the others are read.
 
 import Commands
 import NIOCore

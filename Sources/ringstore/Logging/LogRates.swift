@@ -1,5 +1,6 @@
-// How often events are logged that any client can cause as often as it likes: one line for each class
-// of events and second, with a count of those that were passed over. Pure; the clock is passed in.
+// How often events are logged that any client can cause as often as it likes: one line for each
+// class of events and second, with a count of those that were passed over. Pure; the clock is
+// passed in.
 
 import Logging
 

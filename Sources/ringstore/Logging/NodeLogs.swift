@@ -1,5 +1,5 @@
-// The loggers of a process: lines for stderr, none of which holds up the node, and of events that are
-// alike no more than one line a second. Any thread.
+// The loggers of a process: lines for stderr, none of which holds up the node, and of events that
+// are alike no more than one line a second. Any thread.
 
 import Dispatch
 import Logging

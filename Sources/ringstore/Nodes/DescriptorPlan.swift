@@ -1,5 +1,5 @@
-// How a process shares out the descriptors that the system gives it: so many to clients, and the rest
-// to what must never be without, its own files, links and administration. Pure.
+// How a process shares out the descriptors that the system gives it: so many to clients, and the
+// rest to what must never be without, its own files, links and administration. Pure.
 
 import GRPC
 

@@ -10,8 +10,8 @@ enum ProcessState {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// SIGQUIT ends a node at once, the system's default. Swift's runtime may have taken the signal to
-  /// print a trace, and the node would go on.
+  /// SIGQUIT ends a node at once, the system's default. Swift's runtime may have taken the signal
+  /// to print a trace, and the node would go on.
   static func restoreQuitSignal() {
     signal(SIGQUIT, SIG_DFL)
   }

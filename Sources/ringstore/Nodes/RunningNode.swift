@@ -43,8 +43,8 @@ package struct RunningNode: Sendable {
     drain = { await router.drain() }
   }
 
-  /// A router with shards of its own. The router leaves first, so that no client is told of a missing
-  /// shard on the way. They end together, whichever of them was asked to.
+  /// A router with shards of its own. The router leaves first, so that no client is told of a
+  /// missing shard on the way. They end together, whichever of them was asked to.
   package init(
     _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],
     _ logs: NodeLogs, onShutdown: (@Sendable () -> Void)? = nil

@@ -6,7 +6,8 @@
 //   single  = any byte but "'" | "\'"
 //
 // A quote may also open behind plain bytes (a"b c" is one word); behind a closing quote stands a
-// blank or the line's end. What ShownReply.quoted prints is a double-quoted word for the same bytes.
+// blank or the line's end. What ShownReply.quoted prints is a double-quoted word for the same
+// bytes.
 
 import TextForms
 

@@ -44,8 +44,8 @@ package enum EnvironmentNames {
   }
 
   /// Whether Kubernetes, or Docker's links, set this for a service: RINGSTORE_SERVICE_HOST,
-  /// RINGSTORE_SERVICE_PORT_GRPC, RINGSTORE_PORT=tcp://10.0.0.1:50051, RINGSTORE_PORT_50051_TCP_ADDR;
-  /// and the same of services whose names only begin with ringstore.
+  /// RINGSTORE_SERVICE_PORT_GRPC, RINGSTORE_PORT=tcp://10.0.0.1:50051,
+  /// RINGSTORE_PORT_50051_TCP_ADDR; and the same of services whose names only begin with ringstore.
   package static func isOfService(_ name: String, _ value: String) -> Bool {
     let words = name.split(separator: "_", omittingEmptySubsequences: false)
     let transports = ["TCP", "UDP", "SCTP"]

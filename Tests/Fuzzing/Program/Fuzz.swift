@@ -1,5 +1,5 @@
-// Runs one of the readers under libFuzzer, which tries inputs that it makes up, and keeps those that
-// led to new code. Linked with `-sanitize=fuzzer` only: see deploy/fuzz.
+// Runs one of the readers under libFuzzer, which tries inputs that it makes up, and keeps those
+// that led to new code. Linked with `-sanitize=fuzzer` only: see deploy/fuzz.
 //
 //   Fuzz READER CORPUS [LIBFUZZER-OPTION...]     READER: lines, wire, frames; CORPUS: a folder
 

@@ -6,8 +6,8 @@ import NodeCore
 
 package struct FuzzReader: Sendable {
   package let name: String
-  /// Inputs that are worth changing: a beginning for libFuzzer, which would have to find the grammar
-  /// by itself otherwise.
+  /// Inputs that are worth changing: a beginning for libFuzzer, which would have to find the
+  /// grammar by itself otherwise.
   package let seeds: [[UInt8]]
   /// - Throws: a contradiction. Traps are findings as well.
   package let check: @Sendable (UnsafeRawBufferPointer) throws -> Void

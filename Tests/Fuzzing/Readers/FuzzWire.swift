@@ -1,7 +1,7 @@
 // The codec of messages and frames: the first byte chooses a message, the rest is read as that by
-// our reader and by SwiftProtobuf, who must take it for the same or refuse it both; what was read is
-// written and read again. And every reader reads the rest, whatever it is: AddressSanitizer tells
-// where one reaches past its end.
+// our reader and by SwiftProtobuf, who must take it for the same or refuse it both; what was read
+// is written and read again. And every reader reads the rest, whatever it is: AddressSanitizer
+// tells where one reaches past its end.
 
 import CodecReadings
 import NIOCore

@@ -1,4 +1,5 @@
-// Peers that fall silent and peers that send nonsense, in memory and with a clock that stands still.
+// Peers that fall silent and peers that send nonsense, in memory and with a clock that stands
+// still.
 
 import HTTP2
 import NIOCore

@@ -1,5 +1,5 @@
-// A client connection on an EmbeddedChannel, and a peer: an HTTP/2 session in the server's role that
-// does exactly what the test says. No sockets, and the clock stands still until told to move.
+// A client connection on an EmbeddedChannel, and a peer: an HTTP/2 session in the server's role
+// that does exactly what the test says. No sockets, and the clock stands still until told to move.
 
 import HTTP2
 import NIOCore

@@ -1,4 +1,5 @@
-// The watch over silent peers, by itself: loops that are late, peers that live and peers that don't.
+// The watch over silent peers, by itself: loops that are late, peers that live and peers that
+// don't.
 
 import Testing
 
@@ -96,8 +97,8 @@ import Testing
     #expect(looks == 16)
   }
 
-  /// A loop in model: it reads its socket, then runs its timers, then writes, and is held up anywhere
-  /// for any time. A peer answers a PING within three quarters of the time that it has.
+  /// A loop in model: it reads its socket, then runs its timers, then writes, and is held up
+  /// anywhere for any time. A peer answers a PING within three quarters of the time that it has.
   @Test func `a model of a loop that is held up never gives up a peer that answers`() {
     var random = SeededRandom.forTest("liveness model")
     for _ in 0..<200 {

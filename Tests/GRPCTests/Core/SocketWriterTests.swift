@@ -8,7 +8,8 @@ import Testing
 
 @testable import GRPC
 
-/// Writes numbered bytes in pieces as soon as a client is there, more than any socket takes at once.
+/// Writes numbered bytes in pieces as soon as a client is there, more than any socket takes at
+/// once.
 private final class Source: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer

@@ -1,4 +1,5 @@
-// What clients make a node hold is bounded in all: past the bound those that hold the most are ended.
+// What clients make a node hold is bounded in all: past the bound those that hold the most are
+// ended.
 
 import HTTP2
 import NIOCore

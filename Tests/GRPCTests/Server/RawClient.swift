@@ -1,5 +1,5 @@
-// A client that costs next to nothing: the same request bytes for each stream, and of the answers it
-// only counts the ends. For tests with very many calls.
+// A client that costs next to nothing: the same request bytes for each stream, and of the answers
+// it only counts the ends. For tests with very many calls.
 
 import HTTP2
 import Logging

@@ -1,5 +1,5 @@
-// Readers of a real socket that are slow and go on, and one that reads nothing. The system's buffers
-// are part of this: they take new bytes seconds apart where the client reads slowly.
+// Readers of a real socket that are slow and go on, and one that reads nothing. The system's
+// buffers are part of this: they take new bytes seconds apart where the client reads slowly.
 
 import Glibc
 import HTTP2

@@ -1,6 +1,6 @@
-// Calls are pooled by their event loop, so a call that a connection still has on a list may be another
-// connection's by now. Such an entry is passed over: what the other connection has set on the call is
-// not for this one to act on.
+// Calls are pooled by their event loop, so a call that a connection still has on a list may be
+// another connection's by now. Such an entry is passed over: what the other connection has set on
+// the call is not for this one to act on.
 
 import HTTP2
 import NIOCore
