@@ -51,7 +51,7 @@ extension Command {
 
   package static let randomKey = parts(
     .randomKey, V1.KeyStore.randomKey, .read, .everyShard, "RANDOMKEY",
-    "Answers a key of a database by lot, each as likely as any other.")
+    "Answers a random key of a database, each as likely as any other.")
 
   package static let reset = parts(
     .reset, V1.KeyStore.reset, .admin, .everyShard, "RESET [ALL]",

@@ -123,7 +123,11 @@ package enum FrontCaller {
   /// A call of this caller waits for a value from now on: it does not count as under way. Returns
   /// false where the caller may have no more such calls.
   package func parks() -> Bool {
-    if case .pipelined(let pipeline, _) = self { return pipeline.parks() }
+    switch self {
+    case .pipelined(let pipeline, _): return pipeline.parks()
+    case .unary(let call), .stream(let call): call.countAsAnswered()
+    case .local: break
+    }
     return true
   }
 

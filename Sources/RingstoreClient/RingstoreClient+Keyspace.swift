@@ -103,7 +103,7 @@ extension RingstoreClient {
     }
   }
 
-  /// A key of the database by lot, each as likely as any other; nil where it is empty.
+  /// A random key of the database, each as likely as any other; nil where it is empty.
   public func randomKey(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {

@@ -1,7 +1,7 @@
 // What a store with a memory limit gives up when it is full: the keys that were used longest ago,
 // or nearly so. As in Redis, a few keys are looked at for each that goes, and the best ones seen
 // are remembered for the next, so that no list of all keys has to be kept in order. Where Redis
-// draws the few by lot, a walk over the tables finds them here.
+// draws the few at random, a walk over the tables finds them here.
 //
 // An eviction is an effect, like any deletion.
 
@@ -61,7 +61,7 @@ struct EvictionCandidates {
 }
 
 /// Where the search for keys to evict goes on: a walk over all tables, round and round. Keys lie in
-/// the order of their hashes, so the next few are as good as a few that were drawn by lot, and cost
+/// the order of their hashes, so the next few are as good as a few drawn at random, and cost
 /// less.
 struct EvictionWalk {
   var database = 0

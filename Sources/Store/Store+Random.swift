@@ -1,4 +1,4 @@
-// A key drawn by lot.
+// A random key.
 
 extension Store {
   package enum DrawnKey {
@@ -53,7 +53,7 @@ extension Store {
 }
 
 extension Table {
-  /// An entry by lot: a place by lot, until one holds an entry. (Were it the next entry behind a
+  /// A random entry: random places, until one holds an entry. (Were it the next entry behind a
   /// free place, entries behind long gaps would come more often.)
   fileprivate func drawEntry(
     triesMax: Int, using random: inout some RandomNumberGenerator

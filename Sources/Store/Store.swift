@@ -85,7 +85,9 @@ package final class Store {
   var scanned: [ScannedKey] = []
 
   /// Whether lists that come to be are noted.
-  @exclusivity(unchecked) package var notesNewLists = false
+  @exclusivity(unchecked) package var notesNewLists = false {
+    didSet { if !notesNewLists { _ = takeNewLists() } }
+  }
   /// Lists that have come to be since they were asked for, oldest first.
   @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
   /// Whether there are any.
@@ -219,7 +221,7 @@ package final class Store {
     hasNewLists = true
   }
 
-  /// The keys of the lists that have come to be, each time once.
+  /// Takes the keys of the lists that have come to be since the last call; a key may come twice.
   package func takeNewLists() -> [StoredKey] {
     let keys = newLists
     newLists = []

@@ -40,6 +40,20 @@ def test_workers_get_each_value_once_in_the_order_in_which_they_came(client, key
     assert client.llen(key) == 0 and client.stats()[PARKED] == 0
 
 
+def test_waits_may_be_cancelled_as_often_as_one_likes(client, key):
+    """As calls that were answered in part; others end a connection when they are too many."""
+    bystander = waiting(client, key)
+    parked(client, 1)
+    for _ in range(7):
+        workers = [waiting(client, key) for _ in range(100)]
+        parked(client, 101)
+        for worker in workers:
+            worker.cancel()
+        parked(client, 1)
+    client.rpush(key, b"a")
+    assert bystander.result().value == b"a"
+
+
 def test_at_the_end_of_its_time_there_is_nothing(client, key):
     assert not waiting(client, key, 50).result().found
     client.rpush(key, b"a")

@@ -60,6 +60,17 @@ struct CrossLaneSequencerTests {
       return takesReleased ? takeReleased() : []
     }
 
+    /// A small call under way leaves the order, since it waits for a value.
+    mutating func park(_ id: UInt64) {
+      end(id)
+    }
+
+    mutating func comeBack(_ id: UInt64, key: Int) {
+      order.smallCameBack(id, slot: slot(of: key))
+      let place = calls.firstIndex { $0.id > id } ?? calls.endIndex
+      calls.insert(Call(id: id, key: key, isLarge: false, isUnderWay: true), at: place)
+    }
+
     @discardableResult
     mutating func takeReleased() -> [UInt64] {
       var released: [UInt64] = []
@@ -157,6 +168,34 @@ struct CrossLaneSequencerTests {
     #expect(model.end(other) == [last])
     #expect(model.end(last) == [])
     #expect(model.order.isEmpty && model.order.barrierCount == 0)
+  }
+
+  /// A call that has waited for a value comes back before barriers that were made meanwhile.
+  @Test func aSmallCallThatComesBackDoesNotStandForAnother() {
+    var model = Model()
+    let pop = model.begin(0, isLarge: false)
+    model.park(pop.id)
+    let small = model.begin(1, isLarge: false)
+    let large = model.begin(1, isLarge: true)
+    #expect(!large.goes)
+    model.comeBack(pop.id, key: 0)
+    #expect(model.end(pop.id).isEmpty, "the large call waits for the small one on its key")
+    #expect(model.end(small.id) == [large.id])
+  }
+
+  /// Barriers that count no call can't count its end.
+  @Test func aSmallCallThatComesBackBehindNoBarrierEnds() {
+    var model = Model()
+    let first = model.begin(0, isLarge: true)
+    let held = model.begin(0, isLarge: false)
+    let second = model.begin(1, isLarge: true)
+    let pop = model.begin(2, isLarge: false)
+    model.park(pop.id)
+    let third = model.begin(2, isLarge: true)
+    model.comeBack(pop.id, key: 2)
+    model.end(pop.id)
+    for id in [first, held, second, third].map(\.id) { model.end(id) }
+    #expect(model.calls.isEmpty && model.order.isEmpty && model.order.barrierCount == 0)
   }
 
   @Test func aCallOnTwoKeysWaitsForTheLargeCallsOnBoth() {

@@ -138,6 +138,15 @@ import Testing
     #expect((10..<60).contains(types[0].byBytes.count))
   }
 
+  /// Keys that had no room aren't passed by smaller ones.
+  @Test func aSmallKeyIsNotNamedBeforeLargerOnesThatHadNoRoom() throws {
+    let name = String(repeating: "k", count: 60_000)
+    for number in 0..<100 { try shard.set("\(number)" + name, pattern(1_000)) }
+    for number in 0..<100 { try shard.set("small\(number)", "v") }
+    let keys = try bigKeys(100).types[0].byBytes.map(\.key)
+    #expect(keys.count > 10 && keys.allSatisfy { $0.count > 60_000 })
+  }
+
   @Test func aWalkIsNoUseOfTheKeys() throws {
     try shard.set("k", "v")
     shard.clock.goOn(millis: 16_000)

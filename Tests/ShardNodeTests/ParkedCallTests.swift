@@ -147,6 +147,38 @@ struct ParkedCallTests {
     #expect(link.call(5, .rPush, Requests.push("q", ["a"])).map(\.id) == [5, 1])
   }
 
+  @Test func aCallForSeveralListsPassesOverWhatHasBecomeAString() throws {
+    _ = link.call(1, .lPop, Requests.pop("{q}a", waitMillis: 1_000, others: ["{q}b"]))
+    _ = link.call(2, .set, Requests.set("{q}a", "text"))
+    let replies = link.call(3, .rPush, Requests.push("{q}b", ["b"]))
+    #expect(replies.map(\.id) == [3, 1])
+    #expect(try value(replies[1]) == "b")
+  }
+
+  /// Whoever leaves, and however: lists that come to be are noted as long as a call waits only.
+  @Test func nothingIsNotedWhenTheLastCallHasLeftUnserved() throws {
+    _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
+    #expect(shard.core.store.notesNewLists)
+    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, UInt64(1)) }
+    _ = link.calls.take()
+    #expect(shard.core.parkedCount == 0 && !shard.core.store.notesNewLists)
+    _ = link.call(2, .rPush, Requests.push("other", ["a"]))
+    #expect(!shard.core.store.hasNewLists)
+  }
+
+  /// One push leads to the replies of all that pass the value on: more than a frame may hold.
+  @Test func theRepliesOfManyThatWereServedAtOnceFitIntoFrames() throws {
+    let count: UInt64 = 100
+    for id in 1...count {
+      _ = link.call(id, .lMove, Requests.move("q", "q", waitMillis: 1_000))
+    }
+    let before = link.calls.frameBytes.count
+    let replies = link.call(count + 1, .rPush, Requests.push("q", [pattern(60_000)]))
+    #expect(replies.count == Int(count) + 1)
+    let frames = link.calls.frameBytes[before...]
+    #expect(frames.allSatisfy { $0 < LinkProtocol.frameBytes + 100_000 })
+  }
+
   @Test func aCallThatCanTakeNothingGetsItsErrorAndTheNextTheValue() throws {
     _ = link.call(1, .set, Requests.set("{q}text", "text"))
     _ = link.call(2, .lMove, Requests.move("{q}", "{q}text", waitMillis: 1_000))

@@ -149,6 +149,10 @@ package final class ServerCall {
     if state.resumeReading() { handler?.readingResumed(self) }
   }
 
+  /// The call has been looked at and waits for something, as long as its client likes: to take it
+  /// back is no abuse, and counts no more than to take back a call that was answered in part.
+  package func countAsAnswered() { handler?.answeredCalls += 1 }
+
   /// Takes nothing more from the call's client, on any call, until as many `resumeConnection` have
   /// come or the call is over. Calls that were read already may still be delivered.
   package func pauseConnection() {

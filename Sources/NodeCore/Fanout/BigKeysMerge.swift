@@ -43,10 +43,12 @@ package struct BigKeysMerge: FanoutReducer {
   /// The largest keys, encoded, the largest one first.
   private struct Ranking {
     private(set) var keys: [(size: Int64, bytes: ByteBuffer)] = []
+    /// The largest that was dropped: no smaller one may come behind it.
+    private var dropped: Int64 = 0
 
     /// What a key must be larger than.
     func bound(_ count: UInt32) -> Int64 {
-      keys.count < Int(count) ? 0 : keys.last?.size ?? 0
+      max(dropped, keys.count < Int(count) ? 0 : keys.last?.size ?? 0)
     }
 
     mutating func add(_ key: V1.BigKey, size: Int64, _ count: UInt32) {
@@ -59,7 +61,7 @@ package struct BigKeysMerge: FanoutReducer {
 
     var heldBytes: Int { keys.reduce(0) { $0 + $1.bytes.readableBytes } }
 
-    mutating func dropSmallest() { _ = keys.popLast() }
+    mutating func dropSmallest() { dropped = max(dropped, keys.popLast()?.size ?? 0) }
 
     func write(as field: BytesField, into answer: inout ByteBuffer) {
       for key in keys { key.bytes.withUnsafeReadableBytes { answer.append(field, $0) } }

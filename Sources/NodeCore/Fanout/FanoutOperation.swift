@@ -90,7 +90,7 @@ package protocol FanoutCluster: AnyObject {
   var servesCluster: Bool { get }
   /// The node's own counters, by name, where they are not those of one of its shards.
   var nodeCounters: [String: Int64] { get }
-  /// A number by lot.
+  /// A random number.
   func randomNumber() -> UInt64
 }
 

@@ -16,6 +16,8 @@ package struct HotKeysMerge: FanoutReducer {
   private let bytesMax: Int
   /// The encoded keys, the hottest one first.
   private var keys: [(rate: Double, bytes: ByteBuffer)] = []
+  /// The highest rate that was dropped: no lower one may come behind it.
+  private var droppedRate = -1.0
   private var unreachable: [CallError] = []
 
   package init(_ call: V1.HotKeysRequest, _ limits: Limits) throws(CallError) {
@@ -37,13 +39,13 @@ package struct HotKeysMerge: FanoutReducer {
   ) throws(CallError) -> Bool {
     for key in try V1.HotKeysResponse(decoding: response).keys {
       let place = keys.firstIndex { $0.rate < key.callsPerSecond } ?? keys.count
-      if place >= Int(count) { continue }
+      if place >= Int(count) || key.callsPerSecond <= droppedRate { continue }
       var bytes = ByteBuffer()
       key.write(into: &bytes)
       keys.insert((key.callsPerSecond, bytes), at: place)
       if keys.count > Int(count) { keys.removeLast() }
     }
-    while heldBytes > bytesMax { keys.removeLast() }
+    while heldBytes > bytesMax { droppedRate = max(droppedRate, keys.removeLast().rate) }
     return false
   }
 

@@ -1,5 +1,6 @@
 // RandomKey: every shard draws one of its keys and says how many it has; one of the drawn keys is
-// answered, by lot, weighted by these numbers. So each key is as likely as any other, in one round.
+// answered, at random, weighted by these numbers. So each key is as likely as any other, in one
+// round.
 
 import Commands
 import NIOCore

@@ -167,8 +167,8 @@ extension CallError {
   }
 
   /// A Pipeline has as many calls that wait for values as it may.
-  package static var waitsTooOften: CallError {
-    .overloaded("As many calls of this Pipeline wait for values as may; use another one.")
+  package static var tooManyWaitingCalls: CallError {
+    .overloaded("This Pipeline has as many calls that wait for values as it may; use another one.")
   }
 
   /// A read on many keys or every shard whose answer finds no room beside those of others.

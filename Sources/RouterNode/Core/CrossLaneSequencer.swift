@@ -110,6 +110,18 @@ struct CrossLaneSequencer {
     small[Int(slot)] &+= 1
   }
 
+  /// Notes a small call that had left the order, because it waited for a value, and comes back with
+  /// its old place: barriers that were made meanwhile have to wait for it, as its end will count
+  /// there.
+  mutating func smallCameBack(_ id: UInt64, slot: UInt16) {
+    smallBegan(slot: slot)
+    guard let list = barriers[slot]?.list else { return }
+    let place = list.firstPlace { CallOrder.isBefore(id, $0.boundary) }
+    guard place < list.endIndex else { return }
+    barriers[slot]?.list[place].smallBefore += 1
+    barriers[slot]?.smallInAll += 1
+  }
+
   /// Notes a call. Returns whether it may go at once; otherwise its id will be released.
   ///
   /// - Parameter others: the further keys of a call that has several, in the same slot.

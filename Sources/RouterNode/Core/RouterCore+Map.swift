@@ -274,7 +274,7 @@ extension RouterCore {
     }
     if call.reply == .parked {
       calls.unparked(id)
-      if call.lane == .calls { laneOrder.smallBegan(slot: call.slot) }
+      if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
     }
     calls.returned(id)
     released(streams.returned(id, by: shard), for: call)

@@ -40,7 +40,7 @@ extension RouterCore {
         endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
     if isDraining { return recall(id, routerDrains) }
     guard case .caller(let caller) = call.target else { return }
-    if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .waitsTooOften) }
+    if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .tooManyWaitingCalls) }
   }
 
   /// The last reply of a call that was parked. It is out of the table of calls already.
@@ -140,7 +140,7 @@ extension RouterCore {
   private func placeAnew(_ id: UInt64) {
     guard let call = calls[id], let parked = unpark(id, call) else { return }
     calls.unparked(id)
-    if call.lane == .calls { laneOrder.smallBegan(slot: call.slot) }
+    if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
     let body = CallBody(
       method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil)
     wait(id, body, request(of: parked), for: .turn)

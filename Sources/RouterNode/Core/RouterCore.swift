@@ -70,7 +70,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
-  ///   - seed: for the jitter of reconnects, and what is drawn by lot.
+  ///   - seed: for the jitter of reconnects, and what is drawn at random.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits = LinkLimits(),

@@ -222,10 +222,12 @@ package final class LinkSession {
 
   var isWritable: Bool { port?.isWritable ?? false }
 
-  /// Appends to the frame under construction, or sends a frame of its own between two frames.
+  /// Appends to the frame under construction, or sends a frame of its own between two frames. One
+  /// call may lead to the replies of many (those that waited for what it brought, those whose slot
+  /// goes), so a frame that is large enough is sent before its time.
   func emit(_ write: (inout ByteBuffer) -> Void) {
     write(&output)
-    flushUnlessWorking()
+    if !isWorking || output.readableBytes >= LinkProtocol.frameBytes { flush() }
   }
 
   func flushUnlessWorking() {

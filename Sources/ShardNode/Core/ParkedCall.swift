@@ -108,21 +108,9 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   /// Its time is over: it is told that there is nothing, which waits for what it tells of.
   func deadlinePassed(_ id: UInt64) {
     end = nil
-    guard !isOver, let reply else { return }
-    var response = ByteBuffer()
-    do throws(CallError) {
-      guard case .wait? = try again(into: &response) else { return answer(reply, response) }
-    } catch {
-      // A list that has become something else is no list with a value.
-      if error.reason != .wrongType { return fail(error, after: core.latestMark) }
-    }
-    response.clear()
-    answer(reply, response)
-  }
-
-  private func answer(_ reply: ReplyHandle, _ response: ByteBuffer) {
+    guard !isOver, let reply, !execute() else { return }
     leave()
-    reply.answer(response, after: core.latestMark)
+    reply.answer(ByteBuffer(), after: core.latestMark)
   }
 
   /// Ends the call, which has changed nothing.
@@ -149,7 +137,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     guard !isOver else { return }
     isOver = true
     if let end { core.deadlines.remove(end) }
-    core.parked.remove(self)
+    core.parkedLeft(self)
   }
 }
 

@@ -108,28 +108,33 @@ extension ShardCore {
 
   @inline(never)
   private func executeParked() {
-    var lists: [StoredKey] = []
+    var lists = WaitedForLists()
     repeat {
       // A call that is executed may bring a list itself.
-      for list in store.takeNewLists() where !lists.contains(list) { lists.append(list) }
+      for list in store.takeNewLists() { lists.insert(list, parked.first(for: list)) }
     } while executeFirst(of: &lists)
-    if parked.isEmpty { store.notesNewLists = false }
   }
 
   /// Executes the call that came first of all that wait for these lists: the next one for a list
   /// might rather take from another, for which others have waited longer. Returns false where there
   /// is none.
-  private func executeFirst(of lists: inout [StoredKey]) -> Bool {
-    var next: ParkedCall?
-    for list in lists {
-      guard let first = parked.first(for: list), first.number < next?.number ?? .max else {
-        continue
-      }
-      next = first
+  private func executeFirst(of lists: inout WaitedForLists) -> Bool {
+    guard let next = lists.popFirst() else { return false }
+    guard let first = parked.first(for: next.list) else { return true }
+    // Where another has left, this one may not be the first of all.
+    guard first.number == next.number else {
+      lists.insert(next.list, first)
+      return true
     }
-    guard let next else { return false }
-    if !next.execute() { lists.removeAll(where: next.lists.contains) }
+    // Where there is nothing left in this list, the next call for it has none to look at.
+    if first.execute() { lists.insert(next.list, parked.first(for: next.list)) }
     return true
+  }
+
+  /// A call waits no more.
+  func parkedLeft(_ call: ParkedCall) {
+    parked.remove(call)
+    if parked.isEmpty { store.notesNewLists = false }
   }
 
   /// The shard drains: no call waits any more.
@@ -153,9 +158,32 @@ extension ShardCore {
   ) throws(CallError) -> Remainder? {
     latestMark = .none
     try admit(method, context)
-    defer { if marks != nil { endMarking(method) } }
+    keyspace.hasWaited = true
+    defer {
+      keyspace.hasWaited = false
+      if marks != nil { endMarking(method) }
+    }
     return try run(method, message, in: nil, into: &response, largerThan: bytesMin, context)
   }
+}
+
+/// Lists that have come to be and that calls wait for, in the order of the calls that have waited
+/// longest for them. To insert one costs a search and a move of those behind it.
+private struct WaitedForLists {
+  /// The last one comes first.
+  private var lists: [(number: UInt64, list: StoredKey)] = []
+
+  mutating func insert(_ list: StoredKey, _ first: ParkedCall?) {
+    guard let number = first?.number else { return }
+    var (low, high) = (0, lists.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if lists[middle].number > number { low = middle + 1 } else { high = middle }
+    }
+    lists.insert((number, list), at: low)
+  }
+
+  mutating func popFirst() -> (number: UInt64, list: StoredKey)? { lists.popLast() }
 }
 
 extension CallError {

@@ -155,7 +155,7 @@ package final class ReplyHandle: GateWaiter {
   func park(_ call: ParkedCall) {
     work = call
     isParked = true
-    if exit?.parked(self, call) == false { fail(.waitsTooOften) }
+    if exit?.parked(self, call) == false { fail(.tooManyWaitingCalls) }
   }
 
   /// From when on the call must not be executed any more.

@@ -1,4 +1,4 @@
-// Parts of the calls that tell of single keys among all: one by lot, the ones that calls look up
+// Parts of the calls that tell of single keys among all: a random one, those that calls look up
 // most often, the largest ones. As of all parts, a slice does a bounded amount of work.
 //
 // The core's event loop.

@@ -88,7 +88,8 @@ package enum KeyReportText {
 
   /// With one digit behind the point.
   private static func decimal(_ number: Double) -> String {
-    let tenths = Int((number * 10).rounded())
+    // Whatever a node sends.
+    guard let tenths = Int(exactly: (number * 10).rounded()) else { return "\(number)" }
     return "\(tenths / 10).\(tenths % 10)"
   }
 }
