@@ -32,9 +32,6 @@ package final class Keyspace {
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
   /// What the execution that comes next goes on with.
   @exclusivity(unchecked) package var resumed: ResumedSearch?
-  /// Whether the execution that comes next is that of a call that has waited: what has become no
-  /// list meanwhile is passed over.
-  @exclusivity(unchecked) package var hasWaited = false
   /// Where the values of one push are gathered; empty between calls.
   private var pushed: [UnsafeRawBufferPointer] = []
   /// Of this array's memory, in values, that is kept for the next push.

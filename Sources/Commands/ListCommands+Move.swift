@@ -42,7 +42,6 @@ extension Command {
       request.waitMillis == 0
       ? nil : try ListWait(request.waitMillis, RepeatedBytes(), keyspace.limits)
     let (from, to) = (Store.ListEnd(request.from), Store.ListEnd(request.to))
-    if hasBecomeNoList(place, keyspace), let wait { return .waiting(wait) }
     let outermost = try lists { () throws(Store.StoreError) in
       try keyspace.store.outermost(from, at: place)
     }

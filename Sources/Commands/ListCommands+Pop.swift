@@ -96,26 +96,16 @@ extension Command {
     let wait = try ListWait(request.waitMillis, others, keyspace.limits)
     let isOne = others.count == 0
     let first = isOne ? noBytes : request.key
-    if !hasBecomeNoList(place, keyspace),
-      let outcome = try popOne(end, at: place, of: first, keyspace, context, &reply)
-    {
+    if let outcome = try popOne(end, at: place, of: first, keyspace, context, &reply) {
       return outcome
     }
     for key in others {
       let place = try keyspace.find(key, request.database, context.call)
-      if !hasBecomeNoList(place, keyspace),
-        let outcome = try popOne(end, at: place, of: key, keyspace, context, &reply)
-      {
+      if let outcome = try popOne(end, at: place, of: key, keyspace, context, &reply) {
         return outcome
       }
     }
     return wait.map { .waiting($0) } ?? .done
-  }
-
-  /// Whether a call that has waited passes over a key: it waits on, for another list or for this
-  /// one.
-  static func hasBecomeNoList(_ place: KeyPlace, _ keyspace: Keyspace) -> Bool {
-    keyspace.hasWaited && place.type == .string
   }
 
   /// The words of a pop that waits.

@@ -108,9 +108,21 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   /// Its time is over: it is told that there is nothing, which waits for what it tells of.
   func deadlinePassed(_ id: UInt64) {
     end = nil
-    guard !isOver, let reply, !execute() else { return }
+    guard !isOver, let reply else { return }
+    var response = ByteBuffer()
+    do throws(CallError) {
+      guard case .wait? = try again(into: &response) else { return answer(reply, response) }
+    } catch {
+      // A list that has become something else is no list with a value.
+      if error.reason != .wrongType { return fail(error, after: core.latestMark) }
+    }
+    response.clear()
+    answer(reply, response)
+  }
+
+  private func answer(_ reply: ReplyHandle, _ response: ByteBuffer) {
     leave()
-    reply.answer(ByteBuffer(), after: core.latestMark)
+    reply.answer(response, after: core.latestMark)
   }
 
   /// Ends the call, which has changed nothing.

@@ -158,11 +158,7 @@ extension ShardCore {
   ) throws(CallError) -> Remainder? {
     latestMark = .none
     try admit(method, context)
-    keyspace.hasWaited = true
-    defer {
-      keyspace.hasWaited = false
-      if marks != nil { endMarking(method) }
-    }
+    defer { if marks != nil { endMarking(method) } }
     return try run(method, message, in: nil, into: &response, largerThan: bytesMin, context)
   }
 }
