@@ -114,7 +114,9 @@ final class UnfinishedTable: UnfinishedCalls {
   /// So many are searched in turns; further ones to their end at once.
   static let callsMax = 64
 
-  weak var core: ShardCore?
+  /// The owner. Not weak: an object with weak references counts all its references the slow way,
+  /// and each call of a link counts some of the core's.
+  unowned var core: ShardCore?
   private var calls: [UInt64: UnfinishedCall] = [:]
 
   var count: Int { calls.count }
