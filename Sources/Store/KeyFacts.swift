@@ -90,7 +90,7 @@ extension List {
   /// Pieces that are measured of a longer list: 16 MiB of full ones.
   static let measuredPiecesMax = 1_024
 
-  /// What the list takes: its chunks whole, whoever else holds them.
+  /// Bytes of the list in memory: whole chunks, those that views share with it among them.
   func usedBytes(_ heap: Heap) -> Int {
     let measured = min(pieceCount, List.measuredPiecesMax)
     var bytes = 0

@@ -18,6 +18,7 @@ package struct BigKeysMerge: FanoutReducer {
   package let part = InternalMethod.bigKeysPart
   package let lane = LinkLane.bulk
   package let allowsPartial = true
+  package let tellsOfClusterState = true
   private let database: UInt32
   private let allDatabases: Bool
   private let count: UInt32
@@ -129,11 +130,6 @@ package struct BigKeysMerge: FanoutReducer {
     }
     types[longest.0]?[keyPath: longest.1].dropSmallest()
     return true
-  }
-
-  /// It tells of the cluster's state, whatever that is.
-  package func doesWithout(_ error: CallError) -> Bool {
-    error.code == .unavailable || error.reason == .mapConflict
   }
 
   package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }

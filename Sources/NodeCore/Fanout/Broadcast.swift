@@ -18,8 +18,9 @@ package protocol FanoutReducer {
   var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
-  /// Whether the call goes on without a shard that could not be asked for this reason.
-  func doesWithout(_ error: CallError) -> Bool
+  /// Whether the reply tells of the cluster's state, whatever that is: also while no slot map is in
+  /// force.
+  var tellsOfClusterState: Bool { get }
   /// Bytes of the reply so far, where it may grow large.
   var heldBytes: Int { get }
   /// Before the first slice.
@@ -39,8 +40,12 @@ extension FanoutReducer {
   package var heldBytes: Int { 0 }
   package mutating func begin(on cluster: any FanoutCluster) {}
 
-  package func doesWithout(_ error: CallError) -> Bool {
-    allowsPartial && error.code == .unavailable
+  package var tellsOfClusterState: Bool { false }
+
+  /// Whether the call goes on without a shard that could not be asked for this reason.
+  fileprivate func doesWithout(_ error: CallError) -> Bool {
+    if tellsOfClusterState, error.reason == .mapConflict { return true }
+    return allowsPartial && error.code == .unavailable
   }
 }
 

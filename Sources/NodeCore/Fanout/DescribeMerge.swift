@@ -9,6 +9,7 @@ import RingstoreAPI
 package struct DescribeMerge: FanoutReducer {
   package let part = InternalMethod.describePart
   package let allowsPartial = true
+  package let tellsOfClusterState = true
   private let cluster: String
   private let map: SlotMap?
   private let router: NodeDescription?
@@ -43,11 +44,6 @@ package struct DescribeMerge: FanoutReducer {
     if !shardAddresses[shard].isEmpty { node.address = shardAddresses[shard] }
     shards[shard] = node
     return false
-  }
-
-  /// It tells of the cluster's state, whatever that is.
-  package func doesWithout(_ error: CallError) -> Bool {
-    error.code == .unavailable || error.reason == .mapConflict
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {

@@ -12,6 +12,7 @@ package struct HotKeysMerge: FanoutReducer {
   package let part = InternalMethod.hotKeysPart
   package let lane = LinkLane.bulk
   package let allowsPartial = true
+  package let tellsOfClusterState = true
   private let count: UInt32
   private let bytesMax: Int
   /// The encoded keys, the hottest one first.
@@ -47,11 +48,6 @@ package struct HotKeysMerge: FanoutReducer {
     }
     while heldBytes > bytesMax { droppedRate = max(droppedRate, keys.removeLast().rate) }
     return false
-  }
-
-  /// It tells of the cluster's state, whatever that is.
-  package func doesWithout(_ error: CallError) -> Bool {
-    error.code == .unavailable || error.reason == .mapConflict
   }
 
   package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }

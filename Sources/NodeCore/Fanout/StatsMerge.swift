@@ -42,6 +42,7 @@ import RingstoreAPI
 package struct StatsMerge: FanoutReducer {
   package let part = InternalMethod.statsPart
   package let allowsPartial = true
+  package let tellsOfClusterState = true
   private var ownCounters: [String: Int64] = [:]
   private var sums: [String: Int64] = [:]
   private var answered = 0
@@ -63,11 +64,6 @@ package struct StatsMerge: FanoutReducer {
     }
     answered += 1
     return false
-  }
-
-  /// It tells of the cluster's state, whatever that is.
-  package func doesWithout(_ error: CallError) -> Bool {
-    error.code == .unavailable || error.reason == .mapConflict
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {
