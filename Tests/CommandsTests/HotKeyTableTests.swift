@@ -37,7 +37,7 @@ import Testing
       sample(number % 10 == 0 ? "hot" : "cold:\(number)", &table)
     }
     let all = table.hottest(.max, nowMillis: 1_000)
-    #expect(all.count <= HotKeyTable.countersMax)
+    #expect(all.count == HotKeyTable.countersMax)
     let first = try #require(all.first)
     #expect(name(first) == "hot" && first.slot == 1 && first.key.database == 0)
     #expect(first.samples <= 3_000 && first.samples > 2_700)
@@ -82,6 +82,6 @@ import Testing
     for _ in 0..<5 { sample("k", &still, atMillis: 0) }
     let hot = still.hottest(1, nowMillis: 0)
     #expect(hot.first?.samples == 5 && hot.first?.rate == 0)
-    #expect(table.hottest(1, nowMillis: .max).count <= 1)
+    #expect(table.hottest(1, nowMillis: .max).isEmpty, "nothing is left after ages")
   }
 }

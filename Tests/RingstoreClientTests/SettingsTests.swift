@@ -135,6 +135,12 @@ import ringstore
     #expect(said.contains("'\(value)'"))
   }
 
+  @Test func veryManyWaitingCallsMayHoldMoreMemory() async throws {
+    let flags: [Setting: [String]] = [.id: ["a"], .maxParkedCalls: ["200000"]]
+    let shard = try await sources(flags: flags).shardConfiguration()
+    #expect(shard.limits.parkedBytesMax == 200_000 << 10)
+  }
+
   @Test func boundsReachTheNodesThatKeepThem() async throws {
     let flags: [Setting: [String]] = [
       .maxMemory: ["64MiB"], .evictionPolicy: ["allkeys-lru"],
@@ -154,7 +160,7 @@ import ringstore
     for shard in try local.localShardConfigurations() {
       #expect(shard.limits.maxPinnedBytes == 2_000_000)
       #expect(shard.limits.viewNanosMax == 7_000_000_000)
-      #expect(shard.limits.parkedCallsMax == 8)
+      #expect(shard.limits.parkedCallsMax == 8 && shard.limits.parkedBytesMax == 64 << 20)
       #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     }
     var ofShard = flags.filter {

@@ -101,11 +101,10 @@ import Testing
     let (types, turns) = try bigKeys(5)
     #expect(types.map(\.type) == [.string, .list])
     #expect(types.map(\.keys) == [6_000, 51])
-    let longest = (0..<6_000).sorted { ($0 * 7_919) % 6_000 > ($1 * 7_919) % 6_000 }.prefix(5)
     let found = types[0].byBytes
     #expect(found.count == 5 && zip(found, found.dropFirst()).allSatisfy { $0.bytes >= $1.bytes })
-    #expect(found.allSatisfy { $0.length > 5_900 && $0.shard == "a" && $0.type == .string })
-    #expect(names(found).contains("s:\(longest[0])") || found[0].bytes == found[4].bytes)
+    // Blocks come in steps of 16 bytes: the longest five or their neighbours.
+    #expect(found.allSatisfy { $0.length > 5_975 && $0.shard == "a" && $0.type == .string })
     #expect(types[0].byLength.isEmpty)
     #expect(names(types[1].byBytes).first == "heavy" && types[1].byBytes.count == 5)
     #expect(names(types[1].byLength) == ["l:50", "l:49", "l:48", "l:47", "l:46"])

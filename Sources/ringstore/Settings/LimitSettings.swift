@@ -8,6 +8,8 @@ import TextForms
 
 extension SettingSources {
   private static let mebibyte = 1 << 20
+  /// What a call that waits for a value may hold, on average, where very many may wait.
+  private static let bytesPerParkedCall = 1 << 10
   /// Sizes of memory: 1 MiB to 64 GiB.
   private static let memorySizes = mebibyte...(64 << 30)
   /// An empty shard takes about half a MiB.
@@ -65,6 +67,8 @@ extension SettingSources {
       .maxPinnedSeconds, 1...3_600, default: limits.viewNanosMax)
     limits.parkedCallsMax = try integer(
       .maxParkedCalls, 0...1_000_000, default: limits.parkedCallsMax)
+    limits.parkedBytesMax = max(
+      limits.parkedBytesMax, limits.parkedCallsMax * Self.bytesPerParkedCall)
   }
 
   private func readClientMemory(into limits: inout Limits) throws(ConfigurationError) {
