@@ -33,6 +33,7 @@ let package = Package(
   targets: [
     .target(name: "TextForms"),
     .systemLibrary(name: "CMalloc"),
+    .systemLibrary(name: "CPrefetch"),
     .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
@@ -50,7 +51,7 @@ let package = Package(
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
-    .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
+    .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),

@@ -21,6 +21,7 @@ final class ShardService: LinkService {
   @exclusivity(unchecked) var response = ByteBuffer()
   /// Memory for the replies of a Pipeline's batch, which change places with those being sent.
   @exclusivity(unchecked) var batchReplies = ByteBuffer()
+  let ahead: ReadAhead<V1.Call>
   /// Calls whose replies come later, by their ids.
   var later: [UInt64: LaterReply] = [:]
   var lastID: UInt64 = 0
@@ -38,6 +39,7 @@ final class ShardService: LinkService {
     core: ShardCore, eventLoop: any EventLoop, logger: Logger, onShutdown: (() -> Void)? = nil
   ) {
     self.core = core
+    ahead = ReadAhead(core.keyspace)
     self.eventLoop = eventLoop
     self.logger = logger
     self.onShutdown = onShutdown

@@ -60,13 +60,18 @@ extension Store {
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
   ) -> KeyPlace {
+    find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+  }
+
+  /// As `find` of a key whose hash is known.
+  package func find(_ lookup: KeyLookup) -> KeyPlace {
     freeLeftovers()
-    assert(key.count <= Store.keyBytesMax)
+    let (slot, database) = (lookup.slot, lookup.database)
+    assert(lookup.key.count <= Store.keyBytesMax)
     assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-    let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)
     guard
       let table = directory.table(database: database, slot: slot),
-      let index = table.pointee.place(of: key, hash: lookup.hash)
+      let index = table.pointee.place(of: lookup.key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
     let entry = table.pointee.entry(at: index, hash: lookup.hash)
     entry.clock = lookup.clock

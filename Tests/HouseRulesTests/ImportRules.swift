@@ -7,6 +7,7 @@ enum ImportRules {
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
     ("CMalloc", []),
+    ("CPrefetch", []),
     ("LargeMemory", ["CMalloc"]),
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
@@ -16,7 +17,7 @@ enum ImportRules {
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
     ("Placement", []),
-    ("Store", ["TextForms", "LargeMemory"]),
+    ("Store", ["TextForms", "LargeMemory", "CPrefetch"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),

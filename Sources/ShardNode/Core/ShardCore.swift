@@ -51,6 +51,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var parked = ParkedCalls()
   /// Calls that are executed in turns.
   let unfinished = UnfinishedTable()
+  /// Calls of the frame being read.
+  let linkCallsAhead: ReadAhead<LinkV1.LinkCall>
   let garbage: GarbageCollection
   let expirer: Expirer
   let evictor: Evictor
@@ -104,6 +106,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     self.store = store
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
+    linkCallsAhead = ReadAhead(keyspace)
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
