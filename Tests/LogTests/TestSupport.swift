@@ -117,7 +117,9 @@ extension OwnedEffect {
     case .insert(let values, let end, let length):
       values.withPieces { lend(.insert($0, at: end, lengthBefore: length), body) }
     case .insertWithin(let value, let index, let length):
-      value.withUnsafeBytes { lend(.insertWithin($0, before: index, lengthBefore: length), body) }
+      value.withUnsafeBytes {
+        lend(.insertWithin($0, before: index, lengthBefore: length), body)
+      }
     case .remove(let count, let end, let length):
       lend(.remove(count: count, at: end, lengthBefore: length), body)
     case .removeEach(let indices, let length):
