@@ -52,6 +52,8 @@ let package = Package(
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
+    .target(name: "CCRC32C"),
+    .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -126,6 +128,8 @@ let package = Package(
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
+    .testTarget(
+      name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),

@@ -45,6 +45,10 @@ package struct KeyPlace {
 }
 
 extension Store {
+  /// What orders keys: the same for all stores of one hash seed.
+  @inline(__always)
+  package func hash(of key: UnsafeRawBufferPointer) -> UInt64 { hasher.hash(key) }
+
   /// What a key would be looked up by.
   @inline(__always)
   package func lookup(
