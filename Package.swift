@@ -51,6 +51,7 @@ let package = Package(
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
+    .target(name: "LogFiles"),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -125,6 +126,9 @@ let package = Package(
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
+    // A file system in memory that forgets what wasn't synced.
+    .target(name: "SimulatedDisk", dependencies: ["LogFiles"], path: "Tests/SimulatedDisk"),
+    .testTarget(name: "LogFilesTests", dependencies: ["LogFiles", "SimulatedDisk"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),

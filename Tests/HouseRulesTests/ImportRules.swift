@@ -17,6 +17,7 @@ enum ImportRules {
     ("Patterns", ["CRE2"]),
     ("Placement", []),
     ("Store", ["TextForms", "LargeMemory"]),
+    ("LogFiles", []),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
@@ -59,7 +60,7 @@ enum ImportRules {
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]
 
   /// Folders of tests that must give the same run for the same seed.
-  static let simulationFolders = ["Tests/ClusterSimulation/"]
+  static let simulationFolders = ["Tests/ClusterSimulation/", "Tests/SimulatedDisk/"]
 
   /// The module of an import line, whatever stands before it; nil for any other line.
   static func module(ofLine line: Substring) -> Substring? {
