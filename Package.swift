@@ -51,7 +51,9 @@ let package = Package(
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
-    .target(name: "LogFiles"),
+    .target(name: "CCRC32C"),
+    .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    .target(name: "LogFiles", dependencies: ["Log"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -128,7 +130,10 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
     // A file system in memory that forgets what wasn't synced.
     .target(name: "SimulatedDisk", dependencies: ["LogFiles"], path: "Tests/SimulatedDisk"),
-    .testTarget(name: "LogFilesTests", dependencies: ["LogFiles", "SimulatedDisk"]),
+    .testTarget(
+      name: "LogFilesTests", dependencies: ["Store", "Log", "LogFiles", "SimulatedDisk"]),
+    .testTarget(
+      name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),

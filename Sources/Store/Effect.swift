@@ -12,15 +12,19 @@ package struct Effect {
   package let slot: Int
   /// Empty where the change concerns the whole slot.
   package let key: UnsafeRawBufferPointer
+  /// `Store.hash(of:)` the key. 0: not known, or the change concerns the whole slot.
+  package let hash: UInt64
   package let version: UInt64
   package let change: Change
 
   package init(
-    database: Int, slot: Int, key: UnsafeRawBufferPointer, version: UInt64, change: Change
+    database: Int, slot: Int, key: UnsafeRawBufferPointer, hash: UInt64 = 0, version: UInt64,
+    change: Change
   ) {
     self.database = database
     self.slot = slot
     self.key = key
+    self.hash = hash
     self.version = version
     self.change = change
   }
@@ -66,6 +70,7 @@ package struct Effect {
     /// The slot has had this version or a later one.
     case versionNotAbove(UInt64)
     case missingKey
+    case existingKey
     case wrongType
     case otherLength(Int)
   }

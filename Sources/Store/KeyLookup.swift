@@ -45,6 +45,10 @@ package struct KeyPlace {
 }
 
 extension Store {
+  /// What orders keys: the same for all stores of one hash seed.
+  @inline(__always)
+  package func hash(of key: UnsafeRawBufferPointer) -> UInt64 { hasher.hash(key) }
+
   /// What a key would be looked up by.
   @inline(__always)
   package func lookup(
@@ -63,10 +67,14 @@ extension Store {
     freeLeftovers()
     assert(key.count <= Store.keyBytesMax)
     assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-    let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)
+    return find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+  }
+
+  @inline(__always)
+  func find(_ lookup: KeyLookup) -> KeyPlace {
     guard
-      let table = directory.table(database: database, slot: slot),
-      let index = table.pointee.place(of: key, hash: lookup.hash)
+      let table = directory.table(database: lookup.database, slot: lookup.slot),
+      let index = table.pointee.place(of: lookup.key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
     let entry = table.pointee.entry(at: index, hash: lookup.hash)
     entry.clock = lookup.clock

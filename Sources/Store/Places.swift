@@ -33,7 +33,11 @@ struct Places {
   var capacity: Int { 1 &<< Int(log2) }
 
   /// At 7/8 a found key costs about 5 words, side by side in memory.
-  var countMax: Int { capacity < 8 ? max(0, capacity - 1) : capacity - capacity / 8 }
+  var countMax: Int { Places.countMax(capacity) }
+
+  static func countMax(_ capacity: Int) -> Int {
+    capacity < 8 ? max(0, capacity - 1) : capacity - capacity / 8
+  }
 
   @inline(__always)
   static func entry(_ word: UInt64) -> Entry {

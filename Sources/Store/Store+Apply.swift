@@ -1,6 +1,6 @@
-// The one door: every change of keys and values is an effect that is applied here. Calls and
-// expiry (later eviction) decide which; nothing else in the store puts an entry into a table, takes
-// one out, or writes to one.
+// The one door: every change of keys and values is an effect that is applied here. Calls, expiry
+// and eviction decide which; nothing else in the store puts an entry into a table, takes one out, or
+// writes to one. (What comes from an image was changed elsewhere: Store+Install.swift.)
 
 import LargeMemory
 import TextForms
@@ -43,6 +43,7 @@ extension Store {
       effect.slot >= 0, effect.slot < slotCount, effect.database >= 0,
       effect.database < databaseCount, effect.key.count <= Store.keyBytesMax
     else { throw .outOfBounds }
+    guard effect.version <= Entry.versionMax else { throw .outOfBounds }
     guard effect.version > versions[effect.slot] else {
       throw .versionNotAbove(versions[effect.slot])
     }
@@ -53,7 +54,12 @@ extension Store {
       return
     }
     // Replay judges no expiry, so it has no clock.
-    let place = find(effect.key, slot: effect.slot, database: effect.database, nowMillis: 0)
+    let hash = effect.hash == 0 ? hasher.hash(effect.key) : effect.hash
+    assert(hash == hasher.hash(effect.key), "another store's hash")
+    freeLeftovers()
+    let place = find(
+      KeyLookup(
+        key: effect.key, slot: effect.slot, database: effect.database, hash: hash, nowMillis: 0))
     try place.checkFits(effect.change)
     apply(effect.change, at: place, version: effect.version, in: nil)
   }
@@ -115,8 +121,8 @@ extension Store {
     let lookup = place.lookup
     tell(
       Effect(
-        database: lookup.database, slot: lookup.slot, key: lookup.key, version: version,
-        change: change))
+        database: lookup.database, slot: lookup.slot, key: lookup.key, hash: lookup.hash,
+        version: version, change: change))
   }
 
   private func tell(_ effect: Effect) {
@@ -178,7 +184,7 @@ extension Store {
     }
   }
 
-  private func blob(_ value: UnsafeRawBufferPointer, in block: LargeBlock?) -> Blob {
+  func blob(_ value: UnsafeRawBufferPointer, in block: LargeBlock?) -> Blob {
     if let owned = OwnedBytes(value, in: block), owned.count >= owned.block.capacity / 4 * 3 {
       return Blob(on: heap, adopting: owned)
     }
@@ -271,15 +277,20 @@ extension Store {
     let entry = Entry(
       on: heap, key: lookup.key, kind: kind, payloadCount: payloadCount, version: version,
       expiry: expiry, clock: lookup.clock)
+    add(entry, lookup)
+    return entry
+  }
+
+  /// Puts an entry into its table, which has none of its key.
+  /// - Parameter log2: how many places the table gets, as a power of two, where it has none.
+  func add(_ entry: Entry, _ lookup: KeyLookup, log2: UInt8 = Table.log2Min) {
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)
     table.pointee.insert(
-      entry, hash: lookup.hash, heap: heap, hasher: hasher, stepsFrom: garbageLimits.tableLog2)
+      entry, hash: lookup.hash, log2: log2, heap: heap, hasher: hasher,
+      stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] += 1
-    if expiry != .never {
-      noteExpiry(expiry, instead: false, of: table, lookup)
-    }
-    return entry
+    if entry.expires { noteExpiry(entry.expiry, instead: false, of: table, lookup) }
   }
 
   /// A new entry instead of the one at the place.

@@ -81,7 +81,7 @@ extension Store {
   /// Puts the keys of the next `homes` homes whose hash is not below `cursor` into `scanned`, in
   /// the order of their hashes.
   /// - Returns: the least hash of the homes behind, 0 at the end.
-  private func collect(_ table: Table, from cursor: UInt64, homes: Int) -> UInt64 {
+  func collect(_ table: Table, from cursor: UInt64, homes: Int) -> UInt64 {
     let segment = table.segment(from: cursor)
     let (places, words) = (segment.places, segment.places.words)
     let mask = places.capacity - 1

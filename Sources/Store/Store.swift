@@ -79,6 +79,8 @@ package final class Store {
   var leftover: Leftover?
   /// Where `replacedString` copies small values to.
   let replaced: UnsafeMutableRawPointer
+  /// What `reserve` was told, until the table has keys.
+  var reservation: Reservation?
   var garbage = Garbage()
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
@@ -210,6 +212,24 @@ package final class Store {
   package var pinnedBytes: Int {
     freeLeftovers()
     return heap.pinnedBytes
+  }
+
+  // MARK: - Versions
+
+  /// The greatest version that a slot has given or met. O(slots).
+  package var versionMax: UInt64 {
+    (0..<slotCount).reduce(0) { max($0, versions[$1]) }
+  }
+
+  /// Has all slots count on from a version, but for those that are past it. O(slots).
+  package func raiseVersions(to version: UInt64) {
+    for slot in 0..<slotCount { raiseVersion(to: version, slot: slot) }
+  }
+
+  /// Has a slot count on from a version, unless it is past it.
+  package func raiseVersion(to version: UInt64, slot: Int) {
+    precondition(version <= Entry.versionMax)
+    versions[slot] = max(versions[slot], version)
   }
 
   // MARK: - Lists that have come to be

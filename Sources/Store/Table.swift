@@ -14,7 +14,7 @@ struct Table {
   /// Not later than the first of them expires; see Expiry.swift.
   var due = Expiry.never
 
-  private static let log2Min: UInt8 = 2
+  static let log2Min: UInt8 = 2
   /// Homes moved by a step. A table that was made four times smaller must have moved before it is
   /// full: 11 would do.
   private static let homesPerStep = 16
@@ -98,14 +98,17 @@ struct Table {
   }
 
   /// Adds an entry whose key is not in the table. Amortised O(1).
-  /// - Parameter stepsFrom: with so many places (as a power of two) or more it grows in steps.
+  /// - Parameters:
+  ///   - log2: how many places a table that has none begins with, as a power of two.
+  ///   - stepsFrom: with so many or more it grows in steps.
   mutating func insert(
-    _ entry: Entry, hash: UInt64, heap: Heap, hasher: KeyHasher, stepsFrom: UInt8
+    _ entry: Entry, hash: UInt64, log2 first: UInt8, heap: Heap, hasher: KeyHasher,
+    stepsFrom: UInt8
   ) {
     if isMoving {
       step(homes: Table.homesPerStep, heap, hasher)
     } else if base == nil {
-      become(Places(log2: Table.log2Min, on: heap))
+      become(Places(log2: first, on: heap))
     } else if Int(count) + 1 > places.countMax {
       resize(to: log2 + 1, heap, hasher, stepsFrom: stepsFrom)
     }

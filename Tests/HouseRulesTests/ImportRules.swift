@@ -17,7 +17,9 @@ enum ImportRules {
     ("Patterns", ["CRE2"]),
     ("Placement", []),
     ("Store", ["TextForms", "LargeMemory"]),
-    ("LogFiles", []),
+    ("CCRC32C", []),
+    ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    ("LogFiles", ["Log"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
@@ -54,7 +56,7 @@ enum ImportRules {
   static let roomNames = Set(rooms.map(\.name))
 
   /// Rooms that compute and nothing else: no event loop, no file, no Foundation.
-  static let pureRooms: Set<String> = ["TextForms", "Store", "Placement", "Patterns"]
+  static let pureRooms: Set<String> = ["TextForms", "Store", "Log", "Placement", "Patterns"]
 
   /// Rooms that must run on a virtual clock and network as they are.
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]

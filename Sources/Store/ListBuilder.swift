@@ -1,0 +1,42 @@
+// A list that comes an element at a time, from several calls, before its key is there.
+//
+// Lives on the thread of the store.
+
+extension Store {
+  /// Gathers the elements of one list after another: `install` takes the list, and the builder is
+  /// empty again.
+  package final class ListBuilder {
+    private let heap: Heap
+    private var list: List?
+    /// Elements gathered.
+    package private(set) var count = 0
+
+    init(heap: Heap) { self.heap = heap }
+
+    deinit { removeAll() }
+
+    /// Adds an element of at most `valueBytesMax` bytes at the tail.
+    package func append(_ value: UnsafeRawBufferPointer) {
+      precondition(value.count <= Store.valueBytesMax)
+      var list = list ?? List(on: heap)
+      list.push(value, at: .tail, heap: heap)
+      self.list = list
+      count += 1
+    }
+
+    /// Throws away what was gathered. O(chunks).
+    package func removeAll() {
+      var budget = Int.max
+      if let list = take() { _ = list.free(heap, budget: &budget) }
+    }
+
+    /// The list, which is the caller's then.
+    func take() -> List? {
+      defer { (list, count) = (nil, 0) }
+      return list
+    }
+  }
+
+  /// An empty one, for lists of this store.
+  package func makeListBuilder() -> ListBuilder { ListBuilder(heap: heap) }
+}
