@@ -54,6 +54,7 @@ let package = Package(
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    .target(name: "LogFiles", dependencies: ["Log"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -128,6 +129,10 @@ let package = Package(
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
+    // A file system in memory that forgets what wasn't synced.
+    .target(name: "SimulatedDisk", dependencies: ["LogFiles"], path: "Tests/SimulatedDisk"),
+    .testTarget(
+      name: "LogFilesTests", dependencies: ["Store", "Log", "LogFiles", "SimulatedDisk"]),
     .testTarget(
       name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(

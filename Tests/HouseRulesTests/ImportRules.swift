@@ -20,6 +20,7 @@ enum ImportRules {
     ("Store", ["TextForms", "LargeMemory", "CPrefetch"]),
     ("CCRC32C", []),
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    ("LogFiles", ["Log"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
@@ -62,7 +63,7 @@ enum ImportRules {
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]
 
   /// Folders of tests that must give the same run for the same seed.
-  static let simulationFolders = ["Tests/ClusterSimulation/"]
+  static let simulationFolders = ["Tests/ClusterSimulation/", "Tests/SimulatedDisk/"]
 
   /// The module of an import line, whatever stands before it; nil for any other line.
   static func module(ofLine line: Substring) -> Substring? {
