@@ -237,7 +237,7 @@ extension Store {
     guard let entry = place.entry else { return }
     var list = entry.list
     if count == list.count { return deleteEntry(at: place) }
-    free(list.drop(count, at: end, heap: heap))
+    free(list.drop(count, at: end, heap: heap), of: list)
     entry.list = list
     entry.setVersion(version)
   }

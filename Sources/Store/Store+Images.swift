@@ -23,7 +23,7 @@ package struct ImageEntry {
     case list(Store.ListElements)
     /// What is larger is held where it lies.
     case pinnedBytes(Store.PinnedBytes)
-    case pinnedList(Store.PinnedList)
+    case pinnedList(PinnedList)
   }
 }
 
@@ -146,7 +146,7 @@ extension Store {
       if let elements = ListElements(entry.list, byteCountMax: Store.imageCopyMax) {
         return .list(elements)
       }
-      return .pinnedList(PinnedList(entry.list, version: entry.version, heap: heap))
+      return .pinnedList(entry.list.pinned(heap))
     }
   }
 }

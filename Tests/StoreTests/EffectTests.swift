@@ -277,6 +277,9 @@ private struct ObservedRun {
     case .takeView(let at, let start, let stop):
       let view = try fixture.range(at.key, start, stop, slot: at.slot, database: at.database)
       if let view { held.append(view) }
+    case .pinList(let at):
+      let pin = try fixture.pinnedList(at.key, slot: at.slot, database: at.database)
+      if let pin { held.append(pin) }
     case .pin(let at):
       let value = try fixture.pinnedValue(at.key, slot: at.slot, database: at.database)
       if let value { held.append(value) }
@@ -286,7 +289,7 @@ private struct ObservedRun {
       fixture.store.reset(slot: slot, database: database)
     case .get(let at):
       _ = try fixture.get(at.key, slot: at.slot, database: at.database)
-    case .length, .peekLength, .dropView, .dropPinned, .element:
+    case .length, .peekLength, .dropView, .dropList, .dropPinned, .element:
       break
     case .move(let source, let from, let destination, let to, let isPinned):
       let moved = try fixture.move(
