@@ -78,8 +78,9 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
-        "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix, logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix,
+        logging,
       ]),
     .target(
       name: "RouterNode",
@@ -95,8 +96,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands",
-        "Placement", "LineProtocol",
+        "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -29,6 +29,8 @@ package struct ShardConfiguration: Sendable {
   package var limits = Limits()
   /// How much the keys and values may take.
   package var memory = MemoryLimit()
+  /// Where and how data is kept; nil: in memory only.
+  package var storage: StorageConfiguration?
   /// How many connections there may be, and the servers' own bounds and time limits.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
@@ -38,6 +40,9 @@ package struct ShardConfiguration: Sendable {
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
   package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
+  /// Called once when the shard's data can't be read or written any more, with a sentence for the
+  /// operator. The process has to end: what it holds is not what it will find again.
+  package var onFailure: (@Sendable (String) -> Void)?
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
   /// answered. The shard goes on until `ShardServer.drain`.
   package var onShutdown: (@Sendable () -> Void)?

@@ -32,8 +32,8 @@ enum ImportRules {
     (
       "ShardNode",
       [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
-        "NodeCore", "LineProtocol", "Front", "GRPC",
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC",
       ]
     ),
     (
@@ -48,7 +48,7 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "TextForms", "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
         "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),
