@@ -202,10 +202,8 @@ struct FileSystemTests {
       default: break
       }
       return "\(try files.size(file)) \(try files.read(file, count: 6000, at: 0))"
-    } catch let error as FileError {
-      return "\(error.call) \(error.path.split(separator: "/").last ?? "") \(error.code)"
     } catch {
-      return "\(error)"
+      return "\(error.call) \(error.path.split(separator: "/").last ?? "") \(error.code)"
     }
   }
 }
