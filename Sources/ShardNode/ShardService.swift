@@ -33,6 +33,16 @@ final class ShardService: LinkService {
   @exclusivity(unchecked) private var expiryDueNanos = UInt64.max
   private var isWatchScheduled = false
 
+  /// Where the shard keeps its data; nil: in memory only.
+  var storage: ShardStorage? {
+    didSet {
+      storage?.afterWork = { [unowned self] in afterWork() }
+      storage?.afterStateDurable = { [unowned self] in
+        for link in links.values { link.writable() }
+      }
+    }
+  }
+
   /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
   ///   has been answered.
   init(
@@ -120,6 +130,7 @@ final class ShardService: LinkService {
       }
     }
     if core.hasTimeLimits { scheduleExpiry() }
+    if let storage, core.log?.hasChanges == true { flusher.markDirty(storage) }
     if core.shutdownRequested, let onShutdown {
       self.onShutdown = nil
       onShutdown()

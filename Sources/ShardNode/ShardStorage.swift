@@ -7,6 +7,7 @@
 // On the shard's event loop, but for `open`. What blocks for long has threads of its own
 // (LogThreads); a step of the loading reads a MiB.
 
+import GRPC
 import Log
 import LogFiles
 import Logging
@@ -26,7 +27,7 @@ package struct StorageConfiguration: Sendable, Hashable {
   }
 }
 
-final class ShardStorage: CooperativeTask {
+final class ShardStorage: CooperativeTask, Flushable {
   /// Keys that are looked at in a turn for being due.
   private static let visitsPerTurn = 2_000
 
@@ -40,6 +41,7 @@ final class ShardStorage: CooperativeTask {
   }
 
   var isQueued = false
+  var isMarkedDirty = false
   private let core: ShardCore
   private let policy: FsyncPolicy
   private let eventLoop: any EventLoop
@@ -134,8 +136,9 @@ final class ShardStorage: CooperativeTask {
     }
     if let cut = recovery.cut { logger.warning("\(cut)") }
     let start = try recovery.begin()
-    let output = LogFileOutput(start, LogFileSettings(policy: policy)) {
-      [eventLoop, unowned self] in eventLoop.execute { self.takeEvents() }
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    let output = LogFileOutput(start, LogFileSettings(policy: policy)) { [eventLoop] in
+      eventLoop.execute { bound.value.takeEvents() }
     }
     let threads: LogThreads
     do {
@@ -172,6 +175,9 @@ final class ShardStorage: CooperativeTask {
         "millis": "\((core.clock() - startedNanos) / 1_000_000)", "fsync": "\(policy.rawValue)",
       ])
   }
+
+  /// The end of a tick that has changed something.
+  func flushNow() { core.log?.handOn() }
 
   private func takeEvents() {
     core.log?.takeEvents()
