@@ -158,7 +158,7 @@ extension [ScannedKey] {
 
 extension ImageEntry {
   /// What `body` copies of it.
-  fileprivate var copiedBytes: Int {
+  var copiedBytes: Int {
     let copied =
       switch value {
       case .bytes(let bytes): bytes.count
