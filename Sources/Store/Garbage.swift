@@ -24,14 +24,21 @@ struct Garbage {
   }
 
   var lists: [DetachedList] = []
-  /// What pins have kept that are gone.
-  var chunks: [Chunk] = []
+  /// What pins have kept that are gone; none is empty.
+  var kept: [[KeptChunk]] = []
   var tables: [DetachedTable] = []
 
-  var isEmpty: Bool { lists.isEmpty && chunks.isEmpty && tables.isEmpty }
+  var isEmpty: Bool { lists.isEmpty && kept.isEmpty && tables.isEmpty }
 
   /// Work of freeing a block.
   static func work(ofBlock byteCount: Int) -> Int { 1 + byteCount >> 10 }
+}
+
+/// A chunk that a list has let go of and a pin holds.
+struct KeptChunk {
+  let chunk: Chunk
+  /// As of its piece.
+  let birth: UInt32
 }
 
 /// A list that is out of reach, or pieces that were cut off a list; emptied from the tail.

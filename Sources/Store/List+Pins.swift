@@ -74,8 +74,17 @@ extension List {
   /// - Returns: false where none holds it: the caller must release its chunk.
   @inline(__always)
   func keep(_ piece: Piece, _ heap: Heap) -> Bool {
-    isPinned && heap.newestPin(of: self)?.keep(piece) == true
+    isPinned && passOn(piece, heap)
   }
+
+  @inline(never)
+  private func passOn(_ piece: Piece, _ heap: Heap) -> Bool {
+    heap.newestPin(of: self)?.keep(piece) == true
+  }
+
+  /// The list goes.
+  @inline(never)
+  func leavePins(_ heap: Heap) { heap.takePin(of: self) }
 
   /// Lets go of a piece.
   func release(_ piece: Piece, _ heap: Heap) {

@@ -105,23 +105,36 @@ struct List {
   }
 
   /// - Returns: false where the outermost chunk can't take the value and isn't to be moved.
+  @inline(__always)
   private func appendToOutermost(
     _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
   ) -> Bool {
     guard pieceCount > 0 else { return false }
     let outermost = piece(end == .head ? 0 : pieceCount - 1)
     guard outermost.pointee.grows(at: end) else { return false }
-    if !outermost.pointee.trimToAppend(isHeld: isHeldByPin(outermost.pointee, heap))
-      || !outermost.pointee.chunk.hasRoom(for: value.count)
-    {
-      let room = outermost.pointee.room
-      let needed = room + Chunk.room(elements: 1, byteCount: value.count)
-      guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
-      let larger = max(needed, min(Chunk.roomMax, List.grown(room)))
-      release(move(outermost, toRoom: larger, heap: heap), heap)
+    if !outermost.pointee.endsWithItsChunk || !outermost.pointee.chunk.hasRoom(for: value.count) {
+      guard makeRoom(for: value.count, in: outermost, heap: heap) else { return false }
     }
     outermost.pointee.chunk.append(value)
     outermost.pointee.takeAppended(at: end)
+    return true
+  }
+
+  /// Cuts off what lies behind a piece in its chunk, or moves the piece.
+  /// - Returns: false where the piece is to stay as it is.
+  @inline(never)
+  private func makeRoom(
+    for byteCount: Int, in piece: UnsafeMutablePointer<Piece>, heap: Heap
+  ) -> Bool {
+    let isHeld = isHeldByPin(piece.pointee, heap)
+    if piece.pointee.trimToAppend(isHeld: isHeld), piece.pointee.chunk.hasRoom(for: byteCount) {
+      return true
+    }
+    let room = piece.pointee.room
+    let needed = room + Chunk.room(elements: 1, byteCount: byteCount)
+    guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
+    let larger = max(needed, min(Chunk.roomMax, List.grown(room)))
+    release(move(piece, toRoom: larger, heap: heap), heap)
     return true
   }
 
@@ -203,6 +216,7 @@ struct List {
   }
 
   /// The chunk of a piece that is gone, unless pins keep it.
+  @inline(__always)
   private func leftover(of piece: Piece, _ heap: Heap) -> Chunk? {
     keep(piece, heap) ? nil : piece.chunk
   }
@@ -227,7 +241,7 @@ struct List {
 
   /// Gives back the list's own block; its pieces are gone.
   func freeEmpty(_ heap: Heap) {
-    if isPinned { heap.takePin(of: self) }
+    if isPinned { leavePins(heap) }
     heap.free(base, blockBytes)
   }
 

@@ -61,14 +61,17 @@ struct Piece {
   /// Whether the chunk grows at this end of the list.
   func grows(at end: Store.ListEnd) -> Bool { chunk.isReversed == (end == .head) }
 
+  /// Whether nothing lies behind the piece in its chunk.
+  @inline(__always)
+  var endsWithItsChunk: Bool { chunk.filled == indices.upperBound }
+
   /// Makes the chunk's filled part end where the piece ends, which an append needs.
   /// - Parameter isHeld: whether a pin holds the chunk.
   /// - Returns: false where others hold the elements behind the piece, which must stay.
-  func trimToAppend(isHeld: @autoclosure () -> Bool) -> Bool {
-    let behind = indices.upperBound
-    if chunk.filled == behind { return true }
-    if chunk.isShared || isHeld() { return false }
-    chunk.truncate(to: behind)
+  func trimToAppend(isHeld: Bool) -> Bool {
+    if endsWithItsChunk { return true }
+    if chunk.isShared || isHeld { return false }
+    chunk.truncate(to: indices.upperBound)
     return true
   }
 

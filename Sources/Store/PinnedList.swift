@@ -12,18 +12,11 @@
 /// `Store.pinnedBytes` until the pin is gone and `Store.collectGarbage` has freed them; a ring that
 /// isn't the list's any more, 24 bytes a chunk, counts in `Store.usedBytes`.
 package final class PinnedList {
-  /// A chunk that the list has let go of.
-  private struct Kept {
-    let chunk: Chunk
-    /// As of its piece.
-    let birth: UInt32
-  }
-
   let ring: List
   /// The list's, when it was pinned.
   private let generation: UInt32
   private let heap: Heap
-  private var kept: [Kept] = []
+  private var kept: [KeptChunk] = []
   /// The pin has the ring to itself, and frees it.
   private var ownsRing = false
   private unowned(unsafe) var older: PinnedList?
@@ -57,14 +50,15 @@ package final class PinnedList {
   }
 
   private func passOnKept() {
-    for each in kept {
-      if let older, each.birth <= older.generation {
-        older.kept.append(each)
-      } else if heap.isLeftAlone {
-        each.chunk.release(heap)
-      } else {
-        heap.garbage.chunks.append(each.chunk)
-      }
+    var garbage = kept
+    if let older {
+      garbage.removeAll { $0.birth <= older.generation }
+      older.kept += kept.lazy.filter { $0.birth <= older.generation }
+    }
+    if heap.isLeftAlone {
+      for each in garbage { each.chunk.release(heap) }
+    } else if !garbage.isEmpty {
+      heap.garbage.kept.append(garbage)
     }
   }
 
@@ -78,7 +72,7 @@ package final class PinnedList {
   func keep(_ piece: Piece) -> Bool {
     guard holds(piece) else { return false }
     piece.chunk.becomeOrphan(heap)
-    kept.append(Kept(chunk: piece.chunk, birth: piece.birth))
+    kept.append(KeptChunk(chunk: piece.chunk, birth: piece.birth))
     return true
   }
 

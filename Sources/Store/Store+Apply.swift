@@ -283,6 +283,7 @@ extension Store {
 
   /// Puts an entry into its table, which has none of its key.
   /// - Parameter log2: how many places the table gets, as a power of two, where it has none.
+  @inline(__always)
   func add(_ entry: Entry, _ lookup: KeyLookup, log2: UInt8 = Table.log2Min) {
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)

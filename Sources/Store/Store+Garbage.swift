@@ -17,9 +17,8 @@ extension Store {
     defer { heap.givesPagesBack = false }
     while budget > 0 {
       // Each is taken out first: the last hold on a pin may go with it, which leaves garbage.
-      if let chunk = heap.garbage.chunks.popLast() {
-        budget -= Garbage.work(ofBlock: chunk.capacity)
-        chunk.release(heap)
+      if var kept = heap.garbage.kept.popLast() {
+        if !free(&kept, budget: &budget) { heap.garbage.kept.append(kept) }
       } else if var detached = heap.garbage.lists.popLast() {
         if !detached.free(heap, budget: &budget) { heap.garbage.lists.append(detached) }
       } else if var detached = heap.garbage.tables.popLast() {
@@ -31,6 +30,16 @@ extension Store {
     if hasGarbage { return true }
     heap.garbage = Garbage()
     return false
+  }
+
+  /// - Returns: whether all is freed.
+  private func free(_ kept: inout [KeptChunk], budget: inout Int) -> Bool {
+    while budget > 0 {
+      guard let chunk = kept.popLast()?.chunk else { return true }
+      budget -= Garbage.work(ofBlock: chunk.capacity)
+      chunk.release(heap)
+    }
+    return kept.isEmpty
   }
 
   /// Frees an entry and all its value, or puts a long list of it aside.
