@@ -11,6 +11,8 @@ final class ReplaySink: LogSink {
   private(set) var versionCeiling: UInt64 = 0
   private var merge: LogMerge!
   private var wish: LogMerge.Wish
+  /// Of one turn of the machine; a batch may take several.
+  private static let workMax = 1 << 20
 
   /// - Parameter pass: where the pass begins that is read first; nil: there is none.
   init(into store: Store, pass: LogPosition?) {
@@ -47,7 +49,7 @@ final class ReplaySink: LogSink {
   private func replay(_ give: () throws(ReplayFault) -> Void) throws(LogSinkFailure) {
     do throws(ReplayFault) {
       try give()
-      repeat { wish = try merge.advance(work: .max) } while wish == .turn
+      repeat { wish = try merge.advance(work: Self.workMax) } while wish == .turn
     } catch {
       throw LogSinkFailure(position: error.position, sentence: error.description)
     }
