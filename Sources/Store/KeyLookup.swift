@@ -64,16 +64,17 @@ extension Store {
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
   ) -> KeyPlace {
-    freeLeftovers()
-    assert(key.count <= Store.keyBytesMax)
-    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-    return find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+    find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
   }
 
-  @inline(__always)
-  func find(_ lookup: KeyLookup) -> KeyPlace {
+  /// As `find` of a key whose hash is known.
+  package func find(_ lookup: KeyLookup) -> KeyPlace {
+    freeLeftovers()
+    let (slot, database) = (lookup.slot, lookup.database)
+    assert(lookup.key.count <= Store.keyBytesMax)
+    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
     guard
-      let table = directory.table(database: lookup.database, slot: lookup.slot),
+      let table = directory.table(database: database, slot: slot),
       let index = table.pointee.place(of: lookup.key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
     let entry = table.pointee.entry(at: index, hash: lookup.hash)

@@ -1,0 +1,87 @@
+// How a batch lies in a file, and the records within it.
+//
+//   batch  = length:u32 (of all of it) crc:u32 position:u64 life:u64 epoch:u64 committed:u64
+//            record+
+//   record = length:u32 (of the payload) type:u8 (not 0) flags:u8 slot:u16 (0xffff: none) payload
+//   crc    = CRC32C over the batch, with 0 for the crc itself, seeded by lineage, life and position
+//
+// A length of 0 is where nothing was written: files are preallocated, and the log ends there.
+
+package enum BatchFormat {
+  package static let headerBytes = 40
+  package static let recordHeaderBytes = 8
+  /// No batch is shorter: it has one record.
+  static let batchBytesMin = headerBytes + recordHeaderBytes
+
+  static let checksumOffset = 4
+  static let positionOffset = 8
+  static let lifeOffset = 16
+  static let epochOffset = 24
+  static let committedOffset = 32
+
+  static let recordTypeOffset = 4
+  static let recordFlagsOffset = 5
+  static let recordSlotOffset = 6
+
+  /// A record that is of no slot.
+  package static let noSlot: UInt16 = 0xffff
+  /// The flag of records that a reader must not pass over.
+  static let mustUnderstand: UInt8 = 1
+
+  /// Writes a batch's head but for its checksum.
+  @inline(__always)
+  static func writeHeader(
+    at start: UnsafeMutableRawPointer, length: Int, position: LogPosition, life: UInt64,
+    epoch: UInt64, committed: LogPosition
+  ) {
+    var writer = ByteWriter(start)
+    writer.write(UInt32(length))
+    writer.write(UInt32(0))
+    writer.write(position)
+    writer.write(life)
+    writer.write(epoch)
+    writer.write(committed)
+  }
+
+  @inline(__always)
+  static func writeRecordHeader(
+    at start: UnsafeMutableRawPointer, length: Int, type: RecordType, slot: UInt16
+  ) {
+    var writer = ByteWriter(start)
+    writer.write(UInt32(length))
+    writer.write(type.rawValue)
+    writer.write(Self.mustUnderstand)
+    writer.write(slot)
+  }
+
+  static func setChecksum(_ checksum: UInt32, at start: UnsafeMutableRawPointer) {
+    start.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
+  }
+
+  /// The checksum of a whole batch, as it has to be.
+  static func checksum(_ batch: UnsafeRawBufferPointer, _ identity: LogIdentity) -> UInt32 {
+    let position = UInt64(
+      littleEndian: batch.loadUnaligned(fromByteOffset: positionOffset, as: UInt64.self))
+    var checksum = Checksum.seed(identity, position)
+    withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { first in
+      first.storeBytes(of: batch.loadUnaligned(as: UInt32.self), as: UInt32.self)
+      first.storeBytes(of: 0, toByteOffset: checksumOffset, as: UInt32.self)
+      checksum = Checksum.extend(checksum, UnsafeRawBufferPointer(first))
+    }
+    return Checksum.extend(checksum, UnsafeRawBufferPointer(rebasing: batch[positionOffset...]))
+  }
+}
+
+/// Types of records; the numbers are in files.
+package enum RecordType: UInt8, Sendable, CaseIterable {
+  /// The effects of one call in one slot.
+  case group = 1
+  case slotMap = 2
+  case slotState = 3
+  case versionCeiling = 4
+  case newLife = 5
+  case passBegin = 16
+  case image = 17
+  case passEnd = 18
+  case imagePart = 19
+}

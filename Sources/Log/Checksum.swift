@@ -1,0 +1,24 @@
+// CRC32C, as Swift calls it. Pure functions, any thread.
+
+internal import CCRC32C
+
+enum Checksum {
+  /// The checksum of what `checksum` is one of, with these bytes behind it.
+  @inline(__always)
+  static func extend(_ checksum: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    guard let start = bytes.baseAddress else { return checksum }
+    return ringstore_crc32c(checksum, start, bytes.count)
+  }
+
+  /// What the checksum of a batch begins with: whose it is and where it belongs.
+  static func seed(_ identity: LogIdentity, _ position: LogPosition) -> UInt32 {
+    withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { bytes in
+      var writer = ByteWriter(bytes.baseAddress.unsafelyUnwrapped)
+      writer.write(identity.lineage.high)
+      writer.write(identity.lineage.low)
+      writer.write(identity.life)
+      writer.write(position)
+      return extend(0, UnsafeRawBufferPointer(bytes))
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// The numbers that the log is told by. docs/FORMATS.md has the grammar of the files.
+
+/// Bytes of batches since the log's beginning. Headers of files don't count.
+package typealias LogPosition = UInt64
+
+/// The identity of the data: 128 random bits, made with the first log and kept by every copy.
+package struct Lineage: Hashable, Sendable {
+  package var high: UInt64
+  package var low: UInt64
+
+  package init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+}
+
+/// What every batch of one file is of: whose data, and which run of the process wrote it. The seed
+/// of each checksum, so that bytes of another file never pass for those that belong here.
+package struct LogIdentity: Hashable, Sendable {
+  package var lineage: Lineage
+  /// 64 random bits, new at every start of a process.
+  package var life: UInt64
+
+  package init(lineage: Lineage, life: UInt64) {
+    self.lineage = lineage
+    self.life = life
+  }
+}

@@ -1,0 +1,57 @@
+// What a log tells beside effects: the state of the shard itself. Synced before it takes effect.
+
+package enum StateRecord: Equatable, Sendable {
+  /// The slot map that the shard has adopted: a message, whose bytes the log doesn't look into.
+  case slotMap([UInt8])
+  /// The state of slots, with an epoch; bytes that the log doesn't look into.
+  case slotState([UInt8])
+  /// Above every version that was ever given.
+  case versionCeiling(UInt64)
+  /// A process has begun to write.
+  case newLife(life: UInt64, incarnation: UInt64)
+
+  package var type: RecordType {
+    switch self {
+    case .slotMap: .slotMap
+    case .slotState: .slotState
+    case .versionCeiling: .versionCeiling
+    case .newLife: .newLife
+    }
+  }
+
+  var payloadCount: Int {
+    switch self {
+    case .slotMap(let bytes), .slotState(let bytes): bytes.count
+    case .versionCeiling: 8
+    case .newLife: 16
+    }
+  }
+
+  func write(to writer: inout ByteWriter) {
+    switch self {
+    case .slotMap(let bytes), .slotState(let bytes):
+      bytes.withUnsafeBytes { writer.writeBytes($0) }
+    case .versionCeiling(let ceiling):
+      writer.write(ceiling)
+    case .newLife(let life, let incarnation):
+      writer.write(life)
+      writer.write(incarnation)
+    }
+  }
+
+  /// - Returns: nil where the type is not that of a state.
+  init?(type: RecordType, payload: UnsafeRawBufferPointer) throws(LogDefect) {
+    var reader = ByteReader(payload)
+    switch type {
+    case .slotMap: self = .slotMap(Array(payload))
+    case .slotState: self = .slotState(Array(payload))
+    case .versionCeiling:
+      self = .versionCeiling(try reader.read(UInt64.self))
+      try reader.expectEnd()
+    case .newLife:
+      self = .newLife(life: try reader.read(UInt64.self), incarnation: try reader.read(UInt64.self))
+      try reader.expectEnd()
+    case .group, .passBegin, .image, .passEnd, .imagePart: return nil
+    }
+  }
+}
