@@ -1,5 +1,5 @@
-// The first 4096 bytes of every file of a shard's log: whose it is, and what was durable when it was
-// begun.
+// The first 4096 bytes of every file of a shard's log: whose it is, and what was durable when it
+// was begun.
 //
 //   header = magic:"RINGLOG\n" format:u32 kind:u32 lineage:u64,u64 directory:u64 life:u64 epoch:u64
 //            position:u64 committed:u64 newestPass:u64 seedDigest:u64

@@ -23,7 +23,8 @@ final class LoggedStore {
   let appender: LogAppender
   private(set) var random: SeededRandom
   private(set) var log: Bytes = []
-  /// What the store held at the ends of batches.
+  /// What the store held at the ends of batches, if that is kept.
+  var keepsPictures = true
   private(set) var pictures: [(end: LogPosition, picture: StorePicture)] = []
   private(set) var passes: [Pass] = []
   private(set) var state: [StateRecord] = []
@@ -69,7 +70,7 @@ final class LoggedStore {
       batch.seal(
         committed: 0, lineage: Self.identity.lineage, life: Self.identity.life)
       log += batch.bytes
-      if appender.isEmpty { pictures.append((batch.end, StorePicture(store))) }
+      if appender.isEmpty, keepsPictures { pictures.append((batch.end, StorePicture(store))) }
       appender.recycle(batch)
     }
   }

@@ -28,6 +28,7 @@ import Testing
 
   private func isCaught(_ fault: Fault, seed: UInt64) throws -> Bool {
     let run = LoggedStore(seed: seed)
+    run.keepsPictures = false
     if fault == .asOfIsEarly {
       var last: LogPosition = 0
       run.asOfLag = { run in
