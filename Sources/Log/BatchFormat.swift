@@ -1,6 +1,7 @@
 // How a batch lies in a file, and the records within it.
 //
-//   batch  = length:u32 (of all of it) crc:u32 position:u64 life:u64 epoch:u64 committed:u64 record+
+//   batch  = length:u32 (of all of it) crc:u32 position:u64 life:u64 epoch:u64 committed:u64
+//            record+
 //   record = length:u32 (of the payload) type:u8 (not 0) flags:u8 slot:u16 (0xffff: none) payload
 //   crc    = CRC32C over the batch, with 0 for the crc itself, seeded by lineage, life and position
 //

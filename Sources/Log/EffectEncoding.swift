@@ -9,10 +9,10 @@
 //     6 expire         expiry:i64
 //     7 persist        (it doesn't expire any more)
 //     8 delete
-//     9 insert at the head, 10 at the tail   lengthBefore:varint count:varint (length:varint value)+
+//     9 insert at the head, 10 at the tail  lengthBefore:varint count:varint (length:varint value)+
 //     11 insert within lengthBefore:varint before:varint length:varint value
 //     12 remove at the head, 13 at the tail  lengthBefore:varint count:varint
-//     14 remove each   lengthBefore:varint count:varint first:varint (distance to the next - 1:varint)*
+//     14 remove each   lengthBefore:varint count:varint first:varint (distance to the next - 1)*
 //     15 keep          lengthBefore:varint first:varint count:varint
 //     16 set element   lengthBefore:varint index:varint length:varint value
 //     17 empty         (keyLength is 0)

@@ -1,5 +1,5 @@
-// The first 4096 bytes of every file of a shard's log: whose it is and what was known to be safe when
-// it was begun.
+// The first 4096 bytes of every file of a shard's log: whose it is, and what was durable when it
+// was begun.
 //
 //   header = magic:"RINGLOG\n" format:u32 kind:u32 lineage:u64,u64 directory:u64 life:u64 epoch:u64
 //            position:u64 committed:u64 newestPass:u64 seedDigest:u64
@@ -57,6 +57,10 @@ package struct FileHeader: Equatable, Sendable {
     self.committed = committed
     self.newestPass = newestPass
   }
+
+  /// Of the first batch in the file. Those of a pass count from 2^63 on, so that batches of a pass
+  /// and of the log never pass for each other.
+  package var firstPosition: LogPosition { kind == .log ? position : position | 1 << 63 }
 
   package var identity: LogIdentity { LogIdentity(lineage: lineage, life: life) }
 

@@ -96,8 +96,8 @@ package final class LogAppender: StoreObserver {
     closed.reduce(isOpenBatchEmpty ? 0 : recordEnd) { $0 + $1.count }
   }
 
-  /// Takes the oldest batch, closing the open one if there is no other; between groups. To be called
-  /// until it returns nil.
+  /// Takes the oldest batch, closing the open one if there is no other; between groups. To be
+  /// called until it returns nil.
   package func takeBatch() -> LogBatch? {
     precondition(recordStart == 0, "between groups")
     if closed.isEmpty {

@@ -1,6 +1,6 @@
-// Torn or corrupt? The reading of a log has met a place without a whole batch. That is where a crash
-// has cut the last writes, unless something behind it says that more than its position was durable:
-// then bytes are damaged that were safe.
+// Torn or corrupt? The reading of a log has met a place without a whole batch. That is where a
+// crash has cut the last writes, unless something behind it says that more than its position
+// was durable: then bytes are damaged that were safe.
 //
 // Looks through what is left of that file, byte by byte, as the length of a damaged batch can't be
 // trusted; then at the headers of later files, and through those as well. A batch counts only if it
@@ -39,7 +39,7 @@ package final class TornSearch {
   package func begin(_ header: FileHeader, bytesMax: UInt64) {
     note(header.committed)
     identity = header.identity
-    place = header.position
+    place = header.firstPosition
     bytesLeft = bytesMax
     gathered.take(gathered.count)
   }

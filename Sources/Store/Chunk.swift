@@ -1,6 +1,6 @@
 // A reference-counted run of list elements, packed; elements are appended and never move or change.
 //
-//   chunk    = references:u32 filled:u32 used:u32 capacity|flags:u32  room
+//   chunk    = orphan:1|references:31 filled:u32 used:u32 capacity|flags:u32  room
 //   room     = bytes of element 0, 1, 2 ...   free   ... ends of element 2, 1, 0
 //   end      = u16, or u32 in a chunk of 64 KiB and more: where an element's bytes end
 //
@@ -9,7 +9,8 @@
 // are its own (Piece), and does not see what is appended later. Room that was filled once
 // is filled anew only while there is a single holder.
 //
-// A view on heap memory; single-threaded, its counts are not atomic.
+// A view on heap memory; single-threaded, its counts are not atomic. Another thread may read elements
+// of a piece meanwhile: those and the last word of the head don't change.
 
 struct Chunk {
   static let headerBytes = 16
@@ -18,9 +19,9 @@ struct Chunk {
 
   private static let reversedFlag: UInt32 = 1
   private static let wideFlag: UInt32 = 2
-  /// The list has let go; only views hold the chunk.
-  private static let orphanFlag: UInt32 = 4
   private static let flagMask: UInt32 = 7
+  /// Beside the references: the list has let go; only views and pins hold the chunk.
+  private static let orphanFlag: UInt32 = 1 << 31
 
   let base: UnsafeMutableRawPointer
 
@@ -50,7 +51,7 @@ struct Chunk {
   }
 
   var isReversed: Bool { word(12) & Chunk.reversedFlag != 0 }
-  var isShared: Bool { word(0) > 1 }
+  var isShared: Bool { word(0) & ~Chunk.orphanFlag > 1 }
   /// Elements written, also those without a holder.
   var filled: Int { Int(word(4)) }
   var capacity: Int { Int(word(12) & ~Chunk.flagMask) }
@@ -114,20 +115,23 @@ struct Chunk {
 
   /// A view lets go.
   func release(_ heap: Heap) {
-    let references = word(0) - 1
-    setWord(0, references)
-    guard references == 0 else { return }
+    let left = word(0) - 1
+    setWord(0, left)
+    guard left & ~Chunk.orphanFlag == 0 else { return }
     let bytes = Chunk.headerBytes + capacity
-    if word(12) & Chunk.orphanFlag != 0 { heap.pinnedBytes -= heap.usedBytes(ofBlock: bytes) }
+    if left & Chunk.orphanFlag != 0 { heap.pinnedBytes -= heap.usedBytes(ofBlock: bytes) }
     heap.free(base, bytes)
   }
 
   /// The list lets go; what views still hold counts as pinned.
   func releaseByList(_ heap: Heap) {
-    if isShared {
-      setWord(12, word(12) | Chunk.orphanFlag)
-      heap.pinnedBytes += heap.usedBytes(ofBlock: Chunk.headerBytes + capacity)
-    }
+    if isShared { becomeOrphan(heap) }
     release(heap)
+  }
+
+  /// The list lets go, and a pin has its hold from now on.
+  func becomeOrphan(_ heap: Heap) {
+    setWord(0, word(0) | Chunk.orphanFlag)
+    heap.pinnedBytes += heap.usedBytes(ofBlock: Chunk.headerBytes + capacity)
   }
 }

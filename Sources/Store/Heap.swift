@@ -32,6 +32,13 @@ final class Heap {
   /// The part of `usedBytes` in chunks and blobs that only views still hold.
   var pinnedBytes = 0
 
+  /// What is out of reach and waits to be freed.
+  var garbage = Garbage()
+  /// Whether the store is gone, and with it who frees garbage.
+  var isLeftAlone = false
+  /// For each list that pins hold the newest of them, by the list's block.
+  private var pins: [UnsafeMutableRawPointer: Unmanaged<PinnedList>] = [:]
+
   /// Whether pages go back to the system before a block or slab page goes to malloc (see
   /// SystemPages). For who frees much in slices; not for ordinary writes, whose next value would
   /// have to fetch the pages again.
@@ -152,6 +159,24 @@ final class Heap {
   }
 
   static func isHoldable(_ address: UInt) -> Bool { address & 7 == 0 && address >> 48 == 0 }
+
+  // MARK: - Pins of lists
+
+  /// Only of a list that is pinned.
+  func newestPin(of list: List) -> PinnedList? { pins[list.base]?.takeUnretainedValue() }
+
+  func setNewestPin(_ pin: PinnedList, ofListAt base: UnsafeMutableRawPointer) {
+    pins[base] = .passUnretained(pin)
+    pin.listBase = base
+  }
+
+  /// The list is gone, or in another block.
+  @discardableResult
+  func takePin(of list: List) -> PinnedList? {
+    guard let pin = pins.removeValue(forKey: list.base)?.takeUnretainedValue() else { return nil }
+    pin.listBase = nil
+    return pin
+  }
 
   // MARK: - Adopted blocks
 

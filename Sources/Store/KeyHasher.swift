@@ -40,7 +40,8 @@ struct KeyHasher {
   }
 }
 
-private struct SipState {
+/// What SipHash-1-3 has made of the words so far.
+struct SipState {
   private var v0: UInt64
   private var v1: UInt64
   private var v2: UInt64

@@ -37,10 +37,11 @@ extension List {
 
   /// Writes another value in the place of an element.
   mutating func set(_ value: UnsafeRawBufferPointer, at index: Int, heap: Heap) {
+    willChange(heap)
     let position = first + index
     let place = place(of: position)
     let old = piece(place).pointee
-    var writer = PieceWriter(heap)
+    var writer = PieceWriter(for: self, heap)
     for each in old.first..<old.end {
       writer.append(each == position ? value : old.element(at: each), like: old)
     }
@@ -50,13 +51,14 @@ extension List {
 
   /// Adds a value in front of the element at an index.
   mutating func insert(_ value: UnsafeRawBufferPointer, before index: Int, heap: Heap) {
+    willChange(heap)
     let position = first + index
     let place = place(of: position)
     let old = piece(place).pointee
     // A full chunk is halved, so that the next insertion finds room beside this one.
     let isFull = old.room + Chunk.room(elements: 1, byteCount: value.count) > Chunk.roomMax
     let middle = isFull ? old.first + old.count / 2 : old.end
-    var writer = PieceWriter(heap)
+    var writer = PieceWriter(for: self, heap)
     for each in old.first..<old.end {
       if each == middle { writer.flush() }
       if each == position { writer.append(value, like: old) }
@@ -70,9 +72,10 @@ extension List {
   /// of which something is left share chunks from then on. O(elements of the pieces concerned +
   /// chunks).
   mutating func removeEach(_ indices: UnsafeBufferPointer<Int>, heap: Heap) {
+    willChange(heap)
     let base = first
     var next = 0
-    var writer = PieceWriter(heap)
+    var writer = PieceWriter(for: self, heap)
     for place in 0..<pieceCount {
       let old = piece(place).pointee
       guard next < indices.count, base + indices[next] < old.end else {
@@ -92,8 +95,9 @@ extension List {
   }
 
   /// Lets go of the outermost `count` elements at one end, and not of all. O(chunks that go).
-  /// - Returns: the pieces that are gone, whose chunks the caller must release.
+  /// - Returns: the pieces that are gone, which the caller must release.
   mutating func drop(_ count: Int, at end: Store.ListEnd, heap: Heap) -> [Piece] {
+    willChange(heap)
     var left = count
     var gone: [Piece] = []
     while left > 0 {
@@ -113,7 +117,7 @@ extension List {
     }
     if pieceCount <= 2 {
       let outermost = piece(end == .head ? 0 : pieceCount - 1)
-      shrink(outermost, heap: heap)?.releaseByList(heap)
+      if let old = shrink(outermost, heap: heap) { release(old, heap) }
     }
     return gone
   }
@@ -137,7 +141,6 @@ extension List {
   }
 
   private mutating func replaceAll(by pieces: [Piece], heap: Heap) {
-    freeEmpty(heap)
-    self = List(on: heap, pieces: pieces)
+    become(List(on: heap, pieces: pieces), heap: heap)
   }
 }

@@ -1,13 +1,14 @@
 // A list: a ring of pieces, each in a chunk, in list order.
 //
-//   list     = ringCapacity:u32 ringStart:u32 pieceCount:u32 unused:u32  ring
+//   list     = ringCapacity:u32 ringStart:u32 pieceCount:u32 pinned:1|generation:31  ring
 //   ring     = ringCapacity times a Piece
 //
 // Chunks at the head side are reversed, those at the tail side are not, so both ends grow by
 // appending; an index is found by binary search over the ring. Chunks start small and are moved to
 // larger ones while they are below half the full size; after that the list gets another chunk.
 //
-// Changes within a list are in List+Within.swift.
+// Changes within a list are in List+Within.swift. While pins hold a list (List+Pins.swift) its ring
+// is copied before the first change, and chunks that it lets go of are kept for them.
 //
 // A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
 
@@ -38,16 +39,16 @@ struct List {
     }
   }
 
-  private static func makeBlock(_ heap: Heap, ringCapacity: Int) -> UnsafeMutableRawPointer {
+  static func makeBlock(_ heap: Heap, ringCapacity: Int) -> UnsafeMutableRawPointer {
     let base = heap.allocate(headerBytes + ringCapacity * MemoryLayout<Piece>.stride)
     base.initializeMemory(as: UInt64.self, repeating: 0, count: 2)
     base.storeBytes(of: UInt32(ringCapacity), as: UInt32.self)
     return base
   }
 
-  private var ringCapacity: Int { Int(base.load(as: UInt32.self)) }
+  var ringCapacity: Int { Int(base.load(as: UInt32.self)) }
 
-  private var ringStart: Int {
+  private(set) var ringStart: Int {
     get { Int(base.load(fromByteOffset: 4, as: UInt32.self)) }
     nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
   }
@@ -57,7 +58,7 @@ struct List {
     nonmutating set { base.storeBytes(of: UInt32(newValue), toByteOffset: 8, as: UInt32.self) }
   }
 
-  private var ring: UnsafeMutablePointer<Piece> {
+  var ring: UnsafeMutablePointer<Piece> {
     (base + List.headerBytes).assumingMemoryBound(to: Piece.self)
   }
 
@@ -97,27 +98,43 @@ struct List {
 
   /// Adds an element at one end. Amortised O(1) plus the copy of the value.
   mutating func push(_ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap) {
+    willChange(heap)
     if !appendToOutermost(value, at: end, heap: heap) {
       addPiece(value, at: end, heap: heap)
     }
   }
 
   /// - Returns: false where the outermost chunk can't take the value and isn't to be moved.
+  @inline(__always)
   private func appendToOutermost(
     _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
   ) -> Bool {
     guard pieceCount > 0 else { return false }
     let outermost = piece(end == .head ? 0 : pieceCount - 1)
     guard outermost.pointee.grows(at: end) else { return false }
-    if !outermost.pointee.trimToAppend() || !outermost.pointee.chunk.hasRoom(for: value.count) {
-      let room = outermost.pointee.room
-      let needed = room + Chunk.room(elements: 1, byteCount: value.count)
-      guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
-      let larger = max(needed, min(Chunk.roomMax, List.grown(room)))
-      List.move(outermost, toRoom: larger, heap: heap).releaseByList(heap)
+    if !outermost.pointee.endsWithItsChunk || !outermost.pointee.chunk.hasRoom(for: value.count) {
+      guard makeRoom(for: value.count, in: outermost, heap: heap) else { return false }
     }
     outermost.pointee.chunk.append(value)
     outermost.pointee.takeAppended(at: end)
+    return true
+  }
+
+  /// Cuts off what lies behind a piece in its chunk, or moves the piece.
+  /// - Returns: false where the piece is to stay as it is.
+  @inline(never)
+  private func makeRoom(
+    for byteCount: Int, in piece: UnsafeMutablePointer<Piece>, heap: Heap
+  ) -> Bool {
+    let isHeld = isHeldByPin(piece.pointee, heap)
+    if piece.pointee.trimToAppend(isHeld: isHeld), piece.pointee.chunk.hasRoom(for: byteCount) {
+      return true
+    }
+    let room = piece.pointee.room
+    let needed = room + Chunk.room(elements: 1, byteCount: byteCount)
+    guard room * 2 <= Chunk.roomMax, needed <= Chunk.roomMax else { return false }
+    let larger = max(needed, min(Chunk.roomMax, List.grown(room)))
+    release(move(piece, toRoom: larger, heap: heap), heap)
     return true
   }
 
@@ -126,15 +143,16 @@ struct List {
   private static func grown(_ room: Int) -> Int { room * 5 / 4 }
 
   /// Copies a piece into a chunk of its own.
-  /// - Returns: the old chunk, which the caller must release.
-  private static func move(
+  /// - Returns: the old piece, which the caller must release.
+  private func move(
     _ piece: UnsafeMutablePointer<Piece>, toRoom room: Int, heap: Heap
-  ) -> Chunk {
+  ) -> Piece {
     let old = piece.pointee
     let chunk = Chunk(on: heap, room: room, isReversed: old.chunk.isReversed)
     for index in old.indices { chunk.append(old.chunk.element(index)) }
-    piece.pointee = Piece(chunk: chunk, first: old.first, count: old.count)
-    return old.chunk
+    piece.pointee = Piece(
+      chunk: chunk, first: old.first, count: old.count, birth: generation)
+    return old
   }
 
   private mutating func addPiece(
@@ -149,7 +167,8 @@ struct List {
     if end == .head { ringStart = (ringStart - 1) & (ringCapacity - 1) }
     pieceCount += 1
     let place = end == .head ? 0 : pieceCount - 1
-    piece(place).initialize(to: Piece(chunk: chunk, first: position, count: 1))
+    piece(place).initialize(
+      to: Piece(chunk: chunk, first: position, count: 1, birth: generation))
   }
 
   /// Room of the next chunk: about a quarter of the list, so that short lists stay small and long
@@ -164,7 +183,13 @@ struct List {
     let fresh = List(List.makeBlock(heap, ringCapacity: capacity))
     fresh.pieceCount = pieceCount
     for place in 0..<pieceCount { fresh.piece(place).initialize(to: piece(place).pointee) }
-    freeEmpty(heap)
+    become(fresh, heap: heap)
+  }
+
+  /// Has its pieces in another block from now on.
+  mutating func become(_ fresh: List, heap: Heap) {
+    moveOn(to: fresh, heap: heap)
+    heap.free(base, blockBytes)
     self = fresh
   }
 
@@ -174,26 +199,36 @@ struct List {
   mutating func pop(
     at end: Store.ListEnd, heap: Heap
   ) -> (bytes: UnsafeRawBufferPointer, leftover: Chunk?) {
+    willChange(heap)
     let outermost = piece(end == .head ? 0 : pieceCount - 1)
     let position = end == .head ? outermost.pointee.first : outermost.pointee.end - 1
     let bytes = outermost.pointee.element(at: position)
     if end == .head { outermost.pointee.dropFirst(1) } else { outermost.pointee.dropLast(1) }
     if outermost.pointee.count == 0 {
-      let chunk = outermost.pointee.chunk
+      let gone = outermost.pointee
       removePiece(at: end, heap: heap)
-      return (bytes, chunk)
+      return (bytes, leftover(of: gone, heap))
     }
-    if pieceCount <= 2 { return (bytes, shrink(outermost, heap: heap)) }
+    if pieceCount <= 2, let old = shrink(outermost, heap: heap) {
+      return (bytes, leftover(of: old, heap))
+    }
     return (bytes, nil)
+  }
+
+  /// The chunk of a piece that is gone, unless pins keep it.
+  @inline(__always)
+  private func leftover(of piece: Piece, _ heap: Heap) -> Chunk? {
+    keep(piece, heap) ? nil : piece.chunk
   }
 
   /// Moves a piece that is left over in a chunk four times too large, so that a list that has
   /// become short gives the memory of its longer times back.
-  func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Chunk? {
+  /// - Returns: the old piece, which the caller must release.
+  func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Piece? {
     let capacity = piece.pointee.chunk.capacity
     let room = piece.pointee.room
     guard capacity >= 256, room * 4 < capacity, room <= Chunk.roomMax else { return nil }
-    return List.move(piece, toRoom: List.grown(room), heap: heap)
+    return move(piece, toRoom: List.grown(room), heap: heap)
   }
 
   mutating func removePiece(at end: Store.ListEnd, heap: Heap) {
@@ -204,24 +239,11 @@ struct List {
     }
   }
 
-  /// Gives back the memory of a list that is out of reach, from its tail, while the budget lasts;
-  /// chunks that views hold stay until those let go. O(budget).
-  /// - Parameter budget: what is left of it (see Garbage); at least one chunk is given back.
-  /// - Returns: whether all is given back and the list is dead.
-  func free(_ heap: Heap, budget: inout Int) -> Bool {
-    while pieceCount > 0 {
-      pieceCount -= 1
-      let chunk = piece(pieceCount).pointee.chunk
-      budget -= Garbage.work(ofBlock: chunk.capacity)
-      chunk.releaseByList(heap)
-      if budget <= 0 && pieceCount > 0 { return false }
-    }
-    freeEmpty(heap)
-    return true
+  /// Gives back the list's own block; its pieces are gone.
+  func freeEmpty(_ heap: Heap) {
+    if isPinned { leavePins(heap) }
+    heap.free(base, blockBytes)
   }
-
-  /// Gives back the list's own block; its pieces are gone, or another's.
-  func freeEmpty(_ heap: Heap) { heap.free(base, blockBytes) }
 
   /// Bytes of the list's own block.
   var blockBytes: Int { List.headerBytes + ringCapacity * MemoryLayout<Piece>.stride }

@@ -27,7 +27,9 @@ extension Store {
     /// Throws away what was gathered. O(chunks).
     package func removeAll() {
       var budget = Int.max
-      if let list = take() { _ = list.free(heap, budget: &budget) }
+      guard let list = take() else { return }
+      var detached = DetachedList(list, keptFor: nil)
+      _ = detached.free(heap, budget: &budget)
     }
 
     /// The list, which is the caller's then.

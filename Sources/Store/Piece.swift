@@ -8,15 +8,19 @@ struct Piece {
   /// Absolute position of the piece's first element in list order.
   private(set) var first: Int
   /// Index inside the chunk of that element.
-  private var firstIndex: UInt32
-  private var elementCount: UInt32
+  private var firstIndex: UInt16
+  private var elementCount: UInt16
+  /// The list's generation when it got the chunk.
+  let birth: UInt32
 
   /// The last `count` elements of a chunk, as many as were just filled.
-  init(chunk: Chunk, first: Int, count: Int) {
+  init(chunk: Chunk, first: Int, count: Int, birth: UInt32) {
     self.chunk = chunk
     self.first = first
-    firstIndex = UInt32(chunk.isReversed ? chunk.filled - 1 : chunk.filled - count)
-    elementCount = UInt32(count)
+    self.birth = birth
+    // A chunk with many elements has room for 8 Ki at most: an element takes two bytes of it.
+    firstIndex = UInt16(chunk.isReversed ? chunk.filled - 1 : chunk.filled - count)
+    elementCount = UInt16(count)
   }
 
   var count: Int { Int(elementCount) }
@@ -47,23 +51,27 @@ struct Piece {
 
   mutating func dropFirst(_ dropped: Int) {
     let start = Int(firstIndex)
-    firstIndex = UInt32(truncatingIfNeeded: chunk.isReversed ? start - dropped : start + dropped)
+    firstIndex = UInt16(truncatingIfNeeded: chunk.isReversed ? start - dropped : start + dropped)
     first += dropped
-    elementCount -= UInt32(dropped)
+    elementCount -= UInt16(dropped)
   }
 
-  mutating func dropLast(_ dropped: Int) { elementCount -= UInt32(dropped) }
+  mutating func dropLast(_ dropped: Int) { elementCount -= UInt16(dropped) }
 
   /// Whether the chunk grows at this end of the list.
   func grows(at end: Store.ListEnd) -> Bool { chunk.isReversed == (end == .head) }
 
+  /// Whether nothing lies behind the piece in its chunk.
+  @inline(__always)
+  var endsWithItsChunk: Bool { chunk.filled == indices.upperBound }
+
   /// Makes the chunk's filled part end where the piece ends, which an append needs.
-  /// - Returns: false where views hold the elements behind the piece, which must stay.
-  func trimToAppend() -> Bool {
-    let behind = indices.upperBound
-    if chunk.filled == behind { return true }
-    if chunk.isShared { return false }
-    chunk.truncate(to: behind)
+  /// - Parameter isHeld: whether a pin holds the chunk.
+  /// - Returns: false where others hold the elements behind the piece, which must stay.
+  func trimToAppend(isHeld: Bool) -> Bool {
+    if endsWithItsChunk { return true }
+    if chunk.isShared || isHeld { return false }
+    chunk.truncate(to: indices.upperBound)
     return true
   }
 

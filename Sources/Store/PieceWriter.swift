@@ -1,19 +1,23 @@
 // Writes elements into new pieces, each in a chunk of just the size it needs.
 //
-// Lives for the length of one change. Values are borrowed until the piece with them is written, and
-// so are the chunks that they come from: those are released then.
+// Lives for the length of one change of one list. Values are borrowed until the piece with them is
+// written, and so are the pieces that they come from: the list lets go of those then.
 
 struct PieceWriter {
+  private let list: List
   private let heap: Heap
   private var pieces: [Piece] = []
   /// The elements of the piece to be written next.
   private var values: [UnsafeRawBufferPointer] = []
   private var byteCount = 0
   private var isReversed = false
-  /// Chunks of which some elements may not be written yet.
-  private var spentChunks: [Chunk] = []
+  /// Pieces of which some elements may not be written yet.
+  private var spentPieces: [Piece] = []
 
-  init(_ heap: Heap) { self.heap = heap }
+  init(for list: List, _ heap: Heap) {
+    self.list = list
+    self.heap = heap
+  }
 
   /// - Parameter piece: the next new piece grows at the end at which this one does.
   mutating func append(_ value: UnsafeRawBufferPointer, like piece: Piece) {
@@ -31,7 +35,7 @@ struct PieceWriter {
   }
 
   /// A piece is not needed any more: its elements were appended, or go.
-  mutating func spent(_ piece: Piece) { spentChunks.append(piece.chunk) }
+  mutating func spent(_ piece: Piece) { spentPieces.append(piece) }
 
   /// Ends a piece.
   mutating func flush() {
@@ -43,12 +47,13 @@ struct PieceWriter {
       } else {
         for value in values { chunk.append(value) }
       }
-      pieces.append(Piece(chunk: chunk, first: 0, count: values.count))
+      pieces.append(
+        Piece(chunk: chunk, first: 0, count: values.count, birth: list.generation))
       values.removeAll(keepingCapacity: true)
       byteCount = 0
     }
-    for chunk in spentChunks { chunk.releaseByList(heap) }
-    spentChunks.removeAll(keepingCapacity: true)
+    for piece in spentPieces { list.release(piece, heap) }
+    spentPieces.removeAll(keepingCapacity: true)
   }
 
   /// All pieces, in order.

@@ -1,31 +1,107 @@
 // A whole list as it was at one moment: held where it lies, not copied.
 //
-// May outlive the key and the store, but not the thread: it is released where it was made. What it
-// hands out may be read on another thread meanwhile.
+// The pins of a list are a chain in the order of their making. Each has the ring of its moment,
+// which the newest shares with the list until that changes, and keeps the chunks that the list has
+// let go of since, until the next pin was made. Those are an older pin's when it goes, as far as
+// that one holds them; the others are garbage.
 
-extension Store {
-  /// All elements of a list, held.
-  package final class PinnedList {
-    private let view: ListView
+/// All elements of a list, held.
+///
+/// May outlive the key and the store, but not the thread: it is released where it was made. Its
+/// elements may be read on another thread meanwhile. Chunks that the list has let go of count in
+/// `Store.pinnedBytes` until the pin is gone and `Store.collectGarbage` has freed them; a ring that
+/// isn't the list's any more, 24 bytes a chunk, counts in `Store.usedBytes`.
+package final class PinnedList {
+  let ring: List
+  /// The list's, when it was pinned.
+  private let generation: UInt32
+  private let heap: Heap
+  private var kept: [KeptChunk] = []
+  /// The pin has the ring to itself, and frees it.
+  private var ownsRing = false
+  private unowned(unsafe) var older: PinnedList?
+  private unowned(unsafe) var newer: PinnedList?
+  /// The list's block where the list is there and this is the newest of its pins.
+  var listBase: UnsafeMutableRawPointer?
 
-    init(_ list: List, version: UInt64, heap: Heap) {
-      view = ListView(list, 0..<list.count, version: version, heap: heap)
+  init(_ list: List, heap: Heap, older: PinnedList?) {
+    ring = list
+    generation = list.generation
+    self.heap = heap
+    self.older = older
+    older?.newer = self
+    older?.listBase = nil
+  }
+
+  deinit {
+    if let listBase {
+      if let older {
+        heap.setNewestPin(older, ofListAt: listBase)
+      } else {
+        let list = List(listBase)
+        heap.takePin(of: list)
+        list.isPinned = false
+      }
     }
+    older?.newer = newer
+    newer?.older = older
+    if ownsRing { heap.free(ring.base, ring.blockBytes) }
+    passOnKept()
+  }
 
-    package var count: Int { view.count }
-    /// Version of the key when the list was pinned.
-    package var version: UInt64 { view.version }
-    /// Bytes of all elements together. O(chunks).
-    package var byteCount: Int { view.byteCount }
-
-    /// Hands over the elements from `index` on, in order, until `body` says false. The bytes are
-    /// good as long as this object lives. O(log chunks) for the first, then O(1) an element.
-    /// - Returns: the index behind the last element handed over.
-    @discardableResult
-    package func forEach(
-      from index: Int = 0, _ body: (UnsafeRawBufferPointer) throws -> Bool
-    ) rethrows -> Int {
-      try view.forEach(from: index, body)
+  private func passOnKept() {
+    var garbage = kept
+    if let older {
+      garbage.removeAll { $0.birth <= older.generation }
+      older.kept += kept.lazy.filter { $0.birth <= older.generation }
     }
+    if heap.isLeftAlone {
+      for each in garbage { each.chunk.release(heap) }
+    } else if !garbage.isEmpty {
+      heap.garbage.kept.append(garbage)
+    }
+  }
+
+  // MARK: - For the list
+
+  /// Whether it holds the chunk of a piece that is the list's still.
+  func holds(_ piece: Piece) -> Bool { piece.birth <= generation }
+
+  /// Keeps the chunk of a piece that the list lets go of, if it holds it.
+  /// - Returns: whether it does.
+  func keep(_ piece: Piece) -> Bool {
+    guard holds(piece) else { return false }
+    piece.chunk.becomeOrphan(heap)
+    kept.append(KeptChunk(chunk: piece.chunk, birth: piece.birth))
+    return true
+  }
+
+  /// The list lets go of its ring.
+  /// - Returns: whether it is the pin's, who frees it then.
+  func takeRing(of list: List) -> Bool {
+    guard list.base == ring.base else { return false }
+    ownsRing = true
+    return true
+  }
+
+  // MARK: - For its holder
+
+  package var count: Int { ring.count }
+
+  /// Bytes of all elements together. O(chunks).
+  package var byteCount: Int {
+    (0..<ring.pieceCount).reduce(0) { $0 + ring.piece($1).pointee.byteCount }
+  }
+
+  /// Hands over the elements from `index` on, in order, until `body` says false. The bytes are good
+  /// as long as the pin lives. O(log chunks) for the first, then O(1) an element.
+  package func forEach(from index: Int = 0, _ body: (UnsafeRawBufferPointer) -> Bool) {
+    ring.forEach(from: index, towards: .tail, body)
+  }
+
+  /// The element at an index, 0 ..< count. O(log chunks).
+  package func element(at index: Int) -> UnsafeRawBufferPointer {
+    precondition(index >= 0 && index < count)
+    return ring.element(at: index)
   }
 }

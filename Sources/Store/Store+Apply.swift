@@ -237,7 +237,7 @@ extension Store {
     guard let entry = place.entry else { return }
     var list = entry.list
     if count == list.count { return deleteEntry(at: place) }
-    free(list.drop(count, at: end, heap: heap))
+    free(list.drop(count, at: end, heap: heap), of: list)
     entry.list = list
     entry.setVersion(version)
   }
@@ -283,6 +283,7 @@ extension Store {
 
   /// Puts an entry into its table, which has none of its key.
   /// - Parameter log2: how many places the table gets, as a power of two, where it has none.
+  @inline(__always)
   func add(_ entry: Entry, _ lookup: KeyLookup, log2: UInt8 = Table.log2Min) {
     let table = directory.tableForInsertion(
       database: lookup.database, slot: lookup.slot, heap: heap)

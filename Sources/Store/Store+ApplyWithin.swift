@@ -11,8 +11,8 @@ extension Store {
     case .removeEach(let indices, _):
       list.removeEach(indices, heap: heap)
     case .keep(let range, let lengthBefore):
-      free(list.drop(range.lowerBound, at: .head, heap: heap))
-      free(list.drop(lengthBefore - range.upperBound, at: .tail, heap: heap))
+      free(list.drop(range.lowerBound, at: .head, heap: heap), of: list)
+      free(list.drop(lengthBefore - range.upperBound, at: .tail, heap: heap), of: list)
     case .setElement(let value, let index, _):
       list.set(value, at: index, heap: heap)
     case .put, .write, .expire, .delete, .insert, .remove, .empty:

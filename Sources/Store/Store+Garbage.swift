@@ -1,9 +1,9 @@
 // Freeing: at once what is little, in slices what is much (Garbage.swift).
 
 extension Store {
-  /// Whether deleted keys or lists wait to be freed. They are out of reach, but count in
-  /// `usedBytes` and `memoryBytes` until `collectGarbage` has freed them. O(1).
-  package var hasGarbage: Bool { !garbage.isEmpty }
+  /// Whether deleted keys or lists wait to be freed, or what pins of lists have kept. They are out of
+  /// reach, but count in `usedBytes` and `memoryBytes` until `collectGarbage` has freed them. O(1).
+  package var hasGarbage: Bool { !heap.garbage.isEmpty }
 
   /// Frees a part of what waits: about `entries` small keys, and less than that of what is large,
   /// for a block counts once more for each KiB of it (a full chunk of a list 17 times). So a call
@@ -16,18 +16,30 @@ extension Store {
     heap.givesPagesBack = true
     defer { heap.givesPagesBack = false }
     while budget > 0 {
-      if let list = garbage.lists.last {
-        if list.free(heap, budget: &budget) { garbage.lists.removeLast() }
-      } else if var detached = garbage.tables.popLast() {
-        if !free(&detached, budget: &budget) { garbage.tables.append(detached) }
+      // Each is taken out first: the last hold on a pin may go with it, which leaves garbage.
+      if var kept = heap.garbage.kept.popLast() {
+        if !free(&kept, budget: &budget) { heap.garbage.kept.append(kept) }
+      } else if var detached = heap.garbage.lists.popLast() {
+        if !detached.free(heap, budget: &budget) { heap.garbage.lists.append(detached) }
+      } else if var detached = heap.garbage.tables.popLast() {
+        if !free(&detached, budget: &budget) { heap.garbage.tables.append(detached) }
       } else {
         break
       }
     }
     if hasGarbage { return true }
-    garbage.lists = []
-    garbage.tables = []
+    heap.garbage = Garbage()
     return false
+  }
+
+  /// - Returns: whether all is freed.
+  private func free(_ kept: inout [KeptChunk], budget: inout Int) -> Bool {
+    while budget > 0 {
+      guard let chunk = kept.popLast()?.chunk else { return true }
+      budget -= Garbage.work(ofBlock: chunk.capacity)
+      chunk.release(heap)
+    }
+    return kept.isEmpty
   }
 
   /// Frees an entry and all its value, or puts a long list of it aside.
@@ -51,21 +63,24 @@ extension Store {
       blob.releaseByEntry(heap)
       return Garbage.work(ofBlock: blob.count)
     case .list:
-      return free(entry.list)
+      return free(DetachedList(entry.list, heap))
     }
   }
 
   /// Frees pieces that a list has let go of, or puts aside what is too much work.
-  func free(_ pieces: [Piece]) {
-    if !pieces.isEmpty { _ = free(List(on: heap, pieces: pieces)) }
+  func free(_ pieces: [Piece], of list: List) {
+    guard !pieces.isEmpty else { return }
+    let pin = list.isPinned ? heap.newestPin(of: list) : nil
+    _ = free(DetachedList(List(on: heap, pieces: pieces), keptFor: pin))
   }
 
   /// Frees a list, or puts aside what is too much work.
-  private func free(_ list: List) -> Int {
+  private func free(_ list: DetachedList) -> Int {
     let limit = garbageLimits.work
     var budget = limit
-    let isLong = list.pieceCount > garbageLimits.listPieces
-    if isLong || !list.free(heap, budget: &budget) { garbage.lists.append(list) }
+    var list = list
+    let isLong = list.piecesLeft > garbageLimits.listPieces
+    if isLong || !list.free(heap, budget: &budget) { heap.garbage.lists.append(list) }
     return limit - budget
   }
 
@@ -75,7 +90,7 @@ extension Store {
     var detached = DetachedTable(table)
     var budget = garbageLimits.work
     let isLarge = Int(table.count) > garbageLimits.tableKeys
-    if isLarge || !free(&detached, budget: &budget) { garbage.tables.append(detached) }
+    if isLarge || !free(&detached, budget: &budget) { heap.garbage.tables.append(detached) }
   }
 
   /// - Returns: whether all is freed.

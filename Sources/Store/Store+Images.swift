@@ -23,7 +23,7 @@ package struct ImageEntry {
     case list(Store.ListElements)
     /// What is larger is held where it lies.
     case pinnedBytes(Store.PinnedBytes)
-    case pinnedList(Store.PinnedList)
+    case pinnedList(PinnedList)
   }
 }
 
@@ -66,25 +66,25 @@ extension Store {
       }
       let next = collect(table, from: cursor.hash, homes: min(64, max(8, keysLeft)))
       defer { scanned.removeAll(keepingCapacity: true) }
-      orderEqualHashes()
-      for (index, item) in scanned.enumerated() {
-        if item.hash == cursor.hash, item.entry.key.lexicographicallyPrecedes(cursor.key) {
-          continue
-        }
+      scanned.orderEqualHashes()
+      for (index, item) in scanned.enumerated() where !item.isBefore(cursor) {
         let entry = imageEntry(item, slot: slot, database: database)
         keysLeft -= 1
         bytesLeft -= entry.copiedBytes
         if !body(entry) || keysLeft <= 0 || bytesLeft <= 0 {
-          return self.cursor(behind: index, slot: slot, database: database)
+          move(&cursor, to: scanned.place(behind: index))
+          return cursor
         }
       }
-      if next == 0 {
-        advanceTable(&cursor)
-      } else {
-        (cursor.hash, cursor.key) = (next, [])
-      }
+      move(&cursor, to: next == 0 ? nil : (next, []))
     }
     return cursor
+  }
+
+  /// Within its table; nil: to the next table.
+  private func move(_ cursor: inout ImageCursor, to place: (hash: UInt64, key: [UInt8])?) {
+    guard let place else { return advanceTable(&cursor) }
+    (cursor.hash, cursor.key) = place
   }
 
   private func advanceTable(_ cursor: inout ImageCursor) {
@@ -101,29 +101,6 @@ extension Store {
       (0..<databaseCount).allSatisfy({ directory.tables(database: $0, from: slot) == nil })
     else { return advanceTable(&cursor) }
     cursor = ImageCursor(slot: min(slotCount, directory.nextGroup(after: slot)))
-  }
-
-  /// The place behind a key of `scanned`.
-  private func cursor(behind index: Int, slot: Int, database: Int) -> ImageCursor {
-    let item = scanned[index]
-    if index + 1 < scanned.count, scanned[index + 1].hash == item.hash {
-      return ImageCursor(
-        slot: slot, database: database, hash: item.hash, key: Array(item.entry.key) + [0])
-    }
-    var cursor = ImageCursor(slot: slot, database: database, hash: item.hash)
-    if item.hash == .max { advanceTable(&cursor) } else { cursor.hash += 1 }
-    return cursor
-  }
-
-  /// Keys of one hash come in the order of their bytes.
-  private func orderEqualHashes() {
-    for index in scanned.indices.dropFirst() where scanned[index].hash == scanned[index - 1].hash {
-      scanned.sort {
-        if $0.hash != $1.hash { return $0.hash < $1.hash }
-        return $0.entry.key.lexicographicallyPrecedes($1.entry.key)
-      }
-      return
-    }
   }
 
   private func imageEntry(_ item: ScannedKey, slot: Int, database: Int) -> ImageEntry {
@@ -146,14 +123,42 @@ extension Store {
       if let elements = ListElements(entry.list, byteCountMax: Store.imageCopyMax) {
         return .list(elements)
       }
-      return .pinnedList(PinnedList(entry.list, version: entry.version, heap: heap))
+      return .pinnedList(entry.list.pinned(heap))
     }
+  }
+}
+
+extension ScannedKey {
+  func isBefore(_ cursor: ImageCursor) -> Bool {
+    hash < cursor.hash || hash == cursor.hash && entry.key.lexicographicallyPrecedes(cursor.key)
+  }
+}
+
+extension [ScannedKey] {
+  /// Keys of one hash come in the order of their bytes; all are in the order of hashes already.
+  mutating func orderEqualHashes() {
+    for index in indices.dropFirst() where self[index].hash == self[index - 1].hash {
+      sort {
+        if $0.hash != $1.hash { return $0.hash < $1.hash }
+        return $0.entry.key.lexicographicallyPrecedes($1.entry.key)
+      }
+      return
+    }
+  }
+
+  /// Where a cursor stands behind a key; nil: behind its table.
+  func place(behind index: Int) -> (hash: UInt64, key: [UInt8])? {
+    let item = self[index]
+    if index + 1 < count, self[index + 1].hash == item.hash {
+      return (item.hash, Array<UInt8>(item.entry.key) + [0])
+    }
+    return item.hash == .max ? nil : (item.hash + 1, [])
   }
 }
 
 extension ImageEntry {
   /// What `body` copies of it.
-  fileprivate var copiedBytes: Int {
+  var copiedBytes: Int {
     let copied =
       switch value {
       case .bytes(let bytes): bytes.count

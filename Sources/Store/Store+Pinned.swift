@@ -14,6 +14,13 @@ extension Store {
     }
   }
 
+  /// Holds all of a list where it lies. O(1), and the next change of the list copies its ring: 24
+  /// bytes a chunk.
+  /// - Returns: nil where there is no such key.
+  package func pinnedList(at place: KeyPlace) throws(StoreError) -> PinnedList? {
+    try list(at: place)?.pinned(heap)
+  }
+
   /// Holds an element of a list where it lies, which was just found. O(log chunks), no copy. The
   /// hold is on its chunk, as with `popPinned`.
   /// - Returns: nil where the key holds no list.

@@ -81,7 +81,6 @@ package final class Store {
   let replaced: UnsafeMutableRawPointer
   /// What `reserve` was told, until the table has keys.
   var reservation: Reservation?
-  var garbage = Garbage()
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
   var scanned: [ScannedKey] = []
@@ -168,6 +167,7 @@ package final class Store {
       for slot in 0..<slotCount { detachTable(slot: slot, database: database) }
     }
     while collectGarbage(entries: .max) {}
+    heap.isLeftAlone = true
     directory.free(heap)
     heap.free(versions, slotCount * 8)
     heap.free(keyCounts, databaseCount * 8)

@@ -140,7 +140,8 @@ extension OwnedEffect {
   /// Any effect at all, one that no store has among them.
   static func random(slot: Int, _ random: inout SeededRandom) -> OwnedEffect {
     let change = change(&random)
-    let length = change == .empty ? 0 : [0, 1, 16, 127, 128, 300].randomElement(using: &random) ?? 0
+    let lengths = change == .empty ? [0] : [0, 1, 16, 127, 128, 300]
+    let length = lengths.randomElement(using: &random) ?? 0
     return OwnedEffect(
       database: random.number(), slot: slot, key: random.bytes(length), version: random.next(),
       change: change)

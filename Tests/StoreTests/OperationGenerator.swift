@@ -102,8 +102,10 @@ struct OperationGenerator {
     case 680..<690:
       nowMillis = max(1, nowMillis + Int64.random(in: -5...20, using: &random))
       return .setClock(nowMillis)
-    case 690..<760: return .takeView(place(), bound(), bound())
-    case 760..<830: return .dropView(Int.random(in: 0..<8, using: &random))
+    case 690..<725: return .takeView(place(), bound(), bound())
+    case 725..<760: return .pinList(place())
+    case 760..<795: return .dropView(Int.random(in: 0..<8, using: &random))
+    case 795..<830: return .dropList(Int.random(in: 0..<4, using: &random))
     case 830..<870: return .pin(lastLarge ?? place())
     case 870..<920:
       let lengths = [-1, 0, 10, 300, Entry.inlineMax, Chunk.roomMax]

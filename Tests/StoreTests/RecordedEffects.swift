@@ -22,6 +22,7 @@ struct OwnedEffect: Equatable {
   var database: Int
   var slot: Int
   var key: Bytes
+  var hash: UInt64
   var version: UInt64
   var change: Change
 
@@ -29,6 +30,7 @@ struct OwnedEffect: Equatable {
     database = effect.database
     slot = effect.slot
     key = Bytes(effect.key)
+    hash = effect.hash
     version = effect.version
     change =
       switch effect.change {
@@ -91,7 +93,8 @@ struct OwnedEffect: Equatable {
   private func apply(_ change: Effect.Change, to store: Store) throws {
     try key.withUnsafeBytes {
       try store.apply(
-        Effect(database: database, slot: slot, key: $0, version: version, change: change))
+        Effect(
+          database: database, slot: slot, key: $0, hash: hash, version: version, change: change))
     }
   }
 }

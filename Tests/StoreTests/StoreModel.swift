@@ -31,6 +31,9 @@ enum Operation {
   case removeElements(Place, by: Int, rest: Int)
   case takeView(Place, Int64, Int64)
   case dropView(Int)
+  /// All of a list.
+  case pinList(Place)
+  case dropList(Int)
   case pin(Place)
   case popPinned(Place, Store.ListEnd, longerThan: Int)
   case peekLength(Place, Store.ListEnd)
@@ -54,9 +57,9 @@ extension Operation {
       .popPinned(let place, _, _), .peekLength(let place, _), .expire(let place, _),
       .popMany(let place, _, _), .element(let place, _), .setElement(let place, _, _),
       .trim(let place, _, _), .insertElement(let place, _, _), .removeElements(let place, _, _),
-      .move(let place, _, _, _, _):
+      .move(let place, _, _, _, _), .pinList(let place):
       place
-    case .dropView, .dropPinned, .collect, .reset, .setClock, .walk: nil
+    case .dropView, .dropList, .dropPinned, .collect, .reset, .setClock, .walk: nil
     }
   }
 }
@@ -145,12 +148,14 @@ struct StoreModel {
       return bytes.count > Entry.inlineMax ? .value(bytes, found.version) : .nothing
     case .push, .pop, .popPinned, .peekLength, .length, .takeView:
       return applyToList(operation)
+    case .pinList(let place):
+      return applyToList(.takeView(place, 0, -1))
     case .popMany, .element, .setElement, .trim, .insertElement, .removeElements:
       return applyWithinList(operation)
     case .move(let source, let from, let destination, let to, _):
       meet(destination)
       return move(source, from, to: destination, to)
-    case .dropView, .dropPinned, .collect, .walk:
+    case .dropView, .dropList, .dropPinned, .collect, .walk:
       return .nothing
     case .reset(let slot, let database):
       let places = values.keys.filter { $0.slot == slot && $0.database == database }

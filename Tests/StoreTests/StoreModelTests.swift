@@ -45,6 +45,9 @@ private struct Run {
   /// Views in the hands of readers, with what each must show for ever.
   var views: [(view: Store.ListView, expected: [Bytes])] = []
 
+  /// The same for whole lists.
+  var lists: [(pin: PinnedList, expected: [Bytes])] = []
+
   /// The same for single values.
   var pinned: [(value: Store.PinnedBytes, expected: Bytes)] = []
 
@@ -221,6 +224,10 @@ private struct Run {
       return .view(
         elements, firstIndex: view.firstIndex, length: view.length, byteCount: view.byteCount,
         version: view.version)
+    case .pinList(let at):
+      return try pinList(at)
+    case .dropList(let index):
+      if index < lists.count { lists.remove(at: index) }
     case .pin(let at):
       return hold(try fixture.pinnedValue(at.key, slot: at.slot, database: at.database))
     case .popPinned(let at, let end, let bytes):
@@ -243,6 +250,18 @@ private struct Run {
     return .nothing
   }
 
+  private mutating func pinList(_ at: Place) throws -> Outcome {
+    guard let pin = try fixture.pinnedList(at.key, slot: at.slot, database: at.database) else {
+      return .nothing
+    }
+    let elements = pin.elements
+    lists.append((pin, elements))
+    if let last = elements.last, Bytes(pin.element(at: pin.count - 1)) != last { return .nothing }
+    let version = fixture.at(at.key, at.slot, at.database) { $0.version }
+    return .view(
+      elements, firstIndex: 0, length: pin.count, byteCount: pin.byteCount, version: version)
+  }
+
   private mutating func hold(_ value: Store.PinnedBytes?) -> Outcome {
     guard let value else { return .nothing }
     let bytes = value.bytes
@@ -253,6 +272,9 @@ private struct Run {
   private mutating func differingState() -> String? {
     for (index, item) in views.enumerated() where item.view.elements != item.expected {
       return "view \(index) has changed"
+    }
+    for (index, item) in lists.enumerated() where item.pin.elements != item.expected {
+      return "pinned list \(index) has changed"
     }
     for (index, item) in pinned.enumerated() where item.value.bytes != item.expected {
       return "pinned value \(index) has changed"
@@ -272,7 +294,9 @@ private struct Run {
     if fixture.store.totalKeyCount != model.values.count { return "total of keys" }
     let expiring = model.values.values.filter { $0.expiry != .never }
     if fixture.store.expiringKeyCount != expiring.count { return "count of keys that expire" }
-    if views.isEmpty, pinned.isEmpty, fixture.store.pinnedBytes != 0 {
+    if views.isEmpty, pinned.isEmpty, lists.isEmpty, !fixture.store.hasGarbage,
+      fixture.store.pinnedBytes != 0
+    {
       return "bytes pinned by nobody"
     }
     return nil
@@ -293,6 +317,8 @@ private struct Run {
       if slices == 100_000 { return "garbage without end" }
     }
     views = []
+    lists = []
+    while store.collectGarbage(entries: 7) {}
     let used = store.usedBytes - fixture.usedAtStart
     if used != store.pinnedBytes { return "\(used) bytes in use, \(store.pinnedBytes) pinned" }
     pinned = []
@@ -337,6 +363,8 @@ private func shortDescription(_ operation: Operation) -> String {
     return "remove \(text(at)) by \(divisor) rest \(rest)"
   case .takeView(let at, let start, let stop): return "view \(text(at)) \(start) \(stop)"
   case .dropView(let index): return "drop view \(index)"
+  case .pinList(let at): return "pin list \(text(at))"
+  case .dropList(let index): return "drop list \(index)"
   case .pin(let at): return "pin \(text(at))"
   case .popPinned(let at, let end, let bytes): return "pop \(text(at)) \(end) if above \(bytes)"
   case .peekLength(let at, let end): return "peek \(text(at)) \(end)"

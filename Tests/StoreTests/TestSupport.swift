@@ -140,6 +140,12 @@ struct Fixture {
     try at(key, slot, database) { try store.range(start: start, stop: stop, at: $0) }
   }
 
+  func pinnedList(
+    _ key: Bytes, slot: Int = 0, database: Int = 0
+  ) throws -> PinnedList? {
+    try at(key, slot, database) { try store.pinnedList(at: $0) }
+  }
+
   func pinnedValue(
     _ key: Bytes, slot: Int = 0, database: Int = 0
   ) throws -> Store.PinnedBytes? {
@@ -291,6 +297,17 @@ extension Array where Element == Bytes {
 }
 
 extension Store.ListView {
+  var elements: [Bytes] {
+    var all: [Bytes] = []
+    forEach {
+      all.append(Bytes($0))
+      return true
+    }
+    return all
+  }
+}
+
+extension PinnedList {
   var elements: [Bytes] {
     var all: [Bytes] = []
     forEach {

@@ -1,6 +1,5 @@
-// CRC32C (Castagnoli, the polynomial of RFC 3720 appendix B.4), which finds every burst of errors up
-// to 32 bits and every flipped bit. With the instruction for it where the CPU has one, some 8 GB/s on
-// one core; by tables else, some 2 GB/s.
+// CRC32C (Castagnoli, the polynomial of RFC 3720 appendix B.4), which finds every burst of errors
+// up to 32 bits. With the CPU's instruction for it where there is one, else by tables.
 //
 // Pure functions, any thread.
 

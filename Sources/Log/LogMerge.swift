@@ -1,0 +1,187 @@
+// Recovery as a state machine: merges a pass with the log from its begin, and replays both into a
+// target. The rule that makes this exact is the cursor rule:
+//
+//   Groups of the log are applied up to an image's asOf, then the image is installed, and so on. An
+//   effect on a key before the cursor, which is the end of the last image, is applied. One behind
+//   it is skipped: an image still to come contains it. State always counts. Behind the pass's end
+//   everything is applied.
+//
+// Effects are judged one by one, so a group may be applied in part: where it is skipped, an image
+// has the other part.
+//
+// The caller reads files, and gives a batch of the one that the machine asks for; the batch must
+// stay good until the machine asks for the next one of the same file. Work is done in turns of a
+// bounded size. Lives on the target's thread.
+
+import Store
+
+package final class LogMerge {
+  package enum Wish: Equatable {
+    /// The next batch of the pass, or `passEnded`.
+    case pass
+    /// The next batch of the log, or `logEnded`.
+    case log
+    /// Another turn.
+    case turn
+    /// The log has ended; everything is applied.
+    case nothing
+  }
+
+  /// Behind the last record of the log that counts: the state is that at this position.
+  package private(set) var position: LogPosition
+  /// Effects, keys of images and elements of lists, so far.
+  package private(set) var workDone = 0
+
+  private let target: any ReplayTarget
+  private var pass: PassReplay?
+  private var records: Batch.Records?
+  /// A record that was read and whose turn has not come yet.
+  private var pending: Record?
+  /// Where the next record begins; nil before the first batch.
+  private var recordStart: LogPosition?
+  private var isLogEnded = false
+  private let effects = EffectReader()
+
+  /// - Parameter begin: where the pass begins; nil: there is none, and the log is whole from 0.
+  package init(into target: any ReplayTarget, passBegin begin: LogPosition?) {
+    self.target = target
+    position = begin ?? 0
+    if let begin { pass = PassReplay(.installs, begin: begin, target) }
+  }
+
+  /// Has a later pass compared with the state, where that is complete: the next batches of a pass
+  /// are that one's. Its begin must lie ahead, or be where the state is.
+  package func compare(passBegin begin: LogPosition) throws(ReplayFault) {
+    guard pass == nil, begin >= position else {
+      throw ReplayFault(.imageOutOfOrder, at: begin)
+    }
+    pass = PassReplay(.compares, begin: begin, target)
+  }
+
+  /// Whether there is no pass that is merged or compared.
+  package var hasPassEnded: Bool { pass == nil }
+
+  // MARK: - What the caller reads
+
+  package func givePass(_ batch: Batch) { pass?.records = batch.records }
+
+  /// The file of the pass has no more batches.
+  package func passEnded() throws(ReplayFault) {
+    if pass != nil { throw ReplayFault(.passIncomplete, at: position) }
+  }
+
+  package func giveLog(_ batch: Batch) throws(ReplayFault) {
+    let isNext = recordStart.map { $0 == batch.position } ?? (batch.position <= position)
+    guard isNext else { throw ReplayFault(.logMissing, at: batch.position) }
+    recordStart = batch.position
+    records = batch.records
+  }
+
+  /// The last file of the log has no more batches.
+  package func logEnded() { isLogEnded = true }
+
+  // MARK: - Turns
+
+  /// Goes on until so much work is done, or something has to be read.
+  package func advance(work: Int) throws(ReplayFault) -> Wish {
+    let end = workDone + max(1, work)
+    while workDone < end {
+      let wish = if let pass { try advance(pass) } else { try advanceLog(upTo: .max) }
+      if let wish { return wish }
+    }
+    return .turn
+  }
+
+  private func advance(_ pass: PassReplay) throws(ReplayFault) -> Wish? {
+    guard let asOf = pass.neededAsOf else { return try pass.read() ? nil : .pass }
+    guard position >= asOf else {
+      let wish = try advanceLog(upTo: asOf)
+      if wish == .nothing { throw ReplayFault(.imageBehindLog, at: asOf) }
+      return wish
+    }
+    guard position == asOf else { throw ReplayFault(.imageOutOfOrder, at: asOf) }
+    workDone += 1
+    try pass.perform()
+    if pass.hasEnded { self.pass = nil }
+    return nil
+  }
+
+  /// - Returns: nil where a record was done with.
+  private func advanceLog(upTo limit: LogPosition) throws(ReplayFault) -> Wish? {
+    guard let record = nextRecord(), let start = recordStart else {
+      return isLogEnded ? .nothing : .log
+    }
+    // What the pass begins with has what is before it.
+    if record.end > position {
+      // A pass begins, and is taken, between records.
+      guard start == position, record.end <= limit else {
+        throw ReplayFault(.imageOutOfOrder, at: min(limit, position))
+      }
+      try replay(record)
+      position = record.end
+    }
+    pending = nil
+    recordStart = record.end
+    return nil
+  }
+
+  private func nextRecord() -> Record? {
+    if pending == nil { pending = records?.next() }
+    return pending
+  }
+
+  private func replay(_ record: Record) throws(ReplayFault) {
+    workDone += 1
+    do throws(LogDefect) {
+      guard let type = try record.knownType() else { return }
+      if let state = try StateRecord(type: type, payload: record.payload) {
+        return target.adopt(state)
+      }
+      guard type == .group, record.slot != BatchFormat.noSlot else { throw .badField }
+    } catch {
+      throw ReplayFault(.defect(error), at: record.end)
+    }
+    try replayGroup(record)
+  }
+
+  private func replayGroup(_ record: Record) throws(ReplayFault) {
+    var reader = ByteReader(record.payload)
+    repeat {
+      let effect: Effect
+      do throws(LogDefect) {
+        effect = try effects.next(&reader, slot: Int(record.slot))
+      } catch {
+        throw ReplayFault(.defect(error), at: record.end)
+      }
+      do throws(Effect.Corruption) {
+        try replay(effect)
+      } catch {
+        throw ReplayFault(.effect(error), at: record.end)
+      }
+      workDone += 1
+    } while !reader.isAtEnd
+  }
+
+  /// The cursor rule.
+  private func replay(_ effect: Effect) throws(Effect.Corruption) {
+    guard let pass, pass.mode == .installs else { return try target.apply(effect) }
+    let cursor = pass.cursor
+    if case .empty = effect.change {
+      let table = ImageCursor(slot: effect.slot, database: effect.database)
+      if (table.slot, table.database) < (cursor.slot, cursor.database) {
+        try target.apply(effect)
+      } else if table < cursor {
+        try target.emptyPart(effect)
+      } else {
+        try target.skip(effect)
+      }
+    } else if cursor.isBehind(
+      slot: effect.slot, database: effect.database, hash: target.hash(of: effect.key),
+      key: effect.key)
+    {
+      try target.apply(effect)
+    } else {
+      try target.skip(effect)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+// What a log is replayed into: a store, or what stands for one in a test.
+
+import Store
+
+/// A value that is whole: what `install` puts in and `matches` compares.
+package enum ReplayValue {
+  case bytes(UnsafeRawBufferPointer)
+  case integer(Int64)
+  /// The elements that came that way since the last list of its kind.
+  case list(count: Int, ListForm)
+}
+
+/// How the elements of a list come. While one comes in parts there may be others whole.
+package enum ListForm: Sendable {
+  case whole
+  case inParts
+}
+
+package protocol ReplayTarget: AnyObject {
+  /// Where images end that hold all keys.
+  var end: ImageCursor { get }
+
+  /// What keys are ordered by: as in the store that the pass was made of.
+  func hash(of key: UnsafeRawBufferPointer) -> UInt64
+
+  func apply(_ effect: Effect) throws(Effect.Corruption)
+
+  /// Applies an effect that empties a table of which only a part is there, and maybe no key, as
+  /// others are still to be installed.
+  func emptyPart(_ effect: Effect) throws(Effect.Corruption)
+
+  /// Leaves out an effect on what is still to be installed; its version counts.
+  func skip(_ effect: Effect) throws(Effect.Corruption)
+
+  /// So many keys of a table follow.
+  func reserve(keys: Int, slot: Int, database: Int)
+
+  func install(_ value: ReplayValue, _ key: ReplayKey) throws(Effect.Corruption)
+
+  /// The next element of the list that is installed next.
+  func addElement(
+    _ element: UnsafeRawBufferPointer, of key: ReplayKey, _ form: ListForm
+  ) throws(Effect.Corruption)
+
+  func adopt(_ state: StateRecord)
+
+  /// The next element of the list that `matches` is asked for next.
+  func compareElement(_ element: UnsafeRawBufferPointer, of key: ReplayKey, _ form: ListForm)
+
+  /// Whether a key is there with this value, version and expiry.
+  func matches(_ value: ReplayValue, _ key: ReplayKey) -> Bool
+
+  /// How many keys there are between two places.
+  func keyCount(from: ImageCursor, to: ImageCursor) -> Int
+}
+
+/// Why a log or pass can't be replayed. Its bytes have the right checksums: whoever wrote them was
+/// faulty, or newer, or files are missing.
+package struct ReplayFault: Error, Equatable, Sendable {
+  package enum Reason: Equatable, Sendable {
+    case defect(LogDefect)
+    /// A change that the state it is made on can't have.
+    case effect(Effect.Corruption)
+    /// A record that can't stand there.
+    case outOfPlace(type: UInt8)
+    /// The log begins behind the pass.
+    case logMissing
+    /// An image is newer than the log that there is.
+    case imageBehindLog
+    /// An image doesn't begin where the last one ended, or is older than it.
+    case imageOutOfOrder
+    /// The elements of a list in parts aren't those that its image counts.
+    case partsDiffer
+    /// The pass ends before its end record, or has other counts.
+    case passIncomplete
+    /// Comparing: a key isn't as the image has it, or there are others.
+    case stateDiffers(slot: Int, database: Int, key: [UInt8]?)
+  }
+
+  package var reason: Reason
+  /// Of the record: in the log, or in the pass.
+  package var position: LogPosition
+
+  init(_ reason: Reason, at position: LogPosition) {
+    self.reason = reason
+    self.position = position
+  }
+}
+
+extension ReplayFault: CustomStringConvertible {
+  package var description: String {
+    switch reason {
+    case .defect(let defect): "\(defect)"
+    case .effect(let corruption): "a change does not fit the state before it (\(corruption))"
+    case .outOfPlace(let type): "a record of type \(type) stands where it can't be"
+    case .logMissing: "the log begins behind the position that the pass needs"
+    case .imageBehindLog: "an image of the pass is newer than the log"
+    case .imageOutOfOrder: "the images of the pass are out of order"
+    case .partsDiffer: "a list of the pass doesn't have the elements that it should"
+    case .passIncomplete: "the pass is not complete"
+    case .stateDiffers(let slot, let database, let key):
+      if let key {
+        "a key of slot \(slot) in database \(database) differs, of \(key.count) bytes"
+      } else {
+        "slot \(slot) in database \(database) or a later one has other keys"
+      }
+    }
+  }
+}

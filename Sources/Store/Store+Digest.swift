@@ -1,0 +1,156 @@
+// Digests of slots (EntryDigest.swift), made by a walk over the whole store, a part at a time.
+
+/// Where a walk that makes the digests of all slots is.
+package struct DigestWalk {
+  fileprivate var cursor = ImageCursor()
+  fileprivate var slot: Slot?
+  fileprivate var open: OpenValue?
+
+  package init() {}
+
+  /// The slot that the walk is in.
+  fileprivate struct Slot {
+    let number: Int
+    /// When the walk came to it.
+    let version: UInt64
+    var sum: UInt64 = 0
+  }
+
+  /// A large value that is not complete yet.
+  fileprivate struct OpenValue {
+    enum Value {
+      case bytes(Store.PinnedBytes)
+      case list(PinnedList)
+    }
+
+    var digest: EntryDigest
+    let value: Value
+    /// Bytes or elements that are in the digest.
+    var done = 0
+  }
+}
+
+/// The digest of one slot with keys; that of a slot without is 0.
+package struct SlotDigest: Equatable, Sendable {
+  package let slot: Int
+  /// The slot's version for which it holds.
+  package let version: UInt64
+  /// nil: the slot has changed while it was made.
+  package let value: UInt64?
+}
+
+extension Store {
+  /// What a key costs beside its bytes.
+  private static let digestWorkPerKey = 64
+  /// Bytes of a large string between two looks at the budget.
+  private static let digestPartBytes = 64 * 1024
+
+  /// Goes on with a walk.
+  /// - Parameters:
+  ///   - work: in bytes of keys and values, those without many count as 64: 1 ns each, roughly.
+  ///   - body: is told the slots that are complete, in rising order. Must not call the store.
+  /// - Returns: whether all slots are.
+  package func advance(
+    _ walk: inout DigestWalk, work: Int, _ body: (SlotDigest) -> Void
+  ) -> Bool {
+    var left = max(1, work)
+    while left > 0 {
+      if walk.open != nil {
+        advanceValue(&walk, &left)
+      } else if walk.cursor.slot < slotCount {
+        advanceKeys(&walk, &left, body)
+      } else {
+        endSlot(&walk, body)
+        return true
+      }
+    }
+    if let slot = walk.slot, walk.open == nil, walk.cursor.slot > slot.number {
+      endSlot(&walk, body)
+    }
+    return false
+  }
+
+  /// All of one slot at once: for tests, and for what is small.
+  package func digest(slot: Int) -> UInt64 {
+    var walk = DigestWalk()
+    walk.cursor = ImageCursor(slot: slot)
+    var digest: UInt64 = 0
+    while walk.cursor.slot == slot || walk.open != nil {
+      _ = advance(&walk, work: 1 << 20) { if $0.slot == slot { digest = $0.value ?? 0 } }
+    }
+    endSlot(&walk) { if $0.slot == slot { digest = $0.value ?? 0 } }
+    return digest
+  }
+
+  private func advanceKeys(
+    _ walk: inout DigestWalk, _ left: inout Int, _ body: (SlotDigest) -> Void
+  ) {
+    // A stretch without keys costs as well.
+    left -= 1
+    let keys = left / Store.digestWorkPerKey
+    walk.cursor = image(from: walk.cursor, keys: keys, bytes: left) { entry in
+      if walk.slot?.number != entry.slot {
+        endSlot(&walk, body)
+        walk.slot = DigestWalk.Slot(number: entry.slot, version: versions[entry.slot])
+      }
+      left -= Store.digestWorkPerKey + entry.copiedBytes
+      walk.add(entry)
+      return walk.open == nil
+    }
+  }
+
+  private func endSlot(_ walk: inout DigestWalk, _ body: (SlotDigest) -> Void) {
+    guard let slot = walk.slot else { return }
+    walk.slot = nil
+    let version = versions[slot.number]
+    body(
+      SlotDigest(
+        slot: slot.number, version: version, value: version == slot.version ? slot.sum : nil))
+  }
+
+  private func advanceValue(_ walk: inout DigestWalk, _ left: inout Int) {
+    guard var open = walk.open else { return }
+    let isComplete: Bool
+    switch open.value {
+    case .bytes(let pinned):
+      let end = min(pinned.count, open.done + Store.digestPartBytes)
+      pinned.withBytes(open.done..<end) { open.digest.addPart($0) }
+      left -= end - open.done
+      open.done = end
+      isComplete = end == pinned.count
+    case .list(let pinned):
+      pinned.forEach(from: open.done) { element in
+        open.digest.addElement(element)
+        open.done += 1
+        left -= 8 + element.count
+        return left > 0
+      }
+      isComplete = open.done == pinned.count
+    }
+    if isComplete { walk.slot?.sum &+= open.digest.value }
+    walk.open = isComplete ? nil : open
+  }
+}
+
+extension DigestWalk {
+  fileprivate mutating func add(_ entry: ImageEntry) {
+    var digest = EntryDigest(
+      database: entry.database, key: entry.key, version: entry.version, expiry: entry.expiry)
+    switch entry.value {
+    case .bytes(let bytes): digest.addString(bytes)
+    case .integer(let number): digest.addInteger(number)
+    case .list(let elements):
+      digest.beginList(count: elements.count)
+      elements.forEach { digest.addElement($0) }
+    case .pinnedBytes(let pinned):
+      digest.beginString(count: pinned.count)
+      open = OpenValue(digest: digest, value: .bytes(pinned))
+      return
+    case .pinnedList(let pinned):
+      digest.beginList(count: pinned.count)
+      open = OpenValue(digest: digest, value: .list(pinned))
+      return
+    }
+    slot?.sum &+= digest.value
+  }
+}
