@@ -108,8 +108,10 @@ final class LogRig {
     return sink
   }
 
-  private func forget() {
+  /// Forgets the process's objects.
+  func forget() {
     directory?.close()
+    isPassOver = true
     (directory, output) = (nil, nil)
     (written, synced, numberOfBatch) = (0, 0, [:])
     (completed, abandoned, full, failure) = ([], [], [], nil)
@@ -133,6 +135,25 @@ final class LogRig {
       numberOfBatch[batch.number] = lastNumber
       output?.write(batch)
     }
+  }
+
+  /// Gives the log one batch with one number that a mark follows.
+  func write(marked mark: UInt8, filler: Int) {
+    lastNumber += 1
+    let number = withUnsafeBytes(of: lastNumber) { Array($0) }
+    appender.append(.slotMap(number + [mark] + [UInt8](repeating: 0xab, count: filler)))
+    while let batch = appender.takeBatch() {
+      numberOfBatch[batch.number] = lastNumber
+      output?.write(batch)
+    }
+  }
+
+  /// Whether there is no pass that may still complete.
+  private(set) var isPassOver = true
+
+  func beginPass(at begin: LogPosition) {
+    isPassOver = false
+    output?.beginPass(at: begin)
   }
 
   /// Numbers go on behind those that were found.
@@ -171,8 +192,12 @@ final class LogRig {
         for batch in batches { appender.recycle(batch) }
       case .synced(let number): synced = number
       case .passWritten(let chunk): passBytesBack += chunk.count
-      case .passCompleted(let begin): completed.append(begin)
-      case .passAbandoned(let begin): abandoned.append(begin)
+      case .passCompleted(let begin):
+        completed.append(begin)
+        isPassOver = true
+      case .passAbandoned(let begin):
+        abandoned.append(begin)
+        isPassOver = true
       case .diskFull(let isFull): full.append(isFull)
       case .failed(let failure): self.failure = failure
       case .directoryGone: isGone = true

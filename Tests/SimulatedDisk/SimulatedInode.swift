@@ -43,7 +43,7 @@ final class SimulatedInode {
       bytes.removeLast(old - size)
       allocated = min(allocated, roundedUp(size))
     } else {
-      bytes.append(contentsOf: repeatElement(0, count: size - old))
+      bytes += [UInt8](repeating: 0, count: size - old)
       allocated = max(allocated, roundedUp(size))
     }
     pendingSizes.append(size)
@@ -60,7 +60,8 @@ final class SimulatedInode {
   private func sectorContent(_ sector: Int, of bytes: [UInt8]) -> [UInt8] {
     let start = min(sector * sectorBytes, bytes.count)
     let content = bytes[start..<min(start + sectorBytes, bytes.count)]
-    return Array(content) + repeatElement(0, count: sectorBytes - content.count)
+    if content.count == sectorBytes { return Array(content) }
+    return Array(content) + [UInt8](repeating: 0, count: sectorBytes - content.count)
   }
 
   /// Writes out what is marked as changed. What a failed sync has dropped isn't any more, so it
@@ -122,7 +123,7 @@ final class SimulatedInode {
     if size < bytes.count {
       bytes.removeLast(bytes.count - size)
     } else {
-      bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+      bytes += [UInt8](repeating: 0, count: size - bytes.count)
     }
   }
 
