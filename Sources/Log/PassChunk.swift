@@ -97,8 +97,7 @@ package final class PassChunk: @unchecked Sendable {
     writer.writeVarint(long.next)
     part.wrote(upTo: writer.end)
     var next = long.next
-    long.list.forEach(from: long.next) { element in
-      next += 1
+    long.list.forEach(from: next) { element in
       let isCopied = element.count <= Self.copiedElementMax
       let copied = isCopied ? element.count : 0
       var writer = ByteWriter(part.room(ByteWriter.countedBytesMax(copied)))
@@ -106,6 +105,7 @@ package final class PassChunk: @unchecked Sendable {
       if isCopied { writer.writeBytes(element) }
       part.wrote(upTo: writer.end)
       if !isCopied { part.insert(element) }
+      next += 1
       return part.totalCount < Self.partBytes
     }
     longList?.next = next
