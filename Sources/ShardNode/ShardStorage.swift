@@ -33,7 +33,7 @@ final class ShardStorage: CooperativeTask, Flushable {
 
   private enum Phase {
     case opened(LogDirectory)
-    case reads(LogRecovery, ReplaySink)
+    case reads(LogRecovery)
     /// What was due while the shard was away is deleted, as far as one round finds it.
     case expires(LogThreads)
     case serves(LogThreads)
@@ -48,6 +48,9 @@ final class ShardStorage: CooperativeTask, Flushable {
   private let logger: Logger
   private let wallMillis: () -> Int64
   private var phase: Phase
+  /// The newest of what the log tells of the shard's state.
+  private var slotMap: [UInt8]?
+  private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
   /// Called after whatever may have given the core work.
   var afterWork: () -> Void = {}
@@ -99,16 +102,18 @@ final class ShardStorage: CooperativeTask, Flushable {
   private func proceed() throws(LogRefusal) -> Bool {
     switch phase {
     case .opened(let directory):
-      let contents = try LogContents(of: directory)
-      let sink = ReplaySink(into: core.store, pass: contents.pass?.position)
       let recovery = try LogRecovery(
-        directory, into: sink, Self.numbers(), LogFileSettings(policy: policy))
-      phase = .reads(recovery, sink)
-    case .reads(let recovery, let sink):
+        directory, Self.numbers(), LogFileSettings(policy: policy)
+      ) { pass in
+        LogMerge(
+          into: StoreReplay(into: core.store) { [unowned self] in adopt($0) }, passBegin: pass)
+      }
+      phase = .reads(recovery)
+    case .reads(let recovery):
       if let progress = try recovery.step() {
         core.detail = progress.text
       } else {
-        try start(recovery, sink)
+        try start(recovery)
       }
     case .expires(let threads):
       let progress = core.store.expire(nowMillis: wallMillis(), maxVisits: Self.visitsPerTurn)
@@ -116,6 +121,14 @@ final class ShardStorage: CooperativeTask, Flushable {
     case .serves, .failed: return false
     }
     return true
+  }
+
+  private func adopt(_ state: StateRecord) {
+    switch state {
+    case .slotMap(let bytes): slotMap = bytes
+    case .versionCeiling(let ceiling): versionCeiling = max(versionCeiling, ceiling)
+    case .slotState, .newLife: break
+    }
   }
 
   private static func numbers() -> LogStartNumbers {
@@ -127,11 +140,11 @@ final class ShardStorage: CooperativeTask, Flushable {
   }
 
   /// All is read: changes are logged from now on.
-  private func start(_ recovery: LogRecovery, _ sink: ReplaySink) throws(LogRefusal) {
+  private func start(_ recovery: LogRecovery) throws(LogRefusal) {
     let (begin, ceiling) = VersionCeiling.start(
-      recovered: sink.versionCeiling, unixSeconds: wallMillis() / 1_000)
+      recovered: versionCeiling, unixSeconds: wallMillis() / 1_000)
     core.store.raiseVersions(to: begin)
-    if let map = sink.slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
+    if let map = slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
       core.keyspace.ownership.restore(map)
     }
     if let cut = recovery.cut { logger.warning("\(cut)") }
@@ -148,7 +161,12 @@ final class ShardStorage: CooperativeTask, Flushable {
     }
     let log = ShardLog(
       LogAppender(position: start.position, epoch: start.header.epoch), output, policy,
-      gate: core.gate, ceiling: ceiling, clock: core.clock)
+      of: core.store, gate: core.gate, ceiling: ceiling, slotMap: slotMap,
+      newestPass: start.header.newestPass, clock: core.clock)
+    log.passes.wantsTurn = { [unowned self] in
+      core.turns.enqueue(log.passes)
+      afterWork()
+    }
     log.onFailure = { [unowned self] in fail($0) }
     log.onStateDurable = { [unowned self] in
       core.stateIsDurable()
@@ -202,7 +220,7 @@ final class ShardStorage: CooperativeTask, Flushable {
     case .opened(let directory):
       directory.close()
       promise.succeed()
-    case .reads(let recovery, _):
+    case .reads(let recovery):
       recovery.directory.close()
       promise.succeed()
     case .failed: promise.succeed()

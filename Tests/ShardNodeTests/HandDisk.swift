@@ -64,7 +64,7 @@ final class LoggingShard {
     shard = ShardFixture(limits: limits)
     let clock = shard.clock
     log = ShardLog(
-      LogAppender(position: 0), disk, policy, gate: shard.core.gate,
+      LogAppender(position: 0), disk, policy, of: shard.core.store, gate: shard.core.gate,
       ceiling: VersionCeiling.start(recovered: 0, unixSeconds: 0).ceiling,
       clock: { clock.nowNanos })
     shard.core.log = log
@@ -89,10 +89,10 @@ final class LoggingShard {
     let reader = BatchReader(identity: HandDisk.identity, position: 0)
     for batch in disk.file { batch.withUnsafeBytes { reader.feed($0) } }
     reader.finish()
-    let merge = LogMerge(into: StoreReplay(store) { _ in }, passBegin: nil)
+    let merge = LogMerge(into: StoreReplay(into: store), passBegin: nil)
     while case .batch(let batch) = reader.next() {
       try merge.giveLog(batch)
-      while try merge.advance(work: .max) != .log {}
+      while try merge.advance(work: 1 << 20) != .log {}
     }
     return store
   }

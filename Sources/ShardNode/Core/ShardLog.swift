@@ -44,6 +44,9 @@ package final class ShardLog: StoreObserver, MarkSource {
   @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
   @exclusivity(unchecked) private var ceiling: VersionCeiling
   @exclusivity(unchecked) private var raisesCeiling = false
+  /// The state that every pass begins with, beside the ceiling.
+  private var slotMap: [UInt8]?
+  let passes: ShardPasses
   private(set) var isDiskFull = false
   private(set) var hasFailed = false
   /// Bytes of the log that were written in this process.
@@ -59,17 +62,26 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// - Parameters:
   ///   - appender: at the end of the log that was recovered.
+  ///   - slotMap: the map that was recovered.
+  ///   - newestPass: where the pass began that was recovered.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
-    _ appender: LogAppender, _ output: any LogOutput, _ policy: FsyncPolicy, gate: ReplyGate,
-    ceiling: VersionCeiling, clock: @escaping () -> UInt64
+    _ appender: LogAppender, _ output: any LogOutput, _ policy: FsyncPolicy, of store: Store,
+    gate: ReplyGate, ceiling: VersionCeiling, slotMap: [UInt8]? = nil,
+    newestPass: LogPosition? = nil, clock: @escaping () -> UInt64
   ) {
+    passes = ShardPasses(
+      of: store, to: output, newest: newestPass, clock: clock, position: { appender.position })
     self.appender = appender
     self.output = output
     commits = policy
     self.gate = gate
     self.ceiling = ceiling
+    self.slotMap = slotMap
     self.clock = clock
+    passes.states = { [unowned self] in
+      [.versionCeiling(self.ceiling.value)] + (self.slotMap.map { [.slotMap($0)] } ?? [])
+    }
   }
 
   deinit { marks.deallocate() }
@@ -121,6 +133,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       output.write(batch)
     }
     if isStatePending { output.syncNow() }
+    passes.look()
   }
 
   /// What has happened at the disk. To be called on the loop after the output's `wake`.
@@ -133,7 +146,9 @@ package final class ShardLog: StoreObserver, MarkSource {
       case .synced(let number):
         if commits == .always { committed(number) }
         synced(upTo: number)
-      case .passWritten, .passCompleted, .passAbandoned: break
+      case .passWritten(let chunk): passes.written(chunk)
+      case .passCompleted(let begin): passes.completed(begin)
+      case .passAbandoned: passes.abandoned()
       case .diskFull(let isFull): isDiskFull = isFull
       case .failed(let failure): failed(failure.sentence)
       case .directoryGone: failed(Self.directoryGone)
@@ -167,7 +182,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   }
 
   /// Whether no write may be executed now.
-  var refusesWrites: Bool { isDiskFull || hasFailed || isStalled }
+  var refusesWrites: Bool { isDiskFull || hasFailed || isStalled || passes.holdsWriters }
 
   func refusal(_ shard: String) -> CallError {
     if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }
@@ -195,6 +210,7 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// Logs a state of the shard, and has it synced.
   func record(_ state: StateRecord) {
+    if case .slotMap(let bytes) = state { slotMap = bytes }
     appender.append(state)
     statesUpTo = appender.lastBatch
     handOn()
