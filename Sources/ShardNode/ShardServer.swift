@@ -146,7 +146,9 @@ package final class ShardServer: Sendable {
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits,
-      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      // Of a shard that has data on disk it is known once that is loaded.
+      versionsBegin: configuration.storage == nil
+        ? Store.versionsBegin(unixSeconds: systemMillis() / 1_000) : 0,
       memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
