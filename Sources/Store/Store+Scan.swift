@@ -97,9 +97,10 @@ extension Store {
       } else {
         let home = places.home(ofWord: word, hasher)
         if home >= firstHome && home < endHome {
-          // To read from all entries first has the processor fetch several at a time.
+          // All entries are fetched side by side before the first is read.
           let entry = Places.entry(word)
-          scanned.append(ScannedKey(hash: UInt64(entry.keyCount), entry: entry))
+          entry.prefetch()
+          scanned.append(ScannedKey(hash: 0, entry: entry))
         }
       }
       step += 1
