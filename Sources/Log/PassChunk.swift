@@ -14,7 +14,7 @@ package final class PassChunk: @unchecked Sendable {
   static let copiedElementMax = 64 << 10
 
   private struct LongList {
-    let list: Store.PinnedList
+    let list: PinnedList
     let slot: Int
     let database: Int
     let key: [UInt8]
@@ -55,7 +55,7 @@ package final class PassChunk: @unchecked Sendable {
 
   func hold(_ pin: Store.PinnedBytes) { strings.append(pin) }
 
-  func hold(_ list: Store.PinnedList, of entry: ImageEntry) {
+  func hold(_ list: PinnedList, of entry: ImageEntry) {
     precondition(longList == nil, "an image with a long list is full")
     longList = LongList(
       list: list, slot: entry.slot, database: entry.database, key: Array(entry.key))
@@ -96,7 +96,8 @@ package final class PassChunk: @unchecked Sendable {
     long.key.withUnsafeBytes { writer.writeCounted($0) }
     writer.writeVarint(long.next)
     part.wrote(upTo: writer.end)
-    longList?.next = long.list.forEach(from: long.next) { element in
+    var next = long.next
+    long.list.forEach(from: next) { element in
       let isCopied = element.count <= Self.copiedElementMax
       let copied = isCopied ? element.count : 0
       var writer = ByteWriter(part.room(ByteWriter.countedBytesMax(copied)))
@@ -104,8 +105,10 @@ package final class PassChunk: @unchecked Sendable {
       if isCopied { writer.writeBytes(element) }
       part.wrote(upTo: writer.end)
       if !isCopied { part.insert(element) }
+      next += 1
       return part.totalCount < Self.partBytes
     }
+    longList?.next = next
   }
 
   private static func seal(

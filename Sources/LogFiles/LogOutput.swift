@@ -3,8 +3,9 @@
 // How it is used, in the order of a shard's life:
 //
 //     let directory = try LogDirectory.open(path, as: owner, over: PosixFiles())   // lock, identity
-//     let recovery = LogRecovery(directory, into: target, ...)                     // in steps
-//     let start = try recovery.finish(...)                // a new segment, with the new life
+//     let recovery = try LogRecovery(directory, numbers, settings) { LogMerge(into: target, passBegin: $0) }
+//     while let progress = try recovery.step() { ... }    // in turns of the loop
+//     let start = try recovery.begin()                    // a new segment, with the new life
 //     let output = LogFileOutput(start, settings, wake: ...)
 //     let threads = LogThreads(output)                    // or, in a simulation: output.perform(...)
 //
@@ -80,17 +81,21 @@ package struct LogFailure: Error, Sendable, CustomStringConvertible {
   package var description: String { sentence }
 }
 
-/// A part of a pass on its way to the file. Has one owner at a time: the loop until it is given away,
-/// and again once it comes back.
+/// A part of a pass on its way to the file: `PassChunk`, or what stands for one in a test. Has one
+/// owner at a time: the loop until it is given away, and again once it comes back.
 package protocol PassBytes: AnyObject, Sendable {
-  var count: Int { get }
+  /// About how many bytes it takes in the file.
+  var byteCount: Int { get }
 
-  /// Writes what is known only when the chunk is written, and checksums. On the lane's thread.
-  func seal(committed: LogPosition, identity: LogIdentity)
-
-  /// Calls `body` with the bytes in order, good until it returns.
-  func withPieces<R, E: Error>(_ body: ([UnsafeRawBufferPointer]) throws(E) -> R) throws(E) -> R
+  /// The next batch of it, sealed; nil where there is none left. On the lane's thread. The bytes are
+  /// good until the next call.
+  /// - Parameter position: where the batch begins in the pass.
+  func nextBatch(
+    at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
+  ) -> [UnsafeRawBufferPointer]?
 }
+
+extension PassChunk: PassBytes {}
 
 package protocol LogOutput: AnyObject {
   /// Queues a batch. Its owner is the output until it comes back.

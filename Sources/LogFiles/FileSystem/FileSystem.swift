@@ -49,9 +49,14 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
   package var description: String { "\(call) of \(path): \(FileErrorCode.text(of: code))" }
 
-  /// True if the disk, or the share of it that the user may fill, is full.
-  package var isDiskFull: Bool {
-    code == FileErrorCode.noSpace || code == FileErrorCode.overQuota
+  /// True if the call has done nothing, or a part of a write, because the disk is full, or the share of
+  /// it that the user may fill. It may be made again. Not so a sync: what it was to keep may be lost.
+  package var isForWantOfRoom: Bool {
+    guard code == FileErrorCode.noSpace || code == FileErrorCode.overQuota else { return false }
+    return switch call {
+    case .open, .write, .allocate, .rename: true
+    default: false
+    }
   }
 
   package var isMissing: Bool { code == FileErrorCode.noEntry }

@@ -69,6 +69,9 @@ package final class LogReader {
       })
   }
 
+  /// Where the log ends; nil while it isn't read.
+  package var end: LogEnd? { if case .ended(let end) = state { end } else { nil } }
+
   /// Bytes that are left to read, about.
   package var bytesLeft: UInt64 {
     let later = segments.dropFirst(index + 1).reduce(0) { $0 + $1.size }

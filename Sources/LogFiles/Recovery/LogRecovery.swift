@@ -1,7 +1,9 @@
 // A start: reads what a directory holds into a sink, in steps; then makes it durable, cleans up and
 // begins a segment of a new life. Its driver may do other things between two steps.
 //
-//     let recovery = try LogRecovery(directory, into: sink, numbers, settings)
+//     let recovery = try LogRecovery(directory, numbers, settings) { begin in
+//       LogMerge(into: target, passBegin: begin)
+//     }
 //     while let progress = try recovery.step() { tell(progress) }
 //     let start = try recovery.begin()
 //
@@ -9,31 +11,18 @@
 
 package import Log
 
-/// What is recovered goes here. It says from which of the two it wants the next batch, which is how a
-/// pass and the log are merged.
+/// What is recovered goes here: `LogMerge`, or what stands for it in a test. It says which file it
+/// wants the next batch of; the batch stays good until it asks for the next one of the same file.
 package protocol LogSink: AnyObject {
-  var wantsPass: Bool { get }
-
-  /// - Returns: false where it wants the pass first: it is given the same batch again.
-  func takeLog(_ batch: Batch) throws(LogSinkFailure) -> Bool
-
-  func takePass(_ batch: Batch) throws(LogSinkFailure)
-
-  /// The log is read to its end.
-  func logEnded(at end: LogPosition) throws(LogSinkFailure)
+  func givePass(_ batch: Batch)
+  func passEnded() throws(ReplayFault)
+  func giveLog(_ batch: Batch) throws(ReplayFault)
+  func logEnded()
+  /// Goes on until so much work is done, or something has to be read.
+  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish
 }
 
-/// What a sink finds wrong with a batch.
-package struct LogSinkFailure: Error, Sendable {
-  /// Of the record concerned.
-  package let position: LogPosition
-  package let sentence: String
-
-  package init(position: LogPosition, sentence: String) {
-    self.position = position
-    self.sentence = sentence
-  }
-}
+extension LogMerge: LogSink {}
 
 /// How far a start is.
 package struct LogProgress: Sendable, Equatable {
@@ -71,6 +60,7 @@ package final class LogRecovery {
   private let numbers: LogStartNumbers
   private let settings: LogFileSettings
   private let stepBytes: Int
+  private let stepWork: Int
   private var state: State
   private var progress: LogProgress
 
@@ -81,30 +71,36 @@ package final class LogRecovery {
     case done
   }
 
-  /// - Parameter step: bytes that one step reads or writes, about.
+  /// - Parameters:
+  ///   - stepBytes: bytes that one step reads or writes, about.
+  ///   - stepWork: effects and keys that one step replays, about.
+  ///   - makeSink: is told where the pass begins, nil: there is none.
   package init(
-    _ directory: LogDirectory, into sink: any LogSink, _ numbers: LogStartNumbers,
-    _ settings: LogFileSettings, step: Int = 1 << 20
+    _ directory: LogDirectory, _ numbers: LogStartNumbers, _ settings: LogFileSettings,
+    stepBytes: Int = 1 << 20, stepWork: Int = 1000,
+    _ makeSink: (_ passBegin: LogPosition?) -> any LogSink
   ) throws(LogRefusal) {
     self.directory = directory
-    self.sink = sink
     self.numbers = numbers
     self.settings = settings
-    self.stepBytes = step
+    self.stepBytes = stepBytes
+    self.stepWork = stepWork
     let contents = try LogContents(of: directory)
     self.contents = contents
+    sink = makeSink(contents.pass?.position)
     var total: UInt64 = 0
     if contents.isNew {
       state = .ready(nil)
     } else {
       let reader = try LogReader(
-        directory, segments: contents.segments, from: contents.begin, step: step)
+        directory, segments: contents.segments, from: contents.begin, step: stepBytes)
       var pass: FileBatches?
       if let file = contents.pass {
-        pass = try refusing { () throws(FileError) in
-          try FileBatches(file, in: directory, step: step)
+        let batches = try refusing { () throws(FileError) in
+          try FileBatches(file, in: directory, step: stepBytes)
         }
-        total += pass?.bytes.bytesLeft ?? 0
+        total += batches.bytes.bytesLeft
+        pass = batches
       }
       total += reader.bytesLeft
       state = .reads(reader, pass: pass)
@@ -117,9 +113,7 @@ package final class LogRecovery {
   package func step() throws(LogRefusal) -> LogProgress? {
     switch state {
     case .reads(let reader, let pass):
-      var count = 0
-      while count == 0, case .reads = state { count = try read(reader, pass) }
-      progress.bytesDone += UInt64(count)
+      progress.bytesDone += UInt64(try read(reader, pass))
     case .repairs(var repair, let end):
       let count = try refusing { () throws(FileError) in try repair.rewrite() }
       state = .repairs(repair, end)
@@ -134,59 +128,83 @@ package final class LogRecovery {
     return progress
   }
 
-  /// Reads a piece of a file, or hands a batch on.
+  /// Reads a piece of a file, or replays so much of what was read.
   /// - Returns: bytes read.
   private func read(_ reader: LogReader, _ pass: FileBatches?) throws(LogRefusal) -> Int {
-    if sink.wantsPass, let pass { return try readPass(pass) }
+    var workLeft = stepWork
+    while workLeft > 0 {
+      let wish = try replaying(pass) { () throws(ReplayFault) in
+        try sink.advance(work: workLeft)
+      }
+      // Small batches cost something as well.
+      workLeft -= 1
+      switch wish {
+      case .turn: return 0
+      case .pass:
+        guard let pass else { preconditionFailure("there is no pass to ask for") }
+        if let count = try readPass(pass) { return count }
+      case .log:
+        if let count = try readLog(reader, pass) { return count }
+      case .nothing:
+        guard let end = reader.end else { preconditionFailure("the log isn't read") }
+        progress = LogProgress(
+          phase: .writing, bytesDone: 0,
+          bytesTotal: end.position - min(end.position, end.committed))
+        state = .repairs(LogRepair(directory, contents, end, step: stepBytes), end)
+        return 0
+      }
+    }
+    return 0
+  }
+
+  /// - Returns: bytes read; nil where a batch was given.
+  private func readLog(_ reader: LogReader, _ pass: FileBatches?) throws(LogRefusal) -> Int? {
     switch try reader.next() {
     case .read(let count): return count
     case .batch(let batch):
-      while try !handOn({ () throws(LogSinkFailure) in try sink.takeLog(batch) }, nil) {
-        guard let pass else {
-          throw .missing(
-            file: directory.filePath(.pass(contents.begin)), why: "the log needs a pass")
-        }
-        _ = try readPass(pass)
-      }
-      return 0
-    case .end(let end):
-      _ = try handOn({ () throws(LogSinkFailure) in try sink.logEnded(at: end.position) }, nil)
-      progress = LogProgress(
-        phase: .writing, bytesDone: 0,
-        bytesTotal: end.position - min(end.position, end.committed))
-      state = .repairs(LogRepair(directory, contents, end, step: stepBytes), end)
-      return 0
+      try replaying(pass) { () throws(ReplayFault) in try sink.giveLog(batch) }
+    case .end: sink.logEnded()
     }
+    return nil
   }
 
-  private func readPass(_ pass: FileBatches) throws(LogRefusal) -> Int {
+  private func readPass(_ pass: FileBatches) throws(LogRefusal) -> Int? {
     let outcome = try refusing { () throws(FileError) in try pass.next() }
     switch outcome {
     case .read(let count): return count
-    case .batch(let batch):
-      try handOn({ () throws(LogSinkFailure) in try sink.takePass(batch) }, pass.bytes.file)
-      return 0
-    case .end(let fault):
+    case .batch(let batch): sink.givePass(batch)
+    case .end(let fault?):
       throw .corrupt(
-        file: directory.filePath(pass.bytes.file.name), offset: pass.offset,
-        why: fault.map { "\($0)" } ?? "the pass has no end")
+        file: directory.filePath(pass.bytes.file.name), offset: pass.offset, why: "\(fault)")
+    case .end(nil):
+      try replaying(pass) { () throws(ReplayFault) in try sink.passEnded() }
+    }
+    return nil
+  }
+
+  /// Says file and offset of what can't be replayed.
+  private func replaying<R>(
+    _ pass: FileBatches?, _ body: () throws(ReplayFault) -> R
+  ) throws(LogRefusal) -> R {
+    do throws(ReplayFault) {
+      return try body()
+    } catch {
+      throw .corrupt(
+        file: file(at: error.position, pass).path, offset: file(at: error.position, pass).offset,
+        why: "\(error)")
     }
   }
 
-  /// Says file and offset of what the sink finds wrong.
-  private func handOn<R>(
-    _ body: () throws(LogSinkFailure) -> R, _ pass: LogFile?
-  ) throws(LogRefusal) -> R {
-    do throws(LogSinkFailure) {
-      return try body()
-    } catch {
-      let file = pass ?? contents.segments.last { $0.position <= error.position }
-      guard let file else {
-        throw .corrupt(file: directory.path, offset: error.position, why: error.sentence)
-      }
-      let offset = UInt64(FileHeader.byteCount) + (error.position &- file.position)
-      throw .corrupt(file: directory.filePath(file.name), offset: offset, why: error.sentence)
-    }
+  private func file(
+    at position: LogPosition, _ pass: FileBatches?
+  ) -> (path: String, offset: UInt64) {
+    var file = contents.segments.last { $0.position <= position }
+    if let pass = pass?.bytes.file, position >= pass.header.firstPosition { file = pass }
+    guard let file else { return (directory.path, position) }
+    return (
+      directory.filePath(file.name),
+      UInt64(FileHeader.byteCount) + (position - file.header.firstPosition)
+    )
   }
 
   /// What was cut off the log's end, for the operator; nil: nothing.

@@ -158,7 +158,7 @@ final class BackgroundLane {
       }
       shared.wakeOtherLane()
     } catch {
-      guard error.isDiskFull, error.call != .sync else { throw error }
+      guard error.isForWantOfRoom else { throw error }
       filling = nil
       prepareAt = now + settings.retryNanos
       shared.change { $0.setFull(.segment, true) }

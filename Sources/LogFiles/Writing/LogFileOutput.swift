@@ -85,7 +85,7 @@ package final class LogFileOutput: LogOutput, Sendable {
   package func writePass(_ chunk: any PassBytes) {
     shared.give { state in
       state.passWork.append(.chunk(chunk))
-      state.passBytesQueued += chunk.count
+      state.passBytesQueued += chunk.byteCount
     }
   }
 

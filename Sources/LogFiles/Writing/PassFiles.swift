@@ -15,6 +15,8 @@ struct PassFiles {
   private struct Pass {
     let begin: LogPosition
     let file: OpenFile
+    /// Of the next batch.
+    var position: LogPosition
     var offset = UInt64(FileHeader.byteCount)
     var unsynced = 0
   }
@@ -46,16 +48,16 @@ struct PassFiles {
     let work = shared.change { lanes in
       lanes.passWork.isEmpty ? nil : lanes.passWork.removeFirst()
     }
-    guard let work else { return try complete() }
     do throws(FileError) {
       switch work {
+      case nil: try complete()
       case .begin(let begin): try self.begin(at: begin)
       case .chunk(let chunk): try write(chunk)
       case .end(let lastAsOf): try end(lastAsOf)
       case .abandon: try abandon()
       }
     } catch {
-      guard error.isDiskFull, error.call != .sync else { throw error }
+      guard error.isForWantOfRoom else { throw error }
       try abandon()
       shared.change { $0.setFull(.room, true) }
     }
@@ -67,10 +69,10 @@ struct PassFiles {
     let files = directory.files
     let file = OpenFile(
       try files.open(directory.filePath(name), for: .creating), files)
-    state = .writing(Pass(begin: begin, file: file))
     var header = header
     header.kind = .pass
     header.position = begin
+    state = .writing(Pass(begin: begin, file: file, position: header.firstPosition))
     (header.committed, header.newestPass) = shared.read { ($0.synced.position, $0.namedPass) }
     try files.write(file.handle, header.encode(), at: 0)
   }
@@ -79,20 +81,24 @@ struct PassFiles {
     // It goes back to the loop also where it isn't written: the pass was given up.
     defer {
       shared.change { lanes in
-        lanes.passBytesQueued -= chunk.count
+        lanes.passBytesQueued -= chunk.byteCount
         lanes.tell(.passWritten(chunk))
       }
     }
     guard case .writing(var pass) = state else { return }
-    chunk.seal(committed: shared.read { $0.synced.position }, identity: header.identity)
-    try chunk.withPieces { pieces throws(FileError) in
+    let committed = shared.read { $0.synced.position }
+    while let pieces = chunk.nextBatch(
+      at: pass.position, committed: committed, epoch: header.epoch, identity: header.identity)
+    {
       try pass.file.write(pieces, at: pass.offset)
-    }
-    pass.offset += UInt64(chunk.count)
-    pass.unsynced += chunk.count
-    if pass.unsynced >= settings.passSyncBytes {
-      try pass.file.sync()
-      pass.unsynced = 0
+      let count = pieces.reduce(0) { $0 + $1.count }
+      pass.position += UInt64(count)
+      pass.offset += UInt64(count)
+      pass.unsynced += count
+      if pass.unsynced >= settings.passSyncBytes {
+        try pass.file.sync()
+        pass.unsynced = 0
+      }
     }
     state = .writing(pass)
   }

@@ -16,6 +16,8 @@ final class WriterLane {
   private var segment: OpenSegment
   /// Taken from the queue and not written yet, oldest first.
   private var held: [LogBatch] = []
+  /// Whether a write that found no room may have left batches behind the segment's end.
+  private var hasLeftovers = false
   /// While the disk is full.
   private var retryAt: UInt64 = 0
   private var pieces: [UnsafeRawBufferPointer] = []
@@ -78,7 +80,7 @@ final class WriterLane {
         shared.change { $0.setFull(.write, false) }
       }
     } catch {
-      guard error.isDiskFull, error.call != .sync else {
+      guard error.isForWantOfRoom else {
         return shared.fail(error, doing: "written")
       }
       // Nothing that was accepted is let go of: it is tried again, at the same place.
@@ -99,6 +101,7 @@ final class WriterLane {
   // MARK: - Segments
 
   private func begin(_ next: SpareSegment, _ job: Job) throws(FileError) {
+    if hasLeftovers { try cutLeftovers() }
     var header = header
     header.position = shared.read { $0.written.position }
     header.committed = job.committed
@@ -126,6 +129,17 @@ final class WriterLane {
     shared.wakeOtherLane()
   }
 
+  /// Batches that will be in the next segment must not be in this one as well. By a descriptor of its
+  /// own, as the system tells a failed sync to each descriptor once, and this one's is another lane's.
+  private func cutLeftovers() throws(FileError) {
+    let files = directory.files
+    let file = OpenFile(
+      try files.open(directory.filePath(.segment(segment.position)), for: .writing), files)
+    try files.truncate(file.handle, to: segment.offset)
+    try file.sync()
+    hasLeftovers = false
+  }
+
   // MARK: - Batches
 
   /// Writes the batches that fit into the segment, and the first one anyway: a segment that is full
@@ -142,6 +156,7 @@ final class WriterLane {
       bytes = total
     }
     defer { pieces.removeAll(keepingCapacity: true) }
+    hasLeftovers = true
     let written = OpenSegment.endMark.withUnsafeBytes { mark in
       pieces.append(mark)
       return Result { () throws(FileError) in
@@ -149,6 +164,7 @@ final class WriterLane {
       }
     }
     try written.get()
+    hasLeftovers = false
     let batches = Array(held[..<count])
     held.removeFirst(count)
     segment.offset += UInt64(bytes)
