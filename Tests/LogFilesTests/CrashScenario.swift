@@ -10,33 +10,39 @@ import Log
 import LogFiles
 import SimulatedDisk
 
-/// Takes numbers and the lives that wrote them, from a pass and the log.
+/// Takes numbers and the lives that wrote them, from a pass and the log. A pass holds the lives of all
+/// numbers up to its begin, and says up to where the log must go.
 final class HistorySink: LogSink {
   private(set) var lives: [UInt8] = []
-  private var begin: LogPosition = 0
-  private var lastAsOf: LogPosition = 0
-  private var hasPassEnded = false
   private(set) var complaint: String?
+  private let begin: LogPosition
+  private var lastAsOf: LogPosition
+  private var isPassWanted: Bool
+  private var end: LogPosition = 0
+  private var hasEnded = false
 
-  var wantsPass: Bool { !hasPassEnded }
+  init(passBegin: LogPosition?) {
+    begin = passBegin ?? 0
+    lastAsOf = begin
+    isPassWanted = passBegin != nil
+  }
 
-  func takePass(_ batch: Batch) throws(LogSinkFailure) {
-    begin = batch.position - UInt64(passBytes)
-    passBytes += batch.bytes.count
+  func givePass(_ batch: Batch) {
     for record in batch.records {
       switch record.type {
       case RecordType.slotMap.rawValue: lives += record.payload
       case RecordType.slotState.rawValue:
         lastAsOf = record.payload.loadUnaligned(as: UInt64.self)
-        hasPassEnded = true
+        isPassWanted = false
       default: complaint = "strange record in a pass"
       }
     }
   }
 
-  private var passBytes = 0
+  func passEnded() throws(ReplayFault) { complaint = "a pass without an end" }
 
-  func takeLog(_ batch: Batch) throws(LogSinkFailure) -> Bool {
+  func giveLog(_ batch: Batch) throws(ReplayFault) {
+    end = batch.end
     for record in batch.records where record.end > begin {
       let number = record.payload.loadUnaligned(as: UInt64.self)
       if number != UInt64(lives.count + 1) {
@@ -44,26 +50,39 @@ final class HistorySink: LogSink {
       }
       lives.append(record.payload[8])
     }
-    return true
   }
 
-  func logEnded(at end: LogPosition) throws(LogSinkFailure) {
-    if end < lastAsOf { complaint = "the log ends at \(end), and the pass is as of \(lastAsOf)" }
+  func logEnded() {
+    hasEnded = true
+    if max(end, begin) < lastAsOf {
+      complaint = "the log ends at \(end), and the pass is as of \(lastAsOf)"
+    }
+  }
+
+  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish {
+    if complaint != nil, !hasEnded { return .log }
+    return isPassWanted ? .pass : hasEnded ? .nothing : .log
   }
 }
 
-/// A batch in a pass's file.
-final class PassBatch: PassBytes {
+/// A batch in a pass's file, as it has to be there.
+final class PassBatch: PassBytes, @unchecked Sendable {
   private let batch: LogBatch
+  private var isWritten = false
+
   init(_ batch: LogBatch) { self.batch = batch }
-  var count: Int { batch.count }
 
-  func seal(committed: LogPosition, identity: LogIdentity) {
+  var byteCount: Int { batch.count }
+
+  func nextBatch(
+    at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
+  ) -> [UnsafeRawBufferPointer]? {
+    if isWritten { return nil }
+    isWritten = true
+    // The appender's positions are those of a pass, so it stands where it belongs.
+    precondition(position == batch.position)
     batch.seal(committed: committed, lineage: identity.lineage, life: identity.life)
-  }
-
-  func withPieces<R, E: Error>(_ body: ([UnsafeRawBufferPointer]) throws(E) -> R) throws(E) -> R {
-    try body([batch.bytes])
+    return [batch.bytes]
   }
 }
 
@@ -81,6 +100,8 @@ final class CrashScenario {
   private var history: [UInt8] = []
   /// Numbers that must be found, come what may.
   private var durable = 0
+  /// Numbers that must be found unless the power goes.
+  private var kept = 0
   /// Where a pass is: nil, or its appender.
   private var pass: LogAppender?
   /// Beyond a fault nothing goes on.
@@ -112,8 +133,13 @@ final class CrashScenario {
   private func start() throws {
     pass = nil
     do {
-      let sink = try rig.start(HistorySink())
-      try check(sink)
+      var sink: HistorySink?
+      try rig.start { begin in
+        let made = HistorySink(passBegin: begin)
+        sink = made
+        return made
+      }
+      if let sink { try check(sink) }
     } catch let error as LogRefusal {
       refusal = "\(error)"
     }
@@ -122,8 +148,9 @@ final class CrashScenario {
   private func check(_ sink: HistorySink) throws {
     let found = sink.lives
     if let complaint = sink.complaint { throw CrashFailure(description: complaint) }
-    guard found.count >= durable else {
-      throw CrashFailure(description: "found \(found.count) of \(durable) durable numbers")
+    guard found.count >= max(durable, kept) else {
+      throw CrashFailure(
+        description: "found \(found.count) numbers; \(durable) are durable, \(kept) were written")
     }
     guard found.count <= history.count, found == Array(history[..<found.count]) else {
       throw CrashFailure(description: "found other numbers than were written")
@@ -165,8 +192,9 @@ final class CrashScenario {
     guard let pass else {
       // One at a time: the last one must be out of the way.
       guard rig.isPassOver else { return }
-      let appender = LogAppender(position: rig.appender.position)
-      rig.beginPass(at: appender.position)
+      let begin = rig.appender.position
+      let appender = LogAppender(position: begin | 1 << 63)
+      rig.beginPass(at: begin)
       appender.append(.slotMap(history))
       give(appender)
       self.pass = appender
@@ -194,14 +222,14 @@ final class CrashScenario {
   /// The process ends; the system keeps what it was given.
   private func kill() throws {
     guard !disk.isOff else { return }
-    durable = max(durable, Int(rig.writtenNumber))
+    kept = Int(rig.writtenNumber)
     rig.end()
     try start()
   }
 
   private func endAndStart() throws {
     rig.output?.close()
-    rig.run()
+    rig.run(until: rig.now + 2_000_000_000)
     guard !disk.isOff, rig.failure == nil else { return noteDurable() }
     guard rig.isClosed else { throw CrashFailure(description: "an end doesn't come") }
     durable = history.count
@@ -211,6 +239,7 @@ final class CrashScenario {
 
   private func losePower() {
     noteDurable()
+    kept = 0
     rig.forget()
     disk.restart(after: PowerLoss.allCases[random.below(PowerLoss.allCases.count)])
   }
@@ -235,7 +264,7 @@ final class CrashScenario {
     if let refusal { throw CrashFailure(description: refusal) }
     write()
     rig.output?.close()
-    rig.run()
+    rig.run(until: rig.now + 2_000_000_000)
     guard rig.isClosed else { throw CrashFailure(description: "the log can't be ended") }
     durable = history.count
     losePower()

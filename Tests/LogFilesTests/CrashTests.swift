@@ -10,12 +10,12 @@ import Testing
 struct CrashTests {
   /// Power losses for each policy in a run of the tests.
   private static let lossesPerPolicy =
-    (ProcessInfo.processInfo.environment["RINGSTORE_POWER_LOSSES"].flatMap { Int($0) } ?? 3000) / 3
+    (ProcessInfo.processInfo.environment["RINGSTORE_POWER_LOSSES"].flatMap { Int($0) } ?? 600) / 3
   private static let firstSeed =
     ProcessInfo.processInfo.environment["RINGSTORE_FIRST_SEED"].flatMap { UInt64($0) } ?? 1
 
   private func scenario(_ seed: UInt64, _ policy: FsyncPolicy) throws -> CrashScenario {
-    try CrashScenario(seed: seed, policy: policy, steps: 150)
+    try CrashScenario(seed: seed, policy: policy, steps: 100)
   }
 
   @Test("Power loss at every call loses nothing that was told", arguments: FsyncPolicy.allCases)
@@ -43,7 +43,7 @@ struct CrashTests {
 
   @Test("A call that fails loses nothing that was told", arguments: FsyncPolicy.allCases)
   func failingCalls(_ policy: FsyncPolicy) throws {
-    for seed in 1001...1003 as ClosedRange<UInt64> {
+    for seed in 1001...1001 as ClosedRange<UInt64> {
       let whole = try scenario(seed, policy)
       try whole.run()
       for call in 1...whole.disk.calls {

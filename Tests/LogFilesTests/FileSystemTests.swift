@@ -143,7 +143,8 @@ struct FileSystemTests {
     }
     files.close(file)
     let message = FileError(.write, "data/log-1", FileErrorCode.noSpace)
-    #expect(message.isDiskFull)
+    #expect(message.isForWantOfRoom)
+    #expect(!FileError(.sync, "data/log-1", FileErrorCode.noSpace).isForWantOfRoom)
     #expect("\(message)" == "write of data/log-1: No space left on device (error 28)")
   }
 

@@ -5,43 +5,48 @@ import Log
 import LogFiles
 import SimulatedDisk
 
-/// Takes the numbers that the records of a log carry.
+/// Takes the numbers that the records of a log carry, and no pass.
 final class NumberSink: LogSink {
   private(set) var numbers: [UInt64] = []
-  private(set) var passes: [[UInt8]] = []
-  private(set) var end: LogPosition?
-  var wantsPass: Bool { false }
+  private var hasEnded = false
 
-  func takeLog(_ batch: Batch) throws(LogSinkFailure) -> Bool {
+  func givePass(_ batch: Batch) {}
+  func passEnded() throws(ReplayFault) {}
+
+  func giveLog(_ batch: Batch) throws(ReplayFault) {
     for record in batch.records where record.type == RecordType.slotMap.rawValue {
       numbers.append(record.payload.loadUnaligned(as: UInt64.self))
     }
-    return true
   }
 
-  func takePass(_ batch: Batch) throws(LogSinkFailure) {}
-
-  func logEnded(at end: LogPosition) throws(LogSinkFailure) { self.end = end }
+  func logEnded() { hasEnded = true }
+  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish { hasEnded ? .nothing : .log }
 }
 
-/// Bytes that stand for a pass.
-final class TestPassBytes: PassBytes, Sendable {
-  let bytes: [UInt8]
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-  var count: Int { bytes.count }
-  func seal(committed: LogPosition, identity: LogIdentity) {}
+/// Bytes that stand for a chunk of a pass: one batch, which isn't one.
+final class TestPassBytes: PassBytes, @unchecked Sendable {
+  private let bytes: UnsafeMutableRawBufferPointer
+  private var isWritten = false
 
-  func withPieces<R, E: Error>(_ body: ([UnsafeRawBufferPointer]) throws(E) -> R) throws(E) -> R {
-    let result = bytes.withUnsafeBytes { bytes in
-      let half = bytes.count / 2
-      return Result { () throws(E) in
-        try body([
-          UnsafeRawBufferPointer(rebasing: bytes[..<half]),
-          UnsafeRawBufferPointer(rebasing: bytes[half...]),
-        ])
-      }
-    }
-    return try result.get()
+  init(_ bytes: [UInt8]) {
+    self.bytes = .allocate(byteCount: bytes.count, alignment: 1)
+    self.bytes.copyBytes(from: bytes)
+  }
+
+  deinit { bytes.deallocate() }
+
+  var byteCount: Int { bytes.count }
+
+  func nextBatch(
+    at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
+  ) -> [UnsafeRawBufferPointer]? {
+    if isWritten { return nil }
+    isWritten = true
+    let half = bytes.count / 2
+    return [
+      UnsafeRawBufferPointer(rebasing: bytes[..<half]),
+      UnsafeRawBufferPointer(rebasing: bytes[half...]),
+    ]
   }
 }
 
@@ -90,22 +95,24 @@ final class LogRig {
   /// - Returns: the numbers found.
   @discardableResult
   func start() throws -> [UInt64] {
-    try start(NumberSink()).numbers
+    let sink = NumberSink()
+    try start { _ in sink }
+    return sink.numbers
   }
 
-  func start<Sink: LogSink>(_ sink: Sink) throws -> Sink {
+  func start(_ makeSink: (LogPosition?) -> any LogSink) throws {
     forget()
     let directory = try LogDirectory.open(path, as: Self.owner, over: files)
     self.directory = directory
     life += 1
     let numbers = LogStartNumbers(
       identity: NewLogIdentity(lineage: Lineage(high: 1, low: 2), directory: 3), life: life)
-    let recovery = try LogRecovery(directory, into: sink, numbers, settings, step: 1 << 10)
+    let recovery = try LogRecovery(
+      directory, numbers, settings, stepBytes: 1 << 10, stepWork: 10, makeSink)
     while try recovery.step() != nil {}
     let start = try recovery.begin()
     appender = LogAppender(position: start.position)
     output = LogFileOutput(start, settings) {}
-    return sink
   }
 
   /// Forgets the process's objects.
@@ -191,7 +198,7 @@ final class LogRig {
         written = number
         for batch in batches { appender.recycle(batch) }
       case .synced(let number): synced = number
-      case .passWritten(let chunk): passBytesBack += chunk.count
+      case .passWritten(let chunk): passBytesBack += chunk.byteCount
       case .passCompleted(let begin):
         completed.append(begin)
         isPassOver = true

@@ -23,7 +23,7 @@ struct LogThreadsTests {
     let numbers = LogStartNumbers(
       identity: NewLogIdentity(lineage: Lineage(high: 1, low: 2), directory: 3), life: 9)
     let directory = try LogDirectory.open(temporary.path, as: owner, over: PosixFiles())
-    let recovery = try LogRecovery(directory, into: NumberSink(), numbers, settings)
+    let recovery = try LogRecovery(directory, numbers, settings) { _ in NumberSink() }
     while try recovery.step() != nil {}
     let start = try recovery.begin()
     let bell = Bell()
@@ -60,7 +60,7 @@ struct LogThreadsTests {
 
     let again = try LogDirectory.open(temporary.path, as: owner, over: PosixFiles())
     let sink = NumberSink()
-    let next = try LogRecovery(again, into: sink, numbers, settings)
+    let next = try LogRecovery(again, numbers, settings) { _ in sink }
     while try next.step() != nil {}
     #expect(sink.numbers == Array(1...500))
     #expect(next.cut == nil)

@@ -63,14 +63,17 @@ final class FileBatches {
   init(_ file: LogFile, in directory: LogDirectory, step: Int) throws(FileError) {
     bytes = try FileBytes(file, in: directory, step: step)
     reader = BatchReader(
-      identity: file.header.identity, position: file.header.firstPosition, bytesMax: bytes.bytesLeft)
+      identity: file.header.identity, position: file.header.firstPosition, bytesMax: bytes.bytesLeft
+    )
   }
 
   /// Where the next batch begins, or where the reading ended.
   var position: LogPosition { reader.position }
 
   /// Where that is in the file.
-  var offset: UInt64 { UInt64(FileHeader.byteCount) + (reader.position - bytes.file.header.firstPosition) }
+  var offset: UInt64 {
+    UInt64(FileHeader.byteCount) + (reader.position - bytes.file.header.firstPosition)
+  }
 
   /// What was read and is no whole batch.
   var unread: UnsafeRawBufferPointer { reader.unread }
