@@ -128,7 +128,7 @@ struct ShardLogTests {
     logging.log.takeEvents()
     let refused = link.call(2, .set, Requests.set("k", "w"))
     #expect(refused.map(\.code) == [StatusCode.resourceExhausted.rawValue])
-    #expect(refused.first?.error?.reason == .diskFull)
+    #expect(refused.first?.callError.reason == .diskFull)
     #expect(link.call(3, .get, Requests.key("k")).map(\.code) == [0])
     logging.disk.tell(.diskFull(false))
     logging.log.takeEvents()
@@ -145,7 +145,7 @@ struct ShardLogTests {
     logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
     let refused = link.call(2, .set, Requests.set("other", "w"))
     #expect(refused.map(\.code) == [StatusCode.unavailable.rawValue])
-    #expect(refused.first?.error?.reason == .logStalled)
+    #expect(refused.first?.callError.reason == .logStalled)
     #expect(link.call(3, .get, Requests.key("other")).map(\.code) == [0])
     logging.commit()
     #expect(link.calls.take().map(\.id) == [1])
@@ -165,10 +165,10 @@ struct ShardLogTests {
     logging.disk.tell(.directoryGone)
     logging.log.takeEvents()
     let replies = link.calls.take()
-    #expect(replies.map(\.error?.reason) == [.outcomeUnknown, .shardUnavailable])
+    #expect(replies.map(\.callError.reason) == [.outcomeUnknown, .shardUnavailable])
     #expect(logging.failures.count == 1)
     let refused = link.call(3, .set, Requests.set("k", "w"))
-    #expect(refused.first?.error?.reason == .shardUnavailable)
+    #expect(refused.first?.callError.reason == .shardUnavailable)
   }
 
   @Test func theCeilingIsRaisedBeforeAVersionComesNearIt() throws {
@@ -208,5 +208,13 @@ struct ShardLogTests {
     for slot in 0..<16_384 where store.keyCount(database: 0, slot: slot) > 0 {
       #expect(replayed.keyCount(database: 0, slot: slot) == store.keyCount(database: 0, slot: slot))
     }
+  }
+}
+
+extension Ringstore_Internal_V1_LinkReply {
+  /// The error that it carries.
+  fileprivate var callError: CallError {
+    CallError(
+      code: StatusCode(rawValue: code) ?? .unknown, message: message, details: Array(details))
   }
 }
