@@ -42,6 +42,10 @@ enum ChangeCode: UInt8, CaseIterable {
 }
 
 extension Effect {
+  /// `Expiry.never`, where the compiler sees it: every put asks for it.
+  @inline(__always)
+  private static var neverMillis: Int64 { .max }
+
   /// Most bytes that the effect takes. O(1) but for lists of values.
   @inline(__always)
   var encodedBytesMax: Int {
@@ -71,18 +75,18 @@ extension Effect {
   func write(to writer: inout ByteWriter) {
     switch change {
     case .put(.bytes(let value), let expiry):
-      writeHead(expiry == .never ? .put : .putExpiring, &writer)
-      if expiry != .never { writer.write(expiry.unixMillis) }
+      writeHead(expiry.unixMillis == Self.neverMillis ? .put : .putExpiring, &writer)
+      if expiry.unixMillis != Self.neverMillis { writer.write(expiry.unixMillis) }
       writer.writeCounted(value)
     case .put(.integer(let number), let expiry):
-      writeHead(expiry == .never ? .putInteger : .putIntegerExpiring, &writer)
-      if expiry != .never { writer.write(expiry.unixMillis) }
+      writeHead(expiry.unixMillis == Self.neverMillis ? .putInteger : .putIntegerExpiring, &writer)
+      if expiry.unixMillis != Self.neverMillis { writer.write(expiry.unixMillis) }
       writer.write(number)
     case .delete:
       writeHead(.delete, &writer)
     case .expire(let expiry):
-      writeHead(expiry == .never ? .persist : .expire, &writer)
-      if expiry != .never { writer.write(expiry.unixMillis) }
+      writeHead(expiry.unixMillis == Self.neverMillis ? .persist : .expire, &writer)
+      if expiry.unixMillis != Self.neverMillis { writer.write(expiry.unixMillis) }
     case .empty:
       writeHead(.empty, &writer)
     default:

@@ -1,0 +1,40 @@
+// docs/FORMATS.md is true: its samples are what the code writes and reads.
+
+import Foundation
+import Testing
+
+@testable import Log
+
+@Suite struct FormatPageTests {
+  private static func page() throws -> String {
+    let root = URL(fileURLWithPath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    return try String(
+      contentsOf: root.appendingPathComponent("docs/FORMATS.md"), encoding: .utf8)
+  }
+
+  @Test func `the samples of the page are what is written`() throws {
+    let page = try Self.page()
+    for dump in FormatDump.all {
+      #expect(dump.isComplete, "\(dump.title) has \(dump.bytes.count) bytes")
+      #expect(page.contains("```text\n\(dump.text)\n```"), "\(dump.title):\n\(dump.text)")
+    }
+  }
+
+  @Test func `the page names every type of record and every change`() throws {
+    let page = try Self.page()
+    for type in RecordType.allCases { #expect(page.contains("\n| \(type.rawValue) | ")) }
+    for code in ChangeCode.allCases { #expect(page.contains("\n| \(code.rawValue) | ")) }
+  }
+
+  @Test func `the samples are read back`() throws {
+    let batch = FormatDump.batch()
+    let reader = BatchReader(identity: FormatDump.identity, position: 1_000)
+    batch.bytes.withUnsafeBytes { reader.feed($0) }
+    guard case .batch(let read) = reader.next() else {
+      Issue.record("it isn't read")
+      return
+    }
+    #expect(read.records.map(\.type) == [1, 4] && read.committed == 1_000)
+  }
+}
