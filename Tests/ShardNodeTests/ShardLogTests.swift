@@ -85,6 +85,28 @@ struct ShardLogTests {
     #expect(try logging.replayed().totalKeyCount == 0)
   }
 
+  @Test func nothingExpiresWhileAShardLoads() throws {
+    let shard = ShardFixture()
+    var set = Requests.set("k", "v")
+    set.ttlMillis = 10
+    let status: Ringstore_V1_Status = try shard.call(.set, set)
+    #expect(status.ok)
+    let version = shard.core.store.versionMax
+    shard.core.state = .loading
+    shard.clock.jump(to: shard.clock.wallMillis + 1_000)
+    #expect(!shard.core.hasTimeLimits)
+    shard.core.endExpired()
+    shard.runTurns()
+    #expect(shard.core.store.totalKeyCount == 1)
+    #expect(shard.core.store.versionMax == version)
+    #expect(shard.failure(.get, Requests.key("k"))?.reason == .shardUnavailable)
+    shard.core.state = .serving
+    #expect(shard.core.hasTimeLimits)
+    shard.core.endExpired()
+    shard.runTurns()
+    #expect(shard.core.store.totalKeyCount == 0)
+  }
+
   @Test func changesWaitForOneAnotherWhileTheDiskIsBusy() throws {
     let logging = LoggingShard(.always)
     let link = try open(logging)
