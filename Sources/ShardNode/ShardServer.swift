@@ -123,7 +123,7 @@ package final class ShardServer: Sendable {
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits,
-      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      versionsBegin: Store.versionsBegin(unixMillis: systemMillis()),
       memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
