@@ -194,15 +194,17 @@ struct ShardLogTests {
   }
 
   @Test func theCeilingIsRaisedBeforeAVersionComesNearIt() throws {
-    let begin = VersionCeiling.start(recovered: 0, unixSeconds: 1_700_000_000)
-    #expect(begin.versionsBegin == Store.versionsBegin(unixSeconds: 1_700_000_000))
+    let millis: Int64 = 1_700_000_000_000
+    let begin = VersionCeiling.start(recovered: 0, unixMillis: millis)
+    #expect(begin.versionsBegin == Store.versionsBegin(unixMillis: millis))
     #expect(begin.ceiling.value > begin.versionsBegin)
-    let next = VersionCeiling.start(recovered: begin.ceiling.value, unixSeconds: 0)
-    #expect(next.versionsBegin == begin.ceiling.value, "a clock that was set back counts for nothing")
+    let next = VersionCeiling.start(recovered: begin.ceiling.value, unixMillis: 0)
+    #expect(next.versionsBegin == begin.ceiling.value, "a clock that was set back counts nothing")
     var raised = begin.ceiling
-    raised.raise()
+    raised.raise(above: begin.ceiling.raiseFrom)
     #expect(raised.raiseFrom > begin.ceiling.raiseFrom && raised.value > begin.ceiling.value)
-    #expect(raised.raiseFrom == begin.ceiling.value)
+    raised.raise(above: raised.value + 1_000)
+    #expect(raised.raiseFrom > begin.ceiling.value + 1_000)
   }
 
   @Test func whatWasWrittenMakesTheSameKeys() throws {
