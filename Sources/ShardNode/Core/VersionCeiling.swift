@@ -17,7 +17,7 @@ package struct VersionCeiling: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - recovered: the ceiling in the log; 0: there is none.
-  ///   - unixSeconds: the wall clock. Versions begin at it, as those of shards without a log, so
+  ///   - unixMillis: the wall clock. Versions begin at it, as those of shards without a log, so
   ///     that they are above what a log that was lost had given.
   package static func start(
     recovered: UInt64, unixMillis: Int64
