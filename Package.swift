@@ -33,6 +33,7 @@ let package = Package(
   targets: [
     .target(name: "TextForms"),
     .systemLibrary(name: "CMalloc"),
+    .systemLibrary(name: "CPrefetch"),
     .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
@@ -50,9 +51,10 @@ let package = Package(
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
     .target(name: "Placement"),
-    .target(name: "Store", dependencies: ["TextForms", "LargeMemory"]),
+    .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    .target(name: "LogFiles", dependencies: ["Log"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -76,8 +78,9 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
-        "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix, logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix,
+        logging,
       ]),
     .target(
       name: "RouterNode",
@@ -93,8 +96,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI", "Commands",
-        "Placement", "LineProtocol",
+        "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -127,6 +130,10 @@ let package = Package(
     .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
     .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
+    // A file system in memory that forgets what wasn't synced.
+    .target(name: "SimulatedDisk", dependencies: ["LogFiles"], path: "Tests/SimulatedDisk"),
+    .testTarget(
+      name: "LogFilesTests", dependencies: ["Store", "Log", "LogFiles", "SimulatedDisk"]),
     .testTarget(
       name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(

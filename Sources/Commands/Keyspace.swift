@@ -32,6 +32,9 @@ package final class Keyspace {
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
   /// What the execution that comes next goes on with.
   @exclusivity(unchecked) package var resumed: ResumedSearch?
+  /// What the next calls will look up.
+  let ahead = LookAhead()
+  let routes = CommandTable.routes
   /// Where the values of one push are gathered; empty between calls.
   private var pushed: [UnsafeRawBufferPointer] = []
   /// Of this array's memory, in values, that is kept for the next push.
@@ -53,11 +56,14 @@ package final class Keyspace {
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext
   ) throws(CallError) -> KeyPlace {
     try KeyAccess.check(key, database, context, limits)
-    let slot = Slots.slot(of: key)
-    guard owns(slot) else {
-      throw ownership.refusal(ofSlot: slot)
+    let lookup =
+      ahead.takeLookup(of: key, database)
+      ?? store.lookup(
+        key, slot: Slots.slot(of: key), database: Int(database), nowMillis: context.wallMillis)
+    guard owns(lookup.slot) else {
+      throw ownership.refusal(ofSlot: lookup.slot)
     }
-    let place = store.find(key, slot: slot, database: Int(database), nowMillis: context.wallMillis)
+    let place = store.find(lookup)
     unwatchedLeft &-= 1
     return unwatchedLeft < 0 ? watched(place) : place
   }

@@ -136,6 +136,16 @@ package struct SlotOwnership {
     return isNew
   }
 
+  /// The map that the shard had adopted before it was restarted. It serves none of its slots until
+  /// it is told that the map is in force.
+  package mutating func restore(_ restored: SlotMap) {
+    guard let place = restored.place(of: shard) else { return }
+    states = .none
+    map = restored
+    isInForce = false
+    states.adopt { restored.owner(ofSlot: $0) == place }
+  }
+
   /// A map is in force. Returns whether that is new to the shard, and about the map that it has.
   package mutating func comeIntoForce(_ other: SlotMap) -> Bool {
     guard let map, map.epoch == other.epoch, map.sameContent(as: other), !isInForce else {

@@ -7,8 +7,20 @@ import RingstoreAPI
 package enum SlotMapMessage {
   /// Appends the map as a field of a message.
   package static func write(_ map: SlotMap, as field: BytesField, into buffer: inout ByteBuffer) {
-    typealias Field = V1.SlotMap.Field
     let document = buffer.beginLengthDelimited(field, sizeHint: 64 * map.shards.count)
+    writeFields(of: map, into: &buffer)
+    buffer.endLengthDelimited(document)
+  }
+
+  /// The map as a message of its own.
+  package static func encode(_ map: SlotMap) -> [UInt8] {
+    var buffer = ByteBuffer()
+    writeFields(of: map, into: &buffer)
+    return Array(buffer.readableBytesView)
+  }
+
+  private static func writeFields(of map: SlotMap, into buffer: inout ByteBuffer) {
+    typealias Field = V1.SlotMap.Field
     buffer.write(Field.epoch, map.epoch)
     for shard in map.shards {
       let entry = buffer.beginLengthDelimited(Field.shards)
@@ -23,7 +35,11 @@ package enum SlotMapMessage {
         V1.SlotMap.Range(
           first: UInt32(range.first), last: UInt32(range.last), shard: UInt32(range.shard)))
     }
-    buffer.endLengthDelimited(document)
+  }
+
+  /// - Throws: where the bytes are no map, or one that doesn't hold together.
+  package static func decode(_ encoded: [UInt8]) throws -> SlotMap {
+    try encoded.withUnsafeBytes { try decode(try V1.SlotMap($0)) }
   }
 
   /// - Throws: `PlacementError` where the document doesn't hold together.

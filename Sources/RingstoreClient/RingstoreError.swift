@@ -94,6 +94,8 @@ extension RingstoreError {
     /// Made by this client: a value was asked for as text and is not UTF-8.
     public static let notUTF8 = Reason(rawValue: "NOT_UTF8")
     public static let memoryLimit = Reason(rawValue: "MEMORY_LIMIT")
+    public static let diskFull = Reason(rawValue: "DISK_FULL")
+    public static let logStalled = Reason(rawValue: "LOG_STALLED")
     public static let overloaded = Reason(rawValue: "OVERLOADED")
     public static let viewExpired = Reason(rawValue: "VIEW_EXPIRED")
   }

@@ -29,6 +29,8 @@ package struct ShardConfiguration: Sendable {
   package var limits = Limits()
   /// How much the keys and values may take.
   package var memory = MemoryLimit()
+  /// Where and how data is kept; nil: in memory only.
+  package var storage: StorageConfiguration?
   /// How many connections there may be, and the servers' own bounds and time limits.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
@@ -38,6 +40,9 @@ package struct ShardConfiguration: Sendable {
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
   package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
+  /// Called once when the shard's data can't be read or written any more, with a sentence for the
+  /// operator. The process has to end: what it holds is not what it will find again.
+  package var onFailure: (@Sendable (String) -> Void)?
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
   /// answered. The shard goes on until `ShardServer.drain`.
   package var onShutdown: (@Sendable () -> Void)?
@@ -74,17 +79,31 @@ package final class ShardServer: Sendable {
 
   /// Starts a shard. It accepts calls when this returns.
   ///
-  /// - Throws: `LineServer.ListenFailure` where the line protocol's port can't be listened on;
+  /// One with a data directory accepts them too, but answers as one that is loading until it has
+  /// read its data.
+  ///
+  /// - Throws: `LogRefusal` where the data directory can't be used; `LineServer.ListenFailure` where the line protocol's port can't be listened on;
   ///   otherwise where the address can't be resolved or listened on.
   package static func start(
     _ configuration: ShardConfiguration, version: String, logger: Logger
   ) async throws -> ShardServer {
+    let directory = try configuration.storage.map {
+      try ShardStorage.open(
+        $0, cluster: configuration.cluster, shard: configuration.id,
+        seed: configuration.limits.hashSeed)
+    }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     do {
       let loop = group.next()
       let connections = NodeConnections(limits: configuration.connectionLimits)
       let service = try await loop.submit {
         let service = makeService(configuration, version: version, loop, logger)
+        if let directory, let storage = configuration.storage {
+          service.storage = ShardStorage(
+            directory, storage.policy, core: service.core, eventLoop: loop,
+            wallMillis: systemMillis, logger: logger)
+          service.storage?.onFailure = { configuration.onFailure?($0) }
+        }
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix)
         }
@@ -105,12 +124,16 @@ package final class ShardServer: Sendable {
         ) { _ in LineNode(port: service.value.front, flusher: service.value.flusher) }
       }
       let address = "\(configuration.host):\(server.port)"
-      try await loop.submit { service.value.core.address = address }.get()
+      try await loop.submit {
+        service.value.core.address = address
+        service.value.storage?.begin()
+      }.get()
       return ShardServer(
         group: group, server: server, lineServer: lineServer, service: service,
         drainSeconds: configuration.drainSeconds)
     } catch {
       try? await group.shutdownGracefully()
+      directory?.close()
       throw error
     }
   }
@@ -123,7 +146,9 @@ package final class ShardServer: Sendable {
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits,
-      versionsBegin: Store.versionsBegin(unixSeconds: systemMillis() / 1_000),
+      // Of a shard that has data on disk it is known once that is loaded.
+      versionsBegin: configuration.storage == nil
+        ? Store.versionsBegin(unixSeconds: systemMillis() / 1_000) : 0,
       memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,
@@ -152,6 +177,10 @@ package final class ShardServer: Sendable {
     async let linesDrained: Void? = lineServer?.drain(gracePeriod: grace)
     await server.drain(gracePeriod: grace)
     _ = await linesDrained
+    let loop = group.any()
+    try? await loop.flatSubmit {
+      service.value.storage?.close() ?? loop.makeSucceededVoidFuture()
+    }.get()
     try? await group.shutdownGracefully()
   }
 

@@ -128,12 +128,14 @@ extension ShardService: Dispatcher {
     var context = core.context(nowNanos: flusher.scheduler.tickNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     defer {
+      ahead.end()
       if replies.capacity <= LinkProtocol.frameBytes { swap(&replies, &batchReplies) }
       core.boundViews()
       afterWork()
     }
     while let message = calls.next() {
-      let next = try V1.Call(message)
+      var following = calls
+      let next = try ahead.call(message, context) { following.next() }
       context.deadlineNanos =
         next.timeoutMillis == 0
         ? 0 : pipeline.receivedNanos &+ UInt64(next.timeoutMillis) * 1_000_000

@@ -21,6 +21,7 @@ final class ShardService: LinkService {
   @exclusivity(unchecked) var response = ByteBuffer()
   /// Memory for the replies of a Pipeline's batch, which change places with those being sent.
   @exclusivity(unchecked) var batchReplies = ByteBuffer()
+  let ahead: ReadAhead<V1.Call>
   /// Calls whose replies come later, by their ids.
   var later: [UInt64: LaterReply] = [:]
   var lastID: UInt64 = 0
@@ -32,12 +33,23 @@ final class ShardService: LinkService {
   @exclusivity(unchecked) private var expiryDueNanos = UInt64.max
   private var isWatchScheduled = false
 
+  /// Where the shard keeps its data; nil: in memory only.
+  var storage: ShardStorage? {
+    didSet {
+      storage?.afterWork = { [unowned self] in afterWork() }
+      storage?.afterStateDurable = { [unowned self] in
+        for link in links.values { link.writable() }
+      }
+    }
+  }
+
   /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
   ///   has been answered.
   init(
     core: ShardCore, eventLoop: any EventLoop, logger: Logger, onShutdown: (() -> Void)? = nil
   ) {
     self.core = core
+    ahead = ReadAhead(core.keyspace)
     self.eventLoop = eventLoop
     self.logger = logger
     self.onShutdown = onShutdown
@@ -118,6 +130,7 @@ final class ShardService: LinkService {
       }
     }
     if core.hasTimeLimits { scheduleExpiry() }
+    if let storage, core.log?.hasChanges == true { flusher.markDirty(storage) }
     if core.shutdownRequested, let onShutdown {
       self.onShutdown = nil
       onShutdown()

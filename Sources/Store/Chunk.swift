@@ -9,8 +9,8 @@
 // are its own (Piece), and does not see what is appended later. Room that was filled once
 // is filled anew only while there is a single holder.
 //
-// A view on heap memory; single-threaded, its counts are not atomic. Another thread may read elements
-// of a piece meanwhile: those and the last word of the head don't change.
+// A view on heap memory; single-threaded, its counts are not atomic. Another thread may read
+// elements of a piece meanwhile: those and the last word of the head don't change.
 
 struct Chunk {
   static let headerBytes = 16

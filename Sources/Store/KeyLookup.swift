@@ -65,15 +65,24 @@ extension Store {
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
   ) -> KeyPlace {
     freeLeftovers()
-    assert(key.count <= Store.keyBytesMax)
-    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
-    return find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+    return locate(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
   }
 
+  /// As `find` of a key whose hash is known.
+  package func find(_ lookup: KeyLookup) -> KeyPlace {
+    freeLeftovers()
+    return locate(lookup)
+  }
+
+  /// In both, not called by one from the other: a place is large, and to hand it on costs 40
+  /// instructions a look-up.
   @inline(__always)
-  func find(_ lookup: KeyLookup) -> KeyPlace {
+  private func locate(_ lookup: KeyLookup) -> KeyPlace {
+    let (slot, database) = (lookup.slot, lookup.database)
+    assert(lookup.key.count <= Store.keyBytesMax)
+    assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)
     guard
-      let table = directory.table(database: lookup.database, slot: lookup.slot),
+      let table = directory.table(database: database, slot: slot),
       let index = table.pointee.place(of: lookup.key, hash: lookup.hash)
     else { return place(of: lookup, table: nil, index: 0, entry: nil) }
     let entry = table.pointee.entry(at: index, hash: lookup.hash)

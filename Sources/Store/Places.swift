@@ -59,7 +59,7 @@ struct Places {
     while true {
       let word = words[place]
       if word == 0 { return nil }
-      if (word ^ hash) < Places.tagUnit, Places.entry(word).hasKey(key) { return place }
+      if hasTag(word, of: hash), Places.entry(word).hasKey(key) { return place }
       place = (place &+ 1) & mask
     }
   }
@@ -70,13 +70,17 @@ struct Places {
     var place = home(hash)
     while words[place] != 0 {
       let word = words[place]
-      if (word ^ hash) < Places.tagUnit, hasher.hash(Places.entry(word).key) == hash {
+      if hasTag(word, of: hash), hasher.hash(Places.entry(word).key) == hash {
         return place
       }
       place = (place + 1) & mask
     }
     return nil
   }
+
+  /// Whether the hash of a word's key begins like this one.
+  @inline(__always)
+  func hasTag(_ word: UInt64, of hash: UInt64) -> Bool { (word ^ hash) < Places.tagUnit }
 
   @inline(__always)
   func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> (64 &- UInt64(log2))) }

@@ -1,6 +1,6 @@
 // The one door: every change of keys and values is an effect that is applied here. Calls, expiry
-// and eviction decide which; nothing else in the store puts an entry into a table, takes one out, or
-// writes to one. (What comes from an image was changed elsewhere: Store+Install.swift.)
+// and eviction decide which; nothing else in the store puts an entry into a table, takes one out,
+// or writes to one. (What comes from an image was changed elsewhere: Store+Install.swift.)
 
 import LargeMemory
 import TextForms
@@ -373,9 +373,9 @@ extension Store {
       at: place.index, hash: lookup.hash, heap: heap, hasher: hasher,
       stepsFrom: garbageLimits.tableLog2)
     keyCounts[lookup.database] -= 1
-    if table.pointee.count == 0 {
-      directory.tableBecameEmpty(database: lookup.database, slot: lookup.slot, heap: heap)
-    }
+    directory.tableLost(
+      1, database: lookup.database, slot: lookup.slot, isEmpty: table.pointee.count == 0,
+      heap: heap)
   }
 
   /// Takes a table that has keys out of the directory and frees it, or puts it aside.
@@ -387,7 +387,8 @@ extension Store {
     keyCounts[database] -= Int(detached.count)
     expiringCounts[database] -= Int(detached.expiringCount)
     expiringKeyCount -= Int(detached.expiringCount)
-    directory.tableBecameEmpty(database: database, slot: slot, heap: heap)
+    directory.tableLost(
+      Int(detached.count), database: database, slot: slot, isEmpty: true, heap: heap)
     // Who empties slots empties many: their pages go back to the system, not only to malloc.
     heap.givesPagesBack = true
     free(detached)

@@ -1,8 +1,9 @@
 // Freeing: at once what is little, in slices what is much (Garbage.swift).
 
 extension Store {
-  /// Whether deleted keys or lists wait to be freed, or what pins of lists have kept. They are out of
-  /// reach, but count in `usedBytes` and `memoryBytes` until `collectGarbage` has freed them. O(1).
+  /// Whether deleted keys or lists wait to be freed, or what pins of lists have kept. They are out
+  /// of reach, but count in `usedBytes` and `memoryBytes` until `collectGarbage` has freed them.
+  /// O(1).
   package var hasGarbage: Bool { !heap.garbage.isEmpty }
 
   /// Frees a part of what waits: about `entries` small keys, and less than that of what is large,

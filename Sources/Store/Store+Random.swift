@@ -14,9 +14,8 @@ extension Store {
   /// its way to other places.
   private static let triesMax = 256
 
-  /// Draws a key of a database, each as likely as any other. It doesn't count as used. O(slots), a
-  /// look at each table's header: there are sums of keys for databases and tables only, so that
-  /// writes keep no others.
+  /// Draws a key of a database, each as likely as any other. It doesn't count as used. A look at
+  /// the sum of keys of each group of slots, and at each table's header of one group.
   package func drawKey(
     database: Int, nowMillis: Int64, using random: inout some RandomNumberGenerator
   ) -> DrawnKey {
@@ -38,7 +37,9 @@ extension Store {
   private func slot(ofRank rank: Int, database: Int) -> Int? {
     var (left, slot) = (rank, 0)
     while slot < slotCount {
-      guard let tables = directory.tables(database: database, from: slot) else {
+      let keys = directory.keyCount(ofGroup: slot, database: database)
+      guard left < keys, let tables = directory.tables(database: database, from: slot) else {
+        left -= keys
         slot = directory.nextGroup(after: slot)
         continue
       }

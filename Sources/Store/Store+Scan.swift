@@ -97,15 +97,30 @@ extension Store {
       } else {
         let home = places.home(ofWord: word, hasher)
         if home >= firstHome && home < endHome {
+          // All entries are fetched side by side before the first is read.
           let entry = Places.entry(word)
-          // 0 counts as 1, which has the same home: no cursor behind a key may be 0 by accident.
-          let hash = max(1, hasher.hash(entry.key))
-          if hash >= cursor { scanned.append(ScannedKey(hash: hash, entry: entry)) }
+          entry.prefetch()
+          scanned.append(ScannedKey(hash: 0, entry: entry))
         }
       }
       step += 1
     }
+    hashScanned(from: cursor)
     scanned.sort { $0.hash < $1.hash }
     return endHome == homesEnd ? segment.end : places.hash(ofHome: endHome)
+  }
+
+  /// Fills in the hashes, and leaves out what is below a cursor.
+  private func hashScanned(from cursor: UInt64) {
+    var count = 0
+    for index in scanned.indices {
+      let entry = scanned[index].entry
+      // 0 counts as 1, which has the same home: no cursor behind a key may be 0 by accident.
+      let hash = max(1, hasher.hash(entry.key))
+      guard hash >= cursor else { continue }
+      scanned[count] = ScannedKey(hash: hash, entry: entry)
+      count += 1
+    }
+    scanned.removeLast(scanned.count - count)
   }
 }

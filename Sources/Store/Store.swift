@@ -83,7 +83,7 @@ package final class Store {
   var reservation: Reservation?
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
-  var scanned: [ScannedKey] = []
+  @exclusivity(unchecked) var scanned: [ScannedKey] = []
 
   /// Whether lists that come to be are noted.
   @exclusivity(unchecked) package var notesNewLists = false {

@@ -1,6 +1,7 @@
 // Where the table of a (database, slot) is. Tables are 32-byte headers in groups of 256
 // neighbouring slots; a group exists while one of its tables holds a key, so an empty store and an
-// unused database cost a few hundred pointers only.
+// unused database cost a few hundred words only. The keys of each group are counted, so that a key
+// can be drawn by its rank without a look at all tables.
 //
 // Owned by Store; lives on its thread.
 
@@ -11,53 +12,72 @@ struct TableDirectory {
   private static let groupBytes =
     groupHeaderBytes + groupSlots * MemoryLayout<Table>.stride
 
-  private let groups: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  private struct Group {
+    /// nil where no table holds a key.
+    var base: UnsafeMutableRawPointer?
+    /// Keys of all its tables.
+    var keys = 0
+  }
+
+  private let groups: UnsafeMutablePointer<Group>
   private let groupsPerDatabase: Int
   private let groupCount: Int
 
   init(databaseCount: Int, slotCount: Int, heap: Heap) {
     groupsPerDatabase = (slotCount + Self.groupSlots - 1) / Self.groupSlots
     groupCount = groupsPerDatabase * databaseCount
-    groups = heap.allocate(groupCount * 8)
-      .bindMemory(to: UnsafeMutableRawPointer?.self, capacity: groupCount)
-    groups.initialize(repeating: nil, count: groupCount)
+    groups = heap.allocate(groupCount * MemoryLayout<Group>.stride)
+      .bindMemory(to: Group.self, capacity: groupCount)
+    groups.initialize(repeating: Group(), count: groupCount)
   }
 
   /// Gives back the directory's memory. The groups are gone by then: all tables were emptied.
-  func free(_ heap: Heap) { heap.free(groups, groupCount * 8) }
+  func free(_ heap: Heap) { heap.free(groups, groupCount * MemoryLayout<Group>.stride) }
 
   /// The table, or nil when it holds no key and may have no memory. O(1).
   @inline(__always)
   func table(database: Int, slot: Int) -> UnsafeMutablePointer<Table>? {
-    guard let group = groups[groupIndex(database, slot)] else { return nil }
+    guard let group = groups[groupIndex(database, slot)].base else { return nil }
     return Self.table(in: group, slot)
   }
 
-  /// The table, for an insertion into it.
+  /// The table, for the insertion of one key into it.
   func tableForInsertion(database: Int, slot: Int, heap: Heap) -> UnsafeMutablePointer<Table> {
     let index = groupIndex(database, slot)
-    let group = groups[index] ?? makeGroup(heap)
-    groups[index] = group
+    let group = groups[index].base ?? makeGroup(heap)
+    groups[index].base = group
+    groups[index].keys += 1
     let table = Self.table(in: group, slot)
     if table.pointee.count == 0 { group.assumingMemoryBound(to: Int.self).pointee += 1 }
     return table
   }
 
-  /// To be called when a table lost its last key; the pointer to the table is dead afterwards.
-  func tableBecameEmpty(database: Int, slot: Int, heap: Heap) {
+  /// To be called when a table has lost keys; where those were its last ones, the pointer to it is
+  /// dead afterwards.
+  @inline(__always)
+  func tableLost(_ keys: Int, database: Int, slot: Int, isEmpty: Bool, heap: Heap) {
     let index = groupIndex(database, slot)
-    guard let group = groups[index] else { return }
+    groups[index].keys -= keys
+    if isEmpty { tableBecameEmpty(index, heap) }
+  }
+
+  @inline(never)
+  private func tableBecameEmpty(_ index: Int, _ heap: Heap) {
+    guard let group = groups[index].base else { return }
     let live = group.assumingMemoryBound(to: Int.self)
     live.pointee -= 1
     if live.pointee == 0 {
       heap.free(group, Self.groupBytes)
-      groups[index] = nil
+      groups[index].base = nil
     }
   }
 
+  /// Keys of the group that a slot is in. O(1).
+  func keyCount(ofGroup slot: Int, database: Int) -> Int { groups[groupIndex(database, slot)].keys }
+
   /// The tables of a slot and of those behind it that are in one group; nil if none holds a key.
   func tables(database: Int, from slot: Int) -> UnsafeMutableBufferPointer<Table>? {
-    guard let group = groups[groupIndex(database, slot)] else { return nil }
+    guard let group = groups[groupIndex(database, slot)].base else { return nil }
     return UnsafeMutableBufferPointer(
       start: Self.table(in: group, slot), count: nextGroup(after: slot) - slot)
   }

@@ -7,6 +7,7 @@ enum ImportRules {
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
     ("CMalloc", []),
+    ("CPrefetch", []),
     ("LargeMemory", ["CMalloc"]),
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
@@ -16,9 +17,10 @@ enum ImportRules {
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
     ("Placement", []),
-    ("Store", ["TextForms", "LargeMemory"]),
+    ("Store", ["TextForms", "LargeMemory", "CPrefetch"]),
     ("CCRC32C", []),
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
+    ("LogFiles", ["Log"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
@@ -30,8 +32,8 @@ enum ImportRules {
     (
       "ShardNode",
       [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Commands",
-        "NodeCore", "LineProtocol", "Front", "GRPC",
+        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC",
       ]
     ),
     (
@@ -46,7 +48,7 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "TextForms", "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
         "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),
@@ -61,7 +63,7 @@ enum ImportRules {
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]
 
   /// Folders of tests that must give the same run for the same seed.
-  static let simulationFolders = ["Tests/ClusterSimulation/"]
+  static let simulationFolders = ["Tests/ClusterSimulation/", "Tests/SimulatedDisk/"]
 
   /// The module of an import line, whatever stands before it; nil for any other line.
   static func module(ofLine line: Substring) -> Substring? {

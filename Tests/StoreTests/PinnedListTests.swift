@@ -114,6 +114,22 @@ import Testing
     #expect(slices > 10 && fixture.store.pinnedBytes == 0)
   }
 
+  @Test(arguments: [Store.ListEnd.head, .tail])
+  func theRoomOfPinnedElementsIsNotFilledAnew(end: Store.ListEnd) throws {
+    // Chunks of many sizes.
+    for count in 1..<40 {
+      let fixture = Fixture()
+      try fixture.push(key, end, (0..<count + 1).map { Bytes("element \($0)") })
+      let pin = try #require(try fixture.pinnedList(key))
+      let expected = pin.elements
+      for round in 0..<3 {
+        _ = try fixture.pop(key, end)
+        try fixture.push(key, end, [Bytes("round \(round)")])
+        #expect(pin.elements == expected, "of \(count)")
+      }
+    }
+  }
+
   /// What comes and goes while a list is pinned is nobody's.
   @Test func elementsBornUnderAPinAreFreedAtOnce() throws {
     let fixture = Fixture()

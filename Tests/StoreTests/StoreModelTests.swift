@@ -285,6 +285,8 @@ private struct Run {
       if type != model.type(place) { return "type \(type) of \(place.key.prefix(24))" }
     }
     for database in 0..<OperationGenerator.databaseCount {
+      let inGroup = fixture.store.directory.keyCount(ofGroup: 0, database: database)
+      if inGroup != fixture.store.keyCount(database: database) { return "keys of a group" }
       for slot in 0..<OperationGenerator.slotCount {
         let expected = model.values.keys.filter { $0.database == database && $0.slot == slot }
         let count = fixture.store.keyCount(database: database, slot: slot)

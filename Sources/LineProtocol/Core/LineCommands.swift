@@ -14,9 +14,26 @@ package enum LineCommands {
     command.forms.compactMap { LineCommand($0) }
   }
 
+  /// The command that a word calls, in any case of letters. O(1) expected.
   package static func command(_ word: UnsafeRawBufferPointer) -> LineCommand? {
-    all.first { $0.syntax.isCalled(word) }
+    guard let key = WordKey(word), let place = places[key] else { return nil }
+    return all[place].syntax.isCalled(word) ? all[place] : nil
   }
+
+  /// Where the commands are in `all`, by their names and aliases.
+  private static let places: [WordKey: Int] = {
+    var places: [WordKey: Int] = [:]
+    for (place, command) in all.enumerated() {
+      for name in [command.syntax.name] + command.syntax.aliases {
+        guard let key = Array(name.utf8).withUnsafeBytes({ WordKey($0) }) else {
+          preconditionFailure("\(name) is longer than a command's name may be")
+        }
+        // The first one of a name is meant.
+        if places[key] == nil { places[key] = place }
+      }
+    }
+    return places
+  }()
 
   /// What a request turns into.
   package static func action(_ words: CommandWords, _ context: LineContext) -> LineAction {
@@ -36,5 +53,22 @@ package enum LineCommands {
     var buffer = ByteBuffer()
     write(&buffer)
     return buffer
+  }
+}
+
+/// A short word without the case of its letters, for tables. Words that differ may have one key.
+private struct WordKey: Hashable {
+  private static let bytesMax = 16
+  /// Without the bit that tells small letters from capital ones.
+  private static let caseless: UInt8 = 0xdf
+
+  private var first: UInt64 = 0
+  private var second: UInt64 = 0
+
+  /// Nil for a word that is longer than any command's name.
+  init?(_ word: UnsafeRawBufferPointer) {
+    guard word.count <= Self.bytesMax else { return nil }
+    for byte in word.prefix(8) { first = first << 8 | UInt64(byte & Self.caseless) }
+    for byte in word.dropFirst(8) { second = second << 8 | UInt64(byte & Self.caseless) }
   }
 }

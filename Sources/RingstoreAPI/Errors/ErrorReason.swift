@@ -26,6 +26,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case unknownField = "UNKNOWN_FIELD"
   case notUTF8 = "NOT_UTF8"
   case memoryLimit = "MEMORY_LIMIT"
+  case diskFull = "DISK_FULL"
+  case logStalled = "LOG_STALLED"
   case overloaded = "OVERLOADED"
   case viewExpired = "VIEW_EXPIRED"
 
@@ -38,8 +40,8 @@ package enum ErrorReason: String, CaseIterable, Sendable {
     case .wrongType, .notAnInteger, .wrongShard, .mapConflict, .notUTF8: .failedPrecondition
     case .integerOverflow, .indexOutOfRange: .outOfRange
     case .noSuchKey: .notFound
-    case .shardUnavailable, .outcomeUnknown: .unavailable
-    case .responseTooLarge, .memoryLimit, .overloaded: .resourceExhausted
+    case .shardUnavailable, .outcomeUnknown, .logStalled: .unavailable
+    case .responseTooLarge, .memoryLimit, .diskFull, .overloaded: .resourceExhausted
     case .unknownField: .unimplemented
     case .viewExpired: .aborted
     }
@@ -61,4 +63,6 @@ package enum LinkRefusal: String, Error, CaseIterable, Sendable {
   case protocolVersion = "PROTOCOL_VERSION"
   /// The router was given another hash seed than the shard.
   case wrongHashSeed = "WRONG_HASH_SEED"
+  /// The shard reads its data from disk and serves when it has.
+  case loading = "LOADING"
 }

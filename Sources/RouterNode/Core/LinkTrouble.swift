@@ -37,6 +37,7 @@ extension LinkRefusal {
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated: "the shard at \(address) doesn't admit this router"
+    case .loading: "the shard at \(address) is loading its data; it serves when it has"
     case .staleGeneration: "a newer connection of this router has taken over"
     }
   }

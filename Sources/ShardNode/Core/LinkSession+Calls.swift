@@ -24,7 +24,10 @@ extension LinkSession {
     isHeld: Bool = false
   ) throws(WireError) -> Progress {
     // Within a frame no slot changes hands.
-    defer { if !core.returnedSlots.isEmpty { barReturnedSlots() } }
+    defer {
+      core.linkCallsAhead.end()
+      if !core.returnedSlots.isEmpty { barReturnedSlots() }
+    }
     var parts = LinkV1.RouterFrame.Parts(frame)
     var calls: Calls?
     var position = 0
@@ -38,7 +41,13 @@ extension LinkSession {
           case .ended(let after): return .ended(after)
           }
         }
-        if let calls { execute(try LinkV1.LinkCall(message), in: block, calls, controls) }
+        if let calls {
+          var following = parts
+          let call = try core.linkCallsAhead.call(message, calls.context) {
+            if case .calls(let message) = try? following.next() { message } else { nil }
+          }
+          execute(call, in: block, calls, controls)
+        }
         guard output.readableBytes >= LinkProtocol.frameBytes, parts.position < frame.count
         else { break }
         flush()

@@ -28,6 +28,7 @@ extension LinkSession {
     case .refused(let refusal, _):
       greeting = .refused(router: router, reason: refusal.rawValue)
     }
+    tellsOfState()
     writeHelloReply(verdict, parkedCalls: lane == .calls ? hello.parkedCalls : RepeatedNumbers())
     output.append(LinkV1.ShardFrame.Field.clockMillis, core.clockMillis)
     guard case .refused(let refusal, _) = verdict else { return .proceed }
@@ -79,6 +80,7 @@ extension LinkSession {
     } catch {
       refusal = error
     }
+    tellsOfState()
     writeMapReply(offer, map.epoch, refusal)
     return .proceed
   }

@@ -71,6 +71,8 @@ package final class LinkSession {
   /// Replies that wait at the gate; nil as long as none ever had to.
   @exclusivity(unchecked) private var heldReplies: HeldReplies?
   let slices = SliceQueue()
+  /// A frame tells of state that isn't durable yet (the slot map): it waits, and all behind it.
+  @exclusivity(unchecked) private var waitsForState = false
   /// What had come in at the latest look at the connection, and how many looks have found nothing
   /// new.
   private var bytesSeen = 0
@@ -135,6 +137,10 @@ package final class LinkSession {
   /// no router is connected. What the shard was asked before is still answered.
   package func drainingFrame() -> ByteBuffer? {
     guard case .open = phase, lane == .calls else { return nil }
+    guard !waitsForState else {
+      output.write(LinkV1.ShardFrame.Field.draining, true)
+      return nil
+    }
     var frame = ByteBuffer()
     frame.write(LinkV1.ShardFrame.Field.draining, true)
     return frame
@@ -220,7 +226,20 @@ package final class LinkSession {
 
   // MARK: - Frames out
 
-  var isWritable: Bool { port?.isWritable ?? false }
+  var isWritable: Bool { !waitsForState && port?.isWritable ?? false }
+
+  /// What was written tells of the shard's state: it goes once that is durable. `writable` is to be
+  /// called after `stateIsDurable`.
+  func tellsOfState() {
+    if core.isStatePending { waitsForState = true }
+  }
+
+  /// All state is durable.
+  func stateIsDurable() {
+    guard waitsForState else { return }
+    waitsForState = false
+    flushUnlessWorking()
+  }
 
   /// Appends to the frame under construction, or sends a frame of its own between two frames. One
   /// call may lead to the replies of many (those that waited for what it brought, those whose slot
@@ -254,7 +273,7 @@ package final class LinkSession {
   }
 
   func flush() {
-    guard output.readableBytes > 0 else { return }
+    guard output.readableBytes > 0, !waitsForState else { return }
     port?.send(&output)
     // The memory is kept, unless a frame of many or large replies has made it large.
     if output.capacity > Self.retainedBytesMax { output = ByteBuffer() }

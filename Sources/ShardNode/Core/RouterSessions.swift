@@ -77,10 +77,19 @@ struct RouterSessions {
     }
   }
 
-  /// Tells every router but one something over its calls lane.
+  /// Tells every router but one something of the shard's state over its calls lane.
   func tell(but told: RouterSession?, _ write: (inout ByteBuffer) -> Void) {
     for peer in peers.values.sorted(by: { $0.router < $1.router }) where peer !== told {
-      peer.session(.calls)?.emit(write)
+      guard let session = peer.session(.calls) else { continue }
+      session.tellsOfState()
+      session.emit(write)
+    }
+  }
+
+  /// All state is durable: what has waited for that goes.
+  func stateIsDurable() {
+    for peer in peers.values.sorted(by: { $0.router < $1.router }) {
+      for lane in LinkLane.allCases { peer.session(lane)?.stateIsDurable() }
     }
   }
 

@@ -1,5 +1,5 @@
 // The one answer to "may this call run now", given before anything is executed, whichever way the
-// call has come. What a node can't do for a while (loading, a full disk, a log that stands) and who
+// call has come: what a node can't do for a while (loading, a full disk, a log that stands). Who
 // may call will be asked here as well.
 //
 // A shard that drains goes on answering: its routers and clients are told to come no more, and what
@@ -13,10 +13,11 @@ import TextForms
 
 extension ShardCore {
   /// - Throws: DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on its way, OVERLOADED
-  ///   for a write whose reply could not be held, MEMORY_LIMIT. Nothing has been executed.
+  ///   for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL, LOG_STALLED. Nothing has
+  ///   been executed.
   @inline(__always)
   func admit(_ method: UInt32, _ context: CallContext) throws(CallError) {
-    if context.isInTime, marks == nil, !store.isOverMemoryLimit { return }
+    if context.isInTime, !admitsWithCare, !store.isOverMemoryLimit { return }
     try admitWithCare(method, context)
   }
 
@@ -24,6 +25,8 @@ extension ShardCore {
   private func admitWithCare(_ method: UInt32, _ context: CallContext) throws(CallError) {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
+    if state == .loading { throw .loading(id) }
+    if let log, log.refusesWrites, SubRequest.isWrite(method: method) { throw log.refusal(id) }
     if gate.isFull, SubRequest.isWrite(method: method) { throw .heldTooMuch(limits) }
     if store.isOverMemoryLimit, CommandTable.needsMemory(method: method) {
       try makeRoom(context)
@@ -74,6 +77,10 @@ final class Evictor: CooperativeTask {
 }
 
 extension CallError {
+  fileprivate static func loading(_ shard: String) -> CallError {
+    .shardUnavailable(shard, "it is loading its data")
+  }
+
   fileprivate static func memoryLimit(_ limit: MemoryLimit) -> CallError {
     let instead =
       switch limit.policy {

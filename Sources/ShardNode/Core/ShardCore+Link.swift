@@ -28,8 +28,9 @@ extension ShardCore {
       let check = limits.hashSeed.check(
         cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
       guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
+      guard state != .loading else { throw .loading }
     } catch {
-      return .refused(error)
+      return .refused(error, detail: error == .loading ? detail : "")
     }
     do throws(MapRefusal) {
       let isNewMap = try adopt(map, inForceEpoch: hello.inForceEpoch)
@@ -53,11 +54,20 @@ extension ShardCore {
       map, inForceEpoch: inForceEpoch,
       isFree: { peers.areGone && store.totalKeyCount == 0 }, keyCount: keyCount(ofSlot:))
     if isNew {
+      log?.record(.slotMap(SlotMapMessage.encode(map)))
       endParkedElsewhere()
       peers.tell(but: peer) { $0.writeNews(of: map, isInForce: false) }
     }
     return isNew
   }
+
+  /// Whether the shard has state that isn't durable yet. Nothing may be told of it, and no slot is
+  /// gained by it, since a map comes into force only when all shards have said that they hold it.
+  var isStatePending: Bool { log?.isStatePending ?? false }
+
+  /// All state is durable: what tells of it goes to the routers. Their connections may be read
+  /// again (`LinkSession.writable`).
+  package func stateIsDurable() { peers.stateIsDurable() }
 
   /// A router says that a map is in force.
   func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {

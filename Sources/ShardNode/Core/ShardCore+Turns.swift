@@ -30,12 +30,14 @@ extension ShardCore {
   @inline(__always)
   package var hasTimeLimits: Bool {
     views.count > 0 || !deadlines.isEmpty || store.expiringKeyCount > 0
+      || log?.passes.dueNanos != nil
   }
 
   /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is
   /// to be called then.
   package var dueNanos: UInt64? {
     var due = min(views.oldestDueNanos() ?? .max, deadlines.nextDeadlineNanos ?? .max)
+    if let pass = log?.passes.dueNanos { due = min(due, pass) }
     if store.expiringKeyCount > 0, !expirer.isQueued { due = min(due, expirer.dueNanos) }
     return due == .max ? nil : due
   }
@@ -48,6 +50,7 @@ extension ShardCore {
     while let deadline = deadlines.popExpired(nowNanos: now) {
       deadline.taker.deadlinePassed(deadline.id)
     }
+    if let log, let pass = log.passes.dueNanos, pass <= now { turns.enqueue(log.passes) }
     if store.expiringKeyCount > 0, expirer.dueNanos <= now { turns.enqueue(expirer) }
   }
 

@@ -23,7 +23,9 @@ package final class ShardCore {
   package let keyspace: Keyspace
   let store: Store
   /// The state that Describe reports.
-  package var state = V1.Node.State.serving
+  package var state = V1.Node.State.serving { didSet { watchAdmission() } }
+  /// What Describe says beside it: how far a shard has loaded.
+  package var detail = ""
   /// The address that Describe reports, once it is known.
   package var address = ""
   /// Keys of all databases.
@@ -39,8 +41,20 @@ package final class ShardCore {
   package let gate: ReplyGate
   /// What calls wait for; nil: nothing, whatever is executed counts.
   @exclusivity(unchecked) package var marks: (any MarkSource)? {
-    didSet { keyspace.notesFound = marks != nil }
+    didSet {
+      keyspace.notesFound = marks != nil
+      watchAdmission()
+    }
   }
+  /// Where changes go that outlive the process; nil: nowhere.
+  package var log: ShardLog? {
+    didSet {
+      store.observer = log
+      marks = log
+    }
+  }
+  /// Whether more is asked before a call than its deadline and the memory.
+  @exclusivity(unchecked) private(set) var admitsWithCare = false
   /// What the reply of the call has to wait for that was executed last.
   @exclusivity(unchecked) var latestMark = ReplyMark.none
   /// Of calls that are answered later.
@@ -51,6 +65,8 @@ package final class ShardCore {
   @exclusivity(unchecked) var parked = ParkedCalls()
   /// Calls that are executed in turns.
   let unfinished = UnfinishedTable()
+  /// Calls of the frame being read.
+  let linkCallsAhead: ReadAhead<LinkV1.LinkCall>
   let garbage: GarbageCollection
   let expirer: Expirer
   let evictor: Evictor
@@ -104,6 +120,7 @@ package final class ShardCore {
       hashSeed: limits.hashSeed.words, versionsBegin: versionsBegin)
     self.store = store
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
+    linkCallsAhead = ReadAhead(keyspace)
     garbage = GarbageCollection(store)
     store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
@@ -204,6 +221,8 @@ package final class ShardCore {
 
   // MARK: - What replies wait for
 
+  private func watchAdmission() { admitsWithCare = marks != nil || state == .loading }
+
   /// Whatever the outcome was, it tells of the key as it is now.
   func endMarking(_ method: UInt32) {
     guard let marks else { return }
@@ -249,6 +268,7 @@ package final class ShardCore {
     var node = NodeDescription(id: id, role: .shard)
     node.address = address
     node.state = state
+    node.detail = detail
     node.version = version
     node.uptimeMillis = uptimeMillis()
     node.keys = Int64(store.totalKeyCount)

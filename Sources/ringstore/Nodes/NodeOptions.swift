@@ -148,6 +148,13 @@ struct ConnectionOptions: ParsableArguments {
 
 /// The flags of nodes that hold data.
 struct DataOptions: ParsableArguments {
+  @Option(help: "The folder where a shard keeps its data. (default: none, in memory only)")
+  var dataDir: String?
+
+  @Option(
+    help: "When changes are synced to the disk: always, everysec or never. (default: everysec)")
+  var fsync: String?
+
   @Option(
     parsing: .unconditional,
     help: "Memory for the keys and values of a shard, 4GiB for example; 0: no limit. (default: 0)")
@@ -174,6 +181,7 @@ struct DataOptions: ParsableArguments {
 
   var flags: [Setting: [String]] {
     [
+      .dataDir: given(dataDir), .fsync: given(fsync),
       .maxMemory: given(maxMemory), .evictionPolicy: given(evictionPolicy),
       .maxPinnedBytes: given(maxPinnedBytes), .maxPinnedSeconds: given(maxPinnedSeconds),
       .maxParkedCalls: given(maxParkedCalls),

@@ -76,4 +76,14 @@ enum ProcessState {
     }
     return variables
   }
+
+  /// Ends the process because its data can't be kept any more. Its last replies go out first.
+  /// - Parameter pause: how long callers have to take their last replies.
+  static func end(after pause: Duration, _ logs: NodeLogs) {
+    Task.detached {
+      try? await Task.sleep(for: pause)
+      logs.flush()
+      _exit(1)
+    }
+  }
 }

@@ -85,10 +85,15 @@ package struct RunningNode: Sendable {
   private static func start(
     _ configuration: ShardConfiguration, _ logs: NodeLogs
   ) async throws(StartFailure) -> ShardServer {
+    var configuration = configuration
+    let logger = logs.logger("ringstore.shard", ["shard": "\(configuration.id)"])
+    configuration.onFailure = { _ in ProcessState.end(after: .milliseconds(250), logs) }
+    if configuration.storage == nil {
+      logger.notice("data is kept in memory only, and goes with the process: data_dir is not set")
+    }
     do {
       return try await ShardServer.start(
-        configuration, version: RingstoreVersion.current,
-        logger: logs.logger("ringstore.shard", ["shard": "\(configuration.id)"]))
+        configuration, version: RingstoreVersion.current, logger: logger)
     } catch {
       throw StartFailure(error, host: configuration.host, port: configuration.port)
     }

@@ -2,6 +2,7 @@
 
 import Glibc
 import LineProtocol
+import LogFiles
 import NIOCore
 import TextForms
 
@@ -13,6 +14,10 @@ package struct StartFailure: Error, Sendable, Hashable {
     if let failure = error as? LineServer.ListenFailure {
       let cause = StartFailure(failure.cause, host: host, port: failure.port)
       sentence = "the line protocol: \(cause.sentence) --line-port names another port, or off."
+      return
+    }
+    if let refusal = error as? LogRefusal {
+      sentence = refusal.description
       return
     }
     let place = HostPort(host: host, port: port)

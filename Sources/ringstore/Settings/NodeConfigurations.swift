@@ -1,5 +1,6 @@
 // From settings to the configurations of nodes. Everything is checked here, before anything starts.
 
+import LogFiles
 import Placement
 import RingstoreAPI
 import RouterNode
@@ -26,6 +27,7 @@ extension SettingSources {
     shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
     shard.memory = try memoryLimit()
+    shard.storage = try storage()
     shard.server = try serverConfiguration()
     shard.lines = try lineConfiguration()
     shard.drainSeconds = try drainSeconds()
@@ -81,8 +83,11 @@ extension SettingSources {
     let router = try localRouterConfiguration()
     let count = try integer(.shards, 1...64, default: 3)
     let memory = try memoryLimit()
+    let storage = try storage()
     return (1...count).map { number in
       var shard = ShardConfiguration(id: "s\(number)")
+      shard.storage = storage
+      shard.storage?.directory += "/\(shard.id)"
       shard.cluster = router.cluster
       shard.port = 0
       shard.limits = router.limits
@@ -92,6 +97,27 @@ extension SettingSources {
       shard.drainSeconds = router.drainSeconds
       return shard
     }
+  }
+
+  /// Where and how data is kept; nil: in memory only.
+  private func storage() throws(ConfigurationError) -> StorageConfiguration? {
+    var policy = FsyncPolicy.everysec
+    if let found = try text(.fsync) {
+      guard let named = FsyncPolicy(rawValue: found.value) else {
+        let policies = FsyncPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ConfigurationError(
+          "\(found.origin) must be one of \(policies), not '\(found.value)'.")
+      }
+      policy = named
+    }
+    guard let directory = try text(.dataDir), !directory.value.isEmpty else {
+      // With the default nothing was promised.
+      guard policy == .everysec else {
+        throw ConfigurationError("fsync is \(policy.rawValue), but data_dir names no folder.")
+      }
+      return nil
+    }
+    return StorageConfiguration(directory: directory.value, policy: policy)
   }
 
   /// Nil where the line protocol is to be off.

@@ -15,7 +15,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .minIdlePingSeconds,
     ]
     let data: [Setting] = [
-      .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .maxParkedCalls,
+      .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .maxParkedCalls,
     ]
     let links: [Setting] = [
       .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
@@ -47,6 +47,8 @@ package enum Setting: String, Sendable, CaseIterable {
   case lineIdleSeconds = "line_idle_seconds"
   case minPingSeconds = "min_ping_seconds"
   case minIdlePingSeconds = "min_idle_ping_seconds"
+  case dataDir = "data_dir"
+  case fsync
   case maxMemory = "max_memory"
   case evictionPolicy = "eviction_policy"
   case maxPinnedBytes = "max_pinned_bytes"

@@ -1,0 +1,189 @@
+// The lane for all that no reply should wait for: the sync of each second, the segment to come, passes
+// (`PassFiles`), removing what a complete pass has made needless, and watching directory and disk.
+//
+// Runs on one thread, or in turns of a simulation. Every `perform` does the most urgent thing, so the
+// sync of a second waits for one step of another kind at most.
+
+internal import Log
+
+final class BackgroundLane {
+  private let shared: LaneShared
+  private let directory: LogDirectory
+  private let settings: LogFileSettings
+  private var passes: PassFiles
+  private var nextSync: UInt64 = 0
+  private var nextWatch: UInt64 = 0
+  /// A segment that is being filled, and how far it is.
+  private var filling: (spare: SpareSegment, offset: UInt64)?
+  private var prepareAt: UInt64 = 0
+  /// Files to remove, oldest first, and whether removals wait to be made durable.
+  private var removals: [LogFileName] = []
+  private var removedFor: LogPosition?
+  private var isClosed = false
+
+  init(
+    _ shared: LaneShared, _ directory: LogDirectory, _ settings: LogFileSettings,
+    header: FileHeader
+  ) {
+    self.shared = shared
+    self.directory = directory
+    self.settings = settings
+    passes = PassFiles(shared, directory, settings, header: header)
+    removedFor = header.newestPass
+  }
+
+  private enum Work {
+    case sync, close, watch, prepare, pass, remove
+  }
+
+  /// The next thing to do and when, the most urgent of those that are due.
+  private func next(_ now: UInt64) -> (work: Work, at: UInt64)? {
+    shared.read { state in
+      if state.hasFailed || isClosed { return nil }
+      var later: (work: Work, at: UInt64) = (.watch, nextWatch)
+      if let at = syncDue(state, now) {
+        if at <= now { return (.sync, now) }
+        if at < later.at { later = (.sync, at) }
+      }
+      if later.at <= now { return later }
+      if state.isClosing, state.isWriterDone { return (.close, now) }
+      if state.spare == nil || state.reserve == nil {
+        if prepareAt <= now { return (.prepare, now) }
+        if prepareAt < later.at { later = (.prepare, prepareAt) }
+      }
+      if passes.hasWork(state) { return (.pass, now) }
+      if !removals.isEmpty || removedFor != state.namedPass { return (.remove, now) }
+      return later
+    }
+  }
+
+  private func syncDue(_ state: LaneState, _ now: UInt64) -> UInt64? {
+    guard settings.policy != .always, state.isSyncing else { return nil }
+    let isWanted =
+      state.syncWanted > state.synced.number || state.syncPosition > state.synced.position
+      || state.dirty.count > 1 || state.isWriterDone
+    if isWanted { return now }
+    return settings.policy == .everysec ? max(now, nextSync) : nil
+  }
+
+  func due(_ now: UInt64) -> UInt64? { next(now)?.at }
+
+  func perform(_ now: UInt64) {
+    guard let next = next(now), next.at <= now else { return }
+    do throws(FileError) {
+      switch next.work {
+      case .sync: try sync(now)
+      case .close: try close()
+      case .watch: try watch(now)
+      case .prepare: try prepare(now)
+      case .pass: try passes.perform()
+      case .remove: try remove()
+      }
+    } catch {
+      shared.fail(error, doing: next.work == .sync ? "synced" : "kept")
+    }
+  }
+
+  // MARK: - The sync of each second
+
+  private func sync(_ now: UInt64) throws(FileError) {
+    nextSync = now + settings.syncIntervalNanos
+    let (files, end) = shared.read { ($0.dirty, $0.written) }
+    for file in files { try file.sync() }
+    shared.change { state in
+      if state.hasFailed { return }
+      state.synced = end
+      // The last of them may have been written to since.
+      state.dirty.removeFirst(state.isSyncing ? files.count - 1 : state.dirty.count - 1)
+      state.tell(.synced(end.number))
+    }
+  }
+
+  private func close() throws(FileError) {
+    try passes.close()
+    isClosed = true
+    shared.change { state in
+      state.tell(.closed)
+      state.dirty = []
+    }
+  }
+
+  // MARK: - Directory and disk
+
+  private func watch(_ now: UInt64) throws(FileError) {
+    nextWatch = now + settings.watchIntervalNanos
+    guard try directory.isThere() else {
+      return shared.change { state in
+        state.tell(.directoryGone)
+        state.hasFailed = true
+      }
+    }
+    let free = try directory.files.freeBytes(at: directory.path)
+    shared.change { state in
+      let needed = UInt64(max(0, state.keepFree) + settings.freeBytesMin)
+      // Some more before it counts as free again, so that it doesn't change at every look.
+      let bound = state.full.contains(.room) ? needed + needed / 8 : needed
+      state.setFull(.room, free < bound)
+    }
+  }
+
+  // MARK: - The segment to come
+
+  private func prepare(_ now: UInt64) throws(FileError) {
+    do throws(FileError) {
+      guard let current = filling else {
+        let (name, size) = shared.read { state in
+          state.reserve == nil
+            ? (LogFileName.reserve, settings.reserveBytes)
+            : (.spare, settings.sizes.next(after: state.segmentSize))
+        }
+        let spare = try SegmentMaker.makeSpare(name, in: directory, size: size)
+        filling = (spare, settings.fillsSegments ? 0 : size)
+        return
+      }
+      if current.offset < current.spare.size {
+        filling?.offset = try SegmentMaker.fill(
+          current.spare, from: current.offset, step: settings.sizes.fillStep)
+        return
+      }
+      try current.spare.file.sync()
+      filling = nil
+      shared.change { state in
+        if current.spare.name == .reserve {
+          state.reserve = current.spare
+        } else {
+          state.spare = current.spare
+        }
+        if state.spare != nil { state.setFull(.segment, false) }
+      }
+      shared.wakeOtherLane()
+    } catch {
+      guard error.isForWantOfRoom else { throw error }
+      filling = nil
+      prepareAt = now + settings.retryNanos
+      shared.change { $0.setFull(.segment, true) }
+    }
+  }
+
+  // MARK: - What is needless
+
+  private func remove() throws(FileError) {
+    if removals.isEmpty {
+      shared.change { state in
+        guard let named = state.namedPass else { return }
+        removedFor = named
+        let oldPasses = state.passes.filter { $0 < named }
+        // A segment ends where the next one begins.
+        let count = max(0, (state.segments.firstIndex { $0 > named } ?? state.segments.count) - 1)
+        removals = oldPasses.map(LogFileName.pass)
+        removals += state.segments[..<count].map(LogFileName.segment)
+        state.passes.removeAll { $0 < named }
+        state.segments.removeFirst(count)
+      }
+    }
+    if !removals.isEmpty {
+      try directory.removeIfThere(removals.removeFirst())
+      if removals.isEmpty { try directory.files.syncDirectory(directory.path) }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+// What the loop and the two lanes share, behind one lock that is never held during a call of the file
+// system. Each lane takes what it is to do, does it without the lock, and says what it did.
+
+internal import Log
+internal import Synchronization
+
+/// Why the disk counts as full. Any one is enough.
+struct FullReasons: OptionSet, Sendable {
+  let rawValue: UInt8
+
+  /// A write of the log found no room.
+  static let write = FullReasons(rawValue: 1)
+  /// The next segment can't be prepared.
+  static let segment = FullReasons(rawValue: 2)
+  /// Less is free than the next pass needs.
+  static let room = FullReasons(rawValue: 4)
+}
+
+enum PassWork {
+  case begin(LogPosition)
+  case chunk(any PassBytes)
+  case end(lastAsOf: LogPosition)
+  case abandon
+}
+
+struct LaneState {
+  // What the loop has given.
+  var queue: [LogBatch] = []
+  var bytesQueued = 0
+  var lastGiven: UInt64 = 0
+  /// Batches up to this number are to be synced as soon as can be.
+  var syncWanted: UInt64 = 0
+  var passWork: [PassWork] = []
+  var passBytesQueued = 0
+  var keepFree = 0
+  var isClosing = false
+
+  // How far the log has come.
+  var written: (number: UInt64, position: LogPosition)
+  var synced: (number: UInt64, position: LogPosition)
+  /// The log is to be synced up to here, for the end of a pass.
+  var syncPosition: LogPosition = 0
+  /// The segments with batches that weren't synced, oldest first; the last is written to.
+  var dirty: [OpenFile]
+  var isWriterDone = false
+
+  // Files.
+  /// Positions of all segments, ascending; the last is written to.
+  var segments: [LogPosition]
+  /// Where complete passes begin, ascending.
+  var passes: [LogPosition]
+  var segmentSize: UInt64
+  var spare: SpareSegment?
+  var reserve: SpareSegment?
+  /// A pass that is complete but for a segment's header that names it.
+  var passToName: LogPosition?
+  /// The newest pass that a header names.
+  var namedPass: LogPosition?
+
+  // What the loop is to hear.
+  var events: [LogEvent] = []
+  var isWakeSent = false
+  var full: FullReasons = []
+  var hasFailed = false
+
+  var isSyncing: Bool { synced.number < written.number }
+
+  mutating func tell(_ event: LogEvent) {
+    if !hasFailed { events.append(event) }
+  }
+
+  mutating func setFull(_ reason: FullReasons, _ isFull: Bool) {
+    let before = full.isEmpty
+    if isFull { full.insert(reason) } else { full.remove(reason) }
+    if full.isEmpty != before { tell(.diskFull(before)) }
+  }
+}
+
+/// The state, its lock, and the wakes that go with it.
+final class LaneShared: Sendable {
+  /// The state has references that only their owners use, see `OpenFile` and `PassBytes`.
+  private struct Guarded: @unchecked Sendable { var state: LaneState }
+  private let guarded: Mutex<Guarded>
+  /// Tells the loop that there are events.
+  private let wakeLoop: @Sendable () -> Void
+  /// Tells the lanes that there may be work; set by who runs them. Called without the other lock.
+  private let wakeLanes = Mutex<@Sendable () -> Void>({})
+
+  init(_ state: LaneState, wakeLoop: @escaping @Sendable () -> Void) {
+    guarded = Mutex(Guarded(state: state))
+    self.wakeLoop = wakeLoop
+  }
+
+  func setWakeLanes(_ wake: @escaping @Sendable () -> Void) { wakeLanes.withLock { $0 = wake } }
+
+  func read<R>(_ body: (LaneState) -> R) -> R {
+    guarded.withLock { guarded in UncheckedValue(value: body(guarded.state)) }.value
+  }
+
+  /// A lane's change: wakes the loop if it has something new to hear.
+  func change<R>(_ body: (inout LaneState) -> R) -> R {
+    let (result, isNews) = guarded.withLock { guarded in
+      let result = UncheckedValue(value: body(&guarded.state))
+      let isNews = !guarded.state.events.isEmpty && !guarded.state.isWakeSent
+      if isNews { guarded.state.isWakeSent = true }
+      return (result, isNews)
+    }
+    if isNews { wakeLoop() }
+    return result.value
+  }
+
+  /// The loop's change: wakes the lanes.
+  func give(_ body: (inout LaneState) -> Void) {
+    guarded.withLock { body(&$0.state) }
+    wakeOtherLane()
+  }
+
+  /// For a lane that has made work for the other one.
+  func wakeOtherLane() { wakeLanes.withLock { $0 }() }
+
+  func takeEvents() -> [LogEvent] {
+    guarded.withLock { guarded in
+      guarded.state.isWakeSent = false
+      let events = UncheckedValue(value: guarded.state.events)
+      guarded.state.events.removeAll(keepingCapacity: true)
+      return events
+    }.value
+  }
+
+  /// Ends the log: the last event that is told.
+  func fail(_ error: FileError, doing what: String) {
+    change { state in
+      state.tell(
+        .failed(
+          LogFailure(
+            file: error.path,
+            sentence: "The log can't be \(what), so this shard ends: \(error). What clients were "
+              + "not told to be done may be lost.")))
+      state.hasFailed = true
+    }
+  }
+}
+
+/// Carries a value out of the lock to its one owner.
+private struct UncheckedValue<Value>: @unchecked Sendable {
+  let value: Value
+}

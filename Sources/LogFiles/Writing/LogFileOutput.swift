@@ -1,0 +1,113 @@
+// The writing end of a log: the loop's face, and the two lanes that do what it was given. Who runs
+// the lanes (`LogThreads`, a simulation) calls `perform` of each on one thread at a time.
+
+package import Log
+
+/// Where the writing begins: what recovery has found and made.
+package struct LogStart: Sendable {
+  let directory: LogDirectory
+  /// Of the segment that was begun.
+  package let header: FileHeader
+  let segment: OpenSegment
+  /// Positions of all segments, ascending, and where complete passes begin.
+  let segments: [LogPosition]
+  let passes: [LogPosition]
+
+  /// Where the log ends, and the first batch begins.
+  package var position: LogPosition { header.position }
+}
+
+package final class LogFileOutput: LogOutput, Sendable {
+  package enum Lane: Sendable, CaseIterable {
+    case writer
+    case background
+  }
+
+  let shared: LaneShared
+  // Each is used by who runs the lane, and by one thread at a time.
+  private nonisolated(unsafe) let writer: WriterLane
+  private nonisolated(unsafe) let background: BackgroundLane
+
+  /// - Parameter wake: called on a lane's thread when there are events to take.
+  package init(
+    _ start: LogStart, _ settings: LogFileSettings, wake: @escaping @Sendable () -> Void
+  ) {
+    let state = LaneState(
+      written: (0, start.position), synced: (0, start.position), dirty: [start.segment.file],
+      segments: start.segments, passes: start.passes, segmentSize: start.segment.size,
+      namedPass: start.header.newestPass)
+    shared = LaneShared(state, wakeLoop: wake)
+    writer = WriterLane(
+      shared, start.directory, settings, header: start.header, segment: start.segment)
+    background = BackgroundLane(shared, start.directory, settings, header: start.header)
+  }
+
+  // MARK: - The lanes
+
+  /// When a lane has something to do, in nanoseconds of `now`'s clock; nil: not before it is given
+  /// more.
+  package func due(_ lane: Lane, now: UInt64) -> UInt64? {
+    switch lane {
+    case .writer: writer.due(now)
+    case .background: background.due(now)
+    }
+  }
+
+  /// Does one step of a lane; blocks. Nothing happens where there is nothing to do.
+  package func perform(_ lane: Lane, now: UInt64) {
+    switch lane {
+    case .writer: writer.perform(now)
+    case .background: background.perform(now)
+    }
+  }
+
+  /// - Parameter wake: called on any thread when a lane may have work.
+  package func setWakeLanes(_ wake: @escaping @Sendable () -> Void) { shared.setWakeLanes(wake) }
+
+  // MARK: - The loop's face
+
+  package func write(_ batch: LogBatch) {
+    shared.give { state in
+      state.queue.append(batch)
+      state.bytesQueued += batch.count
+      state.lastGiven = batch.number
+    }
+  }
+
+  package func syncNow() {
+    shared.give { $0.syncWanted = $0.lastGiven }
+  }
+
+  package func beginPass(at begin: LogPosition) {
+    shared.give { $0.passWork.append(.begin(begin)) }
+  }
+
+  package func writePass(_ chunk: any PassBytes) {
+    shared.give { state in
+      state.passWork.append(.chunk(chunk))
+      state.passBytesQueued += chunk.byteCount
+    }
+  }
+
+  package func endPass(lastAsOf: LogPosition) {
+    shared.give { $0.passWork.append(.end(lastAsOf: lastAsOf)) }
+  }
+
+  package func abandonPass() {
+    shared.give { $0.passWork.append(.abandon) }
+  }
+
+  package func keepFree(_ bytes: Int) {
+    shared.give { $0.keepFree = bytes }
+  }
+
+  package func close() {
+    shared.give { $0.isClosing = true }
+  }
+
+  package func takeEvents() -> [LogEvent] { shared.takeEvents() }
+
+  package var bytesQueued: Int { shared.read { $0.bytesQueued } }
+
+  package var passBytesQueued: Int { shared.read { $0.passBytesQueued } }
+}

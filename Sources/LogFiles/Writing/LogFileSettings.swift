@@ -1,0 +1,33 @@
+// The writing end's settings and limits, all in one place. docs/OPERATIONS.md lists what users can
+// set. Pure.
+
+package struct LogFileSettings: Sendable {
+  package var policy: FsyncPolicy
+  package var sizes = SegmentSizes()
+  /// How often `everysec` syncs.
+  package var syncIntervalNanos: UInt64 = 1_000_000_000
+  /// How often the directory and the disk's free room are looked at.
+  package var watchIntervalNanos: UInt64 = 1_000_000_000
+  /// After a full disk was met, when the next try is made.
+  package var retryNanos: UInt64 = 200_000_000
+  /// Most bytes of batches that go into one write, unless one batch is longer.
+  package var gatherBytesMax = 8 << 20
+  /// Most bytes of a pass between two syncs of its file. It bounds how long the sync of a second
+  /// can wait behind it.
+  package var passSyncBytes = 8 << 20
+  /// Size of the segment in which a pass can be named when the disk is full.
+  package var reserveBytes: UInt64 = 64 << 10
+  /// Most bytes that a segment which isn't written to any more keeps unused.
+  package var restBytesMax: UInt64 = 4096
+  /// Free bytes below which the disk counts as full, whatever `keepFree` says.
+  package var freeBytesMin = 8 << 20
+
+  /// Whether new segments are filled with zeros. Where no reply waits for syncs, it isn't worth writing
+  /// everything twice.
+  package var fillsSegments: Bool
+
+  package init(policy: FsyncPolicy) {
+    self.policy = policy
+    fillsSegments = policy == .always
+  }
+}

@@ -1,0 +1,145 @@
+// The files of passes, as the background lane writes them: `pass-....part` until it is complete, then
+// `pass-...`. Complete means: its end is synced, and the log is synced up to its last asOf, so no image
+// in it is newer than the durable log. It counts once the header of a segment names it, which the
+// writer lane does; only then may older files go.
+
+internal import Log
+
+struct PassFiles {
+  private let shared: LaneShared
+  private let directory: LogDirectory
+  private let settings: LogFileSettings
+  private let header: FileHeader
+  private var state = State.idle
+
+  private struct Pass {
+    let begin: LogPosition
+    let file: OpenFile
+    /// Of the next batch.
+    var position: LogPosition
+    var offset = UInt64(FileHeader.byteCount)
+    var unsynced = 0
+  }
+
+  private enum State {
+    case idle
+    case writing(Pass)
+    /// The file is synced; the log isn't as far yet.
+    case ending(Pass, lastAsOf: LogPosition)
+  }
+
+  init(
+    _ shared: LaneShared, _ directory: LogDirectory, _ settings: LogFileSettings,
+    header: FileHeader
+  ) {
+    self.shared = shared
+    self.directory = directory
+    self.settings = settings
+    self.header = header
+  }
+
+  func hasWork(_ lanes: LaneState) -> Bool {
+    if !lanes.passWork.isEmpty { return true }
+    guard case .ending(_, let lastAsOf) = state else { return false }
+    return lanes.synced.position >= lastAsOf
+  }
+
+  mutating func perform() throws(FileError) {
+    let work = shared.change { lanes in
+      lanes.passWork.isEmpty ? nil : lanes.passWork.removeFirst()
+    }
+    do throws(FileError) {
+      switch work {
+      case nil: try complete()
+      case .begin(let begin): try self.begin(at: begin)
+      case .chunk(let chunk): try write(chunk)
+      case .end(let lastAsOf): try end(lastAsOf)
+      case .abandon: try abandon()
+      }
+    } catch {
+      guard error.isForWantOfRoom else { throw error }
+      try abandon()
+      shared.change { $0.setFull(.room, true) }
+    }
+  }
+
+  private mutating func begin(at begin: LogPosition) throws(FileError) {
+    let name = LogFileName.unfinishedPass(begin)
+    try directory.removeIfThere(name)
+    let files = directory.files
+    let file = OpenFile(
+      try files.open(directory.filePath(name), for: .creating), files)
+    var header = header
+    header.kind = .pass
+    header.position = begin
+    state = .writing(Pass(begin: begin, file: file, position: header.firstPosition))
+    (header.committed, header.newestPass) = shared.read { ($0.synced.position, $0.namedPass) }
+    try files.write(file.handle, header.encode(), at: 0)
+  }
+
+  private mutating func write(_ chunk: any PassBytes) throws(FileError) {
+    // It goes back to the loop also where it isn't written: the pass was given up.
+    defer {
+      shared.change { lanes in
+        lanes.passBytesQueued -= chunk.byteCount
+        lanes.tell(.passWritten(chunk))
+      }
+    }
+    guard case .writing(var pass) = state else { return }
+    let committed = shared.read { $0.synced.position }
+    while let pieces = chunk.nextBatch(
+      at: pass.position, committed: committed, epoch: header.epoch, identity: header.identity)
+    {
+      try pass.file.write(pieces, at: pass.offset)
+      let count = pieces.reduce(0) { $0 + $1.count }
+      pass.position += UInt64(count)
+      pass.offset += UInt64(count)
+      pass.unsynced += count
+      if pass.unsynced >= settings.passSyncBytes {
+        try pass.file.sync()
+        pass.unsynced = 0
+      }
+    }
+    state = .writing(pass)
+  }
+
+  private mutating func end(_ lastAsOf: LogPosition) throws(FileError) {
+    guard case .writing(let pass) = state else { return }
+    try pass.file.sync()
+    state = .ending(pass, lastAsOf: lastAsOf)
+    shared.change { $0.syncPosition = lastAsOf }
+  }
+
+  private mutating func complete() throws(FileError) {
+    guard case .ending(let pass, let lastAsOf) = state,
+      shared.read({ $0.synced.position >= lastAsOf })
+    else { return }
+    try directory.files.rename(
+      directory.filePath(.unfinishedPass(pass.begin)), to: directory.filePath(.pass(pass.begin)))
+    try directory.files.syncDirectory(directory.path)
+    state = .idle
+    shared.change { $0.passToName = pass.begin }
+    shared.wakeOtherLane()
+  }
+
+  private mutating func abandon() throws(FileError) {
+    let begin: LogPosition
+    switch state {
+    case .idle: return
+    case .writing(let pass), .ending(let pass, _): begin = pass.begin
+    }
+    state = .idle
+    try directory.removeIfThere(.unfinishedPass(begin))
+    shared.change { $0.tell(.passAbandoned(begin)) }
+  }
+
+  /// Gives back what was queued, and gives up a pass that isn't complete.
+  mutating func close() throws(FileError) {
+    try abandon()
+    shared.change { lanes in
+      for case .chunk(let chunk) in lanes.passWork { lanes.tell(.passWritten(chunk)) }
+      lanes.passWork = []
+      lanes.passBytesQueued = 0
+    }
+  }
+}

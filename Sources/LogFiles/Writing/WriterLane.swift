@@ -1,0 +1,196 @@
+// The lane that writes batches: all that were queued while it wrote the last ones go out in one write,
+// and under `always` in one sync, which is how many clients share a sync (group commit). It also
+// begins segments: when the last one is full, and when a pass is complete and is to be named.
+//
+// Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
+
+internal import Log
+
+final class WriterLane {
+  private let shared: LaneShared
+  private let directory: LogDirectory
+  private let settings: LogFileSettings
+  /// What the headers of segments have in common.
+  private let header: FileHeader
+  private let identity: LogIdentity
+  private var segment: OpenSegment
+  /// Taken from the queue and not written yet, oldest first.
+  private var held: [LogBatch] = []
+  /// Whether a write that found no room may have left batches behind the segment's end.
+  private var hasLeftovers = false
+  /// While the disk is full.
+  private var retryAt: UInt64 = 0
+  private var pieces: [UnsafeRawBufferPointer] = []
+
+  init(
+    _ shared: LaneShared, _ directory: LogDirectory, _ settings: LogFileSettings,
+    header: FileHeader, segment: OpenSegment
+  ) {
+    self.shared = shared
+    self.directory = directory
+    self.settings = settings
+    self.header = header
+    identity = header.identity
+    self.segment = segment
+  }
+
+  /// When there is something to do: now or earlier, later, or nil for not before more is given.
+  func due(_ now: UInt64) -> UInt64? {
+    let hasWork = shared.read { state in
+      if state.hasFailed || state.isWriterDone { return false }
+      return !state.queue.isEmpty || !held.isEmpty || state.isClosing
+        || state.passToName != nil && (state.spare ?? state.reserve) != nil
+    }
+    return hasWork ? max(now, retryAt) : nil
+  }
+
+  private struct Job {
+    var committed: LogPosition
+    var passToName: LogPosition?
+    var spare: SpareSegment?
+    var reserve: SpareSegment?
+  }
+
+  func perform(_ now: UInt64) {
+    let job: Job? = shared.change { state in
+      if state.hasFailed || state.isWriterDone { return nil }
+      held.append(contentsOf: state.queue)
+      state.queue.removeAll(keepingCapacity: true)
+      let isNamed = state.passToName == nil || (state.spare ?? state.reserve) == nil
+      if held.isEmpty, isNamed, state.isClosing {
+        state.isWriterDone = true
+        return nil
+      }
+      return Job(
+        committed: state.synced.position, passToName: state.passToName, spare: state.spare,
+        reserve: state.reserve)
+    }
+    guard let job else { return shared.wakeOtherLane() }
+    do throws(FileError) {
+      if job.passToName != nil {
+        if let next = job.spare ?? job.reserve { try begin(next, job) }
+      } else if let first = held.first, !segment.hasRoom(for: first.count),
+        let next = job.spare
+      {
+        try begin(next, job)
+      }
+      if !held.isEmpty { try write(job) }
+      if retryAt != 0 {
+        retryAt = 0
+        shared.change { $0.setFull(.write, false) }
+      }
+    } catch {
+      guard error.isForWantOfRoom else {
+        return shared.fail(error, doing: "written")
+      }
+      // Nothing that was accepted is let go of: it is tried again, at the same place.
+      retryAt = now + settings.retryNanos
+      shared.change { state in
+        state.setFull(.write, true)
+        if state.isClosing { state.tell(.failed(fullAtEnd(error))); state.hasFailed = true }
+      }
+    }
+  }
+
+  private func fullAtEnd(_ error: FileError) -> LogFailure {
+    LogFailure(
+      file: error.path,
+      sentence: "The disk is full, so the last changes could not be written: \(error).")
+  }
+
+  // MARK: - Segments
+
+  private func begin(_ next: SpareSegment, _ job: Job) throws(FileError) {
+    if hasLeftovers { try cutLeftovers() }
+    let last = segment
+    var header = header
+    header.position = shared.read { $0.written.position }
+    header.committed = job.committed
+    header.newestPass = job.passToName ?? shared.read { $0.namedPass }
+    segment = try SegmentMaker.begin(next, header, in: directory)
+    if last.position < segment.position { try giveBackRest(of: last) }
+    shared.change { state in
+      if next.name == .spare { state.spare = nil } else { state.reserve = nil }
+      state.segmentSize = max(segment.size, settings.sizes.first)
+      // An empty segment of this position was replaced.
+      if state.segments.last == segment.position {
+        state.dirty.removeLast()
+      } else {
+        state.segments.append(segment.position)
+      }
+      // Without batches that weren't synced the older ones are done with.
+      if !state.isSyncing { state.dirty.removeAll() }
+      state.dirty.append(segment.file)
+      if let pass = job.passToName {
+        state.passToName = nil
+        state.namedPass = pass
+        state.passes.append(pass)
+        state.tell(.passCompleted(pass))
+      }
+    }
+    shared.wakeOtherLane()
+  }
+
+  /// Gives back the room that was set aside in a segment which has ended early.
+  private func giveBackRest(of last: OpenSegment) throws(FileError) {
+    guard last.size > last.offset + settings.restBytesMax else { return }
+    try directory.files.truncate(last.file.handle, to: last.offset)
+  }
+
+  /// Batches that will be in the next segment must not be in this one as well. By a descriptor of its
+  /// own, as the system tells a failed sync to each descriptor once, and this one's is another lane's.
+  private func cutLeftovers() throws(FileError) {
+    let files = directory.files
+    let file = OpenFile(
+      try files.open(directory.filePath(.segment(segment.position)), for: .writing), files)
+    try files.truncate(file.handle, to: segment.offset)
+    try file.sync()
+    hasLeftovers = false
+  }
+
+  // MARK: - Batches
+
+  /// Writes the batches that fit into the segment, and the first one anyway: a segment that is full
+  /// while the next one isn't ready grows.
+  private func write(_ job: Job) throws(FileError) {
+    var count = 0
+    var bytes = 0
+    for batch in held {
+      let total = bytes + batch.count
+      if count > 0, total > settings.gatherBytesMax || !segment.hasRoom(for: total) { break }
+      batch.seal(committed: job.committed, lineage: identity.lineage, life: identity.life)
+      pieces.append(batch.bytes)
+      count += 1
+      bytes = total
+    }
+    defer { pieces.removeAll(keepingCapacity: true) }
+    hasLeftovers = true
+    let written = OpenSegment.endMark.withUnsafeBytes { mark in
+      pieces.append(mark)
+      return Result { () throws(FileError) in
+        try segment.file.write(pieces, at: segment.offset)
+      }
+    }
+    try written.get()
+    hasLeftovers = false
+    let batches = Array(held[..<count])
+    held.removeFirst(count)
+    segment.offset += UInt64(bytes)
+    guard let last = batches.last else { return }
+    let end = (last.number, last.end)
+    if settings.policy == .always {
+      shared.change { $0.written = end }
+      try segment.file.sync()
+    }
+    shared.change { state in
+      state.written = end
+      state.bytesQueued -= bytes
+      state.tell(.written(end.0, batches))
+      if settings.policy == .always {
+        state.synced = end
+        state.tell(.synced(end.0))
+      }
+    }
+    shared.wakeOtherLane()
+  }
+}

@@ -1,0 +1,236 @@
+// A shard's log as its loop sees it: takes the store's effects, hands them on in batches, and opens
+// the gate when they are committed. What is written, and when it is synced, is LogFiles' business.
+//
+//   store --effect--> appender --batch, at the end of a tick--> output (writes, syncs)
+//                        |                                        |
+//                     KeyMarks                                  events
+//                        |                                        v
+//   a reply asks: which batch? --> gate <-- committed up to batch n
+//
+// Committed means written under `everysec` and `never`, since the system then has it and the end of
+// this process loses nothing; under `always` it means synced. State (the slot map, the ceiling of
+// versions) is synced before it takes effect, under every policy.
+//
+// Belongs to one shard's core; its event loop.
+//
+// @exclusivity(unchecked) in this file: touched by every change, on one thread.
+
+import Log
+import LogFiles
+import NodeCore
+import RingstoreAPI
+import Store
+
+package final class ShardLog: StoreObserver, MarkSource {
+  /// Batches that may be on their way before more are gathered into one.
+  private static let batchesUnderWayMax = 2
+  /// A batch that has grown so far is handed on however many are under way.
+  private static let batchBytes = 256 << 10
+  /// Bytes that may wait for the disk; past it writes are refused.
+  static let queuedBytesMax = 64 << 20
+  /// A change that isn't committed for so long: the disk stands, and writes are refused.
+  static let stallNanos: UInt64 = 5_000_000_000
+
+  private let appender: LogAppender
+  private let output: any LogOutput
+  private let commits: FsyncPolicy
+  private let gate: ReplyGate
+  private let clock: () -> UInt64
+  @exclusivity(unchecked) private var marks = KeyMarks()
+  /// Batches that were handed on, and when; until they are committed. Oldest first.
+  private var underWay: [(number: UInt64, givenNanos: UInt64)] = []
+  /// The batch of the last state, and how far batches are durable.
+  @exclusivity(unchecked) private var statesUpTo: UInt64 = 0
+  @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
+  @exclusivity(unchecked) private var ceiling: VersionCeiling
+  @exclusivity(unchecked) private var raisesCeiling = false
+  /// The state that every pass begins with, beside the ceiling.
+  private var slotMap: [UInt8]?
+  let passes: ShardPasses
+  private(set) var isDiskFull = false
+  private(set) var hasFailed = false
+  /// Bytes of the log that were written in this process.
+  private(set) var bytesWritten: UInt64 = 0
+  /// Called once when nothing can be written any more.
+  ///
+  /// The sentence is for the operator.
+  package var onFailure: (String) -> Void = { _ in }
+  /// Called when all state that was logged is durable.
+  package var onStateDurable: () -> Void = {}
+  /// Called once after `close`.
+  package var onClosed: () -> Void = {}
+
+  /// - Parameters:
+  ///   - appender: at the end of the log that was recovered.
+  ///   - slotMap: the map that was recovered.
+  ///   - newestPass: where the pass began that was recovered.
+  ///   - clock: the time in nanoseconds, never going back.
+  package init(
+    _ appender: LogAppender, _ output: any LogOutput, _ policy: FsyncPolicy, of store: Store,
+    gate: ReplyGate, ceiling: VersionCeiling, slotMap: [UInt8]? = nil,
+    newestPass: LogPosition? = nil, clock: @escaping () -> UInt64
+  ) {
+    passes = ShardPasses(
+      of: store, to: output, newest: newestPass, clock: clock, position: { appender.position })
+    self.appender = appender
+    self.output = output
+    commits = policy
+    self.gate = gate
+    self.ceiling = ceiling
+    self.slotMap = slotMap
+    self.clock = clock
+    passes.states = { [unowned self] in
+      [.versionCeiling(self.ceiling.value)] + (self.slotMap.map { [.slotMap($0)] } ?? [])
+    }
+  }
+
+  deinit { marks.deallocate() }
+
+  // MARK: - What the store tells
+
+  package func willApply(_ effect: Effect) {
+    appender.willApply(effect)
+    if case .empty = effect.change {
+      marks.emptied(slot: effect.slot, inBatch: appender.openBatch)
+    } else {
+      marks.changed(hash: effect.hash, inBatch: appender.openBatch)
+    }
+    if effect.version >= ceiling.raiseFrom { raisesCeiling = true }
+  }
+
+  package func groupEnded(slot: Int) {
+    appender.groupEnded(slot: slot)
+    if raisesCeiling { raiseCeiling() }
+  }
+
+  // MARK: - What replies ask
+
+  package func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
+    ReplyMark(marks.batch(hash: key.hash, slot: key.slot))
+  }
+
+  package var latest: ReplyMark { ReplyMark(appender.lastBatch) }
+
+  // MARK: - Batches
+
+  /// Whether there is anything that `handOn` would take.
+  @inline(__always)
+  package var hasChanges: Bool { !appender.isEmpty }
+
+  /// Hands on what has been gathered. To be called at the end of each tick that has changed
+  /// anything. While batches are under way changes are gathered for the next: what waits for a sync
+  /// becomes one write.
+  package func handOn() {
+    guard !appender.isEmpty, !hasFailed else { return }
+    if underWay.count >= Self.batchesUnderWayMax, appender.bytesWaiting < Self.batchBytes,
+      !isStatePending
+    {
+      return
+    }
+    while let batch = appender.takeBatch() {
+      underWay.append((batch.number, clock()))
+      bytesWritten &+= UInt64(batch.count)
+      output.write(batch)
+    }
+    if isStatePending { output.syncNow() }
+    passes.look()
+  }
+
+  /// What has happened at the disk. To be called on the loop after the output's `wake`.
+  package func takeEvents() {
+    for event in output.takeEvents() {
+      switch event {
+      case .written(let number, let batches):
+        for batch in batches { appender.recycle(batch) }
+        if commits != .always { committed(number) }
+      case .synced(let number):
+        if commits == .always { committed(number) }
+        synced(upTo: number)
+      case .passWritten(let chunk): passes.written(chunk)
+      case .passCompleted(let begin): passes.completed(begin)
+      case .passAbandoned: passes.abandoned()
+      case .diskFull(let isFull): isDiskFull = isFull
+      case .failed(let failure): failed(failure.sentence)
+      case .directoryGone: failed(Self.directoryGone)
+      case .closed: onClosed()
+      }
+    }
+    handOn()
+  }
+
+  private func committed(_ number: UInt64) {
+    while let first = underWay.first, first.number <= number { underWay.removeFirst() }
+    gate.open(to: ReplyMark(number))
+  }
+
+  private func failed(_ sentence: String) {
+    guard !hasFailed else { return }
+    hasFailed = true
+    gate.giveUp()
+    onFailure(sentence)
+  }
+
+  private static let directoryGone =
+    "The data directory was removed or replaced while the shard was using it: nothing that is "
+    + "written from now on would be found again, so the shard ends."
+
+  /// Whether changes have waited for the disk for too long, or too many of them.
+  var isStalled: Bool {
+    if output.bytesQueued + appender.bytesWaiting > Self.queuedBytesMax { return true }
+    guard let oldest = underWay.first else { return false }
+    return clock() &- oldest.givenNanos > Self.stallNanos
+  }
+
+  /// Whether no write may be executed now.
+  var refusesWrites: Bool { isDiskFull || hasFailed || isStalled || passes.holdsWriters }
+
+  func refusal(_ shard: String) -> CallError {
+    if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }
+    if isDiskFull {
+      return CallError(
+        .diskFull,
+        "The disk of shard \(shard) is full: nothing was written. Make room; reads go on.",
+        shard: shard)
+    }
+    return CallError(
+      .logStalled, "The disk of shard \(shard) doesn't keep up: nothing was written. Try again.",
+      shard: shard)
+  }
+
+  /// Whether a change has to be looked at again for `isStalled`.
+  var isWaiting: Bool { !underWay.isEmpty }
+
+  /// Writes and syncs the rest. Nothing may change any more.
+  package func close() {
+    while let batch = appender.takeBatch() { output.write(batch) }
+    output.close()
+  }
+
+  // MARK: - State
+
+  /// Logs a state of the shard, and has it synced.
+  func record(_ state: StateRecord) {
+    if case .slotMap(let bytes) = state { slotMap = bytes }
+    appender.append(state)
+    statesUpTo = appender.lastBatch
+    handOn()
+  }
+
+  /// Whether a state that was logged isn't durable yet.
+  @inline(__always)
+  var isStatePending: Bool { statesUpTo > statesDurableUpTo }
+
+  private func synced(upTo number: UInt64) {
+    let wasPending = isStatePending
+    statesDurableUpTo = number
+    if wasPending, !isStatePending { onStateDurable() }
+  }
+
+  /// A version has come near the ceiling, which is raised long before any reaches it.
+  @inline(never)
+  private func raiseCeiling() {
+    raisesCeiling = false
+    ceiling.raise()
+    appender.append(.versionCeiling(ceiling.value))
+  }
+}

@@ -1,0 +1,222 @@
+// Passes of a shard's log: when one begins, and the images that it is made of, taken in turns of the
+// loop. What is written where is LogFiles' business; what may be thrown away afterwards too.
+//
+//   idle --enough has been written, or somebody asks--> making --its end is written--> ending
+//     ^                                                    |                              |
+//     +---------------- complete, or given up (full disk) -+------------------------------+
+//
+// Belongs to one shard's log; its event loop.
+
+import Commands
+import Log
+import LogFiles
+import NodeCore
+import Store
+
+/// How far a pass is.
+package struct PassStatus: Sendable, Equatable {
+  package var isUnderWay = false
+  /// Keys that the pass under way has, and how many there were when it began.
+  package var keysDone = 0
+  package var keysTotal = 0
+  /// Passes completed by this process, and given up.
+  package var completed = 0
+  package var abandoned = 0
+  /// Bytes of the newest complete pass; 0 where this process has made none.
+  package var bytes = 0
+}
+
+final class ShardPasses: CooperativeTask {
+  /// A turn takes images for about so long.
+  private static let turnNanos: UInt64 = 500_000
+  /// Keys, and bytes that are copied, between two looks at the clock.
+  private static let keysPerLook = 64
+  private static let bytesPerLook = 64 << 10
+  /// Bytes that may wait for the disk. What they pin stays in memory meanwhile.
+  private static let bytesQueuedMax = 16 << 20
+  /// When a pass that is ahead of its pace is looked at again.
+  static let pauseNanos: UInt64 = 20_000_000
+
+  private enum Phase {
+    case idle
+    case making(PassMaker, PassPace)
+    case ending(PassPace)
+  }
+
+  /// What is known of a pass beside its images.
+  private struct PassPace {
+    let begunNanos: UInt64
+    let logBegin: LogPosition
+    let storeUsed: Int
+    /// Somebody waits for it: it goes as fast as the disk takes it.
+    var isUrgent: Bool
+    var bytes = 0
+  }
+
+  var isQueued = false
+  private let store: Store
+  private let output: any LogOutput
+  private let clock: () -> UInt64
+  /// The log's end, between groups.
+  private let position: () -> LogPosition
+  /// What a pass begins with.
+  var states: () -> [StateRecord] = { [] }
+  private var phase = Phase.idle
+  private var live = LiveBytes()
+  /// Where the newest complete pass begins; nil: there is none.
+  private var newest: LogPosition?
+  private(set) var status = PassStatus()
+  /// Called when the pass under way has ended: whether it is complete.
+  private var waiters: [(Bool) -> Void] = []
+  /// The same for the next one.
+  private var laterWaiters: [(Bool) -> Void] = []
+  /// After one was given up, when the next may begin by itself.
+  private var pausedUntilNanos: UInt64 = 0
+  private static let pauseAfterAbandonNanos: UInt64 = 5_000_000_000
+  /// Called when there is work for a turn.
+  var wantsTurn: () -> Void = {}
+  /// When a pass that is ahead of its pace goes on, on the loop's clock; nil: it doesn't wait.
+  private(set) var dueNanos: UInt64?
+
+  init(
+    of store: Store, to output: any LogOutput, newest: LogPosition?, clock: @escaping () -> UInt64,
+    position: @escaping () -> LogPosition
+  ) {
+    self.store = store
+    self.output = output
+    self.newest = newest
+    self.clock = clock
+    self.position = position
+  }
+
+  private var logBytes: Int { Int(clamping: position() - (newest ?? 0)) }
+
+  private var pacing: PassPacing {
+    PassPacing(
+      live: live.guess(storeUsed: store.usedBytes), pass: status.bytes, log: logBytes)
+  }
+
+  /// Whether writers have to wait until the pass under way is complete.
+  var holdsWriters: Bool {
+    switch phase {
+    case .idle: false
+    case .making(_, let pace), .ending(let pace): pacing.writersWait(taken: pace.bytes)
+    }
+  }
+
+  /// Looks whether a pass is to begin. To be called while the log grows; O(1).
+  func look() {
+    if case .idle = phase, pacing.begins, clock() >= pausedUntilNanos { begin(urgently: false) }
+  }
+
+  /// Makes a pass at once, of all that is there now. `then` is told whether it is complete.
+  func make(then: @escaping (Bool) -> Void) {
+    switch phase {
+    case .idle:
+      waiters.append(then)
+      begin(urgently: true)
+    case .making(let maker, var pace):
+      waiters.append(then)
+      pace.isUrgent = true
+      phase = .making(maker, pace)
+      wantsTurn()
+    case .ending: laterWaiters.append(then)
+    }
+  }
+
+  private func begin(urgently: Bool) {
+    let begin = position()
+    output.keepFree(pacing.bytesNeeded)
+    output.beginPass(at: begin)
+    phase = .making(
+      PassMaker(of: store, begin: begin, state: states()),
+      PassPace(
+        begunNanos: clock(), logBegin: begin, storeUsed: store.usedBytes, isUrgent: urgently))
+    status.isUnderWay = true
+    status.keysDone = 0
+    status.keysTotal = store.totalKeyCount
+    wantsTurn()
+  }
+
+  // MARK: - Turns
+
+  func runSlice() -> Turn {
+    dueNanos = nil
+    guard case .making(let maker, var pace) = phase else { return .unused }
+    let begunNanos = clock()
+    defer {
+      status.keysDone = maker.keyCount
+      if case .making = phase { phase = .making(maker, pace) }
+    }
+    repeat {
+      guard output.passBytesQueued < Self.bytesQueuedMax else { return .used }
+      if isAhead(pace) {
+        dueNanos = begunNanos + Self.pauseNanos
+        return .used
+      }
+      switch maker.take(
+        asOf: position(), keys: Self.keysPerLook, bytes: Self.bytesPerLook)
+      {
+      case .more: continue
+      case .chunkIsFull: handOn(maker, &pace)
+      case .allTaken:
+        handOn(maker, &pace)
+        // The end is a chunk of its own.
+        if !maker.isDone { handOn(maker, &pace) }
+        output.endPass(lastAsOf: maker.lastAsOf)
+        phase = .ending(pace)
+        return .used
+      }
+    } while clock() - begunNanos < Self.turnNanos
+    // What was taken belongs to the log's position of now.
+    handOn(maker, &pace)
+    return .more
+  }
+
+  private func handOn(_ maker: PassMaker, _ pace: inout PassPace) {
+    guard let chunk = maker.takeChunk() else { return }
+    pace.bytes += chunk.byteCount
+    output.writePass(chunk)
+  }
+
+  private func isAhead(_ pace: PassPace) -> Bool {
+    if pace.isUrgent { return false }
+    let growth = Int(clamping: position() - pace.logBegin)
+    return pace.bytes
+      > PassPacing.bytesAllowed(logGrowth: growth, nanos: clock() - pace.begunNanos)
+  }
+
+  // MARK: - What the disk says
+
+  func written(_ chunk: any PassBytes) {
+    (chunk as? PassChunk)?.release()
+    if case .making = phase, dueNanos == nil { wantsTurn() }
+  }
+
+  func completed(_ begin: LogPosition) {
+    guard case .ending(let pace) = phase else { return }
+    newest = begin
+    live.passEnded(bytes: pace.bytes, storeUsed: pace.storeUsed)
+    status.completed += 1
+    status.bytes = pace.bytes
+    output.keepFree(pacing.bytesNeeded)
+    ended(isComplete: true)
+  }
+
+  func abandoned() {
+    status.abandoned += 1
+    pausedUntilNanos = clock() + Self.pauseAfterAbandonNanos
+    ended(isComplete: false)
+  }
+
+  private func ended(isComplete: Bool) {
+    phase = .idle
+    status.isUnderWay = false
+    let told = waiters
+    waiters = []
+    for waiter in told { waiter(isComplete) }
+    guard !laterWaiters.isEmpty else { return }
+    (waiters, laterWaiters) = (laterWaiters, [])
+    begin(urgently: true)
+  }
+}

@@ -1,0 +1,37 @@
+// No version is given twice, not after a crash that lost the last writes either: a number in the log
+// lies above every version that was given, and a shard that starts counts from there. It is raised in
+// large steps, so that it costs nothing and is synced long before a version comes near it.
+
+import Store
+
+package struct VersionCeiling: Equatable, Sendable {
+  /// 2^32 writes of one slot.
+  static let step: UInt64 = 1 << 32
+
+  /// Above every version that was given, and every one until it is raised.
+  package private(set) var value: UInt64
+  /// A version from which on it is time.
+  private(set) var raiseFrom: UInt64
+
+  /// What a shard counts from that starts, and the ceiling above it.
+  ///
+  /// - Parameters:
+  ///   - recovered: the ceiling in the log; 0: there is none.
+  ///   - unixSeconds: the wall clock. Versions begin at it, as those of shards without a log, so
+  ///     that they are above what a log that was lost had given.
+  package static func start(
+    recovered: UInt64, unixSeconds: Int64
+  ) -> (versionsBegin: UInt64, ceiling: VersionCeiling) {
+    let begin = max(recovered, Store.versionsBegin(unixSeconds: unixSeconds))
+    return (begin, VersionCeiling(above: begin))
+  }
+
+  private init(above version: UInt64) {
+    value = version + Self.step
+    raiseFrom = version + Self.step / 2
+  }
+
+  mutating func raise() {
+    self = VersionCeiling(above: value - Self.step / 2)
+  }
+}

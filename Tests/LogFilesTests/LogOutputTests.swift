@@ -1,0 +1,308 @@
+// What is given to the log is written, synced as the policy says, told, and found again.
+
+import Log
+import LogFiles
+import SimulatedDisk
+import Testing
+
+@Suite("The log's output")
+struct LogOutputTests {
+  private func rig(_ policy: FsyncPolicy) throws -> (LogRig, SimulatedDisk) {
+    let disk = try SimulatedDisk.withDirectory("data", seed: 1)
+    return (LogRig(disk, "data", policy), disk)
+  }
+
+  private let second: UInt64 = 1_000_000_000
+
+  @Test("Numbers that were written are found by the next start", arguments: FsyncPolicy.allCases)
+  func roundTrip(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    #expect(try rig.start() == [])
+    for _ in 0..<20 { rig.write(3, filler: 100) }
+    rig.run()
+    #expect(rig.writtenNumber == 60)
+    #expect(rig.output?.bytesQueued == 0)
+    rig.end()
+    #expect(try rig.start() == Array(1...60))
+    rig.write()
+    rig.run()
+    rig.end()
+    #expect(try rig.start() == Array(1...61))
+    #expect(rig.failure == nil)
+    #expect(disk.names(in: "data").contains("log-00000000000000000000"))
+  }
+
+  @Test("On the machine's file system as well", arguments: FsyncPolicy.allCases)
+  func posix(_ policy: FsyncPolicy) throws {
+    let temporary = try TemporaryDirectory()
+    let rig = LogRig(PosixFiles(), temporary.path + "/data", policy)
+    #expect(try rig.start() == [])
+    for _ in 0..<100 {
+      rig.write(3, filler: 100)
+      rig.run()
+    }
+    rig.end()
+    #expect(try rig.start() == Array(1...300))
+    rig.output?.close()
+    rig.run()
+    #expect(rig.isClosed)
+    #expect(rig.failure == nil)
+  }
+
+  @Test("Under always each write is synced before it is told")
+  func always() throws {
+    let (rig, disk) = try rig(.always)
+    try rig.start()
+    rig.write()
+    rig.write()
+    rig.perform(.writer)
+    #expect(rig.writtenNumber == 2)
+    #expect(rig.syncedNumber == 2)
+    #expect(!disk.hasUnsynced("data/log-00000000000000000000"))
+  }
+
+  @Test("Under everysec the sync comes once a second, or when it is asked for")
+  func everySecond() throws {
+    let (rig, _) = try rig(.everysec)
+    try rig.start()
+    rig.write()
+    rig.run()
+    let first = rig.syncedNumber
+    rig.write()
+    rig.run()
+    #expect(rig.writtenNumber == 2)
+    #expect(rig.syncedNumber == first)
+    rig.run(until: rig.now + second)
+    #expect(rig.syncedNumber == 2)
+    rig.write()
+    rig.output?.syncNow()
+    rig.run()
+    #expect(rig.syncedNumber == 3)
+  }
+
+  @Test("Under never it comes only when it is asked for")
+  func never() throws {
+    let (rig, _) = try rig(.never)
+    try rig.start()
+    rig.write()
+    rig.run(until: 10 * second)
+    #expect(rig.writtenNumber == 1)
+    #expect(rig.syncedNumber == 0)
+    rig.output?.syncNow()
+    rig.run()
+    #expect(rig.syncedNumber == 1)
+  }
+
+  @Test(
+    "Segments follow one another, grow, and are read as one log", arguments: FsyncPolicy.allCases)
+  func segments(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    try rig.start()
+    for _ in 0..<300 {
+      rig.write(1, filler: 200)
+      rig.run()
+    }
+    let names = disk.names(in: "data").filter { $0.hasPrefix("log-") }
+    #expect(names.count >= 5)
+    let sizes = names.compactMap { disk.contents(of: "data/\($0)")?.count }
+    #expect(sizes.first == 8 << 10)
+    #expect(sizes.last == 16 << 10)
+    rig.end()
+    #expect(try rig.start() == Array(1...300))
+  }
+
+  @Test("A batch that is longer than any segment is written and found")
+  func longBatch() throws {
+    let (rig, _) = try rig(.always)
+    try rig.start()
+    rig.write(2, filler: 100_000)
+    rig.write()
+    rig.run()
+    rig.write()
+    rig.run()
+    rig.end()
+    #expect(try rig.start() == Array(1...4))
+  }
+
+  @Test(
+    "A complete pass is named by a segment, and what is older goes", arguments: FsyncPolicy.allCases
+  )
+  func pass(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    try rig.start()
+    for _ in 0..<100 {
+      rig.write(1, filler: 200)
+      rig.run()
+    }
+    let begin = rig.appender.position
+    rig.output?.beginPass(at: begin)
+    for _ in 0..<10 { rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: 1000))) }
+    rig.run()
+    #expect(rig.passBytesBack == 10_000)
+    #expect(rig.output?.passBytesQueued == 0)
+    rig.write(5)
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    rig.run()
+    #expect(rig.completed == [begin])
+    #expect(rig.syncedNumber == 105)
+    let names = disk.names(in: "data")
+    #expect(names.filter { $0.hasPrefix("pass-") } == [LogFileName.pass(begin).text])
+    // The segment in which the pass begins, and the one that names it.
+    #expect(names.filter { $0.hasPrefix("log-") }.count == 2)
+    #expect(disk.contents(of: "data/\(LogFileName.pass(begin).text)")?.count == 4096 + 10_000)
+    rig.write(5)
+    rig.run()
+    rig.end()
+    let found = try rig.start()
+    #expect(found.last == 110)
+    #expect(disk.names(in: "data").contains(LogFileName.pass(begin).text))
+  }
+
+  @Test("A pass that is given up leaves no file")
+  func abandoned() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.output?.beginPass(at: 0)
+    rig.output?.writePass(TestPassBytes([1, 2, 3]))
+    rig.run()
+    #expect(disk.names(in: "data").contains("pass-00000000000000000000.part"))
+    rig.output?.abandonPass()
+    rig.output?.writePass(TestPassBytes([4, 5]))
+    rig.run()
+    #expect(rig.abandoned == [0])
+    #expect(rig.passBytesBack == 5)
+    #expect(!disk.names(in: "data").contains { $0.hasPrefix("pass-") })
+  }
+
+  @Test("An end writes and syncs the rest", arguments: FsyncPolicy.allCases)
+  func close(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    try rig.start()
+    rig.output?.beginPass(at: 0)
+    rig.output?.writePass(TestPassBytes([1, 2, 3]))
+    rig.write(3)
+    rig.output?.close()
+    rig.run()
+    #expect(rig.isClosed)
+    #expect(rig.passBytesBack == 3)
+    #expect(rig.syncedNumber == 3)
+    disk.restart(after: .nothingUnsynced)
+    #expect(try rig.start() == [1, 2, 3])
+  }
+
+  @Test("A directory that is removed or replaced ends the log")
+  func directoryGone() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    try disk.remove("data/LOCK")
+    disk.close(try disk.open("data/LOCK", for: .creating))
+    rig.run(until: rig.now + second)
+    #expect(rig.isGone)
+  }
+
+  @Test(
+    "A failed write or sync ends the log, and no other try is made", arguments: FsyncPolicy.allCases
+  )
+  func failures(_ policy: FsyncPolicy) throws {
+    for offset in 1...3 {
+      let (rig, disk) = try rig(policy)
+      try rig.start()
+      rig.run()
+      disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + offset)
+      rig.write()
+      rig.output?.syncNow()
+      rig.run(until: rig.now + second)
+      let calls = disk.calls
+      if let failure = rig.failure {
+        #expect(failure.sentence.contains("Input/output error"))
+        rig.write()
+        rig.run(until: rig.now + 10 * second)
+        #expect(disk.calls == calls)
+      }
+    }
+  }
+
+  @Test(
+    "A full disk is told before anything is lost, and is over by itself",
+    arguments: FsyncPolicy.allCases)
+  func fullDisk(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    disk.capacity = 64 << 10
+    try rig.start()
+    var given = 0
+    while rig.full.isEmpty, given < 1000 {
+      rig.write(1, filler: 200)
+      given += 1
+      rig.run(until: rig.now + second / 100)
+    }
+    #expect(rig.full == [true])
+    // What comes in until the loop knows is still taken.
+    rig.write(5, filler: 200)
+    rig.run()
+    #expect(rig.writtenNumber == UInt64(given + 5))
+    // And what doesn't fit waits.
+    rig.write(1, filler: 100_000)
+    rig.run(until: rig.now + second)
+    #expect(rig.failure == nil)
+    #expect(rig.writtenNumber == UInt64(given + 5))
+    disk.capacity = 1 << 20
+    rig.run(until: rig.now + second)
+    #expect(rig.full == [true, false])
+    #expect(rig.writtenNumber == UInt64(given + 6))
+    rig.end()
+    #expect(try rig.start().count == given + 6)
+  }
+
+  @Test("A pass that finds no room is given up, and one can be named on a full disk")
+  func passOnFullDisk() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    for _ in 0..<100 {
+      rig.write(1, filler: 200)
+      rig.run()
+    }
+    disk.capacity = disk.usedBytes + 16_000
+    rig.output?.beginPass(at: rig.appender.position)
+    for _ in 0..<30 { rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: 1000))) }
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    rig.run()
+    #expect(rig.abandoned.count == 1)
+    #expect(rig.passBytesBack == 30_000)
+    #expect(rig.full == [true])
+    rig.run(until: rig.now + second)
+    #expect(rig.full == [true, false])
+    // Now the pass has just enough, and the next segment finds nothing.
+    rig.output?.beginPass(at: rig.appender.position)
+    rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: 8000)))
+    rig.run()
+    disk.capacity = disk.usedBytes
+    while rig.full.last != true {
+      rig.write(1, filler: 200)
+      rig.run()
+    }
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    rig.run()
+    #expect(rig.completed.count == 1)
+    rig.run(until: rig.now + 2 * second)
+    #expect(rig.full.last == false)
+    #expect(rig.failure == nil)
+  }
+
+  @Test("Below what is to be kept free the disk counts as full")
+  func keepFree() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    disk.capacity = disk.usedBytes + 100_000
+    rig.output?.keepFree(200_000)
+    rig.run(until: rig.now + second)
+    #expect(rig.full == [true])
+    rig.write()
+    rig.run()
+    #expect(rig.writtenNumber == 1)
+    disk.capacity = disk.usedBytes + 300_000
+    rig.run(until: rig.now + second)
+    #expect(rig.full == [true, false])
+  }
+}

@@ -1,0 +1,99 @@
+// A log's output whose disk does what the test says: what was given is written and synced by hand.
+
+import Log
+import LogFiles
+import NodeCore
+import RingstoreAPI
+import Store
+
+@testable import ShardNode
+
+final class HandDisk: LogOutput {
+  /// Batches that were given and not written.
+  private(set) var given: [LogBatch] = []
+  /// Every batch that was written, sealed, in order.
+  private(set) var file: [[UInt8]] = []
+  private(set) var syncsAsked = 0
+  private(set) var isClosed = false
+  private var events: [LogEvent] = []
+  private var last: UInt64 = 0
+  static let identity = LogIdentity(lineage: Lineage(high: 1, low: 2), life: 3)
+
+  func write(_ batch: LogBatch) { given.append(batch) }
+  func syncNow() { syncsAsked += 1 }
+  func beginPass(at begin: LogPosition) {}
+  func writePass(_ chunk: any PassBytes) {}
+  func endPass(lastAsOf: LogPosition) {}
+  func abandonPass() {}
+  func keepFree(_ bytes: Int) {}
+  func close() { isClosed = true }
+
+  func takeEvents() -> [LogEvent] {
+    defer { events = [] }
+    return events
+  }
+
+  var bytesQueued: Int { given.reduce(0) { $0 + $1.count } }
+  var passBytesQueued: Int { 0 }
+
+  /// The disk has all that was given.
+  func writeAll() {
+    for batch in given {
+      batch.seal(committed: 0, lineage: Self.identity.lineage, life: Self.identity.life)
+      file.append(Array(batch.bytes))
+      last = batch.number
+    }
+    events.append(.written(last, given))
+    given = []
+  }
+
+  /// All that was written is synced.
+  func sync() { events.append(.synced(last)) }
+
+  func tell(_ event: LogEvent) { events.append(event) }
+}
+
+/// A shard that logs to a hand-driven disk.
+final class LoggingShard {
+  let shard: ShardFixture
+  let disk = HandDisk()
+  let log: ShardLog
+  var failures: [String] = []
+
+  init(_ policy: FsyncPolicy = .everysec, limits: Limits = Limits()) {
+    shard = ShardFixture(limits: limits)
+    let clock = shard.clock
+    log = ShardLog(
+      LogAppender(position: 0), disk, policy, of: shard.core.store, gate: shard.core.gate,
+      ceiling: VersionCeiling.start(recovered: 0, unixSeconds: 0).ceiling,
+      clock: { clock.nowNanos })
+    shard.core.log = log
+    log.onFailure = { [unowned self] in failures.append($0) }
+    log.onStateDurable = { [unowned self] in shard.core.stateIsDurable() }
+  }
+
+  /// The end of a tick.
+  func tick() { log.handOn() }
+
+  /// The tick ends, and the disk has everything; synced, too, if the shard waits for that.
+  func commit(syncing: Bool = true) {
+    tick()
+    disk.writeAll()
+    if syncing { disk.sync() }
+    log.takeEvents()
+  }
+
+  /// The store that a replay of everything that was written makes.
+  func replayed() throws -> Store {
+    let store = Store(slotCount: 16_384)
+    let reader = BatchReader(identity: HandDisk.identity, position: 0)
+    for batch in disk.file { batch.withUnsafeBytes { reader.feed($0) } }
+    reader.finish()
+    let merge = LogMerge(into: StoreReplay(into: store), passBegin: nil)
+    while case .batch(let batch) = reader.next() {
+      try merge.giveLog(batch)
+      while try merge.advance(work: 1 << 20) != .log {}
+    }
+    return store
+  }
+}

@@ -1,0 +1,107 @@
+// Calls of a batch are read ahead of their execution. Nobody may notice but by the time it takes.
+
+import Commands
+import NIOCore
+import NodeCore
+import ProtobufMessages
+import RingstoreAPI
+import SwiftProtobuf
+import Testing
+
+@testable import ShardNode
+
+@Suite("Calls that are read ahead")
+struct ReadAheadTests {
+  let shard = ShardFixture()
+
+  @Test func eachCallSeesWhatThoseBeforeItHaveChanged() throws {
+    let link = try Link(to: shard)
+    let count = Keyspace.callsAhead * 2 + 3
+    link.calls.give { frame in
+      for index in 0..<count {
+        frame.call(UInt64(index * 3 + 1), .set, Requests.set("k", "v\(index)"))
+        frame.call(UInt64(index * 3 + 2), .get, Requests.key("k"))
+        frame.call(UInt64(index * 3 + 3), .delete, Requests.key("k"))
+      }
+    }
+    let replies = link.calls.take()
+    #expect(replies.map(\.id) == Array(1...UInt64(count * 3)))
+    for index in 0..<count {
+      let value = try Ringstore_V1_Value(serializedBytes: replies[index * 3 + 1].response)
+      #expect(value.value == .init("v\(index)".utf8))
+      let deleted = try Ringstore_V1_Status(serializedBytes: replies[index * 3 + 2].response)
+      #expect(deleted.ok)
+    }
+  }
+
+  @Test func theSameKeyInTwoDatabasesIsTwoKeys() throws {
+    let link = try Link(to: shard)
+    link.calls.give { frame in
+      for database in UInt32(0)..<8 {
+        frame.call(
+          UInt64(database + 1), .set, Requests.set("k", "v\(database)", database: database))
+      }
+      for database in UInt32(0)..<8 {
+        frame.call(UInt64(database + 9), .get, Requests.key("k", database: database))
+      }
+    }
+    let replies = link.calls.take()
+    for database in 0..<8 {
+      let value = try Ringstore_V1_Value(serializedBytes: replies[8 + database].response)
+      #expect(value.value == .init("v\(database)".utf8))
+    }
+  }
+
+  @Test func refusedCallsBetweenOthersAreRefusedAlone() throws {
+    let link = try Link(to: shard)
+    let tooLong = String(repeating: "k", count: shard.core.limits.maxKeyBytes + 1)
+    link.calls.give { frame in
+      for index in UInt64(0)..<10 {
+        frame.call(index * 4 + 1, .set, Requests.set("k\(index)", "v"))
+        frame.call(index * 4 + 2, .get, Requests.key(tooLong))
+        frame.call(index * 4 + 3, .get, Requests.key("k", database: 99))
+        frame.call(index * 4 + 4, .get, Requests.key("k\(index)"))
+      }
+    }
+    let replies = link.calls.take()
+    #expect(replies.count == 40)
+    for reply in replies {
+      #expect((reply.code == 0) == (reply.id % 4 <= 1))
+    }
+  }
+
+  @Test func callsInFrontOfBytesThatAreNoCallAreExecuted() throws {
+    let link = try Link(to: shard)
+    link.calls.give { frame in
+      for index in UInt64(1)...5 { frame.call(index, .set, Requests.set("k\(index)", "v")) }
+      frame.bytes.writeBytes([50, 1, 0xff])  // a call that ends within its first tag
+      frame.call(7, .set, Requests.set("k7", "v"))
+    }
+    for index in 1...5 { #expect(try shard.get("k\(index)").found) }
+    #expect(try !shard.get("k7").found)
+  }
+
+  @Test func whatWasReadAheadIsForgottenWithItsFrame() throws {
+    let link = try Link(to: shard)
+    // Buffers of frames are used again: other keys come to lie where these were.
+    for round in 0..<50 {
+      link.calls.give { frame in
+        for index in 0..<20 {
+          let key = "k\(round % 7)-\(index)"
+          frame.call(UInt64(round * 40 + index + 1), .set, Requests.set(key, "v"))
+        }
+      }
+      link.calls.give { frame in
+        for index in 0..<20 {
+          let key = "m\(round % 7)-\(index)"
+          frame.call(UInt64(round * 40 + index + 21), .get, Requests.key(key))
+        }
+      }
+      let replies = link.calls.take()
+      #expect(replies.count == 40)
+      for reply in replies.suffix(20) {
+        #expect(try !Ringstore_V1_Value(serializedBytes: reply.response).found)
+      }
+    }
+  }
+}

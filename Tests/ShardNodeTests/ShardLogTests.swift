@@ -1,0 +1,220 @@
+// What a shard with a log promises: nothing is told before it is committed, and nothing is refused
+// or held that need not be.
+
+import Commands
+import GRPC
+import Log
+import LogFiles
+import NodeCore
+import ProtobufMessages
+import RingstoreAPI
+import Store
+import SwiftProtobuf
+import Testing
+
+@testable import ShardNode
+
+@Suite("A shard with a log")
+struct ShardLogTests {
+  /// A link that is open, on a shard whose states are durable.
+  private func open(_ logging: LoggingShard) throws -> Link {
+    let calls = Lane(.calls, logging.shard.core)
+    _ = try calls.greet(try Link.hello())
+    logging.commit()
+    calls.saysInForce(try Maps.of(["a"]))
+    let bulk = try Link.accepted(.bulk, logging.shard)
+    return Link(calls: calls, bulk: bulk)
+  }
+
+  @Test(arguments: [FsyncPolicy.everysec, .never])
+  func aWriteIsAnsweredWhenTheSystemHasIt(policy: FsyncPolicy) throws {
+    let logging = LoggingShard(policy)
+    let link = try open(logging)
+    #expect(link.call(1, .set, Requests.set("k", "v")).isEmpty)
+    logging.tick()
+    #expect(link.calls.take().isEmpty)
+    logging.disk.writeAll()
+    logging.log.takeEvents()
+    #expect(link.calls.take().map(\.id) == [1])
+  }
+
+  @Test func underAlwaysItIsAnsweredWhenItIsSynced() throws {
+    let logging = LoggingShard(.always)
+    let link = try open(logging)
+    #expect(link.call(1, .set, Requests.set("k", "v")).isEmpty)
+    logging.commit(syncing: false)
+    #expect(link.calls.take().isEmpty)
+    logging.disk.sync()
+    logging.log.takeEvents()
+    #expect(link.calls.take().map(\.id) == [1])
+  }
+
+  @Test func whatTellsOfAChangeWaitsForItAndNothingElseDoes() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    link.calls.give { $0.call(1, .set, Requests.set("other", "v")) }
+    logging.commit()
+    _ = link.calls.take()
+    link.calls.give { frame in
+      frame.call(2, .set, Requests.set("k", "v"))
+      frame.call(3, .get, Requests.key("k"))
+      frame.call(4, .get, Requests.key("other"))
+      frame.call(5, .lPush, Requests.push("k", ["wrong type"]))
+      frame.call(6, .get, Requests.key(""))
+    }
+    #expect(link.calls.take().map(\.id) == [4, 6])
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == [2, 3, 5])
+    link.calls.give { $0.call(7, .get, Requests.key("k")) }
+    #expect(link.calls.take().map(\.id) == [7], "it is committed")
+  }
+
+  @Test func aKeyThatExpiredIsTellingOfItsDeletion() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    var set = Requests.set("k", "v")
+    set.ttlMillis = 10
+    link.calls.give { $0.call(1, .set, set) }
+    logging.commit()
+    _ = link.calls.take()
+    logging.shard.clock.jump(to: logging.shard.clock.wallMillis + 1_000)
+    link.calls.give { $0.call(2, .get, Requests.key("k")) }
+    #expect(link.calls.take().isEmpty, "that it is gone has to be as durable as that it was there")
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == [2])
+    #expect(try logging.replayed().totalKeyCount == 0)
+  }
+
+  @Test func changesWaitForOneAnotherWhileTheDiskIsBusy() throws {
+    let logging = LoggingShard(.always)
+    let link = try open(logging)
+    for id in UInt64(1)...10 {
+      link.calls.give { $0.call(id, .set, Requests.set("k\(id)", "v")) }
+      logging.tick()
+    }
+    #expect(logging.disk.given.count == 2, "the others are gathered for the next write")
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == [1, 2])
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == Array(3...10))
+  }
+
+  @Test func aHelloIsAnsweredWhenTheMapIsDurable() throws {
+    let logging = LoggingShard(.never)
+    let calls = Lane(.calls, logging.shard.core)
+    _ = try calls.greet(try Link.hello())
+    #expect(calls.hello == nil)
+    logging.tick()
+    #expect(logging.disk.syncsAsked > 0, "whatever the policy")
+    logging.commit(syncing: false)
+    #expect(calls.hello == nil)
+    // A second router brings the same map: what it is told isn't durable either.
+    let second = Lane(.calls, logging.shard.core)
+    _ = try second.greet(try Link.hello(router: "s/0"))
+    #expect(second.hello == nil)
+    logging.disk.sync()
+    logging.log.takeEvents()
+    #expect(try #require(calls.hello).accepted)
+    #expect(try #require(second.hello).accepted)
+  }
+
+  @Test func aFullDiskRefusesWritesAndTakesThemAgain() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    _ = link.call(1, .set, Requests.set("k", "v"))
+    logging.commit()
+    _ = link.calls.take()
+    logging.disk.tell(.diskFull(true))
+    logging.log.takeEvents()
+    let refused = link.call(2, .set, Requests.set("k", "w"))
+    #expect(refused.map(\.code) == [StatusCode.resourceExhausted.rawValue])
+    #expect(refused.first?.callError.reason == .diskFull)
+    #expect(link.call(3, .get, Requests.key("k")).map(\.code) == [0])
+    logging.disk.tell(.diskFull(false))
+    logging.log.takeEvents()
+    #expect(link.call(4, .set, Requests.set("k", "w")).isEmpty)
+    logging.commit()
+    #expect(link.calls.take().map(\.code) == [0])
+  }
+
+  @Test func aDiskThatStandsRefusesWritesBeforeTheyAreExecuted() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    _ = link.call(1, .set, Requests.set("k", "v"))
+    logging.tick()
+    logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
+    let refused = link.call(2, .set, Requests.set("other", "w"))
+    #expect(refused.map(\.code) == [StatusCode.unavailable.rawValue])
+    #expect(refused.first?.callError.reason == .logStalled)
+    #expect(link.call(3, .get, Requests.key("other")).map(\.code) == [0])
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == [1])
+    _ = link.call(4, .set, Requests.set("other", "w"))
+    logging.commit()
+    #expect(link.calls.take().map(\.code) == [0])
+  }
+
+  @Test func whenTheDiskFailsNobodyIsToldThatAWriteIsKept() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    link.calls.give { frame in
+      frame.call(1, .set, Requests.set("k", "v"))
+      frame.call(2, .get, Requests.key("k"))
+    }
+    logging.tick()
+    logging.disk.tell(.directoryGone)
+    logging.log.takeEvents()
+    let replies = link.calls.take()
+    #expect(replies.map(\.callError.reason) == [.outcomeUnknown, .shardUnavailable])
+    #expect(logging.failures.count == 1)
+    let refused = link.call(3, .set, Requests.set("k", "w"))
+    #expect(refused.first?.callError.reason == .shardUnavailable)
+  }
+
+  @Test func theCeilingIsRaisedBeforeAVersionComesNearIt() throws {
+    let begin = VersionCeiling.start(recovered: 0, unixSeconds: 1_700_000_000)
+    #expect(begin.versionsBegin == Store.versionsBegin(unixSeconds: 1_700_000_000))
+    #expect(begin.ceiling.value > begin.versionsBegin)
+    let next = VersionCeiling.start(recovered: begin.ceiling.value, unixSeconds: 0)
+    #expect(next.versionsBegin == begin.ceiling.value, "a clock that was set back counts for nothing")
+    var raised = begin.ceiling
+    raised.raise()
+    #expect(raised.raiseFrom > begin.ceiling.raiseFrom && raised.value > begin.ceiling.value)
+    #expect(raised.raiseFrom == begin.ceiling.value)
+  }
+
+  @Test func whatWasWrittenMakesTheSameKeys() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    var id: UInt64 = 0
+    for round in 0..<50 {
+      link.calls.give { frame in
+        for index in 0..<20 {
+          id += 1
+          switch (round + index) % 5 {
+          case 0: frame.call(id, .set, Requests.set("s\(index)", "v\(round)"))
+          case 1: frame.call(id, .lPush, Requests.push("l\(index)", ["a", "b\(round)"]))
+          case 2: frame.call(id, .incrBy, Requests.increment("n\(index)", by: Int64(round)))
+          case 3: frame.call(id, .delete, Requests.key("s\(index)"))
+          default: frame.call(id, .rPop, Requests.key("l\(index)"))
+          }
+        }
+      }
+      logging.commit()
+    }
+    let replayed = try logging.replayed()
+    let store = logging.shard.core.store
+    #expect(replayed.totalKeyCount == store.totalKeyCount && store.totalKeyCount > 20)
+    for slot in 0..<16_384 where store.keyCount(database: 0, slot: slot) > 0 {
+      #expect(replayed.keyCount(database: 0, slot: slot) == store.keyCount(database: 0, slot: slot))
+    }
+  }
+}
+
+extension Ringstore_Internal_V1_LinkReply {
+  /// The error that it carries.
+  fileprivate var callError: CallError {
+    CallError(
+      code: StatusCode(rawValue: code) ?? .unknown, message: message, details: Array(details))
+  }
+}
