@@ -104,9 +104,13 @@ final class ShardPasses: CooperativeTask {
     }
   }
 
-  /// Looks whether a pass is to begin. To be called while the log grows; O(1).
-  func look() {
-    if case .idle = phase, pacing.begins, clock() >= pausedUntilNanos { begin(urgently: false) }
+  /// Looks whether a pass is to begin. To be called while the log grows, and when the disk is full;
+  /// O(1).
+  func look(isDiskFull: Bool) {
+    guard case .idle = phase, clock() >= pausedUntilNanos else { return }
+    let pacing = pacing
+    // What is full is given room by a pass, as long as there is some left for it.
+    if pacing.begins || isDiskFull && pacing.freesRoom { begin(urgently: isDiskFull) }
   }
 
   /// Makes a pass at once, of all that is there now. `then` is told whether it is complete.
