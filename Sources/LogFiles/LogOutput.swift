@@ -2,12 +2,12 @@
 //
 // How it is used, in the order of a shard's life:
 //
-//     let directory = try LogDirectory.open(path, as: owner, over: PosixFiles())   // lock, identity
-//     let recovery = try LogRecovery(directory, numbers, settings) { LogMerge(into: target, passBegin: $0) }
+//     let directory = try LogDirectory.open(path, as: owner, over: PosixFiles())   // locks it
+//     let recovery = try LogRecovery(directory, numbers, settings) { pass in ... }
 //     while let progress = try recovery.step() { ... }    // in turns of the loop
 //     let start = try recovery.begin()                    // a new segment, with the new life
 //     let output = LogFileOutput(start, settings, wake: ...)
-//     let threads = LogThreads(output)                    // or, in a simulation: output.perform(...)
+//     let threads = LogThreads(output)             // or, in a simulation: output.perform(...)
 //
 //     output.write(batch)            what the appender gave; the batch comes back in `.written`
 //     output.syncNow()               all that was given is synced as soon as can be
@@ -20,10 +20,10 @@
 //     output.close()                 the rest is written and synced; then `.closed`
 //
 // Every call returns at once: work is queued for two lanes, each of which does one blocking step at
-// a time. The writer writes batches, and syncs them under `always`. The background lane syncs once a
-// second under `everysec`, writes passes, prepares segments, removes old files and watches the
-// directory. Events come in the order in which things happened. `wake` is called on a lane's thread,
-// once for all events that weren't taken yet.
+// a time. The writer writes batches, and syncs them under `always`. The background lane syncs once
+// a second under `everysec`, writes passes, prepares segments, removes old files and watches the
+// directory. Events come in the order in which things happened. `wake` is called on a lane's
+// thread, once for all events that weren't taken yet.
 //
 // After `.failed` nothing is written any more and no event follows: what was given and not told as
 // synced may be lost or not, so replies that wait have an unknown outcome and the process ends. The
@@ -49,8 +49,8 @@ package enum LogEvent {
   case written(UInt64, [LogBatch])
   /// All batches up to this number are durable.
   case synced(UInt64)
-  /// A chunk of the pass is in its file, or the pass was given up; what the chunk pins may be let go,
-  /// on the loop.
+  /// A chunk of the pass is in its file, or the pass was given up; what the chunk pins may be let
+  /// go, on the loop.
   case passWritten(any PassBytes)
   /// The pass that begins here is complete and named by a segment's header.
   case passCompleted(LogPosition)
@@ -87,8 +87,8 @@ package protocol PassBytes: AnyObject, Sendable {
   /// About how many bytes it takes in the file.
   var byteCount: Int { get }
 
-  /// The next batch of it, sealed; nil where there is none left. On the lane's thread. The bytes are
-  /// good until the next call.
+  /// The next batch of it, sealed; nil where there is none left. On the lane's thread. The bytes
+  /// are good until the next call.
   /// - Parameter position: where the batch begins in the pass.
   func nextBatch(
     at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity

@@ -82,8 +82,9 @@ package final class ShardServer: Sendable {
   /// One with a data directory accepts them too, but answers as one that is loading until it has
   /// read its data.
   ///
-  /// - Throws: `LogRefusal` where the data directory can't be used; `LineServer.ListenFailure` where the line protocol's port can't be listened on;
-  ///   otherwise where the address can't be resolved or listened on.
+  /// - Throws: `LogRefusal` where the data directory can't be used; `LineServer.ListenFailure`
+  ///   where the line protocol's port can't be listened on; otherwise where the address can't be
+  ///   resolved or listened on.
   package static func start(
     _ configuration: ShardConfiguration, version: String, logger: Logger
   ) async throws -> ShardServer {

@@ -1,8 +1,9 @@
 // A shard's data on disk, from the opening of its directory to the last byte that is written: reads
-// it into the core's store, in turns of the loop so that the node goes on answering, then starts the
-// log. Until then the core is LOADING.
+// it into the core's store, in turns of the loop so that the node goes on answering, then starts
+// the log. Until then the core is LOADING.
 //
-//   open (before the node listens) -> loading, in turns -> expiring what is due -> serving -> closed
+//   open (before the node listens) -> loading, in turns -> expiring what is due -> serving ->
+//   closed
 //
 // On the shard's event loop, but for `open`. What blocks for long has threads of its own
 // (LogThreads); a step of the loading reads a MiB.

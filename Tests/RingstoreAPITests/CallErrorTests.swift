@@ -18,6 +18,8 @@ import Testing
     .shardUnavailable("s1", "refused"), .outcomeUnknown("s1"), .wrongShard(owner: "s2"),
     .mapConflict("same epoch, other content"), .responseTooLarge(streamingCall: "LRangeStream"),
     .unknownField, .notUTF8, .memoryLimit("The shard's memory is used up."),
+    CallError(.diskFull, "The disk is full.", shard: "s1", retryDelayMillis: 1_000),
+    CallError(.logStalled, "The disk doesn't keep up.", shard: "s1"),
     .overloaded("The call waited too long.", retryDelayMillis: 12_345), .viewExpired,
     CallError(.invalidExpiry, "The time to live must be above 0."),
     CallError(.invalidCondition, "A version needs its condition."),

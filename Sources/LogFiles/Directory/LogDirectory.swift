@@ -35,7 +35,7 @@ package final class LogDirectory: Sendable {
 
   package func filePath(_ name: LogFileName) -> String { "\(path)/\(name.text)" }
 
-  /// Makes the directory, if there is none, and locks it.
+  /// Makes the directory, and those above it, where there are none, and locks it.
   package static func open(
     _ path: String, as owner: LogOwner, over files: any FileSystem
   ) throws(LogRefusal) -> LogDirectory {
@@ -60,10 +60,11 @@ package final class LogDirectory: Sendable {
 
   private static func make(_ path: String, _ files: any FileSystem) throws(FileError) {
     if try files.identity(at: path) != nil { return }
+    let slash = path.lastIndex(of: "/")
+    let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
+    if let parent, parent != "/" { try make(parent, files) }
     try files.createDirectory(path)
-    guard let slash = path.lastIndex(of: "/") else { return }
-    let parent = slash == path.startIndex ? "/" : String(path[..<slash])
-    try files.syncDirectory(parent)
+    if let parent { try files.syncDirectory(parent) }
   }
 
   package func close() { files.close(lock) }

@@ -2,8 +2,8 @@
 //
 //   LOCK              held by the process that uses the directory
 //   log-<20 digits>   a segment of the log, by the position of its first batch
-//   pass-<20 digits>  a pass, by the position at which it begins; .part behind it while it is written
-//   spare             a segment to come
+//   pass-<20 digits>  a pass, by the position at which it begins; .part behind it while it is
+//   written spare             a segment to come
 //   reserve           a small one for the day on which the disk is full
 
 package import Log

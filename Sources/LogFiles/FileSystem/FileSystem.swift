@@ -6,7 +6,8 @@
 //     power loss may keep any of its sectors and drop the others, older and newer ones alike.
 //   * A name in a directory (created, renamed, removed) is durable when a later `syncDirectory` has
 //     returned. `rename` replaces a file of the new name in one step.
-//   * After a failed `sync` nothing is known of what was written before it, and a second `sync` that
+//   * After a failed `sync` nothing is known of what was written before it, and a second `sync`
+//   that
 //     succeeds tells nothing either: the system may have dropped the pages with the first.
 //
 // Any thread.
@@ -49,8 +50,9 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
   package var description: String { "\(call) of \(path): \(FileErrorCode.text(of: code))" }
 
-  /// True if the call has done nothing, or a part of a write, because the disk is full, or the share of
-  /// it that the user may fill. It may be made again. Not so a sync: what it was to keep may be lost.
+  /// True if the call has done nothing, or a part of a write, because the disk is full, or the
+  /// share of it that the user may fill. It may be made again. Not so a sync: what it was to keep
+  /// may be lost.
   package var isForWantOfRoom: Bool {
     guard code == FileErrorCode.noSpace || code == FileErrorCode.overQuota else { return false }
     return switch call {

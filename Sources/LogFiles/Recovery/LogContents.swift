@@ -1,5 +1,5 @@
-// What a log's directory holds at a start: its segments and the pass that counts, checked to be of one
-// log and of this shard. Changes nothing.
+// What a log's directory holds at a start: its segments and the pass that counts, checked to be of
+// one log and of this shard. Changes nothing.
 
 package import Log
 

@@ -1,13 +1,15 @@
-// What a start does to the files once all of them were read: what was recovered is made durable, what
-// a crash has left over goes, and a segment of the new life begins. A crash at any point of it leaves
-// files from which the same is recovered again.
+// What a start does to the files once all of them were read: what was recovered is made durable,
+// what a crash has left over goes, and a segment of the new life begins. A crash at any point of it
+// leaves files from which the same is recovered again.
 //
-//  1. The torn end of the last segment is cut off. What lies behind the last position that is known to
+//  1. The torn end of the last segment is cut off. What lies behind the last position that is known
+//  to
 //     have been durable is written anew and synced: it may be in the page cache only, and a sync
 //     without a write would not bring back what an earlier, failed one has dropped.
 //  2. The new segment begins where the log ends, and names the pass that counts.
-//  3. Then segments that lie behind the end go: until now one of them may have been the only one that
-//     names the pass. They must be gone before anything is written, or they would follow it one day.
+//  3. Then segments that lie behind the end go: until now one of them may have been the only one
+//  that
+//     names the pass. They must be gone before anything is written, or they would follow it later.
 //
 // One thread.
 

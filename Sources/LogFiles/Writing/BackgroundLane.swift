@@ -1,8 +1,9 @@
-// The lane for all that no reply should wait for: the sync of each second, the segment to come, passes
-// (`PassFiles`), removing what a complete pass has made needless, and watching directory and disk.
+// The lane for all that no reply should wait for: the sync of each second, the segment to come,
+// passes (`PassFiles`), removing what a complete pass has made needless, and watching directory and
+// disk.
 //
-// Runs on one thread, or in turns of a simulation. Every `perform` does the most urgent thing, so the
-// sync of a second waits for one step of another kind at most.
+// Runs on one thread, or in turns of a simulation. Every `perform` does the most urgent thing, so
+// the sync of a second waits for one step of another kind at most.
 
 internal import Log
 

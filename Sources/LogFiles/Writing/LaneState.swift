@@ -1,5 +1,5 @@
-// What the loop and the two lanes share, behind one lock that is never held during a call of the file
-// system. Each lane takes what it is to do, does it without the lock, and says what it did.
+// What the loop and the two lanes share, behind one lock that is never held during a call of the
+// file system. Each lane takes what it is to do, does it without the lock, and says what it did.
 
 internal import Log
 internal import Synchronization

@@ -22,8 +22,8 @@ package struct LogFileSettings: Sendable {
   /// Free bytes below which the disk counts as full, whatever `keepFree` says.
   package var freeBytesMin = 8 << 20
 
-  /// Whether new segments are filled with zeros. Where no reply waits for syncs, it isn't worth writing
-  /// everything twice.
+  /// Whether new segments are filled with zeros. Where no reply waits for syncs, it isn't worth
+  /// writing everything twice.
   package var fillsSegments: Bool
 
   package init(policy: FsyncPolicy) {

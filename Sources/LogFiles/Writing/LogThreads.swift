@@ -1,5 +1,5 @@
-// Runs the two lanes on a thread each. A thread sleeps until its lane is given work or its next work
-// is due. `finish` ends both, after `close` or a failure.
+// Runs the two lanes on a thread each. A thread sleeps until its lane is given work or its next
+// work is due. `finish` ends both, after `close` or a failure.
 
 internal import Synchronization
 

@@ -1,7 +1,7 @@
-// The files of passes, as the background lane writes them: `pass-....part` until it is complete, then
-// `pass-...`. Complete means: its end is synced, and the log is synced up to its last asOf, so no image
-// in it is newer than the durable log. It counts once the header of a segment names it, which the
-// writer lane does; only then may older files go.
+// The files of passes, as the background lane writes them: `pass-....part` until it is complete,
+// then `pass-...`. Complete means: its end is synced, and the log is synced up to its last asOf, so
+// no image in it is newer than the durable log. It counts once the header of a segment names it,
+// which the writer lane does; only then may older files go.
 
 internal import Log
 

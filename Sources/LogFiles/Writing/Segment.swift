@@ -1,9 +1,9 @@
-// A segment of the log: a file that is prepared under the name `spare`, with its room set aside, and
-// gets its header and name when it is begun. Under `always` it is filled with zeros as well, which
-// nearly halves what each later fdatasync costs: it has no metadata to write.
+// A segment of the log: a file that is prepared under the name `spare`, with its room set aside,
+// and gets its header and name when it is begun. Under `always` it is filled with zeros as well,
+// which nearly halves what each later fdatasync costs: it has no metadata to write.
 //
-// A name `log-...` is only ever given to a file whose header is durable, so a segment without a valid
-// header is not the trace of a crash.
+// A name `log-...` is only ever given to a file whose header is durable, so a segment without a
+// valid header is not the trace of a crash.
 
 internal import Log
 

@@ -1,6 +1,6 @@
-// The lane that writes batches: all that were queued while it wrote the last ones go out in one write,
-// and under `always` in one sync, which is how many clients share a sync (group commit). It also
-// begins segments: when the last one is full, and when a pass is complete and is to be named.
+// The lane that writes batches: all that were queued while it wrote the last ones go out in one
+// write, and under `always` in one sync, which is how many clients share a sync (group commit). It
+// also begins segments: when the last one is full, and when a pass is complete and is to be named.
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
 
@@ -137,8 +137,9 @@ final class WriterLane {
     try directory.files.truncate(last.file.handle, to: last.offset)
   }
 
-  /// Batches that will be in the next segment must not be in this one as well. By a descriptor of its
-  /// own, as the system tells a failed sync to each descriptor once, and this one's is another lane's.
+  /// Batches that will be in the next segment must not be in this one as well. By a descriptor of
+  /// its own, as the system tells a failed sync to each descriptor once, and this one's is another
+  /// lane's.
   private func cutLeftovers() throws(FileError) {
     let files = directory.files
     let file = OpenFile(

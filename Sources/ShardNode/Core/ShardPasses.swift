@@ -1,5 +1,5 @@
-// Passes of a shard's log: when one begins, and the images that it is made of, taken in turns of the
-// loop. What is written where is LogFiles' business; what may be thrown away afterwards too.
+// Passes of a shard's log: when one begins, and the images that it is made of, taken in turns of
+// the loop. What is written where is LogFiles' business; what may be thrown away afterwards too.
 //
 //   idle --enough has been written, or somebody asks--> making --its end is written--> ending
 //     ^                                                    |                              |

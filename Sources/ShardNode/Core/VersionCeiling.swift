@@ -1,6 +1,7 @@
-// No version is given twice, not after a crash that lost the last writes either: a number in the log
-// lies above every version that was given, and a shard that starts counts from there. It is raised in
-// large steps, so that it costs nothing and is synced long before a version comes near it.
+// No version is given twice, not after a crash that lost the last writes either: a number in the
+// log lies above every version that was given, and a shard that starts counts from there. It is
+// raised in large steps, so that it costs nothing and is synced long before a version comes near
+// it.
 
 import Store
 
