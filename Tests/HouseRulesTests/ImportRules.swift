@@ -48,8 +48,8 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
-        "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
+        "TextForms", "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient",
+        "RingstoreAPI", "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),
   ]

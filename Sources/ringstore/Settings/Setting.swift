@@ -15,7 +15,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .minIdlePingSeconds,
     ]
     let data: [Setting] = [
-      .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds, .maxParkedCalls,
+      .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
+      .maxParkedCalls,
     ]
     let links: [Setting] = [
       .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
