@@ -65,9 +65,9 @@ struct LogDirectoryTests {
     disk.restart(after: .nothingUnsynced)
     #expect(disk.names(in: "data").contains("new"))
     #expect(refusal(disk, file) == .notADirectory(file))
-    #expect(
-      refusal(disk, "none/new")
-        == .failed(FileError(.createDirectory, "none/new", FileErrorCode.noEntry)))
+    #expect(refusal(disk, "none/deep/new") == nil)
+    disk.restart(after: .nothingUnsynced)
+    #expect(disk.names(in: "none/deep").contains("new"))
   }
 
   @Test("Files of another log beside ours are refused")

@@ -88,12 +88,13 @@ package struct RunningNode: Sendable {
     var configuration = configuration
     let logger = logs.logger("ringstore.shard", ["shard": "\(configuration.id)"])
     configuration.onFailure = { _ in ProcessState.end(after: .milliseconds(250), logs) }
-    if configuration.storage == nil {
-      logger.notice("data is kept in memory only, and goes with the process: data_dir is not set")
-    }
     do {
-      return try await ShardServer.start(
+      let shard = try await ShardServer.start(
         configuration, version: RingstoreVersion.current, logger: logger)
+      if configuration.storage == nil {
+        logger.info("data is kept in memory only, and goes with the process: data_dir is not set")
+      }
+      return shard
     } catch {
       throw StartFailure(error, host: configuration.host, port: configuration.port)
     }
