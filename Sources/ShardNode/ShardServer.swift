@@ -148,7 +148,7 @@ package final class ShardServer: Sendable {
       limits: configuration.limits,
       // Of a shard that has data on disk it is known once that is loaded.
       versionsBegin: configuration.storage == nil
-        ? Store.versionsBegin(unixSeconds: systemMillis() / 1_000) : 0,
+        ? Store.versionsBegin(unixMillis: systemMillis()) : 0,
       memory: configuration.memory,
       clock: { NIODeadline.now().uptimeNanoseconds },
       wallMillis: systemMillis,

@@ -142,7 +142,7 @@ final class ShardStorage: CooperativeTask, Flushable {
   /// All is read: changes are logged from now on.
   private func start(_ recovery: LogRecovery) throws(LogRefusal) {
     let (begin, ceiling) = VersionCeiling.start(
-      recovered: versionCeiling, unixSeconds: wallMillis() / 1_000)
+      recovered: versionCeiling, unixMillis: wallMillis())
     core.store.raiseVersions(to: begin)
     if let map = slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
       core.keyspace.ownership.restore(map)

@@ -64,12 +64,20 @@ extension Store {
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
   ) -> KeyPlace {
-    find(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+    freeLeftovers()
+    return locate(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
   }
 
   /// As `find` of a key whose hash is known.
   package func find(_ lookup: KeyLookup) -> KeyPlace {
     freeLeftovers()
+    return locate(lookup)
+  }
+
+  /// In both, not called by one from the other: a place is large, and to hand it on costs 40
+  /// instructions a look-up.
+  @inline(__always)
+  private func locate(_ lookup: KeyLookup) -> KeyPlace {
     let (slot, database) = (lookup.slot, lookup.database)
     assert(lookup.key.count <= Store.keyBytesMax)
     assert(slot >= 0 && slot < slotCount && database >= 0 && database < databaseCount)

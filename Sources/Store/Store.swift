@@ -117,10 +117,18 @@ package final class Store {
   }
 
   /// What versions begin from in a store whose keys nothing outlives: no version of an earlier
-  /// process comes again, if that began earlier by the wall clock and has written less than 2^24
-  /// times a second to one slot.
-  package static func versionsBegin(unixSeconds: Int64) -> UInt64 {
-    UInt64(min(max(0, unixSeconds), Int64(UInt32.max))) << 24
+  /// process comes again, if that began earlier by the wall clock and has written less than 2^14
+  /// times a millisecond to one slot. Milliseconds, because a process may be started again within a
+  /// second.
+  package static func versionsBegin(unixMillis: Int64) -> UInt64 {
+    UInt64(min(max(0, unixMillis), 1 << 42 - 1)) << 14
+  }
+
+  /// What a slot counts its versions from, where it has not counted as far: its keys may have had
+  /// others elsewhere.
+  package func raiseVersions(ofSlot slot: Int, to floor: UInt64) {
+    precondition(floor <= Entry.versionMax)
+    versions[slot] = max(versions[slot], floor)
   }
 
   /// An empty store.

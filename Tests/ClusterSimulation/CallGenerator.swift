@@ -35,6 +35,27 @@ package struct CallGenerator {
     group = keys.suffix(usesInGroup.count).map(\.name)
   }
 
+  /// What clients were told last of a key.
+  package struct Knowledge: Sendable {
+    var version: UInt64 = 0
+    var value: [UInt8]?
+
+    package init() {}
+
+    /// Learns from an answer.
+    package mutating func learn(_ call: KeyCall, _ reply: KeyReply) {
+      switch reply {
+      case .versioned(let told, let version):
+        self.version = version
+        if case .value(let value) = told { self.value = value }
+        if told == .done, call.model === CommandModel.setIfVersion { value = call.words[0] }
+      case .value(let told) where call.isCall(of: .get): value = told
+      case .done where call.isCall(of: .set): value = call.words[0]
+      default: break
+      }
+    }
+  }
+
   // MARK: - Objects: what is checked together
 
   /// The key itself, or the first key of its group.
@@ -73,8 +94,11 @@ package struct CallGenerator {
   ///   - wallMillis: the wall clock. Keys that are to expire do so soon after.
   ///   - waitMillisMax: how long calls may wait for values; 0: none does.
   ///   - countsTimes: whether calls name times to live, which count from when they are executed.
+  ///   - overLines: whether the call is said in a line.
+  ///   - knowledge: what is known of a key.
   package func oneKey(
     by caller: Caller, wallMillis: Int64 = 0, waitMillisMax: Int = 0, countsTimes: Bool = false,
+    overLines: Bool = false, knowledge: ([UInt8]) -> Knowledge = { _ in Knowledge() },
     random: inout SplitMix64
   ) -> (key: [UInt8], call: KeyCall) {
     let key = keys[Int.random(in: keys.indices, using: &random)]
@@ -82,7 +106,30 @@ package struct CallGenerator {
     if waitMillisMax > 0, let waiting = waiting(call, key.name, waitMillisMax, &random) {
       return (key.name, waiting)
     }
-    return (key.name, withTimes(call, wallMillis, countsTimes: countsTimes, &random))
+    if overLines {
+      // What it tells is shown to people.
+      if call.isCall(of: .inspect) { return (key.name, KeyCall(.exists)) }
+    } else if let other = withVersions(call, knowledge(key.name), &random) {
+      return (key.name, other)
+    }
+    let timed = withTimes(
+      call, wallMillis, countsTimes: countsTimes, overLines: overLines, &random)
+    return (key.name, timed)
+  }
+
+  /// Makes of some calls such as tell versions, or depend on one or on a value.
+  private func withVersions(
+    _ call: KeyCall, _ knowledge: Knowledge, _ random: inout SplitMix64
+  ) -> KeyCall? {
+    let ofFour = random.next() % 4
+    switch call.model.command?.id {
+    case .get?: return ofFour < 2 ? .getWithVersion : nil
+    case .set?: return ofFour == 0 ? .setIfVersion(call.words[0], knowledge.version) : nil
+    case .delete?:
+      if ofFour == 0 { return .deleteIfVersion(knowledge.version) }
+      return ofFour == 1 ? .deleteIfValue(knowledge.value ?? CommandModel.word("none")) : nil
+    default: return nil
+    }
   }
 
   /// Makes of some pops and moves calls that wait, and name further keys.
@@ -107,7 +154,8 @@ package struct CallGenerator {
   /// Puts a moment into a call that has a key expire, and has some Sets do so; some get a
   /// condition.
   private func withTimes(
-    _ call: KeyCall, _ wallMillis: Int64, countsTimes: Bool, _ random: inout SplitMix64
+    _ call: KeyCall, _ wallMillis: Int64, countsTimes: Bool, overLines: Bool,
+    _ random: inout SplitMix64
   ) -> KeyCall {
     guard let command = call.model.command else { return call }
     let moment = Self.integer(
@@ -124,6 +172,9 @@ package struct CallGenerator {
       if countsTimes, dice > 9 { words += [CommandModel.word("PX"), ttl] }
       if dice == 3 { words.append(CommandModel.word("KEEPTTL")) }
       if dice % 4 == 2 { words.append(CommandModel.word(dice < 6 ? "NX" : "XX")) }
+      // A line doesn't tell whether the condition was met, beside what was there before.
+      let mayAsk = !overLines || dice % 4 != 2
+      if mayAsk, random.next() % 5 == 0 { words.append(CommandModel.word("GET")) }
     }
     if countsTimes, random.next() % 4 == 0 {
       if command.id == .incrBy { words += [CommandModel.word("PX"), ttl] }
@@ -181,19 +232,22 @@ package struct CallGenerator {
     .text: [
       (.get, 40), (.set, 40), (.delete, 8), (.exists, 6), (.type, 6), (.incrBy, 2),
       (Command.getDel, 4), (Command.getEx, 4), (Command.getRange, 6), (Command.setRange, 6),
-      (Command.expire, 6), (Command.persist, 3), (Command.ttl, 5),
+      (Command.expire, 6), (Command.persist, 3), (Command.ttl, 5), (.touch, 3), (.inspect, 5),
+      (Command.mSetIfAbsent, 8),
     ],
     .counter: [
       (.incrBy, 60), (.get, 25), (.set, 8), (.delete, 5), (.append, 2), (.strLen, 4), (.exists, 2),
       (.type, 2), (Command.getDel, 3), (Command.getEx, 3), (Command.getRange, 3),
       (Command.setRange, 1), (Command.expire, 5), (Command.persist, 3), (Command.ttl, 3),
+      (.touch, 2), (.inspect, 4), (Command.mSetIfAbsent, 3),
     ],
     .list: [
       (.rPush, 20), (.lPush, 16), (.lPop, 16), (.rPop, 16), (.lRange, 18), (.lLen, 7),
       (.delete, 4), (.exists, 2), (.type, 3), (.lPopMany, 4), (Command.expire, 4),
       (Command.persist, 3),
       (Command.ttl, 3), (.rPopMany, 4), (.lIndex, 6),
-      (.lSet, 6), (.lTrim, 3), (.lRem, 6), (.lInsert, 6), (.lPos, 6), (.lMove, 8),
+      (.lSet, 6), (.lTrim, 3), (.lRem, 6), (.lInsert, 6), (.lPos, 6), (.lMove, 8), (.touch, 2),
+      (.inspect, 4),
     ],
   ]
   private static let weightOfOthers = 15
@@ -201,7 +255,7 @@ package struct CallGenerator {
   /// The same of lists that are empty most of the time.
   private static let weightsOfQueue: [(Command, Int)] = [
     (.rPush, 16), (.lPush, 12), (.lPop, 30), (.rPop, 30), (.lMove, 30), (.lRange, 8), (.lLen, 4),
-    (.lPopMany, 4), (.rPopMany, 4), (.delete, 2), (.lTrim, 2),
+    (.lPopMany, 4), (.rPopMany, 4), (.delete, 5), (.lTrim, 2),
   ]
 
   private static let choices: [Use: [(command: Command, weight: Int)]] = {
@@ -249,7 +303,20 @@ package struct CallGenerator {
       default: return Self.word(name, author, use, &random)
       }
     }
-    return KeyCall(command, words)
+    return KeyCall(command, words + wordsOfOthers(command, key, caller, firstPlace, &random))
+  }
+
+  /// Of a call on several keys the further ones, with their values.
+  private func wordsOfOthers(
+    _ command: Command, _ key: [UInt8], _ caller: Caller, _ firstPlace: Int,
+    _ random: inout SplitMix64
+  ) -> [[UInt8]] {
+    guard command.id == Command.mSetIfAbsent.id, group.contains(key) else { return [] }
+    let others = group.filter { $0 != key }.shuffled(using: &random)
+    let named = others.prefix(Int(random.next() % UInt64(others.count + 1)))
+    return named.enumerated().flatMap { place, other in
+      [other, ValueName(command, caller, place: firstPlace + place + 1).bytes]
+    }
   }
 
   private static func searches(_ command: Command) -> Bool {

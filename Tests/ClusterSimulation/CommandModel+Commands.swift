@@ -3,15 +3,12 @@
 import Commands
 
 extension CommandModel {
-  package static let all = strings + anyType + expiry + lists
+  package static let all = strings + anyType + expiry + lists + severalKeys
 
   /// Commands on one key that have no meaning of their own here, and why.
   package static let notModelled: [CommandID: String] = [
     .lRangeStream:
-      "its calls are recorded as those of LRange, whatever pieces their reply comes in",
-    .touch: "it is an Exists, and changes what only idle times and eviction see",
-    .inspect: "it tells of memory and of idle times, which the model doesn't have",
-    Command.mSetIfAbsent.id: "it is a call on several keys, and the model knows one at a time",
+      "its calls are recorded as those of LRange, whatever pieces their reply comes in"
   ]
 
   // MARK: - Strings
@@ -20,12 +17,16 @@ extension CommandModel {
     CommandModel(.set, on: .string, overwrites: .stateAndReply, idleReply: .notDone) {
       state, words in
       let options = Array(words.dropFirst())
-      if options.contains(nx), state.value != .absent { return .notDone }
-      if options.contains(xx), state.value == .absent { return .notDone }
+      let isAnswered = options.contains(word("GET"))
+      if isAnswered, state.kind == .list { return .refused(.wrongType) }
+      var previous: [UInt8]?
+      if case .string(let value) = state.value { previous = value }
+      let isMet = !(options.contains(state.value == .absent ? xx : nx))
+      guard isMet else { return isAnswered ? .previous(isDone: false, previous) : .notDone }
       let expiresAt = options.contains(keepTTL) ? state.expiresAt : moment(in: options)
       state.value = .string(words[0])
       state.expire(at: expiresAt)
-      return .done
+      return isAnswered ? .previous(isDone: true, previous) : .done
     },
     onStrings(.get) { value, _ in .value(value) },
     onStrings(.strLen) { value, _ in .count(value?.count ?? 0) },
@@ -88,7 +89,7 @@ extension CommandModel {
   static func word(_ text: String) -> [UInt8] { Array(text.utf8) }
 
   /// The words behind a value on which it depends whether or for how long it is stored.
-  static let conditions = [nx, xx, keepTTL]
+  static let conditions = [nx, xx, keepTTL, word("GET")]
 
   /// What PXAT says.
   private static func moment(in options: [[UInt8]]) -> Int64? {
@@ -159,8 +160,26 @@ extension CommandModel {
       state.value = .absent
       return .count(removed)
     },
+    inspect,
+    CommandModel(.touch, on: nil) { state, _ in .count(state.value == .absent ? 0 : 1) },
     CommandModel(.exists, on: nil) { state, _ in .count(state.value == .absent ? 0 : 1) },
     CommandModel(.type, on: nil) { state, _ in .type(state.kind) },
+  ]
+}
+
+extension CommandModel {
+  /// Words: a value, then further keys with theirs.
+  private static let severalKeys = [
+    CommandModel(
+      Command.mSetIfAbsent, on: .string, idleReply: .notDone,
+      joint: { state, call in
+        let places = [call.place] + call.others
+        guard places.allSatisfy({ state[$0].value == .absent }) else { return .notDone }
+        for (number, place) in places.enumerated() {
+          state[place].value = .string(call.words[2 * number])
+        }
+        return .done
+      })
   ]
 }
 

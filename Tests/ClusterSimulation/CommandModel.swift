@@ -26,6 +26,10 @@ package final class CommandModel: Sendable {
   let idleReply: KeyReply?
   /// Whether its calls wait where there is nothing to take.
   let waits: Bool
+  /// How clients say it where words don't; nil: as the command table has it.
+  let message: MessageForm?
+  /// What it means, given an answer that tells a version.
+  let versionedMeaning: VersionedMeaning?
   private let meaning: JointMeaning
   /// The form by which clients say it; nil: the first.
   private let formName: String?
@@ -33,6 +37,7 @@ package final class CommandModel: Sendable {
   init(
     _ command: Command?, as formName: String? = nil, on kind: KeyState.Kind?,
     overwrites: Overwriting = .nothing, idleReply: KeyReply? = nil, waits: Bool = false,
+    message: MessageForm? = nil, versioned: VersionedMeaning? = nil,
     joint meaning: @escaping JointMeaning
   ) {
     self.command = command
@@ -41,6 +46,8 @@ package final class CommandModel: Sendable {
     self.overwrites = overwrites
     self.idleReply = idleReply
     self.waits = waits
+    self.message = message
+    versionedMeaning = versioned
     self.meaning = meaning
   }
 
@@ -55,7 +62,15 @@ package final class CommandModel: Sendable {
   }
 
   /// Changes the keys as the call does, and returns its reply.
-  func apply(_ call: KeyCall, to state: inout ObjectState) -> KeyReply { meaning(&state, call) }
+  func apply(_ call: KeyCall, to state: inout ObjectState) -> KeyReply {
+    guard !isRead else { return meaning(&state, call) }
+    let before = state
+    let reply = meaning(&state, call)
+    let isIdle = if case .refused = reply { true } else { reply == idleReply }
+    guard !isIdle, command != nil else { return reply }
+    for place in [call.place] + call.others { state[place].wasWritten(from: before[place]) }
+    return reply
+  }
 
   /// How the command is said.
   var form: CommandForm? {
@@ -84,7 +99,20 @@ package final class CommandModel: Sendable {
   static let loss = CommandModel(
     nil, on: nil, overwrites: .stateAndReply,
     joint: { state, _ in
-      for place in state.places { state[place].value = .absent }
+      for place in state.places {
+        state[place].value = .absent
+        // Those of the next process begin at the clock.
+        state[place].forgetVersion()
+      }
+      return .done
+    })
+
+  /// The wall clock of the keys' shard was set.
+  static let clock = CommandModel(
+    nil, on: nil,
+    joint: { state, call in
+      guard let millis = call.words.first.flatMap(integer) else { return .done }
+      for place in state.places { state[place].setClock(millis) }
       return .done
     })
 

@@ -20,6 +20,25 @@ extension ExecutionObserver {
     }
     known.wasParked = true
     parked.park(key, known)
+    if commitsLate { unanswered[key] = cluster.moment() }
+  }
+
+  /// A shard is gone. What it has given to calls that waited, and whose replies it held, their
+  /// callers never hear of: the calls wait again at its next incarnation. But others may have seen
+  /// that it was taken.
+  func crashed(_ shard: SimulatedShard) {
+    let (number, incarnation) = (shard.number, shard.incarnations)
+    let keys = unanswered.keys.filter { ($0.shard, $0.incarnation) == (number, incarnation) }
+    let now = cluster.moment()
+    let run = ShardRun(shard: number, incarnation: incarnation)
+    crashes[run] = now
+    otherParts.crashed(run, now)
+    for key in keys.sorted(by: { ($0.router, $0.id) < ($1.router, $1.id) }) {
+      guard let since = unanswered.removeValue(forKey: key),
+        let call = cluster.routers[key.router].callsByID[key.id]
+      else { continue }
+      cluster.perhapsExecuted(call, (from: since, to: now))
+    }
   }
 
   /// A call that waits and ends without a value may be asked for again, if its reply gets lost.

@@ -39,7 +39,19 @@ final class ExecutionObserver {
     let id: UInt64
   }
 
-  private struct CallKey: Hashable {
+  /// An incarnation of a shard.
+  struct ShardRun: Hashable {
+    let shard: Int
+    let incarnation: Int
+  }
+
+  struct Arrival {
+    let run: ShardRun
+    let connection: Int
+    let moment: UInt64
+  }
+
+  struct CallKey: Hashable {
     let router: Int
     let id: UInt64
   }
@@ -72,19 +84,25 @@ final class ExecutionObserver {
   private var received: [LinkCallKey: Received] = [:]
   private var executions: [CallKey: Executions] = [:]
   var parked = ParkedObserver()
+  /// When calls were parked by shards that hold replies, and have told nothing of them since.
+  var unanswered: [LinkCallKey: UInt64] = [:]
   /// By connection, the calls that a shard has received and may not have read.
   private var unread: [Int: [LinkCallKey]] = [:]
   /// When calls, and the writers of values, were executed whose replies were not sent then.
-  private var heldCalls: [CallKey: (from: UInt64, to: UInt64)] = [:]
-  private var heldParts: [[UInt8]: (from: UInt64, to: UInt64)] = [:]
+  var heldCalls: [CallKey: (from: UInt64, to: UInt64)] = [:]
+  var heldParts: [[UInt8]: (from: UInt64, to: UInt64)] = [:]
   /// What is to be looked at when the shard's present event is over.
   var servedNow: [() -> Void] = []
-  /// The calls that any shard has ever received.
-  private var everReceived: Set<CallKey> = []
+  /// When and where calls were received last.
+  var arrivals: [CallKey: Arrival] = [:]
+  /// When shards have crashed, and dropped what came over connections.
+  var crashes: [ShardRun: UInt64] = [:]
+  var lefts: [Int: UInt64] = [:]
+  var otherParts = PartObserver()
   /// The values of MSets' parts: whose they are, which any shard has received, and which were
   /// written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
-  private var receivedParts: Set<[UInt8]> = []
+  var receivedParts: Set<[UInt8]> = []
   private var written: Set<[UInt8]> = []
   private var newestOfKey: [OrderedKey: SimulatedCall] = [:]
   private var newestInPipeline: [PipelineKey: SimulatedCall] = [:]
@@ -115,6 +133,9 @@ final class ExecutionObserver {
   /// A shard drops what came over a connection.
   func left(_ connection: SimulatedConnection, incarnation: Int) {
     parked.left(connection, incarnation: incarnation)
+    let now = cluster.moment()
+    lefts[connection.number] = now
+    otherParts.left(connection.number, now)
   }
 
   /// A shard knows that the callers of these calls are gone.
@@ -131,7 +152,10 @@ final class ExecutionObserver {
           continue
         }
         let key = key(call.id, connection)
-        everReceived.insert(CallKey(router: connection.router, id: call.id))
+        arrivals[CallKey(router: connection.router, id: call.id)] = Arrival(
+          run: ShardRun(shard: key.shard, incarnation: key.incarnation),
+          connection: connection.number, moment: cluster.moment())
+        notePart(call, key, connection)
         unread[connection.number, default: []].append(key)
         if received[key] != nil {
           received[key]?.owed += 1
@@ -160,6 +184,23 @@ final class ExecutionObserver {
         heldParts[value] = interval
       }
     }
+  }
+
+  private func notePart(
+    _ call: LinkV1.LinkCall, _ key: LinkCallKey, _ connection: SimulatedConnection
+  ) {
+    guard cluster.routers[connection.router].callsByID[call.id] == nil else { return }
+    let work: PartObserver.Work
+    if call.method == InternalMethod.resetPart.rawValue {
+      work = .reset
+    } else if call.method == Command.delete.method,
+      let request = try? V1.DeleteRequest(call.request)
+    {
+      work = .delete(Array(request.key))
+    } else {
+      return
+    }
+    otherParts.received(work, key, over: connection.number, cluster.moment())
   }
 
   /// Parts of an MSet are known by what they write; their ids are the router's own business.
@@ -216,6 +257,7 @@ final class ExecutionObserver {
     if reply.parked, reply.isOK { return noteParked(reply.id, key, connection) }
     let wait = parked[key]
     parked.end(key)
+    unanswered[key] = nil
     let isFirst = !call.wasExecuted
     call.wasExecuted = isFirst ? wasExecuted(reply) : true
     if isFirst, call.wasExecuted {
@@ -226,6 +268,7 @@ final class ExecutionObserver {
     // A call that is returned has had its last reply here.
     if !reply.more || !reply.isOK {
       call.owed -= 1
+      otherParts.answered(key, cluster.moment())
       // A frame that arrived twice is executed twice.
       call.wasExecuted = false
       call.executedBetween = nil
@@ -277,6 +320,8 @@ final class ExecutionObserver {
     cluster.begins(known, at: connection.shard)
     if reply.more {
       call.executedBetween = isMeasured ? whenReceived : interval
+      // Its answer may never come to its end.
+      heldCalls[CallKey(router: connection.router, id: id)] = call.executedBetween
       // Another incarnation may execute it once more, before this reply has come to its end.
       if wait != nil {
         call.isRecorded = true
@@ -418,7 +463,7 @@ final class ExecutionObserver {
       }
     case .unknown:
       context.cover(times ?? 0 > 0 ? .executedUnknown : .unexecutedUnknown)
-    case .executed, .pending: break
+    case .executed, .perhaps, .pending: break
     }
   }
 
@@ -426,29 +471,12 @@ final class ExecutionObserver {
     call.id.flatMap { executions[CallKey(router: call.client.router.number, id: $0)] }
   }
 
+  /// When and where a shard has received a call last.
+  func arrival(of call: SimulatedCall) -> Arrival? {
+    call.id.flatMap { arrivals[CallKey(router: call.client.router.number, id: $0)] }
+  }
+
   var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
-
-  /// Whether a call of whose execution nothing was seen may have been executed all the same.
-  func mayHaveHappened(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Bool {
-    guard commitsLate else { return timesExecuted(item, of: call) != 0 }
-    if case .oneKey = call.kind {
-      return call.id.map {
-        everReceived.contains(CallKey(router: call.client.router.number, id: $0))
-      } ?? false
-    }
-    return item.valueSet.map(receivedParts.contains) ?? true
-  }
-
-  /// Between which moments a call was executed that has not been answered; nil where that isn't
-  /// known.
-  func whenExecuted(
-    _ item: SimulatedCall.Item, of call: SimulatedCall
-  ) -> (from: UInt64, to: UInt64)? {
-    if case .oneKey = call.kind {
-      return call.id.flatMap { heldCalls[CallKey(router: call.client.router.number, id: $0)] }
-    }
-    return item.valueSet.flatMap { heldParts[$0] }
-  }
 
   /// Nil where it can't be told: for reads and deletes among the parts of other calls.
   func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {

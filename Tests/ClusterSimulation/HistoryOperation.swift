@@ -30,8 +30,9 @@ package struct HistoryOperation: Sendable, Hashable {
   /// Whether it happened for certain.
   var isRequired: Bool {
     switch outcome {
-    case .ok, .executed: true
-    case .notExecuted, .unknown, .pending: false
+    case .ok: true
+    case .executed: !call.model.dependsOnVersion
+    case .notExecuted, .unknown, .perhaps, .pending: false
     }
   }
 
@@ -53,6 +54,7 @@ extension HistoryOperation: CustomStringConvertible {
       case .executed: "executed"
       case .notExecuted: "not executed"
       case .unknown: "outcome unknown"
+      case .perhaps: "perhaps executed"
       case .pending: "pending"
       }
     return "\(who) [\(invoked), \(end)] \(call) -> \(result)"
@@ -63,6 +65,9 @@ extension HistoryOperation: CustomStringConvertible {
     case .value(let value): value.map { "value \(text($0))" } ?? "no value"
     case .done: "done"
     case .notDone: "not done"
+    case .previous(let isDone, let value):
+      "\(isDone ? "done" : "not done"), before \(value.map { "value \(text($0))" } ?? "no value")"
+    case .versioned(let reply, let version): "\(text(reply)), version \(version)"
     case .count(let count): "count \(count)"
     case .integer(let value): "integer \(value)"
     case .type(let type): "type \(type)"

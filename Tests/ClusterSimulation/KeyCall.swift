@@ -39,6 +39,9 @@ package struct KeyCall: Sendable, Hashable {
   /// The keys that its words name.
   var otherKeys: ArraySlice<[UInt8]> {
     if isCall(of: .lMove) { return words.prefix(1) }
+    if isCall(of: Command.mSetIfAbsent) {
+      return ArraySlice(words.enumerated().filter { $0.offset % 2 == 1 }.map(\.element))
+    }
     return model.waits ? words.dropLast() : []
   }
 
@@ -61,11 +64,31 @@ package struct KeyCall: Sendable, Hashable {
     self.init(model, words)
   }
 
+  // Calls that words can't say.
+  package static let getWithVersion = KeyCall(CommandModel.getWithVersion)
+
+  package static func setIfVersion(_ value: [UInt8], _ version: UInt64) -> KeyCall {
+    KeyCall(CommandModel.setIfVersion, [value, CommandModel.word("\(version)")])
+  }
+
+  package static func deleteIfVersion(_ version: UInt64) -> KeyCall {
+    KeyCall(CommandModel.deleteIfVersion, [CommandModel.word("\(version)")])
+  }
+
+  package static func deleteIfValue(_ value: [UInt8]) -> KeyCall {
+    KeyCall(CommandModel.deleteIfValue, [value])
+  }
+
   /// A key is removed, whatever it holds, by a call on all keys.
   package static let wipe = KeyCall(CommandModel.wipe)
 
   /// Not a call of a client: the memory was lost, as when its shard restarts without a log.
   package static let loss = KeyCall(CommandModel.loss)
+
+  /// Nor this: the wall clock was set to a moment.
+  package static func clock(_ millis: Int64) -> KeyCall {
+    KeyCall(CommandModel.clock, [CommandModel.word("\(millis)")])
+  }
 
   /// Not a call of a client either: the wall clock comes to a moment at which the key may be due.
   static func due(_ millis: Int64) -> KeyCall {
@@ -76,6 +99,11 @@ package struct KeyCall: Sendable, Hashable {
   var overwrites: CommandModel.Overwriting {
     let isConditional = words.dropFirst().contains { CommandModel.conditions.contains($0) }
     return isConditional ? .nothing : model.overwrites
+  }
+
+  /// Whether it is a Set that answers what there was before.
+  var answersPrevious: Bool {
+    isCall(of: .set) && words.dropFirst().contains(CommandModel.word("GET"))
   }
 
   /// The whole list.
@@ -105,6 +133,7 @@ package struct KeyCall: Sendable, Hashable {
 
   /// Appends the request of the call on `key`, as the command says it in words.
   package func write(key: [UInt8], into request: inout ByteBuffer) {
+    if let message = model.message { return message.write(key, words, &request) }
     guard let form = model.form, let call = form.call else { return }
     do throws(ArgumentError) {
       try CommandWords.withWords([Array(form.syntax.name.utf8), key] + words) {
@@ -123,6 +152,10 @@ package enum KeyReply: Sendable, Hashable {
   case done
   /// A condition was not met.
   case notDone
+  /// Of a Set that answers what there was before: whether it was done, and that.
+  case previous(isDone: Bool, [UInt8]?)
+  /// The same with the version of what was written or, where nothing was, is there.
+  indirect case versioned(KeyReply, UInt64)
   case count(Int64)
   case integer(Int64)
   case type(KeyState.Kind)
@@ -143,7 +176,15 @@ extension KeyReply {
   ///
   /// - Throws: `WireError` where it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
+    if let message = call.model.message {
+      self = try message.read(response)
+      return
+    }
     switch call.model.form?.reply {
+    case .ok where call.answersPrevious:
+      let reply = try V1.Status(response)
+      let previous = reply.previous.flatMap { $0.found ? Array($0.value) : nil }
+      self = .previous(isDone: reply.ok, previous)
     case .ok, .isDone: self = try V1.Status(response).ok ? .done : .notDone
     case nil, .inspection: self = .done
     case .popped:
@@ -213,6 +254,8 @@ package enum Outcome: Sendable, Hashable {
   case notExecuted
   /// It may have happened once, at any time after the invocation, even after the return; or never.
   case unknown
+  /// It may have happened once, between invocation and return, or never.
+  case perhaps
   /// Not answered when the recording ended. As little is known as of `unknown`.
   case pending
 }
@@ -222,10 +265,12 @@ extension KeyCall: CustomStringConvertible {
     let at = place > 0 || !others.isEmpty ? " at \(place)" : ""
     guard let command = model.command else {
       let name = model === CommandModel.loss ? "loss" : "wipe"
+      let moment = model === CommandModel.clock ? "clock set" : "due"
       return words.isEmpty
-        ? name + at : "due\(at) at \(String(decoding: words[0], as: UTF8.self))"
+        ? name + at : "\(moment)\(at) at \(String(decoding: words[0], as: UTF8.self))"
     }
-    let name = model.waits ? model.form?.syntax.name ?? "" : command.name
+    let plain = model.waits ? model.form?.syntax.name ?? "" : command.name
+    let name = model.message?.name ?? plain
     return ([name + at] + words.map(HistoryOperation.text)).joined(separator: " ")
   }
 }

@@ -9,6 +9,8 @@ final class KeyPresence {
   private var looks: UInt64 = 0
   /// The last look at which a key was absent.
   private var absentAt: [[UInt8]: UInt64] = [:]
+  /// The last look at which it was there.
+  private var presentAt: [[UInt8]: UInt64] = [:]
   /// The keys of each shard.
   private let keys: [[[UInt8]]]
 
@@ -43,13 +45,20 @@ final class KeyPresence {
 
   private func note(_ shard: SimulatedShard) {
     looks += 1
-    for key in keys[shard.number] where !holds(key, shard) { absentAt[key] = looks }
+    for key in keys[shard.number] {
+      if holds(key, shard) { presentAt[key] = looks } else { absentAt[key] = looks }
+    }
   }
 
   /// Where keys may come to other shards, no shard may have it.
   private func holds(_ key: [UInt8], _ shard: SimulatedShard) -> Bool {
     shard.holds(key)
       || cluster.context.configuration.changesMap && cluster.shards.contains { $0.holds(key) }
+  }
+
+  /// Whether a key was there at some look since a walk began.
+  func wasThere(_ key: [UInt8], since begin: UInt64) -> Bool {
+    presentAt[key].map { $0 + UInt64(cluster.shards.count) > begin } ?? false
   }
 
   /// Whether a key was there at each look since a walk began.

@@ -15,6 +15,8 @@ package struct KeyState: Sendable, Hashable {
   package var value: Value {
     didSet { if value == .absent { expiresAt = nil } }
   }
+  /// Of the last write, as far as answers tell.
+  package private(set) var version = KnownVersion()
   /// On the wall clock; nil: never.
   package private(set) var expiresAt: Int64?
   /// Of the moments at which calls have the key expire, the latest that has passed.
@@ -46,12 +48,69 @@ package struct KeyState: Sendable, Hashable {
     if let expiresAt, expiresAt <= passed { value = .absent }
   }
 
+  /// The wall clock was set to a moment, which may be an earlier one.
+  mutating func setClock(_ millis: Int64) {
+    passed = millis
+    if let expiresAt, expiresAt <= passed { value = .absent }
+  }
+
+  // MARK: - Versions
+
+  /// Whether its version may be this one; 0 is that of a key that isn't there.
+  func mayHave(version told: UInt64) -> Bool {
+    value == .absent ? told == 0 : version.mayBe(told)
+  }
+
+  /// An answer tells its version. Returns whether it may be this one.
+  mutating func hasVersion(_ told: UInt64) -> Bool {
+    guard mayHave(version: told) else { return false }
+    if value != .absent { version = .known(told) }
+    return true
+  }
+
+  /// What was there before this write, or deletion, had a version.
+  mutating func supersedes(_ told: UInt64) { version.isAbove(told) }
+
+  /// An answer tells the version of this write, or deletion. Returns whether it may be this one.
+  mutating func wasWritten(as told: UInt64) -> Bool {
+    guard version.mayBe(told) else { return false }
+    version = .known(told)
+    return true
+  }
+
+  /// A call that may have written it, and left it like this, is over.
+  mutating func wasWritten(from before: KeyState) {
+    // Nothing is known of versions as long as none was told.
+    guard version.floor > 0, version == before.version else { return }
+    let isSame = value == before.value && expiresAt == before.expiresAt
+    version = isSame ? .atLeast(version.floor) : .atLeast(version.floor + 1)
+  }
+
+  /// Versions begin anew.
+  mutating func forgetVersion() { version = KnownVersion() }
+
   /// Executes `call` and returns the answer.
   package mutating func apply(_ call: KeyCall) -> KeyReply {
     var object = ObjectState(self)
     defer { self = object[0] }
     return object.apply(call)
   }
+}
+
+/// What answers have told of a version: which one it is, or above which it must be.
+package struct KnownVersion: Sendable, Hashable {
+  private(set) var floor: UInt64 = 0
+  private(set) var isKnown = false
+
+  static func known(_ version: UInt64) -> KnownVersion {
+    KnownVersion(floor: version, isKnown: true)
+  }
+
+  static func atLeast(_ floor: UInt64) -> KnownVersion { KnownVersion(floor: floor) }
+
+  func mayBe(_ version: UInt64) -> Bool { isKnown ? version == floor : version >= floor }
+
+  mutating func isAbove(_ version: UInt64) { self = .atLeast(max(floor, version) + 1) }
 }
 
 extension KeyState: CustomStringConvertible {
@@ -64,6 +123,7 @@ extension KeyState: CustomStringConvertible {
         "the list [\(list.prefix(12).map(HistoryOperation.text).joined(separator: ", "))"
           + (list.count > 12 ? ", ... \(list.count) in all]" : "]")
       }
-    return text + (expiresAt.map { " until \($0)" } ?? "")
+    let age = version.floor > 0 ? " version \(version.isKnown ? "" : ">= ")\(version.floor)" : ""
+    return text + (expiresAt.map { " until \($0)" } ?? "") + age
   }
 }

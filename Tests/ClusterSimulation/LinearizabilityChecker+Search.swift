@@ -13,6 +13,7 @@
 //  - An optional operation that would change nothing is left out; reads are always such.
 //  - Of optional operations with the same call only the earliest is tried: it can stand wherever a
 //    later one can.
+//  - One that has happened by a certain moment, if at all, doesn't follow what was invoked later.
 //  - What overwrites the key whatever it holds doesn't directly follow an optional operation, which
 //    would have been for nothing.
 //  - A configuration is given up if one was met with the same required operations placed, the same
@@ -38,6 +39,8 @@ extension LinearizabilityChecker {
     /// Optional operations with one call: when each was invoked, ascending.
     struct Optionals {
       let call: KeyCall
+      /// When they had happened, if they have; `.max`: that isn't known.
+      let returned: UInt64
       var invoked: [UInt64]
       var used = 0
       /// The bit of its first operation in the set of used ones.
@@ -56,9 +59,16 @@ extension LinearizabilityChecker {
       var group = 0
       /// A choice that needs no alternative was made.
       var isSettled = false
+      /// The latest invocation among the operations before this place.
+      let latestInvoked: UInt64
       /// The group of the operation before this place, if that is optional.
       let groupBefore: Int?
       var placed: Placed?
+    }
+
+    struct OptionalKey: Hashable {
+      let call: KeyCall
+      let returned: UInt64
     }
 
     enum Placed {
@@ -109,23 +119,30 @@ extension LinearizabilityChecker {
 
     init(_ operations: [HistoryOperation], initial: ObjectState, stepLimit: Int) {
       var required: [Required] = []
-      var groups: [KeyCall: Optionals] = [:]
+      var groups: [OptionalKey: Optionals] = [:]
       for operation in operations.sorted(by: { $0.invoked < $1.invoked }) {
         switch operation.outcome {
         case .ok(let reply):
           required.append(Required(operation, reply))
-        case .executed:
+        // A condition on a version that isn't known is met or not: two choices, as with an outcome
+        // that is unknown.
+        case .executed where !operation.call.model.dependsOnVersion:
           required.append(Required(operation, nil))
-        case .unknown, .pending:
+        case .executed, .perhaps, .unknown, .pending:
           if operation.call.isRead { continue }
-          groups[operation.call, default: Optionals(call: operation.call, invoked: [])]
+          let isOpen = operation.outcome == .unknown || operation.outcome == .pending
+          let key = OptionalKey(
+            call: operation.call, returned: isOpen ? .max : operation.returned ?? .max)
+          groups[key, default: Optionals(call: key.call, returned: key.returned, invoked: [])]
             .invoked.append(operation.invoked)
         case .notExecuted:
           continue
         }
       }
       self.required = required
-      self.groups = groups.values.sorted { $0.invoked[0] < $1.invoked[0] }
+      self.groups = groups.values.sorted {
+        ($0.invoked[0], $0.returned) < ($1.invoked[0], $1.returned)
+      }
       var bits = 0
       for group in self.groups.indices {
         self.groups[group].firstBit = bits
@@ -136,7 +153,7 @@ extension LinearizabilityChecker {
       next = (0...required.count).map { ($0 + 1) % (required.count + 1) }
       previous = (0...required.count).map { ($0 + required.count) % (required.count + 1) }
       stepsLeft = stepLimit
-      frames.append(Frame(state: initial, cursor: next[end], groupBefore: nil))
+      frames.append(Frame(state: initial, cursor: next[end], latestInvoked: 0, groupBefore: nil))
     }
 
     mutating func run() -> Result {
@@ -190,15 +207,17 @@ extension LinearizabilityChecker {
       } else {
         _ = state.apply(operation.call)
       }
-      if operation.changesNothing { frames[top].isSettled = true }
+      // Nor may it have told a version.
+      if operation.changesNothing, state == frames[top].state { frames[top].isSettled = true }
       place(.required(index))
-      return enter(state, groupBefore: nil)
+      return enter(state, after: operation.invoked, groupBefore: nil)
     }
 
     private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {
       let optionals = groups[group]
       guard optionals.used < optionals.invoked.count,
-        optionals.invoked[optionals.used] <= frames[top].earliestReturn
+        optionals.invoked[optionals.used] <= frames[top].earliestReturn,
+        frames[top].latestInvoked <= optionals.returned
       else { return .rejected }
       if let before = frames[top].groupBefore, optionals.call.undoes(groups[before].call) {
         return .rejected
@@ -207,11 +226,14 @@ extension LinearizabilityChecker {
       _ = state.apply(optionals.call)
       guard state != frames[top].state else { return .rejected }
       place(.optional(group: group))
-      return enter(state, groupBefore: group)
+      return enter(state, after: optionals.invoked[optionals.used], groupBefore: group)
     }
 
     /// Goes on from the configuration just made, unless one as good was met before.
-    private mutating func enter(_ state: ObjectState, groupBefore: Int?) -> Attempt {
+    private mutating func enter(
+      _ state: ObjectState, after invoked: UInt64, groupBefore: Int?
+    ) -> Attempt {
+      let latest = max(frames[frames.count - 1].latestInvoked, invoked)
       configuration.state = stateNumbers[state] ?? stateNumbers.count
       stateNumbers[state] = configuration.state
       let isNoBetter = seen[configuration]?.contains { earlier in
@@ -223,7 +245,8 @@ extension LinearizabilityChecker {
       }
       seen[configuration, default: []].append(used)
       note(state)
-      frames.append(Frame(state: state, cursor: next[end], groupBefore: groupBefore))
+      frames.append(
+        Frame(state: state, cursor: next[end], latestInvoked: latest, groupBefore: groupBefore))
       return .advanced
     }
 

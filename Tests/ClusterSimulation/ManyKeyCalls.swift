@@ -19,6 +19,8 @@ struct ManyKeyCalls {
     ManyKeyCalls(command: .mGet, element: .get, items: V1.MGetRequest.Field.keys),
     ManyKeyCalls(command: .mSet, element: .set, items: V1.MSetRequest.Field.items),
     ManyKeyCalls(command: .mDelete, element: .delete, items: V1.MDeleteRequest.Field.keys),
+    ManyKeyCalls(command: .mExists, element: .exists, items: V1.ManyKeysRequest.Field.keys),
+    ManyKeyCalls(command: .mTouch, element: .touch, items: V1.ManyKeysRequest.Field.keys),
     ManyKeyCalls(command: .mLRange, element: .lRange, items: V1.MLRangeRequest.Field.ranges),
   ]
 
@@ -50,6 +52,10 @@ struct ManyKeyCalls {
         case .error(let error): .failure(CallError(error))
         case nil: nil
         }
+      }
+    case .mExists, .mTouch:
+      return try V1.ManyStatusesResponse(response).items.map { item in
+        Self.outcome(item) { .count($0.count) }
       }
     case .mDelete:
       return try V1.MDeleteResponse(response).items.map { item in

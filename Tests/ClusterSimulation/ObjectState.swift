@@ -24,6 +24,13 @@ package struct ObjectState: Sendable, Hashable {
     }
   }
 
+  /// Whether both hold the same. What answers have told of versions may differ.
+  package func isSame(as other: ObjectState) -> Bool {
+    places.allSatisfy {
+      self[$0].value == other[$0].value && self[$0].expiresAt == other[$0].expiresAt
+    }
+  }
+
   /// Executes `call` and returns the answer.
   package mutating func apply(_ call: KeyCall) -> KeyReply { call.model.apply(call, to: &self) }
 
@@ -33,6 +40,9 @@ package struct ObjectState: Sendable, Hashable {
     // something else by then.
     if call.model.waits, reply == .value(nil) {
       return call.lists.allSatisfy { self[$0].kind != .list }
+    }
+    if case .versioned(let told, let version) = reply, let meaning = call.model.versionedMeaning {
+      return meaning(&self[call.place], call.words, told, version)
     }
     return apply(call) == reply
   }

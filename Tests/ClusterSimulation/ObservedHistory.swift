@@ -66,7 +66,7 @@ struct ObservedHistory {
       doubtful.insert(item.object)
     case .notExecuted where item.changedSomething:
       doubtful.insert(item.object)
-    case .ok, .executed, .notExecuted, .unknown, .pending: break
+    case .ok, .executed, .notExecuted, .unknown, .perhaps, .pending: break
     }
   }
 
@@ -77,9 +77,21 @@ struct ObservedHistory {
     add(item, client, from: interval.from, to: interval.to, .executed)
   }
 
-  /// Nobody knows whether the call was executed: it may have been at any time.
-  mutating func mayHaveHappened(_ item: SimulatedCall.Item, client: Int) {
-    add(item, client, from: item.invoked, to: nil, .unknown)
+  /// A shard may have executed a call between two moments, and tells nothing of it.
+  mutating func perhapsExecuted(
+    _ item: SimulatedCall.Item, client: Int, _ interval: (from: UInt64, to: UInt64)
+  ) {
+    add(item, client, from: interval.from, to: interval.to, .perhaps)
+  }
+
+  /// Nobody knows whether the call was executed: it may have been from a moment on, or up to
+  /// another one.
+  mutating func mayHaveHappened(
+    _ item: SimulatedCall.Item, client: Int, _ interval: (from: UInt64, to: UInt64?)
+  ) {
+    add(
+      item, client, from: interval.from, to: interval.to,
+      interval.to == nil ? .unknown : .perhaps)
   }
 
   private mutating func add(

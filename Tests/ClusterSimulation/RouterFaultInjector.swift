@@ -84,6 +84,16 @@ struct RouterFaultInjector {
     memory[call.items[0].key] = ByteBuffer(bytes: response)
   }
 
+  /// The answer to a RandomKey instead of the one that came.
+  func drawn(_ call: SimulatedCall) -> ByteBuffer? {
+    guard sabotage == .drawsMissingKeys, call.presenceSince != nil else { return nil }
+    var response = ByteBuffer()
+    Array("none".utf8).withUnsafeBytes {
+      V1.RandomKeyResponse(key: $0, found: true).write(into: &response)
+    }
+    return response
+  }
+
   func rememberedAnswer(to call: SimulatedCall, _ context: SimulationContext) -> ByteBuffer? {
     guard sabotage == .answersFromMemory, call.items[0].call.isCall(of: .get),
       let remembered = memory[call.items[0].key], context.chance(0.1)

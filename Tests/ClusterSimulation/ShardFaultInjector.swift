@@ -30,6 +30,7 @@ final class ShardFaultInjector {
     case .ignoresAge: withoutAge(frame)
     case .appendsTwice: withTwins(frame)
     case .losesCancels: withoutCancels(frame)
+    case .ignoresVersions, .ignoresValues, .setsSomeKeys: withOtherRequests(frame)
     default: frame
     }
   }
@@ -105,6 +106,8 @@ final class ShardFaultInjector {
     case .answersTwice: [frame] + repeated(frame, connection)
     case .skipsSlices: [withoutKeys(frame, connection)]
     case .miscounts: [miscounted(frame, connection)]
+    case .tellsOtherPrevious, .repeatsVersions, .miscountsTouched, .inspectsWrong:
+      [withOtherReplies(frame, connection)]
     case .servesOutOfTurn: [outOfTurn(frame, connection)]
     case .servesTwice: [servedTwice(frame, connection)]
     case .losesValues: [withoutValues(frame, connection)]

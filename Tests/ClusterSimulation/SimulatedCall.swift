@@ -62,6 +62,7 @@ final class SimulatedCall {
   /// Nil: no deadline.
   let timeoutNanos: UInt64?
   let deadlineNanos: UInt64?
+  let beganNanos: UInt64
 
   /// The call of a line session that it is.
   var local: LocalCall?
@@ -94,12 +95,14 @@ final class SimulatedCall {
   var parkedNanos: UInt64 = 0
   /// Whether a shard has ever parked it.
   var wasParked = false
+  /// Of a RandomKey, when it began, as the presence of keys counts.
+  let presenceSince: UInt64?
   /// Whether its outcome must be an answer: faults are over.
   let mustSucceed: Bool
 
   init(
     number: Int, client: SimulatedClient, kind: Kind, sequence: Int, items: [Item],
-    timeoutNanos: UInt64?, nowNanos: UInt64, mustSucceed: Bool
+    timeoutNanos: UInt64?, nowNanos: UInt64, presenceSince: UInt64? = nil, mustSucceed: Bool
   ) {
     self.number = number
     self.client = client
@@ -108,6 +111,8 @@ final class SimulatedCall {
     self.items = items
     self.timeoutNanos = timeoutNanos
     deadlineNanos = timeoutNanos.map { nowNanos + $0 }
+    beganNanos = nowNanos
+    self.presenceSince = presenceSince
     self.mustSucceed = mustSucceed
   }
 

@@ -69,12 +69,12 @@ final class SimulatedClient {
       let calls = ManyKeyCalls.all[dice % ManyKeyCalls.all.count]
       let items = cluster.generator.items(of: calls, by: caller, random: &context.random)
       send([newCall(.manyKeys(calls), items)])
-    case 20...25:
-      let commands: [CommandID] = [.dbSize, .keys, .describe]
-      send([newCall(.everyShard(commands[dice % 3]), [])])
-    case 26:
+    case 20...27:
+      let commands: [CommandID] = [.dbSize, .keys, .describe, .randomKey]
+      send([newCall(.everyShard(commands[dice % 4]), [])])
+    case 28:
       send([newCall(.everyShard(.reset), cluster.generator.keys.map { ($0.name, .wipe) })])
-    case 27...40:
+    case 29...40:
       let list = cluster.generator.list(random: &context.random)
       send([newCall(.listStream, [(list, cluster.generator.range(random: &context.random))])])
     case 41...56:
@@ -105,7 +105,9 @@ final class SimulatedClient {
       by: caller, wallMillis: context.wallMillis,
       waitMillisMax: context.configuration.waitMillisMax,
       // When a call was executed is seen where its reply leaves at once.
-      countsTimes: context.configuration.commitNanosMax == 0, random: &context.random)
+      countsTimes: context.configuration.commitNanosMax == 0,
+      overLines: !connection.carriesDeadlines, knowledge: { cluster.knowledge[$0] ?? .init() },
+      random: &context.random)
     return newCall(.oneKey, [(key, call)])
   }
 

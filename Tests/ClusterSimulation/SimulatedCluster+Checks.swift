@@ -38,11 +38,14 @@ extension SimulatedCluster {
         context.found(.notLinearizable, "key \(name), as shards saw it: \(explanation)")
       case (.undecided, _):
         let unknown = told.count { $0.outcome == .unknown || $0.outcome == .pending }
-        let open = (observed.operations[key] ?? []).count { $0.outcome == .unknown }
+        let open = (observed.operations[key] ?? []).filter {
+          !$0.call.isRead && [.unknown, .perhaps].contains($0.outcome)
+        }
         context.found(
           .undecided,
           "the checker gave up on key \(name): \(told.count) calls, \(unknown) of unknown outcome, "
-            + "\(open) of which shards show nothing")
+            + "\(open.count) of which shards show nothing:\n"
+            + open.map(\.description).joined(separator: "\n"))
       case (.linearizable, _): break
       }
     }

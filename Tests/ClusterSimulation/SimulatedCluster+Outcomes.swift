@@ -2,6 +2,7 @@
 //
 // Owns nothing.
 
+import Commands
 import RingstoreAPI
 
 extension SimulatedCluster {
@@ -27,7 +28,9 @@ extension SimulatedCluster {
         }
         return outcomes
       case .everyShard(let command):
-        context.cover(command == .reset ? .reset : .everyShard)
+        context.cover(
+          command == .reset ? .reset : command == .randomKey ? .keyDrawn : .everyShard)
+        if command == .randomKey { try checkDrawn(V1.RandomKeyResponse(response), call) }
         return call.items.map { _ in .ok(.done) }
       case .listStream:
         return [.ok(.elements(try listStreamed(call)))]
@@ -75,6 +78,34 @@ extension SimulatedCluster {
     return elements
   }
 
+  /// A key that was drawn has been there at some moment of the call. That there is none means that
+  /// no key was there all the time.
+  private func checkDrawn(_ reply: V1.RandomKeyResponse, _ call: SimulatedCall) {
+    guard let since = call.presenceSince else { return }
+    guard reply.found else {
+      for key in generator.keys where presence.stayed(key.name, since: since) {
+        context.found(
+          .walkWrong, "no key was drawn, and \(HistoryOperation.text(key.name)) was there")
+      }
+      return
+    }
+    let key = Array(reply.key)
+    let isKnown = generator.keys.contains { $0.name == key }
+    guard !isKnown || !presence.wasThere(key, since: since) && !mayHaveComeAndGone(key, call)
+    else { return }
+    context.found(
+      .walkWrong, "\(HistoryOperation.text(key)) was drawn, and was not there: \(call.text)")
+  }
+
+  /// Whether a key may have been there for less than one event, while a call was under way.
+  private func mayHaveComeAndGone(_ key: [UInt8], _ call: SimulatedCall) -> Bool {
+    calls.contains { other in
+      (!other.hasEnded || other.endedNanos >= call.beganNanos
+        || other.items.contains { $0.outcome == .unknown })
+        && other.items.contains { !$0.call.isRead && $0.keys.contains(key) }
+    }
+  }
+
   private func partsDisagree(_ call: SimulatedCall) {
     context.found(.wrongOutcome, "parts of a list that don't fit together: \(call.text)")
   }
@@ -100,12 +131,24 @@ extension SimulatedCluster {
     return outcome
   }
 
+  /// An answer to a call has come.
+  func cover(_ reply: KeyReply, to call: KeyCall) {
+    switch reply {
+    case .versioned(.done, _): context.cover(.conditionMet)
+    case .versioned(.notDone, _): context.cover(.conditionUnmet)
+    case .previous(_, .some): context.cover(.previousTold)
+    case .done where call.isCall(of: Command.mSetIfAbsent) && !call.otherKeys.isEmpty:
+      context.cover(.severalSet)
+    default: break
+    }
+  }
+
   func cover(_ outcome: Outcome) {
     switch outcome {
     case .ok(.refused): context.cover(.refusedForState)
     case .notExecuted: context.cover(.notExecuted)
     case .unknown: context.cover(.outcomeUnknown)
-    case .ok, .executed, .pending: break
+    case .ok, .executed, .perhaps, .pending: break
     }
   }
 }

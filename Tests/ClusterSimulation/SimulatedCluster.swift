@@ -32,9 +32,12 @@ package final class SimulatedCluster {
   private(set) lazy var probe = ExecutionObserver(context: context, cluster: self)
   private(set) var calls: [SimulatedCall] = []
   /// What clients know.
-  private(set) var history = History()
+  var history = History()
   /// What the shards show.
-  private(set) var observed = ObservedHistory()
+  var observed = ObservedHistory()
+  /// What clients were told last of each key.
+  private(set) var knowledge: [[UInt8]: CallGenerator.Knowledge] = [:]
+  private var versions = VersionsTold()
   private var callsUnderWay = 0
   private var callsSubmitted = 0
   /// Whether clients still make calls.
@@ -244,6 +247,7 @@ package final class SimulatedCluster {
     of client: SimulatedClient, _ kind: SimulatedCall.Kind,
     _ items: [(key: [UInt8], call: KeyCall)], timeoutNanos: UInt64?, mustSucceed: Bool
   ) -> SimulatedCall {
+    let drawsKey = if case .everyShard(.randomKey) = kind { true } else { false }
     let call = SimulatedCall(
       number: calls.count, client: client, kind: kind, sequence: client.sequence,
       items: items.map { key, call in
@@ -252,7 +256,8 @@ package final class SimulatedCluster {
           key: key, object: object, call: call, checked: call,
           record: history.invoke(client: client.number, key: object, call: call),
           invoked: moment())
-      }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos, mustSucceed: mustSucceed)
+      }, timeoutNanos: timeoutNanos, nowNanos: context.nowNanos,
+      presenceSince: drawsKey ? presence.begin() : nil, mustSucceed: mustSucceed)
     calls.append(call)
     for item in call.items {
       if let millis = CommandModel.moment(of: item.call) { planDue(item.key, millis) }
@@ -263,24 +268,10 @@ package final class SimulatedCluster {
     return call
   }
 
-  /// From a moment of the wall clock on a key that expires then isn't there: an operation of its
-  /// own in the key's history. A shard may see the moment a millisecond late.
+  /// A call names a moment at which its key expires.
   private func planDue(_ key: [UInt8], _ millis: Int64) {
-    let due = context.nanos(ofWall: millis)
-    context.at(due - 1) { [unowned self] in
-      let (object, call) = (generator.object(of: key), generator.placed(.due(millis), on: key))
-      let record = history.invoke(client: HistoryOperation.wiper, key: object, call: call)
-      let from = moment()
-      context.at(due + Self.dueNanosMax) { [unowned self] in
-        history.complete(record, .ok(.done))
-        observed.wasDue(object, call, from, moment())
-        context.cover(.keyDue)
-        for shard in shards { presence.look(at: shard) }
-      }
-    }
+    shards[owner(of: key)].wallClock.name(key, millis)
   }
-
-  private static let dueNanosMax: UInt64 = 2_000_000
 
   /// The place of a call that is about to be submitted.
   func nextOrder() -> Int {
@@ -346,8 +337,13 @@ package final class SimulatedCluster {
       if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
         context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
       }
+      if case .ok(let reply) = outcome {
+        learn(reply, to: item)
+        cover(reply, to: item.call)
+      }
       cover(outcome)
     }
+    if call.presenceSince != nil { presence.end() }
     context.note(.ended, call.number, 0, word)
     if call.wasParked { probe.checkEnd(call) }
     if call.isParked {
@@ -364,12 +360,23 @@ package final class SimulatedCluster {
     if case .scan(let walk) = call.kind { leave(walk, call) }
   }
 
+  /// An answer has come: clients know more of the key, and no version may have come twice.
+  private func learn(_ reply: KeyReply, to item: SimulatedCall.Item) {
+    knowledge[item.key, default: .init()].learn(item.call, reply)
+    guard case .versioned = reply, let before = versions.note(item, reply),
+      !shards[owner(of: item.key)].wallClock.wentBack
+    else { return }
+    context.found(
+      .versionTwice, "\(HistoryOperation.text(item.key)) had it with \(before): \(reply)")
+  }
+
   // MARK: - What shards do
 
   /// A shard loses its memory now. Returns the moment and the objects that it may have held, for
   /// `shardRestarts`.
   func shardCrashed(_ shard: SimulatedShard) -> (moment: UInt64, objects: Set<[UInt8]>) {
     let objects = Set(generator.objects.filter { isKey($0, of: shard) })
+    probe.crashed(shard)
     observed.lost(objects, moment())
     return (history.beginWipe(), objects)
   }
@@ -434,6 +441,11 @@ package final class SimulatedCluster {
     observed.executedUnanswered(call.items[0], client: call.client.number, interval)
   }
 
+  /// A shard that is gone may have executed a call that waited.
+  func perhapsExecuted(_ call: SimulatedCall, _ interval: (from: UInt64, to: UInt64)) {
+    observed.perhapsExecuted(call.items[0], client: call.client.number, interval)
+  }
+
   /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
   /// Resets whose ids nobody knows, and the calls whose large answers were not sent to the end,
   /// where their outcome is unknown.
@@ -447,7 +459,8 @@ package final class SimulatedCluster {
           observed.executedUnanswered(item, client: call.client.number, interval)
           continue
         }
-        observed.mayHaveHappened(item, client: call.client.number)
+        observed.mayHaveHappened(
+          item, client: call.client.number, probe.whenPerhapsExecuted(item, of: call))
       }
     }
   }

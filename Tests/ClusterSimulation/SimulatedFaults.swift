@@ -4,7 +4,7 @@
 
 final class SimulatedFaults {
   enum Kind: CaseIterable {
-    case drop, crash, stall, drain, slow, cancelStorm, stutter, hold, routerDrain
+    case drop, crash, stall, drain, slow, cancelStorm, stutter, hold, routerDrain, clockJump
   }
 
   private let context: SimulationContext
@@ -23,11 +23,13 @@ final class SimulatedFaults {
     let shardsDie = context.configuration.faults.shardsDie
     for kind in Kind.allCases {
       let takesPart =
-        kind == .hold
-        ? context.configuration.faults.holdNanosMax > 0
-        : kind == .routerDrain
-          ? context.chance(0.2)
-          : context.chance(0.6) && (shardsDie || (kind != .crash && kind != .drain))
+        switch kind {
+        case .hold: context.configuration.faults.holdNanosMax > 0
+        case .clockJump: context.configuration.clocksJump && context.chance(0.3)
+        case .routerDrain: context.chance(0.2)
+        case .crash, .drain: context.chance(0.6) && shardsDie
+        case .drop, .stall, .slow, .cancelStorm, .stutter: context.chance(0.6)
+        }
       if takesPart { drawn.append(kind) }
     }
     kinds = drawn.isEmpty ? [.drop] : drawn
@@ -74,6 +76,11 @@ final class SimulatedFaults {
       cluster.network.hold(
         router: context.number(0...cluster.routers.count - 1), shard: shard.number,
         forNanos: nanos)
+    case .clockJump:
+      let scales: [Int64] = [1_000, 1_000, 60_000, 365 * 86_400_000]
+      let scale = scales[context.number(0...scales.count - 1)]
+      let millis = Int64.random(in: -scale...scale, using: &context.random)
+      shard.wallClock.set(byMillis: millis)
     case .routerDrain:
       // It goes on answering, as long as the run goes.
       let router = cluster.routers[context.number(0...cluster.routers.count - 1)]

@@ -244,9 +244,12 @@ extension LineReplies.Reply: CustomStringConvertible {
 
   private var isNotMet: Bool { kind == UInt8(ascii: "-") && text == "condition not met" }
 
+  private var isNoPrevious: Bool { kind == UInt8(ascii: "-") && text == "no value before" }
+
   /// The error that a client reads; nil where it is none.
   var error: CallError? {
-    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound, !isNotMet else { return nil }
+    guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound, !isNotMet, !isNoPrevious
+    else { return nil }
     let name = text.prefix { $0 != " " }
     let message = String(text.dropFirst(name.count + 1))
     if let reason = ErrorReason(rawValue: String(name)) { return CallError(reason, message) }
@@ -258,6 +261,12 @@ extension LineReplies.Reply: CustomStringConvertible {
   func outcome(of call: SimulatedCall) -> Outcome? {
     let model = call.items[0].call.model
     switch (model.form?.reply, kind) {
+    case (.ok, UInt8(ascii: "+")) where call.items[0].call.answersPrevious:
+      return .ok(.previous(isDone: true, texts[0]))
+    case (.ok, _) where call.items[0].call.answersPrevious:
+      return isNoPrevious ? .ok(.previous(isDone: true, nil)) : nil
+    case (.isDone, UInt8(ascii: "+")):
+      return text == "1" ? .ok(.done) : text == "0" ? .ok(.notDone) : nil
     case (.ok, UInt8(ascii: "+")): return text == "OK" ? .ok(.done) : nil
     case (.ok, _): return isNotMet ? .ok(.notDone) : nil
     case (.ttl, UInt8(ascii: "+")): return Int64(text).map { .ok(.integer($0)) }

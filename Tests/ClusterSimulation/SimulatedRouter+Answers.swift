@@ -11,7 +11,7 @@ import RouterNode
 extension SimulatedRouter {
   func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
     saboteur.heard(caller, response)
-    reply(to: caller, ByteBuffer(bytes: response))
+    reply(to: caller, saboteur.drawn(caller) ?? ByteBuffer(bytes: response))
   }
 
   func reply(to caller: SimulatedCall, _ response: ByteBuffer) {

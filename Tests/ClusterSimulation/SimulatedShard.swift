@@ -8,6 +8,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import ShardNode
+import Store
 
 final class SimulatedShard {
   enum State {
@@ -22,6 +23,8 @@ final class SimulatedShard {
   private let limits: Limits
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
+  /// Its machine's.
+  let wallClock: SimulatedClock
   private(set) var core: ShardCore
   private(set) lazy var saboteur = ShardFaultInjector(context, cluster.probe)
   private var sessions: [Int: ShardConnection] = [:]
@@ -43,22 +46,21 @@ final class SimulatedShard {
     self.limits = limits
     self.context = context
     self.cluster = cluster
-    core = Self.newCore(id, limits, context)
+    let wallClock = SimulatedClock(number, context, cluster)
+    self.wallClock = wallClock
+    core = Self.newCore(id, limits, context, wallClock)
   }
 
   private static func newCore(
-    _ id: String, _ limits: Limits, _ context: SimulationContext
+    _ id: String, _ limits: Limits, _ context: SimulationContext, _ wallClock: SimulatedClock
   ) -> ShardCore {
     var limits = limits
     if context.configuration.sabotage == .parksTooMany { limits.parkedCallsMax = .max }
     return ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
-      limits: limits, clock: { context.nowNanos }, wallMillis: { wallMillis(context) },
-      uptimeMillis: { 0 })
-  }
-
-  private static func wallMillis(_ context: SimulationContext) -> Int64 {
-    context.wallMillis - (context.configuration.sabotage == .expiresLate ? 60 : 0)
+      limits: limits,
+      versionsBegin: Store.versionsBegin(unixMillis: wallClock.read()),
+      clock: { context.nowNanos }, wallMillis: { wallClock.read() }, uptimeMillis: { 0 })
   }
 
   // MARK: - Life
@@ -68,7 +70,7 @@ final class SimulatedShard {
   func start() {
     state = .up
     incarnations += 1
-    core = Self.newCore(id, limits, context)
+    core = Self.newCore(id, limits, context, wallClock)
     isTurnPlanned = false
     viewsPlannedNanos = .max
     isCommitPlanned = false

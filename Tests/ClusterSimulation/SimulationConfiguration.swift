@@ -20,6 +20,10 @@ package struct SimulationConfiguration: Sendable {
   /// The last router was started with another list of shards: the shards obey the others.
   package var hasStranger = false
 
+  /// Whether wall clocks of shards may be set. It is known of each key whose clock it goes by only
+  /// where keys stay with their shards.
+  package var clocksJump: Bool { !changesMap && !hasStranger }
+
   /// Routers change the list of shards while calls are under way.
   package var changesMap = false
 
@@ -217,6 +221,22 @@ package enum Sabotage: Sendable, CaseIterable {
   case appendsTwice
   /// The shard's wall clock is behind, so that keys are seen after their time.
   case expiresLate
+  /// The shard doesn't notice that its wall clock was set.
+  case missesClockJumps
+  /// The shard takes no notice of the version, or the value, that a key must have.
+  case ignoresVersions, ignoresValues
+  /// The shard answers a Set with another value than the one before.
+  case tellsOtherPrevious
+  /// The versions that the shard tells come again and again.
+  case repeatsVersions
+  /// The shard's replies to Touch count a key too many.
+  case miscountsTouched
+  /// The shard takes lists for strings where it is to inspect them.
+  case inspectsWrong
+  /// The shard leaves out the last key of an MSetIfAbsent.
+  case setsSomeKeys
+  /// The router answers RandomKey with a key that there isn't.
+  case drawsMissingKeys
   /// The shard's replies to Append and StrLen count a byte too many.
   case miscounts
   /// The shard gives a value to another than the one that has waited longest.

@@ -21,6 +21,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case answeredTwice
     /// A walk over the keys misses one that was there all the time, or gives one twice.
     case walkWrong
+    /// A key had one version with two values.
+    case versionTwice
     /// A shard executed a call of a router while another held keys under another map.
     case mapDisobeyed
     /// Two shards served one slot.
@@ -64,7 +66,8 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
   case lineAnswered, lineUnread, lineClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
-  case keyDue, timeCounted
+  case keyDue, timeCounted, clockSetForward, clockSetBack, keyDrawn
+  case conditionMet, conditionUnmet, previousTold, severalSet
   case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd

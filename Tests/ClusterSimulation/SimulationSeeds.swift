@@ -6,10 +6,13 @@
 package struct SimulationSeeds: Sendable {
   package let first: UInt64
   package let count: Int
+  /// From one seed to the next. With 10 all runs are of one kind.
+  package let step: UInt64
 
-  package init(first: UInt64 = 1, count: Int) {
+  package init(first: UInt64 = 1, count: Int, step: UInt64 = 1) {
     self.first = first
     self.count = count
+    self.step = step
   }
 
   /// What came of all runs.
@@ -41,7 +44,7 @@ package struct SimulationSeeds: Sendable {
       var (summary, begun) = (Summary(), 0)
       func begin() {
         guard begun < count else { return }
-        let seed = first &+ UInt64(begun)
+        let seed = first &+ step &* UInt64(begun)
         begun += 1
         group.addTask { try Self.run(seed) }
       }

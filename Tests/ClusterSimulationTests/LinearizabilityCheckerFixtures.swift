@@ -44,6 +44,31 @@ func op(_ from: UInt64, _ to: UInt64, _ call: KeyCall, _ reply: KeyReply) -> His
   HistoryOperation(client: 1, call: call, invoked: from, returned: to, outcome: .ok(reply))
 }
 
+/// A call whose answer tells a version.
+struct VersionedCall {
+  let call: KeyCall
+
+  static let get = VersionedCall(call: .getWithVersion)
+
+  static func setIf(_ value: String, version: UInt64) -> VersionedCall {
+    VersionedCall(call: .setIfVersion(b(value), version))
+  }
+
+  static func deleteIf(version: UInt64) -> VersionedCall {
+    VersionedCall(call: .deleteIfVersion(version))
+  }
+
+  static func deleteIf(value: String) -> VersionedCall {
+    VersionedCall(call: .deleteIfValue(b(value)))
+  }
+}
+
+func told(
+  _ from: UInt64, _ to: UInt64, _ call: VersionedCall, _ reply: KeyReply
+) -> HistoryOperation {
+  op(from, to, call.call, reply)
+}
+
 /// An operation whose outcome its client never learnt.
 func unknown(_ from: UInt64, _ to: UInt64, _ call: KeyCall) -> HistoryOperation {
   HistoryOperation(client: 2, call: call, invoked: from, returned: to, outcome: .unknown)

@@ -18,10 +18,9 @@ import Testing
     #expect(summary.missed.isEmpty, "no run came across \(summary.missed)")
   }
 
-  /// A router with another map stored keys on a shard that had just lost its routers (1447); late
-  /// commits whose history could not be explained (25, 1225); a router greeted a shard
-  /// that was dropped while it was dialed (59).
-  @Test(arguments: [25, 59, 1225, 1447] as [UInt64])
+  /// Versions came again where a slot had got another owner (39, 169, 259). What was found by
+  /// seeds of earlier generators are tests of the parts by now.
+  @Test(arguments: [39, 169, 259] as [UInt64])
   func `what was found once is not found again`(seed: UInt64) throws {
     let report = try SimulationSeeds.run(seed)
     #expect(report.isClean, "\(report)")

@@ -85,6 +85,7 @@ final class LogRig {
     settings.gatherBytesMax = 4 << 10
     settings.passSyncBytes = 2 << 10
     settings.freeBytesMin = 0
+    settings.restBytesMax = 512
   }
 
   /// The numbers whose batches were told as synced, and as written.
@@ -129,6 +130,14 @@ final class LogRig {
   func end() {
     (files as? SimulatedDisk)?.endProcess()
     forget()
+  }
+
+  /// Gives the log what the appender has; the model's number is of the last batch.
+  func give(asNumber number: UInt64) {
+    while let batch = appender.takeBatch() {
+      numberOfBatch[batch.number] = number
+      output?.write(batch)
+    }
   }
 
   /// Gives the log one batch with as many records.

@@ -18,8 +18,11 @@ final class ChangeFixture {
   var core: RouterCore<RecordingDriver> { router.core }
   var driver: RecordingDriver { router.driver }
 
-  init(shards: [String] = ["a", "b"], newcomer: String = "c", accepts: Bool = true) throws {
-    router = try RouterFixture(shards: shards)
+  init(
+    shards: [String] = ["a", "b"], newcomer: String = "c", accepts: Bool = true,
+    linkLimits: LinkLimits = LinkLimits()
+  ) throws {
+    router = try RouterFixture(shards: shards, linkLimits: linkLimits)
     before = router.core.map
     next = try before.rebalanced(
       to: before.shards + [ShardDescription(id: newcomer, address: "h:9", weight: 1)])

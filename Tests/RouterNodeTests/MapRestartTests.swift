@@ -82,6 +82,27 @@ struct MapRestartTests {
     #expect(!world.core.mayHoldCalls)
   }
 
+  /// Calls on a slot wait when one of them was returned. Meanwhile the shard may be restarted.
+  @Test func callsThatWaitedForTheirSlotDoNotGoToAShardThatHasForgottenTheMap() throws {
+    var limits = LinkLimits()
+    limits.returnedNanos = 2_000_000_000
+    let world = try ChangeFixture(linkLimits: limits)
+    let key = world.router.key(of: 0)
+    world.router.get(key, caller: 1)
+    try world.returnCall(world.callsSent(to: 0)[0], from: 0)
+    world.router.lose(0)
+    world.router.advance(millis: 1_000)
+    try world.router.accept(0, incarnation: 2, inForce: false)
+    world.router.get(key, caller: 2)
+    world.router.advance(millis: 1_001)
+    for caller in 1...2 {
+      let error = try #require(world.driver.outcomes[caller]?.error)
+      #expect(error.reason == .shardUnavailable && error.message.contains("just started"))
+    }
+    #expect(try world.callsSent(to: 0).isEmpty)
+    #expect(world.router.isTidy)
+  }
+
   /// Its first question is a round's, its second one another's.
   @Test func aShardThatJoinsDuringARoundIsAskedForInTheNext() throws {
     let world = try ChangeFixture(shards: ["a", "b", "c"], newcomer: "d")

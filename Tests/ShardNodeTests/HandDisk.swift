@@ -65,7 +65,7 @@ final class LoggingShard {
     let clock = shard.clock
     log = ShardLog(
       LogAppender(position: 0), disk, policy, of: shard.core.store, gate: shard.core.gate,
-      ceiling: VersionCeiling.start(recovered: 0, unixSeconds: 0).ceiling,
+      ceiling: VersionCeiling.start(recovered: 0, unixMillis: 0).ceiling,
       clock: { clock.nowNanos })
     shard.core.log = log
     log.onFailure = { [unowned self] in failures.append($0) }

@@ -44,8 +44,8 @@ struct LargeReplyTests {
   }
 
   @Test func aReplyIsLargeFromOneByteMoreThanTheBound() throws {
-    // A value's message has its tag, three bytes of length, found, and a version of two bytes.
-    let fitting = Limits().bulkBytesMin - 1 - 3 - 2 - 2
+    // A value's message has its tag, three bytes of length, found, and a version of nine bytes.
+    let fitting = Limits().bulkBytesMin - 1 - 3 - 2 - 9
     try shard.set("{k}fits", pattern(fitting))
     try shard.set("{k}large", pattern(fitting + 1))
     let fits = try #require(link.call(1, .get, Requests.key("{k}fits")).first)

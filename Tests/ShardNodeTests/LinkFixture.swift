@@ -120,6 +120,11 @@ struct Link {
   let calls: Lane
   let bulk: Lane
 
+  init(calls: Lane, bulk: Lane) {
+    self.calls = calls
+    self.bulk = bulk
+  }
+
   init(to shard: ShardFixture, router: String = "r/0", generation: UInt64 = 1) throws {
     calls = try Self.accepted(.calls, shard, router, generation)
     bulk = try Self.accepted(.bulk, shard, router, generation)

@@ -5,6 +5,7 @@ import Foundation
 import NIOCore
 import ProtobufMessages
 import RingstoreAPI
+import Store
 import SwiftProtobuf
 import Testing
 
@@ -186,6 +187,20 @@ struct ShardCoreTests {
       .rPush, Requests.push("l", [String(repeating: "y", count: 600)]))
     #expect(small.failure(.lRange, Requests.range("l", 0, -1))?.reason == .responseTooLarge)
     #expect(small.failure(.lRange, Requests.range("l", 0, 0)) == nil)
+  }
+
+  /// The shard that had the slot before may have given them versions up to now.
+  @Test func keysOfASlotThatCameHaveVersionsFromTheClockOn() throws {
+    let before = try shard.set("k", "v").version
+    #expect(before == 1)
+    shard.clock.goOn(millis: 2_000)
+    _ = try Link(to: shard)
+    let after = try shard.set("k", "w").version
+    #expect(after == Store.versionsBegin(unixMillis: shard.clock.wallMillis) + 1)
+    // It has the slot already.
+    shard.clock.goOn(millis: 2_000)
+    _ = try Link(to: shard, generation: 2)
+    #expect(try shard.set("k", "x").version == after + 1)
   }
 
   @Test func keysOfOtherShardsAreRefusedNamingTheOwner() throws {

@@ -85,6 +85,28 @@ struct ShardLogTests {
     #expect(try logging.replayed().totalKeyCount == 0)
   }
 
+  @Test func nothingExpiresWhileAShardLoads() throws {
+    let shard = ShardFixture()
+    var set = Requests.set("k", "v")
+    set.ttlMillis = 10
+    let status: Ringstore_V1_Status = try shard.call(.set, set)
+    #expect(status.ok)
+    let version = shard.core.store.versionMax
+    shard.core.state = .loading
+    shard.clock.jump(to: shard.clock.wallMillis + 1_000)
+    #expect(!shard.core.hasTimeLimits)
+    shard.core.endExpired()
+    shard.runTurns()
+    #expect(shard.core.store.totalKeyCount == 1)
+    #expect(shard.core.store.versionMax == version)
+    #expect(shard.failure(.get, Requests.key("k"))?.reason == .shardUnavailable)
+    shard.core.state = .serving
+    #expect(shard.core.hasTimeLimits)
+    shard.core.endExpired()
+    shard.runTurns()
+    #expect(shard.core.store.totalKeyCount == 0)
+  }
+
   @Test func changesWaitForOneAnotherWhileTheDiskIsBusy() throws {
     let logging = LoggingShard(.always)
     let link = try open(logging)
@@ -128,7 +150,7 @@ struct ShardLogTests {
     logging.log.takeEvents()
     let refused = link.call(2, .set, Requests.set("k", "w"))
     #expect(refused.map(\.code) == [StatusCode.resourceExhausted.rawValue])
-    #expect(refused.first?.error?.reason == .diskFull)
+    #expect(refused.first?.callError.reason == .diskFull)
     #expect(link.call(3, .get, Requests.key("k")).map(\.code) == [0])
     logging.disk.tell(.diskFull(false))
     logging.log.takeEvents()
@@ -145,7 +167,7 @@ struct ShardLogTests {
     logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
     let refused = link.call(2, .set, Requests.set("other", "w"))
     #expect(refused.map(\.code) == [StatusCode.unavailable.rawValue])
-    #expect(refused.first?.error?.reason == .logStalled)
+    #expect(refused.first?.callError.reason == .logStalled)
     #expect(link.call(3, .get, Requests.key("other")).map(\.code) == [0])
     logging.commit()
     #expect(link.calls.take().map(\.id) == [1])
@@ -165,22 +187,24 @@ struct ShardLogTests {
     logging.disk.tell(.directoryGone)
     logging.log.takeEvents()
     let replies = link.calls.take()
-    #expect(replies.map(\.error?.reason) == [.outcomeUnknown, .shardUnavailable])
+    #expect(replies.map(\.callError.reason) == [.outcomeUnknown, .shardUnavailable])
     #expect(logging.failures.count == 1)
     let refused = link.call(3, .set, Requests.set("k", "w"))
-    #expect(refused.first?.error?.reason == .shardUnavailable)
+    #expect(refused.first?.callError.reason == .shardUnavailable)
   }
 
   @Test func theCeilingIsRaisedBeforeAVersionComesNearIt() throws {
-    let begin = VersionCeiling.start(recovered: 0, unixSeconds: 1_700_000_000)
-    #expect(begin.versionsBegin == Store.versionsBegin(unixSeconds: 1_700_000_000))
+    let millis: Int64 = 1_700_000_000_000
+    let begin = VersionCeiling.start(recovered: 0, unixMillis: millis)
+    #expect(begin.versionsBegin == Store.versionsBegin(unixMillis: millis))
     #expect(begin.ceiling.value > begin.versionsBegin)
-    let next = VersionCeiling.start(recovered: begin.ceiling.value, unixSeconds: 0)
-    #expect(next.versionsBegin == begin.ceiling.value, "a clock that was set back counts for nothing")
+    let next = VersionCeiling.start(recovered: begin.ceiling.value, unixMillis: 0)
+    #expect(next.versionsBegin == begin.ceiling.value, "a clock that was set back counts nothing")
     var raised = begin.ceiling
-    raised.raise()
+    raised.raise(above: begin.ceiling.raiseFrom)
     #expect(raised.raiseFrom > begin.ceiling.raiseFrom && raised.value > begin.ceiling.value)
-    #expect(raised.raiseFrom == begin.ceiling.value)
+    raised.raise(above: raised.value + 1_000)
+    #expect(raised.raiseFrom > begin.ceiling.value + 1_000)
   }
 
   @Test func whatWasWrittenMakesTheSameKeys() throws {
@@ -208,5 +232,13 @@ struct ShardLogTests {
     for slot in 0..<16_384 where store.keyCount(database: 0, slot: slot) > 0 {
       #expect(replayed.keyCount(database: 0, slot: slot) == store.keyCount(database: 0, slot: slot))
     }
+  }
+}
+
+extension Ringstore_Internal_V1_LinkReply {
+  /// The error that it carries.
+  fileprivate var callError: CallError {
+    CallError(
+      code: StatusCode(rawValue: code) ?? .unknown, message: message, details: Array(details))
   }
 }

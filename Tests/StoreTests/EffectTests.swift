@@ -212,6 +212,28 @@ import Testing
     #expect(version == 1 << 54 + 1)
   }
 
+  @Test func aProcessThatBeginsAMillisecondLaterGivesGreaterVersions() {
+    let first = Store.versionsBegin(unixMillis: 1_800_000_000_000)
+    #expect(Store.versionsBegin(unixMillis: 1_800_000_000_001) - first == 1 << 14)
+    #expect(Store.versionsBegin(unixMillis: -1) == 0)
+    let last = Store.versionsBegin(unixMillis: .max)
+    #expect(Store(databaseCount: 1, slotCount: 1, versionsBegin: last).keyCount(database: 0) == 0)
+  }
+
+  @Test func versionsAreRaisedAndNeverLowered() {
+    let store = Store(databaseCount: 1, slotCount: 2, versionsBegin: 10)
+    func write(_ slot: Int) -> UInt64 {
+      key.withUnsafeBytes {
+        store.set($0, at: store.find($0, slot: slot, database: 0, nowMillis: 0))
+      }
+    }
+    store.raiseVersions(ofSlot: 1, to: 5)
+    #expect(write(1) == 11)
+    store.raiseVersions(ofSlot: 1, to: 100)
+    #expect(write(1) == 101)
+    #expect(write(0) == 11)
+  }
+
   #if DEBUG
     @Test func aPlaceIsNotUsedAfterAChange() async {
       await #expect(processExitsWith: .failure) {

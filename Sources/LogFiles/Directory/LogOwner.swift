@@ -44,15 +44,15 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .notADirectory(let path):
-      "\(path) is not a directory. Set data_directory to one, or to a path that is free."
+      "\(path) is not a directory. Set data_dir to one, or to a path that is free."
     case .inUse(let path):
       "\(path) is in use by another process. Each shard needs a data directory of its own."
     case .otherCluster(let file, let found, let wanted):
       "\(file) belongs to the cluster \"\(found)\", and this shard to \"\(wanted)\". "
-        + "Check data_directory and the cluster's name."
+        + "Check data_dir and the cluster's name."
     case .otherShard(let file, let found, let wanted):
       "\(file) belongs to the shard \"\(found)\", and this shard is \"\(wanted)\". "
-        + "Check data_directory and the shard's name."
+        + "Check data_dir and the shard's name."
     case .otherSeed(let file):
       "\(file) was written with another hash seed. Start the shard with the seed that the cluster "
         + "was made with."

@@ -17,12 +17,17 @@ package struct LogFileSettings: Sendable {
   package var passSyncBytes = 8 << 20
   /// Size of the segment in which a pass can be named when the disk is full.
   package var reserveBytes: UInt64 = 64 << 10
+  /// Most bytes that a segment which isn't written to any more keeps unused.
+  package var restBytesMax: UInt64 = 4096
   /// Free bytes below which the disk counts as full, whatever `keepFree` says.
   package var freeBytesMin = 8 << 20
 
-  package init(policy: FsyncPolicy) { self.policy = policy }
+  /// Whether new segments are filled with zeros. Where no reply waits for syncs, it isn't worth writing
+  /// everything twice.
+  package var fillsSegments: Bool
 
-  /// Whether new segments are filled with zeros. Where the loop doesn't wait for syncs, it isn't
-  /// worth writing everything twice.
-  var fillsSegments: Bool { policy == .always }
+  package init(policy: FsyncPolicy) {
+    self.policy = policy
+    fillsSegments = policy == .always
+  }
 }

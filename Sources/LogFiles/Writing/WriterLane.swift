@@ -102,11 +102,13 @@ final class WriterLane {
 
   private func begin(_ next: SpareSegment, _ job: Job) throws(FileError) {
     if hasLeftovers { try cutLeftovers() }
+    let last = segment
     var header = header
     header.position = shared.read { $0.written.position }
     header.committed = job.committed
     header.newestPass = job.passToName ?? shared.read { $0.namedPass }
     segment = try SegmentMaker.begin(next, header, in: directory)
+    if last.position < segment.position { try giveBackRest(of: last) }
     shared.change { state in
       if next.name == .spare { state.spare = nil } else { state.reserve = nil }
       state.segmentSize = max(segment.size, settings.sizes.first)
@@ -127,6 +129,12 @@ final class WriterLane {
       }
     }
     shared.wakeOtherLane()
+  }
+
+  /// Gives back the room that was set aside in a segment which has ended early.
+  private func giveBackRest(of last: OpenSegment) throws(FileError) {
+    guard last.size > last.offset + settings.restBytesMax else { return }
+    try directory.files.truncate(last.file.handle, to: last.offset)
   }
 
   /// Batches that will be in the next segment must not be in this one as well. By a descriptor of its

@@ -297,7 +297,9 @@ extension RouterCore {
   }
 
   func unavailable(_ shard: Int) -> CallError {
-    mapConflict ?? .shardUnavailable(links[shard].shardID, links[shard].state.detail)
+    mapConflict
+      ?? .shardUnavailable(
+        links[shard].shardID, unreachableDetail(shard: shard) ?? links[shard].state.detail)
   }
 
   /// Drops a connection whose shard doesn't answer Hello.

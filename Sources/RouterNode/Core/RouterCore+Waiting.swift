@@ -77,10 +77,17 @@ extension RouterCore {
     links[call.shard].waitingBytes -= waiter.bytes
     links[shard].waitingBytes += waiter.bytes
     calls.move(id, to: shard)
-    guard links[shard].state.isReady || links[shard].isMoving else { return false }
+    guard mayTake(shard, call.slot) else { return false }
     waiting.setReason(id, .room)
     links[shard][call.lane].wait(id)
     return true
+  }
+
+  /// Whether calls on a slot may go to a shard. One that was restarted since they were admitted,
+  /// and doesn't know yet that the slot map is in force, would return them again and again.
+  private func mayTake(_ shard: Int, _ slot: UInt16) -> Bool {
+    if links[shard].isMoving { return true }
+    return links[shard].state.isReady && (links[shard].isServing || slot == Self.noSlot)
   }
 
   /// Moves calls that waited into the batch while the lane has room.

@@ -6,6 +6,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Store
 
 /// What a shard makes of a router's Hello.
 enum HelloVerdict {
@@ -71,7 +72,14 @@ extension ShardCore {
 
   /// A router says that a map is in force.
   func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {
+    let before = ownership.states.owned
     guard keyspace.ownership.comeIntoForce(map) else { return }
+    // The owners before have given versions of these slots, as long as until now.
+    let versions = Store.versionsBegin(unixMillis: wall.millis(atNanos: clock()))
+    log?.raiseCeiling(above: versions)
+    for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
+      store.raiseVersions(ofSlot: slot, to: versions)
+    }
     peers.tell(but: peer) { $0.writeNews(of: map, isInForce: true) }
   }
 

@@ -29,16 +29,21 @@ extension ShardCore {
   /// Whether anything under way, or a key, has a time limit.
   @inline(__always)
   package var hasTimeLimits: Bool {
-    views.count > 0 || !deadlines.isEmpty || store.expiringKeyCount > 0
+    views.count > 0 || !deadlines.isEmpty || expires
       || log?.passes.dueNanos != nil
   }
+
+  /// Whether keys expire. While a shard loads none does: the log has the deletions that were made,
+  /// and one that isn't logged would take a version that the log has for another change.
+  @inline(__always)
+  private var expires: Bool { store.expiringKeyCount > 0 && state != .loading }
 
   /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is
   /// to be called then.
   package var dueNanos: UInt64? {
     var due = min(views.oldestDueNanos() ?? .max, deadlines.nextDeadlineNanos ?? .max)
     if let pass = log?.passes.dueNanos { due = min(due, pass) }
-    if store.expiringKeyCount > 0, !expirer.isQueued { due = min(due, expirer.dueNanos) }
+    if expires, !expirer.isQueued { due = min(due, expirer.dueNanos) }
     return due == .max ? nil : due
   }
 
@@ -51,7 +56,7 @@ extension ShardCore {
       deadline.taker.deadlinePassed(deadline.id)
     }
     if let log, let pass = log.passes.dueNanos, pass <= now { turns.enqueue(log.passes) }
-    if store.expiringKeyCount > 0, expirer.dueNanos <= now { turns.enqueue(expirer) }
+    if expires, expirer.dueNanos <= now { turns.enqueue(expirer) }
   }
 
   /// Ends the oldest replies until what views alone keep alive is within `Limits.maxPinnedBytes`.

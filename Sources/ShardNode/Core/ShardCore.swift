@@ -88,7 +88,7 @@ package final class ShardCore {
   /// The time in nanoseconds, never going back: bounds the slices of long work.
   let clock: () -> UInt64
   private let executions = CommandTable.executions
-  private let wall: WallClock
+  let wall: WallClock
   /// Whether there is a wall clock, so that every call knows the time.
   private let hasWall: Bool
   /// When the core was made, on that clock.

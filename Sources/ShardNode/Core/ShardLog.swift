@@ -43,7 +43,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   @exclusivity(unchecked) private var statesUpTo: UInt64 = 0
   @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
   @exclusivity(unchecked) private var ceiling: VersionCeiling
-  @exclusivity(unchecked) private var raisesCeiling = false
+  /// A version that was given, and is not far enough below the ceiling; 0: there is none.
+  @exclusivity(unchecked) private var raisesCeilingAbove: UInt64 = 0
   /// The state that every pass begins with, beside the ceiling.
   private var slotMap: [UInt8]?
   let passes: ShardPasses
@@ -95,12 +96,12 @@ package final class ShardLog: StoreObserver, MarkSource {
     } else {
       marks.changed(hash: effect.hash, inBatch: appender.openBatch)
     }
-    if effect.version >= ceiling.raiseFrom { raisesCeiling = true }
+    if effect.version >= ceiling.raiseFrom { raisesCeilingAbove = effect.version }
   }
 
   package func groupEnded(slot: Int) {
     appender.groupEnded(slot: slot)
-    if raisesCeiling { raiseCeiling() }
+    if raisesCeilingAbove > 0 { raiseCeiling(above: raisesCeilingAbove) }
   }
 
   // MARK: - What replies ask
@@ -228,9 +229,10 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// A version has come near the ceiling, which is raised long before any reaches it.
   @inline(never)
-  private func raiseCeiling() {
-    raisesCeiling = false
-    ceiling.raise()
+  func raiseCeiling(above version: UInt64) {
+    raisesCeilingAbove = 0
+    guard version >= ceiling.raiseFrom else { return }
+    ceiling.raise(above: version)
     appender.append(.versionCeiling(ceiling.value))
   }
 }

@@ -17,12 +17,12 @@ package struct VersionCeiling: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - recovered: the ceiling in the log; 0: there is none.
-  ///   - unixSeconds: the wall clock. Versions begin at it, as those of shards without a log, so
+  ///   - unixMillis: the wall clock. Versions begin at it, as those of shards without a log, so
   ///     that they are above what a log that was lost had given.
   package static func start(
-    recovered: UInt64, unixSeconds: Int64
+    recovered: UInt64, unixMillis: Int64
   ) -> (versionsBegin: UInt64, ceiling: VersionCeiling) {
-    let begin = max(recovered, Store.versionsBegin(unixSeconds: unixSeconds))
+    let begin = max(recovered, Store.versionsBegin(unixMillis: unixMillis))
     return (begin, VersionCeiling(above: begin))
   }
 
@@ -31,7 +31,8 @@ package struct VersionCeiling: Equatable, Sendable {
     raiseFrom = version + Self.step / 2
   }
 
-  mutating func raise() {
-    self = VersionCeiling(above: value - Self.step / 2)
+  /// - Parameter version: one that is given now.
+  mutating func raise(above version: UInt64) {
+    self = VersionCeiling(above: max(version, value - Self.step / 2))
   }
 }

@@ -1,0 +1,116 @@
+// A directory that isn't this shard's, or can't be used, is refused with a sentence that says why.
+
+import Log
+import LogFiles
+import SimulatedDisk
+import Testing
+
+@Suite("The log's directory")
+struct LogDirectoryTests {
+  private func makeDisk() throws -> SimulatedDisk {
+    let disk = try SimulatedDisk.withDirectory("data", seed: 1)
+    let rig = LogRig(disk, "data", .always)
+    try rig.start()
+    rig.write()
+    rig.run()
+    rig.end()
+    return disk
+  }
+
+  private func refusal(
+    _ disk: SimulatedDisk, _ path: String = "data", as owner: LogOwner = LogRig.owner
+  ) -> LogRefusal? {
+    do throws(LogRefusal) {
+      let directory = try LogDirectory.open(path, as: owner, over: disk)
+      defer { directory.close() }
+      _ = try LogContents(of: directory)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  private let file = "data/log-00000000000000000000"
+
+  @Test("Another cluster, shard or hash seed is refused")
+  func identity() throws {
+    let disk = try makeDisk()
+    #expect(refusal(disk) == nil)
+    var owner = LogRig.owner
+    owner.cluster = "other"
+    #expect(
+      refusal(disk, as: owner) == .otherCluster(file: file, found: "cluster", wanted: "other"))
+    owner = LogRig.owner
+    owner.shard = "shard-2"
+    #expect(
+      refusal(disk, as: owner) == .otherShard(file: file, found: "shard-1", wanted: "shard-2"))
+    owner = LogRig.owner
+    owner.seedDigest = 1
+    #expect(refusal(disk, as: owner) == .otherSeed(file: file))
+  }
+
+  @Test("One process uses a directory, until it ends")
+  func twoProcesses() throws {
+    let disk = try makeDisk()
+    let first = try LogDirectory.open("data", as: LogRig.owner, over: disk)
+    #expect(refusal(disk) == .inUse("data"))
+    first.close()
+    #expect(refusal(disk) == nil)
+  }
+
+  @Test("A directory that isn't there is made, and a file in its place is refused")
+  func places() throws {
+    let disk = try makeDisk()
+    #expect(refusal(disk, "data/new") == nil)
+    disk.restart(after: .nothingUnsynced)
+    #expect(disk.names(in: "data").contains("new"))
+    #expect(refusal(disk, file) == .notADirectory(file))
+    #expect(
+      refusal(disk, "none/new")
+        == .failed(FileError(.createDirectory, "none/new", FileErrorCode.noEntry)))
+  }
+
+  @Test("Files of another log beside ours are refused")
+  func mixed() throws {
+    let disk = try makeDisk()
+    let other = "data/log-00000000000000000777"
+    let header = FileHeader(
+      kind: .log, lineage: Lineage(high: 5, low: 5), directory: 3, cluster: "cluster",
+      shard: "shard-1", seedDigest: 77, life: 1, position: 777, committed: 0)
+    disk.close(try disk.open(other, for: .creating))
+    disk.setContents(of: other, to: header.encode())
+    #expect(refusal(disk) == .mixed(file: other, other: file))
+    // A file under another's name.
+    disk.setContents(of: other, to: disk.contents(of: file) ?? [])
+    #expect(
+      refusal(disk) == .corrupt(file: other, offset: 12, why: "its header is another file's"))
+  }
+
+  @Test("What the system refuses is told with what to do")
+  func systemErrors() throws {
+    let disk = try makeDisk()
+    for (code, words) in [
+      (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "may not be used"),
+      (FileErrorCode.inputOutput, "Input/output error"),
+    ] {
+      disk.setFault(.error(code), atCall: disk.calls + 3)
+      let sentence = refusal(disk).map { "\($0)" } ?? ""
+      #expect(sentence.contains(words), "\(sentence)")
+    }
+  }
+
+  @Test("Names of files are read as they are written, and others are none of ours")
+  func names() {
+    let names: [LogFileName] = [
+      .lock, .spare, .reserve, .segment(0), .segment(.max), .pass(7), .unfinishedPass(1 << 40),
+    ]
+    for name in names { #expect(LogFileName(name.text) == name) }
+    for text in [
+      "", "log-", "log-1", "log-0000000000000000000x", "log-99999999999999999999",
+      "log-00000000000000000001.part", "pass-0000000000000000000", "lock", ".part",
+      "log-000000000000000000001",
+    ] {
+      #expect(LogFileName(text) == nil, "\(text)")
+    }
+  }
+}
