@@ -219,7 +219,8 @@ let package = Package(
     .target(
       name: "FuzzReaders",
       dependencies: [
-        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore,
+        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", "Store",
+        "Log", nioCore,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),

@@ -58,6 +58,32 @@ package enum BatchFormat {
     start.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
   }
 
+  /// A whole batch of records: for tools and tests, which put together what no writer would.
+  package static func batch(
+    of records: [(type: UInt8, slot: UInt16, payload: [UInt8])], position: LogPosition,
+    committed: LogPosition = 0, identity: LogIdentity
+  ) -> [UInt8] {
+    let count = records.reduce(headerBytes) { $0 + recordHeaderBytes + $1.payload.count }
+    return [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
+      guard let first = buffer.baseAddress else { return }
+      let start = UnsafeMutableRawPointer(first)
+      writeHeader(
+        at: start, length: count, position: position, life: identity.life, epoch: 0,
+        committed: committed)
+      var writer = ByteWriter(start + headerBytes)
+      for record in records {
+        writer.write(UInt32(record.payload.count))
+        writer.write(record.type)
+        writer.write(mustUnderstand)
+        writer.write(record.slot)
+        record.payload.withUnsafeBytes { writer.writeBytes($0) }
+      }
+      let whole = UnsafeRawBufferPointer(start: start, count: count)
+      setChecksum(checksum(whole, identity), at: start)
+      written = count
+    }
+  }
+
   /// The checksum of a whole batch, as it has to be.
   static func checksum(_ batch: UnsafeRawBufferPointer, _ identity: LogIdentity) -> UInt32 {
     let position = UInt64(

@@ -42,11 +42,18 @@ package final class LogMerge {
   private var isLogEnded = false
   private let effects = EffectReader()
 
-  /// - Parameter begin: where the pass begins; nil: there is none, and the log is whole from 0.
-  package init(into target: any ReplayTarget, passBegin begin: LogPosition?) {
+  /// - Parameters:
+  ///   - begin: where the pass begins; nil: there is none, and the log is whole from 0.
+  ///   - passBytes: of the pass's file. Bounds what is reserved for the keys that it announces.
+  package init(
+    into target: any ReplayTarget, passBegin begin: LogPosition?, passBytes: UInt64 = .max
+  ) {
     self.target = target
     position = begin ?? 0
-    if let begin { pass = PassReplay(.installs, begin: begin, target) }
+    if let begin {
+      let keysMax = Int(clamping: passBytes / UInt64(PassFormat.keyBytesMin))
+      pass = PassReplay(.installs, begin: begin, keysMax: keysMax, target)
+    }
   }
 
   /// Has a later pass compared with the state, where that is complete: the next batches of a pass
@@ -55,7 +62,7 @@ package final class LogMerge {
     guard pass == nil, begin >= position else {
       throw ReplayFault(.imageOutOfOrder, at: begin)
     }
-    pass = PassReplay(.compares, begin: begin, target)
+    pass = PassReplay(.compares, begin: begin, keysMax: 0, target)
   }
 
   /// Whether there is no pass that is merged or compared.

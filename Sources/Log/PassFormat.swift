@@ -30,6 +30,8 @@ enum PassFormat {
   }
 
   static let sectionBytesMax = 1 + 2 + ByteWriter.varintBytesMax + 4
+  /// No key takes less: kind, version, clock, length and a value of a byte.
+  static let keyBytesMin = 15
   /// Of an item but for its key and value.
   static let itemBytesMax = 1 + 8 + 4 + 8 + ByteWriter.varintBytesMax
 
@@ -49,9 +51,11 @@ extension ByteWriter {
 
 extension ByteReader {
   mutating func readCursor() throws(LogDefect) -> ImageCursor {
-    ImageCursor(
-      slot: Int(try read(UInt16.self)), database: try readCount(), hash: try read(UInt64.self),
-      key: Array(try readCounted()))
+    let (slot, database) = (Int(try read(UInt16.self)), try readCount())
+    // So that one more is a number as well.
+    guard database < .max else { throw .badNumber }
+    return ImageCursor(
+      slot: slot, database: database, hash: try read(UInt64.self), key: Array(try readCounted()))
   }
 }
 

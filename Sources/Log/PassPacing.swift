@@ -67,6 +67,9 @@ package struct PassPacing: Equatable, Sendable {
     return logGrowth * passPerLog + Int(min(seconds, 1e6) * Double(bytesPerSecond))
   }
 
+  /// Whether a pass would give room back, where the disk is nearly full.
+  package var freesRoom: Bool { log > live }
+
   /// Whether writers wait until the pass that is under way is complete, and what it replaces gone.
   /// - Parameter taken: bytes of it so far.
   package func writersWait(taken: Int) -> Bool {

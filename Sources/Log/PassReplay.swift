@@ -18,6 +18,8 @@ final class PassReplay {
   private(set) var neededAsOf: LogPosition?
 
   private let begin: LogPosition
+  /// More can't be in the pass.
+  private let keysMax: Int
   private let target: any ReplayTarget
   private var hasBegun = false
   // What was read and is not done with: one of them.
@@ -53,8 +55,9 @@ final class PassReplay {
     }
   }
 
-  init(_ mode: Mode, begin: LogPosition, _ target: any ReplayTarget) {
+  init(_ mode: Mode, begin: LogPosition, keysMax: Int, _ target: any ReplayTarget) {
     self.mode = mode
+    self.keysMax = keysMax
     self.begin = begin
     self.target = target
     seen = PassEnd(lastAsOf: begin, images: 0, keys: 0)
@@ -188,7 +191,7 @@ final class PassReplay {
     switch try reading({ () throws(LogDefect) in try image?.next() }) {
     case .section(let slot, let database, let keys):
       if mode == .installs, keys > 0 {
-        target.reserve(keys: keys, slot: slot, database: database)
+        target.reserve(keys: min(keys, keysMax), slot: slot, database: database)
       }
     case .key(let key, .bytes(let bytes)): try put(.bytes(bytes), key)
     case .key(let key, .integer(let number)): try put(.integer(number), key)

@@ -172,6 +172,13 @@ final class ShardStorage: CooperativeTask, Flushable {
       core.stateIsDurable()
       afterStateDurable()
     }
+    log.onDiskFull = { [unowned self] isFull in
+      if isFull {
+        logger.error("the disk is full, or nearly: writes are refused until there is room")
+      } else {
+        logger.notice("the disk has room again: writes go on")
+      }
+    }
     log.onClosed = { [unowned self] in closed() }
     core.log = log
     log.record(.newLife(life: start.header.life, incarnation: core.incarnation))

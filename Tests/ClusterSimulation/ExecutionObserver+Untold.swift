@@ -38,7 +38,9 @@ extension ExecutionObserver {
       return part ?? (item.invoked, nil)
     }
     guard let arrival = arrival(of: call) else { return (item.invoked, nil) }
-    let ends = [crashes[arrival.run], lefts[arrival.connection]].compactMap(\.self)
+    // What is cancelled, and has been executed all the same, has an answer that doesn't tell.
+    let ends = [crashes[arrival.run], lefts[arrival.connection], arrival.answered]
+      .compactMap(\.self)
     // One that waits may have been executed by a process before, whose reply was large.
     return (call.wasParked ? item.invoked : arrival.moment, ends.min())
   }

@@ -49,6 +49,8 @@ final class ExecutionObserver {
     let run: ShardRun
     let connection: Int
     let moment: UInt64
+    /// When its last reply left.
+    var answered: UInt64?
   }
 
   struct CallKey: Hashable {
@@ -268,7 +270,9 @@ final class ExecutionObserver {
     // A call that is returned has had its last reply here.
     if !reply.more || !reply.isOK {
       call.owed -= 1
-      otherParts.answered(key, cluster.moment())
+      let now = cluster.moment()
+      otherParts.answered(key, now)
+      arrivals[CallKey(router: key.router, id: key.id)]?.answered = now
       // A frame that arrived twice is executed twice.
       call.wasExecuted = false
       call.executedBetween = nil

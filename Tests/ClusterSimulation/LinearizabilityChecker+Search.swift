@@ -208,9 +208,19 @@ extension LinearizabilityChecker {
         _ = state.apply(operation.call)
       }
       // Nor may it have told a version.
-      if operation.changesNothing, state == frames[top].state { frames[top].isSettled = true }
+      if operation.changesNothing, state == frames[top].state, !ends(operation.invoked, top) {
+        frames[top].isSettled = true
+      }
       place(.required(index))
       return enter(state, after: operation.invoked, groupBefore: nil)
+    }
+
+    /// Whether some optional operation that may stand here may not behind one that was invoked then.
+    private func ends(_ invoked: UInt64, _ top: Int) -> Bool {
+      groups.contains {
+        $0.returned < invoked && $0.returned >= frames[top].latestInvoked
+          && $0.used < $0.invoked.count
+      }
     }
 
     private mutating func tryOptional(_ group: Int, _ top: Int) -> Attempt {

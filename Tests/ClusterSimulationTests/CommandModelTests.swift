@@ -135,6 +135,9 @@ import Testing
     #expect(
       isViolation(start + [op(7, 8, "LLEN", .count(2)), op(9, 10, "LLEN", .count(1))]))
     #expect(isLinearizable(start + [op(5, 8, "LLEN", .count(2)), op(9, 10, "LLEN", .count(1))]))
+    // What changes nothing must not be placed before it, where it has to come behind.
+    let idle = op(7, 8, "PERSIST", .count(0))
+    #expect(isLinearizable(start + [idle, op(9, 10, "LLEN", .count(1))]))
   }
 
   @Test func `appending twice, and a length that is off, are no meaning of Append`() {

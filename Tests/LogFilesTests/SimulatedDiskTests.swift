@@ -102,6 +102,24 @@ struct SimulatedDiskTests {
     #expect(disk.names(in: "d") == ["b"])
   }
 
+  @Test("A rename gives its own file the new name, also where older changes are lost")
+  func renames() throws {
+    for seed in 1...100 as ClosedRange<UInt64> {
+      let disk = try SimulatedDisk.withDirectory("d", seed: seed)
+      let old = try disk.open("d/a", for: .creating)
+      try disk.write(old, [1], at: 0)
+      try disk.sync(old)
+      try disk.syncDirectory("d")
+      try disk.remove("d/a")
+      let new = try disk.open("d/a", for: .creating)
+      try disk.write(new, [2], at: 0)
+      try disk.sync(new)
+      try disk.rename("d/a", to: "d/b")
+      disk.restart()
+      #expect([nil, [2]].contains(disk.contents(of: "d/b")), "seed \(seed)")
+    }
+  }
+
   @Test("The power goes during a call, and stays off until the restart")
   func power() throws {
     let disk = try SimulatedDisk.withDirectory("d", seed: 1)

@@ -10,7 +10,8 @@ struct SimulatedNames {
   private enum Change {
     case set(String, Entry)
     case remove(String)
-    case rename(String, String)
+    /// With the file that it was: a journal holds it, so no other file gets the new name.
+    case rename(String, Entry, String)
   }
 
   private(set) var entries: [String: Entry] = [:]
@@ -36,7 +37,8 @@ struct SimulatedNames {
   mutating func remove(_ path: String) { change(Self.parent(of: path), .remove(path)) }
 
   mutating func rename(_ path: String, to new: String) {
-    change(Self.parent(of: path), .rename(path, new))
+    guard let entry = entries[path] else { return }
+    change(Self.parent(of: path), .rename(path, entry, new))
   }
 
   private mutating func change(_ directory: String, _ change: Change) {
@@ -48,8 +50,7 @@ struct SimulatedNames {
     switch change {
     case .set(let path, let entry): entries[path] = entry
     case .remove(let path): entries[path] = nil
-    case .rename(let path, let new):
-      guard let entry = entries[path] else { return }
+    case .rename(let path, let entry, let new):
       entries[path] = nil
       entries[new] = entry
     }

@@ -56,6 +56,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   ///
   /// The sentence is for the operator.
   package var onFailure: (String) -> Void = { _ in }
+  /// Called when the disk has become full, and when it has room again.
+  package var onDiskFull: (Bool) -> Void = { _ in }
   /// Called when all state that was logged is durable.
   package var onStateDurable: () -> Void = {}
   /// Called once after `close`.
@@ -134,7 +136,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       output.write(batch)
     }
     if isStatePending { output.syncNow() }
-    passes.look()
+    passes.look(isDiskFull: isDiskFull)
   }
 
   /// What has happened at the disk. To be called on the loop after the output's `wake`.
@@ -150,7 +152,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       case .passWritten(let chunk): passes.written(chunk)
       case .passCompleted(let begin): passes.completed(begin)
       case .passAbandoned: passes.abandoned()
-      case .diskFull(let isFull): isDiskFull = isFull
+      case .diskFull(let isFull): diskIsFull(isFull)
       case .failed(let failure): failed(failure.sentence)
       case .directoryGone: failed(Self.directoryGone)
       case .closed: onClosed()
@@ -162,6 +164,13 @@ package final class ShardLog: StoreObserver, MarkSource {
   private func committed(_ number: UInt64) {
     while let first = underWay.first, first.number <= number { underWay.removeFirst() }
     gate.open(to: ReplyMark(number))
+  }
+
+  private func diskIsFull(_ isFull: Bool) {
+    guard isFull != isDiskFull else { return }
+    isDiskFull = isFull
+    onDiskFull(isFull)
+    passes.look(isDiskFull: isFull)
   }
 
   private func failed(_ sentence: String) {
@@ -191,7 +200,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       return CallError(
         .diskFull,
         "The disk of shard \(shard) is full: nothing was written. Make room; reads go on.",
-        shard: shard)
+        shard: shard, retryDelayMillis: 1_000)
     }
     return CallError(
       .logStalled, "The disk of shard \(shard) doesn't keep up: nothing was written. Try again.",

@@ -73,6 +73,10 @@ final class ShardPasses: CooperativeTask {
   /// After one was given up, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
   private static let pauseAfterAbandonNanos: UInt64 = 5_000_000_000
+  /// Since when the bound of what is on disk is reached.
+  private var atBoundNanos: UInt64?
+  /// For so long writers go on beyond it, while the pass hurries.
+  private static let boundNanos: UInt64 = 1_000_000_000
   /// Called when there is work for a turn.
   var wantsTurn: () -> Void = {}
   /// When a pass that is ahead of its pace goes on, on the loop's clock; nil: it doesn't wait.
@@ -96,17 +100,41 @@ final class ShardPasses: CooperativeTask {
       live: live.guess(storeUsed: store.usedBytes), pass: status.bytes, log: logBytes)
   }
 
-  /// Whether writers have to wait until the pass under way is complete.
+  /// Whether writers have to wait until the pass under way is complete: what is on disk has come to
+  /// its bound, and the pass has gone as fast as the disk takes it for a while since then.
   var holdsWriters: Bool {
+    let bytes: Int
     switch phase {
-    case .idle: false
-    case .making(_, let pace), .ending(let pace): pacing.writersWait(taken: pace.bytes)
+    case .idle: return false
+    case .making(_, let pace), .ending(let pace): bytes = pace.bytes
     }
+    guard pacing.writersWait(taken: bytes) else {
+      atBoundNanos = nil
+      return false
+    }
+    guard let since = atBoundNanos else {
+      atBoundNanos = clock()
+      hurry()
+      return false
+    }
+    return clock() - since > Self.boundNanos
   }
 
-  /// Looks whether a pass is to begin. To be called while the log grows; O(1).
-  func look() {
-    if case .idle = phase, pacing.begins, clock() >= pausedUntilNanos { begin(urgently: false) }
+  /// The pass under way goes as fast as the disk takes it.
+  private func hurry() {
+    guard case .making(let maker, var pace) = phase, !pace.isUrgent else { return }
+    pace.isUrgent = true
+    phase = .making(maker, pace)
+    wantsTurn()
+  }
+
+  /// Looks whether a pass is to begin. To be called while the log grows, and when the disk is full;
+  /// O(1).
+  func look(isDiskFull: Bool) {
+    guard case .idle = phase, clock() >= pausedUntilNanos else { return }
+    let pacing = pacing
+    // What is full is given room by a pass, as long as there is some left for it.
+    if pacing.begins || isDiskFull && pacing.freesRoom { begin(urgently: isDiskFull) }
   }
 
   /// Makes a pass at once, of all that is there now. `then` is told whether it is complete.
@@ -115,11 +143,9 @@ final class ShardPasses: CooperativeTask {
     case .idle:
       waiters.append(then)
       begin(urgently: true)
-    case .making(let maker, var pace):
+    case .making:
       waiters.append(then)
-      pace.isUrgent = true
-      phase = .making(maker, pace)
-      wantsTurn()
+      hurry()
     case .ending: laterWaiters.append(then)
     }
   }
@@ -211,6 +237,7 @@ final class ShardPasses: CooperativeTask {
 
   private func ended(isComplete: Bool) {
     phase = .idle
+    atBoundNanos = nil
     status.isUnderWay = false
     let told = waiters
     waiters = []

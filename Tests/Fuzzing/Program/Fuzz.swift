@@ -1,7 +1,7 @@
 // Runs one of the readers under libFuzzer, which tries inputs that it makes up, and keeps those
 // that led to new code. Linked with `-sanitize=fuzzer` only: see deploy/fuzz.
 //
-//   Fuzz READER CORPUS [LIBFUZZER-OPTION...]     READER: lines, wire, frames; CORPUS: a folder
+//   Fuzz READER CORPUS [LIBFUZZER-OPTION...]     CORPUS: a folder
 
 import Foundation
 import FuzzReaders
@@ -22,7 +22,7 @@ enum Fuzz {
     let arguments = CommandLine.arguments
     guard arguments.count > 2, let named = FuzzReader.all.first(where: { $0.name == arguments[1] })
     else {
-      print("usage: Fuzz lines|wire|frames CORPUS [LIBFUZZER-OPTION...]")
+      print("usage: Fuzz lines|wire|frames|log|replay CORPUS [LIBFUZZER-OPTION...]")
       exit(2)
     }
     reader = named

@@ -1,6 +1,6 @@
-// What is fuzzed: the readers of what peers send, each with a check of one input and with inputs to
-// begin from. libFuzzer runs them (Tests/Fuzzing/Program), and the suite does with the seeds and
-// with what was found once (Tests/FuzzingTests). Values; any thread.
+// What is fuzzed: the readers of what peers send and of what lies in files, each with a check of
+// one input and with inputs to begin from. libFuzzer runs them (Tests/Fuzzing/Program), and the
+// suite does with the seeds and with what was found once (Tests/FuzzingTests). Values; any thread.
 
 import NodeCore
 
@@ -12,7 +12,7 @@ package struct FuzzReader: Sendable {
   /// - Throws: a contradiction. Traps are findings as well.
   package let check: @Sendable (UnsafeRawBufferPointer) throws -> Void
 
-  package static let all = [lines, wire, frames]
+  package static let all = [lines, wire, frames, log, replay]
 }
 
 /// What must not be.
