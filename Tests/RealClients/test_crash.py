@@ -20,7 +20,7 @@ from harness.crash_counts import (
 )
 from harness.crash_expiry import ExpiringWorker, LargeWorker
 from harness.crash_load import Load
-from harness.crash_models import EmptyingWorker, ManyWorker, ModelWorker
+from harness.crash_models import EmptyingWorker, LongListWorker, ManyWorker, ModelWorker
 from harness.crash_queues import PoppingWorker, PushingWorker
 from harness.durable import DurableCluster, Killer, last_batch_end
 from harness.outcomes import Notes, Rules
@@ -34,7 +34,7 @@ WORKERS = [
     CountingWorker, CountingWorker, ReadingWorker, ComparingWorker, ComparingWorker,
     AppendingWorker, PipelineWorker, PushingWorker, PushingWorker, PoppingWorker, PoppingWorker,
     PoppingWorker, ModelWorker, ModelWorker, ManyWorker, EmptyingWorker, ExpiringWorker,
-    LargeWorker,
+    LargeWorker, LongListWorker,
 ]
 
 

@@ -214,12 +214,14 @@ def test_a_disk_that_fills_up(disk):
             while written * len(VALUE) < DISK_BYTES:
                 client.set(b"key-%d" % written, VALUE)
                 written += 1
+        assert shard.log_lines("the disk is full")
         # Refused before it was executed; reads go on.
         assert written and not client.get(b"key-%d" % written).found
         assert client.size() == written
         assert client.get(b"key-0").value == VALUE
         ballast.unlink()
         eventually(lambda: is_taken(client), "writes come back")
+    assert shard.log_lines("the disk has room again")
     shard.kill()
     shard.restart()
     await_loaded(shard)
@@ -229,9 +231,21 @@ def test_a_disk_that_fills_up(disk):
     shard.stop()
 
 
-def is_taken(client: Client) -> bool:
+def is_taken(client: Client, key: bytes = b"another", value: bytes = b"value") -> bool:
     try:
-        return client.set(b"another", b"value").ok
+        return client.set(key, value).ok
     except grpc.RpcError as error:
-        assert explain(error).reason == "DISK_FULL", error
+        if explain(error).reason not in ("DISK_FULL", "LOG_STALLED"):
+            raise
         return False
+
+
+@needs_root
+def test_a_disk_full_of_what_was_overwritten_makes_room_by_itself(disk):
+    shard = keeping(disk.path / "data")
+    with Client(shard.address) as client:
+        # Ten times as many bytes as there is room for.
+        for number in range(10 * DISK_BYTES // len(VALUE)):
+            eventually(lambda n=number: is_taken(client, b"%d" % (n % 4), VALUE), "writes go on")
+        assert client.size() == 4
+    shard.stop()

@@ -212,5 +212,5 @@ class PipelineWorker(AppendingWorker):
             info = error_details_pb2.ErrorInfo()
             if detail.Unpack(info):
                 reason = info.reason
-        code = next(one.name for one in grpc.StatusCode if one.value[0] == reply.code)
-        return self.notes.judge(code, reason, f"{self.name} of a Pipeline ({reply.message})")
+        code = {one.value[0]: one.name for one in grpc.StatusCode}
+        return self.notes.judge(code[reply.code], reason, f"{self.name} of a Pipeline ({reply.message})")

@@ -1,11 +1,13 @@
 """Workers that alone write to their keys, and hold every state that these may have."""
 
+import grpc
 from harness.crash_load import Worker
 from harness.outcomes import NOT_DONE, OK
 from ringstore.v1 import keystore_pb2 as pb
 
 # An unknown outcome doubles the states; from so many on the key is read before it is written.
 STATES_MAX = 4
+CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 class ModelWorker(Worker):
@@ -162,7 +164,7 @@ class ManyWorker(Worker):
             ended = outcome
             if reply and reply.items[at].HasField("error"):
                 error = reply.items[at].error
-                code = "UNAVAILABLE" if error.code == 14 else str(error.code)
+                code = CODES.get(error.code, str(error.code))
                 ended = self.notes.judge(code, error.reason, f"{self.name} {error.message}")
             if ended == OK:
                 self.states[key] = {after[key]}
@@ -231,3 +233,61 @@ class EmptyingWorker(Worker):
                 self.notes.fault(
                     f"{key} of database {self.database} is {found}, may be {states}")
             self.states[key] = {found}
+
+
+class LongListWorker(Worker):
+    """Long lists, which a snapshot holds in parts, changed while it is made."""
+
+    LENGTH = 60_000
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.keys = [b"long-%d-%d" % (self.number, n) for n in range(3)]
+        self.states: dict[bytes, list[list[bytes]]] = {key: [[]] for key in self.keys}
+
+    def step(self) -> None:
+        key = self.chance.choice(self.keys)
+        if len(self.states[key]) > 1:
+            self._read(key, self.make)
+            return
+        (old,) = self.states[key]
+        kind = self.chance.random()
+        if len(old) < self.LENGTH // 2 or (kind < 0.3 and len(old) < self.LENGTH):
+            values = [self.unique() + b"." * 20 for _ in range(2_000)]
+            head = self.chance.random() < 0.5
+            rpc = self.stub.LPush if head else self.stub.RPush
+            new = values[::-1] + old if head else old + values
+            self._write(key, rpc, pb.ListInsert(key=key, values=values), new)
+        elif kind < 0.6:
+            at, value = self.chance.randrange(len(old)), self.unique()
+            self._write(key, self.stub.LSet, pb.ListSetRequest(key=key, index=at, value=value),
+                        old[:at] + [value] + old[at + 1:])
+        elif kind < 0.9:
+            at, value = self.chance.randrange(len(old)), self.unique()
+            self._write(key, self.stub.LInsert, pb.ListInsertRequest(
+                key=key, pivot=old[at], value=value), old[:at] + [value] + old[at:])
+        else:
+            first, last = self.chance.randrange(900), len(old) - 1 - self.chance.randrange(900)
+            self._write(key, self.stub.LTrim, pb.ListRange(key=key, start=first, stop=last),
+                        old[first:last + 1])
+
+    def _write(self, key: bytes, rpc, request, new: list[bytes]) -> None:
+        outcome, _ = self.make(rpc, request)
+        if outcome == OK:
+            self.states[key] = [new]
+        elif outcome != NOT_DONE:
+            self.states[key] = [*self.states[key], new]
+
+    def _read(self, key: bytes, make) -> None:
+        outcome, reply = make(self.stub.LRange, pb.ListRange(key=key, start=0, stop=-1))
+        if outcome != OK:
+            return
+        found = list(reply.values)
+        if found not in self.states[key]:
+            lengths = [len(state) for state in self.states[key]]
+            self.notes.fault(f"{key} has {len(found)} elements, may have {lengths}, or others")
+        self.states[key] = [found]
+
+    def check(self) -> None:
+        for key in self.keys:
+            self._read(key, lambda rpc, request: (OK, self.must(rpc, request)))

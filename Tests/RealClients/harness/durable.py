@@ -106,10 +106,11 @@ class DurableCluster:
         self._folder.cleanup()
 
     def stop(self) -> None:
-        """SIGTERM to every node that runs; each must leave with status 0."""
-        nodes = [node for node in [self.router, *self.shards.values()] if node is not None]
+        """SIGTERM to every node; each must run still, and leave with status 0."""
         try:
-            assert [node.stop() for node in nodes if node.process.poll() is None] == [0] * len(nodes)
+            for node in [self.router, *self.shards.values()]:
+                assert node.process.poll() is None, f"{node.name} ended by itself\n{node.log()}"
+                assert node.stop() == 0
         finally:
             self.end()
 

@@ -14,6 +14,7 @@ AWAY = "SHARD_UNAVAILABLE"
 LOST = "OUTCOME_UNKNOWN"
 # The log takes no more for the moment, where large values come faster than the disk takes them.
 STALLED = "LOG_STALLED"
+FULL = "DISK_FULL"
 FAULTS_SHOWN = 20
 
 
@@ -25,6 +26,7 @@ class Rules:
     # A shard that leaves in good order answers what it has received: nothing is unknown.
     shards_leave: bool = True
     shards_die: bool = True
+    disk_fills: bool = False
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Notes:
         elif code == "UNAVAILABLE" and reason == LOST and self.rules.shards_die:
             outcome = UNKNOWN
         elif code == "UNAVAILABLE" and reason == STALLED:
+            outcome = NOT_DONE
+        elif code == "RESOURCE_EXHAUSTED" and reason == FULL and self.rules.disk_fills:
             outcome = NOT_DONE
         elif code == "DEADLINE_EXCEEDED" and hasty:
             outcome = UNKNOWN
