@@ -94,6 +94,17 @@ def test_the_directory_of_another(directory, extra, words):
     assert contents(directory) == before
 
 
+def test_fewer_databases_than_there_are_is_no_corruption(directory):
+    shard = keeping(directory)
+    with Client(shard.address) as client:
+        client.set(b"key", b"value", database=10)
+    shard.kill()
+    before = contents(directory)
+    sentence = refusal(directory, "--databases", "4")
+    assert "databases" in sentence and "corrupt" not in sentence, sentence
+    assert contents(directory) == before
+
+
 def test_two_processes_on_one_directory(directory):
     with_data = keeping(directory)
     try:
