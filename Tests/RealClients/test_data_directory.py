@@ -17,7 +17,7 @@ from harness.cluster import start_shard
 from harness.disk import Disk
 from harness.durable import last_batch_end
 from harness.polling import eventually
-from harness.process import START_SECONDS, Node, binary, run
+from harness.process import START_SECONDS, Node, binary, run, running
 
 FAILED = 1
 KEYS = 50
@@ -26,6 +26,15 @@ DISK_BYTES = 160 << 20
 VALUE = b"v" * 1_000_000
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and takes another user")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    """Where a test fails, its shards go too."""
+    before = set(running)
+    yield
+    for node in set(running) - before:
+        node.kill()
 
 
 @pytest.fixture

@@ -213,4 +213,5 @@ class PipelineWorker(AppendingWorker):
             if detail.Unpack(info):
                 reason = info.reason
         code = {one.value[0]: one.name for one in grpc.StatusCode}
-        return self.notes.judge(code[reply.code], reason, f"{self.name} of a Pipeline ({reply.message})")
+        what = f"{self.name} of a Pipeline ({reply.message})"
+        return self.notes.judge(code[reply.code], reason, what)
