@@ -1,0 +1,142 @@
+"""Shards that keep their data are killed at random moments under load, and started again.
+
+Nothing that was acknowledged is lost, nothing is done twice, and calls fail only as they may. The
+number of kills is RINGSTORE_TEST_KILLS (`deploy/test --crash N` sets it).
+"""
+
+import os
+import random
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harness.crash_counts import (
+    AppendingWorker,
+    ComparingWorker,
+    CountingWorker,
+    PipelineWorker,
+    ReadingWorker,
+)
+from harness.crash_expiry import ExpiringWorker, LargeWorker
+from harness.crash_load import Load
+from harness.crash_models import EmptyingWorker, LongListWorker, ManyWorker, ModelWorker
+from harness.crash_queues import PoppingWorker, PushingWorker
+from harness.durable import DurableCluster, Killer, last_batch_end
+from harness.outcomes import Notes, Rules
+from harness.polling import eventually
+from harness.seeds import seed
+
+KILLS = int(os.environ.get("RINGSTORE_TEST_KILLS", "20"))
+# What a check has to remember of a cluster grows with every call; then there is a new one.
+KILLS_OF_A_CLUSTER = 100
+WORKERS = [
+    CountingWorker, CountingWorker, ReadingWorker, ComparingWorker, ComparingWorker,
+    AppendingWorker, PipelineWorker, PushingWorker, PushingWorker, PoppingWorker, PoppingWorker,
+    PoppingWorker, ModelWorker, ModelWorker, ManyWorker, EmptyingWorker, ExpiringWorker,
+    LargeWorker, LongListWorker,
+]
+
+
+@contextmanager
+def under_load(rules: Rules, kinds=WORKERS, run: int = 0):
+    """A cluster with workers at work; they are stopped, and checked, when the block ends."""
+    with DurableCluster() as cluster:
+        load = Load(cluster.address, Notes(rules), seed() + run, kinds)
+        try:
+            yield cluster, load
+            load.stop()
+            cluster.await_serving()
+            load.check()
+            # Once more: what was read has to be as durable as what was acknowledged.
+            cluster.kill_all()
+            cluster.restart_all()
+            load.check()
+        finally:
+            load.close()
+            print(load.report())
+
+
+def await_calls(load: Load, count: int = 200) -> None:
+    wanted = load.notes.answered + count
+
+    def is_answered() -> bool:
+        load.notes.assert_no_fault()
+        return load.notes.answered >= wanted
+
+    eventually(is_answered, "calls answered")
+
+
+def test_shards_killed_at_random_under_load():
+    kills, run = 0, 0
+    while kills < KILLS:
+        goal = min(KILLS - kills, KILLS_OF_A_CLUSTER)
+        with under_load(Rules(), run=run) as (cluster, load):
+            killer = Killer(cluster, load.notes.progress, random.Random(seed() + run))
+            while killer.kills < goal:
+                killer.round()
+                load.notes.assert_no_fault()
+        assert load.notes.unknown, "no kill met a call under way"
+        kills += killer.kills
+        run += 1
+        print(f"{kills} kills so far")
+
+
+def test_shards_restarted_in_turn_lose_nothing_and_leave_nothing_unknown():
+    with under_load(Rules(shards_die=False)) as (cluster, load):
+        for node in list(cluster.shards.values()) * 2:
+            await_calls(load)
+            assert node.stop() == 0
+            node.restart()
+            cluster.await_serving()
+
+
+def test_a_router_killed_under_load():
+    rules = Rules(router_dies=True, shards_leave=False, shards_die=False)
+    with under_load(rules) as (cluster, load):
+        for _ in range(4):
+            await_calls(load)
+            cluster.router.kill()
+            cluster.router.restart()
+        await_calls(load)
+
+
+# --- The alarm itself ----------------------------------------------------------------------------
+
+
+def set_back(folder: Path, older: Path) -> None:
+    """The shard's data as it was some calls before."""
+    shutil.rmtree(folder)
+    shutil.copytree(older, folder)
+
+
+def lose_the_end(folder: Path, _: Path) -> None:
+    """The last thousands of bytes of the log, as if they had never been written."""
+    segment = [path for path in sorted(folder.glob("log-*")) if last_batch_end(path) > 4_096][-1]
+    os.truncate(segment, max(4_096, last_batch_end(segment) - 20_000))
+
+
+@pytest.mark.parametrize("harm", [set_back, lose_the_end])
+@pytest.mark.parametrize(
+    "kinds",
+    [[CountingWorker], [ComparingWorker], [AppendingWorker], [PipelineWorker],
+     [PushingWorker, PoppingWorker], [ModelWorker], [ManyWorker]],
+    ids=lambda kinds: kinds[0].__name__,
+)
+def test_lost_data_is_noticed(kinds, harm, tmp_path):
+    with DurableCluster({"a": "never"}) as cluster:
+        load = Load(cluster.address, Notes(Rules()), seed(), kinds)
+        try:
+            await_calls(load)
+            cluster.kill_all()
+            shutil.copytree(cluster.directory("a"), tmp_path / "older")
+            cluster.restart_all()
+            await_calls(load)
+            cluster.kill_all()
+            load.stop()
+            harm(cluster.directory("a"), tmp_path / "older")
+            cluster.restart_all()
+            with pytest.raises(AssertionError):
+                load.check()
+        finally:
+            load.close()
