@@ -81,6 +81,11 @@ package struct ReplayFault: Error, Equatable, Sendable {
   /// Of the record: in the log, or in the pass.
   package var position: LogPosition
 
+  /// The database that the store replayed into doesn't have; nil: that isn't the reason.
+  package var missingDatabase: Int? {
+    if case .effect(.noSuchDatabase(let database)) = reason { database } else { nil }
+  }
+
   init(_ reason: Reason, at position: LogPosition) {
     self.reason = reason
     self.position = position

@@ -65,8 +65,10 @@ package struct Effect {
 
   /// Why an effect can't have come from a store in this state.
   package enum Corruption: Error, Equatable {
-    /// A database, slot, key or value that this store can't have.
+    /// A slot, key or value that no store can have.
     case outOfBounds
+    /// This store has fewer databases.
+    case noSuchDatabase(Int)
     /// The slot has had this version or a later one.
     case versionNotAbove(UInt64)
     case missingKey

@@ -41,8 +41,9 @@ extension Store {
   package func apply(_ effect: Effect) throws(Effect.Corruption) {
     guard
       effect.slot >= 0, effect.slot < slotCount, effect.database >= 0,
-      effect.database < databaseCount, effect.key.count <= Store.keyBytesMax
+      effect.key.count <= Store.keyBytesMax
     else { throw .outOfBounds }
+    guard effect.database < databaseCount else { throw .noSuchDatabase(effect.database) }
     guard effect.version <= Entry.versionMax else { throw .outOfBounds }
     guard effect.version > versions[effect.slot] else {
       throw .versionNotAbove(versions[effect.slot])

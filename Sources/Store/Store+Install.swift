@@ -35,9 +35,10 @@ extension Store {
   ) throws(Effect.Corruption) {
     freeLeftovers()
     guard
-      slot >= 0, slot < slotCount, database >= 0, database < databaseCount,
-      key.count <= Store.keyBytesMax, version <= Entry.versionMax, value.isInBounds
+      slot >= 0, slot < slotCount, database >= 0, key.count <= Store.keyBytesMax,
+      version <= Entry.versionMax, value.isInBounds
     else { throw .outOfBounds }
+    guard database < databaseCount else { throw .noSuchDatabase(database) }
     let lookup = lookup(key, slot: slot, database: database, nowMillis: 0)
     if find(lookup).entry != nil { throw .existingKey }
     let entry = makeEntry(value, lookup, version, expiry, accessClock)

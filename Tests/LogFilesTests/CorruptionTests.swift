@@ -51,7 +51,8 @@ struct CorruptionTests {
       #expect(names.map { disk.contents(of: "data/\($0)") } == before)
       switch refusal {
       case .corrupt(let file, _, _), .otherCluster(let file, _, _), .otherShard(let file, _, _),
-        .otherSeed(let file), .mixed(let file, _), .newerFormat(let file, _), .missing(let file, _):
+        .otherSeed(let file), .mixed(let file, _), .newerFormat(let file, _),
+        .missing(let file, _), .fewerDatabases(let file, _):
         return .refused(file: file)
       case .notADirectory(let file), .inUse(let file): return .refused(file: file)
       case .failed(let error): return .refused(file: error.path)

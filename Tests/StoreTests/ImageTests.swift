@@ -91,7 +91,9 @@ import Testing
     let empty = InstalledValue.list(fixture.store.makeListBuilder())
     #expect(throws: Effect.Corruption.outOfBounds) { try install(empty) }
     #expect(throws: Effect.Corruption.outOfBounds) { try install(.integer(1), slot: 4) }
-    #expect(throws: Effect.Corruption.outOfBounds) { try install(.integer(1), database: 2) }
+    #expect(throws: Effect.Corruption.noSuchDatabase(2)) {
+      try install(.integer(1), database: 2)
+    }
     #expect(throws: Effect.Corruption.outOfBounds) {
       try install(.integer(1), version: Entry.versionMax + 1)
     }

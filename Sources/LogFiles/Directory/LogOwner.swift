@@ -37,6 +37,7 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   /// Files of two logs, or of two directories, lie side by side.
   case mixed(file: String, other: String)
   case newerFormat(file: String, format: UInt32)
+  case fewerDatabases(file: String, database: Int)
   case corrupt(file: String, offset: UInt64, why: String)
   case missing(file: String, why: String)
   case failed(FileError)
@@ -62,6 +63,9 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     case .newerFormat(let file, let format):
       "\(file) has format \(format), which a newer version of Ringstore has written. "
         + "Start that version."
+    case .fewerDatabases(let file, let database):
+      "\(file) has keys in database \(database), and this shard is set to fewer databases. Start it "
+        + "with as many databases as before."
     case .corrupt(let file, let offset, let why):
       "\(file) is corrupt at offset \(offset): \(why). Nothing was changed. "
         + "`ringstore log verify` shows what can be read; restore the directory from a backup, or "

@@ -189,9 +189,11 @@ package final class LogRecovery {
     do throws(ReplayFault) {
       return try body()
     } catch {
-      throw .corrupt(
-        file: file(at: error.position, pass).path, offset: file(at: error.position, pass).offset,
-        why: "\(error)")
+      let (file, offset) = file(at: error.position, pass)
+      if let database = error.missingDatabase {
+        throw .fewerDatabases(file: file, database: database)
+      }
+      throw .corrupt(file: file, offset: offset, why: "\(error)")
     }
   }
 

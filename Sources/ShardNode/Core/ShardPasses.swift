@@ -70,6 +70,7 @@ final class ShardPasses: CooperativeTask {
   private var waiters: [(Bool) -> Void] = []
   /// The same for the next one.
   private var laterWaiters: [(Bool) -> Void] = []
+  private var isDiskFull = false
   /// After one was given up, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
   private static let pauseAfterAbandonNanos: UInt64 = 5_000_000_000
@@ -131,7 +132,12 @@ final class ShardPasses: CooperativeTask {
   /// Looks whether a pass is to begin. To be called while the log grows, and when the disk is full;
   /// O(1).
   func look(isDiskFull: Bool) {
-    guard case .idle = phase, clock() >= pausedUntilNanos else { return }
+    self.isDiskFull = isDiskFull
+    guard case .idle = phase else { return }
+    guard clock() >= pausedUntilNanos else {
+      if isDiskFull { dueNanos = pausedUntilNanos }
+      return
+    }
     let pacing = pacing
     // What is full is given room by a pass, as long as there is some left for it.
     if pacing.begins || isDiskFull && pacing.freesRoom { begin(urgently: isDiskFull) }
@@ -168,7 +174,10 @@ final class ShardPasses: CooperativeTask {
 
   func runSlice() -> Turn {
     dueNanos = nil
-    guard case .making(let maker, var pace) = phase else { return .unused }
+    guard case .making(let maker, var pace) = phase else {
+      look(isDiskFull: isDiskFull)
+      return .unused
+    }
     let begunNanos = clock()
     defer {
       status.keysDone = maker.keyCount
@@ -233,6 +242,7 @@ final class ShardPasses: CooperativeTask {
     status.abandoned += 1
     pausedUntilNanos = clock() + Self.pauseAfterAbandonNanos
     ended(isComplete: false)
+    look(isDiskFull: isDiskFull)
   }
 
   private func ended(isComplete: Bool) {
