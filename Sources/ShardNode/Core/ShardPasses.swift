@@ -1,9 +1,9 @@
 // Passes of a shard's log: when one begins, and the images that it is made of, taken in turns of
 // the loop. What is written where is LogFiles' business; what may be thrown away afterwards too.
 //
-//   idle --enough has been written, or somebody asks--> making --its end is written--> ending
-//     ^                                                    |                              |
-//     +---------------- complete, or given up (full disk) -+------------------------------+
+//   idle --enough has been written, or the disk is full--> making --its end is written--> ending
+//     ^                                                       |                             |
+//     +-------------------- complete, or given up (full disk) +-----------------------------+
 //
 // Belongs to one shard's log; its event loop.
 
@@ -12,19 +12,6 @@ import Log
 import LogFiles
 import NodeCore
 import Store
-
-/// How far a pass is.
-package struct PassStatus: Sendable, Equatable {
-  package var isUnderWay = false
-  /// Keys that the pass under way has, and how many there were when it began.
-  package var keysDone = 0
-  package var keysTotal = 0
-  /// Passes completed by this process, and given up.
-  package var completed = 0
-  package var abandoned = 0
-  /// Bytes of the newest complete pass; 0 where this process has made none.
-  package var bytes = 0
-}
 
 final class ShardPasses: CooperativeTask {
   /// A turn takes images for about so long.
@@ -48,7 +35,7 @@ final class ShardPasses: CooperativeTask {
     let begunNanos: UInt64
     let logBegin: LogPosition
     let storeUsed: Int
-    /// Somebody waits for it: it goes as fast as the disk takes it.
+    /// It goes as fast as the disk takes it.
     var isUrgent: Bool
     var bytes = 0
   }
@@ -65,11 +52,8 @@ final class ShardPasses: CooperativeTask {
   private var live = LiveBytes()
   /// Where the newest complete pass begins; nil: there is none.
   private var newest: LogPosition?
-  private(set) var status = PassStatus()
-  /// Called when the pass under way has ended: whether it is complete.
-  private var waiters: [(Bool) -> Void] = []
-  /// The same for the next one.
-  private var laterWaiters: [(Bool) -> Void] = []
+  /// Bytes of the newest complete pass; 0 where this process has made none.
+  private var passBytes = 0
   private var isDiskFull = false
   /// After one was given up, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
@@ -98,7 +82,7 @@ final class ShardPasses: CooperativeTask {
 
   private var pacing: PassPacing {
     PassPacing(
-      live: live.guess(storeUsed: store.usedBytes), pass: status.bytes, log: logBytes)
+      live: live.guess(storeUsed: store.usedBytes), pass: passBytes, log: logBytes)
   }
 
   /// Whether writers have to wait until the pass under way is complete: what is on disk has come to
@@ -143,19 +127,6 @@ final class ShardPasses: CooperativeTask {
     if pacing.begins || isDiskFull && pacing.freesRoom { begin(urgently: isDiskFull) }
   }
 
-  /// Makes a pass at once, of all that is there now. `then` is told whether it is complete.
-  func make(then: @escaping (Bool) -> Void) {
-    switch phase {
-    case .idle:
-      waiters.append(then)
-      begin(urgently: true)
-    case .making:
-      waiters.append(then)
-      hurry()
-    case .ending: laterWaiters.append(then)
-    }
-  }
-
   private func begin(urgently: Bool) {
     let begin = position()
     output.keepFree(pacing.bytesNeeded)
@@ -164,9 +135,6 @@ final class ShardPasses: CooperativeTask {
       PassMaker(of: store, begin: begin, state: states()),
       PassPace(
         begunNanos: clock(), logBegin: begin, storeUsed: store.usedBytes, isUrgent: urgently))
-    status.isUnderWay = true
-    status.keysDone = 0
-    status.keysTotal = store.totalKeyCount
     wantsTurn()
   }
 
@@ -180,7 +148,6 @@ final class ShardPasses: CooperativeTask {
     }
     let begunNanos = clock()
     defer {
-      status.keysDone = maker.keyCount
       if case .making = phase { phase = .making(maker, pace) }
     }
     repeat {
@@ -232,28 +199,19 @@ final class ShardPasses: CooperativeTask {
     guard case .ending(let pace) = phase else { return }
     newest = begin
     live.passEnded(bytes: pace.bytes, storeUsed: pace.storeUsed)
-    status.completed += 1
-    status.bytes = pace.bytes
+    passBytes = pace.bytes
     output.keepFree(pacing.bytesNeeded)
-    ended(isComplete: true)
+    ended()
   }
 
   func abandoned() {
-    status.abandoned += 1
     pausedUntilNanos = clock() + Self.pauseAfterAbandonNanos
-    ended(isComplete: false)
+    ended()
     look(isDiskFull: isDiskFull)
   }
 
-  private func ended(isComplete: Bool) {
+  private func ended() {
     phase = .idle
     atBoundNanos = nil
-    status.isUnderWay = false
-    let told = waiters
-    waiters = []
-    for waiter in told { waiter(isComplete) }
-    guard !laterWaiters.isEmpty else { return }
-    (waiters, laterWaiters) = (laterWaiters, [])
-    begin(urgently: true)
   }
 }
