@@ -54,8 +54,8 @@ package protocol ReplayTarget: AnyObject {
   func keyCount(from: ImageCursor, to: ImageCursor) -> Int
 }
 
-/// Why a log or pass can't be replayed. Its bytes have the right checksums: whoever wrote them was
-/// faulty, or newer, or files are missing.
+/// Why a log or pass can't be replayed. Its bytes have the right checksums, so the node that wrote
+/// them was faulty or newer, or files are missing.
 package struct ReplayFault: Error, Equatable, Sendable {
   package enum Reason: Equatable, Sendable {
     case defect(LogDefect)

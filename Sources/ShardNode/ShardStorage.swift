@@ -214,6 +214,8 @@ final class ShardStorage: CooperativeTask, Flushable {
     phase = .failed
     logger.critical("\(sentence)")
     onFailure(sentence)
+    closing?.succeed()
+    closing = nil
   }
 
   // MARK: - The end

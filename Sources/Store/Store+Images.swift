@@ -1,7 +1,7 @@
 // Images: the keys of a store in the order of ImageCursor, a stretch at a time, while they change.
 //
-// Whoever holds the images up to a cursor, and the effects since on keys before it, has what the
-// store has there. To take an image changes nothing: keys don't count as used, and those that are
+// The images up to a cursor, and the effects since then on keys before it, are what the store has
+// there. To take an image changes nothing: keys don't count as used, and those that are
 // due stay, for their deletion is an effect of its own.
 
 /// A key as it is at the moment of its image. Borrowed bytes are good inside the call only.

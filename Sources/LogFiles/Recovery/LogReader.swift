@@ -4,8 +4,8 @@
 //
 // The end is the first place without a whole batch at which no segment begins. What lies behind it,
 // in that segment and in later ones, is looked through for a sign that it was durable once
-// (`TornSearch`); with such a sign the log is corrupt, without one it is left over from writes that
-// were told to nobody as synced.
+// (`TornSearch`). With such a sign the log is corrupt; without one it is left over from writes that
+// were never told as synced.
 //
 // One thread.
 

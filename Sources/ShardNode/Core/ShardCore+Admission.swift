@@ -26,8 +26,10 @@ extension ShardCore {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
     if state == .loading { throw .loading(id) }
-    if let log, log.refusesWrites, SubRequest.isWrite(method: method) { throw log.refusal(id) }
-    if gate.isFull, SubRequest.isWrite(method: method) { throw .heldTooMuch(limits) }
+    if SubRequest.isWrite(method: method) {
+      if let log, log.refusesWrites { throw log.refusal(id) }
+      if gate.isFull { throw .heldTooMuch(limits) }
+    }
     if store.isOverMemoryLimit, CommandTable.needsMemory(method: method) {
       try makeRoom(context)
     }

@@ -50,11 +50,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   let passes: ShardPasses
   private(set) var isDiskFull = false
   private(set) var hasFailed = false
-  /// Bytes of the log that were written in this process.
-  private(set) var bytesWritten: UInt64 = 0
-  /// Called once when nothing can be written any more.
-  ///
-  /// The sentence is for the operator.
+  /// Called once when nothing can be written any more, with a sentence for the operator.
   package var onFailure: (String) -> Void = { _ in }
   /// Called when the disk has become full, and when it has room again.
   package var onDiskFull: (Bool) -> Void = { _ in }
@@ -132,7 +128,6 @@ package final class ShardLog: StoreObserver, MarkSource {
     }
     while let batch = appender.takeBatch() {
       underWay.append((batch.number, clock()))
-      bytesWritten &+= UInt64(batch.count)
       output.write(batch)
     }
     if isStatePending { output.syncNow() }
@@ -206,9 +201,6 @@ package final class ShardLog: StoreObserver, MarkSource {
       .logStalled, "The disk of shard \(shard) doesn't keep up: nothing was written. Try again.",
       shard: shard)
   }
-
-  /// Whether a change has to be looked at again for `isStalled`.
-  var isWaiting: Bool { !underWay.isEmpty }
 
   /// Writes and syncs the rest. Nothing may change any more.
   package func close() {
