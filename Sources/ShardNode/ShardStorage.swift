@@ -57,6 +57,7 @@ final class ShardStorage: CooperativeTask, Flushable {
   var afterWork: () -> Void = {}
   /// Called once when the data can't be read or written any more.
   var onFailure: (String) -> Void = { _ in }
+  private var hasExpired = false
   private var closing: EventLoopPromise<Void>?
 
   /// Opens, and locks, the data directory of a shard.
@@ -118,7 +119,10 @@ final class ShardStorage: CooperativeTask, Flushable {
       }
     case .expires(let threads):
       let progress = core.store.expire(nowMillis: wallMillis(), maxVisits: Self.visitsPerTurn)
-      if progress.endsRound { serve(threads) }
+      guard progress.endsRound else { return true }
+      hasExpired = true
+      serveWhenDurable()
+      return false
     case .serves, .failed: return false
     }
     return true
@@ -172,6 +176,7 @@ final class ShardStorage: CooperativeTask, Flushable {
     log.onStateDurable = { [unowned self] in
       core.stateIsDurable()
       afterStateDurable()
+      serveWhenDurable()
     }
     log.onDiskFull = { [unowned self] isFull in
       if isFull {
@@ -190,7 +195,11 @@ final class ShardStorage: CooperativeTask, Flushable {
   /// Called when links may be written to again.
   var afterStateDurable: () -> Void = {}
 
-  private func serve(_ threads: LogThreads) {
+  /// Versions are given once the ceiling above them is durable.
+  private func serveWhenDurable() {
+    guard case .expires(let threads) = phase, hasExpired, core.log?.isStatePending == false else {
+      return
+    }
     phase = .serves(threads)
     core.detail = ""
     if core.state == .loading { core.state = .serving }
