@@ -117,7 +117,7 @@ final class ShardStorage: CooperativeTask, Flushable {
       } else {
         try start(recovery)
       }
-    case .expires(let threads):
+    case .expires:
       let progress = core.store.expire(nowMillis: wallMillis(), maxVisits: Self.visitsPerTurn)
       guard progress.endsRound else { return true }
       hasExpired = true
