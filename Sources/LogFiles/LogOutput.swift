@@ -10,7 +10,8 @@
 //     let threads = LogThreads(output)             // or, in a simulation: output.perform(...)
 //
 //     output.write(batch)            what the appender gave; the batch comes back in `.written`
-//     output.syncNow()               all that was given is synced as soon as can be
+//     output.writeDirectly(batch)    ... on this thread, if the output takes direct writes
+//     output.sync(upTo: number)      all up to this batch is synced as soon as can be
 //     output.takeEvents()            when `wake` was called
 //
 //     output.beginPass(at:)          one pass at a time
@@ -19,11 +20,11 @@
 //
 //     output.close()                 the rest is written and synced; then `.closed`
 //
-// Every call returns at once: work is queued for two lanes, each of which does one blocking step at
-// a time. The writer writes batches, and syncs them under `always`. The background lane syncs once
-// a second under `everysec`, writes passes, prepares segments, removes old files and watches the
-// directory. Events come in the order in which things happened. `wake` is called on a lane's
-// thread, once for all events that weren't taken yet.
+// Every call but `writeDirectly` returns at once: work is queued for two lanes, each of which does
+// one blocking step at a time. The writer writes batches, and syncs them under `always`. The
+// background lane syncs once a second under `everysec`, writes passes, prepares segments, removes
+// old files and watches the directory. Events come in the order in which things happened. `wake` is
+// called on a lane's thread, once for all events that weren't taken yet.
 //
 // After `.failed` nothing is written any more and no event follows: what was given and not told as
 // synced may be lost or not, so replies that wait have an unknown outcome and the process ends. The
@@ -101,8 +102,19 @@ package protocol LogOutput: AnyObject {
   /// Queues a batch. Its owner is the output until it comes back.
   func write(_ batch: LogBatch)
 
-  /// Syncs all that was given so far as soon as can be, under every policy.
-  func syncNow()
+  /// Writes a batch before it returns, where that needs no more than a write into a file with room
+  /// for it. What was written so is not told as `.written`.
+  /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
+  ///   `write`,
+  ///   or the log has failed.
+  func writeDirectly(_ batch: LogBatch) -> Bool
+
+  /// Whether `writeDirectly` would write, and nothing is under way that may hold up the write: no
+  /// sync, no new segment. Never under `always`, where a write alone commits nothing.
+  var takesDirectWrites: Bool { get }
+
+  /// Syncs all batches up to this number as soon as can be, under every policy.
+  func sync(upTo number: UInt64)
 
   /// Begins the file of a pass. There is no other under way.
   func beginPass(at begin: LogPosition)
@@ -124,9 +136,6 @@ package protocol LogOutput: AnyObject {
 
   /// What has happened since the last call.
   func takeEvents() -> [LogEvent]
-
-  /// Bytes of batches that were given and not written.
-  var bytesQueued: Int { get }
 
   /// Bytes of a pass that were given and not written.
   var passBytesQueued: Int { get }

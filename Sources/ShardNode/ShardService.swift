@@ -37,6 +37,7 @@ final class ShardService: LinkService {
   var storage: ShardStorage? {
     didSet {
       storage?.afterWork = { [unowned self] in afterWork() }
+      storage?.flusher = flusher
       storage?.afterStateDurable = { [unowned self] in
         for link in links.values { link.writable() }
       }
@@ -69,7 +70,7 @@ final class ShardService: LinkService {
     // Before the routers end their links, which have nothing else under way perhaps.
     core.endParked()
     for link in links.values { link.sendDraining() }
-    guard core.marks != nil else { return false }
+    guard core.marks != nil || core.log != nil else { return false }
     eventLoop.assumeIsolated().scheduleTask(in: limit) { [self] in
       core.gate.giveUp()
     }
@@ -130,7 +131,6 @@ final class ShardService: LinkService {
       }
     }
     if core.hasTimeLimits { scheduleExpiry() }
-    if let storage, core.log?.hasChanges == true { flusher.markDirty(storage) }
     if core.shutdownRequested, let onShutdown {
       self.onShutdown = nil
       onShutdown()

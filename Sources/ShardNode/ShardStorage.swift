@@ -53,6 +53,8 @@ final class ShardStorage: CooperativeTask, Flushable {
   private var slotMap: [UInt8]?
   private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
+  /// The loop's, by which the log is written before the connections are.
+  var flusher: FlushCoalescer?
   /// Called after whatever may have given the core work.
   var afterWork: () -> Void = {}
   /// Called once when the data can't be read or written any more.
@@ -185,6 +187,11 @@ final class ShardStorage: CooperativeTask, Flushable {
         logger.notice("the disk has room again: writes go on")
       }
     }
+    log.onFirstChange = { [unowned self, unowned log] in
+      if log.isDirect { flusher?.hold() }
+      flusher?.markFirst(self)
+    }
+    log.onCommitted = { [unowned self] in flusher?.release() }
     log.onClosed = { [unowned self] in closed() }
     core.log = log
     log.record(.newLife(life: start.header.life, incarnation: core.incarnation))

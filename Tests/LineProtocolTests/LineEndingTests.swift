@@ -31,6 +31,18 @@ import Testing
     return channel
   }
 
+  @Test func `a reply that is held is written after the release`() throws {
+    let channel = try connect()
+    loop.node.flusher.hold()
+    try channel.writeInbound(ByteBuffer(string: "PING\n"))
+    eventLoop.run()
+    #expect(try channel.readOutbound(as: ByteBuffer.self) == nil)
+    loop.node.flusher.release()
+    eventLoop.run()
+    let reply = try channel.readOutbound(as: ByteBuffer.self)
+    #expect(reply.map { String(buffer: $0) } == "+PONG\r\n")
+  }
+
   @Test func `replies of a tick don't wait for connections that end in it`() throws {
     let leaving = try (0..<3).map { _ in try connect() }
     let staying = try connect()

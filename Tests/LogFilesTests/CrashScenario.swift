@@ -169,7 +169,7 @@ final class CrashScenario {
     case ..<55: rig.perform(.writer)
     case ..<80: rig.perform(.background)
     case ..<84: rig.now += UInt64(random.below(800)) * 1_000_000
-    case ..<87: rig.output?.syncNow()
+    case ..<87: rig.syncNow()
     case ..<94: stepPass()
     case ..<96: rig.run()
     case ..<97: rig.run(until: rig.now + 1_000_000_000)
@@ -183,7 +183,8 @@ final class CrashScenario {
   private func write() {
     for _ in 0..<1 + random.below(3) {
       let filler = random.chance(5) ? random.below(9000) : random.below(300)
-      rig.write(marked: UInt8(truncatingIfNeeded: rig.life), filler: filler)
+      rig.write(
+        marked: UInt8(truncatingIfNeeded: rig.life), filler: filler, directly: random.chance(2))
       history.append(UInt8(truncatingIfNeeded: rig.life))
     }
   }

@@ -21,7 +21,6 @@ struct LogOutputTests {
     for _ in 0..<20 { rig.write(3, filler: 100) }
     rig.run()
     #expect(rig.writtenNumber == 60)
-    #expect(rig.output?.bytesQueued == 0)
     rig.end()
     #expect(try rig.start() == Array(1...60))
     rig.write()
@@ -32,13 +31,71 @@ struct LogOutputTests {
     #expect(disk.names(in: "data").contains("log-00000000000000000000"))
   }
 
+  @Test("The loop writes by itself where nothing is under way", arguments: FsyncPolicy.allCases)
+  func direct(_ policy: FsyncPolicy) throws {
+    let (rig, disk) = try rig(policy)
+    try rig.start()
+    rig.run()
+    rig.write(2, directly: true)
+    #expect(rig.directWrites == (policy == .always ? 0 : 1))
+    rig.run()
+    #expect(rig.writtenNumber == 2)
+    // What was queued goes first.
+    rig.write(1)
+    #expect(rig.output?.takesDirectWrites == false)
+    rig.write(1, directly: true)
+    rig.run(until: rig.now + second)
+    #expect(rig.writtenNumber == 4)
+    #expect(rig.syncedNumber == (policy == .never ? 0 : 4))
+    // Up to the end of a segment, which the lane begins.
+    for _ in 0..<200 {
+      rig.write(1, filler: 200, directly: true)
+      rig.run()
+    }
+    #expect(policy == .always || (150..<200).contains(rig.directWrites))
+    #expect(disk.names(in: "data").filter { $0.hasPrefix("log-") }.count > 2)
+    rig.end()
+    #expect(try rig.start() == Array(1...204))
+  }
+
+  @Test("A direct write that finds no room is made by the lane when there is some")
+  func directOnAFullDisk() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    disk.setFault(.error(FileErrorCode.noSpace), atCall: disk.calls + 1)
+    rig.write(1, directly: true)
+    #expect(rig.directWrites == 0 && rig.writtenNumber == 0)
+    #expect(rig.output?.takesDirectWrites == false)
+    rig.write(1)
+    rig.run(until: rig.now + second)
+    #expect(rig.writtenNumber == 2)
+    #expect(rig.failure == nil)
+    rig.write(1, directly: true)
+    #expect(rig.directWrites == 1)
+    rig.end()
+    #expect(try rig.start() == [1, 2, 3])
+  }
+
+  @Test("A direct write that fails ends the log")
+  func directFailure() throws {
+    let (rig, disk) = try rig(.never)
+    try rig.start()
+    rig.run()
+    disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + 1)
+    rig.write(1, directly: true)
+    rig.takeEvents()
+    #expect(rig.directWrites == 0 && rig.writtenNumber == 0)
+    #expect(rig.failure != nil)
+  }
+
   @Test("On the machine's file system as well", arguments: FsyncPolicy.allCases)
   func posix(_ policy: FsyncPolicy) throws {
     let temporary = try TemporaryDirectory()
     let rig = LogRig(PosixFiles(), temporary.path + "/data", policy)
     #expect(try rig.start() == [])
-    for _ in 0..<100 {
-      rig.write(3, filler: 100)
+    for round in 0..<100 {
+      rig.write(3, filler: 100, directly: round % 2 == 0)
       rig.run()
     }
     rig.end()
@@ -75,7 +132,7 @@ struct LogOutputTests {
     rig.run(until: rig.now + second)
     #expect(rig.syncedNumber == 2)
     rig.write()
-    rig.output?.syncNow()
+    rig.syncNow()
     rig.run()
     #expect(rig.syncedNumber == 3)
   }
@@ -88,7 +145,7 @@ struct LogOutputTests {
     rig.run(until: 10 * second)
     #expect(rig.writtenNumber == 1)
     #expect(rig.syncedNumber == 0)
-    rig.output?.syncNow()
+    rig.syncNow()
     rig.run()
     #expect(rig.syncedNumber == 1)
   }
@@ -211,7 +268,7 @@ struct LogOutputTests {
       rig.run()
       disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + offset)
       rig.write()
-      rig.output?.syncNow()
+      rig.syncNow()
       rig.run(until: rig.now + second)
       let calls = disk.calls
       if let failure = rig.failure {

@@ -74,6 +74,9 @@ final class LogRig {
   private(set) var isClosed = false
   /// The last number of each batch.
   private var numberOfBatch: [UInt64: UInt64] = [:]
+  private var lastBatch: UInt64 = 0
+  /// Batches that were written directly.
+  private(set) var directWrites = 0
   private(set) var lastNumber: UInt64 = 0
 
   init(_ files: any FileSystem, _ path: String, _ policy: FsyncPolicy) {
@@ -133,35 +136,41 @@ final class LogRig {
   }
 
   /// Gives the log what the appender has; the model's number is of the last batch.
-  func give(asNumber number: UInt64) {
+  /// - Parameter directly: the loop writes it by itself, if the log lets it.
+  func give(asNumber number: UInt64, directly: Bool = false) {
     while let batch = appender.takeBatch() {
-      numberOfBatch[batch.number] = number
-      output?.write(batch)
+      let batchNumber = batch.number
+      numberOfBatch[batchNumber] = number
+      lastBatch = batchNumber
+      if !directly || output?.takesDirectWrites != true {
+        output?.write(batch)
+      } else if output?.writeDirectly(batch) == true {
+        written = batchNumber
+        directWrites += 1
+        appender.recycle(batch)
+      }
     }
   }
 
+  /// Has all that was given synced.
+  func syncNow() { output?.sync(upTo: lastBatch) }
+
   /// Gives the log one batch with as many records.
-  func write(_ count: Int = 1, filler: Int = 0) {
+  func write(_ count: Int = 1, filler: Int = 0, directly: Bool = false) {
     for _ in 0..<count {
       lastNumber += 1
       let number = withUnsafeBytes(of: lastNumber) { Array($0) }
       appender.append(.slotMap(number + [UInt8](repeating: 0xab, count: filler)))
     }
-    while let batch = appender.takeBatch() {
-      numberOfBatch[batch.number] = lastNumber
-      output?.write(batch)
-    }
+    give(asNumber: lastNumber, directly: directly)
   }
 
   /// Gives the log one batch with one number that a mark follows.
-  func write(marked mark: UInt8, filler: Int) {
+  func write(marked mark: UInt8, filler: Int, directly: Bool) {
     lastNumber += 1
     let number = withUnsafeBytes(of: lastNumber) { Array($0) }
     appender.append(.slotMap(number + [mark] + [UInt8](repeating: 0xab, count: filler)))
-    while let batch = appender.takeBatch() {
-      numberOfBatch[batch.number] = lastNumber
-      output?.write(batch)
-    }
+    give(asNumber: lastNumber, directly: directly)
   }
 
   /// Whether there is no pass that may still complete.

@@ -39,7 +39,7 @@ struct LogThreadsTests {
         output.write(batch)
       }
       if number % 50 == 0 {
-        output.syncNow()
+        output.sync(upTo: given)
         while synced < given {
           try #require(bell.wait())
           for event in output.takeEvents() {

@@ -88,7 +88,7 @@ private final class LoggedShard {
       case 4:
         let isNew = !rig.appender.isEmpty
         if isNew { pictures.append((rig.appender.position, Self.picture(store))) }
-        rig.give(asNumber: UInt64(pictures.count - 1))
+        rig.give(asNumber: UInt64(pictures.count - 1), directly: random.chance(2))
       case 5: rig.perform(.writer)
       case 6, 7: rig.perform(.background)
       case 8: rig.now += UInt64(random.below(300)) * 1_000_000

@@ -20,7 +20,22 @@ final class HandDisk: LogOutput {
   static let identity = LogIdentity(lineage: Lineage(high: 1, low: 2), life: 3)
 
   func write(_ batch: LogBatch) { given.append(batch) }
-  func syncNow() { syncsAsked += 1 }
+
+  /// Whether the loop may write by itself; every such write takes so long.
+  var takesDirectWrites = false
+  var whileWriting: () -> Void = {}
+
+  func writeDirectly(_ batch: LogBatch) -> Bool {
+    whileWriting()
+    guard takesDirectWrites, given.isEmpty else {
+      given.append(batch)
+      return false
+    }
+    put(batch)
+    return true
+  }
+
+  func sync(upTo number: UInt64) { syncsAsked += 1 }
   func beginPass(at begin: LogPosition) {}
   func writePass(_ chunk: any PassBytes) {}
   func endPass(lastAsOf: LogPosition) {}
@@ -33,18 +48,19 @@ final class HandDisk: LogOutput {
     return events
   }
 
-  var bytesQueued: Int { given.reduce(0) { $0 + $1.count } }
   var passBytesQueued: Int { 0 }
 
   /// The disk has all that was given.
   func writeAll() {
-    for batch in given {
-      batch.seal(committed: 0, lineage: Self.identity.lineage, life: Self.identity.life)
-      file.append(Array(batch.bytes))
-      last = batch.number
-    }
+    for batch in given { put(batch) }
     events.append(.written(last, given))
     given = []
+  }
+
+  private func put(_ batch: LogBatch) {
+    batch.seal(committed: 0, lineage: Self.identity.lineage, life: Self.identity.life)
+    file.append(Array(batch.bytes))
+    last = batch.number
   }
 
   /// All that was written is synced.
@@ -59,6 +75,8 @@ final class LoggingShard {
   let disk = HandDisk()
   let log: ShardLog
   var failures: [String] = []
+  /// Whether no connection may write.
+  private(set) var isHeld = false
 
   init(_ policy: FsyncPolicy = .everysec, limits: Limits = Limits()) {
     shard = ShardFixture(limits: limits)
@@ -69,6 +87,8 @@ final class LoggingShard {
       clock: { clock.nowNanos })
     shard.core.log = log
     log.onFailure = { [unowned self] in failures.append($0) }
+    log.onFirstChange = { [unowned self] in if log.isDirect { isHeld = true } }
+    log.onCommitted = { [unowned self] in isHeld = false }
     log.onStateDurable = { [unowned self] in shard.core.stateIsDurable() }
   }
 

@@ -38,6 +38,93 @@ struct ShardLogTests {
     #expect(link.calls.take().map(\.id) == [1])
   }
 
+  @Test func whereTheLoopWritesByItselfRepliesPassAndOutputIsHeld() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    #expect(logging.log.isDirect)
+    link.calls.give { frame in
+      frame.call(1, .set, Requests.set("k", "v"))
+      frame.call(2, .get, Requests.key("k"))
+    }
+    #expect(link.calls.take().map(\.id) == [1, 2])
+    #expect(logging.isHeld, "no connection writes before the log is written")
+    logging.tick()
+    #expect(!logging.isHeld)
+    #expect(try logging.replayed().totalKeyCount == 1)
+    #expect(link.call(3, .get, Requests.key("k")).map(\.id) == [3])
+    #expect(!logging.isHeld, "nothing was changed")
+  }
+
+  @Test func whatTheLoopCantWriteByItselfHoldsOutputUntilTheDiskHasIt() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    #expect(link.call(1, .set, Requests.set("k", "v")).map(\.id) == [1])
+    logging.disk.takesDirectWrites = false
+    logging.tick()
+    #expect(logging.isHeld && !logging.log.isDirect)
+    // From then on replies wait at the gate as well.
+    #expect(link.call(2, .set, Requests.set("other", "v")).isEmpty)
+    logging.tick()
+    #expect(logging.isHeld)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    #expect(!logging.isHeld && logging.log.isDirect)
+    #expect(link.calls.take().map(\.id) == [2])
+  }
+
+  @Test func aDiskThatFailsADirectWriteHoldsOutputForGood() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    #expect(link.call(1, .set, Requests.set("k", "v")).map(\.id) == [1])
+    logging.disk.takesDirectWrites = false
+    logging.tick()
+    logging.disk.tell(.directoryGone)
+    logging.log.takeEvents()
+    #expect(logging.isHeld, "nobody is told that the write is kept")
+    #expect(logging.failures.count == 1)
+    #expect(link.call(2, .set, Requests.set("k", "w")).first?.callError.reason == .shardUnavailable)
+  }
+
+  @Test func afterASlowWriteTheLoopLeavesWritingToThreadsForAWhile() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    logging.disk.whileWriting = { logging.shard.clock.nowNanos += ShardLog.slowNanos + 1 }
+    #expect(link.call(1, .set, Requests.set("k", "v")).map(\.id) == [1])
+    logging.tick()
+    #expect(!logging.isHeld && !logging.log.isDirect)
+    #expect(link.call(2, .set, Requests.set("k", "w")).isEmpty)
+    logging.commit()
+    #expect(link.calls.take().map(\.id) == [2])
+    #expect(!logging.log.isDirect)
+    logging.shard.clock.nowNanos += ShardLog.slowPauseNanos
+    logging.commit()
+    #expect(logging.log.isDirect)
+  }
+
+  @Test func aFullDiskRefusesWritesOfALoopThatWritesByItself() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    logging.disk.takesDirectWrites = true
+    logging.commit()
+    #expect(logging.log.isDirect)
+    logging.disk.tell(.diskFull(true))
+    logging.log.takeEvents()
+    let refused = link.call(1, .set, Requests.set("k", "v"))
+    #expect(refused.first?.callError.reason == .diskFull)
+    #expect(link.call(2, .get, Requests.key("k")).map(\.code) == [0])
+    logging.disk.tell(.diskFull(false))
+    logging.log.takeEvents()
+    #expect(link.call(3, .set, Requests.set("k", "v")).map(\.code) == [0])
+  }
+
   @Test func underAlwaysItIsAnsweredWhenItIsSynced() throws {
     let logging = LoggingShard(.always)
     let link = try open(logging)
@@ -165,13 +252,16 @@ struct ShardLogTests {
     _ = link.call(1, .set, Requests.set("k", "v"))
     logging.tick()
     logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
-    let refused = link.call(2, .set, Requests.set("other", "w"))
+    // It is found out at the end of the next tick with a change.
+    #expect(link.call(2, .set, Requests.set("k", "w")).isEmpty)
+    logging.tick()
+    let refused = link.call(3, .set, Requests.set("other", "w"))
     #expect(refused.map(\.code) == [StatusCode.unavailable.rawValue])
     #expect(refused.first?.callError.reason == .logStalled)
-    #expect(link.call(3, .get, Requests.key("other")).map(\.code) == [0])
+    #expect(link.call(4, .get, Requests.key("other")).map(\.code) == [0])
     logging.commit()
-    #expect(link.calls.take().map(\.id) == [1])
-    _ = link.call(4, .set, Requests.set("other", "w"))
+    #expect(link.calls.take().map(\.id) == [1, 2])
+    _ = link.call(5, .set, Requests.set("other", "w"))
     logging.commit()
     #expect(link.calls.take().map(\.code) == [0])
   }

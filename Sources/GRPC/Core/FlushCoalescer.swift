@@ -2,6 +2,10 @@
 // this tick have run, each marked connection flushes once, with one write. On its event loop; one
 // instance per loop.
 //
+// Output may have to wait until something else is written, a log whose changes it tells of: who
+// writes that has itself flushed first, calls `hold`, and `release` when all is written.
+// Connections look at `isHeld` before they write, and have themselves flushed again instead.
+//
 // @exclusivity(unchecked) in this file: used by every mark and flush, on the loop alone; targets
 // are flushed outside of any access.
 
@@ -20,6 +24,11 @@ package final class FlushCoalescer {
   package let scheduler: LoopScheduler
   @exclusivity(unchecked) private var dirty: [any Flushable] = []
   @exclusivity(unchecked) private var flushing: [any Flushable] = []
+  /// Whether no connection may write.
+  @exclusivity(unchecked) package private(set) var isHeld = false
+  /// Flushed before anything else, and whatever is held.
+  private var first: (any Flushable)?
+  @exclusivity(unchecked) private var isScheduled = false
 
   package init(_ scheduler: LoopScheduler) { self.scheduler = scheduler }
 
@@ -32,8 +41,31 @@ package final class FlushCoalescer {
     guard !target.isMarkedDirty else { return }
     target.isMarkedDirty = true
     dirty.append(target)
-    // Only the first mark schedules; marks set while flushing belong to the next tick.
-    if dirty.count == 1 { scheduler.eventLoop.assumeIsolated().execute { self.flushAll() } }
+    schedule()
+  }
+
+  /// Has `target` flushed at the end of this tick before anything else. There is one such target on
+  /// a loop at most.
+  package func markFirst(_ target: any Flushable) {
+    first = target
+    schedule()
+  }
+
+  /// No connection writes before `release`.
+  package func hold() { isHeld = true }
+
+  /// What was held may leave.
+  package func release() {
+    guard isHeld else { return }
+    isHeld = false
+    if !dirty.isEmpty { schedule() }
+  }
+
+  private func schedule() {
+    // Marks set while flushing belong to the next tick.
+    guard !isScheduled else { return }
+    isScheduled = true
+    scheduler.eventLoop.assumeIsolated().execute { self.flushAll() }
   }
 
   /// Has `target` flushed in a later turn, because it has just written as much as one may write at
@@ -53,6 +85,13 @@ package final class FlushCoalescer {
 
   private func flushAll() {
     scheduler.beginTick()
+    if let first {
+      self.first = nil
+      first.flushNow()
+    }
+    isScheduled = false
+    // The release has it called again.
+    if isHeld { return }
     swap(&dirty, &flushing)
     // The clock is looked at only when there are many.
     let begunNanos = flushing.count > Self.flushesPerLook ? scheduler.nowNanos : 0

@@ -55,7 +55,8 @@ extension GRPCServerHandler {
   func endForMemory() {
     guard ending.isOpen, let context else { return }
     cut(.memoryBudget)
-    guard isWritable, ending.isOpen else {
+    // Where output is held, there is no time for a goodbye.
+    guard isWritable, ending.isOpen, !loop.flusher.isHeld else {
       leave()
       tearDown()
       context.closeSoon()

@@ -194,6 +194,10 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     guard let context, ending.isOpen else { return }
     flushing.beginFlush()
     deliverResumed()
+    if loop.flusher.isHeld {
+      _ = flushing.endFlush()
+      return loop.flusher.markDirty(self)
+    }
     guard isWritable else {
       _ = flushing.endFlush()
       if session.failure != nil { closeIfFinished() }

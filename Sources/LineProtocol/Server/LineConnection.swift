@@ -198,6 +198,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     guard let context, let session, ending == .open else { return }
     session.advance()
     noteHeldBytes()
+    if loop.node.flusher.isHeld { return loop.node.flusher.markDirty(self) }
     var hasWritten = false
     while context.channel.isWritable,
       let bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)

@@ -60,10 +60,7 @@ final class BackgroundLane {
 
   private func syncDue(_ state: LaneState, _ now: UInt64) -> UInt64? {
     guard settings.policy != .always, state.isSyncing else { return nil }
-    let isWanted =
-      state.syncWanted > state.synced.number || state.syncPosition > state.synced.position
-      || state.dirty.count > 1 || state.isWriterDone
-    if isWanted { return now }
+    if state.isSyncWanted { return now }
     return settings.policy == .everysec ? max(now, nextSync) : nil
   }
 
@@ -89,9 +86,13 @@ final class BackgroundLane {
 
   private func sync(_ now: UInt64) throws(FileError) {
     nextSync = now + settings.syncIntervalNanos
-    let (files, end) = shared.read { ($0.dirty, $0.written) }
+    let (files, end) = shared.change { state in
+      state.isSyncUnderWay = true
+      return (state.dirty, state.written)
+    }
     for file in files { try file.sync() }
     shared.change { state in
+      state.isSyncUnderWay = false
       if state.hasFailed { return }
       state.synced = end
       // The last of them may have been written to since.
@@ -157,7 +158,7 @@ final class BackgroundLane {
         }
         if state.spare != nil { state.setFull(.segment, false) }
       }
-      shared.wakeOtherLane()
+      shared.wake(.writer)
     } catch {
       guard error.isForWantOfRoom else { throw error }
       filling = nil

@@ -1,5 +1,7 @@
 // What the loop and the two lanes share, behind one lock that is never held during a call of the
 // file system. Each lane takes what it is to do, does it without the lock, and says what it did.
+// The writer's turn is taken and given back under the lock too: by the writer's thread, or by the
+// loop, which then writes by itself.
 
 internal import Log
 internal import Synchronization
@@ -26,8 +28,6 @@ enum PassWork {
 struct LaneState {
   // What the loop has given.
   var queue: [LogBatch] = []
-  var bytesQueued = 0
-  var lastGiven: UInt64 = 0
   /// Batches up to this number are to be synced as soon as can be.
   var syncWanted: UInt64 = 0
   var passWork: [PassWork] = []
@@ -43,6 +43,13 @@ struct LaneState {
   /// The segments with batches that weren't synced, oldest first; the last is written to.
   var dirty: [OpenFile]
   var isWriterDone = false
+  /// Somebody writes batches, or begins a segment.
+  var isWriting = false
+  /// Batches that the writer has taken and not written, because the disk is full or a segment ends.
+  var isWriterBehind = false
+  /// While the disk is full: when the writer tries again.
+  var retryAt: UInt64 = 0
+  var isSyncUnderWay = false
 
   // Files.
   /// Positions of all segments, ascending; the last is written to.
@@ -56,6 +63,8 @@ struct LaneState {
   var passToName: LogPosition?
   /// The newest pass that a header names.
   var namedPass: LogPosition?
+  /// Bytes set aside in the segment that is written to, behind its last batch.
+  var segmentRoom: UInt64
 
   // What the loop is to hear.
   var events: [LogEvent] = []
@@ -63,7 +72,26 @@ struct LaneState {
   var full: FullReasons = []
   var hasFailed = false
 
+  /// Whether there is anything to sync.
   var isSyncing: Bool { synced.number < written.number }
+
+  /// Whether somebody waits for what isn't synced yet.
+  var isSyncWanted: Bool {
+    syncWanted > synced.number || syncPosition > synced.position || dirty.count > 1 || isWriterDone
+  }
+
+  /// A pass waits for a segment to be named in, and there is one.
+  var canName: Bool { passToName != nil && (spare ?? reserve) != nil }
+
+  /// Whether the writer's lane has anything to do.
+  var hasWriterWork: Bool { !queue.isEmpty || isWriterBehind || isClosing || canName }
+
+  /// Whether batches may be written by the loop: the writer has nothing to do, and what the segment
+  /// has left is more than a tick brings.
+  var takesDirectWrites: Bool {
+    !hasFailed && !isWriterDone && !isWriting && !hasWriterWork && !isSyncUnderWay && full.isEmpty
+      && segmentRoom > segmentSize / 16
+  }
 
   mutating func tell(_ event: LogEvent) {
     if !hasFailed { events.append(event) }
@@ -83,15 +111,17 @@ final class LaneShared: Sendable {
   private let guarded: Mutex<Guarded>
   /// Tells the loop that there are events.
   private let wakeLoop: @Sendable () -> Void
-  /// Tells the lanes that there may be work; set by who runs them. Called without the other lock.
-  private let wakeLanes = Mutex<@Sendable () -> Void>({})
+  /// Tells a lane that there may be work; set by who runs them. Called without the other lock.
+  private let wakeLane = Mutex<@Sendable (LogFileOutput.Lane) -> Void>({ _ in })
 
   init(_ state: LaneState, wakeLoop: @escaping @Sendable () -> Void) {
     guarded = Mutex(Guarded(state: state))
     self.wakeLoop = wakeLoop
   }
 
-  func setWakeLanes(_ wake: @escaping @Sendable () -> Void) { wakeLanes.withLock { $0 = wake } }
+  func setWakeLane(_ wake: @escaping @Sendable (LogFileOutput.Lane) -> Void) {
+    wakeLane.withLock { $0 = wake }
+  }
 
   func read<R>(_ body: (LaneState) -> R) -> R {
     guarded.withLock { guarded in UncheckedValue(value: body(guarded.state)) }.value
@@ -109,14 +139,14 @@ final class LaneShared: Sendable {
     return result.value
   }
 
-  /// The loop's change: wakes the lanes.
-  func give(_ body: (inout LaneState) -> Void) {
+  /// The loop's change: gives a lane work.
+  func give(_ lane: LogFileOutput.Lane, _ body: (inout LaneState) -> Void) {
     guarded.withLock { body(&$0.state) }
-    wakeOtherLane()
+    wake(lane)
   }
 
-  /// For a lane that has made work for the other one.
-  func wakeOtherLane() { wakeLanes.withLock { $0 }() }
+  /// There may be work for a lane.
+  func wake(_ lane: LogFileOutput.Lane) { wakeLane.withLock { $0 }(lane) }
 
   func takeEvents() -> [LogEvent] {
     guarded.withLock { guarded in

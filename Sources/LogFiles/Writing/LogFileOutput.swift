@@ -24,6 +24,7 @@ package final class LogFileOutput: LogOutput, Sendable {
   }
 
   let shared: LaneShared
+  private let policy: FsyncPolicy
   // Each is used by who runs the lane, and by one thread at a time.
   private nonisolated(unsafe) let writer: WriterLane
   private nonisolated(unsafe) let background: BackgroundLane
@@ -35,8 +36,9 @@ package final class LogFileOutput: LogOutput, Sendable {
     let state = LaneState(
       written: (0, start.position), synced: (0, start.position), dirty: [start.segment.file],
       segments: start.segments, passes: start.passes, segmentSize: start.segment.size,
-      namedPass: start.header.newestPass)
+      namedPass: start.header.newestPass, segmentRoom: start.segment.room)
     shared = LaneShared(state, wakeLoop: wake)
+    policy = settings.policy
     writer = WriterLane(
       shared, start.directory, settings, header: start.header, segment: start.segment)
     background = BackgroundLane(shared, start.directory, settings, header: start.header)
@@ -62,52 +64,54 @@ package final class LogFileOutput: LogOutput, Sendable {
   }
 
   /// - Parameter wake: called on any thread when a lane may have work.
-  package func setWakeLanes(_ wake: @escaping @Sendable () -> Void) { shared.setWakeLanes(wake) }
+  package func setWakeLane(_ wake: @escaping @Sendable (Lane) -> Void) { shared.setWakeLane(wake) }
 
   // MARK: - The loop's face
 
   package func write(_ batch: LogBatch) {
-    shared.give { state in
+    shared.give(.writer) { state in
       state.queue.append(batch)
-      state.bytesQueued += batch.count
-      state.lastGiven = batch.number
     }
   }
 
-  package func syncNow() {
-    shared.give { $0.syncWanted = $0.lastGiven }
+  package func writeDirectly(_ batch: LogBatch) -> Bool { writer.writeDirectly(batch) }
+
+  package var takesDirectWrites: Bool {
+    policy != .always && shared.read { $0.takesDirectWrites }
+  }
+
+  package func sync(upTo number: UInt64) {
+    shared.give(.background) { $0.syncWanted = number }
   }
 
   package func beginPass(at begin: LogPosition) {
-    shared.give { $0.passWork.append(.begin(begin)) }
+    shared.give(.background) { $0.passWork.append(.begin(begin)) }
   }
 
   package func writePass(_ chunk: any PassBytes) {
-    shared.give { state in
+    shared.give(.background) { state in
       state.passWork.append(.chunk(chunk))
       state.passBytesQueued += chunk.byteCount
     }
   }
 
   package func endPass(lastAsOf: LogPosition) {
-    shared.give { $0.passWork.append(.end(lastAsOf: lastAsOf)) }
+    shared.give(.background) { $0.passWork.append(.end(lastAsOf: lastAsOf)) }
   }
 
   package func abandonPass() {
-    shared.give { $0.passWork.append(.abandon) }
+    shared.give(.background) { $0.passWork.append(.abandon) }
   }
 
   package func keepFree(_ bytes: Int) {
-    shared.give { $0.keepFree = bytes }
+    shared.give(.background) { $0.keepFree = bytes }
   }
 
   package func close() {
-    shared.give { $0.isClosing = true }
+    shared.give(.writer) { $0.isClosing = true }
   }
 
   package func takeEvents() -> [LogEvent] { shared.takeEvents() }
-
-  package var bytesQueued: Int { shared.read { $0.bytesQueued } }
 
   package var passBytesQueued: Int { shared.read { $0.passBytesQueued } }
 }

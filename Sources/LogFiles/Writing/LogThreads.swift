@@ -25,7 +25,7 @@ package final class LogThreads: Sendable {
     let alarms = Dictionary(uniqueKeysWithValues: lanes.map { ($0, LaneAlarm()) })
     self.alarms = alarms
     threads = Mutex([])
-    output.setWakeLanes { for alarm in alarms.values { alarm.ring() } }
+    output.setWakeLane { alarms[$0]?.ring() }
     for lane in lanes {
       guard let alarm = alarms[lane] else { continue }
       do throws(NoThread) {
@@ -57,7 +57,7 @@ package final class LogThreads: Sendable {
     }) {
       pthread_join(thread, nil)
     }
-    output.setWakeLanes {}
+    output.setWakeLane { _ in }
   }
 
   /// Nanoseconds of a clock that is never set.

@@ -119,7 +119,7 @@ struct PassFiles {
     try directory.files.syncDirectory(directory.path)
     state = .idle
     shared.change { $0.passToName = pass.begin }
-    shared.wakeOtherLane()
+    shared.wake(.writer)
   }
 
   private mutating func abandon() throws(FileError) {

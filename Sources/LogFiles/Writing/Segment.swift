@@ -27,9 +27,13 @@ struct OpenSegment: Sendable {
   /// there, which would pass for a damaged batch.
   static let endMark: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
 
-  func hasRoom(for count: Int) -> Bool {
-    offset + UInt64(count + Self.endMark.count) <= size
+  /// Bytes of batches for which room is set aside.
+  var room: UInt64 {
+    let end = offset + UInt64(Self.endMark.count)
+    return end < size ? size - end : 0
   }
+
+  func hasRoom(for count: Int) -> Bool { UInt64(count) <= room }
 }
 
 enum SegmentMaker {

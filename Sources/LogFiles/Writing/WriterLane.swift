@@ -3,6 +3,8 @@
 // also begins segments: when the last one is full, and when a pass is complete and is to be named.
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
+// Where the lane has nothing to do the loop may take its turn and write a batch by itself
+// (`writeDirectly`). Whoever has the turn (`LaneState.isWriting`) owns what is private here.
 
 internal import Log
 
@@ -18,8 +20,6 @@ final class WriterLane {
   private var held: [LogBatch] = []
   /// Whether a write that found no room may have left batches behind the segment's end.
   private var hasLeftovers = false
-  /// While the disk is full.
-  private var retryAt: UInt64 = 0
   private var pieces: [UnsafeRawBufferPointer] = []
 
   init(
@@ -36,12 +36,11 @@ final class WriterLane {
 
   /// When there is something to do: now or earlier, later, or nil for not before more is given.
   func due(_ now: UInt64) -> UInt64? {
-    let hasWork = shared.read { state in
-      if state.hasFailed || state.isWriterDone { return false }
-      return !state.queue.isEmpty || !held.isEmpty || state.isClosing
-        || state.passToName != nil && (state.spare ?? state.reserve) != nil
+    let retryAt: UInt64? = shared.read { state in
+      if state.hasFailed || state.isWriterDone || state.isWriting { return nil }
+      return state.hasWriterWork ? state.retryAt : nil
     }
-    return hasWork ? max(now, retryAt) : nil
+    return retryAt.map { max(now, $0) }
   }
 
   private struct Job {
@@ -52,20 +51,8 @@ final class WriterLane {
   }
 
   func perform(_ now: UInt64) {
-    let job: Job? = shared.change { state in
-      if state.hasFailed || state.isWriterDone { return nil }
-      held.append(contentsOf: state.queue)
-      state.queue.removeAll(keepingCapacity: true)
-      let isNamed = state.passToName == nil || (state.spare ?? state.reserve) == nil
-      if held.isEmpty, isNamed, state.isClosing {
-        state.isWriterDone = true
-        return nil
-      }
-      return Job(
-        committed: state.synced.position, passToName: state.passToName, spare: state.spare,
-        reserve: state.reserve)
-    }
-    guard let job else { return shared.wakeOtherLane() }
+    guard let job = takeTurn() else { return }
+    defer { giveTurnBack() }
     do throws(FileError) {
       if job.passToName != nil {
         if let next = job.spare ?? job.reserve { try begin(next, job) }
@@ -75,20 +62,49 @@ final class WriterLane {
         try begin(next, job)
       }
       if !held.isEmpty { try write(job) }
-      if retryAt != 0 {
-        retryAt = 0
-        shared.change { $0.setFull(.write, false) }
+      shared.change { state in
+        guard state.retryAt != 0 else { return }
+        state.retryAt = 0
+        state.setFull(.write, false)
       }
     } catch {
       guard error.isForWantOfRoom else {
         return shared.fail(error, doing: "written")
       }
       // Nothing that was accepted is let go of: it is tried again, at the same place.
-      retryAt = now + settings.retryNanos
       shared.change { state in
+        state.retryAt = now + settings.retryNanos
         state.setFull(.write, true)
         if state.isClosing { state.tell(.failed(fullAtEnd(error))); state.hasFailed = true }
       }
+    }
+  }
+
+  /// Takes the turn and what there is to do; nil: nothing, or somebody else has the turn.
+  private func takeTurn() -> Job? {
+    let (job, isDone): (Job?, Bool) = shared.change { state in
+      if state.hasFailed || state.isWriterDone || state.isWriting { return (nil, false) }
+      held.append(contentsOf: state.queue)
+      state.queue.removeAll(keepingCapacity: true)
+      if held.isEmpty, !state.canName, state.isClosing {
+        state.isWriterDone = true
+        return (nil, true)
+      }
+      state.isWriting = true
+      return (
+        Job(
+          committed: state.synced.position, passToName: state.passToName, spare: state.spare,
+          reserve: state.reserve), false
+      )
+    }
+    if isDone { shared.wake(.background) }
+    return job
+  }
+
+  private func giveTurnBack() {
+    shared.change { state in
+      state.isWriting = false
+      state.isWriterBehind = !held.isEmpty
     }
   }
 
@@ -111,6 +127,7 @@ final class WriterLane {
     if last.position < segment.position { try giveBackRest(of: last) }
     shared.change { state in
       if next.name == .spare { state.spare = nil } else { state.reserve = nil }
+      state.segmentRoom = segment.room
       state.segmentSize = max(segment.size, settings.sizes.first)
       // An empty segment of this position was replaced.
       if state.segments.last == segment.position {
@@ -128,7 +145,7 @@ final class WriterLane {
         state.tell(.passCompleted(pass))
       }
     }
-    shared.wakeOtherLane()
+    shared.wake(.background)
   }
 
   /// Gives back the room that was set aside in a segment which has ended early.
@@ -164,6 +181,23 @@ final class WriterLane {
       count += 1
       bytes = total
     }
+    try writePieces(byteCount: bytes)
+    let batches = Array(held[..<count])
+    held.removeFirst(count)
+    guard let last = batches.last else { return }
+    wrote(upTo: last)
+    if settings.policy == .always { try segment.file.sync() }
+    shared.change { state in
+      state.tell(.written(last.number, batches))
+      if settings.policy == .always {
+        state.synced = (last.number, last.end)
+        state.tell(.synced(last.number))
+      }
+    }
+  }
+
+  /// Writes what `pieces` holds behind the segment's last batch.
+  private func writePieces(byteCount: Int) throws(FileError) {
     defer { pieces.removeAll(keepingCapacity: true) }
     hasLeftovers = true
     let written = OpenSegment.endMark.withUnsafeBytes { mark in
@@ -174,24 +208,55 @@ final class WriterLane {
     }
     try written.get()
     hasLeftovers = false
-    let batches = Array(held[..<count])
-    held.removeFirst(count)
-    segment.offset += UInt64(bytes)
-    guard let last = batches.last else { return }
-    let end = (last.number, last.end)
-    if settings.policy == .always {
-      shared.change { $0.written = end }
-      try segment.file.sync()
+    segment.offset += UInt64(byteCount)
+  }
+
+  private func wrote(upTo last: LogBatch) {
+    let wantsSync = shared.change { state in
+      let wasSyncing = state.isSyncing
+      state.written = (last.number, last.end)
+      state.segmentRoom = segment.room
+      return settings.policy == .everysec && !wasSyncing || state.isSyncWanted
     }
-    shared.change { state in
-      state.written = end
-      state.bytesQueued -= bytes
-      state.tell(.written(end.0, batches))
-      if settings.policy == .always {
-        state.synced = end
-        state.tell(.synced(end.0))
+    if wantsSync { shared.wake(.background) }
+  }
+
+  // MARK: - For the loop
+
+  /// Writes a batch on the thread of the caller, who then is the writer for the time of one write.
+  ///
+  /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
+  ///   `LogOutput.write`: the lane has work, or the segment's end is near, or there is no room.
+  func writeDirectly(_ batch: LogBatch) -> Bool {
+    let committed: LogPosition? = shared.change { state in
+      guard !state.hasFailed, !state.isWriterDone, !state.isWriting, !state.hasWriterWork,
+        state.segmentRoom >= UInt64(batch.count)
+      else {
+        state.queue.append(batch)
+        return nil
       }
+      state.isWriting = true
+      return state.synced.position
     }
-    shared.wakeOtherLane()
+    guard let committed else {
+      shared.wake(.writer)
+      return false
+    }
+    batch.seal(committed: committed, lineage: identity.lineage, life: identity.life)
+    pieces.append(batch.bytes)
+    do throws(FileError) {
+      try writePieces(byteCount: batch.count)
+      wrote(upTo: batch)
+    } catch {
+      // The lane meets a full disk once more, and waits for room.
+      if error.isForWantOfRoom { held.append(batch) } else { shared.fail(error, doing: "written") }
+    }
+    let (isWritten, hasWork) = shared.change { state in
+      state.isWriting = false
+      state.isWriterBehind = !held.isEmpty
+      return (held.isEmpty && !state.hasFailed, state.hasWriterWork)
+    }
+    if hasWork { shared.wake(.writer) }
+    return isWritten
   }
 }

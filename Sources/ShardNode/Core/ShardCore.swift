@@ -50,7 +50,8 @@ package final class ShardCore {
   package var log: ShardLog? {
     didSet {
       store.observer = log
-      marks = log
+      log?.onWayChange = { [unowned self] in followLog() }
+      followLog()
     }
   }
   /// Whether more is asked before a call than its deadline and the memory.
@@ -221,7 +222,15 @@ package final class ShardCore {
 
   // MARK: - What replies wait for
 
-  private func watchAdmission() { admitsWithCare = marks != nil || state == .loading }
+  /// Where the log writes before any reply leaves, no reply waits for a mark.
+  private func followLog() {
+    marks = log?.isDirect == true ? nil : log
+    watchAdmission()
+  }
+
+  private func watchAdmission() {
+    admitsWithCare = marks != nil || state == .loading || log?.refusesWrites == true
+  }
 
   /// Whatever the outcome was, it tells of the key as it is now.
   func endMarking(_ method: UInt32) {

@@ -11,6 +11,12 @@
 // this process loses nothing; under `always` it means synced. State (the slot map, the ceiling of
 // versions) is synced before it takes effect, under every policy.
 //
+// There are two ways to the disk. Direct, under `everysec` and `never`: the loop writes by itself
+// at the end of a tick, before any connection writes (`onFirstChange`), so that no reply has to be
+// held and no key to be marked. Queued: threads write, and replies wait at the gate. That is the
+// way under `always`, and for what may take longer than a write into the page cache: while a sync
+// is under way, at the end of a segment, on a full disk, and for a while after a write was slow.
+//
 // Belongs to one shard's core; its event loop.
 //
 // @exclusivity(unchecked) in this file: touched by every change, on one thread.
@@ -22,6 +28,12 @@ import RingstoreAPI
 import Store
 
 package final class ShardLog: StoreObserver, MarkSource {
+  private struct BatchUnderWay {
+    let number: UInt64
+    let byteCount: Int
+    let givenNanos: UInt64
+  }
+
   /// Batches that may be on their way before more are gathered into one.
   private static let batchesUnderWayMax = 2
   /// A batch that has grown so far is handed on however many are under way.
@@ -30,6 +42,9 @@ package final class ShardLog: StoreObserver, MarkSource {
   static let queuedBytesMax = 64 << 20
   /// A change that isn't committed for so long: the disk stands, and writes are refused.
   static let stallNanos: UInt64 = 5_000_000_000
+  /// A direct write that took so long was slow, and how long none follows.
+  static let slowNanos: UInt64 = 20_000_000
+  static let slowPauseNanos: UInt64 = 5_000_000_000
 
   private let appender: LogAppender
   private let output: any LogOutput
@@ -38,7 +53,17 @@ package final class ShardLog: StoreObserver, MarkSource {
   private let clock: () -> UInt64
   @exclusivity(unchecked) private var marks = KeyMarks()
   /// Batches that were handed on, and when; until they are committed. Oldest first.
-  private var underWay: [(number: UInt64, givenNanos: UInt64)] = []
+  private var underWay: [BatchUnderWay] = []
+  private var bytesUnderWay = 0
+  /// Whether the loop writes by itself. Changes between ticks only.
+  @exclusivity(unchecked) package private(set) var isDirect = false
+  /// Until when it doesn't, because a write was slow.
+  private var queuesUntilNanos: UInt64 = 0
+  /// Whether `onFirstChange` was called since the last `handOn`.
+  @exclusivity(unchecked) private var isHandOnDue = false
+  /// Output of this loop may tell of changes up to this batch, and must not leave before they are
+  /// committed.
+  private var holdsUpTo: UInt64 = 0
   /// The batch of the last state, and how far batches are durable.
   @exclusivity(unchecked) private var statesUpTo: UInt64 = 0
   @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
@@ -50,12 +75,21 @@ package final class ShardLog: StoreObserver, MarkSource {
   let passes: ShardPasses
   private(set) var isDiskFull = false
   private(set) var hasFailed = false
+  /// Whether no write may be executed now.
+  private(set) var refusesWrites = false
   /// Called once when nothing can be written any more, with a sentence for the operator.
   package var onFailure: (String) -> Void = { _ in }
   /// Called when the disk has become full, and when it has room again.
   package var onDiskFull: (Bool) -> Void = { _ in }
   /// Called when all state that was logged is durable.
   package var onStateDurable: () -> Void = {}
+  /// Called at the first change after a `handOn`, which is to be called at the end of the tick.
+  /// Where `isDirect` no connection may write before `onCommitted` is called.
+  package var onFirstChange: () -> Void = {}
+  /// Called when what was changed while `isDirect` is committed.
+  package var onCommitted: () -> Void = {}
+  /// Called when `isDirect` or `refusesWrites` has changed.
+  package var onWayChange: () -> Void = {}
   /// Called once after `close`.
   package var onClosed: () -> Void = {}
 
@@ -89,17 +123,22 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   package func willApply(_ effect: Effect) {
     appender.willApply(effect)
+    if effect.version >= ceiling.raiseFrom { raisesCeilingAbove = effect.version }
+    if isDirect { return }
     if case .empty = effect.change {
       marks.emptied(slot: effect.slot, inBatch: appender.openBatch)
     } else {
       marks.changed(hash: effect.hash, inBatch: appender.openBatch)
     }
-    if effect.version >= ceiling.raiseFrom { raisesCeilingAbove = effect.version }
   }
 
   package func groupEnded(slot: Int) {
     appender.groupEnded(slot: slot)
     if raisesCeilingAbove > 0 { raiseCeiling(above: raisesCeilingAbove) }
+    if !isHandOnDue {
+      isHandOnDue = true
+      onFirstChange()
+    }
   }
 
   // MARK: - What replies ask
@@ -112,26 +151,55 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   // MARK: - Batches
 
-  /// Whether there is anything that `handOn` would take.
-  @inline(__always)
-  package var hasChanges: Bool { !appender.isEmpty }
-
   /// Hands on what has been gathered. To be called at the end of each tick that has changed
   /// anything. While batches are under way changes are gathered for the next: what waits for a sync
   /// becomes one write.
   package func handOn() {
+    isHandOnDue = false
     guard !appender.isEmpty, !hasFailed else { return }
-    if underWay.count >= Self.batchesUnderWayMax, appender.bytesWaiting < Self.batchBytes,
-      !isStatePending
+    if isDirect {
+      writeDirectly()
+    } else if underWay.count < Self.batchesUnderWayMax || appender.bytesWaiting >= Self.batchBytes
+      || isStatePending
     {
-      return
+      queue()
+    } else {
+      return review()
     }
+    if isStatePending { output.sync(upTo: statesUpTo) }
+    passes.look(isDiskFull: isDiskFull)
+    review()
+  }
+
+  private func queue() {
+    let now = clock()
     while let batch = appender.takeBatch() {
-      underWay.append((batch.number, clock()))
+      note(batch.number, batch.count, givenNanos: now)
       output.write(batch)
     }
-    if isStatePending { output.syncNow() }
-    passes.look(isDiskFull: isDiskFull)
+  }
+
+  private func writeDirectly() {
+    let begunNanos = clock()
+    while let batch = appender.takeBatch() {
+      let (number, byteCount) = (batch.number, batch.count)
+      // What comes behind a batch that was queued is queued as well.
+      if output.writeDirectly(batch) {
+        appender.recycle(batch)
+        gate.open(to: ReplyMark(number))
+      } else {
+        note(number, byteCount, givenNanos: begunNanos)
+        holdsUpTo = number
+      }
+    }
+    let endNanos = clock()
+    if endNanos &- begunNanos > Self.slowNanos { queuesUntilNanos = endNanos + Self.slowPauseNanos }
+    if underWay.isEmpty { onCommitted() }
+  }
+
+  private func note(_ number: UInt64, _ byteCount: Int, givenNanos: UInt64) {
+    underWay.append(BatchUnderWay(number: number, byteCount: byteCount, givenNanos: givenNanos))
+    bytesUnderWay += byteCount
   }
 
   /// What has happened at the disk. To be called on the loop after the output's `wake`.
@@ -154,11 +222,32 @@ package final class ShardLog: StoreObserver, MarkSource {
       }
     }
     handOn()
+    review()
   }
 
   private func committed(_ number: UInt64) {
-    while let first = underWay.first, first.number <= number { underWay.removeFirst() }
+    while let first = underWay.first, first.number <= number {
+      bytesUnderWay -= first.byteCount
+      underWay.removeFirst()
+    }
     gate.open(to: ReplyMark(number))
+    if holdsUpTo > 0, number >= holdsUpTo {
+      holdsUpTo = 0
+      onCommitted()
+    }
+  }
+
+  /// Looks which way changes go from now on, and whether there may be any. To be called between
+  /// ticks, after whatever may have changed that.
+  private func review() {
+    let wasDirect = isDirect
+    let didRefuse = refusesWrites
+    // All that was changed is committed then, so no mark is missed.
+    isDirect =
+      !hasFailed && appender.isEmpty && underWay.isEmpty && output.takesDirectWrites
+      && clock() >= queuesUntilNanos
+    refusesWrites = isDiskFull || hasFailed || isStalled || passes.holdsWriters
+    if isDirect != wasDirect || refusesWrites != didRefuse { onWayChange() }
   }
 
   private func diskIsFull(_ isFull: Bool) {
@@ -181,13 +270,10 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// Whether changes have waited for the disk for too long, or too many of them.
   var isStalled: Bool {
-    if output.bytesQueued + appender.bytesWaiting > Self.queuedBytesMax { return true }
+    if bytesUnderWay + appender.bytesWaiting > Self.queuedBytesMax { return true }
     guard let oldest = underWay.first else { return false }
     return clock() &- oldest.givenNanos > Self.stallNanos
   }
-
-  /// Whether no write may be executed now.
-  var refusesWrites: Bool { isDiskFull || hasFailed || isStalled || passes.holdsWriters }
 
   func refusal(_ shard: String) -> CallError {
     if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }
@@ -204,7 +290,7 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// Writes and syncs the rest. Nothing may change any more.
   package func close() {
-    while let batch = appender.takeBatch() { output.write(batch) }
+    queue()
     output.close()
   }
 

@@ -140,4 +140,30 @@ import Testing
     #expect(first.flushes == 2)
     #expect(second.flushes == 1)
   }
+
+  @Test func whatIsWrittenFirstMayHoldTheRestAndLetItGo() {
+    let loop = EmbeddedEventLoop()
+    let flusher = FlushCoalescer(eventLoop: loop)
+    let log = Target()
+    let connection = Target()
+    log.onFlush = { if log.flushes == 1 { flusher.release() } }
+    flusher.markDirty(connection)
+    flusher.markFirst(log)
+    flusher.hold()
+    connection.onFlush = { #expect(log.flushes > 0) }
+    loop.run()
+    #expect(log.flushes == 1 && connection.flushes == 1)
+    // Once more, and the log doesn't get its bytes out at once.
+    flusher.hold()
+    flusher.markFirst(log)
+    flusher.markDirty(connection)
+    loop.run()
+    #expect(log.flushes == 2 && connection.flushes == 1)
+    flusher.markFirst(log)
+    loop.run()
+    #expect(log.flushes == 3, "it isn't held itself")
+    flusher.release()
+    loop.run()
+    #expect(connection.flushes == 2 && log.flushes == 3)
+  }
 }

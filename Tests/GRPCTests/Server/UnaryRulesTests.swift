@@ -20,6 +20,19 @@ import Testing
     #expect(harness.handler.session.liveStreamCount == 0)
   }
 
+  @Test func aReplyThatIsHeldIsWrittenAfterTheRelease() throws {
+    let harness = try ServerHarness()
+    harness.service.onUnary = { call, _ in
+      harness.loop.flusher.hold()
+      call.respond { $0.writeString("x") }
+    }
+    let held = try harness.call(body: Self.hello)
+    #expect(held.httpStatus == nil)
+    harness.loop.flusher.release()
+    try harness.pump()
+    #expect(harness.seen.values.map(\.status) == ["0"])
+  }
+
   @Test func anEmptyMessageIsAMessage() throws {
     let harness = try ServerHarness()
     let call = try harness.call(body: ServerHarness.frame([]))
