@@ -58,6 +58,18 @@ struct LogOutputTests {
     #expect(try rig.start() == Array(1...204))
   }
 
+  @Test("Lanes may be woken as often as there is work")
+  func wakes() throws {
+    let (rig, _) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    nonisolated(unsafe) var wakes = 0
+    rig.output?.setWakeLane { _ in wakes += 1 }
+    // A chain of wrapped closures, one for each wake, would overflow the stack.
+    for _ in 0..<200_000 { rig.output?.keepFree(0) }
+    #expect(wakes == 200_000)
+  }
+
   @Test("A direct write that finds no room is made by the lane when there is some")
   func directOnAFullDisk() throws {
     let (rig, disk) = try rig(.everysec)

@@ -107,12 +107,16 @@ struct LaneState {
 /// The state, its lock, and the wakes that go with it.
 final class LaneShared: Sendable {
   /// The state has references that only their owners use, see `OpenFile` and `PassBytes`.
-  private struct Guarded: @unchecked Sendable { var state: LaneState }
+  private struct Guarded: @unchecked Sendable {
+    var state: LaneState
+    /// Tells a lane that there may be work; set by who runs them. Called without the lock.
+    /// A field, because a closure that is the whole of what a lock guards is wrapped once more by
+    /// each access, and calls itself ever deeper.
+    var wakeLane: @Sendable (LogFileOutput.Lane) -> Void = { _ in }
+  }
   private let guarded: Mutex<Guarded>
   /// Tells the loop that there are events.
   private let wakeLoop: @Sendable () -> Void
-  /// Tells a lane that there may be work; set by who runs them. Called without the other lock.
-  private let wakeLane = Mutex<@Sendable (LogFileOutput.Lane) -> Void>({ _ in })
 
   init(_ state: LaneState, wakeLoop: @escaping @Sendable () -> Void) {
     guarded = Mutex(Guarded(state: state))
@@ -120,7 +124,7 @@ final class LaneShared: Sendable {
   }
 
   func setWakeLane(_ wake: @escaping @Sendable (LogFileOutput.Lane) -> Void) {
-    wakeLane.withLock { $0 = wake }
+    guarded.withLock { $0.wakeLane = wake }
   }
 
   func read<R>(_ body: (LaneState) -> R) -> R {
@@ -141,12 +145,18 @@ final class LaneShared: Sendable {
 
   /// The loop's change: gives a lane work.
   func give(_ lane: LogFileOutput.Lane, _ body: (inout LaneState) -> Void) {
-    guarded.withLock { body(&$0.state) }
-    wake(lane)
+    let wakeLane = guarded.withLock { guarded in
+      body(&guarded.state)
+      return guarded.wakeLane
+    }
+    wakeLane(lane)
   }
 
   /// There may be work for a lane.
-  func wake(_ lane: LogFileOutput.Lane) { wakeLane.withLock { $0 }(lane) }
+  func wake(_ lane: LogFileOutput.Lane) {
+    let wakeLane = guarded.withLock { $0.wakeLane }
+    wakeLane(lane)
+  }
 
   func takeEvents() -> [LogEvent] {
     guarded.withLock { guarded in
