@@ -86,11 +86,15 @@ struct LaneState {
   /// Whether the writer's lane has anything to do.
   var hasWriterWork: Bool { !queue.isEmpty || isWriterBehind || isClosing || canName }
 
-  /// Whether batches may be written by the loop: the writer has nothing to do, and what the segment
-  /// has left is more than a tick brings.
+  /// Room in a segment, up to a sixteenth of it, that is left to the writer: more than most ticks
+  /// bring.
+  private static let directRoomMin: UInt64 = 1 << 20
+
+  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is under way,
+  /// and the end of the segment isn't near.
   var takesDirectWrites: Bool {
     !hasFailed && !isWriterDone && !isWriting && !hasWriterWork && !isSyncUnderWay && full.isEmpty
-      && segmentRoom > segmentSize / 16
+      && segmentRoom > min(segmentSize / 16, Self.directRoomMin)
   }
 
   mutating func tell(_ event: LogEvent) {

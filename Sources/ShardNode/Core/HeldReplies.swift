@@ -3,6 +3,8 @@
 // its end where it has to wait. So a reply that need not wait is neither copied nor looked at.
 //
 // Owned by the exit; event loop of the core.
+//
+// @exclusivity(unchecked) in this file: touched by every reply that is held, on one thread.
 
 import GRPC
 import NIOCore
@@ -20,7 +22,7 @@ final class HeldReplies {
   private unowned let core: ShardCore
   private weak var exit: (any BatchExit)?
   /// In ascending order of marks.
-  private var frames: [HeldFrame] = []
+  @exclusivity(unchecked) private var frames: [HeldFrame] = []
 
   init(of exit: any BatchExit, core: ShardCore) {
     self.exit = exit
@@ -107,9 +109,9 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
   private(set) var isHeld = true
   private weak var owner: HeldReplies?
   private unowned let core: ShardCore
-  private var bytes = ByteBuffer()
-  private var replies: [Reply] = []
-  private var nextNumber: UInt64 = 0
+  @exclusivity(unchecked) private var bytes = ByteBuffer()
+  @exclusivity(unchecked) private var replies: [Reply] = []
+  @exclusivity(unchecked) private var nextNumber: UInt64 = 0
 
   init(_ mark: ReplyMark, of owner: HeldReplies, core: ShardCore) {
     self.mark = mark

@@ -74,14 +74,14 @@ package final class ReplyGate {
   /// Everything up to this mark is committed, and no reply waits for it.
   @exclusivity(unchecked) package private(set) var committed = ReplyMark.none
   /// Bytes of the replies held, and `bytesPerReply` for each.
-  package private(set) var heldBytes = 0
+  @exclusivity(unchecked) package private(set) var heldBytes = 0
   private let bytesMax: Int
   /// In ascending order.
-  private var groups: [Group] = []
+  @exclusivity(unchecked) private var groups: [Group] = []
   private var waiterCount = 0
   /// Waiters in the groups that are held no more.
   private var goneCount = 0
-  private var hasGivenUp = false
+  @exclusivity(unchecked) private var hasGivenUp = false
   /// Called when something was let go, which may have left work for the core's turns.
   package var afterRelease: () -> Void = {}
 
