@@ -210,8 +210,8 @@ start_process() {
   (
     set +m
     exec 2>/dev/null
-    env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT "$@" \
-      </dev/null >"$log" 2>&1 &
+    env -u RINGSTORE_PORT -u RINGSTORE_SHARD_PORT -u RINGSTORE_LINE_PORT \
+      -u RINGSTORE_DATA_DIR -u RINGSTORE_FSYNC "$@" </dev/null >"$log" 2>&1 &
     printf '%s\n' "$!" >"$log.pid"
     wait "$!"
   ) &

@@ -1,5 +1,6 @@
 """The compose cluster as its users meet it, in the order in which they do: it starts, serves
-clients outside, loses a shard and finds it again, stops and starts, and leaves nothing."""
+clients outside, loses a shard and finds it again, stops and starts, keeps its data until it is told
+to forget it, and leaves nothing."""
 
 import json
 import threading
@@ -169,6 +170,56 @@ def test_every_node_drains_when_it_is_stopped_and_serves_after_a_start(compose, 
     with Client(compose.address) as client:
         for name, key in keys.items():
             eventually(lambda key=key: serves(client, key, b"anew"), f"shard {name}", 30.0)
+
+
+def kept_keys(word: str) -> dict[bytes, bytes]:
+    return {b"%s-%d" % (word.encode(), n): b"%d" % n for n in range(300)}
+
+
+def holds(client: Client, wanted: dict[bytes, bytes]) -> bool:
+    """Whether every shard is reached; then all of these must be there."""
+    try:
+        found = {key: client.get(key).value for key in wanted}
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+        return False
+    assert found == wanted
+    return True
+
+
+def test_killed_shards_have_their_keys_again(compose, client):
+    wanted = kept_keys("killed")
+    for key, value in wanted.items():
+        client.set(key, value)
+    for service in SHARDS.values():
+        compose.kill_and_wait(service)
+    eventually(lambda: holds(client, wanted), "every key read", 60.0)
+
+
+def test_what_was_written_before_down_is_there_after_up(compose):
+    wanted = kept_keys("down")
+    with Client(compose.address) as client:
+        for key, value in wanted.items():
+            client.set(key, value)
+    compose.dismiss_helper()
+    compose.command("down", "--timeout", "10")
+    assert compose.labelled("ps", "--all") == []
+    assert len(compose.labelled("volume", "ls")) == len(SHARDS)
+    compose.up()
+    with Client(compose.address) as client:
+        eventually(lambda: holds(client, wanted), "every key read", 60.0)
+
+
+def test_a_volume_is_its_shards_alone_and_belongs_to_no_one_else(compose):
+    for name, service in SHARDS.items():
+        mounts = {mount["Destination"]: mount for mount in compose.inspect(service)["Mounts"]}
+        assert mounts["/var/lib/ringstore"]["Name"].endswith(f"_data-{name}")
+        listed = docker(
+            "exec", compose.container(service), "stat", "--format", "%u:%g %a", "/var/lib/ringstore"
+        )
+        assert listed == "10001:10001 700"
+    router = compose.inspect("router")
+    assert [mount["Destination"] for mount in router["Mounts"]] == ["/etc/ringstore"]
 
 
 class ReaderOfThePage(Shell):

@@ -1,4 +1,5 @@
-"""deploy/run as a person uses it: it serves, Ctrl-C ends it, and a node that dies comes back."""
+"""deploy/run as a person uses it: it serves, Ctrl-C ends it, a node that dies comes back, and the
+next run has the keys of the one before, until it is told to forget them."""
 
 import os
 import re
@@ -43,14 +44,15 @@ def free_ports(count: int) -> list[int]:
 class Running:
     """The script's process, its ports, and what it has printed so far."""
 
-    def __init__(self, folder: Path):
-        self.router, self.lines, self.shards, *_ = free_ports(5)
+    def __init__(self, folder: Path, *arguments: str, ports: list[int] | None = None):
+        self.router, self.lines, self.shards, *_ = self.ports = ports or free_ports(5)
         self.output = folder / "output"
         self.temporary = folder / "temporary"
-        self.temporary.mkdir()
+        self.temporary.mkdir(exist_ok=True)
+        self.state = folder / "state"
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                [SCRIPT],
+                [SCRIPT, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -62,6 +64,7 @@ class Running:
                         # The project's own, which disturbs no node.
                         "RINGSTORE_IMAGE": "x",
                         "TMPDIR": str(self.temporary),
+                        "XDG_STATE_HOME": str(self.state),
                     }
                 ),
                 start_new_session=True,
@@ -81,8 +84,16 @@ class Running:
         found = re.findall(r"^  (router|shard \w) .*\(pid (\d+)\)$", self.text(), re.MULTILINE)
         return {name: int(pid) for name, pid in found}
 
+    def data(self) -> Path:
+        """The folder that it says it keeps data in."""
+        return Path(re.search(r"^Data: (/.*?)   ", self.text(), re.MULTILINE)[1])
+
     def end(self) -> int:
         return self.process.wait(END_SECONDS)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.end() == 0, self.text()
 
 
 def gone(pid: int) -> bool:
@@ -94,16 +105,24 @@ def gone(pid: int) -> bool:
 
 
 @contextmanager
+def running_in(folder: Path, *arguments: str, ports: list[int] | None = None):
+    started = Running(folder, *arguments, ports=ports)
+    try:
+        eventually(started.serving, "deploy/run serving", START_SECONDS)
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.terminate()
+            started.end()
+
+
+@contextmanager
 def running():
-    with tempfile.TemporaryDirectory(prefix="ringstore-test-") as folder:
-        started = Running(Path(folder))
-        try:
-            eventually(started.serving, "deploy/run serving", START_SECONDS)
-            yield started
-        finally:
-            if started.process.poll() is None:
-                started.process.terminate()
-                started.end()
+    with (
+        tempfile.TemporaryDirectory(prefix="ringstore-test-") as folder,
+        running_in(Path(folder)) as started,
+    ):
+        yield started
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -126,6 +145,8 @@ def test_it_serves_until_it_is_told_to_stop(number):
 def test_a_node_that_dies_is_started_again(name):
     with running() as run:
         nodes = run.nodes()
+        with Client(f"127.0.0.1:{run.router}") as client:
+            fill(client)
         os.kill(nodes[name], signal.SIGKILL)
         found = eventually(
             lambda: re.search(rf"{name} is running again \(pid (\d+)\)", run.text()), "a new node"
@@ -134,21 +155,108 @@ def test_a_node_that_dies_is_started_again(name):
         # Nothing in the words of a shell.
         assert "Killed" not in run.text() and "env -u" not in run.text()
         with Client(f"127.0.0.1:{run.router}") as client:
-            eventually(lambda: stores(client), "every shard is reached")
-        run.process.send_signal(signal.SIGINT)
-        assert run.end() == 0, run.text()
+            eventually(lambda: holds_all(client), "every shard is reached, with its keys")
+        run.stop()
         assert all(gone(pid) for pid in (*nodes.values(), int(found[1])))
 
 
-def stores(client: Client) -> bool:
-    """Whether keys of every shard can be stored."""
+KEYS = [b"%d" % number for number in range(30)]
+
+
+def fill(client: Client) -> None:
+    """Sets keys of every shard."""
+    for key in KEYS:
+        client.set(key, key)
+
+
+def holds_all(client: Client) -> bool:
+    """Whether every shard is reached; then all keys must be there."""
     try:
-        for number in range(30):
-            client.set(b"%d" % number, b"x")
+        return [client.get(key).value for key in KEYS] == KEYS
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNAVAILABLE, error
         return False
-    return True
+
+
+def key_count(run: Running) -> int:
+    with Client(f"127.0.0.1:{run.router}") as client:
+        return client.size()
+
+
+def test_the_next_run_has_the_keys_of_the_one_before_until_it_is_told_to_forget(tmp_path):
+    with running_in(tmp_path) as run:
+        ports, data = run.ports, run.data()
+        # Where nothing is said, data is among the user's state.
+        assert data == run.state / "ringstore" / f"run-{run.router}"
+        assert sorted(path.name for path in data.iterdir()) == ["a", "b", "c"]
+        with Client(f"127.0.0.1:{run.router}") as client:
+            fill(client)
+        run.stop()
+    # A run in memory has nothing to do with what is there.
+    with running_in(tmp_path, "--in-memory", ports=ports) as run:
+        assert "in memory only" in run.text()
+        assert key_count(run) == 0
+        run.stop()
+    with running_in(tmp_path, "--fsync", "always", ports=ports) as run:
+        with Client(f"127.0.0.1:{run.router}") as client:
+            assert holds_all(client)
+        run.stop()
+    with running_in(tmp_path, "--fresh", ports=ports) as run:
+        for shard in ("a", "b", "c"):
+            assert f"Removed {data}/{shard} (" in run.text()
+        assert key_count(run) == 0
+        run.stop()
+
+
+def test_data_on_other_ports_is_found_and_forgotten_only_when_nothing_runs_on_it(tmp_path):
+    data = tmp_path / "some where"
+    with running_in(tmp_path, "--data-dir", str(data)) as run:
+        with Client(f"127.0.0.1:{run.router}") as client:
+            fill(client)
+        for arguments in ([], ["--fresh"]):
+            ended = attempt(os.environ["PATH"], tmp_path, "--data-dir", str(data), *arguments)
+            assert ended.returncode == 1
+            assert f"a shard runs on {data}/a" in ended.stderr
+        with Client(f"127.0.0.1:{run.router}") as client:
+            assert holds_all(client)
+        run.stop()
+    with running_in(tmp_path, "--data-dir", str(data)) as run:
+        with Client(f"127.0.0.1:{run.router}") as client:
+            assert holds_all(client)
+        run.stop()
+
+
+@pytest.mark.parametrize(
+    "name", ["b/notes.txt", "b/log-1", "b/log-00000000000000000009", "b/pass-00000000000000000009"]
+)
+def test_what_is_no_data_of_ringstore_is_never_removed(tmp_path, name):
+    data = tmp_path / "data"
+    for folder in ("a", "b"):
+        (data / folder).mkdir(parents=True)
+        (data / folder / "LOCK").touch()
+        (data / folder / "spare").touch()
+    (data / name).write_text("to be kept")
+    before = sorted(data.rglob("*"))
+    ended = attempt(os.environ["PATH"], tmp_path, "--fresh", "--data-dir", str(data))
+    assert ended.returncode == 1
+    assert f"{data / name} is not its file. Nothing was removed" in ended.stderr
+    assert sorted(data.rglob("*")) == before
+    assert (data / name).read_text() == "to be kept"
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--in-memory", "--fresh"], "--in-memory and --fresh don't go together"),
+        (["--in-memory", "--fsync", "never"], "--in-memory and --fsync don't go together"),
+        (["--fsync", "often"], "--fsync takes always, everysec or never, not 'often'"),
+        (["--data-dir"], "--data-dir needs a value"),
+    ],
+)
+def test_arguments_that_say_nothing_sensible_are_refused(tmp_path, arguments, words):
+    ended = attempt(os.environ["PATH"], tmp_path, *arguments)
+    assert ended.returncode == 1
+    assert words in ended.stderr
 
 
 def test_a_node_that_can_not_be_kept_running_ends_the_cluster():
@@ -178,14 +286,14 @@ def test_a_cluster_that_is_told_to_end_does():
         assert all(gone(pid) for pid in nodes.values())
 
 
-def attempt(path: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def attempt(path: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A run that must fail before it builds. `apt-get` leaves a trace in the folder."""
     apt = folder / "apt-get"
     apt.write_text(f"#!/bin/sh\necho called >{folder}/installed\nexit 1\n")
     apt.chmod(0o755)
     ports = free_ports(5)
     return subprocess.run(
-        [SCRIPT],
+        [SCRIPT, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
