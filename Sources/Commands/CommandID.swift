@@ -93,6 +93,7 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let randomKey = CommandID(local: 16)
   package static let hotKeys = CommandID(local: 17)
   package static let bigKeys = CommandID(local: 18)
+  package static let snapshot = CommandID(local: 19)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -115,6 +116,8 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case randomKeyPart = 71
   case hotKeysPart = 72
   case bigKeysPart = 73
+  /// Answered when there is news, see ShardSnapshots.
+  case snapshotPart = 74
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)

@@ -34,6 +34,8 @@ package indirect enum Remainder {
   /// The call is executed again when one of its lists has come to be, or answered without a value
   /// when its time is over; nothing has changed yet.
   case wait(ListWait)
+  /// A part of a fan-out that the shard answers when it has news.
+  case part
 }
 
 /// What a call goes on with that is executed again.

@@ -6,6 +6,7 @@ extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
+    .snapshot,
   ]
 
   // MARK: - Many keys
@@ -68,6 +69,11 @@ extension Command {
   package static let bigKeys = parts(
     .bigKeys, V1.Cluster.bigKeys, .admin, .everyShard, "BIGKEYS [count] [ALL]",
     "Walks over all keys of a database, or of all, and tells which are the largest.")
+
+  package static let snapshot = Command(
+    .snapshot, V1.Cluster.snapshot, .admin, .everyShard, .parts,
+    "Has every shard write all its keys to its disk anew, at once, and tells how far that is.",
+    forms: [])
 
   // MARK: - The node that is asked
 

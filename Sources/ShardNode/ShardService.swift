@@ -69,6 +69,7 @@ final class ShardService: LinkService {
     core.state = .draining
     // Before the routers end their links, which have nothing else under way perhaps.
     core.endParked()
+    core.snapshots?.leave()
     for link in links.values { link.sendDraining() }
     guard core.marks != nil || core.log != nil else { return false }
     eventLoop.assumeIsolated().scheduleTask(in: limit) { [self] in

@@ -22,6 +22,16 @@ package enum Terminal {
     return Int(size.ws_col)
   }
 
+  /// A bar on stderr; nil where that is no terminal.
+  static var bar: ProgressBar? {
+    guard isTerminal(STDERR_FILENO), hasCursor else { return nil }
+    return ProgressBar {
+      columns(of: STDERR_FILENO)
+    } write: {
+      writeToStandardError($0)
+    }
+  }
+
   /// Writes to stdout.
   static func write(_ text: String) { write(Array(text.utf8)) }
 

@@ -36,9 +36,16 @@ final class HandDisk: LogOutput {
   }
 
   func sync(upTo number: UInt64) { syncsAsked += 1 }
-  func beginPass(at begin: LogPosition) {}
-  func writePass(_ chunk: any PassBytes) {}
-  func endPass(lastAsOf: LogPosition) {}
+  func beginPass(at begin: LogPosition) {
+    passes.append((begin, nil))
+    hasSlowPass = isSlow
+  }
+
+  func writePass(_ chunk: any PassBytes) {
+    chunks.append(chunk)
+  }
+
+  func endPass(lastAsOf: LogPosition) { passes[passes.count - 1].lastAsOf = lastAsOf }
   func abandonPass() {}
   func keepFree(_ bytes: Int) {}
   func close() { isClosed = true }
@@ -48,7 +55,26 @@ final class HandDisk: LogOutput {
     return events
   }
 
-  var passBytesQueued: Int { 0 }
+  /// Passes that were begun, and where the last image of each was taken once all were.
+  private(set) var passes: [(begin: LogPosition, lastAsOf: LogPosition?)] = []
+  private var chunks: [any PassBytes] = []
+  /// Whether it takes nothing of a pass until `takePass`.
+  var isSlow = false
+  private var hasSlowPass = false
+
+  var passBytesQueued: Int { hasSlowPass ? 16 << 20 : 0 }
+
+  /// The pass under way goes on.
+  func takePass() { hasSlowPass = false }
+
+  /// What was given of the pass is written, and it is complete.
+  func completePass() {
+    for chunk in chunks { events.append(.passWritten(chunk)) }
+    chunks = []
+    if let pass = passes.last { events.append(.passCompleted(pass.begin)) }
+  }
+
+  func abandonPass(_ begin: LogPosition) { events.append(.passAbandoned(begin)) }
 
   /// The disk has all that was given.
   func writeAll() {

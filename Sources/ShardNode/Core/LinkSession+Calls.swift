@@ -171,8 +171,11 @@ extension LinkSession {
       passGate(call.id, call.method, since: start)
     default:
       let start = output.writerIndex
-      _ = core.answer(call, into: &output, context)
-      passGate(call.id, call.method, since: start)
+      if let later = core.answer(call, into: &output, context) {
+        begin(later, call, peer, context)
+      } else {
+        passGate(call.id, call.method, since: start)
+      }
     }
   }
 

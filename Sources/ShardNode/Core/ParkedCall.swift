@@ -79,7 +79,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     var response = ByteBuffer()
     do throws(CallError) {
       switch try again(into: &response) {
-      case .wait?, .search?: return false
+      case .wait?, .search?, .part?: return false
       case .source(let source)?:
         leave()
         reply.ran()

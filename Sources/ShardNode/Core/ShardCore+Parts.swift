@@ -16,10 +16,11 @@ extension ShardCore {
   /// dealt with.
   package static let sliceNanosMax: UInt64 = 500_000
 
+  /// - Returns: what is left to do, where the part is answered later.
   func executePart(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, _ context: CallContext,
     into response: inout ByteBuffer
-  ) throws(CallError) {
+  ) throws(CallError) -> Remainder? {
     switch InternalMethod(rawValue: method) {
     case .keysPart: try keysPart(message, context, into: &response)
     case .dbSizePart: try dbSizePart(message, context, into: &response)
@@ -30,8 +31,10 @@ extension ShardCore {
     case .randomKeyPart: try randomKeyPart(message, context, into: &response)
     case .hotKeysPart: try hotKeysPart(message, context, into: &response)
     case .bigKeysPart: try bigKeysPart(message, context, into: &response)
+    case .snapshotPart: return try snapshotPart(message, into: &response)
     case .listStreamPart, nil: throw .unbatchable(method: method)
     }
+    return nil
   }
 
   private func keysPart(

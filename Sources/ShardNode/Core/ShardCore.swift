@@ -52,8 +52,11 @@ package final class ShardCore {
       store.observer = log
       log?.onWayChange = { [unowned self] in followLog() }
       followLog()
+      snapshots = log.map { ShardSnapshots(of: self, $0.passes) }
     }
   }
+  /// Passes that are asked for; nil: the shard is in memory only.
+  private(set) var snapshots: ShardSnapshots?
   /// Whether more is asked before a call than its deadline and the memory.
   @exclusivity(unchecked) private(set) var admitsWithCare = false
   /// What the reply of the call has to wait for that was executed last.
@@ -185,8 +188,7 @@ package final class ShardCore {
     into response: inout ByteBuffer, largerThan bytesMin: Int, _ context: CallContext
   ) throws(CallError) -> Remainder? {
     guard method &- 1 < executions.count else {
-      try executePart(method, message, context, into: &response)
-      return nil
+      return try executePart(method, message, context, into: &response)
     }
     let execution = executions.first[Int(method) - 1]
     return try execution.encoded(

@@ -5,6 +5,9 @@
 //     ^                                                       |                             |
 //     +-------------------- complete, or given up (full disk) +-----------------------------+
 //
+// Passes have numbers, from 1 at each start of the process. Who asks for one (`ask`) gets the
+// number of a pass that ends behind all that has happened before.
+//
 // Belongs to one shard's log; its event loop.
 
 import Commands
@@ -38,6 +41,7 @@ final class ShardPasses: CooperativeTask {
     /// It goes as fast as the disk takes it.
     var isUrgent: Bool
     var bytes = 0
+    var keys = 0
   }
 
   var isQueued = false
@@ -49,11 +53,18 @@ final class ShardPasses: CooperativeTask {
   /// What a pass begins with.
   var states: () -> [StateRecord] = { [] }
   private var phase = Phase.idle
+  /// Of the newest pass that was begun.
+  private(set) var number: UInt64 = 0
+  /// Whether another pass was asked for while one was ending.
+  private var isWanted = false
+  /// Called when a pass has ended, with its number: all earlier ones have as well.
+  var whenEnded: (_ number: UInt64, _ isComplete: Bool) -> Void = { _, _ in }
   private var live = LiveBytes()
   /// Where the newest complete pass begins; nil: there is none.
   private var newest: LogPosition?
-  /// Bytes of the newest complete pass; 0 where this process has made none.
+  /// Bytes of the newest complete pass, and how long it took; 0 where this process has made none.
   private var passBytes = 0
+  private(set) var newestNanos: UInt64 = 0
   private var isDiskFull = false
   /// After one was given up, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
@@ -77,6 +88,8 @@ final class ShardPasses: CooperativeTask {
     self.clock = clock
     self.position = position
   }
+
+  var newestBytes: Int { passBytes }
 
   private var logBytes: Int { Int(clamping: position() - (newest ?? 0)) }
 
@@ -129,6 +142,7 @@ final class ShardPasses: CooperativeTask {
 
   private func begin(urgently: Bool) {
     let begin = position()
+    number += 1
     output.keepFree(pacing.bytesNeeded)
     output.beginPass(at: begin)
     phase = .making(
@@ -178,6 +192,7 @@ final class ShardPasses: CooperativeTask {
   private func handOn(_ maker: PassMaker, _ pace: inout PassPace) {
     guard let chunk = maker.takeChunk() else { return }
     pace.bytes += chunk.byteCount
+    pace.keys = maker.keyCount
     output.writePass(chunk)
   }
 
@@ -200,18 +215,61 @@ final class ShardPasses: CooperativeTask {
     newest = begin
     live.passEnded(bytes: pace.bytes, storeUsed: pace.storeUsed)
     passBytes = pace.bytes
+    newestNanos = clock() - pace.begunNanos
     output.keepFree(pacing.bytesNeeded)
     ended()
+    whenEnded(number, true)
+    if isWanted {
+      isWanted = false
+      self.begin(urgently: true)
+    }
   }
 
+  /// The disk is full, or the log is being closed.
   func abandoned() {
     pausedUntilNanos = clock() + Self.pauseAfterAbandonNanos
     ended()
+    if isWanted {
+      // The next one would fare no better.
+      isWanted = false
+      number += 1
+    }
+    whenEnded(number, false)
     look(isDiskFull: isDiskFull)
   }
 
   private func ended() {
     phase = .idle
     atBoundNanos = nil
+  }
+
+  // MARK: - Passes that were asked for
+
+  /// Has a pass made at once, as fast as the disk takes it. One under way is joined, as long as it
+  /// still takes images: it ends behind what has happened before this call, and it counts only when
+  /// the log is synced as far. One that only waits for the disk doesn't: another follows it.
+  ///
+  /// - Returns: the number of the pass, of which `whenEnded` tells.
+  func ask() -> UInt64 {
+    switch phase {
+    case .idle:
+      begin(urgently: true)
+      return number
+    case .making:
+      hurry()
+      return number
+    case .ending:
+      isWanted = true
+      return number + 1
+    }
+  }
+
+  /// How far the pass under way is; nil where there is none.
+  var progress: (keys: Int, bytes: Int, nanos: UInt64)? {
+    switch phase {
+    case .idle: nil
+    case .making(_, let pace), .ending(let pace):
+      (pace.keys, max(0, pace.bytes - output.passBytesQueued), clock() - pace.begunNanos)
+    }
   }
 }

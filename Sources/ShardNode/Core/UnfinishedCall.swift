@@ -92,7 +92,7 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
         return
       case .source(let source)?: outcome = .source(source)
       // A call that searches doesn't wait.
-      case .wait?, nil: outcome = .response(response)
+      case .wait?, .part?, nil: outcome = .response(response)
       }
     } catch {
       core.counters.failed()

@@ -12,15 +12,16 @@ struct AdminCommand: AsyncParsableCommand {
       plan: what a router's list of shards, as its file has it now, would change, and whether \
       anything is in the way. reload: the router reads the list again, and the cluster changes to \
       it. hotkeys: the keys that calls look up most often. bigkeys: the largest keys of all \
-      databases, by a walk over all of them: give it time. Status 0: done, or nothing is in the way; \
-      1: not, and stderr says why.
+      databases, by a walk over all of them: give it time. snapshot: every shard writes all its \
+      keys to its disk anew, at once; done when all have. Status 0: done, or nothing is in the \
+      way; 1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload, hotkeys, bigkeys
+    case plan, reload, hotkeys, bigkeys, snapshot
   }
 
-  @Argument(help: "plan, reload, hotkeys or bigkeys.")
+  @Argument(help: "plan, reload, hotkeys, bigkeys or snapshot.")
   var action: Action
 
   @Option(
@@ -34,10 +35,14 @@ struct AdminCommand: AsyncParsableCommand {
     parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
   var count: Int = 10
 
-  @Flag(help: "Of hotkeys and bigkeys: write the reply as one JSON value.")
+  @Flag(help: "Of hotkeys, bigkeys and snapshot: write the reply as one JSON value.")
   var json = false
 
-  @Option(parsing: .unconditional, help: "Seconds that it may take: above 0, at most 600.")
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Seconds that it may take, or of a snapshot that may pass without news: above 0, at most 600.
+      """)
   var timeout: Double = 30
 
   func run() async throws {
@@ -63,6 +68,7 @@ struct AdminCommand: AsyncParsableCommand {
         let report = try await client.bigKeys(count, .allDatabases, options: options)
         try show(
           KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
+      case .snapshot: try await snapshot(client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -73,6 +79,22 @@ struct AdminCommand: AsyncParsableCommand {
     let reload = try await client.reload(planOnly: action == .plan, options: options)
     Terminal.write(ReloadText.text(reload, isPlan: action == .plan) + "\n")
     if reload.obstacle != nil { throw Unhealthy("the change would be refused") }
+  }
+
+  private func snapshot(
+    _ client: RingstoreClient, _ options: RingstoreCallOptions
+  ) async throws {
+    var bar = Terminal.bar
+    defer { bar?.clear() }
+    let shards = try await client.snapshot(options: options) { shards in
+      let done = shards.count(where: \.isComplete)
+      let keys = shards.reduce(0) { $0 + $1.keysDone }
+      bar?.show(
+        done: keys, of: shards.reduce(0) { $0 + $1.keys },
+        "\(done) of \(shards.count) shards, \(keys) keys")
+    }
+    bar?.clear()
+    try show(SnapshotText.text(shards), SnapshotText.json(shards), missing: [])
   }
 
   private func show(

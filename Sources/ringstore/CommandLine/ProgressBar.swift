@@ -1,4 +1,5 @@
-// How far a scan has come, on the last line of a terminal. A value of one scan.
+// How far a scan, or a long piece of administration, has come, on the last line of a terminal. A
+// value of one such thing.
 
 package struct ProgressBar {
   /// Cells of the bar itself.
@@ -25,6 +26,14 @@ package struct ProgressBar {
     shown = line
   }
 
+  /// The same of something else than slots; `text` says how much of what is done.
+  package mutating func show(done: Int, of total: Int, _ text: String) {
+    let line = Self.line(done: done, of: total, text, columns: columns())
+    guard line != shown else { return }
+    write("\r\(line)\u{1b}[K")
+    shown = line
+  }
+
   /// Takes it away, so that something else can be written in its place.
   package mutating func clear() {
     guard !shown.isEmpty else { return }
@@ -35,11 +44,17 @@ package struct ProgressBar {
   /// One column stays free, or some terminals would go to the next line.
   package static func line(_ slotsDone: Int, _ keys: Int, columns: Int) -> String {
     let done = min(max(slotsDone, 0), slots)
-    let full = done * cells / slots
+    return line(
+      done: done, of: slots, "\(done) of \(slots) slots, \(keys) keys", columns: columns)
+  }
+
+  private static func line(done: Int, of total: Int, _ text: String, columns: Int) -> String {
+    let total = max(total, 1)
+    let share = Double(min(max(done, 0), total)) / Double(total)
+    let full = Int(share * Double(cells))
     let bar = String(repeating: "#", count: full) + String(repeating: "-", count: cells - full)
-    let percent = String(done * 100 / slots)
+    let percent = String(Int(share * 100))
     let padded = String(repeating: " ", count: 3 - percent.count) + percent
-    let line = "[\(bar)] \(padded)%  \(done) of \(slots) slots, \(keys) keys"
-    return String(line.prefix(max(columns - 1, 0)))
+    return String("[\(bar)] \(padded)%  \(text)".prefix(max(columns - 1, 0)))
   }
 }

@@ -64,16 +64,12 @@ extension Printer {
   static func ofProcess(
     _ form: Form, _ origin: Origin, onReaderGone: @escaping () -> Void = {}
   ) -> Printer {
-    let bar = ProgressBar {
-      Terminal.columns(of: STDERR_FILENO)
-    } write: {
-      Terminal.writeToStandardError($0)
-    }
     // A JSON reply that comes in pieces leaves the cursor within a line; a bar would overwrite it.
     let isInTheWay = form == .json && Terminal.isTerminal(STDOUT_FILENO)
-    let showsBar = Terminal.isTerminal(STDERR_FILENO) && Terminal.hasCursor && !isInTheWay
     let columns = Terminal.isTerminal(STDOUT_FILENO) ? Terminal.columns(of: STDOUT_FILENO) : .max
-    return Printer(form, origin: origin, columns: columns, progress: showsBar ? bar : nil) {
+    return Printer(
+      form, origin: origin, columns: columns, progress: isInTheWay ? nil : Terminal.bar
+    ) {
       bytes in
       let hasReader = Terminal.write(bytes)
       if !hasReader { onReaderGone() }

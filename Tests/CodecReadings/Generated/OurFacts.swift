@@ -1440,6 +1440,49 @@ extension V1.BigKey: ReadByUs {
   }
 }
 
+extension V1.SnapshotRequest: ReadByUs {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self()
+  }
+}
+
+extension V1.SnapshotProgress: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shards", try shards.map { try $0.facts() })
+    facts.check("shards", shards.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(shards: arena.keep(shards))
+  }
+}
+
+extension V1.ShardSnapshot: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    facts.add("complete", "\(complete)")
+    facts.add("keys_done", "\(keysDone)")
+    facts.add("keys", "\(keys)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("elapsed_millis", "\(elapsedMillis)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      shard: shard, complete: complete, keysDone: keysDone, keys: keys, bytes: bytes,
+      elapsedMillis: elapsedMillis)
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1780,6 +1823,31 @@ extension LinkV1.BigKeysPartReply: ReadByUs {
       keys: arena.keep(keys), nextDatabase: nextDatabase, nextSlot: nextSlot,
       nextCursor: nextCursor, done: done, strings: strings, stringBytes: stringBytes, lists: lists,
       listBytes: listBytes)
+  }
+}
+
+extension LinkV1.SnapshotPartRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("pass", "\(pass)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(pass: pass)
+  }
+}
+
+extension LinkV1.SnapshotPartReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("pass", "\(pass)")
+    if let progress { facts.add("progress", try progress.facts()) }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(pass: pass, progress: progress?.remade(in: arena))
   }
 }
 

@@ -1519,6 +1519,50 @@ extension Ringstore_V1_BigKey: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_SnapshotRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SnapshotProgress: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shards", try shards.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if shards.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ShardSnapshot: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    facts.add("complete", "\(complete)")
+    facts.add("keys_done", "\(keysDone)")
+    facts.add("keys", "\(keys)")
+    facts.add("bytes", "\(bytes)")
+    facts.add("elapsed_millis", "\(elapsedMillis)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1852,6 +1896,34 @@ extension Ringstore_Internal_V1_BigKeysPartReply: ReadBySwiftProtobuf {
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if keys.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_SnapshotPartRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("pass", "\(pass)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_SnapshotPartReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("pass", "\(pass)")
+    if hasProgress { facts.add("progress", try progress.facts()) }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasProgress, progress.hasUnknownField { return true }
     return false
   }
 }

@@ -227,6 +227,13 @@ package enum Schemas {
   package static let v1BigKey: [MessageSoup.Field] = [
     .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .text(7),
   ]
+  package static let v1SnapshotRequest: [MessageSoup.Field] = []
+  package static let v1SnapshotProgress: [MessageSoup.Field] = [
+    .message(1, v1ShardSnapshot), .message(1, v1ShardSnapshot),
+  ]
+  package static let v1ShardSnapshot: [MessageSoup.Field] = [
+    .text(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6),
+  ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -282,6 +289,10 @@ package enum Schemas {
   package static let linkV1BigKeysPartReply: [MessageSoup.Field] = [
     .message(1, v1BigKey), .message(1, v1BigKey), .varint(2), .varint(3), .varint(4), .varint(5),
     .varint(6), .varint(7), .varint(8), .varint(9),
+  ]
+  package static let linkV1SnapshotPartRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let linkV1SnapshotPartReply: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1ShardSnapshot),
   ]
   package static let linkV1LargeReplyNotice: [MessageSoup.Field] = [.varint(1)]
 }
@@ -483,6 +494,13 @@ extension TwoReaders {
       V1.BigKeysOfType.self, Ringstore_V1_BigKeysOfType.self, schema: Schemas.v1BigKeysOfType),
     TwoReaders(V1.BigKey.self, Ringstore_V1_BigKey.self, schema: Schemas.v1BigKey),
     TwoReaders(
+      V1.SnapshotRequest.self, Ringstore_V1_SnapshotRequest.self, schema: Schemas.v1SnapshotRequest),
+    TwoReaders(
+      V1.SnapshotProgress.self, Ringstore_V1_SnapshotProgress.self,
+      schema: Schemas.v1SnapshotProgress),
+    TwoReaders(
+      V1.ShardSnapshot.self, Ringstore_V1_ShardSnapshot.self, schema: Schemas.v1ShardSnapshot),
+    TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),
     TwoReaders(
@@ -527,6 +545,12 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.BigKeysPartReply.self, Ringstore_Internal_V1_BigKeysPartReply.self,
       schema: Schemas.linkV1BigKeysPartReply),
+    TwoReaders(
+      LinkV1.SnapshotPartRequest.self, Ringstore_Internal_V1_SnapshotPartRequest.self,
+      schema: Schemas.linkV1SnapshotPartRequest),
+    TwoReaders(
+      LinkV1.SnapshotPartReply.self, Ringstore_Internal_V1_SnapshotPartReply.self,
+      schema: Schemas.linkV1SnapshotPartReply),
     TwoReaders(
       LinkV1.LargeReplyNotice.self, Ringstore_Internal_V1_LargeReplyNotice.self,
       schema: Schemas.linkV1LargeReplyNotice),

@@ -1701,6 +1701,204 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.SnapshotRequest`.
+  package struct SnapshotRequest: WireMessage {
+    package static let name = "ringstore.v1.SnapshotRequest"
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    package var byteCount: Int { 0 }
+    package func write(to cursor: inout WireCursor) {}
+    package func write(into buffer: inout ByteBuffer) {}
+
+  }
+
+  /// `ringstore.v1.SnapshotProgress`.
+  package struct SnapshotProgress: WireMessage {
+    package static let name = "ringstore.v1.SnapshotProgress"
+    /// those that have said something so far
+    package var shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<V1.ShardSnapshot>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<V1.ShardSnapshot>())
+    {
+      self.shards = shards
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.shards = RepeatedMessages<V1.ShardSnapshot>(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.ShardSnapshot(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.shards.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.shards.byteCount(field: 1)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.shards.write(field: 1, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shards: BytesField { BytesField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.ShardSnapshot`.
+  package struct ShardSnapshot: WireMessage {
+    package static let name = "ringstore.v1.ShardSnapshot"
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var complete: Bool = false
+    package var keysDone: Int64 = 0
+    /// that the shard has
+    package var keys: Int64 = 0
+    /// written so far, about
+    package var bytes: Int64 = 0
+    /// since the pass began, which may have been before the call
+    package var elapsedMillis: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      shard: UnsafeRawBufferPointer = noBytes, complete: Bool = false, keysDone: Int64 = 0,
+      keys: Int64 = 0, bytes: Int64 = 0, elapsedMillis: Int64 = 0
+    ) {
+      self.shard = shard
+      self.complete = complete
+      self.keysDone = keysDone
+      self.keys = keys
+      self.bytes = bytes
+      self.elapsedMillis = elapsedMillis
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.shard = try reader.readBytes()
+        case 16: self.complete = try reader.readBool()
+        case 24: self.keysDone = try reader.readInt64()
+        case 32: self.keys = try reader.readInt64()
+        case 40: self.bytes = try reader.readInt64()
+        case 48: self.elapsedMillis = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.shard.count)
+      size &+= WireSize.optionalVarintField(2, (self.complete ? 1 : 0))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.keysDone))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: self.bytes))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.elapsedMillis))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.shard)
+      cursor.put(2, optionalVarint: (self.complete ? 1 : 0))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.keysDone))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(5, optionalVarint: UInt64(bitPattern: self.bytes))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.elapsedMillis))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 57 &+ self.shard.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shard: BytesField { BytesField(1) }
+      @inlinable
+      package static var complete: BoolField { BoolField(2) }
+      @inlinable
+      package static var keysDone: IntField { IntField(3) }
+      @inlinable
+      package static var keys: IntField { IntField(4) }
+      @inlinable
+      package static var bytes: IntField { IntField(5) }
+      @inlinable
+      package static var elapsedMillis: IntField { IntField(6) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -1743,8 +1941,16 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
+    /// Has every shard write all its keys to its disk anew, at once; tells how far that is, and
+    /// ends when it is done.
+    package static let snapshot = RPC(
+      service: name, name: "Snapshot", request: V1.SnapshotRequest.self,
+      reply: V1.SnapshotProgress.self, streamsRequests: false,
+      streamsReplies: true,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
 
-    package static let all: [RPC] = [describe, stats, shutdown, reload, hotKeys, bigKeys]
+    package static let all: [RPC] = [describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot]
   }
 
 }

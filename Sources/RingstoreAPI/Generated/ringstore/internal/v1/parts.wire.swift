@@ -782,6 +782,136 @@ extension LinkV1 {
 
   }
 
+  /// Asks a shard to make a pass at once, or how far one is that was asked for. Answered when
+  /// there is news.
+  package struct SnapshotPartRequest: WireMessage {
+    package static let name = "ringstore.internal.v1.SnapshotPartRequest"
+    /// of the reply before; 0: none
+    package var pass: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(pass: UInt64 = 0) {
+      self.pass = pass
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.pass = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.pass)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.pass)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var pass: UIntField { UIntField(1) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.SnapshotPartReply`.
+  package struct SnapshotPartReply: WireMessage {
+    package static let name = "ringstore.internal.v1.SnapshotPartReply"
+    /// which one counts for this call; numbers begin at 1 with each start of a shard
+    package var pass: UInt64 = 0
+    package var progress: V1.ShardSnapshot? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(pass: UInt64 = 0, progress: V1.ShardSnapshot? = nil) {
+      self.pass = pass
+      self.progress = progress
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.pass = try reader.readVarint()
+        case 18:
+          var part = self.progress ?? V1.ShardSnapshot()
+          try part.merge(try reader.readBytes())
+          self.progress = part
+          if part.hasUnknownField { hasUnknownField = true }
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.pass)
+      if let value = self.progress { size &+= WireSize.bytesField(2, count: value.byteCount) }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.pass)
+      if let value = self.progress { cursor.put(2, message: value) }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var pass: UIntField { UIntField(1) }
+      @inlinable
+      package static var progress: BytesField { BytesField(2) }
+    }
+
+  }
+
   /// What a shard answers, on the call's own lane, in place of a response too long for that
   /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
   /// them.

@@ -242,6 +242,44 @@ package nonisolated struct Ringstore_Internal_V1_BigKeysPartReply: Sendable {
   package init() {}
 }
 
+/// Asks a shard to make a pass at once, or how far one is that was asked for. Answered when there is news.
+package nonisolated struct Ringstore_Internal_V1_SnapshotPartRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the reply before; 0: none
+  package var pass: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_Internal_V1_SnapshotPartReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// which one counts for this call; numbers begin at 1 with each start of a shard
+  package var pass: UInt64 = 0
+
+  package var progress: Ringstore_V1_ShardSnapshot {
+    get {_progress ?? Ringstore_V1_ShardSnapshot()}
+    set {_progress = newValue}
+  }
+  /// Returns true if `progress` has been explicitly set.
+  package var hasProgress: Bool {self._progress != nil}
+  /// Clears the value of `progress`. Subsequent reads from it will return its default value.
+  package mutating func clearProgress() {self._progress = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _progress: Ringstore_V1_ShardSnapshot? = nil
+}
+
 /// What a shard answers, on the call's own lane, in place of a response too long for that lane: the response
 /// follows in pieces on the bulk lane, as the router grants credit for them.
 package nonisolated struct Ringstore_Internal_V1_LargeReplyNotice: Sendable {
@@ -685,6 +723,75 @@ nonisolated extension Ringstore_Internal_V1_BigKeysPartReply: SwiftProtobuf.Mess
     if lhs.stringBytes != rhs.stringBytes {return false}
     if lhs.lists != rhs.lists {return false}
     if lhs.listBytes != rhs.listBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_SnapshotPartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SnapshotPartRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_SnapshotPartRequest, rhs: Ringstore_Internal_V1_SnapshotPartRequest) -> Bool {
+    if lhs.pass != rhs.pass {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_SnapshotPartReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SnapshotPartReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pass\0\u{1}progress\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 1)
+    }
+    try { if let v = self._progress {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_SnapshotPartReply, rhs: Ringstore_Internal_V1_SnapshotPartReply) -> Bool {
+    if lhs.pass != rhs.pass {return false}
+    if lhs._progress != rhs._progress {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,180 @@
+// Passes that were asked for (Cluster.Snapshot): which one counts for a call, and the parts of
+// calls that wait for news of theirs.
+//
+//   part without a number --ask--> answered at once: the pass's number
+//   part with one -------> waiting --the pass has ended, or some time has passed--> answered
+//
+// What a caller is promised. When its pass is complete, everything that was acknowledged before the
+// call is on the disk, synced, whatever the policy: in the pass, or in the log that is read with
+// it. For a pass counts only when the log is synced up to where its last image was taken, and that
+// image is taken after the call, also where the pass had begun before it.
+//
+// Belongs to a shard's core; its event loop.
+
+import Commands
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+final class ShardSnapshots {
+  /// A part is answered after so long, also without an end, so that callers see how far it is.
+  static let newsNanos: UInt64 = 200_000_000
+
+  private unowned let core: ShardCore
+  private let passes: ShardPasses
+  /// Numbers of passes: all up to this one have ended,
+  private var ended: UInt64 = 0
+  /// and this is the newest that is complete.
+  private var complete: UInt64 = 0
+  private var waits: [ObjectIdentifier: SnapshotWait] = [:]
+  private var isLeaving = false
+
+  init(of core: ShardCore, _ passes: ShardPasses) {
+    self.core = core
+    self.passes = passes
+    passes.whenEnded = { [unowned self] number, isComplete in
+      ended = number
+      if isComplete { complete = number }
+      for wait in waits.values where wait.pass <= number { wait.answer() }
+    }
+  }
+
+  /// Answers a part at once, where there is something to tell. Returns whether it did.
+  func part(
+    _ request: LinkV1.SnapshotPartRequest, into response: inout ByteBuffer
+  ) throws(CallError) -> Bool {
+    if isLeaving { throw .snapshotGivenUp(core.id, "it is ending") }
+    guard request.pass > 0 else {
+      if let log = core.log, log.hasFailed || log.isDiskFull { throw log.refusal(core.id) }
+      try tell(of: passes.ask(), into: &response)
+      return true
+    }
+    guard request.pass <= ended else { return false }
+    try tell(of: request.pass, into: &response)
+    return true
+  }
+
+  /// Answers a part when there is news of its pass.
+  func wait(_ request: LinkV1.SnapshotPartRequest, _ reply: ReplyHandle) {
+    let wait = SnapshotWait(request.pass, reply, self, core)
+    waits[ObjectIdentifier(wait)] = wait
+    reply.worked(by: wait)
+  }
+
+  fileprivate func left(_ wait: SnapshotWait) { waits[ObjectIdentifier(wait)] = nil }
+
+  /// Ends what waits: the shard is going.
+  func leave() {
+    isLeaving = true
+    for wait in waits.values { wait.answer() }
+  }
+
+  /// - Throws: what became of a pass that ended without being complete.
+  fileprivate func tell(of pass: UInt64, into response: inout ByteBuffer) throws(CallError) {
+    // A later one has what an earlier one was to have.
+    let isComplete = pass <= complete
+    if pass <= ended, !isComplete {
+      throw .snapshotGivenUp(core.id, "its disk is full")
+    }
+    if isLeaving, !isComplete { throw .snapshotGivenUp(core.id, "it is ending") }
+    var progress = V1.ShardSnapshot(
+      complete: isComplete, keys: Int64(core.store.totalKeyCount))
+    if isComplete {
+      progress.keysDone = progress.keys
+      progress.bytes = Int64(passes.newestBytes)
+      progress.elapsedMillis = Int64(passes.newestNanos / 1_000_000)
+    } else if pass == passes.number, let made = passes.progress {
+      progress.keysDone = Int64(made.keys)
+      progress.bytes = Int64(made.bytes)
+      progress.elapsedMillis = Int64(made.nanos / 1_000_000)
+    }
+    var shard = core.id
+    shard.withUTF8 { id in
+      progress.shard = UnsafeRawBufferPointer(id)
+      LinkV1.SnapshotPartReply(pass: pass, progress: progress).write(into: &response)
+    }
+  }
+}
+
+/// A part of a call that waits for news of its pass. Owned by the handle of its reply.
+private final class SnapshotWait: ReplyWork, DeadlineTaker {
+  let pass: UInt64
+  private weak var reply: ReplyHandle?
+  private unowned let snapshots: ShardSnapshots
+  private unowned let core: ShardCore
+  private var due: DeadlineQueue<Deadline>.Handle?
+
+  init(_ pass: UInt64, _ reply: ReplyHandle, _ snapshots: ShardSnapshots, _ core: ShardCore) {
+    self.pass = pass
+    self.reply = reply
+    self.snapshots = snapshots
+    self.core = core
+    due = core.deadlines.insert(
+      deadlineNanos: core.clock() &+ ShardSnapshots.newsNanos, Deadline(taker: self, id: 0))
+  }
+
+  func deadlinePassed(_ id: UInt64) {
+    due = nil
+    answer()
+  }
+
+  func answer() {
+    let reply = self.reply
+    leave()
+    var response = ByteBuffer()
+    do throws(CallError) {
+      try snapshots.tell(of: pass, into: &response)
+      reply?.answer(response, after: .none)
+    } catch {
+      core.counters.failed()
+      reply?.fail(error)
+    }
+  }
+
+  func wake() {}
+
+  func drop() { leave() }
+
+  private func leave() {
+    reply = nil
+    if let due { core.deadlines.remove(due) }
+    due = nil
+    snapshots.left(self)
+  }
+}
+
+extension ShardCore {
+  /// - Returns: what is left to do: the part is answered later.
+  func snapshotPart(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) -> Remainder? {
+    guard let snapshots else { throw .inMemoryOnly(id) }
+    let request = try LinkV1.SnapshotPartRequest(request: message)
+    return try snapshots.part(request, into: &response) ? nil : .part
+  }
+
+  /// Answers a part of a fan-out when there is something to tell.
+  func answerLater(_ request: ByteBuffer, to reply: ReplyHandle) {
+    let part = request.withUnsafeReadableBytes { try? LinkV1.SnapshotPartRequest($0) }
+    guard let snapshots, let part else { return reply.fail(.inMemoryOnly(id)) }
+    snapshots.wait(part, reply)
+  }
+}
+
+extension CallError {
+  fileprivate static func inMemoryOnly(_ shard: String) -> CallError {
+    CallError(
+      code: .failedPrecondition,
+      message: "Shard \(shard) keeps its keys in memory only (it has no data_dir), so there is "
+        + "nothing to write them to.", shard: shard)
+  }
+
+  fileprivate static func snapshotGivenUp(_ shard: String, _ why: String) -> CallError {
+    let message = "Shard \(shard) has given its snapshot up, because \(why)."
+    if why == "its disk is full" {
+      return CallError(.diskFull, message, shard: shard, retryDelayMillis: 1_000)
+    }
+    return CallError(.shardUnavailable, message, shard: shard)
+  }
+}
