@@ -90,8 +90,8 @@ struct LaneState {
   /// bring.
   private static let directRoomMin: UInt64 = 1 << 20
 
-  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is under way,
-  /// and the end of the segment isn't near.
+  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is under
+  /// way, and the end of the segment isn't near.
   var takesDirectWrites: Bool {
     !hasFailed && !isWriterDone && !isWriting && !hasWriterWork && !isSyncUnderWay && full.isEmpty
       && segmentRoom > min(segmentSize / 16, Self.directRoomMin)
