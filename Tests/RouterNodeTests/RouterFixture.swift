@@ -41,10 +41,12 @@ final class RouterFixture {
   /// - Parameter inForce: whether the shard says that the map is in force.
   @discardableResult
   func accept(
-    _ shard: Int, incarnation: UInt64 = 1, inForce: Bool = true, ran: [UInt64] = []
+    _ shard: Int, incarnation: UInt64 = 1, inForce: Bool = true, ran: [UInt64] = [],
+    recovers: Bool = false
   ) throws -> Ringstore_Internal_V1_Hello {
-    let hello = try greet(shard, .calls, incarnation: incarnation, inForce: inForce, ran: ran)
-    try greet(shard, .bulk, incarnation: incarnation, inForce: inForce)
+    let hello = try greet(
+      shard, .calls, incarnation: incarnation, inForce: inForce, ran: ran, recovers: recovers)
+    try greet(shard, .bulk, incarnation: incarnation, inForce: inForce, recovers: recovers)
     return hello
   }
 
@@ -52,7 +54,7 @@ final class RouterFixture {
   @discardableResult
   func greet(
     _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1, inForce: Bool = true,
-    ran: [UInt64] = []
+    ran: [UInt64] = [], recovers: Bool = false
   ) throws -> Ringstore_Internal_V1_Hello {
     let generation = driver.connections[shard] ?? 0
     core.linkConnected(shard: shard, lane: lane, generation: generation)
@@ -62,6 +64,7 @@ final class RouterFixture {
     reply.hello.incarnation = incarnation
     reply.hello.mapInForce = inForce
     reply.hello.ranCalls = ran
+    reply.hello.recovers = recovers
     reply.clockMillis = 1
     try receive(reply, from: shard, lane)
     return frame.hello

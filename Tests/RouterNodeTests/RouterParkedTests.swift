@@ -128,6 +128,22 @@ struct RouterParkedTests {
     #expect(router.driver.outcomes.isEmpty)
   }
 
+  @Test func whatAnIncarnationThatKeepsItsDataHadRunIsUnknown() throws {
+    let id = try parked(1)
+    router.lose(0)
+    router.advance(millis: 1_000)
+    try router.accept(0, recovers: true)
+    let again = try #require(try router.sent(to: 0).calls.first)
+    #expect(again.id == id, "it is the same process")
+    try router.park(again, from: 0)
+    router.lose(0)
+    router.advance(millis: 1_000)
+    try router.accept(0, incarnation: 2, recovers: true)
+    #expect(try router.sent(to: 0).calls.isEmpty)
+    #expect(router.driver.outcomes[1]?.error?.reason == .outcomeUnknown)
+    #expect(router.isTidy)
+  }
+
   @Test func aLinkThatStaysAwayLeavesTheOutcomeUnknown() throws {
     _ = try parked(1)
     router.lose(0)

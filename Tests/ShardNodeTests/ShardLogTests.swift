@@ -225,6 +225,7 @@ struct ShardLogTests {
     logging.log.takeEvents()
     #expect(try #require(calls.hello).accepted)
     #expect(try #require(second.hello).accepted)
+    #expect(try #require(calls.hello).recovers)
   }
 
   @Test func aFullDiskRefusesWritesAndTakesThemAgain() throws {

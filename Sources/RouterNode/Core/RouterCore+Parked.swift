@@ -101,7 +101,15 @@ extension RouterCore {
 
   /// The shard has said which calls of earlier links have run.
   func parkedGreeted(_ shard: Int, _ reply: LinkV1.HelloReply) {
-    guard links[shard].state.incarnation == reply.incarnation else { return }
+    guard links[shard].state.incarnation == reply.incarnation else {
+      // What the shard before it had executed is gone with its memory, or else any may have run.
+      if reply.recovers {
+        for id in parkedCalls.adrift(shard) {
+          endParked(id, .outcomeUnknown(links[shard].shardID))
+        }
+      }
+      return
+    }
     for id in reply.ranCalls where parkedCalls[id]?.isAdrift == true {
       guard parkedCalls[id]?.shard == shard else { continue }
       endParked(id, .outcomeUnknown(links[shard].shardID))

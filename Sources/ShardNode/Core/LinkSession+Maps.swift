@@ -56,6 +56,7 @@ extension LinkSession {
     }
     output.write(Field.mapInForce, core.ownership.map != nil && core.ownership.isInForce)
     output.write(Field.serving, !core.ownership.states.owned.isEmpty)
+    output.write(Field.recovers, core.log != nil)
     output.endLengthDelimited(reply)
   }
 

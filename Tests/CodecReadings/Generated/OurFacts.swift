@@ -1648,6 +1648,7 @@ extension LinkV1.HelloReply: ReadByUs {
     facts.add("serving", "\(serving)")
     facts.add("ran_calls", ranCalls.map { "\($0)" })
     facts.check("ran_calls", ranCalls.count)
+    facts.add("recovers", "\(recovers)")
     return facts.text
   }
 
@@ -1655,7 +1656,7 @@ extension LinkV1.HelloReply: ReadByUs {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
       refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
-      serving: serving, ranCalls: arena.keep(ranCalls))
+      serving: serving, ranCalls: arena.keep(ranCalls), recovers: recovers)
   }
 }
 

@@ -1728,6 +1728,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("detail", hex(detail.utf8))
     facts.add("serving", "\(serving)")
     facts.add("ran_calls", ranCalls.map { "\($0)" })
+    facts.add("recovers", "\(recovers)")
     return facts.text
   }
 

@@ -261,7 +261,7 @@ package enum Schemas {
   package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
-    .text(9), .varint(10), .packed(12), .varint(12),
+    .text(9), .varint(10), .packed(12), .varint(12), .varint(15),
   ]
   package static let linkV1LinkReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),

@@ -1026,6 +1026,8 @@ extension LinkV1 {
     package var serving: Bool = false
     /// those of parked_calls that were executed, or may have been; the others were not.
     package var ranCalls: RepeatedNumbers = RepeatedNumbers()
+    /// Of another incarnation it says nothing: that has executed none of them
+    package var recovers: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1037,7 +1039,7 @@ extension LinkV1 {
       shard: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0, mapEpoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
       mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false,
-      ranCalls: RepeatedNumbers = RepeatedNumbers()
+      ranCalls: RepeatedNumbers = RepeatedNumbers(), recovers: Bool = false
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -1049,6 +1051,7 @@ extension LinkV1 {
       self.detail = detail
       self.serving = serving
       self.ranCalls = ranCalls
+      self.recovers = recovers
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1079,6 +1082,7 @@ extension LinkV1 {
           _ = try reader.readVarint()
           self.ranCalls.count &+= 1
         case 98: try self.ranCalls.notePacked(try reader.readBytes())
+        case 120: self.recovers = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1099,6 +1103,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(9, count: self.detail.count)
       size &+= WireSize.optionalVarintField(10, (self.serving ? 1 : 0))
       size &+= self.ranCalls.byteCount(field: 12, .varint)
+      size &+= WireSize.optionalVarintField(15, (self.recovers ? 1 : 0))
       return size
     }
 
@@ -1114,6 +1119,7 @@ extension LinkV1 {
       cursor.put(9, optionalBytes: self.detail)
       cursor.put(10, optionalVarint: (self.serving ? 1 : 0))
       self.ranCalls.write(field: 12, .varint, to: &cursor)
+      cursor.put(15, optionalVarint: (self.recovers ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1142,6 +1148,8 @@ extension LinkV1 {
       package static var serving: BoolField { BoolField(10) }
       @inlinable
       package static var ranCalls: UIntField { UIntField(12) }
+      @inlinable
+      package static var recovers: BoolField { BoolField(15) }
     }
 
   }

@@ -420,6 +420,9 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// those of parked_calls that were executed, or may have been; the others were not.
   package var ranCalls: [UInt64] = []
 
+  /// Of another incarnation it says nothing: that has executed none of them
+  package var recovers: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1003,7 +1006,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0\u{2}\u{3}recovers\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1021,6 +1024,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.serving) }()
       case 12: try { try decoder.decodeRepeatedUInt64Field(value: &self.ranCalls) }()
+      case 15: try { try decoder.decodeSingularBoolField(value: &self.recovers) }()
       default: break
       }
     }
@@ -1061,6 +1065,9 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if !self.ranCalls.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.ranCalls, fieldNumber: 12)
     }
+    if self.recovers != false {
+      try visitor.visitSingularBoolField(value: self.recovers, fieldNumber: 15)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1075,6 +1082,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs.detail != rhs.detail {return false}
     if lhs.serving != rhs.serving {return false}
     if lhs.ranCalls != rhs.ranCalls {return false}
+    if lhs.recovers != rhs.recovers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
