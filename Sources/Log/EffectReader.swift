@@ -27,6 +27,19 @@ package final class EffectReader {
     while !reader.isAtEnd { try body(next(&reader, slot: slot)) }
   }
 
+  /// The key of a group's first effect; nil where there is none, or no key.
+  static func firstKey(of group: Record) -> KeyAhead? {
+    var reader = ByteReader(group.payload)
+    do throws(LogDefect) {
+      _ = try reader.read(UInt8.self)
+      let database = try reader.readCount()
+      _ = try reader.read(UInt64.self)
+      return KeyAhead(key: try reader.readCounted(), slot: Int(group.slot), database: database)
+    } catch {
+      return nil
+    }
+  }
+
   /// - Returns: an effect that is good until the next call.
   func next(_ reader: inout ByteReader, slot: Int) throws(LogDefect) -> Effect {
     let code = try reader.read(UInt8.self)

@@ -35,6 +35,10 @@ package final class LogMerge {
   private let target: any ReplayTarget
   private var pass: PassReplay?
   private var records: Batch.Records?
+  /// Groups whose first keys are read together, before they are replayed one by one.
+  static let keysAheadMax = Store.prefetchMax
+  /// How many of the next records were looked at.
+  private var recordsAhead = 0
   /// A record that was read and whose turn has not come yet.
   private var pending: Record?
   /// Where the next record begins; nil before the first batch.
@@ -82,6 +86,7 @@ package final class LogMerge {
     guard isNext else { throw ReplayFault(.logMissing, at: batch.position) }
     recordStart = batch.position
     records = batch.records
+    recordsAhead = 0
   }
 
   /// The last file of the log has no more batches.
@@ -133,8 +138,31 @@ package final class LogMerge {
   }
 
   private func nextRecord() -> Record? {
-    if pending == nil { pending = records?.next() }
+    if pending == nil {
+      if recordsAhead == 0 { readAhead() }
+      recordsAhead -= 1
+      pending = records?.next()
+    }
     return pending
+  }
+
+  /// Has the target prefetch what the next records of the batch will need.
+  private func readAhead() {
+    guard var following = records else { return recordsAhead = 1 }
+    withUnsafeTemporaryAllocation(of: KeyAhead.self, capacity: Self.keysAheadMax) { keys in
+      var keyCount = 0
+      recordsAhead = 0
+      while recordsAhead < Self.keysAheadMax, let record = following.next() {
+        recordsAhead += 1
+        guard record.type == RecordType.group.rawValue, let key = EffectReader.firstKey(of: record)
+        else { continue }
+        keys.initializeElement(at: keyCount, to: key)
+        keyCount += 1
+      }
+      if keyCount > 1 { target.prefetch(UnsafeBufferPointer(rebasing: keys[..<keyCount])) }
+    }
+    // The end of a batch is asked for as a record is.
+    recordsAhead = max(1, recordsAhead)
   }
 
   private func replay(_ record: Record) throws(ReplayFault) {

@@ -10,6 +10,13 @@ package enum ReplayValue {
   case list(count: Int, ListForm)
 }
 
+/// A key of an effect that was not applied yet. Nothing in it was checked.
+package struct KeyAhead: BitwiseCopyable {
+  let key: UnsafeRawBufferPointer
+  let slot: Int
+  let database: Int
+}
+
 /// How the elements of a list come. While one comes in parts there may be others whole.
 package enum ListForm: Sendable {
   case whole
@@ -22,6 +29,9 @@ package protocol ReplayTarget: AnyObject {
 
   /// What keys are ordered by: as in the store that the pass was made of.
   func hash(of key: UnsafeRawBufferPointer) -> UInt64
+
+  /// A hint: effects on these keys come next, `LogMerge.keysAheadMax` at most.
+  func prefetch(_ keys: UnsafeBufferPointer<KeyAhead>)
 
   func apply(_ effect: Effect) throws(Effect.Corruption)
 

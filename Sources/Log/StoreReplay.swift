@@ -33,6 +33,21 @@ package final class StoreReplay: ReplayTarget {
 
   // MARK: - Effects
 
+  package func prefetch(_ keys: UnsafeBufferPointer<KeyAhead>) {
+    withUnsafeTemporaryAllocation(of: KeyLookup.self, capacity: keys.count) { lookups in
+      var count = 0
+      for key in keys
+      where key.slot < store.slotCount && key.database < store.databaseCount
+        && key.key.count <= Store.keyBytesMax
+      {
+        let lookup = store.lookup(key.key, slot: key.slot, database: key.database, nowMillis: 0)
+        lookups.initializeElement(at: count, to: lookup)
+        count += 1
+      }
+      store.prefetch(UnsafeBufferPointer(rebasing: lookups[..<count]))
+    }
+  }
+
   package func apply(_ effect: Effect) throws(Effect.Corruption) { try store.apply(effect) }
 
   package func skip(_ effect: Effect) throws(Effect.Corruption) {

@@ -54,6 +54,8 @@ import Testing
   }
 
   private final class FaultyTarget: ReplayTarget {
+    func prefetch(_ keys: UnsafeBufferPointer<KeyAhead>) {}
+
     private let target: StoreReplay
     private let fault: Fault
     private var elements = 0
