@@ -12,7 +12,7 @@ from harness.client import Client
 from harness.cluster import start_shard
 from harness.durable import HEADER_BYTES, last_batch_end
 from harness.polling import eventually
-from harness.process import RUN_SECONDS, binary, clean_environment, running
+from harness.process import RUN_SECONDS, binary, clean_environment, run, running
 
 SOUND, WRONG, UNREADABLE = 0, 1, 2
 KEYS = 40
@@ -223,6 +223,72 @@ def test_stat_counts_what_is_there(directory):
     assert report["head_bytes"] + sum(kind["bytes"] for kind in kinds.values()) == bytes_in_batches
     text = log("stat", directory).stdout
     assert "newest pass: none" in text and "a start takes about" in text
+
+
+def with_a_pass(directory: Path) -> Path:
+    """Keys, a pass of them, and more changes behind it.
+
+    Returns the pass."""
+    shard = keeping(directory)
+    with Client(shard.address) as client:
+        for number in range(KEYS):
+            client.set(b"key-%d" % number, b"value-%d" % number)
+        made = run("admin", "snapshot", "--server", shard.address)
+        assert made.returncode == SOUND, made
+        client.set(b"behind", b"the pass")
+    shard.kill()
+    return max(directory.glob("pass-*"))
+
+
+def test_a_pass_is_shown_counted_and_verified(directory):
+    made = with_a_pass(directory)
+    lines = shown(directory, "--pass")
+    assert {line["batch"] for line in lines if "batch" in line} == {made.name}
+    keys = {line["key"]: line["value"] for line in lines if line.get("image") == "key"}
+    assert keys == {f"key-{number}": f"value-{number}" for number in range(KEYS)}
+    report = json.loads(log("stat", directory, "--json").stdout)
+    assert report["newest_pass"]["file"] == made.name
+    assert report["newest_pass"]["keys"] == KEYS
+    assert 0 < report["live_ratio"] <= 1
+    verified = json.loads(log("verify", directory, "--json").stdout)
+    assert verified["sound"] and verified["keys"] == KEYS + 1
+    # What is behind the pass only is where a start begins to read.
+    assert "behind" in [line["key"] for line in shown(directory) if "change" in line]
+
+
+def test_a_damaged_or_missing_pass_is_wrong_and_no_cut_helps(directory):
+    made = with_a_pass(directory)
+    data = made.read_bytes()
+    flip(made, len(data) // 2 + HEADER_BYTES // 2)
+    damaged = log("verify", directory)
+    assert damaged.returncode == WRONG and f"{made} is corrupt" in damaged.stdout, damaged
+    assert "A cut doesn't help" in damaged.stdout
+    made.unlink()
+    missing = log("verify", directory)
+    assert missing.returncode == WRONG and f"{made} is missing" in missing.stdout
+    end = json.loads(log("stat", directory, "--json").stdout)["end"]
+    refused = log("cut", directory, "--at", str(end), "--yes")
+    assert refused.returncode == WRONG, refused
+    made.write_bytes(data)
+    assert log("verify", directory).returncode == SOUND
+
+
+def test_a_cut_right_behind_a_pass_keeps_the_pass_and_nothing_below_can_be_cut(directory):
+    with_a_pass(directory)
+    # Older segments go with the second pass.
+    with_a_pass(directory)
+    begin = json.loads(log("stat", directory, "--json").stdout)["begin"]
+    assert begin > 0
+    below = log("cut", directory, "--at", str(begin - 1), "--yes")
+    assert below.returncode == WRONG and str(begin) in below.stderr, below
+    assert log("cut", directory, "--at", str(begin), "--yes").returncode == SOUND
+    shard = keeping(directory)
+    with Client(shard.address) as client:
+        assert client.get(b"key-7").value == b"value-7"
+        # The first pass's log had it, so the second pass has it as well.
+        assert client.get(b"behind").value == b"the pass"
+        assert client.size() == KEYS + 1
+    shard.stop()
 
 
 @pytest.mark.parametrize("action", ["show", "verify", "stat"])

@@ -4,8 +4,8 @@
 package import Log
 
 package struct LogStatistics: Sendable {
-  /// What a start is held to (docs/BENCHMARKS.md, `recovery`): half a second for a million keys of a
-  /// pass, a second for a million changes behind it. A fast machine needs less.
+  /// What a start is held to (docs/BENCHMARKS.md, `recovery`): half a second for a million keys of
+  /// a pass, a second for a million changes behind it. A fast machine needs less.
   package static let nanosPerKey = 500
   package static let nanosPerEffect = 1_000
   /// Of an ordinary SSD.
