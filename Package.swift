@@ -96,7 +96,7 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "Store", "Log", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
         "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
@@ -195,8 +195,8 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TextForms", "Store", "RingstoreClient", "RouterNode", "ShardNode", "RingstoreAPI",
-        "Commands", "GRPC", "Placement",
+        "TextForms", "Store", "Log", "LogFiles", "RingstoreClient", "RouterNode", "ShardNode",
+        "RingstoreAPI", "Commands", "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),

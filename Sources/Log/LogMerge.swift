@@ -34,6 +34,10 @@ package final class LogMerge {
 
   private let target: any ReplayTarget
   private var pass: PassReplay?
+  /// Where passes begin that are compared one after another.
+  private var comparisons: ArraySlice<LogPosition> = []
+  /// Passes that were merged or compared to their end.
+  package private(set) var passesEnded = 0
   private var records: Batch.Records?
   /// Groups whose first keys are read together, before they are replayed one by one.
   static let keysAheadMax = Store.prefetchMax
@@ -67,6 +71,18 @@ package final class LogMerge {
       throw ReplayFault(.imageOutOfOrder, at: begin)
     }
     pass = PassReplay(.compares, begin: begin, keysMax: 0, target)
+  }
+
+  /// Has later passes compared one after another, each as soon as the one before it has ended: at
+  /// once, if there is none. Ascending; the batches of a pass that are given are those of number
+  /// `passesEnded`.
+  package func compare(passBegins begins: [LogPosition]) throws(ReplayFault) {
+    comparisons = begins[...]
+    if pass == nil { try beginComparison() }
+  }
+
+  private func beginComparison() throws(ReplayFault) {
+    if let begin = comparisons.popFirst() { try compare(passBegin: begin) }
   }
 
   /// Whether there is no pass that is merged or compared.
@@ -114,7 +130,11 @@ package final class LogMerge {
     guard position == asOf else { throw ReplayFault(.imageOutOfOrder, at: asOf) }
     workDone += 1
     try pass.perform()
-    if pass.hasEnded { self.pass = nil }
+    if pass.hasEnded {
+      self.pass = nil
+      passesEnded += 1
+      try beginComparison()
+    }
     return nil
   }
 

@@ -16,6 +16,9 @@ package final class TornSearch {
   /// The last position that a sound batch was found to end at.
   package private(set) var lastEnd: LogPosition?
 
+  /// Called with each sound batch that is found; good until it returns.
+  package var onBatch: (Batch) -> Void = { _ in }
+
   private var identity: LogIdentity
   private var place: LogPosition
   private var bytesLeft: UInt64
@@ -51,6 +54,7 @@ package final class TornSearch {
       guard found.isWhole else { return }
       note(found.batch.committed)
       lastEnd = found.batch.end
+      onBatch(found.batch)
       take(found.batch.bytes.count)
     }
   }

@@ -49,6 +49,9 @@ package struct HashSeed: Sendable, Hashable {
     return max(1, UInt32(truncatingIfNeeded: digest(Array("ringstore scan token".utf8))))
   }
 
+  /// What the files of a shard's log carry of the seed.
+  package var logDigest: UInt64 { digest(Array("ringstore log".utf8)) }
+
   /// What a router's Hello carries of the seed: another for every Hello.
   package func check(cluster: String, router: String, generation: UInt64, shard: String) -> [UInt8]
   {

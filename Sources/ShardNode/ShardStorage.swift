@@ -68,8 +68,7 @@ final class ShardStorage: CooperativeTask, Flushable {
   ) throws(LogRefusal) -> LogDirectory {
     try LogDirectory.open(
       storage.directory,
-      as: LogOwner(
-        cluster: cluster, shard: shard, seedDigest: seed.digest(Array("ringstore log".utf8))),
+      as: LogOwner(cluster: cluster, shard: shard, seedDigest: seed.logDigest),
       over: PosixFiles())
   }
 

@@ -2,8 +2,10 @@
 //
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
 //           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve;
-//              `admin`: it was not done;
+//              `admin`: it was not done; `log`: something is wrong with the files, or it was
+//              not done;
 //              any of them: stdout can't be written (its reader may go, though)
+//           2  `log`: the directory can't be read or is in use; bad usage of it
 //          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
 
 import ArgumentParser
@@ -17,7 +19,7 @@ struct Ringstore: AsyncParsableCommand {
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
-      HealthCommand.self, AdminCommand.self,
+      HealthCommand.self, AdminCommand.self, LogCommand.self,
     ])
 
   static func main() async {
@@ -51,10 +53,13 @@ struct Ringstore: AsyncParsableCommand {
       return EXIT_SUCCESS
     } catch let error as ConfigurationError {
       Terminal.complain("ringstore \(name): \(error.sentence)")
-      return EX_USAGE
+      return misuse(of: name)
     } catch let error as StartFailure {
       Terminal.complain("ringstore \(name): \(error.sentence)")
       return EXIT_FAILURE
+    } catch let error as LogToolFailure {
+      Terminal.complain("ringstore \(name): \(error.sentence)")
+      return error.status
     } catch let error as Unhealthy {
       Terminal.complain("ringstore \(name): \(error.sentence)")
       return EXIT_FAILURE
@@ -72,7 +77,16 @@ struct Ringstore: AsyncParsableCommand {
     }
     let command = called(name)
     Terminal.complain("\(command): \(text)\nSee '\(command) --help'.")
-    return name == CommandLineCommand._commandName ? EXIT_FAILURE : EX_USAGE
+    return misuse(of: name)
+  }
+
+  /// The status of bad usage.
+  private static func misuse(of name: String) -> Int32 {
+    switch name {
+    case CommandLineCommand._commandName: EXIT_FAILURE
+    case LogCommand._commandName: LogToolFailure.unreadable
+    default: EX_USAGE
+    }
   }
 
   /// How the program was called, up to its subcommand.
@@ -82,6 +96,6 @@ struct Ringstore: AsyncParsableCommand {
   }
 
   func run() throws {
-    throw ValidationError("Name a subcommand: router, shard, local, cli, health or admin.")
+    throw ValidationError("Name a subcommand: router, shard, local, cli, health, admin or log.")
   }
 }

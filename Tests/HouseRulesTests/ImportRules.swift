@@ -48,7 +48,7 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient",
+        "TextForms", "Store", "Log", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient",
         "RingstoreAPI", "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),

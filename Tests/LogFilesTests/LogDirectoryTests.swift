@@ -103,12 +103,16 @@ struct LogDirectoryTests {
   func names() {
     let names: [LogFileName] = [
       .lock, .spare, .reserve, .segment(0), .segment(.max), .pass(7), .unfinishedPass(1 << 40),
+      .aside(at: 5, .segment(3), number: 1), .aside(at: .max, .pass(.max), number: 999),
     ]
     for name in names { #expect(LogFileName(name.text) == name) }
     for text in [
       "", "log-", "log-1", "log-0000000000000000000x", "log-99999999999999999999",
       "log-00000000000000000001.part", "pass-0000000000000000000", "lock", ".part",
-      "log-000000000000000000001",
+      "log-000000000000000000001", "cut-00000000000000000001",
+      "cut-00000000000000000001-LOCK", "cut-00000000000000000001-log-00000000000000000001.1",
+      "cut-00000000000000000001-log-00000000000000000001.1000", "cut-\u{e9}00000000000000001-",
+      "cut-00000000000000000001-log-00000000000000000001.2.3",
     ] {
       #expect(LogFileName(text) == nil, "\(text)")
     }

@@ -1,5 +1,6 @@
-// A shard's data directory, locked for this process: which files it has, whether they belong
-// together and to this shard, and which of them count. Opening it changes nothing but LOCK.
+// A shard's data directory: which files it has, whether they belong together and to this shard,
+// and which of them count. A shard has it locked; opening it changes nothing but LOCK. A tool that
+// looks into it may do so beside the shard (LogDirectory+Inspect.swift).
 //
 // One thread at a time. The lock goes with `close`, or with the process.
 
@@ -19,18 +20,25 @@ package final class LogDirectory: Sendable {
   package let path: String
   package let files: any FileSystem
   package let owner: LogOwner
-  let lock: FileHandle
-  private let lockIdentity: FileIdentity
+  /// nil: another process may have it.
+  private let lock: FileHandle?
+  private let lockIdentity: FileIdentity?
+  /// Whether the files have to be the owner's. A tool takes their word for whose they are.
+  private let checksOwner: Bool
+  /// Whether another process was found to have the lock.
+  package let isInUse: Bool
 
-  private init(
-    path: String, files: any FileSystem, owner: LogOwner, lock: FileHandle,
-    lockIdentity: FileIdentity
+  init(
+    path: String, files: any FileSystem, owner: LogOwner, checksOwner: Bool,
+    lock: (handle: FileHandle, identity: FileIdentity)?, isInUse: Bool = false
   ) {
     self.path = path
     self.files = files
     self.owner = owner
-    self.lock = lock
-    self.lockIdentity = lockIdentity
+    self.checksOwner = checksOwner
+    self.lock = lock?.handle
+    lockIdentity = lock?.identity
+    self.isInUse = isInUse
   }
 
   package func filePath(_ name: LogFileName) -> String { "\(path)/\(name.text)" }
@@ -51,7 +59,7 @@ package final class LogDirectory: Sendable {
       guard isLocked else { throw LogRefusal.inUse(path) }
       let identity = try refusing { () throws(FileError) in try files.identity(of: lock) }
       return LogDirectory(
-        path: path, files: files, owner: owner, lock: lock, lockIdentity: identity)
+        path: path, files: files, owner: owner, checksOwner: true, lock: (lock, identity))
     } catch {
       files.close(lock)
       throw error
@@ -67,7 +75,9 @@ package final class LogDirectory: Sendable {
     if let parent { try files.syncDirectory(parent) }
   }
 
-  package func close() { files.close(lock) }
+  package func close() {
+    if let lock { files.close(lock) }
+  }
 
   /// Whether the path still means the directory that was locked.
   package func isThere() throws(FileError) -> Bool {
@@ -91,6 +101,8 @@ package final class LogDirectory: Sendable {
     var passes: [LogPosition] = []
     /// What a start throws away: unfinished passes and prepared segments.
     var leftovers: [LogFileName] = []
+    /// What cuts have laid aside: no start looks at it.
+    var aside: [LogFileName] = []
   }
 
   func list() throws(LogRefusal) -> Listing {
@@ -102,6 +114,7 @@ package final class LogDirectory: Sendable {
       case .segment(let position): listing.segments.append(position)
       case .pass(let position): listing.passes.append(position)
       case .unfinishedPass, .spare, .reserve: listing.leftovers.append(name)
+      case .aside: listing.aside.append(name)
       }
     }
     return listing
@@ -109,6 +122,17 @@ package final class LogDirectory: Sendable {
 
   /// Opens a file, reads its header and checks that it is this shard's and of its name.
   func readHeader(_ name: LogFileName, kind: FileHeader.Kind) throws(LogRefusal) -> LogFile {
+    let found = try readHeader(name)
+    let file = filePath(name)
+    guard found.header.kind == kind, name == Self.name(of: found.header) else {
+      throw .corrupt(file: file, offset: 12, why: "its header is another file's")
+    }
+    if checksOwner { try check(found.header, of: file) }
+    return found
+  }
+
+  /// Opens a file and reads its header, whatever that says.
+  func readHeader(_ name: LogFileName) throws(LogRefusal) -> LogFile {
     let file = filePath(name)
     let (bytes, size) = try refusing { () throws(FileError) in
       let handle = try files.open(file, for: .reading)
@@ -126,10 +150,6 @@ package final class LogDirectory: Sendable {
     } catch {
       throw Self.refusal(of: error, file)
     }
-    guard header.kind == kind, name == Self.name(of: header) else {
-      throw .corrupt(file: file, offset: 12, why: "its header is another file's")
-    }
-    try check(header, of: file)
     return LogFile(name: name, header: header, size: size)
   }
 

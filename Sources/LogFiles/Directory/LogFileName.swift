@@ -3,8 +3,11 @@
 //   LOCK              held by the process that uses the directory
 //   log-<20 digits>   a segment of the log, by the position of its first batch
 //   pass-<20 digits>  a pass, by the position at which it begins; .part behind it while it is
-//   written spare             a segment to come
+//                     written
+//   spare             a segment to come
 //   reserve           a small one for the day on which the disk is full
+//   cut-<20 digits>-<name>  a segment or a pass that a cut at that position has laid aside; .2 and
+//                     so on behind it where there was one of that name
 
 package import Log
 
@@ -15,11 +18,15 @@ package enum LogFileName: Hashable, Sendable {
   case unfinishedPass(LogPosition)
   case spare
   case reserve
+  indirect case aside(at: LogPosition, LogFileName, number: Int)
 
   private static let digits = 20
   private static let segmentPrefix = "log-"
   private static let passPrefix = "pass-"
   private static let unfinishedSuffix = ".part"
+  private static let asidePrefix = "cut-"
+  /// How many files of one name cuts at one position can lay aside.
+  static let asideMax = 999
 
   /// - Returns: nil for a name that none of our files has.
   package init?(_ name: String) {
@@ -37,10 +44,36 @@ package enum LogFileName: Hashable, Sendable {
           in: String(name.dropLast(Self.unfinishedSuffix.count)), behind: Self.passPrefix)
       {
         self = .unfinishedPass(position)
+      } else if let aside = Self.aside(name) {
+        self = aside
       } else {
         return nil
       }
     }
+  }
+
+  private static func aside(_ name: String) -> LogFileName? {
+    let head = asidePrefix.utf8.count + digits
+    guard name.utf8.count > head,
+      let position = position(in: prefix(name, head), behind: asidePrefix)
+    else { return nil }
+    let rest = String(decoding: name.utf8.dropFirst(head), as: UTF8.self)
+    guard rest.hasPrefix("-") else { return nil }
+    let parts = rest.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
+    let number = parts.count == 1 ? 1 : Int(parts[1]) ?? 0
+    guard parts.count <= 2, parts.count == 1 || (2...asideMax).contains(number),
+      let inner = LogFileName(String(parts[0]))
+    else { return nil }
+    switch inner {
+    case .segment, .pass: break
+    case .lock, .unfinishedPass, .spare, .reserve, .aside: return nil
+    }
+    let made = LogFileName.aside(at: position, inner, number: number)
+    return made.text == name ? made : nil
+  }
+
+  private static func prefix(_ name: String, _ bytes: Int) -> String {
+    String(decoding: name.utf8.prefix(bytes), as: UTF8.self)
   }
 
   private static func position(in name: String, behind prefix: String) -> LogPosition? {
@@ -59,6 +92,9 @@ package enum LogFileName: Hashable, Sendable {
     case .pass(let position): Self.passPrefix + Self.padded(position)
     case .unfinishedPass(let position):
       Self.passPrefix + Self.padded(position) + Self.unfinishedSuffix
+    case .aside(let position, let inner, let number):
+      Self.asidePrefix + Self.padded(position) + "-" + inner.text
+        + (number > 1 ? ".\(number)" : "")
     }
   }
 

@@ -68,8 +68,8 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
         + "with as many databases as before."
     case .corrupt(let file, let offset, let why):
       "\(file) is corrupt at offset \(offset): \(why). Nothing was changed. "
-        + "`ringstore log verify` shows what can be read; restore the directory from a backup, or "
-        + "move it away and accept the loss."
+        + "`ringstore log verify` shows what can be read, and what `ringstore log cut` would keep; "
+        + "restore the directory from a backup, or move it away and accept the loss."
     case .missing(let file, let why):
       "\(file) is missing: \(why). Nothing was changed. "
         + "Restore it from a backup, or move the directory away and accept the loss."

@@ -69,6 +69,12 @@ package final class LogReader {
       })
   }
 
+  /// The segment that is read, or in which the reading ended.
+  var file: LogFile {
+    if case .ended(let end) = state { return segments[end.segment] }
+    return segments[min(index, segments.count - 1)]
+  }
+
   /// Where the log ends; nil while it isn't read.
   package var end: LogEnd? { if case .ended(let end) = state { end } else { nil } }
 

@@ -11,19 +11,6 @@
 
 package import Log
 
-/// What is recovered goes here: `LogMerge`, or what stands for it in a test. It says which file it
-/// wants the next batch of; the batch stays good until it asks for the next one of the same file.
-package protocol LogSink: AnyObject {
-  func givePass(_ batch: Batch)
-  func passEnded() throws(ReplayFault)
-  func giveLog(_ batch: Batch) throws(ReplayFault)
-  func logEnded()
-  /// Goes on until so much work is done, or something has to be read.
-  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish
-}
-
-extension LogMerge: LogSink {}
-
 /// How far a start is.
 package struct LogProgress: Sendable, Equatable {
   package enum Phase: Sendable {
@@ -56,7 +43,6 @@ package struct LogStartNumbers: Sendable {
 package final class LogRecovery {
   package let directory: LogDirectory
   package let contents: LogContents
-  private let sink: any LogSink
   private let numbers: LogStartNumbers
   private let settings: LogFileSettings
   private let stepBytes: Int
@@ -65,7 +51,7 @@ package final class LogRecovery {
   private var progress: LogProgress
 
   private enum State {
-    case reads(LogReader, pass: FileBatches?)
+    case reads(LogReplay)
     case repairs(LogRepair, LogEnd)
     case ready(LogEnd?)
     case done
@@ -87,23 +73,16 @@ package final class LogRecovery {
     self.stepWork = stepWork
     let contents = try LogContents(of: directory)
     self.contents = contents
-    sink = makeSink(contents.pass?.position)
+    let sink = makeSink(contents.pass?.position)
     var total: UInt64 = 0
     if contents.isNew {
       state = .ready(nil)
     } else {
-      let reader = try LogReader(
-        directory, segments: contents.segments, from: contents.begin, step: stepBytes)
-      var pass: FileBatches?
-      if let file = contents.pass {
-        let batches = try refusing { () throws(FileError) in
-          try FileBatches(file, in: directory, step: stepBytes)
-        }
-        total += batches.bytes.bytesLeft
-        pass = batches
-      }
-      total += reader.bytesLeft
-      state = .reads(reader, pass: pass)
+      let replay = try LogReplay(
+        directory, segments: contents.segments, passes: contents.pass.map { [$0] } ?? [],
+        from: contents.begin, stepBytes: stepBytes, sink)
+      total = replay.bytesTotal
+      state = .reads(replay)
     }
     progress = LogProgress(phase: .reading, bytesDone: 0, bytesTotal: total)
   }
@@ -112,8 +91,15 @@ package final class LogRecovery {
   /// - Returns: nil when all is done but `begin`.
   package func step() throws(LogRefusal) -> LogProgress? {
     switch state {
-    case .reads(let reader, let pass):
-      progress.bytesDone += UInt64(try read(reader, pass))
+    case .reads(let replay):
+      switch try replay.step(work: stepWork) {
+      case .read(let count): progress.bytesDone += UInt64(count)
+      case .done(let end):
+        progress = LogProgress(
+          phase: .writing, bytesDone: 0,
+          bytesTotal: end.position - min(end.position, end.committed))
+        state = .repairs(LogRepair(directory, contents, end, step: stepBytes), end)
+      }
     case .repairs(var repair, let end):
       let count = try refusing { () throws(FileError) in try repair.rewrite() }
       state = .repairs(repair, end)
@@ -126,87 +112,6 @@ package final class LogRecovery {
     case .ready, .done: return nil
     }
     return progress
-  }
-
-  /// Reads a piece of a file, or replays so much of what was read.
-  /// - Returns: bytes read.
-  private func read(_ reader: LogReader, _ pass: FileBatches?) throws(LogRefusal) -> Int {
-    var workLeft = stepWork
-    while workLeft > 0 {
-      let wish = try replaying(pass) { () throws(ReplayFault) in
-        try sink.advance(work: workLeft)
-      }
-      // Small batches cost something as well.
-      workLeft -= 1
-      switch wish {
-      case .turn: return 0
-      case .pass:
-        guard let pass else { preconditionFailure("there is no pass to ask for") }
-        if let count = try readPass(pass) { return count }
-      case .log:
-        if let count = try readLog(reader, pass) { return count }
-      case .nothing:
-        guard let end = reader.end else { preconditionFailure("the log isn't read") }
-        progress = LogProgress(
-          phase: .writing, bytesDone: 0,
-          bytesTotal: end.position - min(end.position, end.committed))
-        state = .repairs(LogRepair(directory, contents, end, step: stepBytes), end)
-        return 0
-      }
-    }
-    return 0
-  }
-
-  /// - Returns: bytes read; nil where a batch was given.
-  private func readLog(_ reader: LogReader, _ pass: FileBatches?) throws(LogRefusal) -> Int? {
-    switch try reader.next() {
-    case .read(let count): return count
-    case .batch(let batch):
-      try replaying(pass) { () throws(ReplayFault) in try sink.giveLog(batch) }
-    case .end: sink.logEnded()
-    }
-    return nil
-  }
-
-  private func readPass(_ pass: FileBatches) throws(LogRefusal) -> Int? {
-    let outcome = try refusing { () throws(FileError) in try pass.next() }
-    switch outcome {
-    case .read(let count): return count
-    case .batch(let batch): sink.givePass(batch)
-    case .end(let fault?):
-      throw .corrupt(
-        file: directory.filePath(pass.bytes.file.name), offset: pass.offset, why: "\(fault)")
-    case .end(nil):
-      try replaying(pass) { () throws(ReplayFault) in try sink.passEnded() }
-    }
-    return nil
-  }
-
-  /// Says file and offset of what can't be replayed.
-  private func replaying<R>(
-    _ pass: FileBatches?, _ body: () throws(ReplayFault) -> R
-  ) throws(LogRefusal) -> R {
-    do throws(ReplayFault) {
-      return try body()
-    } catch {
-      let (file, offset) = file(at: error.position, pass)
-      if let database = error.missingDatabase {
-        throw .fewerDatabases(file: file, database: database)
-      }
-      throw .corrupt(file: file, offset: offset, why: "\(error)")
-    }
-  }
-
-  private func file(
-    at position: LogPosition, _ pass: FileBatches?
-  ) -> (path: String, offset: UInt64) {
-    var file = contents.segments.last { $0.position <= position }
-    if let pass = pass?.bytes.file, position >= pass.header.firstPosition { file = pass }
-    guard let file else { return (directory.path, position) }
-    return (
-      directory.filePath(file.name),
-      UInt64(FileHeader.byteCount) + (position - file.header.firstPosition)
-    )
   }
 
   /// What was cut off the log's end, for the operator; nil: nothing.

@@ -1,0 +1,71 @@
+// `ringstore log cut`: gives up the end of a log, so that a shard starts from what is before it.
+
+import ArgumentParser
+import LogFiles
+
+struct LogCutCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cut", abstract: "Cuts a log at a position, and lays aside what is behind it.",
+    discussion: """
+      For an operator who wants back what is before a corruption: 'ringstore log verify' names the \
+      position. Changes behind it are lost to the shard; the files cut-... keep them, and no start \
+      looks at them. Without --yes it only says what it would do. The shard must be stopped. \
+      Status 0: done, or it could be. 1: refused; stderr says why. 2: in use, or it can't be read.
+      """)
+
+  @OptionGroup var place: LogDirectoryArgument
+
+  @Option(parsing: .unconditional, help: "The position: where a batch begins.")
+  var at: UInt64
+
+  @Flag(help: "Do it.")
+  var yes = false
+
+  func run() async throws {
+    let directory = try place.open(.required)
+    defer { directory.close() }
+    let plan: CutPlan
+    do throws(CutRefusal) {
+      plan = try CutPlan(directory, at: at)
+    } catch {
+      if case .refused(let refusal) = error { throw LogToolFailure(refusal) }
+      throw LogToolFailure(wrong: "\(error)")
+    }
+    Terminal.write(LogCutText.text(plan, isDone: yes) + "\n")
+    guard yes else {
+      Terminal.write("Nothing was changed. Add --yes to do it.\n")
+      return
+    }
+    let aside = try reading { () throws(LogRefusal) in
+      try LogCut.perform(plan, in: directory, life: .random(in: 1 ... .max))
+    }
+    Terminal.write(aside.map { "laid aside: \($0.text)\n" }.joined())
+    // Seen, not believed: checksums and files are what a start needs.
+    let verdict = try reading { () throws(LogRefusal) in
+      try LogVerification(directory, nil).run()
+    }
+    if let finding = verdict.findings.first(where: \.stopsStart) {
+      throw LogToolFailure(
+        wrong: "it was cut, and a shard would not start: \(finding.refusal.reason)")
+    }
+    Terminal.write("A shard starts from position \(at). `ringstore log verify` replays it all.\n")
+  }
+}
+
+/// What a cut does, in sentences. Pure.
+package enum LogCutText {
+  package static func text(_ plan: CutPlan, isDone: Bool) -> String {
+    var lines = [
+      "The log is cut at position \(plan.position). "
+        + (plan.pass.map { "A start will read \($0.text) and the log up to there." }
+          ?? "A start will read the log from its beginning up to there."),
+      "\(plan.bytes) bytes are laid aside, \(plan.batches) sound batches with \(plan.effects) "
+        + "changes among them: these are lost to the shard.",
+    ]
+    if let shortened = plan.shortened {
+      lines.append("\(shortened.file.name.text): the end, from offset \(shortened.offset) on")
+    }
+    lines += plan.moved.map { "\($0.text): all of it" }
+    return lines.joined(separator: "\n")
+  }
+}
