@@ -94,6 +94,7 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let hotKeys = CommandID(local: 17)
   package static let bigKeys = CommandID(local: 18)
   package static let snapshot = CommandID(local: 19)
+  package static let digest = CommandID(local: 20)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -118,6 +119,8 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case bigKeysPart = 73
   /// Answered when there is news, see ShardSnapshots.
   case snapshotPart = 74
+  /// Answered when the walk is done, see ShardDigests.
+  case digestPart = 75
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)

@@ -6,7 +6,7 @@ extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
-    .snapshot,
+    .snapshot, .digest,
   ]
 
   // MARK: - Many keys
@@ -73,6 +73,11 @@ extension Command {
   package static let snapshot = Command(
     .snapshot, V1.Cluster.snapshot, .admin, .everyShard, .parts,
     "Has every shard write all its keys to its disk anew, at once, and tells how far that is.",
+    forms: [])
+
+  package static let digest = Command(
+    .digest, V1.Cluster.digest, .admin, .everyShard, .parts,
+    "Walks over all keys, and answers numbers that stand for the contents of shards and slots.",
     forms: [])
 
   // MARK: - The node that is asked

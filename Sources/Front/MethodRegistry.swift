@@ -12,7 +12,9 @@ package enum MethodRegistry {
 
   /// The calls that a node answers even where clients have all the connections that they may.
   private static let administration = Set(
-    [CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot].map(\.rawValue))
+    [
+      CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot, .digest,
+    ].map(\.rawValue))
 
   /// The method behind a path, or nil where there is none.
   package static func method(path: UnsafeRawBufferPointer, servesLink: Bool) -> ServerMethod? {

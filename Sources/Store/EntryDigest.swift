@@ -8,6 +8,8 @@
 // The seed is fixed, so stores of different hash seeds can be compared. Not in it: access clocks,
 // and how a value lies in memory.
 
+import TextForms
+
 /// The digest of one key, as its value comes.
 package struct EntryDigest {
   private var state = SipState((0, 0))
@@ -29,6 +31,15 @@ package struct EntryDigest {
   package mutating func addInteger(_ value: Int64) {
     state.absorb(2)
     state.absorb(UInt64(bitPattern: value))
+  }
+
+  /// The integer as clients see it.
+  package mutating func addText(of value: Int64) {
+    withUnsafeTemporaryAllocation(byteCount: DecimalInteger.digitsMax, alignment: 1) { text in
+      guard let start = text.baseAddress else { return }
+      let count = DecimalInteger.format(value, into: start)
+      addString(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(text)[..<count]))
+    }
   }
 
   /// A string of so many bytes comes in parts.

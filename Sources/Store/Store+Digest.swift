@@ -1,12 +1,25 @@
 // Digests of slots (EntryDigest.swift), made by a walk over the whole store, a part at a time.
+//
+// There are two kinds. One stands for the state: versions count, and so does the form in which a
+// number is kept; copies of one log agree on it. The other stands for the contents, as clients see
+// them: versions count as 0 and integers as their text, so that a cluster agrees on it with one
+// into which its keys were written anew.
 
 /// Where a walk that makes the digests of all slots is.
 package struct DigestWalk {
   fileprivate var cursor = ImageCursor()
   fileprivate var slot: Slot?
   fileprivate var open: OpenValue?
+  private let isOfContents: Bool
+  private let nowMillis: Int64?
 
-  package init() {}
+  /// - Parameters:
+  ///   - isOfContents: see the head of the file.
+  ///   - nowMillis: keys that have expired by then are left out; nil: none is.
+  package init(ofContents isOfContents: Bool = false, nowMillis: Int64? = nil) {
+    self.isOfContents = isOfContents
+    self.nowMillis = nowMillis
+  }
 
   /// The slot that the walk is in.
   fileprivate struct Slot {
@@ -14,6 +27,14 @@ package struct DigestWalk {
     /// When the walk came to it.
     let version: UInt64
     var sum: UInt64 = 0
+    var lastingSum: UInt64 = 0
+    var keys = 0
+    var expiringKeys = 0
+
+    mutating func add(_ digest: UInt64, expires: Bool) {
+      sum &+= digest
+      if !expires { lastingSum &+= digest }
+    }
   }
 
   /// A large value that is not complete yet.
@@ -25,6 +46,7 @@ package struct DigestWalk {
 
     var digest: EntryDigest
     let value: Value
+    let expires: Bool
     /// Bytes or elements that are in the digest.
     var done = 0
   }
@@ -37,6 +59,11 @@ package struct SlotDigest: Equatable, Sendable {
   package let version: UInt64
   /// nil: the slot has changed while it was made.
   package let value: UInt64?
+  /// The same of the keys that don't expire.
+  package let lasting: UInt64?
+  package let keys: Int
+  /// Those among them that expire.
+  package let expiringKeys: Int
 }
 
 extension Store {
@@ -103,9 +130,11 @@ extension Store {
     guard let slot = walk.slot else { return }
     walk.slot = nil
     let version = versions[slot.number]
+    let isSame = version == slot.version
     body(
       SlotDigest(
-        slot: slot.number, version: version, value: version == slot.version ? slot.sum : nil))
+        slot: slot.number, version: version, value: isSame ? slot.sum : nil,
+        lasting: isSame ? slot.lastingSum : nil, keys: slot.keys, expiringKeys: slot.expiringKeys))
   }
 
   private func advanceValue(_ walk: inout DigestWalk, _ left: inout Int) {
@@ -127,30 +156,36 @@ extension Store {
       }
       isComplete = open.done == pinned.count
     }
-    if isComplete { walk.slot?.sum &+= open.digest.value }
+    if isComplete { walk.slot?.add(open.digest.value, expires: open.expires) }
     walk.open = isComplete ? nil : open
   }
 }
 
 extension DigestWalk {
   fileprivate mutating func add(_ entry: ImageEntry) {
+    let expires = entry.expiry != .never
+    if expires, let nowMillis, entry.expiry.unixMillis <= nowMillis { return }
+    slot?.keys += 1
+    if expires { slot?.expiringKeys += 1 }
     var digest = EntryDigest(
-      database: entry.database, key: entry.key, version: entry.version, expiry: entry.expiry)
+      database: entry.database, key: entry.key, version: isOfContents ? 0 : entry.version,
+      expiry: entry.expiry)
     switch entry.value {
     case .bytes(let bytes): digest.addString(bytes)
+    case .integer(let number) where isOfContents: digest.addText(of: number)
     case .integer(let number): digest.addInteger(number)
     case .list(let elements):
       digest.beginList(count: elements.count)
       elements.forEach { digest.addElement($0) }
     case .pinnedBytes(let pinned):
       digest.beginString(count: pinned.count)
-      open = OpenValue(digest: digest, value: .bytes(pinned))
+      open = OpenValue(digest: digest, value: .bytes(pinned), expires: expires)
       return
     case .pinnedList(let pinned):
       digest.beginList(count: pinned.count)
-      open = OpenValue(digest: digest, value: .list(pinned))
+      open = OpenValue(digest: digest, value: .list(pinned), expires: expires)
       return
     }
-    slot?.sum &+= digest.value
+    slot?.add(digest.value, expires: expires)
   }
 }

@@ -56,6 +56,8 @@ package enum OperationFactory {
     case .bigKeys:
       return Broadcast(
         try BigKeysMerge(try V1.BigKeysRequest(decoding: message), context, limits))
+    case .digest:
+      return Broadcast(try DigestMerge(try V1.DigestRequest(decoding: message), limits))
     case .snapshot:
       return try SnapshotOperation(try V1.SnapshotRequest(decoding: message))
     case .shutdown:

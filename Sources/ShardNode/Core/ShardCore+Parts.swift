@@ -31,10 +31,20 @@ extension ShardCore {
     case .randomKeyPart: try randomKeyPart(message, context, into: &response)
     case .hotKeysPart: try hotKeysPart(message, context, into: &response)
     case .bigKeysPart: try bigKeysPart(message, context, into: &response)
+    case .digestPart: return try digestPart(message)
     case .snapshotPart: return try snapshotPart(message, into: &response)
     case .listStreamPart, nil: throw .unbatchable(method: method)
     }
     return nil
+  }
+
+  /// Answers a part that takes turns, or waits for something.
+  func answerLater(_ method: UInt32, _ request: ByteBuffer, to reply: ReplyHandle) {
+    switch InternalMethod(rawValue: method) {
+    case .snapshotPart: awaitSnapshot(request, to: reply)
+    case .digestPart: walkForDigest(request, to: reply)
+    default: reply.fail(.unbatchable(method: method))
+    }
   }
 
   private func keysPart(

@@ -55,6 +55,8 @@ package final class ShardCore {
       snapshots = log.map { ShardSnapshots(of: self, $0.passes) }
     }
   }
+  /// Walks under way that make digests.
+  var digestWalks = 0
   /// Passes that are asked for; nil: the shard is in memory only.
   private(set) var snapshots: ShardSnapshots?
   /// Whether more is asked before a call than its deadline and the memory.

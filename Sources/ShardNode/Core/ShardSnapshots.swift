@@ -154,8 +154,7 @@ extension ShardCore {
     return try snapshots.part(request, into: &response) ? nil : .part
   }
 
-  /// Answers a part of a fan-out when there is something to tell.
-  func answerLater(_ request: ByteBuffer, to reply: ReplyHandle) {
+  func awaitSnapshot(_ request: ByteBuffer, to reply: ReplyHandle) {
     let part = request.withUnsafeReadableBytes { try? LinkV1.SnapshotPartRequest($0) }
     guard let snapshots, let part else { return reply.fail(.inMemoryOnly(id)) }
     snapshots.wait(part, reply)

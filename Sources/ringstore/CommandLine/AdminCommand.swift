@@ -13,15 +13,17 @@ struct AdminCommand: AsyncParsableCommand {
       anything is in the way. reload: the router reads the list again, and the cluster changes to \
       it. hotkeys: the keys that calls look up most often. bigkeys: the largest keys of all \
       databases, by a walk over all of them: give it time. snapshot: every shard writes all its \
-      keys to its disk anew, at once; done when all have. Status 0: done, or nothing is in the \
-      way; 1: not, and stderr says why.
+      keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
+      contents of the shards, and with --json of each slot, by which two clusters, or one before \
+      and after, can be compared. Status 0: done, or nothing is in the way; 1: not, and stderr \
+      says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload, hotkeys, bigkeys, snapshot
+    case plan, reload, hotkeys, bigkeys, snapshot, digest
   }
 
-  @Argument(help: "plan, reload, hotkeys, bigkeys or snapshot.")
+  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot or digest.")
   var action: Action
 
   @Option(
@@ -35,7 +37,7 @@ struct AdminCommand: AsyncParsableCommand {
     parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
   var count: Int = 10
 
-  @Flag(help: "Of hotkeys, bigkeys and snapshot: write the reply as one JSON value.")
+  @Flag(help: "Of hotkeys, bigkeys, snapshot and digest: write the reply as one JSON value.")
   var json = false
 
   @Option(
@@ -68,6 +70,9 @@ struct AdminCommand: AsyncParsableCommand {
         let report = try await client.bigKeys(count, .allDatabases, options: options)
         try show(
           KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
+      case .digest:
+        let report = try await client.digest(slots: json, options: options)
+        try show(DigestText.text(report), DigestText.json(report), missing: report.unreachable)
       case .snapshot: try await snapshot(client, options)
       }
     } catch let error as RingstoreError {

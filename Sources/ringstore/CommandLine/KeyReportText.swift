@@ -78,11 +78,11 @@ package enum KeyReportText {
 
   // MARK: - Both
 
-  private static func missing(_ errors: [RingstoreError]) -> [String] {
+  static func missing(_ errors: [RingstoreError]) -> [String] {
     errors.map { "missing: shard \($0.shard ?? "?"): \($0.message)" }
   }
 
-  private static func unreachable(_ errors: [RingstoreError]) -> JSONValue.Member {
+  static func unreachable(_ errors: [RingstoreError]) -> JSONValue.Member {
     .init("unreachable", .array(errors.map(\.json)))
   }
 

@@ -1483,6 +1483,74 @@ extension V1.ShardSnapshot: ReadByUs {
   }
 }
 
+extension V1.DigestRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slots", "\(slots)")
+    facts.add("with_versions", "\(withVersions)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(slots: slots, withVersions: withVersions)
+  }
+}
+
+extension V1.DigestResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shards", try shards.map { try $0.facts() })
+    facts.check("shards", shards.count)
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    facts.check("unreachable", unreachable.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(shards: arena.keep(shards), unreachable: arena.keep(unreachable))
+  }
+}
+
+extension V1.ShardDigest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    facts.add("keys", "\(keys)")
+    facts.add("expiring_keys", "\(expiringKeys)")
+    facts.add("digest", "\(digest)")
+    facts.add("lasting_digest", "\(lastingDigest)")
+    facts.add("slots_changed", "\(slotsChanged)")
+    facts.add("slots", try slots.map { try $0.facts() })
+    facts.check("slots", slots.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      shard: shard, keys: keys, expiringKeys: expiringKeys, digest: digest,
+      lastingDigest: lastingDigest, slotsChanged: slotsChanged, slots: arena.keep(slots))
+  }
+}
+
+extension V1.SlotDigest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slot", "\(slot)")
+    facts.add("keys", "\(keys)")
+    facts.add("expiring_keys", "\(expiringKeys)")
+    facts.add("digest", "\(digest)")
+    facts.add("lasting_digest", "\(lastingDigest)")
+    facts.add("changed", "\(changed)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      slot: slot, keys: keys, expiringKeys: expiringKeys, digest: digest,
+      lastingDigest: lastingDigest, changed: changed)
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

@@ -1563,6 +1563,74 @@ extension Ringstore_V1_ShardSnapshot: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_DigestRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slots", "\(slots)")
+    facts.add("with_versions", "\(withVersions)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_DigestResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shards", try shards.map { try $0.facts() })
+    facts.add("unreachable", try unreachable.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if shards.contains(where: \.hasUnknownField) { return true }
+    if unreachable.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ShardDigest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    facts.add("keys", "\(keys)")
+    facts.add("expiring_keys", "\(expiringKeys)")
+    facts.add("digest", "\(digest)")
+    facts.add("lasting_digest", "\(lastingDigest)")
+    facts.add("slots_changed", "\(slotsChanged)")
+    facts.add("slots", try slots.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if slots.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlotDigest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slot", "\(slot)")
+    facts.add("keys", "\(keys)")
+    facts.add("expiring_keys", "\(expiringKeys)")
+    facts.add("digest", "\(digest)")
+    facts.add("lasting_digest", "\(lastingDigest)")
+    facts.add("changed", "\(changed)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

@@ -234,6 +234,18 @@ package enum Schemas {
   package static let v1ShardSnapshot: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6),
   ]
+  package static let v1DigestRequest: [MessageSoup.Field] = [.varint(1), .varint(2)]
+  package static let v1DigestResponse: [MessageSoup.Field] = [
+    .message(1, v1ShardDigest), .message(1, v1ShardDigest), .message(2, v1Error),
+    .message(2, v1Error),
+  ]
+  package static let v1ShardDigest: [MessageSoup.Field] = [
+    .text(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .message(7, v1SlotDigest),
+    .message(7, v1SlotDigest),
+  ]
+  package static let v1SlotDigest: [MessageSoup.Field] = [
+    .varint(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6),
+  ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -500,6 +512,12 @@ extension TwoReaders {
       schema: Schemas.v1SnapshotProgress),
     TwoReaders(
       V1.ShardSnapshot.self, Ringstore_V1_ShardSnapshot.self, schema: Schemas.v1ShardSnapshot),
+    TwoReaders(
+      V1.DigestRequest.self, Ringstore_V1_DigestRequest.self, schema: Schemas.v1DigestRequest),
+    TwoReaders(
+      V1.DigestResponse.self, Ringstore_V1_DigestResponse.self, schema: Schemas.v1DigestResponse),
+    TwoReaders(V1.ShardDigest.self, Ringstore_V1_ShardDigest.self, schema: Schemas.v1ShardDigest),
+    TwoReaders(V1.SlotDigest.self, Ringstore_V1_SlotDigest.self, schema: Schemas.v1SlotDigest),
     TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),

@@ -1899,6 +1899,366 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.DigestRequest`.
+  package struct DigestRequest: WireMessage {
+    package static let name = "ringstore.v1.DigestRequest"
+    /// tell of each slot as well
+    package var slots: Bool = false
+    /// versions count, and so does how integers are kept: only for copies of one log
+    package var withVersions: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(slots: Bool = false, withVersions: Bool = false) {
+      self.slots = slots
+      self.withVersions = withVersions
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.slots = try reader.readBool()
+        case 16: self.withVersions = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.slots ? 1 : 0))
+      size &+= WireSize.optionalVarintField(2, (self.withVersions ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.slots ? 1 : 0))
+      cursor.put(2, optionalVarint: (self.withVersions ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 4) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var slots: BoolField { BoolField(1) }
+      @inlinable
+      package static var withVersions: BoolField { BoolField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.DigestResponse`.
+  package struct DigestResponse: WireMessage {
+    package static let name = "ringstore.v1.DigestResponse"
+    package var shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<V1.ShardDigest>()
+    /// shards that are missing, and why
+    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<V1.ShardDigest>(),
+      unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    ) {
+      self.shards = shards
+      self.unreachable = unreachable
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.shards = RepeatedMessages<V1.ShardDigest>(in: encoded, 10)
+      self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.ShardDigest(next, checkingElements: true)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.shards.count &+= 1
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Error(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.unreachable.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.shards.byteCount(field: 1)
+      size &+= self.unreachable.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.shards.write(field: 1, to: &cursor)
+      self.unreachable.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shards: BytesField { BytesField(1) }
+      @inlinable
+      package static var unreachable: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// Keys that have expired don't count, whether they are deleted yet or not.
+  package struct ShardDigest: WireMessage {
+    package static let name = "ringstore.v1.ShardDigest"
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var keys: Int64 = 0
+    /// those among them that expire
+    package var expiringKeys: Int64 = 0
+    /// the sum of the slots', modulo 2^64
+    package var digest: UInt64 = 0
+    /// the same of the keys that don't expire
+    package var lastingDigest: UInt64 = 0
+    /// of so many slots keys changed meanwhile: what is told of those is of no moment
+    package var slotsChanged: UInt32 = 0
+    /// those with keys, in rising order
+    package var slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<V1.SlotDigest>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      shard: UnsafeRawBufferPointer = noBytes, keys: Int64 = 0, expiringKeys: Int64 = 0,
+      digest: UInt64 = 0, lastingDigest: UInt64 = 0, slotsChanged: UInt32 = 0,
+      slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<V1.SlotDigest>()
+    ) {
+      self.shard = shard
+      self.keys = keys
+      self.expiringKeys = expiringKeys
+      self.digest = digest
+      self.lastingDigest = lastingDigest
+      self.slotsChanged = slotsChanged
+      self.slots = slots
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.slots = RepeatedMessages<V1.SlotDigest>(in: encoded, 58)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.shard = try reader.readBytes()
+        case 16: self.keys = try reader.readInt64()
+        case 24: self.expiringKeys = try reader.readInt64()
+        case 32: self.digest = try reader.readVarint()
+        case 40: self.lastingDigest = try reader.readVarint()
+        case 48: self.slotsChanged = try reader.readUInt32()
+        case 58:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.SlotDigest(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.slots.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.shard.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.expiringKeys))
+      size &+= WireSize.optionalVarintField(4, self.digest)
+      size &+= WireSize.optionalVarintField(5, self.lastingDigest)
+      size &+= WireSize.optionalVarintField(6, UInt64(self.slotsChanged))
+      size &+= self.slots.byteCount(field: 7)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.shard)
+      cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.expiringKeys))
+      cursor.put(4, optionalVarint: self.digest)
+      cursor.put(5, optionalVarint: self.lastingDigest)
+      cursor.put(6, optionalVarint: UInt64(self.slotsChanged))
+      self.slots.write(field: 7, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shard: BytesField { BytesField(1) }
+      @inlinable
+      package static var keys: IntField { IntField(2) }
+      @inlinable
+      package static var expiringKeys: IntField { IntField(3) }
+      @inlinable
+      package static var digest: UIntField { UIntField(4) }
+      @inlinable
+      package static var lastingDigest: UIntField { UIntField(5) }
+      @inlinable
+      package static var slotsChanged: UIntField { UIntField(6) }
+      @inlinable
+      package static var slots: BytesField { BytesField(7) }
+    }
+
+  }
+
+  /// `ringstore.v1.SlotDigest`.
+  package struct SlotDigest: WireMessage {
+    package static let name = "ringstore.v1.SlotDigest"
+    package var slot: UInt32 = 0
+    package var keys: Int64 = 0
+    package var expiringKeys: Int64 = 0
+    package var digest: UInt64 = 0
+    package var lastingDigest: UInt64 = 0
+    package var changed: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      slot: UInt32 = 0, keys: Int64 = 0, expiringKeys: Int64 = 0, digest: UInt64 = 0,
+      lastingDigest: UInt64 = 0, changed: Bool = false
+    ) {
+      self.slot = slot
+      self.keys = keys
+      self.expiringKeys = expiringKeys
+      self.digest = digest
+      self.lastingDigest = lastingDigest
+      self.changed = changed
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.slot = try reader.readUInt32()
+        case 16: self.keys = try reader.readInt64()
+        case 24: self.expiringKeys = try reader.readInt64()
+        case 32: self.digest = try reader.readVarint()
+        case 40: self.lastingDigest = try reader.readVarint()
+        case 48: self.changed = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.slot))
+      size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.expiringKeys))
+      size &+= WireSize.optionalVarintField(4, self.digest)
+      size &+= WireSize.optionalVarintField(5, self.lastingDigest)
+      size &+= WireSize.optionalVarintField(6, (self.changed ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.slot))
+      cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.expiringKeys))
+      cursor.put(4, optionalVarint: self.digest)
+      cursor.put(5, optionalVarint: self.lastingDigest)
+      cursor.put(6, optionalVarint: (self.changed ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 52) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var slot: UIntField { UIntField(1) }
+      @inlinable
+      package static var keys: IntField { IntField(2) }
+      @inlinable
+      package static var expiringKeys: IntField { IntField(3) }
+      @inlinable
+      package static var digest: UIntField { UIntField(4) }
+      @inlinable
+      package static var lastingDigest: UIntField { UIntField(5) }
+      @inlinable
+      package static var changed: BoolField { BoolField(6) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -1949,8 +2309,17 @@ extension V1 {
       streamsReplies: true,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    /// Numbers that stand for the contents of the shards and slots, by a walk over all keys.
+    package static let digest = RPC(
+      service: name, name: "Digest", request: V1.DigestRequest.self,
+      reply: V1.DigestResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
 
-    package static let all: [RPC] = [describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot]
+    package static let all: [RPC] = [
+      describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest,
+    ]
   }
 
 }

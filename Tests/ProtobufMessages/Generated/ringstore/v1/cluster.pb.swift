@@ -526,6 +526,89 @@ package nonisolated struct Ringstore_V1_ShardSnapshot: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_DigestRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// tell of each slot as well
+  package var slots: Bool = false
+
+  /// versions count, and so does how integers are kept: only for copies of one log
+  package var withVersions: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_DigestResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shards: [Ringstore_V1_ShardDigest] = []
+
+  /// shards that are missing, and why
+  package var unreachable: [Ringstore_V1_Error] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Keys that have expired don't count, whether they are deleted yet or not.
+package nonisolated struct Ringstore_V1_ShardDigest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shard: String = String()
+
+  package var keys: Int64 = 0
+
+  /// those among them that expire
+  package var expiringKeys: Int64 = 0
+
+  /// the sum of the slots', modulo 2^64
+  package var digest: UInt64 = 0
+
+  /// the same of the keys that don't expire
+  package var lastingDigest: UInt64 = 0
+
+  /// of so many slots keys changed meanwhile: what is told of those is of no moment
+  package var slotsChanged: UInt32 = 0
+
+  /// those with keys, in rising order
+  package var slots: [Ringstore_V1_SlotDigest] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SlotDigest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var slot: UInt32 = 0
+
+  package var keys: Int64 = 0
+
+  package var expiringKeys: Int64 = 0
+
+  package var digest: UInt64 = 0
+
+  package var lastingDigest: UInt64 = 0
+
+  package var changed: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "ringstore.v1"
@@ -1428,6 +1511,191 @@ nonisolated extension Ringstore_V1_ShardSnapshot: SwiftProtobuf.Message, SwiftPr
     if lhs.keys != rhs.keys {return false}
     if lhs.bytes != rhs.bytes {return false}
     if lhs.elapsedMillis != rhs.elapsedMillis {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_DigestRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DigestRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slots\0\u{3}with_versions\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.slots) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.withVersions) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.slots != false {
+      try visitor.visitSingularBoolField(value: self.slots, fieldNumber: 1)
+    }
+    if self.withVersions != false {
+      try visitor.visitSingularBoolField(value: self.withVersions, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_DigestRequest, rhs: Ringstore_V1_DigestRequest) -> Bool {
+    if lhs.slots != rhs.slots {return false}
+    if lhs.withVersions != rhs.withVersions {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_DigestResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DigestResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shards\0\u{1}unreachable\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.shards) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.unreachable) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.shards.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.shards, fieldNumber: 1)
+    }
+    if !self.unreachable.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.unreachable, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_DigestResponse, rhs: Ringstore_V1_DigestResponse) -> Bool {
+    if lhs.shards != rhs.shards {return false}
+    if lhs.unreachable != rhs.unreachable {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ShardDigest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShardDigest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}keys\0\u{3}expiring_keys\0\u{1}digest\0\u{3}lasting_digest\0\u{3}slots_changed\0\u{1}slots\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.expiringKeys) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.digest) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.lastingDigest) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.slotsChanged) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.slots) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 1)
+    }
+    if self.keys != 0 {
+      try visitor.visitSingularInt64Field(value: self.keys, fieldNumber: 2)
+    }
+    if self.expiringKeys != 0 {
+      try visitor.visitSingularInt64Field(value: self.expiringKeys, fieldNumber: 3)
+    }
+    if self.digest != 0 {
+      try visitor.visitSingularUInt64Field(value: self.digest, fieldNumber: 4)
+    }
+    if self.lastingDigest != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastingDigest, fieldNumber: 5)
+    }
+    if self.slotsChanged != 0 {
+      try visitor.visitSingularUInt32Field(value: self.slotsChanged, fieldNumber: 6)
+    }
+    if !self.slots.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.slots, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ShardDigest, rhs: Ringstore_V1_ShardDigest) -> Bool {
+    if lhs.shard != rhs.shard {return false}
+    if lhs.keys != rhs.keys {return false}
+    if lhs.expiringKeys != rhs.expiringKeys {return false}
+    if lhs.digest != rhs.digest {return false}
+    if lhs.lastingDigest != rhs.lastingDigest {return false}
+    if lhs.slotsChanged != rhs.slotsChanged {return false}
+    if lhs.slots != rhs.slots {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlotDigest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlotDigest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}keys\0\u{3}expiring_keys\0\u{1}digest\0\u{3}lasting_digest\0\u{1}changed\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.slot) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.expiringKeys) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.digest) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.lastingDigest) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.changed) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.slot != 0 {
+      try visitor.visitSingularUInt32Field(value: self.slot, fieldNumber: 1)
+    }
+    if self.keys != 0 {
+      try visitor.visitSingularInt64Field(value: self.keys, fieldNumber: 2)
+    }
+    if self.expiringKeys != 0 {
+      try visitor.visitSingularInt64Field(value: self.expiringKeys, fieldNumber: 3)
+    }
+    if self.digest != 0 {
+      try visitor.visitSingularUInt64Field(value: self.digest, fieldNumber: 4)
+    }
+    if self.lastingDigest != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastingDigest, fieldNumber: 5)
+    }
+    if self.changed != false {
+      try visitor.visitSingularBoolField(value: self.changed, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlotDigest, rhs: Ringstore_V1_SlotDigest) -> Bool {
+    if lhs.slot != rhs.slot {return false}
+    if lhs.keys != rhs.keys {return false}
+    if lhs.expiringKeys != rhs.expiringKeys {return false}
+    if lhs.digest != rhs.digest {return false}
+    if lhs.lastingDigest != rhs.lastingDigest {return false}
+    if lhs.changed != rhs.changed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -13,7 +13,7 @@
 /// and clients never see these.
 ///
 /// DbSizePart takes DbSizeRequest and answers DbSizeResponse; HotKeysPart takes HotKeysRequest and answers
-/// HotKeysResponse; DescribePart takes nothing and answers an encoded
+/// HotKeysResponse; DigestPart takes DigestRequest and answers ShardDigest; DescribePart takes nothing and answers an encoded
 /// Node; ListStreamPart takes ListRange and answers any number of ListValues; StatsPart takes nothing and answers
 /// StatsResponse; ShutdownPart takes and answers nothing.
 
