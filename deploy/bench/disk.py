@@ -1,7 +1,7 @@
 """What durability asks of the system about a disk and a server that uses it.
 
     disk.py syncs FOLDER          what an fdatasync behind 4 KiB takes there, in words
-    disk.py watch PID DIRECTORY   until SIGTERM, some fifty times a second, a line
+    disk.py watch PID DIRECTORY   until SIGTERM, up to 200 times a second, a line
                                   "NANOS RSS_ANON DISK PASS": the monotonic clock, anonymous
                                   memory of the process and its children, bytes of the directory's
                                   files as the disk has them, and 1 while a pass or a snapshot is
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 SYNCS = 200
-PERIOD_SECONDS = 0.02
+PERIOD_SECONDS = 0.005
 # What shows that one is made: a shard's unfinished pass, Redis's snapshot and its rewritten log.
 UNFINISHED = (".part", "temp-")
 

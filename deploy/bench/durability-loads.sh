@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# What is not set here is set by durability and by the scripts that it sources before this one.
-# shellcheck disable=SC2154
+# What is not set here is set by durability and by the scripts that it sources before this one,
+# which also say that pid_of goes by names.
+# shellcheck disable=SC2154,SC2004
 #
 # The loads of durability, each with its check, and what is printed of it: one line for a subject in
 # a round. A server whose name begins with redis is a redis-server, any other a shard. Sourced.
@@ -68,8 +69,9 @@ measure_sets() {
     "${kind}_sets" "$server" "$stretch"
     sleep "$SYNCED_SECONDS"
     nanos=$((nanos + $(cpu_nanos "$server") - before))
-    [ "$(newest_pass "$server")" = "$pass" ] && ! makes_pass "$server" ||
+    if makes_pass "$server" || [ "$(newest_pass "$server")" != "$pass" ]; then
       fail "a pass began among the Sets that were to be measured without one"
+    fi
   done
   printf '%s_%s_set %s %s %s\n' "$server" "$kind" "$server" "$made" "$nanos"
 }
@@ -131,10 +133,15 @@ end_probe() {
   tail -n 1 "$probe_file" | grep -q '^[0-9]' || fail "the probe: $(tail -n 1 "$probe_file")"
 }
 
-# whole_pass SHARD [LOAD] : a pass from its begin to its end, with the load beside it.
-whole_pass() {
-  begin_pass "$1"
-  while makes_pass "$1"; do "${2:-pause}" "$1"; done
+# passes_for SHARD SECONDS [LOAD] : passes from their begins to their ends, one at least, with the
+# load beside them.
+passes_for() {
+  local end=$((SECONDS + $2))
+  while true; do
+    begin_pass "$1"
+    while makes_pass "$1"; do "${3:-pause}" "$1"; done
+    [ "$SECONDS" -lt "$end" ] || return 0
+  done
 }
 pause() { sleep 0.02; }
 
