@@ -183,6 +183,28 @@ struct LogCutTests {
     }
   }
 
+  @Test("An older segment with a damaged header is laid aside, and nothing is lost")
+  func damagedOlderSegment() throws {
+    let log = try StoredLog()
+    try log.change(12)
+    log.rig.run()
+    let old = log.files.filter { $0.key.hasPrefix("log-") }
+    try log.change(60)
+    try log.pass()
+    try log.change(10)
+    log.end()
+    let name = "log-00000000000000000000"
+    #expect(!log.segments.contains(name))
+    let whole = try StoredLog.start(try StoredLog.disk(log.files))
+    let disk = try StoredLog.disk(old.merging(log.files) { $1 })
+    disk.flip(bit: 0x60 * 8, of: "data/\(name)")
+    let finding = try #require(try StoredLog.verify(disk).findings.first)
+    let plan = try #require(try finding.cut?.get())
+    #expect(plan.effects == 0)
+    try StoredLog.cut(disk, at: plan.position)
+    #expect(try StoredLog.start(disk).picture == whole.picture)
+  }
+
   @Test("After a power loss at any call the cut can be made again")
   func powerLoss() throws {
     let log = try StoredLog()

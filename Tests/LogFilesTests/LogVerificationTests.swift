@@ -131,6 +131,13 @@ struct LogVerificationTests {
       return
     }
     #expect(file.hasSuffix("log-00000001099511627776"))
+    // Which of the two logs is to be kept a cut can't know.
+    let mixed = try StoredLog.disk(files)
+    guard case .failure(CutRefusal.refused(.mixed)) = StoredLog.plan(mixed, at: log.position)
+    else {
+      Issue.record("a cut of two logs")
+      return
+    }
   }
 
   private func decode(_ bytes: [UInt8]) throws -> FileHeader {

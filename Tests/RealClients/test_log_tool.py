@@ -273,15 +273,16 @@ def test_a_damaged_or_missing_pass_is_wrong_and_no_cut_helps(directory):
     assert log("verify", directory).returncode == SOUND
 
 
-def test_a_cut_right_behind_a_pass_keeps_the_pass_and_nothing_below_can_be_cut(directory):
+def test_a_cut_right_behind_a_pass_keeps_the_pass_and_less_is_refused(directory):
     with_a_pass(directory)
-    # Older segments go with the second pass.
+    # Older segments may go with the second pass: then nothing before it can be cut.
     with_a_pass(directory)
-    begin = json.loads(log("stat", directory, "--json").stdout)["begin"]
-    assert begin > 0
-    below = log("cut", directory, "--at", str(begin - 1), "--yes")
-    assert below.returncode == WRONG and str(begin) in below.stderr, below
-    assert log("cut", directory, "--at", str(begin), "--yes").returncode == SOUND
+    end = json.loads(log("stat", directory, "--json").stdout)["newest_pass"]["last_as_of"]
+    assert end > 0
+    below = log("cut", directory, "--at", str(end - 1), "--yes")
+    assert below.returncode == WRONG and str(end) in below.stderr, below
+    cut = log("cut", directory, "--at", str(end), "--yes")
+    assert cut.returncode == SOUND, cut
     shard = keeping(directory)
     with Client(shard.address) as client:
         assert client.get(b"key-7").value == b"value-7"

@@ -89,6 +89,10 @@ extension CutPlan {
       // It may be sound.
       if case .newerFormat = unreadable.refusal { throw .refused(unreadable.refusal) }
     }
+    try planning { () throws(LogRefusal) in
+      // Which of them are to be kept is the operator's to say.
+      try LogContents.checkAlike(survey.segments, directory)
+    }
     guard let last = survey.segments.last else { throw .noLog(directory.path) }
     let kept = try KeptLog(survey, directory, upTo: position)
     let passes = try planning { () throws(LogRefusal) in
@@ -101,7 +105,7 @@ extension CutPlan {
       },
       header: kept.header(last: last, newestPass: passes.newest?.position, position))
     try planning { () throws(LogRefusal) in
-      moved = Self.behind(survey, kept, position) + passes.dependent
+      moved = Self.behind(survey, position) + passes.dependent
       if let file = kept.segments.last {
         let offset = file.offset(of: position)
         let end = try directory.contentsEnd(of: file, from: offset)
@@ -130,13 +134,12 @@ extension CutPlan {
   /// Segments that begin at the cut or behind it, and those that no start would take; the last one
   /// first.
   private static func behind(
-    _ survey: LogSurvey, _ kept: KeptLog, _ position: LogPosition
+    _ survey: LogSurvey, _ position: LogPosition
   ) -> [LogFileName] {
     var positions: [LogPosition] = survey.unreadable.compactMap {
       if case .segment(let begin) = $0.name { begin } else { nil }
     }
-    positions += survey.segments.filter { $0.position >= position || !kept.isAlike($0) }
-      .map(\.position)
+    positions += survey.segments.map(\.position).filter { $0 >= position }
     return positions.sorted(by: >).map(LogFileName.segment)
   }
 
@@ -171,6 +174,7 @@ extension CutPlan {
       case .segment(let begin) = name
     else { return nil }
     let inFile = offset - min(offset, UInt64(FileHeader.byteCount))
+    if let rid = rid(of: name, directory, survey) { return .success(rid) }
     return Result { () throws(CutRefusal) in
       do throws(CutRefusal) {
         return try CutPlan(directory, at: begin &+ inFile)
@@ -180,6 +184,18 @@ extension CutPlan {
         return try CutPlan(directory, at: below)
       }
     }
+  }
+
+  /// A cut where the log ends, which lays nothing aside but files that no start needs: this one
+  /// among them. nil: it is needed.
+  private static func rid(
+    of name: LogFileName, _ directory: LogDirectory, _ survey: LogSurvey
+  ) -> CutPlan? {
+    guard survey.unreadable.contains(where: { $0.name == name }), let last = survey.segments.last,
+      let scan = try? FileScan(last, in: directory),
+      let plan = try? CutPlan(directory, at: scan.end), plan.moved.contains(name)
+    else { return nil }
+    return plan
   }
 }
 

@@ -30,7 +30,7 @@ struct KeptLog {
     guard end >= position else { throw .beyond(position, end: end) }
     // From the last one back, as far as each ends where the next one begins.
     for file in before.dropLast().reversed() {
-      guard let next = segments.first, isAlike(file) else { break }
+      guard let next = segments.first else { break }
       let scan = try Self.scan(file, directory)
       guard scan.scan.end == next.position else { break }
       committed = max(committed, scan.scan.committed)
@@ -88,13 +88,6 @@ struct KeptLog {
     header.committed = min(position, committed)
     header.newestPass = newestPass
     return header
-  }
-
-  /// Whether a segment is of the same log as those that are kept.
-  func isAlike(_ file: LogFile) -> Bool {
-    guard let last = segments.last else { return true }
-    return file.header.lineage == last.header.lineage
-      && file.header.directory == last.header.directory
   }
 }
 

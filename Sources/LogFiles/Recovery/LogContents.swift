@@ -49,7 +49,7 @@ package struct LogContents: Sendable {
     self.needless = needless
   }
 
-  private static func checkAlike(
+  static func checkAlike(
     _ all: [LogFile], _ directory: LogDirectory
   ) throws(LogRefusal) {
     guard let first = all.first else { return }
