@@ -5,7 +5,7 @@
 # directory. Sourced after lib.sh.
 
 # What a shard calls its files. Whatever else lies in a directory is not ours to remove.
-readonly DATA_FILES='^(LOCK|spare|reserve|log-[0-9]{20}|pass-[0-9]{20}(\.part)?)$'
+readonly DATA_FILES='^(LOCK|spare|reserve|(cut-[0-9]{20}-)?(log|pass)-[0-9]{20}(\.part|\.[0-9]+)?)$'
 readonly LOG_MAGIC=RINGLOG
 
 # default_data_folder PORT : among the user's state, one for each port of a router, so that clusters
