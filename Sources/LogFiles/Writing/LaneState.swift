@@ -101,6 +101,20 @@ struct LaneState {
     if !hasFailed { events.append(event) }
   }
 
+  /// Ends the log: the last event that is told.
+  mutating func fail(_ failure: LogFailure) {
+    tell(.failed(failure))
+    hasFailed = true
+  }
+
+  mutating func fail(_ error: FileError, doing what: String) {
+    fail(
+      LogFailure(
+        file: error.path,
+        sentence: "The log can't be \(what), so this shard ends: \(error). What clients were "
+          + "not told to be done may be lost."))
+  }
+
   mutating func setFull(_ reason: FullReasons, _ isFull: Bool) {
     let before = full.isEmpty
     if isFull { full.insert(reason) } else { full.remove(reason) }
@@ -171,18 +185,7 @@ final class LaneShared: Sendable {
     }.value
   }
 
-  /// Ends the log: the last event that is told.
-  func fail(_ error: FileError, doing what: String) {
-    change { state in
-      state.tell(
-        .failed(
-          LogFailure(
-            file: error.path,
-            sentence: "The log can't be \(what), so this shard ends: \(error). What clients were "
-              + "not told to be done may be lost.")))
-      state.hasFailed = true
-    }
-  }
+  func fail(_ error: FileError, doing what: String) { change { $0.fail(error, doing: what) } }
 }
 
 /// Carries a value out of the lock to its one owner.

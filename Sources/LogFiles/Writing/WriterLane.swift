@@ -52,7 +52,8 @@ final class WriterLane {
 
   func perform(_ now: UInt64) {
     guard let job = takeTurn() else { return }
-    defer { giveTurnBack() }
+    var written: [LogBatch] = []
+    var failure: FileError?
     do throws(FileError) {
       if job.passToName != nil {
         if let next = job.spare ?? job.reserve { try begin(next, job) }
@@ -61,23 +62,11 @@ final class WriterLane {
       {
         try begin(next, job)
       }
-      if !held.isEmpty { try write(job) }
-      shared.change { state in
-        guard state.retryAt != 0 else { return }
-        state.retryAt = 0
-        state.setFull(.write, false)
-      }
+      if !held.isEmpty { written = try write(job) }
     } catch {
-      guard error.isForWantOfRoom else {
-        return shared.fail(error, doing: "written")
-      }
-      // Nothing that was accepted is let go of: it is tried again, at the same place.
-      shared.change { state in
-        state.retryAt = now + settings.retryNanos
-        state.setFull(.write, true)
-        if state.isClosing { state.tell(.failed(fullAtEnd(error))); state.hasFailed = true }
-      }
+      failure = error
     }
+    endTurn(written, failure, now)
   }
 
   /// Takes the turn and what there is to do; nil: nothing, or somebody else has the turn.
@@ -101,11 +90,34 @@ final class WriterLane {
     return job
   }
 
-  private func giveTurnBack() {
+  /// Gives the turn back and tells what was done, both at once: the loop that hears of it may write
+  /// by itself from then on.
+  private func endTurn(_ written: [LogBatch], _ failure: FileError?, _ now: UInt64) {
     shared.change { state in
       state.isWriting = false
       state.isWriterBehind = !held.isEmpty
+      if let last = written.last {
+        state.tell(.written(last.number, written))
+        if settings.policy == .always {
+          state.synced = (last.number, last.end)
+          state.tell(.synced(last.number))
+        }
+      }
+      if let failure {
+        failed(failure, now, &state)
+      } else if state.retryAt != 0 {
+        state.retryAt = 0
+        state.setFull(.write, false)
+      }
     }
+  }
+
+  private func failed(_ error: FileError, _ now: UInt64, _ state: inout LaneState) {
+    guard error.isForWantOfRoom else { return state.fail(error, doing: "written") }
+    // Nothing that was accepted is let go of: it is tried again, at the same place.
+    state.retryAt = now + settings.retryNanos
+    state.setFull(.write, true)
+    if state.isClosing { state.fail(fullAtEnd(error)) }
   }
 
   private func fullAtEnd(_ error: FileError) -> LogFailure {
@@ -170,7 +182,8 @@ final class WriterLane {
 
   /// Writes the batches that fit into the segment, and the first one anyway: a segment that is full
   /// while the next one isn't ready grows.
-  private func write(_ job: Job) throws(FileError) {
+  /// - Returns: the batches.
+  private func write(_ job: Job) throws(FileError) -> [LogBatch] {
     var count = 0
     var bytes = 0
     for batch in held {
@@ -184,16 +197,9 @@ final class WriterLane {
     try writePieces(byteCount: bytes)
     let batches = Array(held[..<count])
     held.removeFirst(count)
-    guard let last = batches.last else { return }
-    wrote(upTo: last)
+    if let last = batches.last { wrote(upTo: last) }
     if settings.policy == .always { try segment.file.sync() }
-    shared.change { state in
-      state.tell(.written(last.number, batches))
-      if settings.policy == .always {
-        state.synced = (last.number, last.end)
-        state.tell(.synced(last.number))
-      }
-    }
+    return batches
   }
 
   /// Writes what `pieces` holds behind the segment's last batch.
