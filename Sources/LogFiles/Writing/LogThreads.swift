@@ -125,12 +125,12 @@ private final class LaneAlarm: @unchecked Sendable {
   var isFinished: Bool { locked { isEnding } }
 
   func ring() {
-    locked {
-      if !hasRung {
-        hasRung = true
-        pthread_cond_signal(condition)
-      }
+    let isFirst = locked {
+      defer { hasRung = true }
+      return !hasRung
     }
+    // Without the lock, which the sleeper needs at once.
+    if isFirst { pthread_cond_signal(condition) }
   }
 
   func finish() {
