@@ -10,16 +10,21 @@ package final class StoreReplay: ReplayTarget {
   private let builder: Store.ListBuilder
   private let partsBuilder: Store.ListBuilder
   private let onState: (StateRecord) -> Void
+  private let usedMillis: Int64
   private var compared: ComparedList?
   private var comparedParts: ComparedList?
   /// The store's greatest.
   private static let versionMax: UInt64 = 1 << 56 - 1
 
-  /// - Parameter onState: is given what the log tells of the shard's state, in order.
+  /// - Parameters:
+  ///   - usedMillis: when keys of the log count as used: its effects tell of no use, but are newer
+  ///     than the pass. (Images have the moments of their keys' last use.)
+  ///   - onState: is given what the log tells of the shard's state, in order.
   package init(
-    into store: Store, onState: @escaping (StateRecord) -> Void = { _ in }
+    into store: Store, usedMillis: Int64 = 0, onState: @escaping (StateRecord) -> Void = { _ in }
   ) {
     self.store = store
+    self.usedMillis = usedMillis
     self.onState = onState
     builder = store.makeListBuilder()
     partsBuilder = store.makeListBuilder()
@@ -48,7 +53,9 @@ package final class StoreReplay: ReplayTarget {
     }
   }
 
-  package func apply(_ effect: Effect) throws(Effect.Corruption) { try store.apply(effect) }
+  package func apply(_ effect: Effect) throws(Effect.Corruption) {
+    try store.apply(effect, usedMillis: usedMillis)
+  }
 
   package func skip(_ effect: Effect) throws(Effect.Corruption) {
     guard effect.slot < store.slotCount, effect.version <= Self.versionMax else {
@@ -62,7 +69,7 @@ package final class StoreReplay: ReplayTarget {
       throw .outOfBounds
     }
     if store.keyCount(database: effect.database, slot: effect.slot) > 0 {
-      try store.apply(effect)
+      try store.apply(effect, usedMillis: usedMillis)
     } else {
       try skip(effect)
     }

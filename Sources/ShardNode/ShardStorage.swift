@@ -105,11 +105,13 @@ final class ShardStorage: CooperativeTask, Flushable {
   private func proceed() throws(LogRefusal) -> Bool {
     switch phase {
     case .opened(let directory):
+      let now = wallMillis()
       let recovery = try LogRecovery(
         directory, Self.numbers(), LogFileSettings(policy: policy)
       ) { pass in
         LogMerge(
-          into: StoreReplay(into: core.store) { [unowned self] in adopt($0) }, passBegin: pass)
+          into: StoreReplay(into: core.store, usedMillis: now) { [unowned self] in adopt($0) },
+          passBegin: pass)
       }
       phase = .reads(recovery)
     case .reads(let recovery):

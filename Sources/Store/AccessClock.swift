@@ -11,6 +11,10 @@ enum AccessClock {
     UInt32(truncatingIfNeeded: nowMillis >> stepBits)
   }
 
+  /// A moment long before any key expires, at which the clock shows the same: for look-ups that
+  /// count as use and judge no expiry.
+  static func beforeExpiry(_ nowMillis: Int64) -> Int64 { nowMillis &- 1 << 56 }
+
   /// Milliseconds since the entry was used.
   static func idleMillis(_ clock: UInt32, nowMillis: Int64) -> Int64 {
     let steps = Int32(bitPattern: Self.clock(atMillis: nowMillis) &- clock)

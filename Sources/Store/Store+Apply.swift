@@ -38,7 +38,8 @@ extension Store {
   // MARK: - From outside: a log, another node
 
   /// Applies an effect as another store told it. Where it throws, nothing has changed.
-  package func apply(_ effect: Effect) throws(Effect.Corruption) {
+  /// - Parameter usedMillis: when the key counts as used. Expiry isn't judged.
+  package func apply(_ effect: Effect, usedMillis: Int64 = 0) throws(Effect.Corruption) {
     guard
       effect.slot >= 0, effect.slot < slotCount, effect.database >= 0,
       effect.key.count <= Store.keyBytesMax
@@ -54,13 +55,13 @@ extension Store {
       applyEmpty(slot: effect.slot, database: effect.database, version: effect.version)
       return
     }
-    // Replay judges no expiry, so it has no clock.
     let hash = effect.hash == 0 ? hasher.hash(effect.key) : effect.hash
     assert(hash == hasher.hash(effect.key), "another store's hash")
     freeLeftovers()
     let place = find(
       KeyLookup(
-        key: effect.key, slot: effect.slot, database: effect.database, hash: hash, nowMillis: 0))
+        key: effect.key, slot: effect.slot, database: effect.database, hash: hash,
+        nowMillis: AccessClock.beforeExpiry(usedMillis)))
     try place.checkFits(effect.change)
     apply(effect.change, at: place, version: effect.version, in: nil)
   }

@@ -51,6 +51,24 @@ import Testing
     }
   }
 
+  @Test func whatIsAppliedCountsAsUsedAndNothingExpires() throws {
+    let store = Store(slotCount: 1)
+    let millis: Int64 = 1_700_000_000_000
+    func apply(_ version: UInt64, _ change: Effect.Change) throws {
+      try key.withUnsafeBytes {
+        try store.apply(
+          Effect(database: 0, slot: 0, key: $0, version: version, change: change),
+          usedMillis: millis)
+      }
+    }
+    try apply(1, .put(.integer(1), Expiry(unixMillis: 1)))
+    try apply(2, .expire(Expiry(unixMillis: 2)))
+    #expect(store.expiredKeyCount == 0 && store.totalKeyCount == 1)
+    let clock = key.withUnsafeBytes { store.accessClock(of: $0, slot: 0, database: 0) }
+    let idle = AccessClock.idleMillis(try #require(clock), nowMillis: millis + 160_000)
+    #expect((159_984...160_016).contains(idle))
+  }
+
   @Test func aCallThatChangesNothingHasNoEffect() throws {
     let (fixture, effects) = observedFixture()
     fixture.delete(key)
