@@ -55,6 +55,7 @@ let package = Package(
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     .target(name: "LogFiles", dependencies: ["Log"]),
+    .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
     .target(
       name: "Commands",
       dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -96,7 +97,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "Store", "Log", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient", "RingstoreAPI",
+        "Store", "Log", "LogFiles", "Backups", "ShardNode", "RouterNode", "RingstoreClient",
+        "RingstoreAPI",
         "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
@@ -136,6 +138,8 @@ let package = Package(
       name: "LogFilesTests", dependencies: ["Store", "Log", "LogFiles", "SimulatedDisk"]),
     .testTarget(
       name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
+    .testTarget(
+      name: "BackupsTests", dependencies: ["Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),

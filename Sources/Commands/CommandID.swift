@@ -95,6 +95,7 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let bigKeys = CommandID(local: 18)
   package static let snapshot = CommandID(local: 19)
   package static let digest = CommandID(local: 20)
+  package static let backup = CommandID(local: 21)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -121,6 +122,7 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case snapshotPart = 74
   /// Answered when the walk is done, see ShardDigests.
   case digestPart = 75
+  case backupPart = 76
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)

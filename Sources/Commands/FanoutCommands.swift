@@ -6,7 +6,7 @@ extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
-    .snapshot, .digest,
+    .snapshot, .digest, .backup,
   ]
 
   // MARK: - Many keys
@@ -79,6 +79,10 @@ extension Command {
     .digest, V1.Cluster.digest, .admin, .everyShard, .parts,
     "Walks over all keys, and answers numbers that stand for the contents of shards and slots.",
     forms: [])
+
+  package static let backup = Command(
+    .backup, V1.Cluster.backup, .admin, .everyShard, .parts,
+    "Answers the files of a backup: the keys of each shard as they are at one moment.", forms: [])
 
   // MARK: - The node that is asked
 

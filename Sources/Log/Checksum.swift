@@ -2,10 +2,10 @@
 
 internal import CCRC32C
 
-enum Checksum {
+package enum Checksum {
   /// The checksum of what `checksum` is one of, with these bytes behind it.
   @inline(__always)
-  static func extend(_ checksum: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  package static func extend(_ checksum: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     guard let start = bytes.baseAddress else { return checksum }
     return ringstore_crc32c(checksum, start, bytes.count)
   }

@@ -58,6 +58,15 @@ package final class PassMaker {
   /// Whether the chunk that was taken last is the last of the pass.
   package var isDone: Bool { if case .done = state { true } else { false } }
 
+  /// Whether an effect is on what was taken: no later image has it.
+  package func isBehind(_ effect: Effect) -> Bool {
+    if case .empty = effect.change {
+      return ImageCursor(slot: effect.slot, database: effect.database) < cursor
+    }
+    return cursor.isBehind(
+      slot: effect.slot, database: effect.database, hash: effect.hash, key: effect.key)
+  }
+
   /// Takes a few keys more into the chunk. Between groups.
   /// - Parameters:
   ///   - asOf: the position of the log now.

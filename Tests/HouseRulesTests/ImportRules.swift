@@ -21,6 +21,7 @@ enum ImportRules {
     ("CCRC32C", []),
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     ("LogFiles", ["Log"]),
+    ("Backups", ["Store", "Log", "LogFiles"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
@@ -48,8 +49,8 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "Log", "LogFiles", "ShardNode", "RouterNode", "RingstoreClient",
-        "RingstoreAPI", "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
+        "TextForms", "Store", "Log", "LogFiles", "Backups", "ShardNode", "RouterNode",
+        "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
       ]
     ),
   ]

@@ -193,7 +193,7 @@ import Testing
   @Test func `every call that is made of parts is made, and no other`() throws {
     let made: Set<CommandID> = [
       .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
-      .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest,
+      .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest, .backup,
     ]
     for id in CommandTable.all.map(\.id) {
       let run = try? OperationRun(id, [], on: FakePort(shards: 1))

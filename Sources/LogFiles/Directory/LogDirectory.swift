@@ -66,7 +66,8 @@ package final class LogDirectory: Sendable {
     }
   }
 
-  private static func make(_ path: String, _ files: any FileSystem) throws(FileError) {
+  /// Makes a directory, and those above it that are missing, so that it outlives the machine.
+  package static func make(_ path: String, _ files: any FileSystem) throws(FileError) {
     if try files.identity(at: path) != nil { return }
     let slash = path.lastIndex(of: "/")
     let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) }

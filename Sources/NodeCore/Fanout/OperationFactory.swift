@@ -6,8 +6,8 @@ import NIOCore
 import RingstoreAPI
 
 package enum OperationFactory {
-  /// An operation whose call is a stream (`Command.isStreaming`: Scan, Snapshot) sends its messages
-  /// with `emit` and ends with `finishStream`; the others end with one response.
+  /// An operation whose call is a stream (`Command.isStreaming`: Scan, Snapshot, Backup) sends its
+  /// messages with `emit` and ends with `finishStream`; the others end with one response.
   ///
   /// - Parameters:
   ///   - block: what the message lies in, where it may be kept.
@@ -56,6 +56,8 @@ package enum OperationFactory {
     case .bigKeys:
       return Broadcast(
         try BigKeysMerge(try V1.BigKeysRequest(decoding: message), context, limits))
+    case .backup:
+      return try BackupOperation(try V1.BackupRequest(decoding: message))
     case .digest:
       return Broadcast(try DigestMerge(try V1.DigestRequest(decoding: message), limits))
     case .snapshot:

@@ -150,7 +150,7 @@ extension LinkSession {
 
   private func answerPart(_ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext) {
     switch InternalMethod(rawValue: call.method) {
-    case .keysPart, .resetPart:
+    case .keysPart, .resetPart, .backupPart:
       slices.append(call, peer, context)
     case .listStreamPart:
       let start = output.writerIndex

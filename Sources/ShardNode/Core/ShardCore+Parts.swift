@@ -31,6 +31,7 @@ extension ShardCore {
     case .randomKeyPart: try randomKeyPart(message, context, into: &response)
     case .hotKeysPart: try hotKeysPart(message, context, into: &response)
     case .bigKeysPart: try bigKeysPart(message, context, into: &response)
+    case .backupPart: try backupPart(message, into: &response)
     case .digestPart: return try digestPart(message)
     case .snapshotPart: return try snapshotPart(message, into: &response)
     case .listStreamPart, nil: throw .unbatchable(method: method)

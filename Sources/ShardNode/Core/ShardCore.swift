@@ -55,6 +55,8 @@ package final class ShardCore {
       snapshots = log.map { ShardSnapshots(of: self, $0.passes) }
     }
   }
+  /// Backups under way.
+  let backups: BackupSessions
   /// Walks under way that make digests.
   var digestWalks = 0
   /// Passes that are asked for; nil: the shard is in memory only.
@@ -128,6 +130,7 @@ package final class ShardCore {
     keyspace = Keyspace(store, limits, SlotOwnership(cluster: cluster, shard: id))
     linkCallsAhead = ReadAhead(keyspace)
     garbage = GarbageCollection(store)
+    backups = BackupSessions(of: store)
     store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
     evictor = Evictor(store, clock: clock, wall: wall)

@@ -2,6 +2,7 @@
 // an exit status.
 
 import ArgumentParser
+import Backups
 import Glibc
 import RingstoreClient
 
@@ -15,16 +16,20 @@ struct AdminCommand: AsyncParsableCommand {
       databases, by a walk over all of them: give it time. snapshot: every shard writes all its \
       keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
       contents of the shards, and with --json of each slot, by which two clusters, or one before \
-      and after, can be compared. Status 0: done, or nothing is in the way; 1: not, and stderr \
+      and after, can be compared. backup: all keys into a directory, each shard's as of one moment, \
+      while the cluster goes on. Status 0: done, or nothing is in the way; 1: not, and stderr \
       says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload, hotkeys, bigkeys, snapshot, digest
+    case plan, reload, hotkeys, bigkeys, snapshot, digest, backup
   }
 
-  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot or digest.")
+  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot, digest or backup.")
   var action: Action
+
+  @Argument(help: "Of backup: the directory.", completion: .directory)
+  var directory: String?
 
   @Option(
     help: """
@@ -37,13 +42,14 @@ struct AdminCommand: AsyncParsableCommand {
     parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
   var count: Int = 10
 
-  @Flag(help: "Of hotkeys, bigkeys, snapshot and digest: write the reply as one JSON value.")
+  @Flag(help: "Of all but plan and reload: write the reply as one JSON value.")
   var json = false
 
   @Option(
     parsing: .unconditional,
     help: """
-      Seconds that it may take, or of a snapshot that may pass without news: above 0, at most 600.
+      Seconds that it may take, or of snapshot and backup that may pass without news: above 0, at \
+      most 600.
       """)
   var timeout: Double = 30
 
@@ -53,6 +59,11 @@ struct AdminCommand: AsyncParsableCommand {
     }
     guard (1...100).contains(count) else {
       throw ConfigurationError("--count must be from 1 to 100.")
+    }
+    let needsDirectory = action == .backup
+    guard needsDirectory == (directory != nil) else {
+      throw ConfigurationError(
+        needsDirectory ? "Name a directory." : "\(action.rawValue) takes no directory.")
     }
     let server = try ServerAddress.of(flag: server, environment: ProcessState.environment())
     ProcessState.ignoreBrokenPipes()
@@ -73,10 +84,19 @@ struct AdminCommand: AsyncParsableCommand {
       case .digest:
         let report = try await client.digest(slots: json, options: options)
         try show(DigestText.text(report), DigestText.json(report), missing: report.unreachable)
+      case .backup:
+        let directory = directory ?? ""
+        let run = BackupRun(client: client, options: options, directory: directory)
+        let manifest = try await run.run()
+        try show(
+          BackupText.text(manifest, in: directory), BackupText.json(manifest, in: directory),
+          missing: [])
       case .snapshot: try await snapshot(client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
+    } catch let fault as BackupFault {
+      throw Unhealthy(fault.description)
     }
   }
 

@@ -1551,6 +1551,38 @@ extension V1.SlotDigest: ReadByUs {
   }
 }
 
+extension V1.BackupRequest: ReadByUs {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self()
+  }
+}
+
+extension V1.BackupPiece: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    facts.add("file", "\(file.rawValue)")
+    facts.add("data", hex(data))
+    facts.add("complete", "\(complete)")
+    facts.add("keys_done", "\(keysDone)")
+    facts.add("keys", "\(keys)")
+    facts.add("taken_unix_millis", "\(takenUnixMillis)")
+    facts.add("databases", "\(databases)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      shard: shard, file: file, data: data, complete: complete, keysDone: keysDone, keys: keys,
+      takenUnixMillis: takenUnixMillis, databases: databases)
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1917,6 +1949,31 @@ extension LinkV1.SnapshotPartReply: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(pass: pass, progress: progress?.remade(in: arena))
+  }
+}
+
+extension LinkV1.BackupPartRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("backup", "\(backup)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(backup: backup)
+  }
+}
+
+extension LinkV1.BackupPartReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("backup", "\(backup)")
+    if let piece { facts.add("piece", try piece.facts()) }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(backup: backup, piece: piece?.remade(in: arena))
   }
 }
 

@@ -1631,6 +1631,38 @@ extension Ringstore_V1_SlotDigest: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_BackupRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    let facts = Facts()
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_BackupPiece: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    facts.add("file", "\(file.rawValue)")
+    facts.add("data", hex(data))
+    facts.add("complete", "\(complete)")
+    facts.add("keys_done", "\(keysDone)")
+    facts.add("keys", "\(keys)")
+    facts.add("taken_unix_millis", "\(takenUnixMillis)")
+    facts.add("databases", "\(databases)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1993,6 +2025,34 @@ extension Ringstore_Internal_V1_SnapshotPartReply: ReadBySwiftProtobuf {
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if hasProgress, progress.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_BackupPartRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("backup", "\(backup)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_BackupPartReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("backup", "\(backup)")
+    if hasPiece { facts.add("piece", try piece.facts()) }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasPiece, piece.hasUnknownField { return true }
     return false
   }
 }

@@ -246,6 +246,10 @@ package enum Schemas {
   package static let v1SlotDigest: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6),
   ]
+  package static let v1BackupRequest: [MessageSoup.Field] = []
+  package static let v1BackupPiece: [MessageSoup.Field] = [
+    .text(1), .varint(2), .bytes(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
+  ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -305,6 +309,10 @@ package enum Schemas {
   package static let linkV1SnapshotPartRequest: [MessageSoup.Field] = [.varint(1)]
   package static let linkV1SnapshotPartReply: [MessageSoup.Field] = [
     .varint(1), .message(2, v1ShardSnapshot),
+  ]
+  package static let linkV1BackupPartRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let linkV1BackupPartReply: [MessageSoup.Field] = [
+    .varint(1), .message(2, v1BackupPiece),
   ]
   package static let linkV1LargeReplyNotice: [MessageSoup.Field] = [.varint(1)]
 }
@@ -519,6 +527,9 @@ extension TwoReaders {
     TwoReaders(V1.ShardDigest.self, Ringstore_V1_ShardDigest.self, schema: Schemas.v1ShardDigest),
     TwoReaders(V1.SlotDigest.self, Ringstore_V1_SlotDigest.self, schema: Schemas.v1SlotDigest),
     TwoReaders(
+      V1.BackupRequest.self, Ringstore_V1_BackupRequest.self, schema: Schemas.v1BackupRequest),
+    TwoReaders(V1.BackupPiece.self, Ringstore_V1_BackupPiece.self, schema: Schemas.v1BackupPiece),
+    TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),
     TwoReaders(
@@ -569,6 +580,12 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.SnapshotPartReply.self, Ringstore_Internal_V1_SnapshotPartReply.self,
       schema: Schemas.linkV1SnapshotPartReply),
+    TwoReaders(
+      LinkV1.BackupPartRequest.self, Ringstore_Internal_V1_BackupPartRequest.self,
+      schema: Schemas.linkV1BackupPartRequest),
+    TwoReaders(
+      LinkV1.BackupPartReply.self, Ringstore_Internal_V1_BackupPartReply.self,
+      schema: Schemas.linkV1BackupPartReply),
     TwoReaders(
       LinkV1.LargeReplyNotice.self, Ringstore_Internal_V1_LargeReplyNotice.self,
       schema: Schemas.linkV1LargeReplyNotice),

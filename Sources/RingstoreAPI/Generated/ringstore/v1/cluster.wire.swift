@@ -2259,6 +2259,189 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.BackupRequest`.
+  package struct BackupRequest: WireMessage {
+    package static let name = "ringstore.v1.BackupRequest"
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    package var byteCount: Int { 0 }
+    package func write(to cursor: inout WireCursor) {}
+    package func write(into buffer: inout ByteBuffer) {}
+
+  }
+
+  /// What comes next in one file of one shard. The shards' pieces come in any order.
+  package struct BackupPiece: WireMessage {
+    package static let name = "ringstore.v1.BackupPiece"
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0)
+    package var data: UnsafeRawBufferPointer = noBytes
+    /// nothing follows of the shard
+    package var complete: Bool = false
+    package var keysDone: Int64 = 0
+    /// that the shard has
+    package var keys: Int64 = 0
+    /// with complete: the moment of what the files hold
+    package var takenUnixMillis: Int64 = 0
+    /// how many the shard has, used or not
+    package var databases: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      shard: UnsafeRawBufferPointer = noBytes,
+      file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0),
+      data: UnsafeRawBufferPointer = noBytes, complete: Bool = false, keysDone: Int64 = 0,
+      keys: Int64 = 0, takenUnixMillis: Int64 = 0, databases: UInt32 = 0
+    ) {
+      self.shard = shard
+      self.file = file
+      self.data = data
+      self.complete = complete
+      self.keysDone = keysDone
+      self.keys = keys
+      self.takenUnixMillis = takenUnixMillis
+      self.databases = databases
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.shard = try reader.readBytes()
+        case 16: self.file = V1.BackupPiece.File(rawValue: try reader.readInt32())
+        case 26: self.data = try reader.readBytes()
+        case 32: self.complete = try reader.readBool()
+        case 40: self.keysDone = try reader.readInt64()
+        case 48: self.keys = try reader.readInt64()
+        case 56: self.takenUnixMillis = try reader.readInt64()
+        case 64: self.databases = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.shard.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.file.rawValue)))
+      size &+= WireSize.optionalBytesField(3, count: self.data.count)
+      size &+= WireSize.optionalVarintField(4, (self.complete ? 1 : 0))
+      size &+= WireSize.optionalVarintField(5, UInt64(bitPattern: self.keysDone))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.keys))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.takenUnixMillis))
+      size &+= WireSize.optionalVarintField(8, UInt64(self.databases))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.shard)
+      cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.file.rawValue)))
+      cursor.put(3, optionalBytes: self.data)
+      cursor.put(4, optionalVarint: (self.complete ? 1 : 0))
+      cursor.put(5, optionalVarint: UInt64(bitPattern: self.keysDone))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.keys))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.takenUnixMillis))
+      cursor.put(8, optionalVarint: UInt64(self.databases))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 74 &+ self.shard.count &+ self.data.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shard: BytesField { BytesField(1) }
+      @inlinable
+      package static var file: IntField { IntField(2) }
+      @inlinable
+      package static var data: BytesField { BytesField(3) }
+      @inlinable
+      package static var complete: BoolField { BoolField(4) }
+      @inlinable
+      package static var keysDone: IntField { IntField(5) }
+      @inlinable
+      package static var keys: IntField { IntField(6) }
+      @inlinable
+      package static var takenUnixMillis: IntField { IntField(7) }
+      @inlinable
+      package static var databases: UIntField { UIntField(8) }
+    }
+
+    /// `ringstore.v1.BackupPiece.File`.
+    package struct File: WireEnum {
+      package let rawValue: Int32
+
+      @inlinable
+      package init(rawValue: Int32) {
+        self.rawValue = rawValue
+      }
+
+      /// no data
+      @inlinable
+      package static var unspecified: Self { Self(rawValue: 0) }
+      /// images of all keys
+      @inlinable
+      package static var pass: Self { Self(rawValue: 1) }
+      /// what was changed meanwhile
+      @inlinable
+      package static var log: Self { Self(rawValue: 2) }
+
+      package static let allCases: [Self] = [
+        .unspecified, .pass, .log,
+      ]
+
+      /// The value's name, or its number where the contract has no name for it.
+      package var description: String {
+        switch rawValue {
+        case 0: "unspecified"
+        case 1: "pass"
+        case 2: "log"
+        default: String(rawValue)
+        }
+      }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -2316,9 +2499,16 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
+    /// The files of a backup in pieces: the keys of each shard as they are at one moment.
+    package static let backup = RPC(
+      service: name, name: "Backup", request: V1.BackupRequest.self,
+      reply: V1.BackupPiece.self, streamsRequests: false,
+      streamsReplies: true,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
-      describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest,
+      describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup,
     ]
   }
 

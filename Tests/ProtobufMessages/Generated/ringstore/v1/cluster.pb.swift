@@ -609,6 +609,91 @@ package nonisolated struct Ringstore_V1_SlotDigest: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_BackupRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What comes next in one file of one shard. The shards' pieces come in any order.
+package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shard: String = String()
+
+  package var file: Ringstore_V1_BackupPiece.File = .unspecified
+
+  package var data: Data = Data()
+
+  /// nothing follows of the shard
+  package var complete: Bool = false
+
+  package var keysDone: Int64 = 0
+
+  /// that the shard has
+  package var keys: Int64 = 0
+
+  /// with complete: the moment of what the files hold
+  package var takenUnixMillis: Int64 = 0
+
+  /// how many the shard has, used or not
+  package var databases: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum File: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+
+    /// no data
+    case unspecified // = 0
+
+    /// images of all keys
+    case pass // = 1
+
+    /// what was changed meanwhile
+    case log // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .unspecified
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .pass
+      case 2: self = .log
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .pass: return 1
+      case .log: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Ringstore_V1_BackupPiece.File] = [
+      .unspecified,
+      .pass,
+      .log,
+    ]
+
+  }
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "ringstore.v1"
@@ -1699,4 +1784,92 @@ nonisolated extension Ringstore_V1_SlotDigest: SwiftProtobuf.Message, SwiftProto
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension Ringstore_V1_BackupRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackupRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_BackupRequest, rhs: Ringstore_V1_BackupRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_BackupPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackupPiece"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}file\0\u{1}data\0\u{1}complete\0\u{3}keys_done\0\u{1}keys\0\u{3}taken_unix_millis\0\u{1}databases\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.file) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.data) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.complete) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.keysDone) }()
+      case 6: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.takenUnixMillis) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.databases) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 1)
+    }
+    if self.file != .unspecified {
+      try visitor.visitSingularEnumField(value: self.file, fieldNumber: 2)
+    }
+    if !self.data.isEmpty {
+      try visitor.visitSingularBytesField(value: self.data, fieldNumber: 3)
+    }
+    if self.complete != false {
+      try visitor.visitSingularBoolField(value: self.complete, fieldNumber: 4)
+    }
+    if self.keysDone != 0 {
+      try visitor.visitSingularInt64Field(value: self.keysDone, fieldNumber: 5)
+    }
+    if self.keys != 0 {
+      try visitor.visitSingularInt64Field(value: self.keys, fieldNumber: 6)
+    }
+    if self.takenUnixMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.takenUnixMillis, fieldNumber: 7)
+    }
+    if self.databases != 0 {
+      try visitor.visitSingularUInt32Field(value: self.databases, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_BackupPiece, rhs: Ringstore_V1_BackupPiece) -> Bool {
+    if lhs.shard != rhs.shard {return false}
+    if lhs.file != rhs.file {return false}
+    if lhs.data != rhs.data {return false}
+    if lhs.complete != rhs.complete {return false}
+    if lhs.keysDone != rhs.keysDone {return false}
+    if lhs.keys != rhs.keys {return false}
+    if lhs.takenUnixMillis != rhs.takenUnixMillis {return false}
+    if lhs.databases != rhs.databases {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_BackupPiece.File: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FILE_UNSPECIFIED\0\u{1}PASS\0\u{1}LOG\0")
 }

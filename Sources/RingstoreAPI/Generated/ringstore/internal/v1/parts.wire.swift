@@ -912,6 +912,134 @@ extension LinkV1 {
 
   }
 
+  /// Asks a shard for the next piece of a backup, or to begin one.
+  package struct BackupPartRequest: WireMessage {
+    package static let name = "ringstore.internal.v1.BackupPartRequest"
+    /// of the reply before; 0: a new one
+    package var backup: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(backup: UInt64 = 0) {
+      self.backup = backup
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.backup = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.backup)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.backup)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var backup: UIntField { UIntField(1) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.BackupPartReply`.
+  package struct BackupPartReply: WireMessage {
+    package static let name = "ringstore.internal.v1.BackupPartReply"
+    package var backup: UInt64 = 0
+    package var piece: V1.BackupPiece? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(backup: UInt64 = 0, piece: V1.BackupPiece? = nil) {
+      self.backup = backup
+      self.piece = piece
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.backup = try reader.readVarint()
+        case 18:
+          var part = self.piece ?? V1.BackupPiece()
+          try part.merge(try reader.readBytes())
+          self.piece = part
+          if part.hasUnknownField { hasUnknownField = true }
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.backup)
+      if let value = self.piece { size &+= WireSize.bytesField(2, count: value.byteCount) }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.backup)
+      if let value = self.piece { cursor.put(2, message: value) }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var backup: UIntField { UIntField(1) }
+      @inlinable
+      package static var piece: BytesField { BytesField(2) }
+    }
+
+  }
+
   /// What a shard answers, on the call's own lane, in place of a response too long for that
   /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
   /// them.

@@ -280,6 +280,43 @@ package nonisolated struct Ringstore_Internal_V1_SnapshotPartReply: Sendable {
   fileprivate var _progress: Ringstore_V1_ShardSnapshot? = nil
 }
 
+/// Asks a shard for the next piece of a backup, or to begin one.
+package nonisolated struct Ringstore_Internal_V1_BackupPartRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the reply before; 0: a new one
+  package var backup: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_Internal_V1_BackupPartReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var backup: UInt64 = 0
+
+  package var piece: Ringstore_V1_BackupPiece {
+    get {_piece ?? Ringstore_V1_BackupPiece()}
+    set {_piece = newValue}
+  }
+  /// Returns true if `piece` has been explicitly set.
+  package var hasPiece: Bool {self._piece != nil}
+  /// Clears the value of `piece`. Subsequent reads from it will return its default value.
+  package mutating func clearPiece() {self._piece = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _piece: Ringstore_V1_BackupPiece? = nil
+}
+
 /// What a shard answers, on the call's own lane, in place of a response too long for that lane: the response
 /// follows in pieces on the bulk lane, as the router grants credit for them.
 package nonisolated struct Ringstore_Internal_V1_LargeReplyNotice: Sendable {
@@ -792,6 +829,75 @@ nonisolated extension Ringstore_Internal_V1_SnapshotPartReply: SwiftProtobuf.Mes
   package static func ==(lhs: Ringstore_Internal_V1_SnapshotPartReply, rhs: Ringstore_Internal_V1_SnapshotPartReply) -> Bool {
     if lhs.pass != rhs.pass {return false}
     if lhs._progress != rhs._progress {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_BackupPartRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackupPartRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backup\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.backup) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.backup != 0 {
+      try visitor.visitSingularUInt64Field(value: self.backup, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_BackupPartRequest, rhs: Ringstore_Internal_V1_BackupPartRequest) -> Bool {
+    if lhs.backup != rhs.backup {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_BackupPartReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BackupPartReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}backup\0\u{1}piece\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.backup) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._piece) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.backup != 0 {
+      try visitor.visitSingularUInt64Field(value: self.backup, fieldNumber: 1)
+    }
+    try { if let v = self._piece {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_BackupPartReply, rhs: Ringstore_Internal_V1_BackupPartReply) -> Bool {
+    if lhs.backup != rhs.backup {return false}
+    if lhs._piece != rhs._piece {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

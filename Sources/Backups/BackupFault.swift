@@ -1,0 +1,51 @@
+// Why a backup can't be read, or written. Each has a sentence that says what to do.
+
+package import LogFiles
+
+package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible {
+  package enum Reason: Error, Equatable, Sendable {
+    /// The directory holds no finished backup.
+    case noManifest
+    case newerFormat
+    /// The bytes aren't those that were written.
+    case damaged
+    /// So many bytes instead of those that the manifest says.
+    case otherSize(found: UInt64, wanted: UInt64)
+    case otherChecksum
+    /// The bytes are those that were written, and say what can't be.
+    case unreadable(String)
+    /// What was read isn't what the manifest says.
+    case otherContents(slot: Int)
+    case notEmpty
+    case failed(FileError)
+  }
+
+  /// The file, or the directory.
+  package let path: String
+  package let reason: Reason
+
+  package init(_ path: String, _ reason: Reason) {
+    self.path = path
+    self.reason = reason
+  }
+
+  package var description: String {
+    switch reason {
+    case .noManifest:
+      "\(path) is not there, or none of a backup: the directory holds none, or one that was not "
+        + "finished."
+    case .newerFormat: "\(path) is of a newer version of Ringstore. Use that one's restore."
+    case .damaged: "\(path) is damaged. Nothing of it was used."
+    case .otherSize(let found, let wanted):
+      "\(path) has \(found) bytes; the manifest says \(wanted). The backup is damaged."
+    case .otherChecksum:
+      "\(path) has another checksum than the manifest says. The backup is damaged."
+    case .unreadable(let why): "\(path) can't be read: \(why)."
+    case .otherContents(let slot):
+      "What \(path) holds in slot \(slot) is not what its manifest says. The backup is damaged."
+    case .notEmpty:
+      "\(path) is not empty. Name a directory that is, or one that isn't there yet."
+    case .failed(let error): "\(error)"
+    }
+  }
+}

@@ -1,0 +1,210 @@
+// Backups at a shard: a copy of its store as of one moment (StoreCopy), handed out in pieces, each
+// of which is a slice that the router asks for when its caller takes more.
+//
+//   a part without a number --> a session --parts with its number--> pieces --the last one--> over
+//                                   '--no part for a minute, too much changed--> given up
+//
+// Unlike other fan-outs this one keeps something between slices, because all of it is to be of one
+// moment. While there is a session the store tells its effects to it as well as to the log
+// (`EffectTee`); without one, backups cost nothing.
+//
+// Belongs to a shard's core; its event loop.
+
+import GRPC
+import Log
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Store
+
+final class BackupSessions {
+  /// Backups at one time; a further one is refused.
+  static let sessionsMax = 2
+  /// A session that is asked for nothing for so long is given up.
+  static let idleNanos: UInt64 = 60_000_000_000
+
+  private let store: Store
+  private var sessions: [UInt64: BackupSession] = [:]
+  private var lastID: UInt64 = 0
+  private var tee: EffectTee?
+
+  init(of store: Store) {
+    self.store = store
+  }
+
+  var count: Int { sessions.count }
+
+  fileprivate func session(_ id: UInt64, _ core: ShardCore) throws(CallError) -> BackupSession {
+    if id > 0 {
+      guard let session = sessions[id] else { throw .backupGone(core.id) }
+      return session
+    }
+    guard sessions.count < Self.sessionsMax else {
+      throw .overloaded(
+        "Shard \(core.id) is being backed up for \(sessions.count) others at this moment; try "
+          + "later.")
+    }
+    lastID += 1
+    let session = BackupSession(lastID, core)
+    sessions[lastID] = session
+    observe()
+    return session
+  }
+
+  fileprivate func end(_ session: BackupSession) {
+    sessions[session.id] = nil
+    observe()
+  }
+
+  /// Has the store tell the sessions what they want to know, and no more.
+  fileprivate func observe() {
+    let copies = sessions.values.map(\.copy).filter { !$0.isTaken }
+    if let tee {
+      tee.copies = copies
+      if copies.isEmpty {
+        store.observer = tee.first
+        self.tee = nil
+      }
+    } else if !copies.isEmpty {
+      let tee = EffectTee(store.observer)
+      tee.copies = copies
+      store.observer = tee
+      self.tee = tee
+    }
+  }
+}
+
+/// Tells effects to the observer that there was, and to copies.
+private final class EffectTee: StoreObserver {
+  let first: (any StoreObserver)?
+  var copies: [StoreCopy] = []
+
+  init(_ first: (any StoreObserver)?) {
+    self.first = first
+  }
+
+  func willApply(_ effect: Effect) {
+    first?.willApply(effect)
+    for copy in copies { copy.willApply(effect) }
+  }
+
+  func groupEnded(slot: Int) {
+    first?.groupEnded(slot: slot)
+    for copy in copies { copy.groupEnded(slot: slot) }
+  }
+}
+
+private final class BackupSession: DeadlineTaker {
+  /// Bytes of a piece, where messages may be as long.
+  private static let pieceBytes = 256 << 10
+
+  let id: UInt64
+  let copy: StoreCopy
+  private unowned let core: ShardCore
+  private var due: DeadlineQueue<Deadline>.Handle?
+  private var takenMillis: Int64 = 0
+
+  init(_ id: UInt64, _ core: ShardCore) {
+    self.id = id
+    self.core = core
+    let lineage = Lineage(high: core.random.next(), low: core.random.next())
+    copy = StoreCopy(
+      of: core.store,
+      header: FileHeader(
+        kind: .pass, lineage: lineage, directory: 0, cluster: core.ownership.cluster,
+        shard: core.id, seedDigest: core.limits.hashSeed.ofLog, life: core.random.next(),
+        position: 0, committed: 0))
+  }
+
+  func next() throws(CallError) -> (piece: V1.BackupPiece, data: ByteBuffer) {
+    keepAlive()
+    if copy.hasOverflowed {
+      leave()
+      throw .backupTooSlow(core.id)
+    }
+    let endNanos = core.clock() &+ ShardCore.sliceNanosMax
+    let bytesMax = min(Self.pieceBytes, core.limits.maxMessageBytes / 2)
+    var data = ByteBuffer()
+    let wasTaken = copy.isTaken
+    let file = copy.next(bytes: bytesMax, hasTime: { core.clock() < endNanos }) {
+      data.writeBytes($0)
+    }
+    if copy.isTaken, !wasTaken {
+      takenMillis = core.wall.millis(atNanos: core.clock())
+      core.backups.observe()
+    }
+    var piece = V1.BackupPiece(
+      complete: copy.isDone, keysDone: Int64(copy.keysDone),
+      keys: Int64(core.store.totalKeyCount), databases: UInt32(core.store.databaseCount))
+    switch file {
+    case .pass: piece.file = .pass
+    case .log: piece.file = .log
+    case nil: break
+    }
+    if copy.isDone {
+      piece.takenUnixMillis = takenMillis
+      leave()
+    }
+    return (piece, data)
+  }
+
+  private func keepAlive() {
+    if let due { core.deadlines.remove(due) }
+    due = core.deadlines.insert(
+      deadlineNanos: core.clock() &+ BackupSessions.idleNanos, Deadline(taker: self, id: id))
+  }
+
+  func deadlinePassed(_ id: UInt64) {
+    due = nil
+    leave()
+  }
+
+  private func leave() {
+    if let due { core.deadlines.remove(due) }
+    due = nil
+    core.backups.end(self)
+  }
+}
+
+extension ShardCore {
+  func backupPart(
+    _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
+  ) throws(CallError) {
+    let request = try LinkV1.BackupPartRequest(request: message)
+    let session = try backups.session(request.backup, self)
+    let next = try session.next()
+    // What leaves the shard is committed, as it is for every reader.
+    visitedAll()
+    var shard = id
+    shard.withUTF8 { id in
+      next.data.withUnsafeReadableBytes { data in
+        var piece = next.piece
+        piece.shard = UnsafeRawBufferPointer(id)
+        piece.data = data
+        LinkV1.BackupPartReply(backup: session.id, piece: piece).write(into: &response)
+      }
+    }
+  }
+}
+
+extension HashSeed {
+  /// Tells whether a log's passes are ordered by this seed.
+  var ofLog: UInt64 { digest(Array("ringstore log".utf8)) }
+}
+
+extension CallError {
+  fileprivate static func backupGone(_ shard: String) -> CallError {
+    CallError(
+      .viewExpired,
+      "Shard \(shard) has given this backup up, as nothing was asked of it for a "
+        + "minute. Begin anew.", shard: shard)
+  }
+
+  fileprivate static func backupTooSlow(_ shard: String) -> CallError {
+    CallError(
+      .viewExpired,
+      "While the backup was taken more was written to shard \(shard) than it keeps "
+        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Begin anew where the network or "
+        + "the disk is faster, or when less is written.", shard: shard)
+  }
+}

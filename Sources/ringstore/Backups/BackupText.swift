@@ -1,0 +1,50 @@
+// What a backup or a restore comes to, for people and as JSON. Pure, any thread.
+
+import Backups
+
+package enum BackupText {
+  package static func text(_ manifest: BackupManifest, in directory: String) -> String {
+    let rows = manifest.shards.map { shard in
+      [
+        shard.id, ClusterTable.memory(Int(clamping: shard.pass.size)),
+        ClusterTable.memory(Int(clamping: shard.log.size)),
+      ]
+    }
+    let lines =
+      ClusterTable.aligned([["SHARD", "KEYS' IMAGES", "CHANGES MEANWHILE"]] + rows) + [
+        "\(manifest.totalKeys) keys of \(manifest.cluster) in \(directory), "
+          + "\(ClusterTable.memory(Int(clamping: manifest.totalBytes)))",
+        "digest: \(DigestText.text(of: manifest.contents.digest))",
+      ]
+    return lines.joined(separator: "\n")
+  }
+
+  package static func json(_ manifest: BackupManifest, in directory: String) -> JSONValue {
+    .object(
+      [
+        .init("directory", .string(directory)), .init("cluster", .string(manifest.cluster)),
+        .init("bytes", .integer(Int64(clamping: manifest.totalBytes))),
+      ] + members(manifest.contents) + [
+        .init(
+          "shards",
+          .array(
+            manifest.shards.map { shard in
+              .object([
+                .init("shard", .string(shard.id)),
+                .init("taken_unix_millis", .integer(shard.takenUnixMillis)),
+                .init("pass_bytes", .integer(Int64(clamping: shard.pass.size))),
+                .init("log_bytes", .integer(Int64(clamping: shard.log.size))),
+              ])
+            }))
+      ])
+  }
+
+  static func members(_ contents: SlotContents) -> [JSONValue.Member] {
+    [
+      .init("keys", .integer(Int64(contents.keys))),
+      .init("expiring_keys", .integer(Int64(contents.expiringKeys))),
+      .init("digest", .string(DigestText.text(of: contents.digest))),
+      .init("lasting_digest", .string(DigestText.text(of: contents.lastingDigest))),
+    ]
+  }
+}
