@@ -48,6 +48,7 @@ package final class BackupShardReader {
   private static let workPerLook = 4_096
 
   private let databases: Int
+  private let places: [Int: Int]?
   private let batchBytes: Int
   private let pass: BackupFileReader
   private let log: BackupFileReader
@@ -57,11 +58,15 @@ package final class BackupShardReader {
   private var isMerged = false
   private var hasGivenChanged = false
 
+  /// - Parameter places: where the keys of a database go, one for one; those of others are left
+  ///   out. nil: all stay.
   package init(
     _ shard: BackupManifest.Shard, of manifest: BackupManifest, in directory: String,
+    databases places: [Int: Int]? = nil,
     batchBytes: Int = BackupShardReader.batchBytes, over files: any FileSystem
   ) throws(BackupFault) {
-    databases = manifest.databases
+    databases = max(manifest.databases, (places?.values.max() ?? 0) + 1)
+    self.places = places
     self.batchBytes = batchBytes
     passSize = shard.pass.size
     pass = try BackupFileReader(shard.pass, .pass, in: directory, files)
@@ -102,7 +107,7 @@ package final class BackupShardReader {
       }
     }
     try log.rewind()
-    let replay = BackupReplay(databases: databases, keys)
+    let replay = BackupReplay(databases: databases, places: places, keys)
     merge = LogMerge(into: replay, passBegin: 0, passBytes: passSize)
     return replay
   }

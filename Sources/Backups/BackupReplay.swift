@@ -41,6 +41,8 @@ struct ChangedKeys {
 final class BackupReplay: ReplayTarget {
   private let keys: ChangedKeys
   private let databases: Int
+  /// Where the keys of a database go; one that isn't in it is left out. nil: all stay.
+  private let places: [Int: Int]?
   let changed: Store
   private let changedReplay: StoreReplay
   private(set) var batch: Store
@@ -48,9 +50,11 @@ final class BackupReplay: ReplayTarget {
   /// For each form, whether the list whose elements come is one that the log speaks of.
   private var openLists: [ListForm: Bool] = [:]
 
-  init(databases: Int, _ keys: ChangedKeys) {
+  /// - Parameter databases: how many there are to place keys in.
+  init(databases: Int, places: [Int: Int]?, _ keys: ChangedKeys) {
     self.keys = keys
     self.databases = databases
+    self.places = places
     changed = Self.makeStore(databases)
     changedReplay = StoreReplay(into: changed)
     batch = Self.makeStore(databases)
@@ -87,10 +91,23 @@ final class BackupReplay: ReplayTarget {
 
   func prefetch(_ keys: UnsafeBufferPointer<KeyAhead>) {}
 
-  func apply(_ effect: Effect) throws(Effect.Corruption) { try changedReplay.apply(effect) }
+  func apply(_ effect: Effect) throws(Effect.Corruption) {
+    if let placed = placed(effect) { try changedReplay.apply(placed) }
+  }
 
   func emptyPart(_ effect: Effect) throws(Effect.Corruption) {
-    try changedReplay.emptyPart(effect)
+    if let placed = placed(effect) { try changedReplay.emptyPart(placed) }
+  }
+
+  private func place(_ database: Int) -> Int? {
+    places.map { $0[database] } ?? database
+  }
+
+  private func placed(_ effect: Effect) -> Effect? {
+    guard let database = place(effect.database) else { return nil }
+    return Effect(
+      database: database, slot: effect.slot, key: effect.key, version: effect.version,
+      change: effect.change)
   }
 
   func skip(_ effect: Effect) throws(Effect.Corruption) { throw .missingKey }
@@ -100,12 +117,16 @@ final class BackupReplay: ReplayTarget {
   func install(_ value: ReplayValue, _ key: ReplayKey) throws(Effect.Corruption) {
     var target = isChanged(key)
     if case .list(_, let form) = value { target = openLists.removeValue(forKey: form) ?? target }
+    guard let database = place(key.database) else { return }
+    var key = key
+    key.database = database
     try replay(target).install(value, key)
   }
 
   func addElement(
     _ element: UnsafeRawBufferPointer, of key: ReplayKey, _ form: ListForm
   ) throws(Effect.Corruption) {
+    if place(key.database) == nil { return }
     let target = openLists[form] ?? isChanged(key)
     openLists[form] = target
     try replay(target).addElement(element, of: key, form)

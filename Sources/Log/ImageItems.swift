@@ -63,7 +63,7 @@ extension PieceBuffer {
 /// A key of an image, and where it lies.
 package struct ReplayKey {
   package internal(set) var slot: Int
-  package internal(set) var database: Int
+  package var database: Int
   package internal(set) var key: UnsafeRawBufferPointer
   package internal(set) var version: UInt64 = 0
   package internal(set) var expiry = Expiry.never

@@ -142,12 +142,13 @@ final class BackupFixture {
 
   /// Reads all of a backup.
   func read(
-    _ manifest: BackupManifest, batchBytes: Int = 200_000
+    _ manifest: BackupManifest, batchBytes: Int = 200_000, databases: [Int: Int]? = nil
   ) throws -> (contents: Contents, keys: [Int: Int], batches: Int) {
     var (contents, keys, batches): (Contents, [Int: Int], Int) = ([:], [:], 0)
     for shard in manifest.shards {
       let reader = try BackupShardReader(
-        shard, of: manifest, in: Self.directory, batchBytes: batchBytes, over: disk)
+        shard, of: manifest, in: Self.directory, databases: databases, batchBytes: batchBytes,
+        over: disk)
       while let store = try reader.next() {
         batches += 1
         for (slot, held) in store.contents() {

@@ -40,6 +40,17 @@ import Testing
     #expect(manifest.totalKeys == 3_000)
   }
 
+  @Test func keysOfADatabaseGoWhereTheyAreToldAndOthersAreLeftOut() throws {
+    let fixture = BackupFixture(seed: 7)
+    for _ in 0..<600 { fixture.call() }
+    let manifest = try fixture.backUp()
+    let all = try fixture.read(manifest).keys
+    let (first, second) = (try #require(all[1]), try #require(all[3]))
+    #expect(try fixture.read(manifest, databases: [1: 9]).keys == [9: first])
+    #expect(try fixture.read(manifest, databases: [3: 1, 1: 3]).keys == [1: second, 3: first])
+    #expect(try fixture.read(manifest, databases: [:]).keys.isEmpty)
+  }
+
   @Test func aDirectoryThatIsNotEmptyIsLeftAlone() throws {
     let fixture = BackupFixture()
     try fixture.backUp()

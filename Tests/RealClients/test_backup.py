@@ -2,6 +2,7 @@
 
 import json
 import threading
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,120 @@ def test_a_backup_that_fails_leaves_nothing(cluster, tmp_path):
     cluster.shards["b"].kill()
     assert "Shard b" in admin(cluster, "backup", str(tmp_path / "b"), status=1)
     assert not list((tmp_path / "b").iterdir())
+
+
+@pytest.fixture
+def backup(cluster, tmp_path) -> Path:
+    """A backup of three shards, taken while pairs of keys are written."""
+    with Client(cluster.address) as client:
+        fill(client)
+    folder = tmp_path / "b"
+    with Writers(cluster.address) as writers:
+        while writers.rounds < 3:
+            pass
+        admin(cluster, "backup", str(folder))
+    return folder
+
+
+def check_pairs(client: Client) -> None:
+    """At any moment the halves of a pair differ by the round that is being written."""
+    listed = client.llen(b"{pair-0}list")
+    for pair in range(PAIRS):
+        halves = [int(client.get(b"{pair-%d}%s" % (pair, half)).value) for half in (b"a", b"b")]
+        assert halves[0] - halves[1] in (0, 1), (pair, halves)
+        if pair == 0:
+            assert halves[1] - listed in (0, 1), (halves, listed)
+
+
+def check_filled(client: Client) -> None:
+    for number in range(0, KEYS, 50):
+        assert client.get(b"key-%d" % number, database=number % 2).value == b"value-%d" % number
+    assert client.incr(b"number", 0) == 907
+    assert client.get(b"large").value == bytes(range(256)) * 12_000
+    values = client.lrange(b"list", 0, -1).values
+    assert list(values) == [b"value-%d" % number for number in range(9_000)]
+    assert list(client.lrange(b"odd list", 0, -1).values) == [b"", b"\x00\xff", b"x" * 200_000]
+    for key in (b"expires-7", b"{t}expiring list"):
+        assert client.stub.Ttl(pb.Key(key=key), timeout=60).expire_at_unix_millis == FAR
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_it_is_restored_onto_any_number_of_shards(backup, shards):
+    node = start_local(shards, "--hash-seed", "0123456789abcdef0123456789abcdef")
+    try:
+        told = json.loads(admin(node, "restore", str(backup), "--json"))
+        assert told["compared"] and told["expired_keys"] == 0
+        with Client(node.address) as client:
+            assert client.size(all_databases=True) == told["keys"]
+            check_filled(client)
+            check_pairs(client)
+        manifest = (backup / "MANIFEST").read_text()
+        slots = {
+            int(words[1]): words[4]
+            for words in (line.split() for line in manifest.splitlines())
+            if words[0] == "slot"
+        }
+        assert {each["slot"]: each["digest"] for each in digest(node)["slots"]} == slots
+    finally:
+        node.stop()
+
+
+def test_databases_go_where_they_are_told(backup):
+    node = start_local(2)
+    try:
+        with Client(node.address) as client:
+            client.set(b"own", b"v", database=3)
+            told = json.loads(
+                admin(node, "restore", str(backup), "--json", "--database", "1:5")
+            )
+            assert told["keys"] == KEYS // 2 == client.size(database=5) and told["compared"]
+            assert client.size(all_databases=True) == KEYS // 2 + 1
+            assert client.get(b"key-1", database=5).value == b"value-1"
+        assert "no keys of database 9" in admin(
+            node, "restore", str(backup), "--database", "9:0", status=1
+        )
+        assert "no database 900" in admin(
+            node, "restore", str(backup), "--database", "1:900", status=1
+        )
+    finally:
+        node.stop()
+
+
+def test_a_cluster_with_keys_takes_it_only_when_told_to_merge(backup):
+    node = start_local(2)
+    try:
+        with Client(node.address) as client:
+            client.set(b"own", b"kept")
+            client.set(b"list", b"replaced")
+            client.rpush(b"key-2", b"replaced", b"too")
+            said = admin(node, "restore", str(backup), status=1)
+            assert "has 3 keys" in said and "--merge" in said
+            assert client.size(all_databases=True) == 3
+            told = json.loads(admin(node, "restore", str(backup), "--json", "--merge"))
+            assert client.size(all_databases=True) == told["keys"] + 1
+            assert client.get(b"own").value == b"kept"
+            check_filled(client)
+            # Once more: nothing is doubled.
+            admin(node, "restore", str(backup), "--merge")
+            assert client.size(all_databases=True) == told["keys"] + 1
+            check_filled(client)
+    finally:
+        node.stop()
+
+
+def test_damage_of_any_file_is_found_before_anything_is_changed(backup):
+    node = start_local(2)
+    try:
+        with Client(node.address) as client:
+            for path in sorted(backup.iterdir()):
+                whole = path.read_bytes()
+                for damaged in (whole[:-1], whole[:-9] + b"\x01" + whole[-8:], b""):
+                    path.write_bytes(damaged)
+                    assert str(backup) in admin(node, "restore", str(backup), status=1)
+                path.unlink()
+                assert path.name in admin(node, "restore", str(backup), status=1)
+                path.write_bytes(whole)
+            assert client.size(all_databases=True) == 0
+        admin(node, "restore", str(backup))
+    finally:
+        node.stop()

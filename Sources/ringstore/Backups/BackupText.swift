@@ -39,6 +39,26 @@ package enum BackupText {
       ])
   }
 
+  static func text(_ report: RestoreRun.Report) -> String {
+    var lines = ["\(report.keys) keys of \(report.manifest.cluster) restored"]
+    let expired = report.expired + report.expiredMeanwhile
+    if expired > 0 { lines.append("\(expired) keys of the backup have expired") }
+    lines.append(
+      report.isCompared
+        ? "counts and digests of all slots are those of the backup"
+        : "merged into keys that were there, so digests were not compared")
+    return lines.joined(separator: "\n")
+  }
+
+  static func json(_ report: RestoreRun.Report) -> JSONValue {
+    .object([
+      .init("cluster", .string(report.manifest.cluster)),
+      .init("keys", .integer(Int64(report.keys))),
+      .init("expired_keys", .integer(Int64(report.expired + report.expiredMeanwhile))),
+      .init("compared", .bool(report.isCompared)),
+    ])
+  }
+
   static func members(_ contents: SlotContents) -> [JSONValue.Member] {
     [
       .init("keys", .integer(Int64(contents.keys))),

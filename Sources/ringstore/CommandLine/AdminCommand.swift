@@ -17,18 +17,18 @@ struct AdminCommand: AsyncParsableCommand {
       keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
       contents of the shards, and with --json of each slot, by which two clusters, or one before \
       and after, can be compared. backup: all keys into a directory, each shard's as of one moment, \
-      while the cluster goes on. Status 0: done, or nothing is in the way; 1: not, and stderr \
+      while the cluster goes on. restore: the keys of such a directory into a cluster. Status 0: done, or nothing is in the way; 1: not, and stderr \
       says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload, hotkeys, bigkeys, snapshot, digest, backup
+    case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore
   }
 
-  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot, digest or backup.")
+  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot, digest, backup or restore.")
   var action: Action
 
-  @Argument(help: "Of backup: the directory.", completion: .directory)
+  @Argument(help: "Of backup and restore: the directory.", completion: .directory)
   var directory: String?
 
   @Option(
@@ -45,10 +45,25 @@ struct AdminCommand: AsyncParsableCommand {
   @Flag(help: "Of all but plan and reload: write the reply as one JSON value.")
   var json = false
 
+  @Flag(
+    help: """
+      Of restore: into a cluster that has keys already. Those that the backup has as well are \
+      replaced.
+      """)
+  var merge = false
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: """
+      Of restore: only this database of the backup, into that one of the cluster, as FROM:TO. May \
+      be said several times.
+      """)
+  var database: [String] = []
+
   @Option(
     parsing: .unconditional,
     help: """
-      Seconds that it may take, or of snapshot and backup that may pass without news: above 0, at \
+      Seconds that it may take, or of snapshot, backup and restore that may pass without news: above 0, at \
       most 600.
       """)
   var timeout: Double = 30
@@ -60,7 +75,11 @@ struct AdminCommand: AsyncParsableCommand {
     guard (1...100).contains(count) else {
       throw ConfigurationError("--count must be from 1 to 100.")
     }
-    let needsDirectory = action == .backup
+    let needsDirectory = [.backup, .restore].contains(action)
+    let databases = try databasePlaces()
+    guard action == .restore || !merge && database.isEmpty else {
+      throw ConfigurationError("--merge and --database are for restore.")
+    }
     guard needsDirectory == (directory != nil) else {
       throw ConfigurationError(
         needsDirectory ? "Name a directory." : "\(action.rawValue) takes no directory.")
@@ -91,13 +110,38 @@ struct AdminCommand: AsyncParsableCommand {
         try show(
           BackupText.text(manifest, in: directory), BackupText.json(manifest, in: directory),
           missing: [])
+      case .restore:
+        let run = RestoreRun(
+          client: client, options: options, directory: directory ?? "", merges: merge,
+          databases: databases)
+        let report = try await run.run()
+        try show(BackupText.text(report), BackupText.json(report), missing: [])
       case .snapshot: try await snapshot(client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
     } catch let fault as BackupFault {
       throw Unhealthy(fault.description)
+    } catch let refusal as RestoreRun.Refusal {
+      throw Unhealthy(refusal.sentence)
     }
+  }
+
+  /// What --database says.
+  private func databasePlaces() throws -> [Int: Int] {
+    var places: [Int: Int] = [:]
+    for text in database {
+      let numbers = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+      guard numbers.count == 2, let from = numbers[0], let to = numbers[1],
+        (0..<1_024).contains(from), (0..<1_024).contains(to), places[from] == nil,
+        !places.values.contains(to)
+      else {
+        throw ConfigurationError(
+          "--database must be FROM:TO, two numbers of databases as in 0:3, each of them once.")
+      }
+      places[from] = to
+    }
+    return places
   }
 
   private func reload(_ client: RingstoreClient, _ options: RingstoreCallOptions) async throws {

@@ -1,0 +1,198 @@
+// `ringstore admin restore`: reads a backup to its end before anything is changed, then writes its
+// keys into a running cluster, and compares what that holds then.
+//
+// The keys go by Pipelines, as any client's: so they are routed by slot onto however many shards
+// there are, refused where others would be, and get fresh versions. One task; what is under way is
+// a stretch of some MiB.
+
+import Backups
+import Glibc
+import LogFiles
+import RingstoreClient
+import Store
+
+struct RestoreRun {
+  /// Why nothing was restored, or not all.
+  struct Refusal: Error {
+    let sentence: String
+  }
+
+  /// What came of it.
+  struct Report {
+    let manifest: BackupManifest
+    var keys = 0
+    /// Keys that had expired before they could be written.
+    var expired = 0
+    /// Keys that expired between their writing and the comparison.
+    var expiredMeanwhile = 0
+    /// Whether counts and digests of all slots were compared, and are the same.
+    var isCompared = false
+  }
+
+  let client: RingstoreClient
+  let options: RingstoreCallOptions
+  let directory: String
+  /// Keys of the cluster may be there, and are replaced where the backup has them.
+  let merges: Bool
+  /// Which databases go where; empty: each to its own number.
+  let databases: [Int: Int]
+  private let files = PosixFiles()
+
+  init(
+    client: RingstoreClient, options: RingstoreCallOptions, directory: String, merges: Bool,
+    databases: [Int: Int]
+  ) {
+    self.client = client
+    self.options = options
+    self.directory = directory
+    self.merges = merges
+    self.databases = databases
+  }
+
+  func run() async throws -> Report {
+    let manifest = try BackupReader.manifest(in: directory, over: files)
+    let targets = try targets(manifest)
+    try check(manifest)
+    let before = try await lookAtCluster(targets)
+    var report = Report(manifest: manifest)
+    let expected = try await write(manifest, &report)
+    if !merges { try await compare(expected, with: before, &report) }
+    return report
+  }
+
+  // MARK: - Before anything is changed
+
+  /// - Returns: the databases that are written to.
+  private func targets(_ manifest: BackupManifest) throws -> [Int] {
+    if let missing = databases.keys.sorted().first(where: { manifest.keys[$0] == nil }) {
+      throw Refusal(sentence: "The backup has no keys of database \(missing).")
+    }
+    return databases.isEmpty ? manifest.keys.keys.sorted() : Set(databases.values).sorted()
+  }
+
+  /// Reads every byte.
+  private func check(_ manifest: BackupManifest) throws {
+    var found: [Int: SlotContents] = [:]
+    var reading = BackupReading(manifest, in: directory, files, "checked")
+    try reading.forEachBatch { store in
+      for (slot, held) in store.contents() { found[slot] = (found[slot] ?? SlotContents()) + held }
+    }
+    for slot in Set(found.keys).union(manifest.slots.keys).sorted()
+    where (found[slot] ?? SlotContents()) != (manifest.slots[slot] ?? SlotContents()) {
+      throw BackupFault(directory, .otherContents(slot: slot))
+    }
+  }
+
+  /// - Returns: what the slots hold, to be compared with afterwards.
+  private func lookAtCluster(_ targets: [Int]) async throws -> [Int: SlotContents] {
+    for database in targets {
+      var options = options
+      options.database = UInt32(database)
+      let keys = try await client.dbSize(options: options)
+      if keys > 0, !merges {
+        throw Refusal(
+          sentence: "Database \(database) of the cluster has \(keys) keys: nothing was changed. "
+            + "Restore into an empty one, or with --merge, which replaces keys of the same names.")
+      }
+    }
+    if merges { return [:] }
+    if try await client.dbSize(.allDatabases, options: options) == 0 { return [:] }
+    return try await contents()
+  }
+
+  // MARK: - Writing
+
+  /// - Returns: what it has added to the slots.
+  private func write(
+    _ manifest: BackupManifest, _ report: inout Report
+  ) async throws -> [Int: SlotContents] {
+    var expected: [Int: SlotContents] = [:]
+    var bar = Terminal.bar
+    defer { bar?.clear() }
+    let total = manifest.totalKeys
+    for shard in manifest.shards {
+      let reader = try BackupShardReader(
+        shard, of: manifest, in: directory, databases: databases.isEmpty ? nil : databases,
+        over: files)
+      while let store = try reader.next() {
+        let nowMillis = Self.nowMillis
+        for (slot, held) in store.contents(nowMillis: nowMillis) {
+          expected[slot] = (expected[slot] ?? SlotContents()) + held
+        }
+        var cursor = ImageCursor()
+        while cursor < store.imageEnd {
+          var stretch = RestoreStretch(merges: merges, nowMillis: nowMillis)
+          cursor = stretch.take(from: store, at: cursor)
+          report.expired += stretch.expired
+          do {
+            try await stretch.write(to: client, options)
+          } catch let error as RingstoreError {
+            throw Refusal(
+              sentence: "The restore broke off after \(report.keys) keys: \(error.message) They "
+                + "are in the cluster; with --merge it can be begun anew.")
+          }
+          report.keys += stretch.count
+          let done = report.keys
+          bar?.show(done: done, of: total, "\(done) of \(total) keys restored")
+        }
+      }
+    }
+    return expected
+  }
+
+  private static var nowMillis: Int64 { Int64(time(nil)) * 1_000 }
+
+  // MARK: - Afterwards
+
+  /// How often it is looked again where slots change.
+  private static let looksMax = 5
+
+  private func contents() async throws -> [Int: SlotContents] {
+    for look in 1... {
+      let told = try await client.digest(slots: true, options: options)
+      if let missing = told.unreachable.first { throw missing }
+      if told.found.allSatisfy({ $0.slotsChanged == 0 }) {
+        var contents: [Int: SlotContents] = [:]
+        for (slot, held) in told.found.flatMap(\.slots) {
+          guard let held else { continue }
+          contents[slot] =
+            (contents[slot] ?? SlotContents())
+            + SlotContents(
+              keys: held.keys, expiringKeys: held.expiringKeys, digest: held.digest,
+              lastingDigest: held.lastingDigest)
+        }
+        return contents
+      }
+      guard look < Self.looksMax else { break }
+      try await Task.sleep(for: .milliseconds(500))
+    }
+    throw Refusal(
+      sentence:
+        "Somebody writes to the cluster, so what it holds can't be compared. Keys that were "
+        + "restored are there.")
+  }
+
+  /// Keys that don't expire have to be there, each of them; of others some may be gone by now.
+  private func compare(
+    _ added: [Int: SlotContents], with before: [Int: SlotContents], _ report: inout Report
+  ) async throws {
+    let after = try await contents()
+    for slot in Set(added.keys).union(after.keys).union(before.keys).sorted() {
+      let none = SlotContents()
+      let wanted = (before[slot] ?? none) + (added[slot] ?? none)
+      let found = after[slot] ?? none
+      if found == wanted { continue }
+      let isLasting =
+        found.lastingDigest == wanted.lastingDigest
+        && found.keys - found.expiringKeys == wanted.keys - wanted.expiringKeys
+      guard isLasting, found.expiringKeys < wanted.expiringKeys else {
+        throw Refusal(
+          sentence: "Slot \(slot) holds \(found.keys) keys and other contents than the "
+            + "\(wanted.keys) keys that it should: the restore failed, or somebody has written "
+            + "meanwhile.")
+      }
+      report.expiredMeanwhile += wanted.expiringKeys - found.expiringKeys
+    }
+    report.isCompared = true
+  }
+}
