@@ -14,6 +14,7 @@ package enum MethodRegistry {
   private static let administration = Set(
     [
       CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot, .digest,
+      .acceptLoss,
     ].map(\.rawValue))
 
   /// The method behind a path, or nil where there is none.

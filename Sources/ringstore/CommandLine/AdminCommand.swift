@@ -15,16 +15,21 @@ struct AdminCommand: AsyncParsableCommand {
       databases, by a walk over all of them: give it time. snapshot: every shard writes all its \
       keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
       contents of the shards, and with --json of each slot, by which two clusters, or one before \
-      and after, can be compared. Status 0: done, or nothing is in the way; 1: not, and stderr \
-      says why.
+      and after, can be compared. accept-loss SHARD: a shard that is refused with DATA_LOST is \
+      taken as it is, without the data that it had. Status 0: done, or nothing is in the way; \
+      1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
     case plan, reload, hotkeys, bigkeys, snapshot, digest
+    case acceptLoss = "accept-loss"
   }
 
-  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot or digest.")
+  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot, digest or accept-loss.")
   var action: Action
+
+  @Argument(help: "Of accept-loss: the shard's id.")
+  var subject: String?
 
   @Option(
     help: """
@@ -40,6 +45,9 @@ struct AdminCommand: AsyncParsableCommand {
   @Flag(help: "Of hotkeys, bigkeys, snapshot and digest: write the reply as one JSON value.")
   var json = false
 
+  @Flag(help: "Of accept-loss: don't ask whether it is meant.")
+  var yes = false
+
   @Option(
     parsing: .unconditional,
     help: """
@@ -53,6 +61,11 @@ struct AdminCommand: AsyncParsableCommand {
     }
     guard (1...100).contains(count) else {
       throw ConfigurationError("--count must be from 1 to 100.")
+    }
+    guard (subject != nil) == (action == .acceptLoss) else {
+      throw ConfigurationError(
+        action == .acceptLoss
+          ? "accept-loss needs the id of a shard." : "\(action.rawValue) takes no further word.")
     }
     let server = try ServerAddress.of(flag: server, environment: ProcessState.environment())
     ProcessState.ignoreBrokenPipes()
@@ -74,6 +87,7 @@ struct AdminCommand: AsyncParsableCommand {
         let report = try await client.digest(slots: json, options: options)
         try show(DigestText.text(report), DigestText.json(report), missing: report.unreachable)
       case .snapshot: try await snapshot(client, options)
+      case .acceptLoss: try await acceptLoss(of: subject ?? "", client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -100,6 +114,22 @@ struct AdminCommand: AsyncParsableCommand {
     }
     bar?.clear()
     try show(SnapshotText.text(shards), SnapshotText.json(shards), missing: [])
+  }
+
+  private func acceptLoss(
+    of shard: String, _ client: RingstoreClient, _ options: RingstoreCallOptions
+  ) async throws {
+    if !yes {
+      guard Terminal.isTerminal(STDIN_FILENO) else {
+        throw ConfigurationError(LossText.needsYes(shard))
+      }
+      Terminal.write(LossText.question(shard))
+      guard let answer = readLine(), LossText.isMeant(answer, shard) else {
+        throw Unhealthy("nothing was accepted")
+      }
+    }
+    let accepted = try await client.acceptLoss(ofShard: shard, options: options)
+    Terminal.write(LossText.text(accepted, shard) + "\n")
   }
 
   private func show(
