@@ -52,10 +52,11 @@ final class SimulatedShard {
     core = Self.newCore(number, id, limits, context, wallClock)
   }
 
-  /// Every other shard tells a lineage, always the same: whatever is lost and however maps change, no
-  /// router may ever take it for another one. What the shards have on record goes with each process.
+  /// Every other shard tells a lineage, always the same. Whatever is lost and however maps change,
+  /// no router may take it for another one. What shards have on record goes with each process.
   private static func newCore(
-    _ number: Int, _ id: String, _ limits: Limits, _ context: SimulationContext, _ wallClock: SimulatedClock
+    _ number: Int, _ id: String, _ limits: Limits, _ context: SimulationContext,
+    _ wallClock: SimulatedClock
   ) -> ShardCore {
     var limits = limits
     if context.configuration.sabotage == .parksTooMany { limits.parkedCallsMax = .max }

@@ -229,7 +229,8 @@ extension RouterCore {
       if step == .adopt { frame.write(Field.round, agreement.round) }
       frame.endLengthDelimited(offer)
     }
-    links[shard].told = lineages
+    // What the other steps carry is not put on record.
+    if step == .adopt { links[shard].told = lineages }
     hasOutput(shard, .calls)
   }
 
