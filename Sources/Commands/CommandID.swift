@@ -96,6 +96,7 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let snapshot = CommandID(local: 19)
   package static let digest = CommandID(local: 20)
   package static let backup = CommandID(local: 21)
+  package static let acceptLoss = CommandID(local: 24)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -126,6 +127,12 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)
+
+  /// Whether a call asks a shard about itself, and touches no key.
+  package static func isAboutNode(_ method: UInt32) -> Bool {
+    let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart]
+    return methods.contains { $0.rawValue == method }
+  }
 }
 
 extension CallError {

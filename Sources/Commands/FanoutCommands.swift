@@ -6,7 +6,7 @@ extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
-    .snapshot, .digest, .backup,
+    .snapshot, .digest, .backup, .acceptLoss,
   ]
 
   // MARK: - Many keys
@@ -102,6 +102,10 @@ extension Command {
   package static let reload = parts(
     .reload, V1.Cluster.reload, .admin, .thisNode, "RELOAD [PLAN]",
     "Has a router read its list of shards again, or tells what that would change.")
+
+  package static let acceptLoss = Command(
+    .acceptLoss, V1.Cluster.acceptLoss, .admin, .thisNode, .parts,
+    "Has the cluster take a shard as it is, that has other data than it had, or none.", forms: [])
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ usage: String,

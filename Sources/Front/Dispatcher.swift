@@ -68,11 +68,13 @@ package protocol Dispatcher: AnyObject {
   func describe() -> DescribeMerge
   /// The node's counters where they have to be fetched before a Stats call is started.
   func fetchCounters() -> EventLoopFuture<Void>?
-  /// Has the node read its list of shards again; nil where it has none.
+  /// Carries out a call that changes the cluster's shards (Reload, AcceptLoss).
   ///
-  /// - Parameter message: the ReloadRequest.
-  /// - Returns: the response, or a CallError.
-  func reload(_ message: UnsafeRawBufferPointer) throws(CallError) -> EventLoopFuture<ByteBuffer>?
+  /// - Parameter message: the request.
+  /// - Returns: the response, or a CallError; nil where the node can't do such a thing.
+  func administer(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer>?
   /// Counts a client's call, where the node counts those and not what it executes.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.

@@ -102,7 +102,9 @@ package final class Front: ServerService {
   ) -> UInt64? {
     do throws(CallError) {
       guard context.isInTime else { throw .deadlineExceeded }
-      if command == .reload, let response = try dispatcher.reload(message) {
+      if command == .reload || command == .acceptLoss,
+        let response = try dispatcher.administer(command, message)
+      {
         answer(caller, response)
         return nil
       }

@@ -14,7 +14,7 @@ package enum MethodRegistry {
   private static let administration = Set(
     [
       CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot, .digest,
-      .backup,
+      .backup, .acceptLoss,
     ].map(\.rawValue))
 
   /// The method behind a path, or nil where there is none.

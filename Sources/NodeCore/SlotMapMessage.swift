@@ -1,4 +1,5 @@
-// The slot map as it travels: Placement's document to and from its message.
+// The slot map as it travels: Placement's document, with what is on record of its shards' data, to
+// and from its message.
 
 import NIOCore
 import Placement
@@ -6,20 +7,24 @@ import RingstoreAPI
 
 package enum SlotMapMessage {
   /// Appends the map as a field of a message.
-  package static func write(_ map: SlotMap, as field: BytesField, into buffer: inout ByteBuffer) {
+  package static func write(
+    _ map: SlotMap, _ lineages: LineageRecords, as field: BytesField, into buffer: inout ByteBuffer
+  ) {
     let document = buffer.beginLengthDelimited(field, sizeHint: 64 * map.shards.count)
-    writeFields(of: map, into: &buffer)
+    writeFields(of: map, lineages, into: &buffer)
     buffer.endLengthDelimited(document)
   }
 
   /// The map as a message of its own.
-  package static func encode(_ map: SlotMap) -> [UInt8] {
+  package static func encode(_ map: SlotMap, _ lineages: LineageRecords) -> [UInt8] {
     var buffer = ByteBuffer()
-    writeFields(of: map, into: &buffer)
+    writeFields(of: map, lineages, into: &buffer)
     return Array(buffer.readableBytesView)
   }
 
-  private static func writeFields(of map: SlotMap, into buffer: inout ByteBuffer) {
+  private static func writeFields(
+    of map: SlotMap, _ lineages: LineageRecords, into buffer: inout ByteBuffer
+  ) {
     typealias Field = V1.SlotMap.Field
     buffer.write(Field.epoch, map.epoch)
     for shard in map.shards {
@@ -27,6 +32,7 @@ package enum SlotMapMessage {
       buffer.write(V1.SlotMap.Shard.Field.id, shard.id)
       buffer.write(V1.SlotMap.Shard.Field.address, shard.address)
       buffer.write(V1.SlotMap.Shard.Field.weight, shard.weight)
+      lineages[shard.id].write(as: V1.SlotMap.Shard.Field.lineage, into: &buffer)
       buffer.endLengthDelimited(entry)
     }
     for range in map.ranges {
@@ -38,13 +44,13 @@ package enum SlotMapMessage {
   }
 
   /// - Throws: where the bytes are no map, or one that doesn't hold together.
-  package static func decode(_ encoded: [UInt8]) throws -> SlotMap {
+  package static func decode(_ encoded: [UInt8]) throws -> (SlotMap, LineageRecords) {
     try encoded.withUnsafeBytes { try decode(try V1.SlotMap($0)) }
   }
 
   /// - Throws: `PlacementError` where the document doesn't hold together.
-  package static func decode(_ message: V1.SlotMap) throws -> SlotMap {
-    try SlotMap(
+  package static func decode(_ message: V1.SlotMap) throws -> (SlotMap, LineageRecords) {
+    let map = try SlotMap(
       epoch: message.epoch,
       shards: message.shards.map {
         ShardDescription(
@@ -54,5 +60,10 @@ package enum SlotMapMessage {
       ranges: message.ranges.map {
         SlotRange(first: Int($0.first), last: Int($0.last), shard: Int($0.shard))
       })
+    var lineages = LineageRecords()
+    for (shard, message) in zip(map.shards, message.shards) {
+      lineages[shard.id] = try LineageRecord(message.lineage, of: shard.id)
+    }
+    return (map, lineages)
   }
 }

@@ -16,6 +16,8 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
   case badWeight(id: String, weight: Double)
   /// The ranges of a document don't cover every slot once, in order, with known shards.
   case badRanges(String)
+  /// What is on record of this shard's data has a lineage of another length.
+  case badLineage(id: String)
   /// The epoch has no successor.
   case epochExhausted
 
@@ -33,6 +35,8 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
       "shard '\(id)' has the weight \(weight); a weight must be a finite number above 0"
     case .badRanges(let reason):
       "the slot ranges are not valid: \(reason)"
+    case .badLineage(let id):
+      "the lineage of shard '\(id)' doesn't have \(DataLineage.byteCount) bytes"
     case .epochExhausted:
       "the slot map's epoch is the largest possible; it can't be changed any more"
     }

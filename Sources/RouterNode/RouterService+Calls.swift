@@ -121,6 +121,7 @@ extension RouterService: Dispatcher {
       router.detail = reason
     }
     return DescribeMerge(
-      cluster: core.identity.cluster, map: core.shownMap, router: router, shardIDs: core.shardIDs)
+      cluster: core.identity.cluster, map: core.shownMap, core.lineages, router: router,
+      shardIDs: core.shardIDs)
   }
 }

@@ -90,6 +90,10 @@ extension RouterService {
     case .shardDropped(let shard):
       loops.linkLost(shard: shard, of: self)
       logger.info("link ended, the shard was dropped", metadata: ["shard": "\(shard)"])
+    case .lossAccepted(let shard):
+      logger.notice(
+        "the loss of a shard's data was accepted: the shard is taken as it is",
+        metadata: ["shard": "\(shard)"])
     }
   }
 }

@@ -1,13 +1,22 @@
 // Reload: the router reads its list of shards again, and the cluster changes to it. One loop makes
 // the change; the others hear of the new map from the shards, as other routers do.
 
+import Commands
 import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
 
 extension RouterService {
-  func reload(_ message: UnsafeRawBufferPointer) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
+  func administer(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
+    command == .acceptLoss ? try acceptLoss(message) : try reload(message)
+  }
+
+  private func reload(
+    _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
     let request = try V1.ReloadRequest(decoding: message)
     if request.hasUnknownField { throw .unknownField }
     let (loops, isPlan) = (loops, request.planOnly)

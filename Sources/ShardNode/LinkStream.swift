@@ -6,6 +6,7 @@ import LargeMemory
 import Logging
 import NIOCore
 import NodeCore
+import RingstoreAPI
 
 final class LinkStream: LinkPort {
   /// Routers may send PINGs as often as this, to find out whether the shard is alive.
@@ -124,6 +125,7 @@ final class LinkStream: LinkPort {
       return true
     case .refused(let router, let reason):
       guard refusals.isNews(router: router, reason: reason) else { return false }
+      if reason == LinkRefusal.dataLost.rawValue { logger.error("\(ShardCore.lostDetail)") }
       logger.warning(
         "router refused",
         metadata: [

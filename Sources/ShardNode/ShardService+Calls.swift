@@ -240,12 +240,15 @@ extension ShardService: Dispatcher {
 
   func describe() -> DescribeMerge {
     DescribeMerge(
-      cluster: core.ownership.cluster, map: core.ownership.map, router: nil, shardIDs: [core.id])
+      cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, router: nil,
+      shardIDs: [core.id])
   }
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }
 
-  func reload(_ message: UnsafeRawBufferPointer) -> EventLoopFuture<ByteBuffer>? { nil }
+  func administer(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer
+  ) -> EventLoopFuture<ByteBuffer>? { nil }
 
   /// A shard counts what it executes.
   func countCall(_ method: UInt32) {}

@@ -14,8 +14,10 @@ import LogFiles
 import Logging
 import NIOCore
 import NodeCore
+import Placement
 import RingstoreAPI
 import Store
+import TextForms
 
 /// Where and how a shard keeps its data.
 package struct StorageConfiguration: Sendable, Hashable {
@@ -152,11 +154,14 @@ final class ShardStorage: CooperativeTask, Flushable {
     let (begin, ceiling) = VersionCeiling.start(
       recovered: versionCeiling, unixMillis: wallMillis())
     core.store.raiseVersions(to: begin)
-    if let map = slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
+    if let (map, lineages) = slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
       core.keyspace.ownership.restore(map)
+      core.lineages = lineages
     }
     if let cut = recovery.cut { logger.warning("\(cut)") }
     let start = try recovery.begin()
+    let lineage = start.header.lineage
+    core.lineage = DataLineage(high: lineage.high, low: lineage.low)
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
     let output = LogFileOutput(start, LogFileSettings(policy: policy)) { [eventLoop] in
       eventLoop.execute { bound.value.takeEvents() }
@@ -216,6 +221,7 @@ final class ShardStorage: CooperativeTask, Flushable {
       metadata: [
         "keys": "\(core.store.totalKeyCount)",
         "millis": "\((core.clock() - startedNanos) / 1_000_000)", "fsync": "\(policy.rawValue)",
+        "lineage": "\(core.lineage?.text ?? "")",
       ])
   }
 
@@ -270,5 +276,12 @@ extension LogProgress {
     let percent = bytesTotal == 0 ? 100 : bytesDone * 100 / bytesTotal
     let what = phase == .reading ? "read" : "made durable"
     return "\(percent) % of \(bytesTotal >> 20) MiB \(what)"
+  }
+}
+
+extension DataLineage {
+  /// For people: its bytes, as they lie in the heads of files.
+  fileprivate var text: String {
+    withUnsafeBytes(of: (high.littleEndian, low.littleEndian)) { Hexadecimal.text($0) }
   }
 }

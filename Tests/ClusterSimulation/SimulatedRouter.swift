@@ -265,7 +265,9 @@ final class SimulatedRouter: RouterDriver {
         cluster.network.sendToShard(frame, connection)
       }
     case .shardRestarted: context.cover(.restartNoticed)
-    case .linkRefused, .linkLost, .linkDraining, .mapPending, .mapInForce, .shardDropped: break
+    case .linkRefused, .linkLost, .linkDraining, .mapPending, .mapInForce, .shardDropped,
+      .lossAccepted:
+      break
     }
   }
 

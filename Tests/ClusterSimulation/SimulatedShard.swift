@@ -6,6 +6,7 @@
 import Commands
 import NIOCore
 import NodeCore
+import Placement
 import RingstoreAPI
 import ShardNode
 import Store
@@ -48,19 +49,24 @@ final class SimulatedShard {
     self.cluster = cluster
     let wallClock = SimulatedClock(number, context, cluster)
     self.wallClock = wallClock
-    core = Self.newCore(id, limits, context, wallClock)
+    core = Self.newCore(number, id, limits, context, wallClock)
   }
 
+  /// Every other shard tells a lineage, always the same. Whatever is lost and however maps change,
+  /// no router may take it for another one. What shards have on record goes with each process.
   private static func newCore(
-    _ id: String, _ limits: Limits, _ context: SimulationContext, _ wallClock: SimulatedClock
+    _ number: Int, _ id: String, _ limits: Limits, _ context: SimulationContext,
+    _ wallClock: SimulatedClock
   ) -> ShardCore {
     var limits = limits
     if context.configuration.sabotage == .parksTooMany { limits.parkedCallsMax = .max }
-    return ShardCore(
+    let core = ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
       limits: limits,
       versionsBegin: Store.versionsBegin(unixMillis: wallClock.read()),
       clock: { context.nowNanos }, wallMillis: { wallClock.read() }, uptimeMillis: { 0 })
+    if number.isMultiple(of: 2) { core.lineage = DataLineage(high: 1, low: UInt64(number)) }
+    return core
   }
 
   // MARK: - Life
@@ -70,7 +76,7 @@ final class SimulatedShard {
   func start() {
     state = .up
     incarnations += 1
-    core = Self.newCore(id, limits, context, wallClock)
+    core = Self.newCore(number, id, limits, context, wallClock)
     isTurnPlanned = false
     viewsPlannedNanos = .max
     isCommitPlanned = false

@@ -17,6 +17,7 @@ final class WireConnection: LinkPort {
   private(set) var session: LinkSession?
   private unowned let world: LinkWorld
   private(set) var bytesReceived = 0
+  private(set) var wasAccepted = false
 
   init(_ world: LinkWorld, _ shard: Int, _ lane: LinkLane, generation: UInt64) {
     self.world = world
@@ -30,6 +31,7 @@ final class WireConnection: LinkPort {
 
   /// The shard has accepted it.
   func accept() {
+    wasAccepted = true
     session = LinkSession(lane, core: world.shards[shard], port: self)
   }
 

@@ -18,6 +18,12 @@
 //   stranger a cluster      the shard belongs to another cluster from now on, and is empty
 //   foreign a a b c         another router, which knows these shards, greets a shard and goes
 //   garbage a               a shard sends what is no frame
+//   disk a 2                the shard's process is gone and comes back with its second folder; 0: with
+//                           none
+//   router                  the router's process is gone, and another one begins
+//   accept a                an operator accepts that the shard has lost its data
+//   settle                  connections come up and all arrives, for some seconds; of that only the
+//                           log is told
 //   links                   how the links are, as the router sees them
 //
 // One thread.
@@ -35,18 +41,20 @@ final class LinkWorld {
   struct Misspelt: Error { let command: String }
 
   private(set) var names: [String] = []
-  private var map: SlotMap!
+  private(set) var map: SlotMap!
   private(set) var core: RouterCore<TranscriptDriver>!
   private var driver: TranscriptDriver!
   var shards: [ShardCore] = []
-  private var incarnations: [UInt64] = []
-  private(set) var nowNanos: UInt64 = 1_000_000_000
+  var incarnations: [UInt64] = []
+  var folders: [ShardFolder] = []
+  private var routersBegun = 0
+  var nowNanos: UInt64 = 1_000_000_000
   /// Those that the router counts on, by shard and lane.
   var connections: [[LinkLane: WireConnection]] = []
   /// Those that it has given up, which their shards still have.
   var lost: [WireConnection] = []
   private(set) var calls: [Int: TranscriptCall] = [:]
-  private var log: [String] = []
+  var log: [String] = []
 
   func say(_ line: String) { log.append(line) }
 
@@ -76,6 +84,8 @@ final class LinkWorld {
     case ("cancel", 2):
       if let id = calls[Int(words[1]) ?? 0]?.id { core.cancel(id) }
     case ("leave", 1): core.endParked()
+    case ("router", 1): beginRouter()
+    case ("settle", 1): settle()
     case ("links", 1): tellLinks()
     case ("deliver", 1): while deliverToShards(names.indices) || deliverToRouter() {}
     default: throw Misspelt(command: command)
@@ -111,6 +121,8 @@ final class LinkWorld {
     case "stranger": restart(shard, cluster: "other")
     case "foreign": try greetAsAnother(shard, knowing: Array(words.dropFirst(2)))
     case "garbage": garbage(shard)
+    case "disk": exchangeDisk(of: shard, number ?? 0)
+    case "accept": accept(shard)
     default: throw Misspelt(command: command)
     }
   }
@@ -120,21 +132,37 @@ final class LinkWorld {
   private func makeCluster(_ names: [String]) throws {
     self.names = names
     map = try Self.map(of: names)
-    driver = TranscriptDriver(self)
-    core = RouterCore(
-      identity: RouterIdentity(cluster: "test", router: "r/0"), map: map, limits: Limits(),
-      linkLimits: LinkLimits(), firstGeneration: 1, seed: 1,
-      clock: { [unowned self] in nowNanos }, driver: driver)
+    makeRouter()
     incarnations = names.map { _ in 1 }
     shards = names.indices.map { newShard($0, cluster: "test") }
+    folders = names.map { _ in ShardFolder() }
     connections = names.map { _ in [:] }
+  }
+
+  private func makeRouter() {
+    driver = TranscriptDriver(self)
+    core = RouterCore(
+      identity: RouterIdentity(cluster: "test", router: "r/\(routersBegun)"), map: map,
+      limits: Limits(), linkLimits: LinkLimits(), firstGeneration: 1, seed: 1,
+      clock: { [unowned self] in nowNanos }, driver: driver)
+    routersBegun += 1
+  }
+
+  private func beginRouter() {
+    for shard in names.indices {
+      endConnections(of: shard)
+      giveUp(shard)
+      lost = []
+    }
+    makeRouter()
+    core.tick()
   }
 
   private static func map(of names: [String]) throws -> SlotMap {
     try SlotMap.initial(names.map { ShardDescription(id: $0, address: "\($0):50061") })
   }
 
-  private func newShard(_ shard: Int, cluster: String) -> ShardCore {
+  func newShard(_ shard: Int, cluster: String) -> ShardCore {
     var limits = Limits()
     limits.databases = 1
     return ShardCore(
@@ -160,7 +188,8 @@ final class LinkWorld {
     hello.write(Field.router, "r/other")
     hello.write(Field.generation, 1)
     hello.write(Field.expectedShard, self.names[shard])
-    SlotMapMessage.write(try Self.map(of: names), as: Field.map, into: &hello)
+    SlotMapMessage.write(
+      try Self.map(of: names), LineageRecords(), as: Field.map, into: &hello)
     Limits().hashSeed.check(
       cluster: "test", router: "r/other", generation: 1, shard: self.names[shard]
     ).withUnsafeBytes { hello.write(Field.hashSeedCheck, $0) }

@@ -54,7 +54,8 @@ final class RouterFixture {
   @discardableResult
   func greet(
     _ shard: Int, _ lane: LinkLane, incarnation: UInt64 = 1, inForce: Bool = true,
-    ran: [UInt64] = [], recovers: Bool = false
+    ran: [UInt64] = [], recovers: Bool = false, lineage: DataLineage? = nil,
+    records: LineageRecords = LineageRecords()
   ) throws -> Ringstore_Internal_V1_Hello {
     let generation = driver.connections[shard] ?? 0
     core.linkConnected(shard: shard, lane: lane, generation: generation)
@@ -65,6 +66,8 @@ final class RouterFixture {
     reply.hello.mapInForce = inForce
     reply.hello.ranCalls = ran
     reply.hello.recovers = recovers
+    reply.hello.tell(lineage)
+    reply.hello.tell(records)
     reply.clockMillis = 1
     try receive(reply, from: shard, lane)
     return frame.hello

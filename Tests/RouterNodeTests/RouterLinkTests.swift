@@ -19,7 +19,7 @@ struct RouterLinkTests {
     #expect(hello.router == "r/0")
     #expect(hello.expectedShard == "b")
     try (hello.map.serializedBytes() as [UInt8]).withUnsafeBytes { bytes in
-      let map = try SlotMapMessage.decode(try V1.SlotMap(bytes))
+      let (map, _) = try SlotMapMessage.decode(try V1.SlotMap(bytes))
       #expect(map.sameContent(as: router.core.map))
     }
   }

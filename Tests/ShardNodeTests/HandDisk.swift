@@ -3,6 +3,7 @@
 import Log
 import LogFiles
 import NodeCore
+import ProtobufMessages
 import RingstoreAPI
 import Store
 
@@ -129,13 +130,20 @@ final class LoggingShard {
     log.takeEvents()
   }
 
+  /// The newest document of the slot map that was written.
+  func slotMapOnDisk() throws -> Ringstore_V1_SlotMap {
+    var newest: [UInt8] = []
+    _ = try replayed { if case .slotMap(let bytes) = $0 { newest = bytes } }
+    return try Ringstore_V1_SlotMap(serializedBytes: newest)
+  }
+
   /// The store that a replay of everything that was written makes.
-  func replayed() throws -> Store {
+  func replayed(_ tellState: @escaping (StateRecord) -> Void = { _ in }) throws -> Store {
     let store = Store(slotCount: 16_384)
     let reader = BatchReader(identity: HandDisk.identity, position: 0)
     for batch in disk.file { batch.withUnsafeBytes { reader.feed($0) } }
     reader.finish()
-    let merge = LogMerge(into: StoreReplay(into: store), passBegin: nil)
+    let merge = LogMerge(into: StoreReplay(into: store, onState: tellState), passBegin: nil)
     while case .batch(let batch) = reader.next() {
       try merge.giveLog(batch)
       while try merge.advance(work: 1 << 20) != .log {}

@@ -34,6 +34,8 @@ final class Lane: LinkPort {
   private var replies: [Ringstore_Internal_V1_LinkReply] = []
   private(set) var frameBytes: [Int] = []
   private(set) var hello: Ringstore_Internal_V1_HelloReply?
+  private(set) var mapReplies: [Ringstore_Internal_V1_MapReply] = []
+  private(set) var news: [Ringstore_Internal_V1_MapNews] = []
 
   init(_ lane: LinkLane, _ core: ShardCore) {
     self.core = core
@@ -50,6 +52,8 @@ final class Lane: LinkPort {
       let decoded = try Ringstore_Internal_V1_ShardFrame(
         serializedBytes: Array(frame.readableBytesView))
       if decoded.hasHello { hello = decoded.hello }
+      if decoded.hasMapReply { mapReplies.append(decoded.mapReply) }
+      if decoded.hasMapNews { news.append(decoded.mapNews) }
       replies += decoded.replies
       if decoded.clockMillis > 0 { clocks.append(decoded.clockMillis) }
     } catch {
@@ -102,7 +106,8 @@ final class Lane: LinkPort {
     give { frame in
       let offer = frame.bytes.beginLengthDelimited(LinkV1.RouterFrame.Field.offer)
       frame.bytes.write(LinkV1.MapOffer.Field.step, LinkV1.SlotMapStep.inForce)
-      SlotMapMessage.write(map, as: LinkV1.MapOffer.Field.map, into: &frame.bytes)
+      SlotMapMessage.write(
+        map, LineageRecords(), as: LinkV1.MapOffer.Field.map, into: &frame.bytes)
       frame.bytes.endLengthDelimited(offer)
     }
   }
@@ -195,6 +200,11 @@ struct RouterFrame {
     append(id, part.rawValue, request, deadlineMillis: deadlineMillis)
   }
 
+  mutating func offer(_ offer: Ringstore_Internal_V1_MapOffer) {
+    guard let encoded: [UInt8] = try? offer.serializedBytes() else { return }
+    encoded.withUnsafeBytes { bytes.append(LinkV1.RouterFrame.Field.offer, $0) }
+  }
+
   /// A slice that asks for every key.
   mutating func keysPart(_ id: UInt64, maxVisits: UInt32 = 100) {
     var part = LinkV1.KeysPartRequest()
@@ -243,7 +253,8 @@ extension SlotMap {
   var message: Ringstore_V1_SlotMap {
     get throws {
       var buffer = ByteBuffer()
-      SlotMapMessage.write(self, as: V1.DescribeResponse.Field.map, into: &buffer)
+      SlotMapMessage.write(
+        self, LineageRecords(), as: V1.DescribeResponse.Field.map, into: &buffer)
       return try Ringstore_V1_DescribeResponse(serializedBytes: Array(buffer.readableBytesView)).map
     }
   }

@@ -64,7 +64,7 @@ package enum OperationFactory {
       return try SnapshotOperation(try V1.SnapshotRequest(decoding: message))
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
-    case .reload: throw .noListOfShards
+    case .reload, .acceptLoss: throw .routersOnly
     default:
       throw .internalError("call \(id) is not made of parts")
     }
@@ -73,7 +73,7 @@ package enum OperationFactory {
 
 extension CallError {
   /// Routers carry the call out themselves.
-  fileprivate static var noListOfShards: CallError {
+  fileprivate static var routersOnly: CallError {
     CallError(
       code: .failedPrecondition, message: "Only routers have a list of shards; ask one of them.")
   }

@@ -65,4 +65,6 @@ package enum LinkRefusal: String, Error, CaseIterable, Sendable {
   case wrongHashSeed = "WRONG_HASH_SEED"
   /// The shard reads its data from disk and serves when it has.
   case loading = "LOADING"
+  /// The shard has other data than the cluster has on record, or none.
+  case dataLost = "DATA_LOST"
 }

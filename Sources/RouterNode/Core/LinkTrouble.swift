@@ -38,6 +38,10 @@ extension LinkRefusal {
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated: "the shard at \(address) doesn't admit this router"
     case .loading: "the shard at \(address) is loading its data; it serves when it has"
+    case .dataLost:
+      "the shard at \(address) doesn't have the data that it had, as after a lost disk or with "
+        + "another data_dir; start it with its own data_dir, or, if that is lost, have the cluster "
+        + "take the shard as it is by `ringstore admin accept-loss` and its id"
     case .staleGeneration: "a newer connection of this router has taken over"
     }
   }

@@ -120,7 +120,7 @@ extension RouterCore {
       shard: shard, address: links[shard].address, generation: links[shard].state.generation)
   }
 
-  private func isCurrent(_ shard: Int, _ generation: UInt64) -> Bool {
+  func isCurrent(_ shard: Int, _ generation: UInt64) -> Bool {
     guard links.indices.contains(shard), links[shard].state.generation == generation else {
       return false
     }
@@ -142,7 +142,8 @@ extension RouterCore {
     links[shard].helloEpoch = map.epoch
     let isOffered = agreement.offered.place(of: links[shard].shardID) != nil
     links[shard].helloRound = isOffered ? agreement.round : 0
-    SlotMapMessage.write(map, as: Field.map, into: &frame)
+    SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
+    links[shard].told = lineages
     frame.write(Field.inForceEpoch, agreement.inForceEpoch)
     let check = limits.hashSeed.check(
       cluster: identity.cluster, router: identity.router, generation: generation,
@@ -158,17 +159,18 @@ extension RouterCore {
   private func greeted(
     _ shard: Int, _ lane: LinkLane, _ generation: UInt64, _ bytes: UnsafeRawBufferPointer
   ) {
-    guard links[shard].state.phase == .greeting,
-      let reply = try? LinkV1.HelloReply(bytes)
+    guard links[shard].state.phase == .greeting, let reply = try? LinkV1.HelloReply(bytes),
+      let told = try? ToldLineages(reply, of: links[shard].shardID)
     else {
       driver.disconnect(shard: shard, generation: generation)
       lost(shard, "the shard's answer to Hello is malformed")
       return
     }
     guard reply.accepted else {
-      refuse(shard, generation, reply)
+      refuse(shard, generation, reply, told.lineage)
       return
     }
+    guard take(told, shard, generation) else { return }
     if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
     case .otherLaneMissing:
@@ -202,21 +204,21 @@ extension RouterCore {
     }
   }
 
-  private func refuse(_ shard: Int, _ generation: UInt64, _ reply: LinkV1.HelloReply) {
+  private func refuse(
+    _ shard: Int, _ generation: UInt64, _ reply: LinkV1.HelloReply, _ lineage: DataLineage?
+  ) {
     driver.disconnect(shard: shard, generation: generation)
     let reason = String(decoding: reply.refusal, as: UTF8.self)
     let refusal = LinkRefusal(rawValue: reason)
-    let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0) }
+    let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
     // A newer map is taken over, and the shard asked again at once.
     let isTakenOver =
       refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].helloEpoch && reply.map != nil
-    if !isTakenOver, links[shard].trouble.isNews(reason) {
-      let advice = refusal?.sentence(address: links[shard].address)
-      driver.note(.linkRefused(shard: links[shard].shardID, reason: reason, advice: advice ?? ""))
-    }
+    if !isTakenOver { tellRefused(shard, refusal, reason) }
     // What a refused map means for all calls is told by `mapConflict`.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
+    if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
       if agreement.isAboutOffered(links[shard].helloRound) {
@@ -227,6 +229,14 @@ extension RouterCore {
       }
     }
     changeLost(shard, detail.isEmpty ? links[shard].state.detail : detail)
+  }
+
+  /// Tells the log why a shard is not used. Attempts that fail like earlier ones are no news.
+  func tellRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
+    let reason = reason ?? refusal?.rawValue ?? ""
+    guard links[shard].trouble.isNews(reason) else { return }
+    let advice = refusal?.sentence(address: links[shard].address) ?? ""
+    driver.note(.linkRefused(shard: links[shard].shardID, reason: reason, advice: advice))
   }
 
   /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
@@ -286,6 +296,7 @@ extension RouterCore {
       forget(id, call)
     }
     links[shard].clear()
+    proceedWithAcceptance()
     // A caller that is told may come with its next call at once, and must find the link as it is
     // now.
     for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }

@@ -54,6 +54,8 @@ extension RouterCore {
     } else if links[shard].isMember {
       offerUnlessHeld(shard)
     }
+    noteLineagesOfAll()
+    spreadLineages()
   }
 
   /// A shard doesn't take the map of our Hello, or of an offer.
@@ -81,13 +83,18 @@ extension RouterCore {
     let refusal = LinkRefusal(rawValue: String(decoding: reply.refusal, as: UTF8.self))
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
+    } else if refusal == .dataLost {
+      // It found out by the same rule as this router does, and may have been told by another one.
+      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address))
     } else if reply.accepted {
+      if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
+      guard links[shard].state.isReady else { return }
       if reply.inForce, !links[shard].isServing { serves(shard) }
       apply(
         agreement.accepted(
           by: links[shard].shardID, round: reply.round, isInForce: reply.inForce))
     } else if agreement.isAboutOffered(reply.round) {
-      let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0) }
+      let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
       mapRefused(
         shard, refusal ?? .mapConflict, theirs.map { ($0, reply.inForce) }, detail: detail)
     }
@@ -95,9 +102,10 @@ extension RouterCore {
 
   /// A shard has adopted a map from another router, or was told that it is in force.
   func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
-    guard let map = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
+    guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
     if news.inForce, !links[shard].isServing { serves(shard) }
     apply(agreement.learn(map, isInForce: news.inForce))
+    heard(records, from: shard)
     guard links[shard].state.isReady, map.epoch == agreement.offered.epoch,
       map.sameContent(as: agreement.offered)
     else { return }
@@ -132,9 +140,12 @@ extension RouterCore {
   /// Asks shards whether they hold the map still.
   func askShards() {
     let asked = agreement.nextAsked()
+    guard !asked.isEmpty else { return }
+    noteLineages()
     for place in links.indices where asked.contains(links[place].shardID) {
       offer(.adopt, agreement.offered, to: place)
     }
+    spreadLineages()
   }
 
   /// Tells shards that the map is in force. Calls on slots that they have gained may come now.
@@ -190,6 +201,7 @@ extension RouterCore {
 
   private func mapIsInForce() {
     if links.adopt(map) { driver.note(.mapInForce(epoch: map.epoch)) }
+    forgetUnlisted()
     for place in links.members { offerUnlessHeld(place) }
     tellInForce()
     holds.mapCame()
@@ -212,11 +224,13 @@ extension RouterCore {
       typealias Field = LinkV1.MapOffer.Field
       let offer = frame.beginLengthDelimited(LinkV1.RouterFrame.Field.offer, sizeHint: 64)
       frame.write(Field.step, step)
-      SlotMapMessage.write(map, as: Field.map, into: &frame)
+      SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
       frame.write(Field.inForceEpoch, agreement.inForceEpoch)
       if step == .adopt { frame.write(Field.round, agreement.round) }
       frame.endLengthDelimited(offer)
     }
+    // What the other steps carry is not put on record.
+    if step == .adopt { links[shard].told = lineages }
     hasOutput(shard, .calls)
   }
 
@@ -229,7 +243,7 @@ extension RouterCore {
     if agreement.isDoubted { throw unavailable(shard) }
     if holds.contains(slot) { return false }
     guard links[shard].state.isReady || links[shard].isMoving else { throw unavailable(shard) }
-    if let reason = notInForceReason, !Self.isAboutNode(method) {
+    if let reason = notInForceReason, !InternalMethod.isAboutNode(method) {
       throw .shardUnavailable(links[shard].shardID, reason)
     }
     if slot != Self.noSlot, links[shard].state.isReady, !links[shard].isServing {
@@ -238,12 +252,6 @@ extension RouterCore {
       }
     }
     return true
-  }
-
-  /// What shards are asked about themselves needs no slot map.
-  private static func isAboutNode(_ method: UInt32) -> Bool {
-    let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart]
-    return methods.contains { $0.rawValue == method }
   }
 
   /// Why calls are not served by the map of this router's list; nil where a map has been in force.
@@ -375,6 +383,7 @@ extension RouterCore {
 
   var mapDueNanos: UInt64? {
     var due = agreement.isInForce ? holds.dueNanos : nil
+    if let lossDue = acceptance?.dueNanos { due = min(due ?? .max, lossDue) }
     if let changeDue = change?.dueNanos { due = min(due ?? .max, changeDue) }
     if let pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
     return due
@@ -382,6 +391,7 @@ extension RouterCore {
 
   func mapTick(nowNanos: UInt64) {
     if let change, change.dueNanos <= nowNanos { changeOverdue() }
+    if let acceptance, acceptance.dueNanos <= nowNanos { endAcceptance() }
     if let due = pauseEndNanos, due <= nowNanos { endPause() }
     if mayHoldCalls { releaseHeld() }
     if mayHoldCalls {

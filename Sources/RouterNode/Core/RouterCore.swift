@@ -45,6 +45,10 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var mayHoldCalls = true
   /// A change of the list of shards under way.
   var change: MapChange?
+  /// What is on record of the shards' data.
+  package internal(set) var lineages = LineageRecords()
+  /// A loss that is being accepted.
+  var acceptance: LossAcceptance?
   /// Until when changes that shards refuse are not taken back.
   var pauseEndNanos: UInt64?
   @exclusivity(unchecked) var calls = CallTable<Caller>()

@@ -100,4 +100,6 @@ package enum RouterEvent: Sendable, Equatable {
   case mapInForce(epoch: UInt64)
   /// The shard doesn't belong to the cluster any more, and its link is gone.
   case shardDropped(shard: String)
+  /// An operator has accepted that the shard has other data than before.
+  case lossAccepted(shard: String)
 }

@@ -4,6 +4,7 @@
 import LargeMemory
 import NIOCore
 import NodeCore
+import Placement
 import RingstoreAPI
 
 /// What is sent of a call that has to wait, beside its request.
@@ -16,6 +17,12 @@ struct CallBody {
 }
 
 struct RouterLink {
+  /// What a shard has said of its data.
+  struct Greeted {
+    /// Nil: it is in memory only.
+    let lineage: DataLineage?
+  }
+
   let shardID: String
   /// Where it is dialed the next time.
   var address: String
@@ -35,6 +42,13 @@ struct RouterLink {
   /// Whether the shard serves any slot, as far as is known. One that has just started serves none
   /// until it is told that the map is in force.
   private(set) var isServing = false
+  /// Which data the shard has, as it has told on this link.
+  var greeted: Greeted?
+  /// What it has now, where the latest attempt has failed because something else is on record.
+  var loss: Greeted?
+  /// What it has on record of all shards, as it has told on this link; and what it was told last.
+  var recorded = LineageRecords()
+  var told = LineageRecords()
   var state: LinkState
   var trouble = LinkTrouble()
   /// When a Hello that was sent must have been answered.
@@ -126,6 +140,10 @@ struct RouterLink {
   mutating func clear(keepsWaiting: Bool = false) {
     clock = ShardClock()
     isServing = false
+    greeted = nil
+    loss = nil
+    recorded = LineageRecords()
+    told = LineageRecords()
     calls.clear(keepsWaiting: keepsWaiting)
     bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0

@@ -14,12 +14,12 @@ extension LinkSession {
       return .end(.invalidArgument, "Hello belongs into the first frame only")
     }
     guard let hello = try? LinkV1.Hello(bytes),
-      let map = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
+      let (map, records) = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
     else {
       return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
     }
     let router = String(decoding: hello.router, as: UTF8.self)
-    let verdict = core.greet(hello, map, lane: lane)
+    let verdict = core.greet(hello, map, records, lane: lane)
     switch verdict {
     case .accepted(let isNewMap):
       phase = .open(router: router, generation: hello.generation)
@@ -47,13 +47,15 @@ extension LinkSession {
       for id in parkedCalls where peer?.ran.mayHaveRun(id) != false {
         output.append(Field.ranCalls, id)
       }
+      core.lineages.write(as: Field.lineages, into: &output)
     case .refused(let refusal, let detail):
       output.write(Field.refusal, refusal.rawValue)
       if [.staleMap, .mapConflict].contains(refusal), let ours = core.ownership.map {
-        SlotMapMessage.write(ours, as: Field.map, into: &output)
+        SlotMapMessage.write(ours, core.lineages, as: Field.map, into: &output)
       }
       output.write(Field.detail, detail)
     }
+    core.lineage?.write(as: Field.lineage, into: &output)
     output.write(Field.mapInForce, core.ownership.map != nil && core.ownership.isInForce)
     output.write(Field.serving, !core.ownership.states.owned.isEmpty)
     output.write(Field.recovers, core.log != nil)
@@ -66,13 +68,13 @@ extension LinkSession {
   func take(offer bytes: UnsafeRawBufferPointer) -> AfterFrame {
     guard let peer, !peer.isSuperseded else { return .proceed }
     guard let offer = try? LinkV1.MapOffer(bytes),
-      let map = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
+      let (map, records) = try? SlotMapMessage.decode(offer.map ?? V1.SlotMap())
     else { return Self.badOffer }
     var refusal: MapRefusal?
     do throws(MapRefusal) {
       switch offer.step {
       case .check: try core.check(map, inForceEpoch: offer.inForceEpoch)
-      case .adopt: _ = try core.adopt(map, inForceEpoch: offer.inForceEpoch, from: peer)
+      case .adopt: try core.take(map, records, inForceEpoch: offer.inForceEpoch, from: peer)
       case .inForce:
         core.comeIntoForce(map, from: peer)
         return .proceed
@@ -98,10 +100,11 @@ extension LinkSession {
       output.write(Field.refusal, refusal.reason.rawValue)
       output.write(Field.detail, refusal.detail)
       if let ours = core.ownership.map {
-        SlotMapMessage.write(ours, as: Field.map, into: &output)
+        SlotMapMessage.write(ours, core.lineages, as: Field.map, into: &output)
       }
     } else {
       output.write(Field.accepted, true)
+      core.lineages.write(as: Field.lineages, into: &output)
     }
     output.write(Field.inForce, core.ownership.isInForce)
     output.write(Field.round, offer.round)
@@ -111,10 +114,10 @@ extension LinkSession {
 
 extension ByteBuffer {
   /// Appends the news of a map to a ShardFrame.
-  mutating func writeNews(of map: SlotMap, isInForce: Bool) {
+  mutating func writeNews(of map: SlotMap, _ lineages: LineageRecords, isInForce: Bool) {
     typealias Field = LinkV1.MapNews.Field
     let news = beginLengthDelimited(LinkV1.ShardFrame.Field.mapNews, sizeHint: 64)
-    SlotMapMessage.write(map, as: Field.map, into: &self)
+    SlotMapMessage.write(map, lineages, as: Field.map, into: &self)
     write(Field.inForce, isInForce)
     endLengthDelimited(news)
   }

@@ -26,6 +26,7 @@ extension ShardCore {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
     if state == .loading { throw .loading(id) }
+    if state == .notServing, !InternalMethod.isAboutNode(method) { throw .dataLost(id) }
     if SubRequest.isWrite(method: method) {
       if let log, log.refusesWrites { throw log.refusal(id) }
       if gate.isFull { throw .heldTooMuch(limits) }

@@ -18,7 +18,11 @@ enum HelloVerdict {
 
 extension ShardCore {
   /// Takes or refuses a router's Hello.
-  func greet(_ hello: LinkV1.Hello, _ map: SlotMap, lane: LinkLane) -> HelloVerdict {
+  ///
+  /// - Parameter records: what the router has on record of the shards' data.
+  func greet(
+    _ hello: LinkV1.Hello, _ map: SlotMap, _ records: LineageRecords, lane: LinkLane
+  ) -> HelloVerdict {
     let cluster = String(decoding: hello.cluster, as: UTF8.self)
     let router = String(decoding: hello.router, as: UTF8.self)
     let expectedShard = String(decoding: hello.expectedShard, as: UTF8.self)
@@ -30,11 +34,12 @@ extension ShardCore {
         cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
       guard hello.hashSeedCheck.elementsEqual(check) else { throw .wrongHashSeed }
       guard state != .loading else { throw .loading }
+      try checkLineage(records)
     } catch {
       return .refused(error, detail: error == .loading ? detail : "")
     }
     do throws(MapRefusal) {
-      let isNewMap = try adopt(map, inForceEpoch: hello.inForceEpoch)
+      let isNewMap = try adopt(map, records, inForceEpoch: hello.inForceEpoch)
       guard peers.admits(lane, router: router, generation: hello.generation),
         generations.introduce(router, hello.generation)
       else { throw MapRefusal(.staleGeneration) }
@@ -47,17 +52,21 @@ extension ShardCore {
   /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is
   /// new.
   ///
-  /// - Parameter inForceEpoch: of the newest map that the router knows to have come into force.
+  /// - Parameters:
+  ///   - records: what the router has on record of the shards' data; merged with the shard's.
+  ///   - inForceEpoch: of the newest map that the router knows to have come into force.
   func adopt(
-    _ map: SlotMap, inForceEpoch: UInt64, from peer: RouterSession? = nil
+    _ map: SlotMap, _ records: LineageRecords, inForceEpoch: UInt64,
+    from peer: RouterSession? = nil
   ) throws(MapRefusal) -> Bool {
     let isNew = try keyspace.ownership.adopt(
       map, inForceEpoch: inForceEpoch,
       isFree: { peers.areGone && store.totalKeyCount == 0 }, keyCount: keyCount(ofSlot:))
-    if isNew {
-      log?.record(.slotMap(SlotMapMessage.encode(map)))
-      endParkedElsewhere()
-      peers.tell(but: peer) { $0.writeNews(of: map, isInForce: false) }
+    if learn(records, of: map) || isNew {
+      log?.record(.slotMap(SlotMapMessage.encode(map, lineages)))
+      if isNew { endParkedElsewhere() }
+      let isInForce = ownership.isInForce
+      peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: isInForce) }
     }
     return isNew
   }
@@ -80,7 +89,7 @@ extension ShardCore {
     for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
       store.raiseVersions(ofSlot: slot, to: versions)
     }
-    peers.tell(but: peer) { $0.writeNews(of: map, isInForce: true) }
+    peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: true) }
   }
 
   /// Whether a router's map could be adopted.

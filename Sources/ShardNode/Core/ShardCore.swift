@@ -24,8 +24,12 @@ package final class ShardCore {
   let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving { didSet { watchAdmission() } }
-  /// What Describe says beside it: how far a shard has loaded.
+  /// What Describe says beside it: how far a shard has loaded, or why it serves no key.
   package var detail = ""
+  /// Of the shard's own data; nil: it is in memory only. Known once it is loaded.
+  package var lineage: DataLineage?
+  /// What is on record of the data of the map's shards.
+  package var lineages = LineageRecords()
   /// The address that Describe reports, once it is known.
   package var address = ""
   /// Keys of all databases.
@@ -236,7 +240,8 @@ package final class ShardCore {
   }
 
   private func watchAdmission() {
-    admitsWithCare = marks != nil || state == .loading || log?.refusesWrites == true
+    admitsWithCare =
+      marks != nil || state == .loading || state == .notServing || log?.refusesWrites == true
   }
 
   /// Whatever the outcome was, it tells of the key as it is now.

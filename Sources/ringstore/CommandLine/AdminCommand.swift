@@ -17,19 +17,33 @@ struct AdminCommand: AsyncParsableCommand {
       keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
       contents of the shards, and with --json of each slot, by which two clusters, or one before \
       and after, can be compared. backup: all keys into a directory, each shard's as of one moment, \
-      while the cluster goes on. restore: the keys of such a directory into a cluster. Status 0: done, or nothing is in the way; 1: not, and stderr \
-      says why.
+      while the cluster goes on. restore: the keys of such a directory into a cluster. \
+      accept-loss SHARD: a shard that is refused with DATA_LOST is taken as it is, without the data \
+      that it had. Status 0: done, or nothing is in the way; 1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
     case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore
+    case acceptLoss = "accept-loss"
+
+    /// What it is called with; nil: nothing.
+    var subject: String? {
+      switch self {
+      case .backup, .restore: "a directory"
+      case .acceptLoss: "the id of a shard"
+      case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest: nil
+      }
+    }
   }
 
-  @Argument(help: "plan, reload, hotkeys, bigkeys, snapshot, digest, backup or restore.")
+  @Argument(
+    help: "plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore or accept-loss.")
   var action: Action
 
-  @Argument(help: "Of backup and restore: the directory.", completion: .directory)
-  var directory: String?
+  @Argument(
+    help: "Of backup and restore: the directory. Of accept-loss: the shard's id.",
+    completion: .directory)
+  var subject: String?
 
   @Option(
     help: """
@@ -60,6 +74,9 @@ struct AdminCommand: AsyncParsableCommand {
       """)
   var database: [String] = []
 
+  @Flag(help: "Of accept-loss: don't ask whether it is meant.")
+  var yes = false
+
   @Option(
     parsing: .unconditional,
     help: """
@@ -75,14 +92,14 @@ struct AdminCommand: AsyncParsableCommand {
     guard (1...100).contains(count) else {
       throw ConfigurationError("--count must be from 1 to 100.")
     }
-    let needsDirectory = [.backup, .restore].contains(action)
     let databases = try databasePlaces()
     guard action == .restore || !merge && database.isEmpty else {
       throw ConfigurationError("--merge and --database are for restore.")
     }
-    guard needsDirectory == (directory != nil) else {
+    guard (subject != nil) == (action.subject != nil) else {
       throw ConfigurationError(
-        needsDirectory ? "Name a directory." : "\(action.rawValue) takes no directory.")
+        action.subject.map { "\(action.rawValue) needs \($0)." }
+          ?? "\(action.rawValue) takes no further word.")
     }
     let server = try ServerAddress.of(flag: server, environment: ProcessState.environment())
     ProcessState.ignoreBrokenPipes()
@@ -104,7 +121,7 @@ struct AdminCommand: AsyncParsableCommand {
         let report = try await client.digest(slots: json, options: options)
         try show(DigestText.text(report), DigestText.json(report), missing: report.unreachable)
       case .backup:
-        let directory = directory ?? ""
+        let directory = subject ?? ""
         let run = BackupRun(client: client, options: options, directory: directory)
         let manifest = try await run.run()
         try show(
@@ -112,11 +129,12 @@ struct AdminCommand: AsyncParsableCommand {
           missing: [])
       case .restore:
         let run = RestoreRun(
-          client: client, options: options, directory: directory ?? "", merges: merge,
+          client: client, options: options, directory: subject ?? "", merges: merge,
           databases: databases)
         let report = try await run.run()
         try show(BackupText.text(report), BackupText.json(report), missing: [])
       case .snapshot: try await snapshot(client, options)
+      case .acceptLoss: try await acceptLoss(of: subject ?? "", client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -164,6 +182,22 @@ struct AdminCommand: AsyncParsableCommand {
     }
     bar?.clear()
     try show(SnapshotText.text(shards), SnapshotText.json(shards), missing: [])
+  }
+
+  private func acceptLoss(
+    of shard: String, _ client: RingstoreClient, _ options: RingstoreCallOptions
+  ) async throws {
+    if !yes {
+      guard Terminal.isTerminal(STDIN_FILENO) else {
+        throw ConfigurationError(LossText.needsYes(shard))
+      }
+      Terminal.write(LossText.question(shard))
+      guard let answer = readLine(), LossText.isMeant(answer, shard) else {
+        throw Unhealthy("nothing was accepted")
+      }
+    }
+    let accepted = try await client.acceptLoss(ofShard: shard, options: options)
+    Terminal.write(LossText.text(accepted, shard) + "\n")
   }
 
   private func show(

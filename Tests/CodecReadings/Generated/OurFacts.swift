@@ -1207,11 +1207,12 @@ extension V1.SlotMap.Shard: ReadByUs {
     facts.add("id", hex(id))
     facts.add("address", hex(address))
     facts.add("weight", "\(weight.bitPattern)")
+    if let lineage { facts.add("lineage", try lineage.facts()) }
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(id: id, address: address, weight: weight)
+    Self(id: id, address: address, weight: weight, lineage: lineage?.remade(in: arena))
   }
 }
 
@@ -1226,6 +1227,20 @@ extension V1.SlotMap.Range: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(first: first, last: last, shard: shard)
+  }
+}
+
+extension V1.Lineage: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id))
+    facts.add("accepted_losses", "\(acceptedLosses)")
+    facts.add("disputed", "\(disputed)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(id: id, acceptedLosses: acceptedLosses, disputed: disputed)
   }
 }
 
@@ -1583,6 +1598,33 @@ extension V1.BackupPiece: ReadByUs {
   }
 }
 
+extension V1.AcceptLossRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(shard: shard)
+  }
+}
+
+extension V1.AcceptLossResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("recorded", recorded.map { hex($0) })
+    facts.check("recorded", recorded.count)
+    facts.add("missing", missing.map { hex($0) })
+    facts.check("missing", missing.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(recorded: arena.keep(recorded), missing: arena.keep(missing))
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1711,13 +1753,15 @@ extension LinkV1.MapReply: ReadByUs {
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     facts.add("round", "\(round)")
+    facts.add("lineages", try lineages.map { try $0.facts() })
+    facts.check("lineages", lineages.count)
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
-      map: map?.remade(in: arena), inForce: inForce, round: round)
+      map: map?.remade(in: arena), inForce: inForce, round: round, lineages: arena.keep(lineages))
   }
 }
 
@@ -1748,6 +1792,9 @@ extension LinkV1.HelloReply: ReadByUs {
     facts.add("serving", "\(serving)")
     facts.add("ran_calls", ranCalls.map { "\($0)" })
     facts.check("ran_calls", ranCalls.count)
+    facts.add("lineage", hex(lineage))
+    facts.add("lineages", try lineages.map { try $0.facts() })
+    facts.check("lineages", lineages.count)
     facts.add("recovers", "\(recovers)")
     return facts.text
   }
@@ -1756,7 +1803,21 @@ extension LinkV1.HelloReply: ReadByUs {
     Self(
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
       refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
-      serving: serving, ranCalls: arena.keep(ranCalls), recovers: recovers)
+      serving: serving, ranCalls: arena.keep(ranCalls), lineage: lineage,
+      lineages: arena.keep(lineages), recovers: recovers)
+  }
+}
+
+extension LinkV1.ShardLineage: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard))
+    if let lineage { facts.add("lineage", try lineage.facts()) }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(shard: shard, lineage: lineage?.remade(in: arena))
   }
 }
 

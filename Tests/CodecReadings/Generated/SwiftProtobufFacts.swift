@@ -1281,11 +1281,13 @@ extension Ringstore_V1_SlotMap.Shard: ReadBySwiftProtobuf {
     facts.add("id", hex(id.utf8))
     facts.add("address", hex(address.utf8))
     facts.add("weight", "\(weight.bitPattern)")
+    if hasLineage { facts.add("lineage", try lineage.facts()) }
     return facts.text
   }
 
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
+    if hasLineage, lineage.hasUnknownField { return true }
     return false
   }
 }
@@ -1296,6 +1298,21 @@ extension Ringstore_V1_SlotMap.Range: ReadBySwiftProtobuf {
     facts.add("first", "\(first)")
     facts.add("last", "\(last)")
     facts.add("shard", "\(shard)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_Lineage: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", hex(id))
+    facts.add("accepted_losses", "\(acceptedLosses)")
+    facts.add("disputed", "\(disputed)")
     return facts.text
   }
 
@@ -1663,6 +1680,33 @@ extension Ringstore_V1_BackupPiece: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_AcceptLossRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_AcceptLossResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("recorded", recorded.map { hex($0.utf8) })
+    facts.add("missing", missing.map { hex($0.utf8) })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
@@ -1790,12 +1834,14 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
     facts.add("round", "\(round)")
+    facts.add("lineages", try lineages.map { try $0.facts() })
     return facts.text
   }
 
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if hasMap, map.hasUnknownField { return true }
+    if lineages.contains(where: \.hasUnknownField) { return true }
     return false
   }
 }
@@ -1828,6 +1874,8 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("detail", hex(detail.utf8))
     facts.add("serving", "\(serving)")
     facts.add("ran_calls", ranCalls.map { "\($0)" })
+    facts.add("lineage", hex(lineage))
+    facts.add("lineages", try lineages.map { try $0.facts() })
     facts.add("recovers", "\(recovers)")
     return facts.text
   }
@@ -1835,6 +1883,22 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if hasMap, map.hasUnknownField { return true }
+    if lineages.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_ShardLineage: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("shard", hex(shard.utf8))
+    if hasLineage { facts.add("lineage", try lineage.facts()) }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasLineage, lineage.hasUnknownField { return true }
     return false
   }
 }

@@ -189,12 +189,15 @@ package enum Schemas {
     .text(1), .varint(2), .text(3), .varint(4), .text(5), .varint(6), .varint(7), .varint(8),
     .text(9), .varint(10),
   ]
-  package static let v1SlotMapShard: [MessageSoup.Field] = [.text(1), .text(2), .fixed64(3)]
+  package static let v1SlotMapShard: [MessageSoup.Field] = [
+    .text(1), .text(2), .fixed64(3), .message(4, v1Lineage),
+  ]
   package static let v1SlotMapRange: [MessageSoup.Field] = [.varint(1), .varint(2), .varint(3)]
   package static let v1SlotMap: [MessageSoup.Field] = [
     .varint(1), .message(2, v1SlotMapShard), .message(2, v1SlotMapShard),
     .message(3, v1SlotMapRange), .message(3, v1SlotMapRange),
   ]
+  package static let v1Lineage: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
   package static let v1StatsRequest: [MessageSoup.Field] = []
   package static let v1StatsResponseCountersEntry: [MessageSoup.Field] = [.text(1), .varint(2)]
   package static let v1StatsResponse: [MessageSoup.Field] = [
@@ -250,6 +253,10 @@ package enum Schemas {
   package static let v1BackupPiece: [MessageSoup.Field] = [
     .text(1), .varint(2), .bytes(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
   ]
+  package static let v1AcceptLossRequest: [MessageSoup.Field] = [.text(1)]
+  package static let v1AcceptLossResponse: [MessageSoup.Field] = [
+    .text(1), .text(1), .text(2), .text(2),
+  ]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -272,13 +279,15 @@ package enum Schemas {
   ]
   package static let linkV1MapReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
-    .varint(8),
+    .varint(8), .message(9, linkV1ShardLineage), .message(9, linkV1ShardLineage),
   ]
   package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
-    .text(9), .varint(10), .packed(12), .varint(12), .varint(15),
+    .text(9), .varint(10), .packed(12), .varint(12), .bytes(13), .message(14, linkV1ShardLineage),
+    .message(14, linkV1ShardLineage), .varint(15),
   ]
+  package static let linkV1ShardLineage: [MessageSoup.Field] = [.text(1), .message(2, v1Lineage)]
   package static let linkV1LinkReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .text(3), .bytes(4), .bytes(5), .varint(6), .varint(7),
   ]
@@ -484,6 +493,7 @@ extension TwoReaders {
       V1.SlotMap.Shard.self, Ringstore_V1_SlotMap.Shard.self, schema: Schemas.v1SlotMapShard),
     TwoReaders(
       V1.SlotMap.Range.self, Ringstore_V1_SlotMap.Range.self, schema: Schemas.v1SlotMapRange),
+    TwoReaders(V1.Lineage.self, Ringstore_V1_Lineage.self, schema: Schemas.v1Lineage),
     TwoReaders(
       V1.StatsRequest.self, Ringstore_V1_StatsRequest.self, schema: Schemas.v1StatsRequest),
     TwoReaders(
@@ -530,6 +540,12 @@ extension TwoReaders {
       V1.BackupRequest.self, Ringstore_V1_BackupRequest.self, schema: Schemas.v1BackupRequest),
     TwoReaders(V1.BackupPiece.self, Ringstore_V1_BackupPiece.self, schema: Schemas.v1BackupPiece),
     TwoReaders(
+      V1.AcceptLossRequest.self, Ringstore_V1_AcceptLossRequest.self,
+      schema: Schemas.v1AcceptLossRequest),
+    TwoReaders(
+      V1.AcceptLossResponse.self, Ringstore_V1_AcceptLossResponse.self,
+      schema: Schemas.v1AcceptLossResponse),
+    TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),
     TwoReaders(
@@ -548,6 +564,9 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.HelloReply.self, Ringstore_Internal_V1_HelloReply.self,
       schema: Schemas.linkV1HelloReply),
+    TwoReaders(
+      LinkV1.ShardLineage.self, Ringstore_Internal_V1_ShardLineage.self,
+      schema: Schemas.linkV1ShardLineage),
     TwoReaders(
       LinkV1.LinkReply.self, Ringstore_Internal_V1_LinkReply.self, schema: Schemas.linkV1LinkReply),
     TwoReaders(

@@ -421,6 +421,8 @@ extension V1 {
       package var id: UnsafeRawBufferPointer = noBytes
       package var address: UnsafeRawBufferPointer = noBytes
       package var weight: Double = 0
+      /// merged, never compared: no part of what the map says of placement
+      package var lineage: V1.Lineage? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
       package private(set) var hasUnknownField = false
 
@@ -430,11 +432,12 @@ extension V1 {
       @inlinable
       package init(
         id: UnsafeRawBufferPointer = noBytes, address: UnsafeRawBufferPointer = noBytes,
-        weight: Double = 0
+        weight: Double = 0, lineage: V1.Lineage? = nil
       ) {
         self.id = id
         self.address = address
         self.weight = weight
+        self.lineage = lineage
       }
 
       package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -451,6 +454,11 @@ extension V1 {
           case 10: self.id = try reader.readBytes()
           case 18: self.address = try reader.readBytes()
           case 25: self.weight = Double(bitPattern: try reader.readFixed64())
+          case 34:
+            var part = self.lineage ?? V1.Lineage()
+            try part.merge(try reader.readBytes())
+            self.lineage = part
+            if part.hasUnknownField { hasUnknownField = true }
           default:
             try reader.skip(tag)
             hasUnknownField = true
@@ -464,6 +472,7 @@ extension V1 {
         size &+= WireSize.optionalBytesField(1, count: self.id.count)
         size &+= WireSize.optionalBytesField(2, count: self.address.count)
         size &+= WireSize.optionalFixed64Field(3, self.weight.bitPattern)
+        if let value = self.lineage { size &+= WireSize.bytesField(4, count: value.byteCount) }
         return size
       }
 
@@ -472,10 +481,11 @@ extension V1 {
         cursor.put(1, optionalBytes: self.id)
         cursor.put(2, optionalBytes: self.address)
         cursor.put(3, optionalFixed64: self.weight.bitPattern)
+        if let value = self.lineage { cursor.put(4, message: value) }
       }
 
       package func write(into buffer: inout ByteBuffer) {
-        buffer.writeFields(size: 31 &+ self.id.count &+ self.address.count) { write(to: &$0) }
+        buffer.writeFields(size: byteCount) { write(to: &$0) }
       }
 
       /// The message's fields, for those who write them one by one.
@@ -486,6 +496,8 @@ extension V1 {
         package static var address: BytesField { BytesField(2) }
         @inlinable
         package static var weight: Fixed64Field { Fixed64Field(3) }
+        @inlinable
+        package static var lineage: BytesField { BytesField(4) }
       }
 
     }
@@ -562,6 +574,85 @@ extension V1 {
         package static var shard: UIntField { UIntField(3) }
       }
 
+    }
+
+  }
+
+  /// Which data a shard has, as the cluster knows it. Of two records of a shard the one with
+  /// more losses counts; of two with as many the one that has an id, where the other has
+  /// none; and two ids make a dispute.
+  package struct Lineage: WireMessage {
+    package static let name = "ringstore.v1.Lineage"
+    /// 16 bytes, made with the data; empty: none is known, or the shard is in memory only
+    package var id: UnsafeRawBufferPointer = noBytes
+    /// how often an operator has accepted that the shard has other data than before
+    package var acceptedLosses: UInt64 = 0
+    /// two ids were recorded: no data is taken for the shard's until a loss is accepted
+    package var disputed: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      id: UnsafeRawBufferPointer = noBytes, acceptedLosses: UInt64 = 0, disputed: Bool = false
+    ) {
+      self.id = id
+      self.acceptedLosses = acceptedLosses
+      self.disputed = disputed
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.id = try reader.readBytes()
+        case 16: self.acceptedLosses = try reader.readVarint()
+        case 24: self.disputed = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.id.count)
+      size &+= WireSize.optionalVarintField(2, self.acceptedLosses)
+      size &+= WireSize.optionalVarintField(3, (self.disputed ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.id)
+      cursor.put(2, optionalVarint: self.acceptedLosses)
+      cursor.put(3, optionalVarint: (self.disputed ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 24 &+ self.id.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var id: BytesField { BytesField(1) }
+      @inlinable
+      package static var acceptedLosses: UIntField { UIntField(2) }
+      @inlinable
+      package static var disputed: BoolField { BoolField(3) }
     }
 
   }
@@ -2442,6 +2533,133 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.AcceptLossRequest`.
+  package struct AcceptLossRequest: WireMessage {
+    package static let name = "ringstore.v1.AcceptLossRequest"
+    /// the id of a shard that is refused with DATA_LOST
+    package var shard: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(shard: UnsafeRawBufferPointer = noBytes) {
+      self.shard = shard
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.shard = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.shard.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.shard)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11 &+ self.shard.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shard: BytesField { BytesField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.AcceptLossResponse`.
+  package struct AcceptLossResponse: WireMessage {
+    package static let name = "ringstore.v1.AcceptLossResponse"
+    /// ids of the other shards that have it on record, durably where they have a disk
+    package var recorded: RepeatedBytes = RepeatedBytes()
+    /// of those that could not be told; they are when they are back
+    package var missing: RepeatedBytes = RepeatedBytes()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      recorded: RepeatedBytes = RepeatedBytes(), missing: RepeatedBytes = RepeatedBytes()
+    ) {
+      self.recorded = recorded
+      self.missing = missing
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.recorded = RepeatedBytes(in: encoded, 10)
+      self.missing = RepeatedBytes(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          _ = try reader.readBytes()
+          self.recorded.count &+= 1
+        case 18:
+          _ = try reader.readBytes()
+          self.missing.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.recorded.byteCount(field: 1)
+      size &+= self.missing.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.recorded.write(field: 1, to: &cursor)
+      self.missing.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var recorded: BytesField { BytesField(1) }
+      @inlinable
+      package static var missing: BytesField { BytesField(2) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -2506,9 +2724,17 @@ extension V1 {
       streamsReplies: true,
       isReadOnly: true,
       method: nil, keyFields: nil)
+    /// Has the cluster take a shard as it is, that has other data than it had, or none. Asked
+    /// of a router.
+    package static let acceptLoss = RPC(
+      service: name, name: "AcceptLoss", request: V1.AcceptLossRequest.self,
+      reply: V1.AcceptLossResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
-      describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup,
+      describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup, acceptLoss,
     ]
   }
 

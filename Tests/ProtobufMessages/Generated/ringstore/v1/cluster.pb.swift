@@ -210,9 +210,21 @@ package nonisolated struct Ringstore_V1_SlotMap: Sendable {
 
     package var weight: Double = 0
 
+    /// merged, never compared: no part of what the map says of placement
+    package var lineage: Ringstore_V1_Lineage {
+      get {_lineage ?? Ringstore_V1_Lineage()}
+      set {_lineage = newValue}
+    }
+    /// Returns true if `lineage` has been explicitly set.
+    package var hasLineage: Bool {self._lineage != nil}
+    /// Clears the value of `lineage`. Subsequent reads from it will return its default value.
+    package mutating func clearLineage() {self._lineage = nil}
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
+
+    fileprivate var _lineage: Ringstore_V1_Lineage? = nil
   }
 
   package nonisolated struct Range: Sendable {
@@ -232,6 +244,27 @@ package nonisolated struct Ringstore_V1_SlotMap: Sendable {
 
     package init() {}
   }
+
+  package init() {}
+}
+
+/// Which data a shard has, as the cluster knows it. Of two records of a shard the one with more losses counts; of two
+/// with as many the one that has an id, where the other has none; and two ids make a dispute.
+package nonisolated struct Ringstore_V1_Lineage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 16 bytes, made with the data; empty: none is known, or the shard is in memory only
+  package var id: Data = Data()
+
+  /// how often an operator has accepted that the shard has other data than before
+  package var acceptedLosses: UInt64 = 0
+
+  /// two ids were recorded: no data is taken for the shard's until a loss is accepted
+  package var disputed: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -694,6 +727,35 @@ package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_AcceptLossRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the id of a shard that is refused with DATA_LOST
+  package var shard: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_AcceptLossResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// ids of the other shards that have it on record, durably where they have a disk
+  package var recorded: [String] = []
+
+  /// of those that could not be told; they are when they are back
+  package var missing: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "ringstore.v1"
@@ -886,7 +948,7 @@ nonisolated extension Ringstore_V1_SlotMap: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension Ringstore_V1_SlotMap.Shard: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Ringstore_V1_SlotMap.protoMessageName + ".Shard"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}address\0\u{1}weight\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}address\0\u{1}weight\0\u{1}lineage\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -897,12 +959,17 @@ nonisolated extension Ringstore_V1_SlotMap.Shard: SwiftProtobuf.Message, SwiftPr
       case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
       case 3: try { try decoder.decodeSingularDoubleField(value: &self.weight) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._lineage) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.id.isEmpty {
       try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
     }
@@ -912,6 +979,9 @@ nonisolated extension Ringstore_V1_SlotMap.Shard: SwiftProtobuf.Message, SwiftPr
     if self.weight.bitPattern != 0 {
       try visitor.visitSingularDoubleField(value: self.weight, fieldNumber: 3)
     }
+    try { if let v = self._lineage {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -919,6 +989,7 @@ nonisolated extension Ringstore_V1_SlotMap.Shard: SwiftProtobuf.Message, SwiftPr
     if lhs.id != rhs.id {return false}
     if lhs.address != rhs.address {return false}
     if lhs.weight != rhs.weight {return false}
+    if lhs._lineage != rhs._lineage {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -959,6 +1030,46 @@ nonisolated extension Ringstore_V1_SlotMap.Range: SwiftProtobuf.Message, SwiftPr
     if lhs.first != rhs.first {return false}
     if lhs.last != rhs.last {return false}
     if lhs.shard != rhs.shard {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_Lineage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Lineage"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}accepted_losses\0\u{1}disputed\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.acceptedLosses) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.disputed) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularBytesField(value: self.id, fieldNumber: 1)
+    }
+    if self.acceptedLosses != 0 {
+      try visitor.visitSingularUInt64Field(value: self.acceptedLosses, fieldNumber: 2)
+    }
+    if self.disputed != false {
+      try visitor.visitSingularBoolField(value: self.disputed, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_Lineage, rhs: Ringstore_V1_Lineage) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.acceptedLosses != rhs.acceptedLosses {return false}
+    if lhs.disputed != rhs.disputed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1872,4 +1983,69 @@ nonisolated extension Ringstore_V1_BackupPiece: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension Ringstore_V1_BackupPiece.File: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FILE_UNSPECIFIED\0\u{1}PASS\0\u{1}LOG\0")
+}
+
+nonisolated extension Ringstore_V1_AcceptLossRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AcceptLossRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_AcceptLossRequest, rhs: Ringstore_V1_AcceptLossRequest) -> Bool {
+    if lhs.shard != rhs.shard {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_AcceptLossResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AcceptLossResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}recorded\0\u{1}missing\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.recorded) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.missing) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.recorded.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.recorded, fieldNumber: 1)
+    }
+    if !self.missing.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.missing, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_AcceptLossResponse, rhs: Ringstore_V1_AcceptLossResponse) -> Bool {
+    if lhs.recorded != rhs.recorded {return false}
+    if lhs.missing != rhs.missing {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }

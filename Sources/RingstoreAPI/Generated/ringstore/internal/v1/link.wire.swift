@@ -833,6 +833,10 @@ extension LinkV1 {
     package var inForce: Bool = false
     /// of the offer
     package var round: UInt64 = 0
+    /// where it was accepted: what the shard has on record now, durably
+    package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
+      LinkV1.ShardLineage
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -844,7 +848,8 @@ extension LinkV1 {
       step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), epoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes,
       detail: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil, inForce: Bool = false,
-      round: UInt64 = 0
+      round: UInt64 = 0,
+      lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<LinkV1.ShardLineage>()
     ) {
       self.step = step
       self.epoch = epoch
@@ -854,6 +859,7 @@ extension LinkV1 {
       self.map = map
       self.inForce = inForce
       self.round = round
+      self.lineages = lineages
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -863,6 +869,7 @@ extension LinkV1 {
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.lineages = RepeatedMessages<LinkV1.ShardLineage>(in: encoded, 74)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -878,6 +885,13 @@ extension LinkV1 {
           if part.hasUnknownField { hasUnknownField = true }
         case 56: self.inForce = try reader.readBool()
         case 64: self.round = try reader.readVarint()
+        case 74:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try LinkV1.ShardLineage(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.lineages.count &+= 1
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -896,6 +910,7 @@ extension LinkV1 {
       if let value = self.map { size &+= WireSize.bytesField(6, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(7, (self.inForce ? 1 : 0))
       size &+= WireSize.optionalVarintField(8, self.round)
+      size &+= self.lineages.byteCount(field: 9)
       return size
     }
 
@@ -909,6 +924,7 @@ extension LinkV1 {
       if let value = self.map { cursor.put(6, message: value) }
       cursor.put(7, optionalVarint: (self.inForce ? 1 : 0))
       cursor.put(8, optionalVarint: self.round)
+      self.lineages.write(field: 9, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -933,6 +949,8 @@ extension LinkV1 {
       package static var inForce: BoolField { BoolField(7) }
       @inlinable
       package static var round: UIntField { UIntField(8) }
+      @inlinable
+      package static var lineages: BytesField { BytesField(9) }
     }
 
   }
@@ -1016,7 +1034,8 @@ extension LinkV1 {
     /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
     package var refusal: UnsafeRawBufferPointer = noBytes
     /// other content; or we hold keys that this map gives away; or it doesn't list a shard that
-    /// may own slots), UNAUTHENTICATED, WRONG_HASH_SEED
+    /// may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has another lineage
+    /// on record for this shard than its data has)
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var mapInForce: Bool = false
@@ -1027,6 +1046,12 @@ extension LinkV1 {
     /// those of parked_calls that were executed, or may have been; the others were not.
     package var ranCalls: RepeatedNumbers = RepeatedNumbers()
     /// Of another incarnation it says nothing: that has executed none of them
+    package var lineage: UnsafeRawBufferPointer = noBytes
+    /// where it was accepted: what the shard has on record, of all shards of its map
+    package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
+      LinkV1.ShardLineage
+    >()
+    /// the shard keeps its data, so what an earlier incarnation has executed of
     package var recovers: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1039,7 +1064,9 @@ extension LinkV1 {
       shard: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0, mapEpoch: UInt64 = 0,
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil,
       mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false,
-      ranCalls: RepeatedNumbers = RepeatedNumbers(), recovers: Bool = false
+      ranCalls: RepeatedNumbers = RepeatedNumbers(), lineage: UnsafeRawBufferPointer = noBytes,
+      lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<LinkV1.ShardLineage>(),
+      recovers: Bool = false
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -1051,6 +1078,8 @@ extension LinkV1 {
       self.detail = detail
       self.serving = serving
       self.ranCalls = ranCalls
+      self.lineage = lineage
+      self.lineages = lineages
       self.recovers = recovers
     }
 
@@ -1062,6 +1091,7 @@ extension LinkV1 {
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
       self.ranCalls = RepeatedNumbers(in: encoded, 12, .varint)
+      self.lineages = RepeatedMessages<LinkV1.ShardLineage>(in: encoded, 114)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1082,6 +1112,14 @@ extension LinkV1 {
           _ = try reader.readVarint()
           self.ranCalls.count &+= 1
         case 98: try self.ranCalls.notePacked(try reader.readBytes())
+        case 106: self.lineage = try reader.readBytes()
+        case 114:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try LinkV1.ShardLineage(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.lineages.count &+= 1
         case 120: self.recovers = try reader.readBool()
         default:
           try reader.skip(tag)
@@ -1103,6 +1141,8 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(9, count: self.detail.count)
       size &+= WireSize.optionalVarintField(10, (self.serving ? 1 : 0))
       size &+= self.ranCalls.byteCount(field: 12, .varint)
+      size &+= WireSize.optionalBytesField(13, count: self.lineage.count)
+      size &+= self.lineages.byteCount(field: 14)
       size &+= WireSize.optionalVarintField(15, (self.recovers ? 1 : 0))
       return size
     }
@@ -1119,6 +1159,8 @@ extension LinkV1 {
       cursor.put(9, optionalBytes: self.detail)
       cursor.put(10, optionalVarint: (self.serving ? 1 : 0))
       self.ranCalls.write(field: 12, .varint, to: &cursor)
+      cursor.put(13, optionalBytes: self.lineage)
+      self.lineages.write(field: 14, to: &cursor)
       cursor.put(15, optionalVarint: (self.recovers ? 1 : 0))
     }
 
@@ -1149,7 +1191,80 @@ extension LinkV1 {
       @inlinable
       package static var ranCalls: UIntField { UIntField(12) }
       @inlinable
+      package static var lineage: BytesField { BytesField(13) }
+      @inlinable
+      package static var lineages: BytesField { BytesField(14) }
+      @inlinable
       package static var recovers: BoolField { BoolField(15) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.ShardLineage`.
+  package struct ShardLineage: WireMessage {
+    package static let name = "ringstore.internal.v1.ShardLineage"
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var lineage: V1.Lineage? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(shard: UnsafeRawBufferPointer = noBytes, lineage: V1.Lineage? = nil) {
+      self.shard = shard
+      self.lineage = lineage
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.shard = try reader.readBytes()
+        case 18:
+          var part = self.lineage ?? V1.Lineage()
+          try part.merge(try reader.readBytes())
+          self.lineage = part
+          if part.hasUnknownField { hasUnknownField = true }
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.shard.count)
+      if let value = self.lineage { size &+= WireSize.bytesField(2, count: value.byteCount) }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.shard)
+      if let value = self.lineage { cursor.put(2, message: value) }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var shard: BytesField { BytesField(1) }
+      @inlinable
+      package static var lineage: BytesField { BytesField(2) }
     }
 
   }

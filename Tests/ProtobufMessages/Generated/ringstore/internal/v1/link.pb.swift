@@ -349,6 +349,9 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   /// of the offer
   package var round: UInt64 = 0
 
+  /// where it was accepted: what the shard has on record now, durably
+  package var lineages: [Ringstore_Internal_V1_ShardLineage] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -398,7 +401,8 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   package var refusal: String = String()
 
   /// other content; or we hold keys that this map gives away; or it doesn't list a
-  /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED
+  /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map
+  /// has another lineage on record for this shard than its data has)
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -421,6 +425,12 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   package var ranCalls: [UInt64] = []
 
   /// Of another incarnation it says nothing: that has executed none of them
+  package var lineage: Data = Data()
+
+  /// where it was accepted: what the shard has on record, of all shards of its map
+  package var lineages: [Ringstore_Internal_V1_ShardLineage] = []
+
+  /// the shard keeps its data, so what an earlier incarnation has executed of
   package var recovers: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -428,6 +438,29 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   package init() {}
 
   fileprivate var _map: Ringstore_V1_SlotMap? = nil
+}
+
+package nonisolated struct Ringstore_Internal_V1_ShardLineage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shard: String = String()
+
+  package var lineage: Ringstore_V1_Lineage {
+    get {_lineage ?? Ringstore_V1_Lineage()}
+    set {_lineage = newValue}
+  }
+  /// Returns true if `lineage` has been explicitly set.
+  package var hasLineage: Bool {self._lineage != nil}
+  /// Clears the value of `lineage`. Subsequent reads from it will return its default value.
+  package mutating func clearLineage() {self._lineage = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _lineage: Ringstore_V1_Lineage? = nil
 }
 
 package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
@@ -898,7 +931,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0\u{1}round\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0\u{1}round\0\u{1}lineages\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -914,6 +947,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
       case 6: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.lineages) }()
       default: break
       }
     }
@@ -948,6 +982,9 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if self.round != 0 {
       try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 8)
     }
+    if !self.lineages.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.lineages, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -960,6 +997,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if lhs._map != rhs._map {return false}
     if lhs.inForce != rhs.inForce {return false}
     if lhs.round != rhs.round {return false}
+    if lhs.lineages != rhs.lineages {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1006,7 +1044,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0\u{2}\u{3}recovers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0\u{1}lineage\0\u{1}lineages\0\u{1}recovers\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1024,6 +1062,8 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.serving) }()
       case 12: try { try decoder.decodeRepeatedUInt64Field(value: &self.ranCalls) }()
+      case 13: try { try decoder.decodeSingularBytesField(value: &self.lineage) }()
+      case 14: try { try decoder.decodeRepeatedMessageField(value: &self.lineages) }()
       case 15: try { try decoder.decodeSingularBoolField(value: &self.recovers) }()
       default: break
       }
@@ -1065,6 +1105,12 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if !self.ranCalls.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.ranCalls, fieldNumber: 12)
     }
+    if !self.lineage.isEmpty {
+      try visitor.visitSingularBytesField(value: self.lineage, fieldNumber: 13)
+    }
+    if !self.lineages.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.lineages, fieldNumber: 14)
+    }
     if self.recovers != false {
       try visitor.visitSingularBoolField(value: self.recovers, fieldNumber: 15)
     }
@@ -1082,7 +1128,48 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs.detail != rhs.detail {return false}
     if lhs.serving != rhs.serving {return false}
     if lhs.ranCalls != rhs.ranCalls {return false}
+    if lhs.lineage != rhs.lineage {return false}
+    if lhs.lineages != rhs.lineages {return false}
     if lhs.recovers != rhs.recovers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_ShardLineage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShardLineage"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}lineage\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._lineage) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 1)
+    }
+    try { if let v = self._lineage {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_ShardLineage, rhs: Ringstore_Internal_V1_ShardLineage) -> Bool {
+    if lhs.shard != rhs.shard {return false}
+    if lhs._lineage != rhs._lineage {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,131 @@
+// Which data each shard has, as far as a node knows: the part of the slot map's document by which a
+// shard is found out that comes back with an empty disk (docs/ARCHITECTURE.md, "Lineages").
+//
+// Records are merged, never compared:
+//
+//   the records of a shard      what they make together
+//   one has more losses         that one
+//   as many, one has no data    the other one
+//   as many, the same data      that
+//   as many, other data         a dispute: no data is the shard's until a loss is accepted
+//
+// The merge is commutative, associative and idempotent, so it doesn't matter who hears what from
+// whom, and in which order.
+//
+// Owns nothing. Values; any thread.
+
+/// The identity of a shard's data: random bits that were made with it.
+package struct DataLineage: Hashable, Sendable {
+  package static let byteCount = 16
+
+  package let high: UInt64
+  package let low: UInt64
+
+  package init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+}
+
+/// What is on record of one shard.
+package struct LineageRecord: Hashable, Sendable {
+  package enum Data: Hashable, Sendable {
+    /// None is known, or the shard was accepted without any.
+    case none
+    case known(DataLineage)
+    case disputed
+  }
+
+  package var data: Data
+  /// How often an operator has accepted that the shard has other data than before.
+  package var acceptedLosses: UInt64
+
+  package init(_ data: Data = .none, acceptedLosses: UInt64 = 0) {
+    self.data = data
+    self.acceptedLosses = acceptedLosses
+  }
+
+  /// Whether a shard with this data may serve; nil: it has no lineage, since it is in memory only.
+  package func admits(_ lineage: DataLineage?) -> Bool {
+    switch data {
+    case .none: true
+    case .known(let known): known == lineage
+    case .disputed: false
+    }
+  }
+
+  package func merged(with other: LineageRecord) -> LineageRecord {
+    if acceptedLosses != other.acceptedLosses {
+      return acceptedLosses > other.acceptedLosses ? self : other
+    }
+    switch (data, other.data) {
+    case (.none, _): return other
+    case (_, .none): return self
+    default:
+      return data == other.data
+        ? self : LineageRecord(.disputed, acceptedLosses: acceptedLosses)
+    }
+  }
+}
+
+package struct LineageRecords: Hashable, Sendable {
+  /// By ids of shards. One that says nothing isn't there.
+  private var records: [String: LineageRecord] = [:]
+
+  package init() {}
+
+  package subscript(shard: String) -> LineageRecord {
+    get { records[shard] ?? LineageRecord() }
+    set { records[shard] = newValue == LineageRecord() ? nil : newValue }
+  }
+
+  package var isEmpty: Bool { records.isEmpty }
+
+  /// Sorted by the ids of the shards.
+  package var sorted: [(shard: String, record: LineageRecord)] {
+    records.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+  }
+
+  /// Whether a shard with this data may serve.
+  package func admits(_ shard: String, _ lineage: DataLineage?) -> Bool {
+    self[shard].admits(lineage)
+  }
+
+  /// Takes over what others know. Returns whether that was more.
+  @discardableResult
+  package mutating func merge(_ other: LineageRecords) -> Bool {
+    let before = self
+    for (shard, record) in other.records { self[shard] = self[shard].merged(with: record) }
+    return self != before
+  }
+
+  /// Whether they say all that others do.
+  package func contain(_ other: LineageRecords) -> Bool {
+    other.records.allSatisfy { shard, record in self[shard].merged(with: record) == self[shard] }
+  }
+
+  /// The same of the shards of a map alone. O(shards of the map).
+  package func of(_ shards: [ShardDescription]) -> LineageRecords {
+    var kept = LineageRecords()
+    for shard in shards { kept[shard.id] = self[shard.id] }
+    return kept
+  }
+
+  /// Puts the data on record that a shard has, where none is. Returns whether that is new.
+  @discardableResult
+  package mutating func note(_ lineage: DataLineage?, of shard: String) -> Bool {
+    guard let lineage, self[shard].data == .none else { return false }
+    self[shard].data = .known(lineage)
+    return true
+  }
+
+  /// An operator accepts that a shard has this data, and not what is on record. Returns false where
+  /// no more losses can be counted, as after a peer that has said the greatest number.
+  package mutating func acceptLoss(of shard: String, now lineage: DataLineage?) -> Bool {
+    let losses = self[shard].acceptedLosses
+    guard losses < .max else { return false }
+    self[shard] = LineageRecord(
+      lineage.map { .known($0) } ?? .none, acceptedLosses: losses + 1)
+    return true
+  }
+}

@@ -1,0 +1,62 @@
+// Which data the shards have: what this one knows, and whether its own is what the cluster has on
+// record of it. Where it isn't, the shard serves no key (DATA_LOST): the data is elsewhere, and an
+// empty store would be taken for it. See docs/ARCHITECTURE.md, "Lineages".
+//
+// The core's event loop.
+
+import Commands
+import NodeCore
+import Placement
+import RingstoreAPI
+
+extension ShardCore {
+  /// Whether the shard's data is what a router, and the shard itself, have on record of it. Where
+  /// it isn't the shard serves no key from now on, until it is.
+  func checkLineage(_ records: LineageRecords) throws(LinkRefusal) {
+    var all = lineages
+    all.merge(records)
+    guard all.admits(id, lineage) else {
+      // One that drains goes anyway.
+      if state == .serving { state = .notServing }
+      if state == .notServing { detail = Self.lostDetail }
+      throw .dataLost
+    }
+    guard state == .notServing else { return }
+    state = .serving
+    detail = ""
+  }
+
+  /// Adopts or refuses a map that a router offers over a link that is open.
+  func take(
+    _ map: SlotMap, _ records: LineageRecords, inForceEpoch: UInt64, from peer: RouterSession
+  ) throws(MapRefusal) {
+    do throws(LinkRefusal) {
+      try checkLineage(records)
+    } catch {
+      throw MapRefusal(error)
+    }
+    _ = try adopt(map, records, inForceEpoch: inForceEpoch, from: peer)
+  }
+
+  /// Takes over what a router has on record of the shards of a map. Returns whether that is new.
+  func learn(_ records: LineageRecords, of map: SlotMap) -> Bool {
+    var all = lineages
+    all.merge(records)
+    all = all.of(map.shards)
+    guard all != lineages else { return false }
+    lineages = all
+    return true
+  }
+
+  static var lostDetail: String {
+    "\(LinkRefusal.dataLost.rawValue): the cluster has other data on record for this shard than it "
+      + "has found. Start it with its own data_dir, or, if that is lost, tell a router to take the "
+      + "shard as it is: `ringstore admin accept-loss` and its id"
+  }
+}
+
+extension CallError {
+  static func dataLost(_ shard: String) -> CallError {
+    .shardUnavailable(shard, ShardCore.lostDetail)
+  }
+}
