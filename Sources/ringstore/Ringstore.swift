@@ -25,7 +25,7 @@ struct Ringstore: AsyncParsableCommand {
   static func main() async {
     ProcessState.keepStandardDescriptors()
     let arguments = RawArguments.ofProcess()
-    let status = await run(arguments)
+    let status = ProcessState.status(await run(arguments))
     Glibc.exit(isOutputWritten(arguments) ? status : EXIT_FAILURE)
   }
 

@@ -1,5 +1,5 @@
-// The folders of a transcript's shards: what a shard keeps of the slot map's document over a restart,
-// and what becomes of shards that come back with another folder.
+// The folders of a transcript's shards: what a shard keeps of the slot map's document over a
+// restart, and what becomes of shards that come back with another folder.
 
 import NodeCore
 import Placement

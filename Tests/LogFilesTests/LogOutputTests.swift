@@ -58,6 +58,22 @@ struct LogOutputTests {
     #expect(try rig.start() == Array(1...204))
   }
 
+  @Test("A direct write that is longer than what the segment has left lets the segment grow")
+  func directBeyondTheSegment() throws {
+    let (rig, _) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    rig.write(1, filler: 9_000, directly: true)
+    #expect(rig.directWrites == 1 && rig.writtenNumber == 1)
+    #expect(rig.output?.takesDirectWrites == false, "the lane begins the next one")
+    rig.write(1)
+    rig.run()
+    rig.write(1, directly: true)
+    #expect(rig.directWrites == 2)
+    rig.end()
+    #expect(try rig.start() == [1, 2, 3])
+  }
+
   @Test("Lanes may be woken as often as there is work")
   func wakes() throws {
     let (rig, _) = try rig(.everysec)

@@ -267,6 +267,26 @@ struct ShardLogTests {
     #expect(link.calls.take().map(\.code) == [0])
   }
 
+  @Test(arguments: FsyncPolicy.allCases)
+  func everysecRefusesWritesWhereASyncTakesTooLong(policy: FsyncPolicy) throws {
+    let logging = LoggingShard(policy)
+    let link = try open(logging)
+    _ = link.call(1, .set, Requests.set("k", "v"))
+    logging.commit(syncing: policy == .always)
+    logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
+    _ = link.call(2, .set, Requests.set("k", "w"))
+    logging.commit(syncing: policy == .always)
+    _ = link.calls.take()
+    let refused = link.call(3, .set, Requests.set("k", "x"))
+    #expect(refused.first?.callError.reason == (policy == .everysec ? .logStalled : nil))
+    logging.disk.sync()
+    logging.log.takeEvents()
+    #expect(link.call(4, .get, Requests.key("other")).map(\.code) == [0])
+    _ = link.call(5, .set, Requests.set("k", "y"))
+    logging.commit()
+    #expect(link.calls.take().map(\.code).last == 0)
+  }
+
   @Test func whenTheDiskFailsNobodyIsToldThatAWriteIsKept() throws {
     let logging = LoggingShard()
     let link = try open(logging)

@@ -231,13 +231,14 @@ final class WriterLane {
 
   /// Writes a batch on the thread of the caller, who then is the writer for the time of one write.
   ///
+  /// A segment that is too short for it grows: whoever held output back until the next segment is
+  /// begun would hold it for the length of a sync.
+  ///
   /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
-  ///   `LogOutput.write`: the lane has work, or the segment's end is near, or there is no room.
+  ///   `LogOutput.write`: the lane has work, or there is no room on the disk.
   func writeDirectly(_ batch: LogBatch) -> Bool {
     let committed: LogPosition? = shared.change { state in
-      guard !state.hasFailed, !state.isWriterDone, !state.isWriting, !state.hasWriterWork,
-        state.segmentRoom >= UInt64(batch.count)
-      else {
+      guard !state.hasFailed, !state.isWriterDone, !state.isWriting, !state.hasWriterWork else {
         state.queue.append(batch)
         return nil
       }

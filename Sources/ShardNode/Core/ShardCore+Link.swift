@@ -84,7 +84,8 @@ extension ShardCore {
     let before = ownership.states.owned
     guard keyspace.ownership.comeIntoForce(map) else { return }
     // The owners before have given versions of these slots, as long as until now.
-    let versions = Store.versionsBegin(unixMillis: wall.millis(atNanos: clock()))
+    let versions = Store.versionsBegin(
+      unixMillis: wall.millis(atNanos: clock()) + VersionCeiling.newOwnerLeadMillis)
     log?.raiseCeiling(above: versions)
     for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
       store.raiseVersions(ofSlot: slot, to: versions)

@@ -40,7 +40,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   private static let batchBytes = 256 << 10
   /// Bytes that may wait for the disk; past it writes are refused.
   static let queuedBytesMax = 64 << 20
-  /// A change that isn't committed for so long: the disk stands, and writes are refused.
+  /// A change that isn't committed for so long, or under `everysec` not synced: the disk stands,
+  /// and writes are refused.
   static let stallNanos: UInt64 = 5_000_000_000
   /// A direct write that took so long was slow, and how long none follows.
   static let slowNanos: UInt64 = 20_000_000
@@ -55,6 +56,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// Batches that were handed on, and when; until they are committed. Oldest first.
   private var underWay: [BatchUnderWay] = []
   private var bytesUnderWay = 0
+  /// Since when there are changes that may not be synced; nil: there are none.
+  private var unsyncedSinceNanos: UInt64?
   /// Whether the loop writes by itself. Changes between ticks only.
   @exclusivity(unchecked) package private(set) var isDirect = false
   /// Until when it doesn't, because a write was slow.
@@ -166,6 +169,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     } else {
       return review()
     }
+    if unsyncedSinceNanos == nil { unsyncedSinceNanos = clock() }
     if isStatePending { output.sync(upTo: statesUpTo) }
     passes.look(isDiskFull: isDiskFull)
     review()
@@ -271,8 +275,10 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// Whether changes have waited for the disk for too long, or too many of them.
   var isStalled: Bool {
     if bytesUnderWay + appender.bytesWaiting > Self.queuedBytesMax { return true }
-    guard let oldest = underWay.first else { return false }
-    return clock() &- oldest.givenNanos > Self.stallNanos
+    let now = clock()
+    if let oldest = underWay.first, now &- oldest.givenNanos > Self.stallNanos { return true }
+    guard commits == .everysec, let since = unsyncedSinceNanos else { return false }
+    return now &- since > Self.stallNanos
   }
 
   func refusal(_ shard: String) -> CallError {
@@ -309,6 +315,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   var isStatePending: Bool { statesUpTo > statesDurableUpTo }
 
   private func synced(upTo number: UInt64) {
+    unsyncedSinceNanos = number < appender.lastBatch ? clock() : nil
     let wasPending = isStatePending
     statesDurableUpTo = number
     if wasPending, !isStatePending { onStateDurable() }

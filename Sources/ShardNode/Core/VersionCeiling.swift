@@ -6,8 +6,12 @@
 import Store
 
 package struct VersionCeiling: Equatable, Sendable {
-  /// 2^32 writes of one slot.
-  static let step: UInt64 = 1 << 32
+  /// 2^26 writes of one slot: more than fit into the time after which a disk that stands has writes
+  /// refused, twice. Four seconds of the clock, by which each restart may count ahead of it.
+  static let step: UInt64 = 1 << 26
+  /// How far ahead of the clock a shard counts that gets a slot, because the owner before it may
+  /// have been: as far as 16 restarts in a row, or clocks that differ by a minute.
+  static let newOwnerLeadMillis: Int64 = 65_536
 
   /// Above every version that was given, and every one until it is raised.
   package private(set) var value: UInt64

@@ -80,8 +80,8 @@ struct AdminCommand: AsyncParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Seconds that it may take, or of snapshot, backup and restore that may pass without news: above 0, at \
-      most 600.
+      Seconds that it may take, or of snapshot, backup and restore that may pass without news: \
+      above 0, at most 600.
       """)
   var timeout: Double = 30
 

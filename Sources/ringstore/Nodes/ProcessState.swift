@@ -3,6 +3,7 @@
 import GRPC
 import Glibc
 import Logging
+import Synchronization
 
 enum ProcessState {
   /// A peer that went away must be an error of one write, not the end of the process.
@@ -77,13 +78,23 @@ enum ProcessState {
     return variables
   }
 
+  /// Whether the data of this process can't be kept any more.
+  private static let dataFailure = Mutex(false)
+
+  /// The status of a process that ends by itself: of one that could not keep its data a failure,
+  /// also where it was told to end before that.
+  static func status(_ status: Int32) -> Int32 {
+    dataFailure.withLock { $0 } ? EXIT_FAILURE : status
+  }
+
   /// Ends the process because its data can't be kept any more. Its last replies go out first.
   /// - Parameter pause: how long callers have to take their last replies.
   static func end(after pause: Duration, _ logs: NodeLogs) {
+    dataFailure.withLock { $0 = true }
     Task.detached {
       try? await Task.sleep(for: pause)
       logs.flush()
-      _exit(1)
+      _exit(EXIT_FAILURE)
     }
   }
 }
