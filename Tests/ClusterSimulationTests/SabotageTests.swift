@@ -42,6 +42,10 @@ import Testing
     (.parksTooMany, [.tooManyParked]),
     (.forgetsRuns, [.executedTwice]),
     (.knowsNoRuns, [.needlesslyUnknown]),
+    (.repliesBeforeWrite, [.notLinearizable]),
+    (.syncsNothing, [.notLinearizable]),
+    (.forgetsLastBatch, [.notLinearizable]),
+    (.hidesThatItRecovers, [.executedTwice]),
   ]
 
   @Test(arguments: Self.expected)

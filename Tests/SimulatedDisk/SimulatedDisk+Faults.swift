@@ -32,6 +32,12 @@ extension SimulatedDisk {
     set { withState { $0.capacity = newValue } }
   }
 
+  /// A disk that says that it has synced, and hasn't.
+  package var ignoresSyncs: Bool {
+    get { withState { $0.ignoresSyncs } }
+    set { withState { $0.ignoresSyncs = newValue } }
+  }
+
   package var usedBytes: Int { withState { $0.used } }
 
   /// Turns the power off, if it isn't, and on again.

@@ -18,6 +18,7 @@ package final class SimulatedDisk: FileSystem {
     var faults: [Int: DiskFault] = [:]
     var isOff = false
     var capacity = Int.max
+    var ignoresSyncs = false
     var trace: [String]?
 
     var used: Int { names.inodes.reduce(0) { $0 + $1.allocated } }
@@ -176,7 +177,8 @@ package final class SimulatedDisk: FileSystem {
       .sync, file.path,
       partly: { state in state.open[file.descriptor]?.failSync(&state.random) }
     ) { state throws(FileError) in
-      try Self.inode(file, .sync, state).sync()
+      let inode = try Self.inode(file, .sync, state)
+      if !state.ignoresSyncs { inode.sync() }
     }
   }
 

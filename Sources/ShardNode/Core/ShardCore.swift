@@ -24,6 +24,8 @@ package final class ShardCore {
   let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving { didSet { watchAdmission() } }
+  /// Whether the shard has been told to stop. One that still loads goes on loading until it does.
+  var isLeaving = false
   /// What Describe says beside it: how far a shard has loaded.
   package var detail = ""
   /// The address that Describe reports, once it is known.
