@@ -209,7 +209,8 @@ let package = Package(
       name: "ClusterSimulation",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "StatusCodes", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "ShardNode", "RouterNode", "Store", nioCore,
+        "LineProtocol", "ShardNode", "RouterNode", "Store", "Log", "LogFiles", "SimulatedDisk",
+        "GRPC", nioCore, logging,
       ],
       path: "Tests/ClusterSimulation"),
     .executableTarget(

@@ -90,7 +90,7 @@ package final class ShardServer: Sendable {
   ) async throws -> ShardServer {
     let directory = try configuration.storage.map {
       try ShardStorage.open(
-        $0, cluster: configuration.cluster, shard: configuration.id,
+        $0.directory, cluster: configuration.cluster, shard: configuration.id,
         seed: configuration.limits.hashSeed)
     }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -101,8 +101,8 @@ package final class ShardServer: Sendable {
         let service = makeService(configuration, version: version, loop, logger)
         if let directory, let storage = configuration.storage {
           service.storage = ShardStorage(
-            directory, storage.policy, core: service.core, eventLoop: loop,
-            wallMillis: systemMillis, logger: logger)
+            directory, core: service.core,
+            .process(storage.policy, loop, wallMillis: systemMillis, logger: logger))
           service.storage?.onFailure = { configuration.onFailure?($0) }
         }
         service.core.connectionCounters = {
@@ -180,7 +180,10 @@ package final class ShardServer: Sendable {
     _ = await linesDrained
     let loop = group.any()
     try? await loop.flatSubmit {
-      service.value.storage?.close() ?? loop.makeSucceededVoidFuture()
+      guard let storage = service.value.storage else { return loop.makeSucceededVoidFuture() }
+      let closed = loop.makePromise(of: Void.self)
+      storage.close { closed.succeed() }
+      return closed.futureResult
     }.get()
     try? await group.shutdownGracefully()
   }

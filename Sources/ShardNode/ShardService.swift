@@ -37,7 +37,7 @@ final class ShardService: LinkService {
   var storage: ShardStorage? {
     didSet {
       storage?.afterWork = { [unowned self] in afterWork() }
-      storage?.flusher = flusher
+      storage?.output = flusher
       storage?.afterStateDurable = { [unowned self] in
         for link in links.values { link.writable() }
       }
@@ -66,9 +66,7 @@ final class ShardService: LinkService {
   /// Replies that are still held after `limit` are given up. Returns whether there may be any.
   func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     isDraining = true
-    core.state = .draining
-    // Before the routers end their links, which have nothing else under way perhaps.
-    core.endParked()
+    core.beginDraining()
     core.snapshots?.leave()
     for link in links.values { link.sendDraining() }
     guard core.marks != nil || core.log != nil else { return false }

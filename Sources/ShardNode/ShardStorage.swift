@@ -5,14 +5,13 @@
 //   open (before the node listens) -> loading, in turns -> expiring what is due -> serving ->
 //   closed
 //
-// On the shard's event loop, but for `open`. What blocks for long has threads of its own
-// (LogThreads); a step of the loading reads a MiB.
+// On the shard's event loop, but for `open`. What blocks for long is done by the log's lanes, which
+// have threads of their own (StorageSurroundings); a step of the loading reads a MiB.
 
 import GRPC
 import Log
 import LogFiles
 import Logging
-import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
@@ -30,7 +29,7 @@ package struct StorageConfiguration: Sendable, Hashable {
   }
 }
 
-final class ShardStorage: CooperativeTask, Flushable {
+package final class ShardStorage: CooperativeTask, Flushable {
   /// Keys that are looked at in a turn for being due.
   private static let visitsPerTurn = 2_000
 
@@ -38,63 +37,57 @@ final class ShardStorage: CooperativeTask, Flushable {
     case opened(LogDirectory)
     case reads(LogRecovery)
     /// What was due while the shard was away is deleted, as far as one round finds it.
-    case expires(LogThreads)
-    case serves(LogThreads)
+    /// - Parameter endLanes: ends the performing of the log's lanes.
+    case expires(endLanes: () -> Void)
+    case serves(endLanes: () -> Void)
     case failed
   }
 
-  var isQueued = false
-  var isMarkedDirty = false
+  package var isQueued = false
+  package var isMarkedDirty = false
   private let core: ShardCore
-  private let policy: FsyncPolicy
-  private let eventLoop: any EventLoop
-  private let logger: Logger
-  private let wallMillis: () -> Int64
+  private let surroundings: StorageSurroundings
   private var phase: Phase
   /// The newest of what the log tells of the shard's state.
   private var slotMap: [UInt8]?
   private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
   /// The loop's, by which the log is written before the connections are.
-  var flusher: FlushCoalescer?
+  package var output: (any LoopOutput)?
   /// Called after whatever may have given the core work.
-  var afterWork: () -> Void = {}
+  package var afterWork: () -> Void = {}
   /// Called once when the data can't be read or written any more.
-  var onFailure: (String) -> Void = { _ in }
+  package var onFailure: (String) -> Void = { _ in }
   private var hasExpired = false
-  private var closing: EventLoopPromise<Void>?
+  private var whenClosed: (() -> Void)?
 
   /// Opens, and locks, the data directory of a shard.
-  static func open(
-    _ storage: StorageConfiguration, cluster: String, shard: String, seed: HashSeed
+  package static func open(
+    _ directory: String, cluster: String, shard: String, seed: HashSeed,
+    over files: any FileSystem = PosixFiles()
   ) throws(LogRefusal) -> LogDirectory {
     try LogDirectory.open(
-      storage.directory,
-      as: LogOwner(cluster: cluster, shard: shard, seedDigest: seed.logDigest),
-      over: PosixFiles())
+      directory, as: LogOwner(cluster: cluster, shard: shard, seedDigest: seed.logDigest),
+      over: files)
   }
 
-  init(
-    _ directory: LogDirectory, _ policy: FsyncPolicy, core: ShardCore, eventLoop: any EventLoop,
-    wallMillis: @escaping () -> Int64, logger: Logger
+  package init(
+    _ directory: LogDirectory, core: ShardCore, _ surroundings: StorageSurroundings
   ) {
     self.core = core
-    self.policy = policy
-    self.eventLoop = eventLoop
-    self.wallMillis = wallMillis
-    self.logger = logger
+    self.surroundings = surroundings
     startedNanos = core.clock()
     phase = .opened(directory)
     core.state = .loading
   }
 
   /// Begins to load. Goes on in turns.
-  func begin() {
+  package func begin() {
     core.turns.enqueue(self)
     afterWork()
   }
 
-  func runSlice() -> Turn {
+  package func runSlice() -> Turn {
     do throws(LogRefusal) {
       return try proceed() ? .more : .used
     } catch {
@@ -107,9 +100,10 @@ final class ShardStorage: CooperativeTask, Flushable {
   private func proceed() throws(LogRefusal) -> Bool {
     switch phase {
     case .opened(let directory):
-      let now = wallMillis()
+      let now = surroundings.wallMillis()
       let recovery = try LogRecovery(
-        directory, Self.numbers(), LogFileSettings(policy: policy)
+        directory, surroundings.numbers, surroundings.settings,
+        stepBytes: surroundings.loadBytesPerTurn, stepWork: surroundings.loadWorkPerTurn
       ) { pass in
         LogMerge(
           into: StoreReplay(into: core.store, usedMillis: now) { [unowned self] in adopt($0) },
@@ -123,7 +117,8 @@ final class ShardStorage: CooperativeTask, Flushable {
         try start(recovery)
       }
     case .expires:
-      let progress = core.store.expire(nowMillis: wallMillis(), maxVisits: Self.visitsPerTurn)
+      let progress = core.store.expire(
+        nowMillis: surroundings.wallMillis(), maxVisits: Self.visitsPerTurn)
       guard progress.endsRound else { return true }
       hasExpired = true
       serveWhenDurable()
@@ -141,41 +136,41 @@ final class ShardStorage: CooperativeTask, Flushable {
     }
   }
 
-  private static func numbers() -> LogStartNumbers {
-    LogStartNumbers(
-      identity: NewLogIdentity(
-        lineage: Lineage(high: .random(in: 1 ... .max), low: .random(in: 1 ... .max)),
-        directory: .random(in: 1 ... .max)),
-      life: .random(in: 1 ... .max))
-  }
-
   /// All is read: changes are logged from now on.
   private func start(_ recovery: LogRecovery) throws(LogRefusal) {
     let (begin, ceiling) = VersionCeiling.start(
-      recovered: versionCeiling, unixMillis: wallMillis())
+      recovered: versionCeiling, unixMillis: surroundings.wallMillis())
     core.store.raiseVersions(to: begin)
     if let (map, lineages) = slotMap.flatMap({ try? SlotMapMessage.decode($0) }) {
       core.keyspace.ownership.restore(map)
       core.lineages = lineages
     }
-    if let cut = recovery.cut { logger.warning("\(cut)") }
+    if let cut = recovery.cut { surroundings.logger.warning("\(cut)") }
     let start = try recovery.begin()
     let lineage = start.header.lineage
     core.lineage = DataLineage(high: lineage.high, low: lineage.low)
-    let bound = NIOLoopBound(self, eventLoop: eventLoop)
-    let output = LogFileOutput(start, LogFileSettings(policy: policy)) { [eventLoop] in
-      eventLoop.execute { bound.value.takeEvents() }
-    }
-    let threads: LogThreads
-    do {
-      threads = try LogThreads(output)
+    let output = LogFileOutput(
+      start, surroundings.settings, wake: surroundings.waker { [weak self] in self?.takeEvents() })
+    let endLanes: () -> Void
+    do throws(LogThreads.NoThread) {
+      endLanes = try surroundings.runLanes(output)
     } catch {
       return fail("no thread could be started for the log (error \(error.code)).")
     }
     let log = ShardLog(
-      LogAppender(position: start.position, epoch: start.header.epoch), output, policy,
+      LogAppender(position: start.position, epoch: start.header.epoch), output,
+      surroundings.settings.policy,
       of: core.store, gate: core.gate, ceiling: ceiling, slotMap: slotMap,
       newestPass: start.header.newestPass, clock: core.clock)
+    log.passes.turns = surroundings.passTurns
+    follow(log)
+    core.log = log
+    log.record(.newLife(life: start.header.life, incarnation: core.incarnation))
+    log.record(.versionCeiling(ceiling.value))
+    phase = .expires(endLanes: endLanes)
+  }
+
+  private func follow(_ log: ShardLog) {
     log.passes.wantsTurn = { [unowned self] in
       core.turns.enqueue(log.passes)
       afterWork()
@@ -186,7 +181,7 @@ final class ShardStorage: CooperativeTask, Flushable {
       afterStateDurable()
       serveWhenDurable()
     }
-    log.onDiskFull = { [unowned self] isFull in
+    log.onDiskFull = { [logger = surroundings.logger] isFull in
       if isFull {
         logger.error("the disk is full, or nearly: writes are refused until there is room")
       } else {
@@ -194,39 +189,36 @@ final class ShardStorage: CooperativeTask, Flushable {
       }
     }
     log.onFirstChange = { [unowned self, unowned log] in
-      if log.isDirect { flusher?.hold() }
-      flusher?.markFirst(self)
+      if log.isDirect { output?.hold() }
+      output?.markFirst(self)
     }
-    log.onCommitted = { [unowned self] in flusher?.release() }
+    log.onCommitted = { [unowned self] in output?.release() }
     log.onClosed = { [unowned self] in closed() }
-    core.log = log
-    log.record(.newLife(life: start.header.life, incarnation: core.incarnation))
-    log.record(.versionCeiling(ceiling.value))
-    phase = .expires(threads)
   }
 
   /// Called when links may be written to again.
-  var afterStateDurable: () -> Void = {}
+  package var afterStateDurable: () -> Void = {}
 
   /// Versions are given once the ceiling above them is durable.
   private func serveWhenDurable() {
-    guard case .expires(let threads) = phase, hasExpired, core.log?.isStatePending == false else {
+    guard case .expires(let endLanes) = phase, hasExpired, core.log?.isStatePending == false else {
       return
     }
-    phase = .serves(threads)
+    phase = .serves(endLanes: endLanes)
     core.detail = ""
-    if core.state == .loading { core.state = .serving }
-    logger.notice(
+    core.loaded()
+    surroundings.logger.notice(
       "the data is loaded",
       metadata: [
         "keys": "\(core.store.totalKeyCount)",
-        "millis": "\((core.clock() - startedNanos) / 1_000_000)", "fsync": "\(policy.rawValue)",
+        "millis": "\((core.clock() - startedNanos) / 1_000_000)",
+        "fsync": "\(surroundings.settings.policy.rawValue)",
         "lineage": "\(core.lineage?.text ?? "")",
       ])
   }
 
   /// The end of a tick that has changed something.
-  func flushNow() { core.log?.handOn() }
+  package func flushNow() { core.log?.handOn() }
 
   private func takeEvents() {
     core.log?.takeEvents()
@@ -235,38 +227,43 @@ final class ShardStorage: CooperativeTask, Flushable {
 
   private func fail(_ sentence: String) {
     phase = .failed
-    logger.critical("\(sentence)")
+    surroundings.logger.critical("\(sentence)")
     onFailure(sentence)
-    closing?.succeed()
-    closing = nil
+    ended()
   }
 
   // MARK: - The end
 
-  /// Writes and syncs the rest. The future succeeds when all is closed, or can't be.
-  func close() -> EventLoopFuture<Void> {
-    let promise = eventLoop.makePromise(of: Void.self)
+  /// Writes and syncs the rest.
+  ///
+  /// - Parameter done: called once when all is closed, or can't be.
+  package func close(_ done: @escaping () -> Void) {
+    whenClosed = done
     switch phase {
-    case .serves, .expires:
-      closing = promise
-      core.log?.close()
+    case .serves, .expires: core.log?.close()
     case .opened(let directory):
       directory.close()
-      promise.succeed()
+      ended()
     case .reads(let recovery):
       recovery.directory.close()
-      promise.succeed()
-    case .failed: promise.succeed()
+      ended()
+    case .failed: ended()
     }
-    return promise.futureResult
   }
 
   private func closed() {
-    if case .serves(let threads) = phase { threads.finish() }
-    if case .expires(let threads) = phase { threads.finish() }
+    switch phase {
+    case .serves(let endLanes), .expires(let endLanes): endLanes()
+    case .opened, .reads, .failed: break
+    }
     phase = .failed
-    closing?.succeed()
-    closing = nil
+    ended()
+  }
+
+  private func ended() {
+    let done = whenClosed
+    whenClosed = nil
+    done?()
   }
 }
 

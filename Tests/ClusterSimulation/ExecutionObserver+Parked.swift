@@ -33,11 +33,24 @@ extension ExecutionObserver {
     let run = ShardRun(shard: number, incarnation: incarnation)
     crashes[run] = now
     otherParts.crashed(run, now)
+    if context.configuration.keepsData {
+      for key in keys { unanswered[key] = nil }
+      return forgetUnanswered(run)
+    }
     for key in keys.sorted(by: { ($0.router, $0.id) < ($1.router, $1.id) }) {
       guard let since = unanswered.removeValue(forKey: key),
         let call = cluster.routers[key.router].callsByID[key.id]
       else { continue }
       cluster.perhapsExecuted(call, (from: since, to: now))
+    }
+  }
+
+  /// A shard that keeps its data is gone. What it has executed and not answered it may have again,
+  /// or not.
+  private func forgetUnanswered(_ run: ShardRun) {
+    for (key, call) in received
+    where (key.shard, key.incarnation) == (run.shard, run.incarnation) && !call.wasExecuted {
+      forgetHeld(key, call)
     }
   }
 
@@ -90,7 +103,7 @@ extension ExecutionObserver {
   func checkEnd(_ call: SimulatedCall) {
     guard call.items[0].outcome == .notExecuted else { return }
     context.cover(.parkedRefused)
-    guard let done = executions(of: call), !isOver(done)
+    guard let done = executions(of: call), context.configuration.keepsData || !isOver(done)
     else { return }
     context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
   }

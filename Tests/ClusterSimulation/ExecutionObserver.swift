@@ -83,8 +83,8 @@ final class ExecutionObserver {
 
   let context: SimulationContext
   unowned let cluster: SimulatedCluster
-  private var received: [LinkCallKey: Received] = [:]
-  private var executions: [CallKey: Executions] = [:]
+  var received: [LinkCallKey: Received] = [:]
+  var executions: [CallKey: Executions] = [:]
   var parked = ParkedObserver()
   /// When calls were parked by shards that hold replies, and have told nothing of them since.
   var unanswered: [LinkCallKey: UInt64] = [:]
@@ -105,10 +105,12 @@ final class ExecutionObserver {
   /// written.
   private var parts: [[UInt8]: (call: SimulatedCall, place: Int)] = [:]
   var receivedParts: Set<[UInt8]> = []
-  private var written: Set<[UInt8]> = []
+  var written: Set<[UInt8]> = []
   private var newestOfKey: [OrderedKey: SimulatedCall] = [:]
   private var newestInPipeline: [PipelineKey: SimulatedCall] = [:]
   private var newestGeneration: [LoopAtShard: UInt64] = [:]
+  /// The newest when the frame was made that leaves now.
+  private var newestSeen: UInt64 = 0
 
   init(context: SimulationContext, cluster: SimulatedCluster) {
     self.context = context
@@ -179,6 +181,8 @@ final class ExecutionObserver {
       else { continue }
       let known = cluster.routers[connection.router].callsByID[key.id]
       guard known?.items[0].call.searches != true else { continue }
+      // That it waits isn't seen before the shard lets go of what it sends.
+      if keepsData, known?.items[0].call.model.waits == true { continue }
       let interval = (from: call.receivedAt, to: cluster.presentEvent.to)
       received[key]?.heldSince = interval
       heldCalls[CallKey(router: key.router, id: key.id)] = interval
@@ -233,8 +237,19 @@ final class ExecutionObserver {
 
   // MARK: - Replies
 
-  /// A shard sends a frame.
-  func sends(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+  /// The newest generation of a connection's loop that its shard has accepted.
+  func newestGeneration(of connection: SimulatedConnection) -> UInt64 {
+    let loop = LoopAtShard(
+      router: connection.router, shard: connection.shard,
+      incarnation: cluster.shards[connection.shard].incarnations)
+    return newestGeneration[loop] ?? 0
+  }
+
+  /// A frame leaves a shard.
+  ///
+  /// - Parameter newest: the newest generation of its loop when the shard made it.
+  func sends(_ frame: ByteBuffer, _ connection: SimulatedConnection, newest: UInt64) {
+    newestSeen = newest
     frame.withUnsafeReadableBytes { bytes in
       var parts = LinkV1.ShardFrame.Parts(bytes)
       while let part = try? parts.next() {
@@ -271,6 +286,7 @@ final class ExecutionObserver {
     if !reply.more || !reply.isOK {
       call.owed -= 1
       let now = cluster.moment()
+      if keepsData, !call.wasExecuted { forgetHeld(key, call) }
       otherParts.answered(key, now)
       arrivals[CallKey(router: key.router, id: key.id)]?.answered = now
       // A frame that arrived twice is executed twice.
@@ -286,7 +302,8 @@ final class ExecutionObserver {
   private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
     guard let error = reply.error else { return true }
     if case .ok = Outcome(error) { return true }
-    return error.reason == .outcomeUnknown
+    // A shard that keeps its data says so also of what may be lost with it.
+    return error.reason == .outcomeUnknown && !keepsData
   }
 
   private func noteExecution(
@@ -364,7 +381,8 @@ final class ExecutionObserver {
 
   /// "Later" is bounded: what a client was told has an end.
   private func checkTime(_ call: SimulatedCall, _ item: SimulatedCall.Item) {
-    guard !item.call.isRead, call.hasEnded else { return }
+    // A reply may leave a shard long after the call, whose disk is full.
+    guard !item.call.isRead, call.hasEnded, !keepsData else { return }
     context.cover(.executedAfterItsEnd)
     // The shard's clock is told in whole milliseconds.
     let limit = call.endedNanos + (LinkProtocol.callAgeMillisMax + 1) * 1_000_000
@@ -382,7 +400,7 @@ final class ExecutionObserver {
   ) -> Bool {
     context.note(.executed, connection.router, connection.shard, connection.generation, id)
     let name = CallKey(router: connection.router, id: id)
-    if mayComeAgain, executions[name].map(isOver) ?? false { executions[name] = nil }
+    if mayComeAgain, !keepsData, executions[name].map(isOver) ?? false { executions[name] = nil }
     let incarnation = cluster.shards[connection.shard].incarnations
     executions[name, default: Executions(shard: connection.shard, incarnation: incarnation)]
       .count += 1
@@ -390,10 +408,7 @@ final class ExecutionObserver {
       context.found(
         .executedTwice, "call \(id) of router \(connection.router) was executed twice")
     }
-    let loop = LoopAtShard(
-      router: connection.router, shard: connection.shard,
-      incarnation: cluster.shards[connection.shard].incarnations)
-    if connection.generation < newestGeneration[loop] ?? 0 {
+    if connection.generation < newestSeen {
       context.found(
         .fencePassed,
         "call \(id) of router \(connection.router) came over an older connection")
@@ -440,54 +455,5 @@ final class ExecutionObserver {
     } else {
       newestInPipeline[name] = call
     }
-  }
-
-  // MARK: - What clients were told
-
-  /// Holds the outcome of every call against what was seen.
-  func check(_ calls: [SimulatedCall]) {
-    for call in calls {
-      if case .everyShard = call.kind { continue }
-      for item in call.items { check(item, of: call) }
-    }
-  }
-
-  private func check(_ item: SimulatedCall.Item, of call: SimulatedCall) {
-    guard !item.call.isRead else { return }
-    let times = timesExecuted(item, of: call)
-    switch item.outcome {
-    case .ok(let reply):
-      if times == 0, !changesNothing(call, reply) {
-        context.found(.wrongOutcome, "answered and never executed: \(call.text)")
-      }
-    case .notExecuted:
-      // Of one that waited it counts whether it had been when that was said.
-      if times ?? 0 > 0, !call.wasParked {
-        context.found(.wrongOutcome, "executed, and called not executed: \(call.text)")
-      }
-    case .unknown:
-      context.cover(times ?? 0 > 0 ? .executedUnknown : .unexecutedUnknown)
-    case .executed, .perhaps, .pending: break
-    }
-  }
-
-  func executions(of call: SimulatedCall) -> Executions? {
-    call.id.flatMap { executions[CallKey(router: call.client.router.number, id: $0)] }
-  }
-
-  /// When and where a shard has received a call last.
-  func arrival(of call: SimulatedCall) -> Arrival? {
-    call.id.flatMap { arrivals[CallKey(router: call.client.router.number, id: $0)] }
-  }
-
-  var commitsLate: Bool { context.configuration.commitNanosMax > 0 }
-
-  /// Nil where it can't be told: for reads and deletes among the parts of other calls.
-  func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
-    if case .oneKey = call.kind {
-      return executions(of: call)?.count ?? 0
-    }
-    if let value = item.valueSet { return written.contains(value) ? 1 : 0 }
-    return nil
   }
 }

@@ -45,6 +45,7 @@ final class KeyPresence {
 
   private func note(_ shard: SimulatedShard) {
     looks += 1
+    guard shard.showsKeys else { return }
     for key in keys[shard.number] {
       if holds(key, shard) { presentAt[key] = looks } else { absentAt[key] = looks }
     }

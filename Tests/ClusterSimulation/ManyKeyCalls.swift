@@ -87,7 +87,7 @@ extension Outcome {
     case .integerOverflow: self = .ok(.refused(.overflow))
     case .noSuchKey: self = .ok(.refused(.noSuchKey))
     case .indexOutOfRange: self = .ok(.refused(.indexOutOfRange))
-    case .shardUnavailable, .overloaded, .mapConflict: self = .notExecuted
+    case .shardUnavailable, .overloaded, .mapConflict, .diskFull, .logStalled: self = .notExecuted
     case .outcomeUnknown, .viewExpired: self = .unknown
     default:
       guard error.code == .deadlineExceeded || error.code == .cancelled else { return nil }

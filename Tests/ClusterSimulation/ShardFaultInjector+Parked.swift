@@ -89,16 +89,30 @@ extension ShardFaultInjector {
     }
   }
 
-  /// Now and then the connection breaks over the reply of a call that waited.
-  private func breakAsServed(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+  /// The shard says that what it has executed is gone with its memory.
+  func withoutRecovery(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> ByteBuffer {
+    if breakAsServed(frame, connection) { probe.cluster.shards[connection.shard].storage?.die() }
+    return copy(of: frame, withOthers: true) { message, copy in
+      guard var hello = try? LinkV1.HelloReply(message) else { return }
+      hello.recovers = false
+      copy.append(LinkV1.ShardFrame.Field.hello, hello)
+    } _: { _, _ in
+      true
+    }
+  }
+
+  /// Now and then the connection breaks over the reply of a call that waited. Returns whether.
+  @discardableResult
+  private func breakAsServed(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> Bool {
     var serves = false
     _ = copy(of: frame, withOthers: false) { reply, _ in
       if isServed(reply, connection) { serves = true }
       return false
     }
-    guard serves, context.chance(0.3) else { return }
+    guard serves, context.chance(0.3) else { return false }
     connection.toRouter.cut(keepsNothing: true, notice: (.closed("reset"), 1_000_000))
     connection.toShard.cut(keepsNothing: true, notice: (.closed("reset"), 1_000_000))
+    return true
   }
 
   /// Whether a reply tells a call that waited of a value.

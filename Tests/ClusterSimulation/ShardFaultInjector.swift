@@ -113,6 +113,7 @@ final class ShardFaultInjector {
     case .losesValues: [withoutValues(frame, connection)]
     case .neverEndsWaits: [withoutEnds(frame, connection)]
     case .forgetsRuns, .knowsNoRuns: [withOtherRuns(frame, connection)]
+    case .hidesThatItRecovers: [withoutRecovery(frame, connection)]
     default: [frame]
     }
   }

@@ -105,7 +105,7 @@ final class SimulatedClient {
       by: caller, wallMillis: context.wallMillis,
       waitMillisMax: context.configuration.waitMillisMax,
       // When a call was executed is seen where its reply leaves at once.
-      countsTimes: context.configuration.commitNanosMax == 0,
+      countsTimes: !context.configuration.commitsLate,
       overLines: !connection.carriesDeadlines, knowledge: { cluster.knowledge[$0] ?? .init() },
       random: &context.random)
     return newCall(.oneKey, [(key, call)])

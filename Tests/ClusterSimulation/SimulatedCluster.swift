@@ -29,6 +29,8 @@ package final class SimulatedCluster {
   private(set) lazy var presence = KeyPresence(self)
   /// Walks over the keys that go on with another call.
   private var openWalks: [ScanRecord] = []
+  /// There from the start of a run.
+  private(set) var faults: SimulatedFaults!
   private(set) lazy var probe = ExecutionObserver(context: context, cluster: self)
   private(set) var calls: [SimulatedCall] = []
   /// What clients know.
@@ -141,12 +143,14 @@ package final class SimulatedCluster {
     }
     let busyEnd = context.nowNanos + configuration.busyNanos
     let faults = SimulatedFaults(context: context, cluster: self, endNanos: busyEnd)
+    self.faults = faults
     faults.planNext()
     let mapChanges = SimulatedMapChanges(context: context, cluster: self, endNanos: busyEnd)
     if configuration.changesMap { mapChanges.start() }
     for client in clients { client.planNext() }
     context.run(untilNanos: busyEnd)
     network.faultsHappen = false
+    for shard in shards { shard.storage?.faultsEnd() }
     context.run(untilNanos: max(busyEnd, faults.overNanos) + configuration.calmNanos)
     takesCalls = false
     let limit =
@@ -375,8 +379,9 @@ package final class SimulatedCluster {
   /// A shard loses its memory now. Returns the moment and the objects that it may have held, for
   /// `shardRestarts`.
   func shardCrashed(_ shard: SimulatedShard) -> (moment: UInt64, objects: Set<[UInt8]>) {
-    let objects = Set(generator.objects.filter { isKey($0, of: shard) })
     probe.crashed(shard)
+    guard !context.configuration.keepsData else { return (history.beginWipe(), []) }
+    let objects = Set(generator.objects.filter { isKey($0, of: shard) })
     observed.lost(objects, moment())
     return (history.beginWipe(), objects)
   }

@@ -2,9 +2,13 @@
 //
 // Owns nothing but its plan. One thread.
 
+import LogFiles
+import SimulatedDisk
+
 final class SimulatedFaults {
   enum Kind: CaseIterable {
     case drop, crash, stall, drain, slow, cancelStorm, stutter, hold, routerDrain, clockJump
+    case diskFull, diskError
   }
 
   private let context: SimulationContext
@@ -27,6 +31,8 @@ final class SimulatedFaults {
         case .hold: context.configuration.faults.holdNanosMax > 0
         case .clockJump: context.configuration.clocksJump && context.chance(0.3)
         case .routerDrain: context.chance(0.2)
+        case .diskFull, .diskError:
+          context.configuration.keepsData && shardsDie && context.chance(0.3)
         case .crash, .drain: context.chance(0.6) && shardsDie
         case .drop, .stall, .slow, .cancelStorm, .stutter: context.chance(0.6)
         }
@@ -54,7 +60,7 @@ final class SimulatedFaults {
     case .crash:
       guard shard.state != .down else { return }
       context.cover(.crashed)
-      crash(shard)
+      strikeDown(shard)
     case .stall:
       guard shard.state != .down, !shard.isStalled else { return }
       context.cover(.stalled)
@@ -87,6 +93,16 @@ final class SimulatedFaults {
       guard !router.isDraining, context.chance(0.3) else { return }
       context.cover(.routerDrained)
       router.drain()
+    case .diskFull:
+      guard context.chance(0.5) else { return }
+      context.cover(.diskFilled)
+      let nanos = context.nanosOfAnyScale(upTo: 500_000_000)
+      lasts(nanos)
+      shard.storage?.fill(forNanos: nanos)
+    case .diskError:
+      guard context.chance(0.5) else { return }
+      context.cover(.diskFailed)
+      shard.storage?.fails(.error(FileErrorCode.inputOutput))
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)
@@ -97,9 +113,21 @@ final class SimulatedFaults {
     }
   }
 
-  private func crash(_ shard: SimulatedShard) {
+  /// A crash now, or at a moment that is worse.
+  private func strikeDown(_ shard: SimulatedShard) {
+    guard let storage = shard.storage else { return crash(shard) }
+    switch (storage.policy, context.number(0...2)) {
+    case (.always, 0): storage.fails(.powerLoss)
+    case (.always, 1): crash(shard, .powerLoss)
+    case (.always, _), (_, 0): crash(shard)
+    default: storage.diesWhenHeld = true
+    }
+  }
+
+  /// A shard ends, and comes back some time later.
+  func crash(_ shard: SimulatedShard, _ end: SimulatedStorage.End = .kill) {
     let crashed = cluster.shardCrashed(shard)
-    shard.crash()
+    shard.crash(end)
     let nanos = context.nanosOfAnyScale(upTo: context.configuration.faults.downNanosMax)
     lasts(nanos)
     context.after(nanos) { [unowned self] in
@@ -137,7 +165,7 @@ final class SimulatedFaults {
     lasts(nanos)
     context.after(nanos) { [unowned self] in
       guard shard.incarnations == incarnation, shard.state == .draining else { return }
-      crash(shard)
+      crash(shard, shard.storage != nil && !shard.isStalled ? .clean : .kill)
     }
   }
 

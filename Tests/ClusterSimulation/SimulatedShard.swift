@@ -36,6 +36,8 @@ final class SimulatedShard {
   private var isCommitPlanned = false
   /// A look after the links was due while the process was stopped.
   private var owesWatch = false
+  /// Nil where the shard is in memory only.
+  private(set) var storage: SimulatedStorage?
   /// What has arrived while the process was stopped.
   private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []
 
@@ -50,6 +52,7 @@ final class SimulatedShard {
     let wallClock = SimulatedClock(number, context, cluster)
     self.wallClock = wallClock
     core = Self.newCore(number, id, limits, context, wallClock)
+    storage = SimulatedStorage(self, context, cluster)
   }
 
   /// Every other shard tells a lineage, always the same. Whatever is lost and however maps change,
@@ -63,7 +66,8 @@ final class SimulatedShard {
     let core = ShardCore(
       cluster: SimulatedCluster.name, id: id, incarnation: context.random.next(), version: "0",
       limits: limits,
-      versionsBegin: Store.versionsBegin(unixMillis: wallClock.read()),
+      versionsBegin: context.configuration.keepsData
+        ? 0 : Store.versionsBegin(unixMillis: wallClock.read()),
       clock: { context.nowNanos }, wallMillis: { wallClock.read() }, uptimeMillis: { 0 })
     if number.isMultiple(of: 2) { core.lineage = DataLineage(high: 1, low: UInt64(number)) }
     return core
@@ -85,10 +89,13 @@ final class SimulatedShard {
     owesWatch = false
     planWatch()
     context.note(.restarted, number, incarnations)
+    guard let storage else { return }
+    storage.start(core)
+    eventHandled()
   }
 
   /// The process is gone, with its memory and its connections.
-  func crash() {
+  func crash(_ end: SimulatedStorage.End = .kill) {
     state = .down
     isStalled = false
     sessions = [:]
@@ -96,6 +103,7 @@ final class SimulatedShard {
     context.note(.crashed, number)
     cluster.presence.look(at: self)
     cluster.network.crash(shard: number)
+    storage?.end(end)
   }
 
   /// The process is stopped: it takes nothing in until it goes on.
@@ -122,15 +130,14 @@ final class SimulatedShard {
   func drain() {
     state = .draining
     context.note(.draining, number)
-    core.state = .draining
-    core.endParked()
+    core.beginDraining()
     for number in sessions.keys.sorted() { sendDraining(number) }
     eventHandled()
   }
 
   private func sendDraining(_ number: Int) {
     guard let known = sessions[number], let frame = known.session?.drainingFrame() else { return }
-    cluster.network.sendToRouter(frame, known.connection)
+    known.send(frame)
   }
 
   // MARK: - What the network brings
@@ -158,7 +165,7 @@ final class SimulatedShard {
     case .frame(let frame):
       receive(frame, connection)
     case .ping:
-      if sessions[connection.number] != nil { connection.toRouter.send(.pong) }
+      if sessions[connection.number] != nil { output { connection.toRouter.send(.pong) } }
     case .closed:
       cluster.probe.left(connection, incarnation: incarnations)
       sessions.removeValue(forKey: connection.number)?.session?.lost()
@@ -217,6 +224,8 @@ final class SimulatedShard {
 
   private func refused(_ reason: String, _ connection: SimulatedConnection) {
     switch LinkRefusal(rawValue: reason) {
+    case .loading where storage != nil:
+      context.cover(.loadingRefused)
     case .staleGeneration:
       context.cover(.helloStale)
     case .mapConflict where context.configuration.hasStranger:
@@ -236,10 +245,23 @@ final class SimulatedShard {
     cluster.network.note(.fenced, connection)
     cluster.probe.left(connection, incarnation: incarnations)
     sessions[connection.number] = nil
-    cluster.network.end(connection, message)
+    output { [cluster] in cluster.network.end(connection, message) }
+  }
+
+  /// Something goes out over a connection, as soon as anything may.
+  fileprivate func output(_ send: @escaping () -> Void) {
+    if let storage { storage.send(send) } else { send() }
   }
 
   // MARK: - What the shard's loop does between
+
+  /// What waited for the log to be synced may go on.
+  func stateIsDurable() {
+    for number in sessions.keys.sorted() {
+      guard let known = sessions[number], let session = known.session else { continue }
+      goOn(known, session)
+    }
+  }
 
   /// A connection that was full takes frames again.
   private func wake(_ number: Int) {
@@ -248,6 +270,10 @@ final class SimulatedShard {
     else { return }
     known.wasFull = false
     context.cover(.linkFull)
+    goOn(known, session)
+  }
+
+  private func goOn(_ known: ShardConnection, _ session: LinkSession) {
     let after = session.writable()
     if !session.holdsCalls {
       cluster.probe.hasRead(known.connection, isOpen: after == .proceed)
@@ -256,7 +282,7 @@ final class SimulatedShard {
   }
 
   /// To be called after anything that may have changed the store or given the loop work to do.
-  private func eventHandled() {
+  func eventHandled() {
     cluster.presence.look(at: self)
     cluster.probe.eventHandled()
     if core.parkedCount > limits.parkedCallsMax {
@@ -265,9 +291,10 @@ final class SimulatedShard {
     planTurn()
     planViews()
     planCommit()
+    storage?.plan()
   }
 
-  private var isRunning: Bool { state != .down && !isStalled }
+  var isRunning: Bool { state != .down && !isStalled }
 
   /// Whatever arrives in the meantime comes first.
   private func planTurn() {
@@ -325,7 +352,7 @@ final class SimulatedShard {
     cluster.network.note(.fenced, connection)
     cluster.probe.left(connection, incarnation: incarnations)
     sessions[connection.number] = nil
-    cluster.network.end(connection, reason)
+    output { [cluster] in cluster.network.end(connection, reason) }
   }
 
   private func planViews() {
@@ -340,6 +367,9 @@ final class SimulatedShard {
       eventHandled()
     }
   }
+
+  /// Whether it can be told what the shard holds: one that keeps its data has it while it is away.
+  var showsKeys: Bool { storage == nil || state != .down && core.state != .loading }
 
   /// Whether the shard holds a key now, whatever routers know of it.
   func holds(_ key: [UInt8]) -> Bool {
@@ -367,6 +397,8 @@ private final class ShardConnection: LinkPort {
   var wasFull = false
   /// Items rather than bytes: any sign that the router lives.
   var itemsReceived = 0
+  /// Bytes of frames that wait for the log.
+  private var heldBytes = 0
   private unowned let cluster: SimulatedCluster
 
   init(_ connection: SimulatedConnection, _ core: ShardCore, _ cluster: SimulatedCluster) {
@@ -376,7 +408,7 @@ private final class ShardConnection: LinkPort {
   }
 
   var isWritable: Bool {
-    let takes = connection.toRouter.bytesUnderWay < Self.underWayBytesMax
+    let takes = connection.toRouter.bytesUnderWay + heldBytes < Self.underWayBytesMax
     if !takes { wasFull = true }
     return takes
   }
@@ -391,10 +423,18 @@ private final class ShardConnection: LinkPort {
     cluster.shards[connection.shard].closed(connection, reason)
   }
 
-  func send(_ frame: inout ByteBuffer) {
-    for frame in cluster.shards[connection.shard].saboteur.sent(frame, connection) {
-      cluster.probe.sends(frame, connection)
-      cluster.network.sendToRouter(frame, connection)
+  func send(_ frame: inout ByteBuffer) { send(frame) }
+
+  func send(_ frame: ByteBuffer) {
+    let byteCount = frame.readableBytes
+    heldBytes += byteCount
+    let newest = cluster.probe.newestGeneration(of: connection)
+    cluster.shards[connection.shard].output { [self, cluster] in
+      heldBytes -= byteCount
+      for frame in cluster.shards[connection.shard].saboteur.sent(frame, connection) {
+        cluster.probe.sends(frame, connection, newest: newest)
+        cluster.network.sendToRouter(frame, connection)
+      }
     }
   }
 }

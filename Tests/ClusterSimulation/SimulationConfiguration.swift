@@ -22,7 +22,7 @@ package struct SimulationConfiguration: Sendable {
 
   /// Whether wall clocks of shards may be set. It is known of each key whose clock it goes by only
   /// where keys stay with their shards.
-  package var clocksJump: Bool { !changesMap && !hasStranger }
+  package var clocksJump: Bool { !changesMap && !hasStranger && !keepsData }
 
   /// Routers change the list of shards while calls are under way.
   package var changesMap = false
@@ -35,6 +35,12 @@ package struct SimulationConfiguration: Sendable {
   /// Shards commit what was changed after this long at most, and hold replies until then; 0: what
   /// is executed is committed.
   package var commitNanosMax: UInt64 = 0
+
+  /// Shards keep their data on disks, and have it again after a crash.
+  package var keepsData = false
+
+  /// Replies leave later than what they tell of is executed.
+  var commitsLate: Bool { commitNanosMax > 0 || keepsData }
 
   // MARK: Its clients
 
@@ -101,6 +107,23 @@ package struct SimulationConfiguration: Sendable {
     var configuration = self
     configuration.name += ", lines"
     configuration.lineClientsPerRouter = 2
+    return configuration
+  }
+
+  /// The same with shards that keep their data.
+  package func withData() -> SimulationConfiguration {
+    var configuration = self
+    configuration.name += ", disks"
+    configuration.keepsData = true
+    configuration.commitNanosMax = 0
+    return configuration
+  }
+
+  /// The same with shards that die all the time, and are soon back.
+  package func withManyDeaths() -> SimulationConfiguration {
+    var configuration = self
+    configuration.faults.intervalNanosMax = 60_000_000
+    configuration.faults.downNanosMax = 100_000_000
     return configuration
   }
 
@@ -254,4 +277,10 @@ package enum Sabotage: Sendable, CaseIterable {
   /// The shard doesn't know which calls that waited have run when their link broke, and calls none
   /// of them so, or all.
   case forgetsRuns, knowsNoRuns
+  /// The shard lets replies go before what they tell of is written.
+  case repliesBeforeWrite
+  /// The shard forgets at its start what it has written last.
+  case forgetsLastBatch
+  /// The shard keeps its data, and tells routers that it doesn't.
+  case hidesThatItRecovers
 }

@@ -25,6 +25,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case versionTwice
     /// A shard executed a call of a router while another held keys under another map.
     case mapDisobeyed
+    /// A shard can't start with, or go on writing, what no fault of its disk has touched.
+    case dataRefused
     /// Two shards served one slot.
     case ownedTwice
     /// A shard executed what an older connection of a router's loop brought.
@@ -70,6 +72,8 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case conditionMet, conditionUnmet, previousTold, severalSet
   case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
+  case heldForWrite, killedWhileHeld, powerLost, closedClean, passMade, loadingRefused
+  case diskFilled, diskFailed
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 

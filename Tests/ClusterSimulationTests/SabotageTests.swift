@@ -42,6 +42,9 @@ import Testing
     (.parksTooMany, [.tooManyParked]),
     (.forgetsRuns, [.executedTwice]),
     (.knowsNoRuns, [.needlesslyUnknown]),
+    (.repliesBeforeWrite, [.notLinearizable]),
+    (.forgetsLastBatch, [.notLinearizable]),
+    (.hidesThatItRecovers, [.executedTwice]),
   ]
 
   @Test(arguments: Self.expected)

@@ -194,6 +194,18 @@ struct ShardLogTests {
     #expect(shard.core.store.totalKeyCount == 0)
   }
 
+  @Test func aShardThatIsToldToStopWhileItLoadsServesNothingBeforeItHasLoaded() throws {
+    let shard = ShardFixture()
+    shard.core.state = .loading
+    shard.core.beginDraining()
+    #expect(shard.core.state == .loading)
+    #expect(shard.failure(.get, Requests.key("k"))?.reason == .shardUnavailable)
+    #expect(shard.failure(.set, Requests.set("k", "v"))?.reason == .shardUnavailable)
+    shard.core.loaded()
+    #expect(shard.core.state == .draining)
+    #expect(shard.failure(.get, Requests.key("k")) == nil)
+  }
+
   @Test func changesWaitForOneAnotherWhileTheDiskIsBusy() throws {
     let logging = LoggingShard(.always)
     let link = try open(logging)

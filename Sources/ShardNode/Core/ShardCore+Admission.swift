@@ -12,6 +12,20 @@ import Store
 import TextForms
 
 extension ShardCore {
+  /// The shard is to stop: it goes on answering, and calls that wait end. One that is loading has
+  /// nothing to answer with yet, and stays so.
+  package func beginDraining() {
+    isLeaving = true
+    if state != .loading { state = .draining }
+    // Before the routers end their links, which have nothing else under way perhaps.
+    endParked()
+  }
+
+  /// The data is loaded.
+  func loaded() {
+    if state == .loading { state = isLeaving ? .draining : .serving }
+  }
+
   /// - Throws: DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on its way, OVERLOADED
   ///   for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL, LOG_STALLED. Nothing has
   ///   been executed.

@@ -24,6 +24,8 @@ package final class ShardCore {
   let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving { didSet { watchAdmission() } }
+  /// Whether the shard has been told to stop. One that still loads goes on loading until it does.
+  var isLeaving = false
   /// What Describe says beside it: how far a shard has loaded, or why it serves no key.
   package var detail = ""
   /// Of the shard's own data; nil: it is in memory only. Known once it is loaded.

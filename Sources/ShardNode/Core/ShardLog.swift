@@ -268,6 +268,9 @@ package final class ShardLog: StoreObserver, MarkSource {
     onFailure(sentence)
   }
 
+  /// Has a pass made at once; see `ShardPasses.ask`.
+  package func askForPass() { _ = passes.ask() }
+
   private static let directoryGone =
     "The data directory was removed or replaced while the shard was using it: nothing that is "
     + "written from now on would be found again, so the shard ends."

@@ -16,12 +16,18 @@ import LogFiles
 import NodeCore
 import Store
 
-final class ShardPasses: CooperativeTask {
+/// What a turn of a pass takes.
+package struct PassTurns: Sendable {
   /// A turn takes images for about so long.
-  private static let turnNanos: UInt64 = 500_000
+  package var turnNanos: UInt64 = 500_000
   /// Keys, and bytes that are copied, between two looks at the clock.
-  private static let keysPerLook = 64
-  private static let bytesPerLook = 64 << 10
+  package var keysPerLook = 64
+  package var bytesPerLook = 64 << 10
+
+  package init() {}
+}
+
+final class ShardPasses: CooperativeTask {
   /// Bytes that may wait for the disk. What they pin stays in memory meanwhile.
   private static let bytesQueuedMax = 16 << 20
   /// When a pass that is ahead of its pace is looked at again.
@@ -50,6 +56,7 @@ final class ShardPasses: CooperativeTask {
   private let clock: () -> UInt64
   /// The log's end, between groups.
   private let position: () -> LogPosition
+  var turns = PassTurns()
   /// What a pass begins with.
   var states: () -> [StateRecord] = { [] }
   private var phase = Phase.idle
@@ -171,7 +178,7 @@ final class ShardPasses: CooperativeTask {
         return .used
       }
       switch maker.take(
-        asOf: position(), keys: Self.keysPerLook, bytes: Self.bytesPerLook)
+        asOf: position(), keys: turns.keysPerLook, bytes: turns.bytesPerLook)
       {
       case .more: continue
       case .chunkIsFull: handOn(maker, &pace)
@@ -183,7 +190,7 @@ final class ShardPasses: CooperativeTask {
         phase = .ending(pace)
         return .used
       }
-    } while clock() - begunNanos < Self.turnNanos
+    } while clock() - begunNanos < turns.turnNanos
     // What was taken belongs to the log's position of now.
     handOn(maker, &pace)
     return .more

@@ -1,0 +1,75 @@
+// What a shard's storage needs of the process it runs in: clocks, threads for the log's lanes, the
+// loop's output. A process has the machine's; a simulation stands for all of them in one thread.
+//
+// Values and a protocol; the shard's event loop.
+
+import GRPC
+import Log
+import LogFiles
+import Logging
+import NIOCore
+
+/// The output of a loop's connections, which waits for the log where the loop writes it by itself.
+package protocol LoopOutput: AnyObject {
+  /// Has `target` flushed at the end of this tick before anything else.
+  func markFirst(_ target: any Flushable)
+  /// No connection writes before `release`.
+  func hold()
+  func release()
+}
+
+extension FlushCoalescer: LoopOutput {}
+
+package struct StorageSurroundings {
+  /// Random, for this start.
+  package var numbers: LogStartNumbers
+  package var settings: LogFileSettings
+  /// What one turn of the loading reads, and replays, about.
+  package var loadBytesPerTurn = 1 << 20
+  package var loadWorkPerTurn = 1_000
+  /// What one turn of a pass takes.
+  package var passTurns = PassTurns()
+  /// Milliseconds since 1970.
+  package var wallMillis: () -> Int64
+  package var logger: Logger
+  /// Has the lanes of an output performed from now on. Returns what ends that.
+  package var runLanes: (LogFileOutput) throws(LogThreads.NoThread) -> () -> Void
+  /// Makes what any thread may call to have `action` called on the loop soon.
+  package var waker: (_ action: @escaping () -> Void) -> @Sendable () -> Void
+
+  package init(
+    numbers: LogStartNumbers, settings: LogFileSettings, wallMillis: @escaping () -> Int64,
+    logger: Logger,
+    runLanes: @escaping (LogFileOutput) throws(LogThreads.NoThread) -> () -> Void,
+    waker: @escaping (_ action: @escaping () -> Void) -> @Sendable () -> Void
+  ) {
+    self.numbers = numbers
+    self.settings = settings
+    self.wallMillis = wallMillis
+    self.logger = logger
+    self.runLanes = runLanes
+    self.waker = waker
+  }
+
+  /// Those of a process: a thread for each lane.
+  static func process(
+    _ policy: FsyncPolicy, _ eventLoop: any EventLoop, wallMillis: @escaping () -> Int64,
+    logger: Logger
+  ) -> StorageSurroundings {
+    StorageSurroundings(
+      numbers: LogStartNumbers(
+        identity: NewLogIdentity(
+          lineage: Lineage(high: .random(in: 1 ... .max), low: .random(in: 1 ... .max)),
+          directory: .random(in: 1 ... .max)),
+        life: .random(in: 1 ... .max)),
+      settings: LogFileSettings(policy: policy), wallMillis: wallMillis, logger: logger,
+      runLanes: { output throws(LogThreads.NoThread) in
+        let threads = try LogThreads(output)
+        return { threads.finish() }
+      },
+      waker: { action in
+        let bound = NIOLoopBound(action, eventLoop: eventLoop)
+        return { eventLoop.execute { bound.value() } }
+      })
+  }
+}
