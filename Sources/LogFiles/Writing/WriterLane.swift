@@ -4,7 +4,8 @@
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
 // Where the lane has nothing to do the loop may take its turn and write a batch by itself
-// (`writeDirectly`). Whoever has the turn (`LaneState.isWriting`) owns what is private here.
+// (`writeDirectly`). `LaneState.isWriting` is the turn; the private state here belongs to the thread
+// that has it.
 
 internal import Log
 
@@ -231,8 +232,8 @@ final class WriterLane {
 
   /// Writes a batch on the thread of the caller, who then is the writer for the time of one write.
   ///
-  /// A segment that is too short for it grows: whoever held output back until the next segment is
-  /// begun would hold it for the length of a sync.
+  /// A segment that is too short for it grows. To begin the next one takes a sync, and the caller
+  /// holds back all output until the batch is written.
   ///
   /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
   ///   `LogOutput.write`: the lane has work, or there is no room on the disk.

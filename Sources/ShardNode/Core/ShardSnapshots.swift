@@ -44,7 +44,7 @@ final class ShardSnapshots {
   func part(
     _ request: LinkV1.SnapshotPartRequest, into response: inout ByteBuffer
   ) throws(CallError) -> Bool {
-    if isLeaving { throw .snapshotGivenUp(core.id, "it is ending") }
+    if isLeaving { throw .snapshotEnding(core.id) }
     guard request.pass > 0 else {
       if let log = core.log, log.hasFailed || log.isDiskFull { throw log.refusal(core.id) }
       try tell(of: passes.ask(), into: &response)
@@ -75,9 +75,9 @@ final class ShardSnapshots {
     // A later one has what an earlier one was to have.
     let isComplete = pass <= complete
     if pass <= ended, !isComplete {
-      throw .snapshotGivenUp(core.id, "its disk is full")
+      throw .snapshotDiskFull(core.id)
     }
-    if isLeaving, !isComplete { throw .snapshotGivenUp(core.id, "it is ending") }
+    if isLeaving, !isComplete { throw .snapshotEnding(core.id) }
     var progress = V1.ShardSnapshot(
       complete: isComplete, keys: Int64(core.store.totalKeyCount))
     if isComplete {
@@ -169,11 +169,15 @@ extension CallError {
         + "nothing to write them to.", shard: shard)
   }
 
-  fileprivate static func snapshotGivenUp(_ shard: String, _ why: String) -> CallError {
-    let message = "Shard \(shard) has given its snapshot up, because \(why)."
-    if why == "its disk is full" {
-      return CallError(.diskFull, message, shard: shard, retryDelayMillis: 1_000)
-    }
-    return CallError(.shardUnavailable, message, shard: shard)
+  fileprivate static func snapshotEnding(_ shard: String) -> CallError {
+    CallError(
+      .shardUnavailable, "Shard \(shard) has given its snapshot up, because it is ending.",
+      shard: shard)
+  }
+
+  fileprivate static func snapshotDiskFull(_ shard: String) -> CallError {
+    CallError(
+      .diskFull, "Shard \(shard) has given its snapshot up, because its disk is full.",
+      shard: shard, retryDelayMillis: 1_000)
   }
 }

@@ -16,7 +16,7 @@ package enum LossText {
 
   package static func isMeant(_ answer: String, _ shard: String) -> Bool { answer == shard }
 
-  /// Where nobody can be asked.
+  /// Used where stdin is not a terminal, so that no answer can be given.
   package static func needsYes(_ shard: String) -> String {
     "accept-loss gives up the data that shard \(shard) had; say --yes, since there is no terminal "
       + "to ask on."
