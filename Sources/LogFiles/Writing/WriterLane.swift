@@ -4,8 +4,8 @@
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
 // Where the lane has nothing to do the loop may take its turn and write a batch by itself
-// (`writeDirectly`). `LaneState.isWriting` is the turn; the private state here belongs to the thread
-// that has it.
+// (`writeDirectly`). `LaneState.isWriting` is the turn; the private state here belongs to the
+// thread that has it.
 
 internal import Log
 
