@@ -343,8 +343,9 @@ final class ExecutionObserver {
       call.executedBetween = isMeasured ? whenReceived : interval
       // Its answer may never come to its end.
       heldCalls[CallKey(router: connection.router, id: id)] = call.executedBetween
-      // Another incarnation may execute it once more, before this reply has come to its end.
-      if wait != nil {
+      // One that has waited may be executed by several incarnations, and this reply may be the one
+      // that never comes to its end.
+      if known.wasParked {
         call.isRecorded = true
         cluster.executedUnanswered(known, interval)
       }
