@@ -8,6 +8,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioConcurrency = Target.Dependency.product(
   name: "NIOConcurrencyHelpers", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let configuration = Target.Dependency.product(
   name: "Configuration", package: "swift-configuration")
@@ -21,6 +22,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
     // order of chance, and each other order builds everything anew.
@@ -43,7 +45,7 @@ let package = Package(
       name: "GRPC",
       dependencies: [
         "TextForms", "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency,
-        logging,
+        nioSSL, logging,
       ]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
