@@ -37,6 +37,13 @@ package struct History: Sendable {
     operations[id.key]?[id.index].outcome = outcome
   }
 
+  /// A call that has just ended may have taken effect once more before it ended.
+  mutating func perhapsAgain(_ id: CallID) {
+    guard var again = operations[id.key]?[id.index] else { return }
+    again.outcome = .perhaps
+    operations[id.key]?.append(again)
+  }
+
   /// A shard has just crashed: the moment to hand to `endWipe`.
   package mutating func beginWipe() -> UInt64 {
     tick()

@@ -325,6 +325,12 @@ package final class SimulatedCluster {
     }
   }
 
+  /// A slot that goes to another shard during a Reset may be emptied by both of them.
+  private func mayHaveEmptiedTwice(_ call: SimulatedCall) -> Bool {
+    guard case .everyShard(.reset) = call.kind else { return false }
+    return context.configuration.changesMap
+  }
+
   private func end(_ call: SimulatedCall, _ outcomes: [Outcome], _ word: UInt64) {
     guard call.end(nowNanos: context.nowNanos) else {
       context.found(.endedTwice, "a second outcome for \(call.text)")
@@ -338,6 +344,10 @@ package final class SimulatedCluster {
       let item = call.items[place]
       history.complete(item.record, outcome)
       observed.ended(item, client: call.client.number, outcome, moment())
+      if mayHaveEmptiedTwice(call), case .ok = outcome {
+        history.perhapsAgain(item.record)
+        observed.perhapsExecuted(item, client: call.client.number, (item.invoked, moment()))
+      }
       if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
         context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
       }
