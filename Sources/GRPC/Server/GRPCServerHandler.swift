@@ -28,6 +28,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let session: HTTP2Session
   /// What the connection takes of the node's bounds; nil: nothing, in tests.
   let place: ConnectionPlace?
+  let peer: PeerIdentity
 
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
@@ -69,9 +70,10 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
-  init(loop: ServerLoop, place: ConnectionPlace? = nil) throws {
+  init(loop: ServerLoop, place: ConnectionPlace? = nil, peer: PeerIdentity = .plaintext) throws {
     self.loop = loop
     self.place = place
+    self.peer = peer
     service = loop.service
     session = try HTTP2Session(
       role: .server, configuration: loop.configuration.http2, pool: loop.streams)

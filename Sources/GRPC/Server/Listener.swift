@@ -12,11 +12,8 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
   /// What the connections read into. Their handlers give it back after each read.
   var receiveBuffer: SharedReceiveBuffer { get }
 
-  /// The handler of a connection that was just accepted.
-  ///
-  /// - Parameter place: what the connection takes of the node's bounds; the handler is to close it
-  ///   when the connection is gone.
-  func makeHandler(_ place: ConnectionPlace) throws -> any ChannelHandler
+  /// The handler of a connection whose client may speak now.
+  func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler
 
   /// Has every connection end once what it has under way is done, those accepted from now on as
   /// well. Returns the ends of those that are open.
@@ -24,6 +21,19 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
 
   /// Closes every connection, whatever it has under way.
   func closeNow()
+}
+
+/// What a listener knows of a connection when it hands it to its protocol.
+package struct AcceptedConnection {
+  /// What the connection takes of the node's bounds; the handler is to close it when the connection
+  /// is gone.
+  package let place: ConnectionPlace
+  package let peer: PeerIdentity
+
+  package init(place: ConnectionPlace, peer: PeerIdentity = .plaintext) {
+    self.place = place
+    self.peer = peer
+  }
 }
 
 /// How a listener's sockets are set up. Sizes are bytes.
@@ -83,7 +93,8 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
           try channel.syncOptions?.setOption(
             .recvAllocator,
             value: SharedReceiveAllocator(loop.receiveBuffer, eventLoop: loop.eventLoop))
-          try channel.pipeline.syncOperations.addHandler(loop.makeHandler(place))
+          try channel.pipeline.syncOperations.addHandler(
+            loop.makeHandler(AcceptedConnection(place: place)))
         } catch {
           place.close()
           throw error

@@ -105,8 +105,8 @@ final class ServerLoop: ListenerLoop {
 
   var connectionCount: Int { handlers.count }
 
-  func makeHandler(_ place: ConnectionPlace) throws -> any ChannelHandler {
-    try GRPCServerHandler(loop: self, place: place)
+  func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler {
+    try GRPCServerHandler(loop: self, place: connection.place, peer: connection.peer)
   }
 
   func drain() -> [EventLoopFuture<Void>] {

@@ -96,4 +96,7 @@ package protocol ServerConnection: AnyObject {
 
   /// The client's address, for logs.
   var remoteAddress: String { get }
+
+  /// What TLS has proven of the client. It stays the same for the connection's life.
+  var peer: PeerIdentity { get }
 }

@@ -26,6 +26,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   private let loop: LineLoop
   /// What the connection takes of the node's bounds.
   private let place: ConnectionPlace
+  /// What TLS has proven of the client.
+  let peer: PeerIdentity
   private var context: ChannelHandlerContext?
   private var session: LineSession?
   private var ending = Ending.open
@@ -44,9 +46,10 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   private var taken = TakenBytes()
   private var progress = ProgressWindow()
 
-  init(loop: LineLoop, place: ConnectionPlace) {
+  init(loop: LineLoop, place: ConnectionPlace, peer: PeerIdentity = .plaintext) {
     self.loop = loop
     self.place = place
+    self.peer = peer
   }
 
   // MARK: - Life

@@ -52,8 +52,8 @@ final class LineLoop: ListenerLoop {
 
   func remove(_ connection: LineConnection) { list.remove(connection) }
 
-  func makeHandler(_ place: ConnectionPlace) -> any ChannelHandler {
-    LineConnection(loop: self, place: place)
+  func makeHandler(_ connection: AcceptedConnection) -> any ChannelHandler {
+    LineConnection(loop: self, place: connection.place, peer: connection.peer)
   }
 
   func drain() -> [EventLoopFuture<Void>] {

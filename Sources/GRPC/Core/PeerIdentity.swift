@@ -1,0 +1,30 @@
+// Who is at the other end of an accepted connection, as far as TLS has proven it. A value that is
+// made once for each connection, when its handshake is over. Any thread.
+
+/// What is proven of a connection's peer.
+package struct PeerIdentity: Sendable, Hashable {
+  /// A name of a certificate, out of its subject alternative names. The subject's common name is
+  /// not looked at: it has no type, so a host could pass for a person.
+  package enum Name: Sendable, Hashable {
+    case dns(String)
+    /// SPIFFE ids are such names: `spiffe://ringstore/router`.
+    case uri(String)
+  }
+
+  /// Whether nobody on the way can read or change what is sent.
+  package let isEncrypted: Bool
+  /// The names of the client's certificate, which the node's certificate authority has signed, in
+  /// the certificate's order; at most `namesMax`. Empty: the client has shown none.
+  package let names: [Name]
+
+  /// Names of one certificate that are looked at; further ones count for nothing.
+  package static let namesMax = 64
+
+  package init(isEncrypted: Bool, names: [Name] = []) {
+    self.isEncrypted = isEncrypted
+    self.names = names
+  }
+
+  /// A client without TLS.
+  package static let plaintext = PeerIdentity(isEncrypted: false)
+}
