@@ -41,7 +41,7 @@ public struct RingstoreClusterDescription: Sendable {
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
     /// Of a shard: new at every start, so another one than before means that what the shard held in
-    /// memory is gone. 0 where it isn't known.
+    /// memory is gone; one with a data directory has loaded its data again. 0 where it isn't known.
     public let incarnation: UInt64
   }
 }

@@ -5,6 +5,7 @@ import GRPC
 import Logging
 import NIOCore
 import NodeCore
+import RingstoreAPI
 import TextForms
 
 extension RouterService {
@@ -63,17 +64,20 @@ extension RouterService {
       guard loops.linkReady(shard: shard, of: self) else { return }
       logger.info(
         "link ready", metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
-    case .shardRestarted(let shard, let incarnation):
+    case .shardRestarted(let shard, let incarnation, let keepsData):
       guard loops.isNewRestart(shard: shard, incarnation: incarnation) else { return }
       linkCounters.shardRestarts += 1
       logger.warning(
-        "shard restarted, what it held in memory is gone",
+        keepsData
+          ? "shard restarted, with the data that it keeps on disk"
+          : "shard restarted, what it held in memory is gone",
         metadata: ["shard": "\(shard)", "incarnation": "\(incarnation)"])
     case .linkRefused(let shard, let reason, let advice):
       loops.linkLost(shard: shard, of: self)
       guard loops.isNewTrouble(shard: shard, reason: reason, of: self) else { return }
-      logger.error(
-        "link refused",
+      logger.log(
+        // It passes by itself.
+        level: reason == LinkRefusal.loading.rawValue ? .notice : .error, "link refused",
         metadata: ["shard": "\(shard)", "reason": "\(reason)", "advice": "\(advice)"])
     case .linkLost(let shard, let reason):
       loops.linkLost(shard: shard, of: self)

@@ -85,7 +85,7 @@ final class TranscriptDriver: RouterDriver {
     switch event {
     case .linkReady(let shard, let incarnation):
       world.say("log: \(shard) is ready, incarnation \(incarnation)")
-    case .shardRestarted(let shard, let incarnation):
+    case .shardRestarted(let shard, let incarnation, _):
       world.say("log: \(shard) has restarted, incarnation \(incarnation)")
     case .linkRefused(let shard, let reason, _): world.say("log: \(shard) refuses: \(reason)")
     case .linkLost(let shard, let reason): world.say("log: \(shard) is lost: \(reason)")

@@ -1,6 +1,7 @@
 // What every file system of ours does alike: each test runs on the machine's and on the simulated
 // one.
 
+import Glibc
 import LogFiles
 import SimulatedDisk
 import Testing
@@ -51,6 +52,15 @@ struct FileSystemTests {
     let again = try fixture.files.open(fixture.path("a"), for: .reading)
     #expect(try fixture.files.size(again) == 2008)
     fixture.files.close(again)
+  }
+
+  @Test("A pipe that has a file's name is opened without a wait, and refused when it is read")
+  func pipe() throws {
+    let fixture = try FileSystemFixture(.posix)
+    try #require(mkfifo(fixture.path("log-1"), 0o600) == 0)
+    let file = try fixture.files.open(fixture.path("log-1"), for: .reading)
+    #expect(throws: FileError.self) { try fixture.files.read(file, count: 1, at: 0) }
+    fixture.files.close(file)
   }
 
   private func write(

@@ -37,7 +37,8 @@ package final class PosixFiles: FileSystem {
       case .creatingIfMissing: O_RDWR | O_CREAT
       }
     let descriptor = try call(.open, path) {
-      posixOpen(path, flags | O_CLOEXEC, Self.fileMode)
+      // What is no file but has the name of one, a pipe perhaps, is not waited for.
+      posixOpen(path, flags | O_CLOEXEC | O_NONBLOCK, Self.fileMode)
     }
     return FileHandle(descriptor: descriptor, path: path)
   }

@@ -180,7 +180,10 @@ extension RouterCore {
       lose(shard, "the shard restarted while it was being connected to")
     case .ready(let restarted):
       if restarted {
-        driver.note(.shardRestarted(shard: links[shard].shardID, incarnation: reply.incarnation))
+        driver.note(
+          .shardRestarted(
+            shard: links[shard].shardID, incarnation: reply.incarnation,
+            keepsData: reply.recovers))
       }
       links[shard].trouble.end()
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))

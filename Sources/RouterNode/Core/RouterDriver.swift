@@ -89,8 +89,8 @@ extension RouterDriver {
 /// What a router's log tells about its links.
 package enum RouterEvent: Sendable, Equatable {
   case linkReady(shard: String, incarnation: UInt64)
-  /// The shard came back with another incarnation: what it held in memory is gone.
-  case shardRestarted(shard: String, incarnation: UInt64)
+  /// The shard came back with another incarnation: what it held is gone unless it keeps its data.
+  case shardRestarted(shard: String, incarnation: UInt64, keepsData: Bool)
   /// - Parameter advice: what it means and what to do.
   case linkRefused(shard: String, reason: String, advice: String)
   case linkLost(shard: String, reason: String)
