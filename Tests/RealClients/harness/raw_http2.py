@@ -6,6 +6,7 @@ stands, and a block that was decoded once is known by its bytes.
 """
 
 import itertools
+import select
 import selectors
 import socket
 import struct
@@ -24,6 +25,7 @@ DEFAULT_WINDOW = 65_535
 OUR_WINDOW = (1 << 31) - 1
 # A load on which nothing has moved for so long has lost what is missing.
 STALL_SECONDS = 60
+LAST_PING = b"lastping"
 HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS = 1, 4, 3
 
 
@@ -109,6 +111,7 @@ class Connection:
         self.goaway: tuple[int, int] | None = None
         self.goaway_text = b""
         self.closed = False
+        self.pong = False
         self.max_streams = 100
         self.open_streams = 0
         self.finished: deque[int] = deque()
@@ -178,13 +181,13 @@ class Connection:
             self._credit += len(payload)
             if flags & PADDED:
                 payload = payload[1 : len(payload) - payload[0]]
-            self.answers[stream].data += payload
+            self.answers.setdefault(stream, Answer()).data += payload
             self._end(stream, flags)
         elif kind in (HEADERS, CONTINUATION):
             assert not flags & (PADDED | PRIORITY), "a padded header block"
             self._block += payload
             if flags & END_HEADERS:
-                self.answers[stream].blocks.append(decode(self._block))
+                self.answers.setdefault(stream, Answer()).blocks.append(decode(self._block))
                 self._block = b""
             if kind == HEADERS:
                 self._end(stream, flags)
@@ -198,6 +201,8 @@ class Connection:
             self._settings(payload)
         elif kind == PING and not flags & ACK:
             self.out += frame(PING, ACK, 0, payload)
+        elif kind == PING:
+            self.pong |= payload == LAST_PING
         elif kind == GOAWAY:
             last, code = struct.unpack(">II", payload[:8])
             self.goaway, self.goaway_text = (last, code), payload[8:]
@@ -225,6 +230,26 @@ class Connection:
             self.flush()
             self.receive()
         return answer
+
+    def push(self, data: bytes) -> None:
+        """Sends bytes as they are, and takes in what comes meanwhile."""
+        self.out += data
+        self.socket.setblocking(False)
+        try:
+            while self.out and not self.closed:
+                if self.socket in select.select([self.socket], [self.socket], [], STALL_SECONDS)[0]:
+                    self.receive()
+                self.flush()
+        except ConnectionError:
+            self.closed = True
+        finally:
+            self.socket.settimeout(STALL_SECONDS)
+
+    def finish(self) -> None:
+        """Asks for a last sign of life: returns when it has come, or the connection is gone."""
+        self.push(frame(PING, 0, 0, LAST_PING))
+        while not (self.closed or self.pong):
+            self.receive()
 
     def half_close(self) -> None:
         """Sends what is queued and closes the sending side: answers may still come."""

@@ -1,0 +1,168 @@
+"""What hostile clients are known to send, as raw bytes: the attack table of the transport.
+
+Each attack is a function of a `Connection` that has exchanged SETTINGS. It sends its worst, and
+ends when the node has ended the connection or has borne everything. `ends` is the reason for which
+the node ends connections on which this is sent; empty: it bears it, and refuses calls at most.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.raw_http2 import (
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, headers, literal, message,
+)
+
+GET = headers("/ringstore.v1.KeyStore/Get")
+# A Get of a key named "k".
+BODY = message(b"\x0a\x01k")
+PRIORITY_FRAME, MAX_FRAME_SIZE = 2, 5
+CANCEL = struct.pack(">I", 8)
+# Past every bound on what carries nothing of a call, several times.
+FLOOD = 60_000
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Attack:
+    """`sends` gives the bytes, piece by piece; `times` is how many pieces at most."""
+
+    name: str
+    sends: Callable[[], Iterator[bytes]]
+    ends: str = ""
+    # Whether calls are refused, which Stats count.
+    refuses: bool = False
+
+    def run(self, connection: Connection) -> None:
+        for piece in self.sends():
+            if connection.closed:
+                return
+            connection.push(piece)
+        connection.finish()
+
+
+def streams() -> Iterator[int]:
+    return iter(range(1, 1 << 31, 2))
+
+
+def flood(one: bytes, count: int = FLOOD, first: bytes = b"") -> Callable[[], Iterator[bytes]]:
+    """The same frame again and again."""
+
+    def pieces() -> Iterator[bytes]:
+        yield first
+        for _ in range(count // BATCH):
+            yield one * BATCH
+
+    return pieces
+
+
+def calls(make: Callable[[int], bytes], count: int) -> Callable[[], Iterator[bytes]]:
+    """Frames made for streams of their own."""
+
+    def pieces() -> Iterator[bytes]:
+        ids = streams()
+        for _ in range(count // 50):
+            yield b"".join(make(next(ids)) for _ in range(50))
+
+    return pieces
+
+
+def once(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
+    return lambda: iter(pieces)
+
+
+def opened(stream: int, block: bytes = GET, flags: int = 0) -> bytes:
+    return frame(HEADERS, END_HEADERS | flags, stream, block)
+
+
+def taken_back(stream: int) -> bytes:
+    """Rapid Reset, CVE-2023-44487."""
+    return opened(stream) + frame(RST_STREAM, 0, stream, CANCEL)
+
+
+def made_to_reset(stream: int) -> bytes:
+    """MadeYouReset, CVE-2025-8671: a broken rule makes the node reset the stream."""
+    return opened(stream, GET + literal("Upper", b"x"))
+
+
+def bomb(stream: int) -> bytes:
+    """A field that goes into the table once, and thousands of bytes that each name it."""
+    block = GET + b"\x40\x01b" + b"\x7f\x81\x1e" + b"x" * 4_000 + b"\xbe" * 10_000
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
+
+
+def named(count: int) -> bytes:
+    return b"".join(literal(f"name-{at}", b"value") for at in range(count))
+
+
+def settings(*values: tuple[int, int]) -> bytes:
+    return frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *value) for value in values))
+
+
+WORDLESS = {
+    "PING": (frame(PING, 0, 0, b"attacker"), "too_many_pings"),
+    "PING acknowledgements": (frame(PING, ACK, 0, b"attacker"), "too_many_control_frames"),
+    "SETTINGS": (settings(), "too_many_control_frames"),
+    "PRIORITY": (
+        frame(PRIORITY_FRAME, 0, 9, struct.pack(">IB", 0, 16)), "too_many_control_frames"),
+    "frames of no known type": (frame(0xFA, 0, 0, b"?"), "too_many_control_frames"),
+}
+
+ATTACKS = [
+    *(Attack(f"flood of {name}", flood(one), ends) for name, (one, ends) in WORDLESS.items()),
+    Attack("flood of empty DATA", flood(frame(DATA, 0, 1), first=opened(1)),
+           "too_many_control_frames"),
+    Attack("flood of WINDOW_UPDATE",
+           flood(frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)), first=opened(1)),
+           "too_many_control_frames"),
+    Attack("flood of padding", flood(frame(DATA, 8, 1, b"\x0a" + bytes(10)), first=opened(1)),
+           "too_many_control_frames"),
+    Attack("Rapid Reset", calls(taken_back, 40_000), "too_many_resets"),
+    Attack("MadeYouReset", calls(made_to_reset, 40_000), "too_many_stream_errors"),
+    Attack("flood of CONTINUATION",
+           flood(frame(CONTINUATION, 0, 1, literal("a", b"b")), first=frame(HEADERS, 0, 1, GET)),
+           "protocol_error"),
+    Attack("header bomb", calls(bomb, 200), refuses=True),
+    Attack("thousands of header fields",
+           calls(lambda one: opened(one, GET + named(1_000)[:16_000], END_STREAM), 200),
+           refuses=True),
+    Attack("broken header block", once(opened(1, b"\xff" * 64)), "protocol_error"),
+    Attack("more streams than allowed", calls(opened, 20_000), "protocol_error"),
+    Attack("messages that never end",
+           calls(lambda one: opened(one) + frame(DATA, 0, one, b"\0\0\x3f\xff\xff" + bytes(8)),
+                 1_000)),
+    Attack("a message of 4 GiB",
+           calls(lambda one: opened(one) + frame(DATA, 0, one, b"\0\xff\xff\xff\xff"), 500),
+           refuses=True),
+    Attack("a window above 2^31",
+           once(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 1)) * 2),
+           "protocol_error"),
+    Attack("an initial window above 2^31", once(settings((INITIAL_WINDOW_SIZE, 1 << 31))),
+           "protocol_error"),
+    Attack("frames of at most 0 bytes", once(settings((MAX_FRAME_SIZE, 0))), "protocol_error"),
+    Attack("a frame of 16 MiB", once(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + bytes(1 << 20)),
+           "protocol_error"),
+    Attack("a stream that clients can't open", once(opened(2)), "protocol_error"),
+    Attack("DATA without a stream", once(frame(DATA, 0, 0, b"x")), "protocol_error"),
+    Attack("a push by the client", once(frame(PUSH, END_HEADERS, 1, struct.pack(">I", 2) + GET)),
+           "protocol_error"),
+    Attack("streams that count down", once(opened(5, GET, END_STREAM), opened(3, GET, END_STREAM))),
+    Attack("bytes behind the end", flood(bytes(1 << 10), first=frame(DATA, 0, 0, b"x")),
+           "protocol_error"),
+    Attack("TLS where there is none", flood(b"\x16\x03\x01\x02\x00" + bytes(507), 500),
+           "protocol_error"),
+]
+
+# The line port: bytes, and the reason for which the node ends the connection.
+LINE_ATTACKS = {
+    "a line without an end": (b"x" * (1 << 16), 400),
+    "a word without an end": (b"*1\r\n" + b"x" * (1 << 16), 400),
+    "a thousand million words": (b"*1000000000\r\n", 1),
+    "a count below zero": (b"*-5\r\n", 1),
+    "a count of no number": (b"*99999999999999999999999\r\n", 1),
+    "zeros": (bytes(1 << 16), 400),
+    "an opening of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100), 1),
+    "commands that are not there": (b"NOPE 1 2 3\r\n" * 1_000, 50),
+    "patterns that take long": (b"KEYS (a*)*(a*)*(a*)*$\r\n" * 100, 20),
+}
