@@ -48,7 +48,12 @@ readonly BUILD_NEEDS=(
 )
 readonly TEST_NEEDS=(
   "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc"
-  "redis-tools:command -v redis-check-rdb")
+  "redis-tools:command -v redis-check-rdb"
+  # The examples in Go.
+  "golang-go:command -v go" "protobuf-compiler:command -v protoc"
+  "protoc-gen-go-1-3:command -v protoc-gen-go"
+  "golang-google-grpc-dev:test -d /usr/share/gocode/src/google.golang.org/grpc"
+  "golang-google-genproto-dev:test -d /usr/share/gocode/src/google.golang.org/genproto")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

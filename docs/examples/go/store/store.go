@@ -1,0 +1,119 @@
+// Package store is what every example begins with: a connection, and what an error says. Copy it,
+// and change what you need.
+package store
+
+import (
+	"context"
+	"log"
+	"math/rand"
+	"os"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	pb "ringstore/v1"
+)
+
+// MessageBytesMax is the node's max_message_bytes, by default 4 MiB. A reply may be as long.
+const MessageBytesMax = 4 << 20
+
+// Connect gives a client of a router (or of a shard on its own), whose address is the first
+// argument of the program. Share it: it may be used by many goroutines.
+func Connect() pb.KeyStoreClient {
+	connection, err := grpc.Dial(os.Args[1],
+		// Since grpc-go 1.34: WithTransportCredentials(insecure.NewCredentials()).
+		grpc.WithInsecure(),
+		// Nothing is sent again behind your back: see Repeat.
+		grpc.WithDisableRetry(),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(MessageBytesMax+1024),
+			grpc.MaxCallSendMsgSize(MessageBytesMax+1024)),
+		// A peer that has vanished is found within half a minute, also while no call is under way.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: 20 * time.Second, Timeout: 10 * time.Second}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return pb.NewKeyStoreClient(connection)
+}
+
+// Within gives a context for one call. Every call has a deadline; what it bounds is the wait: a
+// write may have been carried out.
+func Within(limit time.Duration) context.Context {
+	// Its timer goes with the process, or at the deadline.
+	ctx, _ := context.WithTimeout(context.Background(), limit)
+	return ctx
+}
+
+// Failure is what an error of a call says. Codes say what kind of trouble it is, reasons which one.
+type Failure struct {
+	Code       codes.Code
+	Reason     string
+	RetryAfter time.Duration
+}
+
+// Explain reads an error's details.
+func Explain(err error) Failure {
+	shown := status.Convert(err)
+	failure := Failure{Code: shown.Code()}
+	for _, detail := range shown.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			failure.Reason = detail.Reason
+		case *errdetails.RetryInfo:
+			failure.RetryAfter = time.Duration(detail.RetryDelay.GetSeconds())*time.Second +
+				time.Duration(detail.RetryDelay.GetNanos())
+		}
+	}
+	return failure
+}
+
+// DidNotHappen tells whether a write that failed this way has surely changed nothing.
+func (failure Failure) DidNotHappen() bool {
+	return failure.Reason != "" && failure.Reason != "OUTCOME_UNKNOWN"
+}
+
+// MayPass tells whether the same call may succeed a little later.
+func (failure Failure) MayPass() bool {
+	return failure.Code == codes.Unavailable || failure.Code == codes.ResourceExhausted
+}
+
+// Repeat makes a call again, as long as that is safe, until it succeeds or the time is over.
+//
+// A read may be repeated whatever its error was. A write only where it surely has not been carried
+// out: an unknown outcome is for the caller, who has to read before it decides.
+func Repeat(isRead bool, limit time.Duration, call func() error) error {
+	end := time.Now().Add(limit)
+	pause := 50 * time.Millisecond
+	for {
+		err := call()
+		if err == nil {
+			return nil
+		}
+		failure := Explain(err)
+		safe := isRead || failure.DidNotHappen()
+		if !safe || !failure.MayPass() || time.Now().Add(pause).After(end) {
+			return err
+		}
+		// Many clients that fail at once should not come back at once.
+		wait := time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))
+		if failure.RetryAfter > wait {
+			wait = failure.RetryAfter
+		}
+		time.Sleep(wait)
+		if pause *= 2; pause > time.Second {
+			pause = time.Second
+		}
+	}
+}
+
+// Must ends the program where an error has no answer.
+func Must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

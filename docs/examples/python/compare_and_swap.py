@@ -1,0 +1,28 @@
+"""Read, change, write back only if nobody has written meanwhile."""
+
+import json
+import sys
+
+from ringstore.v1 import keystore_pb2 as pb
+from store import connect
+
+
+def change(store, key: bytes, edit) -> dict:
+    """`edit` changes the document; it is called again if others were quicker."""
+    while True:
+        old = store.Get(pb.Key(key=key), timeout=5)
+        document = json.loads(old.value) if old.found else {}
+        edit(document)
+        # Version 0 stands for a key that isn't there.
+        write = pb.KeyValue(
+            key=key, value=json.dumps(document).encode(),
+            condition=pb.SET_CONDITION_IF_VERSION, if_version=old.version,
+        )
+        if store.Set(write, timeout=5).ok:
+            return document
+
+
+store = connect(sys.argv[1])
+for name in ("ada", "grace"):
+    change(store, b"team", lambda document: document.setdefault("members", []).append(name))
+print(json.loads(store.Get(pb.Key(key=b"team"), timeout=5).value)["members"])

@@ -1,0 +1,39 @@
+"""A lock with a time to live and a fencing token.
+
+Its holder can lose it without knowing: it was paused for too long. So the lock alone is not safe:
+send the token with every write to what the lock guards, and have that refuse a token smaller than
+the greatest that it has seen.
+"""
+
+import secrets
+import sys
+from contextlib import contextmanager
+
+from ringstore.v1 import keystore_pb2 as pb
+from store import connect
+
+
+@contextmanager
+def lock(store, key: bytes, millis: int):
+    """Gives the fencing token, or None where another holds the lock."""
+    owner = secrets.token_bytes(16)
+    taken = store.Set(
+        pb.KeyValue(
+            key=key, value=owner, ttl_millis=millis, condition=pb.SET_CONDITION_IF_ABSENT),
+        timeout=5,
+    )
+    try:
+        # Each holder has a greater one than those before.
+        yield taken.version if taken.ok else None
+    finally:
+        # Deletes it only if it is still ours. Also after an unknown outcome, which may have been
+        # a lock that was taken.
+        store.Delete(pb.DeleteRequest(key=key, if_value=owner), timeout=5)
+
+
+store = connect(sys.argv[1])
+with lock(store, b"lock:report", 30_000) as token:
+    with lock(store, b"lock:report", 30_000) as other:
+        print(token is not None, other is None)
+with lock(store, b"lock:report", 30_000) as later:
+    print(later > token)

@@ -1,0 +1,26 @@
+"""So many calls in each window of time, counted over all clients: one call of the store each."""
+
+import sys
+import time
+
+from ringstore.v1 import keystore_pb2 as pb
+from store import connect
+
+
+def allows(store, who: str, calls: int, seconds: int) -> bool:
+    """Counts a call, and tells whether it is one of the first in its window.
+
+    The counter is a key that goes by itself: its time to live is set by the call that makes it.
+    """
+    window = int(time.time()) // seconds
+    count = store.IncrBy(
+        pb.IncrByRequest(
+            key=f"rate:{who}:{window}".encode(), delta=1, ttl_millis=2_000 * seconds),
+        timeout=1,
+    )
+    return count.value <= calls
+
+
+store = connect(sys.argv[1])
+# A window of a day, so that no other begins meanwhile (but at midnight).
+print([allows(store, "ada", calls=3, seconds=86_400) for _ in range(5)])

@@ -1,0 +1,82 @@
+"""What every example begins with: a channel, and what an error says.
+
+Copy it, and change what you need. It takes grpcio, grpcio-status and the generated stubs.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from ringstore.v1 import keystore_pb2_grpc
+
+# A reply may be as long as the node's max_message_bytes, by default 4 MiB, and grpcio refuses
+# longer ones by default. Set it to what the cluster is set to.
+MESSAGE_BYTES_MAX = 4 << 20
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 1024),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 1024),
+    # Nothing is sent again behind your back: see `repeated` below.
+    ("grpc.enable_retries", 0),
+    # A peer that has vanished is found within half a minute, also while no call is under way.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+Answer = TypeVar("Answer")
+
+
+def connect(address: str) -> keystore_pb2_grpc.KeyStoreStub:
+    """A stub for a router (or a shard on its own). Share it: it may be used by many threads."""
+    return keystore_pb2_grpc.KeyStoreStub(grpc.insecure_channel(address, options=OPTIONS))
+
+
+class Failure:
+    """What an error of a call says. Codes say what kind of trouble it is, reasons which one."""
+
+    def __init__(self, error: grpc.RpcError):
+        self.code: grpc.StatusCode = error.code()
+        self.reason = ""
+        self.retry_seconds = 0.0
+        status = rpc_status.from_call(error)
+        for detail in status.details if status else ():
+            info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+            if detail.Unpack(info):
+                self.reason = info.reason
+            elif detail.Unpack(retry):
+                self.retry_seconds = retry.retry_delay.ToMicroseconds() / 1e6
+
+    @property
+    def did_not_happen(self) -> bool:
+        """Whether a write that failed this way has surely changed nothing."""
+        return bool(self.reason) and self.reason != "OUTCOME_UNKNOWN"
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+def repeated(call: Callable[[], Answer], *, is_read: bool, seconds: float = 10.0) -> Answer:
+    """Makes a call again, as long as that is safe, until it succeeds or the time is over.
+
+    A read may be repeated whatever its error was. A write only where it surely has not been carried
+    out: an unknown outcome is for the caller, who has to read before it decides.
+    """
+    end = time.monotonic() + seconds
+    pause = 0.05
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            failure = Failure(error)
+            safe = is_read or failure.did_not_happen
+            if not (safe and failure.may_pass) or time.monotonic() + pause > end:
+                raise
+            # Many clients that fail at once should not come back at once.
+            time.sleep(max(failure.retry_seconds, pause * random.uniform(0.8, 1.2)))
+            pause = min(pause * 2, 1.0)

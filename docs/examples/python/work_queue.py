@@ -1,0 +1,72 @@
+"""A queue whose workers wait for work, and from which nothing is lost when a worker dies.
+
+A job moves from the queue to its worker's own list in one step, and leaves that list when it is
+done. Who finds jobs in the list of a worker that is gone moves them back. The braces put all of the
+queue's lists into one slot: LMove is for lists of the same slot.
+"""
+
+import sys
+import threading
+
+import grpc
+from ringstore.v1 import keystore_pb2 as pb
+from store import Failure, connect
+
+QUEUE = b"{jobs}"
+WAIT_MILLIS = 1_000
+
+
+def next_job(store, worker: bytes) -> bytes | None:
+    """Waits for a job; None: there was none so long, or it isn't known whether one was taken."""
+    move = pb.ListMoveRequest(
+        key=QUEUE, destination=QUEUE + worker, wait_millis=WAIT_MILLIS,
+        **{"from": pb.LIST_END_HEAD}, to=pb.LIST_END_TAIL,
+    )
+    try:
+        # The deadline lies behind the wait, so that the store ends the call and not the client.
+        reply = store.LMove(move, timeout=WAIT_MILLIS / 1000 + 5)
+        return reply.value if reply.found else None
+    except grpc.RpcError as error:
+        if not Failure(error).may_pass:
+            raise
+        return None
+
+
+def done(store, worker: bytes, job: bytes) -> None:
+    store.LRem(pb.ListRemoveRequest(key=QUEUE + worker, count=1, value=job), timeout=5)
+
+
+def take_back(store, worker: bytes) -> int:
+    """What a worker that is gone has left behind goes to the head of the queue."""
+    moved = 0
+    while store.LMove(
+        pb.ListMoveRequest(
+            key=QUEUE + worker, destination=QUEUE, **{"from": pb.LIST_END_TAIL},
+            to=pb.LIST_END_HEAD),
+        timeout=5,
+    ).found:
+        moved += 1
+    return moved
+
+
+store = connect(sys.argv[1])
+finished = []
+
+
+def work(name: bytes) -> None:
+    take_back(store, name)
+    while (job := next_job(store, name)) != b"stop":
+        if job is not None:
+            finished.append(job)
+            done(store, name, job)
+    done(store, name, b"stop")
+
+
+workers = [threading.Thread(target=work, args=(b":worker-%d" % number,)) for number in range(3)]
+for worker in workers:
+    worker.start()
+jobs = [b"job %d" % number for number in range(20)]
+store.RPush(pb.ListInsert(key=QUEUE, values=jobs + [b"stop"] * len(workers)), timeout=5)
+for worker in workers:
+    worker.join()
+print(sorted(finished) == sorted(jobs))
