@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from harness.attacks import ATTACKS, LINE_ATTACKS, Attack
+from harness.attacks import ATTACKS, CANCELS_AT_ONCE, LINE_ATTACKS, Attack, cancels
 from harness.client import Client
 from harness.cluster import HOST, Cluster
 from harness.lines import Lines
@@ -102,6 +102,28 @@ def test_an_attack_is_borne_or_ended_counted_and_noticed_by_no_one(node, cluster
     if attack.refuses:
         assert grown["ringstore_refused_calls_total"] > 0, grown
     assert node.process.poll() is None
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["reads", "pops that wait"])
+def test_100_000_cancels_cut_no_link(cluster, waits):
+    before = counters(cluster.router)
+    with Bystander(cluster.address):
+        for _ in range(10):
+            connection = Connection(cluster.address)
+            connection.settle()
+            for piece in cancels(10_000, waits=waits):
+                connection.push(piece)
+                # A client that cancels nearly all of its calls is cut: this one reads answers.
+                connection.read_answers(CANCELS_AT_ONCE)
+                assert not connection.closed, connection.goaway_text
+            connection.close()
+    after = counters(cluster.router)
+    links = "ringstore_link_reconnects_total"
+    assert after.get(links, 0) == before.get(links, 0)
+    assert after["ringstore_resets_total"] - before["ringstore_resets_total"] >= 100_000
+    assert not cluster.router.log_lines("link lost")
+    parked = "ringstore_parked_calls"
+    eventually(lambda: counters(cluster.router)[parked] == 0, "no call that waits any more")
 
 
 @pytest.mark.parametrize("attack", LINE_ATTACKS)

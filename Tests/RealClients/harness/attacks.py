@@ -154,6 +154,25 @@ ATTACKS = [
            "protocol_error"),
 ]
 
+CANCELS_AT_ONCE = 200
+POP = headers("/ringstore.v1.KeyStore/LPop")
+
+
+def cancels(count: int, *, waits: bool) -> Iterator[bytes]:
+    """Calls that are taken back at once, as many as are let be; those that wait need no such."""
+    # A pop of a list that isn't there waits a minute.
+    block, body = (POP, message(b"\x0a\x04none\x18\xe0\xd4\x03")) if waits else (GET, BODY)
+    ids = streams()
+    for _ in range(count // CANCELS_AT_ONCE):
+        piece = bytearray()
+        for _ in range(CANCELS_AT_ONCE):
+            let_be, taken = next(ids), next(ids)
+            piece += opened(let_be) + frame(DATA, END_STREAM, let_be, BODY)
+            piece += opened(taken, block) + frame(DATA, END_STREAM, taken, body)
+            piece += frame(RST_STREAM, 0, taken, CANCEL)
+        yield bytes(piece)
+
+
 # The line port: bytes, and the reason for which the node ends the connection.
 LINE_ATTACKS = {
     "a line without an end": (b"x" * (1 << 16), 400),

@@ -246,10 +246,20 @@ class Connection:
             self.socket.settimeout(STALL_SECONDS)
 
     def finish(self) -> None:
-        """Asks for a last sign of life: returns when it has come, or the connection is gone."""
+        """Asks for a sign of life: returns when it has come, or the connection is gone."""
+        self.pong = False
         self.push(frame(PING, 0, 0, LAST_PING))
         while not (self.closed or self.pong):
             self.receive()
+
+    def read_answers(self, count: int) -> None:
+        """Takes in so many whole answers, and forgets them."""
+        while count and not self.closed:
+            if not self.finished:
+                self.receive()
+                continue
+            stream = self.finished.popleft()
+            count -= self.answers.pop(stream).ended
 
     def half_close(self) -> None:
         """Sends what is queued and closes the sending side: answers may still come."""
