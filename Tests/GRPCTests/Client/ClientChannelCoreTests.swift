@@ -51,8 +51,8 @@ private final class CoreFixture {
     timeout: TimeAmount? = nil, retrySafe: Bool = false, waitsForReady: Bool = false
   ) -> (exchange: UnaryExchange, box: ResultBox) {
     let exchange = UnaryExchange(
-      path: "/t/Echo", metadata: Metadata(), timeout: timeout, retrySafe: retrySafe,
-      waitsForReady: waitsForReady, request: ByteBuffer(string: "q"))
+      path: "/t/Echo", metadata: Metadata(), timeout: timeout, encoding: .identity,
+      retrySafe: retrySafe, waitsForReady: waitsForReady, request: ByteBuffer(string: "q"))
     let box = ResultBox()
     exchange.start(core) { box.results.append($0) }
     loop.run()

@@ -43,7 +43,8 @@ import Testing
     let expected = [
       (":method", "POST"), (":scheme", "http"), (":authority", "peer:1"), (":path", "/a.B/C"),
       ("grpc-timeout", "1500000u"), ("te", "trailers"), ("content-type", "application/grpc"),
-      ("user-agent", "grpc-swift-ringstore/0.1.0"), ("key", "value"), ("trace-bin", "AP8"),
+      ("user-agent", "grpc-swift-ringstore/0.1.0"), ("grpc-accept-encoding", "identity,gzip"),
+      ("key", "value"), ("trace-bin", "AP8"),
     ]
     let fields = peer.fields(stream)
     #expect(fields.map(\.0) == expected.map(\.0))
