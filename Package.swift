@@ -173,8 +173,8 @@ let package = Package(
     .testTarget(
       name: "FrontTests",
       dependencies: [
-        "EncodedCalls", "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore",
-        "RingstoreAPI",
+        "EncodedCalls", "LargeMemory", "Front", "StandardServices", "ShardNode", "RouterNode",
+        "Commands", "NodeCore", "RingstoreAPI", "GRPC",
         "Placement", nioCore, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
