@@ -35,6 +35,7 @@ let package = Package(
   targets: [
     .target(name: "TextForms"),
     .systemLibrary(name: "CMalloc"),
+    .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CPrefetch"),
     .target(name: "LargeMemory", dependencies: ["CMalloc"]),
     .systemLibrary(
@@ -44,9 +45,11 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", nioCore, nioPosix, nioConcurrency,
-        nioSSL, logging,
-      ]),
+        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore, nioPosix,
+        nioConcurrency, nioSSL, logging,
+      ],
+      // The static library: the executable then needs no more of a system than before.
+      linkerSettings: [.linkedLibrary(":libz.a")]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
     // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
@@ -74,22 +77,28 @@ let package = Package(
       name: "LegacyServices",
       dependencies: ["RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore]),
     .target(
+      name: "StandardServices",
+      dependencies: ["TextForms", "RingstoreAPI", "Commands", "GRPC", nioCore]),
+    .target(
       name: "Front",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC", nioCore,
+        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices",
+        "StandardServices", "GRPC", nioCore,
       ]),
     .target(
       name: "ShardNode",
       dependencies: [
         "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC", nioCore, nioPosix,
-        logging,
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC",
+        nioCore,
+        nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
         "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "Front", "GRPC", nioCore, nioPosix, nioConcurrency, logging,
+        "LineProtocol", "StandardServices", "Front", "GRPC", nioCore, nioPosix, nioConcurrency,
+        logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -164,8 +173,8 @@ let package = Package(
     .testTarget(
       name: "FrontTests",
       dependencies: [
-        "EncodedCalls", "LargeMemory", "Front", "ShardNode", "RouterNode", "Commands", "NodeCore",
-        "RingstoreAPI",
+        "EncodedCalls", "LargeMemory", "Front", "StandardServices", "ShardNode", "RouterNode",
+        "Commands", "NodeCore", "RingstoreAPI", "GRPC",
         "Placement", nioCore, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
@@ -206,6 +215,11 @@ let package = Package(
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    // gRPC's interop tests, both sides; run by Tests/RealClients.
+    .executableTarget(
+      name: "interop",
+      dependencies: ["GRPC", "ProtobufMessages", nioCore, nioPosix, logging, protobuf],
+      path: "Tests/Interop/Program"),
     // The real cores under a virtual clock and network.
     .target(
       name: "ClusterSimulation",

@@ -45,6 +45,7 @@ readonly BUILD_NEEDS=(
   "libnghttp2-dev:pkg-config --exists libnghttp2"
   "libre2-dev:test -e \"\$(pkg-config --variable=libdir re2)/libre2.a\""
   "libedit-dev:pkg-config --exists libedit"
+  "zlib1g-dev:test -e \"\$(pkg-config --variable=libdir zlib)/libz.a\""
 )
 readonly TEST_NEEDS=(
   "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc"

@@ -5,20 +5,26 @@
 readonly VENV=$ROOT/.build-venv
 readonly REQUIREMENTS=$ROOT/Tests/RealClients/requirements.txt
 readonly PROTOS=$ROOT/Sources/RingstoreAPI/Protos
+readonly INTEROP_PROTOS=$ROOT/Tests/Interop/Protos
 
 # What the environment was made of; another sum means that it has to be made again.
 venv_sum() {
-  { python3 --version && cat "$REQUIREMENTS" && find "$PROTOS" -name '*.proto' | LC_ALL=C sort |
-    xargs cat; } | sha256sum | cut -d ' ' -f 1
+  { python3 --version && cat "$REQUIREMENTS" &&
+    find "$PROTOS" "$INTEROP_PROTOS" -name '*.proto' | LC_ALL=C sort | xargs cat; } |
+    sha256sum | cut -d ' ' -f 1
 }
 
-# Our own protos alone: Google's come with the packages, and a second copy would clash with them.
+# Our own protos and those of the interop tests: Google's others come with the packages, and a
+# second copy would clash with them.
 generate_stubs() {
   local protos
   mapfile -t protos < <(cd "$PROTOS" && find ringstore older -name '*.proto' | LC_ALL=C sort)
   mkdir -p "$VENV/stubs"
   (cd "$PROTOS" && "$VENV/bin/python" -m grpc_tools.protoc -I . --python_out="$VENV/stubs" \
     --grpc_python_out="$VENV/stubs" "${protos[@]}")
+  mapfile -t protos < <(cd "$INTEROP_PROTOS" && find . -name '*.proto' | LC_ALL=C sort)
+  (cd "$INTEROP_PROTOS" && "$VENV/bin/python" -m grpc_tools.protoc -I . \
+    --python_out="$VENV/stubs" --grpc_python_out="$VENV/stubs" "${protos[@]#./}")
 }
 
 # Makes the environment, or keeps the one that is there if nothing has changed since.

@@ -14,6 +14,8 @@ package enum CallNumbers {
   package static let link = 10_000
   /// The calls of the services from before ringstore.v1.
   package static let legacy = 20_000..<21_000
+  /// The calls of gRPC's own services: health, reflection, channelz.
+  package static let standard = 30_000..<31_000
 
   /// The room that a table needs which has a place for each command and each part.
   package static let places = 192

@@ -9,8 +9,9 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import StandardServices
 
-package protocol Dispatcher: AnyObject {
+package protocol Dispatcher: StandardServicesNode {
   /// The bounds that requests are checked against.
   var limits: Limits { get }
   /// The loop's account of replies that are ready and have not been sent.

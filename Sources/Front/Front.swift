@@ -11,11 +11,14 @@ import LegacyServices
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import StandardServices
 
 package final class Front: ServerService {
   /// Owns this front, so that it can't be gone before.
   unowned(unsafe) let dispatcher: any Dispatcher
   private let links: (any LinkService)?
+  /// Health, reflection, channelz, and the pages of probes.
+  package let standard: StandardServices
   package let limits: Limits
   let eventLoop: any EventLoop
   /// Pipelines that have got replies in this tick.
@@ -29,6 +32,8 @@ package final class Front: ServerService {
     self.dispatcher = dispatcher
     self.links = links
     self.eventLoop = eventLoop
+    standard = StandardServices(
+      node: dispatcher, servesLink: links != nil, eventLoop: eventLoop)
     limits = dispatcher.limits
   }
 
@@ -37,6 +42,8 @@ package final class Front: ServerService {
   package func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
     MethodRegistry.method(path: path, servesLink: links != nil)
   }
+
+  package func page(path: UnsafeRawBufferPointer) -> ServerPage? { standard.page(path: path) }
 
   // MARK: - Unary calls
 
@@ -51,6 +58,8 @@ package final class Front: ServerService {
   private func unaryWithCare(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     if message.count > limits.maxMessageBytes {
       call.fail(CallError.requestTooLarge(message.count, limits).status)
+    } else if StandardMethod.contains(call.methodID) {
+      return standard.unary(call, message: message)
     } else if LegacyMethod.contains(call.methodID) {
       LegacyCall.start(call, message: message, on: self)
     } else {
@@ -146,6 +155,7 @@ package final class Front: ServerService {
       links?.linkOpened(call)
       return
     }
+    if StandardMethod.contains(call.methodID) { return }
     dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
     if call.methodID == CommandID.pipeline.rawValue { call.context = FrontPipeline(call, self) }
   }
@@ -159,6 +169,8 @@ package final class Front: ServerService {
       end(call, CallError.requestTooLarge(message.count, limits).status)
     } else if let pipeline = call.context as? FrontPipeline {
       pipeline.receive(message, in: block(of: message, call))
+    } else if StandardMethod.contains(call.methodID) {
+      return standard.stream(call, received: message)
     } else if call.context == nil {
       call.context = StartedStream.shared
       startStream(call, message)
@@ -188,6 +200,8 @@ package final class Front: ServerService {
       links?.linkHalfClosed(call)
     } else if let pipeline = call.context as? FrontPipeline {
       pipeline.halfClosed()
+    } else if StandardMethod.contains(call.methodID) {
+      standard.streamHalfClosed(call)
     } else if call.context == nil {
       call.fail(RPCStatus(.unimplemented, "the request is missing"))
     }
@@ -204,6 +218,8 @@ package final class Front: ServerService {
       answer.resume()
     } else if let legacy = call.context as? LegacyCall {
       legacy.writable()
+    } else if StandardMethod.contains(call.methodID) {
+      return standard.streamWritable(call)
     } else {
       dispatcher.callerTakesMore(call.tag)
     }
@@ -215,6 +231,7 @@ package final class Front: ServerService {
       links?.linkEnded(call)
       return
     }
+    if StandardMethod.contains(call.methodID) { return standard.ended(call) }
     callLeft(call)
     // Calls that waited for this one's turn or room may have gone out, or failed.
     flushPipelines()

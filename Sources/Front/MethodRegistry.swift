@@ -5,6 +5,7 @@ import GRPC
 import LegacyServices
 import NodeCore
 import RingstoreAPI
+import StandardServices
 
 package enum MethodRegistry {
   /// The link, served by shards only.
@@ -27,6 +28,7 @@ package enum MethodRegistry {
     if let legacy = LegacyMethod.method(path: path) {
       return ServerMethod(id: legacy.rawValue, kind: .unary)
     }
+    if let standard = StandardMethod.method(path: path) { return standard }
     if servesLink, path.elementsEqual(LinkProtocol.path.utf8) {
       return ServerMethod(id: linkID, kind: .streaming, isReserved: true)
     }

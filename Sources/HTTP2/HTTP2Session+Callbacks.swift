@@ -138,6 +138,10 @@ func onFrameSent(
       }
     case NGHTTP2_DATA.rawValue:
       session.counters.usefulFramesSent += 1
+      // A body of a server that ends without trailers: a page.
+      if CNGHTTP2_frame_flags(frame) & endStreamFlag != 0, session.role == .server {
+        session.headersFrameSent(CNGHTTP2_frame_stream(frame), endsStream: true)
+      }
     case NGHTTP2_RST_STREAM.rawValue:
       withStream(native, CNGHTTP2_frame_stream(frame)) { stream in
         if stream?.state.isResetting != true { session.counters.resetsForPeerErrors += 1 }

@@ -4,6 +4,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import NodeCore
+import StandardServices
 
 final class RouterLoops: Sendable {
   private let services = NIOLockedValueBox<[NIOLoopBound<RouterService>]>([])
@@ -49,6 +50,14 @@ final class RouterLoops: Sendable {
     return EventLoopFuture.reduce([:], parts, on: eventLoop) { sum, part in
       sum.merging(part) { $0 &+ $1 }
     }
+  }
+
+  /// The links of all loops, in order.
+  func linkReports(on eventLoop: any EventLoop) -> EventLoopFuture<[LinkReport]> {
+    let parts = services.withLockedValue { $0 }.enumerated().map { number, bound in
+      bound.eventLoop.submit { bound.value.ownLinkReports(loop: number) }
+    }
+    return EventLoopFuture.reduce([], parts, on: eventLoop) { $0 + $1 }
   }
 
   /// Whether a loop is the first to report that a shard has come back with this incarnation: each

@@ -157,6 +157,7 @@ package final class RouterServer: Sendable {
           describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
         if number == 0 { service.connections = connections }
+        service.front.standard.connections = connections
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()

@@ -7,6 +7,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import StandardServices
 
 extension RouterService: Dispatcher {
   var limits: Limits { core.limits }
@@ -111,6 +112,20 @@ extension RouterService: Dispatcher {
     }
     let service = NIOLoopBound(self, eventLoop: eventLoop)
     return loops.counters(on: eventLoop).map { service.value.counters = $0 }
+  }
+
+  var notReadyReason: String? { core.notServingReason }
+
+  func linkReports() -> EventLoopFuture<[LinkReport]>? { loops.linkReports(on: eventLoop) }
+
+  /// This loop's links.
+  ///
+  /// - Parameter number: the loop's.
+  func ownLinkReports(loop number: Int) -> [LinkReport] {
+    core.linkLines.map { line in
+      LinkReport(
+        name: "loop \(number), shard \(line.shard)", target: line.address, state: line.state)
+    }
   }
 
   /// What Describe starts from.

@@ -78,6 +78,7 @@ final class RouterService: Flushable {
 
   /// Ends the calls that wait for values.
   func beginDraining() {
+    front.standard.beginDraining()
     core.endParked()
     eventHandled()
   }

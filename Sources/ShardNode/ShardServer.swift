@@ -105,6 +105,7 @@ package final class ShardServer: Sendable {
             .process(storage.policy, loop, wallMillis: systemMillis, logger: logger))
           service.storage?.onFailure = { configuration.onFailure?($0) }
         }
+        service.front.standard.connections = connections
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix)
         }

@@ -238,6 +238,15 @@ extension ShardService: Dispatcher {
 
   func context(of call: CallContext) -> CallContext { core.later(call) }
 
+  var notReadyReason: String? {
+    switch core.state {
+    case .serving: nil
+    case .loading: "the shard is loading its data"
+    case .draining: "the shard is draining"
+    default: core.detail.isEmpty ? "the shard is \(core.state)" : core.detail
+    }
+  }
+
   func describe() -> DescribeMerge {
     DescribeMerge(
       cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, router: nil,

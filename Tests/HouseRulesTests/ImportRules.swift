@@ -7,12 +7,13 @@ enum ImportRules {
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
     ("CMalloc", []),
+    ("CZlib", []),
     ("CPrefetch", []),
     ("LargeMemory", ["CMalloc"]),
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
-    ("GRPC", ["TextForms", "LargeMemory", "HTTP2", "StatusCodes"]),
+    ("GRPC", ["TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
     ("RingstoreAPI", ["StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
@@ -26,22 +27,26 @@ enum ImportRules {
     ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
     ("LegacyServices", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    ("StandardServices", ["TextForms", "RingstoreAPI", "Commands", "GRPC"]),
     (
       "Front",
-      ["LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices", "GRPC"]
+      [
+        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices",
+        "StandardServices", "GRPC",
+      ]
     ),
     (
       "ShardNode",
       [
         "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Commands", "NodeCore", "LineProtocol", "Front", "GRPC",
+        "LogFiles", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC",
       ]
     ),
     (
       "RouterNode",
       [
         "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "Front", "GRPC",
+        "LineProtocol", "StandardServices", "Front", "GRPC",
       ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),

@@ -10,7 +10,6 @@ SOUP = {"bytes": "bytes", "string": "text", "fixed64": "fixed64", "double": "fix
 PREFIXES = {
     "V1": "Ringstore_V1_", "LinkV1": "Ringstore_Internal_V1_", "Older": "Older_",
     "GoogleRPC": "Google_Rpc_", "GoogleProtobuf": "Google_Protobuf_",
-    "GRPCHealth": "Grpc_Health_V1_",
 }
 
 
@@ -179,7 +178,7 @@ def write_comparisons(schema, header, folder):
     text.add(header, "import ProtobufMessages", "import RingstoreAPI", "import SwiftProtobuf", "")
     text.doc("What random messages are made of.")
     text.add("package enum Schemas {")
-    for message in schema.messages.values():
+    for message in schema.coded_messages():
         write_schema(message, text)
     text.add("}", "", "extension TwoReaders {")
     text.doc("Every message of our .proto files, as both codecs have it.")

@@ -12,9 +12,10 @@ import sys
 from google.protobuf import descriptor_pb2
 
 from comparisons import write_comparisons
-from messages import MessageWriter, Text, write_enum
+from descriptors import write_descriptors
+from messages import MessageWriter, Text, write_enum, write_outline
 from schema import Schema
-from services import write_service
+from services import write_paths, write_service
 
 HEADER = """\
 // DO NOT EDIT.
@@ -55,13 +56,20 @@ def main():
     namespaces = {}
     for file in schema.files:
         text = Text()
-        text.add(header(file.path), "import NIOCore", "", f"extension {file.namespace} {{")
+        imports = [] if file.is_outlined else ["import NIOCore", ""]
+        text.add(header(file.path), *imports, f"extension {file.namespace} {{")
         for enum in file.enums:
             write_enum(enum, text)
         for message in file.messages:
-            MessageWriter(message, unserved, rare, text).write()
+            if file.is_outlined:
+                write_outline(message, text)
+            else:
+                MessageWriter(message, unserved, rare, text).write()
         for service in file.services:
-            write_service(service, schema, text)
+            if file.is_outlined:
+                write_paths(service, text)
+            else:
+                write_service(service, schema, text)
         text.add("}")
         target = pathlib.Path(sources, file.path).with_suffix(".wire.swift")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +82,8 @@ def main():
         text.doc(f"The messages and services of {package}.")
         text.add(f"package enum {namespace} {{}}", "")
     pathlib.Path(sources, "Namespaces.wire.swift").write_text(str(text), encoding="utf-8")
+    write_descriptors(
+        descriptor_set, header("all .proto files"), pathlib.Path(sources, "Descriptors.swift"))
     write_comparisons(schema, header("all .proto files"), pathlib.Path(tests))
 
 

@@ -467,6 +467,18 @@ class MessageWriter:
         text.add("}", "")
 
 
+def write_outline(message, text):
+    """The name and the field numbers of a message that is read and written field by field."""
+    text.doc(" ".join(message.comment) or f"`{message.full_name[1:]}`.")
+    text.add(f"package enum {message.name} {{")
+    MessageWriter(message, {}, {}, text).write_constants()
+    for enum in message.enums:
+        write_enum(enum, text)
+    for nested in message.nested:
+        write_outline(nested, text)
+    text.add("}", "")
+
+
 def write_enum(enum, text):
     text.doc(" ".join(enum.comment) or f"`{enum.full_name[1:]}`.")
     text.add(f"package struct {enum.name}: WireEnum {{", "package let rawValue: Int32", "",

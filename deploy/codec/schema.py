@@ -16,6 +16,15 @@ NAMESPACES = {
     "google.rpc": "GoogleRPC",
     "google.protobuf": "GoogleProtobuf",
     "grpc.health.v1": "GRPCHealth",
+    "grpc.reflection.v1": "GRPCReflection",
+    "grpc.reflection.v1alpha": "GRPCReflectionAlpha",
+    "grpc.channelz.v1": "GRPCChannelz",
+}
+
+# Packages of which only the names, paths and field numbers are written: their calls are rare, and
+# what serves them reads and writes their messages field by field.
+OUTLINED = {
+    "grpc.health.v1", "grpc.reflection.v1", "grpc.reflection.v1alpha", "grpc.channelz.v1",
 }
 
 # Packages whose strings are checked for UTF-8. Strings of the others come from our own nodes only,
@@ -146,6 +155,7 @@ class Service:
 @dataclass
 class File:
     path: str
+    is_outlined: bool
     messages: list
     enums: list
     services: list
@@ -164,23 +174,30 @@ def comment_of(locations, path):
 class Schema:
     def __init__(self, descriptor_set):
         self.messages, self.enums, self.files = {}, {}, []
+        outlined = {each.name for each in descriptor_set.file if each.package in OUTLINED}
         for proto in descriptor_set.file:
             if not proto.name.startswith("google/protobuf/") or proto.name in WELL_KNOWN:
                 self.files.append(self.read_file(proto))
         for message in self.messages.values():
             for each in message.fields:
-                if each.type_name:
+                if each.type_name and message.file not in outlined:
                     each.type = self.messages.get(each.type_name) or self.enums[each.type_name]
-        for message in self.messages.values():
+        for message in self.coded_messages():
             self.refuse_recursion(message, [])
         for file in self.files:
-            for service in file.services:
+            for service in [] if file.is_outlined else file.services:
                 for rpc in service.rpcs:
                     rpc.request = self.messages[rpc.request]
                     rpc.reply = self.messages[rpc.reply]
 
+    def coded_messages(self):
+        """The messages that are read and written as a whole, entries of maps among them."""
+        outlined = {file.path for file in self.files if file.is_outlined}
+        return [each for each in self.messages.values() if each.file not in outlined]
+
     def all_messages(self):
-        """Every message but the entries of maps, in the order of the files."""
+        """Every message but the entries of maps, in the order of the files; without those that are
+        outlined."""
         def walk(messages):
             for message in messages:
                 if not message.is_map_entry:
@@ -188,7 +205,8 @@ class Schema:
                 yield from walk(message.nested)
 
         for file in self.files:
-            yield from walk(file.messages)
+            if not file.is_outlined:
+                yield from walk(file.messages)
 
     def refuse_recursion(self, message, above):
         if message in above:
@@ -222,7 +240,7 @@ class Schema:
                     for place, rpc in enumerate(each.method)],
                 comment_of(locations, [6, index]))
             for index, each in enumerate(proto.service)]
-        return File(proto.name, messages, enums, services, namespace)
+        return File(proto.name, proto.package in OUTLINED, messages, enums, services, namespace)
 
     def read_message(self, proto, prefix, outer, file, locations, path):
         full_name = f"{prefix}.{proto.name}"
@@ -237,19 +255,22 @@ class Schema:
                 for index, each in enumerate(proto.enum_type)],
             proto.options.map_entry, file.package in CHECKED_TEXT, comment_of(locations, path))
         for index, each in enumerate(proto.field):
-            message.fields.append(self.read_field(each, message, locations, [*path, 2, index]))
+            place = [*path, 2, index]
+            message.fields.append(self.read_field(each, message, file, locations, place))
         real = {each.oneof for each in message.fields if each.oneof}
         message.oneofs = [each for each in message.oneofs if each in real]
         message.fields.sort(key=lambda each: each.number)
         self.messages[full_name] = message
         return message
 
-    def read_field(self, proto, message, locations, path):
+    def read_field(self, proto, message, file, locations, path):
         if proto.type not in KINDS:
             raise Unsupported(f"{message.full_name}.{proto.name}: its type")
         kind = KINDS[proto.type]
         repeated = proto.label == TYPE.LABEL_REPEATED
-        if repeated and kind not in ("bytes", "string", "message", "uint64", "fixed64"):
+        is_read = file.package not in OUTLINED
+        lists = ("bytes", "string", "message", "uint64", "fixed64")
+        if is_read and repeated and kind not in lists:
             raise Unsupported(f"{message.full_name}.{proto.name}: repeated {kind}")
         oneof = None
         if proto.HasField("oneof_index") and not proto.proto3_optional:

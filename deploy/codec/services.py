@@ -16,6 +16,17 @@ def has_key(message):
     return kinds.get("key") == "bytes" and kinds.get("database") == "uint32"
 
 
+def write_paths(service, text):
+    """A service whose messages are outlined: its name, and the paths of its calls."""
+    text.doc(" ".join(service.comment) or f"The calls of `{service.full_name}`.")
+    text.add(f"package enum {service.swift.rsplit('.', 1)[1]} {{",
+             f'package static let name = "{service.full_name}"', "")
+    for rpc in service.rpcs:
+        text.doc(*([" ".join(rpc.comment)] if rpc.comment else []))
+        text.add(f'package static let {constant(rpc)} = "/{service.full_name}/{rpc.name}"')
+    text.add("}", "")
+
+
 def constant(rpc):
     return rpc.name[0].lower() + rpc.name[1:]
 

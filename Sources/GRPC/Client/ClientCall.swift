@@ -11,6 +11,10 @@ package final class ClientCall {
   package var tag: UInt64 = 0
   /// The connection that carries the call.
   package let connection: ClientConnection
+  /// How its messages are sent, where that makes them shorter.
+  package let encoding: MessageEncoding
+  /// Messages that came compressed.
+  package internal(set) var compressedMessages = 0
   /// Whether the call is over.
   package private(set) var isEnded = false
 
@@ -33,12 +37,13 @@ package final class ClientCall {
 
   init(
     connection: ClientConnection, path: String, metadata: Metadata, deadlineNanos: UInt64?,
-    handler: any ClientCallHandler
+    encoding: MessageEncoding, handler: any ClientCallHandler
   ) {
     self.connection = connection
     self.path = path
     self.metadata = metadata
     self.deadlineNanos = deadlineNanos
+    self.encoding = encoding
     self.handler = handler
   }
 
@@ -54,24 +59,31 @@ package final class ClientCall {
 
   /// Sends one message: `write` puts it straight into the call's outbound buffer, and it leaves at
   /// the end of the tick. `write` may only append. Ignored after `halfClose` or the end.
-  package func send(_ write: (inout ByteBuffer) -> Void) {
+  ///
+  /// - Parameter isPlain: not compressed, whatever the call's encoding.
+  package func send(isPlain: Bool = false, _ write: (inout ByteBuffer) -> Void) {
     guard !isEnded, !isHalfClosed else { return }
     if let stream {
       OutboundBuffer.reclaim(&stream.outbound)
-      let mark = MessageFrame.begin(&stream.outbound)
-      write(&stream.outbound)
-      MessageFrame.end(mark, &stream.outbound)
+      append(to: &stream.outbound, isPlain: isPlain, write)
       connection.bodyChanged(stream)
     } else {
-      let mark = MessageFrame.begin(&queued)
-      write(&queued)
-      MessageFrame.end(mark, &queued)
+      append(to: &queued, isPlain: isPlain, write)
     }
     blockIfFull()
   }
 
+  private func append(
+    to buffer: inout ByteBuffer, isPlain: Bool, _ write: (inout ByteBuffer) -> Void
+  ) {
+    let mark = MessageFrame.begin(&buffer)
+    write(&buffer)
+    MessageFrame.end(mark, &buffer)
+    if encoding == .gzip, !isPlain { MessageFrame.compress(mark, &buffer, connection.gzip) }
+  }
+
   /// Sends one message that was gathered in a buffer of the caller's, which is empty afterwards;
-  /// see `MessageFrame.leaveRoom`.
+  /// see `MessageFrame.leaveRoom`. It is not compressed.
   ///
   /// - Parameter tail: the end of the message, sent from where it lies and held until it is gone.
   ///   (A call that waits for its stream copies it.)

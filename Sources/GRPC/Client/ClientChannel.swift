@@ -45,6 +45,7 @@ package final class ClientChannel: Sendable {
   ///
   /// - Parameters:
   ///   - timeout: from now to the reply, retries included; nil: none.
+  ///   - encoding: how the request is sent, where that makes it shorter. The server must know it.
   ///   - retrySafe: the call changes nothing, so it may be sent again even if its outcome is
   ///     unknown. Otherwise it is sent again only if it provably did not run.
   ///   - waitForReady: wait for a connection instead of failing when the last attempt just failed.
@@ -53,13 +54,13 @@ package final class ClientChannel: Sendable {
   /// - Throws: the status. UNAVAILABLE with pushback -1: sent, and the outcome is unknown.
   package func unary(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
-    retrySafe: Bool = false, waitForReady: Bool = false,
+    encoding: MessageEncoding = .identity, retrySafe: Bool = false, waitForReady: Bool = false,
     isolation: isolated (any Actor)? = #isolation, write: (inout ByteBuffer) -> Void
   ) async throws(RPCStatus) -> ByteBuffer {
     var request = ByteBuffer()
     write(&request)
     let exchange = UnaryExchange(
-      path: path, metadata: metadata, timeout: timeout, retrySafe: retrySafe,
+      path: path, metadata: metadata, timeout: timeout, encoding: encoding, retrySafe: retrySafe,
       waitsForReady: waitForReady, request: request)
     let core = self.core
     let result = await withTaskCancellationHandler {
@@ -73,13 +74,17 @@ package final class ClientChannel: Sendable {
   }
 
   /// Opens a stream both ways. It is there at once; what fails is told by `send` and `messages`.
+  ///
+  /// - Parameters:
+  ///   - encoding: how messages are sent, where that makes them shorter.
+  ///   - keepsNotes: the peer's metadata is kept as well; see `ClientStream.notes`.
   package func stream(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
-    waitForReady: Bool = false
+    encoding: MessageEncoding = .identity, waitForReady: Bool = false, keepsNotes: Bool = false
   ) -> ClientStream {
     let exchange = StreamExchange(
-      eventLoop: eventLoop, path: path, metadata: metadata, timeout: timeout,
-      waitsForReady: waitForReady, limits: configuration)
+      eventLoop: eventLoop, path: path, metadata: metadata, timeout: timeout, encoding: encoding,
+      waitsForReady: waitForReady, keepsNotes: keepsNotes, limits: configuration)
     let core = self.core
     eventLoop.execute { exchange.start(core.value) }
     return ClientStream(exchange)

@@ -33,6 +33,8 @@ package struct ClientConfiguration: Sendable {
   /// Whether a connection is reset when it is closed here, so that what was sent and not taken is
   /// dropped on both sides. With an ordinary close the system goes on delivering it.
   package var resetsWhenClosed = false
+  /// Whether messages are taken in gzip, and the peer is told so.
+  package var acceptsGzip = true
   /// The `:authority`; nil: host and port.
   package var authority: String?
   /// The `user-agent`.
@@ -55,6 +57,7 @@ package struct ClientConfiguration: Sendable {
     configuration.pingInterval = .seconds(1)
     configuration.pingTimeout = .seconds(1)
     configuration.resetsWhenClosed = true
+    configuration.acceptsGzip = false
     return configuration
   }
 

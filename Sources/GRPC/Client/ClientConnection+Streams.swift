@@ -82,13 +82,19 @@ extension ClientConnection {
     swap(&inbound, &stream.inbound)
     var failure: MessageFramingError?
     let limit = configuration.maxMessageBytes
+    let acceptsGzip = configuration.acceptsGzip
     inbound.readWithUnsafeReadableBytes { bytes in
       var rest = bytes
       do throws(MessageFramingError) {
         while !call.isEnded, evenIfPaused || !(call.isPaused || isClosed),
-          let message = try MessageFrame.next(in: &rest, limit: limit)
+          let message = try MessageFrame.next(
+            in: &rest, limit: limit, acceptsCompressed: acceptsGzip)
         {
-          handler.call(call, received: message)
+          if acceptsGzip, MessageFrame.isCompressed(message) {
+            try deliverInflated(message, call, stream, handler)
+          } else {
+            handler.call(call, received: message)
+          }
         }
       } catch {
         failure = error
@@ -103,6 +109,19 @@ extension ClientConnection {
     session.consume(stream, call.isPaused ? stream.unconsumed - left : stream.unconsumed)
     if call.isPaused { session.park(stream) }
     return nil
+  }
+
+  /// - Throws: where the peer has not named gzip, or the message isn't that, or is too long.
+  private func deliverInflated(
+    _ message: UnsafeRawBufferPointer, _ call: ClientCall, _ stream: HTTP2Stream,
+    _ handler: any ClientCallHandler
+  ) throws(MessageFramingError) {
+    guard stream.headers.first("grpc-encoding")?.elementsEqual("gzip".utf8) == true else {
+      throw .compressedWithoutEncoding
+    }
+    let inflated = try gzip.inflate(message, limit: configuration.maxMessageBytes)
+    call.compressedMessages += 1
+    inflated.withUnsafeReadableBytes { handler.call(call, received: $0) }
   }
 
   /// Gives a stream its buffer back, with what was not taken, and keeps it to its size.
@@ -121,7 +140,9 @@ extension ClientConnection {
     // it isn't moved while it grows. The memory is touched only as the bytes come.
     if inbound.readableBytes >= ClientConfiguration.reserveFromBytes {
       let announced = inbound.withUnsafeReadableBytes {
-        (try? MessageFrame.length($0, limit: configuration.maxMessageBytes)) ?? 0
+        (try? MessageFrame.length(
+          $0, limit: configuration.maxMessageBytes, acceptsCompressed: configuration.acceptsGzip))
+          ?? 0
       }
       inbound.reserveCapacity(announced + MessageFrame.prefixBytes)
     }

@@ -29,6 +29,8 @@ package final class ClientConnection: Flushable {
 
   let session: HTTP2Session
   let headers: RequestHeaders
+  /// For calls whose messages are compressed.
+  let gzip = GzipCodec()
   var context: ChannelHandlerContext?
   var waiting = WaitingCalls()
   var deadlines = DeadlineQueue<ClientCall>()
@@ -76,7 +78,8 @@ package final class ClientConnection: Flushable {
     self.flusher = flusher ?? FlushCoalescer(eventLoop: eventLoop)
     self.delegate = delegate
     headers = RequestHeaders(
-      authority: configuration.authority ?? authority, userAgent: configuration.userAgent)
+      authority: configuration.authority ?? authority, userAgent: configuration.userAgent,
+      acceptsGzip: configuration.acceptsGzip)
   }
 
   /// Nanoseconds of the clock that deadlines are counted in.
@@ -89,18 +92,21 @@ package final class ClientConnection: Flushable {
   /// - Parameters:
   ///   - path: `/package.Service/Method`.
   ///   - timeoutNanos: sent as `grpc-timeout` and enforced here too; nil: none.
+  ///   - encoding: how messages are sent, where that makes them shorter. The peer must know it.
   ///   - handler: kept until the call has ended.
   /// If the connection is going away or too many calls wait, the call ends at the end of the tick
   /// with UNAVAILABLE or RESOURCE_EXHAUSTED, and `.no`.
   package func startCall(
     path: String, metadata: Metadata = Metadata(), timeoutNanos: UInt64? = nil,
+    encoding: MessageEncoding = .identity,
     handler: any ClientCallHandler
   ) -> ClientCall {
     eventLoop.assertInEventLoop()
     let deadline = timeoutNanos.map { nowNanos.addingReportingOverflow($0) }
       .map { $0.overflow ? UInt64.max : $0.partialValue }
     let call = ClientCall(
-      connection: self, path: path, metadata: metadata, deadlineNanos: deadline, handler: handler)
+      connection: self, path: path, metadata: metadata, deadlineNanos: deadline, encoding: encoding,
+      handler: handler)
     if isGoingAway {
       endLater(call, RPCStatus(.unavailable, (lossReason ?? .goAway("no new calls")).description))
     } else if hasFreeStream, waiting.isEmpty {
@@ -142,7 +148,8 @@ package final class ClientConnection: Flushable {
 
   private func open(_ call: ClientCall) {
     let timeout = call.deadlineNanos.map { $0 > nowNanos ? $0 - nowNanos : 0 }
-    let block = headers.block(path: call.path, timeoutNanos: timeout, metadata: call.metadata)
+    let block = headers.block(
+      path: call.path, timeoutNanos: timeout, metadata: call.metadata, encoding: call.encoding)
     guard let stream = session.submitRequest(block) else {
       // Stream numbers are used up (or the session died): this connection has had its day.
       endLater(call, RPCStatus(.unavailable, "the connection takes no new streams"))

@@ -3,6 +3,14 @@
 
 import NIOCore
 
+/// What came on a stream besides its messages.
+package struct StreamNotes: Sendable, Hashable {
+  package internal(set) var initialMetadata = Metadata()
+  package internal(set) var trailingMetadata = Metadata()
+  /// Messages that came compressed.
+  package internal(set) var compressedMessages = 0
+}
+
 /// A stream of messages both ways.
 package final class ClientStream: Sendable {
   private let exchange: StreamExchange
@@ -14,13 +22,15 @@ package final class ClientStream: Sendable {
   /// Sends one message; `write` appends it. Suspends while the peer doesn't take what was sent.
   /// Cancelling the task cancels the call.
   ///
+  /// - Parameter isPlain: not compressed, whatever the call's encoding.
   /// - Throws: the call's status if it has ended.
   package func send(
-    isolation: isolated (any Actor)? = #isolation, _ write: (inout ByteBuffer) -> Void
+    isPlain: Bool = false, isolation: isolated (any Actor)? = #isolation,
+    _ write: (inout ByteBuffer) -> Void
   ) async throws(RPCStatus) {
     var message = ByteBuffer()
     write(&message)
-    try await exchange.send(message)
+    try await exchange.send(message, isPlain: isPlain)
   }
 
   /// No more messages will be sent.
@@ -31,6 +41,9 @@ package final class ClientStream: Sendable {
 
   /// Whether the peer can have executed the call; nil until it has ended.
   package var processed: Processed? { exchange.processed }
+
+  /// What the peer sent besides messages, so far; empty unless the call was to note it.
+  package var notes: StreamNotes { exchange.notes }
 
   /// The messages of the peer; ends when the call ended with OK and throws any other status. While
   /// they are not read, a bounded number of bytes is kept, then the peer is made to wait.

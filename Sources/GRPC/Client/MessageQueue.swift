@@ -5,27 +5,30 @@ import NIOCore
 
 /// Messages in order, with their bytes counted.
 struct MessageQueue {
-  private var messages: [ByteBuffer] = []
+  private var messages: [(message: ByteBuffer, isPlain: Bool)] = []
   private var head = 0
   private(set) var bytes = 0
 
-  mutating func append(_ message: ByteBuffer) {
-    messages.append(message)
+  /// - Parameter isPlain: for messages out: not to be compressed.
+  mutating func append(_ message: ByteBuffer, isPlain: Bool = false) {
+    messages.append((message, isPlain))
     bytes += message.readableBytes + Self.overheadBytes
   }
 
+  mutating func popFirst() -> ByteBuffer? { pop()?.message }
+
   /// Amortised O(1).
-  mutating func popFirst() -> ByteBuffer? {
+  mutating func pop() -> (message: ByteBuffer, isPlain: Bool)? {
     guard head < messages.count else { return nil }
-    let message = messages[head]
-    messages[head] = ByteBuffer()
+    let next = messages[head]
+    messages[head].message = ByteBuffer()
     head += 1
-    bytes -= message.readableBytes + Self.overheadBytes
+    bytes -= next.message.readableBytes + Self.overheadBytes
     if head * 2 >= messages.count {
       messages.removeFirst(head)
       head = 0
     }
-    return message
+    return next
   }
 
   /// Counted for each message, so that empty ones are bounded too.

@@ -9,7 +9,7 @@ final class RequestHeaders {
   private let constantFields: Int
   private let constant = HeaderBlock()
 
-  init(authority: String, userAgent: String) {
+  init(authority: String, userAgent: String, acceptsGzip: Bool) {
     block.append(":method", "POST")
     block.append(":scheme", "http")
     block.append(":authority", authority)
@@ -17,11 +17,15 @@ final class RequestHeaders {
     constant.append("te", "trailers")
     constant.append("content-type", "application/grpc")
     constant.append("user-agent", userAgent)
+    if acceptsGzip { constant.append("grpc-accept-encoding", "identity,gzip") }
   }
 
   /// The block of one call, valid until the next. Timeouts are kept out of the peer's HPACK table:
   /// each is different and would push out the fields that last.
-  func block(path: String, timeoutNanos: UInt64?, metadata: Metadata) -> HeaderBlock {
+  func block(
+    path: String, timeoutNanos: UInt64?, metadata: Metadata,
+    encoding: MessageEncoding = .identity
+  ) -> HeaderBlock {
     block.truncate(to: constantFields)
     var path = path
     path.withUTF8 { block.append(":path", value: UnsafeRawBufferPointer($0)) }
@@ -31,6 +35,9 @@ final class RequestHeaders {
       }
     }
     block.append(contentsOf: constant)
+    if encoding == .gzip {
+      block.append("grpc-encoding", value: ("gzip" as StaticString).bytes)
+    }
     if !metadata.isEmpty {
       metadata.forEachWireField { block.append(name: $0, value: $1, indexed: false) }
     }

@@ -19,6 +19,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
     var isHalfClosed = false
     var isWritable = true
     var writers: [Writer] = []
+    var notes = StreamNotes()
     var ended: (status: RPCStatus, processed: Processed)?
   }
 
@@ -30,6 +31,8 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
   private let path: String
   private let metadata: Metadata
   private let timeout: TimeAmount?
+  private let encoding: MessageEncoding
+  let wantsMetadata: Bool
   private let shared = NIOLockedValueBox(Shared())
   private var core: ClientChannelCore?
   private let limits: ClientChannelConfiguration
@@ -41,24 +44,28 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   init(
     eventLoop: any EventLoop, path: String, metadata: Metadata, timeout: TimeAmount?,
-    waitsForReady: Bool, limits: ClientChannelConfiguration
+    encoding: MessageEncoding, waitsForReady: Bool, keepsNotes: Bool,
+    limits: ClientChannelConfiguration
   ) {
     self.limits = limits
     self.eventLoop = eventLoop
     self.path = path
     self.metadata = metadata
     self.timeout = timeout
+    self.encoding = encoding
+    wantsMetadata = keepsNotes
     self.waitsForReady = waitsForReady
   }
 
+  var notes: StreamNotes { shared.withLockedValue { $0.notes } }
   var processed: Processed? { shared.withLockedValue { $0.ended?.processed } }
 
   // MARK: - From any thread
 
-  func send(_ message: ByteBuffer) async throws(RPCStatus) {
+  func send(_ message: ByteBuffer, isPlain: Bool) async throws(RPCStatus) {
     let failure: RPCStatus? = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        enqueue(message, continuation)
+        enqueue(message, isPlain: isPlain, continuation)
       }
     } onCancel: {
       cancel()
@@ -66,14 +73,14 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
     if let failure { throw failure }
   }
 
-  private func enqueue(_ message: ByteBuffer, _ continuation: Writer) {
+  private func enqueue(_ message: ByteBuffer, isPlain: Bool, _ continuation: Writer) {
     var pumps = false
     let outcome: RPCStatus?? = shared.withLockedValue { state in
       if let ended = state.ended { return .some(Self.refusal(ended.status)) }
       if state.isHalfClosed {
         return .some(RPCStatus(.failedPrecondition, "the stream was half-closed"))
       }
-      state.outbox.append(message)
+      state.outbox.append(message, isPlain: isPlain)
       pumps = !state.isPumpScheduled
       state.isPumpScheduled = true
       if state.isWritable, state.outbox.bytes < Self.outboxHighWaterBytes { return .some(nil) }
@@ -161,7 +168,8 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
       remaining = deadlineNanos - now
     }
     call = connection.startCall(
-      path: path, metadata: metadata, timeoutNanos: remaining, handler: self)
+      path: path, metadata: metadata, timeoutNanos: remaining, encoding: encoding,
+      handler: self)
     pump()
   }
 
@@ -176,7 +184,9 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
       state.outbox = MessageQueue()
       return (taken, state.isHalfClosed)
     }
-    while let message = outbox.popFirst() { call.send { $0.writeImmutableBuffer(message) } }
+    while let next = outbox.pop() {
+      call.send(isPlain: next.isPlain) { $0.writeImmutableBuffer(next.message) }
+    }
     if isHalfClosed { call.halfClose() }
     setWritable(call.isWritable)
   }
@@ -193,10 +203,19 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   func callWritable(_ call: ClientCall) { setWritable(true) }
 
+  func call(_ call: ClientCall, initialMetadata: Metadata) {
+    shared.withLockedValue { $0.notes.initialMetadata = initialMetadata }
+  }
+
+  func call(_ call: ClientCall, trailingMetadata: Metadata) {
+    shared.withLockedValue { $0.notes.trailingMetadata = trailingMetadata }
+  }
+
   func call(_ call: ClientCall, received message: UnsafeRawBufferPointer) {
     let copy = ByteBuffer(bytes: message)
     var pauses = false
     let reader: Reader? = shared.withLockedValue { state in
+      state.notes.compressedMessages = call.compressedMessages
       if !state.readers.isEmpty { return state.readers.removeFirst() }
       state.inbox.append(copy)
       if state.inbox.bytes >= limits.inboundHighWaterBytes, !state.isPaused {

@@ -13,6 +13,7 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
   private let path: String
   private let metadata: Metadata
   private let timeout: TimeAmount?
+  private let encoding: MessageEncoding
   private let retrySafe: Bool
   private let request: ByteBuffer
   private var core: ClientChannelCore?
@@ -24,12 +25,14 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
   private var isCancelled = false
 
   init(
-    path: String, metadata: Metadata, timeout: TimeAmount?, retrySafe: Bool, waitsForReady: Bool,
+    path: String, metadata: Metadata, timeout: TimeAmount?, encoding: MessageEncoding,
+    retrySafe: Bool, waitsForReady: Bool,
     request: ByteBuffer
   ) {
     self.path = path
     self.metadata = metadata
     self.timeout = timeout
+    self.encoding = encoding
     self.retrySafe = retrySafe
     self.waitsForReady = waitsForReady
     self.request = request
@@ -84,7 +87,8 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     response = nil
     responses = 0
     let call = connection.startCall(
-      path: path, metadata: metadata, timeoutNanos: remaining, handler: self)
+      path: path, metadata: metadata, timeoutNanos: remaining, encoding: encoding,
+      handler: self)
     self.call = call
     call.send { $0.writeImmutableBuffer(request) }
     call.halfClose()

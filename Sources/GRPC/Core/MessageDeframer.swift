@@ -14,6 +14,10 @@ package enum MessageFramingError: Error, Sendable, Hashable {
   case tooLarge(length: Int)
   /// The compressed flag is set though no encoding was agreed.
   case compressedWithoutEncoding
+  /// The message is compressed, and more than the limit comes out of it. The rest was not inflated.
+  case tooLargeInflated
+  /// The message is flagged as compressed, and isn't one whole piece of gzip.
+  case badCompression
   /// The flag byte is neither 0 nor 1.
   case badFlag(UInt8)
   /// The stream ended inside a message.
@@ -25,7 +29,11 @@ package enum MessageFramingError: Error, Sendable, Hashable {
     case .tooLarge(let length):
       RPCStatus(.resourceExhausted, "message of \(length) bytes is over the limit of \(limit)")
     case .compressedWithoutEncoding:
-      RPCStatus(.internal, "compressed message without grpc-encoding")
+      RPCStatus(.internal, "compressed message without an encoding that was agreed")
+    case .tooLargeInflated:
+      RPCStatus(
+        .resourceExhausted, "compressed message inflates to more than the limit of \(limit)")
+    case .badCompression: RPCStatus(.internal, "compressed message is no proper gzip")
     case .badFlag(let flag): RPCStatus(.internal, "message flag \(flag) is unknown")
     case .truncatedAtEnd: RPCStatus(.internal, "stream ended inside a message")
     }
@@ -35,10 +43,12 @@ package enum MessageFramingError: Error, Sendable, Hashable {
 extension MessageFrame {
   /// The length that a five-byte prefix announces. `prefix` must hold at least five bytes.
   static func length(
-    _ prefix: UnsafeRawBufferPointer, limit: Int
+    _ prefix: UnsafeRawBufferPointer, limit: Int, acceptsCompressed: Bool = false
   ) throws(MessageFramingError) -> Int {
     let flag = prefix[0]
-    guard flag == 0 else { throw flag == 1 ? .compressedWithoutEncoding : .badFlag(flag) }
+    guard flag == 0 || (flag == 1 && acceptsCompressed) else {
+      throw flag == 1 ? .compressedWithoutEncoding : .badFlag(flag)
+    }
     let length = Int(
       UInt32(bigEndian: prefix.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
     guard length <= limit else { throw .tooLarge(length: length) }
@@ -48,14 +58,22 @@ extension MessageFrame {
   /// Takes the next whole message off the front of `bytes`, for receivers that gather a stream's
   /// bytes themselves. Nil, and nothing taken, if it isn't whole yet. O(1).
   package static func next(
-    in bytes: inout UnsafeRawBufferPointer, limit: Int
+    in bytes: inout UnsafeRawBufferPointer, limit: Int, acceptsCompressed: Bool = false
   ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
     guard bytes.count >= prefixBytes else { return nil }
-    let frame = prefixBytes + (try length(bytes, limit: limit))
+    let frame =
+      prefixBytes + (try length(bytes, limit: limit, acceptsCompressed: acceptsCompressed))
     guard bytes.count >= frame else { return nil }
     let message = UnsafeRawBufferPointer(rebasing: bytes[prefixBytes..<frame])
     bytes = UnsafeRawBufferPointer(rebasing: bytes[frame...])
     return message
+  }
+
+  /// Whether a message was flagged as compressed that still lies behind its prefix, as those do
+  /// which `next` and the deframer hand out.
+  static func isCompressed(_ message: UnsafeRawBufferPointer) -> Bool {
+    guard let base = message.baseAddress else { return false }
+    return (base - prefixBytes).load(as: UInt8.self) == 1
   }
 }
 
@@ -63,6 +81,8 @@ extension MessageFrame {
 package struct MessageDeframer: ~Copyable {
   /// Most bytes a message may have.
   package var limit: Int
+  /// Whether messages may be flagged as compressed; see `MessageFrame.isCompressed`.
+  package var acceptsCompressed = false
 
   // Gathered bytes of an unfinished frame, prefix included.
   private var storage: UnsafeMutableRawBufferPointer
@@ -108,9 +128,15 @@ package struct MessageDeframer: ~Copyable {
   /// while that isn't known. Never over the limit: such a prefix was refused.
   package var announcedBytes: Int {
     guard !isHandedOut, filled >= MessageFrame.prefixBytes,
-      let length = try? MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit)
+      let length = try? frameLength(UnsafeRawBufferPointer(storage))
     else { return 0 }
     return MessageFrame.prefixBytes + length
+  }
+
+  private func frameLength(
+    _ prefix: UnsafeRawBufferPointer
+  ) throws(MessageFramingError) -> Int {
+    try MessageFrame.length(prefix, limit: limit, acceptsCompressed: acceptsCompressed)
   }
 
   /// Makes room for the whole unfinished message, so that it isn't moved while it grows. Memory is
@@ -133,10 +159,12 @@ package struct MessageDeframer: ~Copyable {
       guard chunk.count >= MessageFrame.prefixBytes else { return gather(&chunk, upTo: 5) }
       if gathersAll {
         gather(&chunk, upTo: MessageFrame.prefixBytes)
-      } else if let message = try MessageFrame.next(in: &chunk, limit: limit) {
+      } else if let message = try MessageFrame.next(
+        in: &chunk, limit: limit, acceptsCompressed: acceptsCompressed)
+      {
         return message
       } else {
-        let length = try MessageFrame.length(chunk, limit: limit)
+        let length = try frameLength(chunk)
         return gather(&chunk, upTo: MessageFrame.prefixBytes + length)
       }
     }
@@ -144,7 +172,7 @@ package struct MessageDeframer: ~Copyable {
       gather(&chunk, upTo: MessageFrame.prefixBytes)
       guard filled == MessageFrame.prefixBytes else { return nil }
     }
-    let length = try MessageFrame.length(UnsafeRawBufferPointer(storage), limit: limit)
+    let length = try frameLength(UnsafeRawBufferPointer(storage))
     let frame = MessageFrame.prefixBytes + length
     gather(&chunk, upTo: frame)
     guard filled == frame else { return nil }
@@ -161,6 +189,7 @@ package struct MessageDeframer: ~Copyable {
   /// Forgets what is gathered and frees its memory, for the next stream.
   package mutating func reset() {
     isHandedOut = false
+    acceptsCompressed = false
     filled = 0
     release()
   }

@@ -1,8 +1,9 @@
 // gRPC's message framing on the way out (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag
-//   (1 byte, 0) Message-Length (4 bytes, big endian) Message The message is written straight into
-//   the stream's outbound buffer and its prefix patched afterwards, so nothing is encoded twice or
-//   copied. A message that is gathered elsewhere leaves room for its prefix: its buffer then
-//   changes places with the stream's, which is mostly empty. Pure functions on the caller's buffer.
+// (1 byte; 1 after `compress`, else 0) Message-Length (4 bytes, big endian) Message. The message is
+// written straight into the stream's outbound buffer and its prefix patched afterwards, so nothing
+// is encoded twice or copied. A message that is gathered elsewhere leaves room for its prefix: its
+// buffer then changes places with the stream's, which is mostly empty. Pure functions on the
+// caller's buffer.
 
 import NIOCore
 
@@ -31,6 +32,22 @@ package enum MessageFrame {
     precondition(length >= 0 && length <= Int(UInt32.max), "a message must fit its prefix")
     buffer.setInteger(UInt32(length), at: mark.index + 1)
     return length
+  }
+
+  /// Replaces the message that was begun at `mark`, and ends at the writer index, by its gzip, if
+  /// that is shorter.
+  static func compress(_ mark: Mark, _ buffer: inout ByteBuffer, _ codec: GzipCodec) {
+    let message = mark.index + prefixBytes
+    let end = buffer.writerIndex
+    var compressed = ByteBuffer()
+    let isShorter = buffer.withVeryUnsafeBytes { memory in
+      codec.deflate(UnsafeRawBufferPointer(rebasing: memory[message..<end]), into: &compressed)
+    }
+    guard isShorter else { return }
+    buffer.moveWriterIndex(to: message)
+    buffer.writeImmutableBuffer(compressed)
+    buffer.setInteger(UInt8(1), at: mark.index)
+    Self.end(mark, &buffer)
   }
 
   /// Takes back a message begun at `mark`.

@@ -39,6 +39,14 @@ package final class GRPCServer: Sendable {
         eventLoop: eventLoop, service: service(eventLoop), configuration: loopConfiguration,
         connections: connections, logger: logger)
     }
+    connections.setServer { [weak listener, weak connections] eventLoop in
+      let nothing = ServerReport(address: nil, calls: CallCounts(), connections: [])
+      guard let listener, let connections else { return eventLoop.makeSucceededFuture(nothing) }
+      return listener.gather(on: eventLoop) { $0.connectionReports }.map { reports in
+        let calls = reports.reduce(connections.goneCalls) { $0 + $1.calls }
+        return ServerReport(address: listener.address, calls: calls, connections: reports)
+      }
+    }
     return GRPCServer(listener)
   }
 

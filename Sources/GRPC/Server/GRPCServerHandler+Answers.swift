@@ -8,12 +8,30 @@ extension GRPCServerHandler {
   /// The service appended to a call: a message, or a piece of one.
   func messageAppended(_ call: ServerCall) {
     let stream = call.stream
-    if !stream.isAnnounced {
-      session.submitResponse(stream, headers: ServerHeaders.response)
-    }
+    if !stream.isAnnounced { announce(call) }
     session.bodyChanged(stream)
     if !call.state.isStalled, !call.isWritable { stall(call) }
     needsFlush()
+  }
+
+  /// Sends the reply's headers.
+  @inline(__always)
+  private func announce(_ call: ServerCall) {
+    if hasNamedEncodings, call.extras == nil {
+      session.submitResponse(call.stream, headers: ServerHeaders.response)
+    } else {
+      announceWithCare(call)
+    }
+  }
+
+  @inline(never)
+  private func announceWithCare(_ call: ServerCall) {
+    hasNamedEncodings = true
+    guard let extras = call.extras else {
+      return session.submitResponse(call.stream, headers: ServerHeaders.firstResponse)
+    }
+    ServerHeaders.response(extras, into: loop.statusBlock)
+    session.submitResponse(call.stream, headers: loop.statusBlock)
   }
 
   /// Ends a call with a status, after whatever its outbound buffer holds. Returns whether the
@@ -24,17 +42,23 @@ extension GRPCServerHandler {
     let stream = call.stream
     let wasKnown = retire(call)
     answeredCalls += 1
+    if status.isOK { succeededCalls += 1 }
     if !stream.isAnnounced, stream.outboundBytes == 0 {
       ServerHeaders.trailersOnly(status, into: loop.statusBlock)
+      if let extras = call.extras {
+        ServerHeaders.append(extras.initialMetadata, to: loop.statusBlock)
+        ServerHeaders.append(extras.trailingMetadata, to: loop.statusBlock)
+      }
       session.submitResponse(stream, headers: loop.statusBlock, hasBody: false)
     } else {
-      if !stream.isAnnounced {
-        session.submitResponse(stream, headers: ServerHeaders.response)
-      }
-      if status.isOK {
+      if !stream.isAnnounced { announce(call) }
+      if status.isOK, call.extras == nil {
         session.finish(stream, trailers: ServerHeaders.okTrailers)
       } else {
         ServerHeaders.trailers(status, into: loop.statusBlock)
+        if let extras = call.extras {
+          ServerHeaders.append(extras.trailingMetadata, to: loop.statusBlock)
+        }
         session.finish(stream, trailers: loop.statusBlock)
       }
     }

@@ -78,7 +78,7 @@ extension GRPCServerHandler {
       needsFlush()
     } else if stream.headersTooLarge {
       reject(call, Self.headersTooLarge(configuration))
-    } else if let refusal = place?.excess, loop.method(path: head.path)?.isReserved != true {
+    } else if let refusal = place?.excess, !isReserved(head) {
       refuseExcess(call, refusal)
     } else if isRefusedForMemory {
       reject(
@@ -86,7 +86,11 @@ extension GRPCServerHandler {
         RPCStatus(
           .resourceExhausted, "memory for clients is short, and this connection holds much of it"))
     } else if !head.isPost {
-      refuse(call, ServerHeaders.methodNotAllowed)
+      if let method = head.pageMethod, let page = service.page(path: head.path) {
+        answer(call, page, method)
+      } else {
+        refuse(call, ServerHeaders.methodNotAllowed)
+      }
     } else if !head.isGRPC {
       refuse(call, ServerHeaders.unsupportedMediaType)
     } else if let method = loop.method(path: head.path) {
@@ -97,11 +101,20 @@ extension GRPCServerHandler {
     }
   }
 
+  /// Whether a connection above the node's bounds may carry the request.
+  private func isReserved(_ head: RequestHead) -> Bool {
+    head.pageMethod != nil && service.page(path: head.path) != nil
+      || loop.method(path: head.path)?.isReserved == true
+  }
+
   private func open(_ call: ServerCall, _ method: ServerMethod, _ head: RequestHead) {
     call.methodID = method.id
     call.kind = method.kind
-    if head.isEncoded {
-      reject(call, RPCStatus(.unimplemented, "only the identity encoding is supported"))
+    switch head.encoding {
+    case .identity: break
+    case .gzip: call.beginGzip()
+    case nil:
+      reject(call, RPCStatus(.unimplemented, "only the encodings identity and gzip are supported"))
       return
     }
     if let text = head.timeout {

@@ -26,6 +26,8 @@ struct ConnectionState {
   var inboundProgress = ProgressWindow()
   /// RST_STREAM frames that the node's counters have.
   var resetsCounted = 0
+  /// PINGs that asked for life.
+  var keepAlivesSent = 0
   /// Calls that there were at the last sweep, and when there was last one under way.
   var sweptCalls = 0
   var activeNanos: UInt64
@@ -168,6 +170,7 @@ extension GRPCServerHandler {
       nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
     {
     case .ping:
+      state.keepAlivesSent += 1
       session.ping(payload: ConnectionState.lifePing)
       needsFlush()
     case .dead: cut(.keepaliveTimeout)

@@ -190,6 +190,7 @@ extension GRPCServerHandler {
   private func leave() {
     guard ending.leave() else { return }
     writer.close()
+    loop.connections.callsGone(lastCallCounts)
     place?.close()
   }
 

@@ -28,7 +28,9 @@ extension GRPCServerHandler {
     // A unary message is gathered in the stream's own buffer, which its length bounds, but for a
     // large one.
     let check = stream.inbound.withUnsafeReadableBytes {
-      UnaryFraming.check($0, isEnded: stream.remoteEnded, limit: configuration.maxMessageBytes)
+      UnaryFraming.check(
+        $0, isEnded: stream.remoteEnded, limit: configuration.maxMessageBytes,
+        acceptsCompressed: call.acceptsCompressed)
     }
     switch check {
     case .incomplete(let announcedBytes):
@@ -64,6 +66,10 @@ extension GRPCServerHandler {
 
   /// Gives the service the message of a unary call.
   func hand(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    if call.extras != nil, MessageFrame.isCompressed(message) {
+      return handInflated(call, message)
+    }
+    messagesReceived += 1
     call.state.introduce()
     call.state.halfClose()
     call.state.beginDelivery()
@@ -91,7 +97,12 @@ extension GRPCServerHandler {
           let message = try call.deframer.next(&rest)
         {
           delivered += 1
-          service.stream(call, received: message)
+          if call.extras != nil, MessageFrame.isCompressed(message) {
+            let inflated = try inflate(message)
+            deliver(inflated, call) { service.stream(call, received: $0) }
+          } else {
+            service.stream(call, received: message)
+          }
         }
       } catch {
         failure = error
@@ -101,6 +112,7 @@ extension GRPCServerHandler {
     call.state.endDelivery()
     if delivered > 0 {
       // What is left is of another message.
+      messagesReceived += delivered
       call.inboundProgress.restart()
       if call.admittedBytes > 0 { dismiss(call) }
     }

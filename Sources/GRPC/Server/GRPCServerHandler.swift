@@ -42,6 +42,12 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
+  /// Whether the client was told which encodings are spoken here.
+  @exclusivity(unchecked) var hasNamedEncodings = false
+  /// For channelz: calls that ended with OK, and messages of all calls.
+  @exclusivity(unchecked) var succeededCalls = 0
+  @exclusivity(unchecked) var messagesSent = 0
+  @exclusivity(unchecked) var messagesReceived = 0
   /// Calls begun and not answered.
   @exclusivity(unchecked) var openCalls = 0
   /// When the bytes came that are being looked at; 0: not asked yet.

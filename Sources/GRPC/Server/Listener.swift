@@ -130,6 +130,19 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     .childChannelInitializer(initialize)
   }
 
+  /// The address that is listened on.
+  package var address: SocketAddress? { channel.localAddress }
+
+  /// Gathers something from each event loop.
+  ///
+  /// - Parameter body: called on each of them.
+  package func gather<Part: Sendable>(
+    on eventLoop: any EventLoop, _ body: @escaping @Sendable (Loop) -> [Part]
+  ) -> EventLoopFuture<[Part]> {
+    let parts = loops.map { bound in bound.eventLoop.submit { body(bound.value) } }
+    return EventLoopFuture.reduce([], parts, on: eventLoop) { $0 + $1 }
+  }
+
   /// The port that is listened on.
   package var port: Int { channel.localAddress?.port ?? 0 }
 

@@ -24,6 +24,9 @@ package struct ConnectionLimits: Sendable {
   package init() {}
 }
 
+/// Makes a report on a server, for the event loop that asks.
+package typealias ServerReporter = @Sendable (any EventLoop) -> EventLoopFuture<ServerReport>
+
 package final class NodeConnections: Sendable {
   fileprivate struct State {
     var clients = 0
@@ -34,6 +37,9 @@ package final class NodeConnections: Sendable {
     var resets = 0
     var refusedCalls = 0
     var ofAddress: [ClientNetwork: Int] = [:]
+    /// Calls of gRPC connections that have gone.
+    var calls = CallCounts()
+    var server: ServerReporter?
     /// Connections that have gone since their memory was given back to the system.
     var gone = 0
   }
@@ -51,7 +57,7 @@ package final class NodeConnections: Sendable {
   /// A place for a connection that was just accepted; nil: there is none, and that is counted.
   package func admit(_ address: SocketAddress?) -> ConnectionPlace? {
     let network = limits.maxConnectionsOfAddress == nil ? nil : address.flatMap(ClientNetwork.init)
-    let (isOpen, excess) = state.withLockedValue { state -> (Bool, ConnectionEnd?) in
+    let (id, isOpen, excess) = state.withLockedValue { state -> (UInt64, Bool, ConnectionEnd?) in
       state.accepted += 1
       let ofAddress = network.map { state.ofAddress[$0, default: 0] } ?? 0
       let excess: ConnectionEnd? =
@@ -65,16 +71,16 @@ package final class NodeConnections: Sendable {
       if let excess {
         guard state.excess < limits.reserved else {
           state.ends[Self.index(of: excess)] += 1
-          return (false, excess)
+          return (state.accepted, false, excess)
         }
         state.excess += 1
       } else {
         state.clients += 1
         if let network { state.ofAddress[network] = ofAddress + 1 }
       }
-      return (true, excess)
+      return (state.accepted, true, excess)
     }
-    return isOpen ? ConnectionPlace(self, excess: excess, network: network) : nil
+    return isOpen ? ConnectionPlace(self, id: id, excess: excess, network: network) : nil
   }
 
   /// What a client is told whose connection is one too many.
@@ -102,6 +108,25 @@ package final class NodeConnections: Sendable {
   package func callRefused() {
     state.withLockedValue { $0.refusedCalls += 1 }
   }
+
+  /// Notes the calls of a connection that is gone.
+  func callsGone(_ calls: CallCounts) {
+    state.withLockedValue { $0.calls = $0.calls + calls }
+  }
+
+  /// Notes who tells of the node's gRPC server; nil once it has ended.
+  func setServer(_ reporter: ServerReporter?) {
+    state.withLockedValue { $0.server = reporter }
+  }
+
+  /// A report on the node's gRPC server; nil where there is none. O(connections).
+  package func serverReport(on eventLoop: any EventLoop) -> EventLoopFuture<ServerReport>? {
+    let server = state.withLockedValue { $0.server }
+    return server?(eventLoop)
+  }
+
+  /// Calls of gRPC connections that have gone.
+  var goneCalls: CallCounts { state.withLockedValue { $0.calls } }
 
   /// How many connections were ended for this reason.
   package func count(of reason: ConnectionEnd) -> Int {
@@ -144,12 +169,17 @@ package final class NodeConnections: Sendable {
 package final class ConnectionPlace {
   private enum Account { case clients, excess, links, closed }
 
+  /// The node's number of the connection, never given twice.
+  let id: UInt64
   private let node: NodeConnections
   private let network: ClientNetwork?
   private var account: Account
   private let refusal: ConnectionEnd?
 
-  fileprivate init(_ node: NodeConnections, excess: ConnectionEnd?, network: ClientNetwork?) {
+  fileprivate init(
+    _ node: NodeConnections, id: UInt64, excess: ConnectionEnd?, network: ClientNetwork?
+  ) {
+    self.id = id
     self.node = node
     self.network = network
     refusal = excess

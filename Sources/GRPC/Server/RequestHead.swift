@@ -7,10 +7,12 @@ import HTTP2
 struct RequestHead {
   var path = UnsafeRawBufferPointer(start: nil, count: 0)
   var isPost = false
+  /// GET or HEAD: how pages are asked for.
+  var pageMethod: PageMethod?
   var isGRPC = false
   var timeout: UnsafeRawBufferPointer?
-  /// A message encoding other than identity is named.
-  var isEncoded = false
+  /// How the messages may be encoded; nil: in a way that isn't known here.
+  var encoding: MessageEncoding? = .identity
 
   init(_ block: HeaderBlock) {
     for index in 0..<block.count {
@@ -20,16 +22,22 @@ struct RequestHead {
         path = block.value(at: index)
       case 7 where name.equals(":method"):
         isPost = block.value(at: index).equals("POST")
+        if !isPost { pageMethod = PageMethod(block.value(at: index)) }
       case 12 where name.equals("content-type"):
         isGRPC = Self.isGRPC(block.value(at: index))
       case 12 where name.equals("grpc-timeout"):
         timeout = block.value(at: index)
       case 13 where name.equals("grpc-encoding"):
-        isEncoded = !block.value(at: index).equals("identity")
+        encoding = Self.encoding(block.value(at: index))
       default:
         break
       }
     }
+  }
+
+  private static func encoding(_ value: UnsafeRawBufferPointer) -> MessageEncoding? {
+    if value.equals("identity") { return .identity }
+    return value.equals("gzip") ? .gzip : nil
   }
 
   /// `application/grpc`, alone or with a subtype or a parameter; not `application/grpc-web`, which

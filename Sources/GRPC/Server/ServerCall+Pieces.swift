@@ -14,6 +14,7 @@ extension ServerCall {
     assert(byteCount >= 0 && byteCount <= Int(UInt32.max), "a message must fit its prefix")
     OutboundBuffer.reclaim(&stream.outbound)
     MessageFrame.writePrefix(byteCount: byteCount, to: &stream.outbound)
+    handler?.messagesSent += 1
     messageBytesLeft = byteCount
     messageBytesAppended = MessageFrame.prefixBytes
     handler?.messageAppended(self)

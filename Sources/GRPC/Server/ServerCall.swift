@@ -23,6 +23,8 @@ package final class ServerCall {
   /// How far the call has come.
   @exclusivity(unchecked) var state = ServerCallState()
   @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
+  /// What few calls have; see ServerCall+Extras.swift.
+  @exclusivity(unchecked) var extras: CallExtras?
   var deframer: MessageDeframer
   @exclusivity(unchecked) var bufferedBytes = 0
   /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
@@ -69,7 +71,9 @@ package final class ServerCall {
   /// The block that the message lies in that is being delivered, where it is large
   /// (`LargeBlock.bytesMin`); nil for any other. Who wants the message for longer than its delivery
   /// keeps the block and need not copy.
-  package var messageBlock: LargeBlock? { deframer.messageBlock }
+  package var messageBlock: LargeBlock? {
+    extras?.isInflated == true ? nil : deframer.messageBlock
+  }
 
   /// The connection this call came in on; nil once the call is over.
   package var connection: (any ServerConnection)? { handler }
@@ -86,7 +90,9 @@ package final class ServerCall {
   /// Answers a unary call with a message that lies ready. It is copied.
   package func respond(message: UnsafeRawBufferPointer) {
     guard isOpen else { return }
+    if extras != nil { return respond { $0.writeBytes(message) } }
     MessageFrame.write(message, to: &stream.outbound)
+    handler?.messagesSent += 1
     handler?.complete(self, .ok)
   }
 
@@ -115,8 +121,13 @@ package final class ServerCall {
   package func send(_ message: inout ByteBuffer) {
     guard isOpen else { return MessageFrame.leaveRoom(in: &message) }
     assert(messageBytesLeft == 0, "the message begun isn't whole")
+    if extras?.compressesReplies == true {
+      send { $0.writeImmutableBuffer(message) }
+      return MessageFrame.leaveRoom(in: &message)
+    }
     OutboundBuffer.reclaim(&stream.outbound)
     MessageFrame.move(&message, to: &stream.outbound)
+    handler?.messagesSent += 1
     handler?.messageAppended(self)
   }
 
@@ -173,7 +184,9 @@ package final class ServerCall {
     OutboundBuffer.reclaim(&stream.outbound)
     let mark = MessageFrame.begin(&stream.outbound)
     write(&stream.outbound)
-    MessageFrame.end(mark, &stream.outbound)
+    handler?.messagesSent += 1
+    let byteCount = MessageFrame.end(mark, &stream.outbound)
+    if let extras { compress(from: mark, extras, byteCount: byteCount) }
   }
 
   /// Ready for the stream's next call.
@@ -183,6 +196,7 @@ package final class ServerCall {
     methodID = 0
     tag = 0
     context = nil
+    extras = nil
     deadlineNanos = nil
     state = ServerCallState()
     deframer.reset()

@@ -22,6 +22,8 @@ final class ServerLoop: ListenerLoop {
   let streams: HTTP2StreamPool
   /// Built for each status that isn't OK, and cleared at each use.
   let statusBlock = HeaderBlock()
+  /// For calls whose messages are compressed.
+  let gzip = GzipCodec()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
   /// What this loop's clients hold.
@@ -31,7 +33,7 @@ final class ServerLoop: ListenerLoop {
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max
-  private let handlers: ConnectionList<GRPCServerHandler>
+  let handlers: ConnectionList<GRPCServerHandler>
   private(set) var isDraining = false
 
   init(

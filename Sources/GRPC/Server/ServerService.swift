@@ -48,6 +48,10 @@ package protocol ServerService: AnyObject {
   /// are cached for the loop.
   func method(path: UnsafeRawBufferPointer) -> ServerMethod?
 
+  /// The page behind `:path` for a plain GET, or nil if there is none (the client gets 405). A text
+  /// of a moment; asked for each request. Nil if not implemented.
+  func page(path: UnsafeRawBufferPointer) -> ServerPage?
+
   /// The one whole message of a unary call. The pointer is valid during this call only.
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer)
 
@@ -71,6 +75,7 @@ package protocol ServerService: AnyObject {
 
 extension ServerService {
   package var loopFlusher: FlushCoalescer? { nil }
+  package func page(path: UnsafeRawBufferPointer) -> ServerPage? { nil }
 }
 
 /// The client connection a call came in on. Event loop only.

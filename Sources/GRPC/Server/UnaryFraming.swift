@@ -10,7 +10,9 @@ enum UnaryFraming {
   }
 
   /// Judges what has arrived so far. The length is judged before the message is there.
-  static func check(_ body: UnsafeRawBufferPointer, isEnded: Bool, limit: Int) -> Check {
+  static func check(
+    _ body: UnsafeRawBufferPointer, isEnded: Bool, limit: Int, acceptsCompressed: Bool = false
+  ) -> Check {
     guard body.count >= MessageFrame.prefixBytes else {
       guard isEnded else { return .incomplete(announcedBytes: 0) }
       return body.isEmpty
@@ -19,6 +21,7 @@ enum UnaryFraming {
     }
     switch body[0] {
     case 0: break
+    case 1 where acceptsCompressed: break
     case 1: return .failed(MessageFramingError.compressedWithoutEncoding.status(limit: limit))
     default: return .failed(MessageFramingError.badFlag(body[0]).status(limit: limit))
     }

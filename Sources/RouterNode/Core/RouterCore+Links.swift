@@ -5,6 +5,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import StandardServices
 
 extension RouterCore {
   // MARK: - Events of the transport
@@ -100,6 +101,21 @@ extension RouterCore {
 
   /// The shard at the other end of a link.
   package func shardID(ofLink link: Int) -> String { links[link].shardID }
+
+  /// Each link in a line: the shard, where it is, and how far the link has come.
+  package var linkLines: [(shard: String, address: String, state: LinkReport.State)] {
+    links.members.map { member in
+      let link = links[member]
+      let state: LinkReport.State =
+        switch link.state.phase {
+        case .ready: .ready
+        case .connecting, .greeting: .connecting
+        case .waiting: .transientFailure
+        case .draining: .shutdown
+        }
+      return (link.shardID, link.address, state)
+    }
+  }
 
   /// Why a shard takes no calls now; nil where it does.
   package func unreachableDetail(shard: Int) -> String? {

@@ -72,30 +72,6 @@ extension GoogleRPC.Status: ReadByUs {
   }
 }
 
-extension GRPCHealth.HealthCheckRequest: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("service", hex(service))
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(service: service)
-  }
-}
-
-extension GRPCHealth.HealthCheckResponse: ReadByUs {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("status", "\(status.rawValue)")
-    return facts.text
-  }
-
-  package func remade(in arena: Arena) -> Self {
-    Self(status: status)
-  }
-}
-
 extension Older.Key: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

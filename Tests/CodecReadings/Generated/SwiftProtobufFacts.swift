@@ -79,32 +79,6 @@ extension Google_Rpc_Status: ReadBySwiftProtobuf {
   }
 }
 
-extension Grpc_Health_V1_HealthCheckRequest: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("service", hex(service.utf8))
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
-extension Grpc_Health_V1_HealthCheckResponse: ReadBySwiftProtobuf {
-  package func facts() throws -> String {
-    var facts = Facts()
-    facts.add("status", "\(status.rawValue)")
-    return facts.text
-  }
-
-  package var hasUnknownField: Bool {
-    if !unknownFields.data.isEmpty { return true }
-    return false
-  }
-}
-
 extension Older_Key: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

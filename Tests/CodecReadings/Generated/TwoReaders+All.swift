@@ -21,8 +21,6 @@ package enum Schemas {
     .varint(1), .text(2), .message(3, googleProtobufAnyMessage),
     .message(3, googleProtobufAnyMessage),
   ]
-  package static let grpcHealthHealthCheckRequest: [MessageSoup.Field] = [.text(1)]
-  package static let grpcHealthHealthCheckResponse: [MessageSoup.Field] = [.varint(1)]
   package static let olderKey: [MessageSoup.Field] = [.text(1)]
   package static let olderValue: [MessageSoup.Field] = [.text(1)]
   package static let olderKeyValue: [MessageSoup.Field] = [
@@ -341,12 +339,6 @@ extension TwoReaders {
       GoogleProtobuf.AnyMessage.self, Google_Protobuf_Any.self,
       schema: Schemas.googleProtobufAnyMessage),
     TwoReaders(GoogleRPC.Status.self, Google_Rpc_Status.self, schema: Schemas.googleRPCStatus),
-    TwoReaders(
-      GRPCHealth.HealthCheckRequest.self, Grpc_Health_V1_HealthCheckRequest.self,
-      schema: Schemas.grpcHealthHealthCheckRequest),
-    TwoReaders(
-      GRPCHealth.HealthCheckResponse.self, Grpc_Health_V1_HealthCheckResponse.self,
-      schema: Schemas.grpcHealthHealthCheckResponse),
     TwoReaders(Older.Key.self, Older_Key.self, schema: Schemas.olderKey, checksText: true),
     TwoReaders(Older.Value.self, Older_Value.self, schema: Schemas.olderValue, checksText: true),
     TwoReaders(

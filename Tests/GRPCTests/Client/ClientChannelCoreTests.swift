@@ -51,8 +51,8 @@ private final class CoreFixture {
     timeout: TimeAmount? = nil, retrySafe: Bool = false, waitsForReady: Bool = false
   ) -> (exchange: UnaryExchange, box: ResultBox) {
     let exchange = UnaryExchange(
-      path: "/t/Echo", metadata: Metadata(), timeout: timeout, retrySafe: retrySafe,
-      waitsForReady: waitsForReady, request: ByteBuffer(string: "q"))
+      path: "/t/Echo", metadata: Metadata(), timeout: timeout, encoding: .identity,
+      retrySafe: retrySafe, waitsForReady: waitsForReady, request: ByteBuffer(string: "q"))
     let box = ResultBox()
     exchange.start(core) { box.results.append($0) }
     loop.run()
@@ -154,6 +154,26 @@ private final class ResultBox {
     #expect(peer.streams.count == 4)
     #expect(box.failure?.code == .unavailable)
     #expect(box.failure?.pushbackMillis == nil)
+  }
+
+  /// gRFC A6: without a retry policy of the service's, the server's word is the last.
+  @Test(arguments: ["0", "20", "-1", "soon"])
+  func aCallThatWasAnsweredIsNotSentAgainWhateverItsPushback(_ pushback: String) throws {
+    let fixture = CoreFixture()
+    let box = fixture.call(retrySafe: true).box
+    let peer = try fixture.succeed()
+    peer.exchange()
+    peer.answer(
+      try #require(peer.streams.last),
+      only: [
+        (":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "14"),
+        ("grpc-retry-pushback-ms", pushback),
+      ])
+    peer.exchange()
+    fixture.loop.advanceTime(by: .seconds(60))
+    #expect(peer.streams.count == 1)
+    #expect(box.failure?.code == .unavailable)
+    #expect(box.failure?.pushbackMillis == Int(pushback) ?? -1)
   }
 
   @Test func aWriteWhoseAnswerWasLostIsNotSentAgain() throws {

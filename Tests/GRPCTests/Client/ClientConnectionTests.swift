@@ -43,7 +43,8 @@ import Testing
     let expected = [
       (":method", "POST"), (":scheme", "http"), (":authority", "peer:1"), (":path", "/a.B/C"),
       ("grpc-timeout", "1500000u"), ("te", "trailers"), ("content-type", "application/grpc"),
-      ("user-agent", "grpc-swift-ringstore/0.1.0"), ("key", "value"), ("trace-bin", "AP8"),
+      ("user-agent", "grpc-swift-ringstore/0.1.0"), ("grpc-accept-encoding", "identity,gzip"),
+      ("key", "value"), ("trace-bin", "AP8"),
     ]
     let fields = peer.fields(stream)
     #expect(fields.map(\.0) == expected.map(\.0))
@@ -119,8 +120,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("401", StatusCode.unauthenticated), ("404", .unimplemented), ("503", .unavailable),
-    ("400", .internal), ("418", .unknown), ("200", .unknown),
+    ("400", StatusCode.internal), ("401", .unauthenticated), ("403", .permissionDenied),
+    ("404", .unimplemented), ("429", .unavailable), ("431", .internal), ("502", .unavailable),
+    ("503", .unavailable), ("504", .unavailable), ("418", .unknown), ("500", .unknown),
+    ("200", .unknown),
   ])
   func aResponseThatIsNotGRPCIsMapped(_ status: String, _ code: StatusCode) throws {
     let peer = try InMemoryPeer()

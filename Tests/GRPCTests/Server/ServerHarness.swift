@@ -15,6 +15,7 @@ final class ScriptedService: ServerService {
   static let adminPath = "/t/admin"
 
   var events: [String] = []
+  var pages: [String: ServerPage] = [:]
   var lookUps = 0
   var onUnary: (ServerCall, [UInt8]) -> Void = { call, message in
     call.respond { $0.writeBytes(message) }
@@ -33,6 +34,10 @@ final class ScriptedService: ServerService {
     case Self.streamPath: return ServerMethod(id: 2, kind: .streaming)
     default: return nil
     }
+  }
+
+  func page(path: UnsafeRawBufferPointer) -> ServerPage? {
+    pages[String(decoding: path, as: UTF8.self)]
   }
 
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {

@@ -1,0 +1,37 @@
+// Messages that came in gzip: inflated whole, and only as far as a message may be long. What comes
+// out lives as long as its delivery. None of it is on the way of other calls.
+
+import NIOCore
+
+extension GRPCServerHandler {
+  /// - Throws: where the message is no proper gzip, or over the limit of a message.
+  func inflate(_ message: UnsafeRawBufferPointer) throws(MessageFramingError) -> ByteBuffer {
+    try loop.gzip.inflate(message, limit: configuration.maxMessageBytes)
+  }
+
+  /// Delivers a message that was inflated: the service can't keep the block that it came in.
+  func deliver(
+    _ inflated: ByteBuffer, _ call: ServerCall, _ body: (UnsafeRawBufferPointer) -> Void
+  ) {
+    call.extras?.isInflated = true
+    inflated.withUnsafeReadableBytes(body)
+    call.extras?.isInflated = false
+  }
+
+  /// Gives the service the message of a unary call, which came in gzip.
+  func handInflated(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    do throws(MessageFramingError) {
+      let inflated = try inflate(message)
+      messagesReceived += 1
+      deliver(inflated, call) { plain in
+        call.state.introduce()
+        call.state.halfClose()
+        call.state.beginDelivery()
+        service.unary(call, message: plain)
+        call.state.endDelivery()
+      }
+    } catch {
+      reject(call, error.status(limit: configuration.maxMessageBytes))
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// grpc.health.v1: whether the node serves. As a whole (the empty name) and for the services of keys
+// that is whether it answers calls on keys; the others serve from the first moment. When the node
+// is to end, all of them are NOT_SERVING before anything else happens.
+//
+// While somebody watches, the node is looked at four times a second: what decides lies in many
+// places, and none of them needs to know of it. On the node's event loop.
+
+import GRPC
+import NIOCore
+import RingstoreAPI
+
+typealias ServingStatus = GRPCHealth.HealthCheckResponse.ServingStatus
+
+/// One Watch under way.
+final class HealthWatch {
+  let call: ServerCall
+  let service: String
+  fileprivate var told: ServingStatus?
+  fileprivate var index = 0
+
+  fileprivate init(_ call: ServerCall, service: String) {
+    self.call = call
+    self.service = service
+  }
+}
+
+final class HealthService {
+  private typealias Response = GRPCHealth.HealthCheckResponse
+  private static let lookTime = TimeAmount.milliseconds(250)
+
+  private unowned let node: any StandardServicesNode
+  private let eventLoop: any EventLoop
+  private let services: [String]
+  private let known: Set<String>
+  private var watches: [HealthWatch] = []
+  /// What the watches were told last.
+  private var wasReady = false
+  private var isLookScheduled = false
+  private var isDraining = false
+
+  init(node: any StandardServicesNode, servesLink: Bool, eventLoop: any EventLoop) {
+    self.node = node
+    self.eventLoop = eventLoop
+    services = [""] + ServedServices.all(servesLink: servesLink)
+    known = Set(services)
+  }
+
+  /// Whether calls on keys are answered.
+  var isReady: Bool { !isDraining && node.notReadyReason == nil }
+
+  /// The node's state in a line.
+  var line: String {
+    if isDraining { return "not serving: the node is ending" }
+    return node.notReadyReason.map { "not serving: \($0)" } ?? "serving"
+  }
+
+  /// Nil for a service that the node doesn't have.
+  private func status(of service: String) -> ServingStatus? {
+    guard known.contains(service) else { return nil }
+    let isServing =
+      service.isEmpty || ServedServices.ofKeys.contains(service) ? isReady : !isDraining
+    return isServing ? .serving : .notServing
+  }
+
+  // MARK: - Check and List
+
+  func check(_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws(WireError) {
+    let service = try Self.service(of: request)
+    guard let status = status(of: service) else {
+      return call.fail(RPCStatus(.notFound, "unknown service \(service.prefix(256))"))
+    }
+    call.respond { $0.write(Response.Field.status, status) }
+  }
+
+  func list(_ call: ServerCall) {
+    typealias Entry = GRPCHealth.HealthListResponse.StatusesEntry
+    call.respond { buffer in
+      for service in services {
+        let entry = buffer.beginLengthDelimited(GRPCHealth.HealthListResponse.Field.statuses)
+        buffer.write(Entry.Field.key, service)
+        let value = buffer.beginLengthDelimited(Entry.Field.value)
+        buffer.write(Response.Field.status, status(of: service) ?? .unknown)
+        buffer.endLengthDelimited(value)
+        buffer.endLengthDelimited(entry)
+      }
+    }
+  }
+
+  private static func service(of request: UnsafeRawBufferPointer) throws(WireError) -> String {
+    let name = try MessageFields.bytes(GRPCHealth.HealthCheckRequest.Field.service, in: request)
+    return String(decoding: name, as: UTF8.self)
+  }
+
+  // MARK: - Watch
+
+  func watch(_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws(WireError) {
+    if let watch = call.context as? HealthWatch {
+      forget(watch)
+      return call.fail(RPCStatus(.unimplemented, "the call takes one request"))
+    }
+    let watch = HealthWatch(call, service: try Self.service(of: request))
+    call.context = watch
+    // Who watches until it goes away takes nothing back.
+    call.countAsAnswered()
+    if watches.isEmpty { wasReady = isReady }
+    watch.index = watches.count
+    watches.append(watch)
+    tell(watch)
+    if isDraining { end(watch) } else { scheduleLook() }
+  }
+
+  /// Tells a watch how its service is, unless it knows, or takes nothing now.
+  func tell(_ watch: HealthWatch) {
+    // A service that isn't there is an answer too: it may come with the next version of the node.
+    let status = status(of: watch.service) ?? .serviceUnknown
+    guard status != watch.told, watch.call.isWritable else { return }
+    watch.told = status
+    watch.call.send { $0.write(Response.Field.status, status) }
+  }
+
+  func forget(_ watch: HealthWatch) {
+    guard watches.indices.contains(watch.index), watches[watch.index] === watch else { return }
+    let last = watches.removeLast()
+    if last !== watch {
+      last.index = watch.index
+      watches[watch.index] = last
+    }
+  }
+
+  func beginDraining() {
+    guard !isDraining else { return }
+    isDraining = true
+    // They would hold the drain up, and have heard what they waited for.
+    for watch in watches {
+      tell(watch)
+      end(watch)
+    }
+  }
+
+  private func end(_ watch: HealthWatch) {
+    forget(watch)
+    watch.call.finish(RPCStatus(.unavailable, "the node is ending"))
+  }
+
+  private func scheduleLook() {
+    guard !isLookScheduled else { return }
+    isLookScheduled = true
+    eventLoop.assumeIsolated().scheduleTask(in: Self.lookTime) { [weak self] in
+      guard let self else { return }
+      isLookScheduled = false
+      guard !watches.isEmpty else { return }
+      if isReady != wasReady {
+        wasReady = isReady
+        for watch in watches { tell(watch) }
+      }
+      scheduleLook()
+    }
+  }
+}

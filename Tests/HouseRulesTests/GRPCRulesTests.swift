@@ -1,0 +1,24 @@
+// Holds the table of gRPC's rules against the tests that there are.
+
+import Testing
+
+@Suite("Rules of gRPC")
+struct GRPCRulesTests {
+  @Test("Every rule has its tests, and they exist")
+  func rules() throws {
+    let files = try Repository.files(below: "Tests")
+    for one in GRPCRules.violations(of: GRPCRules.all, in: files) { Issue.record("\(one)") }
+  }
+
+  @Test("A row that names no test, or one that isn't there, is found")
+  func canFail() {
+    let file = SourceFile(path: "Tests/A/B.swift", text: "@Test func holds() {}")
+    let good = GRPCRule("good", "B.swift: holds")
+    #expect(GRPCRules.violations(of: [good], in: [file]).isEmpty)
+    let bad = [
+      GRPCRule("none"), GRPCRule("gone", "B.swift: held"), GRPCRule("moved", "C.swift: holds"),
+      GRPCRule("other language", "B.py: holds"), GRPCRule("no name", "holds"),
+    ]
+    #expect(GRPCRules.violations(of: bad, in: [file]).count == bad.count)
+  }
+}
