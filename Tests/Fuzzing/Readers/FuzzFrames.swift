@@ -9,11 +9,13 @@ extension FuzzReader {
   package static let frames = FuzzReader(name: "frames", seeds: frameSeeds) { input in
     guard input.count > 3 else { return }
     let rest = UnsafeRawBufferPointer(rebasing: input[3...])
-    let expected = FrameOutcome.simply(rest)
+    let acceptsCompressed = input[2] & 4 == 4
+    let expected = FrameOutcome.simply(rest, acceptsCompressed: acceptsCompressed)
     let gathersAll = input[2] & 1 == 1
     let reserves = input[2] & 2 == 2
     for pieces in [[rest]] + Splits.pieces(of: rest, seed: input[0], at: input[1]) {
-      let outcome = try FrameOutcome.of(pieces, gathersAll: gathersAll, reserves: reserves)
+      let outcome = try FrameOutcome.of(
+        pieces, gathersAll: gathersAll, reserves: reserves, acceptsCompressed: acceptsCompressed)
       if outcome != expected {
         throw Finding("in \(pieces.count) pieces \(outcome), and simply read \(expected)")
       }
@@ -24,6 +26,7 @@ extension FuzzReader {
   private static let frameSeeds: [[UInt8]] = [
     [1, 2, 0, 0, 0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 0],
     [2, 7, 1, 0, 0, 0, 0, 1, 9, 0, 0, 0, 1, 0x2c] + Array(repeating: 8, count: 300),
+    [1, 2, 4, 1, 0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0],
     [3, 4, 3, 0, 0, 0, 1, 0x2d, 1], [0, 0, 2, 1, 0, 0, 0, 1, 7], [5, 3, 0, 2, 0, 0, 0, 0],
     [6, 1, 2, 0, 0, 0, 0, 9, 1, 2, 3], [1, 1, 1, 0, 0, 0], [9, 9, 0, 0, 0xff, 0xff, 0xff, 0xff],
   ]
@@ -37,9 +40,10 @@ private struct FrameOutcome: Equatable {
   private static let limit = 300
 
   static func of(
-    _ pieces: [UnsafeRawBufferPointer], gathersAll: Bool, reserves: Bool
+    _ pieces: [UnsafeRawBufferPointer], gathersAll: Bool, reserves: Bool, acceptsCompressed: Bool
   ) throws -> FrameOutcome {
     var deframer = MessageDeframer(limit: limit)
+    deframer.acceptsCompressed = acceptsCompressed
     var outcome = FrameOutcome()
     do {
       for piece in pieces {
@@ -79,12 +83,14 @@ private struct FrameOutcome: Equatable {
   }
 
   /// The same by the grammar alone.
-  static func simply(_ bytes: UnsafeRawBufferPointer) -> FrameOutcome {
+  static func simply(
+    _ bytes: UnsafeRawBufferPointer, acceptsCompressed: Bool = false
+  ) -> FrameOutcome {
     var outcome = FrameOutcome()
     var rest = Array(bytes)[...]
     while rest.count >= 5 {
       let header = Array(rest.prefix(5))
-      guard header[0] == 0 else {
+      guard header[0] == 0 || header[0] == 1 && acceptsCompressed else {
         outcome.error = header[0] == 1 ? .compressedWithoutEncoding : .badFlag(header[0])
         return outcome
       }
