@@ -213,7 +213,9 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TextForms", "Store", "Log", "LogFiles", "RingstoreClient", "RouterNode", "ShardNode",
+        "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
+        "RouterNode",
+        "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,

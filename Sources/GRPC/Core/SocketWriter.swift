@@ -77,7 +77,7 @@ package final class SocketWriter {
     let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
     promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
     context.write(NIOAny(bytes), promise: promise)
-    flushSoon(context.channel)
+    flushSoon(context)
   }
 
   /// TLS encrypts when it is flushed, and holds on to the plaintext until then. The flush goes no
@@ -96,13 +96,13 @@ package final class SocketWriter {
   }
 
   /// Flushes when the current event has been dealt with: a flush that fails closes the channel from
-  /// within, which a handler must not do (see `closeSoon`).
-  private func flushSoon(_ channel: any Channel) {
+  /// within, which a handler must not do (see `closeSoon`). Handlers above are not concerned.
+  private func flushSoon(_ context: ChannelHandlerContext) {
     guard !willFlush else { return }
     willFlush = true
-    channel.eventLoop.assumeIsolated().execute {
+    context.eventLoop.assumeIsolated().execute {
       self.willFlush = false
-      channel.flush()
+      context.flush()
     }
   }
 

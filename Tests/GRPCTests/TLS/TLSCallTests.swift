@@ -1,7 +1,9 @@
 // Calls over TLS: both versions, long messages, streams with shut windows, what is known of the
 // peer, and the end of a connection.
 
+import Dispatch
 import NIOCore
+import NIOPosix
 import NIOSSL
 import TestCertificates
 import Testing
@@ -86,6 +88,45 @@ import Testing
         if count % 1_000 == 0 { await Task.yield() }
       }
       #expect(count == messages)
+    }
+  }
+
+  /// A client whose loop stands still takes nothing from its socket, with windows wide open.
+  @Test func whatASocketDoesNotTakeComesLaterAndWhole() async throws {
+    try await withEncryptedServer(.server(ours.router)) { (server: EncryptedServer) async throws in
+      let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+      var configuration = ClientChannelConfiguration()
+      configuration.connection.tls = try .trusting(ours.authority)
+      configuration.connection.streamWindowBytes = 1 << 30
+      configuration.connection.connectionWindowBytes = 1 << 30
+      configuration.connection.connectTimeout = .seconds(60)
+      let channel = ClientChannel(
+        host: "127.0.0.1", port: server.port, eventLoop: group.next(), configuration: configuration)
+      let messages = 20_000
+      let stream = channel.stream(path: "/t/Count")
+      var answers = stream.messages.makeAsyncIterator()
+      // The connection is made before its loop is stopped.
+      _ = try await channel.unary(path: "/t/Echo") { $0.writeString("x") }
+      try await stream.send { $0.writeRepeatingByte(1, count: messages) }
+      #expect(try await answers.next()?.readableBytes == 1_000)
+      let goesOn = DispatchSemaphore(value: 0)
+      group.next().execute { goesOn.wait() }
+      // Until the server can send no more; sooner would only make the test easier.
+      var sent = -1
+      while sent != server.log.sent {
+        sent = server.log.sent
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      goesOn.signal()
+      var count = 1
+      while count < messages, let answer = try await answers.next() {
+        #expect(answer.readableBytes == 1_000)
+        count += 1
+      }
+      #expect(count == messages)
+      stream.halfClose()
+      channel.close()
+      try await group.shutdownGracefully()
     }
   }
 
