@@ -120,10 +120,13 @@ let package = Package(
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
+    // Certificates, made by deploy/certificates when tests run.
+    .target(name: "TestCertificates", path: "Tests/TestCertificates"),
     .testTarget(
       name: "GRPCTests",
       dependencies: [
-        "LargeMemory", "GRPC", "HTTP2", nioCore, nioEmbedded, nioPosix, nioConcurrency, logging,
+        "LargeMemory", "GRPC", "HTTP2", "TestCertificates", nioCore, nioEmbedded, nioPosix,
+        nioConcurrency, nioSSL, logging,
       ]),
     // SwiftProtobuf's messages, which our codec is compared with.
     .target(name: "ProtobufMessages", dependencies: [protobuf], path: "Tests/ProtobufMessages"),
@@ -210,7 +213,9 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TextForms", "Store", "Log", "LogFiles", "RingstoreClient", "RouterNode", "ShardNode",
+        "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
+        "RouterNode",
+        "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,

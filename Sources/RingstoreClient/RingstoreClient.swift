@@ -31,8 +31,34 @@ public final class RingstoreClient: Sendable {
     public var maxMessageBytes = 4 << 20
     /// The time within which a connection must be made.
     public var connectTimeout = Duration.seconds(3)
+    /// How the connection is encrypted; nil: not at all.
+    public var tls: TLS?
 
     public init() {}
+  }
+
+  /// How a connection is encrypted, and whom it trusts. All files are in PEM form. They are read
+  /// when the client is made, and again for a later connection if they have changed; files that
+  /// can't be used fail its calls with a sentence.
+  public struct TLS: Sendable, Hashable {
+    /// The certificate of the authority that has signed the node's; nil: those that the system
+    /// trusts.
+    public var authorityFile: String?
+    /// The client's own certificate and its private key, for nodes that ask for one; nil: none.
+    public var certificateFile: String?
+    public var keyFile: String?
+    /// The name that the node's certificate must have; nil: the host that the client is given.
+    public var serverName: String?
+
+    public init(
+      authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil,
+      serverName: String? = nil
+    ) {
+      self.authorityFile = authorityFile
+      self.certificateFile = certificateFile
+      self.keyFile = keyFile
+      self.serverName = serverName
+    }
   }
 
   public let configuration: Configuration
@@ -57,14 +83,32 @@ public final class RingstoreClient: Sendable {
     // more than the five minutes that gRPC servers allow at least between two PINGs.
     transport.connection.pingInterval = .seconds(305)
     transport.connection.pingTimeout = .seconds(5)
+    var failure: String?
+    if let tls = configuration.tls {
+      do throws(TLSFileFailure) {
+        transport.connection.tls = try tls.transport()
+      } catch {
+        failure = error.sentence
+      }
+    }
     channel = ClientChannel(
       host: host, port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
-      configuration: transport)
+      configuration: transport, cantConnect: failure.map { "TLS: \($0)" })
   }
 
   /// Closes the connection when the calls under way are done; later calls fail.
   public func close() {
     channel.close(gracefully: true)
+  }
+}
+
+extension RingstoreClient.TLS {
+  fileprivate func transport() throws(TLSFileFailure) -> ClientTLS {
+    let contexts = try TLSContexts(
+      .client(authority: authorityFile, certificate: certificateFile, key: keyFile))
+    var tls = ClientTLS(contexts, serverName: serverName)
+    tls.refreshesAtConnect = true
+    return tls
   }
 }
 

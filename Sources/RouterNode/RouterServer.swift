@@ -29,6 +29,9 @@ package struct RouterConfiguration: Sendable {
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
   package var lines = LineConfiguration()
+  /// How the ports are encrypted, and the links; nil: not at all.
+  package var tls: ServerTLS?
+  package var linkTLS: LinkTLS?
   /// What may be under way between an event loop and a shard.
   package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
@@ -62,14 +65,17 @@ package final class RouterServer: Sendable {
   let services: [NIOLoopBound<RouterService>]
   private let loops: RouterLoops
   private let drainSeconds: Int
+  private let certificates: CertificateWatch
 
   /// The port of the line protocol; nil: it is off.
   package var linePort: Int? { lineServer?.port }
 
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
-    services: [NIOLoopBound<RouterService>], loops: RouterLoops, drainSeconds: Int
+    services: [NIOLoopBound<RouterService>], loops: RouterLoops, drainSeconds: Int,
+    certificates: CertificateWatch
   ) {
+    self.certificates = certificates
     self.loops = loops
     self.port = server.port
     self.group = group
@@ -82,13 +88,16 @@ package final class RouterServer: Sendable {
   /// Starts a router: dials the shards, and accepts calls when this returns. A shard that can't be
   /// reached doesn't keep the router from starting.
   ///
-  /// - Throws: `PlacementError` for a list of shards that makes no slot map;
+  /// - Throws: `PlacementError` for a list of shards that makes no slot map; `TLSFileFailure` where
+  ///   certificates or keys can't be used;
   ///   `LineServer.ListenFailure` where the line protocol's port can't be listened on; otherwise
   ///   where the address can't be resolved or listened on.
   package static func start(
     _ configuration: RouterConfiguration, version: String, logger: Logger
   ) async throws -> RouterServer {
     let map = try SlotMap.initial(configuration.shards)
+    let tls = try configuration.tls?.listeners()
+    let linkTLS = try configuration.linkTLS?.client()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.threads)
     do {
       let node = RouterNodeLine(version: version)
@@ -97,7 +106,7 @@ package final class RouterServer: Sendable {
         count: configuration.threads, readList: configuration.readShards,
         onShutdown: configuration.onShutdown)
       let services = try await makeServices(
-        configuration, map, node, connections, loops, group, logger)
+        configuration, map, linkTLS, node, connections, loops, group, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
       let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
@@ -108,15 +117,19 @@ package final class RouterServer: Sendable {
       var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = configuration.limits.maxMessageBytes
       serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
+      serverConfiguration.tls = tls?.calls
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, connections: connections, logger: logger
       ) { serviceOf($0).front }
-      let lineServer = try await startLines(configuration, connections, group, logger, serviceOf)
+      let lineServer = try await startLines(
+        configuration, tls?.lines, connections, group, logger, serviceOf)
       node.setAddress("\(configuration.host):\(server.port)")
       return RouterServer(
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
-        loops: loops, drainSeconds: configuration.drainSeconds)
+        loops: loops, drainSeconds: configuration.drainSeconds,
+        certificates: CertificateWatch(
+          [tls?.contexts, linkTLS?.contexts].compactMap { $0 }, logger: logger))
     } catch {
       try? await group.shutdownGracefully()
       throw error
@@ -124,13 +137,15 @@ package final class RouterServer: Sendable {
   }
 
   private static func startLines(
-    _ configuration: RouterConfiguration, _ connections: NodeConnections,
+    _ configuration: RouterConfiguration, _ tls: ListenerTLS?, _ connections: NodeConnections,
     _ group: MultiThreadedEventLoopGroup, _ logger: Logger,
     _ serviceOf: @escaping @Sendable (any EventLoop) -> RouterService
   ) async throws -> LineServer? {
     guard let port = configuration.linePort else { return nil }
+    var lines = configuration.lines
+    lines.tls = tls
     return try await LineServer.start(
-      host: configuration.host, port: port, group: group, configuration: configuration.lines,
+      host: configuration.host, port: port, group: group, configuration: lines,
       connections: connections, logger: logger
     ) { loop in
       let service = serviceOf(loop)
@@ -139,8 +154,9 @@ package final class RouterServer: Sendable {
   }
 
   private static func makeServices(
-    _ configuration: RouterConfiguration, _ map: SlotMap, _ node: RouterNodeLine,
-    _ connections: NodeConnections, _ loops: RouterLoops, _ group: MultiThreadedEventLoopGroup,
+    _ configuration: RouterConfiguration, _ map: SlotMap, _ linkTLS: ClientTLS?,
+    _ node: RouterNodeLine, _ connections: NodeConnections, _ loops: RouterLoops,
+    _ group: MultiThreadedEventLoopGroup,
     _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
@@ -152,7 +168,7 @@ package final class RouterServer: Sendable {
       let service = try await loop.submit {
         let service = RouterService(
           identity: identity, map: map, limits: configuration.limits,
-          linkLimits: configuration.linkLimits, firstGeneration: 0,
+          linkLimits: configuration.linkLimits, linkTLS: linkTLS, firstGeneration: 0,
           seed: UInt64.random(in: .min ... .max), eventLoop: loop, loops: loops, logger: logger,
           describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
@@ -178,6 +194,7 @@ package final class RouterServer: Sendable {
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
+    certificates.stop()
     let grace = TimeAmount.seconds(Int64(drainSeconds))
     for service in services {
       try? await service.eventLoop.submit { service.value.beginDraining() }.get()

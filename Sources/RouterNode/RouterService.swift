@@ -48,7 +48,8 @@ final class RouterService: Flushable {
   ///   - describeSelf: the router's own line in Describe.
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
-    firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop, loops: RouterLoops,
+    linkTLS: ClientTLS? = nil, firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop,
+    loops: RouterLoops,
     logger: Logger, describeSelf: @escaping () -> NodeDescription
   ) {
     self.eventLoop = eventLoop
@@ -59,6 +60,7 @@ final class RouterService: Flushable {
     links = Array(repeating: RouterLinkStreams(), count: map.shards.count)
     var linkConfiguration = ClientConfiguration.link
     linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)
+    linkConfiguration.tls = linkTLS
     self.linkConfiguration = linkConfiguration
     core = RouterCore(
       identity: identity, map: map, limits: limits, linkLimits: linkLimits,

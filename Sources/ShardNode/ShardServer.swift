@@ -35,6 +35,8 @@ package struct ShardConfiguration: Sendable {
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
   package var lines = LineConfiguration()
+  /// How the ports are encrypted; nil: not at all.
+  package var tls: ServerTLS?
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
@@ -61,14 +63,16 @@ package final class ShardServer: Sendable {
   private let lineServer: LineServer?
   let service: NIOLoopBound<ShardService>
   private let drainSeconds: Int
+  private let certificates: CertificateWatch
 
   /// The port of the line protocol; nil: it is off.
   package var linePort: Int? { lineServer?.port }
 
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
-    service: NIOLoopBound<ShardService>, drainSeconds: Int
+    service: NIOLoopBound<ShardService>, drainSeconds: Int, certificates: CertificateWatch
   ) {
+    self.certificates = certificates
     self.port = server.port
     self.group = group
     self.server = server
@@ -82,12 +86,14 @@ package final class ShardServer: Sendable {
   /// One with a data directory accepts them too, but answers as one that is loading until it has
   /// read its data.
   ///
-  /// - Throws: `LogRefusal` where the data directory can't be used; `LineServer.ListenFailure`
+  /// - Throws: `TLSFileFailure` where certificates or keys can't be used; `LogRefusal` where the
+  ///   data directory can't be; `LineServer.ListenFailure`
   ///   where the line protocol's port can't be listened on; otherwise where the address can't be
   ///   resolved or listened on.
   package static func start(
     _ configuration: ShardConfiguration, version: String, logger: Logger
   ) async throws -> ShardServer {
+    let tls = try configuration.tls?.listeners()
     let directory = try configuration.storage.map {
       try ShardStorage.open(
         $0.directory, cluster: configuration.cluster, shard: configuration.id,
@@ -114,15 +120,18 @@ package final class ShardServer: Sendable {
       var serverConfiguration = configuration.server
       serverConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(configuration.limits)
       serverConfiguration.clientMemoryBytes = configuration.limits.clientMemoryBytes
+      serverConfiguration.tls = tls?.calls
       let server = try await GRPCServer.start(
         host: configuration.host, port: configuration.port, group: group,
         configuration: serverConfiguration, connections: connections, logger: logger
       ) { _ in service.value.front }
       var lineServer: LineServer?
       if let linePort = configuration.linePort {
+        var lines = configuration.lines
+        lines.tls = tls?.lines
         lineServer = try await LineServer.start(
           host: configuration.host, port: linePort, group: group,
-          configuration: configuration.lines, connections: connections, logger: logger
+          configuration: lines, connections: connections, logger: logger
         ) { _ in LineNode(port: service.value.front, flusher: service.value.flusher) }
       }
       let address = "\(configuration.host):\(server.port)"
@@ -132,7 +141,8 @@ package final class ShardServer: Sendable {
       }.get()
       return ShardServer(
         group: group, server: server, lineServer: lineServer, service: service,
-        drainSeconds: configuration.drainSeconds)
+        drainSeconds: configuration.drainSeconds,
+        certificates: CertificateWatch(tls.map { [$0.contexts] } ?? [], logger: logger))
     } catch {
       try? await group.shutdownGracefully()
       directory?.close()
@@ -169,6 +179,7 @@ package final class ShardServer: Sendable {
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
+    certificates.stop()
     let service = self.service
     var grace = TimeAmount.seconds(Int64(drainSeconds))
     let giveUp = grace

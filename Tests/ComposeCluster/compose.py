@@ -8,10 +8,15 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
+from functools import cached_property
 from pathlib import Path
 
+import grpc
+from harness.client import Client
+from harness.lines import Lines
 from harness.polling import eventually
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "docker-compose.yml"
@@ -86,6 +91,23 @@ class Compose:
         measured.append(f"from `up` to a healthy router: {time.monotonic() - begin:.1f} s")
         size = int(docker("image", "inspect", "--format", "{{.Size}}", self.image))
         measured.append(f"size of the image: {size / 1e6:.0f} MB")
+
+    # --- clients outside --------------------------------------------------------------------
+
+    @cached_property
+    def authority(self) -> str:
+        """The certificate of the cluster's authority, as its page says how to get it."""
+        return self.command(
+            "exec", "-T", "router", "cat", "/var/lib/ringstore-certificates/client/ca.pem"
+        )
+
+    def client(self) -> Client:
+        return Client(
+            self.address, credentials=grpc.ssl_channel_credentials(self.authority.encode())
+        )
+
+    def lines(self) -> Lines:
+        return Lines(self.line_port, ssl.create_default_context(cadata=self.authority))
 
     def remove(self) -> None:
         """Everything of this project, whatever state a test has left it in."""

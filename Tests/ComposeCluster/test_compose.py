@@ -18,11 +18,13 @@ from harness.slots import keys_of
 from ringstore.v1 import cluster_pb2
 
 PACE_SECONDS = 0.002
+# Volumes: what the authority has signed, and its key.
+CERTIFICATES = ("certificates", "authority")
 
 
 @pytest.fixture
 def client(compose: Compose):
-    with Client(compose.address) as opened:
+    with compose.client() as opened:
         yield opened
 
 
@@ -39,10 +41,10 @@ def keys(client: Client) -> dict[str, bytes]:
 class Watch:
     """Reads one key of each shard over and over; `seen` counts what came of it."""
 
-    def __init__(self, address: str, keys: dict[str, bytes]):
+    def __init__(self, compose: Compose, keys: dict[str, bytes]):
         self.seen: dict[str, Counter] = {name: Counter() for name in keys}
         self._end = threading.Event()
-        self._client = Client(address)
+        self._client = compose.client()
         self._threads = [
             threading.Thread(target=self._read, args=item) for item in keys.items()
         ]
@@ -82,7 +84,7 @@ def serves(client: Client, key: bytes, value: bytes) -> bool:
 def only_one_shard_missed(compose: Compose, keys: dict[str, bytes], lost: str):
     """Around a loss: the shard's keys are refused for a while and served again at the end; the
     others' are served all the time."""
-    with Watch(compose.address, keys) as watch, Client(compose.address) as client:
+    with Watch(compose, keys) as watch, compose.client() as client:
         yield
         eventually(lambda: serves(client, keys[lost], b"again"), f"shard {lost}", 30.0)
     for name, seen in watch.seen.items():
@@ -127,8 +129,25 @@ def test_grpc_clients_outside_are_served_by_every_shard(compose, client):
     assert all(node.keys > 0 for node in shards)
 
 
-def test_line_clients_outside_see_what_grpc_clients_see(compose, client):
+def test_clients_outside_are_encrypted_or_refused(compose):
+    with Client(compose.address) as client:
+        with pytest.raises(grpc.RpcError) as refused:
+            client.get(b"anything")
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     with Lines(compose.line_port) as connection:
+        connection.request(b"PING")
+        assert connection.rest() == b""
+
+
+def test_a_shard_serves_only_who_has_a_certificate(compose):
+    health = ("exec", "-T", "shard-a", "ringstore", "health")
+    assert compose.command(*health) == "shard a serving\n"
+    with pytest.raises(AssertionError):
+        compose.command(*health, "--tls-certificate", "", "--tls-key", "")
+
+
+def test_line_clients_outside_see_what_grpc_clients_see(compose, client):
+    with compose.lines() as connection:
         assert connection.ask(b"SET", b"from-lines", b"41") == b"+OK"
         assert connection.ask(b"INCRBY", b"from-lines", b"1") == b"+42"
         assert connection.ask(b"GET", b"nowhere") == b"-invalid key nowhere"
@@ -157,7 +176,7 @@ def test_a_shard_that_comes_back_with_another_address_is_found(compose, keys):
 
 def test_every_node_drains_when_it_is_stopped_and_serves_after_a_start(compose, keys):
     # An idle connection and its client don't hold a node up.
-    with Client(compose.address) as idle:
+    with compose.client() as idle:
         idle.get(keys["a"])
         compose.command("stop", "--timeout", "10")
     states = {service: compose.inspect(service)["State"] for service in SERVICES}
@@ -167,7 +186,7 @@ def test_every_node_drains_when_it_is_stopped_and_serves_after_a_start(compose, 
     }
     compose.command("start")
     eventually(lambda: compose.health("router") == "healthy", "router healthy", HEALTHY_SECONDS)
-    with Client(compose.address) as client:
+    with compose.client() as client:
         for name, key in keys.items():
             eventually(lambda key=key: serves(client, key, b"anew"), f"shard {name}", 30.0)
 
@@ -198,15 +217,15 @@ def test_killed_shards_have_their_keys_again(compose, client):
 
 def test_what_was_written_before_down_is_there_after_up(compose):
     wanted = kept_keys("down")
-    with Client(compose.address) as client:
+    with compose.client() as client:
         for key, value in wanted.items():
             client.set(key, value)
     compose.dismiss_helper()
     compose.command("down", "--timeout", "10")
     assert compose.labelled("ps", "--all") == []
-    assert len(compose.labelled("volume", "ls")) == len(SHARDS)
+    assert len(compose.labelled("volume", "ls")) == len(SHARDS) + len(CERTIFICATES)
     compose.up()
-    with Client(compose.address) as client:
+    with compose.client() as client:
         eventually(lambda: holds(client, wanted), "every key read", 60.0)
 
 
@@ -219,7 +238,11 @@ def test_a_volume_is_its_shards_alone_and_belongs_to_no_one_else(compose):
         )
         assert listed == "10001:10001 700"
     router = compose.inspect("router")
-    assert [mount["Destination"] for mount in router["Mounts"]] == ["/etc/ringstore"]
+    assert {mount["Destination"] for mount in router["Mounts"]} == {
+        "/etc/ringstore",
+        "/var/lib/ringstore-certificates",
+    }
+    assert not any(mount["RW"] for mount in router["Mounts"])
 
 
 class ReaderOfThePage(Shell):
@@ -237,7 +260,8 @@ class ReaderOfThePage(Shell):
 
 
 def test_the_page_does_what_it_says_and_nothing_is_left(compose, tmp_path):
-    assert len(compose.labelled("ps", "--all")) == len(SERVICES)
+    # And the service that has made the certificates.
+    assert len(compose.labelled("ps", "--all")) == len(SERVICES) + 1
     compose.dismiss_helper()
     wrong = disagreements(blocks(ROOT / "docs" / "COMPOSE.md"), ReaderOfThePage(compose, tmp_path))
     assert not wrong, wrong

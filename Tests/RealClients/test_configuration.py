@@ -67,9 +67,10 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", ["shard", "router", "local"])
 def test_a_number_may_look_like_a_flag(kind):
     told = run(kind, "--help").stdout
-    options = re.findall(r"^  (--[a-z-]+) <.*?(?=^  -)", told, re.MULTILINE | re.DOTALL)
-    texts = re.split(r"^  (?=--)", told, flags=re.MULTILINE)[1:]
-    numbers = [o for o, text in zip(options, texts) if re.search(r"\(default:\s+\d+\)", text)]
+    texts = re.split(r"^  (?=-)", told, flags=re.MULTILINE)[1:]
+    options = [(re.match(r"(--[a-z-]+) <", text), text) for text in texts]
+    numbers = [found[1] for found, text in options
+               if found and re.search(r"\(default:\s+\d+\)", text)]
     assert len(numbers) > 8
     needed = {"shard": ("--id", "a"), "router": ("--shard", "a=127.0.0.1:1"), "local": ()}[kind]
     for option in numbers:

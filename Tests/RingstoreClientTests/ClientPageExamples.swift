@@ -10,6 +10,7 @@ enum ClientPageExamples {
     try await readme(host, port)
     try await connect(host, port)
     try await configure(host, port)
+    try await encrypt(host, port)
     let client = RingstoreClient(host: host, port: port)
     try await client.reset(.allDatabases)
     try await strings(client)
@@ -68,6 +69,23 @@ enum ClientPageExamples {
     // page: end
     #expect(try await client.exists("key") == false)
     #expect(try await client.exists("key", options: .init(database: 3)))
+    client.close()
+  }
+
+  private static func encrypt(_ host: String, _ port: Int) async throws {
+    // page: begin
+    var configuration = RingstoreClient.Configuration()
+    configuration.tls = .init(
+      authorityFile: "client/ca.pem", certificateFile: "client/certificate.pem",
+      keyFile: "client/key.pem")
+    let client = RingstoreClient(host: host, port: port, configuration: configuration)
+    // page: end
+    do throws(RingstoreError) {
+      _ = try await client.exists("key")
+      Issue.record("a call went through without the files")
+    } catch {
+      #expect(error.message.contains("client/certificate.pem can't be read"), "\(error)")
+    }
     client.close()
   }
 

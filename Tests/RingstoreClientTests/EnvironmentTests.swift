@@ -27,7 +27,8 @@ import ringstore
   @Test func namesOfTheProjectItselfDisturbNobody() {
     let names = [
       "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "BENCH_BINARY", "TEST_SEED", "HISTORY",
-      "CONFIG", "SERVER", "FUZZ",
+      "CONFIG", "SERVER", "FUZZ", "CLIENT_TLS", "CLIENT_TLS_CA", "CLIENT_TLS_CERTIFICATE",
+      "CLIENT_TLS_KEY", "CLIENT_TLS_SERVER_NAME",
     ]
     #expect(
       remarks(Dictionary(uniqueKeysWithValues: names.map { ("RINGSTORE_\($0)", "x") })).isEmpty)

@@ -52,6 +52,15 @@ ROWS = [
      sets("pipeline", "redis_everysec"), sets("pipeline", "redis_memory"), None),
     ("SET -P 1: redis-server, AOF everysec : none",
      sets("unary", "redis_everysec"), sets("unary", "redis_memory"), None),
+    ("shard, Get over TLS : without", ("tls_get", "tls"), ("plain_get", "plain"), None),
+    ("redis-server, GET -P 16 over TLS : without",
+     ("redis_tls_get", "redis"), ("redis_plain_get", "redis"), None),
+    ("256 connections x 1: shard, Get over TLS : without",
+     ("tls_get_256x1", "tls"), ("plain_get_256x1", "plain"), None),
+    ("256 connections x 1: redis-server, GET over TLS : without",
+     ("redis_tls_get_256x1", "redis"), ("redis_plain_get_256x1", "redis"), None),
+    ("handshake: shard : redis-server",
+     ("tls_handshake", "lines"), ("redis_handshake", "redis"), None),
 ]
 
 

@@ -11,14 +11,22 @@ package final class ClientChannel: Sendable {
 
   /// - Parameters:
   ///   - eventLoop: a loop of NIOPosix; everything happens there.
+  ///   - cantConnect: why no connection can be made, which every call then fails with; nil: one
+  ///     can.
   ///   - random: for the jitter of the backoff.
   package convenience init(
     host: String, port: Int, eventLoop: any EventLoop,
     configuration: ClientChannelConfiguration = ClientChannelConfiguration(),
+    cantConnect: String? = nil,
     random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) {
     self.init(eventLoop: eventLoop, configuration: configuration, random: random) {
       delegate, completion in
+      if let cantConnect {
+        return eventLoop.assumeIsolated().execute {
+          completion(.failure(.connectFailed(cantConnect)))
+        }
+      }
       ClientConnection.connect(
         host: host, port: port, on: eventLoop, configuration: configuration.connection,
         delegate: delegate, completion: completion)

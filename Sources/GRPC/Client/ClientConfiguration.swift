@@ -35,6 +35,8 @@ package struct ClientConfiguration: Sendable {
   package var resetsWhenClosed = false
   /// Whether messages are taken in gzip, and the peer is told so.
   package var acceptsGzip = true
+  /// How the connection is encrypted; nil: not at all.
+  package var tls: ClientTLS?
   /// The `:authority`; nil: host and port.
   package var authority: String?
   /// The `user-agent`.

@@ -1,4 +1,5 @@
-// Making a connection: name resolution, TCP, and the peer's first SETTINGS, all within one timeout.
+// Making a connection: name resolution, TCP, TLS if it is asked for, and the peer's first SETTINGS,
+// all within one timeout.
 // On the event loop that will own the connection.
 
 import NIOCore
@@ -53,6 +54,8 @@ private final class ConnectAttempt {
   private let delegate: (any ClientConnectionDelegate)?
   private var completion: ((Result<ClientConnection, ConnectionLoss>) -> Void)?
   private var timer: Scheduled<Void>?
+  /// The channel during its TLS handshake.
+  private var channel: (any Channel)?
 
   init(
     _ connection: ClientConnection, delegate: (any ClientConnectionDelegate)?,
@@ -87,19 +90,24 @@ private final class ConnectAttempt {
     .connect(host: host, port: port)
     .whenComplete { result in
       switch result {
-      case .success(let channel): bound.value.connected(channel)
+      case .success(let channel): bound.value.connected(channel, host: host)
       case .failure(let error): bound.value.giveUp(ConnectFailure.sentence(error))
       }
     }
   }
 
-  private func connected(_ channel: any Channel) {
+  private func connected(_ channel: any Channel, host: String) {
     guard completion != nil, channel.isActive else {
       channel.close(promise: nil)
       return giveUp("the peer closed the connection")
     }
     do {
-      try channel.pipeline.syncOperations.addHandler(connection.makeHandler())
+      if let tls = connection.configuration.tls {
+        self.channel = channel
+        try tls.add(to: channel, host: host) { self.encrypted($0, channel) }
+      } else {
+        try channel.pipeline.syncOperations.addHandler(connection.makeHandler())
+      }
       try channel.syncOptions?.setOption(.autoRead, value: true)
     } catch {
       channel.close(promise: nil)
@@ -107,8 +115,25 @@ private final class ConnectAttempt {
     }
   }
 
+  /// The handshake has come to its end.
+  private func encrypted(_ result: Result<SocketWriter, any Error>, _ channel: any Channel) {
+    self.channel = nil
+    guard completion != nil else {
+      return channel.eventLoop.execute { channel.close(promise: nil) }
+    }
+    do {
+      connection.writer = try result.get()
+      try channel.pipeline.syncOperations.addHandler(connection.makeHandler())
+    } catch {
+      channel.eventLoop.execute { channel.close(promise: nil) }
+      giveUp("TLS: \(TLSFailure.sentence(error) ?? "\(error)")")
+    }
+  }
+
   private func giveUp(_ reason: String) {
     guard completion != nil else { return }
+    if let channel { channel.eventLoop.execute { channel.close(promise: nil) } }
+    channel = nil
     finish(.connectFailed(reason))
     connection.close(reason: .connectFailed(reason))
   }

@@ -47,7 +47,8 @@ package final class ClientConnection: Flushable {
   private var revisited: [HTTP2Stream] = []
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
-  let writer = SocketWriter()
+  /// Set anew before the channel is joined, where there is TLS beneath.
+  @exclusivity(unchecked) var writer = SocketWriter()
   /// Whether the channel takes more of what its socket doesn't.
   var isWritable = false
   private var isFlushing = false
@@ -79,7 +80,7 @@ package final class ClientConnection: Flushable {
     self.delegate = delegate
     headers = RequestHeaders(
       authority: configuration.authority ?? authority, userAgent: configuration.userAgent,
-      acceptsGzip: configuration.acceptsGzip)
+      acceptsGzip: configuration.acceptsGzip, isEncrypted: configuration.tls != nil)
   }
 
   /// Nanoseconds of the clock that deadlines are counted in.
@@ -342,7 +343,8 @@ package final class ClientConnection: Flushable {
     guard !isClosed else { return }
     isClosed = true
     isGoingAway = true
-    let reason = lossReason ?? error.map { .failed("\($0)") } ?? .closedByPeer
+    let reason =
+      lossReason ?? error.map { .failed(TLSFailure.sentence($0) ?? "\($0)") } ?? .closedByPeer
     lossReason = reason
     cancelTimers()
     while let call = waiting.popFirst() {

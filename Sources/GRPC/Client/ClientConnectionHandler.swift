@@ -52,6 +52,7 @@ package final class ClientConnectionHandler: ChannelInboundHandler {
   }
 
   package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if TLSFailure.isMissingGoodbye(error) { return }
     self.error = self.error ?? error
     connection.writer.close()
     context.closeSoon()

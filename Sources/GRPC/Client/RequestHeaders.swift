@@ -9,9 +9,11 @@ final class RequestHeaders {
   private let constantFields: Int
   private let constant = HeaderBlock()
 
-  init(authority: String, userAgent: String, acceptsGzip: Bool) {
+  init(
+    authority: String, userAgent: String, acceptsGzip: Bool, isEncrypted: Bool = false
+  ) {
     block.append(":method", "POST")
-    block.append(":scheme", "http")
+    block.append(":scheme", isEncrypted ? "https" : "http")
     block.append(":authority", authority)
     constantFields = block.count
     constant.append("te", "trailers")

@@ -5,7 +5,8 @@
 // are left to the channel as well: it meets the same one, and ends the connection as always.
 //
 // Only for a handler that stands directly above the socket: what TLS has to change must not be
-// written past it.
+// written past it. With TLS such a handler stands below it (TLSSocketHandler), and whoever writes
+// above has a writer `above` that one's: it gives everything to TLS, in slices, at once.
 //
 // Thread: the channel's event loop.
 //
@@ -27,11 +28,24 @@ package final class SocketWriter {
   @exclusivity(unchecked) private var queuedWrites = 0
   @exclusivity(unchecked) private var willFlush = false
   private var onEmpty: (() -> Void)?
+  /// The socket's own writer, where this one writes to TLS above it.
+  private let below: SocketWriter?
 
-  package init() {}
+  /// What TLS is given at once. It keeps a buffer for the ciphertext that has the size of the
+  /// largest such piece: 32 KiB with what records add.
+  static let sliceBytes = (32 << 10) - 256
+
+  package init() { below = nil }
+
+  /// - Parameter below: the writer of the handler between TLS and the socket.
+  init(above below: SocketWriter) { self.below = below }
+
+  /// Whether what is written is encrypted.
+  package var isAboveTLS: Bool { below != nil }
 
   /// To be called once the channel is active.
   package func open(_ context: ChannelHandlerContext) {
+    if below != nil { return }
     descriptor = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
       of: NIOBSDSocket.Handle.self
     ) { $0 }
@@ -45,36 +59,60 @@ package final class SocketWriter {
 
   /// Writes what `bytes` holds, now or as soon as the socket takes it. The buffer may be reused
   /// afterwards.
-  package func write(_ bytes: inout ByteBuffer, _ context: ChannelHandlerContext) {
+  ///
+  /// - Parameter taken: told when the socket has taken it, or has failed.
+  package func write(
+    _ bytes: inout ByteBuffer, _ context: ChannelHandlerContext,
+    taken: EventLoopPromise<Void>? = nil
+  ) {
     if queuedWrites == 0, let descriptor {
       bytes.readWithUnsafeReadableBytes { Self.send(descriptor, $0) }
-      if bytes.readableBytes == 0 { return }
+      if bytes.readableBytes == 0 {
+        taken?.succeed()
+        return
+      }
     }
+    if below != nil { return writeSlices(&bytes, context, taken) }
     queuedWrites += 1
-    let promise = context.eventLoop.makePromise(of: Void.self)
+    let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
     promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
     context.write(NIOAny(bytes), promise: promise)
-    flushSoon(context.channel)
+    flushSoon(context)
+  }
+
+  /// TLS encrypts when it is flushed, and holds on to the plaintext until then. The flush goes no
+  /// further than to the writer below.
+  private func writeSlices(
+    _ bytes: inout ByteBuffer, _ context: ChannelHandlerContext, _ taken: EventLoopPromise<Void>?
+  ) {
+    while bytes.readableBytes > Self.sliceBytes,
+      let slice = bytes.readSlice(length: Self.sliceBytes)
+    {
+      context.write(NIOAny(slice), promise: nil)
+      context.flush()
+    }
+    context.write(NIOAny(bytes), promise: taken)
+    context.flush()
   }
 
   /// Flushes when the current event has been dealt with: a flush that fails closes the channel from
-  /// within, which a handler must not do (see `closeSoon`).
-  private func flushSoon(_ channel: any Channel) {
+  /// within, which a handler must not do (see `closeSoon`). Handlers above are not concerned.
+  private func flushSoon(_ context: ChannelHandlerContext) {
     guard !willFlush else { return }
     willFlush = true
-    channel.eventLoop.assumeIsolated().execute {
+    context.eventLoop.assumeIsolated().execute {
       self.willFlush = false
-      channel.flush()
+      context.flush()
     }
   }
 
   /// Whether the socket has taken all that was written.
-  package var isEmpty: Bool { queuedWrites == 0 }
+  package var isEmpty: Bool { below?.isEmpty ?? (queuedWrites == 0) }
 
   /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or
   /// that the channel is gone.
   package func whenEmpty(_ body: @escaping () -> Void) {
-    onEmpty = body
+    if let below { below.whenEmpty(body) } else { onEmpty = body }
   }
 
   private func queuedWriteEnded() {

@@ -8,6 +8,11 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   // Refused: the connection was one too many.
   case tooManyConnections
   case tooManyConnectionsOfAddress
+  case tooManyHandshakes
+  // TLS.
+  case handshakeTimeout
+  case handshakeFailed
+  case wrongALPN
   // Time limits.
   case idle
   case noPreface
@@ -32,6 +37,10 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     switch self {
     case .tooManyConnections: "too_many_connections"
     case .tooManyConnectionsOfAddress: "too_many_connections_of_address"
+    case .tooManyHandshakes: "too_many_handshakes"
+    case .handshakeTimeout: "handshake_timeout"
+    case .handshakeFailed: "handshake_failed"
+    case .wrongALPN: "wrong_alpn"
     case .idle: "idle"
     case .noPreface: "no_preface"
     case .slowHeaders: "slow_headers"
@@ -52,7 +61,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   /// Whether the connection was refused rather than cut.
   package var isRefusal: Bool {
     switch self {
-    case .tooManyConnections, .tooManyConnectionsOfAddress: true
+    case .tooManyConnections, .tooManyConnectionsOfAddress, .tooManyHandshakes: true
     default: false
     }
   }

@@ -28,6 +28,7 @@ package final class GRPCServer: Sendable {
       writeHighWaterBytes: ServerConfiguration.writeChunkBytes)
     // A client that has sent all its requests may close its side and wait for the replies.
     options.allowsHalfClosure = true
+    options.tls = configuration.tls
     var ofLoop = configuration
     ofLoop.clientMemoryBytes /= group.makeIterator().reduce(0) { count, _ in count + 1 }
     let loopConfiguration = ofLoop

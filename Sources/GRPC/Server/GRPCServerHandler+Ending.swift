@@ -127,7 +127,7 @@ extension GRPCServerHandler {
   /// Takes what comes after the end.
   func discard(_ buffer: ByteBuffer) {
     let isTooMuch = ending.discard(buffer.readableBytes)
-    loop.receiveBuffer.recycle(buffer)
+    if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     if isTooMuch { close() }
   }
 

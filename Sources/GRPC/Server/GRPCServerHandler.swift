@@ -38,7 +38,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) private var reading = ReadGate()
   var listIndex = -1
   @exclusivity(unchecked) var isWritable = true
-  let writer = SocketWriter()
+  let writer: SocketWriter
   @exclusivity(unchecked) private(set) var bytesReceived = 0
   /// Calls answered on this connection; floods are measured against them.
   @exclusivity(unchecked) var answeredCalls = 0
@@ -76,14 +76,19 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   @exclusivity(unchecked) var state: ConnectionState
 
-  init(loop: ServerLoop, place: ConnectionPlace? = nil, peer: PeerIdentity = .plaintext) throws {
+  init(
+    loop: ServerLoop, place: ConnectionPlace? = nil, peer: PeerIdentity = .plaintext,
+    openedNanos: UInt64? = nil, writer: SocketWriter = SocketWriter()
+  ) throws {
     self.loop = loop
     self.place = place
     self.peer = peer
+    self.writer = writer
     service = loop.service
     session = try HTTP2Session(
       role: .server, configuration: loop.configuration.http2, pool: loop.streams)
-    state = ConnectionState(configuration: loop.configuration, nowNanos: loop.nowNanos)
+    state = ConnectionState(
+      configuration: loop.configuration, nowNanos: openedNanos ?? loop.nowNanos)
   }
 
   /// The loop's: a copy would be most of this object.
@@ -97,7 +102,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     loop.add(self)
     if place?.excess != nil { watchExcess() }
     guard context.channel.isActive else { return }
+    // It has had a handshake before.
     writer.open(context)
+    if loop.isDraining { beginDrain() }
     loop.flusher.markDirty(self)
   }
 
@@ -118,7 +125,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     bytesReceived &+= buffer.readableBytes
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
-    loop.receiveBuffer.recycle(buffer)
+    // What TLS has decrypted is TLS's own.
+    if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     drain()
     checkFloods()
   }
@@ -150,7 +158,9 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if TLSFailure.isMissingGoodbye(error) { return }
     loop.logger.debug("connection failed", metadata: ["error": "\(error)"])
+    if let sentence = TLSFailure.sentence(error) { cut(.protocolError, "TLS: \(sentence)") }
     if SilentPeers.isGivenUp(error) { cut(.keepaliveTimeout) }
     writer.close()
     context.closeSoon()

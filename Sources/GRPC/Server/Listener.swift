@@ -11,6 +11,8 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
   var eventLoop: any EventLoop { get }
   /// What the connections read into. Their handlers give it back after each read.
   var receiveBuffer: SharedReceiveBuffer { get }
+  /// The loop's turns.
+  var scheduler: LoopScheduler { get }
 
   /// The handler of a connection whose client may speak now.
   func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler
@@ -29,10 +31,19 @@ package struct AcceptedConnection {
   /// is gone.
   package let place: ConnectionPlace
   package let peer: PeerIdentity
+  /// When it was accepted, on the loop's clock; nil: just now.
+  package let openedNanos: UInt64?
+  /// What its handler writes with.
+  package let writer: SocketWriter
 
-  package init(place: ConnectionPlace, peer: PeerIdentity = .plaintext) {
+  package init(
+    place: ConnectionPlace, peer: PeerIdentity = .plaintext, openedNanos: UInt64? = nil,
+    writer: SocketWriter = SocketWriter()
+  ) {
     self.place = place
     self.peer = peer
+    self.openedNanos = openedNanos
+    self.writer = writer
   }
 }
 
@@ -45,6 +56,8 @@ package struct ListenerOptions: Sendable {
   package var writeHighWaterBytes: Int
   /// Whether a client that closes its side may still be answered.
   package var allowsHalfClosure = false
+  /// How connections are encrypted; nil: not at all.
+  package var tls: ListenerTLS?
 
   package init(backlog: Int32, writeHighWaterBytes: Int) {
     self.backlog = backlog
@@ -53,10 +66,22 @@ package struct ListenerOptions: Sendable {
 }
 
 package final class Listener<Loop: ListenerLoop>: Sendable {
-  private let channel: any Channel
-  private let loops: [NIOLoopBound<Loop>]
+  /// One event loop of the listener.
+  private final class LoopState {
+    let loop: Loop
+    /// Nil without TLS.
+    let handshakes: TLSHandshakes?
 
-  private init(channel: any Channel, loops: [NIOLoopBound<Loop>]) {
+    init(loop: Loop, handshakes: TLSHandshakes?) {
+      self.loop = loop
+      self.handshakes = handshakes
+    }
+  }
+
+  private let channel: any Channel
+  private let loops: [NIOLoopBound<LoopState>]
+
+  private init(channel: any Channel, loops: [NIOLoopBound<LoopState>]) {
     self.channel = channel
     self.loops = loops
   }
@@ -74,27 +99,30 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     connections: NodeConnections, logger: Logger,
     loop: @escaping @Sendable (any EventLoop) -> Loop
   ) async throws -> Listener {
-    var byLoop: [ObjectIdentifier: NIOLoopBound<Loop>] = [:]
+    var byLoop: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
+    let loopCount = group.makeIterator().reduce(0) { count, _ in count + 1 }
     for eventLoop in group.makeIterator() {
       byLoop[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
-        NIOLoopBound(loop(eventLoop), eventLoop: eventLoop)
+        let loop = loop(eventLoop)
+        let handshakes = options.tls.map {
+          TLSHandshakes(
+            $0, loopCount: loopCount, scheduler: loop.scheduler, connections: connections,
+            logger: logger)
+        }
+        return NIOLoopBound(LoopState(loop: loop, handshakes: handshakes), eventLoop: eventLoop)
       }.get()
     }
     let loops = byLoop
     let channel = try await bootstrap(group, options, logger) { channel in
       channel.eventLoop.makeCompletedFuture {
-        guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
+        guard let state = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
         guard let place = connections.admit(channel.remoteAddress) else {
           logger.warning(
             "connections are refused without a word", metadata: ["open": "\(connections.open)"])
           return channel.close(promise: nil)
         }
         do {
-          try channel.syncOptions?.setOption(
-            .recvAllocator,
-            value: SharedReceiveAllocator(loop.receiveBuffer, eventLoop: loop.eventLoop))
-          try channel.pipeline.syncOperations.addHandler(
-            loop.makeHandler(AcceptedConnection(place: place)))
+          try add(channel, place, state)
         } catch {
           place.close()
           throw error
@@ -102,6 +130,27 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
       }
     }.bind(host: host, port: port).get()
     return Listener(channel: channel, loops: Array(loops.values))
+  }
+
+  /// Sets up a connection that was just accepted.
+  private static func add(
+    _ channel: any Channel, _ place: ConnectionPlace, _ state: LoopState
+  ) throws {
+    let loop = state.loop
+    let pipeline = channel.pipeline.syncOperations
+    guard let handshakes = state.handshakes else {
+      try channel.syncOptions?.setOption(
+        .recvAllocator,
+        value: SharedReceiveAllocator(loop.receiveBuffer, eventLoop: loop.eventLoop))
+      return try pipeline.addHandler(loop.makeHandler(AcceptedConnection(place: place)))
+    }
+    try channel.syncOptions?.setOption(
+      .recvAllocator,
+      value: SharedReceiveAllocator(
+        loop.receiveBuffer, eventLoop: loop.eventLoop,
+        bytesMax: SharedReceiveBuffer.encryptedReadBytes))
+    try pipeline.addHandler(
+      handshakes.begin(place, receiveBuffer: loop.receiveBuffer) { try loop.makeHandler($0) })
   }
 
   private static func bootstrap(
@@ -139,7 +188,7 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
   package func gather<Part: Sendable>(
     on eventLoop: any EventLoop, _ body: @escaping @Sendable (Loop) -> [Part]
   ) -> EventLoopFuture<[Part]> {
-    let parts = loops.map { bound in bound.eventLoop.submit { body(bound.value) } }
+    let parts = loops.map { bound in bound.eventLoop.submit { body(bound.value.loop) } }
     return EventLoopFuture.reduce([], parts, on: eventLoop) { $0 + $1 }
   }
 
@@ -159,12 +208,13 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
   }
 
   private static func drain(
-    _ bound: NIOLoopBound<Loop>, gracePeriod: TimeAmount
+    _ bound: NIOLoopBound<LoopState>, gracePeriod: TimeAmount
   ) -> EventLoopFuture<Void> {
-    let loop = bound.value
+    let loop = bound.value.loop
+    bound.value.handshakes?.endAll()
     let closes = loop.drain()
     let grace = loop.eventLoop.assumeIsolated().scheduleTask(in: gracePeriod) {
-      bound.value.closeNow()
+      bound.value.loop.closeNow()
     }
     return EventLoopFuture.andAllComplete(closes, on: loop.eventLoop).map { grace.cancel() }
   }

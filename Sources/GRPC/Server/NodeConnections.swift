@@ -36,6 +36,8 @@ package final class NodeConnections: Sendable {
     var ends = [Int](repeating: 0, count: ConnectionEnd.allCases.count)
     var resets = 0
     var refusedCalls = 0
+    var handshakes = 0
+    var handshakesAbandoned = 0
     var ofAddress: [ClientNetwork: Int] = [:]
     /// Calls of gRPC connections that have gone.
     var calls = CallCounts()
@@ -128,6 +130,21 @@ package final class NodeConnections: Sendable {
   /// Calls of gRPC connections that have gone.
   var goneCalls: CallCounts { state.withLockedValue { $0.calls } }
 
+  /// Notes a TLS handshake that was completed.
+  func handshakeCompleted() {
+    state.withLockedValue { $0.handshakes += 1 }
+  }
+
+  /// Notes one that the client gave up.
+  func handshakeAbandoned() {
+    state.withLockedValue { $0.handshakesAbandoned += 1 }
+  }
+
+  /// TLS handshakes that were completed, and those that clients gave up.
+  package var handshakes: (completed: Int, abandoned: Int) {
+    state.withLockedValue { ($0.handshakes, $0.handshakesAbandoned) }
+  }
+
   /// How many connections were ended for this reason.
   package func count(of reason: ConnectionEnd) -> Int {
     state.withLockedValue { $0.ends[Self.index(of: reason)] }
@@ -153,6 +170,8 @@ package final class NodeConnections: Sendable {
     entries["\(prefix)connections_open"] = Int64(state.clients + state.excess + state.links)
     entries["\(prefix)connections_links"] = Int64(state.links)
     entries["\(prefix)connections_accepted_total"] = Int64(clamping: state.accepted)
+    entries["\(prefix)connections_handshakes_total"] = Int64(state.handshakes)
+    entries["\(prefix)connections_handshakes_abandoned_total"] = Int64(state.handshakesAbandoned)
     entries["\(prefix)connections_refused_total"] = Int64(refused)
     entries["\(prefix)connections_cut_total"] = Int64(cut)
     entries["\(prefix)resets_total"] = Int64(state.resets)

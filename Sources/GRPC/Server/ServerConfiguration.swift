@@ -71,6 +71,8 @@ package struct ServerConfiguration: Sendable {
   package var minConnectionProgressBytes = 64 << 10
   /// Connections waiting to be accepted.
   package var backlog: Int32 = 1024
+  /// How connections are encrypted; nil: not at all.
+  package var tls: ListenerTLS?
 
   package init() {}
 

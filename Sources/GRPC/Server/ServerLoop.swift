@@ -107,8 +107,12 @@ final class ServerLoop: ListenerLoop {
 
   var connectionCount: Int { handlers.count }
 
+  var scheduler: LoopScheduler { flusher.scheduler }
+
   func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler {
-    try GRPCServerHandler(loop: self, place: connection.place, peer: connection.peer)
+    try GRPCServerHandler(
+      loop: self, place: connection.place, peer: connection.peer,
+      openedNanos: connection.openedNanos, writer: connection.writer)
   }
 
   func drain() -> [EventLoopFuture<Void>] {

@@ -19,6 +19,9 @@ import NIOCore
 package final class SharedReceiveBuffer {
   /// Size of the buffer, and so the most that one read brings.
   package static let capacity = 64 << 10
+  /// The most that one read brings of an encrypted connection: TLS keeps a buffer of its own for
+  /// what it decrypts, which grows with what it is given at once.
+  static let encryptedReadBytes = 32 << 10
   /// Size of the buffer that a channel keeps: a client's preface and SETTINGS.
   static let firstCapacity = 128
 
@@ -42,16 +45,27 @@ package final class SharedReceiveBuffer {
 /// What a channel asks for the buffer of its next read.
 struct SharedReceiveAllocator: RecvByteBufferAllocator {
   private let shared: NIOLoopBound<SharedReceiveBuffer>
+  private let bytesMax: Int
   private var isFirst = true
 
-  init(_ shared: SharedReceiveBuffer, eventLoop: any EventLoop) {
+  /// - Parameter bytesMax: the most that a read is to bring.
+  init(
+    _ shared: SharedReceiveBuffer, eventLoop: any EventLoop,
+    bytesMax: Int = SharedReceiveBuffer.capacity
+  ) {
     self.shared = NIOLoopBound(shared, eventLoop: eventLoop)
+    self.bytesMax = bytesMax
   }
 
   func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
-    isFirst
-      ? allocator.buffer(capacity: SharedReceiveBuffer.firstCapacity)
-      : shared.value.take(allocator)
+    if isFirst { return allocator.buffer(capacity: SharedReceiveBuffer.firstCapacity) }
+    var buffer = shared.value.take(allocator)
+    if bytesMax < SharedReceiveBuffer.capacity {
+      // A read fills what is behind the writer's index.
+      buffer.moveWriterIndex(to: buffer.capacity - bytesMax)
+      buffer.moveReaderIndex(to: buffer.writerIndex)
+    }
+    return buffer
   }
 
   /// - Returns: always true, "the next buffer may be larger": else the channel would go on using

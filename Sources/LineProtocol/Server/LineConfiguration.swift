@@ -20,6 +20,8 @@ package struct LineConfiguration: Sendable {
   package var sweepNanos: Int64 = 5_000_000_000
   /// Connections waiting to be accepted.
   package var backlog: Int32 = 1_024
+  /// How connections are encrypted; nil: not at all.
+  package var tls: ListenerTLS?
 
   package init() {}
 

@@ -28,6 +28,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   private let place: ConnectionPlace
   /// What TLS has proven of the client.
   let peer: PeerIdentity
+  /// Used with TLS only.
+  private let writer: SocketWriter
   private var context: ChannelHandlerContext?
   private var session: LineSession?
   private var ending = Ending.open
@@ -46,15 +48,29 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   private var taken = TakenBytes()
   private var progress = ProgressWindow()
 
-  init(loop: LineLoop, place: ConnectionPlace, peer: PeerIdentity = .plaintext) {
+  init(
+    loop: LineLoop, place: ConnectionPlace, peer: PeerIdentity = .plaintext,
+    writer: SocketWriter = SocketWriter()
+  ) {
     self.loop = loop
     self.place = place
     self.peer = peer
+    self.writer = writer
   }
 
   // MARK: - Life
 
+  func handlerAdded(context: ChannelHandlerContext) {
+    // It has had a handshake before.
+    if context.channel.isActive { begin(context) }
+  }
+
   func channelActive(context: ChannelHandlerContext) {
+    begin(context)
+    context.fireChannelActive()
+  }
+
+  private func begin(_ context: ChannelHandlerContext) {
     self.context = context
     let session = LineSession(
       port: loop.node.port, limits: loop.limits,
@@ -67,7 +83,6 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
     // It may have been accepted just before the drain began.
     if loop.isDraining { session.drain() }
-    context.fireChannelActive()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -80,8 +95,10 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if TLSFailure.isMissingGoodbye(error) { return }
     // A connection reset by its client is not worth a line.
     loop.logger.debug("line connection failed", metadata: ["error": "\(error)"])
+    if let sentence = TLSFailure.sentence(error) { note(.protocolError, "TLS: \(sentence)") }
     if SilentPeers.isGivenUp(error) { note(.keepaliveTimeout) }
     context.closeSoon()
   }
@@ -147,7 +164,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       session.received(buffer)
       noteHeldBytes()
     }
-    loop.receiveBuffer.recycle(buffer)
+    // What TLS has decrypted is TLS's own.
+    if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -204,13 +222,17 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     if loop.node.flusher.isHeld { return loop.node.flusher.markDirty(self) }
     var hasWritten = false
     while context.channel.isWritable,
-      let bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
+      var bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
     {
       bytesWritten += bytes.readableBytes
-      context.write(wrapOutboundOut(bytes), promise: nil)
+      if writer.isAboveTLS {
+        writer.write(&bytes, context)
+      } else {
+        context.write(wrapOutboundOut(bytes), promise: nil)
+      }
       hasWritten = true
     }
-    if hasWritten { context.flush() }
+    if hasWritten, !writer.isAboveTLS { context.flush() }
     // A write that fails closes the connection from within.
     guard self.session != nil else { return }
     if session.isFinished {
@@ -231,6 +253,10 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       note(.protocolError, failure.text ?? "HTTP")
     }
     ending = .flushing
+    if writer.isAboveTLS {
+      if writer.isEmpty { return allTaken() }
+      return writer.whenEmpty { [weak self] in self?.allTaken() }
+    }
     let taken = context.eventLoop.makePromise(of: Void.self)
     taken.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.allTaken() }
     context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)

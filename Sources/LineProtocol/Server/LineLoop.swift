@@ -48,12 +48,15 @@ final class LineLoop: ListenerLoop {
       scheduler: node.flusher.scheduler, sweepNanos: configuration.sweepNanosInForce)
   }
 
+  var scheduler: LoopScheduler { node.flusher.scheduler }
+
   func add(_ connection: LineConnection) { list.add(connection) }
 
   func remove(_ connection: LineConnection) { list.remove(connection) }
 
   func makeHandler(_ connection: AcceptedConnection) -> any ChannelHandler {
-    LineConnection(loop: self, place: connection.place, peer: connection.peer)
+    LineConnection(
+      loop: self, place: connection.place, peer: connection.peer, writer: connection.writer)
   }
 
   func drain() -> [EventLoopFuture<Void>] {

@@ -40,6 +40,7 @@ package final class LineServer: Sendable {
       backlog: configuration.backlog, writeHighWaterBytes: 2 * LineConfiguration.writeChunkBytes)
     // A client that has sent all its commands may close its side and wait for the replies.
     options.allowsHalfClosure = true
+    options.tls = configuration.tls
     do {
       let listener = try await Listener.start(
         host: host, port: port, group: group, options: options, connections: connections,

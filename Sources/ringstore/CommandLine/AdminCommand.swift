@@ -52,6 +52,8 @@ struct AdminCommand: AsyncParsableCommand {
       """)
   var server: String?
 
+  @OptionGroup var tlsOptions: TLSClientOptions
+
   @Option(
     parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
   var count: Int = 10
@@ -101,9 +103,13 @@ struct AdminCommand: AsyncParsableCommand {
         action.subject.map { "\(action.rawValue) needs \($0)." }
           ?? "\(action.rawValue) takes no further word.")
     }
-    let server = try ServerAddress.of(flag: server, environment: ProcessState.environment())
+    let environment = ProcessState.environment()
+    let server = try ServerAddress.of(flag: server, environment: environment)
+    var configuration = RingstoreClient.Configuration()
+    configuration.tls = try tlsOptions.configuration(environment)
     ProcessState.ignoreBrokenPipes()
-    let client = RingstoreClient(host: server.host, port: server.port)
+    let client = RingstoreClient(
+      host: server.host, port: server.port, configuration: configuration)
     defer { client.close() }
     let options = RingstoreCallOptions(timeout: .seconds(timeout))
     do {

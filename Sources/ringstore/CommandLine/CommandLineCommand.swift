@@ -30,6 +30,8 @@ struct CommandLineCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "The longest message in bytes, as the nodes have it.")
   var maxMessageBytes: Int = 4_194_304
 
+  @OptionGroup var tlsOptions: TLSClientOptions
+
   @Flag(help: "Write values as the bytes that they are, each followed by a line end.")
   var raw = false
 
@@ -51,8 +53,11 @@ struct CommandLineCommand: AsyncParsableCommand {
       return complain("Unknown option '\(first)'; see 'ringstore cli --help'.")
     }
     let server: HostPort
+    let tls: RingstoreClient.TLS?
     do throws(ConfigurationError) {
-      server = try ServerAddress.of(flag: self.server, environment: ProcessState.environment())
+      let environment = ProcessState.environment()
+      server = try ServerAddress.of(flag: self.server, environment: environment)
+      tls = try tlsOptions.configuration(environment)
     } catch {
       return complain(error.sentence)
     }
@@ -70,7 +75,8 @@ struct CommandLineCommand: AsyncParsableCommand {
     let form: Printer.Form = json ? .json : raw ? .raw : .text
     let session = Session(
       Session.Options(
-        server: server, timeout: .seconds(timeout), maxMessageBytes: maxMessageBytes),
+        server: server, timeout: .seconds(timeout), maxMessageBytes: maxMessageBytes,
+        tls: tls),
       database: database)
     defer { session.close() }
     if words.isEmpty {

@@ -17,6 +17,8 @@ struct HealthCommand: AsyncParsableCommand {
       """)
   var server: String?
 
+  @OptionGroup var tlsOptions: TLSClientOptions
+
   @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
   var shards = false
 
@@ -27,10 +29,13 @@ struct HealthCommand: AsyncParsableCommand {
     guard timeout.isFinite, timeout > 0, timeout <= 60 else {
       throw ConfigurationError("--timeout must be above 0 and at most 60 seconds.")
     }
-    let server = try ServerAddress.of(
-      flag: server, environment: ProcessState.environment())
+    let environment = ProcessState.environment()
+    let server = try ServerAddress.of(flag: server, environment: environment)
+    var configuration = RingstoreClient.Configuration()
+    configuration.tls = try tlsOptions.configuration(environment)
     ProcessState.ignoreBrokenPipes()
-    let client = RingstoreClient(host: server.host, port: server.port)
+    let client = RingstoreClient(
+      host: server.host, port: server.port, configuration: configuration)
     defer { client.close() }
     let report: HealthReport
     do {

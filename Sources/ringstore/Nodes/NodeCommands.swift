@@ -19,12 +19,13 @@ struct ShardCommand: AsyncParsableCommand {
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
+  @OptionGroup var tls: TLSServerOptions
   @OptionGroup var data: DataOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .shard,
-      flags: [[.id: given(id), .port: given(port)], data.flags, connections.flags])
+      flags: [[.id: given(id), .port: given(port)], data.flags, connections.flags, tls.flags])
     let shard = try sources.shardConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
@@ -55,14 +56,16 @@ struct RouterCommand: AsyncParsableCommand {
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
+  @OptionGroup var tls: TLSServerOptions
   @OptionGroup var links: LinkOptions
+  @OptionGroup var linkTLS: TLSLinkOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .router,
       flags: [
         [.shards: shards, .port: given(port), .threads: given(threads)], links.flags,
-        connections.flags,
+        connections.flags, tls.flags, linkTLS.flags,
       ])
     let router = try sources.routerConfiguration()
     let asked = try sources.connectionsAsked()
@@ -95,6 +98,7 @@ struct LocalCommand: AsyncParsableCommand {
 
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
+  @OptionGroup var tls: TLSServerOptions
   @OptionGroup var data: DataOptions
   @OptionGroup var links: LinkOptions
 
@@ -103,7 +107,7 @@ struct LocalCommand: AsyncParsableCommand {
       .local,
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
-        data.flags, links.flags, connections.flags,
+        data.flags, links.flags, connections.flags, tls.flags,
       ])
     let router = try sources.localRouterConfiguration()
     let shards = try sources.localShardConfigurations()

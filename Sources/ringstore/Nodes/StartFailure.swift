@@ -1,5 +1,6 @@
 // Why a node could not start although its configuration is sound, as one sentence.
 
+import GRPC
 import Glibc
 import LineProtocol
 import LogFiles
@@ -18,6 +19,10 @@ package struct StartFailure: Error, Sendable, Hashable {
     }
     if let refusal = error as? LogRefusal {
       sentence = refusal.description
+      return
+    }
+    if let failure = error as? TLSFileFailure {
+      sentence = "TLS: \(failure.sentence)."
       return
     }
     let place = HostPort(host: host, port: port)

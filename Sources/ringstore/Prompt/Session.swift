@@ -13,8 +13,12 @@ package final class Session: Sendable {
     let server: HostPort
     let timeout: Duration
     let maxMessageBytes: Int
+    let tls: RingstoreClient.TLS?
 
-    package init(server: HostPort, timeout: Duration, maxMessageBytes: Int) {
+    package init(
+      server: HostPort, timeout: Duration, maxMessageBytes: Int, tls: RingstoreClient.TLS? = nil
+    ) {
+      self.tls = tls
       self.server = server
       self.timeout = timeout
       self.maxMessageBytes = maxMessageBytes
@@ -168,6 +172,7 @@ package final class Session: Sendable {
   private static func client(_ options: Options) -> RingstoreClient {
     var configuration = RingstoreClient.Configuration()
     configuration.maxMessageBytes = options.maxMessageBytes
+    configuration.tls = options.tls
     return RingstoreClient(
       host: options.server.host, port: options.server.port, configuration: configuration)
   }

@@ -7,6 +7,8 @@ package enum EnvironmentNames {
   /// Belong to the program besides its settings, to deploy/ and to the tests.
   private static let others = [
     "CONFIG", "HISTORY", "SERVER", "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "FUZZ",
+    "CLIENT_TLS", "CLIENT_TLS_CA", "CLIENT_TLS_CERTIFICATE", "CLIENT_TLS_KEY",
+    "CLIENT_TLS_SERVER_NAME",
   ]
   private static let otherBeginnings = ["TEST_", "BENCH_"]
   /// Of these a person may have meant one.

@@ -30,6 +30,8 @@ extension SettingSources {
     shard.storage = try storage()
     shard.server = try serverConfiguration()
     shard.lines = try lineConfiguration()
+    shard.tls = try serverTLS()
+    try checkAddress(shard.host, isEncrypted: shard.tls != nil)
     shard.drainSeconds = try drainSeconds()
     return shard
   }
@@ -73,6 +75,9 @@ extension SettingSources {
     router.limits = try limits()
     router.server = try serverConfiguration()
     router.lines = try lineConfiguration()
+    router.tls = try serverTLS()
+    router.linkTLS = try linkTLS()
+    try checkAddress(router.host, isEncrypted: router.tls != nil)
     router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
     return router

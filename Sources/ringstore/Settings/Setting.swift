@@ -13,6 +13,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxConnectionsPerAddress,
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
+      .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
@@ -21,8 +22,11 @@ package enum NodeKind: String, Sendable, CaseIterable {
     let links: [Setting] = [
       .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
     ]
+    let linkTLS: [Setting] = [
+      .shardTLSCA, .shardTLSCertificate, .shardTLSKey, .shardTLSServerName,
+    ]
     switch self {
-    case .router: return [.shards, .threads] + common + links
+    case .router: return [.shards, .threads] + common + links + linkTLS
     case .shard: return [.id] + common + data
     case .local: return [.shards, .threads] + common + data + links
     }
@@ -60,6 +64,16 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxBytesPerShard = "max_bytes_per_shard"
   case largeReplyMemoryBytes = "large_reply_memory_bytes"
   case hashSeed = "hash_seed"
+  case tlsCertificate = "tls_certificate"
+  case tlsKey = "tls_key"
+  case tlsClientCA = "tls_client_ca"
+  case tlsClientCertificates = "tls_client_certificates"
+  case maxHandshakes = "max_handshakes"
+  case insecure
+  case shardTLSCA = "shard_tls_ca"
+  case shardTLSCertificate = "shard_tls_certificate"
+  case shardTLSKey = "shard_tls_key"
+  case shardTLSServerName = "shard_tls_server_name"
 
   package static let environmentPrefix = "RINGSTORE_"
 

@@ -30,6 +30,23 @@ extension SettingSources {
     return size
   }
 
+  /// Yes or no.
+  func boolean(_ setting: Setting, default value: Bool) throws(ConfigurationError) -> Bool {
+    guard let found = try text(setting) else { return value }
+    switch found.value.lowercased() {
+    case "true", "yes", "1": return true
+    case "false", "no", "0": return false
+    default:
+      throw ConfigurationError("\(found.origin) must be true or false, not '\(found.value)'.")
+    }
+  }
+
+  /// A path; an empty one is none.
+  func path(_ setting: Setting) throws(ConfigurationError) -> String? {
+    guard let found = try text(setting), !found.value.isEmpty else { return nil }
+    return found.value
+  }
+
   /// A name of a shard or a cluster.
   func name(_ setting: Setting) throws(ConfigurationError) -> String? {
     guard let found = try text(setting) else { return nil }

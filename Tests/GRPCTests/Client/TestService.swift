@@ -20,6 +20,7 @@ final class ServiceLog: Sendable {
     var deadlines = 0
     var sent = 0
     var deadlineNanos: [UInt64?] = []
+    var peers: [PeerIdentity] = []
   }
   private let counts = NIOLockedValueBox(Counts())
 
@@ -29,9 +30,14 @@ final class ServiceLog: Sendable {
   var sent: Int { counts.withLockedValue { $0.sent } }
   var hadDeadline: [Bool] { counts.withLockedValue { $0.deadlineNanos.map { $0 != nil } } }
 
+  /// Who made the calls, one each.
+  var peers: [PeerIdentity] { counts.withLockedValue { $0.peers } }
+
   func noteCall(_ call: ServerCall) {
     let deadline = call.deadlineNanos
+    let peer = call.connection?.peer
     counts.withLockedValue {
+      if let peer { $0.peers.append(peer) }
       $0.calls += 1
       $0.deadlineNanos.append(deadline)
     }

@@ -28,17 +28,29 @@ CHANNEL_OPTIONS = (
 )
 
 
-def open_channel(address: str, *more: tuple[str, object]) -> grpc.Channel:
-    """`more` options win over ours."""
-    return grpc.insecure_channel(address, options=(*CHANNEL_OPTIONS, *more))
+def open_channel(
+    address: str,
+    *more: tuple[str, object],
+    credentials: grpc.ChannelCredentials | None = None,
+) -> grpc.Channel:
+    """`more` options win over ours. With credentials it is encrypted."""
+    options = (*CHANNEL_OPTIONS, *more)
+    if credentials is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, credentials, options=options)
 
 
 class Client:
     """Short spellings for the calls that most tests make; `stub` has every call as generated."""
 
-    def __init__(self, address: str, *options: tuple[str, object]):
+    def __init__(
+        self,
+        address: str,
+        *options: tuple[str, object],
+        credentials: grpc.ChannelCredentials | None = None,
+    ):
         self.address = address
-        self.channel = open_channel(address, *options)
+        self.channel = open_channel(address, *options, credentials=credentials)
         self.stub = keystore_pb2_grpc.KeyStoreStub(self.channel)
         self.cluster = cluster_pb2_grpc.ClusterStub(self.channel)
 

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 from pathlib import Path
 
 SECONDS = 60.0
@@ -9,11 +10,13 @@ PAGE = Path(__file__).parents[3] / "docs" / "PROTOCOL.md"
 
 
 class Lines:
-    """One connection. A context manager."""
+    """One connection, encrypted with a context. A context manager."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, context: ssl.SSLContext | None = None):
         self.socket = socket.create_connection(("127.0.0.1", port), SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._read = b""
 
     def send(self, data: bytes) -> None:

@@ -1,0 +1,67 @@
+// The client's side of TLS: how a connection is encrypted, and the handshake of one that was just
+// made. Values and handlers; the latter on the channel's event loop.
+
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// How a client's connections are encrypted.
+package struct ClientTLS: Sendable {
+  package var contexts: TLSContexts
+  /// The name that the server's certificate must have; nil: the host that is connected to.
+  package var serverName: String?
+  /// Whether the files are looked at before each connection is made, for clients that nobody does
+  /// so for in the background.
+  package var refreshesAtConnect = false
+
+  package init(_ contexts: TLSContexts, serverName: String? = nil) {
+    self.contexts = contexts
+    self.serverName = serverName
+  }
+
+  /// The name that is asked for in the handshake and looked for in the certificate. An address is
+  /// not asked for (RFC 6066 section 3); it is looked for as the one that is connected to.
+  private func name(of host: String) throws -> String? {
+    let name = serverName ?? host
+    let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
+    // Only the address that is connected to can be looked for.
+    if isAddress, name != host { throw Failure.nameIsAddress }
+    return isAddress ? nil : name
+  }
+
+  /// Adds TLS to a channel whose server is `host`.
+  ///
+  /// - Parameter completion: told once: what is to write above TLS, or why there is nothing to
+  ///   write to. Not from within this function.
+  func add(
+    to channel: any Channel, host: String,
+    completion: @escaping (Result<SocketWriter, any Error>) -> Void
+  ) throws {
+    if refreshesAtConnect { _ = contexts.refresh() }
+    let socket = TLSSocketHandler()
+    let name = try name(of: host)
+    let tls = try NIOSSLClientHandler(context: contexts.context, serverHostname: name)
+    let outcome = HandshakeOutcome { [weak tls] result in
+      switch result {
+      case .completed(let protocolName) where protocolName != TLSProtocol.http2:
+        completion(.failure(Failure.wrongProtocol))
+      case .completed:
+        // NIOSSL is content with the address, whatever the name.
+        if let name, tls?.peerCertificate.map({ CertificateNames.of($0, have: name) }) != true {
+          return completion(.failure(Failure.wrongName))
+        }
+        completion(.success(SocketWriter(above: socket.writer)))
+      case .failed(let error): completion(.failure(error))
+      }
+    }
+    try channel.pipeline.syncOperations.addHandlers([socket, tls, outcome])
+  }
+
+  private enum Failure: String, Error, CustomStringConvertible {
+    case wrongProtocol = "the peer doesn't speak HTTP/2 here (ALPN)"
+    case wrongName = "the peer's certificate is for another name"
+    case nameIsAddress = "the server name must be a name, not an address"
+
+    var description: String { rawValue }
+  }
+}

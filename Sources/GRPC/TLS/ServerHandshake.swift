@@ -1,0 +1,206 @@
+// The handshake of one accepted connection. It costs next to nothing until a whole record has come
+// and its turn is there: only then TLS is set up for it. What comes of it is told by TLS to
+// HandshakeOutcome, above it.
+//
+//   accepted -> collecting -> waiting for a turn -> a step of TLS -> collecting ... -> over
+//
+// Thread: the channel's event loop. Kept alive by the loop's TLSHandshakes until it is over.
+
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+final class ServerHandshake {
+  /// What a client may send before its handshake is over: a few certificates, and the first words
+  /// behind them. What a read brings may be more at the end of a client's input only.
+  static let heldBytesMax = 128 << 10
+  /// A record's head: its type, two bytes of version, and two of length (RFC 8446 section 5.1).
+  private static let headBytes = 5
+  private static let handshakeType: UInt8 = 22
+
+  private let handshakes: TLSHandshakes
+  let place: ConnectionPlace
+  /// Makes the handler of the protocol that is spoken behind the handshake.
+  private let makeHandler: (AcceptedConnection) throws -> any ChannelHandler
+  let openedNanos: UInt64
+  var queueHandle: DeadlineQueue<ServerHandshake>.Handle?
+
+  private var socket: TLSSocketHandler?
+  private var context: ChannelHandlerContext?
+  private var held = ByteBuffer()
+  private var tls: NIOSSLServerHandler?
+  /// Whether it waits for its turn. Nothing is read meanwhile.
+  private(set) var isWaiting = false
+  private(set) var isOver = false
+
+  init(
+    _ handshakes: TLSHandshakes, place: ConnectionPlace, nowNanos: UInt64,
+    makeHandler: @escaping (AcceptedConnection) throws -> any ChannelHandler
+  ) {
+    self.handshakes = handshakes
+    self.place = place
+    self.makeHandler = makeHandler
+    openedNanos = nowNanos
+  }
+
+  /// Whether TLS has begun with it: then it has cost most of what it costs.
+  var hasBegun: Bool { tls != nil }
+
+  var remoteAddress: String { context?.remoteAddress?.shown ?? "unknown" }
+
+  func join(_ socket: TLSSocketHandler) { self.socket = socket }
+
+  func began(_ context: ChannelHandlerContext) {
+    guard !isOver else { return }
+    self.context = context
+  }
+
+  // MARK: - What comes
+
+  func received(_ buffer: ByteBuffer) {
+    guard !isOver else { return }
+    held.writeImmutableBuffer(buffer)
+    if !hasBegun, held.getInteger(at: held.readerIndex, as: UInt8.self) != Self.handshakeType {
+      return end(.handshakeFailed, "the client doesn't speak TLS")
+    }
+    if held.readableBytes > Self.heldBytesMax {
+      // TLS has bounds of its own for what comes in a handshake, and what is behind it is read.
+      return hasBegun ? takeStep() : end(.handshakeFailed, "the handshake is too long")
+    }
+    guard !isWaiting, hasWholeRecord else { return }
+    isWaiting = true
+    handshakes.waitForTurn(self)
+  }
+
+  private var hasWholeRecord: Bool {
+    let length = held.getInteger(at: held.readerIndex + 3, as: UInt16.self)
+    return length.map { held.readableBytes >= Self.headBytes + Int($0) } ?? false
+  }
+
+  /// Its turn has come.
+  func takeStep() {
+    guard !isOver, isWaiting || hasBegun, let context, let socket else { return }
+    if tls == nil {
+      let tls = NIOSSLServerHandler(context: handshakes.contexts.context)
+      do {
+        try context.pipeline.syncOperations.addHandlers(
+          [tls, HandshakeOutcome { [weak self] in self?.cameTo($0) }], position: .after(socket))
+      } catch {
+        return end(nil)
+      }
+      self.tls = tls
+    }
+    isWaiting = false
+    let bytes = held
+    held = ByteBuffer()
+    guard bytes.readableBytes > 0 else { return }
+    socket.deliver(bytes, context)
+  }
+
+  // MARK: - What comes of it
+
+  private func cameTo(_ result: HandshakeOutcome.Result) {
+    guard !isOver else { return }
+    switch result {
+    case .failed(let error):
+      end(.handshakeFailed, TLSFailure.sentence(error) ?? "\(error)")
+    case .completed(let name):
+      guard name == handshakes.protocolName else {
+        return end(
+          .wrongALPN,
+          handshakes.protocolName.map { "the client must ask for the protocol \($0) (ALPN)" }
+            ?? "the client asks for the protocol \(name ?? "")")
+      }
+      let certificate = tls?.peerCertificate
+      // A session that is resumed shows the certificate that it began with.
+      guard certificate.map(handshakes.isValidNow) != false else {
+        return end(.handshakeFailed, "the client's certificate has expired")
+      }
+      handOver(PeerIdentity(isEncrypted: true, names: certificate.map(CertificateNames.of) ?? []))
+    }
+  }
+
+  /// The protocol's handler takes the connection, in time for what TLS has decrypted already.
+  private func handOver(_ peer: PeerIdentity) {
+    guard let context, let socket else { return }
+    leave()
+    handshakes.completed()
+    let connection = AcceptedConnection(
+      place: place, peer: peer, openedNanos: openedNanos,
+      writer: SocketWriter(above: socket.writer))
+    do {
+      try context.pipeline.syncOperations.addHandler(makeHandler(connection))
+    } catch {
+      place.close()
+      context.closeSoon()
+    }
+  }
+
+  /// Ends the connection.
+  ///
+  /// - Parameter reason: to be counted and logged; nil: nothing went wrong.
+  func end(_ reason: ConnectionEnd?, _ detail: String? = nil) {
+    guard !isOver else { return }
+    if let reason { handshakes.note(reason, detail, remoteAddress) }
+    let context = context
+    leave()
+    place.close()
+    context?.closeSoon()
+  }
+
+  /// The client, or the system, has ended it.
+  func connectionGone() {
+    guard !isOver else { return }
+    handshakes.abandoned()
+    leave()
+    place.close()
+  }
+
+  private func leave() {
+    isOver = true
+    handshakes.remove(self)
+    socket?.handshakeIsOver()
+    socket = nil
+    context = nil
+    tls = nil
+    held = ByteBuffer()
+  }
+}
+
+/// Above TLS until the handshake is over: tells what came of it, once, and takes itself out.
+final class HandshakeOutcome: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+
+  enum Result {
+    /// With the protocol that both sides have agreed on, if they have.
+    case completed(String?)
+    case failed(any Error)
+  }
+
+  private var tell: ((Result) -> Void)?
+
+  init(_ tell: @escaping (Result) -> Void) { self.tell = tell }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case .handshakeCompleted(let name)? = event as? TLSUserEvent else {
+      return context.fireUserInboundEventTriggered(event)
+    }
+    take()?(.completed(name))
+    context.pipeline.syncOperations.removeHandler(self, promise: nil)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    guard let tell = take() else { return context.fireErrorCaught(error) }
+    tell(.failed(error))
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    take()?(.failed(ChannelError.eof))
+    context.fireChannelInactive()
+  }
+
+  private func take() -> ((Result) -> Void)? {
+    defer { tell = nil }
+    return tell
+  }
+}

@@ -1,0 +1,56 @@
+// How a node's ports are encrypted, as its settings say, and what its listeners get of that.
+// Values; any thread.
+
+package struct ServerTLS: Sendable {
+  package var files: TLSFiles
+  /// Handshakes under way on each port.
+  package var handshakesMax = ServerTLS.handshakesMaxDefault
+
+  package static let handshakesMaxDefault = 1_024
+
+  package init(_ files: TLSFiles) {
+    self.files = files
+  }
+
+  /// What a node's two ports have in common.
+  package struct Listeners: Sendable {
+    package let contexts: TLSContexts
+    private let handshakesMax: Int
+
+    fileprivate init(_ tls: ServerTLS) throws(TLSFileFailure) {
+      contexts = try TLSContexts(tls.files)
+      handshakesMax = tls.handshakesMax
+    }
+
+    /// The gRPC port, whose clients must ask for HTTP/2.
+    package var calls: ListenerTLS { listener(TLSProtocol.http2) }
+    /// The line port, whose clients ask for no protocol.
+    package var lines: ListenerTLS { listener(nil) }
+
+    private func listener(_ protocolName: String?) -> ListenerTLS {
+      var tls = ListenerTLS(contexts, protocolName: protocolName)
+      tls.handshakesMax = handshakesMax
+      return tls
+    }
+  }
+
+  /// Reads the files.
+  package func listeners() throws(TLSFileFailure) -> Listeners { try Listeners(self) }
+}
+
+/// How a router's links are encrypted, as its settings say.
+package struct LinkTLS: Sendable {
+  package var files: TLSFiles
+  /// The name that every shard's certificate must have; nil: the host in its address.
+  package var serverName: String?
+
+  package init(_ files: TLSFiles, serverName: String? = nil) {
+    self.files = files
+    self.serverName = serverName
+  }
+
+  /// Reads the files.
+  package func client() throws(TLSFileFailure) -> ClientTLS {
+    ClientTLS(try TLSContexts(files), serverName: serverName)
+  }
+}

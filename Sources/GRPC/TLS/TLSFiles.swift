@@ -1,0 +1,145 @@
+// The files that TLS is set up from, and what is made of them: NIOSSL's context, once for all
+// connections. Reading them takes disk reads and milliseconds of computing, so it isn't done on an
+// event loop by servers. Values; any thread.
+
+import NIOCore
+import NIOSSL
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Why files can't be used, as one sentence for an operator. It never shows what a file holds.
+package struct TLSFileFailure: Error, Sendable, Hashable, CustomStringConvertible {
+  package let sentence: String
+  package var description: String { sentence }
+
+  package init(_ sentence: String) { self.sentence = sentence }
+}
+
+/// Paths of PEM files, and what they are for.
+package struct TLSFiles: Sendable, Hashable {
+  /// Whether a server's clients must show a certificate.
+  package enum ClientCertificates: String, Sendable, Hashable, CaseIterable {
+    case required, optional
+  }
+
+  private enum Side: Sendable, Hashable {
+    case server(ClientCertificates)
+    case client
+  }
+
+  private let side: Side
+  /// The certificate with those that lead to the authority behind it, and its key.
+  package let certificate: String?
+  package let key: String?
+  /// Certificates of those who sign the peers' certificates. A server without one asks for no
+  /// certificates; a client without one trusts whom the system trusts.
+  package let authority: String?
+
+  /// Longest file that is read.
+  static let fileBytesMax = 1 << 20
+
+  package static func server(
+    certificate: String, key: String, clientAuthority: String? = nil,
+    clientCertificates: ClientCertificates = .required
+  ) -> TLSFiles {
+    TLSFiles(
+      side: .server(clientCertificates), certificate: certificate, key: key,
+      authority: clientAuthority)
+  }
+
+  package static func client(
+    authority: String? = nil, certificate: String? = nil, key: String? = nil
+  ) -> TLSFiles {
+    TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+  }
+
+  var paths: [String] { [certificate, key, authority].compactMap { $0 } }
+
+  // MARK: - From files to a context
+
+  /// Reads the files.
+  func load() throws(TLSFileFailure) -> NIOSSLContext {
+    let chain = try certificate.map { path throws(TLSFileFailure) in try certificates(path) } ?? []
+    let privateKey = try key.map { path throws(TLSFileFailure) in try self.privateKey(path) }
+    guard chain.isEmpty == (privateKey == nil) else {
+      throw TLSFileFailure("a certificate and its key are given together or not at all")
+    }
+    let roots = try authority.map { path throws(TLSFileFailure) in try certificates(path) }
+    var configuration: TLSConfiguration
+    switch side {
+    case .server(let clientCertificates):
+      guard let privateKey else { throw TLSFileFailure("a server needs a certificate and its key") }
+      configuration = .makeServerConfiguration(
+        certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
+      if let roots {
+        configuration.trustRoots = .certificates(roots)
+        configuration.certificateVerification =
+          clientCertificates == .required ? .noHostnameVerification : .optionalVerification
+      }
+    case .client:
+      configuration = .makeClientConfiguration()
+      configuration.certificateChain = chain.map { .certificate($0) }
+      configuration.privateKey = privateKey.map { .privateKey($0) }
+      if let roots { configuration.trustRoots = .certificates(roots) }
+    }
+    Self.setRules(&configuration)
+    do {
+      return try NIOSSLContext(configuration: configuration)
+    } catch {
+      throw TLSFileFailure(
+        "\(shown(certificate)) and \(shown(key)) can't be used together: "
+          + "the key is not the certificate's, or of a kind that isn't supported")
+    }
+  }
+
+  /// What every connection of ours keeps to.
+  private static func setRules(_ configuration: inout TLSConfiguration) {
+    configuration.minimumTLSVersion = .tlsv12
+    // Of TLS 1.2 what HTTP/2 allows (RFC 9113 section 9.2.2): forward secrecy, and encryption that
+    // is authenticated. TLS 1.3 has nothing else.
+    configuration.cipherSuiteValues = [
+      .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+      .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+      .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ]
+    configuration.applicationProtocols = [TLSProtocol.http2]
+    // A socket is closed at once, as it is without TLS. Whoever wants last words to be read waits
+    // before that.
+    configuration.shutdownTimeout = .zero
+  }
+
+  private func certificates(_ path: String) throws(TLSFileFailure) -> [NIOSSLCertificate] {
+    let bytes = try Self.read(path)
+    guard let found = try? NIOSSLCertificate.fromPEMBytes(bytes), !found.isEmpty else {
+      throw TLSFileFailure("\(path) holds no certificate in PEM form")
+    }
+    return found
+  }
+
+  private func privateKey(_ path: String) throws(TLSFileFailure) -> NIOSSLPrivateKey {
+    let bytes = try Self.read(path)
+    do {
+      return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
+    } catch {
+      throw TLSFileFailure("\(path) holds no private key in PEM form that needs no passphrase")
+    }
+  }
+
+  private static func read(_ path: String) throws(TLSFileFailure) -> [UInt8] {
+    guard let data = try? Data(contentsOf: URL(filePath: path)), data.count <= fileBytesMax else {
+      throw TLSFileFailure("\(path) can't be read")
+    }
+    return Array(data)
+  }
+
+  private func shown(_ path: String?) -> String { path ?? "the system's certificates" }
+}
+
+/// Names of protocols, as peers agree on them in their handshake (ALPN).
+enum TLSProtocol {
+  static let http2 = "h2"
+}

@@ -1,0 +1,105 @@
+// The flags about encryption: of nodes, and of those who call them.
+
+import ArgumentParser
+import RingstoreClient
+
+/// The flags about a node's ports.
+struct TLSServerOptions: ParsableArguments {
+  @Option(help: "A PEM file with the node's certificate: both ports speak TLS. (default: none)")
+  var tlsCertificate: String?
+
+  @Option(help: "A PEM file with its private key. (default: none)")
+  var tlsKey: String?
+
+  @Option(
+    name: .customLong("tls-client-ca"),
+    help: "A PEM file with the authority of clients' certificates. (default: none are asked for)")
+  var tlsClientCA: String?
+
+  @Option(help: "Whether clients must show one: required or optional. (default: required)")
+  var tlsClientCertificates: String?
+
+  @Option(
+    parsing: .unconditional, help: "TLS handshakes under way on each port. (default: 1024)")
+  var maxHandshakes: String?
+
+  @Flag(help: "Listen on an address that others reach without TLS and without users.")
+  var insecure = false
+
+  var flags: [Setting: [String]] {
+    [
+      .tlsCertificate: given(tlsCertificate), .tlsKey: given(tlsKey),
+      .tlsClientCA: given(tlsClientCA), .tlsClientCertificates: given(tlsClientCertificates),
+      .maxHandshakes: given(maxHandshakes), .insecure: insecure ? ["true"] : [],
+    ]
+  }
+}
+
+/// The flags about a router's links.
+struct TLSLinkOptions: ParsableArguments {
+  @Option(
+    name: .customLong("shard-tls-ca"),
+    help: "A PEM file with the authority of the shards' certificates. (default: links without TLS)")
+  var shardTLSCA: String?
+
+  @Option(
+    name: .customLong("shard-tls-certificate"),
+    help: "A PEM file with the certificate that the router shows to shards. (default: none)")
+  var shardTLSCertificate: String?
+
+  @Option(
+    name: .customLong("shard-tls-key"), help: "A PEM file with its private key. (default: none)")
+  var shardTLSKey: String?
+
+  @Option(
+    name: .customLong("shard-tls-server-name"),
+    help: "The name that shards' certificates must have. (default: the host of their address)")
+  var shardTLSServerName: String?
+
+  var flags: [Setting: [String]] {
+    [
+      .shardTLSCA: given(shardTLSCA), .shardTLSCertificate: given(shardTLSCertificate),
+      .shardTLSKey: given(shardTLSKey), .shardTLSServerName: given(shardTLSServerName),
+    ]
+  }
+}
+
+/// The flags of those who call nodes.
+struct TLSClientOptions: ParsableArguments {
+  @Flag(help: "Encrypt, and trust whom the system trusts. (default: RINGSTORE_CLIENT_TLS=true)")
+  var tls = false
+
+  @Option(
+    name: .customLong("tls-ca"),
+    help: """
+      Encrypt, and trust the authority whose certificate this PEM file has. (default: \
+      RINGSTORE_CLIENT_TLS_CA)
+      """)
+  var tlsCA: String?
+
+  @Option(
+    help: """
+      Encrypt, and show the certificate of this PEM file. (default: \
+      RINGSTORE_CLIENT_TLS_CERTIFICATE)
+      """)
+  var tlsCertificate: String?
+
+  @Option(help: "A PEM file with its private key. (default: RINGSTORE_CLIENT_TLS_KEY)")
+  var tlsKey: String?
+
+  @Option(
+    help: """
+      The name that the node's certificate must have. (default: RINGSTORE_CLIENT_TLS_SERVER_NAME; \
+      else the host)
+      """)
+  var tlsServerName: String?
+
+  func configuration(
+    _ environment: [String: String]
+  ) throws(ConfigurationError) -> RingstoreClient.TLS? {
+    try ClientTLSSettings(
+      isAsked: tls, authority: tlsCA, certificate: tlsCertificate, key: tlsKey,
+      serverName: tlsServerName
+    ).configuration(environment)
+  }
+}

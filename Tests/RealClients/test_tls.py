@@ -1,0 +1,380 @@
+"""TLS as clients that we did not write meet it: grpcio, openssl and h2load; links with certificates
+on both sides; certificates that are renewed under calls; handshakes as an attack."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from harness.certificates import Certificates
+from harness.client import Client
+from harness.cluster import HOST, Cluster, start_router, start_shard
+from harness.polling import eventually
+from harness.process import Node, binary, clean_environment
+
+SECONDS = 60.0
+HALF_HANDSHAKES = 400
+FLOOD = 3_000
+LARGE = 3 << 20
+
+
+@pytest.fixture(scope="module")
+def certificates():
+    with Certificates() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificates):
+    """A cluster that is encrypted everywhere; shards serve only who has a certificate."""
+    with Cluster(
+        "ab",
+        *certificates.server("router"),
+        *certificates.links(),
+        shard_arguments=certificates.mutual("shard"),
+    ) as cluster:
+        yield cluster
+
+
+def command(*words: str, environment: dict[str, str] | None = None, **more):
+    """The program's own client."""
+    return subprocess.run(
+        [binary(), *words],
+        env=clean_environment(environment),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        **more,
+    )
+
+
+def stats(client: Client, name: str) -> int:
+    """A counter of a shard's connections."""
+    return client.stats()[f"ringstore_connections_{name}"]
+
+
+def open_files(node: Node) -> int:
+    return len(os.listdir(f"/proc/{node.pid}/fd"))
+
+
+def client_hello(certificates: Certificates) -> bytes:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = certificates.context(protocol="h2").wrap_bio(
+        incoming, outgoing, server_hostname="localhost"
+    )
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    return outgoing.read()
+
+
+# --- Clients -------------------------------------------------------------------------------------
+
+
+def test_grpcio_is_served_over_tls_and_mutual_links(encrypted, certificates, key):
+    with Client(encrypted.address, credentials=certificates.credentials()) as client:
+        for number in range(50):
+            client.set(key + b"-%d" % number, b"value-%d" % number)
+        for number in range(50):
+            assert client.get(key + b"-%d" % number).value == b"value-%d" % number
+        client.set(key, b"x" * LARGE)
+        assert client.get(key).value == b"x" * LARGE
+
+
+def test_a_shard_serves_nobody_without_a_certificate(encrypted, certificates):
+    shard = encrypted.shards["a"]
+    with Client(shard.address, credentials=certificates.credentials()) as client:
+        with pytest.raises(grpc.RpcError) as refused:
+            client.describe()
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    with Client(shard.address, credentials=certificates.credentials("client")) as client:
+        client.describe()
+        assert stats(client, "cut_handshake_failed_total") > 0
+
+
+def test_clients_without_tls_or_with_another_authority_are_refused(encrypted, certificates, key):
+    with Certificates() as others:
+        for credentials in (None, others.credentials()):
+            with Client(encrypted.address, credentials=credentials) as client:
+                with pytest.raises(grpc.RpcError) as refused:
+                    client.exists(key)
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    line = eventually(
+        lambda: encrypted.router.log_lines("the client doesn't speak TLS"), "a log line"
+    )
+    assert "handshake_failed" in line[0]
+
+
+def test_clients_that_do_not_ask_for_http2_are_refused(encrypted, certificates):
+    for protocol in (None, "http/1.1"):
+        context = certificates.context(protocol=protocol)
+        with socket.create_connection((HOST, encrypted.router.port), SECONDS) as bare:
+            with context.wrap_socket(bare, server_hostname="localhost") as client:
+                assert client.selected_alpn_protocol() is None
+                assert client.recv(100) == b""
+    lines = eventually(lambda: encrypted.router.log_lines("wrong_alpn"), "a log line")
+    assert "the client must ask for the protocol h2 (ALPN)" in lines[0]
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_speaks_lines_over_tls(encrypted, certificates, key, version):
+    said = subprocess.run(
+        [
+            "openssl",
+            "s_client",
+            *("-connect", f"{HOST}:{encrypted.line_port}", "-CAfile", certificates.authority),
+            *("-verify_return_error", "-verify_hostname", "localhost", "-quiet", version),
+        ],
+        input=b"SET %s hello\r\nGET %s\r\nQUIT\r\n" % (key, key),
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert said.stdout == b"+OK\r\n+hello\r\n+OK\r\n", said.stderr
+
+
+def test_a_long_reply_comes_whole_over_an_encrypted_line_connection(encrypted, certificates, key):
+    with Client(encrypted.address, credentials=certificates.credentials()) as client:
+        client.set(key, b"y" * LARGE)
+    with socket.create_connection((HOST, encrypted.line_port), SECONDS) as bare:
+        with certificates.context().wrap_socket(bare, server_hostname="localhost") as lines:
+            lines.sendall(b"GET %s\r\nQUIT\r\n" % key)
+            read = b""
+            while some := lines.recv(1 << 20):
+                read += some
+    assert read == b"+" + b"y" * LARGE + b"\r\n+OK\r\n"
+
+
+@pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
+def test_h2load_is_served_over_tls(encrypted, tmp_path):
+    body = tmp_path / "body"
+    body.write_bytes(b"\0\0\0\0\3\x0a\1k")
+    said = subprocess.run(
+        [
+            "h2load",
+            *("-n", "2000", "-c", "8", "-m", "16", "-d", str(body)),
+            *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+            f"https://{HOST}:{encrypted.router.port}/ringstore.v1.KeyStore/Exists",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    ).stdout
+    assert "2000 succeeded, 0 failed" in said, said
+    assert "Application protocol: h2" in said, said
+
+
+def test_the_command_line_speaks_tls(encrypted, certificates, key):
+    server = ("--server", f"localhost:{encrypted.router.port}")
+    word = key.decode()
+    flags = ("--tls-ca", certificates.authority)
+    assert command("cli", *server, *flags, "SET", word, "v").stdout == "OK\n"
+    variables = {"RINGSTORE_CLIENT_TLS_CA": certificates.authority}
+    assert command("cli", *server, "GET", word, environment=variables).stdout == '"v"\n'
+    healthy = command("health", *server, "--shards", environment=variables)
+    assert healthy.stdout == "router serving, 2 of 2 shards serving\n", healthy.stderr
+    digest = command("admin", *server, *flags, "digest")
+    assert digest.returncode == 0, digest.stderr
+    for wrong, sentence in (
+        ((), "closed"),
+        (("--tls",), "the peer's certificate is not of the certificate authority"),
+        ((*flags, "--tls-server-name", "elsewhere"), "certificate is for another name"),
+        (("--tls-ca", "/missing.pem"), "/missing.pem can't be read"),
+    ):
+        refused = command("cli", *server, *wrong, "GET", word)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr, refused.stderr
+    shard = ("--server", encrypted.shards["a"].address)
+    own = ("--tls-certificate", certificates.file("client", "certificate"))
+    own += ("--tls-key", certificates.file("client", "key"))
+    assert command("health", *shard, *flags, *own).stdout == "shard a serving\n"
+    assert command("health", *shard, *flags).returncode == 1
+
+
+# --- Links ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("links", "reason"),
+    [
+        ("none", "closed"),
+        ("no certificate", "the peer asks for a certificate"),
+        ("another authority", "the peer's certificate is not of the certificate authority"),
+    ],
+)
+def test_links_without_the_right_certificates_are_not_made(certificates, links, reason):
+    with ExitStack() as stack:
+        others = stack.enter_context(Certificates())
+        flags = {
+            "none": [],
+            "no certificate": certificates.links(with_certificate=False),
+            "another authority": others.links(),
+        }[links]
+        shard = start_shard("a", *certificates.mutual("shard"))
+        stack.callback(shard.stop)
+        router = start_router({"a": shard}, *flags)
+        stack.callback(router.stop)
+        lines = eventually(lambda: router.log_lines("link lost"), "a lost link")
+        assert reason in lines[0], lines
+        unwell = command("health", "--server", router.address, "--shards")
+        assert unwell.returncode == 1
+
+
+# --- Renewal -------------------------------------------------------------------------------------
+
+
+def test_certificates_are_renewed_without_a_lost_call(key):
+    with ExitStack() as stack:
+        own = stack.enter_context(Certificates())
+        cluster = stack.enter_context(
+            Cluster(
+                "ab",
+                *own.server("router"),
+                *own.links(),
+                shard_arguments=own.mutual("shard"),
+            )
+        )
+        client = stack.enter_context(Client(cluster.address, credentials=own.credentials()))
+        client.set(key, b"0")
+        is_over = threading.Event()
+        failures: list[Exception] = []
+
+        def go_on() -> None:
+            while not is_over.is_set():
+                try:
+                    client.get(key)
+                except grpc.RpcError as error:
+                    failures.append(error)
+
+        caller = threading.Thread(target=go_on)
+        caller.start()
+        stack.callback(caller.join)
+        stack.callback(is_over.set)
+        old = ssl.get_server_certificate((HOST, cluster.line_port))
+        own.renew("router")
+        own.renew("shard")
+        news = "new connections use the new certificates"
+        for node in (cluster.router, *cluster.shards.values()):
+            eventually(lambda node=node: node.log_lines(news), "the news")
+        assert ssl.get_server_certificate((HOST, cluster.line_port)) != old
+        with Client(cluster.address, credentials=own.credentials()) as newcomer:
+            newcomer.get(key)
+        # What can't be used is told once, and changes nothing.
+        Path(own.file("router", "certificate")).write_text("nothing")
+        words = "the new certificates can't be used, the old ones stay"
+        eventually(lambda: cluster.router.log_lines(words), "the error")
+        with Client(cluster.address, credentials=own.credentials()) as newcomer:
+            newcomer.get(key)
+        assert len(cluster.router.log_lines(words)) == 1
+        is_over.set()
+        caller.join()
+        assert not failures, failures[0]
+
+
+# --- Attacks -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def calls_meanwhile(client: Client, key: bytes):
+    """Another client's calls, all of which must be answered."""
+    is_over = threading.Event()
+    failures: list[Exception] = []
+    answered: list[int] = []
+
+    def go_on() -> None:
+        while not is_over.is_set():
+            try:
+                client.exists(key)
+                answered.append(1)
+            except grpc.RpcError as error:
+                failures.append(error)
+
+    caller = threading.Thread(target=go_on)
+    caller.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        caller.join()
+    assert not failures, failures[0]
+    assert answered
+
+
+def test_clients_that_leave_in_their_handshake_cost_no_descriptor(certificates, key):
+    node = start_shard("a", *certificates.server("shard"))
+    hello = client_hello(certificates)
+    try:
+        with Client(node.address, credentials=certificates.credentials()) as client:
+            client.exists(key)
+            before = open_files(node)
+            with calls_meanwhile(client, key):
+                for number in range(HALF_HANDSHAKES):
+                    with socket.create_connection((HOST, node.port), SECONDS) as half:
+                        half.sendall(hello[: number % (len(hello) + 1)])
+            eventually(lambda: open_files(node) == before, "descriptors given back")
+            assert stats(client, "handshakes_abandoned_total") == HALF_HANDSHAKES
+            assert stats(client, "open") == 1
+    finally:
+        node.stop()
+
+
+def test_a_flood_of_handshakes_keeps_nobody_from_being_served(certificates, key):
+    """Thousands of clients say hello and then nothing: the oldest ends for each new one."""
+    node = start_shard("a", *certificates.server("shard"), "--max-handshakes", "100")
+    hello = client_hello(certificates)
+    held = []
+    try:
+        with Client(node.address, credentials=certificates.credentials()) as client:
+            client.exists(key)
+            with calls_meanwhile(client, key):
+                for _ in range(FLOOD):
+                    held.append(socket.create_connection((HOST, node.port), SECONDS))
+                    held[-1].sendall(hello)
+                    if len(held) == 500:
+                        held.pop(0).close()
+                with Client(node.address, credentials=certificates.credentials()) as another:
+                    another.exists(key)
+            ended = stats(client, "refused_too_many_handshakes_total")
+            assert ended > 0
+            assert stats(client, "open") <= 100 + 2
+            assert len(node.log_lines("too_many_handshakes")) < ended
+    finally:
+        for one in held:
+            one.close()
+        node.stop()
+
+
+# --- What may be listened on ---------------------------------------------------------------------
+
+
+def test_an_address_of_others_needs_tls_users_or_a_word(certificates):
+    refused = command("shard", "--id", "a", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 64
+    for way in ("--tls-certificate", "--users", "--insecure"):
+        assert way in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    for words in (["--insecure"], certificates.server("shard")):
+        node = Node("shard", "--id", "a", "--host", "0.0.0.0", "--port", "0", *words)
+        node.stop()
+
+
+def test_settings_that_do_not_fit_together_are_refused(certificates):
+    certificate, key = certificates.server("shard")[1::2]
+    for words, sentence in (
+        (["--tls-certificate", certificate], "tls_certificate and tls_key are given together"),
+        (["--tls-client-ca", certificates.authority], "tls_client_ca is given, but"),
+        (["--tls-client-certificates", "maybe"], "must be required or optional, not 'maybe'"),
+    ):
+        refused = command("shard", "--id", "a", "--port", "0", *words)
+        assert refused.returncode == 64
+        assert sentence in refused.stderr, refused.stderr
+    broken = command("shard", "--id", "a", "--port", "0", "--tls-certificate", key,
+                     "--tls-key", key)
+    assert broken.returncode == 1
+    assert "holds no certificate in PEM form" in broken.stderr
