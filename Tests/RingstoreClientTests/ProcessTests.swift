@@ -153,7 +153,8 @@ import Testing
   }
 
   @Test func aHostThatIsNotOursOrUnknownIsAFailedStart() async throws {
-    let unknown = try await run("shard", "--id", "a", "--host", "no.such.host.invalid")
+    let unknown = try await run(
+      "shard", "--id", "a", "--host", "no.such.host.invalid", "--insecure")
     #expect(unknown.status == 1)
     #expect(
       unknown.errors == "ringstore shard: the host name 'no.such.host.invalid' can't be resolved.\n"
