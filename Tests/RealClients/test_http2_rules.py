@@ -18,7 +18,7 @@ from harness.raw_http2 import (
     CONTINUATION, DATA, GOAWAY, HEADERS, PING, PREFACE, PUSH, RST_STREAM, SETTINGS, WINDOW_UPDATE,
     frame, headers, literal, message,
 )
-from harness.transport import PLAINTEXT
+from harness.transport import Plaintext
 
 LIMIT = 16_384  # SETTINGS_MAX_FRAME_SIZE as long as nobody says otherwise
 BLOCK = page_request()
@@ -342,7 +342,7 @@ class BadServer:
 @pytest.mark.parametrize("case", BAD_SERVERS)
 def test_a_server_that_breaks_a_rule_fails_the_call(case):
     server = BadServer(BAD_SERVERS[case])
-    ended = run_our_client(server.address, PLAINTEXT, "empty_unary")
+    ended = run_our_client(server.address, Plaintext(), "empty_unary")
     server.stop()
     assert ended.returncode == 1 and ended.stdout.startswith("FAILED empty_unary: "), ended
     assert ended.stderr == ""

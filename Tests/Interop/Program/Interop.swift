@@ -1,8 +1,11 @@
 // gRPC's interop tests on our transport, both sides of them:
 //
-//   interop serve [PORT]               serves grpc.testing.TestService on 127.0.0.1; says the port
-//   interop client HOST:PORT [--without-probes] CASE...
+//   interop serve [TLS...]             serves grpc.testing.TestService on 127.0.0.1; says the port
+//   interop client HOST:PORT [TLS...] [--without-probes] CASE...
 //                                      runs cases against a server; a line for each
+//
+// TLS is --tls-certificate FILE --tls-key FILE, and whose certificates of the other side are taken:
+// --tls-client-ca FILE for a server, --tls-ca FILE for a client.
 //
 // The other side is Python's grpcio in Tests/RealClients (test_interop.py), and each other. Names
 // and contents of the cases are the public ones (grpc/grpc doc/interop-test-descriptions.md).
@@ -24,12 +27,13 @@ enum Interop {
     var arguments = CommandLine.arguments.dropFirst()
     do {
       switch arguments.popFirst() {
-      case "serve": try await serve(port: arguments.first.flatMap { Int($0) } ?? 0)
+      case "serve": try await serve(TLSFlags(&arguments))
       case "client":
         guard let address = arguments.popFirst() else { usage() }
+        let tls = TLSFlags(&arguments)
         let hasProbes = arguments.first != "--without-probes"
         if !hasProbes { arguments.removeFirst() }
-        exit(try await runClient(address, Array(arguments), hasProbes: hasProbes) ? 0 : 1)
+        exit(try await runClient(address, tls, Array(arguments), hasProbes: hasProbes) ? 0 : 1)
       default: usage()
       }
     } catch {
@@ -39,15 +43,17 @@ enum Interop {
   }
 
   private static func usage() -> Never {
-    print("usage: interop serve [PORT] | interop client HOST:PORT [--without-probes] CASE...")
+    print("usage: interop serve [TLS...] | client HOST:PORT [TLS...] [--without-probes] CASE...")
     exit(64)
   }
 
   /// Serves until the process is ended.
-  private static func serve(port: Int) async throws {
+  private static func serve(_ tls: TLSFlags) async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    var configuration = ServerConfiguration()
+    configuration.tls = try tls.ofServer()
     let server = try await GRPCServer.start(
-      host: "127.0.0.1", port: port, group: group, configuration: ServerConfiguration(),
+      host: "127.0.0.1", port: 0, group: group, configuration: configuration,
       logger: Logger(label: "interop") { _ in SwiftLogNoOpLogHandler() }
     ) { InteropService(eventLoop: $0) }
     print("listening on \(server.port)")
@@ -57,13 +63,16 @@ enum Interop {
 
   /// Returns whether every case held.
   private static func runClient(
-    _ address: String, _ cases: [String], hasProbes: Bool
+    _ address: String, _ tls: TLSFlags, _ cases: [String], hasProbes: Bool
   ) async throws -> Bool {
     guard let colon = address.lastIndex(of: ":"), let port = Int(address[colon...].dropFirst())
     else { usage() }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    var configuration = ClientChannelConfiguration()
+    configuration.connection.tls = try tls.ofClient()
     let channel = ClientChannel(
-      host: String(address[..<colon]), port: port, eventLoop: group.next())
+      host: String(address[..<colon]), port: port, eventLoop: group.next(),
+      configuration: configuration)
     let client = InteropClient(channel: channel, hasProbes: hasProbes)
     var isGood = true
     for name in cases {

@@ -5,17 +5,18 @@ see, whether one message came compressed, is asked of the bytes in test_interop.
 """
 
 import os
+import queue
 import re
 import subprocess
-import time
 from concurrent import futures
 
 import grpc
 import pytest
+from harness.process import clean_environment
+from harness.transport import Encrypted, Plaintext
 from interop import empty_pb2, messages_pb2, test_pb2_grpc
 
-from harness.process import clean_environment
-from harness.transport import Transport
+Transport = Plaintext | Encrypted
 
 TIMEOUT_SECONDS = 60.0
 ECHO_INITIAL = "x-grpc-test-echo-initial"
@@ -46,7 +47,7 @@ class OurServer:
 
     def __init__(self, transport: Transport):
         self.process = subprocess.Popen(
-            [binary(), "serve", *transport.flags], stdin=subprocess.DEVNULL,
+            [binary(), "serve", *transport.server_flags], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, env=clean_environment())
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on (\d+)\n", line)
@@ -63,9 +64,9 @@ class OurServer:
 
 def run_our_client(address: str, transport: Transport, *arguments: str):
     return subprocess.run(
-        [binary(), "client", address, *transport.flags, *arguments], stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, env=clean_environment(), timeout=TIMEOUT_SECONDS,
-        check=False)
+        [binary(), "client", address, *transport.client_flags, *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=clean_environment(),
+        timeout=TIMEOUT_SECONDS, check=False)
 
 
 # --- what both sides make -----------------------------------------------------------------------
@@ -127,24 +128,22 @@ class Requests:
     """Requests of a stream that are given one by one."""
 
     def __init__(self):
-        self._given = []
-        self._ended = False
+        self._given = queue.SimpleQueue()
 
     def give(self, request) -> None:
-        self._given.append(request)
+        self._given.put(request)
 
     def end(self) -> None:
-        self._ended = True
+        self._given.put(None)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        while not self._given:
-            if self._ended:
-                raise StopIteration
-            time.sleep(0.001)
-        return self._given.pop(0)
+        request = self._given.get()
+        if request is None:
+            raise StopIteration
+        return request
 
 
 def ping_pong(stub) -> None:
