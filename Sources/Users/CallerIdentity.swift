@@ -88,12 +88,12 @@ package final class CallerIdentity {
     if let withoutHeader, !withoutHeader.isRevoked { return withoutHeader }
     let found =
       authorizer.principal(ofCertificate: certificateNames) ?? authorizer.withoutCredentials
-    withoutHeader = found
     guard let found else {
       throw refusal(
         certificateNames.isEmpty ? .unauthenticated : .unauthenticatedCertificate)
     }
     try claim(found)
+    withoutHeader = found
     return found
   }
 

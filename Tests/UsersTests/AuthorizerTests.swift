@@ -143,6 +143,17 @@ struct AuthorizerTests {
     #expect(reason(identity, nil) == .unauthenticated)
   }
 
+  @Test("A connection that was one too many stays so for each of its calls")
+  func connectionTooMany() throws {
+    let text = user("anonymous", [], rest: "connections 1")
+    let authorizer = Authorizer(try table(text), ledger)
+    let first = CallerIdentity(authorizer)
+    #expect(reason(first, nil) == nil)
+    let second = CallerIdentity(authorizer)
+    for _ in 0..<3 { #expect(reason(second, nil) == .tooManyConnections) }
+    withExtendedLifetime(first) {}
+  }
+
   @Test("A user has as many connections as he may, over all loops")
   func connections() throws {
     let text = user("a", ["a.one", "a.two"], rest: "connections 2")
