@@ -12,6 +12,7 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let configuration = Target.Dependency.product(
   name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -24,6 +25,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
     // order of chance, and each other order builds everything anew.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
@@ -61,44 +63,50 @@ let package = Package(
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     .target(name: "LogFiles", dependencies: ["Log"]),
     .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
+    .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(
       name: "Commands",
-      dependencies: ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", nioCore]),
+      dependencies: [
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", "Users", nioCore,
+      ]),
     .target(
       name: "NodeCore",
-      dependencies: ["Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC", nioCore]),
+      dependencies: [
+        "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC",
+        nioCore,
+        "StatusCodes",
+      ]),
     .target(
       name: "LineProtocol",
       dependencies: [
-        "TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore, nioPosix,
+        "TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC", nioCore, nioPosix,
         nioConcurrency, logging,
       ]),
     .target(
       name: "LegacyServices",
-      dependencies: ["RingstoreAPI", "Commands", "NodeCore", "GRPC", nioCore]),
+      dependencies: ["RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC", nioCore]),
     .target(
       name: "StandardServices",
       dependencies: ["TextForms", "RingstoreAPI", "Commands", "GRPC", nioCore]),
     .target(
       name: "Front",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices",
-        "StandardServices", "GRPC", nioCore,
+        "LargeMemory", "RingstoreAPI", "Users", "Commands", "NodeCore", "LegacyServices",
+        "StandardServices", "GRPC", nioCore, logging,
       ]),
     .target(
       name: "ShardNode",
       dependencies: [
         "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC",
-        nioCore,
-        nioPosix, logging,
+        "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front",
+        "GRPC", nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "StandardServices", "Front", "GRPC", nioCore, nioPosix, nioConcurrency,
-        logging,
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands", "NodeCore",
+        "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore, nioPosix,
+        nioConcurrency, logging,
       ]),
     .target(
       name: "RingstoreClient",
@@ -108,8 +116,8 @@ let package = Package(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
-        "Store", "Log", "LogFiles", "Backups", "ShardNode", "RouterNode", "RingstoreClient",
-        "RingstoreAPI",
+        "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
+        "RingstoreClient", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
@@ -154,6 +162,7 @@ let package = Package(
       name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(
       name: "BackupsTests", dependencies: ["Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),
+    .testTarget(name: "UsersTests", dependencies: ["Users", "Patterns", "RingstoreAPI"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),
@@ -173,6 +182,13 @@ let package = Package(
     .target(
       name: "EncodedCalls", dependencies: ["Commands", "NodeCore", "RingstoreAPI", nioCore],
       path: "Tests/EncodedCalls"),
+    .testTarget(
+      name: "AccessTests",
+      dependencies: [
+        "Users", "Front", "ShardNode", "RouterNode", "LineProtocol", "LegacyServices",
+        "StandardServices", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
+        nioPosix, logging,
+      ]),
     .testTarget(
       name: "FrontTests",
       dependencies: [
@@ -216,7 +232,7 @@ let package = Package(
         "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
         "RouterNode",
         "ShardNode",
-        "RingstoreAPI", "Commands", "GRPC", "Placement",
+        "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),

@@ -5,15 +5,12 @@
 //
 // @exclusivity(unchecked) in this file: the wall clock is asked by every call, on one thread.
 
-/// Who calls. For now all callers are one.
-package struct CallerID: Sendable, Hashable {
-  package static let everybody = CallerID(number: 0)
-
-  package let number: UInt32
-}
+import Users
 
 package struct CallContext: Sendable {
-  package var caller = CallerID.everybody
+  /// Who calls; nil: the node has no users, or a router has let the call in. Everything is allowed
+  /// then.
+  package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
   package var database: UInt32 = 0
   /// From when on the call must not be executed, and ends with DEADLINE_EXCEEDED, in nanoseconds of
@@ -32,13 +29,21 @@ package struct CallContext: Sendable {
   package init() {}
 
   /// - Parameter deadlineNanos: nil: there is none.
-  package init(deadlineNanos: UInt64?, nowNanos: UInt64 = 0, wallMillis: Int64 = 0) {
+  package init(
+    _ principal: Principal? = nil, deadlineNanos: UInt64?, nowNanos: UInt64 = 0,
+    wallMillis: Int64 = 0
+  ) {
+    self.principal = principal
     self.deadlineNanos = deadlineNanos ?? 0
     self.nowNanos = nowNanos
     self.wallMillis = wallMillis
   }
 
   package var hasDeadline: Bool { deadlineNanos > 0 }
+
+  /// Which keys and databases the caller may touch; nil: all.
+  @inline(__always)
+  package var rules: KeyRules? { principal?.rules }
 
   /// Whether it may still be executed, as far as time goes.
   @inlinable

@@ -8,10 +8,36 @@
 
 import NIOCore
 import RingstoreAPI
+import Users
 
 package class Command: @unchecked Sendable {
-  /// Who may be kept from it, and how it treats fields that it does not know.
-  package enum Access: String, Sendable, Hashable { case read, write, admin }
+  /// What a caller needs, and how it treats fields that it does not know.
+  package enum Access: String, Sendable, Hashable, CaseIterable {
+    case read, write, admin
+
+    @inline(__always)
+    package var permission: Permissions {
+      switch self {
+      case .read: .read
+      case .write: .write
+      case .admin: .admin
+      }
+    }
+  }
+
+  /// Which keys it may touch or tell of, and so what it is for callers who may touch only some.
+  package enum Reach: Sendable, Hashable {
+    /// Those that its request names: each is checked.
+    case namedKeys
+    /// Of all keys those that its caller may see: others are passed over.
+    case allowedKeys
+    /// All keys of databases: refused to callers who may touch only some keys.
+    case wholeDatabases
+    /// All keys there are, or sums of them: refused to callers who may touch only some.
+    case everything
+    /// None.
+    case node
+  }
 
   /// Which nodes take part in it.
   package enum Routing: String, Sendable, Hashable {
@@ -43,6 +69,7 @@ package class Command: @unchecked Sendable {
   /// What the .proto file says of it: path, messages, number.
   package final let rpc: RPC
   package final let access: Access
+  package final let reach: Reach
   package final let routing: Routing
   package final let work: Work
   /// The further keys of a request that has several, for what keeps the order of keys.
@@ -59,8 +86,8 @@ package class Command: @unchecked Sendable {
   package internal(set) final var forms: [CommandForm]
 
   init(
-    _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ work: Work,
-    _ summary: String, forms: [CommandForm], needsMemory: Bool = true,
+    _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,
+    _ work: Work, _ summary: String, forms: [CommandForm], needsMemory: Bool = true,
     otherKeys: OtherKeys? = nil, waitField: WaitField? = nil
   ) {
     self.otherKeys = otherKeys
@@ -68,6 +95,7 @@ package class Command: @unchecked Sendable {
     self.id = id
     self.rpc = rpc
     self.access = access
+    self.reach = reach
     self.routing = routing
     self.work = work
     self.needsMemory = access == .write && needsMemory

@@ -62,7 +62,7 @@ package enum CommandTable {
     byMethod { command in
       command.rpc.keyFields.map {
         Route(
-          keyFields: $0, isWrite: command.access == .write,
+          keyFields: $0, access: command.access, isWrite: command.access == .write,
           hasOtherKeys: command.otherKeys != nil, needsMemory: command.needsMemory)
       }
     })
@@ -82,6 +82,7 @@ package enum CommandTable {
 /// What a node has to know of a batched call before it reads its request.
 package struct Route: Sendable {
   package let keyFields: KeyFields
+  package let access: Command.Access
   package let isWrite: Bool
   /// Whether its calls can have further keys (`CommandTable.otherKeys`).
   package let hasOtherKeys: Bool

@@ -12,105 +12,105 @@ extension Command {
   // MARK: - Many keys
 
   package static let mGet = parts(
-    .mGet, V1.KeyStore.mGet, .read, .manyKeys, "MGET key [key ...]",
+    .mGet, V1.KeyStore.mGet, .read, .namedKeys, .manyKeys, "MGET key [key ...]",
     "Reads many keys, each with its own outcome.")
 
   package static let mSet = parts(
-    .mSet, V1.KeyStore.mSet, .write, .manyKeys, "MSET key value [key value ...]",
+    .mSet, V1.KeyStore.mSet, .write, .namedKeys, .manyKeys, "MSET key value [key value ...]",
     "Stores many values, each with its own outcome.")
 
   package static let mDelete = parts(
-    .mDelete, V1.KeyStore.mDelete, .write, .manyKeys, "MDELETE key [key ...]",
+    .mDelete, V1.KeyStore.mDelete, .write, .namedKeys, .manyKeys, "MDELETE key [key ...]",
     "Removes many keys, each with its own outcome.")
 
   package static let mExists = parts(
-    .mExists, V1.KeyStore.mExists, .read, .manyKeys, "MEXISTS key [key ...]",
+    .mExists, V1.KeyStore.mExists, .read, .namedKeys, .manyKeys, "MEXISTS key [key ...]",
     "Counts those of many keys that hold anything, each with its own outcome.")
 
   package static let mTouch = parts(
-    .mTouch, V1.KeyStore.mTouch, .read, .manyKeys, "MTOUCH key [key ...]",
+    .mTouch, V1.KeyStore.mTouch, .read, .namedKeys, .manyKeys, "MTOUCH key [key ...]",
     "Has many keys count as used now, each with its own outcome.")
 
   package static let mLRange = parts(
-    .mLRange, V1.KeyStore.mLRange, .read, .manyKeys,
+    .mLRange, V1.KeyStore.mLRange, .read, .namedKeys, .manyKeys,
     "MLRANGE key start stop [key start stop ...]",
     "Reads ranges of many lists, each with its own outcome.")
 
   // MARK: - Every shard
 
   package static let keys = parts(
-    .keys, V1.KeyStore.keys, .read, .everyShard, "KEYS pattern",
+    .keys, V1.KeyStore.keys, .read, .allowedKeys, .everyShard, "KEYS pattern",
     "Lists the keys that match a pattern.")
 
   package static let scan = parts(
-    .scan, V1.KeyStore.scan, .read, .everyShard, "SCAN [pattern]",
+    .scan, V1.KeyStore.scan, .read, .allowedKeys, .everyShard, "SCAN [pattern]",
     "Lists the keys that match a pattern, however many, page by page.")
 
   package static let dbSize = parts(
-    .dbSize, V1.KeyStore.dbSize, .read, .everyShard, "DBSIZE [ALL]",
+    .dbSize, V1.KeyStore.dbSize, .read, .allowedKeys, .everyShard, "DBSIZE [ALL]",
     "Counts the keys of a database, or of all.")
 
   package static let randomKey = parts(
-    .randomKey, V1.KeyStore.randomKey, .read, .everyShard, "RANDOMKEY",
+    .randomKey, V1.KeyStore.randomKey, .read, .allowedKeys, .everyShard, "RANDOMKEY",
     "Answers a random key of a database, each as likely as any other.")
 
   package static let reset = parts(
-    .reset, V1.KeyStore.reset, .admin, .everyShard, "RESET [ALL]",
+    .reset, V1.KeyStore.reset, .admin, .wholeDatabases, .everyShard, "RESET [ALL]",
     "Removes every key of a database, or of all.")
 
   package static let stats = parts(
-    .stats, V1.Cluster.stats, .read, .everyShard, "STATS",
+    .stats, V1.Cluster.stats, .read, .everything, .everyShard, "STATS",
     "Answers the counters of the node asked and of every shard, added up.")
 
   package static let hotKeys = parts(
-    .hotKeys, V1.Cluster.hotKeys, .admin, .everyShard, "HOTKEYS [count]",
+    .hotKeys, V1.Cluster.hotKeys, .admin, .allowedKeys, .everyShard, "HOTKEYS [count]",
     "Tells which keys calls look up most often, from a sample.")
 
   package static let bigKeys = parts(
-    .bigKeys, V1.Cluster.bigKeys, .admin, .everyShard, "BIGKEYS [count] [ALL]",
+    .bigKeys, V1.Cluster.bigKeys, .admin, .allowedKeys, .everyShard, "BIGKEYS [count] [ALL]",
     "Walks over all keys of a database, or of all, and tells which are the largest.")
 
   package static let snapshot = Command(
-    .snapshot, V1.Cluster.snapshot, .admin, .everyShard, .parts,
+    .snapshot, V1.Cluster.snapshot, .admin, .node, .everyShard, .parts,
     "Has every shard write all its keys to its disk anew, at once, and tells how far that is.",
     forms: [])
 
   package static let digest = Command(
-    .digest, V1.Cluster.digest, .admin, .everyShard, .parts,
+    .digest, V1.Cluster.digest, .admin, .everything, .everyShard, .parts,
     "Walks over all keys, and answers numbers that stand for the contents of shards and slots.",
     forms: [])
 
   package static let backup = Command(
-    .backup, V1.Cluster.backup, .admin, .everyShard, .parts,
+    .backup, V1.Cluster.backup, .admin, .everything, .everyShard, .parts,
     "Answers the files of a backup: the keys of each shard as they are at one moment.", forms: [])
 
   // MARK: - The node that is asked
 
   package static let pipeline = Command(
-    .pipeline, V1.KeyStore.pipeline, .read, .thisNode, .pipeline,
+    .pipeline, V1.KeyStore.pipeline, .read, .namedKeys, .thisNode, .pipeline,
     "Carries many calls and replies on one stream; each call needs its own permission.",
     forms: [])
 
   package static let describe = parts(
-    .describe, V1.Cluster.describe, .read, .thisNode, "DESCRIBE",
+    .describe, V1.Cluster.describe, .read, .node, .thisNode, "DESCRIBE",
     "Tells what the cluster is made of and how each node does.")
 
   package static let shutdown = parts(
-    .shutdown, V1.Cluster.shutdown, .admin, .thisNode, "SHUTDOWN [CLUSTER]",
+    .shutdown, V1.Cluster.shutdown, .admin, .node, .thisNode, "SHUTDOWN [CLUSTER]",
     "Ends the node asked, or the whole cluster, once calls are answered.")
 
   package static let reload = parts(
-    .reload, V1.Cluster.reload, .admin, .thisNode, "RELOAD [PLAN]",
+    .reload, V1.Cluster.reload, .admin, .node, .thisNode, "RELOAD [PLAN]",
     "Has a router read its list of shards again, or tells what that would change.")
 
   package static let acceptLoss = Command(
-    .acceptLoss, V1.Cluster.acceptLoss, .admin, .thisNode, .parts,
+    .acceptLoss, V1.Cluster.acceptLoss, .admin, .node, .thisNode, .parts,
     "Has the cluster take a shard as it is, that has other data than it had, or none.", forms: [])
 
   private static func parts(
-    _ id: CommandID, _ rpc: RPC, _ access: Access, _ routing: Routing, _ usage: String,
-    _ summary: String
+    _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,
+    _ usage: String, _ summary: String
   ) -> Command {
-    Command(id, rpc, access, routing, .parts, summary, forms: [CommandForm(usage, summary)])
+    Command(id, rpc, access, reach, routing, .parts, summary, forms: [CommandForm(usage, summary)])
   }
 }

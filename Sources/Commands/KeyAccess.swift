@@ -1,16 +1,64 @@
-// The one answer to "may this call touch this key, and this database". Routers ask before they
-// place a call and shards before they execute it; whatever reads, changes, counts, empties or lists
-// keys has been here. Were there two, a permission checked on one key might be used on another.
+// The one answer to "may this caller call this", and "may this call touch this key, and this
+// database". Routers ask before they place a call and shards before they execute it; whatever
+// reads, changes, counts, empties or lists keys has been here. Were there two, a permission checked
+// on one key might be used on another.
 //
-// Rights of callers to keys will be looked up here; for now everybody may touch every key.
+// Without users (CallContext.principal is nil) everybody may do everything, and a question costs a
+// comparison.
 
 import RingstoreAPI
+import Users
 
 package enum KeyAccess {
+  // MARK: - Calls
+
+  /// - Throws: PERMISSION_DENIED.
+  @inline(__always)
+  package static func check(_ command: Command, _ context: CallContext) throws(CallError) {
+    if let principal = context.principal { try check(command, principal) }
+  }
+
+  /// Of a call that may travel in batches. Parts of fan-outs were let in with their calls.
+  ///
+  /// - Throws: PERMISSION_DENIED.
+  @inline(__always)
+  package static func check(
+    method: UInt32, _ access: Command.Access, _ context: CallContext
+  ) throws(CallError) {
+    guard let principal = context.principal, !principal.permissions.contains(access.permission)
+    else { return }
+    throw refusal(of: method, access, principal)
+  }
+
+  @inline(never)
+  private static func refusal(
+    of method: UInt32, _ access: Command.Access, _ principal: Principal
+  ) -> CallError {
+    let name = CommandID(rawValue: Int(method)).map { "\($0)" } ?? "\(method)"
+    return principal.mayNotCall(name, needs: access.permission)
+  }
+
+  @inline(never)
+  private static func check(_ command: Command, _ principal: Principal) throws(CallError) {
+    guard principal.permissions.contains(command.access.permission) else {
+      throw principal.mayNotCall(command.name, needs: command.access.permission)
+    }
+    switch command.reach {
+    case .namedKeys, .allowedKeys, .node: return
+    case .wholeDatabases:
+      if principal.rules?.keys != nil { throw principal.mayNotCallRestricted(command.name) }
+    case .everything:
+      if principal.isRestricted { throw principal.mayNotCallRestricted(command.name) }
+    }
+  }
+
+  // MARK: - Keys
+
   /// Reads and checks the key and the database of a call on one key.
   ///
   /// - Returns: the key, a slice of `message`, and the number of the database.
-  /// - Throws: INTERNAL where the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE.
+  /// - Throws: INTERNAL where the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE,
+  ///   PERMISSION_DENIED.
   package static func read(
     _ message: UnsafeRawBufferPointer, _ keyFields: KeyFields, _ context: CallContext,
     _ limits: Limits
@@ -25,27 +73,99 @@ package enum KeyAccess {
     return target
   }
 
-  /// - Throws: INVALID_KEY, NO_SUCH_DATABASE.
+  /// - Throws: INVALID_KEY, NO_SUCH_DATABASE, PERMISSION_DENIED.
   @inline(__always)
   package static func check(
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext, _ limits: Limits
   ) throws(CallError) {
     if let refusal = limits.refusal(key: key, database: database) { throw refusal }
+    if let principal = context.principal, principal.isRestricted {
+      try check(key, database, principal)
+    }
   }
+
+  @inline(never)
+  private static func check(
+    _ key: UnsafeRawBufferPointer, _ database: UInt32, _ principal: Principal
+  ) throws(CallError) {
+    guard let rules = principal.rules else { return }
+    guard rules.allows(database: database) else {
+      throw principal.mayNotTouch(database: database)
+    }
+    guard rules.allows(key: key) else { throw principal.mayNotTouchKey }
+  }
+
+  /// The further keys of a call that has several, which lie in its database. A router asks; a
+  /// shard checks each key where it looks it up.
+  ///
+  /// - Throws: INVALID_KEY, PERMISSION_DENIED.
+  package static func checkOthers(
+    method: UInt32, _ request: UnsafeRawBufferPointer, _ database: UInt32,
+    _ context: CallContext, _ limits: Limits
+  ) throws(CallError) {
+    guard context.principal?.isRestricted == true else { return }
+    for key in CommandTable.otherKeys(method: method, in: request) {
+      try check(key, database, context, limits)
+    }
+  }
+
+  // MARK: - Whole databases
 
   /// For calls on a whole database.
   ///
-  /// - Throws: NO_SUCH_DATABASE.
+  /// - Throws: NO_SUCH_DATABASE, PERMISSION_DENIED.
   @inline(__always)
   package static func check(
     database: UInt32, _ context: CallContext, _ limits: Limits
   ) throws(CallError) {
     if let refusal = limits.refusal(database: database) { throw refusal }
+    guard let principal = context.principal, let rules = principal.rules else { return }
+    if !rules.allows(database: database) { throw principal.mayNotTouch(database: database) }
   }
 
-  /// Whether a call that lists keys may show this one.
+  /// For a walk over all databases, at one of them. It passes over those that the caller may not
+  /// use (`mayUse`).
+  ///
+  /// - Throws: NO_SUCH_DATABASE.
+  package static func checkPlace(inDatabase database: UInt32, _ limits: Limits) throws(CallError) {
+    if let refusal = limits.refusal(database: database) { throw refusal }
+  }
+
+  package static func mayUse(database: UInt32, _ context: CallContext) -> Bool {
+    guard let rules = context.rules else { return true }
+    return rules.allows(database: database)
+  }
+
+  /// For calls that change all databases at once.
+  ///
+  /// - Throws: PERMISSION_DENIED.
+  package static func checkAllDatabases(
+    _ command: Command, _ context: CallContext
+  ) throws(CallError) {
+    guard let principal = context.principal, principal.rules?.databases != nil else { return }
+    throw principal.mayNotCallRestricted(command.name)
+  }
+
+  /// Whether a call that lists keys may show this one, of a database that was checked.
   @inline(__always)
   package static func mayList(_ key: UnsafeRawBufferPointer, _ context: CallContext) -> Bool {
-    true
+    guard let rules = context.rules else { return true }
+    return rules.allows(key: key)
+  }
+
+  /// The same for calls that list keys of several databases.
+  @inline(__always)
+  package static func mayList(
+    _ key: UnsafeRawBufferPointer, database: UInt32, _ context: CallContext
+  ) -> Bool {
+    guard let rules = context.rules else { return true }
+    return rules.allows(database: database) && rules.allows(key: key)
+  }
+
+  /// Whether the number of keys of a database, or of all, tells of keys that the caller may not
+  /// see; nothing else may be counted then but what he may.
+  package static func mustCountKeys(allDatabases: Bool, _ context: CallContext) -> Bool {
+    guard let rules = context.rules else { return false }
+    return rules.keys != nil || allDatabases && rules.databases != nil
   }
 }

@@ -50,8 +50,9 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   ) {
     self.execute = execute
     super.init(
-      CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .oneKey, .onKey(execution), summary,
-      forms: [], needsMemory: needsMemory, otherKeys: otherKeys, waitField: Request.waitField)
+      CommandID(rpc), rpc, rpc.isReadOnly ? .read : .write, .namedKeys, .oneKey,
+      .onKey(execution), summary, forms: [], needsMemory: needsMemory, otherKeys: otherKeys,
+      waitField: Request.waitField)
     self.forms = forms.map { $0.form(of: self) }
   }
 

@@ -34,7 +34,7 @@ package final class Keyspace {
   @exclusivity(unchecked) package var resumed: ResumedSearch?
   /// What the next calls will look up.
   let ahead = LookAhead()
-  let routes = CommandTable.routes
+  package let routes = CommandTable.routes
   /// Where the values of one push are gathered; empty between calls.
   private var pushed: [UnsafeRawBufferPointer] = []
   /// Of this array's memory, in values, that is kept for the next push.

@@ -18,7 +18,8 @@ extension Command {
   }
 
   package static let lRangeStream = Command(
-    .lRangeStream, V1.KeyStore.lRangeStream, .read, .oneKey, .streamOfKey, rangeStreamSummary,
+    .lRangeStream, V1.KeyStore.lRangeStream, .read, .namedKeys, .oneKey, .streamOfKey,
+    rangeStreamSummary,
     forms: [CommandForm("LRANGESTREAM key start stop", rangeStreamSummary)])
 
   private static let rangeStreamSummary =

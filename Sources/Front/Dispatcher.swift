@@ -10,6 +10,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import StandardServices
+import Users
 
 package protocol Dispatcher: StandardServicesNode {
   /// The bounds that requests are checked against.
@@ -23,9 +24,12 @@ package protocol Dispatcher: StandardServicesNode {
   /// Takes a client's unary call on one key. Returns its id while it is under way; nil where it has
   /// been answered. Most calls come this way, so a shard can answer it without a `FrontCaller`.
   ///
-  /// - Parameter block: what the message lies in, where it may be kept.
+  /// - Parameters:
+  ///   - block: what the message lies in, where it may be kept.
+  ///   - principal: who calls; nil: the node has no users.
   func unary(
-    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ principal: Principal?
   ) -> UInt64?
 
   /// Takes a call on one key that was made from within, which the node ends at its deadline.
@@ -86,7 +90,8 @@ package protocol Dispatcher: StandardServicesNode {
 
 /// What serves the links of routers, on a shard.
 package protocol LinkService: AnyObject {
-  func linkOpened(_ call: ServerCall)
+  /// - Parameter caller: the router, as one of the node's users; nil: the node has none.
+  func linkOpened(_ call: ServerCall, _ caller: StreamCaller?)
   func link(_ call: ServerCall, received frame: UnsafeRawBufferPointer)
   func linkHalfClosed(_ call: ServerCall)
   func linkWritable(_ call: ServerCall)

@@ -16,6 +16,9 @@ extension Front: LocalDispatcher {
     reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(request.command, for: caller, reply: reply)
+    if let audit, audit.notes(request.command) {
+      audit.follow(call, key: AuditLog.shown(request.key), of: context.principal)
+    }
     let byteCount = request.byteCount
     if byteCount > limits.maxMessageBytes {
       dispatcher.fail(.local(call), error: .requestTooLarge(byteCount, limits))
@@ -32,6 +35,7 @@ extension Front: LocalDispatcher {
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
+    if let audit, audit.notes(command) { audit.follow(call, of: context.principal) }
     let context = dispatcher.context(of: context)
     dispatcher.countCall(UInt32(command.id.rawValue))
     if request.readableBytes > limits.maxMessageBytes {

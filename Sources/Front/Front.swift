@@ -12,6 +12,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import StandardServices
+import Users
 
 package final class Front: ServerService {
   /// Owns this front, so that it can't be gone before.
@@ -19,23 +20,39 @@ package final class Front: ServerService {
   private let links: (any LinkService)?
   /// Health, reflection, channelz, and the pages of probes.
   package let standard: StandardServices
+  /// Who may call; nil: everybody.
+  let access: FrontAccess?
+  /// What is noted of calls; nil: nothing.
+  let audit: AuditLog?
+  /// Whether writes are noted: asked for each call.
+  let notesWrites: Bool
   package let limits: Limits
   let eventLoop: any EventLoop
   /// Pipelines that have got replies in this tick.
   @exclusivity(unchecked) private var withReplies: [FrontPipeline] = []
   @exclusivity(unchecked) package var isMarkedDirty = false
 
-  /// - Parameter links: what serves routers, on a shard.
+  /// - Parameters:
+  ///   - links: what serves routers, on a shard.
+  ///   - authorizer: the users; nil: everybody may do everything.
+  ///   - audit: what is told of calls of administration; nil: nothing.
   package init(
-    _ dispatcher: any Dispatcher, links: (any LinkService)? = nil, eventLoop: any EventLoop
+    _ dispatcher: any Dispatcher, links: (any LinkService)? = nil,
+    authorizer: Authorizer? = nil, audit: AuditLog? = nil, eventLoop: any EventLoop
   ) {
     self.dispatcher = dispatcher
     self.links = links
+    access = authorizer.map { FrontAccess($0) }
+    self.audit = audit
+    notesWrites = audit?.notesWrites == true
     self.eventLoop = eventLoop
     standard = StandardServices(
       node: dispatcher, servesLink: links != nil, eventLoop: eventLoop)
     limits = dispatcher.limits
   }
+
+  /// The users; nil: everybody may do everything.
+  package var authorizer: Authorizer? { access?.authorizer }
 
   package var loopFlusher: FlushCoalescer? { dispatcher.flusher }
 
@@ -51,22 +68,68 @@ package final class Front: ServerService {
     guard call.methodID < CallNumbers.local.lowerBound else {
       return unaryWithCare(call, message)
     }
-    let id = dispatcher.unary(call, message, in: block(of: message, call))
+    var principal: Principal?
+    if let access {
+      do throws(CallError) {
+        principal = try access.letIn(call)
+      } catch {
+        return refuse(call, error)
+      }
+    }
+    if notesWrites { follow(call, message, of: principal) }
+    let id = dispatcher.unary(call, message, in: block(of: message, call), principal)
     if let id { call.tag = id }
   }
 
   private func unaryWithCare(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    if message.count > limits.maxMessageBytes {
-      call.fail(CallError.requestTooLarge(message.count, limits).status)
-    } else if StandardMethod.contains(call.methodID) {
-      return standard.unary(call, message: message)
-    } else if LegacyMethod.contains(call.methodID) {
-      LegacyCall.start(call, message: message, on: self)
-    } else {
-      dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
-      startOperation(call, message, for: .unary(call))
+    do throws(CallError) {
+      if let standard = StandardMethod(rawValue: call.methodID) {
+        try checkMayCall(standard, call)
+        guard message.count <= limits.maxMessageBytes else {
+          throw .requestTooLarge(message.count, limits)
+        }
+        return self.standard.unary(call, message: message)
+      }
+      let principal = try access?.letIn(call)
+      if message.count > limits.maxMessageBytes {
+        call.fail(CallError.requestTooLarge(message.count, limits).status)
+      } else if LegacyMethod.contains(call.methodID) {
+        LegacyCall.start(call, message: message, on: self, principal)
+      } else {
+        dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
+        startOperation(call, message, principal, for: .unary(call))
+      }
+    } catch {
+      refuse(call, error)
     }
     dispatcher.afterEvent()
+  }
+
+  /// Whether a call of the standard services may be made: some by everybody, the others by who may
+  /// administer.
+  private func checkMayCall(_ method: StandardMethod, _ call: ServerCall) throws(CallError) {
+    guard let access, !method.isOpenToAll else { return }
+    let principal = try access.letIn(call)
+    guard principal.permissions.contains(.admin) else {
+      throw principal.mayNotCall("channelz", needs: .admin)
+    }
+  }
+
+  /// Ends a call whose caller is not let in.
+  private func refuse(_ call: ServerCall, _ error: CallError) {
+    dispatcher.countError()
+    call.fail(error.status)
+  }
+
+  /// Notes a write on one key when it ends.
+  @inline(never)
+  private func follow(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, of principal: Principal?
+  ) {
+    guard let id = CommandID(rawValue: call.methodID), let command = CommandTable.command(id),
+      let audit, audit.notes(command)
+    else { return }
+    audit.follow(call, command, key: AuditLog.key(command, message), of: principal)
   }
 
   /// The block that a large message lies in, which may be kept.
@@ -76,12 +139,17 @@ package final class Front: ServerService {
   }
 
   private func startOperation(
-    _ call: ServerCall, _ message: UnsafeRawBufferPointer, for caller: FrontCaller
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, _ principal: Principal?,
+    for caller: FrontCaller
   ) {
     guard let command = CommandID(rawValue: call.methodID) else {
       return call.fail(RPCStatus(.unimplemented))
     }
-    let context = dispatcher.context(of: CallContext(deadlineNanos: call.deadlineNanos))
+    if let audit, let definition = CommandTable.command(command), audit.notes(definition) {
+      audit.follow(call, definition, of: principal)
+    }
+    let context = dispatcher.context(
+      of: CallContext(principal, deadlineNanos: call.deadlineNanos))
     if command == .stats, let counters = dispatcher.fetchCounters() {
       let copy = ByteBuffer(bytes: message)
       let pending = PendingCall()
@@ -111,11 +179,12 @@ package final class Front: ServerService {
   ) -> UInt64? {
     do throws(CallError) {
       guard context.isInTime else { throw .deadlineExceeded }
-      if command == .reload || command == .acceptLoss,
-        let response = try dispatcher.administer(command, message)
-      {
-        answer(caller, response)
-        return nil
+      if command == .reload || command == .acceptLoss {
+        try KeyAccess.check(command == .reload ? Command.reload : Command.acceptLoss, context)
+        if let response = try dispatcher.administer(command, message) {
+          answer(caller, response)
+          return nil
+        }
       }
       let operation = try OperationFactory.make(
         command, message: message, in: block, context, limits: limits,
@@ -151,13 +220,23 @@ package final class Front: ServerService {
   // MARK: - Streams
 
   package func streamOpened(_ call: ServerCall) {
-    if call.methodID == MethodRegistry.linkID {
-      links?.linkOpened(call)
-      return
+    do throws(CallError) {
+      if let standard = StandardMethod(rawValue: call.methodID) {
+        return try checkMayCall(standard, call)
+      }
+      let caller = try access?.streamCaller(call)
+      if call.methodID == MethodRegistry.linkID {
+        try caller?.checkIsRouter()
+        links?.linkOpened(call, caller)
+        return
+      }
+      dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
+      if call.methodID == CommandID.pipeline.rawValue {
+        call.context = FrontPipeline(call, self, caller)
+      }
+    } catch {
+      refuse(call, error)
     }
-    if StandardMethod.contains(call.methodID) { return }
-    dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
-    if call.methodID == CommandID.pipeline.rawValue { call.context = FrontPipeline(call, self) }
   }
 
   package func stream(_ call: ServerCall, received message: UnsafeRawBufferPointer) {
@@ -181,12 +260,17 @@ package final class Front: ServerService {
   }
 
   private func startStream(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
-    guard call.methodID == CommandID.lRangeStream.rawValue else {
-      return startOperation(call, message, for: .stream(call))
+    do throws(CallError) {
+      let principal = try access?.letIn(call)
+      guard call.methodID == CommandID.lRangeStream.rawValue else {
+        return startOperation(call, message, principal, for: .stream(call))
+      }
+      let id = dispatcher.openStream(
+        message, CallContext(principal, deadlineNanos: call.deadlineNanos), for: .stream(call))
+      if let id { call.tag = id }
+    } catch {
+      refuse(call, error)
     }
-    let id = dispatcher.openStream(
-      message, CallContext(deadlineNanos: call.deadlineNanos), for: .stream(call))
-    if let id { call.tag = id }
   }
 
   /// Ends a stream whose client breaks the rules.

@@ -9,11 +9,13 @@
 // time, as a batch of its own that grows piece by piece; the calls behind it wait until it is
 // whole.
 
+import Commands
 import GRPC
 import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package final class FrontPipeline {
   /// Bytes of large replies that may have been asked for before the stream must have taken them.
@@ -25,6 +27,8 @@ package final class FrontPipeline {
   package var attachment: AnyObject?
   /// Outlives its calls: it is the node's.
   private unowned(unsafe) let front: Front
+  /// Who calls; nil: the node has no users.
+  private let caller: StreamCaller?
   @exclusivity(unchecked) private var window = PipelineWindow()
   private var backlog = CallBacklog()
   /// Gathered with room in front, so that the buffer can become the stream's (`MessageFrame`).
@@ -52,9 +56,46 @@ package final class FrontPipeline {
     if case .begun = large { true } else { false }
   }
 
-  init(_ call: ServerCall, _ front: Front) {
+  init(_ call: ServerCall, _ front: Front, _ caller: StreamCaller?) {
     self.call = call
     self.front = front
+    self.caller = caller
+  }
+
+  // MARK: - Who calls
+
+  package var principal: Principal? { caller?.principal }
+
+  /// Counts a call of the pipeline's caller, and notes it where that is wanted.
+  ///
+  /// - Throws: RATE_LIMITED.
+  @inline(__always)
+  package func letIn(_ next: V1.Call) throws(CallError) {
+    try caller?.principal.countCall()
+    if front.notesWrites { note(next) }
+  }
+
+  @inline(never)
+  private func note(_ next: V1.Call) {
+    guard let audit = front.audit, let id = CommandID(rawValue: Int(next.methodNumber)),
+      let command = CommandTable.command(id), audit.notes(command)
+    else { return }
+    audit.note(
+      command, key: AuditLog.key(command, next.request),
+      peer: call?.connection?.remoteAddress ?? "", of: principal)
+  }
+
+  /// Whether the caller's credentials are good still; ends the pipeline where not.
+  private func isCallerKnown() -> Bool {
+    guard let caller else { return true }
+    do throws(CallError) {
+      try caller.check()
+      return true
+    } catch {
+      front.dispatcher.countError()
+      end(error.status)
+      return false
+    }
   }
 
   // MARK: - Calls
@@ -66,6 +107,7 @@ package final class FrontPipeline {
   ///
   /// - Parameter block: what the message lies in, where it may be kept.
   func receive(_ message: UnsafeRawBufferPointer, in block: LargeBlock?) {
+    guard isCallerKnown() else { return }
     do throws(WireError) {
       // A batch is taken as a whole or not at all.
       _ = try V1.CallBatch(message)
@@ -84,7 +126,7 @@ package final class FrontPipeline {
   func resume() {
     isAnnounced = false
     flush()
-    if !backlog.isEmpty, isOpen {
+    if !backlog.isEmpty, isOpen, isCallerKnown() {
       // Calls that are answered at once look at the backlog.
       var rest = backlog
       receivedNanos = rest.sinceNanos

@@ -11,22 +11,27 @@ import GRPC
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package final class LegacyCall: LocalCaller {
   /// Nil once it was answered or has ended: the object serves another call then.
   private var call: ServerCall?
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
+  private let principal: Principal?
   /// The call of ringstore.v1 that is under way.
   private var step: LocalCall?
   /// A large reply on its way.
   private var answer: ChunkedReply?
 
   /// Starts a call whose method is one of `LegacyMethod`.
+  ///
+  /// - Parameter principal: who calls; nil: the node has no users.
   package static func start(
-    _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher
+    _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher,
+    _ principal: Principal? = nil
   ) {
-    let legacy = LegacyCall(call, port)
+    let legacy = LegacyCall(call, port, principal)
     call.context = legacy
     guard let method = LegacyMethod(rawValue: call.methodID) else {
       return call.fail(RPCStatus(.unimplemented))
@@ -35,13 +40,18 @@ package final class LegacyCall: LocalCaller {
       guard message.count <= port.limits.maxMessageBytes else {
         throw .requestTooLarge(message.count, port.limits)
       }
+      if let principal, !principal.permissions.isSuperset(of: method.needs) {
+        throw principal.mayNotCall(
+          method.rpc.name, needs: method.needs.subtracting(principal.permissions))
+      }
       try legacy.begin(method, message)
     } catch {
       legacy.refuse(error)
     }
   }
 
-  private init(_ call: ServerCall, _ port: any LocalDispatcher) {
+  private init(_ call: ServerCall, _ port: any LocalDispatcher, _ principal: Principal?) {
+    self.principal = principal
     self.call = call
     self.port = port
     deadlineNanos = call.deadlineNanos
@@ -76,7 +86,7 @@ package final class LegacyCall: LocalCaller {
     next: @escaping (Reply) throws(CallError) -> Void
   ) {
     let made = port.call(
-      command.call(request), CallContext(deadlineNanos: deadlineNanos), for: self
+      command.call(request), CallContext(principal, deadlineNanos: deadlineNanos), for: self
     ) { [self] outcome in
       step = nil
       do throws(CallError) {
@@ -144,6 +154,8 @@ package final class LegacyCall: LocalCaller {
   package func resumeReading() {
     call?.resumeConnection()
   }
+
+  package var peer: String { call?.connection?.remoteAddress ?? "" }
 
   package func takesLargeReply(of step: LocalCall) -> Bool {
     guard let call else { return true }

@@ -4,6 +4,7 @@
 import Commands
 import NodeCore
 import RingstoreAPI
+import Users
 
 package enum LegacyMethod: Int, CaseIterable, Sendable {
   case setVal = 20_000
@@ -25,6 +26,16 @@ package enum LegacyMethod: Int, CaseIterable, Sendable {
     case .lPush: Older.KeyStore.lPush
     case .lRange: Older.KeyStore.lRange
     case .lPop: Older.KeyStore.lPop
+    }
+  }
+
+  /// What its caller needs. (LPop reads the value before it takes it, because a text that isn't
+  /// UTF-8 can't be told.)
+  package var needs: Permissions {
+    switch self {
+    case .getVal, .get, .lRange: .read
+    case .setVal, .set, .delete, .lPush: .write
+    case .lPop: [.read, .write]
     }
   }
 

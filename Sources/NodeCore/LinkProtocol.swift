@@ -4,7 +4,7 @@ import RingstoreAPI
 
 package enum LinkProtocol {
   /// The version that Hello names; a shard refuses any other.
-  package static let version: UInt32 = 4
+  package static let version: UInt32 = 5
   /// The path of the link's one method.
   package static let path = LinkV1.Link.exchange.path
   /// Either side closes a frame that has grown past this size.

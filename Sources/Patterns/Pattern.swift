@@ -109,6 +109,17 @@ package struct Pattern: Sendable {
     }
   }
 
+  /// Whether `key` matches, found out within so many steps beside the key's length: past them it
+  /// counts as no match. Regular expressions never match here: they have bounds of their own.
+  package func matches(_ key: UnsafeRawBufferPointer, stepsMax: Int) -> Bool {
+    switch matcher {
+    case .everything: true
+    case .prefix(let bytes): key.starts(with: bytes)
+    case .glob(let glob): glob.matches(key, stepsMax: key.count + stepsMax) == true
+    case .regex: false
+    }
+  }
+
   private static func check(_ bytes: [UInt8], lengthMax: Int) throws(PatternError) {
     guard bytes.count <= lengthMax else {
       throw .tooLong(length: bytes.count, lengthMax: lengthMax)

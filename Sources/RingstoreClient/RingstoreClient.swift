@@ -29,6 +29,9 @@ public final class RingstoreClient: Sendable {
     /// The longest message, request or reply, in bytes. Nodes have the same limit as a setting,
     /// max_message_bytes; for values above 4 MiB both must be raised.
     public var maxMessageBytes = 4 << 20
+    /// The token of the user that calls, for nodes that have users; nil: none. Give it a file's or
+    /// a secret store's, never one that stands in the program.
+    public var token: String?
     /// The time within which a connection must be made.
     public var connectTimeout = Duration.seconds(3)
     /// How the connection is encrypted; nil: not at all.
@@ -78,6 +81,7 @@ public final class RingstoreClient: Sendable {
     var transport = ClientChannelConfiguration()
     transport.connection.maxMessageBytes =
       min(max(configuration.maxMessageBytes, 1), 1 << 30) + Self.batchHeadroomBytes
+    transport.connection.token = configuration.token
     transport.connection.connectTimeout = TimeAmount(configuration.connectTimeout)
     // A peer that stopped without closing its connection is noticed while calls wait for it; a bit
     // more than the five minutes that gRPC servers allow at least between two PINGs.

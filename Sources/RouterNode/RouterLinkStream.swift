@@ -80,9 +80,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
     ending =
       status.isOK
       ? "the shard ended the stream"
-      : LinkEnding.reason(
-        isUnimplemented: status.code == .unimplemented, status: status.description,
-        address: address)
+      : LinkEnding.reason(status.code, status: status.description, address: address)
     // A stream that ends without its connection: the link begins anew, with a new connection.
     connection?.close()
   }

@@ -1,6 +1,7 @@
 // A router as a process or a test starts it: event loops that share nothing but the port, each
 // with its own links to every shard.
 
+import Front
 import GRPC
 import LineProtocol
 import Logging
@@ -9,6 +10,7 @@ import NIOPosix
 import NodeCore
 import Placement
 import RingstoreAPI
+import Users
 
 package typealias ReadShards = @Sendable () async throws -> [ShardDescription]
 
@@ -36,6 +38,12 @@ package struct RouterConfiguration: Sendable {
   package var linkLimits = LinkLimits()
   /// How long calls under way may take when the router is told to stop.
   package var drainSeconds = 10
+  /// The users; nil: there are none, and everybody may do everything.
+  package var users: UserDirectory?
+  /// The token by which the router is known to shards that have users, as of now; nil: none.
+  package var linkToken: (@Sendable () -> String?)?
+  /// What is told of calls of administration; nil: nothing.
+  package var audit: AuditLog?
   /// Reads the list of shards again, where it can be. Throws an error whose description is a
   /// sentence.
   package var readShards: ReadShards?
@@ -66,6 +74,7 @@ package final class RouterServer: Sendable {
   private let loops: RouterLoops
   private let drainSeconds: Int
   private let certificates: CertificateWatch
+  package let users: LoopUsers?
 
   /// The port of the line protocol; nil: it is off.
   package var linePort: Int? { lineServer?.port }
@@ -73,9 +82,10 @@ package final class RouterServer: Sendable {
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
     services: [NIOLoopBound<RouterService>], loops: RouterLoops, drainSeconds: Int,
-    certificates: CertificateWatch
+    certificates: CertificateWatch, users: LoopUsers?
   ) {
     self.certificates = certificates
+    self.users = users
     self.loops = loops
     self.port = server.port
     self.group = group
@@ -105,8 +115,9 @@ package final class RouterServer: Sendable {
       let loops = RouterLoops(
         count: configuration.threads, readList: configuration.readShards,
         onShutdown: configuration.onShutdown)
+      let users = try await LoopUsers.make(configuration.users, group)
       let services = try await makeServices(
-        configuration, map, linkTLS, node, connections, loops, group, logger)
+        configuration, map, linkTLS, node, connections, loops, users, group, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
       let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
@@ -129,7 +140,7 @@ package final class RouterServer: Sendable {
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
         loops: loops, drainSeconds: configuration.drainSeconds,
         certificates: CertificateWatch(
-          [tls?.contexts, linkTLS?.contexts].compactMap { $0 }, logger: logger))
+          [tls?.contexts, linkTLS?.contexts].compactMap { $0 }, logger: logger), users: users)
     } catch {
       try? await group.shutdownGracefully()
       throw error
@@ -149,15 +160,15 @@ package final class RouterServer: Sendable {
       connections: connections, logger: logger
     ) { loop in
       let service = serviceOf(loop)
-      return LineNode(port: service.front, flusher: service.flusher)
+      return LineNode(
+        port: service.front, flusher: service.flusher, authorizer: service.front.authorizer)
     }
   }
 
   private static func makeServices(
     _ configuration: RouterConfiguration, _ map: SlotMap, _ linkTLS: ClientTLS?,
     _ node: RouterNodeLine, _ connections: NodeConnections, _ loops: RouterLoops,
-    _ group: MultiThreadedEventLoopGroup,
-    _ logger: Logger
+    _ users: LoopUsers?, _ group: MultiThreadedEventLoopGroup, _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a router that was restarted must not be taken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
@@ -170,9 +181,13 @@ package final class RouterServer: Sendable {
           identity: identity, map: map, limits: configuration.limits,
           linkLimits: configuration.linkLimits, linkTLS: linkTLS, firstGeneration: 0,
           seed: UInt64.random(in: .min ... .max), eventLoop: loop, loops: loops, logger: logger,
-          describeSelf: { node.describe() })
+          authorizer: users?.authorizer(of: loop), audit: configuration.audit,
+          linkToken: configuration.linkToken, describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
-        if number == 0 { service.connections = connections }
+        if number == 0 {
+          service.connections = connections
+          service.accessLedger = configuration.users?.ledger
+        }
         service.front.standard.connections = connections
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
@@ -195,6 +210,7 @@ package final class RouterServer: Sendable {
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
     certificates.stop()
+    users?.stop()
     let grace = TimeAmount.seconds(Int64(drainSeconds))
     for service in services {
       try? await service.eventLoop.submit { service.value.beginDraining() }.get()

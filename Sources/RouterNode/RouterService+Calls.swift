@@ -8,18 +8,21 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import StandardServices
+import Users
 
 extension RouterService: Dispatcher {
   var limits: Limits { core.limits }
   var replyMemory: MemoryBudget { core.replyMemory }
 
   func unary(
-    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ principal: Principal?
   ) -> UInt64? {
     let method = UInt32(truncatingIfNeeded: call.methodID)
     nodeCounters.called(method)
     return core.submit(
-      method, message: message, in: block, CallContext(deadlineNanos: call.deadlineNanos),
+      method, message: message, in: block,
+      CallContext(principal, deadlineNanos: call.deadlineNanos),
       endsAtDeadline: false, caller: .unary(call))
   }
 
@@ -71,10 +74,12 @@ extension RouterService: Dispatcher {
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
       if next.hasUnknownField { throw .unknownField }
+      try pipeline.letIn(next)
     } catch {
       return fail(.pipelined(pipeline, id: next.id), error: error)
     }
     var context = CallContext()
+    context.principal = pipeline.principal
     if next.timeoutMillis > 0 {
       context.deadlineNanos = pipeline.receivedNanos + UInt64(next.timeoutMillis) * 1_000_000
     }

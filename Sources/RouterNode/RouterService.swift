@@ -13,13 +13,16 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Users
 
 final class RouterService: Flushable {
   let eventLoop: any EventLoop
   let flusher: FlushCoalescer
   let logger: Logger
   let loops: RouterLoops
-  let linkConfiguration: ClientConfiguration
+  private let linkConfigurationAtStart: ClientConfiguration
+  /// The token by which the router is known to shards, as of now; nil: none.
+  private let linkToken: (@Sendable () -> String?)?
   let describeSelf: () -> NodeDescription
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
@@ -34,6 +37,8 @@ final class RouterService: Flushable {
   var linkCounters = LinkCounters()
   /// The node's connections, on the loop whose counters those of the node are added to.
   var connections: NodeConnections?
+  /// What is counted of users, on that loop as well.
+  var accessLedger: AccessLedger?
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
 
@@ -45,13 +50,16 @@ final class RouterService: Flushable {
   /// - Parameters:
   ///   - firstGeneration: a number that no earlier connection of this loop has borne.
   ///   - seed: for the jitter of reconnects.
+  ///   - authorizer: the users; nil: everybody may do everything.
+  ///   - audit: what is told of calls of administration; nil: nothing.
   ///   - describeSelf: the router's own line in Describe.
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
     linkTLS: ClientTLS? = nil, firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop,
-    loops: RouterLoops,
-    logger: Logger, describeSelf: @escaping () -> NodeDescription
+    loops: RouterLoops, logger: Logger, authorizer: Authorizer? = nil, audit: AuditLog? = nil,
+    linkToken: (@Sendable () -> String?)? = nil, describeSelf: @escaping () -> NodeDescription
   ) {
+    self.linkToken = linkToken
     self.eventLoop = eventLoop
     self.loops = loops
     self.logger = logger
@@ -61,12 +69,19 @@ final class RouterService: Flushable {
     var linkConfiguration = ClientConfiguration.link
     linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)
     linkConfiguration.tls = linkTLS
-    self.linkConfiguration = linkConfiguration
+    linkConfigurationAtStart = linkConfiguration
     core = RouterCore(
       identity: identity, map: map, limits: limits, linkLimits: linkLimits,
       firstGeneration: firstGeneration, seed: seed,
       clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
-    front = Front(self, eventLoop: eventLoop)
+    front = Front(self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
+  }
+
+  /// For the next connection to a shard.
+  var linkConfiguration: ClientConfiguration {
+    var configuration = linkConfigurationAtStart
+    configuration.token = linkToken?()
+    return configuration
   }
 
   // MARK: - Life
@@ -147,6 +162,7 @@ final class RouterService: Flushable {
         own
       }
       .merging(connections?.entries(prefix: NodeCounters.routerPrefix) ?? [:]) { own, _ in own }
+      .merging(accessLedger?.entries(prefix: NodeCounters.routerPrefix) ?? [:]) { own, _ in own }
   }
 
   func endNode() {

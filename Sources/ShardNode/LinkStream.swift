@@ -1,6 +1,7 @@
 // A router loop's connection as a stream of the shard's gRPC server. One event loop; the session it
 // holds decides, this class sends.
 
+import Front
 import GRPC
 import LargeMemory
 import Logging
@@ -14,6 +15,8 @@ final class LinkStream: LinkPort {
 
   /// Nil once it has ended: the object serves another call then.
   private(set) var call: ServerCall?
+  /// The router, as one of the shard's users; nil: the shard has none.
+  private let caller: StreamCaller?
   /// Made with `self` as its port, so it can't be there before.
   private var session: LinkSession?
   private let logger: Logger
@@ -21,9 +24,11 @@ final class LinkStream: LinkPort {
   private let isDraining: () -> Bool
 
   init(
-    _ call: ServerCall, core: ShardCore, logger: Logger, refusals: RefusalLog,
+    _ call: ServerCall, _ caller: StreamCaller?, core: ShardCore, logger: Logger,
+    refusals: RefusalLog,
     isDraining: @escaping () -> Bool
   ) {
+    self.caller = caller
     self.logger = logger
     self.refusals = refusals
     self.isDraining = isDraining
@@ -35,11 +40,25 @@ final class LinkStream: LinkPort {
   }
 
   func received(_ frame: UnsafeRawBufferPointer) {
-    guard let session else { return }
+    guard let session, isAdmitted() else { return }
     let block = frame.count >= LargeBlock.bytesMin ? call?.messageBlock : nil
     let after = session.receive(frame, in: block)
     if takeGreeting(), isDraining() { sendDraining() }
     act(after)
+  }
+
+  /// Whether the router is one still; ends the link where not. A frame that comes every half second
+  /// as a sign of life sees to it that this is asked.
+  private func isAdmitted() -> Bool {
+    guard let caller else { return true }
+    do throws(CallError) {
+      try caller.checkIsRouter()
+      return true
+    } catch {
+      session?.lost()
+      fail(error.status)
+      return false
+    }
   }
 
   func writable() {

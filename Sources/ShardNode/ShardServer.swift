@@ -1,5 +1,6 @@
 // A shard as a process or a test starts it: one event loop, one core, one gRPC server.
 
+import Front
 import GRPC
 import LineProtocol
 import Logging
@@ -8,6 +9,7 @@ import NIOPosix
 import NodeCore
 import RingstoreAPI
 import Store
+import Users
 
 #if canImport(Glibc)
   import Glibc
@@ -37,6 +39,10 @@ package struct ShardConfiguration: Sendable {
   package var lines = LineConfiguration()
   /// How the ports are encrypted; nil: not at all.
   package var tls: ServerTLS?
+  /// The users; nil: there are none, and everybody may do everything.
+  package var users: UserDirectory?
+  /// What is told of calls of administration; nil: nothing.
+  package var audit: AuditLog?
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
@@ -64,15 +70,18 @@ package final class ShardServer: Sendable {
   let service: NIOLoopBound<ShardService>
   private let drainSeconds: Int
   private let certificates: CertificateWatch
+  package let users: LoopUsers?
 
   /// The port of the line protocol; nil: it is off.
   package var linePort: Int? { lineServer?.port }
 
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
-    service: NIOLoopBound<ShardService>, drainSeconds: Int, certificates: CertificateWatch
+    service: NIOLoopBound<ShardService>, drainSeconds: Int, certificates: CertificateWatch,
+    users: LoopUsers?
   ) {
     self.certificates = certificates
+    self.users = users
     self.port = server.port
     self.group = group
     self.server = server
@@ -103,8 +112,9 @@ package final class ShardServer: Sendable {
     do {
       let loop = group.next()
       let connections = NodeConnections(limits: configuration.connectionLimits)
+      let users = try await LoopUsers.make(configuration.users, group)
       let service = try await loop.submit {
-        let service = makeService(configuration, version: version, loop, logger)
+        let service = makeService(configuration, users, version: version, loop, logger)
         if let directory, let storage = configuration.storage {
           service.storage = ShardStorage(
             directory, core: service.core,
@@ -113,7 +123,9 @@ package final class ShardServer: Sendable {
         }
         service.front.standard.connections = connections
         service.core.connectionCounters = {
-          connections.entries(prefix: NodeCounters.shardPrefix)
+          connections.entries(prefix: NodeCounters.shardPrefix).merging(
+            configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]
+          ) { own, _ in own }
         }
         return NIOLoopBound(service, eventLoop: loop)
       }.get()
@@ -132,7 +144,11 @@ package final class ShardServer: Sendable {
         lineServer = try await LineServer.start(
           host: configuration.host, port: linePort, group: group,
           configuration: lines, connections: connections, logger: logger
-        ) { _ in LineNode(port: service.value.front, flusher: service.value.flusher) }
+        ) { _ in
+          LineNode(
+            port: service.value.front, flusher: service.value.flusher,
+            authorizer: service.value.front.authorizer)
+        }
       }
       let address = "\(configuration.host):\(server.port)"
       try await loop.submit {
@@ -142,7 +158,8 @@ package final class ShardServer: Sendable {
       return ShardServer(
         group: group, server: server, lineServer: lineServer, service: service,
         drainSeconds: configuration.drainSeconds,
-        certificates: CertificateWatch(tls.map { [$0.contexts] } ?? [], logger: logger))
+        certificates: CertificateWatch(tls.map { [$0.contexts] } ?? [], logger: logger),
+        users: users)
     } catch {
       try? await group.shutdownGracefully()
       directory?.close()
@@ -151,7 +168,8 @@ package final class ShardServer: Sendable {
   }
 
   private static func makeService(
-    _ configuration: ShardConfiguration, version: String, _ loop: any EventLoop, _ logger: Logger
+    _ configuration: ShardConfiguration, _ users: LoopUsers?, version: String,
+    _ loop: any EventLoop, _ logger: Logger
   ) -> ShardService {
     let started = NIODeadline.now()
     let core = ShardCore(
@@ -167,7 +185,8 @@ package final class ShardServer: Sendable {
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
     core.marks = configuration.marks?(core.gate, loop)
     return ShardService(
-      core: core, eventLoop: loop, logger: logger, onShutdown: configuration.onShutdown)
+      core: core, eventLoop: loop, logger: logger, authorizer: users?.authorizer(of: loop),
+      audit: configuration.audit, onShutdown: configuration.onShutdown)
   }
 
   /// The system's wall clock, in milliseconds since 1970.
@@ -180,6 +199,7 @@ package final class ShardServer: Sendable {
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
   package func drain() async {
     certificates.stop()
+    users?.stop()
     let service = self.service
     var grace = TimeAmount.seconds(Int64(drainSeconds))
     let giveUp = grace

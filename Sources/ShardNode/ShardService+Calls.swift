@@ -7,13 +7,15 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 extension ShardService: Dispatcher {
   var limits: Limits { core.limits }
   var replyMemory: MemoryBudget { core.replyMemory }
 
   func unary(
-    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
+    _ principal: Principal?
   ) -> UInt64? {
     // The server's own limit is the links', which carry a batch around a client's message.
     guard message.count <= core.limits.maxMessageBytes else {
@@ -25,7 +27,7 @@ extension ShardService: Dispatcher {
     response.clear()
     do throws(CallError) {
       let context = core.context(
-        deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
+        principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
       if let later = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
       {
@@ -100,7 +102,9 @@ extension ShardService: Dispatcher {
     let later = keep(InternalMethod.listStreamPart.rawValue, 0, for: caller)
     core.streamList(
       message, to: later.handle,
-      core.context(deadlineNanos: context.deadlineNanos, nowNanos: flusher.scheduler.tickNanos))
+      core.context(
+        context.principal, deadlineNanos: context.deadlineNanos,
+        nowNanos: flusher.scheduler.tickNanos))
     return later.handle.isOver ? nil : later.id
   }
 
@@ -125,7 +129,7 @@ extension ShardService: Dispatcher {
     var replies = ByteBuffer()
     swap(&replies, &batchReplies)
     MessageFrame.leaveRoom(in: &replies)
-    var context = core.context(nowNanos: flusher.scheduler.tickNanos)
+    var context = core.context(pipeline.principal, nowNanos: flusher.scheduler.tickNanos)
     var calls = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
     defer {
       ahead.end()
@@ -140,8 +144,7 @@ extension ShardService: Dispatcher {
         next.timeoutMillis == 0
         ? 0 : pipeline.receivedNanos &+ UInt64(next.timeoutMillis) * 1_000_000
       let start = replies.writerIndex
-      let later = core.answer(
-        next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
+      let later = answer(next, in: block, into: &replies, context, of: pipeline)
       var isHeldUp = false
       if let later {
         isHeldUp = begin(later, next, &replies, context, of: pipeline)
@@ -159,6 +162,22 @@ extension ShardService: Dispatcher {
     }
     pipeline.send(&replies)
     return batch.count
+  }
+
+  @inline(__always)
+  private func answer(
+    _ next: V1.Call, in block: LargeBlock?, into replies: inout ByteBuffer, _ context: CallContext,
+    of pipeline: FrontPipeline
+  ) -> Remainder? {
+    do throws(CallError) {
+      try pipeline.letIn(next)
+    } catch {
+      core.refused()
+      replies.writeReply(.pipeline, id: next.id, error: error)
+      return nil
+    }
+    return core.answer(
+      next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
   }
 
   /// Has the reply of a call come later. Returns whether what is behind the call has to wait for

@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 final class ShardService: LinkService {
   let core: ShardCore
@@ -44,10 +45,14 @@ final class ShardService: LinkService {
     }
   }
 
-  /// - Parameter onShutdown: called once, on the loop, after a caller has told the node to stop and
-  ///   has been answered.
+  /// - Parameters:
+  ///   - onShutdown: called once, on the loop, after a caller has told the node to stop and has
+  ///     been answered.
+  ///   - authorizer: the users; nil: everybody may do everything.
+  ///   - audit: what is told of calls of administration; nil: nothing.
   init(
-    core: ShardCore, eventLoop: any EventLoop, logger: Logger, onShutdown: (() -> Void)? = nil
+    core: ShardCore, eventLoop: any EventLoop, logger: Logger, authorizer: Authorizer? = nil,
+    audit: AuditLog? = nil, onShutdown: (() -> Void)? = nil
   ) {
     self.core = core
     ahead = ReadAhead(core.keyspace)
@@ -55,7 +60,8 @@ final class ShardService: LinkService {
     self.logger = logger
     self.onShutdown = onShutdown
     flusher = FlushCoalescer(eventLoop: eventLoop)
-    front = Front(self, links: self, eventLoop: eventLoop)
+    front = Front(
+      self, links: self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
       afterWork()
@@ -79,8 +85,8 @@ final class ShardService: LinkService {
 
   // MARK: - Links
 
-  func linkOpened(_ call: ServerCall) {
-    let link = LinkStream(call, core: core, logger: logger, refusals: refusals) {
+  func linkOpened(_ call: ServerCall, _ caller: StreamCaller?) {
+    let link = LinkStream(call, caller, core: core, logger: logger, refusals: refusals) {
       [unowned self] in isDraining
     }
     links[ObjectIdentifier(link)] = link

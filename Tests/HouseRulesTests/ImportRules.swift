@@ -23,15 +23,22 @@ enum ImportRules {
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     ("LogFiles", ["Log"]),
     ("Backups", ["Store", "Log", "LogFiles"]),
-    ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store"]),
-    ("NodeCore", ["LargeMemory", "RingstoreAPI", "Placement", "Commands", "GRPC"]),
-    ("LineProtocol", ["TextForms", "RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
-    ("LegacyServices", ["RingstoreAPI", "Commands", "NodeCore", "GRPC"]),
+    ("Users", ["TextForms", "RingstoreAPI", "Patterns"]),
+    ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", "Users"]),
+    (
+      "NodeCore",
+      [
+        "LargeMemory", "RingstoreAPI", "Placement", "Patterns", "Users", "Commands", "GRPC",
+        "StatusCodes",
+      ]
+    ),
+    ("LineProtocol", ["TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
+    ("LegacyServices", ["RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
     ("StandardServices", ["TextForms", "RingstoreAPI", "Commands", "GRPC"]),
     (
       "Front",
       [
-        "LargeMemory", "RingstoreAPI", "Commands", "NodeCore", "LegacyServices",
+        "LargeMemory", "RingstoreAPI", "Users", "Commands", "NodeCore", "LegacyServices",
         "StandardServices", "GRPC",
       ]
     ),
@@ -39,14 +46,15 @@ enum ImportRules {
       "ShardNode",
       [
         "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC",
+        "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front",
+        "GRPC",
       ]
     ),
     (
       "RouterNode",
       [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "StandardServices", "Front", "GRPC",
+        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands", "NodeCore",
+        "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
       ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
@@ -54,8 +62,9 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "Log", "LogFiles", "Backups", "ShardNode", "RouterNode",
-        "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol", "GRPC", "CEdit",
+        "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
+        "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
+        "GRPC", "CEdit",
       ]
     ),
   ]

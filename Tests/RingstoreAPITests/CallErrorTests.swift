@@ -23,6 +23,8 @@ import Testing
     .overloaded("The call waited too long.", retryDelayMillis: 12_345), .viewExpired,
     CallError(.invalidExpiry, "The time to live must be above 0."),
     CallError(.invalidCondition, "A version needs its condition."),
+    .unauthenticated, .permissionDenied("The user a may not use this key."),
+    .rateLimited(10, retryDelayMillis: 100), .tooManyConnections(2),
   ]
 
   @Test func `there is an example of every reason`() {

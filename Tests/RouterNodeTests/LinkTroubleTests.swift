@@ -68,9 +68,9 @@ struct LinkTroubleTests {
   }
 
   @Test func `another server than a shard is called by its name`() {
-    let reason = LinkEnding.reason(isUnimplemented: true, status: "UNIMPLEMENTED", address: "h:1")
+    let reason = LinkEnding.reason(.unimplemented, status: "UNIMPLEMENTED", address: "h:1")
     #expect(reason.contains("h:1") && reason.contains("a router perhaps"))
-    #expect(LinkEnding.reason(isUnimplemented: false, status: "x", address: "h:1") == "x")
+    #expect(LinkEnding.reason(.unavailable, status: "x", address: "h:1") == "x")
   }
 
   // MARK: - How the router does

@@ -39,6 +39,8 @@ package struct ClientConfiguration: Sendable {
   package var tls: ClientTLS?
   /// The `:authority`; nil: host and port.
   package var authority: String?
+  /// A token that each call bears as its `authorization`; nil: none.
+  package var token: String?
   /// The `user-agent`.
   package var userAgent = "grpc-swift-ringstore/0.1.0"
 

@@ -80,7 +80,8 @@ package final class ClientConnection: Flushable {
     self.delegate = delegate
     headers = RequestHeaders(
       authority: configuration.authority ?? authority, userAgent: configuration.userAgent,
-      acceptsGzip: configuration.acceptsGzip, isEncrypted: configuration.tls != nil)
+      acceptsGzip: configuration.acceptsGzip, isEncrypted: configuration.tls != nil,
+      token: configuration.token)
   }
 
   /// Nanoseconds of the clock that deadlines are counted in.

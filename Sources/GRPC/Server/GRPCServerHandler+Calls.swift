@@ -110,6 +110,7 @@ extension GRPCServerHandler {
   private func open(_ call: ServerCall, _ method: ServerMethod, _ head: RequestHead) {
     call.methodID = method.id
     call.kind = method.kind
+    call.authorizationPlace = head.authorization
     switch head.encoding {
     case .identity: break
     case .gzip: call.beginGzip()
@@ -156,11 +157,22 @@ extension GRPCServerHandler {
     // While the service is inside a delivery of this call its objects must stay what they are; the
     // delivery comes back here.
     guard !call.state.isDelivering else { return }
-    if call.isOpen, retire(call) { service.callEnded(call, .cancelled) }
+    if call.isOpen {
+      tellEnd(of: call, .cancelled)
+      if retire(call) { service.callEnded(call, .cancelled) }
+    }
     let stream = call.stream
     loop.forgetDeadline(of: call)
     call.clear()
     session.recycle(stream)
+  }
+
+  /// Tells whoever wants to know how a call has ended.
+  @inline(__always)
+  func tellEnd(of call: ServerCall, _ code: StatusCode) {
+    guard let tell = call.onEnd else { return }
+    call.onEnd = nil
+    tell(code)
   }
 
   /// Marks a call as answered or ended: from here on the service can do nothing with it. Returns

@@ -198,6 +198,7 @@ extension GRPCServerHandler {
     guard context != nil else { return }
     endCalls()
     context = nil
+    serviceContext = nil
     loop.remove(self)
   }
 

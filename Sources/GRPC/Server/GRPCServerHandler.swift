@@ -30,6 +30,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let place: ConnectionPlace?
   let peer: PeerIdentity
 
+  /// The service's own; see `ServerCall.connectionContext`.
+  @exclusivity(unchecked) var serviceContext: AnyObject?
   @exclusivity(unchecked) var context: ChannelHandlerContext?
   @exclusivity(unchecked) var isMarkedDirty = false
   /// How far the end of the connection has come; see GRPCServerHandler+Ending.swift.

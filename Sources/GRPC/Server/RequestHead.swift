@@ -13,6 +13,8 @@ struct RequestHead {
   var timeout: UnsafeRawBufferPointer?
   /// How the messages may be encoded; nil: in a way that isn't known here.
   var encoding: MessageEncoding? = .identity
+  /// Where the field `authorization` stands in the block.
+  var authorization = AuthorizationPlace.none
 
   init(_ block: HeaderBlock) {
     for index in 0..<block.count {
@@ -27,6 +29,8 @@ struct RequestHead {
         isGRPC = Self.isGRPC(block.value(at: index))
       case 12 where name.equals("grpc-timeout"):
         timeout = block.value(at: index)
+      case 13 where name.equals("authorization"):
+        authorization = authorization == .none ? .field(index) : .several
       case 13 where name.equals("grpc-encoding"):
         encoding = Self.encoding(block.value(at: index))
       default:
@@ -51,6 +55,14 @@ struct RequestHead {
     let next = value[wanted.count]
     return next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
   }
+}
+
+/// Where a request says who calls.
+enum AuthorizationPlace: Equatable {
+  case none
+  case field(Int)
+  /// More than once: none of them counts.
+  case several
 }
 
 extension UnsafeRawBufferPointer {

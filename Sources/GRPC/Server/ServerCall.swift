@@ -16,7 +16,10 @@ package final class ServerCall {
   @exclusivity(unchecked) package var context: AnyObject?
   /// When the call must be answered: nanoseconds of NIODeadline's clock; nil: never.
   @exclusivity(unchecked) package internal(set) var deadlineNanos: UInt64?
+  /// Told once how the call has ended, before its reply leaves.
+  @exclusivity(unchecked) package var onEnd: ((StatusCode) -> Void)?
 
+  @exclusivity(unchecked) var authorizationPlace = AuthorizationPlace.none
   let stream: HTTP2Stream
   /// The connection of the call; nil while the object is in the pool, so that it keeps none alive.
   @exclusivity(unchecked) var handler: GRPCServerHandler?
@@ -66,6 +69,23 @@ package final class ServerCall {
   /// the cost of `metadata`.
   package func firstMetadata(_ name: StaticString) -> [UInt8]? {
     stream.headers.first(name).map { Array($0) }
+  }
+
+  /// The value of the request's field `authorization`; nil: it has none. Where it has several, it
+  /// is empty. Valid until the call is over.
+  @inline(__always)
+  package var authorization: UnsafeRawBufferPointer? {
+    switch authorizationPlace {
+    case .none: nil
+    case .field(let place): stream.headers.value(at: place)
+    case .several: UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+  }
+
+  /// The service's own object for the call's connection, kept as long as that; nil until it is set.
+  package var connectionContext: AnyObject? {
+    get { handler?.serviceContext }
+    set { handler?.serviceContext = newValue }
   }
 
   /// The block that the message lies in that is being delivered, where it is large
@@ -198,6 +218,8 @@ package final class ServerCall {
     context = nil
     extras = nil
     deadlineNanos = nil
+    onEnd = nil
+    authorizationPlace = .none
     state = ServerCallState()
     deframer.reset()
     bufferedBytes = 0

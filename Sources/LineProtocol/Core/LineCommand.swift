@@ -4,6 +4,7 @@
 import Commands
 import NIOCore
 import RingstoreAPI
+import Users
 
 package struct LineCommand: Sendable {
   package let syntax: Syntax
@@ -11,13 +12,16 @@ package struct LineCommand: Sendable {
   package let summary: String
   /// - Throws: what is answered where the arguments can't be used.
   let action: @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
+  /// Whether it may be said by who has not said who he is.
+  let isOpen: Bool
 
   init(
-    _ usage: String, _ summary: String,
+    _ usage: String, _ summary: String, isOpen: Bool = false,
     action: @escaping @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
   ) {
     syntax = Syntax(usage)
     self.summary = summary
+    self.isOpen = isOpen
     self.action = action
   }
 
@@ -28,6 +32,7 @@ package struct LineCommand: Sendable {
     guard let call = form.call, let reply = form.reply else { return nil }
     syntax = form.syntax
     summary = form.summary
+    isOpen = false
     action = { words, context throws(LineError) in
       if let many = form.many, let request = many.request(words, database: context.database) {
         return .call(many.command, .count(many.command.id), request)
@@ -46,10 +51,18 @@ package struct LineContext: Sendable {
   /// The connection's database.
   package var database: UInt32
   package var limits: Limits
+  /// Whether the node has users and the connection has not said which one it is.
+  package var isStranger: Bool
+  /// Who calls; nil: the node has no users, or nobody has been named.
+  package var principal: Principal?
 
-  package init(database: UInt32, limits: Limits) {
+  package init(
+    database: UInt32, limits: Limits, isStranger: Bool = false, principal: Principal? = nil
+  ) {
     self.database = database
     self.limits = limits
+    self.isStranger = isStranger
+    self.principal = principal
   }
 }
 
@@ -61,6 +74,10 @@ package enum LineAction {
   case refuse(LineError)
   /// From the next command on, another database; the reply is `+OK`.
   case select(UInt32)
+  /// The connection says who it is.
+  ///
+  /// - Parameter name: as it was given beside the token, which has it as well.
+  case authenticate(name: [UInt8]?, token: [UInt8])
   /// `+OK`, and the connection ends.
   case quit
   /// A call on one key. Nodes keep the order of those on the same key.

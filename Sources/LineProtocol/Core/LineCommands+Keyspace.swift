@@ -103,14 +103,21 @@ extension LineCommands {
         throw .noSuchDatabase(words[1], context.limits)
       }
       do throws(CallError) {
-        try KeyAccess.check(database: number, CallContext(), context.limits)
+        try KeyAccess.check(
+          database: number, CallContext(context.principal, deadlineNanos: nil), context.limits)
       } catch {
         throw LineError(error)
       }
       return .select(number)
     },
     LineCommand(
-      "PING [text]", "Answers PONG, or the text."
+      "AUTH [name] token", "Says who the connection's next commands are from.", isOpen: true
+    ) { words, _ in
+      .authenticate(
+        name: words.count == 3 ? Array(words[1]) : nil, token: Array(words[words.count - 1]))
+    },
+    LineCommand(
+      "PING [text]", "Answers PONG, or the text.", isOpen: true
     ) { words, _ throws(LineError) in
       words.count == 1 ? .answer(written { $0.writeLine(text: "PONG") }) : try .echo(words[1])
     },
@@ -126,7 +133,7 @@ extension LineCommands {
       guard let named = command(words[1]) else { throw .unknownCommand(words[1]) }
       return .help([named])
     },
-    LineCommand("QUIT", "Ends the connection.") { _, _ in
+    LineCommand("QUIT", "Ends the connection.", isOpen: true) { _, _ in
       .quit
     },
   ]

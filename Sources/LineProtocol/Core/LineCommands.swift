@@ -38,7 +38,9 @@ package enum LineCommands {
   /// What a request turns into.
   package static func action(_ words: CommandWords, _ context: LineContext) -> LineAction {
     do throws(LineError) {
-      guard let command = command(words[0]) else { throw .unknownCommand(words[0]) }
+      let found = command(words[0])
+      if context.isStranger, found?.isOpen != true { throw LineError(.unauthenticatedLine) }
+      guard let command = found else { throw .unknownCommand(words[0]) }
       guard command.syntax.words.contains(words.count) else {
         throw LineError(
           "wrong number of arguments for \(command.syntax.name); usage: \(command.syntax.usage)")

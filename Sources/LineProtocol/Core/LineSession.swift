@@ -21,6 +21,7 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package final class LineSession {
   /// Commands of one connection that may be unanswered: at first, and at most. With each reply it
@@ -36,6 +37,11 @@ package final class LineSession {
   package static let callNanosMax: UInt64 = 60_000_000_000
 
   let port: any LocalDispatcher
+  /// Who may call; nil: everybody.
+  let identity: CallerIdentity?
+  /// Who calls; nil: the node has no users, or nobody has been named.
+  @exclusivity(unchecked) var principal: Principal?
+  package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
@@ -77,12 +83,16 @@ package final class LineSession {
 
   /// - Parameters:
   ///   - clock: nanoseconds, as NIODeadline counts them: deadlines of calls are on that clock.
+  ///   - identity: the node's users, and what is known of the connection; nil: it has none.
+  ///   - peer: the client's address, for logs.
   ///   - onWork: called when there is something to do: `advance` is to follow, not from within.
   package init(
     port: any LocalDispatcher, limits: LineLimits, clock: @escaping () -> UInt64,
-    onWork: @escaping () -> Void
+    identity: CallerIdentity? = nil, peer: String = "", onWork: @escaping () -> Void
   ) {
     self.port = port
+    self.identity = identity
+    self.peer = peer
     self.clock = clock
     self.onWork = onWork
     parser = LineParser(limits)
@@ -229,7 +239,9 @@ package final class LineSession {
         end(lingering: failure != .http)
       }
     case .request(let request):
-      let context = LineContext(database: database, limits: port.limits)
+      let isStranger = !isCallerKnown()
+      let context = LineContext(
+        database: database, limits: port.limits, isStranger: isStranger, principal: principal)
       request.withWords { words in
         let action = LineCommands.action(words, context)
         if action.isAlone, !entries.isEmpty {
@@ -250,12 +262,13 @@ package final class LineSession {
     case .select(let number):
       database = number
       answer { $0.writeLine(text: "OK") }
+    case .authenticate(let name, let token): authenticate(name, token)
     case .quit:
       answer { $0.writeLine(text: "OK") }
       end(lingering: true)
-    case .callOnKey(let call, let form): make(call, form)
-    case .call(let line): make(line)
-    case .scan(let line, let type): scan(line, type)
+    case .callOnKey(let call, let form): if isLetIn() { make(call, form) }
+    case .call(let line): if isLetIn() { make(line) }
+    case .scan(let line, let type): if isLetIn() { scan(line, type) }
     }
   }
 
@@ -292,7 +305,7 @@ package final class LineSession {
     let waitNanos = UInt64(call.waitMillis) * 1_000_000
     begin { number in
       if waitNanos > 0 { waitingNumber = number }
-      return port.call(call, CallContext(deadlineNanos: deadlineNanos &+ waitNanos), for: self) {
+      return port.call(call, context(deadlineNanos &+ waitNanos), for: self) {
         [self] outcome in
         var reply = ByteBuffer()
         switch outcome {
@@ -326,7 +339,7 @@ package final class LineSession {
   ) {
     begin { number in
       port.call(
-        line.command, request: line.request, CallContext(deadlineNanos: deadlineNanos), for: self
+        line.command, request: line.request, context(deadlineNanos), for: self
       ) { outcome in
         ended(number, outcome.flatMap { $0.merged })
       }
@@ -375,7 +388,7 @@ package final class LineSession {
   // MARK: - Replies
 
   /// Answers a command that needs no call.
-  private func answer(_ write: (inout ByteBuffer) -> Void) {
+  func answer(_ write: (inout ByteBuffer) -> Void) {
     var reply = ByteBuffer()
     write(&reply)
     waitingBytes += reply.readableBytes
@@ -420,7 +433,7 @@ extension LineAction {
   var isAlone: Bool {
     switch self {
     case .call, .scan: true
-    case .callOnKey, .answer, .refuse, .select, .quit: false
+    case .callOnKey, .answer, .refuse, .select, .authenticate, .quit: false
     }
   }
 }

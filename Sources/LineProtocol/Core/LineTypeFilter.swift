@@ -64,7 +64,7 @@ final class LineTypeFilter {
         let key = UnsafeRawBufferPointer(rebasing: bytes[keys[index]])
         return session.port.call(
           Command.type.call(V1.Key(key: key, database: database)),
-          CallContext(deadlineNanos: deadlineNanos), for: session
+          session.context(deadlineNanos), for: session
         ) { [weak self] outcome in
           self?.ended(index, outcome, on: session)
         }

@@ -7,7 +7,9 @@
 import GRPC
 import Logging
 import NIOCore
+import NodeCore
 import RingstoreAPI
+import Users
 
 final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   typealias InboundIn = ByteBuffer
@@ -75,6 +77,10 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     let session = LineSession(
       port: loop.node.port, limits: loop.limits,
       clock: { NIODeadline.now().uptimeNanoseconds },
+      identity: loop.node.authorizer.map {
+        CallerIdentity($0, certificateNames: peer.names.map(\.certificateName))
+      },
+      peer: context.remoteAddress?.shown ?? "",
       onWork: { [weak self] in self?.hasWork() })
     self.session = session
     loop.add(self)

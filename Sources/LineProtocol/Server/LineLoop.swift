@@ -6,16 +6,22 @@ import Logging
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 /// What the node's loop gives to its line connections.
 package struct LineNode {
   package let port: any LocalDispatcher
   /// The loop's one flusher: two could starve the sockets between them.
   package let flusher: FlushCoalescer
+  /// The users; nil: everybody may do everything.
+  package let authorizer: Authorizer?
 
-  package init(port: any LocalDispatcher, flusher: FlushCoalescer) {
+  package init(
+    port: any LocalDispatcher, flusher: FlushCoalescer, authorizer: Authorizer? = nil
+  ) {
     self.port = port
     self.flusher = flusher
+    self.authorizer = authorizer
   }
 }
 

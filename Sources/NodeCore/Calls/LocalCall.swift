@@ -4,6 +4,7 @@
 import Commands
 import NIOCore
 import RingstoreAPI
+import StatusCodes
 
 package final class LocalCall {
   package let command: Command
@@ -15,6 +16,8 @@ package final class LocalCall {
   package var context: AnyObject?
   /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
   package var isReplyExpected = false
+  /// Told once how the call has ended.
+  package var onEnd: ((StatusCode) -> Void)?
   private var reply: LocalReply?
 
   package init(
@@ -31,6 +34,7 @@ package final class LocalCall {
   /// Tells the caller the outcome, the first time it is called. For the node.
   package func end(_ outcome: Result<CallReply, CallError>) {
     let reply = self.reply
+    if case .failure(let error) = outcome { tellEnd(error.code) } else { tellEnd(.ok) }
     drop()
     reply?(outcome)
   }
@@ -58,9 +62,16 @@ package final class LocalCall {
 
   /// Ends the call unheard. For the node.
   package func drop() {
+    tellEnd(.cancelled)
     reply = nil
     caller = nil
     context = nil
+  }
+
+  private func tellEnd(_ code: StatusCode) {
+    guard let tell = onEnd else { return }
+    onEnd = nil
+    tell(code)
   }
 
   /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's

@@ -87,9 +87,13 @@ package protocol LocalCaller: AnyObject {
   func takesLargeReply(of call: LocalCall) -> Bool
   /// So many bytes of a large reply were asked for and will be in memory soon.
   func expectsLargeReply(of call: LocalCall, byteCount: Int)
+
+  /// The client's address, for logs.
+  var peer: String { get }
 }
 
 extension LocalCaller {
   package func takesLargeReply(of call: LocalCall) -> Bool { true }
   package func expectsLargeReply(of call: LocalCall, byteCount: Int) {}
+  package var peer: String { "" }
 }

@@ -12,27 +12,16 @@ package struct BigKeysMerge: FanoutReducer {
   /// Keys of a ranking, where the call names no number, and at most.
   package static let countDefault: UInt32 = 10
   package static let countMax: UInt32 = 100
-  /// Keys looked at in one slice, at most.
-  package static let visitsPerSlice: UInt32 = 4_096
 
   package let part = InternalMethod.bigKeysPart
   package let lane = LinkLane.bulk
   package let allowsPartial = true
   package let tellsOfClusterState = true
-  private let database: UInt32
-  private let allDatabases: Bool
   private let count: UInt32
   private let limits: Limits
-  private var positions: [Int: Position] = [:]
+  private var walk: BigKeysWalk
   private var types: [V1.ValueType: OfType] = [.string: OfType(), .list: OfType()]
   private var unreachable: [CallError] = []
-
-  /// Where a shard's next slice begins.
-  private struct Position {
-    var database: UInt32
-    var slot: UInt32 = 0
-    var cursor: UInt64 = 0
-  }
 
   private struct OfType {
     var keys: Int64 = 0
@@ -73,9 +62,8 @@ package struct BigKeysMerge: FanoutReducer {
     _ call: V1.BigKeysRequest, _ context: CallContext, _ limits: Limits
   ) throws(CallError) {
     if call.hasUnknownField { throw .unknownField }
-    try KeyAccess.check(database: call.database, context, limits)
-    database = call.database
-    allDatabases = call.allDatabases
+    walk = try BigKeysWalk(
+      database: call.database, allDatabases: call.allDatabases, context, limits)
     count = call.count == 0 ? Self.countDefault : min(call.count, Self.countMax)
     self.limits = limits
   }
@@ -86,15 +74,9 @@ package struct BigKeysMerge: FanoutReducer {
 
   package mutating func request(shard: Int) -> ByteBuffer {
     let (strings, lists) = (types[.string] ?? OfType(), types[.list] ?? OfType())
-    let position = positions[shard] ?? Position(database: allDatabases ? 0 : database)
-    var request = ByteBuffer()
-    LinkV1.BigKeysPartRequest(
-      database: position.database, allDatabases: allDatabases, startSlot: position.slot,
-      cursor: position.cursor, maxVisits: Self.visitsPerSlice,
-      stringBytesAbove: strings.byBytes.bound(count), listBytesAbove: lists.byBytes.bound(count),
-      listLengthAbove: lists.byLength.bound(count)
-    ).write(into: &request)
-    return request
+    return walk.request(
+      shard: shard, stringBytesAbove: strings.byBytes.bound(count),
+      listBytesAbove: lists.byBytes.bound(count), listLengthAbove: lists.byLength.bound(count))
   }
 
   package mutating func merge(
@@ -113,9 +95,7 @@ package struct BigKeysMerge: FanoutReducer {
       if key.type == .list { types[.list]?.byLength.add(key, size: key.length, count) }
     }
     while heldBytes > limits.maxMessageBytes / 2, dropSmallest() {}
-    positions[shard] = Position(
-      database: slice.nextDatabase, slot: slice.nextSlot, cursor: slice.nextCursor)
-    return !slice.done
+    return walk.goesOn(shard: shard, after: slice)
   }
 
   /// Keys may be so long that not all fit into a reply: the longest ranking loses its last one.

@@ -1,4 +1,5 @@
-// DbSize and Reset: numbers of every shard, added up.
+// DbSize and Reset: numbers of every shard, added up. For callers who may see only some of the keys
+// DbSize is a walk that counts those.
 
 import Commands
 import NIOCore
@@ -34,12 +35,50 @@ package struct DbSizeMerge: FanoutReducer {
     unreachable.append(error)
   }
 
-  package func answer() -> ByteBuffer {
+  package func answer() -> ByteBuffer { Self.answer(keys, unreachable) }
+
+  static func answer(_ keys: Int64, _ unreachable: [CallError]) -> ByteBuffer {
     var answer = ByteBuffer()
     answer.write(V1.DbSizeResponse.Field.keys, keys)
     for error in unreachable { answer.append(V1.DbSizeResponse.Field.unreachable, error) }
     return answer
   }
+}
+
+/// DbSize by a walk over the keys: slices of BigKeys that tell of no key, and count those that the
+/// caller may see.
+package struct CountedDbSizeMerge: FanoutReducer {
+  package let part = InternalMethod.bigKeysPart
+  package let lane = LinkLane.bulk
+  package let allowsPartial: Bool
+  private var walk: BigKeysWalk
+  private var keys: Int64 = 0
+  private var unreachable: [CallError] = []
+
+  package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
+  {
+    walk = try BigKeysWalk(
+      database: call.database, allDatabases: call.allDatabases, context, limits)
+    allowsPartial = call.allowPartial
+  }
+
+  package mutating func request(shard: Int) -> ByteBuffer {
+    walk.request(shard: shard, stringBytesAbove: .max, listBytesAbove: .max, listLengthAbove: .max)
+  }
+
+  package mutating func merge(
+    _ response: UnsafeRawBufferPointer, shard: Int
+  ) throws(CallError) -> Bool {
+    let slice = try LinkV1.BigKeysPartReply(decoding: response)
+    keys &+= slice.strings &+ slice.lists
+    return walk.goesOn(shard: shard, after: slice)
+  }
+
+  package mutating func missing(_ error: CallError, shard: Int) {
+    unreachable.append(error)
+  }
+
+  package func answer() -> ByteBuffer { DbSizeMerge.answer(keys, unreachable) }
 }
 
 package struct ResetMerge: FanoutReducer {
@@ -56,8 +95,12 @@ package struct ResetMerge: FanoutReducer {
   package init(_ call: V1.ResetRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
   {
     if call.hasUnknownField { throw .unknownField }
-    try KeyAccess.check(database: call.database, context, limits)
-    database = call.database
+    if call.allDatabases {
+      try KeyAccess.checkAllDatabases(Command.reset, context)
+    } else {
+      try KeyAccess.check(database: call.database, context, limits)
+    }
+    database = call.allDatabases ? 0 : call.database
     allDatabases = call.allDatabases
   }
 

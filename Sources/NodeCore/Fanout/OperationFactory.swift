@@ -12,11 +12,13 @@ package enum OperationFactory {
   /// - Parameters:
   ///   - block: what the message lies in, where it may be kept.
   ///   - describe: what Describe starts from: the cluster, its map and the node asked.
-  /// - Throws: the call's error where the request can't be served as it is.
+  /// - Throws: the call's error where the caller may not make it, or the request can't be served
+  ///   as it is.
   package static func make(
     _ id: CommandID, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     _ context: CallContext, limits: Limits, describe: () -> DescribeMerge
   ) throws(CallError) -> any FanoutOperation {
+    if let command = CommandTable.command(id) { try KeyAccess.check(command, context) }
     switch id {
     case .mGet:
       return try ManyKeyOperation(id, item: .get, message: message, context, limits: limits)
@@ -37,8 +39,11 @@ package enum OperationFactory {
     case .scan:
       return try ScanOperation(try V1.ScanRequest(decoding: message), context, limits)
     case .dbSize:
-      return Broadcast(
-        try DbSizeMerge(try V1.DbSizeRequest(decoding: message), context, limits))
+      let call = try V1.DbSizeRequest(decoding: message)
+      if KeyAccess.mustCountKeys(allDatabases: call.allDatabases, context) {
+        return Broadcast(try CountedDbSizeMerge(call, context, limits))
+      }
+      return Broadcast(try DbSizeMerge(call, context, limits))
     case .randomKey:
       return Broadcast(
         try RandomKeyMerge(try V1.RandomKeyRequest(decoding: message), context, limits))

@@ -1,6 +1,9 @@
 // RandomKey: every shard draws one of its keys and says how many it has; one of the drawn keys is
 // answered, at random, weighted by these numbers. So each key is as likely as any other, in one
 // round.
+//
+// For a caller who may see only some of the keys a shard draws some, and tells how many keys these
+// stand for. Where he may see next to none of them, there is an end to drawing.
 
 import Commands
 import NIOCore
@@ -14,6 +17,9 @@ package struct RandomKeyMerge: FanoutReducer {
   /// Keys of the shards that have answered.
   private var keys: UInt64 = 0
   private var drawn: [UInt8]?
+  /// Rounds of draws that have found nothing that the caller may see, by shard.
+  private var hiddenRounds: [Int: Int] = [:]
+  private static let hiddenRoundsMax = 64
 
   package init(
     _ call: V1.RandomKeyRequest, _ context: CallContext, _ limits: Limits
@@ -36,6 +42,10 @@ package struct RandomKeyMerge: FanoutReducer {
     _ response: UnsafeRawBufferPointer, shard: Int
   ) throws(CallError) -> Bool {
     let reply = try LinkV1.RandomKeyPartReply(decoding: response)
+    if reply.hidden {
+      hiddenRounds[shard, default: 0] += 1
+      return hiddenRounds[shard, default: 0] < Self.hiddenRoundsMax
+    }
     if reply.again { return true }
     guard reply.found, reply.keys > 0 else { return false }
     let count = UInt64(reply.keys)

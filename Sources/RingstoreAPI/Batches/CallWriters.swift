@@ -32,6 +32,22 @@ extension ByteBuffer {
     }
   }
 
+  /// A part of a fan-out whose caller may not touch everything, on a link.
+  ///
+  /// - Parameter restriction: an encoded `Restriction`.
+  package mutating func writePart(
+    id: UInt64, method: UInt32, request: UnsafeRawBufferPointer, deadlineMillis: UInt64,
+    restriction: ByteBuffer
+  ) {
+    let call = beginLengthDelimited(LinkV1.RouterFrame.Field.calls, sizeHint: 256)
+    write(Field.id, id)
+    write(Field.method, UInt64(method))
+    append(Field.request, request)
+    write(Field.deadlineMillis, deadlineMillis)
+    restriction.withUnsafeReadableBytes { append(Field.restriction, $0) }
+    endLengthDelimited(call)
+  }
+
   /// A whole call but for its request, whose bytes must follow: `requestBytes` of them.
   package mutating func writeCallHead(
     _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0

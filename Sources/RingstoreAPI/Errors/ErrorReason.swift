@@ -30,6 +30,10 @@ package enum ErrorReason: String, CaseIterable, Sendable {
   case logStalled = "LOG_STALLED"
   case overloaded = "OVERLOADED"
   case viewExpired = "VIEW_EXPIRED"
+  case unauthenticated = "UNAUTHENTICATED"
+  case permissionDenied = "PERMISSION_DENIED"
+  case rateLimited = "RATE_LIMITED"
+  case tooManyConnections = "TOO_MANY_CONNECTIONS"
 
   /// The status that this reason always comes with.
   package var code: StatusCode {
@@ -41,9 +45,13 @@ package enum ErrorReason: String, CaseIterable, Sendable {
     case .integerOverflow, .indexOutOfRange: .outOfRange
     case .noSuchKey: .notFound
     case .shardUnavailable, .outcomeUnknown, .logStalled: .unavailable
-    case .responseTooLarge, .memoryLimit, .diskFull, .overloaded: .resourceExhausted
+    case .responseTooLarge, .memoryLimit, .diskFull, .overloaded, .rateLimited,
+      .tooManyConnections:
+      .resourceExhausted
     case .unknownField: .unimplemented
     case .viewExpired: .aborted
+    case .unauthenticated: .unauthenticated
+    case .permissionDenied: .permissionDenied
     }
   }
 }

@@ -3,6 +3,7 @@
 // has been ready in between. A value; part of a router's core.
 
 import RingstoreAPI
+import StatusCodes
 
 struct LinkTrouble {
   /// Reasons remembered since the link was ready; further ones are not told.
@@ -36,7 +37,9 @@ extension LinkRefusal {
       "the node at \(address) is of another version; run the same version on all nodes"
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
-    case .unauthenticated: "the shard at \(address) doesn't admit this router"
+    case .unauthenticated:
+      "the shard at \(address) doesn't admit this router; give the router the token of a user of the "
+        + "shard that may router, by `shard_token_file`"
     case .loading: "the shard at \(address) is loading its data; it serves when it has"
     case .dataLost:
       "the shard at \(address) doesn't have the data that it had, as after a lost disk or with "
@@ -55,8 +58,11 @@ extension LinkRefusal {
 /// What a router finds where it expected a shard, told by how the link's call has ended.
 package enum LinkEnding {
   /// The reason for the log, for errors and Describe.
-  package static func reason(isUnimplemented: Bool, status: String, address: String) -> String {
-    guard isUnimplemented else { return status }
+  package static func reason(_ code: StatusCode, status: String, address: String) -> String {
+    if code == .unauthenticated || code == .permissionDenied {
+      return LinkRefusal.unauthenticated.detail(address: address)
+    }
+    guard code == .unimplemented else { return status }
     return "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
       + "correct the addresses in the router's list of shards"
   }

@@ -115,7 +115,11 @@ package final class RouterCore<Driver: RouterDriver> {
   ) -> UInt64? {
     do throws(CallError) {
       guard let route = routes[method] else { throw .unbatchable(method: method) }
+      try KeyAccess.check(method: method, route.access, context)
       let target = try KeyAccess.read(message, route.keyFields, context, limits)
+      if route.hasOtherKeys {
+        try KeyAccess.checkOthers(method: method, message, target.database, context, limits)
+      }
       return try submit(
         method, key: target.key, message, in: block, context, endsAtDeadline,
         isWrite: route.isWrite, caller)
@@ -140,11 +144,15 @@ package final class RouterCore<Driver: RouterDriver> {
       }
     }
     do throws(CallError) {
+      try KeyAccess.check(call.command, context)
       try KeyAccess.check(call.key, call.database, context, limits)
       call.write(into: &request)
       let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
       return try request.withUnsafeReadableBytes { message throws(CallError) in
-        try submit(
+        if call.command.otherKeys != nil {
+          try KeyAccess.checkOthers(method: method, message, call.database, context, limits)
+        }
+        return try submit(
           method, key: call.key, message, in: nil, context, endsAtDeadline,
           isWrite: routes[method]?.isWrite ?? true, caller)
       }
@@ -188,6 +196,7 @@ package final class RouterCore<Driver: RouterDriver> {
     message: UnsafeRawBufferPointer, _ context: CallContext, caller: Caller
   ) -> UInt64? {
     do throws(CallError) {
+      try KeyAccess.check(Command.lRangeStream, context)
       let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
@@ -274,9 +283,14 @@ package final class RouterCore<Driver: RouterDriver> {
   ) throws(CallError) -> UInt64 {
     let shard = call.shard
     let hasOwner = try admit(shard, slot: call.slot, method, context)
-    guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen else {
+    let restriction =
+      method < InternalMethod.firstNumber ? nil : RestrictionMessage.encoded(context)
+    guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen,
+      restriction == nil
+    else {
       return try placeWithCare(
-        call, key: key, method: method, request: request, in: block, context, hasOwner: hasOwner)
+        call, key: key, method: method, request: request, in: block, context, restriction,
+        hasOwner: hasOwner)
     }
     let deadlineMillis =
       context.hasDeadline ? links[shard].clock.millis(ofDeadline: context.deadlineNanos) : 0
@@ -296,7 +310,8 @@ package final class RouterCore<Driver: RouterDriver> {
 
   private func placeWithCare(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
-    request: UnsafeRawBufferPointer, in block: LargeBlock?, _ context: CallContext, hasOwner: Bool
+    request: UnsafeRawBufferPointer, in block: LargeBlock?, _ context: CallContext,
+    _ restriction: ByteBuffer?, hasOwner: Bool
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
     guard let id = calls.insert(call, isOrdered: lane == .calls || key != nil) else {
@@ -312,8 +327,12 @@ package final class RouterCore<Driver: RouterDriver> {
     } else if lane == .calls {
       laneOrder.smallBegan(slot: slot)
     }
-    let tail = bytes >= linkLimits.handedOverBytesMin ? handedOver(request, block) : nil
-    let body = CallBody(method: method, deadlineNanos: context.deadlineNanos, tail: tail)
+    // (A part is small.)
+    let tail =
+      bytes >= linkLimits.handedOverBytesMin && restriction == nil
+      ? handedOver(request, block) : nil
+    let body = CallBody(
+      method: method, deadlineNanos: context.deadlineNanos, tail: tail, restriction: restriction)
     if isInTurn, hasOwner, links[shard][lane].isOpen {
       let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
       calls.placed(id, order: order)

@@ -14,6 +14,9 @@ struct CallBody {
   let deadlineNanos: UInt64
   /// The request, where it stays where it was received.
   let tail: OwnedBytes?
+  /// What the shard is told of what the call's caller may touch; nil: he may touch everything, or
+  /// the call's keys were checked.
+  var restriction: ByteBuffer?
 }
 
 struct RouterLink {
@@ -89,7 +92,11 @@ struct RouterLink {
     let millis = body.deadlineNanos == 0 ? 0 : clock.millis(ofDeadline: body.deadlineNanos)
     return self[lane].appendCall(bytes: bytes, tail: body.tail) { frame in
       if isAnew { frame.append(LinkV1.RouterFrame.Field.placedAnew, id) }
-      if let tail = body.tail {
+      if let restriction = body.restriction {
+        frame.writePart(
+          id: id, method: body.method, request: request, deadlineMillis: millis,
+          restriction: restriction)
+      } else if let tail = body.tail {
         frame.writeCallHead(
           .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis)
       } else {

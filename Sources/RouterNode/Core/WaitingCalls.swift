@@ -23,7 +23,10 @@ struct WaitingCall {
   /// When it is refused.
   fileprivate let limit: DeadlineQueue<UInt64>.Handle
 
-  var bytes: Int { request.readableBytes + (body.tail?.count ?? 0) + LinkLimits.waitingCallBytes }
+  var bytes: Int {
+    request.readableBytes + (body.tail?.count ?? 0) + (body.restriction?.readableBytes ?? 0)
+      + LinkLimits.waitingCallBytes
+  }
 }
 
 struct WaitingCalls {

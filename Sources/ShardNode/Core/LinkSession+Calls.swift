@@ -111,7 +111,7 @@ extension LinkSession {
     context.deadlineNanos =
       call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
     guard call.method < InternalMethod.firstNumber else {
-      return answerPart(call, calls.peer, context)
+      return answerPart(call, calls.peer, &context)
     }
     if let later = core.answer(
       call, in: block, into: &output, largerThan: calls.bytesMin, context)
@@ -148,7 +148,17 @@ extension LinkSession {
     flushUnlessWorking()
   }
 
-  private func answerPart(_ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext) {
+  private func answerPart(
+    _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: inout CallContext
+  ) {
+    if let restriction = call.restriction {
+      do throws(CallError) {
+        context.principal = try RestrictionMessage.principal(restriction)
+      } catch {
+        core.counters.failed()
+        return output.writeReply(.link, id: call.id, error: error)
+      }
+    }
     switch InternalMethod(rawValue: call.method) {
     case .keysPart, .resetPart, .backupPart:
       slices.append(call, peer, context)

@@ -1,6 +1,6 @@
 // The one answer to "may this call run now", given before anything is executed, whichever way the
-// call has come: what a node can't do for a while (loading, a full disk, a log that stands). Who
-// may call will be asked here as well.
+// call has come: whether its caller may make it, and what a node can't do for a while (loading, a
+// full disk, a log that stands).
 //
 // A shard that drains goes on answering: its routers and clients are told to come no more, and what
 // still comes over their connections has been on its way.
@@ -26,13 +26,37 @@ extension ShardCore {
     if state == .loading { state = isLeaving ? .draining : .serving }
   }
 
-  /// - Throws: DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on its way, OVERLOADED
-  ///   for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL, LOG_STALLED. Nothing has
-  ///   been executed.
+  /// - Throws: PERMISSION_DENIED, DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on
+  ///   its way, OVERLOADED for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL,
+  ///   LOG_STALLED. Nothing has been executed.
   @inline(__always)
   func admit(_ method: UInt32, _ context: CallContext) throws(CallError) {
+    if context.principal != nil { try admitCaller(method, context) }
     if context.isInTime, !admitsWithCare, !store.isOverMemoryLimit { return }
     try admitWithCare(method, context)
+  }
+
+  /// Of a call on several keys all are asked for, whether its execution comes to look at them or
+  /// not.
+  @inline(never)
+  func checkOtherKeys(
+    _ method: UInt32, _ request: UnsafeRawBufferPointer, _ context: CallContext
+  ) throws(CallError) {
+    guard let route = keyspace.routes[method], route.hasOtherKeys else { return }
+    let target = try KeyAccess.read(request, route.keyFields, context, limits)
+    try KeyAccess.checkOthers(method: method, request, target.database, context, limits)
+  }
+
+  /// A call was refused before it came here: its reply waits for nothing.
+  func refused() {
+    latestMark = .none
+    counters.failed()
+  }
+
+  /// Of a part its call was admitted.
+  private func admitCaller(_ method: UInt32, _ context: CallContext) throws(CallError) {
+    guard let route = keyspace.routes[method] else { return }
+    try KeyAccess.check(method: method, route.access, context)
   }
 
   @inline(never)

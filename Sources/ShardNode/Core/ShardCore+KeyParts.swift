@@ -24,13 +24,15 @@ extension ShardCore {
     let database = Int(request.database)
     var random = SplitMix64(seed: request.seed)
     var hasExpired = false
+    if context.principal?.isRestricted == true {
+      return drawAllowedKey(database, &random, context).write(into: &response)
+    }
     for _ in 0..<Self.drawsMax {
       let drawn = store.drawKey(
         database: database, nowMillis: context.wallMillis, using: &random)
       switch drawn {
       case .key(let key, let slot):
         visited(key, slot: slot, database: database)
-        if !KeyAccess.mayList(key, context) { continue }
         return LinkV1.RandomKeyPartReply(
           key: key, found: true, keys: Int64(store.keyCount(database: database))
         ).write(into: &response)
@@ -41,6 +43,47 @@ extension ShardCore {
       }
     }
     LinkV1.RandomKeyPartReply(again: hasExpired).write(into: &response)
+  }
+
+  /// For a caller who may see only some of the keys: the first of those drawn that he may see. How
+  /// many there are is estimated by how many of those drawn he may see.
+  private func drawAllowedKey(
+    _ database: Int, _ random: inout SplitMix64, _ context: CallContext
+  ) -> AllowedKey {
+    var (draws, allowed): (Int64, Int64) = (0, 0)
+    var found: [UInt8]?
+    draw: for _ in 0..<Self.drawsMax {
+      switch store.drawKey(database: database, nowMillis: context.wallMillis, using: &random) {
+      case .key(let key, let slot):
+        visited(key, slot: slot, database: database)
+        draws += 1
+        guard KeyAccess.mayList(key, context) else { continue }
+        allowed += 1
+        if found == nil { found = Array(key) }
+      case .expired: continue
+      case .none:
+        visitedAll()
+        break draw
+      }
+    }
+    let keys = Int64(store.keyCount(database: database))
+    return AllowedKey(
+      key: found, keys: draws == 0 ? 0 : max(1, keys * allowed / draws), isEmpty: keys == 0)
+  }
+
+  private struct AllowedKey {
+    let key: [UInt8]?
+    let keys: Int64
+    let isEmpty: Bool
+
+    func write(into response: inout ByteBuffer) {
+      (key ?? []).withUnsafeBytes { key in
+        LinkV1.RandomKeyPartReply(
+          key: key, found: self.key != nil, keys: self.key == nil ? 0 : keys,
+          hidden: self.key == nil && !isEmpty
+        ).write(into: &response)
+      }
+    }
   }
 
   /// What was sampled says nothing of what is stored, so it waits for nothing.
@@ -54,11 +97,12 @@ extension ShardCore {
     shard.withUTF8 { shard in
       for hot in hottest where response.writerIndex - start < Self.keyBytesMax {
         hot.key.bytes.withUnsafeBytes { key in
-          guard KeyAccess.mayList(key, context) else { return }
+          let database = UInt32(hot.key.database)
+          guard KeyAccess.mayList(key, database: database, context) else { return }
           response.append(
             V1.HotKeysResponse.Field.keys,
             V1.HotKey(
-              key: key, database: UInt32(hot.key.database), slot: UInt32(hot.slot),
+              key: key, database: database, slot: UInt32(hot.slot),
               shard: UnsafeRawBufferPointer(shard), callsPerSecond: hot.rate, share: hot.share,
               samples: hot.samples))
         }
@@ -70,7 +114,11 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try LinkV1.BigKeysPartRequest(request: message)
-    try KeyAccess.check(database: request.database, context, limits)
+    if request.allDatabases {
+      try KeyAccess.checkPlace(inDatabase: request.database, limits)
+    } else {
+      try KeyAccess.check(database: request.database, context, limits)
+    }
     var slice = BigKeySlice(request, shard: id)
     var budget = SliceBudget(visits: request.maxVisits, clock)
     let start = response.writerIndex
@@ -80,7 +128,9 @@ extension ShardCore {
     while database < databaseEnd, !budget.isSpent,
       response.writerIndex - start < Self.keyBytesMax
     {
-      guard slot < Slots.count, store.keyCount(database: database) > 0 else {
+      guard slot < Slots.count, store.keyCount(database: database) > 0,
+        KeyAccess.mayUse(database: UInt32(database), context)
+      else {
         (database, slot, cursor) = (database + 1, 0, 0)
         continue
       }

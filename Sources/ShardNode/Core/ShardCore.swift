@@ -13,6 +13,7 @@ import NodeCore
 import Placement
 import RingstoreAPI
 import Store
+import Users
 
 package final class ShardCore {
   package let id: String
@@ -164,6 +165,7 @@ package final class ShardCore {
   ) throws(CallError) -> Remainder? {
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
+    if context.principal != nil { try checkOtherKeys(method, message, context) }
     return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
   }
 
@@ -178,6 +180,13 @@ package final class ShardCore {
     let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
+    if context.principal?.isRestricted == true, call.command.otherKeys != nil {
+      var request = ByteBuffer()
+      call.write(into: &request)
+      try request.withUnsafeReadableBytes { (request) throws(CallError) in
+        try checkOtherKeys(method, request, context)
+      }
+    }
     return try call.execute(on: keyspace, context, largerThan: bytesMin) { reply in
       if marks != nil { endMarking(method) }
       answer(reply)
@@ -221,6 +230,7 @@ package final class ShardCore {
     _ message: UnsafeRawBufferPointer, to reply: ReplyHandle, _ context: CallContext
   ) {
     do throws(CallError) {
+      try KeyAccess.check(Command.lRangeStream, context)
       guard let parts = try listParts(message, context) else {
         var missing = ByteBuffer()
         V1.ListValues().write(into: &missing)
@@ -273,9 +283,12 @@ package final class ShardCore {
   ///
   /// - Parameter deadlineNanos: on the same clock; 0: none.
   @inline(__always)
-  package func context(deadlineNanos: UInt64 = 0, nowNanos: UInt64) -> CallContext {
+  package func context(
+    _ principal: Principal? = nil, deadlineNanos: UInt64 = 0, nowNanos: UInt64
+  ) -> CallContext {
     CallContext(
-      deadlineNanos: deadlineNanos, nowNanos: nowNanos, wallMillis: wall.millis(atNanos: nowNanos))
+      principal, deadlineNanos: deadlineNanos, nowNanos: nowNanos,
+      wallMillis: wall.millis(atNanos: nowNanos))
   }
 
   /// The context of a call that has waited, as it is now.

@@ -5,6 +5,7 @@ import ArgumentParser
 import Backups
 import Glibc
 import RingstoreClient
+import Users
 
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,11 +20,12 @@ struct AdminCommand: AsyncParsableCommand {
       and after, can be compared. backup: all keys into a directory, each shard's as of one moment, \
       while the cluster goes on. restore: the keys of such a directory into a cluster. \
       accept-loss SHARD: a shard that is refused with DATA_LOST is taken as it is, without the data \
-      that it had. Status 0: done, or nothing is in the way; 1: not, and stderr says why.
+      that it had. token USER: makes a token for a user, asking no node; it is printed once, with \
+      the line for the users file. Status 0: done, or nothing is in the way; 1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
-    case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore
+    case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, token
     case acceptLoss = "accept-loss"
 
     /// What it is called with; nil: nothing.
@@ -31,17 +33,23 @@ struct AdminCommand: AsyncParsableCommand {
       switch self {
       case .backup, .restore: "a directory"
       case .acceptLoss: "the id of a shard"
+      case .token: "the name of a user"
       case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest: nil
       }
     }
   }
 
   @Argument(
-    help: "plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore or accept-loss.")
+    help: """
+      plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, accept-loss or token.
+      """)
   var action: Action
 
   @Argument(
-    help: "Of backup and restore: the directory. Of accept-loss: the shard's id.",
+    help: """
+      Of backup and restore: the directory. Of accept-loss: the shard's id. Of token: the user's \
+      name.
+      """,
     completion: .directory)
   var subject: String?
 
@@ -53,6 +61,7 @@ struct AdminCommand: AsyncParsableCommand {
   var server: String?
 
   @OptionGroup var tlsOptions: TLSClientOptions
+  @OptionGroup var token: TokenOption
 
   @Option(
     parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
@@ -103,9 +112,10 @@ struct AdminCommand: AsyncParsableCommand {
         action.subject.map { "\(action.rawValue) needs \($0)." }
           ?? "\(action.rawValue) takes no further word.")
     }
+    if action == .token { return try makeToken(for: subject ?? "") }
     let environment = ProcessState.environment()
     let server = try ServerAddress.of(flag: server, environment: environment)
-    var configuration = RingstoreClient.Configuration()
+    var configuration = try token.clientConfiguration()
     configuration.tls = try tlsOptions.configuration(environment)
     ProcessState.ignoreBrokenPipes()
     let client = RingstoreClient(
@@ -141,6 +151,7 @@ struct AdminCommand: AsyncParsableCommand {
         try show(BackupText.text(report), BackupText.json(report), missing: [])
       case .snapshot: try await snapshot(client, options)
       case .acceptLoss: try await acceptLoss(of: subject ?? "", client, options)
+      case .token: break
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -149,6 +160,16 @@ struct AdminCommand: AsyncParsableCommand {
     } catch let refusal as RestoreRun.Refusal {
       throw Unhealthy(refusal.sentence)
     }
+  }
+
+  private func makeToken(for user: String) throws(ConfigurationError) {
+    guard UserDefinition.isName(user.utf8) else {
+      throw ConfigurationError(
+        "a user's name has 1 to \(UsersFile.nameBytesMax) letters, digits, '-', '_' or '.'.")
+    }
+    var random = SystemRandomNumberGenerator()
+    let made = NewToken(Token.make(for: user, using: &random))
+    Terminal.write((json ? made.json.text : made.text) + "\n")
   }
 
   /// What --database says.

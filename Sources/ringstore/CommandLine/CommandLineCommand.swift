@@ -21,6 +21,8 @@ struct CommandLineCommand: AsyncParsableCommand {
       """)
   var server: String?
 
+  @OptionGroup var token: TokenOption
+
   @Option(parsing: .unconditional, help: "The number of the database.")
   var database: UInt32 = 0
 
@@ -54,10 +56,12 @@ struct CommandLineCommand: AsyncParsableCommand {
     }
     let server: HostPort
     let tls: RingstoreClient.TLS?
+    let token: String?
     do throws(ConfigurationError) {
       let environment = ProcessState.environment()
       server = try ServerAddress.of(flag: self.server, environment: environment)
       tls = try tlsOptions.configuration(environment)
+      token = try self.token.read()
     } catch {
       return complain(error.sentence)
     }
@@ -75,8 +79,8 @@ struct CommandLineCommand: AsyncParsableCommand {
     let form: Printer.Form = json ? .json : raw ? .raw : .text
     let session = Session(
       Session.Options(
-        server: server, timeout: .seconds(timeout), maxMessageBytes: maxMessageBytes,
-        tls: tls),
+        server: server, token: token, timeout: .seconds(timeout),
+        maxMessageBytes: maxMessageBytes, tls: tls),
       database: database)
     defer { session.close() }
     if words.isEmpty {

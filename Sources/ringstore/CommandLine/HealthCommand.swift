@@ -18,6 +18,7 @@ struct HealthCommand: AsyncParsableCommand {
   var server: String?
 
   @OptionGroup var tlsOptions: TLSClientOptions
+  @OptionGroup var token: TokenOption
 
   @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
   var shards = false
@@ -31,7 +32,7 @@ struct HealthCommand: AsyncParsableCommand {
     }
     let environment = ProcessState.environment()
     let server = try ServerAddress.of(flag: server, environment: environment)
-    var configuration = RingstoreClient.Configuration()
+    var configuration = try token.clientConfiguration()
     configuration.tls = try tlsOptions.configuration(environment)
     ProcessState.ignoreBrokenPipes()
     let client = RingstoreClient(

@@ -7,6 +7,10 @@ import Synchronization
 
 /// Makes the loggers of a process.
 package struct NodeLogs: Sendable {
+  /// Whose events are all written, however many there are: who did what is not to be guessed from
+  /// the events that are alike.
+  package static let auditLabel = "ringstore.audit"
+
   private let level: Logger.Level
   private let sink: LogSink
   private let queue: LogQueue?
@@ -60,7 +64,7 @@ final class LogSink: Sendable {
   func log(
     level: Logger.Level, label: String, message: String, metadata: Logger.Metadata
   ) {
-    if level >= .info {
+    if level >= .info, label != NodeLogs.auditLabel {
       var fields: [String: String] = [:]
       for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
       let event = LogRates.Class(label: label, level: level, message: message, fields: fields)

@@ -20,18 +20,24 @@ struct ShardCommand: AsyncParsableCommand {
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
+  @OptionGroup var users: UserOptions
   @OptionGroup var data: DataOptions
 
   func run() async throws {
     let sources = try await options.sources(
       .shard,
-      flags: [[.id: given(id), .port: given(port)], data.flags, connections.flags, tls.flags])
+      flags: [
+        [.id: given(id), .port: given(port)], data.flags, connections.flags, tls.flags,
+        users.flags,
+      ])
     let shard = try sources.shardConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+    let access = try NodeAccess(try sources.accessSettings(), logs)
+    try await NodeProcess.run(logs, remarks: sources.remarks, access) { onShutdown in
       var shard = shard
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
+      access.configure(&shard)
       return try await RunningNode(shard, logs, onShutdown: onShutdown)
     }
   }
@@ -54,9 +60,13 @@ struct RouterCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
+  @Option(help: "A file with the token by which shards that have users know the router.")
+  var shardTokenFile: String?
+
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
+  @OptionGroup var users: UserOptions
   @OptionGroup var links: LinkOptions
   @OptionGroup var linkTLS: TLSLinkOptions
 
@@ -64,16 +74,20 @@ struct RouterCommand: AsyncParsableCommand {
     let sources = try await options.sources(
       .router,
       flags: [
-        [.shards: shards, .port: given(port), .threads: given(threads)], links.flags,
-        connections.flags, tls.flags, linkTLS.flags,
+        [
+          .shards: shards, .port: given(port), .threads: given(threads),
+          .shardTokenFile: given(shardTokenFile),
+        ], links.flags, connections.flags, tls.flags, linkTLS.flags, users.flags,
       ])
     let router = try sources.routerConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+    let access = try NodeAccess(try sources.accessSettings(), logs)
+    try await NodeProcess.run(logs, remarks: sources.remarks, access) { onShutdown in
       var router = router
       router.connectionLimits = ProcessState.connectionLimits(
         outgoing: router.linkConnections, asked, logs)
+      access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
       return try await RunningNode(router, logs, onShutdown: onShutdown)
     }
@@ -99,6 +113,7 @@ struct LocalCommand: AsyncParsableCommand {
   @OptionGroup var options: NodeOptions
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
+  @OptionGroup var users: UserOptions
   @OptionGroup var data: DataOptions
   @OptionGroup var links: LinkOptions
 
@@ -107,18 +122,22 @@ struct LocalCommand: AsyncParsableCommand {
       .local,
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
-        data.flags, links.flags, connections.flags, tls.flags,
+        data.flags, links.flags, connections.flags, tls.flags, users.flags,
       ])
     let router = try sources.localRouterConfiguration()
-    let shards = try sources.localShardConfigurations()
+    var shards = try sources.localShardConfigurations()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
-    try await NodeProcess.run(logs, remarks: sources.remarks) { onShutdown in
+    let access = try NodeAccess(try sources.accessSettings(), logs, isOneProcess: true)
+    for place in shards.indices { access.configure(&shards[place]) }
+    let ownShards = shards
+    try await NodeProcess.run(logs, remarks: sources.remarks, access) { onShutdown in
       var router = router
+      access.configure(&router)
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count
       router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
-      return try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
+      return try await RunningNode(router, withShards: ownShards, logs, onShutdown: onShutdown)
     }
   }
 }

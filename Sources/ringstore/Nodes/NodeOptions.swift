@@ -146,6 +146,17 @@ struct ConnectionOptions: ParsableArguments {
   }
 }
 
+/// The flags about who may do what.
+struct UserOptions: ParsableArguments {
+  @Option(help: "A file that names the users and what they may do. (default: none, all may do all)")
+  var users: String?
+
+  @Option(help: "What is noted of calls: admin, or writes as well. (default: admin)")
+  var audit: String?
+
+  var flags: [Setting: [String]] { [.users: given(users), .audit: given(audit)] }
+}
+
 /// The flags of nodes that hold data.
 struct DataOptions: ParsableArguments {
   @Option(help: "The folder where a shard keeps its data. (default: none, in memory only)")

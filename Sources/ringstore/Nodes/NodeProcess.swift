@@ -11,9 +11,10 @@ enum NodeProcess {
   ///
   /// - Parameters:
   ///   - remarks: sentences about the settings that a person should see.
+  ///   - access: the files about users, which are read again when they change.
   ///   - start: is given what the node calls when it was asked to end.
   static func run(
-    _ logs: NodeLogs, remarks: [String],
+    _ logs: NodeLogs, remarks: [String], _ access: NodeAccess,
     start: (_ onShutdown: @escaping @Sendable () -> Void) async throws -> RunningNode
   ) async throws {
     let logger = logs.logger("ringstore.process")
@@ -33,8 +34,15 @@ enum NodeProcess {
     }
     defer { watch.cancel() }
     let node = try await start { ending.yield(.shutdownCall) }
-    let reloads = Task { for await _ in hangups { await reload(node, logger) } }
+    let reloads = Task {
+      for await _ in hangups {
+        access.reload()
+        await reload(node, access, logger)
+      }
+    }
     defer { reloads.cancel() }
+    let looks = Task { await access.watch() }
+    defer { looks.cancel() }
     // In one piece: a script that waits for the first line finds the second there too.
     Terminal.write(
       "Server started on port \(node.port)\n"
@@ -53,8 +61,11 @@ enum NodeProcess {
   }
 
   /// SIGHUP: a router reads its list of shards again.
-  private static func reload(_ node: RunningNode, _ logger: Logger) async {
+  private static func reload(
+    _ node: RunningNode, _ access: NodeAccess, _ logger: Logger
+  ) async {
     guard let reload = node.reload else {
+      guard !access.hasFiles else { return }
       return logger.notice("SIGHUP changes nothing: settings are read at the start only")
     }
     switch await reload() {

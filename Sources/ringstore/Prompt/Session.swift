@@ -11,15 +11,18 @@ package final class Session: Sendable {
   /// What stays the same through a session.
   package struct Options: Sendable {
     let server: HostPort
+    let token: String?
     let timeout: Duration
     let maxMessageBytes: Int
     let tls: RingstoreClient.TLS?
 
     package init(
-      server: HostPort, timeout: Duration, maxMessageBytes: Int, tls: RingstoreClient.TLS? = nil
+      server: HostPort, token: String? = nil, timeout: Duration, maxMessageBytes: Int,
+      tls: RingstoreClient.TLS? = nil
     ) {
       self.tls = tls
       self.server = server
+      self.token = token
       self.timeout = timeout
       self.maxMessageBytes = maxMessageBytes
     }
@@ -173,6 +176,7 @@ package final class Session: Sendable {
     var configuration = RingstoreClient.Configuration()
     configuration.maxMessageBytes = options.maxMessageBytes
     configuration.tls = options.tls
+    configuration.token = options.token
     return RingstoreClient(
       host: options.server.host, port: options.server.port, configuration: configuration)
   }

@@ -6,7 +6,7 @@
 package enum EnvironmentNames {
   /// Belong to the program besides its settings, to deploy/ and to the tests.
   private static let others = [
-    "CONFIG", "HISTORY", "SERVER", "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "FUZZ",
+    "CONFIG", "HISTORY", "SERVER", "TOKEN", "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "FUZZ",
     "CLIENT_TLS", "CLIENT_TLS_CA", "CLIENT_TLS_CERTIFICATE", "CLIENT_TLS_KEY",
     "CLIENT_TLS_SERVER_NAME",
   ]
@@ -14,7 +14,7 @@ package enum EnvironmentNames {
   /// Of these a person may have meant one.
   private static let offered =
     Setting.allCases.map(\.environmentName)
-    + ["CONFIG", "HISTORY", "SERVER"].map { Setting.environmentPrefix + $0 }
+    + ["CONFIG", "HISTORY", "SERVER", "TOKEN"].map { Setting.environmentPrefix + $0 }
 
   /// The variables that a node may read, and a sentence for each of ours that it passes over.
   package static func sorted(

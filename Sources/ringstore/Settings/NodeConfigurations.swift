@@ -31,7 +31,7 @@ extension SettingSources {
     shard.server = try serverConfiguration()
     shard.lines = try lineConfiguration()
     shard.tls = try serverTLS()
-    try checkAddress(shard.host, isEncrypted: shard.tls != nil)
+    try checkAddress(shard.host, isEncrypted: shard.tls != nil, hasUsers: try hasUsers())
     shard.drainSeconds = try drainSeconds()
     return shard
   }
@@ -77,7 +77,8 @@ extension SettingSources {
     router.lines = try lineConfiguration()
     router.tls = try serverTLS()
     router.linkTLS = try linkTLS()
-    try checkAddress(router.host, isEncrypted: router.tls != nil)
+    try checkAddress(
+      router.host, isEncrypted: router.tls != nil, hasUsers: try hasUsers())
     router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
     return router

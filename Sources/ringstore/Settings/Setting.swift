@@ -14,6 +14,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
+      .users, .audit,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
@@ -26,7 +27,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .shardTLSCA, .shardTLSCertificate, .shardTLSKey, .shardTLSServerName,
     ]
     switch self {
-    case .router: return [.shards, .threads] + common + links + linkTLS
+    case .router: return [.shards, .threads, .shardTokenFile] + common + links + linkTLS
     case .shard: return [.id] + common + data
     case .local: return [.shards, .threads] + common + data + links
     }
@@ -74,6 +75,8 @@ package enum Setting: String, Sendable, CaseIterable {
   case shardTLSCertificate = "shard_tls_certificate"
   case shardTLSKey = "shard_tls_key"
   case shardTLSServerName = "shard_tls_server_name"
+  case users, audit
+  case shardTokenFile = "shard_token_file"
 
   package static let environmentPrefix = "RINGSTORE_"
 

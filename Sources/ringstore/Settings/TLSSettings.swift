@@ -64,7 +64,7 @@ extension SettingSources {
   ///
   /// - Parameter hasUsers: whether callers must say who they are.
   func checkAddress(
-    _ host: String, isEncrypted: Bool, hasUsers: Bool = false
+    _ host: String, isEncrypted: Bool, hasUsers: Bool
   ) throws(ConfigurationError) {
     let isAllowed = try boolean(.insecure, default: false)
     if isAllowed || isEncrypted || hasUsers || Self.isLoopback(host) { return }

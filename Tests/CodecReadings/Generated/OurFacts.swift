@@ -1674,13 +1674,46 @@ extension LinkV1.LinkCall: ReadByUs {
     facts.add("deadline_millis", "\(deadlineMillis)")
     facts.add("request_id", hex(requestID))
     facts.add("trace_context", hex(traceContext))
+    if let restriction { facts.add("restriction", try restriction.facts()) }
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       id: id, method: method, request: request, deadlineMillis: deadlineMillis,
-      requestID: requestID, traceContext: traceContext)
+      requestID: requestID, traceContext: traceContext, restriction: restriction?.remade(in: arena))
+  }
+}
+
+extension LinkV1.Restriction: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("every_database", "\(everyDatabase)")
+    facts.add("databases", try databases.map { try $0.facts() })
+    facts.check("databases", databases.count)
+    facts.add("every_key", "\(everyKey)")
+    facts.add("keys", try keys.map { try $0.facts() })
+    facts.check("keys", keys.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      everyDatabase: everyDatabase, databases: arena.keep(databases), everyKey: everyKey,
+      keys: arena.keep(keys))
+  }
+}
+
+extension LinkV1.DatabaseRange: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("first", "\(first)")
+    facts.add("last", "\(last)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(first: first, last: last)
   }
 }
 
@@ -1910,11 +1943,12 @@ extension LinkV1.RandomKeyPartReply: ReadByUs {
     facts.add("found", "\(found)")
     facts.add("keys", "\(keys)")
     facts.add("again", "\(again)")
+    facts.add("hidden", "\(hidden)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(key: key, found: found, keys: keys, again: again)
+    Self(key: key, found: found, keys: keys, again: again, hidden: hidden)
   }
 }
 

@@ -1752,6 +1752,40 @@ extension Ringstore_Internal_V1_LinkCall: ReadBySwiftProtobuf {
     facts.add("deadline_millis", "\(deadlineMillis)")
     facts.add("request_id", hex(requestID))
     facts.add("trace_context", hex(traceContext))
+    if hasRestriction { facts.add("restriction", try restriction.facts()) }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if hasRestriction, restriction.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_Restriction: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("every_database", "\(everyDatabase)")
+    facts.add("databases", try databases.map { try $0.facts() })
+    facts.add("every_key", "\(everyKey)")
+    facts.add("keys", try keys.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if databases.contains(where: \.hasUnknownField) { return true }
+    if keys.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_DatabaseRange: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("first", "\(first)")
+    facts.add("last", "\(last)")
     return facts.text
   }
 
@@ -1988,6 +2022,7 @@ extension Ringstore_Internal_V1_RandomKeyPartReply: ReadBySwiftProtobuf {
     facts.add("found", "\(found)")
     facts.add("keys", "\(keys)")
     facts.add("again", "\(again)")
+    facts.add("hidden", "\(hidden)")
     return facts.text
   }
 

@@ -269,7 +269,13 @@ package enum Schemas {
   ]
   package static let linkV1LinkCall: [MessageSoup.Field] = [
     .varint(1), .varint(2), .bytes(3), .varint(4), .bytes(5), .bytes(6),
+    .message(7, linkV1Restriction),
   ]
+  package static let linkV1Restriction: [MessageSoup.Field] = [
+    .varint(1), .message(2, linkV1DatabaseRange), .message(2, linkV1DatabaseRange), .varint(3),
+    .message(4, v1Pattern), .message(4, v1Pattern),
+  ]
+  package static let linkV1DatabaseRange: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let linkV1Credit: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let linkV1ShardFrame: [MessageSoup.Field] = [
     .message(1, linkV1HelloReply), .message(2, linkV1LinkReply), .message(2, linkV1LinkReply),
@@ -304,7 +310,7 @@ package enum Schemas {
   ]
   package static let linkV1RandomKeyPartRequest: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let linkV1RandomKeyPartReply: [MessageSoup.Field] = [
-    .bytes(1), .varint(2), .varint(3), .varint(4),
+    .bytes(1), .varint(2), .varint(3), .varint(4), .varint(5),
   ]
   package static let linkV1BigKeysPartRequest: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
@@ -545,6 +551,12 @@ extension TwoReaders {
     TwoReaders(LinkV1.Hello.self, Ringstore_Internal_V1_Hello.self, schema: Schemas.linkV1Hello),
     TwoReaders(
       LinkV1.LinkCall.self, Ringstore_Internal_V1_LinkCall.self, schema: Schemas.linkV1LinkCall),
+    TwoReaders(
+      LinkV1.Restriction.self, Ringstore_Internal_V1_Restriction.self,
+      schema: Schemas.linkV1Restriction),
+    TwoReaders(
+      LinkV1.DatabaseRange.self, Ringstore_Internal_V1_DatabaseRange.self,
+      schema: Schemas.linkV1DatabaseRange),
     TwoReaders(LinkV1.Credit.self, Ringstore_Internal_V1_Credit.self, schema: Schemas.linkV1Credit),
     TwoReaders(
       LinkV1.ShardFrame.self, Ringstore_Internal_V1_ShardFrame.self,

@@ -146,7 +146,7 @@ private struct LineReplyCheck {
       try checkLines(reply)
     case .select(let database):
       if database >= 16 { throw Finding("there is no database \(database)") }
-    case .quit: break
+    case .quit, .authenticate: break
     case .callOnKey(let call, let form):
       var message = ByteBuffer()
       call.write(into: &message)

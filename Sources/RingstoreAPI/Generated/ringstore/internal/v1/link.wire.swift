@@ -122,7 +122,7 @@ extension LinkV1 {
         case 50:
           let next = try reader.readBytes()
           if checkingElements {
-            let element = try LinkV1.LinkCall(next)
+            let element = try LinkV1.LinkCall(next, checkingElements: true)
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.calls.count &+= 1
@@ -343,7 +343,7 @@ extension LinkV1 {
   /// `ringstore.internal.v1.Hello`.
   package struct Hello: WireMessage {
     package static let name = "ringstore.internal.v1.Hello"
-    /// 4
+    /// 5
     package var `protocol`: UInt32 = 0
     package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
@@ -487,6 +487,8 @@ extension LinkV1 {
     package var deadlineMillis: UInt64 = 0
     package var requestID: UnsafeRawBufferPointer = noBytes
     package var traceContext: UnsafeRawBufferPointer = noBytes
+    /// of parts of fan-outs whose caller may not touch everything; absent: he may
+    package var restriction: LinkV1.Restriction? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -497,7 +499,7 @@ extension LinkV1 {
     package init(
       id: UInt64 = 0, method: UInt32 = 0, request: UnsafeRawBufferPointer = noBytes,
       deadlineMillis: UInt64 = 0, requestID: UnsafeRawBufferPointer = noBytes,
-      traceContext: UnsafeRawBufferPointer = noBytes
+      traceContext: UnsafeRawBufferPointer = noBytes, restriction: LinkV1.Restriction? = nil
     ) {
       self.id = id
       self.method = method
@@ -505,16 +507,16 @@ extension LinkV1 {
       self.deadlineMillis = deadlineMillis
       self.requestID = requestID
       self.traceContext = traceContext
+      self.restriction = restriction
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
-      self.init()
-      try merge(encoded)
+      try self.init(encoded, checkingElements: true)
     }
 
-    /// Reads a message on top of what was read before.
-    @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -523,6 +525,12 @@ extension LinkV1 {
         case 26: self.request = try reader.readBytes()
         case 32: self.deadlineMillis = try reader.readVarint()
         case 50: self.traceContext = try reader.readBytes()
+        case 58:
+          guard self.restriction == nil else { throw .messageInPieces }
+          let part = try LinkV1.Restriction(
+            try reader.readBytes(), checkingElements: checkingElements)
+          self.restriction = part
+          if part.hasUnknownField { hasUnknownField = true }
         default: try readRare(tag, from: &reader)
         }
       }
@@ -554,6 +562,7 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(4, self.deadlineMillis)
       size &+= WireSize.optionalBytesField(5, count: self.requestID.count)
       size &+= WireSize.optionalBytesField(6, count: self.traceContext.count)
+      if let value = self.restriction { size &+= WireSize.bytesField(7, count: value.byteCount) }
       return size
     }
 
@@ -565,12 +574,11 @@ extension LinkV1 {
       cursor.put(4, optionalVarint: self.deadlineMillis)
       cursor.put(5, optionalBytes: self.requestID)
       cursor.put(6, optionalBytes: self.traceContext)
+      if let value = self.restriction { cursor.put(7, message: value) }
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(
-        size: 61 &+ self.request.count &+ self.requestID.count &+ self.traceContext.count
-      ) { write(to: &$0) }
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -587,6 +595,173 @@ extension LinkV1 {
       package static var requestID: BytesField { BytesField(5) }
       @inlinable
       package static var traceContext: BytesField { BytesField(6) }
+      @inlinable
+      package static var restriction: BytesField { BytesField(7) }
+    }
+
+  }
+
+  /// Which keys a caller may touch. What isn't said here isn't allowed.
+  package struct Restriction: WireMessage {
+    package static let name = "ringstore.internal.v1.Restriction"
+    package var everyDatabase: Bool = false
+    package var databases: RepeatedMessages<LinkV1.DatabaseRange> = RepeatedMessages<
+      LinkV1.DatabaseRange
+    >()
+    package var everyKey: Bool = false
+    /// prefixes and globs; a key must match one
+    package var keys: RepeatedMessages<V1.Pattern> = RepeatedMessages<V1.Pattern>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      everyDatabase: Bool = false,
+      databases: RepeatedMessages<LinkV1.DatabaseRange> = RepeatedMessages<LinkV1.DatabaseRange>(),
+      everyKey: Bool = false, keys: RepeatedMessages<V1.Pattern> = RepeatedMessages<V1.Pattern>()
+    ) {
+      self.everyDatabase = everyDatabase
+      self.databases = databases
+      self.everyKey = everyKey
+      self.keys = keys
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.databases = RepeatedMessages<LinkV1.DatabaseRange>(in: encoded, 18)
+      self.keys = RepeatedMessages<V1.Pattern>(in: encoded, 34)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.everyDatabase = try reader.readBool()
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try LinkV1.DatabaseRange(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.databases.count &+= 1
+        case 24: self.everyKey = try reader.readBool()
+        case 34:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Pattern(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.keys.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.everyDatabase ? 1 : 0))
+      size &+= self.databases.byteCount(field: 2)
+      size &+= WireSize.optionalVarintField(3, (self.everyKey ? 1 : 0))
+      size &+= self.keys.byteCount(field: 4)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.everyDatabase ? 1 : 0))
+      self.databases.write(field: 2, to: &cursor)
+      cursor.put(3, optionalVarint: (self.everyKey ? 1 : 0))
+      self.keys.write(field: 4, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var everyDatabase: BoolField { BoolField(1) }
+      @inlinable
+      package static var databases: BytesField { BytesField(2) }
+      @inlinable
+      package static var everyKey: BoolField { BoolField(3) }
+      @inlinable
+      package static var keys: BytesField { BytesField(4) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.DatabaseRange`.
+  package struct DatabaseRange: WireMessage {
+    package static let name = "ringstore.internal.v1.DatabaseRange"
+    package var first: UInt32 = 0
+    /// included
+    package var last: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(first: UInt32 = 0, last: UInt32 = 0) {
+      self.first = first
+      self.last = last
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.first = try reader.readUInt32()
+        case 16: self.last = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.first))
+      size &+= WireSize.optionalVarintField(2, UInt64(self.last))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.first))
+      cursor.put(2, optionalVarint: UInt64(self.last))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 12) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var first: UIntField { UIntField(1) }
+      @inlinable
+      package static var last: UIntField { UIntField(2) }
     }
 
   }

@@ -461,10 +461,12 @@ extension LinkV1 {
     package static let name = "ringstore.internal.v1.RandomKeyPartReply"
     package var key: UnsafeRawBufferPointer = noBytes
     package var found: Bool = false
-    /// of the database on this shard: what the key counts for
+    /// of the database on this shard: what the key counts for. Of a caller who may see
     package var keys: Int64 = 0
-    /// all that were drawn were due, and are deleted: ask once more
+    /// only some of them an estimate of how many these are
     package var again: Bool = false
+    /// the caller may see none of those that were drawn
+    package var hidden: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -474,12 +476,13 @@ extension LinkV1 {
     @inlinable
     package init(
       key: UnsafeRawBufferPointer = noBytes, found: Bool = false, keys: Int64 = 0,
-      again: Bool = false
+      again: Bool = false, hidden: Bool = false
     ) {
       self.key = key
       self.found = found
       self.keys = keys
       self.again = again
+      self.hidden = hidden
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -497,6 +500,7 @@ extension LinkV1 {
         case 16: self.found = try reader.readBool()
         case 24: self.keys = try reader.readInt64()
         case 32: self.again = try reader.readBool()
+        case 40: self.hidden = try reader.readBool()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -511,6 +515,7 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
       size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.keys))
       size &+= WireSize.optionalVarintField(4, (self.again ? 1 : 0))
+      size &+= WireSize.optionalVarintField(5, (self.hidden ? 1 : 0))
       return size
     }
 
@@ -520,10 +525,11 @@ extension LinkV1 {
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.keys))
       cursor.put(4, optionalVarint: (self.again ? 1 : 0))
+      cursor.put(5, optionalVarint: (self.hidden ? 1 : 0))
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 26 &+ self.key.count) { write(to: &$0) }
+      buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -536,6 +542,8 @@ extension LinkV1 {
       package static var keys: IntField { IntField(3) }
       @inlinable
       package static var again: BoolField { BoolField(4) }
+      @inlinable
+      package static var hidden: BoolField { BoolField(5) }
     }
 
   }

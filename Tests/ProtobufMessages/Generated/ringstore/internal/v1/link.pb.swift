@@ -177,7 +177,7 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 4
+  /// 5
   package var `protocol`: UInt32 = 0
 
   package var cluster: String = String()
@@ -236,6 +236,53 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
   package var requestID: Data = Data()
 
   package var traceContext: Data = Data()
+
+  /// of parts of fan-outs whose caller may not touch everything; absent: he may
+  package var restriction: Ringstore_Internal_V1_Restriction {
+    get {_restriction ?? Ringstore_Internal_V1_Restriction()}
+    set {_restriction = newValue}
+  }
+  /// Returns true if `restriction` has been explicitly set.
+  package var hasRestriction: Bool {self._restriction != nil}
+  /// Clears the value of `restriction`. Subsequent reads from it will return its default value.
+  package mutating func clearRestriction() {self._restriction = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _restriction: Ringstore_Internal_V1_Restriction? = nil
+}
+
+/// Which keys a caller may touch. What isn't said here isn't allowed.
+package nonisolated struct Ringstore_Internal_V1_Restriction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var everyDatabase: Bool = false
+
+  package var databases: [Ringstore_Internal_V1_DatabaseRange] = []
+
+  package var everyKey: Bool = false
+
+  /// prefixes and globs; a key must match one
+  package var keys: [Ringstore_V1_Pattern] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_Internal_V1_DatabaseRange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var first: UInt32 = 0
+
+  /// included
+  package var last: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -736,7 +783,7 @@ nonisolated extension Ringstore_Internal_V1_Hello: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".LinkCall"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}method\0\u{1}request\0\u{3}deadline_millis\0\u{3}request_id\0\u{3}trace_context\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}method\0\u{1}request\0\u{3}deadline_millis\0\u{3}request_id\0\u{3}trace_context\0\u{1}restriction\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -750,12 +797,17 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.deadlineMillis) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.requestID) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.traceContext) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._restriction) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.id != 0 {
       try visitor.visitSingularUInt64Field(value: self.id, fieldNumber: 1)
     }
@@ -774,6 +826,9 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
     if !self.traceContext.isEmpty {
       try visitor.visitSingularBytesField(value: self.traceContext, fieldNumber: 6)
     }
+    try { if let v = self._restriction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -784,6 +839,87 @@ nonisolated extension Ringstore_Internal_V1_LinkCall: SwiftProtobuf.Message, Swi
     if lhs.deadlineMillis != rhs.deadlineMillis {return false}
     if lhs.requestID != rhs.requestID {return false}
     if lhs.traceContext != rhs.traceContext {return false}
+    if lhs._restriction != rhs._restriction {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_Restriction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Restriction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}every_database\0\u{1}databases\0\u{3}every_key\0\u{1}keys\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.everyDatabase) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.databases) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.everyKey) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.keys) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.everyDatabase != false {
+      try visitor.visitSingularBoolField(value: self.everyDatabase, fieldNumber: 1)
+    }
+    if !self.databases.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.databases, fieldNumber: 2)
+    }
+    if self.everyKey != false {
+      try visitor.visitSingularBoolField(value: self.everyKey, fieldNumber: 3)
+    }
+    if !self.keys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.keys, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_Restriction, rhs: Ringstore_Internal_V1_Restriction) -> Bool {
+    if lhs.everyDatabase != rhs.everyDatabase {return false}
+    if lhs.databases != rhs.databases {return false}
+    if lhs.everyKey != rhs.everyKey {return false}
+    if lhs.keys != rhs.keys {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_Internal_V1_DatabaseRange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DatabaseRange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}first\0\u{1}last\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.first) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.last) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.first != 0 {
+      try visitor.visitSingularUInt32Field(value: self.first, fieldNumber: 1)
+    }
+    if self.last != 0 {
+      try visitor.visitSingularUInt32Field(value: self.last, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_Internal_V1_DatabaseRange, rhs: Ringstore_Internal_V1_DatabaseRange) -> Bool {
+    if lhs.first != rhs.first {return false}
+    if lhs.last != rhs.last {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -169,11 +169,14 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
 
   package var found: Bool = false
 
-  /// of the database on this shard: what the key counts for
+  /// of the database on this shard: what the key counts for. Of a caller who may see
   package var keys: Int64 = 0
 
-  /// all that were drawn were due, and are deleted: ask once more
+  /// only some of them an estimate of how many these are
   package var again: Bool = false
+
+  /// the caller may see none of those that were drawn
+  package var hidden: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -587,7 +590,7 @@ nonisolated extension Ringstore_Internal_V1_RandomKeyPartRequest: SwiftProtobuf.
 
 nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RandomKeyPartReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}found\0\u{1}keys\0\u{1}again\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}found\0\u{1}keys\0\u{1}again\0\u{1}hidden\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -599,6 +602,7 @@ nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Me
       case 2: try { try decoder.decodeSingularBoolField(value: &self.found) }()
       case 3: try { try decoder.decodeSingularInt64Field(value: &self.keys) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.again) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.hidden) }()
       default: break
       }
     }
@@ -617,6 +621,9 @@ nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Me
     if self.again != false {
       try visitor.visitSingularBoolField(value: self.again, fieldNumber: 4)
     }
+    if self.hidden != false {
+      try visitor.visitSingularBoolField(value: self.hidden, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -625,6 +632,7 @@ nonisolated extension Ringstore_Internal_V1_RandomKeyPartReply: SwiftProtobuf.Me
     if lhs.found != rhs.found {return false}
     if lhs.keys != rhs.keys {return false}
     if lhs.again != rhs.again {return false}
+    if lhs.hidden != rhs.hidden {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

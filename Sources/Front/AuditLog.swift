@@ -1,0 +1,92 @@
+// What calls of administration, and on request writes, leave behind for people who ask later who
+// did what. Values; any thread.
+
+import Commands
+import GRPC
+import Logging
+import NodeCore
+import RingstoreAPI
+import Users
+
+/// One call that was made.
+package struct AuditEntry: Sendable {
+  /// The user; empty where the node has none, or the caller was not let in.
+  package let user: String
+  /// The call as the contract has it.
+  package let call: String
+  /// The key of a write, the beginning of a long one; nil: it has none, or several.
+  package let key: [UInt8]?
+  /// The caller's address.
+  package let peer: String
+  /// The code that it ended with; nil where that isn't known: it is one of a Pipeline.
+  package let outcome: StatusCode?
+}
+
+package struct AuditLog: Sendable {
+  /// Of a longer key the beginning is told.
+  package static let keyBytesMax = 128
+
+  /// Whether writes are noted as well.
+  package let notesWrites: Bool
+  private let write: @Sendable (AuditEntry) -> Void
+
+  /// Writes a line for each call. The logger must pass over none of them.
+  package init(notesWrites: Bool, logger: Logger) {
+    self.init(notesWrites: notesWrites) { entry in
+      var metadata: Logger.Metadata = [
+        "user": "\(entry.user)", "call": "\(entry.call)", "peer": "\(entry.peer)",
+        "outcome": "\(entry.outcome?.name ?? "PIPELINED")",
+      ]
+      if let key = entry.key { metadata["key"] = "\(String(decoding: key, as: UTF8.self))" }
+      logger.notice("call", metadata: metadata)
+    }
+  }
+
+  package init(notesWrites: Bool, write: @escaping @Sendable (AuditEntry) -> Void) {
+    self.notesWrites = notesWrites
+    self.write = write
+  }
+
+  /// Whether a call is noted.
+  func notes(_ command: Command) -> Bool {
+    command.access == .admin || notesWrites && command.access == .write
+  }
+
+  /// Notes a client's call when it ends.
+  func follow(
+    _ call: ServerCall, _ command: Command, key: [UInt8]? = nil, of principal: Principal?
+  ) {
+    let peer = call.connection?.remoteAddress ?? ""
+    let user = principal?.name ?? ""
+    let write = write
+    call.onEnd = { code in
+      write(AuditEntry(user: user, call: command.name, key: key, peer: peer, outcome: code))
+    }
+  }
+
+  /// Notes a call made from within when it ends.
+  func follow(_ call: LocalCall, key: [UInt8]? = nil, of principal: Principal?) {
+    let peer = call.caller?.peer ?? ""
+    let user = principal?.name ?? ""
+    let write = write
+    let name = call.command.name
+    call.onEnd = { code in
+      write(AuditEntry(user: user, call: name, key: key, peer: peer, outcome: code))
+    }
+  }
+
+  /// Notes a write of a Pipeline as it is let in.
+  func note(_ command: Command, key: [UInt8]?, peer: String, of principal: Principal?) {
+    write(
+      AuditEntry(
+        user: principal?.name ?? "", call: command.name, key: key, peer: peer, outcome: nil))
+  }
+
+  /// The key of an encoded request, as far as it is told.
+  static func key(_ command: Command, _ request: UnsafeRawBufferPointer) -> [UInt8]? {
+    guard let key = try? command.rpc.keyFields?.find(in: request).key else { return nil }
+    return shown(key)
+  }
+
+  static func shown(_ key: UnsafeRawBufferPointer) -> [UInt8] { Array(key.prefix(keyBytesMax)) }
+}

@@ -1,0 +1,72 @@
+// Who clients' calls are from: asked when a call comes in, and of streams with each message.
+//
+// One for each loop of a node that has users. What a caller may do is asked further down, where
+// every call passes whatever its entrance (KeyAccess); what is asked here is who he is, and whether
+// he calls too often.
+
+import GRPC
+import RingstoreAPI
+import Users
+
+final class FrontAccess {
+  let authorizer: Authorizer
+
+  init(_ authorizer: Authorizer) {
+    self.authorizer = authorizer
+  }
+
+  /// Who calls over the connection of a call.
+  func identity(of call: ServerCall) -> CallerIdentity {
+    // Nothing else is kept there.
+    if let known = call.connectionContext { return unsafeDowncast(known, to: CallerIdentity.self) }
+    let identity = CallerIdentity(
+      authorizer, certificateNames: (call.connection?.peer.names ?? []).map(\.certificateName))
+    call.connectionContext = identity
+    return identity
+  }
+
+  /// Who a call is from; counts it.
+  ///
+  /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS, RATE_LIMITED.
+  @inline(__always)
+  func letIn(_ call: ServerCall) throws(CallError) -> Principal {
+    let principal = try identity(of: call).principal(call.authorization)
+    try principal.countCall()
+    return principal
+  }
+
+  /// Who opens a stream.
+  ///
+  /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS.
+  func streamCaller(_ call: ServerCall) throws(CallError) -> StreamCaller {
+    let identity = identity(of: call)
+    return StreamCaller(identity, try identity.principal(call.authorization))
+  }
+}
+
+/// Who calls over one stream, for as long as his credentials are good.
+package final class StreamCaller {
+  private let identity: CallerIdentity
+  @exclusivity(unchecked) package private(set) var principal: Principal
+
+  init(_ identity: CallerIdentity, _ principal: Principal) {
+    self.identity = identity
+    self.principal = principal
+  }
+
+  /// Looks whether his credentials are good still.
+  ///
+  /// - Throws: UNAUTHENTICATED.
+  @inline(__always)
+  package func check() throws(CallError) {
+    if principal.isRevoked { principal = try identity.current(principal) }
+  }
+
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED.
+  package func checkIsRouter() throws(CallError) {
+    try check()
+    guard principal.permissions.contains(.router) else {
+      throw principal.mayNotCall("Exchange", needs: .router)
+    }
+  }
+}

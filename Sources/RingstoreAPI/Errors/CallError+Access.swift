@@ -1,0 +1,48 @@
+// The errors of callers that are not let in, or not let do what they ask. None says anything of
+// what is stored.
+
+extension CallError {
+  package static var unauthenticated: CallError {
+    CallError(
+      .unauthenticated, "The call brings no credentials. Send a token, as \(howToSend).")
+  }
+
+  package static var unauthenticatedScheme: CallError {
+    CallError(.unauthenticated, "The credentials are no token. Send one, as \(howToSend).")
+  }
+
+  package static var unauthenticatedToken: CallError {
+    CallError(.unauthenticated, "The token is none of this node's users.")
+  }
+
+  package static var unauthenticatedCertificate: CallError {
+    CallError(
+      .unauthenticated, "The connection's certificate stands for none of this node's users.")
+  }
+
+  package static var unauthenticatedAnymore: CallError {
+    CallError(.unauthenticated, "The credentials that were shown are none any more.")
+  }
+
+  /// Of a line connection.
+  package static var unauthenticatedLine: CallError {
+    CallError(.unauthenticated, "Say who you are first, by AUTH and a token.")
+  }
+
+  private static var howToSend: String { "the metadata `authorization: Bearer TOKEN`" }
+
+  package static func permissionDenied(_ sentence: String) -> CallError {
+    CallError(.permissionDenied, sentence)
+  }
+
+  package static func rateLimited(_ rate: UInt32, retryDelayMillis: Int) -> CallError {
+    CallError(
+      .rateLimited, "The user may make \(rate) calls a second.", retryDelayMillis: retryDelayMillis)
+  }
+
+  package static func tooManyConnections(_ max: UInt32) -> CallError {
+    CallError(
+      .tooManyConnections, "The user may have \(max) connections to a node, and has them.",
+      retryDelayMillis: 1_000)
+  }
+}

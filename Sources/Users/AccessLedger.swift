@@ -1,0 +1,130 @@
+// What all loops of a node count about users: refusals by kind, what each user has used of his
+// bounds. Any thread.
+
+import Synchronization
+
+/// Why somebody was refused.
+package enum AccessRefusal: String, Sendable, CaseIterable {
+  /// No credentials, or wrong ones.
+  case credentials
+  case permission
+  case rate
+  case connections
+}
+
+package final class AccessLedger: Sendable {
+  /// Told of every refusal, on the thread where it happens.
+  package typealias OnRefusal = @Sendable (AccessRefusal, _ user: String) -> Void
+
+  let nowNanos: @Sendable () -> UInt64
+  private let onRefusal: OnRefusal
+  private let accounts = Mutex<[String: UserAccount]>([:])
+  private let counts: [AccessRefusal: Counter]
+  private let reloads = Counter()
+  private let failedReloads = Counter()
+
+  /// - Parameter nowNanos: a clock that never goes back.
+  package init(
+    nowNanos: @escaping @Sendable () -> UInt64, onRefusal: @escaping OnRefusal = { _, _ in }
+  ) {
+    self.nowNanos = nowNanos
+    self.onRefusal = onRefusal
+    counts = Dictionary(uniqueKeysWithValues: AccessRefusal.allCases.map { ($0, Counter()) })
+  }
+
+  /// - Parameter user: whose credentials were accepted; empty: nobody's.
+  package func refused(_ refusal: AccessRefusal, _ user: String) {
+    counts[refusal]?.add()
+    onRefusal(refusal, user)
+  }
+
+  package func reloaded(_ isUsable: Bool) { (isUsable ? reloads : failedReloads).add() }
+
+  package func count(of refusal: AccessRefusal) -> Int64 { counts[refusal]?.value ?? 0 }
+
+  /// What Stats reports, by name.
+  package func entries(prefix: String) -> [String: Int64] {
+    var entries: [String: Int64] = [:]
+    for (refusal, counter) in counts {
+      entries["\(prefix)access_refused_\(refusal.rawValue)_total"] = counter.value
+    }
+    entries["\(prefix)users_reloads_total"] = reloads.value
+    entries["\(prefix)users_reload_failures_total"] = failedReloads.value
+    return entries
+  }
+
+  /// The account of a user, made where there is none. One who left the users file and comes back
+  /// has the same.
+  func account(of name: String) -> UserAccount {
+    accounts.withLock { accounts in
+      if let account = accounts[name] { return account }
+      let account = UserAccount(self)
+      accounts[name] = account
+      return account
+    }
+  }
+
+  /// Forgets users that are none any more and use nothing.
+  func forget(allBut names: Set<String>) {
+    accounts.withLock { accounts in
+      accounts = accounts.filter { names.contains($0.key) || $0.value.connectionCount > 0 }
+    }
+  }
+}
+
+private final class Counter: Sendable {
+  private let count = Atomic<Int64>(0)
+
+  var value: Int64 { count.load(ordering: .relaxed) }
+
+  func add() { count.wrappingAdd(1, ordering: .relaxed) }
+}
+
+/// What a user has used of what he may use of one node.
+package final class UserAccount: Sendable {
+  /// The ledger has the node's life, and knows its accounts.
+  unowned let ledger: AccessLedger
+  /// When the next call would be due if calls came evenly (GCRA), in nanoseconds.
+  private let dueNanos = Atomic<UInt64>(0)
+  private let connections = Atomic<Int>(0)
+
+  /// So many nanoseconds of calls may come at once.
+  private static let burstNanos: UInt64 = 1_000_000_000
+
+  init(_ ledger: AccessLedger) {
+    self.ledger = ledger
+  }
+
+  package var connectionCount: Int { connections.load(ordering: .relaxed) }
+
+  /// Counts a call. Returns nil where it is within the rate; else it isn't counted, and the result
+  /// says in how many milliseconds there is room.
+  ///
+  /// One account for all loops. A call is within the rate if less than a second's worth of calls
+  /// lies before it.
+  func delayMillis(rate: UInt32) -> Int? {
+    let now = ledger.nowNanos()
+    let step = Self.burstNanos / UInt64(max(rate, 1))
+    var due = dueNanos.load(ordering: .relaxed)
+    while true {
+      let next = max(due, now) &+ max(step, 1)
+      if next > now &+ Self.burstNanos {
+        return Int(clamping: (next &- now &- Self.burstNanos) / 1_000_000 + 1)
+      }
+      let (isDone, found) = dueNanos.compareExchange(
+        expected: due, desired: next, ordering: .relaxed)
+      if isDone { return nil }
+      due = found
+    }
+  }
+
+  /// Counts a connection unless there are as many as may be.
+  func claimConnection(max: UInt32?) -> Bool {
+    let count = connections.wrappingAdd(1, ordering: .relaxed).newValue
+    guard let max, count > Int(max) else { return true }
+    releaseConnection()
+    return false
+  }
+
+  func releaseConnection() { connections.wrappingSubtract(1, ordering: .relaxed) }
+}

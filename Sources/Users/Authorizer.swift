@@ -1,0 +1,93 @@
+// Who a credential stands for: the users, as one event loop knows them. There is one for each loop,
+// so that nothing that a call looks at is shared with other threads.
+//
+// Event loop only.
+
+import RingstoreAPI
+
+package final class Authorizer {
+  package let ledger: AccessLedger
+  private var users: [String: User] = [:]
+  private var certificates: [CertificateName: Principal] = [:]
+  private var anonymous: Principal?
+
+  private struct User {
+    let principals: [Principal]
+  }
+
+  package init(_ table: UserTable, _ ledger: AccessLedger) {
+    self.ledger = ledger
+    replace(with: table)
+  }
+
+  /// Takes another table. Principals whose credential and rights it has as well go on; all others
+  /// are revoked.
+  package func replace(with table: UserTable) {
+    var before: [Credential: Principal] = [:]
+    for user in users.values { for known in user.principals { before[known.credential] = known } }
+    users.removeAll()
+    certificates.removeAll()
+    anonymous = nil
+    for user in table.users {
+      let account = ledger.account(of: user.name)
+      func principal(_ credential: Credential) -> Principal {
+        if let known = before[credential], known.isStill(user) {
+          before[credential] = nil
+          return known
+        }
+        return Principal(user, credential, account)
+      }
+      var principals = user.tokens.map { principal(.token(name: user.name, $0)) }
+      for name in user.certificates {
+        let named = principal(.certificate(name))
+        certificates[name] = named
+        principals.append(named)
+      }
+      if user.name == UserDefinition.anonymousName {
+        let nobody = principal(.anonymous)
+        anonymous = nobody
+        principals.append(nobody)
+      }
+      users[user.name] = User(principals: principals)
+    }
+    for left in before.values { left.revoke() }
+    ledger.forget(allBut: Set(users.keys))
+  }
+
+  /// Who a token stands for. Takes the same time for a user that there isn't.
+  ///
+  /// - Returns: nil: nobody.
+  func principal(ofToken token: UnsafeRawBufferPointer) -> Principal? {
+    guard let name = Token.name(of: token) else { return nil }
+    let digest = TokenDigest(of: token)
+    var found: Principal?
+    // All of them are compared: which one it was shows in no time.
+    for known in users[name]?.principals ?? [] {
+      if case .token(_, let its) = known.credential, its == digest { found = known }
+    }
+    return found
+  }
+
+  /// Who a verified certificate with these names stands for.
+  ///
+  /// - Returns: nil: nobody, or more than one user.
+  func principal(ofCertificate names: [CertificateName]) -> Principal? {
+    let known = names.compactMap { certificates[$0] }
+    guard let first = known.first, known.allSatisfy({ $0.name == first.name }) else { return nil }
+    return first
+  }
+
+  /// Who calls without credentials; nil: nobody may.
+  var withoutCredentials: Principal? { anonymous }
+
+  /// The same credential as of now; nil: it is none any more.
+  package func renewed(_ principal: Principal) -> Principal? {
+    guard principal.isRevoked else { return principal }
+    switch principal.credential {
+    case .token(let name, _):
+      return users[name]?.principals.first { $0.credential == principal.credential }
+    case .certificate(let name): return certificates[name]
+    case .anonymous: return anonymous
+    }
+  }
+}

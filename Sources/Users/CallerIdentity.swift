@@ -1,0 +1,143 @@
+// Who calls over one connection. Most connections bear one user's calls, and each call brings the
+// same header; so what the latest one stood for is kept, and a call costs a comparison of bytes
+// instead of a digest.
+//
+// Event loop only. Owned by the connection: with it goes the place that it takes of its user's
+// connections.
+
+import RingstoreAPI
+
+package final class CallerIdentity {
+  package let authorizer: Authorizer
+  /// Names that the connection's verified certificate bears.
+  private let certificateNames: [CertificateName]
+  /// The latest `authorization` that was accepted, and whose it is.
+  private var header: [UInt8] = []
+  private var ofHeader: Principal?
+  /// Who calls that bring none.
+  private var withoutHeader: Principal?
+  /// The user that the connection counts for.
+  private var account: UserAccount?
+
+  package init(_ authorizer: Authorizer, certificateNames: [CertificateName] = []) {
+    self.authorizer = authorizer
+    self.certificateNames = certificateNames
+  }
+
+  deinit { account?.releaseConnection() }
+
+  /// Who a call is from.
+  ///
+  /// - Parameter authorization: the value of that field of its metadata; nil: it has none. Of a
+  ///   call that has one nothing else counts: who shows a wrong token is not let in by his
+  ///   certificate.
+  /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS.
+  @inline(__always)
+  package func principal(
+    _ authorization: UnsafeRawBufferPointer?
+  ) throws(CallError) -> Principal {
+    if let authorization, let ofHeader, !ofHeader.isRevoked, isSame(authorization) {
+      return ofHeader
+    }
+    return try find(authorization)
+  }
+
+  /// In a time that doesn't depend on where the two differ.
+  private func isSame(_ authorization: UnsafeRawBufferPointer) -> Bool {
+    guard authorization.count == header.count else { return false }
+    return header.withUnsafeBytes { header in
+      var difference: UInt64 = 0
+      var offset = 0
+      while offset + 8 <= header.count {
+        difference |=
+          header.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+          ^ authorization.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        offset += 8
+      }
+      while offset < header.count {
+        difference |= UInt64(header[offset] ^ authorization[offset])
+        offset += 1
+      }
+      return difference == 0
+    }
+  }
+
+  @inline(never)
+  private func find(_ authorization: UnsafeRawBufferPointer?) throws(CallError) -> Principal {
+    guard let authorization else { return try findWithoutHeader() }
+    guard let token = Token.bearer(authorization) else { throw refusal(.unauthenticatedScheme) }
+    let found = try principal(ofToken: token)
+    header = Array(authorization)
+    ofHeader = found
+    return found
+  }
+
+  /// Who a token stands for.
+  ///
+  /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS.
+  package func principal(ofToken token: UnsafeRawBufferPointer) throws(CallError) -> Principal {
+    guard let found = authorizer.principal(ofToken: token) else {
+      throw refusal(.unauthenticatedToken)
+    }
+    try claim(found)
+    return found
+  }
+
+  /// Who calls without a token: whom the connection's certificate stands for, or anonymous.
+  private func findWithoutHeader() throws(CallError) -> Principal {
+    if let withoutHeader, !withoutHeader.isRevoked { return withoutHeader }
+    let found =
+      authorizer.principal(ofCertificate: certificateNames) ?? authorizer.withoutCredentials
+    withoutHeader = found
+    guard let found else {
+      throw refusal(
+        certificateNames.isEmpty ? .unauthenticated : .unauthenticatedCertificate)
+    }
+    try claim(found)
+    return found
+  }
+
+  /// Who calls without a token; nil where that is nobody, which counts as no refusal.
+  ///
+  /// - Throws: TOO_MANY_CONNECTIONS.
+  package func principalWithoutToken() throws(CallError) -> Principal? {
+    let found =
+      authorizer.principal(ofCertificate: certificateNames) ?? authorizer.withoutCredentials
+    if let found { try claim(found) }
+    return found
+  }
+
+  /// The same principal as of now.
+  ///
+  /// - Throws: UNAUTHENTICATED where its credential is none any more.
+  @inline(__always)
+  package func current(_ principal: Principal) throws(CallError) -> Principal {
+    principal.isRevoked ? try renewed(principal) : principal
+  }
+
+  @inline(never)
+  private func renewed(_ principal: Principal) throws(CallError) -> Principal {
+    guard let renewed = authorizer.renewed(principal) else {
+      throw refusal(.unauthenticatedAnymore, principal.name)
+    }
+    return renewed
+  }
+
+  private func refusal(_ error: CallError, _ user: String = "") -> CallError {
+    authorizer.ledger.refused(.credentials, user)
+    return error
+  }
+
+  // MARK: - Connections
+
+  /// Counts the connection for a user, and for him only.
+  private func claim(_ principal: Principal) throws(CallError) {
+    guard let claimed = principal.account, claimed !== account else { return }
+    guard claimed.claimConnection(max: principal.connectionsMax) else {
+      authorizer.ledger.refused(.connections, principal.name)
+      throw .tooManyConnections(principal.connectionsMax ?? 0)
+    }
+    account?.releaseConnection()
+    account = claimed
+  }
+}

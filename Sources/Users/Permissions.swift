@@ -1,0 +1,33 @@
+// What a user may do, apart from which keys. A value; any thread.
+
+/// The kinds of things that a caller may be let do. None includes another: who writes can't read
+/// unless he may that as well.
+package struct Permissions: OptionSet, Sendable, Hashable {
+  package let rawValue: UInt8
+
+  package init(rawValue: UInt8) {
+    self.rawValue = rawValue
+  }
+
+  package static let read = Permissions(rawValue: 1)
+  package static let write = Permissions(rawValue: 2)
+  package static let admin = Permissions(rawValue: 4)
+  /// To open links to shards, over which anything may be asked: for routers.
+  package static let router = Permissions(rawValue: 8)
+  package static let all: Permissions = [.read, .write, .admin, .router]
+
+  /// As the users file and messages call them.
+  static let names: [(name: String, permission: Permissions)] = [
+    ("read", .read), ("write", .write), ("admin", .admin), ("router", .router),
+  ]
+
+  init?(name: String) {
+    guard let known = Self.names.first(where: { $0.name == name }) else { return nil }
+    self = known.permission
+  }
+
+  /// The names of what is in it, "read, write" say.
+  package var description: String {
+    Self.names.filter { contains($0.permission) }.map(\.name).joined(separator: ", ")
+  }
+}

@@ -1,0 +1,70 @@
+// A user as the users file describes him. A value; any thread.
+
+import Patterns
+import RingstoreAPI
+
+package struct UserDefinition: Sendable, Hashable {
+  package let name: String
+  package var permissions: Permissions = []
+  package var rules: KeyRules
+  package var tokens: [TokenDigest] = []
+  package var certificates: [CertificateName] = []
+  /// Calls a second at most; nil: as many as he likes.
+  package var rate: UInt32?
+  /// Connections to one node at most; nil: as many as he likes.
+  package var connections: UInt32?
+
+  package init(
+    name: String, permissions: Permissions, rules: KeyRules, tokens: [TokenDigest] = [],
+    certificates: [CertificateName] = [], rate: UInt32? = nil, connections: UInt32? = nil
+  ) {
+    self.name = name
+    self.permissions = permissions
+    self.rules = rules
+    self.tokens = tokens
+    self.certificates = certificates
+    self.rate = rate
+    self.connections = connections
+  }
+
+  /// The user that calls without credentials are, where the file has one of this name.
+  package static let anonymousName = "anonymous"
+
+  /// Whether two definitions differ in nothing but the credentials.
+  func hasRights(of other: UserDefinition) -> Bool {
+    var copy = other
+    copy.tokens = tokens
+    copy.certificates = certificates
+    return copy == self
+  }
+
+  /// 1 to 64 letters, digits, '-', '_' or '.'.
+  package static func isName(_ text: some Collection<UInt8>) -> Bool {
+    (1...UsersFile.nameBytesMax).contains(text.count)
+      && text.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+          UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
+  }
+}
+
+/// A name that a verified certificate bears (its SAN), by which it stands for a user.
+package enum CertificateName: Sendable, Hashable {
+  case dns(String)
+  /// SPIFFE ids among them.
+  case uri(String)
+}
+
+/// All users of a node. No two have a name, a token or a certificate in common (`UsersFile`).
+package struct UserTable: Sendable, Hashable {
+  package var users: [UserDefinition]
+
+  package init(_ users: [UserDefinition] = []) {
+    self.users = users
+  }
+}

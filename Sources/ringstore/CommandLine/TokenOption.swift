@@ -1,0 +1,23 @@
+// The flag of `cli`, `admin` and `health` that says who asks.
+
+import ArgumentParser
+import RingstoreClient
+
+struct TokenOption: ParsableArguments {
+  @Option(
+    help: """
+      A file with the token of the user to ask as. (default: the token in RINGSTORE_TOKEN, or none)
+      """)
+  var tokenFile: String?
+
+  func read() throws(ConfigurationError) -> String? {
+    try TokenText.of(path: tokenFile, environment: ProcessState.environment())
+  }
+
+  /// How a client is set up that bears the token.
+  func clientConfiguration() throws(ConfigurationError) -> RingstoreClient.Configuration {
+    var configuration = RingstoreClient.Configuration()
+    configuration.token = try read()
+    return configuration
+  }
+}

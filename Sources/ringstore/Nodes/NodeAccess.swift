@@ -1,0 +1,180 @@
+// Who may do what on the node of this process: the users file and the router's own token, read at
+// the start and whenever they change, and what is logged of all that. Any thread.
+
+import Front
+import Logging
+import NIOCore
+import RouterNode
+import ShardNode
+import Synchronization
+import Users
+
+package final class NodeAccess: Sendable {
+  /// How often the files are looked at, beside SIGHUP.
+  package static let lookSeconds = 2
+
+  /// The users; nil: there are none.
+  package let users: UserDirectory?
+  private let audit: AuditLog
+  private let logger: Logger
+  private let state: Mutex<State>
+
+  private struct State {
+    var usersFile: WatchedFile?
+    var tokenFile: WatchedFile?
+    /// By which the node is known to shards.
+    var token: String?
+  }
+
+  /// - Parameter isOneProcess: whether router and shards are in this process: the router then has a
+  ///   token that lives as long as it.
+  /// - Throws: `ConfigurationError` where a file can't be used.
+  package init(
+    _ settings: AccessSettings, _ logs: NodeLogs, isOneProcess: Bool = false
+  ) throws(ConfigurationError) {
+    logger = logs.logger("ringstore.users")
+    audit = AuditLog(
+      notesWrites: settings.notesWrites, logger: logs.logger(NodeLogs.auditLabel))
+    var state = State()
+    if let path = settings.usersPath {
+      var file = WatchedFile(path, bytesMax: UsersFile.fileBytesMax)
+      let table: UserTable
+      do throws(NodeFileFailure) {
+        table = try Self.table(&file)
+      } catch {
+        throw ConfigurationError("the users file \(path) can't be used: \(error.sentence).")
+      }
+      state.usersFile = file
+      let logger = logger
+      let ledger = AccessLedger(nowNanos: { NIODeadline.now().uptimeNanoseconds }) {
+        refusal, user in
+        logger.warning(
+          "a caller was refused", metadata: ["reason": "\(refusal.rawValue)", "user": "\(user)"])
+      }
+      var builtIn: [UserDefinition] = []
+      if isOneProcess {
+        var random = SystemRandomNumberGenerator()
+        let token = Token.make(for: Self.localRouter, using: &random)
+        state.token = token
+        builtIn = [.router(Self.localRouter, TokenDigest(of: token))].compactMap { $0 }
+      }
+      users = UserDirectory(table, ledger, builtIn: builtIn)
+    } else {
+      users = nil
+    }
+    if let path = settings.shardTokenPath {
+      var file = WatchedFile(path, bytesMax: Token.bytesMax)
+      do throws(NodeFileFailure) {
+        state.token = try Self.token(&file)
+      } catch {
+        throw ConfigurationError("the token file \(path) can't be used: \(error.sentence).")
+      }
+      state.tokenFile = file
+    }
+    self.state = Mutex(state)
+  }
+
+  /// The router of a process with shards, as these know it.
+  private static let localRouter = "ringstore-local-router"
+
+  package func configure(_ shard: inout ShardConfiguration) {
+    shard.users = users
+    shard.audit = audit
+  }
+
+  package func configure(_ router: inout RouterConfiguration) {
+    router.users = users
+    router.audit = audit
+    router.linkToken = { self.state.withLock { $0.token } }
+  }
+
+  /// Whether there are files that can change.
+  package var hasFiles: Bool {
+    state.withLock { $0.usersFile != nil || $0.tokenFile != nil }
+  }
+
+  // MARK: - Changes
+
+  /// Reads what has changed, every few seconds, until the task is cancelled.
+  func watch() async {
+    guard hasFiles else { return }
+    while (try? await Task.sleep(for: .seconds(Self.lookSeconds))) != nil { look() }
+  }
+
+  /// Reads what has changed.
+  package func look() { reload(onlyChanged: true) }
+
+  /// Reads all files anew. Of one that can't be used, what it said before stays in force.
+  package func reload() { reload(onlyChanged: false) }
+
+  private func reload(onlyChanged: Bool) {
+    state.withLock { state in
+      if var file = state.usersFile, !onlyChanged || file.hasChanged() {
+        reloadUsers(&file)
+        state.usersFile = file
+      }
+      if var file = state.tokenFile, !onlyChanged || file.hasChanged() {
+        do throws(NodeFileFailure) {
+          state.token = try Self.token(&file)
+          logger.notice("the router's token was read again", metadata: ["file": "\(file.path)"])
+        } catch {
+          logger.error(
+            "the router's token stays as it is",
+            metadata: ["file": "\(file.path)", "reason": "\(error.sentence)"])
+        }
+        state.tokenFile = file
+      }
+    }
+  }
+
+  private func reloadUsers(_ file: inout WatchedFile) {
+    do throws(NodeFileFailure) {
+      let table = try Self.table(&file)
+      users?.replace(with: table)
+      users?.ledger.reloaded(true)
+      logger.notice(
+        "the users file was read again",
+        metadata: ["file": "\(file.path)", "users": "\(table.users.count)"])
+    } catch {
+      users?.ledger.reloaded(false)
+      logger.error(
+        "the users stay as they are",
+        metadata: ["file": "\(file.path)", "reason": "\(error.sentence)"])
+    }
+  }
+
+  private static func table(_ file: inout WatchedFile) throws(NodeFileFailure) -> UserTable {
+    let bytes = try bytes(&file)
+    do throws(UsersFileError) {
+      return try UsersFile.parse(bytes)
+    } catch {
+      throw NodeFileFailure(sentence: "\(error)")
+    }
+  }
+
+  private static func token(_ file: inout WatchedFile) throws(NodeFileFailure) -> String {
+    guard let token = TokenText.read(try bytes(&file)) else {
+      throw NodeFileFailure(sentence: TokenText.rule)
+    }
+    return token
+  }
+
+  private static func bytes(_ file: inout WatchedFile) throws(NodeFileFailure) -> [UInt8] {
+    do throws(WatchedFile.Failure) {
+      return try file.read()
+    } catch {
+      throw NodeFileFailure(sentence: "it can't be read: \(error.reason)")
+    }
+  }
+}
+
+private struct NodeFileFailure: Error {
+  let sentence: String
+}
+
+extension UserDefinition {
+  fileprivate static func router(_ name: String, _ digest: TokenDigest) -> UserDefinition? {
+    guard let rules = try? KeyRules(databases: [], keys: []) else { return nil }
+    return UserDefinition(name: name, permissions: .router, rules: rules, tokens: [digest])
+  }
+}

@@ -1,0 +1,32 @@
+// From settings to who may do what on a node. The files themselves are read by NodeAccess, at the
+// start and whenever they change.
+
+/// What the settings say of users.
+package struct AccessSettings: Sendable, Hashable {
+  /// The users file; nil: there are no users.
+  package var usersPath: String?
+  /// The file with the token by which a router is known to its shards.
+  package var shardTokenPath: String?
+  /// Whether writes are noted in the log, as calls of administration are.
+  package var notesWrites = false
+
+  package init() {}
+}
+
+extension SettingSources {
+  package func accessSettings() throws(ConfigurationError) -> AccessSettings {
+    var settings = AccessSettings()
+    settings.usersPath = try path(.users)
+    if kind == .router { settings.shardTokenPath = try path(.shardTokenFile) }
+    if let found = try text(.audit) {
+      guard ["admin", "writes"].contains(found.value) else {
+        throw ConfigurationError("\(found.origin) must be admin or writes, not '\(found.value)'.")
+      }
+      settings.notesWrites = found.value == "writes"
+    }
+    return settings
+  }
+
+  /// Whether callers must say who they are.
+  func hasUsers() throws(ConfigurationError) -> Bool { try path(.users) != nil }
+}

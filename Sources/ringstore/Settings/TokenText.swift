@@ -1,0 +1,48 @@
+// A token as a file or a variable holds it, for whoever sends one: the program that asks nodes, and
+// a router that asks shards. No sentence about it shows what was found. Pure but for the file.
+
+import Users
+
+package enum TokenText {
+  package static let rule = "it must hold one token and nothing else"
+  /// Holds the token where no flag names a file. (An argument would be seen by `ps`.)
+  package static let variable = Setting.environmentPrefix + "TOKEN"
+
+  /// The token in what a file holds: a line end behind it is none of it. Nil where it is none.
+  package static func read(_ bytes: [UInt8]) -> String? {
+    let isBlank: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x0a || $0 == 0x0d || $0 == 0x09 }
+    let start = bytes.firstIndex { !isBlank($0) } ?? bytes.endIndex
+    let end = bytes.lastIndex { !isBlank($0) }.map { $0 + 1 } ?? start
+    let token = bytes[start..<end]
+    guard (1...Token.bytesMax).contains(token.count),
+      token.allSatisfy({ (0x21...0x7e).contains($0) })
+    else { return nil }
+    return String(decoding: token, as: UTF8.self)
+  }
+
+  /// What `cli`, `admin` and `health` send; nil: nothing.
+  ///
+  /// - Parameter path: what --token-file says.
+  static func of(
+    path: String?, environment: [String: String]
+  ) throws(ConfigurationError) -> String? {
+    if let path {
+      var file = WatchedFile(path, bytesMax: Token.bytesMax + 2)
+      let bytes: [UInt8]
+      do throws(WatchedFile.Failure) {
+        bytes = try file.read()
+      } catch {
+        throw ConfigurationError("--token-file: \(path) can't be read: \(error.reason).")
+      }
+      guard let token = read(bytes) else {
+        throw ConfigurationError("--token-file: \(path) can't be used: \(rule).")
+      }
+      return token
+    }
+    guard let text = environment[variable], !text.isEmpty else { return nil }
+    guard let token = read(Array(text.utf8)) else {
+      throw ConfigurationError("\(variable) can't be used: \(rule).")
+    }
+    return token
+  }
+}

@@ -1,0 +1,272 @@
+// Credentials that come and go while connections are open, bounds on what a user may use, and links.
+
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import Synchronization
+import Testing
+import Users
+
+@Suite("Credentials, bounds and links")
+struct CredentialLifeTests {
+  private static let router = AccessCluster.entry("the-router", may: "router")
+
+  @Test("A token that is taken away lets nothing more through an open connection")
+  func revoked() async throws {
+    try await AccessCluster.with { cluster in
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      #expect(await client.unary(V1.KeyStore.get, Requests.key("k")) == nil)
+      let table = try AccessCluster.table(AccessCluster.entry("read", may: "read") + Self.router)
+      await cluster.replaceUsers(with: table)
+      #expect(
+        await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason == .unauthenticated)
+      #expect(await client.unary(V1.KeyStore.dbSize, ByteBuffer())?.reason == .unauthenticated)
+    }
+  }
+
+  @Test("A Pipeline that is open ends with its token", arguments: [true, false])
+  func pipeline(throughRouter: Bool) async throws {
+    try await AccessCluster.with { cluster in
+      let client = Client(
+        port: throughRouter ? cluster.router.port : cluster.shards[0].port, as: "root")
+      defer { client.close() }
+      let stream = client.open(V1.KeyStore.pipeline)
+      func sendGet(_ id: UInt64) async throws {
+        try await stream.send { batch in
+          Requests.key("k").withUnsafeReadableBytes {
+            batch.writeCall(
+              .pipeline, id: id, method: UInt32(V1.KeyStore.get.method?.rawValue ?? 0), request: $0)
+          }
+        }
+      }
+      var messages = stream.messages.makeAsyncIterator()
+      try await sendGet(1)
+      #expect(try await messages.next() != nil)
+      // Fewer rights are in force with the next batch, without an end.
+      await cluster.replaceUsers(
+        with: try AccessCluster.table(AccessCluster.entry("root", may: "write") + Self.router))
+      try await sendGet(2)
+      let denied = try #require(try await messages.next())
+      let code = try denied.withUnsafeReadableBytes { bytes in
+        try V1.ReplyBatch(bytes).replies.map(\.code)
+      }
+      #expect(code == [StatusCode.permissionDenied.rawValue])
+      await cluster.replaceUsers(with: try AccessCluster.table(Self.router))
+      try await sendGet(3)
+      do throws(RPCStatus) {
+        _ = try await messages.next()
+        Issue.record("the Pipeline goes on")
+      } catch {
+        #expect(error.code == .unauthenticated)
+      }
+    }
+  }
+
+  @Test("Users change while calls run, and each call is answered by the old ones or the new ones")
+  func reloads() async throws {
+    try await AccessCluster.with(threads: 2) { cluster in
+      let tables = [
+        try AccessCluster.table(AccessCluster.entry("root", may: "read write") + Self.router),
+        try AccessCluster.table(AccessCluster.entry("root", may: "write") + Self.router),
+      ]
+      let outcomes = await withTaskGroup(of: [ErrorReason?].self) { group in
+        for _ in 0..<4 {
+          group.addTask {
+            let client = Client(port: cluster.router.port, as: "root")
+            defer { client.close() }
+            var reasons: [ErrorReason?] = []
+            for _ in 0..<200 {
+              reasons.append(await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason)
+            }
+            return reasons
+          }
+        }
+        for number in 0..<200 {
+          cluster.users.replace(with: tables[number % 2])
+          await Task.yield()
+        }
+        return await group.reduce(into: []) { $0 += $1 }
+      }
+      #expect(outcomes.count == 800)
+      #expect(outcomes.allSatisfy { $0 == nil || $0 == .permissionDenied })
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      await cluster.replaceUsers(with: tables[1])
+      #expect(
+        await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason == .permissionDenied)
+      await cluster.replaceUsers(with: tables[0])
+      #expect(await client.unary(V1.KeyStore.get, Requests.key("k")) == nil)
+    }
+  }
+
+  @Test("Two credentials of one call, or another scheme, are none")
+  func headers() async throws {
+    try await AccessCluster.with { cluster in
+      let client = Client(port: cluster.router.port, token: nil)
+      defer { client.close() }
+      let good = "Bearer \(AccessCluster.token("root"))"
+      for values in [["Basic abc"], [good, good], [good, "Bearer x"], [""]] {
+        var metadata = Metadata()
+        for value in values { metadata.add("authorization", value) }
+        let error = await client.call(V1.KeyStore.get, Requests.key("k"), metadata: metadata).error
+        #expect(error?.reason == .unauthenticated, "\(values)")
+      }
+      var metadata = Metadata()
+      metadata.add("authorization", good)
+      #expect(
+        await client.call(V1.KeyStore.get, Requests.key("k"), metadata: metadata).error == nil)
+    }
+  }
+
+  @Test("Calls without credentials are anonymous's, where the file has that user")
+  func anonymous() async throws {
+    let text =
+      """
+      user anonymous
+        may read
+        keys prefix public:
+        databases 0
+
+      """ + Self.router + AccessCluster.entry("root", may: "read write admin")
+    try await AccessCluster.with(users: text) { cluster in
+      let client = Client(port: cluster.router.port, token: nil)
+      defer { client.close() }
+      #expect(await client.unary(V1.KeyStore.get, Requests.key("public:1")) == nil)
+      #expect(
+        await client.unary(V1.KeyStore.get, Requests.key("x"))?.reason == .permissionDenied)
+      let set = Requests.set("public:1", "v")
+      #expect(await client.unary(V1.KeyStore.set, set)?.reason == .permissionDenied)
+    }
+  }
+
+  // MARK: - Bounds
+
+  @Test("A user makes no more calls a second than he may, however they come")
+  func rate() async throws {
+    let text =
+      AccessCluster.entry("slow", may: "read", rest: "rate 5") + Self.router
+      + AccessCluster.entry("root", may: "read write admin")
+    try await AccessCluster.with(users: text) { cluster in
+      let client = Client(port: cluster.router.port, as: "slow")
+      defer { client.close() }
+      let get = (
+        method: UInt32(V1.KeyStore.get.method?.rawValue ?? 0), request: Requests.key("k")
+      )
+      let errors = try await client.pipeline(Array(repeating: get, count: 200)).get()
+      #expect(errors.prefix(5).allSatisfy { $0 == nil })
+      let refused = errors.compactMap { $0 }
+      #expect(refused.count >= 190)
+      #expect(refused.allSatisfy { $0.reason == .rateLimited && $0.code == .resourceExhausted })
+      #expect(refused.allSatisfy { $0.retryDelayMillis ?? 0 > 0 })
+      // One bound for all entrances.
+      var reasons: [ErrorReason?] = []
+      for _ in 0..<20 {
+        reasons.append(await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason)
+      }
+      #expect(reasons.contains(.rateLimited))
+      let root = Client(port: cluster.router.port, as: "root")
+      defer { root.close() }
+      #expect(await root.unary(V1.KeyStore.get, Requests.key("k")) == nil)
+      #expect(cluster.users.ledger.count(of: .rate) > 190)
+    }
+  }
+
+  @Test("A user has no more connections than he may, and gets a place when one ends")
+  func connections() async throws {
+    let text =
+      AccessCluster.entry("few", may: "read", rest: "connections 2") + Self.router
+      + AccessCluster.entry("root", may: "read write admin")
+    try await AccessCluster.with(users: text) { cluster in
+      let clients = (0..<2).map { _ in Client(port: cluster.router.port, as: "few") }
+      for client in clients {
+        #expect(await client.unary(V1.KeyStore.get, Requests.key("k")) == nil)
+      }
+      let third = Client(port: cluster.router.port, as: "few")
+      defer { third.close() }
+      #expect(
+        await third.unary(V1.KeyStore.get, Requests.key("k"))?.reason == .tooManyConnections)
+      clients[0].close()
+      while await third.unary(V1.KeyStore.get, Requests.key("k")) != nil {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      clients[1].close()
+    }
+  }
+
+  // MARK: - Links
+
+  @Test("A shard serves links to routers only", arguments: [nil, "root"] as [String?])
+  func links(user: String?) async throws {
+    try await AccessCluster.with(routerToken: user.map { AccessCluster.token($0) }) { cluster in
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      let error = await client.unary(V1.KeyStore.get, Requests.key("k"))
+      #expect(error?.code == .unavailable)
+      let direct = Client(port: cluster.shards[0].port, token: user.map { AccessCluster.token($0) })
+      defer { direct.close() }
+      let (_, refusal) = await direct.stream(LinkV1.Link.exchange, ByteBuffer())
+      #expect(refusal?.reason == (user == nil ? .unauthenticated : .permissionDenied))
+      #expect(cluster.users.ledger.count(of: user == nil ? .credentials : .permission) > 0)
+    }
+  }
+
+  @Test("A link ends when its router is one no more, and comes back when it is again")
+  func linkRevoked() async throws {
+    try await AccessCluster.with { cluster in
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      let users = cluster.users.table
+      cluster.users.replace(
+        with: try AccessCluster.table(
+          AccessCluster.entry("root", may: "read") + AccessCluster.entry("the-router", may: "read"))
+      )
+      while await client.unary(V1.KeyStore.get, Requests.key("k"))?.code != .unavailable {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      cluster.users.replace(with: users)
+      while await client.unary(V1.KeyStore.get, Requests.key("k")) != nil {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+    }
+  }
+
+  // MARK: - The audit log
+
+  @Test("Calls of administration are noted, whoever makes them and whatever becomes of them")
+  func audit() async throws {
+    try await AccessCluster.with { cluster in
+      for user in ["root", "read"] {
+        let client = Client(port: cluster.router.port, as: user)
+        defer { client.close() }
+        _ = await client.unary(V1.KeyStore.reset, ByteBuffer())
+        _ = await client.unary(V1.KeyStore.set, Requests.set("k", "v"))
+      }
+      let entries = cluster.audited.all
+      #expect(entries.map(\.user) == ["root", "read"])
+      #expect(entries.allSatisfy { $0.call == "Reset" && $0.peer.hasPrefix("127.0.0.1:") })
+      #expect(entries.map(\.outcome) == [.ok, .permissionDenied])
+    }
+  }
+
+  @Test("Writes are noted where that is asked for, with their keys")
+  func auditOfWrites() async throws {
+    try await AccessCluster.with(notesWrites: true) { cluster in
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      _ = await client.unary(V1.KeyStore.set, Requests.set("one", "v"))
+      _ = await client.unary(V1.KeyStore.get, Requests.key("one"))
+      let set = UInt32(V1.KeyStore.set.method?.rawValue ?? 0)
+      _ = await client.pipeline([(set, Requests.set("two", "v"))])
+      let lines = try await LineClient(port: try #require(cluster.router.linePort))
+      _ = try await lines.send("AUTH \(AccessCluster.token("root"))", "SET three v")
+      let entries = cluster.audited.all
+      #expect(
+        entries.map { String(decoding: $0.key ?? [], as: UTF8.self) } == ["one", "two", "three"])
+      #expect(entries.map(\.outcome) == [.ok, nil, .ok])
+      #expect(entries.allSatisfy { $0.call == "Set" && $0.user == "root" })
+      try await lines.close()
+    }
+  }
+}
