@@ -184,6 +184,7 @@ struct Client: Sendable {
     defer { stream.cancel() }
     do throws(RPCStatus) {
       try await stream.send { _ in }
+      stream.halfClose()
       var iterator = stream.messages.makeAsyncIterator()
       _ = try await iterator.next()
       return nil

@@ -247,7 +247,7 @@ def test_the_command_line_takes_a_token_from_a_file_or_a_variable(nodes, users, 
     assert (named.returncode, named.stdout) == (0, "OK\n")
     environment = {"RINGSTORE_TOKEN": users.tokens["tenant"]}
     refusal = run("cli", *server, "GET", "k", environment=environment)
-    assert refusal.returncode == 1 and "PERMISSION_DENIED" in refusal.stderr
+    assert refusal.returncode == 1 and "PERMISSION_DENIED" in refusal.stdout
     assert run("health", *server, "--token-file", str(secret)).returncode == 0
     assert run("health", *server).returncode == 1
     assert run("admin", "hotkeys", *server, "--token-file", str(secret)).returncode == 0
