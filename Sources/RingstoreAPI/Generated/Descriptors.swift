@@ -1064,14 +1064,16 @@ extension ProtoFile {
     ),
     ProtoFile(
       name: "ringstore/internal/v1/link.proto",
-      imports: ["ringstore/v1/cluster.proto"],
+      imports: ["ringstore/v1/cluster.proto", "ringstore/v1/keystore.proto"],
       extensions: [],
       messageLines: """
         ringstore.internal.v1.RouterFrame ringstore.internal.v1.MapOffer
-        ringstore.internal.v1.Hello ringstore.internal.v1.LinkCall ringstore.internal.v1.Credit
-        ringstore.internal.v1.ShardFrame ringstore.internal.v1.MapReply
-        ringstore.internal.v1.MapNews ringstore.internal.v1.HelloReply
-        ringstore.internal.v1.ShardLineage ringstore.internal.v1.LinkReply
+        ringstore.internal.v1.Hello ringstore.internal.v1.LinkCall
+        ringstore.internal.v1.Restriction ringstore.internal.v1.DatabaseRange
+        ringstore.internal.v1.Credit ringstore.internal.v1.ShardFrame
+        ringstore.internal.v1.MapReply ringstore.internal.v1.MapNews
+        ringstore.internal.v1.HelloReply ringstore.internal.v1.ShardLineage
+        ringstore.internal.v1.LinkReply
         """
       ,
       otherLines: """
@@ -1088,75 +1090,84 @@ extension ProtoFile {
         ringstore.internal.v1.LinkCall.id ringstore.internal.v1.LinkCall.method
         ringstore.internal.v1.LinkCall.request ringstore.internal.v1.LinkCall.deadline_millis
         ringstore.internal.v1.LinkCall.request_id ringstore.internal.v1.LinkCall.trace_context
-        ringstore.internal.v1.Credit.id ringstore.internal.v1.Credit.bytes
-        ringstore.internal.v1.ShardFrame.hello ringstore.internal.v1.ShardFrame.replies
-        ringstore.internal.v1.ShardFrame.draining ringstore.internal.v1.ShardFrame.clock_millis
-        ringstore.internal.v1.ShardFrame.map_reply ringstore.internal.v1.ShardFrame.map_news
-        ringstore.internal.v1.MapReply.step ringstore.internal.v1.MapReply.epoch
-        ringstore.internal.v1.MapReply.accepted ringstore.internal.v1.MapReply.refusal
-        ringstore.internal.v1.MapReply.detail ringstore.internal.v1.MapReply.map
-        ringstore.internal.v1.MapReply.in_force ringstore.internal.v1.MapReply.round
-        ringstore.internal.v1.MapReply.lineages ringstore.internal.v1.MapNews.map
-        ringstore.internal.v1.MapNews.in_force ringstore.internal.v1.HelloReply.shard
-        ringstore.internal.v1.HelloReply.incarnation ringstore.internal.v1.HelloReply.map_epoch
-        ringstore.internal.v1.HelloReply.accepted ringstore.internal.v1.HelloReply.refusal
-        ringstore.internal.v1.HelloReply.map ringstore.internal.v1.HelloReply.map_in_force
-        ringstore.internal.v1.HelloReply.detail ringstore.internal.v1.HelloReply.serving
-        ringstore.internal.v1.HelloReply.ran_calls ringstore.internal.v1.HelloReply.lineage
-        ringstore.internal.v1.HelloReply.lineages ringstore.internal.v1.HelloReply.recovers
-        ringstore.internal.v1.ShardLineage.shard ringstore.internal.v1.ShardLineage.lineage
-        ringstore.internal.v1.LinkReply.id ringstore.internal.v1.LinkReply.code
-        ringstore.internal.v1.LinkReply.message ringstore.internal.v1.LinkReply.response
-        ringstore.internal.v1.LinkReply.details ringstore.internal.v1.LinkReply.more
-        ringstore.internal.v1.LinkReply.parked ringstore.internal.v1.SlotMapStep
-        ringstore.internal.v1.SLOT_MAP_STEP_UNSPECIFIED ringstore.internal.v1.CHECK
-        ringstore.internal.v1.ADOPT ringstore.internal.v1.IN_FORCE ringstore.internal.v1.Link
-        ringstore.internal.v1.Link.Exchange
+        ringstore.internal.v1.LinkCall.restriction
+        ringstore.internal.v1.Restriction.every_database
+        ringstore.internal.v1.Restriction.databases ringstore.internal.v1.Restriction.every_key
+        ringstore.internal.v1.Restriction.keys ringstore.internal.v1.DatabaseRange.first
+        ringstore.internal.v1.DatabaseRange.last ringstore.internal.v1.Credit.id
+        ringstore.internal.v1.Credit.bytes ringstore.internal.v1.ShardFrame.hello
+        ringstore.internal.v1.ShardFrame.replies ringstore.internal.v1.ShardFrame.draining
+        ringstore.internal.v1.ShardFrame.clock_millis ringstore.internal.v1.ShardFrame.map_reply
+        ringstore.internal.v1.ShardFrame.map_news ringstore.internal.v1.MapReply.step
+        ringstore.internal.v1.MapReply.epoch ringstore.internal.v1.MapReply.accepted
+        ringstore.internal.v1.MapReply.refusal ringstore.internal.v1.MapReply.detail
+        ringstore.internal.v1.MapReply.map ringstore.internal.v1.MapReply.in_force
+        ringstore.internal.v1.MapReply.round ringstore.internal.v1.MapReply.lineages
+        ringstore.internal.v1.MapNews.map ringstore.internal.v1.MapNews.in_force
+        ringstore.internal.v1.HelloReply.shard ringstore.internal.v1.HelloReply.incarnation
+        ringstore.internal.v1.HelloReply.map_epoch ringstore.internal.v1.HelloReply.accepted
+        ringstore.internal.v1.HelloReply.refusal ringstore.internal.v1.HelloReply.map
+        ringstore.internal.v1.HelloReply.map_in_force ringstore.internal.v1.HelloReply.detail
+        ringstore.internal.v1.HelloReply.serving ringstore.internal.v1.HelloReply.ran_calls
+        ringstore.internal.v1.HelloReply.lineage ringstore.internal.v1.HelloReply.lineages
+        ringstore.internal.v1.HelloReply.recovers ringstore.internal.v1.ShardLineage.shard
+        ringstore.internal.v1.ShardLineage.lineage ringstore.internal.v1.LinkReply.id
+        ringstore.internal.v1.LinkReply.code ringstore.internal.v1.LinkReply.message
+        ringstore.internal.v1.LinkReply.response ringstore.internal.v1.LinkReply.details
+        ringstore.internal.v1.LinkReply.more ringstore.internal.v1.LinkReply.parked
+        ringstore.internal.v1.SlotMapStep ringstore.internal.v1.SLOT_MAP_STEP_UNSPECIFIED
+        ringstore.internal.v1.CHECK ringstore.internal.v1.ADOPT ringstore.internal.v1.IN_FORCE
+        ringstore.internal.v1.Link ringstore.internal.v1.Link.Exchange
         """
       ,
       encodedLines: """
         CiByaW5nc3RvcmUvaW50ZXJuYWwvdjEvbGluay5wcm90bxIVcmluZ3N0b3JlLmludGVybmFsLnYxGhpyaW5nc3Rv
-        cmUvdjEvY2x1c3Rlci5wcm90byLGAgoLUm91dGVyRnJhbWUSMgoFaGVsbG8YASABKAsyHC5yaW5nc3RvcmUuaW50
-        ZXJuYWwudjEuSGVsbG9SBWhlbGxvEiEKDGhlYXJkX21pbGxpcxgCIAEoBFILaGVhcmRNaWxsaXMSGAoHY2FuY2Vs
-        cxgDIAMoBFIHY2FuY2VscxIfCgtwbGFjZWRfYW5ldxgEIAMoBFIKcGxhY2VkQW5ldxI1CgVvZmZlchgFIAEoCzIf
-        LnJpbmdzdG9yZS5pbnRlcm5hbC52MS5NYXBPZmZlclIFb2ZmZXISNQoFY2FsbHMYBiADKAsyHy5yaW5nc3RvcmUu
-        aW50ZXJuYWwudjEuTGlua0NhbGxSBWNhbGxzEjcKB2NyZWRpdHMYByADKAsyHS5yaW5nc3RvcmUuaW50ZXJuYWwu
-        djEuQ3JlZGl0UgdjcmVkaXRzIqcBCghNYXBPZmZlchI2CgRzdGVwGAEgASgOMiIucmluZ3N0b3JlLmludGVybmFs
-        LnYxLlNsb3RNYXBTdGVwUgRzdGVwEicKA21hcBgCIAEoCzIVLnJpbmdzdG9yZS52MS5TbG90TWFwUgNtYXASJAoO
-        aW5fZm9yY2VfZXBvY2gYAyABKARSDGluRm9yY2VFcG9jaBIUCgVyb3VuZBgEIAEoBFIFcm91bmQitgIKBUhlbGxv
-        EhoKCHByb3RvY29sGAEgASgNUghwcm90b2NvbBIYCgdjbHVzdGVyGAIgASgJUgdjbHVzdGVyEhYKBnJvdXRlchgD
-        IAEoCVIGcm91dGVyEh4KCmdlbmVyYXRpb24YBCABKARSCmdlbmVyYXRpb24SJQoOZXhwZWN0ZWRfc2hhcmQYBSAB
-        KAlSDWV4cGVjdGVkU2hhcmQSJwoDbWFwGAYgASgLMhUucmluZ3N0b3JlLnYxLlNsb3RNYXBSA21hcBImCg9oYXNo
-        X3NlZWRfY2hlY2sYByABKAxSDWhhc2hTZWVkQ2hlY2sSJAoOaW5fZm9yY2VfZXBvY2gYCCABKARSDGluRm9yY2VF
-        cG9jaBIhCgxwYXJrZWRfY2FsbHMYCSADKARSC3BhcmtlZENhbGxzIrkBCghMaW5rQ2FsbBIOCgJpZBgBIAEoBFIC
-        aWQSFgoGbWV0aG9kGAIgASgNUgZtZXRob2QSGAoHcmVxdWVzdBgDIAEoDFIHcmVxdWVzdBInCg9kZWFkbGluZV9t
-        aWxsaXMYBCABKARSDmRlYWRsaW5lTWlsbGlzEh0KCnJlcXVlc3RfaWQYBSABKAxSCXJlcXVlc3RJZBIjCg10cmFj
-        ZV9jb250ZXh0GAYgASgMUgx0cmFjZUNvbnRleHQiLgoGQ3JlZGl0Eg4KAmlkGAEgASgEUgJpZBIUCgVieXRlcxgC
-        IAEoBFIFYnl0ZXMiuQIKClNoYXJkRnJhbWUSNwoFaGVsbG8YASABKAsyIS5yaW5nc3RvcmUuaW50ZXJuYWwudjEu
-        SGVsbG9SZXBseVIFaGVsbG8SOgoHcmVwbGllcxgCIAMoCzIgLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5MaW5rUmVw
-        bHlSB3JlcGxpZXMSGgoIZHJhaW5pbmcYAyABKAhSCGRyYWluaW5nEiEKDGNsb2NrX21pbGxpcxgEIAEoBFILY2xv
-        Y2tNaWxsaXMSPAoJbWFwX3JlcGx5GAUgASgLMh8ucmluZ3N0b3JlLmludGVybmFsLnYxLk1hcFJlcGx5UghtYXBS
-        ZXBseRI5CghtYXBfbmV3cxgGIAEoCzIeLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5NYXBOZXdzUgdtYXBOZXdzIsEC
-        CghNYXBSZXBseRI2CgRzdGVwGAEgASgOMiIucmluZ3N0b3JlLmludGVybmFsLnYxLlNsb3RNYXBTdGVwUgRzdGVw
-        EhQKBWVwb2NoGAIgASgEUgVlcG9jaBIaCghhY2NlcHRlZBgDIAEoCFIIYWNjZXB0ZWQSGAoHcmVmdXNhbBgEIAEo
-        CVIHcmVmdXNhbBIWCgZkZXRhaWwYBSABKAlSBmRldGFpbBInCgNtYXAYBiABKAsyFS5yaW5nc3RvcmUudjEuU2xv
-        dE1hcFIDbWFwEhkKCGluX2ZvcmNlGAcgASgIUgdpbkZvcmNlEhQKBXJvdW5kGAggASgEUgVyb3VuZBI/CghsaW5l
-        YWdlcxgJIAMoCzIjLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5TaGFyZExpbmVhZ2VSCGxpbmVhZ2VzIk0KB01hcE5l
-        d3MSJwoDbWFwGAEgASgLMhUucmluZ3N0b3JlLnYxLlNsb3RNYXBSA21hcBIZCghpbl9mb3JjZRgCIAEoCFIHaW5G
-        b3JjZSKoAwoKSGVsbG9SZXBseRIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSIAoLaW5jYXJuYXRpb24YAiABKARSC2lu
-        Y2FybmF0aW9uEhsKCW1hcF9lcG9jaBgDIAEoBFIIbWFwRXBvY2gSGgoIYWNjZXB0ZWQYBCABKAhSCGFjY2VwdGVk
-        EhgKB3JlZnVzYWwYBSABKAlSB3JlZnVzYWwSJwoDbWFwGAcgASgLMhUucmluZ3N0b3JlLnYxLlNsb3RNYXBSA21h
-        cBIgCgxtYXBfaW5fZm9yY2UYCCABKAhSCm1hcEluRm9yY2USFgoGZGV0YWlsGAkgASgJUgZkZXRhaWwSGAoHc2Vy
-        dmluZxgKIAEoCFIHc2VydmluZxIbCglyYW5fY2FsbHMYDCADKARSCHJhbkNhbGxzEhgKB2xpbmVhZ2UYDSABKAxS
-        B2xpbmVhZ2USPwoIbGluZWFnZXMYDiADKAsyIy5yaW5nc3RvcmUuaW50ZXJuYWwudjEuU2hhcmRMaW5lYWdlUghs
-        aW5lYWdlcxIaCghyZWNvdmVycxgPIAEoCFIIcmVjb3ZlcnMiVQoMU2hhcmRMaW5lYWdlEhQKBXNoYXJkGAEgASgJ
-        UgVzaGFyZBIvCgdsaW5lYWdlGAIgASgLMhUucmluZ3N0b3JlLnYxLkxpbmVhZ2VSB2xpbmVhZ2UiqwEKCUxpbmtS
-        ZXBseRIOCgJpZBgBIAEoBFICaWQSEgoEY29kZRgCIAEoBVIEY29kZRIYCgdtZXNzYWdlGAMgASgJUgdtZXNzYWdl
-        EhoKCHJlc3BvbnNlGAQgASgMUghyZXNwb25zZRIYCgdkZXRhaWxzGAUgASgMUgdkZXRhaWxzEhIKBG1vcmUYBiAB
-        KAhSBG1vcmUSFgoGcGFya2VkGAcgASgIUgZwYXJrZWQqUAoLU2xvdE1hcFN0ZXASHQoZU0xPVF9NQVBfU1RFUF9V
-        TlNQRUNJRklFRBAAEgkKBUNIRUNLEAESCQoFQURPUFQQAhIMCghJTl9GT1JDRRADMl0KBExpbmsSVQoIRXhjaGFu
-        Z2USIi5yaW5nc3RvcmUuaW50ZXJuYWwudjEuUm91dGVyRnJhbWUaIS5yaW5nc3RvcmUuaW50ZXJuYWwudjEuU2hh
-        cmRGcmFtZSgBMAFiBnByb3RvMw==
+        cmUvdjEvY2x1c3Rlci5wcm90bxobcmluZ3N0b3JlL3YxL2tleXN0b3JlLnByb3RvIsYCCgtSb3V0ZXJGcmFtZRIy
+        CgVoZWxsbxgBIAEoCzIcLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5IZWxsb1IFaGVsbG8SIQoMaGVhcmRfbWlsbGlz
+        GAIgASgEUgtoZWFyZE1pbGxpcxIYCgdjYW5jZWxzGAMgAygEUgdjYW5jZWxzEh8KC3BsYWNlZF9hbmV3GAQgAygE
+        UgpwbGFjZWRBbmV3EjUKBW9mZmVyGAUgASgLMh8ucmluZ3N0b3JlLmludGVybmFsLnYxLk1hcE9mZmVyUgVvZmZl
+        chI1CgVjYWxscxgGIAMoCzIfLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5MaW5rQ2FsbFIFY2FsbHMSNwoHY3JlZGl0
+        cxgHIAMoCzIdLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5DcmVkaXRSB2NyZWRpdHMipwEKCE1hcE9mZmVyEjYKBHN0
+        ZXAYASABKA4yIi5yaW5nc3RvcmUuaW50ZXJuYWwudjEuU2xvdE1hcFN0ZXBSBHN0ZXASJwoDbWFwGAIgASgLMhUu
+        cmluZ3N0b3JlLnYxLlNsb3RNYXBSA21hcBIkCg5pbl9mb3JjZV9lcG9jaBgDIAEoBFIMaW5Gb3JjZUVwb2NoEhQK
+        BXJvdW5kGAQgASgEUgVyb3VuZCK2AgoFSGVsbG8SGgoIcHJvdG9jb2wYASABKA1SCHByb3RvY29sEhgKB2NsdXN0
+        ZXIYAiABKAlSB2NsdXN0ZXISFgoGcm91dGVyGAMgASgJUgZyb3V0ZXISHgoKZ2VuZXJhdGlvbhgEIAEoBFIKZ2Vu
+        ZXJhdGlvbhIlCg5leHBlY3RlZF9zaGFyZBgFIAEoCVINZXhwZWN0ZWRTaGFyZBInCgNtYXAYBiABKAsyFS5yaW5n
+        c3RvcmUudjEuU2xvdE1hcFIDbWFwEiYKD2hhc2hfc2VlZF9jaGVjaxgHIAEoDFINaGFzaFNlZWRDaGVjaxIkCg5p
+        bl9mb3JjZV9lcG9jaBgIIAEoBFIMaW5Gb3JjZUVwb2NoEiEKDHBhcmtlZF9jYWxscxgJIAMoBFILcGFya2VkQ2Fs
+        bHMi/wEKCExpbmtDYWxsEg4KAmlkGAEgASgEUgJpZBIWCgZtZXRob2QYAiABKA1SBm1ldGhvZBIYCgdyZXF1ZXN0
+        GAMgASgMUgdyZXF1ZXN0EicKD2RlYWRsaW5lX21pbGxpcxgEIAEoBFIOZGVhZGxpbmVNaWxsaXMSHQoKcmVxdWVz
+        dF9pZBgFIAEoDFIJcmVxdWVzdElkEiMKDXRyYWNlX2NvbnRleHQYBiABKAxSDHRyYWNlQ29udGV4dBJECgtyZXN0
+        cmljdGlvbhgHIAEoCzIiLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5SZXN0cmljdGlvblILcmVzdHJpY3Rpb24iwAEK
+        C1Jlc3RyaWN0aW9uEiUKDmV2ZXJ5X2RhdGFiYXNlGAEgASgIUg1ldmVyeURhdGFiYXNlEkIKCWRhdGFiYXNlcxgC
+        IAMoCzIkLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5EYXRhYmFzZVJhbmdlUglkYXRhYmFzZXMSGwoJZXZlcnlfa2V5
+        GAMgASgIUghldmVyeUtleRIpCgRrZXlzGAQgAygLMhUucmluZ3N0b3JlLnYxLlBhdHRlcm5SBGtleXMiOQoNRGF0
+        YWJhc2VSYW5nZRIUCgVmaXJzdBgBIAEoDVIFZmlyc3QSEgoEbGFzdBgCIAEoDVIEbGFzdCIuCgZDcmVkaXQSDgoC
+        aWQYASABKARSAmlkEhQKBWJ5dGVzGAIgASgEUgVieXRlcyK5AgoKU2hhcmRGcmFtZRI3CgVoZWxsbxgBIAEoCzIh
+        LnJpbmdzdG9yZS5pbnRlcm5hbC52MS5IZWxsb1JlcGx5UgVoZWxsbxI6CgdyZXBsaWVzGAIgAygLMiAucmluZ3N0
+        b3JlLmludGVybmFsLnYxLkxpbmtSZXBseVIHcmVwbGllcxIaCghkcmFpbmluZxgDIAEoCFIIZHJhaW5pbmcSIQoM
+        Y2xvY2tfbWlsbGlzGAQgASgEUgtjbG9ja01pbGxpcxI8CgltYXBfcmVwbHkYBSABKAsyHy5yaW5nc3RvcmUuaW50
+        ZXJuYWwudjEuTWFwUmVwbHlSCG1hcFJlcGx5EjkKCG1hcF9uZXdzGAYgASgLMh4ucmluZ3N0b3JlLmludGVybmFs
+        LnYxLk1hcE5ld3NSB21hcE5ld3MiwQIKCE1hcFJlcGx5EjYKBHN0ZXAYASABKA4yIi5yaW5nc3RvcmUuaW50ZXJu
+        YWwudjEuU2xvdE1hcFN0ZXBSBHN0ZXASFAoFZXBvY2gYAiABKARSBWVwb2NoEhoKCGFjY2VwdGVkGAMgASgIUghh
+        Y2NlcHRlZBIYCgdyZWZ1c2FsGAQgASgJUgdyZWZ1c2FsEhYKBmRldGFpbBgFIAEoCVIGZGV0YWlsEicKA21hcBgG
+        IAEoCzIVLnJpbmdzdG9yZS52MS5TbG90TWFwUgNtYXASGQoIaW5fZm9yY2UYByABKAhSB2luRm9yY2USFAoFcm91
+        bmQYCCABKARSBXJvdW5kEj8KCGxpbmVhZ2VzGAkgAygLMiMucmluZ3N0b3JlLmludGVybmFsLnYxLlNoYXJkTGlu
+        ZWFnZVIIbGluZWFnZXMiTQoHTWFwTmV3cxInCgNtYXAYASABKAsyFS5yaW5nc3RvcmUudjEuU2xvdE1hcFIDbWFw
+        EhkKCGluX2ZvcmNlGAIgASgIUgdpbkZvcmNlIqgDCgpIZWxsb1JlcGx5EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIg
+        CgtpbmNhcm5hdGlvbhgCIAEoBFILaW5jYXJuYXRpb24SGwoJbWFwX2Vwb2NoGAMgASgEUghtYXBFcG9jaBIaCghh
+        Y2NlcHRlZBgEIAEoCFIIYWNjZXB0ZWQSGAoHcmVmdXNhbBgFIAEoCVIHcmVmdXNhbBInCgNtYXAYByABKAsyFS5y
+        aW5nc3RvcmUudjEuU2xvdE1hcFIDbWFwEiAKDG1hcF9pbl9mb3JjZRgIIAEoCFIKbWFwSW5Gb3JjZRIWCgZkZXRh
+        aWwYCSABKAlSBmRldGFpbBIYCgdzZXJ2aW5nGAogASgIUgdzZXJ2aW5nEhsKCXJhbl9jYWxscxgMIAMoBFIIcmFu
+        Q2FsbHMSGAoHbGluZWFnZRgNIAEoDFIHbGluZWFnZRI/CghsaW5lYWdlcxgOIAMoCzIjLnJpbmdzdG9yZS5pbnRl
+        cm5hbC52MS5TaGFyZExpbmVhZ2VSCGxpbmVhZ2VzEhoKCHJlY292ZXJzGA8gASgIUghyZWNvdmVycyJVCgxTaGFy
+        ZExpbmVhZ2USFAoFc2hhcmQYASABKAlSBXNoYXJkEi8KB2xpbmVhZ2UYAiABKAsyFS5yaW5nc3RvcmUudjEuTGlu
+        ZWFnZVIHbGluZWFnZSKrAQoJTGlua1JlcGx5Eg4KAmlkGAEgASgEUgJpZBISCgRjb2RlGAIgASgFUgRjb2RlEhgK
+        B21lc3NhZ2UYAyABKAlSB21lc3NhZ2USGgoIcmVzcG9uc2UYBCABKAxSCHJlc3BvbnNlEhgKB2RldGFpbHMYBSAB
+        KAxSB2RldGFpbHMSEgoEbW9yZRgGIAEoCFIEbW9yZRIWCgZwYXJrZWQYByABKAhSBnBhcmtlZCpQCgtTbG90TWFw
+        U3RlcBIdChlTTE9UX01BUF9TVEVQX1VOU1BFQ0lGSUVEEAASCQoFQ0hFQ0sQARIJCgVBRE9QVBACEgwKCElOX0ZP
+        UkNFEAMyXQoETGluaxJVCghFeGNoYW5nZRIiLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5Sb3V0ZXJGcmFtZRohLnJp
+        bmdzdG9yZS5pbnRlcm5hbC52MS5TaGFyZEZyYW1lKAEwAWIGcHJvdG8z
         """
     ),
     ProtoFile(
@@ -1199,6 +1210,7 @@ extension ProtoFile {
         ringstore.internal.v1.RandomKeyPartReply.found
         ringstore.internal.v1.RandomKeyPartReply.keys
         ringstore.internal.v1.RandomKeyPartReply.again
+        ringstore.internal.v1.RandomKeyPartReply.hidden
         ringstore.internal.v1.BigKeysPartRequest.database
         ringstore.internal.v1.BigKeysPartRequest.all_databases
         ringstore.internal.v1.BigKeysPartRequest.start_slot
@@ -1239,22 +1251,23 @@ extension ProtoFile {
         dGFydFNsb3QSHQoKbWF4X3Zpc2l0cxgEIAEoDVIJbWF4VmlzaXRzIlsKDlJlc2V0UGFydFJlcGx5EhgKB3JlbW92
         ZWQYASABKANSB3JlbW92ZWQSGwoJbmV4dF9zbG90GAIgASgNUghuZXh0U2xvdBISCgRkb25lGAMgASgIUgRkb25l
         IkYKFFJhbmRvbUtleVBhcnRSZXF1ZXN0EhoKCGRhdGFiYXNlGAEgASgNUghkYXRhYmFzZRISCgRzZWVkGAIgASgE
-        UgRzZWVkImYKElJhbmRvbUtleVBhcnRSZXBseRIQCgNrZXkYASABKAxSA2tleRIUCgVmb3VuZBgCIAEoCFIFZm91
-        bmQSEgoEa2V5cxgDIAEoA1IEa2V5cxIUCgVhZ2FpbhgEIAEoCFIFYWdhaW4irwIKEkJpZ0tleXNQYXJ0UmVxdWVz
-        dBIaCghkYXRhYmFzZRgBIAEoDVIIZGF0YWJhc2USIwoNYWxsX2RhdGFiYXNlcxgCIAEoCFIMYWxsRGF0YWJhc2Vz
-        Eh0KCnN0YXJ0X3Nsb3QYAyABKA1SCXN0YXJ0U2xvdBIWCgZjdXJzb3IYBCABKARSBmN1cnNvchIdCgptYXhfdmlz
-        aXRzGAUgASgNUgltYXhWaXNpdHMSLAoSc3RyaW5nX2J5dGVzX2Fib3ZlGAYgASgDUhBzdHJpbmdCeXRlc0Fib3Zl
-        EigKEGxpc3RfYnl0ZXNfYWJvdmUYByABKANSDmxpc3RCeXRlc0Fib3ZlEioKEWxpc3RfbGVuZ3RoX2Fib3ZlGAgg
-        ASgDUg9saXN0TGVuZ3RoQWJvdmUipQIKEEJpZ0tleXNQYXJ0UmVwbHkSKAoEa2V5cxgBIAMoCzIULnJpbmdzdG9y
-        ZS52MS5CaWdLZXlSBGtleXMSIwoNbmV4dF9kYXRhYmFzZRgCIAEoDVIMbmV4dERhdGFiYXNlEhsKCW5leHRfc2xv
-        dBgDIAEoDVIIbmV4dFNsb3QSHwoLbmV4dF9jdXJzb3IYBCABKARSCm5leHRDdXJzb3ISEgoEZG9uZRgFIAEoCFIE
-        ZG9uZRIYCgdzdHJpbmdzGAYgASgDUgdzdHJpbmdzEiEKDHN0cmluZ19ieXRlcxgHIAEoA1ILc3RyaW5nQnl0ZXMS
-        FAoFbGlzdHMYCCABKANSBWxpc3RzEh0KCmxpc3RfYnl0ZXMYCSABKANSCWxpc3RCeXRlcyIpChNTbmFwc2hvdFBh
-        cnRSZXF1ZXN0EhIKBHBhc3MYASABKARSBHBhc3MiYAoRU25hcHNob3RQYXJ0UmVwbHkSEgoEcGFzcxgBIAEoBFIE
-        cGFzcxI3Cghwcm9ncmVzcxgCIAEoCzIbLnJpbmdzdG9yZS52MS5TaGFyZFNuYXBzaG90Ughwcm9ncmVzcyIrChFC
-        YWNrdXBQYXJ0UmVxdWVzdBIWCgZiYWNrdXAYASABKARSBmJhY2t1cCJaCg9CYWNrdXBQYXJ0UmVwbHkSFgoGYmFj
-        a3VwGAEgASgEUgZiYWNrdXASLwoFcGllY2UYAiABKAsyGS5yaW5nc3RvcmUudjEuQmFja3VwUGllY2VSBXBpZWNl
-        IjMKEExhcmdlUmVwbHlOb3RpY2USHwoLdG90YWxfYnl0ZXMYASABKARSCnRvdGFsQnl0ZXNiBnByb3RvMw==
+        UgRzZWVkIn4KElJhbmRvbUtleVBhcnRSZXBseRIQCgNrZXkYASABKAxSA2tleRIUCgVmb3VuZBgCIAEoCFIFZm91
+        bmQSEgoEa2V5cxgDIAEoA1IEa2V5cxIUCgVhZ2FpbhgEIAEoCFIFYWdhaW4SFgoGaGlkZGVuGAUgASgIUgZoaWRk
+        ZW4irwIKEkJpZ0tleXNQYXJ0UmVxdWVzdBIaCghkYXRhYmFzZRgBIAEoDVIIZGF0YWJhc2USIwoNYWxsX2RhdGFi
+        YXNlcxgCIAEoCFIMYWxsRGF0YWJhc2VzEh0KCnN0YXJ0X3Nsb3QYAyABKA1SCXN0YXJ0U2xvdBIWCgZjdXJzb3IY
+        BCABKARSBmN1cnNvchIdCgptYXhfdmlzaXRzGAUgASgNUgltYXhWaXNpdHMSLAoSc3RyaW5nX2J5dGVzX2Fib3Zl
+        GAYgASgDUhBzdHJpbmdCeXRlc0Fib3ZlEigKEGxpc3RfYnl0ZXNfYWJvdmUYByABKANSDmxpc3RCeXRlc0Fib3Zl
+        EioKEWxpc3RfbGVuZ3RoX2Fib3ZlGAggASgDUg9saXN0TGVuZ3RoQWJvdmUipQIKEEJpZ0tleXNQYXJ0UmVwbHkS
+        KAoEa2V5cxgBIAMoCzIULnJpbmdzdG9yZS52MS5CaWdLZXlSBGtleXMSIwoNbmV4dF9kYXRhYmFzZRgCIAEoDVIM
+        bmV4dERhdGFiYXNlEhsKCW5leHRfc2xvdBgDIAEoDVIIbmV4dFNsb3QSHwoLbmV4dF9jdXJzb3IYBCABKARSCm5l
+        eHRDdXJzb3ISEgoEZG9uZRgFIAEoCFIEZG9uZRIYCgdzdHJpbmdzGAYgASgDUgdzdHJpbmdzEiEKDHN0cmluZ19i
+        eXRlcxgHIAEoA1ILc3RyaW5nQnl0ZXMSFAoFbGlzdHMYCCABKANSBWxpc3RzEh0KCmxpc3RfYnl0ZXMYCSABKANS
+        CWxpc3RCeXRlcyIpChNTbmFwc2hvdFBhcnRSZXF1ZXN0EhIKBHBhc3MYASABKARSBHBhc3MiYAoRU25hcHNob3RQ
+        YXJ0UmVwbHkSEgoEcGFzcxgBIAEoBFIEcGFzcxI3Cghwcm9ncmVzcxgCIAEoCzIbLnJpbmdzdG9yZS52MS5TaGFy
+        ZFNuYXBzaG90Ughwcm9ncmVzcyIrChFCYWNrdXBQYXJ0UmVxdWVzdBIWCgZiYWNrdXAYASABKARSBmJhY2t1cCJa
+        Cg9CYWNrdXBQYXJ0UmVwbHkSFgoGYmFja3VwGAEgASgEUgZiYWNrdXASLwoFcGllY2UYAiABKAsyGS5yaW5nc3Rv
+        cmUudjEuQmFja3VwUGllY2VSBXBpZWNlIjMKEExhcmdlUmVwbHlOb3RpY2USHwoLdG90YWxfYnl0ZXMYASABKARS
+        CnRvdGFsQnl0ZXNiBnByb3RvMw==
         """
     ),
   ]
