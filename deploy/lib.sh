@@ -49,7 +49,7 @@ readonly BUILD_NEEDS=(
 )
 readonly TEST_NEEDS=(
   "python3-venv:python3 -c 'import ensurepip, venv'" "netcat-openbsd:command -v nc"
-  "redis-tools:command -v redis-check-rdb"
+  "redis-tools:command -v redis-check-rdb" "openssl:command -v openssl"
   # The examples in Go.
   "golang-go:command -v go" "protobuf-compiler:command -v protoc"
   "protoc-gen-go-1-3:command -v protoc-gen-go"
