@@ -7,7 +7,7 @@ from harness.hash_seed import hello_check
 from ringstore.internal.v1 import link_pb2, link_pb2_grpc
 from ringstore.v1 import cluster_pb2
 
-PROTOCOL = 4
+PROTOCOL = 5
 SLOTS = 16384
 
 
