@@ -16,15 +16,15 @@ package final class CallerIdentity {
   private var ofHeader: Principal?
   /// Who calls that bring none.
   private var withoutHeader: Principal?
-  /// The user that the connection counts for.
-  private var account: UserAccount?
+  /// The users that the connection counts for: all who have made a call over it.
+  private var accounts: [UserAccount] = []
 
   package init(_ authorizer: Authorizer, certificateNames: [CertificateName] = []) {
     self.authorizer = authorizer
     self.certificateNames = certificateNames
   }
 
-  deinit { account?.releaseConnection() }
+  deinit { for account in accounts { account.releaseConnection() } }
 
   /// Who a call is from.
   ///
@@ -130,14 +130,15 @@ package final class CallerIdentity {
 
   // MARK: - Connections
 
-  /// Counts the connection for a user, and for him only.
+  /// Counts the connection for a user, as long as it lives.
   private func claim(_ principal: Principal) throws(CallError) {
-    guard let claimed = principal.account, claimed !== account else { return }
+    guard let claimed = principal.account, !accounts.contains(where: { $0 === claimed }) else {
+      return
+    }
     guard claimed.claimConnection(max: principal.connectionsMax) else {
       authorizer.ledger.refused(.connections, principal.name)
       throw .tooManyConnections(principal.connectionsMax ?? 0)
     }
-    account?.releaseConnection()
-    account = claimed
+    accounts.append(claimed)
   }
 }

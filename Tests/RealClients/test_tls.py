@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.client import Client
 from harness.cluster import HOST, Cluster, start_router, start_shard
 from harness.polling import eventually
 from harness.process import Node, binary, clean_environment
+from harness.raw_http2 import PREFACE, SETTINGS, frame
 
 SECONDS = 60.0
 HALF_HANDSHAKES = 400
@@ -304,6 +306,55 @@ def calls_meanwhile(client: Client, key: bytes):
         caller.join()
     assert not failures, failures[0]
     assert answered
+
+
+class Pieces:
+    """A TLS client whose bytes leave in pieces, with a pause between, as slow networks have it."""
+
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, size: int):
+        self.size = size
+        self.socket = socket.create_connection(address, SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.coming, self.going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.coming, self.going, server_hostname="localhost")
+
+    def _send(self) -> None:
+        data = self.going.read()
+        for at in range(0, len(data), self.size):
+            self.socket.sendall(data[at : at + self.size])
+            # A piece of its own for the node's system, and not merged with the next one.
+            time.sleep(0.005)
+
+    def do(self, step):
+        """Goes on until TLS has what the step needs."""
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._send()
+                data = self.socket.recv(1 << 16)
+                assert data, "the node has ended the connection"
+                self.coming.write(data)
+            finally:
+                self._send()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("size", [19, 100, 1_000])
+def test_a_handshake_may_come_in_pieces_of_any_size(certificates, version, size):
+    node = start_shard("a", *certificates.mutual("shard"))
+    context = certificates.context("client", protocol="h2")
+    context.minimum_version = context.maximum_version = version
+    try:
+        for _ in range(3):
+            client = Pieces((HOST, node.port), context, size)
+            client.do(client.tls.do_handshake)
+            client.do(lambda: client.tls.write(PREFACE + frame(SETTINGS, 0, 0)))
+            # The node's own SETTINGS.
+            assert client.do(lambda: client.tls.read(9))[3] == SETTINGS
+            client.socket.close()
+    finally:
+        node.stop()
 
 
 def test_clients_that_leave_in_their_handshake_cost_no_descriptor(certificates, key):

@@ -154,6 +154,20 @@ struct AuthorizerTests {
     withExtendedLifetime(first) {}
   }
 
+  @Test("A connection counts for every user who has called over it, until it is gone")
+  func connectionOfTwo() throws {
+    let text = user("a", ["a.one"], rest: "connections 1") + user("anonymous", [])
+    let authorizer = Authorizer(try table(text), ledger)
+    var first: CallerIdentity? = CallerIdentity(authorizer)
+    #expect(reason(try #require(first), "Bearer a.one") == nil)
+    #expect(reason(try #require(first), nil) == nil)
+    let second = CallerIdentity(authorizer)
+    #expect(reason(second, nil) == nil)
+    #expect(reason(second, "Bearer a.one") == .tooManyConnections)
+    first = nil
+    #expect(reason(second, "Bearer a.one") == nil)
+  }
+
   @Test("A user has as many connections as he may, over all loops")
   func connections() throws {
     let text = user("a", ["a.one", "a.two"], rest: "connections 2")

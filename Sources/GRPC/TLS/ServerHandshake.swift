@@ -32,6 +32,7 @@ final class ServerHandshake {
   /// Whether it waits for its turn. Nothing is read meanwhile.
   private(set) var isWaiting = false
   private(set) var isOver = false
+  private var isHandedOver = false
 
   init(
     _ handshakes: TLSHandshakes, place: ConnectionPlace, nowNanos: UInt64,
@@ -91,10 +92,24 @@ final class ServerHandshake {
       self.tls = tls
     }
     isWaiting = false
-    let bytes = held
-    held = ByteBuffer()
-    guard bytes.readableBytes > 0 else { return }
-    socket.deliver(bytes, context)
+    // The beginning of a record stays here: what comes next would be taken for one.
+    guard let records = held.readSlice(length: wholeRecordBytes), records.readableBytes > 0 else {
+      return
+    }
+    let rest = held
+    socket.deliver(records, context)
+    // Behind the handshake what comes goes past here, and the rest before it.
+    if isHandedOver, rest.readableBytes > 0 { socket.deliver(rest, context) }
+  }
+
+  private var wholeRecordBytes: Int {
+    var end = held.readerIndex
+    while let length = held.getInteger(at: end + 3, as: UInt16.self),
+      end + Self.headBytes + Int(length) <= held.writerIndex
+    {
+      end += Self.headBytes + Int(length)
+    }
+    return end - held.readerIndex
   }
 
   // MARK: - What comes of it
@@ -124,6 +139,7 @@ final class ServerHandshake {
   private func handOver(_ peer: PeerIdentity) {
     guard let context, let socket else { return }
     leave()
+    isHandedOver = true
     handshakes.completed()
     let connection = AcceptedConnection(
       place: place, peer: peer, openedNanos: openedNanos,
