@@ -21,6 +21,14 @@ import ringstore
       line == #"T error l two\nlines a="x y" b="say \"hi\"" c="" d=back\slash e="\x01""# + "\n")
   }
 
+  @Test func charactersThatAreNotShownAreWrittenAsNumbers() {
+    let line = LogLine.format(
+      time: "T", level: .info, label: "l", message: "m\u{85}",
+      metadata: ["a": "x\u{2028}y", "b": "\u{9b}2J", "c": "\u{202e}z", "d": "ä\u{1f600}"])
+    #expect(
+      line == #"T info l m\u{85} a="x\u{2028}y" b="\u{9b}2J" c="\u{202e}z" d=ä😀"# + "\n")
+  }
+
   @Test func timesAreUTCWithMilliseconds() {
     #expect(LogLine.timestamp(seconds: 0, milliseconds: 7) == "1970-01-01T00:00:00.007Z")
     #expect(

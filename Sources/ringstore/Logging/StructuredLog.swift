@@ -49,9 +49,19 @@ package enum LogLine {
 
   /// A value as it stands behind `=`.
   static func quoted(_ value: String) -> String {
-    let isPlain = value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "\"") }
+    let isPlain = value.unicodeScalars.allSatisfy { $0 > " " && $0 != "\"" && !isHidden($0) }
     if isPlain, !value.isEmpty { return value }
     return "\"\(escaped(value, quotes: true))\""
+  }
+
+  /// Whether a character is not shown, and may end a line, move the cursor or turn what follows
+  /// around: controls (C0, C1), line and paragraph separators, formats such as overrides of
+  /// direction.
+  private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: true
+    default: false
+    }
   }
 
   /// Nothing that an event says may end its line.
@@ -67,6 +77,7 @@ package enum LogLine {
       case "\0"..<" ", "\u{7f}":
         let hex = String(scalar.value, radix: 16)
         result += hex.count == 1 ? "\\x0\(hex)" : "\\x\(hex)"
+      case _ where isHidden(scalar): result += "\\u{\(String(scalar.value, radix: 16))}"
       default: result.unicodeScalars.append(scalar)
       }
     }
