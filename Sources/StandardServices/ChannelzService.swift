@@ -261,6 +261,6 @@ final class ChannelzService {
   }
 }
 
-/// What the context of a call is that waits for reports: whoever finds another one there, or none,
-/// is too late.
+/// Marks a call that waits for reports, as its context. A report that finds another mark there, or
+/// none, comes too late.
 private final class PendingAnswer {}

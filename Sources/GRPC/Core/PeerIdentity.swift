@@ -11,7 +11,7 @@ package struct PeerIdentity: Sendable, Hashable {
     case uri(String)
   }
 
-  /// Whether nobody on the way can read or change what is sent.
+  /// Whether the connection is encrypted by TLS.
   package let isEncrypted: Bool
   /// The names of the client's certificate, which the node's certificate authority has signed, in
   /// the certificate's order; at most `namesMax`. Empty: the client has shown none.

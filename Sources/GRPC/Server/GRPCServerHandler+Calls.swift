@@ -167,7 +167,7 @@ extension GRPCServerHandler {
     session.recycle(stream)
   }
 
-  /// Tells whoever wants to know how a call has ended.
+  /// Reports how a call has ended, if the service asked for that.
   @inline(__always)
   func tellEnd(of call: ServerCall, _ code: StatusCode) {
     guard let tell = call.onEnd else { return }

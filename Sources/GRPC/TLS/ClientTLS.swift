@@ -10,8 +10,8 @@ package struct ClientTLS: Sendable {
   package var contexts: TLSContexts
   /// The name that the server's certificate must have; nil: the host that is connected to.
   package var serverName: String?
-  /// Whether the files are looked at before each connection is made, for clients that nobody does
-  /// so for in the background.
+  /// Whether the files are looked at before each connection is made: for clients without a
+  /// background task that does so.
   package var refreshesAtConnect = false
 
   package init(_ contexts: TLSContexts, serverName: String? = nil) {

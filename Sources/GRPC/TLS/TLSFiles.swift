@@ -107,8 +107,8 @@ package struct TLSFiles: Sendable, Hashable {
       .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     ]
     configuration.applicationProtocols = [TLSProtocol.http2]
-    // A socket is closed at once, as it is without TLS. Whoever wants last words to be read waits
-    // before that.
+    // A socket is closed at once, as it is without TLS. An owner that wants its last bytes to be
+    // read waits before it closes.
     configuration.shutdownTimeout = .zero
   }
 

@@ -53,7 +53,7 @@ package struct LineContext: Sendable {
   package var limits: Limits
   /// Whether the node has users and the connection has not said which one it is.
   package var isStranger: Bool
-  /// Who calls; nil: the node has no users, or nobody has been named.
+  /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
   package var principal: Principal?
 
   package init(

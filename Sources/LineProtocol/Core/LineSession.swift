@@ -39,7 +39,7 @@ package final class LineSession {
   let port: any LocalDispatcher
   /// Who may call; nil: everybody.
   let identity: CallerIdentity?
-  /// Who calls; nil: the node has no users, or nobody has been named.
+  /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
   @exclusivity(unchecked) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
