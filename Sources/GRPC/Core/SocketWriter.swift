@@ -5,8 +5,8 @@
 // are left to the channel as well: it meets the same one, and ends the connection as always.
 //
 // Only for a handler that stands directly above the socket: what TLS has to change must not be
-// written past it. With TLS such a handler stands below it (TLSSocketHandler). The handler above TLS
-// has a writer made with `above`, which gives everything to TLS, in slices, at once.
+// written past it. With TLS such a handler stands below it (TLSSocketHandler). The handler above
+// TLS has a writer made with `above`, which gives everything to TLS, in slices, at once.
 //
 // Thread: the channel's event loop.
 //
