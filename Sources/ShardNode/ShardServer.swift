@@ -43,6 +43,8 @@ package struct ShardConfiguration: Sendable {
   package var users: UserDirectory?
   /// What is told of calls of administration; nil: nothing.
   package var audit: AuditLog?
+  /// What is told and changed of the process; nil: nothing.
+  package var surroundings: (any NodeSurroundings)?
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
@@ -122,6 +124,8 @@ package final class ShardServer: Sendable {
           service.storage?.onFailure = { configuration.onFailure?($0) }
         }
         service.front.standard.connections = connections
+        service.administration = NodeAdministration(
+          connections, configuration.surroundings, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]
