@@ -244,7 +244,7 @@ let package = Package(
       name: "RingstoreClientTests",
       dependencies: [
         "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
-        "RouterNode",
+        "RouterNode", "NodeCore", "Admin",
         "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,

@@ -13,7 +13,10 @@ import TextForms
 package struct AdminPages: Sendable {
   private let nodes: [NodeProbe]
   private let configuration: @Sendable () -> String
-  private let scrape: MetricScrape
+  private let scrape: SharedWork<MetricCollection>
+  /// Of each node, why it is not ready.
+  private let readinesses: SharedWork<[String?]>
+  private let slowCalls: SharedWork<[SlowCalls]>
 
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
@@ -26,7 +29,22 @@ package struct AdminPages: Sendable {
   ) {
     self.nodes = nodes
     self.configuration = configuration
-    scrape = MetricScrape(nodes, process: process, nanosMin: limits.scrapeNanosMin)
+    scrape = SharedWork(nanosMin: limits.scrapeNanosMin) {
+      var all = MetricCollection()
+      for node in nodes { all.add(await node.metrics()) }
+      all.add(process())
+      return all
+    }
+    readinesses = SharedWork {
+      var reasons: [String?] = []
+      for node in nodes { reasons.append(await node.notReadyReason()) }
+      return reasons
+    }
+    slowCalls = SharedWork {
+      var calls: [SlowCalls] = []
+      for node in nodes { calls.append(await node.slowCalls()) }
+      return calls
+    }
   }
 
   package var routes: [AdminRoute] {
@@ -58,29 +76,23 @@ package struct AdminPages: Sendable {
   private func metrics(_ request: AdminRequest) async -> AdminResponse {
     let form = MetricText(accept: request.accept)
     return AdminResponse(
-      .ok, contentType: form.contentType, body: form.text(await scrape.metrics()))
+      .ok, contentType: form.contentType, body: form.text(await scrape.value()))
   }
 
   // MARK: - Probes
 
   /// As the page of the gRPC port: it lives if its event loops answer.
   private func health() async -> AdminResponse {
-    var lines: [String] = []
-    for node in nodes {
-      let reason = await node.notReadyReason()
-      lines.append("\(prefix(node))alive, \(reason ?? "serving")")
+    let lines = zip(nodes, await readinesses.value()).map { node, reason in
+      "\(prefix(node))alive, \(reason ?? "serving")"
     }
     return .line(.ok, lines.joined(separator: "\n"))
   }
 
   private func readiness() async -> AdminResponse {
-    var lines: [String] = []
-    var isReady = true
-    for node in nodes {
-      let reason = await node.notReadyReason()
-      if reason != nil { isReady = false }
-      lines.append("\(prefix(node))\(reason ?? "serving")")
-    }
+    let reasons = await readinesses.value()
+    let lines = zip(nodes, reasons).map { node, reason in "\(prefix(node))\(reason ?? "serving")" }
+    let isReady = reasons.allSatisfy { $0 == nil }
     return .line(isReady ? .ok : .serviceUnavailable, lines.joined(separator: "\n"))
   }
 
@@ -93,8 +105,7 @@ package struct AdminPages: Sendable {
     var slow: [(NodeProbe, SlowCall)] = []
     var large: [(NodeProbe, SlowCall)] = []
     var thresholds = SlowCalls()
-    for node in nodes {
-      let calls = await node.slowCalls()
+    for (node, calls) in zip(nodes, await slowCalls.value()) {
       slow += calls.slow.map { (node, $0) }
       large += calls.large.map { (node, $0) }
       thresholds = thresholds + SlowCalls(thresholdsOf: calls)

@@ -91,10 +91,13 @@ package struct SlowLog: Sendable {
 
   /// Notes a call, where it is slow or large; one that is both is in both rings.
   package mutating func note(_ call: SlowCall) {
+    let isSlow = isSlow(call.durationNanos)
+    let isLarge = isLarge(max(call.requestBytes, call.replyBytes))
+    guard isSlow || isLarge else { return }
     var call = call
     call.unixMillis = wallMillis?() ?? 0
-    if isSlow(call.durationNanos) { slow.add(call) }
-    if isLarge(max(call.requestBytes, call.replyBytes)) { large.add(call) }
+    if isSlow { slow.add(call) }
+    if isLarge { large.add(call) }
   }
 }
 

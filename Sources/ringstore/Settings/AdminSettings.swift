@@ -24,7 +24,7 @@ extension SettingSources {
     return admin
   }
 
-  private func adminPort() throws(ConfigurationError) -> Int? {
+  func adminPort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.adminPort) else {
       ledger.note(.adminPort, default: .string("off"))
       return nil

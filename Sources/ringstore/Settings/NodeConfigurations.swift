@@ -153,6 +153,7 @@ extension SettingSources {
         "\(found.origin) must be a whole number from \(Self.ports.lowerBound) to "
           + "\(Self.ports.upperBound), or off, not '\(found.value)'.")
     }
+    ledger.take(.linePort, .integer(Int64(port)))
     return port
   }
 
