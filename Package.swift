@@ -183,8 +183,8 @@ let package = Package(
     .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
-        nioPosix, logging,
+        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns", "Users",
+        "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(

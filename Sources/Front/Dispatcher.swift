@@ -60,6 +60,8 @@ package protocol Dispatcher: StandardServicesNode {
   func cancel(_ id: UInt64)
   /// The client of a Pipeline with calls under way is gone.
   func cancelCalls(of pipeline: FrontPipeline)
+  /// Users have lost credentials or rights: their calls that wait for values end.
+  func endRevokedCalls()
   /// The caller of a call takes more of a large or streamed reply again.
   func callerTakesMore(_ id: UInt64)
   /// Fails a call that the node has not taken.

@@ -49,7 +49,13 @@ package final class Front: ServerService {
     standard = StandardServices(
       node: dispatcher, servesLink: links != nil, eventLoop: eventLoop)
     limits = dispatcher.limits
+    authorizer?.onRevocation = { [unowned self] in
+      self.dispatcher.endRevokedCalls()
+      self.dispatcher.afterEvent()
+    }
   }
+
+  deinit { access?.authorizer.onRevocation = nil }
 
   /// The users; nil: everybody may do everything.
   package var authorizer: Authorizer? { access?.authorizer }

@@ -18,7 +18,7 @@ package final class LegacyCall: LocalCaller {
   private var call: ServerCall?
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
-  private let principal: Principal?
+  package let principal: Principal?
   /// The call of ringstore.v1 that is under way.
   private var step: LocalCall?
   /// A large reply on its way.

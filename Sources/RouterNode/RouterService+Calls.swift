@@ -92,6 +92,8 @@ extension RouterService: Dispatcher {
 
   func cancel(_ id: UInt64) { core.cancel(id) }
 
+  func endRevokedCalls() { core.endRevokedCalls() }
+
   func cancelCalls(of pipeline: FrontPipeline) {
     core.cancelCalls { $0.isPipelined(by: pipeline) }
   }

@@ -4,6 +4,7 @@ import Front
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 extension RouterService: RouterDriver {
   typealias Caller = FrontCaller
@@ -45,6 +46,8 @@ extension RouterService: RouterDriver {
   func expect(_ byteCount: Int, for caller: FrontCaller) { caller.expect(byteCount) }
 
   func parked(_ caller: FrontCaller) -> Bool { caller.parks() }
+
+  func principal(of caller: FrontCaller) -> Principal? { caller.principal }
 
   func unparked(_ caller: FrontCaller) { caller.unparks() }
 

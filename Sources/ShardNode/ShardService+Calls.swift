@@ -249,6 +249,8 @@ extension ShardService: Dispatcher {
     core.boundViews()
   }
 
+  func endRevokedCalls() { core.endRevokedCalls() }
+
   func callerTakesMore(_ id: UInt64) { later[id]?.handle.wake() }
 
   func fail(_ caller: FrontCaller, error: CallError) { caller.fail(error) }

@@ -40,7 +40,7 @@ package final class LineSession {
   /// Who may call; nil: everybody.
   let identity: CallerIdentity?
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
-  @exclusivity(unchecked) var principal: Principal?
+  @exclusivity(unchecked) package internal(set) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void

@@ -9,6 +9,7 @@
 import Commands
 import NIOCore
 import RingstoreAPI
+import Users
 
 /// What is told the outcome of a call made from within: the reply, valid during the call only, or
 /// the error that a client would get.
@@ -90,10 +91,14 @@ package protocol LocalCaller: AnyObject {
 
   /// The client's address, for logs.
   var peer: String { get }
+
+  /// Whose call it is; nil: the node has no users.
+  var principal: Principal? { get }
 }
 
 extension LocalCaller {
   package func takesLargeReply(of call: LocalCall) -> Bool { true }
   package func expectsLargeReply(of call: LocalCall, byteCount: Int) {}
   package var peer: String { "" }
+  package var principal: Principal? { nil }
 }

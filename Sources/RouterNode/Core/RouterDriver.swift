@@ -4,6 +4,7 @@
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package protocol RouterDriver: AnyObject {
   /// Names who waits for a call's reply.
@@ -45,6 +46,8 @@ package protocol RouterDriver: AnyObject {
   /// A call of this caller waits for a value from now on, and does not count as under way. Returns
   /// false where the caller may have no more such calls.
   func parked(_ caller: Caller) -> Bool
+  /// Whose call it is; nil: the router has no users.
+  func principal(of caller: Caller) -> Principal?
   /// It waits no more: its reply comes next, or it is placed anew.
   func unparked(_ caller: Caller)
 
@@ -86,6 +89,7 @@ extension RouterDriver {
 
   package var tickNanos: UInt64 { 0 }
   package func parked(_ caller: Caller) -> Bool { true }
+  package func principal(of caller: Caller) -> Principal? { nil }
   package func unparked(_ caller: Caller) {}
 }
 
