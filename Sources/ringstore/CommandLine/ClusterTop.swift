@@ -4,6 +4,7 @@
 
 import Glibc
 import RingstoreClient
+import TextForms
 
 struct ClusterTop {
   let client: RingstoreClient

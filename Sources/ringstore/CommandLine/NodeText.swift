@@ -1,6 +1,7 @@
 // What one node tells of itself, as text for people and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum NodeText {
   // MARK: - Connections
