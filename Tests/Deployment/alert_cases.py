@@ -1,5 +1,6 @@
 """What nodes say, and which alerts come of it: for each alert a case in which it comes, and one in
-which it must not. Values are one each 15 seconds, in promtool's words: `1x40` is forty times one."""
+which it must not. Values are one each 15 seconds, as promtool writes them: `1x40` is forty times
+one."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,6 @@
-"""The manifests of deploy/kubernetes: Kubernetes would take them, and they say what they mean: every
-name is somebody's, every setting is one, what runs may do little, and the numbers fit together."""
+"""The manifests of deploy/kubernetes: Kubernetes would take them, and they say what they mean:
+every name is somebody's, every setting is one, what runs may do little, and the numbers fit
+together."""
 
 import copy
 import os
