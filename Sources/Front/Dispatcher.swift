@@ -85,7 +85,7 @@ package protocol Dispatcher: StandardServicesNode {
   /// Counts a client's call, where the node counts those and not what it executes.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.
-  func countError()
+  func countError(_ error: CallError)
   /// Called after whatever may have given the node work.
   func afterEvent()
 }

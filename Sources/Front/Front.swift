@@ -123,7 +123,7 @@ package final class Front: ServerService {
 
   /// Ends a call whose caller is not let in.
   private func refuse(_ call: ServerCall, _ error: CallError) {
-    dispatcher.countError()
+    dispatcher.countError(error)
     call.fail(error.status)
   }
 

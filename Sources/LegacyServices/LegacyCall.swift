@@ -135,7 +135,7 @@ package final class LegacyCall: LocalCaller {
 
   /// Ends the call with an error that is not the port's and so was not counted.
   private func refuse(_ error: CallError) {
-    port.countError()
+    port.countError(error)
     fail(error)
   }
 

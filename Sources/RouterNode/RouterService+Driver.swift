@@ -16,9 +16,11 @@ extension RouterService: RouterDriver {
   }
 
   func fail(_ caller: FrontCaller, error: CallError) {
-    nodeCounters.failed()
+    nodeCounters.failed(error)
     caller.fail(error)
   }
+
+  var tickNanos: UInt64 { flusher.scheduler.tickNanos }
 
   func takesPieces(_ caller: FrontCaller) -> Bool {
     if case .unary = caller { return true }

@@ -25,9 +25,9 @@ extension ShardService: Dispatcher {
     let method = UInt32(truncatingIfNeeded: call.methodID)
     var id: UInt64?
     response.clear()
+    let context = core.context(
+      principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
     do throws(CallError) {
-      let context = core.context(
-        principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
       if let later = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
       {
@@ -39,7 +39,7 @@ extension ShardService: Dispatcher {
         response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
-      core.counters.failed()
+      core.failed(method, error, context)
       if core.gate.holds(core.latestMark) {
         id = hold(.failed(error), keep(method, 0, for: .unary(call)))
       } else {
@@ -73,7 +73,7 @@ extension ShardService: Dispatcher {
       }
       return begin(later, method, encoded, context, keep(method, deadlineNanos, for: .local(call)))
     } catch {
-      core.counters.failed()
+      core.failed(method, error, context)
       if core.gate.holds(core.latestMark) {
         return hold(.failed(error), keep(method, deadlineNanos, for: .local(call)))
       }
@@ -172,7 +172,7 @@ extension ShardService: Dispatcher {
     do throws(CallError) {
       try pipeline.letIn(next)
     } catch {
-      core.refused()
+      core.refused(error)
       replies.writeReply(.pipeline, id: next.id, error: error)
       return nil
     }
@@ -283,7 +283,7 @@ extension ShardService: Dispatcher {
   /// A shard counts what it executes.
   func countCall(_ method: UInt32) {}
 
-  func countError() { core.counters.failed() }
+  func countError(_ error: CallError) { core.counters.failed(error) }
 
   func afterEvent() {
     core.boundViews()

@@ -153,6 +153,16 @@ package final class NodeConnections: Sendable {
   /// Connections that are open.
   package var open: Int { state.withLockedValue { $0.clients + $0.excess + $0.links } }
 
+  /// What is counted, as it is now.
+  package var counts: ConnectionCounts {
+    let state = state.withLockedValue { $0 }
+    return ConnectionCounts(
+      clients: state.clients, excess: state.excess, links: state.links, accepted: state.accepted,
+      ends: Dictionary(uniqueKeysWithValues: zip(ConnectionEnd.allCases, state.ends)),
+      resets: state.resets, refusedCalls: state.refusedCalls, handshakes: state.handshakes,
+      handshakesAbandoned: state.handshakesAbandoned)
+  }
+
   /// The counters by name, always the same names.
   ///
   /// - Parameter prefix: what all names begin with.
@@ -182,6 +192,19 @@ package final class NodeConnections: Sendable {
   private static func index(of reason: ConnectionEnd) -> Int {
     ConnectionEnd.allCases.firstIndex(of: reason) ?? 0
   }
+}
+
+/// What a node has counted about its connections.
+package struct ConnectionCounts: Sendable {
+  package let clients: Int
+  package let excess: Int
+  package let links: Int
+  package let accepted: UInt64
+  package let ends: [ConnectionEnd: Int]
+  package let resets: Int
+  package let refusedCalls: Int
+  package let handshakes: Int
+  package let handshakesAbandoned: Int
 }
 
 /// What one connection takes of the node's bounds. Used on the connection's event loop.

@@ -232,7 +232,7 @@ package final class LineSession {
   private func take(_ event: LineParser.Event) {
     switch event {
     case .failure(let failure):
-      port.countError()
+      port.countError(.unreadableWords)
       if let text = failure.text { answer { $0.writeLine(error: LineError(text)) } }
       if failure.endsConnection {
         endingFailure = failure
@@ -257,7 +257,7 @@ package final class LineSession {
     switch action {
     case .answer(let reply): answer { $0.writeImmutableBuffer(reply) }
     case .refuse(let error):
-      port.countError()
+      port.countError(.unreadableWords)
       answer { $0.writeLine(error: error) }
     case .select(let number):
       database = number

@@ -166,6 +166,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     hasHeard = true
     let buffer = unwrapInboundIn(data)
+    loop.scheduler.beginTick()
+    loop.scheduler.meter.lines.received &+= UInt64(buffer.readableBytes)
     if ending == .open, let session {
       session.received(buffer)
       noteHeldBytes()
@@ -231,6 +233,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       var bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
     {
       bytesWritten += bytes.readableBytes
+      loop.scheduler.meter.lines.sent &+= UInt64(bytes.readableBytes)
       if writer.isAboveTLS {
         writer.write(&bytes, context)
       } else {

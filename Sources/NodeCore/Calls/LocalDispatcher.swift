@@ -56,7 +56,7 @@ package protocol LocalDispatcher: AnyObject {
 
   /// Notes a call that was refused before it was made here, or whose reply could not be translated:
   /// the node counts it among its errors.
-  func countError()
+  func countError(_ error: CallError)
 
   /// The loop's account of replies that are ready and have not been sent. A caller that keeps a
   /// large one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is

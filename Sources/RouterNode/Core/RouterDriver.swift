@@ -71,6 +71,8 @@ package protocol RouterDriver: AnyObject {
 
   // MARK: The node
 
+  /// The time of the tick, on the core's clock, as the loop has read it; 0: nothing is measured.
+  var tickNanos: UInt64 { get }
   /// The node's own counters, by name.
   var counters: [String: Int64] { get }
   /// Ends the node, once the call that asked for it is answered.
@@ -85,6 +87,7 @@ extension RouterDriver {
     response.withUnsafeReadableBytes { answer(caller, response: $0) }
   }
 
+  package var tickNanos: UInt64 { 0 }
   package func parked(_ caller: Caller) -> Bool { true }
   package func principal(of caller: Caller) -> Principal? { nil }
   package func unparked(_ caller: Caller) {}

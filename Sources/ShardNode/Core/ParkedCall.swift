@@ -132,7 +132,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
 
   /// Ends the call, which has changed nothing.
   func fail(_ error: CallError, after mark: ReplyMark = .none) {
-    core.counters.failed()
+    core.counters.failed(error)
     leave()
     reply?.fail(error, after: mark)
   }

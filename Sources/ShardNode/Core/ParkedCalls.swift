@@ -89,8 +89,9 @@ extension ShardCore {
   ) {
     guard state != .draining else { return reply.fail(.waitsNoMore(id)) }
     guard parked.count < limits.parkedCallsMax, parked.byteCount < limits.parkedBytesMax else {
-      counters.failed()
-      return reply.fail(.parkedTooMany(limits))
+      let error = CallError.parkedTooMany(limits)
+      counters.failed(error)
+      return reply.fail(error)
     }
     let call = ParkedCall(
       method, request, wait, context, number: parked.nextNumber(), to: reply, core: self)

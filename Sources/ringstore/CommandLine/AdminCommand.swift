@@ -5,6 +5,7 @@ import ArgumentParser
 import Backups
 import Glibc
 import RingstoreClient
+import TextForms
 import Users
 
 struct AdminCommand: AsyncParsableCommand {
