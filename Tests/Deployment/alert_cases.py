@@ -58,6 +58,8 @@ def durations(metric: str, of: str, quick: float, slow: float, border: str) -> d
 def errors(code: str, step: float) -> dict[str, str]:
     return {
         router("ringstore_calls_total", 'command="get"'): rising(1000),
+        router("ringstore_call_errors_total", 'reason=""', f'code="{code}"'): rising(step),
+        # The same errors, seen where they were made.
         shard("ringstore_call_errors_total", 'reason=""', f'code="{code}"'): rising(step),
     }
 
@@ -78,7 +80,7 @@ def disk(free: str) -> dict[str, str]:
 
 
 GET = f'{ROUTER},command="get",outcome="ok"'
-POP = f'{ROUTER},command="lpop",outcome="ok"'
+SCAN = f'{ROUTER},command="scan",outcome="ok"'
 UP = process("up")
 FREE_ONE_LOOP = {shard("ringstore_loop_delay_seconds", 'loop="0"'): always(0.001)}
 
@@ -214,7 +216,7 @@ CASES = [
     # --- calls ---
     Case("RingstoreErrorsMany", errors("UNAVAILABLE", 100), ({"cluster": "c"},)),
     Case("RingstoreErrorsMany", errors("FAILED_PRECONDITION", 100)),
-    Case("RingstoreErrorsMany", errors("UNAVAILABLE", 10)),
+    Case("RingstoreErrorsMany", errors("UNAVAILABLE", 30)),
     Case("RingstoreErrorsSome", errors("RESOURCE_EXHAUSTED", 10), ({"cluster": "c"},), "1h"),
     Case("RingstoreErrorsSome", errors("PERMISSION_DENIED", 10), (), "1h"),
     Case(
@@ -223,8 +225,7 @@ CASES = [
         ({"cluster": "c"},),
     ),
     Case("RingstoreCallsSlow", durations("ringstore_call_duration_seconds", GET, 100, 0, "0.01")),
-    # A pop may wait for its value.
-    Case("RingstoreCallsSlow", durations("ringstore_call_duration_seconds", POP, 50, 50, "0.01")),
+    Case("RingstoreCallsSlow", durations("ringstore_call_duration_seconds", SCAN, 50, 50, "0.01")),
     Case(
         "RingstoreOverloaded",
         {

@@ -159,12 +159,18 @@ def test_services_and_budgets_and_policies_find_their_pods(cluster):
 def test_ports_that_are_named_are_the_nodes_own(cluster):
     for name in NODES:
         ports = {port["name"]: port["containerPort"] for port in container(cluster, name)["ports"]}
-        assert ports["grpc"] == settings(cluster, name)["port"]
+        own = settings(cluster, name)
+        assert ports == {"grpc": own["port"], "admin": own["admin_port"]}
     named = [
         port["targetPort"] for one in of_kind(cluster, "Service").values()
         for port in one["spec"]["ports"]
     ]
-    assert set(named) <= set(ports)
+    policies = of_kind(cluster, "NetworkPolicy").values()
+    named += [
+        port["port"] for policy in policies for way in ("ingress", "egress")
+        for rule in policy["spec"].get(way, []) for port in rule["ports"] if port["port"] != 53
+    ]
+    assert set(named) == set(ports)
 
 
 def test_the_routers_list_names_every_shard_by_its_pod(cluster):
@@ -296,6 +302,8 @@ def test_only_routers_reach_shards(cluster):
         }
     }
     assert "egress" not in policies["ringstore-shard"]["spec"]
+    (metrics,) = policies["ringstore-metrics"]["spec"]["ingress"]
+    assert metrics["ports"] == [{"port": "admin"}]
 
 
 def test_probes_ask_whether_nodes_live_and_whether_they_serve(cluster):

@@ -55,7 +55,10 @@ class Pod:
             entry["name"]: self._placed(entry["value"]) if "value" in entry else self.name
             for entry in self.container["env"]
         }
-        return given | {"RINGSTORE_HOST": "127.0.0.1", "RINGSTORE_PORT": "0"}
+        return given | {
+            "RINGSTORE_HOST": "127.0.0.1", "RINGSTORE_PORT": "0",
+            "RINGSTORE_ADMIN_ADDRESS": "127.0.0.1", "RINGSTORE_ADMIN_PORT": "0",
+        }
 
     def start(self) -> Node:
         config = self._placed_path("/etc/ringstore/config")

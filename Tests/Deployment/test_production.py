@@ -4,6 +4,8 @@ speaks of as processes of this one, started as the services start them."""
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import grpc
 import pytest
 from harness.pages import ROOT, Block, Shell, blocks, disagreements
 from harness.polling import eventually
-from harness.process import Node, binary
+from harness.process import Node, binary, clean_environment
+from prometheus import Prometheus
+from promql import asked
 from ringstore.v1 import keystore_pb2, keystore_pb2_grpc
+from test_alerts import ALERTS
+from test_board import EXPRESSIONS, placed
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -58,12 +64,13 @@ class Machines:
         for host, node in self.nodes.items():
             port = "50061" if host in SHARDS else "50051"
             text = text.replace(f"{host}.example.org:{port}", f"localhost:{node.port}")
+            text = text.replace(f"{host}.example.org:9464", f"localhost:{node.admin_port}")
         return text
 
     def start(self, host: str) -> Node:
         kind, name = ("shard", SHARDS[host]) if host in SHARDS else ("router", host)
         self._bring_secrets(host, kind)
-        text = files()[kind].replace("host: 0.0.0.0", "host: 127.0.0.1")
+        text = files()[kind].replace("0.0.0.0", "127.0.0.1")
         text = self.addressed(text).replace(SECRETS, self._root(host) + SECRETS)
         (Path(self._root(host)) / f"etc/ringstore/{kind}.yaml").write_text(text)
         unit = "ringstore-shard@.service" if kind == "shard" else "ringstore-router.service"
@@ -72,8 +79,23 @@ class Machines:
         )
         words = shlex.split(command.replace("%i", name))
         words = [self._root(host) + word if word.startswith("/") else word for word in words]
-        self.nodes[host] = Node(*words, environment={"RINGSTORE_PORT": "0"})
+        self.nodes[host] = Node(
+            *words, environment={"RINGSTORE_PORT": "0", "RINGSTORE_ADMIN_PORT": "0"}
+        )
         return self.nodes[host]
+
+
+def cli(machines: Machines, folder: Path, *command: str) -> subprocess.CompletedProcess:
+    """A command of the user `app`, by the second router."""
+    private = folder / "private"
+    return subprocess.run(
+        [
+            binary(), "cli", "--server", f"localhost:{machines.nodes[ROUTERS[1]].port}",
+            "--tls-ca", private / "certificates" / "client" / "ca.pem",
+            "--token-file", private / "app.token", *command,
+        ],
+        env=clean_environment(), capture_output=True, text=True, timeout=SECONDS, check=False,
+    )
 
 
 class Reader(Shell):
@@ -131,6 +153,56 @@ def test_the_packages_own_files_are_like_the_pages():
         packaged = (ROOT / "deploy" / "debian" / "etc" / f"{kind}.yaml").read_text()
         offered = set(re.findall(r"^(?:# )?([a-z_]+):", packaged, re.MULTILINE))
         assert set(re.findall(r"^([a-z_]+):", text, re.MULTILINE)) <= offered
+
+
+@pytest.fixture(scope="module")
+def prometheus(machines, folder):
+    """With the example of deploy/prometheus, and the files that the page gives it."""
+    place = folder / "prometheus"
+    shutil.copytree(ROOT / "deploy" / "prometheus", place)
+    shutil.copytree(folder / "private" / "certificates" / "client", place / "secrets")
+    shutil.copy(folder / "private" / "probe.token", place / "secrets" / "token")
+    config = place / "prometheus.yaml"
+    config.write_text(machines.addressed(config.read_text()).replace("15s", "1s"))
+    with Prometheus(config, place) as running:
+        yield running
+
+
+def expressions() -> list[str]:
+    return [rule["expr"] for rule in ALERTS.values()] + [placed(text) for _, text in EXPRESSIONS]
+
+
+def test_prometheus_understands_every_node_and_every_expression(machines, folder, prometheus):
+    # An error, so that errors are counted too.
+    ended = cli(machines, folder, "LPUSH", "greeting", "x")
+    assert "WRONG_TYPE" in ended.stdout
+    nodes = [*SHARDS, *ROUTERS]
+
+    def all_up() -> bool:
+        return len(prometheus.query('up{job="ringstore"} == 1')) == len(nodes)
+
+    eventually(all_up, "every node scraped", SECONDS)
+    named = {name for text in expressions() for name, _ in asked(text).series}
+
+    def missing() -> set[str]:
+        return named - set(prometheus.ask("label/__name__/values"))
+
+    eventually(lambda: not missing(), "every metric that is asked for", SECONDS)
+    for text in expressions():
+        prometheus.query(text)
+
+
+def test_a_cluster_that_is_well_sets_no_alert_off(prometheus):
+    def evaluated() -> bool:
+        groups = prometheus.ask("rules")["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        assert len(rules) == len(ALERTS)
+        assert not [rule for rule in rules if rule["health"] == "err"]
+        return all(rule["health"] == "ok" for rule in rules)
+
+    eventually(evaluated, "every rule evaluated", SECONDS)
+    alerts = prometheus.ask("alerts")["alerts"]
+    assert [alert for alert in alerts if alert["state"] == "firing"] == []
 
 
 def test_clients_go_on_when_a_router_dies(machines, folder):
