@@ -71,6 +71,8 @@ package protocol Dispatcher: StandardServicesNode {
 
   /// The context of a call that the front has to keep, as of now.
   func context(of call: CallContext) -> CallContext
+  /// Whether a call about a node is about this one.
+  func isThisNode(_ node: String) -> Bool
   /// What Describe starts from.
   func describe() -> DescribeMerge
   /// The node's counters where they have to be fetched before a Stats call is started.

@@ -44,6 +44,8 @@ package struct RouterConfiguration: Sendable {
   package var linkToken: (@Sendable () -> String?)?
   /// What is told of calls of administration; nil: nothing.
   package var audit: AuditLog?
+  /// What is told and changed of the process; nil: nothing.
+  package var surroundings: (any NodeSurroundings)?
   /// Which calls are kept in the slow log.
   package var slowLog = SlowLogSettings()
   /// Reads the list of shards again, where it can be. Throws an error whose description is a
@@ -203,6 +205,8 @@ package final class RouterServer: Sendable {
           service.accessLedger = configuration.users?.ledger
         }
         service.front.standard.connections = connections
+        service.front.administration = NodeAdministration(
+          connections, configuration.surroundings, eventLoop: loop)
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()

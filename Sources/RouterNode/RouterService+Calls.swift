@@ -92,6 +92,8 @@ extension RouterService: Dispatcher {
 
   func cancel(_ id: UInt64) { core.cancel(id) }
 
+  func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
+
   func endRevokedCalls() { core.endRevokedCalls() }
 
   func cancelCalls(of pipeline: FrontPipeline) {

@@ -37,6 +37,8 @@ package struct ShardConfiguration: Sendable {
   package var users: UserDirectory?
   /// What is told of calls of administration; nil: nothing.
   package var audit: AuditLog?
+  /// What is told and changed of the process; nil: nothing.
+  package var surroundings: (any NodeSurroundings)?
   /// Which calls are kept in the slow log.
   package var slowLog = SlowLogSettings()
   /// How long calls under way may take when the shard is told to stop.
@@ -129,6 +131,8 @@ package final class ShardServer: Sendable {
           service.storage?.onFailure = { configuration.onFailure?($0) }
         }
         service.front.standard.connections = connections
+        service.administration = NodeAdministration(
+          connections, configuration.surroundings, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]

@@ -249,6 +249,8 @@ extension ShardService: Dispatcher {
     core.boundViews()
   }
 
+  func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
+
   func endRevokedCalls() { core.endRevokedCalls() }
 
   func callerTakesMore(_ id: UInt64) { later[id]?.handle.wake() }
@@ -275,6 +277,29 @@ extension ShardService: Dispatcher {
   }
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }
+
+  /// Carries out calls about this node, those that come from routers as well.
+  var administration: NodeAdministration? {
+    get { front.administration }
+    set {
+      front.administration = newValue
+      core.nodeCalls = { [unowned self] command, request, end in
+        do throws(CallError) {
+          guard let response = try administration?.answer(command, request) else {
+            throw .unbatchable(method: UInt32(truncatingIfNeeded: command.rawValue))
+          }
+          let done = NIOLoopBound((self, end), eventLoop: eventLoop)
+          response.whenComplete { outcome in
+            let (service, end) = done.value
+            end(outcome.mapError { $0 as? CallError ?? .internalError("\($0)") })
+            service.afterEvent()
+          }
+        } catch {
+          end(.failure(error))
+        }
+      }
+    }
+  }
 
   func administer(
     _ command: CommandID, _ message: UnsafeRawBufferPointer

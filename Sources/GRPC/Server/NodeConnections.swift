@@ -42,6 +42,7 @@ package final class NodeConnections: Sendable {
     /// Calls of gRPC connections that have gone.
     var calls = CallCounts()
     var server: ServerReporter?
+    var directories: [ClientDirectory] = []
     /// Connections that have gone since their memory was given back to the system.
     var gone = 0
   }
@@ -125,6 +126,23 @@ package final class NodeConnections: Sendable {
   package func serverReport(on eventLoop: any EventLoop) -> EventLoopFuture<ServerReport>? {
     let server = state.withLockedValue { $0.server }
     return server?(eventLoop)
+  }
+
+  /// Notes how the connections of one of the node's ports are found.
+  package func add(_ directory: ClientDirectory) {
+    state.withLockedValue { $0.directories.append(directory) }
+  }
+
+  /// The connections of all ports. O(connections).
+  package func clients(on eventLoop: any EventLoop) -> EventLoopFuture<[ClientReport]> {
+    let lists = state.withLockedValue { $0.directories }.map { $0.list(eventLoop) }
+    return EventLoopFuture.reduce([], lists, on: eventLoop) { $0 + $1 }
+  }
+
+  /// Ends a connection of any port; false: there is none with this number.
+  package func endClient(_ id: UInt64, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
+    let ends = state.withLockedValue { $0.directories }.map { $0.end(id, eventLoop) }
+    return EventLoopFuture.reduce(false, ends, on: eventLoop) { $0 || $1 }
   }
 
   /// Calls of gRPC connections that have gone.
@@ -212,7 +230,7 @@ package final class ConnectionPlace {
   private enum Account { case clients, excess, links, closed }
 
   /// The node's number of the connection, never given twice.
-  let id: UInt64
+  package let id: UInt64
   private let node: NodeConnections
   private let network: ClientNetwork?
   private var account: Account

@@ -176,6 +176,10 @@ package final class LineSession {
   }
 
   /// Whether commands are unanswered, or replies unread.
+  /// Commands that are not answered yet, and all that have come.
+  package var openCommands: Int { entries.count }
+  package var commandsReceived: Int { firstNumber + entries.count }
+
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.

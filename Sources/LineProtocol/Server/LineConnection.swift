@@ -45,6 +45,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   /// Whether anything came since the last sweep, and when anything was last under way.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
+  private var openedNanos: UInt64 = 0
   /// Bytes handed to the channel, and what the client takes of them.
   private var bytesWritten = 0
   private var taken = TakenBytes()
@@ -74,6 +75,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private func begin(_ context: ChannelHandlerContext) {
     self.context = context
+    openedNanos = loop.eventLoop.now.uptimeNanoseconds
+    activeNanos = openedNanos
     let session = LineSession(
       port: loop.node.port, limits: loop.limits,
       clock: { NIODeadline.now().uptimeNanoseconds },
@@ -121,6 +124,20 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.remove(self)
     // Thousands may end at once, and each has calls to cancel and memory to free.
     loop.node.flusher.scheduler.yieldThenRun { session.disconnected() }
+  }
+
+  // MARK: - Telling administrators
+
+  var id: UInt64 { place.id }
+
+  func report(nowNanos: UInt64) -> ClientReport {
+    ClientReport(
+      id: place.id, kind: .line, address: context?.remoteAddress?.shown ?? "",
+      user: session?.principal?.name ?? "", isEncrypted: peer.isEncrypted,
+      ageNanos: nowNanos &- openedNanos,
+      idleNanos: session?.isBusy == true ? 0 : nowNanos &- activeNanos,
+      openCalls: session?.openCommands ?? 0, calls: session?.commandsReceived ?? 0,
+      heldBytes: heldBytes)
   }
 
   // MARK: - Ending

@@ -96,6 +96,8 @@ package final class ShardCore {
   package let meter: CallMeter
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
+  /// Carries out calls about the node around the core; nil: it can't.
+  package var nodeCalls: NodeCallHandler?
   var patterns = PatternCache()
   /// What RandomKey of a client on the shard itself is drawn by.
   var random: SplitMix64

@@ -95,6 +95,7 @@ package struct RunningNode: Sendable {
   ) async throws(StartFailure) -> ShardServer {
     var configuration = configuration
     let logger = logs.logger("ringstore.shard", ["shard": "\(configuration.id)"])
+    configuration.surroundings = ProcessSurroundings(logs)
     configuration.onFailure = { _ in ProcessState.end(after: .milliseconds(250), logs) }
     do {
       let shard = try await ShardServer.start(
@@ -111,6 +112,8 @@ package struct RunningNode: Sendable {
   private static func start(
     _ configuration: RouterConfiguration, _ logs: NodeLogs
   ) async throws(StartFailure) -> RouterServer {
+    var configuration = configuration
+    configuration.surroundings = ProcessSurroundings(logs)
     do {
       return try await RouterServer.start(
         configuration, version: RingstoreVersion.current, logger: logs.logger("ringstore.router"))
