@@ -13,6 +13,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let configuration = Target.Dependency.product(
   name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -33,6 +34,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
     // swift-configuration depends on it as well.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "TextForms"),
@@ -111,13 +113,19 @@ let package = Package(
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
+    .target(
+      name: "LoadGenerator",
+      dependencies: [
+        "TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC", nioCore, nioPosix,
+        histogram,
+      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
-        "RingstoreClient", "RingstoreAPI", "Users",
+        "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol",
         "GRPC",
         nioCore, nioPosix, logging,
@@ -236,6 +244,8 @@ let package = Package(
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    .testTarget(
+      name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "NodeCore", nioCore]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",

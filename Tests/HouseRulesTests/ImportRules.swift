@@ -58,13 +58,14 @@ enum ImportRules {
       ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
+    ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),
     (
       "ringstore",
       [
         "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
-        "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
-        "GRPC", "CEdit",
+        "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
+        "LineProtocol", "GRPC", "CEdit",
       ]
     ),
   ]
