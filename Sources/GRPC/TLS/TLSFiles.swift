@@ -28,7 +28,8 @@ package struct TLSFiles: Sendable, Hashable {
 
   private enum Side: Sendable, Hashable {
     case server(ClientCertificates)
-    case client
+    /// With the protocol that it asks for; nil: none.
+    case client(protocolName: String?)
   }
 
   private let side: Side
@@ -51,10 +52,14 @@ package struct TLSFiles: Sendable, Hashable {
       authority: clientAuthority)
   }
 
+  /// - Parameter speaksHTTP2: whether HTTP/2 is asked for (ALPN); else nothing is.
   package static func client(
-    authority: String? = nil, certificate: String? = nil, key: String? = nil
+    authority: String? = nil, certificate: String? = nil, key: String? = nil,
+    speaksHTTP2: Bool = true
   ) -> TLSFiles {
-    TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+    TLSFiles(
+      side: .client(protocolName: speaksHTTP2 ? TLSProtocol.http2 : nil), certificate: certificate,
+      key: key, authority: authority)
   }
 
   var paths: [String] { [certificate, key, authority].compactMap { $0 } }
@@ -87,6 +92,7 @@ package struct TLSFiles: Sendable, Hashable {
       if let roots { configuration.trustRoots = .certificates(roots) }
     }
     Self.setRules(&configuration)
+    if case .client(nil) = side { configuration.applicationProtocols = [] }
     do {
       return try NIOSSLContext(configuration: configuration)
     } catch {
