@@ -245,7 +245,8 @@ let package = Package(
         logging,
       ]),
     .testTarget(
-      name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "NodeCore", nioCore]),
+      name: "LoadGeneratorTests",
+      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",

@@ -85,6 +85,7 @@ struct LoadSettingsTests {
     ("--value-bytes", { $0.valueBytes = "9-8" }),
     ("--value-bytes", { $0.valueBytes = "1-2-3" }),
     ("--value-bytes", { $0.valueBytes = "65MiB" }),
+    ("--value-bytes", { ($0.way, $0.inFlight, $0.valueBytes) = (.line, 1_025, "1-1MiB") }),
     ("--mix", { $0.mix = "" }),
     ("--mix", { $0.mix = "get=0" }),
     ("--mix", { $0.mix = "get" }),

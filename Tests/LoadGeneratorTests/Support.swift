@@ -43,7 +43,8 @@ extension LoadReport {
         cpuShares: [0.5])
     }
     return LoadReport(
-      ringstore: "0.0.0", startedUnixSeconds: 1_700_000_000, wasInterrupted: false,
+      ringstore: "0.0.0", server: "localhost:1", startedUnixSeconds: 1_700_000_000,
+      wasInterrupted: false,
       settings: Settings(settings, isEncrypted: false), runs: runs)
   }
 }

@@ -39,11 +39,13 @@ package enum KeySpace: UInt8, Sendable, Hashable, CaseIterable {
   case strings, counters, lists
 
   /// The letter that stands in its keys.
-  package var letter: Character {
+  package var letter: Character { Character(UnicodeScalar(letterByte)) }
+
+  var letterByte: UInt8 {
     switch self {
-    case .strings: "s"
-    case .counters: "i"
-    case .lists: "l"
+    case .strings: UInt8(ascii: "s")
+    case .counters: UInt8(ascii: "i")
+    case .lists: UInt8(ascii: "l")
     }
   }
 }

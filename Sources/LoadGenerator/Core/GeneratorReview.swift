@@ -7,16 +7,14 @@ package enum GeneratorReview {
   package static let cpuShareMax = 0.9
   /// How late the worst hundredth of the calls may be sent.
   package static let lagNanosMax: UInt64 = 1_000_000
-  /// The share of the wanted rate below which a run has missed it.
-  package static let rateShareMin = 0.99
+  /// The share of the calls that may be left unsent: those that are due at the very end.
+  package static let unsentShareMax = 0.001
 
   /// What a reader of the result must know, a sentence each.
   ///
-  /// - Parameters:
-  ///   - cpuShares: of each thread, the CPU time that it used of the time that passed.
-  ///   - rateWanted: nil: a closed loop.
+  /// - Parameter cpuShares: of each thread, the CPU time that it used of the time that passed.
   package static func remarks(
-    _ tally: LoadTally, cpuShares: [Double], rate: Double, rateWanted: Double?
+    _ tally: LoadTally, cpuShares: [Double]
   ) -> [String] {
     var remarks: [String] = []
     let busy = cpuShares.max() ?? 0
@@ -25,20 +23,18 @@ package enum GeneratorReview {
         "The load generator was busy \(Int((min(busy, 1) * 100).rounded())) % of the time: it may "
           + "have been the limit. Use more --threads, or several machines.")
     }
-    guard let rateWanted else { return remarks }
     let lag = tally.lags.nanos(atPercentile: 99)
     if lag > lagNanosMax {
       remarks.append(
         "The load generator was late: one call in a hundred was sent \(lag / 1_000_000) ms or more "
           + "after it could have been. Latencies hold that too.")
     }
-    if tally.unsent > 0, Double(tally.unsent) > 0.001 * Double(tally.done + tally.unsent) {
+    if tally.unsent > 0,
+      Double(tally.unsent) > unsentShareMax * Double(tally.done + tally.failed + tally.unsent)
+    {
       remarks.append(
-        "\(tally.unsent) calls that were due were never sent: all connections were full. The real "
-          + "latencies are longer than these.")
-    }
-    if rate < rateShareMin * rateWanted {
-      remarks.append("The rate that was wanted was not reached.")
+        "\(tally.unsent) calls that were due were never sent, because all connections were full: "
+          + "the rate was not reached, and the real latencies are longer than these.")
     }
     return remarks
   }

@@ -16,6 +16,7 @@ package enum LatencyPlot {
   private static let right = 110.0
   private static let top = 56.0
   private static let bottom = 56.0
+  private static let nameHeight = 17.0
 
   private struct Curve: Sendable {
     let name: String
@@ -32,11 +33,20 @@ package enum LatencyPlot {
 
   /// The picture; nil where fewer than two runs have latencies.
   package static func svg(_ report: LoadReport, title: String) -> String? {
-    let runs = report.runs.filter { $0.latency != nil && $0.rate > 0 }.sorted { $0.rate < $1.rate }
+    // By what was wanted: where more load gets less done, the curves turn back.
+    let runs = report.runs.filter { $0.latency != nil && $0.rate > 0 }
+      .sorted { $0.rateWanted ?? $0.rate < $1.rateWanted ?? $1.rate }
     guard runs.count > 1 else { return nil }
     let axes = Axes(runs)
     var parts = [head(title), grid(axes)]
-    for curve in curves { parts.append(line(curve, runs, axes)) }
+    // The names stand above each other, however close the curves end: each is above the one before.
+    var nameY = height
+    for curve in curves {
+      let end = runs.last?.latency.map { axes.y(curve.micros($0)) } ?? 0
+      nameY = min(end + 4, nameY - nameHeight)
+      parts.append(line(curve, runs, axes))
+      parts.append(text(curve.name, width - right + 12, nameY, "start", curve.style))
+    }
     parts.append("</svg>")
     return parts.joined(separator: "\n") + "\n"
   }
@@ -96,6 +106,7 @@ package enum LatencyPlot {
       .missed { fill: #16181d; }
     }
     path.line { fill: none; }
+    text[class] { stroke: none; }
     </style>
     <text x="70" y="28" font-size="16">\(escaped(title))</text>
     """
@@ -116,6 +127,7 @@ package enum LatencyPlot {
       lines.append(text(count(rate), x, height - bottom + 20, "middle"))
       rate += axes.rateStep
     }
+    lines.append(text("latency", left - 8, top - 10, "end"))
     lines.append(text("calls a second", (left + width - right) / 2, height - 12, "middle"))
     return lines.joined(separator: "\n")
   }
@@ -125,12 +137,10 @@ package enum LatencyPlot {
   ) -> String {
     var path = ""
     var points: [String] = []
-    var end = 0.0
     for run in runs {
       guard let latency = run.latency else { continue }
       let micros = curve.micros(latency)
       let (x, y) = (axes.x(run.rate), axes.y(micros))
-      end = y
       path += "\(path.isEmpty ? "M" : "L")\(at(x)) \(at(y))"
       let style = run.remarks.isEmpty ? curve.style : "\(curve.style) missed"
       points.append(
@@ -139,15 +149,14 @@ package enum LatencyPlot {
           + (run.remarks.isEmpty ? "" : "; \(escaped(run.remarks.joined(separator: " ")))")
           + "</title></circle>")
     }
-    let label = text(curve.name, width - right + 12, end + 4, "start")
-    return ([#"<path class="line \#(curve.style)" d="\#(path)"/>"#] + points + [label])
+    return ([#"<path class="line \#(curve.style)" d="\#(path)"/>"#] + points)
       .joined(separator: "\n")
   }
 
   private static func text(
-    _ text: String, _ x: Double, _ y: Double, _ anchor: String
+    _ text: String, _ x: Double, _ y: Double, _ anchor: String, _ style: String = ""
   ) -> String {
-    #"<text x="\#(at(x))" y="\#(at(y))" text-anchor="\#(anchor)">\#(text)</text>"#
+    #"<text class="\#(style)" x="\#(at(x))" y="\#(at(y))" text-anchor="\#(anchor)">\#(text)</text>"#
   }
 
   private static func at(_ place: Double) -> String { LoadText.fixed(place, 1) }

@@ -135,11 +135,9 @@ package struct LoadCore: Sendable {
     case .closed: return take(dueNanos: nowNanos)
     case .open(var schedule):
       let due = schedule.nextNanos
-      if let end = span.endNanos, due >= end {
-        isOver = true
-        return .over
+      guard due <= nowNanos else {
+        return .wait(untilNanos: min(due, span.endNanos ?? due))
       }
-      guard due <= nowNanos else { return .wait(untilNanos: due) }
       schedule.advance()
       pacing = .open(schedule)
       let next = take(dueNanos: due)

@@ -20,10 +20,25 @@ package struct LoadReport: Sendable, Hashable, Codable {
   package var version = schemaVersion
   /// The program's own version.
   package var ringstore: String
+  /// Whom was asked, as HOST:PORT.
+  package var server: String
   package var startedUnixSeconds: Int
   package var wasInterrupted: Bool
   package var settings: Settings
   package var runs: [Run]
+
+  package init(
+    ringstore: String, server: String, startedUnixSeconds: Int, wasInterrupted: Bool,
+    settings: Settings,
+    runs: [Run]
+  ) {
+    self.ringstore = ringstore
+    self.server = server
+    self.startedUnixSeconds = startedUnixSeconds
+    self.wasInterrupted = wasInterrupted
+    self.settings = settings
+    self.runs = runs
+  }
 
   package struct Settings: Sendable, Hashable, Codable {
     package var way: LoadProtocol
@@ -151,8 +166,7 @@ extension LoadReport.Run {
       bytesSent: tally.bytesSent, bytesReceived: tally.bytesReceived,
       generator: LoadReport.Generator(
         cpuShares: cpuShares, lagP99Micros: lag(99), lagMaxMicros: lag(100)),
-      remarks: GeneratorReview.remarks(
-        tally, cpuShares: cpuShares, rate: rate, rateWanted: rateWanted))
+      remarks: GeneratorReview.remarks(tally, cpuShares: cpuShares))
   }
 }
 

@@ -48,6 +48,8 @@ package struct LoadSettings: Sendable, Hashable {
   package static let unaryInFlightMax = 1_024
   /// Calls that a node reads ahead of a Pipeline, and we of a line connection.
   package static let inFlightMax = 10_000
+  /// What the values of one connection's calls may take.
+  package static let inFlightBytesMax = 1 << 30
   package static let rateMax = 10_000_000.0
   package static let ratesMax = 64
   package static let secondsMax = 86_400.0
@@ -107,6 +109,11 @@ package struct LoadSettings: Sendable, Hashable {
       throw LoadUsage("--distribution hot needs at least two --keys.")
     }
     values = try ValueSizes(options.valueBytes)
+    guard inFlight <= Self.inFlightBytesMax / max(values.bytesMax, 1) else {
+      throw LoadUsage(
+        "--in-flight \(inFlight) with --value-bytes \(values.text) could hold more than 1 GiB on "
+          + "each connection.")
+    }
     mix = try CallMix(options.mix)
     seed = options.seed
     database = options.database

@@ -53,7 +53,9 @@ package enum LoadText {
   private static func overview(_ runs: [LoadReport.Run]) -> String {
     let rows = runs.map { run in
       [run.rateWanted.map(rate) ?? "-", rate(run.rate)]
-        + percentiles(run.latency) + ["\(run.failed)", run.remarks.isEmpty ? "" : "!"]
+        + percentiles(run.latency, of: run.calls) + [
+          "\(run.failed)", run.remarks.isEmpty ? "" : "!",
+        ]
     }
     let head = ["wanted/s", "calls/s", "p50", "p90", "p99", "p99.9", "p99.99", "max", "failed", ""]
     return table([head] + rows).joined(separator: "\n") + "\n"
@@ -62,15 +64,17 @@ package enum LoadText {
   private static func row(
     _ name: String, _ calls: Int, _ latency: LoadReport.Latency?
   ) -> [String] {
-    [name, "\(calls)"] + percentiles(latency)
+    [name, "\(calls)"] + percentiles(latency, of: calls)
   }
 
-  static func percentiles(_ latency: LoadReport.Latency?) -> [String] {
+  /// A percentile that is beyond the count of the calls is left out: it would be the maximum.
+  private static func percentiles(_ latency: LoadReport.Latency?, of calls: Int) -> [String] {
     guard let latency else { return Array(repeating: "-", count: 6) }
     return [
-      latency.p50Micros, latency.p90Micros, latency.p99Micros, latency.p999Micros,
-      latency.p9999Micros, latency.maxMicros,
-    ].map(millis)
+      millis(latency.p50Micros), millis(latency.p90Micros), millis(latency.p99Micros),
+      calls < 1_000 ? "-" : millis(latency.p999Micros),
+      calls < 10_000 ? "-" : millis(latency.p9999Micros), millis(latency.maxMicros),
+    ]
   }
 
   private static func megabytes(_ bytes: Int, _ run: LoadReport.Run) -> Double {
