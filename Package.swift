@@ -15,6 +15,7 @@ let configuration = Target.Dependency.product(
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -36,6 +37,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
     // swift-configuration depends on it as well.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "TextForms"),
@@ -121,13 +123,19 @@ let package = Package(
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
+    .target(
+      name: "LoadGenerator",
+      dependencies: [
+        "TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC", nioCore, nioPosix,
+        histogram,
+      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
-        "RingstoreClient", "RingstoreAPI", "Users",
+        "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "MetricTypes",
         "GRPC",
         nioCore, nioPosix, logging, metrics,
@@ -250,6 +258,9 @@ let package = Package(
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    .testTarget(
+      name: "LoadGeneratorTests",
+      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",

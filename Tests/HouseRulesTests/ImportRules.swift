@@ -63,13 +63,14 @@ enum ImportRules {
       ["TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
+    ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),
     (
       "ringstore",
       [
         "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
-        "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
-        "NodeCore", "Admin", "MetricTypes", "GRPC", "CEdit",
+        "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
+        "LineProtocol", "NodeCore", "Admin", "MetricTypes", "GRPC", "CEdit",
       ]
     ),
   ]

@@ -54,10 +54,14 @@ package struct TLSFiles: Sendable, Hashable {
       authority: clientAuthority)
   }
 
+  /// - Parameter speaksHTTP2: whether HTTP/2 is asked for (ALPN); else nothing is.
   package static func client(
-    authority: String? = nil, certificate: String? = nil, key: String? = nil
+    authority: String? = nil, certificate: String? = nil, key: String? = nil,
+    speaksHTTP2: Bool = true
   ) -> TLSFiles {
-    TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+    var files = TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+    if !speaksHTTP2 { files.protocols = [] }
+    return files
   }
 
   /// The same files for a server of HTTP/1.1, which is what clients speak where nothing is agreed.
