@@ -1,6 +1,6 @@
-// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On a
-// terminal the table is drawn again in its place; elsewhere each look is a block of lines, or with
-// --json a value on a line.
+// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On
+// a terminal the table is drawn again in its place; elsewhere each look is a block of lines, or
+// with --json a value on a line.
 
 import Glibc
 import RingstoreClient
