@@ -27,7 +27,8 @@ struct ClusterTop {
         Terminal.write(table.json.text + "\n")
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
         // Home, the lines, and what is left of the screen.
-        Terminal.write("\u{1b}[H\u{1b}[2J" + table.text(columns: Terminal.columns(of: STDOUT_FILENO)) + "\n")
+        let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
+        Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
       } else {
         Terminal.write(table.text(columns: .max) + "\n\n")
       }
