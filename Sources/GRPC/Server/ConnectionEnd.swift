@@ -15,6 +15,8 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case wrongALPN
   // Time limits.
   case idle
+  case maxAge
+  case maxAgeGrace
   case noPreface
   case slowHeaders
   case slowMessage
@@ -42,6 +44,8 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .handshakeFailed: "handshake_failed"
     case .wrongALPN: "wrong_alpn"
     case .idle: "idle"
+    case .maxAge: "max_age"
+    case .maxAgeGrace: "max_age_grace"
     case .noPreface: "no_preface"
     case .slowHeaders: "slow_headers"
     case .slowMessage: "slow_message"
@@ -58,6 +62,9 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     }
   }
 
+  /// Whether it is no fault of anybody's, and no call is lost by it.
+  package var isOrdinary: Bool { self == .idle || self == .maxAge }
+
   /// Whether the connection was refused rather than cut.
   package var isRefusal: Bool {
     switch self {
@@ -69,7 +76,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   /// The code of GOAWAY.
   var code: HTTP2ErrorCode {
     switch self {
-    case .idle, .drainTimeout: .noError
+    case .idle, .maxAge, .maxAgeGrace, .drainTimeout: .noError
     case .protocolError, .noPreface: .protocolError
     default: .enhanceYourCalm
     }
