@@ -36,6 +36,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "TextForms"),
+    .target(name: "SmallFiles"),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CPrefetch"),
@@ -47,8 +48,8 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore, nioPosix,
-        nioConcurrency, nioSSL, logging,
+        "TextForms", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore,
+        nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
       linkerSettings: [.linkedLibrary(":libz.a")]),
@@ -115,7 +116,7 @@ let package = Package(
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "CEdit", "TextForms",
+        "CEdit", "TextForms", "SmallFiles",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
         "RingstoreClient", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol",
@@ -126,6 +127,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
+    .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     // Certificates, made by deploy/certificates when tests run.
@@ -261,8 +263,9 @@ let package = Package(
     .target(
       name: "FuzzReaders",
       dependencies: [
-        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", "Store",
-        "Log", nioCore,
+        "CodecReadings", "TestCertificates", "TextForms", "HTTP2", "LineProtocol", "RingstoreAPI",
+        "Users", "Commands", "NodeCore", "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL,
+        logging,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),

@@ -6,6 +6,7 @@ enum ImportRules {
   /// arrows point up in this list only.
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
+    ("SmallFiles", []),
     ("CMalloc", []),
     ("CZlib", []),
     ("CPrefetch", []),
@@ -13,7 +14,7 @@ enum ImportRules {
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
-    ("GRPC", ["TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
+    ("GRPC", ["TextForms", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
     ("RingstoreAPI", ["StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
@@ -62,7 +63,8 @@ enum ImportRules {
     (
       "ringstore",
       [
-        "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
+        "TextForms", "SmallFiles", "Store", "Log", "LogFiles", "Backups", "Users", "Front",
+        "ShardNode",
         "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
         "GRPC", "CEdit",
       ]
