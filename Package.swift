@@ -13,6 +13,9 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let configuration = Target.Dependency.product(
   name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -25,6 +28,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
     // order of chance, and each other order builds everything anew.
@@ -33,10 +37,12 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
     // swift-configuration depends on it as well.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "TextForms"),
     .target(name: "SmallFiles"),
+    .target(name: "MetricTypes"),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CPrefetch"),
@@ -48,7 +54,8 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore,
+        "TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib",
+        nioCore,
         nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
@@ -62,7 +69,7 @@ let package = Package(
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
-    .target(name: "LogFiles", dependencies: ["Log"]),
+    .target(name: "LogFiles", dependencies: ["MetricTypes", "Log"]),
     .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
     .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(
@@ -73,9 +80,8 @@ let package = Package(
     .target(
       name: "NodeCore",
       dependencies: [
-        "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC",
-        nioCore,
-        "StatusCodes",
+        "MetricTypes", "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement",
+        "GRPC", nioCore, "StatusCodes",
       ]),
     .target(
       name: "LineProtocol",
@@ -98,36 +104,53 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front",
-        "GRPC", nioCore, nioPosix, logging,
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store",
+        "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices",
+        "Front", "GRPC", nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands", "NodeCore",
-        "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore, nioPosix,
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands",
+        "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore,
+        nioPosix,
         nioConcurrency, logging,
+      ]),
+    .target(
+      name: "Admin",
+      dependencies: [
+        "TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC",
+        nioCore, nioPosix, nioHTTP1, nioConcurrency, logging, metrics,
       ]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
+    .target(
+      name: "LoadGenerator",
+      dependencies: [
+        "TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC", nioCore, nioPosix,
+        histogram,
+      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
         "CEdit", "TextForms", "SmallFiles",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
-        "RingstoreClient", "RingstoreAPI", "Users",
-        "Commands", "Placement", "LineProtocol",
+        "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
+        "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "MetricTypes",
         "GRPC",
-        nioCore, nioPosix, logging,
+        nioCore, nioPosix, logging, metrics,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
+    .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
+    .testTarget(
+      name: "AdminTests",
+      dependencies: ["Admin", "MetricTypes", "GRPC", nioCore, nioEmbedded, logging, metrics]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     // Certificates, made by deploy/certificates when tests run.
@@ -171,8 +194,8 @@ let package = Package(
     .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
-        nioPosix, logging,
+        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns", "Users",
+        "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
@@ -232,12 +255,15 @@ let package = Package(
       name: "RingstoreClientTests",
       dependencies: [
         "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
-        "RouterNode",
+        "RouterNode", "NodeCore", "Admin",
         "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    .testTarget(
+      name: "LoadGeneratorTests",
+      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",

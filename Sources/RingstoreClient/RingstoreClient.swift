@@ -122,16 +122,6 @@ public final class RingstoreClient: Sendable {
   }
 }
 
-extension RingstoreClient.TLS {
-  fileprivate func transport() throws(TLSFileFailure) -> ClientTLS {
-    let contexts = try TLSContexts(
-      .client(authority: authorityFile, certificate: certificateFile, key: keyFile))
-    var tls = ClientTLS(contexts, serverName: serverName)
-    tls.refreshesAtConnect = true
-    return tls
-  }
-}
-
 /// What one call may want different from the client's configuration.
 public struct RingstoreCallOptions: Sendable {
   /// The time the call may take; nil: as configured.

@@ -126,6 +126,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     readNanos = 0
     loop.flusher.scheduler.beginTick()
     bytesReceived &+= buffer.readableBytes
+    loop.meter.grpc.received &+= UInt64(buffer.readableBytes)
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
     // What TLS has decrypted is TLS's own.
@@ -137,6 +138,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelReadComplete(context: ChannelHandlerContext) {
     flushing.endRead()
     flushNow()
+    // Where output is held, its calls are answered when that ends.
+    if !loop.flusher.isHeld { loop.scheduler.settleCalls() }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -235,6 +238,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let hasMore = session.writePending(
       into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
+      loop.meter.grpc.sent &+= UInt64(loop.output.readableBytes)
       writer.write(&loop.output, context)
     }
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {

@@ -13,6 +13,8 @@ import SmallFiles
 package final class TLSContexts: Sendable {
   private struct State {
     var context: NIOSSLContext
+    /// When the certificate ends, in seconds since 1970; nil: there is none.
+    var endSeconds: Int?
     var watched: WatchedFiles
   }
 
@@ -32,7 +34,9 @@ package final class TLSContexts: Sendable {
   package init(_ files: TLSFiles) throws(TLSFileFailure) {
     self.files = files
     let watched = WatchedFiles(files.paths, waitsForRest: true)
-    state = NIOLockedValueBox(State(context: try files.load(), watched: watched))
+    let loaded = try files.loadWithEnd()
+    state = NIOLockedValueBox(
+      State(context: loaded.context, endSeconds: loaded.endSeconds, watched: watched))
   }
 
   /// With a context that was made otherwise, until the files change.
@@ -45,6 +49,9 @@ package final class TLSContexts: Sendable {
   /// What connections that begin now are to use.
   var context: NIOSSLContext { state.withLockedValue { $0.context } }
 
+  /// When the certificate in use ends, in seconds since 1970; nil: there is none.
+  package var certificateEndSeconds: Int? { state.withLockedValue { $0.endSeconds } }
+
   /// Looks whether the files have changed, and reads them if they have and are at rest.
   package func refresh() -> Refresh {
     switch state.withLockedValue({ $0.watched.look() }) {
@@ -53,8 +60,11 @@ package final class TLSContexts: Sendable {
     case .changed: break
     }
     do throws(TLSFileFailure) {
-      let context = try files.load()
-      state.withLockedValue { $0.context = context }
+      let loaded = try files.loadWithEnd()
+      state.withLockedValue { state in
+        state.context = loaded.context
+        state.endSeconds = loaded.endSeconds
+      }
       return .renewed
     } catch {
       return .refused(error)

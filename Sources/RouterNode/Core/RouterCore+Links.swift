@@ -38,6 +38,7 @@ extension RouterCore {
     shard: Int, lane: LinkLane, generation: UInt64, frame: UnsafeRawBufferPointer
   ) {
     guard isCurrent(shard, generation) else { return }
+    links[shard].bytesReceived &+= UInt64(frame.count)
     do throws(WireError) {
       var parts = LinkV1.ShardFrame.Parts(frame)
       while let part = try parts.next() {
@@ -71,6 +72,7 @@ extension RouterCore {
     let sent = links[shard][lane].sent
     let frame = links[shard][lane].takeFrame()
     if links[shard][lane].sent != sent { links[shard].lastCallNanos = nowNanos }
+    if let frame { links[shard].bytesSent &+= UInt64(frame.byteCount) }
     return frame
   }
 
