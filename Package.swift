@@ -41,6 +41,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "TextForms"),
+    .target(name: "SmallFiles"),
     .target(name: "MetricTypes"),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CZlib"),
@@ -53,7 +54,8 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "MetricTypes", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore,
+        "TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib",
+        nioCore,
         nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
@@ -133,7 +135,7 @@ let package = Package(
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "CEdit", "TextForms",
+        "CEdit", "TextForms", "SmallFiles",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
         "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "MetricTypes",
@@ -144,6 +146,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
+    .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
     .testTarget(
       name: "AdminTests",
@@ -286,8 +289,9 @@ let package = Package(
     .target(
       name: "FuzzReaders",
       dependencies: [
-        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", "Store",
-        "Log", nioCore,
+        "CodecReadings", "TestCertificates", "TextForms", "HTTP2", "LineProtocol", "RingstoreAPI",
+        "Users", "Commands", "NodeCore", "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL,
+        logging,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),
