@@ -13,6 +13,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let configuration = Target.Dependency.product(
   name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
@@ -26,6 +28,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
     // order of chance, and each other order builds everything anew.
@@ -38,6 +41,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "TextForms"),
+    .target(name: "MetricTypes"),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CPrefetch"),
@@ -49,8 +53,8 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore, nioPosix,
-        nioConcurrency, nioSSL, logging,
+        "TextForms", "MetricTypes", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore,
+        nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
       linkerSettings: [.linkedLibrary(":libz.a")]),
@@ -63,7 +67,7 @@ let package = Package(
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
-    .target(name: "LogFiles", dependencies: ["Log"]),
+    .target(name: "LogFiles", dependencies: ["MetricTypes", "Log"]),
     .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
     .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(
@@ -74,9 +78,8 @@ let package = Package(
     .target(
       name: "NodeCore",
       dependencies: [
-        "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement", "GRPC",
-        nioCore,
-        "StatusCodes",
+        "MetricTypes", "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement",
+        "GRPC", nioCore, "StatusCodes",
       ]),
     .target(
       name: "LineProtocol",
@@ -99,16 +102,23 @@ let package = Package(
     .target(
       name: "ShardNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front",
-        "GRPC", nioCore, nioPosix, logging,
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store",
+        "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices",
+        "Front", "GRPC", nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands", "NodeCore",
-        "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore, nioPosix,
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands",
+        "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore,
+        nioPosix,
         nioConcurrency, logging,
+      ]),
+    .target(
+      name: "Admin",
+      dependencies: [
+        "TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC",
+        nioCore, nioPosix, nioHTTP1, nioConcurrency, logging, metrics,
       ]),
     .target(
       name: "RingstoreClient",
@@ -126,14 +136,18 @@ let package = Package(
         "CEdit", "TextForms",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
         "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
-        "Commands", "Placement", "LineProtocol",
+        "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "MetricTypes",
         "GRPC",
-        nioCore, nioPosix, logging,
+        nioCore, nioPosix, logging, metrics,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
+    .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
+    .testTarget(
+      name: "AdminTests",
+      dependencies: ["Admin", "MetricTypes", "GRPC", nioCore, nioEmbedded, logging, metrics]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     // Certificates, made by deploy/certificates when tests run.
@@ -177,8 +191,8 @@ let package = Package(
     .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "GRPC", nioCore,
-        nioPosix, logging,
+        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns", "Users",
+        "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
     .testTarget(
@@ -238,7 +252,7 @@ let package = Package(
       name: "RingstoreClientTests",
       dependencies: [
         "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
-        "RouterNode",
+        "RouterNode", "NodeCore", "Admin",
         "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,

@@ -55,6 +55,8 @@ readonly TEST_NEEDS=(
   "protoc-gen-go-1-3:command -v protoc-gen-go"
   "golang-google-grpc-dev:test -d /usr/share/gocode/src/google.golang.org/grpc"
   "golang-google-genproto-dev:test -d /usr/share/gocode/src/google.golang.org/genproto")
+readonly DEPLOYMENT_NEEDS=(
+  "prometheus:command -v promtool && command -v prometheus" "openssl:command -v openssl")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

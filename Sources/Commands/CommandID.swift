@@ -99,6 +99,9 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let digest = CommandID(local: 20)
   package static let backup = CommandID(local: 21)
   package static let acceptLoss = CommandID(local: 24)
+  package static let clients = CommandID(local: 25)
+  package static let killClient = CommandID(local: 26)
+  package static let logLevel = CommandID(local: 27)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -126,13 +129,15 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   /// Answered when the walk is done, see ShardDigests.
   case digestPart = 75
   case backupPart = 76
+  /// A call about the shard itself that a router was asked for.
+  case nodePart = 77
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)
 
   /// Whether a call asks a shard about itself, and touches no key.
   package static func isAboutNode(_ method: UInt32) -> Bool {
-    let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart]
+    let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart, .nodePart]
     return methods.contains { $0.rawValue == method }
   }
 }

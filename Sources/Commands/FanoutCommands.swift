@@ -6,7 +6,8 @@ extension Command {
   static let madeOfParts: [Command] = [
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
-    .snapshot, .digest, .backup, .acceptLoss,
+    .snapshot, .digest, .backup, .acceptLoss, .clients,
+    .killClient, .logLevel,
   ]
 
   // MARK: - Many keys
@@ -106,6 +107,18 @@ extension Command {
   package static let acceptLoss = Command(
     .acceptLoss, V1.Cluster.acceptLoss, .admin, .node, .thisNode, .parts,
     "Has the cluster take a shard as it is, that has other data than it had, or none.", forms: [])
+
+  package static let clients = Command(
+    .clients, V1.Cluster.clients, .admin, .node, .thisNode, .parts,
+    "Lists the connections of a node's clients.", forms: [])
+
+  package static let killClient = Command(
+    .killClient, V1.Cluster.killClient, .admin, .node, .thisNode, .parts,
+    "Ends a connection of a node.", forms: [])
+
+  package static let logLevel = Command(
+    .logLevel, V1.Cluster.logLevel, .admin, .node, .thisNode, .parts,
+    "Tells or changes which events a node logs.", forms: [])
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,

@@ -60,6 +60,8 @@ package protocol Dispatcher: StandardServicesNode {
   func cancel(_ id: UInt64)
   /// The client of a Pipeline with calls under way is gone.
   func cancelCalls(of pipeline: FrontPipeline)
+  /// Users have lost credentials or rights: their calls that wait for values end.
+  func endRevokedCalls()
   /// The caller of a call takes more of a large or streamed reply again.
   func callerTakesMore(_ id: UInt64)
   /// Fails a call that the node has not taken.
@@ -69,6 +71,8 @@ package protocol Dispatcher: StandardServicesNode {
 
   /// The context of a call that the front has to keep, as of now.
   func context(of call: CallContext) -> CallContext
+  /// Whether a call about a node is about this one.
+  func isThisNode(_ node: String) -> Bool
   /// What Describe starts from.
   func describe() -> DescribeMerge
   /// The node's counters where they have to be fetched before a Stats call is started.
@@ -83,7 +87,7 @@ package protocol Dispatcher: StandardServicesNode {
   /// Counts a client's call, where the node counts those and not what it executes.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.
-  func countError()
+  func countError(_ error: CallError)
   /// Called after whatever may have given the node work.
   func afterEvent()
 }

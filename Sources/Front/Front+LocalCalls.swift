@@ -72,8 +72,8 @@ extension Front: LocalDispatcher {
     dispatcher.afterEvent()
   }
 
-  package func countError() {
-    dispatcher.countError()
+  package func countError(_ error: CallError) {
+    dispatcher.countError(error)
   }
 
   package func callerTakesMore(_ call: LocalCall) {

@@ -20,6 +20,8 @@ package final class Front: ServerService {
   private let links: (any LinkService)?
   /// Health, reflection, channelz, and the pages of probes.
   package let standard: StandardServices
+  /// Calls about the node; set once, before the first call.
+  package var administration: NodeAdministration?
   /// Who may call; nil: everybody.
   let access: FrontAccess?
   /// What is noted of calls; nil: nothing.
@@ -49,7 +51,13 @@ package final class Front: ServerService {
     standard = StandardServices(
       node: dispatcher, servesLink: links != nil, eventLoop: eventLoop)
     limits = dispatcher.limits
+    authorizer?.onRevocation = { [unowned self] in
+      self.dispatcher.endRevokedCalls()
+      self.dispatcher.afterEvent()
+    }
   }
+
+  deinit { access?.authorizer.onRevocation = nil }
 
   /// The users; nil: everybody may do everything.
   package var authorizer: Authorizer? { access?.authorizer }
@@ -117,7 +125,7 @@ package final class Front: ServerService {
 
   /// Ends a call whose caller is not let in.
   private func refuse(_ call: ServerCall, _ error: CallError) {
-    dispatcher.countError()
+    dispatcher.countError(error)
     call.fail(error.status)
   }
 
@@ -186,6 +194,10 @@ package final class Front: ServerService {
           return nil
         }
       }
+      if let response = try administer(command, message, context) {
+        answer(caller, response)
+        return nil
+      }
       let operation = try OperationFactory.make(
         command, message: message, in: block, context, limits: limits,
         describe: dispatcher.describe)
@@ -195,6 +207,17 @@ package final class Front: ServerService {
       dispatcher.fail(caller, error: error)
       return nil
     }
+  }
+
+  /// Carries out a call about this node; nil: it is none.
+  private func administer(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer, _ context: CallContext
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
+    guard let administration, let definition = CommandTable.command(command),
+      let node = try CallTarget.node(of: command, message), dispatcher.isThisNode(node)
+    else { return nil }
+    try KeyAccess.check(definition, context)
+    return try administration.answer(command, message)
   }
 
   /// Answers a call when the node has done what it asks for.

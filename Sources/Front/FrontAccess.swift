@@ -70,3 +70,5 @@ package final class StreamCaller {
     }
   }
 }
+
+extension CallerIdentity: ConnectionUser {}

@@ -5,6 +5,7 @@ import GRPC
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package enum FrontCaller {
   /// A client's unary call.
@@ -115,6 +116,18 @@ package enum FrontCaller {
       guard byteCount > 0 else { return }
       call.isReplyExpected = true
       call.caller?.expectsLargeReply(of: call, byteCount: byteCount)
+    }
+  }
+
+  // MARK: - Who calls
+
+  /// The user whose call it is; nil: the node has no users, or he isn't known any more.
+  package var principal: Principal? {
+    switch self {
+    case .unary(let call), .stream(let call):
+      try? (call.connectionContext as? CallerIdentity)?.principal(call.authorization)
+    case .pipelined(let pipeline, _): pipeline.principal
+    case .local(let call): call.caller?.principal
     }
   }
 

@@ -92,7 +92,7 @@ package final class FrontPipeline {
       try caller.check()
       return true
     } catch {
-      front.dispatcher.countError()
+      front.dispatcher.countError(error)
       end(error.status)
       return false
     }

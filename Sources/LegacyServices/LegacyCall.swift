@@ -18,7 +18,7 @@ package final class LegacyCall: LocalCaller {
   private var call: ServerCall?
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
-  private let principal: Principal?
+  package let principal: Principal?
   /// The call of ringstore.v1 that is under way.
   private var step: LocalCall?
   /// A large reply on its way.
@@ -135,7 +135,7 @@ package final class LegacyCall: LocalCaller {
 
   /// Ends the call with an error that is not the port's and so was not counted.
   private func refuse(_ error: CallError) {
-    port.countError()
+    port.countError(error)
     fail(error)
   }
 

@@ -34,6 +34,7 @@
 // of it is set aside in advance: the rest of the segment, and a whole one that is prepared.
 
 package import Log
+package import MetricTypes
 
 /// When what was written is synced.
 package enum FsyncPolicy: String, Sendable, CaseIterable {
@@ -139,4 +140,20 @@ package protocol LogOutput: AnyObject {
 
   /// Bytes of a pass that were given and not written.
   var passBytesQueued: Int { get }
+
+  /// What is counted for the operator.
+  var measures: LogMeasures { get }
+}
+
+extension LogOutput {
+  package var measures: LogMeasures { LogMeasures() }
+}
+
+/// What the lanes have counted since their start.
+package struct LogMeasures: Sendable {
+  /// How long syncs of the log's files took, where there is a clock (`LogFileSettings.nanos`).
+  package var syncs = DurationCounts()
+  package var segments = 0
+
+  package init() {}
 }

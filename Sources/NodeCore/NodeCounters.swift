@@ -7,6 +7,7 @@
 
 import Commands
 import RingstoreAPI
+import StatusCodes
 
 package struct NodeCounters: Sendable {
   package static let shardPrefix = "ringstore_"
@@ -14,6 +15,7 @@ package struct NodeCounters: Sendable {
 
   private var counts = [UInt64](repeating: 0, count: CallNumbers.places)
   private var errors: UInt64 = 0
+  private var errorsByKind: [CallErrorKind: UInt64] = [:]
 
   package init() {}
 
@@ -26,9 +28,20 @@ package struct NodeCounters: Sendable {
   }
 
   /// Notes that a call, or one slice of one, was answered with an error.
-  @inline(__always)
-  package mutating func failed() {
+  @inline(never)
+  package mutating func failed(_ error: CallError) {
     errors &+= 1
+    errorsByKind[CallErrorKind(error), default: 0] &+= 1
+  }
+
+  /// Errors by their reason and code. There are no more kinds than reasons and codes.
+  package var errorCounts: [CallErrorKind: UInt64] { errorsByKind }
+
+  /// How often a call was noted.
+  ///
+  /// - Parameter method: as for `called`.
+  package func count(of method: Int) -> UInt64 {
+    CallNumbers.place(of: method).map { counts[$0] } ?? 0
   }
 
   /// The counters by name, the same names whatever was called. O(calls of the table).
@@ -51,5 +64,16 @@ package struct NodeCounters: Sendable {
       entries["\(prefix)slices_total"] = Int64(clamping: slices)
     }
     return entries
+  }
+}
+
+/// What tells errors apart in counters.
+package struct CallErrorKind: Hashable, Sendable {
+  package let reason: ErrorReason?
+  package let code: StatusCode
+
+  init(_ error: CallError) {
+    reason = error.reason
+    code = error.code
   }
 }

@@ -5,6 +5,9 @@ import NIOCore
 import RingstoreAPI
 
 package struct NodeDescription: Sendable {
+  /// What a router is called, in Describe and in calls about it.
+  package static let routerID = "router"
+
   package var id = ""
   package var role = V1.Node.Role.unspecified
   package var address = ""

@@ -6,10 +6,15 @@ internal import RingstoreAPI
 extension RingstoreClient {
   /// What has been counted, by name: a router answers with the sums over the whole cluster, a
   /// shard for itself. The names are those of docs/PROTOCOL.md.
+  ///
+  /// - Parameter node: the id of the one node whose counters are wanted; empty: as said above.
   public func stats(
-    options: RingstoreCallOptions = .standard
+    ofNode node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [String: Int] {
-    try await call(V1.Cluster.stats, .init(), options) { response throws(WireError) in
+    var request = ByteBuffer()
+    var node = node
+    node.withUTF8 { V1.StatsRequest(node: UnsafeRawBufferPointer($0)).write(into: &request) }
+    return try await call(V1.Cluster.stats, request, options) { response throws(WireError) in
       var counters: [String: Int] = [:]
       // As protobuf has it, the last entry of a name wins.
       for entry in try V1.StatsResponse(response).counters {
@@ -19,19 +24,25 @@ extension RingstoreClient {
     }
   }
 
-  /// Ends the node that is asked: it lets calls under way finish and leaves.
+  /// Ends the node that is asked, or one of its shards: it lets calls under way finish and leaves.
   ///
   /// A node answers before it leaves. Where the reply is lost all the same, the error's
   /// `isOutcomeUnknown` is true.
   ///
-  /// - Parameter wholeCluster: ends every shard as well; asked of a router. Other routers of the
-  ///   cluster stay.
+  /// - Parameters:
+  ///   - wholeCluster: ends every shard as well; asked of a router. Other routers of the cluster
+  ///     stay.
+  ///   - node: the id of the shard to end, asked of a router; empty: the node that is asked.
   /// - Throws: SHARD_UNAVAILABLE where a shard could not be told; others may have been.
   public func shutdown(
-    wholeCluster: Bool = false, options: RingstoreCallOptions = .standard
+    wholeCluster: Bool = false, node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) {
     var request = ByteBuffer()
-    V1.ShutdownRequest(wholeCluster: wholeCluster).write(into: &request)
+    var node = node
+    node.withUTF8 {
+      V1.ShutdownRequest(wholeCluster: wholeCluster, node: UnsafeRawBufferPointer($0))
+        .write(into: &request)
+    }
     try await call(V1.Cluster.shutdown, request, options) { _ in }
   }
 

@@ -19,7 +19,7 @@ final class RouterNodeLine: Sendable {
   }
 
   func describe() -> NodeDescription {
-    var node = NodeDescription(id: "router", role: .router)
+    var node = NodeDescription(id: NodeDescription.routerID, role: .router)
     node.address = address.withLockedValue { $0 }
     node.state = .serving
     node.version = version

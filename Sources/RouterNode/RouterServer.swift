@@ -44,6 +44,10 @@ package struct RouterConfiguration: Sendable {
   package var linkToken: (@Sendable () -> String?)?
   /// What is told of calls of administration; nil: nothing.
   package var audit: AuditLog?
+  /// What is told and changed of the process; nil: nothing.
+  package var surroundings: (any NodeSurroundings)?
+  /// Which calls are kept in the slow log.
+  package var slowLog = SlowLogSettings()
   /// Reads the list of shards again, where it can be. Throws an error whose description is a
   /// sentence.
   package var readShards: ReadShards?
@@ -74,6 +78,10 @@ package final class RouterServer: Sendable {
   private let loops: RouterLoops
   private let drainSeconds: Int
   private let certificates: CertificateWatch
+  let serverContexts: TLSContexts?
+  let linkContexts: TLSContexts?
+  let connections: NodeConnections
+  let ledger: AccessLedger?
   package let users: LoopUsers?
 
   /// The port of the line protocol; nil: it is off.
@@ -82,9 +90,15 @@ package final class RouterServer: Sendable {
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
     services: [NIOLoopBound<RouterService>], loops: RouterLoops, drainSeconds: Int,
-    certificates: CertificateWatch, users: LoopUsers?
+    contexts: (server: TLSContexts?, link: TLSContexts?), connections: NodeConnections,
+    ledger: AccessLedger?, users: LoopUsers?, logger: Logger
   ) {
-    self.certificates = certificates
+    serverContexts = contexts.server
+    linkContexts = contexts.link
+    certificates = CertificateWatch(
+      [contexts.server, contexts.link].compactMap { $0 }, logger: logger)
+    self.connections = connections
+    self.ledger = ledger
     self.users = users
     self.loops = loops
     self.port = server.port
@@ -139,8 +153,8 @@ package final class RouterServer: Sendable {
       return RouterServer(
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
         loops: loops, drainSeconds: configuration.drainSeconds,
-        certificates: CertificateWatch(
-          [tls?.contexts, linkTLS?.contexts].compactMap { $0 }, logger: logger), users: users)
+        contexts: (tls?.contexts, linkTLS?.contexts), connections: connections,
+        ledger: configuration.users?.ledger, users: users, logger: logger)
     } catch {
       try? await group.shutdownGracefully()
       throw error
@@ -180,7 +194,9 @@ package final class RouterServer: Sendable {
         let service = RouterService(
           identity: identity, map: map, limits: configuration.limits,
           linkLimits: configuration.linkLimits, linkTLS: linkTLS, firstGeneration: 0,
-          seed: UInt64.random(in: .min ... .max), eventLoop: loop, loops: loops, logger: logger,
+          seed: UInt64.random(in: .min ... .max),
+          slowLog: configuration.slowLog.log(wallMillis: WallTime.unixMillis), eventLoop: loop,
+          loops: loops, logger: logger,
           authorizer: users?.authorizer(of: loop), audit: configuration.audit,
           linkToken: configuration.linkToken, describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
@@ -189,6 +205,8 @@ package final class RouterServer: Sendable {
           service.accessLedger = configuration.users?.ledger
         }
         service.front.standard.connections = connections
+        service.front.administration = NodeAdministration(
+          connections, configuration.surroundings, eventLoop: loop)
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()

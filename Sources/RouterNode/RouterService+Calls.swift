@@ -41,7 +41,9 @@ extension RouterService: Dispatcher {
     _ command: CommandID, _ operation: any FanoutOperation, _ context: CallContext,
     endsAtDeadline: Bool, for caller: FrontCaller
   ) -> UInt64? {
-    guard let handle = core.start(operation, context, caller: caller) else { return nil }
+    guard let handle = core.start(operation, context, caller: caller, as: command) else {
+      return nil
+    }
     if endsAtDeadline, context.hasDeadline {
       core.endOperation(handle, atNanos: context.deadlineNanos)
     }
@@ -90,6 +92,10 @@ extension RouterService: Dispatcher {
 
   func cancel(_ id: UInt64) { core.cancel(id) }
 
+  func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
+
+  func endRevokedCalls() { core.endRevokedCalls() }
+
   func cancelCalls(of pipeline: FrontPipeline) {
     core.cancelCalls { $0.isPipelined(by: pipeline) }
   }
@@ -104,7 +110,7 @@ extension RouterService: Dispatcher {
 
   func countCall(_ method: UInt32) { nodeCounters.called(method) }
 
-  func countError() { nodeCounters.failed() }
+  func countError(_ error: CallError) { nodeCounters.failed(error) }
 
   /// The wake-up is set at the end of the tick.
   func afterEvent() { flusher.markDirty(self) }

@@ -4,6 +4,7 @@ import Front
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 extension RouterService: RouterDriver {
   typealias Caller = FrontCaller
@@ -15,9 +16,11 @@ extension RouterService: RouterDriver {
   }
 
   func fail(_ caller: FrontCaller, error: CallError) {
-    nodeCounters.failed()
+    nodeCounters.failed(error)
     caller.fail(error)
   }
+
+  var tickNanos: UInt64 { flusher.scheduler.tickNanos }
 
   func takesPieces(_ caller: FrontCaller) -> Bool {
     if case .unary = caller { return true }
@@ -43,6 +46,8 @@ extension RouterService: RouterDriver {
   func expect(_ byteCount: Int, for caller: FrontCaller) { caller.expect(byteCount) }
 
   func parked(_ caller: FrontCaller) -> Bool { caller.parks() }
+
+  func principal(of caller: FrontCaller) -> Principal? { caller.principal }
 
   func unparked(_ caller: FrontCaller) { caller.unparks() }
 

@@ -9,6 +9,7 @@
 import Front
 import GRPC
 import Logging
+import MetricTypes
 import NIOCore
 import NodeCore
 import Placement
@@ -50,12 +51,14 @@ final class RouterService: Flushable {
   /// - Parameters:
   ///   - firstGeneration: a number that no earlier connection of this loop has borne.
   ///   - seed: for the jitter of reconnects.
+  ///   - slowLog: what is kept of slow and large calls.
   ///   - authorizer: the users; nil: everybody may do everything.
   ///   - audit: what is told of calls of administration; nil: nothing.
   ///   - describeSelf: the router's own line in Describe.
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
-    linkTLS: ClientTLS? = nil, firstGeneration: UInt64, seed: UInt64, eventLoop: any EventLoop,
+    linkTLS: ClientTLS? = nil, firstGeneration: UInt64, seed: UInt64,
+    slowLog: SlowLog = SlowLog(), eventLoop: any EventLoop,
     loops: RouterLoops, logger: Logger, authorizer: Authorizer? = nil, audit: AuditLog? = nil,
     linkToken: (@Sendable () -> String?)? = nil, describeSelf: @escaping () -> NodeDescription
   ) {
@@ -72,7 +75,7 @@ final class RouterService: Flushable {
     linkConfigurationAtStart = linkConfiguration
     core = RouterCore(
       identity: identity, map: map, limits: limits, linkLimits: linkLimits,
-      firstGeneration: firstGeneration, seed: seed,
+      firstGeneration: firstGeneration, seed: seed, slowLog: slowLog,
       clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
     front = Front(self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
   }

@@ -11,12 +11,6 @@ import RingstoreAPI
 import Store
 import Users
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// How a shard is set up.
 package struct ShardConfiguration: Sendable {
   /// The shard's name in the cluster's slot map.
@@ -43,6 +37,10 @@ package struct ShardConfiguration: Sendable {
   package var users: UserDirectory?
   /// What is told of calls of administration; nil: nothing.
   package var audit: AuditLog?
+  /// What is told and changed of the process; nil: nothing.
+  package var surroundings: (any NodeSurroundings)?
+  /// Which calls are kept in the slow log.
+  package var slowLog = SlowLogSettings()
   /// How long calls under way may take when the shard is told to stop.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
@@ -70,6 +68,12 @@ package final class ShardServer: Sendable {
   let service: NIOLoopBound<ShardService>
   private let drainSeconds: Int
   private let certificates: CertificateWatch
+  let contexts: TLSContexts?
+  let connections: NodeConnections
+  let ledger: AccessLedger?
+  let id: String
+  /// Where the shard keeps its data; nil: in memory only.
+  let dataDirectory: String?
   package let users: LoopUsers?
 
   /// The port of the line protocol; nil: it is off.
@@ -77,17 +81,22 @@ package final class ShardServer: Sendable {
 
   private init(
     group: MultiThreadedEventLoopGroup, server: GRPCServer, lineServer: LineServer?,
-    service: NIOLoopBound<ShardService>, drainSeconds: Int, certificates: CertificateWatch,
-    users: LoopUsers?
+    service: NIOLoopBound<ShardService>, contexts: TLSContexts?, connections: NodeConnections,
+    configuration: ShardConfiguration, users: LoopUsers?, logger: Logger
   ) {
-    self.certificates = certificates
+    self.contexts = contexts
+    certificates = CertificateWatch([contexts].compactMap { $0 }, logger: logger)
+    self.connections = connections
+    ledger = configuration.users?.ledger
+    id = configuration.id
+    dataDirectory = configuration.storage?.directory
     self.users = users
     self.port = server.port
     self.group = group
     self.server = server
     self.lineServer = lineServer
     self.service = service
-    self.drainSeconds = drainSeconds
+    drainSeconds = configuration.drainSeconds
   }
 
   /// Starts a shard. It accepts calls when this returns.
@@ -118,10 +127,12 @@ package final class ShardServer: Sendable {
         if let directory, let storage = configuration.storage {
           service.storage = ShardStorage(
             directory, core: service.core,
-            .process(storage.policy, loop, wallMillis: systemMillis, logger: logger))
+            .process(storage.policy, loop, wallMillis: WallTime.unixMillis, logger: logger))
           service.storage?.onFailure = { configuration.onFailure?($0) }
         }
         service.front.standard.connections = connections
+        service.administration = NodeAdministration(
+          connections, configuration.surroundings, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]
@@ -157,9 +168,8 @@ package final class ShardServer: Sendable {
       }.get()
       return ShardServer(
         group: group, server: server, lineServer: lineServer, service: service,
-        drainSeconds: configuration.drainSeconds,
-        certificates: CertificateWatch(tls.map { [$0.contexts] } ?? [], logger: logger),
-        users: users)
+        contexts: tls?.contexts, connections: connections, configuration: configuration,
+        users: users, logger: logger)
     } catch {
       try? await group.shutdownGracefully()
       directory?.close()
@@ -178,22 +188,16 @@ package final class ShardServer: Sendable {
       limits: configuration.limits,
       // Of a shard that has data on disk it is known once that is loaded.
       versionsBegin: configuration.storage == nil
-        ? Store.versionsBegin(unixMillis: systemMillis()) : 0,
+        ? Store.versionsBegin(unixMillis: WallTime.unixMillis()) : 0,
       memory: configuration.memory,
+      slowLog: configuration.slowLog.log(wallMillis: WallTime.unixMillis),
       clock: { NIODeadline.now().uptimeNanoseconds },
-      wallMillis: systemMillis,
+      wallMillis: WallTime.unixMillis,
       uptimeMillis: { (NIODeadline.now() - started).nanoseconds / 1_000_000 })
     core.marks = configuration.marks?(core.gate, loop)
     return ShardService(
       core: core, eventLoop: loop, logger: logger, authorizer: users?.authorizer(of: loop),
       audit: configuration.audit, onShutdown: configuration.onShutdown)
-  }
-
-  /// The system's wall clock, in milliseconds since 1970.
-  private static func systemMillis() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
   }
 
   /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.

@@ -25,9 +25,9 @@ extension ShardService: Dispatcher {
     let method = UInt32(truncatingIfNeeded: call.methodID)
     var id: UInt64?
     response.clear()
+    let context = core.context(
+      principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
     do throws(CallError) {
-      let context = core.context(
-        principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
       if let later = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
       {
@@ -39,7 +39,7 @@ extension ShardService: Dispatcher {
         response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
-      core.counters.failed()
+      core.failed(method, error, context)
       if core.gate.holds(core.latestMark) {
         id = hold(.failed(error), keep(method, 0, for: .unary(call)))
       } else {
@@ -73,7 +73,7 @@ extension ShardService: Dispatcher {
       }
       return begin(later, method, encoded, context, keep(method, deadlineNanos, for: .local(call)))
     } catch {
-      core.counters.failed()
+      core.failed(method, error, context)
       if core.gate.holds(core.latestMark) {
         return hold(.failed(error), keep(method, deadlineNanos, for: .local(call)))
       }
@@ -172,7 +172,7 @@ extension ShardService: Dispatcher {
     do throws(CallError) {
       try pipeline.letIn(next)
     } catch {
-      core.refused()
+      core.refused(error)
       replies.writeReply(.pipeline, id: next.id, error: error)
       return nil
     }
@@ -249,6 +249,10 @@ extension ShardService: Dispatcher {
     core.boundViews()
   }
 
+  func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
+
+  func endRevokedCalls() { core.endRevokedCalls() }
+
   func callerTakesMore(_ id: UInt64) { later[id]?.handle.wake() }
 
   func fail(_ caller: FrontCaller, error: CallError) { caller.fail(error) }
@@ -274,6 +278,29 @@ extension ShardService: Dispatcher {
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }
 
+  /// Carries out calls about this node, those that come from routers as well.
+  var administration: NodeAdministration? {
+    get { front.administration }
+    set {
+      front.administration = newValue
+      core.nodeCalls = { [unowned self] command, request, end in
+        do throws(CallError) {
+          guard let response = try administration?.answer(command, request) else {
+            throw .unbatchable(method: UInt32(truncatingIfNeeded: command.rawValue))
+          }
+          let done = NIOLoopBound((self, end), eventLoop: eventLoop)
+          response.whenComplete { outcome in
+            let (service, end) = done.value
+            end(outcome.mapError { $0 as? CallError ?? .internalError("\($0)") })
+            service.afterEvent()
+          }
+        } catch {
+          end(.failure(error))
+        }
+      }
+    }
+  }
+
   func administer(
     _ command: CommandID, _ message: UnsafeRawBufferPointer
   ) -> EventLoopFuture<ByteBuffer>? { nil }
@@ -281,7 +308,7 @@ extension ShardService: Dispatcher {
   /// A shard counts what it executes.
   func countCall(_ method: UInt32) {}
 
-  func countError() { core.counters.failed() }
+  func countError(_ error: CallError) { core.counters.failed(error) }
 
   func afterEvent() {
     core.boundViews()

@@ -60,6 +60,7 @@ final class ShardService: LinkService {
     self.logger = logger
     self.onShutdown = onShutdown
     flusher = FlushCoalescer(eventLoop: eventLoop)
+    flusher.scheduler.meter.calls = core.meter
     front = Front(
       self, links: self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in

@@ -56,13 +56,15 @@ package struct StorageSurroundings {
     _ policy: FsyncPolicy, _ eventLoop: any EventLoop, wallMillis: @escaping () -> Int64,
     logger: Logger
   ) -> StorageSurroundings {
-    StorageSurroundings(
+    var settings = LogFileSettings(policy: policy)
+    settings.nanos = { NIODeadline.now().uptimeNanoseconds }
+    return StorageSurroundings(
       numbers: LogStartNumbers(
         identity: NewLogIdentity(
           lineage: Lineage(high: .random(in: 1 ... .max), low: .random(in: 1 ... .max)),
           directory: .random(in: 1 ... .max)),
         life: .random(in: 1 ... .max)),
-      settings: LogFileSettings(policy: policy), wallMillis: wallMillis, logger: logger,
+      settings: settings, wallMillis: wallMillis, logger: logger,
       runLanes: { output throws(LogThreads.NoThread) in
         let threads = try LogThreads(output)
         return { threads.finish() }

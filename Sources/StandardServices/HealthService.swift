@@ -36,7 +36,7 @@ final class HealthService {
   /// What the watches were told last.
   private var wasReady = false
   private var isLookScheduled = false
-  private var isDraining = false
+  private(set) var isDraining = false
 
   init(node: any StandardServicesNode, servesLink: Bool, eventLoop: any EventLoop) {
     self.node = node

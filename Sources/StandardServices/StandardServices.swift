@@ -46,6 +46,11 @@ package final class StandardServices {
   /// The node is to end: its health says so at once, and those who watch it are told.
   package func beginDraining() { health.beginDraining() }
 
+  package var isDraining: Bool { health.isDraining }
+
+  /// Why the node answers no call on any key now, in a line; nil: it does.
+  package var notReadyReason: String? { health.isReady ? nil : health.line }
+
   // MARK: - Pages
 
   /// `/healthz` says that the node lives, `/readyz` whether it answers calls on keys.

@@ -42,6 +42,9 @@ package final class AccessLedger: Sendable {
 
   package func count(of refusal: AccessRefusal) -> Int64 { counts[refusal]?.value ?? 0 }
 
+  /// Times the users file was read again, well or badly.
+  package var reloadCounts: (usable: Int64, failed: Int64) { (reloads.value, failedReloads.value) }
+
   /// What Stats reports, by name.
   package func entries(prefix: String) -> [String: Int64] {
     var entries: [String: Int64] = [:]

@@ -10,6 +10,9 @@ package final class Authorizer {
   private var users: [String: User] = [:]
   private var certificates: [CertificateName: Principal] = [:]
   private var anonymous: Principal?
+  /// Called when principals were revoked, for calls of theirs that go on without a message of the
+  /// client.
+  package var onRevocation: (() -> Void)?
 
   private struct User {
     let principals: [Principal]
@@ -35,7 +38,7 @@ package final class Authorizer {
           before[credential] = nil
           return known
         }
-        return Principal(user, credential, account)
+        return Principal(user, credential, account, self)
       }
       var principals = user.tokens.map { principal(.token(name: user.name, $0)) }
       for name in user.certificates {
@@ -52,6 +55,7 @@ package final class Authorizer {
     }
     for left in before.values { left.revoke() }
     ledger.forget(allBut: Set(users.keys))
+    if !before.isEmpty { onRevocation?() }
   }
 
   /// Who a token stands for. Takes the same time for a user that there isn't.

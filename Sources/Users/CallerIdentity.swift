@@ -24,6 +24,9 @@ package final class CallerIdentity {
     self.certificateNames = certificateNames
   }
 
+  /// The user of the latest calls; empty: nobody has called.
+  package var latestUser: String { ofHeader?.name ?? withoutHeader?.name ?? "" }
+
   deinit { for account in accounts { account.releaseConnection() } }
 
   /// Who a call is from.

@@ -16,10 +16,16 @@ package final class Principal: @unchecked Sendable {
   let credential: Credential
   private let definition: UserDefinition?
   private let rate: UInt32?
+  /// Who made it; nil: another node has let the caller in.
+  private weak var authorizer: Authorizer?
   /// The users file doesn't say any more what this was made of: look the credential up anew.
   package private(set) var isRevoked = false
 
-  init(_ user: UserDefinition, _ credential: Credential, _ account: UserAccount) {
+  init(
+    _ user: UserDefinition, _ credential: Credential, _ account: UserAccount,
+    _ authorizer: Authorizer
+  ) {
+    self.authorizer = authorizer
     definition = user
     name = user.name
     permissions = user.permissions
@@ -48,6 +54,20 @@ package final class Principal: @unchecked Sendable {
   func isStill(_ user: UserDefinition) -> Bool { definition?.hasRights(of: user) == true }
 
   func revoke() { isRevoked = true }
+
+  /// The same caller as of now, for a call that has begun and goes on.
+  ///
+  /// - Throws: UNAUTHENTICATED where the credential is none any more, PERMISSION_DENIED where he
+  ///   may do or touch something else now.
+  package func standing() throws(CallError) -> Principal {
+    guard isRevoked else { return self }
+    guard let now = authorizer?.renewed(self) else { throw .unauthenticatedAnymore }
+    guard now.permissions == permissions, now.rules == rules else {
+      throw .permissionDenied(
+        "What the user \(name) may do has changed since the call began. Call again.")
+    }
+    return now
+  }
 
   /// The most connections to this node.
   var connectionsMax: UInt32? { definition?.connections }

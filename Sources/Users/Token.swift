@@ -32,6 +32,9 @@ package enum Token {
     return "\(name).\(secretPrefix)\(String(decoding: secret, as: UTF8.self))"
   }
 
+  /// Whether a text may have a token's secret in it.
+  static func looksSecret(_ text: String) -> Bool { text.contains(secretPrefix) }
+
   /// The name in a token; nil where the bytes are none.
   package static func name(of token: UnsafeRawBufferPointer) -> String? {
     guard token.count <= bytesMax, let end = token.lastIndex(of: dot), end > 0 else { return nil }

@@ -112,6 +112,10 @@ struct UsersFileParser {
         "a user's name has 1 to \(UsersFile.nameBytesMax) letters, digits, '-', '_' or '.'")
     }
     let name = String(decoding: arguments[0], as: UTF8.self)
+    // Names are logged.
+    guard !Token.looksSecret(name) else {
+      throw error("a user's name has no 'rst_' in it: this looks like a token")
+    }
     guard names.insert(name).inserted else { throw error("there is a user \(name) already") }
     guard users.count < UsersFile.usersMax else {
       throw error("the file has more than \(UsersFile.usersMax) users")

@@ -64,6 +64,70 @@ struct CredentialLifeTests {
     }
   }
 
+  /// A key of the first shard, for calls that ask it directly.
+  private static func keyOfFirstShard(_ client: Client) async throws -> String {
+    for number in 0..<1_000 {
+      let key = "mine:\(number)"
+      if await client.unary(V1.KeyStore.exists, Requests.key(key)) == nil { return key }
+    }
+    throw CancellationError()
+  }
+
+  private static func pop(_ key: String) -> ByteBuffer {
+    Requests.written { buffer in
+      Requests.with(key) { V1.PopRequest(key: $0, waitMillis: 600_000).write(into: &buffer) }
+    }
+  }
+
+  private static func waitUntil(
+    parked count: Int64, _ client: Client, _ prefix: String
+  ) async throws {
+    while true {
+      let (response, error) = await client.call(V1.Cluster.stats, ByteBuffer())
+      if let error { throw error }
+      let parked = try response.withUnsafeReadableBytes { bytes in
+        try V1.StatsResponse(bytes).counters.first {
+          String(decoding: $0.key, as: UTF8.self) == "\(prefix)parked_calls"
+        }?.value
+      }
+      if parked == count { return }
+      try await Task.sleep(for: .milliseconds(2))
+    }
+  }
+
+  @Test("A pop that waits ends when its user may not make it any more", arguments: [true, false])
+  func waiting(throughRouter: Bool) async throws {
+    func users(_ worker: String) throws -> UserTable {
+      try AccessCluster.table(
+        worker + AccessCluster.entry("root", may: "read write admin") + Self.router)
+    }
+    let first = AccessCluster.entry("worker", may: "write", rest: "rate 1000")
+    let slower = AccessCluster.entry("worker", may: "write", rest: "rate 10")
+    let other = AccessCluster.entry("worker", may: "write", keys: "prefix theirs:")
+    try await AccessCluster.with { cluster in
+      await cluster.replaceUsers(with: try users(first))
+      let port = throughRouter ? cluster.router.port : cluster.shards[0].port
+      let prefix = throughRouter ? NodeCounters.routerPrefix : NodeCounters.shardPrefix
+      let (root, worker) = (Client(port: port, as: "root"), Client(port: port, as: "worker"))
+      defer {
+        root.close()
+        worker.close()
+      }
+      let key = try await Self.keyOfFirstShard(root)
+      for (change, reason) in [(other, ErrorReason.permissionDenied), ("", .unauthenticated)] {
+        await cluster.replaceUsers(with: try users(first))
+        async let waiting = worker.unary(V1.KeyStore.lPop, Self.pop(key))
+        try await Self.waitUntil(parked: 1, root, prefix)
+        // It goes on where he may do the same as before.
+        await cluster.replaceUsers(with: try users(slower))
+        try await Self.waitUntil(parked: 1, root, prefix)
+        await cluster.replaceUsers(with: try users(change))
+        #expect(await waiting?.reason == reason)
+        try await Self.waitUntil(parked: 0, root, prefix)
+      }
+    }
+  }
+
   @Test("Users change while calls run, and each call is answered by the old ones or the new ones")
   func reloads() async throws {
     try await AccessCluster.with(threads: 2) { cluster in

@@ -185,7 +185,7 @@ private final class LinePort: LocalDispatcher {
   }
 
   func cancel(_ call: LocalCall) { connection.cancel(call) }
-  func countError() {}
+  func countError(_ error: CallError) {}
   func callerTakesMore(_ call: LocalCall) { connection.takesMore(call) }
 }
 

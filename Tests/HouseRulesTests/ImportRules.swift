@@ -6,6 +6,7 @@ enum ImportRules {
   /// arrows point up in this list only.
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
+    ("MetricTypes", []),
     ("CMalloc", []),
     ("CZlib", []),
     ("CPrefetch", []),
@@ -13,7 +14,7 @@ enum ImportRules {
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
-    ("GRPC", ["TextForms", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
+    ("GRPC", ["TextForms", "MetricTypes", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
     ("RingstoreAPI", ["StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
@@ -21,15 +22,15 @@ enum ImportRules {
     ("Store", ["TextForms", "LargeMemory", "CPrefetch"]),
     ("CCRC32C", []),
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
-    ("LogFiles", ["Log"]),
+    ("LogFiles", ["MetricTypes", "Log"]),
     ("Backups", ["Store", "Log", "LogFiles"]),
     ("Users", ["TextForms", "RingstoreAPI", "Patterns"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", "Users"]),
     (
       "NodeCore",
       [
-        "LargeMemory", "RingstoreAPI", "Placement", "Patterns", "Users", "Commands", "GRPC",
-        "StatusCodes",
+        "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Patterns", "Users", "Commands",
+        "GRPC", "StatusCodes",
       ]
     ),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
@@ -45,17 +46,21 @@ enum ImportRules {
     (
       "ShardNode",
       [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store", "Log",
-        "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front",
-        "GRPC",
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store",
+        "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices",
+        "Front", "GRPC",
       ]
     ),
     (
       "RouterNode",
       [
-        "TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands", "NodeCore",
-        "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
+        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands",
+        "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
       ]
+    ),
+    (
+      "Admin",
+      ["TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
@@ -65,7 +70,7 @@ enum ImportRules {
       [
         "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
         "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
-        "LineProtocol", "GRPC", "CEdit",
+        "LineProtocol", "NodeCore", "Admin", "MetricTypes", "GRPC", "CEdit",
       ]
     ),
   ]
@@ -73,7 +78,9 @@ enum ImportRules {
   static let roomNames = Set(rooms.map(\.name))
 
   /// Rooms that compute and nothing else: no event loop, no file, no Foundation.
-  static let pureRooms: Set<String> = ["TextForms", "Store", "Log", "Placement", "Patterns"]
+  static let pureRooms: Set<String> = [
+    "TextForms", "MetricTypes", "Store", "Log", "Placement", "Patterns",
+  ]
 
   /// Rooms that must run on a virtual clock and network as they are.
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]

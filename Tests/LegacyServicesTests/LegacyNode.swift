@@ -56,7 +56,7 @@ final class ScriptedPort: LocalDispatcher {
     cancelled.succeed()
   }
 
-  func countError() { errors += 1 }
+  func countError(_ error: CallError) { errors += 1 }
   func callerTakesMore(_ call: LocalCall) {}
 }
 

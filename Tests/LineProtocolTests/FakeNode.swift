@@ -60,7 +60,7 @@ final class FakeNode: LocalDispatcher {
     call.drop()
   }
 
-  func countError() {
+  func countError(_ error: CallError) {
     errors += 1
   }
 

@@ -45,7 +45,7 @@ import Testing
     counters.called(UInt32(CommandID.scan.rawValue))
     counters.called(InternalMethod.keysPart.rawValue)
     for nonsense: UInt32 in [0, 63, 127, 128, 999, 5_000, .max] { counters.called(nonsense) }
-    counters.failed()
+    counters.failed(CallError(.wrongType, ""))
     let entries = counters.entries(prefix: NodeCounters.shardPrefix)
     #expect(entries["ringstore_calls_get_total"] == 3 && entries["ringstore_calls_total"] == 4)
     #expect(entries["ringstore_calls_scan_total"] == 1 && entries["ringstore_slices_total"] == 1)

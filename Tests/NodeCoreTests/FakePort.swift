@@ -154,10 +154,12 @@ final class FakeFanout: FanoutTransport {
   let fanout: Fanout
   private let port: FakePort
 
-  init(_ operation: any FanoutOperation, on port: FakePort) {
+  init(
+    _ operation: any FanoutOperation, on port: FakePort, _ context: CallContext = CallContext()
+  ) {
     self.port = port
     fanout = Fanout(
-      operation, CallContext(), memory: MemoryBudget(bytesMax: .max), port.limits)
+      operation, context, memory: MemoryBudget(bytesMax: .max), port.limits)
     fanout.start(on: port, over: self)
   }
 

@@ -4,9 +4,11 @@
 import Commands
 import NIOCore
 import NodeCore
+import Patterns
 import ProtobufMessages
 import RingstoreAPI
 import Testing
+import Users
 
 @Suite struct ScanOperationTests {
   /// One scan, run by hand.
@@ -14,14 +16,14 @@ import Testing
     let port: FakePort
     let running: FakeFanout
 
-    init(_ port: FakePort, _ wish: Wish) throws {
+    init(_ port: FakePort, _ wish: Wish, _ context: CallContext = CallContext()) throws {
       self.port = port
       let operation = try wish.scan.withUnsafeBytes { message in
         try OperationFactory.make(
-          .scan, message: message, CallContext(), limits: port.limits,
+          .scan, message: message, context, limits: port.limits,
           describe: { DescribeMerge(cluster: "", map: nil, router: nil, shardIDs: []) })
       }
-      running = FakeFanout(operation, on: port)
+      running = FakeFanout(operation, on: port, context)
     }
 
     var pages: [Ringstore_V1_ScanPage] {
@@ -172,6 +174,67 @@ import Testing
       if page.slotsDone == 16_384 { break }
     }
     #expect(found.count == 60 && Set(found).count == 60)
+  }
+
+  /// Slices stop wherever they have looked at enough keys; where that is tells of keys that are
+  /// there, so a caller who may not see them must not learn it.
+  @Test(arguments: [2, 3, 5])
+  func `tokens of a caller with some of the keys tell nothing of the others`(
+    _ visitsMax: Int
+  ) throws {
+    let prefix = Pattern.Source.prefix(Array("mine".utf8))
+    let rules = try KeyRules(databases: nil, keys: [prefix])
+    let context = CallContext(Principal(restrictedTo: rules), deadlineNanos: nil)
+    func port() -> FakePort {
+      let port = FakePort(shards: 2)
+      for shard in port.shards.indices { port.shards[shard].visitsMax = visitsMax }
+      for number in 0..<400 { port.insert("other:{tag}\(number)") }
+      for number in 0..<5 { port.insert("mine:{tag}\(number)") }
+      port.roomForMessages = 1
+      return port
+    }
+    let own = port().shards.flatMap(\.items).filter { $0.key.starts(with: Array("mine".utf8)) }
+    let told = Set(own.map { ScanPosition(slot: $0.slot, cursor: $0.hash + 1) })
+    let query = try Wish(glob: "mine*").scan.withUnsafeBytes {
+      try KeyQuery(
+        try V1.ScanRequest($0).pattern, database: 0, type: .none, context, Limits())
+    }
+    var found: [String] = []
+    var token: [UInt8] = []
+    for _ in 0..<30 {
+      let port = port()
+      let run = try Run(port, Wish(glob: "mine*", pageSize: 1, token: token), context)
+      port.runAll()
+      let page = try #require(run.pages.first)
+      found += page.keys.map { String(decoding: $0, as: UTF8.self) }
+      token = Array(page.resumeToken)
+      let position = try token.withUnsafeBytes { try query.position(of: $0) }
+      #expect(position.cursor == 0 || told.contains(position))
+      if position == .end { break }
+    }
+    #expect(found.count == 5 && Set(found).count == 5)
+  }
+
+  @Test func `a scan under way ends when its caller may not see the keys any more`() throws {
+    func table(_ users: String) throws -> UserTable { try UsersFile.parse(Array(users.utf8)) }
+    let user = "user anonymous\n may read\n databases all\n"
+    let authorizer = Authorizer(
+      try table(user + "keys prefix key\n"), AccessLedger(nowNanos: { 0 }))
+    let caller = try CallerIdentity(authorizer).principal(nil)
+    let port = Self.port(shards: 3, keys: 200)
+    let run = try Run(
+      port, Wish(glob: "key*", pageSize: 5), CallContext(caller, deadlineNanos: nil))
+    port.run(0)
+    // Nothing that concerns the scan.
+    authorizer.replace(with: try table(user + "keys prefix key\n rate 5\n"))
+    port.run(0)
+    #expect(!port.hasEnded)
+    authorizer.replace(with: try table(user + "keys prefix other\n"))
+    port.run(0)
+    #expect(run.error?.reason == .permissionDenied)
+    let sent = port.sent.count
+    port.runAll()
+    #expect(port.sent.count == sent)
   }
 
   @Test func `keys that stay are found though others come and go`() throws {

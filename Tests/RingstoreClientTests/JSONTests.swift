@@ -3,6 +3,7 @@
 import Foundation
 import RingstoreClient
 import Testing
+import TextForms
 import ringstore
 
 @Suite struct JSONTests {

@@ -119,6 +119,14 @@ struct UsersFileTests {
     #expect(refusal.sentence.contains(word), "\(refusal)")
   }
 
+  @Test("A token in the place of a name is refused, and not repeated")
+  func tokenAsName() throws {
+    var random = SystemRandomNumberGenerator()
+    let token = Token.make(for: "a", using: &random)
+    let refusal = try #require(self.refusal("user \(token)\nmay nothing\n"))
+    #expect(refusal.sentence.contains("token") && !refusal.sentence.contains(token))
+  }
+
   @Test("No two users share a token or a certificate, nor has one the same twice")
   func shared() throws {
     let user = "may nothing\ntoken sha256:\(Self.digest)\n"

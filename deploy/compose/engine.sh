@@ -80,17 +80,20 @@ runtime_packages() {
   sed -n 's/^ARG LIBRARIES="\(.*\)"$/\1/p' "$ROOT/deploy/docker/Dockerfile" | tr ' ' ','
 }
 
-# base_archive FOLDER : the path of a minimal Debian with the program's libraries, as an archive.
-# Made once and kept among the user's caches, because it takes a while.
+# base_archive FOLDER [PACKAGE...] : the path of a minimal Debian with the program's libraries, and
+# these packages, as an archive. Made once and kept among the user's caches, because it takes a
+# while.
 base_archive() {
-  local folder=$1 cache name archive
+  local folder=$1 packages cache name archive
+  shift
+  packages=$(IFS=, && printf '%s' "$(runtime_packages)${*:+,$*}")
   cache=${XDG_CACHE_HOME:-${HOME:-/var/cache}/.cache}/ringstore
-  name=$(printf '%s' "$SUITE $(runtime_packages) $BASE_RECIPE $(dpkg --print-architecture)" |
+  name=$(printf '%s' "$SUITE $packages $BASE_RECIPE $(dpkg --print-architecture)" |
     sha256sum | cut -c 1-16)
   archive=$cache/base-$name.tar
   if [ ! -f "$archive" ]; then
     mkdir -p "$cache"
-    make_base "$folder/base" >&2 || return "$?"
+    make_base "$folder/base" "$packages" >&2 || return "$?"
     # Renamed when it is whole, so that nobody finds half of one.
     tar --create --file "$archive.$$" --directory "$folder/base" . &&
       mv "$archive.$$" "$archive" || return 1
@@ -99,10 +102,10 @@ base_archive() {
   printf '%s\n' "$archive"
 }
 
-# What the official slim image leaves out is left out here too.
+# make_base FOLDER PACKAGES : what the official slim image leaves out is left out here too.
 make_base() {
   obtain "${BASE_NEEDS[@]}" || return "$?"
-  if ! debootstrap --variant=minbase --include="$(runtime_packages)" "$SUITE" "$1" \
+  if ! debootstrap --variant=minbase --include="$2" "$SUITE" "$1" \
     >"$1.log" 2>&1; then
     complain "debootstrap failed; the end of its log:"
     show_log "$1.log"

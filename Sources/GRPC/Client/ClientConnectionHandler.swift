@@ -42,6 +42,7 @@ package final class ClientConnectionHandler: ChannelInboundHandler {
 
   package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
+    connection.flusher.scheduler.beginTick()
     buffer.withUnsafeReadableBytes { connection.received($0) }
   }
 

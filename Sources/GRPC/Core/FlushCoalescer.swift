@@ -110,6 +110,7 @@ package final class FlushCoalescer {
     // These stay marked.
     for target in flushing[index...] { flushInTurn(target) }
     flushing.removeAll(keepingCapacity: true)
+    scheduler.settleCalls()
   }
 
   private static let flushesPerLook = 16

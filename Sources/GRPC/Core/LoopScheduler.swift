@@ -27,6 +27,8 @@ package final class LoopScheduler {
   static let turnNanosMax: UInt64 = 500_000
 
   package let eventLoop: any EventLoop
+  /// What the loop counts.
+  package let meter = LoopMeter()
   private var work = CircularBuffer<() -> Void>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
@@ -48,7 +50,16 @@ package final class LoopScheduler {
 
   /// A tick begins: something was read, a turn or the end of the tick before has come.
   @inline(__always)
-  package func beginTick() { tickNanosRead = 0 }
+  package func beginTick() {
+    tickNanosRead = 0
+    meter.ticks &+= 1
+  }
+
+  /// What was executed in this tick has been answered and written.
+  @inline(__always)
+  package func settleCalls() {
+    if let calls = meter.calls, calls.isPending { calls.settle(nowNanos: nowNanos) }
+  }
 
   // MARK: - Turns
 
@@ -75,14 +86,17 @@ package final class LoopScheduler {
     let begun = nowNanos
     if !wasPutOff, begun > due &+ Self.latenessNanosMax {
       wasPutOff = true
+      meter.lateTurns &+= 1
       return arm()
     }
     wasPutOff = false
     // What is added by this turn's work belongs to a later one.
     for _ in 0..<work.count {
       work.removeFirst()()
+      meter.turns &+= 1
       if nowNanos &- begun > Self.turnNanosMax { break }
     }
+    settleCalls()
     guard !work.isEmpty else {
       turnDueNanos = nil
       return

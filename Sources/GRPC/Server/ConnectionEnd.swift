@@ -22,6 +22,8 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case keepaliveTimeout
   case silentLink
   case drainTimeout
+  // Asked for.
+  case administrator
   // Floods.
   case tooManyPings
   case tooManyResets
@@ -49,6 +51,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .keepaliveTimeout: "keepalive_timeout"
     case .silentLink: "silent_link"
     case .drainTimeout: "drain_timeout"
+    case .administrator: "administrator"
     case .tooManyPings: "too_many_pings"
     case .tooManyResets: "too_many_resets"
     case .tooManyStreamErrors: "too_many_stream_errors"
@@ -69,7 +72,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   /// The code of GOAWAY.
   var code: HTTP2ErrorCode {
     switch self {
-    case .idle, .drainTimeout: .noError
+    case .idle, .drainTimeout, .administrator: .noError
     case .protocolError, .noPreface: .protocolError
     default: .enhanceYourCalm
     }

@@ -40,6 +40,7 @@ package final class GRPCServer: Sendable {
         eventLoop: eventLoop, service: service(eventLoop), configuration: loopConfiguration,
         connections: connections, logger: logger)
     }
+    connections.add(ClientDirectory(listener))
     connections.setServer { [weak listener, weak connections] eventLoop in
       let nothing = ServerReport(address: nil, calls: CallCounts(), connections: [])
       guard let listener, let connections else { return eventLoop.makeSucceededFuture(nothing) }

@@ -70,6 +70,7 @@ extension GRPCServerHandler {
     let head = RequestHead(stream.headers)
     call.state.begin()
     openCalls += 1
+    loop.meter.openStreams += 1
     if ending.refusesStreams {
       loop.connections.callRefused()
       // Above the last id that GOAWAY names: the client is right to send this call elsewhere.
@@ -181,6 +182,7 @@ extension GRPCServerHandler {
   func retire(_ call: ServerCall) -> Bool {
     let wasKnown = call.state.end()
     openCalls -= 1
+    loop.meter.openStreams -= 1
     bufferedBytes -= call.bufferedBytes
     call.bufferedBytes = 0
     inboundBytes -= call.inboundBytes

@@ -125,6 +125,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     readNanos = 0
     loop.flusher.scheduler.beginTick()
     bytesReceived &+= buffer.readableBytes
+    loop.meter.grpc.received &+= UInt64(buffer.readableBytes)
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
     // What TLS has decrypted is TLS's own.
@@ -136,6 +137,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelReadComplete(context: ChannelHandlerContext) {
     flushing.endRead()
     flushNow()
+    // Where output is held, its calls are answered when that ends.
+    if !loop.flusher.isHeld { loop.scheduler.settleCalls() }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -234,6 +237,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     let hasMore = session.writePending(
       into: &loop.output, limit: ServerConfiguration.writeLimitBytes)
     if loop.output.readableBytes > 0 {
+      loop.meter.grpc.sent &+= UInt64(loop.output.readableBytes)
       writer.write(&loop.output, context)
     }
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {

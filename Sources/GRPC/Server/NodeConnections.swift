@@ -42,6 +42,7 @@ package final class NodeConnections: Sendable {
     /// Calls of gRPC connections that have gone.
     var calls = CallCounts()
     var server: ServerReporter?
+    var directories: [ClientDirectory] = []
     /// Connections that have gone since their memory was given back to the system.
     var gone = 0
   }
@@ -127,6 +128,23 @@ package final class NodeConnections: Sendable {
     return server?(eventLoop)
   }
 
+  /// Notes how the connections of one of the node's ports are found.
+  package func add(_ directory: ClientDirectory) {
+    state.withLockedValue { $0.directories.append(directory) }
+  }
+
+  /// The connections of all ports. O(connections).
+  package func clients(on eventLoop: any EventLoop) -> EventLoopFuture<[ClientReport]> {
+    let lists = state.withLockedValue { $0.directories }.map { $0.list(eventLoop) }
+    return EventLoopFuture.reduce([], lists, on: eventLoop) { $0 + $1 }
+  }
+
+  /// Ends a connection of any port; false: there is none with this number.
+  package func endClient(_ id: UInt64, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
+    let ends = state.withLockedValue { $0.directories }.map { $0.end(id, eventLoop) }
+    return EventLoopFuture.reduce(false, ends, on: eventLoop) { $0 || $1 }
+  }
+
   /// Calls of gRPC connections that have gone.
   var goneCalls: CallCounts { state.withLockedValue { $0.calls } }
 
@@ -152,6 +170,16 @@ package final class NodeConnections: Sendable {
 
   /// Connections that are open.
   package var open: Int { state.withLockedValue { $0.clients + $0.excess + $0.links } }
+
+  /// What is counted, as it is now.
+  package var counts: ConnectionCounts {
+    let state = state.withLockedValue { $0 }
+    return ConnectionCounts(
+      clients: state.clients, excess: state.excess, links: state.links, accepted: state.accepted,
+      ends: Dictionary(uniqueKeysWithValues: zip(ConnectionEnd.allCases, state.ends)),
+      resets: state.resets, refusedCalls: state.refusedCalls, handshakes: state.handshakes,
+      handshakesAbandoned: state.handshakesAbandoned)
+  }
 
   /// The counters by name, always the same names.
   ///
@@ -184,12 +212,25 @@ package final class NodeConnections: Sendable {
   }
 }
 
+/// What a node has counted about its connections.
+package struct ConnectionCounts: Sendable {
+  package let clients: Int
+  package let excess: Int
+  package let links: Int
+  package let accepted: UInt64
+  package let ends: [ConnectionEnd: Int]
+  package let resets: Int
+  package let refusedCalls: Int
+  package let handshakes: Int
+  package let handshakesAbandoned: Int
+}
+
 /// What one connection takes of the node's bounds. Used on the connection's event loop.
 package final class ConnectionPlace {
   private enum Account { case clients, excess, links, closed }
 
   /// The node's number of the connection, never given twice.
-  let id: UInt64
+  package let id: UInt64
   private let node: NodeConnections
   private let network: ClientNetwork?
   private var account: Account

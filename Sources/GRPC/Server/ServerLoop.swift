@@ -14,6 +14,8 @@ final class ServerLoop: ListenerLoop {
   let service: any ServerService
   let configuration: ServerConfiguration
   let flusher: FlushCoalescer
+  /// The loop's, that of the flusher.
+  let meter: LoopMeter
   /// What the node counts about its connections.
   let connections: NodeConnections
   let logger: Logger
@@ -51,7 +53,11 @@ final class ServerLoop: ListenerLoop {
     clientMemory = ClientMemory(
       bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes)
     flusher = service.loopFlusher ?? FlushCoalescer(eventLoop: eventLoop)
+    meter = flusher.scheduler.meter
     handlers = ConnectionList(scheduler: flusher.scheduler, sweepNanos: configuration.sweepNanos)
+    meter.clientMemory = { [weak self] in
+      self.map { ($0.clientMemory.bytes, $0.clientMemory.bytesMax) } ?? (0, 0)
+    }
   }
 
   /// The loop's clock in nanoseconds.

@@ -12,6 +12,13 @@ package struct ServerTLS: Sendable {
     self.files = files
   }
 
+  /// For a server of HTTP/1.1 with the same files.
+  package var forHTTP1: ServerTLS {
+    var tls = self
+    tls.files = files.forHTTP1
+    return tls
+  }
+
   /// What a node's two ports have in common.
   package struct Listeners: Sendable {
     package let contexts: TLSContexts

@@ -30,6 +30,8 @@ package final class TLSContexts: Sendable {
 
   private struct State {
     var context: NIOSSLContext
+    /// When the certificate ends, in seconds since 1970; nil: there is none.
+    var endSeconds: Int?
     /// The files that were read last, well or not, and as they were found at the last look.
     var read: [FileMark]
     var found: [FileMark]
@@ -51,7 +53,9 @@ package final class TLSContexts: Sendable {
   package init(_ files: TLSFiles) throws(TLSFileFailure) {
     self.files = files
     let marks = Self.marks(of: files)
-    state = NIOLockedValueBox(State(context: try files.load(), read: marks, found: marks))
+    let loaded = try files.loadWithEnd()
+    state = NIOLockedValueBox(
+      State(context: loaded.context, endSeconds: loaded.endSeconds, read: marks, found: marks))
   }
 
   /// With a context that was made otherwise, until the files change.
@@ -64,6 +68,9 @@ package final class TLSContexts: Sendable {
   /// What connections that begin now are to use.
   var context: NIOSSLContext { state.withLockedValue { $0.context } }
 
+  /// When the certificate in use ends, in seconds since 1970; nil: there is none.
+  package var certificateEndSeconds: Int? { state.withLockedValue { $0.endSeconds } }
+
   /// Looks whether the files have changed, and reads them if they have and are at rest.
   package func refresh() -> Refresh {
     let marks = Self.marks(of: files)
@@ -74,9 +81,10 @@ package final class TLSContexts: Sendable {
     }
     if let wasRead { return wasRead }
     do throws(TLSFileFailure) {
-      let context = try files.load()
+      let loaded = try files.loadWithEnd()
       state.withLockedValue { state in
-        state.context = context
+        state.context = loaded.context
+        state.endSeconds = loaded.endSeconds
         state.read = marks
       }
       return .renewed

@@ -28,8 +28,7 @@ package struct TLSFiles: Sendable, Hashable {
 
   private enum Side: Sendable, Hashable {
     case server(ClientCertificates)
-    /// With the protocol that it asks for; nil: none.
-    case client(protocolName: String?)
+    case client
   }
 
   private let side: Side
@@ -39,6 +38,9 @@ package struct TLSFiles: Sendable, Hashable {
   /// Certificates of those who sign the peers' certificates. A server without one asks for no
   /// certificates; a client without one trusts whom the system trusts.
   package let authority: String?
+
+  /// The protocols that peers may agree on, the preferred one first; none: they don't speak of it.
+  private var protocols = [TLSProtocol.http2]
 
   /// Longest file that is read.
   static let fileBytesMax = 1 << 20
@@ -57,9 +59,18 @@ package struct TLSFiles: Sendable, Hashable {
     authority: String? = nil, certificate: String? = nil, key: String? = nil,
     speaksHTTP2: Bool = true
   ) -> TLSFiles {
-    TLSFiles(
-      side: .client(protocolName: speaksHTTP2 ? TLSProtocol.http2 : nil), certificate: certificate,
-      key: key, authority: authority)
+    var files = TLSFiles(
+      side: .client, certificate: certificate, key: key, authority: authority)
+    if !speaksHTTP2 { files.protocols = [] }
+    return files
+  }
+
+  /// The same files for a server of HTTP/1.1, which is what clients speak where nothing is agreed.
+  /// One that can speak HTTP/2 as well must not be told that it is understood.
+  package var forHTTP1: TLSFiles {
+    var files = self
+    files.protocols = []
+    return files
   }
 
   var paths: [String] { [certificate, key, authority].compactMap { $0 } }
@@ -67,7 +78,10 @@ package struct TLSFiles: Sendable, Hashable {
   // MARK: - From files to a context
 
   /// Reads the files.
-  func load() throws(TLSFileFailure) -> NIOSSLContext {
+  func load() throws(TLSFileFailure) -> NIOSSLContext { try loadWithEnd().context }
+
+  /// Reads the files. Says when the certificate ends, in seconds since 1970, where there is one.
+  func loadWithEnd() throws(TLSFileFailure) -> (context: NIOSSLContext, endSeconds: Int?) {
     let chain = try certificate.map { path throws(TLSFileFailure) in try certificates(path) } ?? []
     let privateKey = try key.map { path throws(TLSFileFailure) in try self.privateKey(path) }
     guard chain.isEmpty == (privateKey == nil) else {
@@ -92,9 +106,10 @@ package struct TLSFiles: Sendable, Hashable {
       if let roots { configuration.trustRoots = .certificates(roots) }
     }
     Self.setRules(&configuration)
-    if case .client(nil) = side { configuration.applicationProtocols = [] }
+    configuration.applicationProtocols = protocols
     do {
-      return try NIOSSLContext(configuration: configuration)
+      let end = chain.first.map { Int($0.notValidAfter) }
+      return (try NIOSSLContext(configuration: configuration), end)
     } catch {
       throw TLSFileFailure(
         "\(shown(certificate)) and \(shown(key)) can't be used together: "
@@ -112,7 +127,6 @@ package struct TLSFiles: Sendable, Hashable {
       .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
       .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     ]
-    configuration.applicationProtocols = [TLSProtocol.http2]
     // A socket is closed at once, as it is without TLS. An owner that wants its last bytes to be
     // read waits before it closes.
     configuration.shutdownTimeout = .zero

@@ -17,8 +17,9 @@ extension LineSession {
     let holding =
       isLast ? memory.hold(reply.readableBytes) : memory.holdIfRoom(reply.readableBytes)
     if let holding { return LineEntry(reply: reply, holding: holding) }
-    port.countError()
-    let error = LineError(.answersHoldTooMuch(port.limits))
+    let refusal = CallError.answersHoldTooMuch(port.limits)
+    port.countError(refusal)
+    let error = LineError(refusal)
     return LineEntry(reply: LineCommands.written { $0.writeLine(error: error) })
   }
 

@@ -41,7 +41,7 @@ extension LineSession {
       principal = found
       answer { $0.writeLine(text: "OK") }
     } catch {
-      port.countError()
+      port.countError(error)
       answer { $0.writeLine(error: LineError(error)) }
     }
   }
@@ -53,7 +53,7 @@ extension LineSession {
       try principal.countCall()
       return true
     } catch {
-      port.countError()
+      port.countError(error)
       answer { $0.writeLine(error: LineError(error)) }
       return false
     }

@@ -40,7 +40,7 @@ package final class LineSession {
   /// Who may call; nil: everybody.
   let identity: CallerIdentity?
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
-  @exclusivity(unchecked) var principal: Principal?
+  @exclusivity(unchecked) package internal(set) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void
@@ -176,6 +176,10 @@ package final class LineSession {
   }
 
   /// Whether commands are unanswered, or replies unread.
+  /// Commands that are not answered yet, and all that have come.
+  package var openCommands: Int { entries.count }
+  package var commandsReceived: Int { firstNumber + entries.count }
+
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
@@ -232,7 +236,7 @@ package final class LineSession {
   private func take(_ event: LineParser.Event) {
     switch event {
     case .failure(let failure):
-      port.countError()
+      port.countError(.unreadableWords)
       if let text = failure.text { answer { $0.writeLine(error: LineError(text)) } }
       if failure.endsConnection {
         endingFailure = failure
@@ -257,7 +261,7 @@ package final class LineSession {
     switch action {
     case .answer(let reply): answer { $0.writeImmutableBuffer(reply) }
     case .refuse(let error):
-      port.countError()
+      port.countError(.unreadableWords)
       answer { $0.writeLine(error: error) }
     case .select(let number):
       database = number

@@ -45,6 +45,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   /// Whether anything came since the last sweep, and when anything was last under way.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
+  private var openedNanos: UInt64 = 0
   /// Bytes handed to the channel, and what the client takes of them.
   private var bytesWritten = 0
   private var taken = TakenBytes()
@@ -74,6 +75,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private func begin(_ context: ChannelHandlerContext) {
     self.context = context
+    openedNanos = loop.eventLoop.now.uptimeNanoseconds
+    activeNanos = openedNanos
     let session = LineSession(
       port: loop.node.port, limits: loop.limits,
       clock: { NIODeadline.now().uptimeNanoseconds },
@@ -123,6 +126,20 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.node.flusher.scheduler.yieldThenRun { session.disconnected() }
   }
 
+  // MARK: - Telling administrators
+
+  var id: UInt64 { place.id }
+
+  func report(nowNanos: UInt64) -> ClientReport {
+    ClientReport(
+      id: place.id, kind: .line, address: context?.remoteAddress?.shown ?? "",
+      user: session?.principal?.name ?? "", isEncrypted: peer.isEncrypted,
+      ageNanos: nowNanos &- openedNanos,
+      idleNanos: session?.isBusy == true ? 0 : nowNanos &- activeNanos,
+      openCalls: session?.openCommands ?? 0, calls: session?.commandsReceived ?? 0,
+      heldBytes: heldBytes)
+  }
+
   // MARK: - Ending
 
   /// Counts and logs, once, that the node ends the connection.
@@ -166,6 +183,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     hasHeard = true
     let buffer = unwrapInboundIn(data)
+    loop.scheduler.beginTick()
+    loop.scheduler.meter.lines.received &+= UInt64(buffer.readableBytes)
     if ending == .open, let session {
       session.received(buffer)
       noteHeldBytes()
@@ -231,6 +250,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       var bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
     {
       bytesWritten += bytes.readableBytes
+      loop.scheduler.meter.lines.sent &+= UInt64(bytes.readableBytes)
       if writer.isAboveTLS {
         writer.write(&bytes, context)
       } else {

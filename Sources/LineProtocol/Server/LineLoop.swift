@@ -25,7 +25,7 @@ package struct LineNode {
   }
 }
 
-final class LineLoop: ListenerLoop {
+final class LineLoop: ClientLoop {
   let eventLoop: any EventLoop
   let node: LineNode
   let configuration: LineConfiguration
@@ -68,6 +68,17 @@ final class LineLoop: ListenerLoop {
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
     return list.all.map { $0.drain() }
+  }
+
+  var clientReports: [ClientReport] {
+    let nowNanos = eventLoop.now.uptimeNanoseconds
+    return list.all.map { $0.report(nowNanos: nowNanos) }
+  }
+
+  func endClient(_ id: UInt64) -> Bool {
+    guard let connection = list.all.first(where: { $0.id == id }) else { return false }
+    connection.cut(.administrator)
+    return true
   }
 
   func closeNow() {

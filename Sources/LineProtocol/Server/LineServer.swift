@@ -50,6 +50,7 @@ package final class LineServer: Sendable {
           eventLoop: eventLoop, node: node(eventLoop), configuration: configuration,
           connections: connections, logger: logger)
       }
+      connections.add(ClientDirectory(listener))
       return LineServer(listener)
     } catch {
       throw ListenFailure(port: port, cause: error)

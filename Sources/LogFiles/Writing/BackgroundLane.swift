@@ -90,9 +90,12 @@ final class BackgroundLane {
       state.isSyncUnderWay = true
       return (state.dirty, state.written)
     }
+    let begunNanos = settings.nanos?()
     for file in files { try file.sync() }
+    let endNanos = settings.nanos?()
     shared.change { state in
       state.isSyncUnderWay = false
+      if let begunNanos, let endNanos { state.syncs.add(nanos: endNanos &- begunNanos) }
       if state.hasFailed { return }
       state.synced = end
       // The last of them may have been written to since.

@@ -4,6 +4,7 @@
 // loop, which then writes by itself.
 
 internal import Log
+internal import MetricTypes
 internal import Synchronization
 
 /// Why the disk counts as full. Any one is enough.
@@ -65,6 +66,9 @@ struct LaneState {
   var namedPass: LogPosition?
   /// Bytes set aside in the segment that is written to, behind its last batch.
   var segmentRoom: UInt64
+
+  /// How long syncs took.
+  var syncs = DurationCounts()
 
   // What the loop is to hear.
   var events: [LogEvent] = []

@@ -114,4 +114,13 @@ package final class LogFileOutput: LogOutput, Sendable {
   package func takeEvents() -> [LogEvent] { shared.takeEvents() }
 
   package var passBytesQueued: Int { shared.read { $0.passBytesQueued } }
+
+  package var measures: LogMeasures {
+    shared.read { state in
+      var measures = LogMeasures()
+      measures.syncs = state.syncs
+      measures.segments = state.segments.count
+      return measures
+    }
+  }
 }

@@ -22,6 +22,9 @@ package struct LogFileSettings: Sendable {
   /// Free bytes below which the disk counts as full, whatever `keepFree` says.
   package var freeBytesMin = 8 << 20
 
+  /// A clock in nanoseconds by which syncs are measured; nil: they aren't.
+  package var nanos: (@Sendable () -> UInt64)?
+
   /// Whether new segments are filled with zeros. Where no reply waits for syncs, it isn't worth
   /// writing everything twice.
   package var fillsSegments: Bool

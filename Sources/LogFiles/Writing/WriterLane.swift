@@ -199,8 +199,15 @@ final class WriterLane {
     let batches = Array(held[..<count])
     held.removeFirst(count)
     if let last = batches.last { wrote(upTo: last) }
-    if settings.policy == .always { try segment.file.sync() }
+    if settings.policy == .always { try syncSegment() }
     return batches
+  }
+
+  private func syncSegment() throws(FileError) {
+    let begunNanos = settings.nanos?()
+    try segment.file.sync()
+    guard let begunNanos, let endNanos = settings.nanos?() else { return }
+    shared.change { $0.syncs.add(nanos: endNanos &- begunNanos) }
   }
 
   /// Writes what `pieces` holds behind the segment's last batch.

@@ -9,6 +9,7 @@
 import Commands
 import NIOCore
 import RingstoreAPI
+import Users
 
 /// What is told the outcome of a call made from within: the reply, valid during the call only, or
 /// the error that a client would get.
@@ -55,7 +56,7 @@ package protocol LocalDispatcher: AnyObject {
 
   /// Notes a call that was refused before it was made here, or whose reply could not be translated:
   /// the node counts it among its errors.
-  func countError()
+  func countError(_ error: CallError)
 
   /// The loop's account of replies that are ready and have not been sent. A caller that keeps a
   /// large one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is
@@ -90,10 +91,14 @@ package protocol LocalCaller: AnyObject {
 
   /// The client's address, for logs.
   var peer: String { get }
+
+  /// Whose call it is; nil: the node has no users.
+  var principal: Principal? { get }
 }
 
 extension LocalCaller {
   package func takesLargeReply(of call: LocalCall) -> Bool { true }
   package func expectsLargeReply(of call: LocalCall, byteCount: Int) {}
   package var peer: String { "" }
+  package var principal: Principal? { nil }
 }

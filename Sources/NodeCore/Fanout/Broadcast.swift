@@ -25,6 +25,8 @@ package protocol FanoutReducer {
   var heldBytes: Int { get }
   /// Before the first slice.
   mutating func begin(on cluster: any FanoutCluster)
+  /// The shards that are asked, by their places.
+  func shards(of cluster: any FanoutCluster) throws(CallError) -> [Int]
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's reply. Returns whether the shard has more to do.
@@ -39,6 +41,9 @@ extension FanoutReducer {
   package var lane: LinkLane { .calls }
   package var heldBytes: Int { 0 }
   package mutating func begin(on cluster: any FanoutCluster) {}
+  package func shards(of cluster: any FanoutCluster) throws(CallError) -> [Int] {
+    Array(cluster.shardIDs.indices)
+  }
 
   package var tellsOfClusterState: Bool { false }
 
@@ -60,9 +65,14 @@ package final class Broadcast<Merge: FanoutReducer>: FanoutOperation {
   package var heldBytes: Int { merge.heldBytes }
 
   package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
-    unfinished = cluster.shardIDs.count
-    merge.begin(on: cluster)
-    return cluster.shardIDs.indices.map { slice($0) }
+    do throws(CallError) {
+      let shards = try merge.shards(of: cluster)
+      unfinished = shards.count
+      merge.begin(on: cluster)
+      return shards.isEmpty ? [.end(.response(merge.answer()))] : shards.map { slice($0) }
+    } catch {
+      return [.end(.failed(error))]
+    }
   }
 
   package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {

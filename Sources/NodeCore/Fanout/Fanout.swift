@@ -35,7 +35,7 @@ package protocol FanoutTransport: AnyObject {
 
 package final class Fanout {
   /// The call's; its sub-requests are executed in it.
-  package let context: CallContext
+  package private(set) var context: CallContext
   private let operation: any FanoutOperation
   private let memory: MemoryBudget
   private let limits: Limits
@@ -98,9 +98,20 @@ package final class Fanout {
     self.transport = nil
   }
 
+  /// Ends it where its caller may not do any more what it does.
+  package func checkCaller() {
+    guard let principal = context.principal, principal.isRevoked else { return }
+    do throws(CallError) {
+      context.principal = try principal.standing()
+    } catch {
+      finish(.failed(error))
+    }
+  }
+
   // MARK: - What the operation wants
 
   private func run(_ actions: [FanoutAction]) {
+    checkCaller()
     perform(actions)
     guard operation.isStream else { return }
     while !isOver, let transport, transport.takesMore {

@@ -94,6 +94,15 @@ package protocol FanoutCluster: AnyObject {
   func randomNumber() -> UInt64
 }
 
+extension FanoutCluster {
+  /// Whether a call about a node is about the one that is asked.
+  package func isThisNode(_ node: String) -> Bool {
+    if node.isEmpty { return true }
+    return servesCluster
+      ? node == NodeDescription.routerID && !shardIDs.contains(node) : shardIDs == [node]
+  }
+}
+
 /// A call in progress that is made of sub-requests. One `.end` ends it, and nothing is asked of it
 /// afterwards.
 package protocol FanoutOperation: AnyObject {

@@ -54,8 +54,7 @@ package enum OperationFactory {
       _ = try V1.DescribeRequest(decoding: message)
       return Broadcast(describe())
     case .stats:
-      _ = try V1.StatsRequest(decoding: message)
-      return Broadcast(StatsMerge())
+      return Broadcast(StatsMerge(try V1.StatsRequest(decoding: message)))
     case .hotKeys:
       return Broadcast(try HotKeysMerge(try V1.HotKeysRequest(decoding: message), limits))
     case .bigKeys:
@@ -69,6 +68,7 @@ package enum OperationFactory {
       return try SnapshotOperation(try V1.SnapshotRequest(decoding: message))
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
+    case .clients, .killClient, .logLevel: return try NodeCallOperation(id, message)
     case .reload, .acceptLoss: throw .routersOnly
     default:
       throw .internalError("call \(id) is not made of parts")

@@ -1,4 +1,4 @@
-// Shutdown: of the node asked alone, or of every shard and then the router asked.
+// Shutdown: of the node asked alone, of one shard, or of every shard and then the router asked.
 
 import Commands
 import NIOCore
@@ -8,15 +8,24 @@ import RingstoreAPI
 /// fails the call, and the router goes on so that the caller can try again.
 package final class ShutdownOperation: FanoutOperation {
   private let wholeCluster: Bool
+  /// The one shard to end; empty: none.
+  private let node: String
   private var unanswered = 0
+  private var isOfOneShard = false
   private var firstFailure: CallError?
 
   package init(_ call: V1.ShutdownRequest) throws(CallError) {
     if call.hasUnknownField { throw .unknownField }
     wholeCluster = call.wholeCluster
+    node = String(decoding: call.node, as: UTF8.self)
+    guard node.isEmpty || !wholeCluster else {
+      throw CallError(
+        code: .invalidArgument, message: "Either a node or the whole cluster is to end, not both.")
+    }
   }
 
   package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    guard node.isEmpty || cluster.isThisNode(node) else { return endShard(of: cluster) }
     guard wholeCluster else { return end }
     guard cluster.servesCluster else {
       let error = CallError(
@@ -29,6 +38,15 @@ package final class ShutdownOperation: FanoutOperation {
     return cluster.shardIDs.indices.map {
       .send(SubRequest(.shutdownPart, shard: $0, request: ByteBuffer()))
     }
+  }
+
+  private func endShard(of cluster: any FanoutCluster) -> [FanoutAction] {
+    guard cluster.servesCluster, let shard = cluster.shardIDs.firstIndex(of: node) else {
+      return [.end(.failed(.noSuchNode))]
+    }
+    isOfOneShard = true
+    unanswered = 1
+    return [.send(SubRequest(.shutdownPart, shard: shard, request: ByteBuffer()))]
   }
 
   package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
@@ -49,6 +67,6 @@ package final class ShutdownOperation: FanoutOperation {
 
   private var end: [FanoutAction] {
     if let firstFailure { return [.end(.failed(firstFailure))] }
-    return [.endNode, .end(.response(ByteBuffer()))]
+    return (isOfOneShard ? [] : [.endNode]) + [.end(.response(ByteBuffer()))]
   }
 }

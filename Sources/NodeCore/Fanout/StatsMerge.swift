@@ -1,4 +1,4 @@
-// Stats: the counters of all shards added up, and those of the node asked.
+// Stats: the counters of all shards added up, and those of the node asked; or those of one node.
 //
 // From the shards, added up (a shard asked by itself answers its own):
 //   ringstore_calls_total             calls on one key that the shards executed
@@ -48,10 +48,26 @@ package struct StatsMerge: FanoutReducer {
   private var answered = 0
   private var unreachable = 0
 
-  package init() {}
+  /// The only node to be told of; empty: all.
+  private let node: String
+
+  package init(_ request: V1.StatsRequest = V1.StatsRequest()) {
+    node = String(decoding: request.node, as: UTF8.self)
+  }
+
+  package func shards(of cluster: any FanoutCluster) throws(CallError) -> [Int] {
+    if node.isEmpty || !cluster.servesCluster && cluster.isThisNode(node) {
+      return Array(cluster.shardIDs.indices)
+    }
+    if cluster.isThisNode(node) { return [] }
+    guard let shard = cluster.shardIDs.firstIndex(of: node), cluster.servesCluster else {
+      throw .noSuchNode
+    }
+    return [shard]
+  }
 
   package mutating func begin(on cluster: any FanoutCluster) {
-    ownCounters = cluster.nodeCounters
+    if cluster.isThisNode(node) { ownCounters = cluster.nodeCounters }
   }
 
   package mutating func request(shard: Int) -> ByteBuffer { ByteBuffer() }

@@ -175,6 +175,12 @@ struct KeyMerger {
     shardInTurn() == nil ? max(drawn, front) : drawn
   }
 
+  /// As `position`, but behind a key that was drawn or at the beginning of a slot. Shards pass over
+  /// keys that the caller may not see, and where they stopped among those is the hash of one.
+  var positionOfSeen: ScanPosition {
+    shardInTurn() == nil ? max(drawn, ScanPosition(slot: front.slot, cursor: 0)) : drawn
+  }
+
   /// Whether every key has been drawn that the shards will ever give.
   var isDone: Bool {
     shards.allSatisfy { $0.isExhausted && $0.current == nil }

@@ -14,6 +14,8 @@ package struct KeyQuery: Sendable {
   private let database: UInt32
   private let type: V1.ValueType
   private let seed: UInt32
+  /// Whether the caller may see only some keys: then tokens must tell nothing of the others.
+  let hidesKeys: Bool
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
   package init(
@@ -29,6 +31,7 @@ package struct KeyQuery: Sendable {
     self.database = database
     self.type = type
     seed = limits.hashSeed.fingerprint
+    hidesKeys = context.rules != nil
   }
 
   /// The request of a slice that begins at `position` and ends before slot `endSlot` at the latest.

@@ -95,8 +95,9 @@ struct KeyWalk {
   /// Takes the next key in order; nil where a shard has to answer first, or there are no more.
   mutating func draw() -> KeyMerger.Key? { merger.draw() }
 
-  /// Everything before this position has been drawn, and nothing from it on.
-  var position: ScanPosition { merger.position }
+  /// Everything before this position has been drawn, and nothing from it on. It may be told to the
+  /// caller; where he may see only some keys, it can stay where it is for many slices.
+  var position: ScanPosition { query.hidesKeys ? merger.positionOfSeen : merger.position }
   func token(of position: ScanPosition) -> [UInt8] { query.token(of: position) }
   var isDone: Bool { merger.isDone }
   var heldBytes: Int { merger.heldBytes }

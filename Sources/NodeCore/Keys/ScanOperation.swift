@@ -16,7 +16,8 @@ package final class ScanOperation: FanoutOperation {
   package static let pageKeysMax = 10_000
   /// A page ends with the key that takes it to this size, or earlier where messages are smaller.
   package static let pageBytesMax = 64 << 10
-  /// After this many slices a page is sent however empty, so that the caller sees how far it is.
+  /// After this many slices a page is sent however empty, so that the caller sees how far it is;
+  /// not before there is a new position, though, so that its token leads further.
   package static let slicesPerPageMax = 64
 
   private let pageKeys: Int
@@ -26,6 +27,8 @@ package final class ScanOperation: FanoutOperation {
   private var page = ByteBuffer()
   private var keysInPage = 0
   private var slicesSincePage = 0
+  /// What the latest page's token stood for.
+  private var toldPosition: ScanPosition
   /// Whether a page may end behind the last key in it.
   private var isCutPoint = true
 
@@ -35,8 +38,8 @@ package final class ScanOperation: FanoutOperation {
     if let field = call.unservedField { throw .unservedField(field) }
     let query = try KeyQuery(
       call.pattern, database: call.database, type: call.type, context, limits)
-    walk = KeyWalk(
-      query, from: try query.position(of: call.resumeToken), allowsPartial: call.allowPartial)
+    toldPosition = try query.position(of: call.resumeToken)
+    walk = KeyWalk(query, from: toldPosition, allowsPartial: call.allowPartial)
     pageKeys =
       call.pageSize == 0 ? Self.pageKeysDefault : min(Int(call.pageSize), Self.pageKeysMax)
     pageBytes = min(Self.pageBytesMax, limits.maxMessageBytes / 2)
@@ -80,7 +83,7 @@ package final class ScanOperation: FanoutOperation {
         isCutPoint = key.isCutPoint
       } else if walk.isDone {
         return [.emit(takePage()), .end(.complete)]
-      } else if slicesSincePage >= Self.slicesPerPageMax {
+      } else if slicesSincePage >= Self.slicesPerPageMax, walk.position > toldPosition {
         break
       } else {
         return walk.nextSlices()
@@ -95,6 +98,7 @@ package final class ScanOperation: FanoutOperation {
 
   private func takePage() -> ByteBuffer {
     let position = walk.position
+    toldPosition = position
     walk.token(of: position).withUnsafeBytes { token in
       page.write(V1.ScanPage.Field.resumeToken, token)
     }

@@ -924,6 +924,9 @@ extension ProtoFile {
         ringstore.v1.DigestRequest ringstore.v1.DigestResponse ringstore.v1.ShardDigest
         ringstore.v1.SlotDigest ringstore.v1.BackupRequest ringstore.v1.BackupPiece
         ringstore.v1.AcceptLossRequest ringstore.v1.AcceptLossResponse
+        ringstore.v1.ClientsRequest ringstore.v1.ClientsResponse ringstore.v1.Client
+        ringstore.v1.KillClientRequest ringstore.v1.KillClientResponse
+        ringstore.v1.LogLevelRequest ringstore.v1.LogLevelResponse
         """
       ,
       otherLines: """
@@ -941,17 +944,19 @@ extension ProtoFile {
         ringstore.v1.SlotMap.Shard.lineage ringstore.v1.SlotMap.Range.first
         ringstore.v1.SlotMap.Range.last ringstore.v1.SlotMap.Range.shard ringstore.v1.Lineage.id
         ringstore.v1.Lineage.accepted_losses ringstore.v1.Lineage.disputed
-        ringstore.v1.StatsResponse.counters ringstore.v1.StatsResponse.CountersEntry.key
+        ringstore.v1.StatsRequest.node ringstore.v1.StatsResponse.counters
+        ringstore.v1.StatsResponse.CountersEntry.key
         ringstore.v1.StatsResponse.CountersEntry.value
-        ringstore.v1.ShutdownRequest.whole_cluster ringstore.v1.ReloadRequest.plan_only
-        ringstore.v1.ReloadResponse.epoch ringstore.v1.ReloadResponse.added
-        ringstore.v1.ReloadResponse.dropped ringstore.v1.ReloadResponse.readdressed
-        ringstore.v1.ReloadResponse.moves ringstore.v1.ReloadResponse.obstacle
-        ringstore.v1.ReloadResponse.Move.from ringstore.v1.ReloadResponse.Move.to
-        ringstore.v1.ReloadResponse.Move.slots ringstore.v1.HotKeysRequest.count
-        ringstore.v1.HotKeysResponse.keys ringstore.v1.HotKeysResponse.unreachable
-        ringstore.v1.HotKey.key ringstore.v1.HotKey.database ringstore.v1.HotKey.slot
-        ringstore.v1.HotKey.shard ringstore.v1.HotKey.calls_per_second ringstore.v1.HotKey.share
+        ringstore.v1.ShutdownRequest.whole_cluster ringstore.v1.ShutdownRequest.node
+        ringstore.v1.ReloadRequest.plan_only ringstore.v1.ReloadResponse.epoch
+        ringstore.v1.ReloadResponse.added ringstore.v1.ReloadResponse.dropped
+        ringstore.v1.ReloadResponse.readdressed ringstore.v1.ReloadResponse.moves
+        ringstore.v1.ReloadResponse.obstacle ringstore.v1.ReloadResponse.Move.from
+        ringstore.v1.ReloadResponse.Move.to ringstore.v1.ReloadResponse.Move.slots
+        ringstore.v1.HotKeysRequest.count ringstore.v1.HotKeysResponse.keys
+        ringstore.v1.HotKeysResponse.unreachable ringstore.v1.HotKey.key
+        ringstore.v1.HotKey.database ringstore.v1.HotKey.slot ringstore.v1.HotKey.shard
+        ringstore.v1.HotKey.calls_per_second ringstore.v1.HotKey.share
         ringstore.v1.HotKey.samples ringstore.v1.BigKeysRequest.count
         ringstore.v1.BigKeysRequest.database ringstore.v1.BigKeysRequest.all_databases
         ringstore.v1.BigKeysResponse.types ringstore.v1.BigKeysResponse.unreachable
@@ -979,11 +984,21 @@ extension ProtoFile {
         ringstore.v1.BackupPiece.File ringstore.v1.BackupPiece.FILE_UNSPECIFIED
         ringstore.v1.BackupPiece.PASS ringstore.v1.BackupPiece.LOG
         ringstore.v1.AcceptLossRequest.shard ringstore.v1.AcceptLossResponse.recorded
-        ringstore.v1.AcceptLossResponse.missing ringstore.v1.Cluster
+        ringstore.v1.AcceptLossResponse.missing ringstore.v1.ClientsRequest.node
+        ringstore.v1.ClientsRequest.count ringstore.v1.ClientsResponse.clients
+        ringstore.v1.ClientsResponse.total ringstore.v1.Client.id ringstore.v1.Client.kind
+        ringstore.v1.Client.address ringstore.v1.Client.user ringstore.v1.Client.encrypted
+        ringstore.v1.Client.age_millis ringstore.v1.Client.idle_millis
+        ringstore.v1.Client.open_calls ringstore.v1.Client.calls ringstore.v1.Client.held_bytes
+        ringstore.v1.KillClientRequest.node ringstore.v1.KillClientRequest.id
+        ringstore.v1.KillClientResponse.found ringstore.v1.LogLevelRequest.node
+        ringstore.v1.LogLevelRequest.level ringstore.v1.LogLevelResponse.level
+        ringstore.v1.LogLevelResponse.configured ringstore.v1.Cluster
         ringstore.v1.Cluster.Describe ringstore.v1.Cluster.Stats ringstore.v1.Cluster.Shutdown
         ringstore.v1.Cluster.Reload ringstore.v1.Cluster.HotKeys ringstore.v1.Cluster.BigKeys
         ringstore.v1.Cluster.Snapshot ringstore.v1.Cluster.Digest ringstore.v1.Cluster.Backup
-        ringstore.v1.Cluster.AcceptLoss
+        ringstore.v1.Cluster.AcceptLoss ringstore.v1.Cluster.Clients
+        ringstore.v1.Cluster.KillClient ringstore.v1.Cluster.LogLevel
         """
       ,
       encodedLines: """
@@ -1004,62 +1019,76 @@ extension ProtoFile {
         GAQgASgLMhUucmluZ3N0b3JlLnYxLkxpbmVhZ2VSB2xpbmVhZ2UaRwoFUmFuZ2USFAoFZmlyc3QYASABKA1SBWZp
         cnN0EhIKBGxhc3QYAiABKA1SBGxhc3QSFAoFc2hhcmQYAyABKA1SBXNoYXJkIl4KB0xpbmVhZ2USDgoCaWQYASAB
         KAxSAmlkEicKD2FjY2VwdGVkX2xvc3NlcxgCIAEoBFIOYWNjZXB0ZWRMb3NzZXMSGgoIZGlzcHV0ZWQYAyABKAhS
-        CGRpc3B1dGVkIg4KDFN0YXRzUmVxdWVzdCKTAQoNU3RhdHNSZXNwb25zZRJFCghjb3VudGVycxgBIAMoCzIpLnJp
-        bmdzdG9yZS52MS5TdGF0c1Jlc3BvbnNlLkNvdW50ZXJzRW50cnlSCGNvdW50ZXJzGjsKDUNvdW50ZXJzRW50cnkS
-        EAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKANSBXZhbHVlOgI4ASI2Cg9TaHV0ZG93blJlcXVlc3QSIwoN
-        d2hvbGVfY2x1c3RlchgBIAEoCFIMd2hvbGVDbHVzdGVyIhIKEFNodXRkb3duUmVzcG9uc2UiLAoNUmVsb2FkUmVx
-        dWVzdBIbCglwbGFuX29ubHkYASABKAhSCHBsYW5Pbmx5Io8CCg5SZWxvYWRSZXNwb25zZRIUCgVlcG9jaBgBIAEo
-        BFIFZXBvY2gSFAoFYWRkZWQYAiADKAlSBWFkZGVkEhgKB2Ryb3BwZWQYAyADKAlSB2Ryb3BwZWQSIAoLcmVhZGRy
-        ZXNzZWQYBCADKAlSC3JlYWRkcmVzc2VkEjcKBW1vdmVzGAUgAygLMiEucmluZ3N0b3JlLnYxLlJlbG9hZFJlc3Bv
-        bnNlLk1vdmVSBW1vdmVzEhoKCG9ic3RhY2xlGAYgASgJUghvYnN0YWNsZRpACgRNb3ZlEhIKBGZyb20YASABKAlS
-        BGZyb20SDgoCdG8YAiABKAlSAnRvEhQKBXNsb3RzGAMgASgNUgVzbG90cyImCg5Ib3RLZXlzUmVxdWVzdBIUCgVj
-        b3VudBgBIAEoDVIFY291bnQicgoPSG90S2V5c1Jlc3BvbnNlEigKBGtleXMYASADKAsyFC5yaW5nc3RvcmUudjEu
-        SG90S2V5UgRrZXlzEjUKC3VucmVhY2hhYmxlGAIgAygLMhMucmluZ3N0b3JlLnYxLkVycm9yUgt1bnJlYWNoYWJs
-        ZSK6AQoGSG90S2V5EhAKA2tleRgBIAEoDFIDa2V5EhoKCGRhdGFiYXNlGAIgASgNUghkYXRhYmFzZRISCgRzbG90
-        GAMgASgNUgRzbG90EhQKBXNoYXJkGAQgASgJUgVzaGFyZBIoChBjYWxsc19wZXJfc2Vjb25kGAUgASgBUg5jYWxs
-        c1BlclNlY29uZBIUCgVzaGFyZRgGIAEoAVIFc2hhcmUSGAoHc2FtcGxlcxgHIAEoAVIHc2FtcGxlcyJnCg5CaWdL
-        ZXlzUmVxdWVzdBIUCgVjb3VudBgBIAEoDVIFY291bnQSGgoIZGF0YWJhc2UYAiABKA1SCGRhdGFiYXNlEiMKDWFs
-        bF9kYXRhYmFzZXMYAyABKAhSDGFsbERhdGFiYXNlcyJ7Cg9CaWdLZXlzUmVzcG9uc2USMQoFdHlwZXMYASADKAsy
-        Gy5yaW5nc3RvcmUudjEuQmlnS2V5c09mVHlwZVIFdHlwZXMSNQoLdW5yZWFjaGFibGUYAiADKAsyEy5yaW5nc3Rv
-        cmUudjEuRXJyb3JSC3VucmVhY2hhYmxlIsoBCg1CaWdLZXlzT2ZUeXBlEisKBHR5cGUYASABKA4yFy5yaW5nc3Rv
-        cmUudjEuVmFsdWVUeXBlUgR0eXBlEhIKBGtleXMYAiABKANSBGtleXMSFAoFYnl0ZXMYAyABKANSBWJ5dGVzEi8K
-        CGJ5X2J5dGVzGAQgAygLMhQucmluZ3N0b3JlLnYxLkJpZ0tleVIHYnlCeXRlcxIxCglieV9sZW5ndGgYBSADKAsy
-        FC5yaW5nc3RvcmUudjEuQmlnS2V5UghieUxlbmd0aCK7AQoGQmlnS2V5EhAKA2tleRgBIAEoDFIDa2V5EhoKCGRh
-        dGFiYXNlGAIgASgNUghkYXRhYmFzZRIrCgR0eXBlGAMgASgOMhcucmluZ3N0b3JlLnYxLlZhbHVlVHlwZVIEdHlw
-        ZRIUCgVieXRlcxgEIAEoA1IFYnl0ZXMSFgoGbGVuZ3RoGAUgASgDUgZsZW5ndGgSEgoEc2xvdBgGIAEoDVIEc2xv
-        dBIUCgVzaGFyZBgHIAEoCVIFc2hhcmQiEQoPU25hcHNob3RSZXF1ZXN0IkcKEFNuYXBzaG90UHJvZ3Jlc3MSMwoG
-        c2hhcmRzGAEgAygLMhsucmluZ3N0b3JlLnYxLlNoYXJkU25hcHNob3RSBnNoYXJkcyKvAQoNU2hhcmRTbmFwc2hv
-        dBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGgoIY29tcGxldGUYAiABKAhSCGNvbXBsZXRlEhsKCWtleXNfZG9uZRgD
-        IAEoA1IIa2V5c0RvbmUSEgoEa2V5cxgEIAEoA1IEa2V5cxIUCgVieXRlcxgFIAEoA1IFYnl0ZXMSJQoOZWxhcHNl
-        ZF9taWxsaXMYBiABKANSDWVsYXBzZWRNaWxsaXMiSgoNRGlnZXN0UmVxdWVzdBIUCgVzbG90cxgBIAEoCFIFc2xv
-        dHMSIwoNd2l0aF92ZXJzaW9ucxgCIAEoCFIMd2l0aFZlcnNpb25zInoKDkRpZ2VzdFJlc3BvbnNlEjEKBnNoYXJk
-        cxgBIAMoCzIZLnJpbmdzdG9yZS52MS5TaGFyZERpZ2VzdFIGc2hhcmRzEjUKC3VucmVhY2hhYmxlGAIgAygLMhMu
-        cmluZ3N0b3JlLnYxLkVycm9yUgt1bnJlYWNoYWJsZSLwAQoLU2hhcmREaWdlc3QSFAoFc2hhcmQYASABKAlSBXNo
-        YXJkEhIKBGtleXMYAiABKANSBGtleXMSIwoNZXhwaXJpbmdfa2V5cxgDIAEoA1IMZXhwaXJpbmdLZXlzEhYKBmRp
-        Z2VzdBgEIAEoBFIGZGlnZXN0EiUKDmxhc3RpbmdfZGlnZXN0GAUgASgEUg1sYXN0aW5nRGlnZXN0EiMKDXNsb3Rz
-        X2NoYW5nZWQYBiABKA1SDHNsb3RzQ2hhbmdlZBIuCgVzbG90cxgHIAMoCzIYLnJpbmdzdG9yZS52MS5TbG90RGln
-        ZXN0UgVzbG90cyKyAQoKU2xvdERpZ2VzdBISCgRzbG90GAEgASgNUgRzbG90EhIKBGtleXMYAiABKANSBGtleXMS
-        IwoNZXhwaXJpbmdfa2V5cxgDIAEoA1IMZXhwaXJpbmdLZXlzEhYKBmRpZ2VzdBgEIAEoBFIGZGlnZXN0EiUKDmxh
-        c3RpbmdfZGlnZXN0GAUgASgEUg1sYXN0aW5nRGlnZXN0EhgKB2NoYW5nZWQYBiABKAhSB2NoYW5nZWQiDwoNQmFj
-        a3VwUmVxdWVzdCKzAgoLQmFja3VwUGllY2USFAoFc2hhcmQYASABKAlSBXNoYXJkEjIKBGZpbGUYAiABKA4yHi5y
-        aW5nc3RvcmUudjEuQmFja3VwUGllY2UuRmlsZVIEZmlsZRISCgRkYXRhGAMgASgMUgRkYXRhEhoKCGNvbXBsZXRl
-        GAQgASgIUghjb21wbGV0ZRIbCglrZXlzX2RvbmUYBSABKANSCGtleXNEb25lEhIKBGtleXMYBiABKANSBGtleXMS
-        KgoRdGFrZW5fdW5peF9taWxsaXMYByABKANSD3Rha2VuVW5peE1pbGxpcxIcCglkYXRhYmFzZXMYCCABKA1SCWRh
-        dGFiYXNlcyIvCgRGaWxlEhQKEEZJTEVfVU5TUEVDSUZJRUQQABIICgRQQVNTEAESBwoDTE9HEAIiKQoRQWNjZXB0
-        TG9zc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIkoKEkFjY2VwdExvc3NSZXNwb25zZRIaCghyZWNvcmRl
-        ZBgBIAMoCVIIcmVjb3JkZWQSGAoHbWlzc2luZxgCIAMoCVIHbWlzc2luZzL7BQoHQ2x1c3RlchJOCghEZXNjcmli
-        ZRIdLnJpbmdzdG9yZS52MS5EZXNjcmliZVJlcXVlc3QaHi5yaW5nc3RvcmUudjEuRGVzY3JpYmVSZXNwb25zZSID
-        kAIBEkUKBVN0YXRzEhoucmluZ3N0b3JlLnYxLlN0YXRzUmVxdWVzdBobLnJpbmdzdG9yZS52MS5TdGF0c1Jlc3Bv
-        bnNlIgOQAgESSQoIU2h1dGRvd24SHS5yaW5nc3RvcmUudjEuU2h1dGRvd25SZXF1ZXN0Gh4ucmluZ3N0b3JlLnYx
-        LlNodXRkb3duUmVzcG9uc2USQwoGUmVsb2FkEhsucmluZ3N0b3JlLnYxLlJlbG9hZFJlcXVlc3QaHC5yaW5nc3Rv
-        cmUudjEuUmVsb2FkUmVzcG9uc2USSwoHSG90S2V5cxIcLnJpbmdzdG9yZS52MS5Ib3RLZXlzUmVxdWVzdBodLnJp
-        bmdzdG9yZS52MS5Ib3RLZXlzUmVzcG9uc2UiA5ACARJLCgdCaWdLZXlzEhwucmluZ3N0b3JlLnYxLkJpZ0tleXNS
-        ZXF1ZXN0Gh0ucmluZ3N0b3JlLnYxLkJpZ0tleXNSZXNwb25zZSIDkAIBEksKCFNuYXBzaG90Eh0ucmluZ3N0b3Jl
-        LnYxLlNuYXBzaG90UmVxdWVzdBoeLnJpbmdzdG9yZS52MS5TbmFwc2hvdFByb2dyZXNzMAESSAoGRGlnZXN0Ehsu
-        cmluZ3N0b3JlLnYxLkRpZ2VzdFJlcXVlc3QaHC5yaW5nc3RvcmUudjEuRGlnZXN0UmVzcG9uc2UiA5ACARJHCgZC
-        YWNrdXASGy5yaW5nc3RvcmUudjEuQmFja3VwUmVxdWVzdBoZLnJpbmdzdG9yZS52MS5CYWNrdXBQaWVjZSIDkAIB
-        MAESTwoKQWNjZXB0TG9zcxIfLnJpbmdzdG9yZS52MS5BY2NlcHRMb3NzUmVxdWVzdBogLnJpbmdzdG9yZS52MS5B
-        Y2NlcHRMb3NzUmVzcG9uc2ViBnByb3RvMw==
+        CGRpc3B1dGVkIiIKDFN0YXRzUmVxdWVzdBISCgRub2RlGAEgASgJUgRub2RlIpMBCg1TdGF0c1Jlc3BvbnNlEkUK
+        CGNvdW50ZXJzGAEgAygLMikucmluZ3N0b3JlLnYxLlN0YXRzUmVzcG9uc2UuQ291bnRlcnNFbnRyeVIIY291bnRl
+        cnMaOwoNQ291bnRlcnNFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoA1IFdmFsdWU6AjgBIkoK
+        D1NodXRkb3duUmVxdWVzdBIjCg13aG9sZV9jbHVzdGVyGAEgASgIUgx3aG9sZUNsdXN0ZXISEgoEbm9kZRgCIAEo
+        CVIEbm9kZSISChBTaHV0ZG93blJlc3BvbnNlIiwKDVJlbG9hZFJlcXVlc3QSGwoJcGxhbl9vbmx5GAEgASgIUghw
+        bGFuT25seSKPAgoOUmVsb2FkUmVzcG9uc2USFAoFZXBvY2gYASABKARSBWVwb2NoEhQKBWFkZGVkGAIgAygJUgVh
+        ZGRlZBIYCgdkcm9wcGVkGAMgAygJUgdkcm9wcGVkEiAKC3JlYWRkcmVzc2VkGAQgAygJUgtyZWFkZHJlc3NlZBI3
+        CgVtb3ZlcxgFIAMoCzIhLnJpbmdzdG9yZS52MS5SZWxvYWRSZXNwb25zZS5Nb3ZlUgVtb3ZlcxIaCghvYnN0YWNs
+        ZRgGIAEoCVIIb2JzdGFjbGUaQAoETW92ZRISCgRmcm9tGAEgASgJUgRmcm9tEg4KAnRvGAIgASgJUgJ0bxIUCgVz
+        bG90cxgDIAEoDVIFc2xvdHMiJgoOSG90S2V5c1JlcXVlc3QSFAoFY291bnQYASABKA1SBWNvdW50InIKD0hvdEtl
+        eXNSZXNwb25zZRIoCgRrZXlzGAEgAygLMhQucmluZ3N0b3JlLnYxLkhvdEtleVIEa2V5cxI1Cgt1bnJlYWNoYWJs
+        ZRgCIAMoCzITLnJpbmdzdG9yZS52MS5FcnJvclILdW5yZWFjaGFibGUiugEKBkhvdEtleRIQCgNrZXkYASABKAxS
+        A2tleRIaCghkYXRhYmFzZRgCIAEoDVIIZGF0YWJhc2USEgoEc2xvdBgDIAEoDVIEc2xvdBIUCgVzaGFyZBgEIAEo
+        CVIFc2hhcmQSKAoQY2FsbHNfcGVyX3NlY29uZBgFIAEoAVIOY2FsbHNQZXJTZWNvbmQSFAoFc2hhcmUYBiABKAFS
+        BXNoYXJlEhgKB3NhbXBsZXMYByABKAFSB3NhbXBsZXMiZwoOQmlnS2V5c1JlcXVlc3QSFAoFY291bnQYASABKA1S
+        BWNvdW50EhoKCGRhdGFiYXNlGAIgASgNUghkYXRhYmFzZRIjCg1hbGxfZGF0YWJhc2VzGAMgASgIUgxhbGxEYXRh
+        YmFzZXMiewoPQmlnS2V5c1Jlc3BvbnNlEjEKBXR5cGVzGAEgAygLMhsucmluZ3N0b3JlLnYxLkJpZ0tleXNPZlR5
+        cGVSBXR5cGVzEjUKC3VucmVhY2hhYmxlGAIgAygLMhMucmluZ3N0b3JlLnYxLkVycm9yUgt1bnJlYWNoYWJsZSLK
+        AQoNQmlnS2V5c09mVHlwZRIrCgR0eXBlGAEgASgOMhcucmluZ3N0b3JlLnYxLlZhbHVlVHlwZVIEdHlwZRISCgRr
+        ZXlzGAIgASgDUgRrZXlzEhQKBWJ5dGVzGAMgASgDUgVieXRlcxIvCghieV9ieXRlcxgEIAMoCzIULnJpbmdzdG9y
+        ZS52MS5CaWdLZXlSB2J5Qnl0ZXMSMQoJYnlfbGVuZ3RoGAUgAygLMhQucmluZ3N0b3JlLnYxLkJpZ0tleVIIYnlM
+        ZW5ndGgiuwEKBkJpZ0tleRIQCgNrZXkYASABKAxSA2tleRIaCghkYXRhYmFzZRgCIAEoDVIIZGF0YWJhc2USKwoE
+        dHlwZRgDIAEoDjIXLnJpbmdzdG9yZS52MS5WYWx1ZVR5cGVSBHR5cGUSFAoFYnl0ZXMYBCABKANSBWJ5dGVzEhYK
+        Bmxlbmd0aBgFIAEoA1IGbGVuZ3RoEhIKBHNsb3QYBiABKA1SBHNsb3QSFAoFc2hhcmQYByABKAlSBXNoYXJkIhEK
+        D1NuYXBzaG90UmVxdWVzdCJHChBTbmFwc2hvdFByb2dyZXNzEjMKBnNoYXJkcxgBIAMoCzIbLnJpbmdzdG9yZS52
+        MS5TaGFyZFNuYXBzaG90UgZzaGFyZHMirwEKDVNoYXJkU25hcHNob3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhoK
+        CGNvbXBsZXRlGAIgASgIUghjb21wbGV0ZRIbCglrZXlzX2RvbmUYAyABKANSCGtleXNEb25lEhIKBGtleXMYBCAB
+        KANSBGtleXMSFAoFYnl0ZXMYBSABKANSBWJ5dGVzEiUKDmVsYXBzZWRfbWlsbGlzGAYgASgDUg1lbGFwc2VkTWls
+        bGlzIkoKDURpZ2VzdFJlcXVlc3QSFAoFc2xvdHMYASABKAhSBXNsb3RzEiMKDXdpdGhfdmVyc2lvbnMYAiABKAhS
+        DHdpdGhWZXJzaW9ucyJ6Cg5EaWdlc3RSZXNwb25zZRIxCgZzaGFyZHMYASADKAsyGS5yaW5nc3RvcmUudjEuU2hh
+        cmREaWdlc3RSBnNoYXJkcxI1Cgt1bnJlYWNoYWJsZRgCIAMoCzITLnJpbmdzdG9yZS52MS5FcnJvclILdW5yZWFj
+        aGFibGUi8AEKC1NoYXJkRGlnZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBISCgRrZXlzGAIgASgDUgRrZXlzEiMK
+        DWV4cGlyaW5nX2tleXMYAyABKANSDGV4cGlyaW5nS2V5cxIWCgZkaWdlc3QYBCABKARSBmRpZ2VzdBIlCg5sYXN0
+        aW5nX2RpZ2VzdBgFIAEoBFINbGFzdGluZ0RpZ2VzdBIjCg1zbG90c19jaGFuZ2VkGAYgASgNUgxzbG90c0NoYW5n
+        ZWQSLgoFc2xvdHMYByADKAsyGC5yaW5nc3RvcmUudjEuU2xvdERpZ2VzdFIFc2xvdHMisgEKClNsb3REaWdlc3QS
+        EgoEc2xvdBgBIAEoDVIEc2xvdBISCgRrZXlzGAIgASgDUgRrZXlzEiMKDWV4cGlyaW5nX2tleXMYAyABKANSDGV4
+        cGlyaW5nS2V5cxIWCgZkaWdlc3QYBCABKARSBmRpZ2VzdBIlCg5sYXN0aW5nX2RpZ2VzdBgFIAEoBFINbGFzdGlu
+        Z0RpZ2VzdBIYCgdjaGFuZ2VkGAYgASgIUgdjaGFuZ2VkIg8KDUJhY2t1cFJlcXVlc3QiswIKC0JhY2t1cFBpZWNl
+        EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIyCgRmaWxlGAIgASgOMh4ucmluZ3N0b3JlLnYxLkJhY2t1cFBpZWNlLkZp
+        bGVSBGZpbGUSEgoEZGF0YRgDIAEoDFIEZGF0YRIaCghjb21wbGV0ZRgEIAEoCFIIY29tcGxldGUSGwoJa2V5c19k
+        b25lGAUgASgDUghrZXlzRG9uZRISCgRrZXlzGAYgASgDUgRrZXlzEioKEXRha2VuX3VuaXhfbWlsbGlzGAcgASgD
+        Ug90YWtlblVuaXhNaWxsaXMSHAoJZGF0YWJhc2VzGAggASgNUglkYXRhYmFzZXMiLwoERmlsZRIUChBGSUxFX1VO
+        U1BFQ0lGSUVEEAASCAoEUEFTUxABEgcKA0xPRxACIikKEUFjY2VwdExvc3NSZXF1ZXN0EhQKBXNoYXJkGAEgASgJ
+        UgVzaGFyZCJKChJBY2NlcHRMb3NzUmVzcG9uc2USGgoIcmVjb3JkZWQYASADKAlSCHJlY29yZGVkEhgKB21pc3Np
+        bmcYAiADKAlSB21pc3NpbmciOgoOQ2xpZW50c1JlcXVlc3QSEgoEbm9kZRgBIAEoCVIEbm9kZRIUCgVjb3VudBgC
+        IAEoDVIFY291bnQiVwoPQ2xpZW50c1Jlc3BvbnNlEi4KB2NsaWVudHMYASADKAsyFC5yaW5nc3RvcmUudjEuQ2xp
+        ZW50UgdjbGllbnRzEhQKBXRvdGFsGAIgASgNUgV0b3RhbCKMAgoGQ2xpZW50Eg4KAmlkGAEgASgEUgJpZBISCgRr
+        aW5kGAIgASgJUgRraW5kEhgKB2FkZHJlc3MYAyABKAlSB2FkZHJlc3MSEgoEdXNlchgEIAEoCVIEdXNlchIcCgll
+        bmNyeXB0ZWQYBSABKAhSCWVuY3J5cHRlZBIdCgphZ2VfbWlsbGlzGAYgASgDUglhZ2VNaWxsaXMSHwoLaWRsZV9t
+        aWxsaXMYByABKANSCmlkbGVNaWxsaXMSHQoKb3Blbl9jYWxscxgIIAEoDVIJb3BlbkNhbGxzEhQKBWNhbGxzGAkg
+        ASgEUgVjYWxscxIdCgpoZWxkX2J5dGVzGAogASgDUgloZWxkQnl0ZXMiNwoRS2lsbENsaWVudFJlcXVlc3QSEgoE
+        bm9kZRgBIAEoCVIEbm9kZRIOCgJpZBgCIAEoBFICaWQiKgoSS2lsbENsaWVudFJlc3BvbnNlEhQKBWZvdW5kGAEg
+        ASgIUgVmb3VuZCI7Cg9Mb2dMZXZlbFJlcXVlc3QSEgoEbm9kZRgBIAEoCVIEbm9kZRIUCgVsZXZlbBgCIAEoCVIF
+        bGV2ZWwiSAoQTG9nTGV2ZWxSZXNwb25zZRIUCgVsZXZlbBgBIAEoCVIFbGV2ZWwSHgoKY29uZmlndXJlZBgCIAEo
+        CVIKY29uZmlndXJlZDLkBwoHQ2x1c3RlchJOCghEZXNjcmliZRIdLnJpbmdzdG9yZS52MS5EZXNjcmliZVJlcXVl
+        c3QaHi5yaW5nc3RvcmUudjEuRGVzY3JpYmVSZXNwb25zZSIDkAIBEkUKBVN0YXRzEhoucmluZ3N0b3JlLnYxLlN0
+        YXRzUmVxdWVzdBobLnJpbmdzdG9yZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgESSQoIU2h1dGRvd24SHS5yaW5nc3Rv
+        cmUudjEuU2h1dGRvd25SZXF1ZXN0Gh4ucmluZ3N0b3JlLnYxLlNodXRkb3duUmVzcG9uc2USQwoGUmVsb2FkEhsu
+        cmluZ3N0b3JlLnYxLlJlbG9hZFJlcXVlc3QaHC5yaW5nc3RvcmUudjEuUmVsb2FkUmVzcG9uc2USSwoHSG90S2V5
+        cxIcLnJpbmdzdG9yZS52MS5Ib3RLZXlzUmVxdWVzdBodLnJpbmdzdG9yZS52MS5Ib3RLZXlzUmVzcG9uc2UiA5AC
+        ARJLCgdCaWdLZXlzEhwucmluZ3N0b3JlLnYxLkJpZ0tleXNSZXF1ZXN0Gh0ucmluZ3N0b3JlLnYxLkJpZ0tleXNS
+        ZXNwb25zZSIDkAIBEksKCFNuYXBzaG90Eh0ucmluZ3N0b3JlLnYxLlNuYXBzaG90UmVxdWVzdBoeLnJpbmdzdG9y
+        ZS52MS5TbmFwc2hvdFByb2dyZXNzMAESSAoGRGlnZXN0EhsucmluZ3N0b3JlLnYxLkRpZ2VzdFJlcXVlc3QaHC5y
+        aW5nc3RvcmUudjEuRGlnZXN0UmVzcG9uc2UiA5ACARJHCgZCYWNrdXASGy5yaW5nc3RvcmUudjEuQmFja3VwUmVx
+        dWVzdBoZLnJpbmdzdG9yZS52MS5CYWNrdXBQaWVjZSIDkAIBMAESTwoKQWNjZXB0TG9zcxIfLnJpbmdzdG9yZS52
+        MS5BY2NlcHRMb3NzUmVxdWVzdBogLnJpbmdzdG9yZS52MS5BY2NlcHRMb3NzUmVzcG9uc2USSwoHQ2xpZW50cxIc
+        LnJpbmdzdG9yZS52MS5DbGllbnRzUmVxdWVzdBodLnJpbmdzdG9yZS52MS5DbGllbnRzUmVzcG9uc2UiA5ACARJP
+        CgpLaWxsQ2xpZW50Eh8ucmluZ3N0b3JlLnYxLktpbGxDbGllbnRSZXF1ZXN0GiAucmluZ3N0b3JlLnYxLktpbGxD
+        bGllbnRSZXNwb25zZRJJCghMb2dMZXZlbBIdLnJpbmdzdG9yZS52MS5Mb2dMZXZlbFJlcXVlc3QaHi5yaW5nc3Rv
+        cmUudjEuTG9nTGV2ZWxSZXNwb25zZWIGcHJvdG8z
         """
     ),
     ProtoFile(
@@ -1181,6 +1210,7 @@ extension ProtoFile {
         ringstore.internal.v1.BigKeysPartRequest ringstore.internal.v1.BigKeysPartReply
         ringstore.internal.v1.SnapshotPartRequest ringstore.internal.v1.SnapshotPartReply
         ringstore.internal.v1.BackupPartRequest ringstore.internal.v1.BackupPartReply
+        ringstore.internal.v1.NodePartRequest ringstore.internal.v1.NodePartReply
         ringstore.internal.v1.LargeReplyNotice
         """
       ,
@@ -1233,6 +1263,9 @@ extension ProtoFile {
         ringstore.internal.v1.SnapshotPartReply.progress
         ringstore.internal.v1.BackupPartRequest.backup
         ringstore.internal.v1.BackupPartReply.backup ringstore.internal.v1.BackupPartReply.piece
+        ringstore.internal.v1.NodePartRequest.method
+        ringstore.internal.v1.NodePartRequest.request
+        ringstore.internal.v1.NodePartReply.response
         ringstore.internal.v1.LargeReplyNotice.total_bytes
         """
       ,
@@ -1266,8 +1299,10 @@ extension ProtoFile {
         YXJ0UmVwbHkSEgoEcGFzcxgBIAEoBFIEcGFzcxI3Cghwcm9ncmVzcxgCIAEoCzIbLnJpbmdzdG9yZS52MS5TaGFy
         ZFNuYXBzaG90Ughwcm9ncmVzcyIrChFCYWNrdXBQYXJ0UmVxdWVzdBIWCgZiYWNrdXAYASABKARSBmJhY2t1cCJa
         Cg9CYWNrdXBQYXJ0UmVwbHkSFgoGYmFja3VwGAEgASgEUgZiYWNrdXASLwoFcGllY2UYAiABKAsyGS5yaW5nc3Rv
-        cmUudjEuQmFja3VwUGllY2VSBXBpZWNlIjMKEExhcmdlUmVwbHlOb3RpY2USHwoLdG90YWxfYnl0ZXMYASABKARS
-        CnRvdGFsQnl0ZXNiBnByb3RvMw==
+        cmUudjEuQmFja3VwUGllY2VSBXBpZWNlIkMKD05vZGVQYXJ0UmVxdWVzdBIWCgZtZXRob2QYASABKA1SBm1ldGhv
+        ZBIYCgdyZXF1ZXN0GAIgASgMUgdyZXF1ZXN0IisKDU5vZGVQYXJ0UmVwbHkSGgoIcmVzcG9uc2UYASABKAxSCHJl
+        c3BvbnNlIjMKEExhcmdlUmVwbHlOb3RpY2USHwoLdG90YWxfYnl0ZXMYASABKARSCnRvdGFsQnl0ZXNiBnByb3Rv
+        Mw==
         """
     ),
   ]

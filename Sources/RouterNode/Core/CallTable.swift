@@ -52,12 +52,16 @@ struct PendingCall<Caller> {
   fileprivate(set) var order: UInt64 = 0
   /// The size of the request, counted against the lane's bound.
   let bytes: Int
+  /// When it was submitted, in the tick's time; and what it is counted as, -1: nothing. Parts are
+  /// counted with their operation, and a call that waits for a value is not measured.
+  let startedNanos: UInt64
+  fileprivate(set) var place: Int16
   /// Where the core is to end it at its deadline.
   fileprivate var timer: DeadlineQueue<UInt64>.Handle?
 
   init(
     target: Target, shard: Int, slot: UInt16, lane: LinkLane, isWrite: Bool, bytes: Int,
-    reply: Reply = .whole
+    reply: Reply = .whole, place: Int = -1, startedNanos: UInt64 = 0
   ) {
     self.target = target
     self.shard = shard
@@ -66,6 +70,8 @@ struct PendingCall<Caller> {
     self.isWrite = isWrite
     self.bytes = bytes
     self.reply = reply
+    self.place = Int16(truncatingIfNeeded: place)
+    self.startedNanos = startedNanos
   }
 
   var isWaiting: Bool { order == 0 }
@@ -223,6 +229,7 @@ struct CallTable<Caller>: ~Copyable {
     guard let index = index(of: id) else { return }
     calls[index].isOrdered = false
     calls[index].reply = .parked
+    calls[index].place = -1
     calls[index].timesReturned = 0
   }
 
@@ -246,6 +253,7 @@ struct CallTable<Caller>: ~Copyable {
   mutating func abandon(_ id: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].target = .abandoned
+    calls[index].place = -1
     if let timer = calls[index].timer { deadlines.remove(timer) }
   }
 

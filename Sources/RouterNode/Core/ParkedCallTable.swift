@@ -12,6 +12,7 @@
 
 import NIOCore
 import RingstoreAPI
+import Users
 
 struct ParkedCall {
   let shard: Int
@@ -23,6 +24,8 @@ struct ParkedCall {
   let endNanos: UInt64
   /// Whether its caller was told, and counts it no more.
   fileprivate(set) var isTold = false
+  /// Who waits; nil: the router has no users.
+  fileprivate(set) var principal: Principal?
   /// The link over which it was parked is gone.
   fileprivate(set) var isAdrift = false
   /// What its caller is told if it was not executed: the shard was asked to let go of it.
@@ -44,6 +47,8 @@ struct ParkedCallTable {
   var ids: [UInt64] { calls.keys.sorted(by: CallOrder.isBefore) }
 
   mutating func add(_ id: UInt64, _ call: ParkedCall) { calls[id] = call }
+
+  mutating func isFrom(_ principal: Principal?, _ id: UInt64) { calls[id]?.principal = principal }
 
   mutating func told(_ id: UInt64) { calls[id]?.isTold = true }
 

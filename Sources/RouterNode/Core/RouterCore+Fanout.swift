@@ -19,11 +19,16 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   /// The calls of sub-requests under way, and some that have ended.
   private var calls: [UInt64] = []
   private var callsMax = 64
+  /// When it began, in the tick's time, and what it is counted as; -1: nothing.
+  private let startedNanos: UInt64
+  private let place: Int
 
   init(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Driver.Caller,
-    handle: UInt64, core: RouterCore<Driver>
+    handle: UInt64, place: Int, core: RouterCore<Driver>
   ) {
+    self.place = place
+    startedNanos = core.driver.tickNanos
     shards = core.links.members
     self.core = core
     self.caller = caller
@@ -56,6 +61,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   }
 
   func ended(_ end: ReplyEnd, isRefused: Bool) {
+    core.measure(end, place: place, since: startedNanos)
     switch end {
     case .response(let response): core.driver.answer(caller, response: response)
     case .complete: core.driver.finishStream(caller)
@@ -80,13 +86,17 @@ extension RouterCore: FanoutCluster {
 
   /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
   ///
-  /// - Parameter context: the call's, which its sub-requests carry on; the driver ends the
-  ///   operation at its deadline.
+  /// - Parameters:
+  ///   - context: the call's, which its sub-requests carry on; the driver ends the operation at its
+  ///     deadline.
+  ///   - command: what it is counted as; nil: nothing.
   package func start(
-    _ operation: any FanoutOperation, _ context: CallContext, caller: Caller
+    _ operation: any FanoutOperation, _ context: CallContext, caller: Caller,
+    as command: CommandID? = nil
   ) -> UInt64? {
+    let place = command.flatMap { CallNumbers.place(of: $0.rawValue) } ?? -1
     let running = operations.add {
-      RouterFanout(operation, context, caller: caller, handle: $0, core: self)
+      RouterFanout(operation, context, caller: caller, handle: $0, place: place, core: self)
     }
     running.fanout.start(on: self, over: running)
     finishEvent()

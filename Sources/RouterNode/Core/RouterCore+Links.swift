@@ -38,6 +38,7 @@ extension RouterCore {
     shard: Int, lane: LinkLane, generation: UInt64, frame: UnsafeRawBufferPointer
   ) {
     guard isCurrent(shard, generation) else { return }
+    links[shard].bytesReceived &+= UInt64(frame.count)
     do throws(WireError) {
       var parts = LinkV1.ShardFrame.Parts(frame)
       while let part = try parts.next() {
@@ -68,7 +69,9 @@ extension RouterCore {
 
   /// The next frame for a lane of a shard, or nil where there is nothing to send.
   package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
-    links[shard][lane].takeFrame()
+    let frame = links[shard][lane].takeFrame()
+    if let frame { links[shard].bytesSent &+= UInt64(frame.byteCount) }
+    return frame
   }
 
   /// Takes the memory of a frame that was sent, for a later one.

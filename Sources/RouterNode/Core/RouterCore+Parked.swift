@@ -40,6 +40,7 @@ extension RouterCore {
         endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
     if isDraining { return recall(id, routerDrains) }
     guard case .caller(let caller) = call.target else { return }
+    parkedCalls.isFrom(driver.principal(of: caller), id)
     if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .tooManyWaitingCalls) }
   }
 
@@ -80,6 +81,19 @@ extension RouterCore {
   package func endParked() {
     isDraining = true
     for id in parkedCalls.ids { recall(id, routerDrains) }
+    finishEvent()
+  }
+
+  /// Users have lost credentials or rights: none of their calls waits any more.
+  func endRevokedCalls() {
+    for id in parkedCalls.ids {
+      guard let principal = parkedCalls[id]?.principal else { continue }
+      do throws(CallError) {
+        parkedCalls.isFrom(try principal.standing(), id)
+      } catch {
+        recall(id, error)
+      }
+    }
     finishEvent()
   }
 

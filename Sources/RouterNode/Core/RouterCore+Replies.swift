@@ -50,6 +50,7 @@ extension RouterCore {
       links[shard].bulk.callEnded(bytes: call.bytes)
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
+    measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
     switch (consume call).intoTarget() {
     case .abandoned:
       break
@@ -168,6 +169,7 @@ extension RouterCore {
   }
 
   private func finish(_ stream: StreamedReply, _ call: PendingCall<Caller>) {
+    measure(call, replyBytes: stream.byteCount, isError: false)
     switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
@@ -189,6 +191,7 @@ extension RouterCore {
       call.isWrite && call.reply == .inParts
       ? CallError.outcomeUnknown(links[call.shard].shardID) : error
     if hasBegun, case .caller(let caller) = call.target {
+      measure(call, isError: true)
       driver.failAnswer(caller, error: told)
     } else {
       tellFailure(call, told)

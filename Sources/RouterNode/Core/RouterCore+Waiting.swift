@@ -19,8 +19,9 @@ extension RouterCore {
     _ id: UInt64, _ body: CallBody, _ request: ByteBuffer, for reason: WaitingCall.Reason
   ) {
     guard let call = calls[id] else { return }
+    let now = nowNanos
     links[call.shard].waitingBytes += waiting.add(
-      id, body, request, for: reason, untilNanos: nowNanos + linkLimits.waitNanosMax)
+      id, body, request, for: reason, sinceNanos: now, untilNanos: now + linkLimits.waitNanosMax)
     switch reason {
     case .turn: break
     case .room: links[call.shard][call.lane].wait(id)
@@ -38,6 +39,7 @@ extension RouterCore {
   @discardableResult
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
     guard let waiter = waiting.remove(id) else { return nil }
+    linkWaits.add(nanos: nowNanos &- waiter.sinceNanos)
     links[call.shard].waitingBytes -= waiter.bytes
     if waiter.reason == .room { links[call.shard][call.lane].leave { isQueued($0) } }
     resumeReading(for: call)

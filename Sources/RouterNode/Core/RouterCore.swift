@@ -19,6 +19,7 @@
 import Commands
 import GRPC
 import LargeMemory
+import MetricTypes
 import NIOCore
 import NodeCore
 import Placement
@@ -71,15 +72,22 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var streams = StreamedReplies()
   @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
+  /// How long clients' calls take, and which were slow or large.
+  package let meter: CallMeter
+  /// How long calls waited that could not be sent at once.
+  var linkWaits = DurationCounts()
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
   ///   - seed: for the jitter of reconnects, and what is drawn at random.
+  ///   - slowLog: what is kept of slow and large calls.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits = LinkLimits(),
-    firstGeneration: UInt64, seed: UInt64, clock: @escaping () -> UInt64, driver: Driver
+    firstGeneration: UInt64, seed: UInt64, slowLog: SlowLog = SlowLog(),
+    clock: @escaping () -> UInt64, driver: Driver
   ) {
+    meter = CallMeter(places: CallNumbers.places, slowLog: slowLog)
     self.clock = clock
     random = SplitMix64(seed: seed)
     self.identity = identity
@@ -175,7 +183,8 @@ package final class RouterCore<Driver: RouterDriver> {
       PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
-        isWrite: isWrite, bytes: message.count),
+        isWrite: isWrite, bytes: message.count,
+        place: CallNumbers.place(of: Int(method)) ?? -1, startedNanos: driver.tickNanos),
       key: key, method: method, request: message, in: block, context)
     if endsAtDeadline, context.hasDeadline {
       calls.setDeadline(id, context.deadlineNanos)
@@ -201,7 +210,9 @@ package final class RouterCore<Driver: RouterDriver> {
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
-        isWrite: false, bytes: message.count, reply: .stream)
+        isWrite: false, bytes: message.count, reply: .stream,
+        place: CallNumbers.place(of: CommandID.lRangeStream.rawValue) ?? -1,
+        startedNanos: driver.tickNanos)
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
       streams.begin(id, .messages)
@@ -401,6 +412,7 @@ package final class RouterCore<Driver: RouterDriver> {
   private func endOverdue(_ id: UInt64) {
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
     let hasBegun = streams.hasBegun(id)
+    measure(call, isError: true)
     withdraw(id)
     if hasBegun {
       driver.failAnswer(caller, error: .deadlineExceeded)
@@ -430,6 +442,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Tells the caller of a call that it has failed; an operation when the current event has been
   /// dealt with.
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
+    measure(call, isError: true)
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
     case .part(let fanout, let tag):

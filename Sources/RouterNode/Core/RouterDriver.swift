@@ -4,6 +4,7 @@
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 package protocol RouterDriver: AnyObject {
   /// Names who waits for a call's reply.
@@ -45,6 +46,8 @@ package protocol RouterDriver: AnyObject {
   /// A call of this caller waits for a value from now on, and does not count as under way. Returns
   /// false where the caller may have no more such calls.
   func parked(_ caller: Caller) -> Bool
+  /// Whose call it is; nil: the router has no users.
+  func principal(of caller: Caller) -> Principal?
   /// It waits no more: its reply comes next, or it is placed anew.
   func unparked(_ caller: Caller)
 
@@ -68,6 +71,8 @@ package protocol RouterDriver: AnyObject {
 
   // MARK: The node
 
+  /// The time of the tick, on the core's clock, as the loop has read it; 0: nothing is measured.
+  var tickNanos: UInt64 { get }
   /// The node's own counters, by name.
   var counters: [String: Int64] { get }
   /// Ends the node, once the call that asked for it is answered.
@@ -82,7 +87,9 @@ extension RouterDriver {
     response.withUnsafeReadableBytes { answer(caller, response: $0) }
   }
 
+  package var tickNanos: UInt64 { 0 }
   package func parked(_ caller: Caller) -> Bool { true }
+  package func principal(of caller: Caller) -> Principal? { nil }
   package func unparked(_ caller: Caller) {}
 }
 

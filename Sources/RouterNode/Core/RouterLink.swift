@@ -62,6 +62,10 @@ struct RouterLink {
   var calls: RouterLane
   var bulk: RouterLane
 
+  /// Bytes of frames, ever.
+  var bytesSent: UInt64 = 0
+  var bytesReceived: UInt64 = 0
+
   /// Memory of the calls that wait, for room or for their turn.
   var waitingBytes = 0
   /// Calls whose replies have begun to come in parts. They are in flight on no lane any more.

@@ -50,6 +50,9 @@ struct StreamedReply {
   /// Waits for its part of the link's bound.
   var isAsking = false
 
+  /// Bytes of the reply: those that have come.
+  var byteCount: Int { received }
+
   init(_ kind: Kind) {
     self.kind = kind
   }

@@ -20,6 +20,7 @@ struct WaitingCall {
   /// The request, unless the body has it.
   let request: ByteBuffer
   fileprivate(set) var reason: Reason
+  let sinceNanos: UInt64
   /// When it is refused.
   fileprivate let limit: DeadlineQueue<UInt64>.Handle
 
@@ -47,10 +48,11 @@ struct WaitingCalls {
   /// Adds a call. Returns the memory that it takes.
   mutating func add(
     _ id: UInt64, _ body: CallBody, _ request: ByteBuffer, for reason: WaitingCall.Reason,
-    untilNanos: UInt64
+    sinceNanos: UInt64, untilNanos: UInt64
   ) -> Int {
     let limit = limits.insert(deadlineNanos: untilNanos, id)
-    let call = WaitingCall(body: body, request: request, reason: reason, limit: limit)
+    let call = WaitingCall(
+      body: body, request: request, reason: reason, sinceNanos: sinceNanos, limit: limit)
     calls[id] = call
     return call.bytes
   }

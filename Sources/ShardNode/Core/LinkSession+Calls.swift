@@ -155,7 +155,7 @@ extension LinkSession {
       do throws(CallError) {
         context.principal = try RestrictionMessage.principal(restriction)
       } catch {
-        core.counters.failed()
+        core.counters.failed(error)
         return output.writeReply(.link, id: call.id, error: error)
       }
     }
@@ -171,7 +171,7 @@ extension LinkSession {
         // A ListValues that was not found has no fields.
         output.endReply(output.beginReply(.link, id: call.id))
       } catch {
-        core.counters.failed()
+        core.failed(call.method, error, context)
         if error.reason == .wrongShard {
           output.writeReturned(call, error)
         } else {

@@ -24,7 +24,7 @@ import Store
 package final class ParkedCall: ReplyWork, DeadlineTaker {
   let method: UInt32
   let request: ByteBuffer
-  let context: CallContext
+  private(set) var context: CallContext
   /// The lists that it waits for, all of one slot.
   let lists: [StoredKey]
   /// Its place among all calls that have been parked.
@@ -70,6 +70,11 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   var byteCount: Int {
     request.readableBytes + lists.reduce(0) { $0 + $1.bytes.count + ParkedCalls.bytesPerPlace }
       + ParkedCalls.bytesPerCall
+  }
+
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where its caller may not make it any more.
+  func checkCaller() throws(CallError) {
+    context.principal = try context.principal?.standing()
   }
 
   /// One of its lists has come to be. Returns whether the call is over; if not, there is nothing
@@ -127,7 +132,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
 
   /// Ends the call, which has changed nothing.
   func fail(_ error: CallError, after mark: ReplyMark = .none) {
-    core.counters.failed()
+    core.counters.failed(error)
     leave()
     reply?.fail(error, after: mark)
   }

@@ -89,8 +89,9 @@ extension ShardCore {
   ) {
     guard state != .draining else { return reply.fail(.waitsNoMore(id)) }
     guard parked.count < limits.parkedCallsMax, parked.byteCount < limits.parkedBytesMax else {
-      counters.failed()
-      return reply.fail(.parkedTooMany(limits))
+      let error = CallError.parkedTooMany(limits)
+      counters.failed(error)
+      return reply.fail(error)
     }
     let call = ParkedCall(
       method, request, wait, context, number: parked.nextNumber(), to: reply, core: self)
@@ -140,6 +141,18 @@ extension ShardCore {
   /// The shard drains: no call waits any more.
   package func endParked() {
     for call in parked.inOrder { call.fail(.waitsNoMore(id)) }
+  }
+
+  /// Users have lost credentials or rights: none of their calls waits any more.
+  func endRevokedCalls() {
+    guard !parked.isEmpty else { return }
+    for call in parked.inOrder {
+      do throws(CallError) {
+        try call.checkCaller()
+      } catch {
+        call.fail(error)
+      }
+    }
   }
 
   /// Another map is in force here: calls on slots that are not this shard's any more can't wait

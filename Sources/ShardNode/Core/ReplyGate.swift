@@ -23,6 +23,7 @@
 //
 // @exclusivity(unchecked) in this file: looked at for every reply, on one thread.
 
+import MetricTypes
 import RingstoreAPI
 import Store
 
@@ -68,6 +69,8 @@ package final class ReplyGate {
 
   private struct Group {
     let mark: ReplyMark
+    /// When the first of them came, on the gate's clock.
+    let sinceNanos: UInt64
     var waiters: [any GateWaiter]
   }
 
@@ -82,12 +85,19 @@ package final class ReplyGate {
   /// Waiters in the groups that are held no more.
   private var goneCount = 0
   @exclusivity(unchecked) private var hasGivenUp = false
+  /// How long what was let go had waited, once for each mark.
+  private(set) var waits = DurationCounts()
+  private let clock: () -> UInt64
   /// Called when something was let go, which may have left work for the core's turns.
   package var afterRelease: () -> Void = {}
 
-  /// - Parameter bytesMax: what may be held; see `Limits.heldBytesMax`.
-  init(bytesMax: Int) {
+  /// - Parameters:
+  ///   - bytesMax: what may be held; see `Limits.heldBytesMax`.
+  ///   - clock: the time in nanoseconds, never going back. Asked once for each mark that is waited
+  ///     for.
+  init(bytesMax: Int, clock: @escaping () -> UInt64 = { 0 }) {
     self.bytesMax = bytesMax
+    self.clock = clock
   }
 
   /// Whether a reply with this mark must wait.
@@ -96,6 +106,9 @@ package final class ReplyGate {
 
   /// Whether nothing more may be held: writes are refused, and reads that would have to wait.
   package var isFull: Bool { heldBytes >= bytesMax || hasGivenUp }
+
+  /// Frames and replies that are held.
+  package var count: Int { waiterCount - goneCount }
 
   /// Whether no reply is held.
   package var isEmpty: Bool { waiterCount == goneCount }
@@ -110,7 +123,7 @@ package final class ReplyGate {
     if place > 0, groups[place - 1].mark == mark {
       groups[place - 1].waiters.append(waiter)
     } else {
-      groups.insert(Group(mark: mark, waiters: [waiter]), at: place)
+      groups.insert(Group(mark: mark, sinceNanos: clock(), waiters: [waiter]), at: place)
     }
   }
 
@@ -147,8 +160,11 @@ package final class ReplyGate {
   }
 
   private func release(upTo mark: ReplyMark, _ tell: (any GateWaiter) -> Void) {
+    guard let oldest = groups.first, oldest.mark <= mark else { return }
+    let nowNanos = clock()
     while let first = groups.first, first.mark <= mark {
       groups.removeFirst()
+      waits.add(nanos: nowNanos > first.sinceNanos ? nowNanos - first.sinceNanos : 0)
       for waiter in first.waiters {
         waiterCount -= 1
         if waiter.isHeld { tell(waiter) } else { goneCount -= 1 }

@@ -48,9 +48,9 @@ extension ShardCore {
   }
 
   /// A call was refused before it came here: its reply waits for nothing.
-  func refused() {
+  func refused(_ error: CallError) {
     latestMark = .none
-    counters.failed()
+    counters.failed(error)
   }
 
   /// Of a part its call was admitted.

@@ -133,7 +133,7 @@ extension ShardCore {
       }
       output.endReply(reply)
     } catch {
-      counters.failed()
+      failed(method, error, context)
       output.abandonReply(reply)
       if error.reason == .wrongShard, let call = call as? LinkV1.LinkCall {
         if let slot = Self.slot(of: call) { returnedSlots.insert(slot) }
@@ -162,7 +162,7 @@ extension ShardCore {
       try execute(method, request, into: &frame, context)
       frame.endReply(reply)
     } catch {
-      counters.failed()
+      failed(method, error, context)
       frame.abandonReply(reply)
       frame.writeReply(.link, id: id, error: error)
     }

@@ -33,6 +33,7 @@ extension ShardCore {
     case .bigKeysPart: try bigKeysPart(message, context, into: &response)
     case .backupPart: try backupPart(message, into: &response)
     case .digestPart: return try digestPart(message)
+    case .nodePart: return .part
     case .snapshotPart: return try snapshotPart(message, into: &response)
     case .listStreamPart, nil: throw .unbatchable(method: method)
     }
@@ -43,6 +44,7 @@ extension ShardCore {
   func answerLater(_ method: UInt32, _ request: ByteBuffer, to reply: ReplyHandle) {
     switch InternalMethod(rawValue: method) {
     case .snapshotPart: awaitSnapshot(request, to: reply)
+    case .nodePart: answerNodePart(request, to: reply)
     case .digestPart: walkForDigest(request, to: reply)
     default: reply.fail(.unbatchable(method: method))
     }

@@ -8,6 +8,7 @@
 import Commands
 import GRPC
 import LargeMemory
+import MetricTypes
 import NIOCore
 import NodeCore
 import Placement
@@ -91,8 +92,12 @@ package final class ShardCore {
   package let replyMemory: MemoryBudget
   /// What Stats reports.
   @exclusivity(unchecked) package var counters = NodeCounters()
+  /// How long calls take, and which were slow or large.
+  package let meter: CallMeter
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
+  /// Carries out calls about the node around the core; nil: it can't.
+  package var nodeCalls: NodeCallHandler?
   var patterns = PatternCache()
   /// What RandomKey of a client on the shard itself is drawn by.
   var random: SplitMix64
@@ -115,15 +120,17 @@ package final class ShardCore {
   ///   - uptimeMillis: the time since the node's start, for Describe.
   ///   - versionsBegin: what the versions of every slot count from.
   ///   - memory: how much the keys and values may take.
+  ///   - slowLog: what is kept of slow and large calls.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
     versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
-    clock: @escaping () -> UInt64 = { 0 }, wallMillis: (() -> Int64)? = nil,
-    uptimeMillis: @escaping () -> Int64
+    slowLog: SlowLog = SlowLog(), clock: @escaping () -> UInt64 = { 0 },
+    wallMillis: (() -> Int64)? = nil, uptimeMillis: @escaping () -> Int64
   ) {
     self.id = id
     self.incarnation = incarnation
     random = SplitMix64(seed: incarnation)
+    meter = CallMeter(places: CallNumbers.places, slowLog: slowLog)
     self.version = version
     self.clock = clock
     startedNanos = clock()
@@ -142,7 +149,7 @@ package final class ShardCore {
     expirer = Expirer(store, clock: clock, wall: wall)
     evictor = Evictor(store, clock: clock, wall: wall)
     replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
-    gate = ReplyGate(bytesMax: limits.heldBytesMax)
+    gate = ReplyGate(bytesMax: limits.heldBytesMax, clock: clock)
     unfinished.core = self
   }
 
@@ -166,7 +173,10 @@ package final class ShardCore {
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
     if context.principal != nil { try checkOtherKeys(method, message, context) }
-    return try run(method, message, in: block, into: &response, largerThan: bytesMin, context)
+    let remainder = try run(
+      method, message, in: block, into: &response, largerThan: bytesMin, context)
+    executed(method, message, remainder, context)
+    return remainder
   }
 
   /// Executes a call that was made within the process. `answer` is called once with the reply,
@@ -187,10 +197,12 @@ package final class ShardCore {
         try checkOtherKeys(method, request, context)
       }
     }
-    return try call.execute(on: keyspace, context, largerThan: bytesMin) { reply in
+    let remainder = try call.execute(on: keyspace, context, largerThan: bytesMin) { reply in
       if marks != nil { endMarking(method) }
       answer(reply)
     }
+    note(method, isError: false, context)
+    return remainder
   }
 
   /// What comes before every execution.
@@ -222,7 +234,9 @@ package final class ShardCore {
     let method = InternalMethod.listStreamPart.rawValue
     try begin(method, context)
     defer { if marks != nil { endMarking(method) } }
-    return try Command.listParts(message, of: keyspace, context)
+    let parts = try Command.listParts(message, of: keyspace, context)
+    note(UInt32(truncatingIfNeeded: CommandID.lRangeStream.rawValue), isError: false, context)
+    return parts
   }
 
   /// LRangeStream of a client on the shard itself.
@@ -238,7 +252,7 @@ package final class ShardCore {
       }
       parts.start(reply, after: latestMark)
     } catch {
-      counters.failed()
+      failed(InternalMethod.listStreamPart.rawValue, error, context)
       reply.fail(error, after: latestMark)
     }
   }

@@ -62,7 +62,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
   }
 
   func ended(_ end: ReplyEnd, isRefused: Bool) {
-    if isRefused { core.counters.failed() }
+    if isRefused, case .failed(let error) = end { core.counters.failed(error) }
     reply?.end(end, after: mark)
   }
 
@@ -102,7 +102,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
         response.withUnsafeReadableBytes { fanout.answered(next.tag, $0) }
       } catch {
         mark = max(mark, core.latestMark)
-        core.counters.failed()
+        core.failed(next.method, error, context)
         fanout.failed(next.tag, error)
       }
       core.serveParked()

@@ -23,6 +23,7 @@
 
 import Log
 import LogFiles
+import MetricTypes
 import NodeCore
 import RingstoreAPI
 import Store
@@ -76,6 +77,11 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// The state that every pass begins with, beside the ceiling.
   private var slotMap: [UInt8]?
   let passes: ShardPasses
+  /// What has been counted since the start.
+  private(set) var directBatches: UInt64 = 0
+  private(set) var queuedBatches: UInt64 = 0
+  private(set) var writes = DurationCounts()
+  private let beginPosition: LogPosition
   private(set) var isDiskFull = false
   private(set) var hasFailed = false
   /// Whether no write may be executed now.
@@ -109,6 +115,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     passes = ShardPasses(
       of: store, to: output, newest: newestPass, clock: clock, position: { appender.position })
     self.appender = appender
+    beginPosition = appender.position
     self.output = output
     commits = policy
     self.gate = gate
@@ -179,6 +186,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     let now = clock()
     while let batch = appender.takeBatch() {
       note(batch.number, batch.count, givenNanos: now)
+      queuedBatches &+= 1
       output.write(batch)
     }
   }
@@ -190,13 +198,16 @@ package final class ShardLog: StoreObserver, MarkSource {
       // What comes behind a batch that was queued is queued as well.
       if output.writeDirectly(batch) {
         appender.recycle(batch)
+        directBatches &+= 1
         gate.open(to: ReplyMark(number))
       } else {
+        queuedBatches &+= 1
         note(number, byteCount, givenNanos: begunNanos)
         holdsUpTo = number
       }
     }
     let endNanos = clock()
+    writes.add(nanos: endNanos &- begunNanos)
     if endNanos &- begunNanos > Self.slowNanos { queuesUntilNanos = endNanos + Self.slowPauseNanos }
     if underWay.isEmpty { onCommitted() }
   }
@@ -283,6 +294,14 @@ package final class ShardLog: StoreObserver, MarkSource {
     guard commits == .everysec, let since = unsyncedSinceNanos else { return false }
     return now &- since > Self.stallNanos
   }
+
+  // MARK: - What is counted
+
+  var appendedBytes: UInt64 { appender.position &- beginPosition }
+  var bytesWaiting: Int { bytesUnderWay + appender.bytesWaiting }
+  /// For how long there have been changes that are not synced.
+  var unsyncedNanos: UInt64 { unsyncedSinceNanos.map { clock() &- $0 } ?? 0 }
+  var outputMeasures: LogMeasures { output.measures }
 
   func refusal(_ shard: String) -> CallError {
     if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }

@@ -72,6 +72,10 @@ final class ShardPasses: CooperativeTask {
   /// Bytes of the newest complete pass, and how long it took; 0 where this process has made none.
   private var passBytes = 0
   private(set) var newestNanos: UInt64 = 0
+  /// Passes since the start, and when the last one was completed, on the loop's clock.
+  private(set) var completedCount: UInt64 = 0
+  private(set) var abandonedCount: UInt64 = 0
+  private var completedNanos: UInt64?
   private var isDiskFull = false
   /// After one was given up, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
@@ -222,7 +226,10 @@ final class ShardPasses: CooperativeTask {
     newest = begin
     live.passEnded(bytes: pace.bytes, storeUsed: pace.storeUsed)
     passBytes = pace.bytes
-    newestNanos = clock() - pace.begunNanos
+    let now = clock()
+    newestNanos = now - pace.begunNanos
+    completedNanos = now
+    completedCount += 1
     output.keepFree(pacing.bytesNeeded)
     ended()
     whenEnded(number, true)
@@ -234,6 +241,7 @@ final class ShardPasses: CooperativeTask {
 
   /// The disk is full, or the log is being closed.
   func abandoned() {
+    abandonedCount += 1
     pausedUntilNanos = clock() + Self.pauseAfterAbandonNanos
     ended()
     if isWanted {
@@ -270,6 +278,9 @@ final class ShardPasses: CooperativeTask {
       return number + 1
     }
   }
+
+  /// How long ago the last pass was completed; nil: there was none since the start.
+  var nanosSinceCompleted: UInt64? { completedNanos.map { clock() &- $0 } }
 
   /// How far the pass under way is; nil where there is none.
   var progress: (keys: Int, bytes: Int, nanos: UInt64)? {

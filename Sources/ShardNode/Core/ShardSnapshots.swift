@@ -127,7 +127,7 @@ private final class SnapshotWait: ReplyWork, DeadlineTaker {
       try snapshots.tell(of: pass, into: &response)
       reply?.answer(response, after: .none)
     } catch {
-      core.counters.failed()
+      core.counters.failed(error)
       reply?.fail(error)
     }
   }

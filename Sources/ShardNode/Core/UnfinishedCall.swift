@@ -95,9 +95,10 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
       case .wait?, .part?, nil: outcome = .response(response)
       }
     } catch {
-      core.counters.failed()
+      core.failed(method, error, context)
       outcome = .failed(error)
     }
+    core.searched(method, request, context)
     self.outcome = (outcome, core.latestMark)
   }
 

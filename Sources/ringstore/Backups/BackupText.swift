@@ -1,6 +1,7 @@
 // What a backup or a restore comes to, for people and as JSON. Pure, any thread.
 
 import Backups
+import TextForms
 
 package enum BackupText {
   package static func text(_ manifest: BackupManifest, in directory: String) -> String {

@@ -5,6 +5,7 @@ import ArgumentParser
 import Backups
 import Glibc
 import RingstoreClient
+import TextForms
 import Users
 
 struct AdminCommand: AsyncParsableCommand {
@@ -21,11 +22,16 @@ struct AdminCommand: AsyncParsableCommand {
       while the cluster goes on. restore: the keys of such a directory into a cluster. \
       accept-loss SHARD: a shard that is refused with DATA_LOST is taken as it is, without the data \
       that it had. token USER: makes a token for a user, asking no node; it is printed once, with \
-      the line for the users file. Status 0: done, or nothing is in the way; 1: not, and stderr says why.
+      the line for the users file. top: nodes and their calls, live. clients: the connections of a \
+      node. kill ID: ends one of them. loglevel [LEVEL]: tells or changes which events a node logs, \
+      until it ends. drain: a node takes nothing new, answers what is under way, and ends. These \
+      five are about the node that is asked, or the shard that --node names. Status 0: done, or \
+      nothing is in the way; 1: not, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
     case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, token
+    case top, clients, kill, loglevel, drain
     case acceptLoss = "accept-loss"
 
     /// What it is called with; nil: nothing.
@@ -34,21 +40,34 @@ struct AdminCommand: AsyncParsableCommand {
       case .backup, .restore: "a directory"
       case .acceptLoss: "the id of a shard"
       case .token: "the name of a user"
-      case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest: nil
+      case .kill: "the id of a connection"
+      case .loglevel: "a level"
+      case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest, .top, .clients, .drain: nil
+      }
+    }
+
+    var needsSubject: Bool { subject != nil && self != .loglevel }
+
+    /// Whether it is about one node.
+    var isAboutNode: Bool {
+      switch self {
+      case .top, .clients, .kill, .loglevel, .drain: true
+      default: false
       }
     }
   }
 
   @Argument(
     help: """
-      plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, accept-loss or token.
+      plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, accept-loss, token, top, \
+      clients, kill, loglevel or drain.
       """)
   var action: Action
 
   @Argument(
     help: """
       Of backup and restore: the directory. Of accept-loss: the shard's id. Of token: the user's \
-      name.
+      name. Of kill: the connection's id. Of loglevel: the level.
       """,
     completion: .directory)
   var subject: String?
@@ -64,8 +83,24 @@ struct AdminCommand: AsyncParsableCommand {
   @OptionGroup var token: TokenOption
 
   @Option(
-    parsing: .unconditional, help: "Of hotkeys and bigkeys: how many keys at most, up to 100.")
-  var count: Int = 10
+    help: """
+      Of clients, kill, loglevel, drain and top: the node that is meant, by its id. (default: the \
+      one that is asked; of top: all)
+      """)
+  var node: String = ""
+
+  @Option(
+    parsing: .unconditional, help: "Of top: seconds between two looks, from 0.1 to 3600.")
+  var interval: Double = 2
+
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Of hotkeys and bigkeys: how many keys at most, up to 100. Of clients: how many connections, \
+      up to 10000. Of top: how many looks. (default: 10; of clients: 100; of top: until it is \
+      stopped)
+      """)
+  var count: Int?
 
   @Flag(help: "Of all but plan and reload: write the reply as one JSON value.")
   var json = false
@@ -100,14 +135,22 @@ struct AdminCommand: AsyncParsableCommand {
     guard timeout.isFinite, timeout > 0, timeout <= 600 else {
       throw ConfigurationError("--timeout must be above 0 and at most 600 seconds.")
     }
-    guard (1...100).contains(count) else {
-      throw ConfigurationError("--count must be from 1 to 100.")
+    let countMax = action == .top ? Int.max : action == .clients ? 10_000 : 100
+    guard count.map({ (1...countMax).contains($0) }) ?? true else {
+      throw ConfigurationError(
+        countMax == .max ? "--count must be at least 1." : "--count must be from 1 to \(countMax).")
+    }
+    guard (0.1...3_600).contains(interval) else {
+      throw ConfigurationError("--interval must be from 0.1 to 3600 seconds.")
+    }
+    guard node.isEmpty || action.isAboutNode else {
+      throw ConfigurationError("--node is for top, clients, kill, loglevel and drain.")
     }
     let databases = try databasePlaces()
     guard action == .restore || !merge && database.isEmpty else {
       throw ConfigurationError("--merge and --database are for restore.")
     }
-    guard (subject != nil) == (action.subject != nil) else {
+    guard action.subject == nil ? subject == nil : subject != nil || !action.needsSubject else {
       throw ConfigurationError(
         action.subject.map { "\(action.rawValue) needs \($0)." }
           ?? "\(action.rawValue) takes no further word.")
@@ -126,11 +169,11 @@ struct AdminCommand: AsyncParsableCommand {
       switch action {
       case .plan, .reload: try await reload(client, options)
       case .hotkeys:
-        let report = try await client.hotKeys(count, options: options)
+        let report = try await client.hotKeys(count ?? 10, options: options)
         try show(
           KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
       case .bigkeys:
-        let report = try await client.bigKeys(count, .allDatabases, options: options)
+        let report = try await client.bigKeys(count ?? 10, .allDatabases, options: options)
         try show(
           KeyReportText.text(report), KeyReportText.json(report), missing: report.unreachable)
       case .digest:
@@ -152,6 +195,22 @@ struct AdminCommand: AsyncParsableCommand {
       case .snapshot: try await snapshot(client, options)
       case .acceptLoss: try await acceptLoss(of: subject ?? "", client, options)
       case .token: break
+      case .top:
+        try await ClusterTop(client: client, options: options, node: node, json: json)
+          .run(interval: .seconds(interval), looks: count)
+      case .clients:
+        let report = try await client.connections(
+          ofNode: node, count: count ?? 100, options: options)
+        try show(NodeText.text(report), NodeText.json(report), missing: [])
+      case .kill: try await kill(subject ?? "", client, options)
+      case .loglevel:
+        let level = try await client.logLevel(subject, ofNode: node, options: options)
+        try show(NodeText.text(level), NodeText.json(level), missing: [])
+      case .drain:
+        try await client.shutdown(node: node, options: options)
+        let name = node.isEmpty ? "The node that was asked" : node
+        try show(
+          "\(name) drains and ends.", .object([.init("drains", .bool(true))]), missing: [])
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -225,6 +284,20 @@ struct AdminCommand: AsyncParsableCommand {
     }
     let accepted = try await client.acceptLoss(ofShard: shard, options: options)
     Terminal.write(LossText.text(accepted, shard) + "\n")
+  }
+
+  private func kill(
+    _ text: String, _ client: RingstoreClient, _ options: RingstoreCallOptions
+  ) async throws {
+    guard let id = UInt64(text) else {
+      throw ConfigurationError(
+        "kill needs the id of a connection, a number; `ringstore admin clients` lists them.")
+    }
+    guard try await client.endConnection(id, ofNode: node, options: options) else {
+      throw Unhealthy("the node has no connection \(id)")
+    }
+    try show(
+      "connection \(id) was ended", .object([.init("ended", .bool(true))]), missing: [])
   }
 
   private func show(

@@ -1,6 +1,7 @@
 // Describe's reply as a table for people, and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum ClusterTable {
   private static let slots = 16_384

@@ -1,6 +1,7 @@
 // Digests as a table for people, and as JSON for programs that compare them. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum DigestText {
   package static func text(_ report: RingstoreKeyReport<[RingstoreShardDigest]>) -> String {

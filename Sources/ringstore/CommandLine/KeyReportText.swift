@@ -1,6 +1,7 @@
 // Hot and big keys as tables for people, and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum KeyReportText {
   // MARK: - Hot keys

@@ -1,5 +1,6 @@
 // A token that was just made, as it is shown: the one time that it is. A value.
 
+import TextForms
 import Users
 
 struct NewToken {

@@ -1,6 +1,7 @@
 // What a change of the shards comes to, for people and as JSON. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum ReloadText {
   package static func text(_ reload: RingstoreReload, isPlan: Bool) -> String {

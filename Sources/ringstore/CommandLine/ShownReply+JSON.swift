@@ -1,6 +1,7 @@
 // Replies and errors as JSON, one value each.
 
 import RingstoreClient
+import TextForms
 
 extension ShownReply {
   package var json: JSONValue {

@@ -1,6 +1,7 @@
 // What a snapshot comes to, for people and as JSON. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum SnapshotText {
   package static func text(_ shards: [RingstoreShardSnapshot]) -> String {

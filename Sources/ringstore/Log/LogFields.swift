@@ -1,6 +1,8 @@
 // A line of `ringstore log show`: named fields, as text for people and as a JSON object. Pure, any
 // thread.
 
+import TextForms
+
 /// One thing that a log says, with what belongs to it.
 package struct LogFields: Sendable, Equatable {
   package enum Value: Sendable, Equatable {

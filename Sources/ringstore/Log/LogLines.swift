@@ -4,6 +4,7 @@ import Log
 import LogFiles
 import Placement
 import Store
+import TextForms
 
 package struct LogLines {
   package struct Line: Sendable, Equatable {

@@ -2,6 +2,7 @@
 
 import Log
 import LogFiles
+import TextForms
 
 package struct LogStatText {
   private let statistics: LogStatistics

@@ -3,6 +3,7 @@
 import Log
 import LogFiles
 import Store
+import TextForms
 
 package struct LogVerdictText {
   /// The state at the log's end.

@@ -11,29 +11,36 @@ package struct NodeLogs: Sendable {
   /// the events that are alike.
   package static let auditLabel = "ringstore.audit"
 
-  private let level: Logger.Level
+  private let level: LogLevelInForce
   private let sink: LogSink
   private let queue: LogQueue?
 
   /// Logs to stderr.
   package init(level: Logger.Level) {
     let queue = LogQueue { Terminal.writeToStandardError($0) }
-    self.level = level
+    self.level = LogLevelInForce(level)
     self.queue = queue
     sink = LogSink { queue.append($0) }
   }
 
   /// - Parameter write: takes whole lines, on the thread that logs.
   package init(level: Logger.Level, write: @escaping @Sendable (String) -> Void) {
-    self.level = level
+    self.level = LogLevelInForce(level)
     queue = nil
     sink = LogSink(write)
   }
+
+  /// Of events below this level nothing is written. The audit log has no levels.
+  package var levelInForce: Logger.Level { level.current }
+  package var levelConfigured: Logger.Level { level.configured }
+
+  package func setLevel(_ new: Logger.Level) { level.current = new }
 
   package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
     var logger = Logger(label: label) { [level, sink] label in
       StructuredLogHandler(label: label, level: level, sink: sink)
     }
+    if label == Self.auditLabel { logger.logLevel = .trace }
     for (key, value) in metadata { logger[metadataKey: key] = value }
     return logger
   }
@@ -42,6 +49,27 @@ package struct NodeLogs: Sendable {
   package func flush() {
     sink.summarizeAll()
     queue?.flush()
+  }
+}
+
+/// The level of all loggers of a process.
+final class LogLevelInForce: Sendable {
+  let configured: Logger.Level
+  /// Its place among all levels: asked for each event that may be logged.
+  private let place: Atomic<Int>
+
+  init(_ level: Logger.Level) {
+    configured = level
+    place = Atomic(Self.place(of: level))
+  }
+
+  var current: Logger.Level {
+    get { Logger.Level.allCases[place.load(ordering: .relaxed)] }
+    set { place.store(Self.place(of: newValue), ordering: .relaxed) }
+  }
+
+  private static func place(of level: Logger.Level) -> Int {
+    Logger.Level.allCases.firstIndex(of: level) ?? 0
   }
 }
 

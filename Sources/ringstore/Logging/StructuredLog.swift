@@ -12,14 +12,21 @@ import Logging
 package struct StructuredLogHandler: LogHandler {
   package var metadata: Logger.Metadata = [:]
   package var metadataProvider: Logger.MetadataProvider?
-  package var logLevel: Logger.Level
+  /// Of this logger alone; nil: that of the process, which changes.
+  private var ownLevel: Logger.Level?
   private let label: String
+  private let level: LogLevelInForce
   private let sink: LogSink
 
-  init(label: String, level: Logger.Level, sink: LogSink) {
+  init(label: String, level: LogLevelInForce, sink: LogSink) {
     self.label = label
-    self.logLevel = level
+    self.level = level
     self.sink = sink
+  }
+
+  package var logLevel: Logger.Level {
+    get { ownLevel ?? level.current }
+    set { ownLevel = newValue }
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {

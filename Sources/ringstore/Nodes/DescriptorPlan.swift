@@ -22,7 +22,8 @@ package enum DescriptorPlan {
     descriptors: Int, outgoing: Int, _ asked: ConnectionsAsked
   ) -> (limits: ConnectionLimits, isLowered: Bool) {
     // Where there are few descriptors, clients have half of them.
-    let kept = min(own + incomingLinks + reserved + 2 * outgoing, descriptors / 2)
+    let kept = min(
+      own + incomingLinks + reserved + 2 * outgoing + asked.ofAdmin, descriptors / 2)
     var limits = ConnectionLimits()
     limits.reserved = max(1, min(reserved, kept / 4))
     limits.maxConnections = max(

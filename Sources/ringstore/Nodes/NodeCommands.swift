@@ -21,6 +21,7 @@ struct ShardCommand: AsyncParsableCommand {
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
+  @OptionGroup var admin: AdminOptions
   @OptionGroup var data: DataOptions
 
   func run() async throws {
@@ -28,9 +29,10 @@ struct ShardCommand: AsyncParsableCommand {
       .shard,
       flags: [
         [.id: given(id), .port: given(port)], data.flags, connections.flags, tls.flags,
-        users.flags,
+        users.flags, admin.flags,
       ])
     let shard = try sources.shardConfiguration()
+    let adminPort = try sources.adminConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     let access = try NodeAccess(try sources.accessSettings(), logs)
@@ -39,6 +41,7 @@ struct ShardCommand: AsyncParsableCommand {
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
       access.configure(&shard)
       return try await RunningNode(shard, logs, onShutdown: onShutdown)
+        .withAdmin(adminPort, access, sources, logs)
     }
   }
 }
@@ -67,6 +70,7 @@ struct RouterCommand: AsyncParsableCommand {
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
+  @OptionGroup var admin: AdminOptions
   @OptionGroup var links: LinkOptions
   @OptionGroup var linkTLS: TLSLinkOptions
 
@@ -77,9 +81,10 @@ struct RouterCommand: AsyncParsableCommand {
         [
           .shards: shards, .port: given(port), .threads: given(threads),
           .shardTokenFile: given(shardTokenFile),
-        ], links.flags, connections.flags, tls.flags, linkTLS.flags, users.flags,
+        ], links.flags, connections.flags, tls.flags, linkTLS.flags, users.flags, admin.flags,
       ])
     let router = try sources.routerConfiguration()
+    let adminPort = try sources.adminConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     let access = try NodeAccess(try sources.accessSettings(), logs)
@@ -90,6 +95,7 @@ struct RouterCommand: AsyncParsableCommand {
       access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
       return try await RunningNode(router, logs, onShutdown: onShutdown)
+        .withAdmin(adminPort, access, sources, logs)
     }
   }
 }
@@ -114,6 +120,7 @@ struct LocalCommand: AsyncParsableCommand {
   @OptionGroup var connections: ConnectionOptions
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
+  @OptionGroup var admin: AdminOptions
   @OptionGroup var data: DataOptions
   @OptionGroup var links: LinkOptions
 
@@ -122,9 +129,10 @@ struct LocalCommand: AsyncParsableCommand {
       .local,
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
-        data.flags, links.flags, connections.flags, tls.flags, users.flags,
+        data.flags, links.flags, connections.flags, tls.flags, users.flags, admin.flags,
       ])
     let router = try sources.localRouterConfiguration()
+    let adminPort = try sources.adminConfiguration()
     var shards = try sources.localShardConfigurations()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
@@ -138,6 +146,7 @@ struct LocalCommand: AsyncParsableCommand {
       let links = 2 * router.threads * 2 * shards.count
       router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
       return try await RunningNode(router, withShards: ownShards, logs, onShutdown: onShutdown)
+        .withAdmin(adminPort, access, sources, logs)
     }
   }
 }

@@ -157,6 +157,38 @@ struct UserOptions: ParsableArguments {
   var flags: [Setting: [String]] { [.users: given(users), .audit: given(audit)] }
 }
 
+/// The flags of the admin port and the slow log.
+struct AdminOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "The port for metrics and probes by HTTP; 0 picks a free one. (default: off)")
+  var adminPort: String?
+
+  @Option(help: "The name or address that it listens on. (default: 127.0.0.1)")
+  var adminAddress: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Milliseconds from which on a call is in the slow log; 0: none is. (default: 10)")
+  var slowlogMillis: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes from which on a call is in it; 0: none is. (default: 1048576)")
+  var slowlogBytes: String?
+
+  @Option(help: "What it keeps of keys: digest, key or none. (default: digest)")
+  var slowlogKeys: String?
+
+  var flags: [Setting: [String]] {
+    [
+      .adminPort: given(adminPort), .adminAddress: given(adminAddress),
+      .slowlogMillis: given(slowlogMillis), .slowlogBytes: given(slowlogBytes),
+      .slowlogKeys: given(slowlogKeys),
+    ]
+  }
+}
+
 /// The flags of nodes that hold data.
 struct DataOptions: ParsableArguments {
   @Option(help: "The folder where a shard keeps its data. (default: none, in memory only)")

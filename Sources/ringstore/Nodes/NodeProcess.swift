@@ -46,7 +46,8 @@ enum NodeProcess {
     // In one piece: a script that waits for the first line finds the second there too.
     Terminal.write(
       "Server started on port \(node.port)\n"
-        + (node.linePort.map { "Line protocol on port \($0)\n" } ?? ""))
+        + (node.linePort.map { "Line protocol on port \($0)\n" } ?? "")
+        + (node.adminPort.map { "Admin on port \($0)\n" } ?? ""))
     if let reason = Terminal.takeOutputFailure() {
       logger.warning("the ports could not be printed", metadata: ["reason": "\(reason)"])
     }

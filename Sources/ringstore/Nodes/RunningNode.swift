@@ -1,5 +1,6 @@
 // A node that serves, whatever its kind: its port, and how it is brought to its end. Any thread.
 
+import NodeCore
 import Placement
 import RouterNode
 import ShardNode
@@ -10,10 +11,14 @@ package struct RunningNode: Sendable {
   package let port: Int
   /// Where the line protocol is spoken; nil: nowhere.
   package let linePort: Int?
+  /// Where metrics and probes are served by HTTP; nil: nowhere.
+  package internal(set) var adminPort: Int?
+  /// The nodes of the process, the router first.
+  package let probes: [NodeProbe]
   /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
   package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
-  package let drain: @Sendable () async -> Void
+  package internal(set) var drain: @Sendable () async -> Void
 
   /// - Parameter onShutdown: called when a client has asked the node to end; it has to
   ///   drain the node.
@@ -26,6 +31,7 @@ package struct RunningNode: Sendable {
     let shard = try await Self.start(configuration, logs)
     port = shard.port
     linePort = shard.linePort
+    probes = [shard.probe]
     reload = nil
     drain = { await shard.drain() }
   }
@@ -39,6 +45,7 @@ package struct RunningNode: Sendable {
     let router = try await Self.start(configuration, logs)
     port = router.port
     linePort = router.linePort
+    probes = [router.probe]
     reload = { await router.reload() }
     drain = { await router.drain() }
   }
@@ -65,6 +72,7 @@ package struct RunningNode: Sendable {
       let router = try await Self.start(configuration, logs)
       port = router.port
       linePort = router.linePort
+      probes = [router.probe] + shards.map(\.probe)
       reload = nil
       drain = { [shards] in
         await router.drain()
@@ -87,6 +95,7 @@ package struct RunningNode: Sendable {
   ) async throws(StartFailure) -> ShardServer {
     var configuration = configuration
     let logger = logs.logger("ringstore.shard", ["shard": "\(configuration.id)"])
+    configuration.surroundings = ProcessSurroundings(logs)
     configuration.onFailure = { _ in ProcessState.end(after: .milliseconds(250), logs) }
     do {
       let shard = try await ShardServer.start(
@@ -103,6 +112,8 @@ package struct RunningNode: Sendable {
   private static func start(
     _ configuration: RouterConfiguration, _ logs: NodeLogs
   ) async throws(StartFailure) -> RouterServer {
+    var configuration = configuration
+    configuration.surroundings = ProcessSurroundings(logs)
     do {
       return try await RouterServer.start(
         configuration, version: RingstoreVersion.current, logger: logs.logger("ringstore.router"))

@@ -1,5 +1,6 @@
 // Why a node could not start although its configuration is sound, as one sentence.
 
+import Admin
 import GRPC
 import Glibc
 import LineProtocol
@@ -15,6 +16,11 @@ package struct StartFailure: Error, Sendable, Hashable {
     if let failure = error as? LineServer.ListenFailure {
       let cause = StartFailure(failure.cause, host: host, port: failure.port)
       sentence = "the line protocol: \(cause.sentence) --line-port names another port, or off."
+      return
+    }
+    if let failure = error as? AdminServer.ListenFailure {
+      let cause = StartFailure(failure.cause, host: host, port: failure.port)
+      sentence = "the admin port: \(cause.sentence) --admin-port names another port, or off."
       return
     }
     if let refusal = error as? LogRefusal {

@@ -1,6 +1,8 @@
 // From settings to who may do what on a node. The files themselves are read by NodeAccess, at the
 // start and whenever they change.
 
+import TextForms
+
 /// What the settings say of users.
 package struct AccessSettings: Sendable, Hashable {
   /// The users file; nil: there are no users.
@@ -18,6 +20,7 @@ extension SettingSources {
     var settings = AccessSettings()
     settings.usersPath = try path(.users)
     if kind == .router { settings.shardTokenPath = try path(.shardTokenFile) }
+    ledger.note(.audit, default: .string("admin"))
     if let found = try text(.audit) {
       guard ["admin", "writes"].contains(found.value) else {
         throw ConfigurationError("\(found.origin) must be admin or writes, not '\(found.value)'.")

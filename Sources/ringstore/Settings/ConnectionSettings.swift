@@ -1,5 +1,6 @@
 // From settings to what nodes allow their clients' connections.
 
+import Admin
 import GRPC
 import LineProtocol
 
@@ -14,6 +15,7 @@ extension SettingSources {
     let ofAddress = try integer(.maxConnectionsPerAddress, 0...Self.connectionCounts, default: 0)
     asked.maxConnections = all == 0 ? nil : all
     asked.maxConnectionsOfAddress = ofAddress == 0 ? nil : ofAddress
+    if try adminPort() != nil { asked.ofAdmin = AdminLimits().connectionsMax }
     return asked
   }
 
@@ -43,6 +45,8 @@ extension SettingSources {
 package struct ConnectionsAsked: Sendable, Hashable {
   package var maxConnections: Int?
   package var maxConnectionsOfAddress: Int?
+  /// Those of the admin port, which are kept for it.
+  package var ofAdmin = 0
 
   package init() {}
 }

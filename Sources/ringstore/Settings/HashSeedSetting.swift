@@ -15,7 +15,10 @@ extension SettingSources {
   private static let fileBytesMax = 256
 
   func hashSeed() throws(ConfigurationError) -> HashSeed {
-    guard let found = try text(.hashSeed) else { return .publicSeed }
+    guard let found = try text(.hashSeed) else {
+      ledger.note(.hashSeed, default: .string("public"))
+      return .publicSeed
+    }
     if found.value == "public" { return .publicSeed }
     guard found.value.hasPrefix(Self.filePrefix) else {
       guard let seed = HashSeed(hexadecimal: found.value) else {

@@ -21,7 +21,7 @@ extension SettingSources {
         "a shard needs an id: --id NAME, \(Setting.id.environmentName), or id in the file.")
     }
     var shard = ShardConfiguration(id: id)
-    shard.cluster = try name(.cluster) ?? shard.cluster
+    shard.cluster = try cluster(default: shard.cluster)
     shard.host = try host()
     shard.port = try integer(.port, Self.ports, default: Self.shardPort)
     shard.linePort = try linePort(beside: shard.port)
@@ -33,6 +33,7 @@ extension SettingSources {
     shard.tls = try serverTLS()
     try checkAddress(shard.host, isEncrypted: shard.tls != nil, hasUsers: try hasUsers())
     shard.drainSeconds = try drainSeconds()
+    shard.slowLog = try slowLog()
     return shard
   }
 
@@ -67,7 +68,7 @@ extension SettingSources {
     shards: [ShardDescription]
   ) throws(ConfigurationError) -> RouterConfiguration {
     var router = RouterConfiguration(shards: shards)
-    router.cluster = try name(.cluster) ?? router.cluster
+    router.cluster = try cluster(default: router.cluster)
     router.host = try host()
     router.port = try integer(.port, Self.ports, default: Self.routerPort)
     router.linePort = try linePort(beside: router.port)
@@ -81,6 +82,7 @@ extension SettingSources {
       router.host, isEncrypted: router.tls != nil, hasUsers: try hasUsers())
     router.linkLimits = try linkLimits()
     router.drainSeconds = try drainSeconds()
+    router.slowLog = try slowLog()
     return router
   }
 
@@ -101,6 +103,7 @@ extension SettingSources {
       shard.server = router.server
       shard.connectionLimits = DescriptorPlan.ofLocalShard(routerThreads: router.threads)
       shard.drainSeconds = router.drainSeconds
+      shard.slowLog = router.slowLog
       return shard
     }
   }
@@ -108,6 +111,7 @@ extension SettingSources {
   /// Where and how data is kept; nil: in memory only.
   private func storage() throws(ConfigurationError) -> StorageConfiguration? {
     var policy = FsyncPolicy.everysec
+    ledger.note(.fsync, default: .string(policy.rawValue))
     if let found = try text(.fsync) {
       guard let named = FsyncPolicy(rawValue: found.value) else {
         let policies = FsyncPolicy.allCases.map(\.rawValue).joined(separator: ", ")
@@ -139,14 +143,26 @@ extension SettingSources {
   }
 
   private func givenLinePort() throws(ConfigurationError) -> Int? {
-    guard let found = try text(.linePort) else { return Self.linePort }
+    guard let found = try text(.linePort) else {
+      ledger.note(.linePort, default: .integer(Int64(Self.linePort)))
+      return Self.linePort
+    }
     if found.value == "off" { return nil }
     guard let port = Int(found.value), Self.ports.contains(port) else {
       throw ConfigurationError(
         "\(found.origin) must be a whole number from \(Self.ports.lowerBound) to "
           + "\(Self.ports.upperBound), or off, not '\(found.value)'.")
     }
+    ledger.take(.linePort, .integer(Int64(port)))
     return port
+  }
+
+  private func cluster(default name: String) throws(ConfigurationError) -> String {
+    guard let given = try self.name(.cluster) else {
+      ledger.note(.cluster, default: .string(name))
+      return name
+    }
+    return given
   }
 
   private func drainSeconds() throws(ConfigurationError) -> Int {

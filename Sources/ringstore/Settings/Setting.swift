@@ -14,7 +14,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
       .minIdlePingSeconds,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
-      .users, .audit,
+      .users, .audit, .adminPort, .adminAddress, .slowlogMillis, .slowlogBytes, .slowlogKeys,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
@@ -77,6 +77,11 @@ package enum Setting: String, Sendable, CaseIterable {
   case shardTLSServerName = "shard_tls_server_name"
   case users, audit
   case shardTokenFile = "shard_token_file"
+  case adminPort = "admin_port"
+  case adminAddress = "admin_address"
+  case slowlogMillis = "slowlog_millis"
+  case slowlogBytes = "slowlog_bytes"
+  case slowlogKeys = "slowlog_keys"
 
   package static let environmentPrefix = "RINGSTORE_"
 

@@ -7,12 +7,16 @@ extension SettingSources {
   func integer(
     _ setting: Setting, _ range: ClosedRange<Int>, default value: Int
   ) throws(ConfigurationError) -> Int {
-    guard let found = try text(setting) else { return value }
+    guard let found = try text(setting) else {
+      ledger.note(setting, default: .integer(Int64(value)))
+      return value
+    }
     guard let number = Int(found.value), range.contains(number) else {
       throw ConfigurationError(
         "\(found.origin) must be a whole number from \(range.lowerBound) to \(range.upperBound), "
           + "not '\(found.value)'.")
     }
+    ledger.take(setting, .integer(Int64(number)))
     return number
   }
 
@@ -20,25 +24,35 @@ extension SettingSources {
   func size(
     _ setting: Setting, _ range: ClosedRange<Int>, orZero: Bool = false, default value: Int
   ) throws(ConfigurationError) -> Int {
-    guard let found = try text(setting) else { return value }
+    guard let found = try text(setting) else {
+      ledger.note(setting, default: .integer(Int64(value)))
+      return value
+    }
     guard let size = ByteSize.parse(found.value), range.contains(size) || orZero && size == 0 else {
       throw ConfigurationError(
         "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
           + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
           + "GiB behind the number, not '\(found.value)'.")
     }
+    ledger.take(setting, .integer(Int64(size)))
     return size
   }
 
   /// Yes or no.
   func boolean(_ setting: Setting, default value: Bool) throws(ConfigurationError) -> Bool {
-    guard let found = try text(setting) else { return value }
+    guard let found = try text(setting) else {
+      ledger.note(setting, default: .bool(value))
+      return value
+    }
+    let flag: Bool
     switch found.value.lowercased() {
-    case "true", "yes", "1": return true
-    case "false", "no", "0": return false
+    case "true", "yes", "1": flag = true
+    case "false", "no", "0": flag = false
     default:
       throw ConfigurationError("\(found.origin) must be true or false, not '\(found.value)'.")
     }
+    ledger.take(setting, .bool(flag))
+    return flag
   }
 
   /// A path; an empty one is none.
@@ -72,8 +86,11 @@ extension SettingSources {
   }
 
   /// What to listen on: a name or an address; brackets around an IPv6 address are taken off.
-  func host() throws(ConfigurationError) -> String {
-    guard let found = try text(.host) else { return "127.0.0.1" }
+  func host(_ setting: Setting = .host) throws(ConfigurationError) -> String {
+    guard let found = try text(setting) else {
+      ledger.note(setting, default: .string("127.0.0.1"))
+      return "127.0.0.1"
+    }
     guard let host = HostPort.host(found.value) else {
       throw ConfigurationError(
         "\(found.origin) must be a host name or an address, not '\(found.value)'.")
@@ -82,7 +99,10 @@ extension SettingSources {
   }
 
   package func logLevel() throws(ConfigurationError) -> Logger.Level {
-    guard let found = try text(.logLevel) else { return .info }
+    guard let found = try text(.logLevel) else {
+      ledger.note(.logLevel, default: .string("\(Logger.Level.info)"))
+      return .info
+    }
     guard let level = Logger.Level(rawValue: found.value) else {
       let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
       throw ConfigurationError(

@@ -10,6 +10,8 @@ package struct SettingSources: Sendable {
   private let flags: [Setting: [String]]
   private let environmentReader: ConfigReader
   private let file: ConfigFile?
+  /// What the settings were read as, for those who want to see them.
+  package let ledger: SettingLedger
 
   /// A value as it was written, and where: "--port", "RINGSTORE_PORT" or "port in router.yaml".
   struct Found<Value> {
@@ -27,6 +29,7 @@ package struct SettingSources: Sendable {
     self.kind = kind
     self.flags = flags
     self.file = file
+    ledger = SettingLedger(kind)
     let (taken, remarks) = EnvironmentNames.sorted(environment)
     self.remarks = remarks
     environmentReader = ConfigReader(
@@ -44,6 +47,7 @@ package struct SettingSources: Sendable {
     remarks = sources.remarks
     flags = sources.flags
     environmentReader = sources.environmentReader
+    ledger = sources.ledger
     self.file = file
   }
 
@@ -51,23 +55,48 @@ package struct SettingSources: Sendable {
   package static let configVariable = Setting.environmentPrefix + "CONFIG"
 
   func text(_ setting: Setting) throws(ConfigurationError) -> Found<String>? {
+    let found = try findText(setting)
+    if let (found, source) = found {
+      ledger.note(setting, .string(found.value), source, from: found.origin)
+    }
+    return found?.found
+  }
+
+  private func findText(
+    _ setting: Setting
+  ) throws(ConfigurationError) -> (found: Found<String>, source: SettingLedger.Source)? {
     if let value = flags[setting]?.last {
-      return Found(value: value, origin: setting.flag(kind))
+      return (Found(value: value, origin: setting.flag(kind)), .flag)
     }
     if let value = environmentReader.string(forKey: Self.environmentKey(setting)) {
-      return Found(value: value, origin: setting.environmentName)
+      return (Found(value: value, origin: setting.environmentName), .environment)
     }
     return try inFile(setting, "must have one value") { try $0.requiredString(forKey: $1) }
+      .map { ($0, .file) }
   }
 
   func list(_ setting: Setting) throws(ConfigurationError) -> Found<[String]>? {
+    let found = try findList(setting)
+    if let (found, source) = found {
+      ledger.note(
+        setting, .array(found.value.map { .string($0) }), source, from: found.origin)
+    }
+    return found?.found
+  }
+
+  private func findList(
+    _ setting: Setting
+  ) throws(ConfigurationError) -> (found: Found<[String]>, source: SettingLedger.Source)? {
     if let values = flags[setting], !values.isEmpty {
-      return Found(value: values, origin: setting.flag(kind))
+      return (Found(value: values, origin: setting.flag(kind)), .flag)
     }
     if let values = environmentReader.stringArray(forKey: Self.environmentKey(setting)) {
-      return Found(value: values.filter { !$0.isEmpty }, origin: setting.environmentName)
+      return (
+        Found(value: values.filter { !$0.isEmpty }, origin: setting.environmentName), .environment
+      )
     }
     return try inFile(setting, "must be a list") { try $0.requiredStringArray(forKey: $1) }
+      .map { ($0, .file) }
   }
 
   /// Whether neither a flag nor a variable says what the file says of a setting.

@@ -1222,12 +1222,13 @@ extension V1.Lineage: ReadByUs {
 
 extension V1.StatsRequest: ReadByUs {
   package func facts() throws -> String {
-    let facts = Facts()
+    var facts = Facts()
+    facts.add("node", hex(node))
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self()
+    Self(node: node)
   }
 }
 
@@ -1247,11 +1248,12 @@ extension V1.ShutdownRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("whole_cluster", "\(wholeCluster)")
+    facts.add("node", hex(node))
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(wholeCluster: wholeCluster)
+    Self(wholeCluster: wholeCluster, node: node)
   }
 }
 
@@ -1598,6 +1600,107 @@ extension V1.AcceptLossResponse: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(recorded: arena.keep(recorded), missing: arena.keep(missing))
+  }
+}
+
+extension V1.ClientsRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node))
+    facts.add("count", "\(count)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(node: node, count: count)
+  }
+}
+
+extension V1.ClientsResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("clients", try clients.map { try $0.facts() })
+    facts.check("clients", clients.count)
+    facts.add("total", "\(total)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(clients: arena.keep(clients), total: total)
+  }
+}
+
+extension V1.Client: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("kind", hex(kind))
+    facts.add("address", hex(address))
+    facts.add("user", hex(user))
+    facts.add("encrypted", "\(encrypted)")
+    facts.add("age_millis", "\(ageMillis)")
+    facts.add("idle_millis", "\(idleMillis)")
+    facts.add("open_calls", "\(openCalls)")
+    facts.add("calls", "\(calls)")
+    facts.add("held_bytes", "\(heldBytes)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      id: id, kind: kind, address: address, user: user, encrypted: encrypted, ageMillis: ageMillis,
+      idleMillis: idleMillis, openCalls: openCalls, calls: calls, heldBytes: heldBytes)
+  }
+}
+
+extension V1.KillClientRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node))
+    facts.add("id", "\(id)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(node: node, id: id)
+  }
+}
+
+extension V1.KillClientResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(found: found)
+  }
+}
+
+extension V1.LogLevelRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node))
+    facts.add("level", hex(level))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(node: node, level: level)
+  }
+}
+
+extension V1.LogLevelResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("level", hex(level))
+    facts.add("configured", hex(configured))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(level: level, configured: configured)
   }
 }
 
@@ -2045,6 +2148,31 @@ extension LinkV1.BackupPartReply: ReadByUs {
 
   package func remade(in arena: Arena) -> Self {
     Self(backup: backup, piece: piece?.remade(in: arena))
+  }
+}
+
+extension LinkV1.NodePartRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("method", "\(method)")
+    facts.add("request", hex(request))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(method: method, request: request)
+  }
+}
+
+extension LinkV1.NodePartReply: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("response", hex(response))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(response: response)
   }
 }
 

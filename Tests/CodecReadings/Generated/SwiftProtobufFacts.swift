@@ -1298,7 +1298,8 @@ extension Ringstore_V1_Lineage: ReadBySwiftProtobuf {
 
 extension Ringstore_V1_StatsRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
-    let facts = Facts()
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
     return facts.text
   }
 
@@ -1325,6 +1326,7 @@ extension Ringstore_V1_ShutdownRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("whole_cluster", "\(wholeCluster)")
+    facts.add("node", hex(node.utf8))
     return facts.text
   }
 
@@ -1672,6 +1674,112 @@ extension Ringstore_V1_AcceptLossResponse: ReadBySwiftProtobuf {
     var facts = Facts()
     facts.add("recorded", recorded.map { hex($0.utf8) })
     facts.add("missing", missing.map { hex($0.utf8) })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ClientsRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
+    facts.add("count", "\(count)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ClientsResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("clients", try clients.map { try $0.facts() })
+    facts.add("total", "\(total)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if clients.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_Client: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("id", "\(id)")
+    facts.add("kind", hex(kind.utf8))
+    facts.add("address", hex(address.utf8))
+    facts.add("user", hex(user.utf8))
+    facts.add("encrypted", "\(encrypted)")
+    facts.add("age_millis", "\(ageMillis)")
+    facts.add("idle_millis", "\(idleMillis)")
+    facts.add("open_calls", "\(openCalls)")
+    facts.add("calls", "\(calls)")
+    facts.add("held_bytes", "\(heldBytes)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_KillClientRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
+    facts.add("id", "\(id)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_KillClientResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("found", "\(found)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_LogLevelRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
+    facts.add("level", hex(level.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_LogLevelResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("level", hex(level.utf8))
+    facts.add("configured", hex(configured.utf8))
     return facts.text
   }
 
@@ -2126,6 +2234,33 @@ extension Ringstore_Internal_V1_BackupPartReply: ReadBySwiftProtobuf {
   package var hasUnknownField: Bool {
     if !unknownFields.data.isEmpty { return true }
     if hasPiece, piece.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_NodePartRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("method", "\(method)")
+    facts.add("request", hex(request))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_Internal_V1_NodePartReply: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("response", hex(response))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
     return false
   }
 }

@@ -196,12 +196,12 @@ package enum Schemas {
     .message(3, v1SlotMapRange), .message(3, v1SlotMapRange),
   ]
   package static let v1Lineage: [MessageSoup.Field] = [.bytes(1), .varint(2), .varint(3)]
-  package static let v1StatsRequest: [MessageSoup.Field] = []
+  package static let v1StatsRequest: [MessageSoup.Field] = [.text(1)]
   package static let v1StatsResponseCountersEntry: [MessageSoup.Field] = [.text(1), .varint(2)]
   package static let v1StatsResponse: [MessageSoup.Field] = [
     .message(1, v1StatsResponseCountersEntry), .message(1, v1StatsResponseCountersEntry),
   ]
-  package static let v1ShutdownRequest: [MessageSoup.Field] = [.varint(1)]
+  package static let v1ShutdownRequest: [MessageSoup.Field] = [.varint(1), .text(2)]
   package static let v1ShutdownResponse: [MessageSoup.Field] = []
   package static let v1ReloadRequest: [MessageSoup.Field] = [.varint(1)]
   package static let v1ReloadResponseMove: [MessageSoup.Field] = [.text(1), .text(2), .varint(3)]
@@ -255,6 +255,18 @@ package enum Schemas {
   package static let v1AcceptLossResponse: [MessageSoup.Field] = [
     .text(1), .text(1), .text(2), .text(2),
   ]
+  package static let v1ClientsRequest: [MessageSoup.Field] = [.text(1), .varint(2)]
+  package static let v1ClientsResponse: [MessageSoup.Field] = [
+    .message(1, v1Client), .message(1, v1Client), .varint(2),
+  ]
+  package static let v1Client: [MessageSoup.Field] = [
+    .varint(1), .text(2), .text(3), .text(4), .varint(5), .varint(6), .varint(7), .varint(8),
+    .varint(9), .varint(10),
+  ]
+  package static let v1KillClientRequest: [MessageSoup.Field] = [.text(1), .varint(2)]
+  package static let v1KillClientResponse: [MessageSoup.Field] = [.varint(1)]
+  package static let v1LogLevelRequest: [MessageSoup.Field] = [.text(1), .text(2)]
+  package static let v1LogLevelResponse: [MessageSoup.Field] = [.text(1), .text(2)]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -327,6 +339,8 @@ package enum Schemas {
   package static let linkV1BackupPartReply: [MessageSoup.Field] = [
     .varint(1), .message(2, v1BackupPiece),
   ]
+  package static let linkV1NodePartRequest: [MessageSoup.Field] = [.varint(1), .bytes(2)]
+  package static let linkV1NodePartReply: [MessageSoup.Field] = [.bytes(1)]
   package static let linkV1LargeReplyNotice: [MessageSoup.Field] = [.varint(1)]
 }
 
@@ -544,6 +558,22 @@ extension TwoReaders {
       V1.AcceptLossResponse.self, Ringstore_V1_AcceptLossResponse.self,
       schema: Schemas.v1AcceptLossResponse),
     TwoReaders(
+      V1.ClientsRequest.self, Ringstore_V1_ClientsRequest.self, schema: Schemas.v1ClientsRequest),
+    TwoReaders(
+      V1.ClientsResponse.self, Ringstore_V1_ClientsResponse.self, schema: Schemas.v1ClientsResponse),
+    TwoReaders(V1.Client.self, Ringstore_V1_Client.self, schema: Schemas.v1Client),
+    TwoReaders(
+      V1.KillClientRequest.self, Ringstore_V1_KillClientRequest.self,
+      schema: Schemas.v1KillClientRequest),
+    TwoReaders(
+      V1.KillClientResponse.self, Ringstore_V1_KillClientResponse.self,
+      schema: Schemas.v1KillClientResponse),
+    TwoReaders(
+      V1.LogLevelRequest.self, Ringstore_V1_LogLevelRequest.self, schema: Schemas.v1LogLevelRequest),
+    TwoReaders(
+      V1.LogLevelResponse.self, Ringstore_V1_LogLevelResponse.self,
+      schema: Schemas.v1LogLevelResponse),
+    TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),
     TwoReaders(
@@ -609,6 +639,12 @@ extension TwoReaders {
     TwoReaders(
       LinkV1.BackupPartReply.self, Ringstore_Internal_V1_BackupPartReply.self,
       schema: Schemas.linkV1BackupPartReply),
+    TwoReaders(
+      LinkV1.NodePartRequest.self, Ringstore_Internal_V1_NodePartRequest.self,
+      schema: Schemas.linkV1NodePartRequest),
+    TwoReaders(
+      LinkV1.NodePartReply.self, Ringstore_Internal_V1_NodePartReply.self,
+      schema: Schemas.linkV1NodePartReply),
     TwoReaders(
       LinkV1.LargeReplyNotice.self, Ringstore_Internal_V1_LargeReplyNotice.self,
       schema: Schemas.linkV1LargeReplyNotice),

@@ -18,6 +18,7 @@ LOG_LINES_SHOWN = 40
 
 _STARTED = re.compile(rb"^Server started on port (\d+)$", re.MULTILINE)
 _LINES = re.compile(rb"^Line protocol on port (\d+)$", re.MULTILINE)
+_ADMIN = re.compile(rb"^Admin on port (\d+)$", re.MULTILINE)
 
 # Every node that runs now, so that a failing test can show their logs.
 running: list["Node"] = []
@@ -89,6 +90,8 @@ class Node:
         if found:
             lines = _LINES.search(self._stdout.read_bytes())
             self.line_port = int(lines[1]) if lines else None
+            admin = _ADMIN.search(self._stdout.read_bytes())
+            self.admin_port = int(admin[1]) if admin else None
             return int(found[1])
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended with status {self.process.returncode}")

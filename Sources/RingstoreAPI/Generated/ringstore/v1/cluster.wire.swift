@@ -660,11 +660,18 @@ extension V1 {
   /// `ringstore.v1.StatsRequest`.
   package struct StatsRequest: WireMessage {
     package static let name = "ringstore.v1.StatsRequest"
+    /// the one node whose counters are wanted; empty: the node asked and all shards
+    package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes) {
+      self.node = node
+    }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
@@ -677,6 +684,7 @@ extension V1 {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -684,9 +692,27 @@ extension V1 {
       }
     }
 
-    package var byteCount: Int { 0 }
-    package func write(to cursor: inout WireCursor) {}
-    package func write(into buffer: inout ByteBuffer) {}
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+    }
 
   }
 
@@ -830,6 +856,8 @@ extension V1 {
   package struct ShutdownRequest: WireMessage {
     package static let name = "ringstore.v1.ShutdownRequest"
     package var wholeCluster: Bool = false
+    /// the shard to end; empty: the node that is asked
+    package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -837,8 +865,9 @@ extension V1 {
     package init() {}
 
     @inlinable
-    package init(wholeCluster: Bool = false) {
+    package init(wholeCluster: Bool = false, node: UnsafeRawBufferPointer = noBytes) {
       self.wholeCluster = wholeCluster
+      self.node = node
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -853,6 +882,7 @@ extension V1 {
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
         case 8: self.wholeCluster = try reader.readBool()
+        case 18: self.node = try reader.readBytes()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -864,22 +894,26 @@ extension V1 {
     package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.wholeCluster ? 1 : 0))
+      size &+= WireSize.optionalBytesField(2, count: self.node.count)
       return size
     }
 
     @inline(__always)
     package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.wholeCluster ? 1 : 0))
+      cursor.put(2, optionalBytes: self.node)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(size: 2) { write(to: &$0) }
+      buffer.writeFields(size: 13 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
     package enum Field {
       @inlinable
       package static var wholeCluster: BoolField { BoolField(1) }
+      @inlinable
+      package static var node: BytesField { BytesField(2) }
     }
 
   }
@@ -2660,6 +2694,542 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.ClientsRequest`.
+  package struct ClientsRequest: WireMessage {
+    package static let name = "ringstore.v1.ClientsRequest"
+    /// its id, as Describe has it; empty: the node that is asked
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// how many connections at most; 0: 100; at most 10,000
+    package var count: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes, count: UInt32 = 0) {
+      self.node = node
+      self.count = count
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        case 16: self.count = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.count))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+      cursor.put(2, optionalVarint: UInt64(self.count))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 17 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+      @inlinable
+      package static var count: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.ClientsResponse`.
+  package struct ClientsResponse: WireMessage {
+    package static let name = "ringstore.v1.ClientsResponse"
+    /// those for which the node holds the most bytes first, then the oldest
+    package var clients: RepeatedMessages<V1.Client> = RepeatedMessages<V1.Client>()
+    /// connections that the node has
+    package var total: UInt32 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      clients: RepeatedMessages<V1.Client> = RepeatedMessages<V1.Client>(), total: UInt32 = 0
+    ) {
+      self.clients = clients
+      self.total = total
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.clients = RepeatedMessages<V1.Client>(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Client(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.clients.count &+= 1
+        case 16: self.total = try reader.readUInt32()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.clients.byteCount(field: 1)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.total))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.clients.write(field: 1, to: &cursor)
+      cursor.put(2, optionalVarint: UInt64(self.total))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var clients: BytesField { BytesField(1) }
+      @inlinable
+      package static var total: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// One connection.
+  package struct Client: WireMessage {
+    package static let name = "ringstore.v1.Client"
+    /// of the node, never given twice while it runs
+    package var id: UInt64 = 0
+    /// grpc, line, or link: that of a router to a shard
+    package var kind: UnsafeRawBufferPointer = noBytes
+    package var address: UnsafeRawBufferPointer = noBytes
+    /// of the latest call; empty: the node has no users, or there was none
+    package var user: UnsafeRawBufferPointer = noBytes
+    package var encrypted: Bool = false
+    package var ageMillis: Int64 = 0
+    /// since it was last seen busy, to within a few seconds
+    package var idleMillis: Int64 = 0
+    package var openCalls: UInt32 = 0
+    /// since it began; of a line connection its commands
+    package var calls: UInt64 = 0
+    /// of unfinished requests and unread replies
+    package var heldBytes: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      id: UInt64 = 0, kind: UnsafeRawBufferPointer = noBytes,
+      address: UnsafeRawBufferPointer = noBytes, user: UnsafeRawBufferPointer = noBytes,
+      encrypted: Bool = false, ageMillis: Int64 = 0, idleMillis: Int64 = 0, openCalls: UInt32 = 0,
+      calls: UInt64 = 0, heldBytes: Int64 = 0
+    ) {
+      self.id = id
+      self.kind = kind
+      self.address = address
+      self.user = user
+      self.encrypted = encrypted
+      self.ageMillis = ageMillis
+      self.idleMillis = idleMillis
+      self.openCalls = openCalls
+      self.calls = calls
+      self.heldBytes = heldBytes
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.id = try reader.readVarint()
+        case 18: self.kind = try reader.readBytes()
+        case 26: self.address = try reader.readBytes()
+        case 34: self.user = try reader.readBytes()
+        case 40: self.encrypted = try reader.readBool()
+        case 48: self.ageMillis = try reader.readInt64()
+        case 56: self.idleMillis = try reader.readInt64()
+        case 64: self.openCalls = try reader.readUInt32()
+        case 72: self.calls = try reader.readVarint()
+        case 80: self.heldBytes = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, self.id)
+      size &+= WireSize.optionalBytesField(2, count: self.kind.count)
+      size &+= WireSize.optionalBytesField(3, count: self.address.count)
+      size &+= WireSize.optionalBytesField(4, count: self.user.count)
+      size &+= WireSize.optionalVarintField(5, (self.encrypted ? 1 : 0))
+      size &+= WireSize.optionalVarintField(6, UInt64(bitPattern: self.ageMillis))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.idleMillis))
+      size &+= WireSize.optionalVarintField(8, UInt64(self.openCalls))
+      size &+= WireSize.optionalVarintField(9, self.calls)
+      size &+= WireSize.optionalVarintField(10, UInt64(bitPattern: self.heldBytes))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: self.id)
+      cursor.put(2, optionalBytes: self.kind)
+      cursor.put(3, optionalBytes: self.address)
+      cursor.put(4, optionalBytes: self.user)
+      cursor.put(5, optionalVarint: (self.encrypted ? 1 : 0))
+      cursor.put(6, optionalVarint: UInt64(bitPattern: self.ageMillis))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.idleMillis))
+      cursor.put(8, optionalVarint: UInt64(self.openCalls))
+      cursor.put(9, optionalVarint: self.calls)
+      cursor.put(10, optionalVarint: UInt64(bitPattern: self.heldBytes))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 96 &+ self.kind.count &+ self.address.count &+ self.user.count) {
+        write(to: &$0)
+      }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var id: UIntField { UIntField(1) }
+      @inlinable
+      package static var kind: BytesField { BytesField(2) }
+      @inlinable
+      package static var address: BytesField { BytesField(3) }
+      @inlinable
+      package static var user: BytesField { BytesField(4) }
+      @inlinable
+      package static var encrypted: BoolField { BoolField(5) }
+      @inlinable
+      package static var ageMillis: IntField { IntField(6) }
+      @inlinable
+      package static var idleMillis: IntField { IntField(7) }
+      @inlinable
+      package static var openCalls: UIntField { UIntField(8) }
+      @inlinable
+      package static var calls: UIntField { UIntField(9) }
+      @inlinable
+      package static var heldBytes: IntField { IntField(10) }
+    }
+
+  }
+
+  /// `ringstore.v1.KillClientRequest`.
+  package struct KillClientRequest: WireMessage {
+    package static let name = "ringstore.v1.KillClientRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    package var id: UInt64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes, id: UInt64 = 0) {
+      self.node = node
+      self.id = id
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        case 16: self.id = try reader.readVarint()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      size &+= WireSize.optionalVarintField(2, self.id)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+      cursor.put(2, optionalVarint: self.id)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 22 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+      @inlinable
+      package static var id: UIntField { UIntField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.KillClientResponse`.
+  package struct KillClientResponse: WireMessage {
+    package static let name = "ringstore.v1.KillClientResponse"
+    package var found: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(found: Bool = false) {
+      self.found = found
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.found = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: (self.found ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 2) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var found: BoolField { BoolField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.LogLevelRequest`.
+  package struct LogLevelRequest: WireMessage {
+    package static let name = "ringstore.v1.LogLevelRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// trace, debug, info, notice, warning, error or critical; empty: only tell
+    package var level: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes, level: UnsafeRawBufferPointer = noBytes) {
+      self.node = node
+      self.level = level
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        case 18: self.level = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      size &+= WireSize.optionalBytesField(2, count: self.level.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+      cursor.put(2, optionalBytes: self.level)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 22 &+ self.node.count &+ self.level.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+      @inlinable
+      package static var level: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.LogLevelResponse`.
+  package struct LogLevelResponse: WireMessage {
+    package static let name = "ringstore.v1.LogLevelResponse"
+    /// that is in force now
+    package var level: UnsafeRawBufferPointer = noBytes
+    /// that the node was started with
+    package var configured: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      level: UnsafeRawBufferPointer = noBytes, configured: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.level = level
+      self.configured = configured
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.level = try reader.readBytes()
+        case 18: self.configured = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.level.count)
+      size &+= WireSize.optionalBytesField(2, count: self.configured.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.level)
+      cursor.put(2, optionalBytes: self.configured)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 22 &+ self.level.count &+ self.configured.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var level: BytesField { BytesField(1) }
+      @inlinable
+      package static var configured: BytesField { BytesField(2) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -2732,9 +3302,32 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    /// The calls below are about one node: the one that is asked, or another one of the cluster
+    /// that a router is asked for. The connections of a node's clients.
+    package static let clients = RPC(
+      service: name, name: "Clients", request: V1.ClientsRequest.self,
+      reply: V1.ClientsResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
+    /// Ends one of them.
+    package static let killClient = RPC(
+      service: name, name: "KillClient", request: V1.KillClientRequest.self,
+      reply: V1.KillClientResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
+    /// Tells or changes which events a node logs.
+    package static let logLevel = RPC(
+      service: name, name: "LogLevel", request: V1.LogLevelRequest.self,
+      reply: V1.LogLevelResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
       describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup, acceptLoss,
+      clients, killClient, logLevel,
     ]
   }
 

@@ -1048,6 +1048,130 @@ extension LinkV1 {
 
   }
 
+  /// Asks a shard for a call about itself that a router was asked for.
+  package struct NodePartRequest: WireMessage {
+    package static let name = "ringstore.internal.v1.NodePartRequest"
+    /// the number of the call, as routers and shards know it
+    package var method: UInt32 = 0
+    package var request: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(method: UInt32 = 0, request: UnsafeRawBufferPointer = noBytes) {
+      self.method = method
+      self.request = request
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 8: self.method = try reader.readUInt32()
+        case 18: self.request = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalVarintField(1, UInt64(self.method))
+      size &+= WireSize.optionalBytesField(2, count: self.request.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalVarint: UInt64(self.method))
+      cursor.put(2, optionalBytes: self.request)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 17 &+ self.request.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var method: UIntField { UIntField(1) }
+      @inlinable
+      package static var request: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.internal.v1.NodePartReply`.
+  package struct NodePartReply: WireMessage {
+    package static let name = "ringstore.internal.v1.NodePartReply"
+    package var response: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(response: UnsafeRawBufferPointer = noBytes) {
+      self.response = response
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.response = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.response.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.response)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11 &+ self.response.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var response: BytesField { BytesField(1) }
+    }
+
+  }
+
   /// What a shard answers, on the call's own lane, in place of a response too long for that
   /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
   /// them.

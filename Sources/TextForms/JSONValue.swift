@@ -1,6 +1,4 @@
-// JSON as the command line writes it with --json. A value; any thread.
-
-import TextForms
+// JSON as the command line and the admin port write it. A value; any thread.
 
 package indirect enum JSONValue: Sendable, Hashable {
   case null
@@ -14,8 +12,8 @@ package indirect enum JSONValue: Sendable, Hashable {
   case object([Member])
 
   package struct Member: Sendable, Hashable {
-    let name: String
-    let value: JSONValue
+    package let name: String
+    package let value: JSONValue
 
     package init(_ name: String, _ value: JSONValue) {
       self.name = name
@@ -30,7 +28,7 @@ package indirect enum JSONValue: Sendable, Hashable {
     return text
   }
 
-  func write(into text: inout String) {
+  package func write(into text: inout String) {
     switch self {
     case .null: text += "null"
     case .bool(let flag): text += flag ? "true" : "false"

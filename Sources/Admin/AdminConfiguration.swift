@@ -1,0 +1,43 @@
+// The bounds of the admin port, all in one place, and how it is set up. Values; any thread.
+
+import GRPC
+import NIOCore
+import Users
+
+package struct AdminConfiguration: Sendable {
+  package var host = "127.0.0.1"
+  /// 0: any free port.
+  package var port = 0
+  /// How the port is encrypted; nil: not at all.
+  package var tls: ServerTLS?
+  /// The users; nil: there are none, and everybody may see everything.
+  package var users: UserDirectory?
+  package var limits = AdminLimits()
+
+  package init() {}
+}
+
+/// What the admin port allows its clients. Durations are nanoseconds, sizes bytes.
+package struct AdminLimits: Sendable {
+  /// Connections at one time; further ones are closed without a word.
+  package var connectionsMax = 32
+  /// A request's line and fields.
+  package var requestBytesMax = 16 << 10
+  package var requestFieldsMax = 64
+  /// How long a request may take to come.
+  package var requestNanosMax: UInt64 = 10_000_000_000
+  /// How long a page may take to be made; then the answer is 503.
+  package var answerNanosMax: UInt64 = 10_000_000_000
+  /// The same for /healthz and /readyz: a node whose event loop doesn't answer is not well.
+  package var probeNanosMax: UInt64 = 2_000_000_000
+  /// How long a client may take to read an answer.
+  package var writeNanosMax: UInt64 = 30_000_000_000
+  /// How long a connection may be without a request: longer than Prometheus' usual interval.
+  package var idleNanosMax: UInt64 = 180_000_000_000
+  /// How often connections are looked at.
+  package var sweepNanos: Int64 = 1_000_000_000
+  /// Scrapes closer together than this get the same figures.
+  package var scrapeNanosMin: UInt64 = 100_000_000
+
+  package init() {}
+}

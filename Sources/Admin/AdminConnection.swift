@@ -1,0 +1,188 @@
+// One connection of the admin port, between the socket (or TLS) and NIO's HTTP/1.1 parser: counts
+// the bytes of a request, and closes a client that is too slow in anything.
+//
+//   socket -> [TLS] -> AdminConnection -> parser -> AdminExchange
+//
+//   idle --bytes come--> receiving --the request is whole--> answering --the answer is made-->
+//   writing --the socket has taken it--> idle
+//
+// Event loop of the port.
+
+import GRPC
+import Logging
+import NIOCore
+import NIOHTTP1
+import NodeCore
+
+final class AdminConnection: ChannelDuplexHandler, SweptConnection {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+  typealias OutboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private enum Phase {
+    case idle
+    case receiving
+    case answering
+    case writing
+  }
+
+  let loop: AdminLoop
+  let peer: PeerIdentity
+  private let place: ConnectionPlace
+  private let writer: SocketWriter
+  private var context: ChannelHandlerContext?
+  private var phase = Phase.idle
+  private var sinceNanos: UInt64
+  /// Of the request that is coming.
+  private var requestBytes = 0
+  private var wasCut = false
+  /// Whether the client has closed its side: it may still read the answer to what it has sent.
+  private var isInputClosed = false
+  var listIndex = -1
+
+  init(
+    _ loop: AdminLoop, place: ConnectionPlace, peer: PeerIdentity, writer: SocketWriter
+  ) {
+    self.loop = loop
+    self.place = place
+    self.peer = peer
+    self.writer = writer
+    sinceNanos = loop.eventLoop.now.uptimeNanoseconds
+  }
+
+  // MARK: - Life
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    var parserLimits = NIOHTTPDecoderLimitConfiguration()
+    parserLimits.maxHeaderFieldSize = loop.limits.requestBytesMax
+    parserLimits.maxHeaderListSize = loop.limits.requestBytesMax
+    parserLimits.maxHeaderFieldCount = loop.limits.requestFieldsMax
+    let pipeline = context.pipeline.syncOperations
+    do {
+      try pipeline.configureHTTPServerPipeline(
+        position: .after(self), withEncoderConfiguration: HTTPResponseEncoder.Configuration(),
+        withDecoderLimitConfiguration: parserLimits)
+      try pipeline.addHandler(AdminExchange(self))
+    } catch {
+      loop.logger.error("a connection can't be set up", metadata: ["error": "\(error)"])
+      return context.closeSoon()
+    }
+    loop.add(self)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    end()
+    context.fireChannelInactive()
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if TLSFailure.isMissingGoodbye(error) { return }
+    loop.logger.debug("admin connection failed", metadata: ["error": "\(error)"])
+    context.closeSoon()
+  }
+
+  private func end() {
+    place.close()
+    guard context != nil else { return }
+    context = nil
+    loop.remove(self)
+  }
+
+  /// Closes the connection, and says why in the log.
+  func cut(_ reason: ConnectionEnd) {
+    guard let context, !wasCut else { return }
+    wasCut = true
+    loop.connections.ended(reason)
+    loop.logger.log(
+      level: reason == .idle ? .debug : .warning, "cutting an admin connection",
+      metadata: [
+        "peer": "\(context.remoteAddress?.shown ?? "unknown")", "reason": "\(reason.name)",
+      ])
+    context.closeSoon()
+  }
+
+  func drain() -> EventLoopFuture<Void> {
+    guard let context else { return loop.eventLoop.makeSucceededVoidFuture() }
+    let end = context.channel.closeFuture
+    // An answer under way says that it is the last.
+    if phase == .idle || phase == .receiving { context.closeSoon() }
+    return end
+  }
+
+  // MARK: - Reading
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let buffer = unwrapInboundIn(data)
+    requestBytes += buffer.readableBytes
+    if phase == .idle { enter(.receiving) }
+    context.fireChannelRead(wrapInboundOut(buffer))
+    if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
+    // Behind the parser: what it has taken as a whole request counts no more. A request that came
+    // while another was answered is the parser's, which reads no more until it is its turn.
+    if requestBytes > loop.limits.requestBytesMax, phase == .receiving {
+      loop.counters.answered("other", 431)
+      context.write(wrapOutboundOut(Self.tooLarge), promise: nil)
+      context.flush()
+      cut(.protocolError)
+    }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .some(.inputClosed) = event as? ChannelEvent {
+      isInputClosed = true
+      if phase == .idle || phase == .receiving { context.closeSoon() }
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  private static let tooLarge = ByteBuffer(
+    string: "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
+      + "Content-Length: 0\r\n\r\n")
+
+  // MARK: - Writing
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard writer.isAboveTLS else { return context.write(data, promise: promise) }
+    var bytes = unwrapOutboundIn(data)
+    writer.write(&bytes, context, taken: promise)
+  }
+
+  // MARK: - What the exchange tells
+
+  func requestIsWhole() {
+    requestBytes = 0
+    enter(.answering)
+  }
+
+  func beginsToWrite() { enter(.writing) }
+
+  func hasWritten() {
+    guard phase == .writing else { return }
+    enter(.idle)
+    if isInputClosed { closeSoon() }
+  }
+
+  func closeSoon() { context?.closeSoon() }
+
+  private func enter(_ next: Phase) {
+    phase = next
+    sinceNanos = loop.eventLoop.now.uptimeNanoseconds
+  }
+
+  // MARK: - Time
+
+  func sweep(nowNanos: UInt64) {
+    let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
+    switch phase {
+    case .idle: if nanos > loop.limits.idleNanosMax { cut(.idle) }
+    case .receiving: if nanos > loop.limits.requestNanosMax { cut(.slowHeaders) }
+    // The exchange sees to it.
+    case .answering: break
+    case .writing: if nanos > loop.limits.writeNanosMax { cut(.unreadReplies) }
+    }
+  }
+}

@@ -1,0 +1,38 @@
+// What is counted of the admin port itself. Any thread.
+
+import MetricTypes
+import NIOConcurrencyHelpers
+
+package final class AdminCounters: Sendable {
+  private struct Answer: Hashable {
+    let path: String
+    let code: Int
+  }
+
+  private let answers = NIOLockedValueBox<[Answer: UInt64]>([:])
+
+  package init() {}
+
+  /// - Parameter path: of a page that there is, or "other": what clients make up is not kept.
+  func answered(_ path: String, _ code: Int) {
+    answers.withLockedValue { $0[Answer(path: path, code: code), default: 0] += 1 }
+  }
+
+  package func add(to metrics: inout MetricCollection) {
+    for (answer, count) in answers.withLockedValue({ $0 }) {
+      metrics.add(
+        AdminMetric.requests,
+        [MetricLabel("path", answer.path), MetricLabel("code", "\(answer.code)")], count)
+    }
+  }
+}
+
+/// The metrics of the process and its admin port.
+package enum AdminMetric {
+  package static let buildInfo = MetricDefinition(
+    .gauge, "ringstore_build_info", "The version that runs.")
+  package static let requests = MetricDefinition(
+    .counter, "ringstore_admin_requests_total", "Requests to the admin port that were answered.")
+  package static let connections = MetricDefinition(
+    .gauge, "ringstore_admin_connections", "Open connections to the admin port.")
+}

@@ -1,0 +1,158 @@
+// The HTTP side of an admin connection: one request after another, each of which is looked up in
+// the table of pages, let in or refused, and answered. Pages are made outside of the event loop,
+// and within a time. Event loop of the port.
+
+import GRPC
+import NIOCore
+import NIOHTTP1
+import NodeCore
+import RingstoreAPI
+import Users
+
+final class AdminExchange: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias OutboundOut = HTTPServerResponsePart
+
+  private let connection: AdminConnection
+  private let loop: AdminLoop
+  private let access: AdminAccess?
+  private var head: HTTPRequestHead?
+  /// Numbers the requests, so that an answer that comes too late is told from the one that is due.
+  private var number = 0
+  private var context: ChannelHandlerContext?
+
+  init(_ connection: AdminConnection) {
+    self.connection = connection
+    loop = connection.loop
+    access = connection.loop.authorizer.map { AdminAccess($0, connection.peer) }
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    self.context = nil
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if error is HTTPParserError { loop.counters.answered("other", 400) }
+    connection.closeSoon()
+  }
+
+  // MARK: - Requests
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head(let head): self.head = head
+    case .body(let bytes):
+      guard bytes.readableBytes > 0, let head else { return }
+      self.head = nil
+      connection.requestIsWhole()
+      number += 1
+      write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
+    case .end:
+      guard let head else { return }
+      self.head = nil
+      connection.requestIsWhole()
+      answer(head)
+    }
+  }
+
+  private func answer(_ head: HTTPRequestHead) {
+    number += 1
+    guard head.method == .GET || head.method == .HEAD else {
+      var response = AdminResponse.line(.methodNotAllowed, "Pages are read by GET or HEAD.")
+      response.headers = [("Allow", "GET, HEAD")]
+      return write(response, to: head, "other")
+    }
+    let (path, query) = Self.split(head.uri)
+    guard let route = loop.routes[path] else {
+      return write(.line(.notFound, "There is no such page; / names them."), to: head, "other")
+    }
+    let caller: Principal?
+    do throws(AdminRefusal) {
+      caller = try access?.letIn(head, to: route)
+    } catch {
+      return write(error.response, to: head, path)
+    }
+    let request = AdminRequest(
+      path: path, query: query,
+      accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
+      user: caller?.name, permissions: caller?.permissions ?? .all)
+    make(route, request, head)
+  }
+
+  /// The path without what stands before it in the absolute form of a request's target.
+  private static func split(_ uri: String) -> (path: String, query: String) {
+    var target = Substring(uri)
+    if !target.hasPrefix("/"), let colon = target.firstIndex(of: ":") {
+      let authority = target[colon...].dropFirst().drop { $0 == "/" }
+      target = authority.firstIndex(of: "/").map { authority[$0...] } ?? "/"
+    }
+    guard let mark = target.firstIndex(of: "?") else { return (String(target), "") }
+    return (String(target[..<mark]), String(target[target.index(after: mark)...]))
+  }
+
+  private func make(_ route: AdminRoute, _ request: AdminRequest, _ head: HTTPRequestHead) {
+    let ours = number
+    let eventLoop = loop.eventLoop
+    let promise = eventLoop.makePromise(of: AdminResponse.self)
+    let work = Task { promise.succeed(await route.respond(request)) }
+    let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
+    let late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
+      self.write(
+        .line(.serviceUnavailable, "An event loop of the node doesn't answer."), to: head,
+        route.path, of: ours)
+      work.cancel()
+    }
+    promise.futureResult.assumeIsolated().whenSuccess { response in
+      late.cancel()
+      self.write(response, to: head, route.path, of: ours)
+    }
+  }
+
+  // MARK: - Answers
+
+  /// - Parameter ours: the number of the request; nothing happens if it was answered already.
+  private func write(
+    _ response: AdminResponse, to head: HTTPRequestHead, _ path: String, of ours: Int
+  ) {
+    guard ours == number else { return }
+    write(response, to: head, path)
+  }
+
+  private func write(
+    _ response: AdminResponse, to head: HTTPRequestHead, _ path: String, ends: Bool = false
+  ) {
+    guard let context else { return }
+    number += 1
+    loop.counters.answered(path, Int(response.status.code))
+    let isLast = ends || !head.isKeepAlive || loop.isDraining
+    var headers: HTTPHeaders = [
+      "content-type": response.contentType, "content-length": "\(response.body.count)",
+      "cache-control": "no-store", "x-content-type-options": "nosniff",
+    ]
+    for (name, value) in response.headers { headers.add(name: name, value: value) }
+    if isLast {
+      headers.add(name: "connection", value: "close")
+    } else if head.version.minor == 0 {
+      headers.add(name: "connection", value: "keep-alive")
+    }
+    connection.beginsToWrite()
+    context.write(
+      wrapOutboundOut(
+        .head(HTTPResponseHead(version: .http1_1, status: response.status, headers: headers))),
+      promise: nil)
+    if head.method != .HEAD, !response.body.isEmpty {
+      context.write(
+        wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+    }
+    let taken = context.eventLoop.makePromise(of: Void.self)
+    taken.futureResult.assumeIsolated().whenComplete { _ in
+      if isLast { self.connection.closeSoon() } else { self.connection.hasWritten() }
+    }
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: taken)
+  }
+}

@@ -1,0 +1,55 @@
+// What all connections of the admin port share: its pages, users and bounds. Lives on the port's
+// one event loop.
+
+import GRPC
+import Logging
+import NIOCore
+import Users
+
+final class AdminLoop: ListenerLoop {
+  let eventLoop: any EventLoop
+  let routes: [String: AdminRoute]
+  /// The users; nil: everybody may see everything.
+  let authorizer: Authorizer?
+  let limits: AdminLimits
+  let connections: NodeConnections
+  let counters: AdminCounters
+  let logger: Logger
+  let receiveBuffer = SharedReceiveBuffer()
+  let scheduler: LoopScheduler
+  private(set) var isDraining = false
+  private let list: ConnectionList<AdminConnection>
+
+  init(
+    _ eventLoop: any EventLoop, _ routes: [AdminRoute], authorizer: Authorizer?,
+    limits: AdminLimits, connections: NodeConnections, counters: AdminCounters, logger: Logger
+  ) {
+    self.eventLoop = eventLoop
+    self.routes = Dictionary(routes.map { ($0.path, $0) }) { first, _ in first }
+    self.authorizer = authorizer
+    self.limits = limits
+    self.connections = connections
+    self.counters = counters
+    self.logger = logger
+    scheduler = LoopScheduler(eventLoop: eventLoop)
+    list = ConnectionList(scheduler: scheduler, sweepNanos: limits.sweepNanos)
+  }
+
+  func add(_ connection: AdminConnection) { list.add(connection) }
+
+  func remove(_ connection: AdminConnection) { list.remove(connection) }
+
+  func makeHandler(_ connection: AcceptedConnection) -> any ChannelHandler {
+    AdminConnection(
+      self, place: connection.place, peer: connection.peer, writer: connection.writer)
+  }
+
+  func drain() -> [EventLoopFuture<Void>] {
+    isDraining = true
+    return list.all.map { $0.drain() }
+  }
+
+  func closeNow() {
+    for connection in list.all { connection.cut(.drainTimeout) }
+  }
+}

@@ -1,0 +1,38 @@
+// The admin port of a process: its server, its pages, and what is counted of both. Any thread.
+
+import GRPC
+import Logging
+import MetricTypes
+import NIOCore
+import NodeCore
+
+package enum NodeAdmin {
+  /// Starts the admin port.
+  ///
+  /// - Parameters:
+  ///   - nodes: those of the process, the router first.
+  ///   - settings: the settings as JSON, without secrets.
+  ///   - library: what libraries count.
+  /// - Throws: as `AdminServer.start`.
+  package static func start(
+    _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
+    settings: @escaping @Sendable () -> String, library: LibraryMetrics?, logger: Logger
+  ) async throws -> AdminServer {
+    let connections = AdminServer.connections(configuration.limits)
+    let counters = AdminCounters()
+    let pages = AdminPages(
+      nodes, limits: configuration.limits,
+      process: {
+        var metrics = MetricCollection()
+        metrics.add(AdminMetric.buildInfo, [MetricLabel("version", version)], 1)
+        counters.add(to: &metrics)
+        metrics.add(AdminMetric.connections, connections.open)
+        ProcessMetrics.add(to: &metrics)
+        library?.add(to: &metrics)
+        return metrics
+      }, configuration: settings)
+    return try await AdminServer.start(
+      configuration, connections: connections, routes: pages.routes, counters: counters,
+      logger: logger)
+  }
+}

@@ -1,0 +1,112 @@
+// Calls about the node itself: its connections, and what it logs. They come from its own clients, or
+// from a router that was asked for this node. Event loop of the front that has it.
+
+import Commands
+import GRPC
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+/// What a process lets its nodes tell and change of it. Any thread.
+package protocol NodeSurroundings: Sendable {
+  /// Which events are logged now, and were when the process started: names of levels.
+  var logLevel: (inForce: String, configured: String) { get }
+  /// Changes which events are logged; false: there is no such level.
+  func setLogLevel(_ name: String) -> Bool
+}
+
+package final class NodeAdministration {
+  private let connections: NodeConnections
+  private let surroundings: (any NodeSurroundings)?
+  private let eventLoop: any EventLoop
+
+  /// The most connections that Clients tells of, and those where the caller has no wish.
+  static let clientsMax = 10_000
+  static let clientsDefault = 100
+
+  /// - Parameter surroundings: nil: there is nothing to be told of the process.
+  package init(
+    _ connections: NodeConnections, _ surroundings: (any NodeSurroundings)?,
+    eventLoop: any EventLoop
+  ) {
+    self.connections = connections
+    self.surroundings = surroundings
+    self.eventLoop = eventLoop
+  }
+
+  /// Carries out a call about this node.
+  ///
+  /// - Returns: the response, or a CallError; nil: the call is none of these.
+  package func answer(
+    _ command: CommandID, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
+    switch command {
+    case .clients: listClients(try V1.ClientsRequest(decoding: message))
+    case .killClient: try killClient(try V1.KillClientRequest(decoding: message))
+    case .logLevel: try logLevel(try V1.LogLevelRequest(decoding: message))
+    default: nil
+    }
+  }
+
+  private func listClients(_ request: V1.ClientsRequest) -> EventLoopFuture<ByteBuffer> {
+    let most = request.count == 0 ? Self.clientsDefault : min(Int(request.count), Self.clientsMax)
+    return connections.clients(on: eventLoop).map { clients in
+      let shown = clients.sorted { ($0.heldBytes, $0.ageNanos) > ($1.heldBytes, $1.ageNanos) }
+      var response = ByteBuffer()
+      for client in shown.prefix(most) {
+        let entry = response.beginLengthDelimited(V1.ClientsResponse.Field.clients)
+        client.write(into: &response)
+        response.endLengthDelimited(entry)
+      }
+      response.write(V1.ClientsResponse.Field.total, UInt64(clients.count))
+      return response
+    }
+  }
+
+  private func killClient(
+    _ request: V1.KillClientRequest
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
+    if request.hasUnknownField { throw .unknownField }
+    return connections.endClient(request.id, on: eventLoop).map { found in
+      var response = ByteBuffer()
+      V1.KillClientResponse(found: found).write(into: &response)
+      return response
+    }
+  }
+
+  private func logLevel(
+    _ request: V1.LogLevelRequest
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
+    if request.hasUnknownField { throw .unknownField }
+    guard let surroundings else {
+      throw CallError(code: .failedPrecondition, message: "This node's log has no levels.")
+    }
+    let wanted = String(decoding: request.level, as: UTF8.self)
+    guard wanted.isEmpty || surroundings.setLogLevel(wanted) else {
+      throw CallError(
+        code: .invalidArgument,
+        message: "The level must be trace, debug, info, notice, warning, error or critical.")
+    }
+    let level = surroundings.logLevel
+    var response = ByteBuffer()
+    response.write(V1.LogLevelResponse.Field.level, level.inForce)
+    response.write(V1.LogLevelResponse.Field.configured, level.configured)
+    return eventLoop.makeSucceededFuture(response)
+  }
+}
+
+extension ClientReport {
+  fileprivate func write(into buffer: inout ByteBuffer) {
+    typealias Field = V1.Client.Field
+    buffer.write(Field.id, id)
+    buffer.write(Field.kind, kind.rawValue)
+    buffer.write(Field.address, address)
+    buffer.write(Field.user, user)
+    buffer.write(Field.encrypted, isEncrypted)
+    buffer.write(Field.ageMillis, Int64(clamping: ageNanos / 1_000_000))
+    buffer.write(Field.idleMillis, Int64(clamping: idleNanos / 1_000_000))
+    buffer.write(Field.openCalls, UInt64(openCalls))
+    buffer.write(Field.calls, UInt64(calls))
+    buffer.write(Field.heldBytes, Int64(heldBytes))
+  }
+}

@@ -1,0 +1,138 @@
+// How long calls take, counted by one event loop: for each command, well and badly ended, a row of
+// buckets (DurationBuckets) in one piece of memory that never grows. No locks, no atomics; who
+// wants to see it asks the loop for a copy.
+//
+// There are two ways to count:
+//   record  the duration is known: a router has noted when the call came
+//   note    the call is executed now and answered at the end of its tick, as a shard does it. All
+//           calls of the tick have one duration, which `settle` is told once: the clock is read
+//           once for however many calls.
+//
+//   the tick's bytes are read --note, note, note--> replies are written --settle--> counted
+//
+// Rows are places of calls: twice the place of a command, plus 1 for errors.
+//
+// Event loop of the node. @exclusivity(unchecked) in this file: touched by every call, on the loop
+// alone.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+package final class CallMeter {
+  /// One row: the buckets, and behind them the sum of nanoseconds.
+  private static let stride = DurationBuckets.count + 1
+
+  private let places: Int
+  private let cells: UnsafeMutablePointer<UInt64>
+  /// Calls by row that wait to be settled, and which rows have any.
+  private let pending: UnsafeMutablePointer<UInt32>
+  private let touched: UnsafeMutablePointer<UInt32>
+  @exclusivity(unchecked) private var touchedCount = 0
+  @exclusivity(unchecked) private var begunNanos: UInt64 = 0
+  /// How long ticks with calls took.
+  package private(set) var ticks = DurationCounts()
+  /// What is kept of slow and large calls.
+  @exclusivity(unchecked) package var slowLog: SlowLog
+
+  /// - Parameters:
+  ///   - places: how many commands there may be.
+  ///   - slowLog: with its thresholds.
+  package init(places: Int, slowLog: SlowLog = SlowLog()) {
+    self.places = places
+    self.slowLog = slowLog
+    let rows = 2 * places
+    // Of calloc's memory the system provides what is touched: rows of calls that are used.
+    guard
+      let memory = calloc(rows * Self.stride, MemoryLayout<UInt64>.stride),
+      let counts = calloc(rows, MemoryLayout<UInt32>.stride),
+      let list = calloc(rows, MemoryLayout<UInt32>.stride)
+    else { fatalError("out of memory") }
+    cells = memory.bindMemory(to: UInt64.self, capacity: rows * Self.stride)
+    pending = counts.bindMemory(to: UInt32.self, capacity: rows)
+    touched = list.bindMemory(to: UInt32.self, capacity: rows)
+  }
+
+  deinit {
+    free(cells)
+    free(pending)
+    free(touched)
+  }
+
+  // MARK: - Counting
+
+  /// Counts a call whose duration is known.
+  ///
+  /// - Parameter place: of the command; others are passed over.
+  @inline(__always)
+  package func record(_ place: Int, isError: Bool, nanos: UInt64) {
+    guard place >= 0, place < places else { return }
+    add(row: 2 &* place &+ (isError ? 1 : 0), nanos: nanos, times: 1)
+  }
+
+  /// Notes a call of the tick that began at a moment of the loop's clock.
+  @inline(__always)
+  package func note(_ place: Int, isError: Bool, tickNanos: UInt64) {
+    guard place >= 0, place < places else { return }
+    let row = 2 &* place &+ (isError ? 1 : 0)
+    if pending[row] == 0 {
+      if touchedCount == 0 { begunNanos = tickNanos }
+      touched[touchedCount] = UInt32(truncatingIfNeeded: row)
+      touchedCount &+= 1
+    }
+    pending[row] &+= 1
+  }
+
+  /// Whether calls wait to be settled.
+  @inline(__always)
+  package var isPending: Bool { touchedCount > 0 }
+
+  /// The tick is over: its replies were written.
+  package func settle(nowNanos: UInt64) {
+    guard touchedCount > 0 else { return }
+    // A call whose entrance knew no time has begun now.
+    let nanos = begunNanos > 0 && nowNanos > begunNanos ? nowNanos &- begunNanos : 0
+    ticks.add(nanos: nanos)
+    if slowLog.isSlow(nanos) { noteSlowTick(nanos) }
+    for index in 0..<touchedCount {
+      let row = Int(touched[index])
+      add(row: row, nanos: nanos, times: UInt64(pending[row]))
+      pending[row] = 0
+    }
+    touchedCount = 0
+  }
+
+  @inline(__always)
+  private func add(row: Int, nanos: UInt64, times: UInt64) {
+    let cells = cells + row &* Self.stride
+    cells[DurationBuckets.index(nanos: nanos)] &+= times
+    cells[DurationBuckets.count] &+= nanos &* times
+  }
+
+  /// Which of the tick's calls took the time isn't known; the command with the most is named.
+  private func noteSlowTick(_ nanos: UInt64) {
+    var calls = 0
+    var busiest = Int(touched[0])
+    for index in 0..<touchedCount {
+      let row = Int(touched[index])
+      calls += Int(pending[row])
+      if pending[row] > pending[busiest] { busiest = row }
+    }
+    slowLog.note(
+      SlowCall(
+        kind: .tick, place: busiest / 2, durationNanos: nanos, isError: false, calls: calls))
+  }
+
+  // MARK: - Looking
+
+  /// What was counted of a command; nil: nothing.
+  package func counts(_ place: Int, isError: Bool) -> DurationCounts? {
+    guard place >= 0, place < places else { return nil }
+    let row = UnsafeBufferPointer(
+      start: cells + (2 * place + (isError ? 1 : 0)) * Self.stride, count: Self.stride)
+    guard row.contains(where: { $0 != 0 }) else { return nil }
+    return DurationCounts(row)
+  }
+}

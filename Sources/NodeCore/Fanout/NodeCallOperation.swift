@@ -1,0 +1,64 @@
+// A call about one node that another one was asked for: the router hands it to that shard as it is.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+
+/// The node that a call is about.
+package enum CallTarget {
+  /// The `node` of a request, the same field of all of them.
+  ///
+  /// - Returns: nil where the call is about no particular node.
+  package static func node(
+    of command: CommandID, _ message: UnsafeRawBufferPointer
+  ) throws(CallError) -> String? {
+    let name: UnsafeRawBufferPointer
+    switch command {
+    case .clients: name = try V1.ClientsRequest(decoding: message).node
+    case .killClient: name = try V1.KillClientRequest(decoding: message).node
+    case .logLevel: name = try V1.LogLevelRequest(decoding: message).node
+    default: return nil
+    }
+    return String(decoding: name, as: UTF8.self)
+  }
+}
+
+final class NodeCallOperation: FanoutOperation {
+  private let node: String
+  private let request: ByteBuffer
+
+  init(_ command: CommandID, _ message: UnsafeRawBufferPointer) throws(CallError) {
+    node = try CallTarget.node(of: command, message) ?? ""
+    var request = ByteBuffer()
+    LinkV1.NodePartRequest(
+      method: UInt32(truncatingIfNeeded: command.rawValue), request: message).write(into: &request)
+    self.request = request
+  }
+
+  func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+    guard cluster.servesCluster, let shard = cluster.shardIDs.firstIndex(of: node) else {
+      return [.end(.failed(.noSuchNode))]
+    }
+    return [.send(SubRequest(.nodePart, shard: shard, request: request))]
+  }
+
+  func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+    do throws(CallError) {
+      let reply = try LinkV1.NodePartReply(decoding: response)
+      return [.end(.response(ByteBuffer(bytes: reply.response)))]
+    } catch {
+      return [.end(.failed(error))]
+    }
+  }
+
+  func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] { [.end(.failed(error))] }
+}
+
+extension CallError {
+  static var noSuchNode: CallError {
+    CallError(
+      code: .notFound,
+      message: "There is no such node to be asked here. Routers can be asked about themselves and "
+        + "their shards, shards about themselves.")
+  }
+}

@@ -1,0 +1,78 @@
+// What a node tells of itself to the admin port: its metrics, whether it serves, its slow calls. A
+// node makes each of them on its event loops when it is asked. Values; any thread.
+
+import MetricTypes
+import RingstoreAPI
+
+/// A node as the admin port sees it.
+package struct NodeProbe: Sendable {
+  /// The shard's id, or "router".
+  package let name: String
+  package let role: String
+  /// Its metrics, with labels that name it.
+  package let metrics: @Sendable () async -> MetricCollection
+  /// Why the node answers no call on any key now; nil: it does.
+  package let notReadyReason: @Sendable () async -> String?
+  package let slowCalls: @Sendable () async -> SlowCalls
+
+  package init(
+    name: String, role: String, metrics: @escaping @Sendable () async -> MetricCollection,
+    notReadyReason: @escaping @Sendable () async -> String?,
+    slowCalls: @escaping @Sendable () async -> SlowCalls
+  ) {
+    self.name = name
+    self.role = role
+    self.metrics = metrics
+    self.notReadyReason = notReadyReason
+    self.slowCalls = slowCalls
+  }
+
+  /// The labels of a node's metrics.
+  package static func labels(_ name: String, role: String) -> [MetricLabel] {
+    [MetricLabel("node", name), MetricLabel("role", role)]
+  }
+}
+
+/// The slow and the large calls of a node, of all its loops.
+package struct SlowCalls: Sendable {
+  package var slow: [SlowCall] = []
+  package var large: [SlowCall] = []
+  /// From what duration and size on; `.max`: never.
+  package var slowNanos: UInt64 = .max
+  package var largeBytes = Int.max
+
+  package init() {}
+
+  package init(_ log: SlowLog) {
+    slow = log.slow.latest
+    large = log.large.latest
+    slowNanos = log.slowNanos
+    largeBytes = log.largeBytes
+  }
+
+  package static func + (one: SlowCalls, other: SlowCalls) -> SlowCalls {
+    var sum = one
+    sum.slow = (one.slow + other.slow).sorted { $0.unixMillis > $1.unixMillis }
+    sum.large = (one.large + other.large).sorted { $0.unixMillis > $1.unixMillis }
+    sum.slowNanos = min(one.slowNanos, other.slowNanos)
+    sum.largeBytes = min(one.largeBytes, other.largeBytes)
+    return sum
+  }
+}
+
+/// How a node's slow log is set up.
+package struct SlowLogSettings: Sendable, Hashable {
+  /// From what duration on a call is slow; 0: none is.
+  package var millis = 10
+  /// From what size of its request or reply on a call is large; 0: none is.
+  package var bytes = 1 << 20
+  package var keyForm = SlowKeyForm.digest
+
+  package init() {}
+
+  package func log(wallMillis: @escaping @Sendable () -> Int64) -> SlowLog {
+    SlowLog(
+      slowNanos: millis == 0 ? .max : UInt64(millis) * 1_000_000,
+      largeBytes: bytes == 0 ? .max : bytes, keyForm: keyForm, wallMillis: wallMillis)
+  }
+}

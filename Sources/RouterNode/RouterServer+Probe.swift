@@ -1,0 +1,124 @@
+// What a router tells to the admin port. Each event loop is asked in turn and answers from its own
+// numbers; they are put together here. Any thread.
+
+import Commands
+import Front
+import GRPC
+import MetricTypes
+import NIOCore
+import NodeCore
+import RingstoreAPI
+import StandardServices
+
+extension RouterServer {
+  static let probeName = "router"
+
+  package var probe: NodeProbe {
+    NodeProbe(
+      name: Self.probeName, role: "router", metrics: { await self.metrics() },
+      notReadyReason: { await self.notReadyReason() }, slowCalls: { await self.slowCalls() })
+  }
+
+  private static let labels = NodeProbe.labels(probeName, role: "router")
+
+  private func metrics() async -> MetricCollection {
+    var all = MetricCollection(Self.labels)
+    for (number, service) in services.enumerated() {
+      let asked = NIODeadline.now()
+      let part = try? await service.eventLoop.submit {
+        let delay = NIODeadline.now() - asked
+        return service.value.metrics(MetricCollection(Self.labels), loop: number, delay: delay)
+      }.get()
+      if let part { all.add(part) }
+    }
+    addLinkStates(to: &all)
+    all.add(connections)
+    if let ledger { all.add(ledger) }
+    for (use, contexts) in [("server", serverContexts), ("link", linkContexts)] {
+      if let end = contexts?.certificateEndSeconds {
+        all.add(NodeMetric.certificateEnd, [MetricLabel("use", use)], end)
+      }
+    }
+    return all
+  }
+
+  /// A shard is up for the router when all of its loops reach it.
+  private func addLinkStates(to all: inout MetricCollection) {
+    let links = all.families.first { $0.definition == NodeMetric.links }
+    let shards = Set((links?.series ?? []).flatMap(\.labels).filter { $0.name == "shard" })
+    for shard in shards.sorted(by: { $0.value < $1.value }) {
+      let ready = all.value(of: NodeMetric.links.name, [shard, MetricLabel("state", "ready")])
+      all.add(NodeMetric.linkUp, [shard], ready == Double(services.count) ? 1 : 0)
+    }
+  }
+
+  private func notReadyReason() async -> String? {
+    for service in services {
+      do {
+        let reason = try await service.eventLoop.submit {
+          service.value.front.standard.notReadyReason
+        }.get()
+        if let reason { return reason }
+      } catch {
+        // An event loop that takes no work any more.
+        return "not serving: the router has ended"
+      }
+    }
+    return nil
+  }
+
+  private func slowCalls() async -> SlowCalls {
+    var all = SlowCalls()
+    for service in services {
+      let part = try? await service.eventLoop.submit {
+        SlowCalls(service.value.core.meter.slowLog)
+      }.get()
+      if let part { all = all + part }
+    }
+    return all
+  }
+}
+
+extension RouterService {
+  /// What this loop can tell.
+  ///
+  /// - Parameters:
+  ///   - metrics: empty, with the node's labels.
+  ///   - delay: how long the question waited.
+  func metrics(
+    _ metrics: MetricCollection, loop: Int, delay: TimeAmount
+  ) -> MetricCollection {
+    var metrics = metrics
+    if loop == 0 {
+      let reason = front.standard.notReadyReason
+      metrics.add(state: nodeState, isReady: reason == nil)
+      core.addSharedMetrics(to: &metrics)
+    }
+    metrics.add(nodeCounters, core.meter, isShard: false)
+    metrics.add(flusher.scheduler.meter.report, loop: loop)
+    metrics.add(
+      NodeMetric.loopDelay, [MetricLabel("loop", "\(loop)")],
+      number: Double(delay.nanoseconds) / 1_000_000_000)
+    core.addMetrics(to: &metrics)
+    for line in core.linkLines {
+      for (name, state) in Self.linkStates {
+        metrics.add(
+          NodeMetric.links, [MetricLabel("shard", line.shard), MetricLabel("state", name)],
+          line.state == state ? 1 : 0)
+      }
+    }
+    metrics.add(NodeMetric.linkReconnects, linkCounters.reconnects)
+    metrics.add(NodeMetric.shardRestarts, linkCounters.shardRestarts)
+    return metrics
+  }
+
+  private var nodeState: V1.Node.State {
+    if front.standard.isDraining { return .draining }
+    return core.notServingReason == nil ? .serving : .notServing
+  }
+
+  private static let linkStates: [(String, LinkReport.State)] = [
+    ("idle", .idle), ("connecting", .connecting), ("ready", .ready),
+    ("transient_failure", .transientFailure), ("shutdown", .shutdown),
+  ]
+}

@@ -1,0 +1,53 @@
+// Calls about the shard itself that a router was asked for. The core knows nothing of connections
+// and logs, so they are handed to the node around it. The core's event loop.
+
+import Commands
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+/// Carries a call out; tells its end once, at once or later, on the core's event loop.
+package typealias NodeCallHandler = (
+  _ command: CommandID, _ request: UnsafeRawBufferPointer,
+  _ end: @escaping (Result<ByteBuffer, CallError>) -> Void
+) -> Void
+
+extension ShardCore {
+  func answerNodePart(_ part: ByteBuffer, to reply: ReplyHandle) {
+    part.withUnsafeReadableBytes { message in
+      guard let request = try? LinkV1.NodePartRequest(message),
+        let command = CommandID(rawValue: Int(request.method)), let nodeCalls
+      else {
+        return reply.fail(.unbatchable(method: InternalMethod.nodePart.rawValue))
+      }
+      let wait = NodeCallWait(reply)
+      reply.worked(by: wait)
+      nodeCalls(command, request.request) { wait.end($0) }
+    }
+  }
+}
+
+/// Owned by the handle of its reply.
+private final class NodeCallWait: ReplyWork {
+  private weak var reply: ReplyHandle?
+
+  init(_ reply: ReplyHandle) { self.reply = reply }
+
+  func end(_ result: Result<ByteBuffer, CallError>) {
+    let reply = self.reply
+    drop()
+    switch result {
+    case .success(let response):
+      var message = ByteBuffer()
+      response.withUnsafeReadableBytes {
+        LinkV1.NodePartReply(response: $0).write(into: &message)
+      }
+      reply?.answer(message, after: .none)
+    case .failure(let error): reply?.fail(error)
+    }
+  }
+
+  func wake() {}
+
+  func drop() { reply = nil }
+}

@@ -1,0 +1,77 @@
+// What a shard tells to the admin port, from its event loop. How much the disk has left is asked
+// outside of it, because that may block. Any thread.
+
+import Front
+import GRPC
+import LogFiles
+import MetricTypes
+import NIOCore
+import NodeCore
+import RingstoreAPI
+
+extension ShardServer {
+  package var probe: NodeProbe {
+    NodeProbe(
+      name: id, role: "shard", metrics: { await self.metrics() },
+      notReadyReason: { await self.notReadyReason() }, slowCalls: { await self.slowCalls() })
+  }
+
+  private func metrics() async -> MetricCollection {
+    let labels = NodeProbe.labels(id, role: "shard")
+    let service = self.service
+    var all = MetricCollection(labels)
+    let asked = NIODeadline.now()
+    let part = try? await service.eventLoop.submit {
+      let delay = NIODeadline.now() - asked
+      return service.value.metrics(MetricCollection(labels), delay: delay)
+    }.get()
+    if let part { all.add(part) }
+    all.add(connections)
+    if let ledger { all.add(ledger) }
+    if let end = contexts?.certificateEndSeconds {
+      all.add(NodeMetric.certificateEnd, [MetricLabel("use", "server")], end)
+    }
+    if let dataDirectory, let free = try? PosixFiles().freeBytes(at: dataDirectory) {
+      all.add(NodeMetric.diskFree, free)
+    }
+    return all
+  }
+
+  private func notReadyReason() async -> String? {
+    let service = self.service
+    do {
+      return try await service.eventLoop.submit {
+        service.value.front.standard.notReadyReason
+      }.get()
+    } catch {
+      // An event loop that takes no work any more.
+      return "not serving: the shard has ended"
+    }
+  }
+
+  private func slowCalls() async -> SlowCalls {
+    let service = self.service
+    let calls = try? await service.eventLoop.submit {
+      SlowCalls(service.value.core.meter.slowLog)
+    }.get()
+    return calls ?? SlowCalls()
+  }
+}
+
+extension ShardService {
+  /// What the shard can tell.
+  ///
+  /// - Parameters:
+  ///   - metrics: empty, with the node's labels.
+  ///   - delay: how long the question waited.
+  func metrics(_ metrics: MetricCollection, delay: TimeAmount) -> MetricCollection {
+    var metrics = metrics
+    metrics.add(state: core.state, isReady: front.standard.notReadyReason == nil)
+    metrics.add(flusher.scheduler.meter.report, loop: 0)
+    metrics.add(
+      NodeMetric.loopDelay, [MetricLabel("loop", "0")],
+      number: Double(delay.nanoseconds) / 1_000_000_000)
+    core.addMetrics(to: &metrics)
+    return metrics
+  }
+}

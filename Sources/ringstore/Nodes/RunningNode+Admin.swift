@@ -1,0 +1,50 @@
+// The admin port of a node that serves. It ends after the node, so that probes and scrapes see the
+// drain. Any thread.
+
+import Admin
+import Logging
+import NIOCore
+import TextForms
+
+extension RunningNode {
+  /// How long answers under way may take at the end.
+  private static let adminGrace = TimeAmount.seconds(1)
+  /// What libraries of the process count.
+  private static let library = LibraryMetrics()
+
+  /// The same node with its admin port, where it is to have one. A node whose admin port can't be
+  /// had doesn't serve.
+  ///
+  /// - Parameter sources: what `/config` shows.
+  func withAdmin(
+    _ configuration: AdminConfiguration?, _ access: NodeAccess, _ sources: SettingSources,
+    _ logs: NodeLogs
+  ) async throws(StartFailure) -> RunningNode {
+    guard var configuration else { return self }
+    configuration.users = access.users
+    Self.library.bootstrap()
+    let ledger = sources.ledger
+    let server: AdminServer
+    do {
+      server = try await NodeAdmin.start(
+        configuration, nodes: probes, version: RingstoreVersion.current,
+        settings: { ledger.json.text }, library: Self.library,
+        logger: logs.logger("ringstore.admin"))
+    } catch {
+      await drain()
+      throw StartFailure(error, host: configuration.host, port: configuration.port)
+    }
+    return with(server)
+  }
+
+  private func with(_ server: AdminServer) -> RunningNode {
+    var node = self
+    let drainNode = drain
+    node.adminPort = server.port
+    node.drain = {
+      await drainNode()
+      await server.drain(gracePeriod: Self.adminGrace)
+    }
+    return node
+  }
+}

@@ -1,0 +1,58 @@
+// From settings to the admin port, and to what the slow log keeps.
+
+import Admin
+import MetricTypes
+import NodeCore
+import TextForms
+
+extension SettingSources {
+  private static let portNumbers = 0...65_535
+  private static let day = 86_400
+  private static let slowSizes = 1...(1 << 40)
+
+  /// The admin port; nil: it is off, as long as nothing says otherwise: it would be one more port
+  /// to guard.
+  ///
+  /// Its users are not known here.
+  package func adminConfiguration() throws(ConfigurationError) -> AdminConfiguration? {
+    var admin = AdminConfiguration()
+    admin.host = try host(.adminAddress)
+    guard let port = try adminPort() else { return nil }
+    admin.port = port
+    admin.tls = try serverTLS()
+    try checkAddress(admin.host, isEncrypted: admin.tls != nil, hasUsers: try hasUsers())
+    return admin
+  }
+
+  func adminPort() throws(ConfigurationError) -> Int? {
+    guard let found = try text(.adminPort) else {
+      ledger.note(.adminPort, default: .string("off"))
+      return nil
+    }
+    if found.value == "off" { return nil }
+    guard let port = Int(found.value), Self.portNumbers.contains(port) else {
+      throw ConfigurationError(
+        "\(found.origin) must be a whole number from \(Self.portNumbers.lowerBound) to "
+          + "\(Self.portNumbers.upperBound), or off, not '\(found.value)'.")
+    }
+    ledger.take(.adminPort, .integer(Int64(port)))
+    return port
+  }
+
+  /// Which calls are kept in the slow log.
+  func slowLog() throws(ConfigurationError) -> SlowLogSettings {
+    var slowLog = SlowLogSettings()
+    slowLog.millis = try integer(.slowlogMillis, 0...(Self.day * 1_000), default: slowLog.millis)
+    slowLog.bytes = try size(.slowlogBytes, Self.slowSizes, orZero: true, default: slowLog.bytes)
+    guard let found = try text(.slowlogKeys) else {
+      ledger.note(.slowlogKeys, default: .string(slowLog.keyForm.rawValue))
+      return slowLog
+    }
+    guard let form = SlowKeyForm(rawValue: found.value) else {
+      let forms = SlowKeyForm.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ConfigurationError("\(found.origin) must be one of \(forms), not '\(found.value)'.")
+    }
+    slowLog.keyForm = form
+    return slowLog
+  }
+}

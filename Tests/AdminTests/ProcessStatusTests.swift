@@ -1,0 +1,39 @@
+// What is read of /proc, as proc(5) has it.
+
+import MetricTypes
+import Testing
+
+@testable import Admin
+
+@Suite struct ProcessStatusTests {
+  @Test("The fields behind a name with blanks and parentheses are found")
+  func fields() throws {
+    let text =
+      "42 (a b) c) R 1 2 3 4 5 6 7 8 9 10 700 50 13 14 15 16 9 18 12345 99000 77 21 22 23\n"
+    let status = try #require(ProcessStatus(text))
+    #expect(status.cpuTicks == 750)
+    #expect(status.threads == 9)
+    #expect(status.startTicks == 12_345)
+    #expect(status.virtualBytes == 99_000)
+    #expect(status.residentPages == 77)
+  }
+
+  @Test("What is no such text is none", arguments: ["", "42", "42 (a", "42 (a) R 1 2 3"])
+  func otherText(text: String) {
+    #expect(ProcessStatus(text) == nil)
+  }
+
+  #if os(Linux)
+    @Test("This process has memory, threads and descriptors")
+    func ownProcess() throws {
+      var metrics = MetricCollection()
+      ProcessMetrics.add(to: &metrics)
+      for name in [
+        "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_threads",
+        "process_open_fds", "process_max_fds", "process_start_time_seconds",
+      ] {
+        #expect(try #require(metrics.value(of: name)) > 0, "\(name)")
+      }
+    }
+  #endif
+}

@@ -1,0 +1,165 @@
+"""What administrators see of one node and do to it: connections, the log's level, its end."""
+
+import json
+import socket
+
+import grpc
+import pytest
+from harness.client import Client
+from harness.cluster import Cluster
+from harness.process import run
+from harness.polling import eventually
+from ringstore.v1 import cluster_pb2, keystore_pb2
+
+
+@pytest.fixture
+def cluster():
+    with Cluster() as started:
+        yield started
+
+
+def admin(cluster, *words: str, status: int = 0) -> str:
+    done = run("admin", *words, "--server", cluster.router.address)
+    assert done.returncode == status, done.stderr
+    return done.stderr if status else done.stdout
+
+
+def connections(cluster, *words: str) -> list[dict]:
+    return json.loads(admin(cluster, "clients", "--json", *words))["connections"]
+
+
+def lines_of(cluster) -> list[dict]:
+    return [each for each in connections(cluster) if each["kind"] == "line"]
+
+
+def test_connections_are_listed_with_what_they_do(cluster):
+    with Client(cluster.router.address) as client:
+        for number in range(7):
+            client.set(b"key-%d" % number, b"value")
+        host, port = "127.0.0.1", cluster.line_port
+        with socket.create_connection((host, port)) as line:
+            line.sendall(b"GET key-1\r\n")
+            assert line.recv(100) == b"+value\r\n"
+            (shown,) = lines_of(cluster)
+            assert shown["address"] == "%s:%d" % line.getsockname()
+            assert (shown["calls"], shown["encrypted"], shown["user"]) == (1, False, "")
+            calls = [each["calls"] for each in connections(cluster) if each["kind"] == "grpc"]
+            assert max(calls) >= 7
+    # Seen from a shard, the router's links are there as well.
+    assert {each["kind"] for each in connections(cluster, "--node", "a")} == {"link"}
+    assert "ADDRESS" in admin(cluster, "clients")
+
+
+def test_a_connection_that_is_ended_is_gone_and_the_others_go_on(cluster):
+    host, port = "127.0.0.1", cluster.line_port
+    with Client(cluster.router.address) as client, socket.create_connection((host, port)) as line:
+        line.sendall(b"PING\r\n")
+        assert line.recv(100) == b"+PONG\r\n"
+        (shown,) = lines_of(cluster)
+        client.set(b"key", b"value")
+        admin(cluster, "kill", shown["id"])
+        assert line.recv(100) == b""
+        assert client.get(b"key").value == b"value"
+        assert client.stats()["ringstore_router_connections_cut_administrator_total"] == 1
+    assert "no connection" in admin(cluster, "kill", shown["id"], status=1)
+
+
+def test_the_level_of_the_log_is_changed_while_a_node_runs(cluster):
+    assert admin(cluster, "loglevel").strip() == "info"
+    assert json.loads(admin(cluster, "loglevel", "error", "--node", "b", "--json")) == {
+        "level": "error",
+        "configured": "info",
+    }
+    assert admin(cluster, "loglevel", "--node", "b").strip().startswith("error")
+    # The others have theirs.
+    assert admin(cluster, "loglevel").strip() == "info"
+    assert "must be trace" in admin(cluster, "loglevel", "loud", status=1)
+
+
+def test_a_shard_is_drained_by_its_name_and_the_others_go_on(cluster):
+    with Client(cluster.router.address) as client:
+        admin(cluster, "drain", "--node", "b")
+        assert cluster.shards["b"].wait() == 0
+
+        def is_away():
+            nodes = client.cluster.Describe(cluster_pb2.DescribeRequest(), timeout=60).nodes
+            return {node.id: node.state for node in nodes}["b"] == cluster_pb2.Node.UNREACHABLE
+
+        eventually(is_away, "the shard is away")
+        states = client.cluster.Describe(cluster_pb2.DescribeRequest(), timeout=60).nodes
+        assert sum(node.state == cluster_pb2.Node.SERVING for node in states) >= 2
+
+
+def test_top_tells_of_each_node_what_it_does(cluster):
+    with Client(cluster.router.address) as client:
+        for number in range(20):
+            client.set(b"key-%d" % number, b"value")
+        looked = json.loads(admin(cluster, "top", "--json", "--count", "1", "--interval", "0.1"))
+    nodes = {node["id"]: node for node in looked["nodes"]}
+    assert set(nodes) == {"router", *cluster.shards}
+    assert sum(node["keys"] for name, node in nodes.items() if name != "router") == 20
+    assert all(node["calls_per_second"] is not None for node in nodes.values())
+    assert "BUSIEST" in admin(cluster, "top", "--count", "1", "--interval", "0.1", "--node", "a")
+
+
+def test_counters_of_one_node_are_its_own(cluster):
+    with Client(cluster.router.address) as client:
+        client.set(b"key", b"value")
+
+        def stats(node: str) -> dict:
+            request = cluster_pb2.StatsRequest(node=node)
+            return dict(client.cluster.Stats(request, timeout=60).counters)
+
+        shards = [stats(name) for name in cluster.shards]
+        assert sum(each["ringstore_keys"] for each in shards) == 1
+        assert all("ringstore_router_calls_total" not in each for each in shards)
+        own = stats("router")
+        assert own["ringstore_router_calls_set_total"] == 1 and "ringstore_keys" not in own
+
+
+@pytest.mark.parametrize("node", ["nobody", "a/b", "\u00e9", "x" * 5_000])
+def test_a_node_that_there_is_not_is_told(cluster, node):
+    with Client(cluster.router.address) as client:
+        for call, request in [
+            (client.cluster.Clients, cluster_pb2.ClientsRequest(node=node)),
+            (client.cluster.KillClient, cluster_pb2.KillClientRequest(node=node, id=1)),
+            (client.cluster.LogLevel, cluster_pb2.LogLevelRequest(node=node)),
+            (client.cluster.Stats, cluster_pb2.StatsRequest(node=node)),
+            (client.cluster.Shutdown, cluster_pb2.ShutdownRequest(node=node)),
+        ]:
+            with pytest.raises(grpc.RpcError) as refused:
+                call(request, timeout=60)
+            assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+        both = cluster_pb2.ShutdownRequest(node="a", whole_cluster=True)
+        with pytest.raises(grpc.RpcError) as refused:
+            client.cluster.Shutdown(both, timeout=60)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        # Nothing has ended.
+        client.stub.Exists(keystore_pb2.Key(key=b"k"), timeout=60)
+
+
+def test_a_shard_speaks_for_itself_only(cluster):
+    with Client(cluster.shards["a"].address) as client:
+        own = client.cluster.Clients(cluster_pb2.ClientsRequest(node="a"), timeout=60)
+        assert {each.kind for each in own.clients} == {"grpc", "link"} and own.total >= 3
+        with pytest.raises(grpc.RpcError) as refused:
+            client.cluster.Clients(cluster_pb2.ClientsRequest(node="b"), timeout=60)
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kill",),
+        ("kill", "x"),
+        ("clients", "a"),
+        ("clients", "--count", "0"),
+        ("clients", "--count", "10001"),
+        ("top", "--interval", "0"),
+        ("hotkeys", "--node", "a"),
+        ("loglevel", "info", "more"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused(cluster, words):
+    done = run("admin", *words, "--server", cluster.router.address)
+    assert done.returncode == 64 and done.stderr

@@ -1,0 +1,109 @@
+// Settings of the admin port and the slow log, and what a node tells of its settings.
+
+import Admin
+import NodeCore
+import RingstoreAPI
+import Testing
+import TextForms
+import ringstore
+
+@Suite struct AdminSettingsTests {
+  private func sources(
+    _ flags: [Setting: [String]] = [:], environment: [String: String] = [:]
+  ) -> SettingSources {
+    SettingSources(
+      .shard, flags: flags.merging([.id: ["a"]]) { own, _ in own }, environment: environment,
+      file: nil)
+  }
+
+  private func shown(_ sources: SettingSources, _ setting: Setting) -> JSONValue? {
+    guard case .object(let all) = sources.ledger.json,
+      case .object(let settings)? = all.first(where: { $0.name == "settings" })?.value
+    else { return nil }
+    return settings.first { $0.name == setting.rawValue }?.value
+  }
+
+  private func entry(_ value: JSONValue, _ source: String, _ from: JSONValue = .null) -> JSONValue {
+    .object([.init("value", value), .init("source", .string(source)), .init("from", from)])
+  }
+
+  @Test("There is no admin port unless it is asked for")
+  func off() throws {
+    #expect(try sources().adminConfiguration() == nil)
+    #expect(try sources([.adminPort: ["off"]]).adminConfiguration() == nil)
+    let admin = try #require(try sources([.adminPort: ["0"]]).adminConfiguration())
+    #expect(admin.port == 0)
+    #expect(admin.host == "127.0.0.1")
+    #expect(admin.tls == nil)
+  }
+
+  @Test("A port that is none is refused", arguments: ["-1", "65536", "on", ""])
+  func badPorts(port: String) {
+    #expect(throws: ConfigurationError.self) {
+      try sources([.adminPort: [port]]).adminConfiguration()
+    }
+  }
+
+  @Test("An address that others reach needs users, TLS or a word that it may")
+  func addresses() throws {
+    let open: [Setting: [String]] = [.adminPort: ["0"], .adminAddress: ["0.0.0.0"]]
+    #expect(throws: ConfigurationError.self) { try sources(open).adminConfiguration() }
+    for (setting, value) in [(Setting.insecure, "true"), (.users, "users.conf")] {
+      let allowed = open.merging([setting: [value]]) { own, _ in own }
+      #expect(try sources(allowed).adminConfiguration()?.host == "0.0.0.0")
+    }
+  }
+
+  @Test("Thresholds of the slow log; 0 turns each off")
+  func slowLog() throws {
+    let defaults = try sources().shardConfiguration().slowLog
+    #expect(defaults == SlowLogSettings())
+    let slow = try sources([
+      .slowlogMillis: ["0"], .slowlogBytes: ["4KiB"], .slowlogKeys: ["none"],
+    ]).shardConfiguration().slowLog
+    let log = slow.log { 0 }
+    #expect(!log.isSlow(.max - 1))
+    #expect(log.isLarge(4_096) && !log.isLarge(4_095))
+    #expect(slow.keyForm == .none)
+    #expect(throws: ConfigurationError.self) {
+      try sources([.slowlogKeys: ["all"]]).shardConfiguration()
+    }
+  }
+
+  @Test("A node tells what its settings are and where they are from")
+  func ledger() throws {
+    let sources = sources(
+      [.port: ["7001"], .maxMemory: ["1GiB"]], environment: ["RINGSTORE_CLUSTER": "mine"])
+    _ = try sources.shardConfiguration()
+    #expect(shown(sources, .port) == entry(.integer(7_001), "flag", .string("--port")))
+    #expect(
+      shown(sources, .cluster)
+        == entry(.string("mine"), "environment", .string("RINGSTORE_CLUSTER")))
+    #expect(
+      shown(sources, .maxMemory) == entry(.integer(1 << 30), "flag", .string("--max-memory")))
+    #expect(shown(sources, .drainSeconds) == entry(.integer(10), "default"))
+    #expect(shown(sources, .dataDir) == entry(.null, "default"))
+  }
+
+  @Test("A hash seed is not shown, where it is from is")
+  func secrets() throws {
+    let seed = "000102030405060708090a0b0c0d0e0f"
+    let secret = sources([.hashSeed: [seed]])
+    _ = try secret.shardConfiguration()
+    #expect(
+      shown(secret, .hashSeed) == entry(.string("(secret)"), "flag", .string("--hash-seed")))
+    #expect(!secret.ledger.json.text.contains(seed))
+    let open = sources()
+    _ = try open.shardConfiguration()
+    #expect(shown(open, .hashSeed) == entry(.string("public"), "default"))
+  }
+
+  @Test("Descriptors are kept for the admin port")
+  func descriptors() throws {
+    var asked = ConnectionsAsked()
+    let without = DescriptorPlan.limits(descriptors: 1_000, outgoing: 0, asked).limits
+    asked.ofAdmin = AdminLimits().connectionsMax
+    let with = DescriptorPlan.limits(descriptors: 1_000, outgoing: 0, asked).limits
+    #expect(without.maxConnections - with.maxConnections == AdminLimits().connectionsMax)
+  }
+}
