@@ -62,6 +62,13 @@ enum ImportRules {
       "Admin",
       ["TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]
     ),
+    (
+      "Dashboard",
+      [
+        "TextForms", "StatusCodes", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore",
+        "GRPC", "Admin",
+      ]
+    ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("CEdit", []),
     (
@@ -69,7 +76,7 @@ enum ImportRules {
       [
         "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
         "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
-        "NodeCore", "Admin", "MetricTypes", "GRPC", "CEdit",
+        "NodeCore", "Admin", "Dashboard", "MetricTypes", "GRPC", "CEdit",
       ]
     ),
   ]
