@@ -15,6 +15,7 @@ let configuration = Target.Dependency.product(
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
@@ -36,9 +37,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
     // swift-configuration depends on it as well.
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     .target(name: "TextForms"),
+    .target(name: "SmallFiles"),
     .target(name: "MetricTypes"),
     .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CZlib"),
@@ -51,7 +54,8 @@ let package = Package(
     .target(
       name: "GRPC",
       dependencies: [
-        "TextForms", "MetricTypes", "LargeMemory", "HTTP2", "StatusCodes", "CZlib", nioCore,
+        "TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib",
+        nioCore,
         nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
@@ -128,13 +132,19 @@ let package = Package(
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
+    .target(
+      name: "LoadGenerator",
+      dependencies: [
+        "TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC", nioCore, nioPosix,
+        histogram,
+      ]),
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
     .executableTarget(
       name: "ringstore",
       dependencies: [
-        "CEdit", "TextForms",
+        "CEdit", "TextForms", "SmallFiles",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
-        "RingstoreClient", "RingstoreAPI", "Users",
+        "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "Dashboard",
         "MetricTypes", "GRPC",
         nioCore, nioPosix, logging, metrics,
@@ -143,6 +153,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
+    .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
     .testTarget(
       name: "AdminTests",
@@ -263,6 +274,9 @@ let package = Package(
         "ringstore", configuration, "ProtobufMessages", protobuf, nioCore, nioPosix, nioConcurrency,
         logging,
       ]),
+    .testTarget(
+      name: "LoadGeneratorTests",
+      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",
@@ -288,8 +302,9 @@ let package = Package(
     .target(
       name: "FuzzReaders",
       dependencies: [
-        "CodecReadings", "LineProtocol", "RingstoreAPI", "Commands", "NodeCore", "GRPC", "Store",
-        "Log", nioCore,
+        "CodecReadings", "TestCertificates", "TextForms", "HTTP2", "LineProtocol", "RingstoreAPI",
+        "Users", "Commands", "NodeCore", "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL,
+        logging,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),

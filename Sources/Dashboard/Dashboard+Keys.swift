@@ -85,7 +85,7 @@ private final class KeyListing {
     self.calls = calls
     self.database = database
     self.tell = tell
-    context = calls.context(nanosMax: DashboardLimits.answerNanosMax)
+    context = calls.contextOfAnswer()
   }
 
   func begin(_ prefix: [UInt8], after: [UInt8], limit: UInt32) {

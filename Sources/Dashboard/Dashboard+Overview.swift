@@ -53,7 +53,7 @@ extension Dashboard {
     try await calls.perform(as: caller) { calls, tell in
       calls.dispatcher.call(
         .describe, request: ByteBuffer(),
-        calls.context(nanosMax: DashboardLimits.answerNanosMax), for: nil
+        calls.contextOfAnswer(), for: nil
       ) { outcome in tell(outcome.flatMap(\.merged)) }
     }
   }

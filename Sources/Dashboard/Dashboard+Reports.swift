@@ -19,7 +19,7 @@ extension Dashboard {
       var message = ByteBuffer()
       V1.HotKeysRequest(count: count).write(into: &message)
       calls.dispatcher.call(
-        .hotKeys, request: message, calls.context(nanosMax: DashboardLimits.answerNanosMax),
+        .hotKeys, request: message, calls.contextOfAnswer(),
         for: nil
       ) { outcome in tell(outcome.flatMap(\.merged)) }
     }

@@ -1,5 +1,9 @@
 // The bounds of what the dashboard asks for and answers. Values; any thread.
 
+import Commands
+import NIOCore
+import NodeCore
+
 enum DashboardLimits {
   /// How long a node may take for what one request asks of it.
   static let answerNanosMax: UInt64 = 5_000_000_000
@@ -20,4 +24,12 @@ enum DashboardLimits {
   static let listValuesMax = 20
   /// Slow calls that are told, and large ones.
   static let slowCallsMax = 50
+}
+
+extension LocalCalls {
+  /// The context of calls that begin now, with the time that an answer may take.
+  func contextOfAnswer() -> CallContext {
+    context(
+      deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ DashboardLimits.answerNanosMax)
+  }
 }

@@ -38,7 +38,7 @@ final class KeyPreview: LocalCaller {
     self.database = database
     self.key = key
     self.tell = tell
-    context = calls.context(nanosMax: DashboardLimits.answerNanosMax)
+    context = calls.contextOfAnswer()
   }
 
   func begin() {

@@ -1,5 +1,5 @@
-// Calls about the node itself: its connections, and what it logs. They come from its own clients, or
-// from a router that was asked for this node. Event loop of the front that has it.
+// Calls about the node itself: its connections, and what it logs. They come from its own clients,
+// or from a router that was asked for this node. Event loop of the front that has it.
 
 import Commands
 import GRPC

@@ -32,8 +32,6 @@ package final class CallMeter {
   private let touched: UnsafeMutablePointer<UInt32>
   @exclusivity(unchecked) private var touchedCount = 0
   @exclusivity(unchecked) private var begunNanos: UInt64 = 0
-  /// How long ticks with calls took.
-  package private(set) var ticks = DurationCounts()
   /// What is kept of slow and large calls.
   @exclusivity(unchecked) package var slowLog: SlowLog
 
@@ -43,7 +41,8 @@ package final class CallMeter {
   package init(places: Int, slowLog: SlowLog = SlowLog()) {
     self.places = places
     self.slowLog = slowLog
-    let rows = 2 * places
+    // One more for ticks.
+    let rows = 2 * places + 1
     // Of calloc's memory the system provides what is touched: rows of calls that are used.
     guard
       let memory = calloc(rows * Self.stride, MemoryLayout<UInt64>.stride),
@@ -94,7 +93,7 @@ package final class CallMeter {
     guard touchedCount > 0 else { return }
     // A call whose entrance knew no time has begun now.
     let nanos = begunNanos > 0 && nowNanos > begunNanos ? nowNanos &- begunNanos : 0
-    ticks.add(nanos: nanos)
+    add(row: 2 &* places, nanos: nanos, times: 1)
     if slowLog.isSlow(nanos) { noteSlowTick(nanos) }
     for index in 0..<touchedCount {
       let row = Int(touched[index])
@@ -144,8 +143,14 @@ package final class CallMeter {
   /// What was counted of a command; nil: nothing.
   package func counts(_ place: Int, isError: Bool) -> DurationCounts? {
     guard place >= 0, place < places else { return nil }
-    let row = UnsafeBufferPointer(
-      start: cells + (2 * place + (isError ? 1 : 0)) * Self.stride, count: Self.stride)
+    return counts(row: 2 * place + (isError ? 1 : 0))
+  }
+
+  /// How long ticks with calls took.
+  package var ticks: DurationCounts { counts(row: 2 * places) ?? DurationCounts() }
+
+  private func counts(row: Int) -> DurationCounts? {
+    let row = UnsafeBufferPointer(start: cells + row * Self.stride, count: Self.stride)
     guard row.contains(where: { $0 != 0 }) else { return nil }
     return DurationCounts(row)
   }

@@ -29,7 +29,7 @@ extension RingstoreClient {
     do throws(RPCStatus) {
       response = try await channel.unary(
         path: rpc.path, timeout: TimeAmount(options.timeout ?? configuration.timeout),
-        retrySafe: rpc.isReadOnly
+        encoding: encoding, retrySafe: rpc.isReadOnly
       ) { $0.writeImmutableBuffer(request) }
     } catch {
       throw RingstoreError(error, of: rpc)

@@ -84,7 +84,8 @@ extension RingstoreClient {
   /// Tells which events a node logs, or changes it until the node ends.
   ///
   /// - Parameters:
-  ///   - level: `trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`; nil: it stays.
+  ///   - level: `trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`; nil: it
+  ///     stays.
   ///   - node: the node's id; empty: the node that is asked.
   public func logLevel(
     _ level: String? = nil, ofNode node: String = "", options: RingstoreCallOptions = .standard

@@ -100,10 +100,10 @@ extension RouterService {
       NodeMetric.loopDelay, [MetricLabel("loop", "\(loop)")],
       number: Double(delay.nanoseconds) / 1_000_000_000)
     core.addMetrics(to: &metrics)
-    for line in core.linkLines {
+    for line in core.linkReports(name: { $0 }) {
       for (name, state) in Self.linkStates {
         metrics.add(
-          NodeMetric.links, [MetricLabel("shard", line.shard), MetricLabel("state", name)],
+          NodeMetric.links, [MetricLabel("shard", line.name), MetricLabel("state", name)],
           line.state == state ? 1 : 0)
       }
     }

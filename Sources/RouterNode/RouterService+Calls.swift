@@ -127,16 +127,15 @@ extension RouterService: Dispatcher {
 
   var notReadyReason: String? { core.notServingReason }
 
+  var shardHealth: [(id: String, isServing: Bool)] { core.shardHealth }
+
   func linkReports() -> EventLoopFuture<[LinkReport]>? { loops.linkReports(on: eventLoop) }
 
   /// This loop's links.
   ///
   /// - Parameter number: the loop's.
   func ownLinkReports(loop number: Int) -> [LinkReport] {
-    core.linkLines.map { line in
-      LinkReport(
-        name: "loop \(number), shard \(line.shard)", target: line.address, state: line.state)
-    }
+    core.linkReports { "loop \(number), shard \($0)" }
   }
 
   /// What Describe starts from.

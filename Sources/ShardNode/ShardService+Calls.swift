@@ -270,6 +270,8 @@ extension ShardService: Dispatcher {
     }
   }
 
+  var shardHealth: [(id: String, isServing: Bool)] { [(core.id, notReadyReason == nil)] }
+
   func describe() -> DescribeMerge {
     DescribeMerge(
       cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, router: nil,

@@ -9,6 +9,14 @@ import GRPC
 import NIOCore
 import RingstoreAPI
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 final class ChannelzService {
   private static let serverID: Int64 = 1
   private static let listenSocketID: Int64 = 2
@@ -246,7 +254,27 @@ final class ChannelzService {
     buffer.write(GRPCChannelz.ChannelConnectivityState.Field.state, link.state)
     buffer.endLengthDelimited(state)
     buffer.write(Data.target, link.target)
+    buffer.write(Data.callsStarted, Int64(link.calls.started))
+    buffer.write(Data.callsSucceeded, Int64(link.calls.succeeded))
+    buffer.write(Data.callsFailed, Int64(link.calls.failed))
+    if let nanos = link.sinceLastCallNanos {
+      write(momentBefore: nanos, as: Data.lastCallStartedTimestamp, to: &buffer)
+    }
     buffer.endLengthDelimited(data)
+    buffer.endLengthDelimited(message)
+  }
+
+  /// A moment of the past as google.protobuf.Timestamp: seconds and nanoseconds of the wall clock.
+  private static func write(
+    momentBefore nanos: UInt64, as field: BytesField, to buffer: inout ByteBuffer
+  ) {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    let (second, ago) = (Int64(1_000_000_000), Int64(clamping: nanos))
+    let moment = max(0, Int64(now.tv_sec) &* second &+ Int64(now.tv_nsec) &- ago)
+    let message = buffer.beginLengthDelimited(field)
+    buffer.write(IntField(1), moment / second)
+    buffer.write(IntField(2), moment % second)
     buffer.endLengthDelimited(message)
   }
 

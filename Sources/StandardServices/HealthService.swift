@@ -1,6 +1,7 @@
 // grpc.health.v1: whether the node serves. As a whole (the empty name) and for the services of keys
 // that is whether it answers calls on keys; the others serve from the first moment. When the node
-// is to end, all of them are NOT_SERVING before anything else happens.
+// is to end, all of them are NOT_SERVING before anything else happens. Beside services there is a
+// name for each shard, `shard/ID`: whether calls on its keys are answered here.
 //
 // While somebody watches, the node is looked at four times a second: what decides lies in many
 // places, and none of them needs to know of it. On the node's event loop.
@@ -27,6 +28,7 @@ final class HealthWatch {
 final class HealthService {
   private typealias Response = GRPCHealth.HealthCheckResponse
   private static let lookTime = TimeAmount.milliseconds(250)
+  private static let shardPrefix = "shard/"
 
   private unowned let node: any StandardServicesNode
   private let eventLoop: any EventLoop
@@ -56,10 +58,18 @@ final class HealthService {
 
   /// Nil for a service that the node doesn't have.
   private func status(of service: String) -> ServingStatus? {
-    guard known.contains(service) else { return nil }
+    guard known.contains(service) else {
+      guard service.hasPrefix(Self.shardPrefix) else { return nil }
+      let id = service.dropFirst(Self.shardPrefix.count)
+      return node.shardHealth.first { $0.id == id }.map { serving($0.isServing) }
+    }
     let isServing =
       service.isEmpty || ServedServices.ofKeys.contains(service) ? isReady : !isDraining
     return isServing ? .serving : .notServing
+  }
+
+  private func serving(_ isServing: Bool) -> ServingStatus {
+    isServing && !isDraining ? .serving : .notServing
   }
 
   // MARK: - Check and List
@@ -74,12 +84,14 @@ final class HealthService {
 
   func list(_ call: ServerCall) {
     typealias Entry = GRPCHealth.HealthListResponse.StatusesEntry
+    let ofServices = services.map { ($0, status(of: $0) ?? .unknown) }
+    let ofShards = node.shardHealth.map { (Self.shardPrefix + $0.id, serving($0.isServing)) }
     call.respond { buffer in
-      for service in services {
+      for (name, status) in ofServices + ofShards {
         let entry = buffer.beginLengthDelimited(GRPCHealth.HealthListResponse.Field.statuses)
-        buffer.write(Entry.Field.key, service)
+        buffer.write(Entry.Field.key, name)
         let value = buffer.beginLengthDelimited(Entry.Field.value)
-        buffer.write(Response.Field.status, status(of: service) ?? .unknown)
+        buffer.write(Response.Field.status, status)
         buffer.endLengthDelimited(value)
         buffer.endLengthDelimited(entry)
       }
@@ -149,9 +161,10 @@ final class HealthService {
       guard let self else { return }
       isLookScheduled = false
       guard !watches.isEmpty else { return }
-      if isReady != wasReady {
-        wasReady = isReady
-        for watch in watches { tell(watch) }
+      let hasChanged = isReady != wasReady
+      wasReady = isReady
+      for watch in watches where hasChanged || watch.service.hasPrefix(Self.shardPrefix) {
+        tell(watch)
       }
       scheduleLook()
     }

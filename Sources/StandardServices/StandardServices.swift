@@ -13,6 +13,10 @@ package protocol StandardServicesNode: AnyObject {
   /// Why the node answers no call on any key now; nil: it does. O(1).
   var notReadyReason: String? { get }
 
+  /// The shards that the node knows of, itself if it is one, and whether calls on their keys are
+  /// answered through it. O(shards).
+  var shardHealth: [(id: String, isServing: Bool)] { get }
+
   /// The connections that the node itself has opened; nil: it opens none.
   func linkReports() -> EventLoopFuture<[LinkReport]>?
 }

@@ -3,7 +3,7 @@
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
 //           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve;
 //              `admin`: it was not done; `log`: something is wrong with the files, or it was
-//              not done;
+//              not done; `bench`: the servers can't be reached, or replies were wrong;
 //              any of them: stdout can't be written (its reader may go, though)
 //           2  `log`: the directory can't be read or is in use; bad usage of it
 //          64  bad usage or bad configuration (EX_USAGE of sysexits.h); nothing was started
@@ -19,7 +19,7 @@ struct Ringstore: AsyncParsableCommand {
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
-      HealthCommand.self, AdminCommand.self, LogCommand.self,
+      HealthCommand.self, AdminCommand.self, LogCommand.self, BenchCommand.self,
     ])
 
   static func main() async {
@@ -96,6 +96,7 @@ struct Ringstore: AsyncParsableCommand {
   }
 
   func run() throws {
-    throw ValidationError("Name a subcommand: router, shard, local, cli, health, admin or log.")
+    throw ValidationError(
+      "Name a subcommand: router, shard, local, cli, health, admin, log or bench.")
   }
 }

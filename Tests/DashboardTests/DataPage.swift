@@ -169,7 +169,7 @@ struct DataPage {
   ) async throws {
     let caller = try user.map(known)
     let _: Bool = try await shard.calls.perform(as: caller) { calls, tell in
-      begin(calls, calls.context(nanosMax: 60_000_000_000)) { tell($0.map { _ in true }) }
+      begin(calls, calls.contextOfAnswer()) { tell($0.map { _ in true }) }
     }
   }
 }

@@ -1,3 +1,5 @@
+// What is kept of the events of a process.
+
 import Testing
 
 @testable import Dashboard

@@ -23,5 +23,8 @@ struct FoundInputs: Sendable, CustomTestStringConvertible {
     FoundInputs(
       reader: "lines", story: "two items answered to an MGET of one key",
       digits: "05094d4745542061a0620a0a060a040a0010010a0412020803"),
+    FoundInputs(
+      reader: "handshake", story: "a read of no bytes before the first byte of a handshake",
+      digits: "2801001603010000"),
   ]
 }

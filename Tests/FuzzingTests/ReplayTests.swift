@@ -1,5 +1,6 @@
 // What deploy/fuzz runs for as long as one likes, run briefly: the seeds, the seeds with a few
-// bytes changed, and every input that was found to break something once.
+// bytes changed, the inputs that reach the most code, and every input that was found to break
+// something once.
 
 import Foundation
 import FuzzReaders
@@ -34,7 +35,7 @@ import Testing
   @Test(arguments: FuzzReader.all)
   func `seeds with bytes changed break nothing`(_ reader: FuzzReader) {
     var random = SplitMix64(seed: Self.testSeed)
-    for _ in 0..<2_000 {
+    for _ in 0..<reader.triesInTests {
       guard var input = reader.seeds.randomElement(using: &random), !input.isEmpty else { continue }
       for _ in 0..<Int.random(in: 1...4, using: &random) {
         let place = Int.random(in: 0..<input.count, using: &random)
@@ -42,6 +43,13 @@ import Testing
       }
       #expect(finding(reader, input) == nil, "seed \(Self.testSeed): \(input)")
     }
+  }
+
+  @Test(arguments: FuzzReader.all)
+  func `the kept inputs break nothing`(_ reader: FuzzReader) throws {
+    let kept = try KeptInputs.of(reader)
+    #expect(!kept.isEmpty, "deploy/fuzz --keep has kept none")
+    for input in kept { #expect(finding(reader, input) == nil, "\(input)") }
   }
 
   @Test(arguments: FoundInputs.all)

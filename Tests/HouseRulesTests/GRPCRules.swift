@@ -3,12 +3,19 @@
 // http-grpc-status-mapping.md, health-checking.md and the gRFCs A6, A8 and A9. A row whose test is
 // renamed or deleted fails GRPCRulesTests; so does a rule without a test.
 
+import Foundation
+
 struct GRPCRule {
   let rule: String
-  /// Each is "file: test", the file by its name without a folder.
+  /// Each is "file: test", the file by its name without a folder; in a table of cases the test is
+  /// what the case is called.
   let tests: [String]
 
   init(_ rule: String, _ tests: String...) {
+    self.init(rule, tests: tests)
+  }
+
+  init(_ rule: String, tests: [String]) {
     self.rule = rule
     self.tests = tests
   }
@@ -207,6 +214,22 @@ enum GRPCRules {
 
   static let all = server + client + attacks
 
+  /// The rows of the table of attacks in docs/SECURITY.md, whose last column names tests.
+  static func attacksOfPage(_ text: String) -> [GRPCRule] {
+    let sections = text.components(separatedBy: "\n## ")
+    guard let section = sections.first(where: { $0.hasPrefix("Attacks on the transport") }) else {
+      return []
+    }
+    let rows = section.split(separator: "\n").filter { $0.hasPrefix("| ") }.dropFirst()
+    return rows.map { row in
+      let columns = row.components(separatedBy: " | ")
+      // What stands between two backticks is every second part.
+      let parts = (columns.last ?? "").split(separator: "`", omittingEmptySubsequences: false)
+      let tests = parts.enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
+      return GRPCRule(columns[0], tests: tests)
+    }
+  }
+
   /// What is wrong with the rows, one sentence each.
   ///
   /// - Parameter files: all files of tests.
@@ -218,8 +241,9 @@ enum GRPCRules {
         guard parts.count == 2 else { return "\(rule.rule): \(name) names no test" }
         let test = parts[1].drop { $0 == " " }
         let keyword = parts[0].hasSuffix(".py") ? "def" : "func"
-        let isThere = files.contains {
-          $0.name == parts[0] && $0.text.contains("\(keyword) \(test)(")
+        let forms = ["\(keyword) \(test)(", "\(keyword) `\(test)`(", "\"\(test)\""]
+        let isThere = files.contains { file in
+          file.name == parts[0] && forms.contains { file.text.contains($0) }
         }
         return isThere ? nil : "\(rule.rule): there is no \(name)"
       }

@@ -10,6 +10,15 @@ struct GRPCRulesTests {
     for one in GRPCRules.violations(of: GRPCRules.all, in: files) { Issue.record("\(one)") }
   }
 
+  @Test("Each attack of docs/SECURITY.md names tests that exist")
+  func attacksOfThePage() throws {
+    let files = try Repository.files(below: "Tests")
+    let page = try Repository.files(below: "docs").first { $0.name == "SECURITY.md" }
+    let rows = GRPCRules.attacksOfPage(try #require(page).text)
+    #expect(rows.count >= GRPCRules.attacks.count)
+    for one in GRPCRules.violations(of: rows, in: files) { Issue.record("\(one)") }
+  }
+
   @Test("A row that names no test, or one that isn't there, is found")
   func canFail() {
     let file = SourceFile(path: "Tests/A/B.swift", text: "@Test func holds() {}")
@@ -17,7 +26,8 @@ struct GRPCRulesTests {
     #expect(GRPCRules.violations(of: [good], in: [file]).isEmpty)
     let bad = [
       GRPCRule("none"), GRPCRule("gone", "B.swift: held"), GRPCRule("moved", "C.swift: holds"),
-      GRPCRule("other language", "B.py: holds"), GRPCRule("no name", "holds"),
+      GRPCRule("an attack", "B.swift: Rapid Reset"), GRPCRule("other language", "B.py: holds"),
+      GRPCRule("no name", "holds"),
     ]
     #expect(GRPCRules.violations(of: bad, in: [file]).count == bad.count)
   }

@@ -6,6 +6,7 @@ enum ImportRules {
   /// arrows point up in this list only.
   static let rooms: [(name: String, mayImport: Set<String>)] = [
     ("TextForms", []),
+    ("SmallFiles", []),
     ("MetricTypes", []),
     ("CMalloc", []),
     ("CZlib", []),
@@ -14,7 +15,10 @@ enum ImportRules {
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
-    ("GRPC", ["TextForms", "MetricTypes", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]),
+    (
+      "GRPC",
+      ["TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]
+    ),
     ("RingstoreAPI", ["StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
@@ -70,13 +74,15 @@ enum ImportRules {
       ]
     ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
+    ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),
     (
       "ringstore",
       [
-        "TextForms", "Store", "Log", "LogFiles", "Backups", "Users", "Front", "ShardNode",
-        "RouterNode", "RingstoreClient", "RingstoreAPI", "Placement", "Commands", "LineProtocol",
-        "NodeCore", "Admin", "Dashboard", "MetricTypes", "GRPC", "CEdit",
+        "TextForms", "SmallFiles", "Store", "Log", "LogFiles", "Backups", "Users", "Front",
+        "ShardNode",
+        "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
+        "LineProtocol", "NodeCore", "Admin", "Dashboard", "MetricTypes", "GRPC", "CEdit",
       ]
     ),
   ]

@@ -1,6 +1,8 @@
 """channelz as grpcio-channelz's client reads it."""
 
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -10,6 +12,7 @@ from harness.client import Client, open_channel
 from harness.cluster import Cluster
 from harness.polling import eventually
 from harness.raw_http2 import Connection
+from ringstore.v1 import keystore_pb2
 
 READY = pb.ChannelConnectivityState.READY
 FAILING = {pb.ChannelConnectivityState.TRANSIENT_FAILURE, pb.ChannelConnectivityState.CONNECTING}
@@ -125,6 +128,66 @@ def test_the_links_of_a_router_are_its_channels(cluster: Cluster):
             return states[lost] in FAILING
 
         eventually(state_of_lost, "the loss of a shard")
+
+
+def waiting_pop(key: bytes) -> keystore_pb2.PopRequest:
+    return keystore_pb2.PopRequest(key=key, wait_millis=60_000)
+
+
+def links_of(stub, shard) -> pb.ChannelData:
+    """The counts of the router's link to a shard."""
+    [found] = [each.data for each in channels(stub) if each.data.target == shard.address]
+    return found
+
+
+def test_a_link_counts_its_calls(key):
+    with Cluster("a") as cluster, Client(cluster.address) as client:
+        with open_channel(cluster.address) as channel:
+            stub = channelz_pb2_grpc.ChannelzStub(channel)
+            before = links_of(stub, cluster.shards["a"])
+            for _ in range(7):
+                client.set(key, b"v")
+            client.rpush(key + b"-list", b"v")
+            with pytest.raises(grpc.RpcError):
+                client.get(key + b"-list")
+            # It waits for a value, and is under way meanwhile.
+            with ThreadPoolExecutor() as pool:
+                waits = pool.submit(client.stub.LPop, waiting_pop(key + b"-none"))
+                eventually(
+                    lambda: links_of(stub, cluster.shards["a"]).calls_started
+                    == before.calls_started + 10,
+                    "the call that waits")
+                after = links_of(stub, cluster.shards["a"])
+                assert after.calls_succeeded == before.calls_succeeded + 8
+                assert after.calls_failed == before.calls_failed + 1
+                client.rpush(key + b"-none", b"v")
+                assert waits.result(60).value == b"v"
+            seconds = time.time() - after.last_call_started_timestamp.ToNanoseconds() / 1e9
+            assert 0 <= seconds < 600
+            after = links_of(stub, cluster.shards["a"])
+            assert after.calls_started == after.calls_succeeded + after.calls_failed
+            assert after.calls_failed == before.calls_failed + 1
+
+
+def test_what_a_lost_link_carried_has_failed(key):
+    with Cluster("a") as cluster, Client(cluster.address) as client:
+        with open_channel(cluster.address) as channel, ThreadPoolExecutor() as pool:
+            stub = channelz_pb2_grpc.ChannelzStub(channel)
+            client.set(key, b"v")
+            waits = pool.submit(client.stub.LPop, waiting_pop(key + b"-none"))
+            before = links_of(stub, cluster.shards["a"])
+            eventually(
+                lambda: links_of(stub, cluster.shards["a"]).calls_started
+                > before.calls_succeeded + before.calls_failed,
+                "the call that waits")
+            cluster.shards["a"].kill()
+            eventually(
+                lambda: links_of(stub, cluster.shards["a"]).calls_failed > before.calls_failed,
+                "the loss of the link")
+            data = links_of(stub, cluster.shards["a"])
+            assert data.calls_started == data.calls_succeeded + data.calls_failed
+            with pytest.raises(grpc.RpcError):
+                waits.result(60)
 
 
 def test_a_request_that_is_no_message_is_refused(served):

@@ -215,6 +215,31 @@ def test_a_channel_without_calls_is_drained_and_connects_again(key):
     assert node.stop() == 0
 
 
+def test_calls_go_on_while_connections_grow_old(key):
+    """Every second the router has the client connect anew; no call of it fails. (With retries as
+    gRPC's clients have them: one that was not sent yet when GOAWAY came is sent elsewhere.)"""
+    arguments = ("--max-connection-age-seconds", "1", "--max-connection-age-grace-seconds", "20")
+    name = "ringstore_router_connections_cut_max_age_total"
+    with Cluster("ab", *arguments, shard_arguments=arguments) as cluster:
+        with Client(cluster.address, ("grpc.enable_retries", 1)) as client:
+            done = 0
+
+            def has_moved() -> bool:
+                nonlocal done
+                for _ in range(200):
+                    done += 1
+                    client.set(key, b"%d" % done)
+                    assert client.get(key).value == b"%d" % done
+                return client.stats()[name] >= 4
+
+            eventually(has_moved, "four connections, one after the other", 60)
+            stats = client.stats()
+            assert stats["ringstore_router_connections_cut_max_age_grace_total"] == 0
+            # The links are older than that by now.
+            assert stats["ringstore_router_link_reconnects_total"] == 0
+        assert not cluster.router.log_lines("link lost")
+
+
 def test_how_often_clients_may_ping_is_a_setting():
     arguments = ("--min-ping-seconds", "0", "--min-idle-ping-seconds", "0")
     for more, are_welcome in ((arguments, True), ((), False)):

@@ -249,8 +249,24 @@ def test_the_command_line_takes_a_token_from_a_file_or_a_variable(nodes, users, 
     refusal = run("cli", *server, "GET", "k", environment=environment)
     assert refusal.returncode == 1 and "PERMISSION_DENIED" in refusal.stdout
     assert run("health", *server, "--token-file", str(secret)).returncode == 0
-    assert run("health", *server).returncode == 1
     assert run("admin", "hotkeys", *server, "--token-file", str(secret)).returncode == 0
+
+
+def test_health_needs_no_token(nodes, users):
+    for node, summary in zip(nodes, ("router serving, 2 of 2 shards serving", "shard a serving")):
+        ended = run("health", "--server", node.address, "--shards")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{summary}\n", "")
+    nodes[2].kill()
+    server = ("--server", nodes[0].address)
+    ended = eventually(
+        lambda: (seen := run("health", *server, "--shards")).returncode == 1 and seen, "the loss"
+    )
+    # Which one is missing is for everybody, and why for those who may ask for it.
+    assert ended.stderr == f"ringstore health: {nodes[0].address}: shard b is not-serving\n"
+    root = {"RINGSTORE_TOKEN": users.tokens["root"]}
+    ended = run("health", *server, "--shards", environment=root)
+    assert "shard b is unreachable: " in ended.stderr
+    assert run("health", *server).stdout == "router serving, 1 of 2 shards serving\n"
 
 
 def test_calls_of_administration_are_in_the_audit_log(nodes, users):

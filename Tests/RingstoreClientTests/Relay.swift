@@ -9,6 +9,7 @@ final class Relay: Sendable {
   private struct State {
     var accepted = 0
     var open: [any Channel] = []
+    var bytes = 0
   }
 
   private let state: SharedBox<State>
@@ -25,6 +26,9 @@ final class Relay: Sendable {
 
   /// Connections that clients have made.
   var accepted: Int { state.withLock { $0.accepted } }
+
+  /// Bytes that have passed, both ways.
+  var bytes: Int { state.withLock { $0.bytes } }
 
   /// Ends every connection at once, both ways. New ones are accepted.
   func cut() {
@@ -43,6 +47,7 @@ final class Relay: Sendable {
   static func start(to port: Int) async throws -> Relay {
     let state = SharedBox(State())
     let group = MultiThreadedEventLoopGroup.singleton
+    let count: @Sendable (Int) -> Void = { bytes in state.withLock { $0.bytes += bytes } }
     let channel = try await ServerBootstrap(group: group)
       .childChannelOption(.autoRead, value: false)
       .childChannelInitializer { client in
@@ -51,11 +56,11 @@ final class Relay: Sendable {
           $0.open.append(client)
         }
         return ClientBootstrap(group: client.eventLoop)
-          .channelInitializer { $0.pipeline.addHandler(Forwarder(to: client)) }
+          .channelInitializer { $0.pipeline.addHandler(Forwarder(to: client, count)) }
           .connect(host: "127.0.0.1", port: port)
           .flatMap { node in
             state.withLock { $0.open.append(node) }
-            return client.pipeline.addHandler(Forwarder(to: node))
+            return client.pipeline.addHandler(Forwarder(to: node, count))
           }
           .flatMap { client.setOption(.autoRead, value: true) }
       }
@@ -70,10 +75,17 @@ private final class Forwarder: ChannelInboundHandler, Sendable {
 
   private let other: any Channel
 
-  init(to other: any Channel) { self.other = other }
+  private let count: @Sendable (Int) -> Void
+
+  init(to other: any Channel, _ count: @escaping @Sendable (Int) -> Void) {
+    self.other = other
+    self.count = count
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    other.writeAndFlush(unwrapInboundIn(data), promise: nil)
+    let bytes = unwrapInboundIn(data)
+    count(bytes.readableBytes)
+    other.writeAndFlush(bytes, promise: nil)
     guard !other.isWritable else { return }
     let channel = context.channel
     _ = channel.setOption(.autoRead, value: false)

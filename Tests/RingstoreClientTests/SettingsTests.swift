@@ -108,6 +108,9 @@ import ringstore
     (.databases, "0"), (.maxItems, "0"), (.maxMessageBytes, "1023"),
     (.maxKeyBytes, "65537"), (.maxMessageBytes, "67108865"), (.maxPinnedBytes, "1048575"),
     (.replyMemoryBytes, "1048575"), (.clientMemoryBytes, "1048575"),
+    (.maxConnectionAgeSeconds, "-1"), (.maxConnectionAgeSeconds, "2592001"),
+    (.maxConnectionAgeGraceSeconds, "86401"), (.maxStreamsPerConnection, "0"),
+    (.connectionMemoryBytes, "1"),
     (.maxMemory, "1"), (.maxMemory, "1GB"), (.maxMemory, "-1"), (.evictionPolicy, "lru"),
     (.maxPinnedBytes, "1.5MiB"), (.maxPinnedBytes, "68719476737"), (.maxPinnedSeconds, "0"),
     (.maxPinnedSeconds, "3601"), (.maxParkedCalls, "-1"), (.maxParkedCalls, "1000001"),
@@ -202,6 +205,29 @@ import ringstore
     }
     #expect(
       said.hasPrefix("client_memory_bytes (536870912) must be at least 2147483648"), "\(said)")
+  }
+
+  @Test func boundsOfConnectionsReachTheServer() async throws {
+    let flags: [Setting: [String]] = [
+      .id: ["a"], .maxConnectionAgeSeconds: ["600"], .maxConnectionAgeGraceSeconds: ["5"],
+      .maxStreamsPerConnection: ["7"], .connectionMemoryBytes: ["16MiB"],
+    ]
+    let server = try await sources(flags: flags).shardConfiguration().server
+    #expect(server.ageNanosMax == 600_000_000_000)
+    #expect(server.ageGraceNanos == 5_000_000_000)
+    #expect(server.maxConcurrentStreams == 7)
+    #expect(server.connectionMemoryBytes == 16 << 20)
+    let plain = try await sources(flags: [.id: ["a"]]).shardConfiguration().server
+    #expect(plain.ageNanosMax == 0)
+    #expect(plain.connectionMemoryBytes == nil)
+  }
+
+  @Test(arguments: ["8388607", "1GiB"])
+  func theMemoryOfAConnectionLiesBetweenItsMessagesAndThatOfAll(_ bytes: String) async {
+    let flags: [Setting: [String]] = [.id: ["a"], .connectionMemoryBytes: [bytes]]
+    let said = await sentence { _ = try await sources(flags: flags).shardConfiguration() }
+    #expect(said.hasPrefix("connection_memory_bytes ("), "\(said)")
+    #expect(said.contains("(8388608) and at most client_memory_bytes (536870912)"))
   }
 
   @Test func boundsOfAnotherKindOfNodeAreNotLookedAt() async throws {

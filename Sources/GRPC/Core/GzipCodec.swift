@@ -13,7 +13,7 @@ package enum MessageEncoding: Sendable, Hashable {
 }
 
 /// Inflates and deflates whole messages.
-final class GzipCodec {
+package final class GzipCodec {
   /// The fastest: what is compressed here holds up an event loop.
   private static let level: Int32 = 1
   /// What a message is taken to inflate to, until that is known.
@@ -22,6 +22,8 @@ final class GzipCodec {
 
   private var inflater: UnsafeMutablePointer<z_stream>?
   private var deflater: UnsafeMutablePointer<z_stream>?
+
+  package init() {}
 
   deinit {
     if let inflater {
@@ -39,7 +41,7 @@ final class GzipCodec {
   ///
   /// - Throws: `.tooLargeInflated` past the limit, `.badCompression` where the bytes are no gzip
   ///   or not one whole piece of it.
-  func inflate(
+  package func inflate(
     _ bytes: UnsafeRawBufferPointer, limit: Int
   ) throws(MessageFramingError) -> ByteBuffer {
     guard let stream = readyInflater(), let base = bytes.baseAddress else { throw .badCompression }
@@ -68,7 +70,7 @@ final class GzipCodec {
 
   /// Appends the gzip of these bytes. Returns false, and appends nothing, where it would not be
   /// shorter than they are.
-  func deflate(_ bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) -> Bool {
+  package func deflate(_ bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) -> Bool {
     guard let stream = readyDeflater(), let base = bytes.baseAddress, bytes.count > 1 else {
       return false
     }

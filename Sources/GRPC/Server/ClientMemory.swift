@@ -22,11 +22,15 @@ struct ClientMemory {
   /// A flat sum for a stream: its objects here and in the library.
   static let streamBytes = 2 << 10
 
-  /// - Parameter messageBytesMax: the longest message; a connection may hold a few of them.
-  init(bytesMax: Int, messageBytesMax: Int) {
+  /// - Parameters:
+  ///   - messageBytesMax: the longest message; a connection may hold a few of them.
+  ///   - connectionBytesMax: most bytes of one connection; nil: what follows from the other two.
+  init(bytesMax: Int, messageBytesMax: Int, connectionBytesMax: Int? = nil) {
     self.bytesMax = bytesMax
-    connectionBytesMax = min(
-      bytesMax, max(bytesMax / Self.connectionPart, Self.messagesOfConnection * messageBytesMax))
+    self.connectionBytesMax = min(
+      bytesMax,
+      connectionBytesMax
+        ?? max(bytesMax / Self.connectionPart, Self.messagesOfConnection * messageBytesMax))
   }
 
   private static let connectionPart = 4

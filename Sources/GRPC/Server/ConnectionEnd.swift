@@ -15,6 +15,8 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case wrongALPN
   // Time limits.
   case idle
+  case maxAge
+  case maxAgeGrace
   case noPreface
   case slowHeaders
   case slowMessage
@@ -44,6 +46,8 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .handshakeFailed: "handshake_failed"
     case .wrongALPN: "wrong_alpn"
     case .idle: "idle"
+    case .maxAge: "max_age"
+    case .maxAgeGrace: "max_age_grace"
     case .noPreface: "no_preface"
     case .slowHeaders: "slow_headers"
     case .slowMessage: "slow_message"
@@ -61,6 +65,9 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     }
   }
 
+  /// Whether it is no fault of anybody's, and no call is lost by it.
+  package var isOrdinary: Bool { self == .idle || self == .maxAge }
+
   /// Whether the connection was refused rather than cut.
   package var isRefusal: Bool {
     switch self {
@@ -72,7 +79,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   /// The code of GOAWAY.
   var code: HTTP2ErrorCode {
     switch self {
-    case .idle, .drainTimeout, .administrator: .noError
+    case .idle, .maxAge, .maxAgeGrace, .drainTimeout, .administrator: .noError
     case .protocolError, .noPreface: .protocolError
     default: .enhanceYourCalm
     }

@@ -31,14 +31,21 @@ struct ConnectionState {
   /// Calls that there were at the last sweep, and when there was last one under way.
   var sweptCalls = 0
   var activeNanos: UInt64
+  /// How old the connection may become; nil: as old as it likes.
+  var age: ConnectionAge?
 
-  init(configuration: ServerConfiguration, nowNanos: UInt64) {
+  init(configuration: ServerConfiguration, nowNanos: UInt64, chance: () -> UInt64) {
     keepalive = KeepalivePolicy(
       minIntervalNanos: configuration.minPingIntervalNanos,
       minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
     openedNanos = nowNanos
     periodStartNanos = nowNanos
     activeNanos = nowNanos
+    if configuration.ageNanosMax > 0 {
+      age = ConnectionAge(
+        maxNanos: configuration.ageNanosMax, graceNanos: configuration.ageGraceNanos,
+        openedNanos: nowNanos, chance: chance())
+    }
     if configuration.keepaliveNanos > 0 {
       liveness = Liveness(
         intervalNanos: configuration.keepaliveNanos,
@@ -73,6 +80,9 @@ extension GRPCServerHandler {
   func becomeLink() {
     place?.becomeLink()
     isLink = true
+    // It carries calls of many clients, whose writes would end with an outcome that nobody knows;
+    // and there is nothing to choose: a router has links to every shard.
+    state.age = nil
   }
 
   // MARK: - Floods
@@ -145,6 +155,7 @@ extension GRPCServerHandler {
     guard ending.isOpen, !ending.isInputClosed else { return sweepEnding(nowNanos: nowNanos) }
     lookForLife(nowNanos: nowNanos)
     lookForCalls(nowNanos: nowNanos)
+    lookAtAge(nowNanos: nowNanos)
     if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
       cut(.noPreface)
       return
@@ -192,6 +203,18 @@ extension GRPCServerHandler {
     {
       note(.idle)
       beginDrain()
+    }
+  }
+
+  private func lookAtAge(nowNanos: UInt64) {
+    switch state.age?.look(nowNanos: nowNanos) {
+    // One that is leaving already has the time of whatever made it leave.
+    case .drain where ending.isDraining: state.age = nil
+    case .drain:
+      note(.maxAge)
+      beginDrain()
+    case .cut: cut(.maxAgeGrace)
+    case .nothing, nil: break
     }
   }
 

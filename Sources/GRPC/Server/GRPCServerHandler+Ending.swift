@@ -40,7 +40,7 @@ extension GRPCServerHandler {
     loop.connections.ended(reason)
     var metadata: Logger.Metadata = ["peer": "\(remoteAddress)", "reason": "\(reason.name)"]
     if let detail { metadata["detail"] = "\(detail)" }
-    let level: Logger.Level = reason == .idle ? .info : .warning
+    let level: Logger.Level = reason.isOrdinary ? .info : .warning
     loop.logger.log(
       level: level, reason.isRefusal ? "refusing a connection" : "cutting a connection",
       metadata: metadata)

@@ -90,7 +90,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     session = try HTTP2Session(
       role: .server, configuration: loop.configuration.http2, pool: loop.streams)
     state = ConnectionState(
-      configuration: loop.configuration, nowNanos: openedNanos ?? loop.nowNanos)
+      configuration: loop.configuration, nowNanos: openedNanos ?? loop.nowNanos,
+      chance: loop.chance)
   }
 
   /// The loop's: a copy would be most of this object.

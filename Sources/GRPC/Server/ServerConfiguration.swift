@@ -9,7 +9,12 @@ package struct ServerConfiguration: Sendable {
   package var maxMessageBytes = 4 << 20
   /// Bytes that all clients together may make the node hold; see ClientMemory.swift.
   package var clientMemoryBytes = 512 << 20
-  /// Calls a client may have open on one connection.
+  /// Those of them that one connection may; nil: a quarter of its loop's share, or four of the
+  /// longest messages if that is more.
+  package var connectionMemoryBytes: Int?
+  /// Calls a client may have open on one connection. RFC 9113 section 6.5.2 asks for 100 or more;
+  /// clients with one connection for all their threads have hundreds. What they hold is bounded
+  /// apart from that (`clientMemoryBytes`).
   package var maxConcurrentStreams = 1024
   /// Bytes a client may send on one call before the service took them.
   package var streamWindowBytes = 1 << 20
@@ -49,6 +54,14 @@ package struct ServerConfiguration: Sendable {
   /// max_connection_idle; 0: for as long as it likes. A gRPC client connects again with its next
   /// call.
   package var idleNanosMax: UInt64 = 3_600 * 1_000_000_000
+  /// How old a client's connection may become before it is drained, give or take a tenth, as
+  /// gRPC's max_connection_age; 0: as old as it likes. Off, because what it is good for depends on
+  /// what stands before the node, and what it costs falls on streams that are longer than the
+  /// grace.
+  package var ageNanosMax: UInt64 = 0
+  /// How long calls under way may then go on. gRPC's servers wait for ever; a stream without end
+  /// would then keep its connection. A minute is more than unary calls are given.
+  package var ageGraceNanos: UInt64 = 60 * 1_000_000_000
   /// Calls that the client may reset before it was sent any of their replies, beyond the number of
   /// calls answered on the connection. One that was answered in part has had its use.
   package var maxExcessResets = 500
@@ -112,7 +125,11 @@ package struct ServerConfiguration: Sendable {
 
   /// How often connections are looked at.
   var sweepNanos: Int64 {
-    let limits = [idleNanosMax, keepaliveNanos, keepaliveNanos == 0 ? 0 : keepaliveTimeoutNanos]
+    let limits = [
+      idleNanosMax, keepaliveNanos, keepaliveNanos == 0 ? 0 : keepaliveTimeoutNanos,
+      // Several looks within the two tenths over which ages are spread.
+      ageNanosMax / 5, ageNanosMax == 0 ? 0 : ageGraceNanos,
+    ]
     let shortest = limits.filter { $0 > 0 }.min() ?? .max
     return Int64(min(Self.sweepNanosMax, max(Self.sweepNanosMin, shortest / 4)))
   }

@@ -9,8 +9,8 @@ import Logging
 import NIOCore
 
 /// The server's state on one event loop.
-final class ServerLoop: ListenerLoop {
-  let eventLoop: any EventLoop
+package final class ServerLoop: ListenerLoop {
+  package let eventLoop: any EventLoop
   let service: any ServerService
   let configuration: ServerConfiguration
   let flusher: FlushCoalescer
@@ -19,7 +19,7 @@ final class ServerLoop: ListenerLoop {
   /// What the node counts about its connections.
   let connections: NodeConnections
   let logger: Logger
-  let receiveBuffer = SharedReceiveBuffer()
+  package let receiveBuffer = SharedReceiveBuffer()
   /// Streams and calls for reuse.
   let streams: HTTP2StreamPool
   /// Built for each status that isn't OK, and cleared at each use.
@@ -32,13 +32,16 @@ final class ServerLoop: ListenerLoop {
   @exclusivity(unchecked) var clientMemory: ClientMemory
 
   @exclusivity(unchecked) private var methods = MethodCache()
+  /// Spreads the ends of connections that began together; tests have a chance of their own.
+  var chance: () -> UInt64 = { .random(in: .min ... .max) }
+
   private var deadlines = DeadlineQueue<ServerCall>()
   private var timer: Scheduled<Void>?
   private var timerNanos: UInt64 = .max
   let handlers: ConnectionList<GRPCServerHandler>
   private(set) var isDraining = false
 
-  init(
+  package init(
     eventLoop: any EventLoop, service: any ServerService, configuration: ServerConfiguration,
     connections: NodeConnections = NodeConnections(),
     streams: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.loopStreamsMax),
@@ -51,7 +54,8 @@ final class ServerLoop: ListenerLoop {
     self.streams = streams
     self.logger = logger
     clientMemory = ClientMemory(
-      bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes)
+      bytesMax: configuration.clientMemoryBytes, messageBytesMax: configuration.maxMessageBytes,
+      connectionBytesMax: configuration.connectionMemoryBytes)
     flusher = service.loopFlusher ?? FlushCoalescer(eventLoop: eventLoop)
     meter = flusher.scheduler.meter
     handlers = ConnectionList(scheduler: flusher.scheduler, sweepNanos: configuration.sweepNanos)
@@ -111,28 +115,31 @@ final class ServerLoop: ListenerLoop {
 
   func remove(_ handler: GRPCServerHandler) { handlers.remove(handler) }
 
-  var connectionCount: Int { handlers.count }
+  package var connectionCount: Int { handlers.count }
 
-  var scheduler: LoopScheduler { flusher.scheduler }
+  package var scheduler: LoopScheduler { flusher.scheduler }
 
-  func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler {
+  package func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler {
     try GRPCServerHandler(
       loop: self, place: connection.place, peer: connection.peer,
       openedNanos: connection.openedNanos, writer: connection.writer)
   }
 
-  func drain() -> [EventLoopFuture<Void>] {
+  package func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
     let ends = handlers.all.compactMap { $0.context?.channel.closeFuture }
     for handler in handlers.all { handler.beginDrain() }
     return ends
   }
 
-  func closeNow() {
+  package func closeNow() {
     for handler in handlers.all { handler.closeNow(.drainTimeout) }
   }
 
   // MARK: - Memory
+
+  /// What the loop's clients hold, in bytes.
+  package var clientBytes: Int { clientMemory.bytes }
 
   /// Ends connections until what clients hold is within its bounds again.
   ///

@@ -31,10 +31,12 @@ package struct ClientTLS: Sendable {
 
   /// Adds TLS to a channel whose server is `host`.
   ///
-  /// - Parameter completion: told once: what is to write above TLS, or why there is nothing to
-  ///   write to. Not from within this function.
+  /// - Parameters:
+  ///   - protocolName: what the server must agree to speak, as the contexts offer it; nil: nothing.
+  ///   - completion: told once: what is to write above TLS, or why there is nothing to write to.
+  ///     Not from within this function.
   func add(
-    to channel: any Channel, host: String,
+    to channel: any Channel, host: String, protocolName expected: String? = TLSProtocol.http2,
     completion: @escaping (Result<SocketWriter, any Error>) -> Void
   ) throws {
     if refreshesAtConnect { _ = contexts.refresh() }
@@ -43,7 +45,7 @@ package struct ClientTLS: Sendable {
     let tls = try NIOSSLClientHandler(context: contexts.context, serverHostname: name)
     let outcome = HandshakeOutcome { [weak tls] result in
       switch result {
-      case .completed(let protocolName) where protocolName != TLSProtocol.http2:
+      case .completed(let protocolName) where protocolName != expected:
         completion(.failure(Failure.wrongProtocol))
       case .completed:
         // NIOSSL is content with the address, whatever the name.

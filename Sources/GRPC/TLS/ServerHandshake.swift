@@ -61,7 +61,9 @@ final class ServerHandshake {
   func received(_ buffer: ByteBuffer) {
     guard !isOver else { return }
     held.writeImmutableBuffer(buffer)
-    if !hasBegun, held.getInteger(at: held.readerIndex, as: UInt8.self) != Self.handshakeType {
+    // (Nothing has come yet where a read brings nothing.)
+    let first = held.getInteger(at: held.readerIndex, as: UInt8.self)
+    if !hasBegun, let first, first != Self.handshakeType {
       return end(.handshakeFailed, "the client doesn't speak TLS")
     }
     if held.readableBytes > Self.heldBytesMax {

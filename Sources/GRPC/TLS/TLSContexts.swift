@@ -8,33 +8,14 @@
 import Logging
 import NIOConcurrencyHelpers
 import NIOSSL
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import SmallFiles
 
 package final class TLSContexts: Sendable {
-  /// By what a changed file is told: whatever replaces it, a rename, another link or new contents,
-  /// one of these differs.
-  private struct FileMark: Hashable {
-    var device: UInt64 = 0
-    var inode: UInt64 = 0
-    var size: Int64 = 0
-    var seconds = 0
-    var nanoseconds = 0
-  }
-
   private struct State {
     var context: NIOSSLContext
     /// When the certificate ends, in seconds since 1970; nil: there is none.
     var endSeconds: Int?
-    /// The files that were read last, well or not, and as they were found at the last look.
-    var read: [FileMark]
-    var found: [FileMark]
+    var watched: WatchedFiles
   }
 
   /// What a look at the files has come to.
@@ -52,17 +33,17 @@ package final class TLSContexts: Sendable {
   /// Reads the files.
   package init(_ files: TLSFiles) throws(TLSFileFailure) {
     self.files = files
-    let marks = Self.marks(of: files)
+    let watched = WatchedFiles(files.paths, waitsForRest: true)
     let loaded = try files.loadWithEnd()
     state = NIOLockedValueBox(
-      State(context: loaded.context, endSeconds: loaded.endSeconds, read: marks, found: marks))
+      State(context: loaded.context, endSeconds: loaded.endSeconds, watched: watched))
   }
 
   /// With a context that was made otherwise, until the files change.
   init(_ files: TLSFiles, context: NIOSSLContext) {
     self.files = files
-    let marks = Self.marks(of: files)
-    state = NIOLockedValueBox(State(context: context, read: marks, found: marks))
+    let watched = WatchedFiles(files.paths, waitsForRest: true)
+    state = NIOLockedValueBox(State(context: context, watched: watched))
   }
 
   /// What connections that begin now are to use.
@@ -73,57 +54,33 @@ package final class TLSContexts: Sendable {
 
   /// Looks whether the files have changed, and reads them if they have and are at rest.
   package func refresh() -> Refresh {
-    let marks = Self.marks(of: files)
-    let wasRead = state.withLockedValue { state -> Refresh? in
-      defer { state.found = marks }
-      if marks == state.read { return .unchanged }
-      return marks == state.found ? nil : .changing
+    switch state.withLockedValue({ $0.watched.look() }) {
+    case .unchanged: return .unchanged
+    case .changing: return .changing
+    case .changed: break
     }
-    if let wasRead { return wasRead }
     do throws(TLSFileFailure) {
       let loaded = try files.loadWithEnd()
       state.withLockedValue { state in
         state.context = loaded.context
         state.endSeconds = loaded.endSeconds
-        state.read = marks
       }
       return .renewed
     } catch {
-      state.withLockedValue { $0.read = marks }
       return .refused(error)
-    }
-  }
-
-  private static func marks(of files: TLSFiles) -> [FileMark] {
-    files.paths.map { path in
-      var found = stat()
-      guard stat(path, &found) == 0 else { return FileMark() }
-      #if canImport(Darwin)
-        let changed = found.st_mtimespec
-      #else
-        let changed = found.st_mtim
-      #endif
-      return FileMark(
-        device: UInt64(truncatingIfNeeded: found.st_dev), inode: UInt64(found.st_ino),
-        size: Int64(found.st_size), seconds: Int(changed.tv_sec), nanoseconds: Int(changed.tv_nsec))
     }
   }
 }
 
-/// Looks at the files of a node every few seconds, for as long as the node runs.
+/// Looks at the files of a node for as long as the node runs.
 package final class CertificateWatch: Sendable {
-  /// The time between two looks.
-  package static let interval = Duration.seconds(2)
-
   private let task: Task<Void, Never>
 
   /// - Parameter contexts: those without files are left out.
   package init(_ contexts: [TLSContexts], logger: Logger) {
     task = Task {
       guard !contexts.isEmpty else { return }
-      while (try? await Task.sleep(for: Self.interval)) != nil {
-        for each in contexts { Self.look(each, logger) }
-      }
+      await FileWatch.run { for each in contexts { Self.look(each, logger) } }
     }
   }
 

@@ -4,12 +4,7 @@
 
 import NIOCore
 import NIOSSL
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
+import SmallFiles
 
 /// Why files can't be used, as one sentence for an operator. It never shows what a file holds.
 package struct TLSFileFailure: Error, Sendable, Hashable, CustomStringConvertible {
@@ -42,7 +37,7 @@ package struct TLSFiles: Sendable, Hashable {
   /// The protocols that peers may agree on, the preferred one first; none: they don't speak of it.
   private var protocols = [TLSProtocol.http2]
 
-  /// Longest file that is read.
+  /// Longest file that is read. The bundles of authorities that systems have are a quarter of it.
   static let fileBytesMax = 1 << 20
 
   package static func server(
@@ -54,10 +49,14 @@ package struct TLSFiles: Sendable, Hashable {
       authority: clientAuthority)
   }
 
+  /// - Parameter speaksHTTP2: whether HTTP/2 is asked for (ALPN); else nothing is.
   package static func client(
-    authority: String? = nil, certificate: String? = nil, key: String? = nil
+    authority: String? = nil, certificate: String? = nil, key: String? = nil,
+    speaksHTTP2: Bool = true
   ) -> TLSFiles {
-    TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+    var files = TLSFiles(side: .client, certificate: certificate, key: key, authority: authority)
+    if !speaksHTTP2 { files.protocols = [] }
+    return files
   }
 
   /// The same files for a server of HTTP/1.1, which is what clients speak where nothing is agreed.
@@ -145,10 +144,11 @@ package struct TLSFiles: Sendable, Hashable {
   }
 
   private static func read(_ path: String) throws(TLSFileFailure) -> [UInt8] {
-    guard let data = try? Data(contentsOf: URL(filePath: path)), data.count <= fileBytesMax else {
-      throw TLSFileFailure("\(path) can't be read")
+    do throws(SmallFile.Failure) {
+      return try SmallFile.read(path, bytesMax: fileBytesMax)
+    } catch {
+      throw TLSFileFailure("\(path) can't be read: \(error.reason)")
     }
-    return Array(data)
   }
 
   private func shown(_ path: String?) -> String { path ?? "the system's certificates" }

@@ -40,7 +40,7 @@ package struct ListenerTLS: Sendable {
 }
 
 /// The handshakes of one event loop.
-final class TLSHandshakes {
+package final class TLSHandshakes {
   let contexts: TLSContexts
   let protocolName: String?
   private let openMax: Int
@@ -54,7 +54,7 @@ final class TLSHandshakes {
   private var timer: Scheduled<Void>?
 
   /// - Parameter loopCount: how many loops share the bound.
-  init(
+  package init(
     _ tls: ListenerTLS, loopCount: Int, scheduler: LoopScheduler, connections: NodeConnections,
     logger: Logger
   ) {
@@ -68,13 +68,13 @@ final class TLSHandshakes {
   }
 
   /// Those under way.
-  var count: Int { open.count }
+  package var count: Int { open.count }
 
   /// Has a connection that was just accepted begin with its handshake.
-  func begin(
+  package func begin(
     _ place: ConnectionPlace, receiveBuffer: SharedReceiveBuffer,
     makeHandler: @escaping (AcceptedConnection) throws -> any ChannelHandler
-  ) -> TLSSocketHandler {
+  ) -> any ChannelHandler {
     if open.count >= openMax, let oldest = open.popExpired(nowNanos: .max) {
       oldest.queueHandle = nil
       oldest.end(.tooManyHandshakes)

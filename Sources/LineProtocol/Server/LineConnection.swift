@@ -151,7 +151,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       "peer": "\(context?.remoteAddress.map { "\($0)" } ?? "unknown")", "reason": "\(reason.name)",
     ]
     if let detail { metadata["detail"] = "\(detail)" }
-    let level: Logger.Level = reason == .idle ? .info : .warning
+    let level: Logger.Level = reason.isOrdinary ? .info : .warning
     loop.logger.log(
       level: level, reason.isRefusal ? "refusing a line connection" : "cutting a line connection",
       metadata: metadata)

@@ -67,8 +67,10 @@ package struct LocalCalls {
     self.principal = principal
   }
 
-  /// The context of calls that may take so long.
-  package func context(nanosMax: UInt64) -> CallContext {
-    CallContext(principal, deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ nanosMax)
+  /// The context of calls.
+  ///
+  /// - Parameter deadlineNanos: until when they may take, on the clock of NIODeadline.
+  package func context(deadlineNanos: UInt64) -> CallContext {
+    CallContext(principal, deadlineNanos: deadlineNanos)
   }
 }

@@ -31,7 +31,8 @@ final class NodeCallOperation: FanoutOperation {
     node = try CallTarget.node(of: command, message) ?? ""
     var request = ByteBuffer()
     LinkV1.NodePartRequest(
-      method: UInt32(truncatingIfNeeded: command.rawValue), request: message).write(into: &request)
+      method: UInt32(truncatingIfNeeded: command.rawValue), request: message
+    ).write(into: &request)
     self.request = request
   }
 

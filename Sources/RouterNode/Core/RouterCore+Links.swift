@@ -69,7 +69,9 @@ extension RouterCore {
 
   /// The next frame for a lane of a shard, or nil where there is nothing to send.
   package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
+    let sent = links[shard][lane].sent
     let frame = links[shard][lane].takeFrame()
+    if links[shard][lane].sent != sent { links[shard].lastCallNanos = nowNanos }
     if let frame { links[shard].bytesSent &+= UInt64(frame.byteCount) }
     return frame
   }
@@ -105,8 +107,10 @@ extension RouterCore {
   /// The shard at the other end of a link.
   package func shardID(ofLink link: Int) -> String { links[link].shardID }
 
-  /// Each link in a line: the shard, where it is, and how far the link has come.
-  package var linkLines: [(shard: String, address: String, state: LinkReport.State)] {
+  /// Each link as channelz tells of it.
+  ///
+  /// - Parameter name: what it is called, by its shard.
+  package func linkReports(name: (_ shard: String) -> String) -> [LinkReport] {
     links.members.map { member in
       let link = links[member]
       let state: LinkReport.State =
@@ -116,8 +120,15 @@ extension RouterCore {
         case .waiting: .transientFailure
         case .draining: .shutdown
         }
-      return (link.shardID, link.address, state)
+      return LinkReport(
+        name: name(link.shardID), target: link.address, state: state, calls: link.callCounts,
+        sinceLastCallNanos: link.lastCallNanos.map { nowNanos &- $0 })
     }
+  }
+
+  /// The cluster's shards, and whether each takes calls.
+  package var shardHealth: [(id: String, isServing: Bool)] {
+    links.members.map { (links[$0].shardID, unreachableDetail(shard: $0) == nil) }
   }
 
   /// Why a shard takes no calls now; nil where it does.

@@ -267,7 +267,10 @@ extension RouterCore {
   func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
     let parked = call.reply == .parked ? unpark(id, call) : nil
-    if call.reply != .parked {
+    links[shard].callsFailed += 1
+    if call.reply == .parked {
+      links[shard].callsParked -= 1
+    } else {
       links[shard][call.lane].callEnded(bytes: call.bytes)
     }
     guard !call.isAbandoned, parked?.recall == nil,

@@ -25,6 +25,7 @@ extension RouterCore {
     links[shard][call.lane].callEnded(bytes: call.bytes)
     if call.isOrdered { leaveOrder(id, call) }
     calls.parked(id)
+    links[shard].callsParked += 1
     // Its cancel is on its way.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
@@ -47,6 +48,8 @@ extension RouterCore {
   /// The last reply of a call that was parked. It is out of the table of calls already.
   func parkedEnded(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let parked = unpark(reply.id, call)
+    links[call.shard].callsParked -= 1
+    if reply.code != 0 { links[call.shard].callsFailed += 1 }
     var error = reply.error
     if let recall = parked?.recall, error?.code == .cancelled { error = recall }
     switch (error, call.target) {

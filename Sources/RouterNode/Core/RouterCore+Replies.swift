@@ -53,9 +53,10 @@ extension RouterCore {
     measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
     switch (consume call).intoTarget() {
     case .abandoned:
-      break
+      if reply.code != 0 { links[shard].callsFailed += 1 }
     case .caller(let caller):
       if let error = reply.error {
+        links[shard].callsFailed += 1
         driver.fail(caller, error: error)
       } else {
         // The driver holds this core: to answer counts no reference to it.
@@ -65,6 +66,7 @@ extension RouterCore {
       }
     case .part(let fanout, let tag):
       if let error = reply.error {
+        links[shard].callsFailed += 1
         fanout.failed(tag, error)
       } else {
         fanout.answered(tag, reply.response)
@@ -108,6 +110,7 @@ extension RouterCore {
   /// The reply has begun: the call leaves its lane's counts and its key's order.
   private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
     if call.reply == .parked {
+      links[call.shard].callsParked -= 1
       unpark(id, call)
     } else {
       links[call.shard][call.lane].callEnded(bytes: call.bytes)
@@ -161,6 +164,7 @@ extension RouterCore {
       error = .internalError("a shard sent another number of bytes than it had announced")
     }
     let stream = endStream(reply.id, call)
+    if error != nil { links[call.shard].callsFailed += 1 }
     if let error {
       fail(call, hasBegun: stream?.hasBegun == true, error)
     } else if let stream {

@@ -1,6 +1,7 @@
 // One shard as a router's loop sees it: two lanes with one state, and the replies that come in
 // parts.
 
+import GRPC
 import LargeMemory
 import NIOCore
 import NodeCore
@@ -70,6 +71,12 @@ struct RouterLink {
   var waitingBytes = 0
   /// Calls whose replies have begun to come in parts. They are in flight on no lane any more.
   var flowsUnderWay = 0
+  /// Calls that wait for values at the shard. They are in flight on no lane either.
+  var callsParked = 0
+  /// Calls whose last reply was an error or a return, or never came.
+  var callsFailed = 0
+  /// When a call was last sent, on the router's clock; nil: none was.
+  var lastCallNanos: UInt64?
 
   init(shardID: String, address: String, state: LinkState, _ limits: LinkLimits) {
     self.shardID = shardID
@@ -115,6 +122,17 @@ struct RouterLink {
     calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
   }
 
+  /// Calls that were put on the link, on connections that have gone too.
+  var callCounts: CallCounts {
+    let started = Int(clamping: calls.ordered &+ bulk.ordered)
+    return CallCounts(
+      started: started, succeeded: max(0, started - callsOpen - callsFailed), failed: callsFailed)
+  }
+
+  private var callsOpen: Int {
+    calls.callsInFlight + bulk.callsInFlight + flowsUnderWay + callsParked
+  }
+
   /// The shard has told its clock.
   mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
     clock.heard(millis, nowNanos: nowNanos)
@@ -155,6 +173,8 @@ struct RouterLink {
     loss = nil
     recorded = LineageRecords()
     told = LineageRecords()
+    callsFailed += callsOpen
+    callsParked = 0
     calls.clear(keepsWaiting: keepsWaiting)
     bulk.clear(keepsWaiting: keepsWaiting)
     flowsUnderWay = 0

@@ -1,6 +1,6 @@
-// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On a
-// terminal the table is drawn again in its place; elsewhere each look is a block of lines, or with
-// --json a value on a line.
+// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On
+// a terminal the table is drawn again in its place; elsewhere each look is a block of lines, or
+// with --json a value on a line.
 
 import Glibc
 import RingstoreClient
@@ -27,7 +27,8 @@ struct ClusterTop {
         Terminal.write(table.json.text + "\n")
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
         // Home, the lines, and what is left of the screen.
-        Terminal.write("\u{1b}[H\u{1b}[2J" + table.text(columns: Terminal.columns(of: STDOUT_FILENO)) + "\n")
+        let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
+        Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
       } else {
         Terminal.write(table.text(columns: .max) + "\n\n")
       }

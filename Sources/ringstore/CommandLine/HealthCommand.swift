@@ -1,8 +1,10 @@
 // `ringstore health`: whether a node serves, as an exit status. For a container's health check and
-// for scripts that wait for a node; one sentence for people besides.
+// for scripts that wait for a node; one sentence for people besides. Asked is grpc.health.v1, which
+// answers everybody. Why a node isn't well Describe knows, if it may be called.
 
 import ArgumentParser
 import Glibc
+import RingstoreAPI
 import RingstoreClient
 
 struct HealthCommand: AsyncParsableCommand {
@@ -38,12 +40,17 @@ struct HealthCommand: AsyncParsableCommand {
     let client = RingstoreClient(
       host: server.host, port: server.port, configuration: configuration)
     defer { client.close() }
-    let report: HealthReport
+    let end = ContinuousClock.now + .seconds(timeout)
+    var report: HealthReport
     do {
-      let options = RingstoreCallOptions(timeout: .seconds(timeout))
-      report = HealthReport(try await client.describe(options: options), needsShards: shards)
+      report = HealthReport(
+        try await client.health(timeout: .seconds(timeout)), needsShards: shards)
     } catch {
       throw Unhealthy("\(server) does not answer: \(error.message)")
+    }
+    let options = RingstoreCallOptions(timeout: end - ContinuousClock.now)
+    if report.reason != nil, let cluster = try? await client.describe(options: options) {
+      report = HealthReport(cluster, needsShards: shards)
     }
     if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
     Terminal.write(report.summary + "\n")
@@ -57,11 +64,33 @@ struct Unhealthy: Error {
   init(_ sentence: String) { self.sentence = sentence }
 }
 
-/// What a node's description says about its health. A value; any thread.
+/// What a node says about its health. A value; any thread.
 struct HealthReport {
   /// Why it isn't well; nil where it is.
   let reason: String?
   let summary: String
+
+  /// - Parameters:
+  ///   - statuses: what grpc.health.v1 lists, and whether it serves.
+  ///   - needsShards: a router is well only with all of its shards.
+  init(_ statuses: [String: Bool], needsShards: Bool) {
+    let prefix = "shard/"
+    let shards = statuses.keys.filter { $0.hasPrefix(prefix) }.sorted()
+    let serving = shards.count { statuses[$0] == true }
+    // Only shards serve links.
+    let isRouter = statuses[LinkV1.Link.name] == nil
+    let name = isRouter ? "the router" : "shard \(shards.first?.dropFirst(prefix.count) ?? "")"
+    if statuses[""] != true {
+      reason = "\(name) is not-serving"
+    } else if needsShards, let lost = shards.first(where: { statuses[$0] != true }) {
+      reason = "shard \(lost.dropFirst(prefix.count)) is not-serving"
+    } else {
+      reason = nil
+    }
+    summary =
+      isRouter
+      ? "router serving, \(serving) of \(shards.count) shards serving" : "\(name) serving"
+  }
 
   /// - Parameter needsShards: a router is well only with all of its shards.
   init(_ cluster: RingstoreClusterDescription, needsShards: Bool) {

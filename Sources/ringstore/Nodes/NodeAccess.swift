@@ -6,13 +6,11 @@ import Logging
 import NIOCore
 import RouterNode
 import ShardNode
+import SmallFiles
 import Synchronization
 import Users
 
 package final class NodeAccess: Sendable {
-  /// How often the files are looked at, beside SIGHUP.
-  package static let lookSeconds = 2
-
   /// The users; nil: there are none.
   package let users: UserDirectory?
   private let audit: AuditLog
@@ -20,8 +18,8 @@ package final class NodeAccess: Sendable {
   private let state: Mutex<State>
 
   private struct State {
-    var usersFile: WatchedFile?
-    var tokenFile: WatchedFile?
+    var usersFile: WatchedFiles?
+    var tokenFile: WatchedFiles?
     /// By which the node is known to shards.
     var token: String?
   }
@@ -37,14 +35,13 @@ package final class NodeAccess: Sendable {
       notesWrites: settings.notesWrites, logger: logs.logger(NodeLogs.auditLabel))
     var state = State()
     if let path = settings.usersPath {
-      var file = WatchedFile(path, bytesMax: UsersFile.fileBytesMax)
+      state.usersFile = WatchedFiles([path])
       let table: UserTable
       do throws(NodeFileFailure) {
-        table = try Self.table(&file)
+        table = try Self.table(path)
       } catch {
         throw ConfigurationError("the users file \(path) can't be used: \(error.sentence).")
       }
-      state.usersFile = file
       let logger = logger
       let ledger = AccessLedger(nowNanos: { NIODeadline.now().uptimeNanoseconds }) {
         refusal, user in
@@ -63,13 +60,12 @@ package final class NodeAccess: Sendable {
       users = nil
     }
     if let path = settings.shardTokenPath {
-      var file = WatchedFile(path, bytesMax: Token.bytesMax)
+      state.tokenFile = WatchedFiles([path])
       do throws(NodeFileFailure) {
-        state.token = try Self.token(&file)
+        state.token = try Self.token(path)
       } catch {
         throw ConfigurationError("the token file \(path) can't be used: \(error.sentence).")
       }
-      state.tokenFile = file
     }
     self.state = Mutex(state)
   }
@@ -98,7 +94,7 @@ package final class NodeAccess: Sendable {
   /// Reads what has changed, every few seconds, until the task is cancelled.
   func watch() async {
     guard hasFiles else { return }
-    while (try? await Task.sleep(for: .seconds(Self.lookSeconds))) != nil { look() }
+    await FileWatch.run { look() }
   }
 
   /// Reads what has changed.
@@ -109,42 +105,40 @@ package final class NodeAccess: Sendable {
 
   private func reload(onlyChanged: Bool) {
     state.withLock { state in
-      if var file = state.usersFile, !onlyChanged || file.hasChanged() {
-        reloadUsers(&file)
-        state.usersFile = file
+      if state.usersFile?.look() == .changed || !onlyChanged, let path = state.usersFile?.paths[0] {
+        reloadUsers(path)
       }
-      if var file = state.tokenFile, !onlyChanged || file.hasChanged() {
+      if state.tokenFile?.look() == .changed || !onlyChanged, let path = state.tokenFile?.paths[0] {
         do throws(NodeFileFailure) {
-          state.token = try Self.token(&file)
-          logger.notice("the router's token was read again", metadata: ["file": "\(file.path)"])
+          state.token = try Self.token(path)
+          logger.notice("the router's token was read again", metadata: ["file": "\(path)"])
         } catch {
           logger.error(
             "the router's token stays as it is",
-            metadata: ["file": "\(file.path)", "reason": "\(error.sentence)"])
+            metadata: ["file": "\(path)", "reason": "\(error.sentence)"])
         }
-        state.tokenFile = file
       }
     }
   }
 
-  private func reloadUsers(_ file: inout WatchedFile) {
+  private func reloadUsers(_ path: String) {
     do throws(NodeFileFailure) {
-      let table = try Self.table(&file)
+      let table = try Self.table(path)
       users?.replace(with: table)
       users?.ledger.reloaded(true)
       logger.notice(
         "the users file was read again",
-        metadata: ["file": "\(file.path)", "users": "\(table.users.count)"])
+        metadata: ["file": "\(path)", "users": "\(table.users.count)"])
     } catch {
       users?.ledger.reloaded(false)
       logger.error(
         "the users stay as they are",
-        metadata: ["file": "\(file.path)", "reason": "\(error.sentence)"])
+        metadata: ["file": "\(path)", "reason": "\(error.sentence)"])
     }
   }
 
-  private static func table(_ file: inout WatchedFile) throws(NodeFileFailure) -> UserTable {
-    let bytes = try bytes(&file)
+  private static func table(_ path: String) throws(NodeFileFailure) -> UserTable {
+    let bytes = try bytes(path, UsersFile.fileBytesMax)
     do throws(UsersFileError) {
       return try UsersFile.parse(bytes)
     } catch {
@@ -152,16 +146,18 @@ package final class NodeAccess: Sendable {
     }
   }
 
-  private static func token(_ file: inout WatchedFile) throws(NodeFileFailure) -> String {
-    guard let token = TokenText.read(try bytes(&file)) else {
+  private static func token(_ path: String) throws(NodeFileFailure) -> String {
+    guard let token = TokenText.read(try bytes(path, TokenText.fileBytesMax)) else {
       throw NodeFileFailure(sentence: TokenText.rule)
     }
     return token
   }
 
-  private static func bytes(_ file: inout WatchedFile) throws(NodeFileFailure) -> [UInt8] {
-    do throws(WatchedFile.Failure) {
-      return try file.read()
+  private static func bytes(
+    _ path: String, _ bytesMax: Int
+  ) throws(NodeFileFailure) -> [UInt8] {
+    do throws(SmallFile.Failure) {
+      return try SmallFile.read(path, bytesMax: bytesMax)
     } catch {
       throw NodeFileFailure(sentence: "it can't be read: \(error.reason)")
     }

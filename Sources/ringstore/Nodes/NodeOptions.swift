@@ -134,6 +134,26 @@ struct ConnectionOptions: ParsableArguments {
     parsing: .unconditional, help: "Least seconds between them without a call. (default: 7200)")
   var minIdlePingSeconds: String?
 
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds until a gRPC connection is drained, give or take a tenth; 0: never. (default: 0)"
+  )
+  var maxConnectionAgeSeconds: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds that its calls under way get to finish then. (default: 60)")
+  var maxConnectionAgeGraceSeconds: String?
+
+  @Option(
+    parsing: .unconditional, help: "Calls open on one gRPC connection. (default: 1024)")
+  var maxStreamsPerConnection: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes that one gRPC connection may make the node hold; 0: a share. (default: 0)")
+  var connectionMemoryBytes: String?
+
   var flags: [Setting: [String]] {
     [
       .maxConnections: given(maxConnections),
@@ -142,6 +162,10 @@ struct ConnectionOptions: ParsableArguments {
       .keepaliveTimeoutSeconds: given(keepaliveTimeoutSeconds),
       .idleSeconds: given(idleSeconds), .lineIdleSeconds: given(lineIdleSeconds),
       .minPingSeconds: given(minPingSeconds), .minIdlePingSeconds: given(minIdlePingSeconds),
+      .maxConnectionAgeSeconds: given(maxConnectionAgeSeconds),
+      .maxConnectionAgeGraceSeconds: given(maxConnectionAgeGraceSeconds),
+      .maxStreamsPerConnection: given(maxStreamsPerConnection),
+      .connectionMemoryBytes: given(connectionMemoryBytes),
     ]
   }
 }

@@ -6,7 +6,9 @@ import LineProtocol
 
 extension SettingSources {
   private static let connectionCounts = 1_000_000
+  private static let streamCounts = 1...1_000_000
   private static let day = 86_400
+  private static let month = 30 * 86_400
 
   /// How many connections clients may have; `maxConnections` nil: as many as there are descriptors.
   func connectionsAsked() throws(ConfigurationError) -> ConnectionsAsked {
@@ -30,7 +32,28 @@ extension SettingSources {
       .minPingSeconds, 0...Self.day, default: server.minPingIntervalNanos)
     server.minIdlePingIntervalNanos = try nanoseconds(
       .minIdlePingSeconds, 0...Self.day, default: server.minIdlePingIntervalNanos)
+    server.ageNanosMax = try nanoseconds(
+      .maxConnectionAgeSeconds, 0...Self.month, default: server.ageNanosMax)
+    server.ageGraceNanos = try nanoseconds(
+      .maxConnectionAgeGraceSeconds, 0...Self.day, default: server.ageGraceNanos)
+    server.maxConcurrentStreams = try integer(
+      .maxStreamsPerConnection, Self.streamCounts, default: server.maxConcurrentStreams)
+    server.connectionMemoryBytes = try connectionMemory()
     return server
+  }
+
+  /// Nil: what follows from the other bounds of memory.
+  private func connectionMemory() throws(ConfigurationError) -> Int? {
+    let bytes = try size(.connectionMemoryBytes, Self.memorySizes, orZero: true, default: 0)
+    guard bytes > 0 else { return nil }
+    let limits = try self.limits()
+    guard bytes >= 2 * limits.maxMessageBytes, bytes <= limits.clientMemoryBytes else {
+      throw ConfigurationError(
+        "connection_memory_bytes (\(bytes)) must be at least two of the longest messages "
+          + "(\(2 * limits.maxMessageBytes)) and at most client_memory_bytes "
+          + "(\(limits.clientMemoryBytes)).")
+    }
+    return bytes
   }
 
   func lineConfiguration() throws(ConfigurationError) -> LineConfiguration {

@@ -2,12 +2,7 @@
 // secret, so no sentence about it shows what was written.
 
 import RingstoreAPI
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
+import SmallFiles
 
 extension SettingSources {
   private static let filePrefix = "file:"
@@ -35,18 +30,16 @@ extension SettingSources {
   private static func hashSeed(
     inFile path: String, origin: String
   ) throws(ConfigurationError) -> HashSeed {
-    let bytes: Data
-    do {
-      bytes = try Data(contentsOf: URL(filePath: path))
+    let bytes: [UInt8]
+    do throws(SmallFile.Failure) {
+      bytes = try SmallFile.read(path, bytesMax: fileBytesMax)
     } catch {
-      throw ConfigurationError("\(origin): the file \(path) can't be read.")
+      throw ConfigurationError("\(origin): the file \(path) can't be read: \(error.reason).")
     }
-    let text = String(decoding: bytes.prefix(fileBytesMax), as: UTF8.self)
+    let text = String(decoding: bytes, as: UTF8.self)
     let digits = text.drop(while: \.isWhitespace)
     let end = digits.lastIndex { !$0.isWhitespace }.map { digits.index(after: $0) }
-    guard bytes.count <= fileBytesMax,
-      let seed = HashSeed(hexadecimal: digits[..<(end ?? digits.endIndex)])
-    else {
+    guard let seed = HashSeed(hexadecimal: digits[..<(end ?? digits.endIndex)]) else {
       throw ConfigurationError(
         "\(origin): the file \(path) must hold 32 hexadecimal digits and nothing else.")
     }

@@ -11,7 +11,7 @@ extension SettingSources {
   /// What a call that waits for a value may hold, on average, where very many may wait.
   private static let bytesPerParkedCall = 1 << 10
   /// Sizes of memory: 1 MiB to 64 GiB.
-  private static let memorySizes = mebibyte...(64 << 30)
+  static let memorySizes = mebibyte...(64 << 30)
   /// An empty shard takes about half a MiB.
   private static let memoryLimits = (4 * mebibyte)...(16 << 40)
 

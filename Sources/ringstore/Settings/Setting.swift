@@ -12,7 +12,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxConnections,
       .maxConnectionsPerAddress,
       .keepaliveSeconds, .keepaliveTimeoutSeconds, .idleSeconds, .lineIdleSeconds, .minPingSeconds,
-      .minIdlePingSeconds,
+      .minIdlePingSeconds, .maxConnectionAgeSeconds, .maxConnectionAgeGraceSeconds,
+      .maxStreamsPerConnection, .connectionMemoryBytes,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
       .users, .audit, .adminPort, .adminAddress, .slowlogMillis, .slowlogBytes, .slowlogKeys,
     ]
@@ -53,6 +54,10 @@ package enum Setting: String, Sendable, CaseIterable {
   case lineIdleSeconds = "line_idle_seconds"
   case minPingSeconds = "min_ping_seconds"
   case minIdlePingSeconds = "min_idle_ping_seconds"
+  case maxConnectionAgeSeconds = "max_connection_age_seconds"
+  case maxConnectionAgeGraceSeconds = "max_connection_age_grace_seconds"
+  case maxStreamsPerConnection = "max_streams_per_connection"
+  case connectionMemoryBytes = "connection_memory_bytes"
   case dataDir = "data_dir"
   case fsync
   case maxMemory = "max_memory"

@@ -1,9 +1,12 @@
 // A token as a file or a variable holds it, for whoever sends one: the program that asks nodes, and
 // a router that asks shards. No sentence about it shows what was found. Pure but for the file.
 
+import SmallFiles
 import Users
 
 package enum TokenText {
+  /// Longest file: a token, and the blanks that editors put around it.
+  static let fileBytesMax = 2 * Token.bytesMax
   package static let rule = "it must hold one token and nothing else"
   /// Holds the token where no flag names a file. (An argument would be seen by `ps`.)
   package static let variable = Setting.environmentPrefix + "TOKEN"
@@ -27,10 +30,9 @@ package enum TokenText {
     path: String?, environment: [String: String]
   ) throws(ConfigurationError) -> String? {
     if let path {
-      var file = WatchedFile(path, bytesMax: Token.bytesMax + 2)
       let bytes: [UInt8]
-      do throws(WatchedFile.Failure) {
-        bytes = try file.read()
+      do throws(SmallFile.Failure) {
+        bytes = try SmallFile.read(path, bytesMax: fileBytesMax)
       } catch {
         throw ConfigurationError("--token-file: \(path) can't be read: \(error.reason).")
       }

@@ -18,22 +18,35 @@ nonisolated(unsafe) private var reader = FuzzReader.lines
 
 @main
 enum Fuzz {
+  /// Names the reader to programs that this one starts.
+  private static let variable = "RINGSTORE_FUZZ_READER"
+
   static func main() throws {
     let arguments = CommandLine.arguments
+    // When it merges, libFuzzer starts the program anew, with options of its own alone.
+    let ofParent = ProcessInfo.processInfo.environment[variable]
+    if let ofParent, let named = FuzzReader.all.first(where: { $0.name == ofParent }) {
+      reader = named
+      exit(run(arguments))
+    }
     guard arguments.count > 2, let named = FuzzReader.all.first(where: { $0.name == arguments[1] })
     else {
-      print("usage: Fuzz lines|wire|frames|log|replay CORPUS [LIBFUZZER-OPTION...]")
+      let names = FuzzReader.all.map(\.name).joined(separator: "|")
+      print("usage: Fuzz \(names) CORPUS [LIBFUZZER-OPTION...]")
       exit(2)
     }
     reader = named
+    setenv(variable, named.name, 1)
     try writeSeeds(into: URL(fileURLWithPath: arguments[2]))
     exit(run([arguments[0]] + arguments.dropFirst(2)))
   }
 
   private static func writeSeeds(into folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for (number, seed) in reader.seeds.enumerated() {
-      try Data(seed).write(to: folder.appendingPathComponent("seed-\(number)"))
+    for (name, inputs) in [("seed", reader.seeds), ("kept", try KeptInputs.of(reader))] {
+      for (number, input) in inputs.enumerated() {
+        try Data(input).write(to: folder.appendingPathComponent("\(name)-\(number)"))
+      }
     }
   }
 

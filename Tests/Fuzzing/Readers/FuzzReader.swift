@@ -1,6 +1,7 @@
 // What is fuzzed: the readers of what peers send and of what lies in files, each with a check of
 // one input and with inputs to begin from. libFuzzer runs them (Tests/Fuzzing/Program), and the
-// suite does with the seeds and with what was found once (Tests/FuzzingTests). Values; any thread.
+// suite does with the seeds, the kept inputs and what was found once (Tests/FuzzingTests). Values;
+// any thread.
 
 import NodeCore
 
@@ -9,10 +10,15 @@ package struct FuzzReader: Sendable {
   /// Inputs that are worth changing: a beginning for libFuzzer, which would have to find the
   /// grammar by itself otherwise.
   package let seeds: [[UInt8]]
+  /// How many inputs that are made up a run of the tests tries: fewer where one takes long.
+  package var triesInTests = 2_000
   /// - Throws: a contradiction. Traps are findings as well.
   package let check: @Sendable (UnsafeRawBufferPointer) throws -> Void
 
-  package static let all = [lines, wire, frames, log, replay]
+  package static let all = [
+    lines, wire, frames, log, replay, session, calls, answers, fields, gzip, users, credentials,
+    handshake,
+  ]
 }
 
 /// What must not be.

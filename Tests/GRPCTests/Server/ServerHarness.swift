@@ -116,11 +116,12 @@ final class ServerHarness {
 
   /// - Parameters:
   ///   - limits: on connections; nil: the connection takes no place.
+  ///   - chance: in the place of the loop's own.
   ///   - first: a connection whose loop and service this one shares.
   init(
     _ configuration: ServerConfiguration = ServerConfiguration(),
     client clientConfiguration: HTTP2Configuration = HTTP2Configuration(),
-    limits: ConnectionLimits? = nil,
+    limits: ConnectionLimits? = nil, chance: (() -> UInt64)? = nil,
     sharing first: ServerHarness? = nil
   ) throws {
     eventLoop = first?.eventLoop ?? EmbeddedEventLoop()
@@ -131,6 +132,7 @@ final class ServerHarness {
         eventLoop: eventLoop, service: service, configuration: configuration,
         connections: NodeConnections(limits: limits ?? ConnectionLimits()),
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    if let chance { loop.chance = chance }
     handler = try GRPCServerHandler(
       loop: loop, place: limits == nil ? nil : loop.connections.admit(nil))
     channel = EmbeddedChannel(loop: eventLoop)

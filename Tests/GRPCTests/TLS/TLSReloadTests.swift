@@ -80,9 +80,9 @@ import Testing
     }
     let missing = "\(own.folder)/missing.pem"
     let pair = own.router
-    #expect(sentence(.server(certificate: missing, key: pair.key)) == "\(missing) can't be read")
-    #expect(
-      sentence(.server(certificate: pair.certificate, key: missing)) == "\(missing) can't be read")
+    let isMissing = "\(missing) can't be read: No such file or directory"
+    #expect(sentence(.server(certificate: missing, key: pair.key)) == isMissing)
+    #expect(sentence(.server(certificate: pair.certificate, key: missing)) == isMissing)
     #expect(
       sentence(.server(certificate: pair.key, key: pair.key))
         == "\(pair.key) holds no certificate in PEM form")
@@ -92,7 +92,12 @@ import Testing
     #expect(
       sentence(.server(certificate: pair.certificate, key: own.shard.key))
         .contains("the key is not the certificate's"))
-    #expect(sentence(.server(pair, clientAuthority: missing)) == "\(missing) can't be read")
+    #expect(sentence(.server(pair, clientAuthority: missing)) == isMissing)
+    let long = "\(own.folder)/long.pem"
+    try Data(count: TLSFiles.fileBytesMax + 1).write(to: URL(filePath: long))
+    #expect(
+      sentence(.client(authority: long)) == "\(long) can't be read: it has more than 1048576 bytes")
+    #expect(sentence(.client(authority: "/dev/zero")).contains("it is no file"))
     #expect(sentence(.client(authority: own.authority)) == "(taken)")
   }
 }

@@ -185,3 +185,5 @@ LINE_ATTACKS = {
     "commands that are not there": (b"NOPE 1 2 3\r\n" * 1_000, 50),
     "patterns that take long": (b"KEYS (a*)*(a*)*(a*)*$\r\n" * 100, 20),
 }
+# What these cost are commands, over TLS as without.
+COMMAND_ATTACKS = {"commands that are not there", "patterns that take long"}

@@ -18,9 +18,9 @@ class Certificates:
         self._folder = tempfile.TemporaryDirectory(prefix="ringstore-certificates-")
         self.make()
 
-    def make(self) -> None:
+    def make(self, *options: str) -> None:
         """Makes what is missing."""
-        subprocess.run([SCRIPT, self._folder.name], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([SCRIPT, *options, self._folder.name], check=True, stdout=subprocess.DEVNULL)
 
     def file(self, owner: str, name: str) -> str:
         return f"{self._folder.name}/{owner}/{name}.pem"
@@ -38,15 +38,15 @@ class Certificates:
         """The same, and clients must have a certificate."""
         return [*self.server(owner), "--tls-client-ca", self.authority]
 
-    def links(self, with_certificate: bool = True) -> list[str]:
-        """The flags of a router whose links are encrypted."""
+    def links(self, with_certificate: bool = True, owner: str = "router") -> list[str]:
+        """The flags of a router whose links are encrypted, with the certificate of `owner`."""
         flags = ["--shard-tls-ca", self.authority]
         if not with_certificate:
             return flags
         return [
             *flags,
-            *("--shard-tls-certificate", self.file("router", "certificate")),
-            *("--shard-tls-key", self.file("router", "key")),
+            *("--shard-tls-certificate", self.file(owner, "certificate")),
+            *("--shard-tls-key", self.file(owner, "key")),
         ]
 
     def credentials(self, owner: str | None = None) -> grpc.ChannelCredentials:
@@ -68,11 +68,11 @@ class Certificates:
             context.set_alpn_protocols([protocol])
         return context
 
-    def renew(self, owner: str) -> None:
+    def renew(self, owner: str, *options: str) -> None:
         """A new certificate and key in place of the old ones, as an operator makes them."""
         folder = Path(self._folder.name)
         (folder / owner).rename(folder / f"{owner}-before")
-        self.make()
+        self.make(*options)
 
     def close(self) -> None:
         self._folder.cleanup()

@@ -9,6 +9,7 @@ import itertools
 import select
 import selectors
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import Iterable
@@ -102,11 +103,20 @@ class Answer:
 class Connection:
     """One connection. Blocking use: `call(...)`; for many at once: `fileno`, `receive`, `flush`."""
 
-    def __init__(self, address: str, timeout: float = 60.0, window: int = OUR_WINDOW):
-        """`window`: what the server may send on each stream before it is given more."""
+    def __init__(
+        self,
+        address: str,
+        timeout: float = 60.0,
+        window: int = OUR_WINDOW,
+        tls: ssl.SSLContext | None = None,
+    ):
+        """`window`: what the server may send on each stream before it is given more. `tls`: how the
+        connection is encrypted, to a server that is called localhost."""
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.answers: dict[int, Answer] = {}
         self.goaway: tuple[int, int] | None = None
         self.goaway_text = b""
@@ -148,16 +158,16 @@ class Connection:
             try:
                 sent = self.socket.send(self.out)
                 del self.out[:sent]
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
 
     def receive(self) -> None:
         """Reads what is there and takes in the whole frames among it."""
         try:
             data = self.socket.recv(1 << 18)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             data = b""
         if not data:
             self.closed = True
@@ -240,7 +250,7 @@ class Connection:
                 if self.socket in select.select([self.socket], [self.socket], [], STALL_SECONDS)[0]:
                     self.receive()
                 self.flush()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.closed = True
         finally:
             self.socket.settimeout(STALL_SECONDS)

@@ -1,0 +1,86 @@
+// Replies of the line protocol as they come, in pieces of any size. Only what answers the commands
+// of a load is known: one line for each. Pure; the bytes are a peer's and may be anything.
+//
+//   reply = "+" text CR LF / "-" text CR LF
+
+import NIOCore
+import RingstoreAPI
+import StatusCodes
+
+/// Cuts what comes into lines.
+struct LineReplies {
+  /// What a longest line may be longer than a value by.
+  static let headroomBytes = 4 << 10
+
+  private let lineBytesMax: Int
+  private var buffer = ByteBuffer()
+  /// What was looked at already, and has no line's end.
+  private var searched = 0
+
+  init(valueBytesMax: Int) { lineBytesMax = valueBytesMax + Self.headroomBytes }
+
+  mutating func append(_ bytes: ByteBuffer) {
+    if buffer.readableBytes == 0 {
+      buffer = bytes
+      searched = 0
+    } else {
+      buffer.writeImmutableBuffer(bytes)
+    }
+  }
+
+  /// Whether the line that has begun is longer than any that may come.
+  var isTooLong: Bool { searched > lineBytesMax }
+
+  /// Gives the next whole line to `body`, without its end. Returns false where there is none yet.
+  mutating func next(_ body: (UnsafeRawBufferPointer) -> Void) -> Bool {
+    let count: Int? = buffer.withUnsafeReadableBytes { bytes in
+      guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+      let hasReturn = end > 0 && bytes[end - 1] == UInt8(ascii: "\r")
+      body(UnsafeRawBufferPointer(rebasing: bytes[..<(hasReturn ? end - 1 : end)]))
+      return end + 1
+    }
+    guard let count else {
+      searched = buffer.readableBytes
+      return false
+    }
+    buffer.moveReaderIndex(forwardBy: count)
+    searched = 0
+    return true
+  }
+}
+
+/// What a line says.
+enum LineAnswer {
+  case text(UnsafeRawBufferPointer)
+  /// There is no such key.
+  case missing
+  case failure(CallFailure)
+
+  init(_ line: UnsafeRawBufferPointer) {
+    let rest = UnsafeRawBufferPointer(rebasing: line.dropFirst())
+    switch line.first {
+    case UInt8(ascii: "+"): self = .text(rest)
+    case UInt8(ascii: "-"):
+      if rest.starts(with: "invalid key ".utf8) {
+        self = .missing
+      } else {
+        self = .failure(Self.failure(String(decoding: rest.prefix(1_024), as: UTF8.self)))
+      }
+    default: self = .failure(.wrongReply("the line is no reply of the protocol"))
+    }
+  }
+
+  /// An error's first word is its reason, or its code.
+  private static func failure(_ text: String) -> CallFailure {
+    let words = text.split(separator: " ", maxSplits: 1)
+    let name = words.first.map(String.init) ?? ""
+    let message = words.count > 1 ? String(words[1]) : text
+    if let reason = ErrorReason(rawValue: name) {
+      return CallFailure(code: reason.code.name, reason: name, message: message)
+    }
+    if let code = StatusCode.allCases.first(where: { $0.name == name }) {
+      return CallFailure(code: code.name, message: message)
+    }
+    return CallFailure(code: StatusCode.unknown.name, message: text)
+  }
+}

@@ -1,0 +1,100 @@
+// One of a load's connections: the calls under way on it, and its transport, which is made anew
+// when it is lost. Belongs to its part, on the part's event loop.
+//
+// @exclusivity(unchecked) in this file: used by every call, on the loop alone; no access contains
+// another call's.
+
+import GRPC
+import NIOCore
+import StatusCodes
+
+final class LoadConnection: LoadTransportOwner {
+  /// Owns this connection, so that it can't be gone before.
+  private unowned(unsafe) let part: LoadPart
+  @exclusivity(unchecked) private var transport: (any LoadTransport)?
+  @exclusivity(unchecked) private var calls: CallsInFlight
+  @exclusivity(unchecked) private var isOpen = false
+  /// Why it is being closed here: its calls fail with that.
+  @exclusivity(unchecked) private var closedFor: CallFailure?
+
+  init(_ part: LoadPart, inFlight: Int) {
+    self.part = part
+    calls = CallsInFlight(max: inFlight)
+  }
+
+  /// How many more calls it takes now.
+  var room: Int { isOpen ? calls.room : 0 }
+  var inFlight: Int { calls.count }
+  var oldestSentNanos: UInt64? { calls.oldestSentNanos }
+
+  func connect() {
+    let transport = part.makeTransport(owner: self)
+    closedFor = nil
+    self.transport = transport
+    transport.connect()
+  }
+
+  /// There must be room for it.
+  func send(_ call: PlannedCall, at nowNanos: UInt64) {
+    let id = calls.add(call, at: nowNanos)
+    guard let bytes = transport?.write(call, id: id) else { return }
+    calls.setRequestBytes(bytes, of: id)
+  }
+
+  func flush() { transport?.flush() }
+
+  /// Ends the connection, and so the calls under way; another one follows.
+  func close(for failure: CallFailure? = nil) {
+    closedFor = failure
+    transport?.close()
+  }
+
+  /// How many calls it may have under way from now on. There must be none.
+  func setInFlight(_ most: Int) { calls = CallsInFlight(max: most) }
+
+  // MARK: - LoadTransportOwner
+
+  func opened() {
+    isOpen = true
+    part.opened(self)
+  }
+
+  func goingAway() {
+    guard isOpen else { return }
+    part.loses(room: calls.room)
+    isOpen = false
+  }
+
+  func call(_ id: UInt64) -> PlannedCall? { calls.call(id) }
+
+  func replied(_ id: UInt64, _ outcome: CallOutcome, received: Int) {
+    calls.setReply(outcome, bytes: received, of: id)
+  }
+
+  func ended(_ id: UInt64, _ failure: CallFailure?, at nowNanos: UInt64) {
+    guard let flight = calls.remove(id) else { return }
+    let outcome: CallOutcome =
+      failure.map { .failed(closedFor ?? $0) } ?? flight.reply?.outcome
+      ?? .failed(.wrongReply("the call ended well without a reply"))
+    part.ended(
+      flight, outcome, received: flight.reply?.bytes ?? 0, at: nowNanos, isOpen: isOpen)
+  }
+
+  func ended(_ id: UInt64, _ outcome: CallOutcome, received: Int, at nowNanos: UInt64) {
+    guard let flight = calls.remove(id) else { return }
+    part.ended(flight, outcome, received: received, at: nowNanos, isOpen: isOpen)
+  }
+
+  func endedAll(at nowNanos: UInt64) { part.roomCame(self, at: nowNanos) }
+
+  func lost(_ failure: CallFailure) {
+    goingAway()
+    transport = nil
+    let now = NIODeadline.now().uptimeNanoseconds
+    let failure = closedFor ?? failure
+    for flight in calls.removeAll() {
+      part.ended(flight, .failed(failure), received: 0, at: now, isOpen: false)
+    }
+    part.lost(self, failure)
+  }
+}

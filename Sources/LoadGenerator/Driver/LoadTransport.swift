@@ -1,0 +1,77 @@
+// How calls travel on one connection, and who is told what becomes of them. A protocol that a load
+// may use is one type of this kind; all of it on the connection's event loop.
+
+import GRPC
+import NIOCore
+import RingstoreAPI
+import StatusCodes
+
+/// One connection, from its making to its loss. It is used once.
+protocol LoadTransport: AnyObject {
+  /// Connects, and tells its owner `opened` or `lost`, later.
+  func connect()
+  /// Gathers a call, or sends it. Returns the request's bytes.
+  func write(_ call: PlannedCall, id: UInt64) -> Int
+  /// Sends what was gathered.
+  func flush()
+  /// Ends the connection; the owner is told `lost` as of any other end.
+  func close()
+}
+
+/// The owner of a transport. Told from within events of the loop, never from within `write`.
+protocol LoadTransportOwner: AnyObject {
+  func opened()
+  /// It takes no more calls; those under way go on.
+  func goingAway()
+  /// A call that is under way; nil: there is none of this number.
+  func call(_ id: UInt64) -> PlannedCall?
+  /// A call has had its reply, and its end is yet to come.
+  func replied(_ id: UInt64, _ outcome: CallOutcome, received: Int)
+  /// The end of such a call.
+  ///
+  /// - Parameter failure: nil: OK, so that its reply counts.
+  func ended(_ id: UInt64, _ failure: CallFailure?, at nowNanos: UInt64)
+  /// Reply and end of a call in one.
+  func ended(_ id: UInt64, _ outcome: CallOutcome, received: Int, at nowNanos: UInt64)
+  /// All that came together was told: there may be room for further calls.
+  func endedAll(at nowNanos: UInt64)
+  /// The connection is gone, and the calls under way with it. Comes once.
+  func lost(_ failure: CallFailure)
+}
+
+extension CallFailure {
+  init(_ status: RPCStatus) {
+    self.init(CallError(code: status.code, message: status.message, details: status.details))
+  }
+
+  init(_ error: CallError) {
+    self.init(
+      code: error.code.name, reason: error.reason?.rawValue ?? "", message: error.message)
+  }
+
+  static func unavailable(_ message: String) -> CallFailure {
+    CallFailure(code: StatusCode.unavailable.name, message: message)
+  }
+}
+
+/// Whom a load asks, and how.
+package struct LoadTarget: Sendable {
+  package let host: String
+  package let port: Int
+  /// Of gRPC connections; lines use its TLS, token and time for connecting.
+  let connection: ClientConfiguration
+
+  package init(
+    host: String, port: Int, tls: ClientTLS?, token: String?, _ settings: LoadSettings
+  ) {
+    self.host = host
+    self.port = port
+    var connection = ClientConfiguration()
+    connection.tls = tls
+    connection.token = token
+    connection.acceptsGzip = false
+    // A batch of replies is closed when it has grown past 256 KiB, and the last may be the longest.
+    connection.maxMessageBytes = max(4 << 20, settings.values.bytesMax + (64 << 10)) + (512 << 10)
+    self.connection = connection
+  }
+}

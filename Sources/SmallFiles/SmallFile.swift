@@ -1,0 +1,66 @@
+// Reads a small file: of a configuration, a credential, a certificate. Never more of it than may
+// be, whatever lies there. Any thread; it blocks for as long as the disk does.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+package enum SmallFile {
+  /// Why a file can't be read. A sentence's end; it shows nothing of what is in the file.
+  package struct Failure: Error, Sendable, Hashable {
+    package let reason: String
+  }
+
+  /// What is in a file of at most so many bytes.
+  ///
+  /// - Throws: also where it has more: its size is looked at first, and no more is read where it
+  ///   grows meanwhile.
+  package static func read(_ path: String, bytesMax: Int) throws(Failure) -> [UInt8] {
+    // Of a pipe that nobody writes to the opening would not return else.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw .system }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "it is no file") }
+    let size = Int(status.st_size)
+    guard size <= bytesMax else { throw .tooLong(bytesMax) }
+    var bytes = [UInt8](repeating: 0, count: size + 1)
+    var count = 0
+    while count < bytes.count {
+      let start = count
+      let taken = bytes.withUnsafeMutableBytes { room in
+        #if canImport(Glibc)
+          Glibc.read(descriptor, room.baseAddress.map { $0 + start }, room.count - start)
+        #elseif canImport(Musl)
+          Musl.read(descriptor, room.baseAddress.map { $0 + start }, room.count - start)
+        #elseif canImport(Darwin)
+          Darwin.read(descriptor, room.baseAddress.map { $0 + start }, room.count - start)
+        #endif
+      }
+      if taken < 0, errno == EINTR { continue }
+      guard taken >= 0 else { throw .system }
+      if taken == 0 { return Array(bytes[..<count]) }
+      count += taken
+      if count > bytesMax { throw .tooLong(bytesMax) }
+      // It has grown since.
+      if count == bytes.count {
+        bytes += [UInt8](repeating: 0, count: min(count, bytesMax + 1 - count))
+      }
+    }
+    return bytes
+  }
+}
+
+extension SmallFile.Failure {
+  /// What the system has just said.
+  fileprivate static var system: Self { Self(reason: String(cString: strerror(errno))) }
+
+  fileprivate static func tooLong(_ bytesMax: Int) -> Self {
+    Self(reason: "it has more than \(bytesMax) bytes")
+  }
+}

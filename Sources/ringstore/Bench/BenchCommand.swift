@@ -1,0 +1,183 @@
+// `ringstore bench`: a load on a cluster, and what became of it. Its options; the run itself is in
+// BenchRun, the load in LoadGenerator.
+
+import ArgumentParser
+import Glibc
+import LoadGenerator
+import RingstoreClient
+import TextForms
+
+extension LoadProtocol: ExpressibleByArgument {}
+extension CallSpacing: ExpressibleByArgument {}
+
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Puts a load on a router or a shard, and measures it.",
+    discussion: """
+      Without --rate a closed loop: each connection makes its next call when one is done, which \
+      shows what the nodes can do. With --rate an open loop: calls are due at that rate whatever \
+      became of those before, and latencies count from then, which shows what callers would see. \
+      All keys begin with `bench:`. Ctrl-C ends the run early and prints its result. docs/LOAD.md \
+      tells how to read it. Status 0: done; 1: not, or replies were wrong, or no call was done; 64: \
+      wrong usage.
+      """)
+
+  @Option(
+    help: """
+      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      50051; with --protocol line 127.0.0.1:9999)
+      """)
+  var server: String?
+
+  @OptionGroup var tlsOptions: TLSClientOptions
+  @OptionGroup var token: TokenOption
+
+  @Option(name: .customLong("protocol"), help: "How calls travel: unary, pipeline or line.")
+  var way = LoadProtocol.unary
+
+  @Option(parsing: .unconditional, help: "Connections. (default: 16)")
+  var connections: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Calls under way on each connection. (default: 1, with pipeline 64; with --rate 100 or 1000, \
+      and so many at most)
+      """)
+  var inFlight: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Of pipeline and line: calls that are sent together. (default: 16 and 1)")
+  var batch: Int?
+
+  @Option(parsing: .unconditional, help: "Threads of the load generator.")
+  var threads = 1
+
+  @Option(
+    name: [.customLong("rate"), .customLong("rates")], parsing: .unconditionalSingleValue,
+    help: """
+      Calls a second of all connections together; several, as in 1000,2000,4000 or by saying it \
+      again, make a run each. (default: a closed loop)
+      """)
+  var rate: [String] = []
+
+  @Option(
+    help: "With --rate: poisson, as of many callers that don't know of each other, or even.")
+  var spacing = CallSpacing.poisson
+
+  @Option(parsing: .unconditional, help: "Seconds that each run counts. (default: 10)")
+  var duration: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds before that do not count. (default: 1, with --calls 0)")
+  var warmUp: Double?
+
+  @Option(parsing: .unconditional, help: "Calls of each run, instead of a duration or with one.")
+  var calls: Int?
+
+  @Option(parsing: .unconditional, help: "Keys of each type.")
+  var keys = 10_000
+
+  @Option(help: "Which keys are used: uniform, zipf[:THETA] or hot:FRACTION:SHARE.")
+  var distribution = "uniform"
+
+  @Option(
+    parsing: .unconditional,
+    help: "Bytes of a value, as N or MIN-MAX. Each key has its own length between them.")
+  var valueBytes = "64"
+
+  @Option(help: "Shares of the calls get, set, incr, lpush and lpop.")
+  var mix = "get=80,set=20"
+
+  @Flag(help: "Store all strings first; every get must find its key then.")
+  var fill = false
+
+  @Flag(help: "Delete the keys afterwards.")
+  var clean = false
+
+  @Option(parsing: .unconditional, help: "The same number makes the same calls.")
+  var seed: UInt64 = 1
+
+  @Option(parsing: .unconditional, help: "The number of the database.")
+  var database: UInt32 = 0
+
+  @Option(parsing: .unconditional, help: "Seconds that a call may stay without a reply.")
+  var timeout: Double = 10
+
+  @Option(
+    defaultAsFlag: "-",
+    help: "Write the result as JSON into this file; without one to stdout, in place of the tables.")
+  var json: String?
+
+  @Option(help: "With several rates: draw latency over load into this file, as SVG.")
+  var plot: String?
+
+  @Option(
+    parsing: .upToNextOption,
+    help: "Compare two results of --json, A and B, instead of making a load.")
+  var compare: [String] = []
+
+  func run() async throws {
+    guard compare.isEmpty else { return try BenchFiles.compare(compare) }
+    let settings: LoadSettings
+    do {
+      settings = try LoadSettings(loadOptions)
+    } catch {
+      throw ConfigurationError(error.sentence)
+    }
+    guard plot == nil || settings.rates.count > 1 else {
+      throw ConfigurationError("--plot needs several rates, as in --rate 1000,2000,4000.")
+    }
+    let environment = ProcessState.environment()
+    let server = try address(environment)
+    let tls = try tlsOptions.configuration(environment)
+    let token = try token.read()
+    let files = try BenchFiles(json: json, plot: plot)
+    let target: LoadTarget
+    do {
+      target = LoadTarget(
+        host: server.host, port: server.port,
+        tls: try tls?.transport(speaksHTTP2: way != .line), token: token, settings)
+    } catch {
+      throw Unhealthy("TLS: \(error.sentence)")
+    }
+    ProcessState.ignoreBrokenPipes()
+    let run = BenchRun(
+      settings: settings, target: target, server: server, isEncrypted: tls != nil, files: files)
+    try await run.run()
+  }
+
+  /// Lines have a port of their own, which no variable names.
+  private func address(_ environment: [String: String]) throws -> HostPort {
+    if server == nil, way == .line {
+      return HostPort(host: "127.0.0.1", port: SettingSources.linePort)
+    }
+    return try ServerAddress.of(flag: server, environment: environment)
+  }
+
+  private var loadOptions: LoadSettings.Options {
+    var options = LoadSettings.Options()
+    options.way = way
+    options.connections = connections
+    options.inFlight = inFlight
+    options.batch = batch
+    options.threads = threads
+    options.rates = rate
+    options.spacing = spacing
+    options.warmUpSeconds = warmUp
+    options.durationSeconds = duration
+    options.calls = calls
+    options.keys = keys
+    options.distribution = distribution
+    options.valueBytes = valueBytes
+    options.mix = mix
+    options.seed = seed
+    options.database = database
+    options.fills = fill
+    options.cleans = clean
+    options.timeoutSeconds = timeout
+    return options
+  }
+}
