@@ -89,9 +89,11 @@ package protocol ClientLoop: ListenerLoop {
 }
 
 extension ServerLoop: ClientLoop {
-  var clientReports: [ClientReport] { handlers.all.map { $0.clientReport(nowNanos: nowNanos) } }
+  package var clientReports: [ClientReport] {
+    handlers.all.map { $0.clientReport(nowNanos: nowNanos) }
+  }
 
-  func endClient(_ id: UInt64) -> Bool {
+  package func endClient(_ id: UInt64) -> Bool {
     guard let handler = handlers.all.first(where: { $0.place?.id == id }) else { return false }
     handler.cut(.administrator)
     return true
