@@ -123,6 +123,13 @@ let package = Package(
         nioCore, nioPosix, nioHTTP1, nioConcurrency, logging, metrics,
       ]),
     .target(
+      name: "Dashboard",
+      dependencies: [
+        "TextForms", "StatusCodes", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore",
+        "GRPC", "Admin", nioCore, nioHTTP1, nioConcurrency,
+      ],
+      exclude: ["Page"]),
+    .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
     .target(
@@ -138,8 +145,8 @@ let package = Package(
         "CEdit", "TextForms", "SmallFiles",
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
         "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
-        "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "MetricTypes",
-        "GRPC",
+        "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "Dashboard",
+        "MetricTypes", "GRPC",
         nioCore, nioPosix, logging, metrics,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
@@ -151,6 +158,12 @@ let package = Package(
     .testTarget(
       name: "AdminTests",
       dependencies: ["Admin", "MetricTypes", "GRPC", nioCore, nioEmbedded, logging, metrics]),
+    .testTarget(
+      name: "DashboardTests",
+      dependencies: [
+        "Dashboard", "Admin", "ShardNode", "Users", "Commands", "NodeCore", "RingstoreAPI", "GRPC",
+        "MetricTypes", nioCore, nioHTTP1, logging, crypto,
+      ]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
     .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
     // Certificates, made by deploy/certificates when tests run.

@@ -57,6 +57,8 @@ readonly TEST_NEEDS=(
   "golang-google-genproto-dev:test -d /usr/share/gocode/src/google.golang.org/genproto")
 readonly DEPLOYMENT_NEEDS=(
   "prometheus:command -v promtool && command -v prometheus" "openssl:command -v openssl")
+# What looks at the dashboard.
+readonly BROWSER_NEEDS=("chromium:command -v chromium")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

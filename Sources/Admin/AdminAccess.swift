@@ -14,14 +14,17 @@ import Users
 struct AdminRefusal: Error {
   let response: AdminResponse
 
-  init(_ error: CallError) {
+  /// - Parameter isForScripts: a page asks for it by a script, which has the token; by Basic a
+  ///   browser would ask its user in a window of its own.
+  init(_ error: CallError, isForScripts: Bool) {
     switch error.reason {
     case .unauthenticated:
       var response = AdminResponse.line(.unauthorized, error.message)
-      response.headers = [
-        ("WWW-Authenticate", "Bearer realm=\"ringstore\""),
-        ("WWW-Authenticate", "Basic realm=\"ringstore\", charset=\"UTF-8\""),
-      ]
+      response.headers = [("WWW-Authenticate", "Bearer realm=\"ringstore\"")]
+      if !isForScripts {
+        response.headers.append(
+          ("WWW-Authenticate", "Basic realm=\"ringstore\", charset=\"UTF-8\""))
+      }
       self.response = response
     case .rateLimited, .tooManyConnections:
       response = .line(.tooManyRequests, error.message)
@@ -50,7 +53,7 @@ final class AdminAccess {
       }
       return principal
     } catch {
-      throw AdminRefusal(error)
+      throw AdminRefusal(error, isForScripts: route.isForScripts)
     }
   }
 

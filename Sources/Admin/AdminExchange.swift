@@ -80,7 +80,9 @@ final class AdminExchange: ChannelInboundHandler {
     let request = AdminRequest(
       path: path, query: query,
       accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
-      user: caller?.name, permissions: caller?.permissions ?? .all)
+      user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
+      host: head.headers.first(name: "host"), fetchSite: head.headers.first(name: "sec-fetch-site"),
+      isEncrypted: connection.peer.isEncrypted)
     make(route, request, head)
   }
 

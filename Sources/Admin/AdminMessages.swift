@@ -14,11 +14,23 @@ package struct AdminRequest: Sendable {
   package let user: String?
   /// What that user may do; everything where there are no users.
   package let permissions: Permissions
+  /// By what the user was known, for calls on a node in his name.
+  package let caller: KnownCredential?
+  /// The name by which the port was asked.
+  package let host: String?
+  /// Where a browser says that the request comes from (Sec-Fetch-Site).
+  package let fetchSite: String?
+  package let isEncrypted: Bool
 
   package init(
     path: String, query: String = "", accept: String? = nil, user: String? = nil,
-    permissions: Permissions = .all
+    permissions: Permissions = .all, caller: KnownCredential? = nil, host: String? = nil,
+    fetchSite: String? = nil, isEncrypted: Bool = false
   ) {
+    self.caller = caller
+    self.host = host
+    self.fetchSite = fetchSite
+    self.isEncrypted = isEncrypted
     self.path = path
     self.query = query
     self.accept = accept
@@ -77,6 +89,9 @@ package struct AdminRoute: Sendable {
   /// Whether it is a probe, which is to fail soon.
   package let isProbe: Bool
   package let respond: @Sendable (AdminRequest) async -> AdminResponse
+
+  /// Whether a page asks for it, and not a person.
+  var isForScripts: Bool { path.hasPrefix("/api/") }
 
   package init(
     _ path: String, access: Access, isProbe: Bool = false,

@@ -2,7 +2,7 @@
 // may see it where the node has users, and what makes it. What makes a page runs on no event loop;
 // it asks nodes by their probes. Any thread.
 //
-// `/` names the pages until there is something better to look at.
+// `/` is the dashboard for browsers, and names the pages for everybody else.
 
 import Commands
 import MetricTypes
@@ -17,13 +17,15 @@ package struct AdminPages: Sendable {
   /// Of each node, why it is not ready.
   private let readinesses: SharedWork<[String?]>
   private let slowCalls: SharedWork<[SlowCalls]>
+  private let startPage: AdminResponse?
 
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
   ///   - process: metrics that concern none of them.
+  ///   - startPage: what browsers see at `/`; nil: what everybody sees.
   ///   - configuration: the settings as JSON, without secrets.
   package init(
-    _ nodes: [NodeProbe], limits: AdminLimits = AdminLimits(),
+    _ nodes: [NodeProbe], limits: AdminLimits = AdminLimits(), startPage: AdminResponse? = nil,
     process: @escaping @Sendable () -> MetricCollection,
     configuration: @escaping @Sendable () -> String
   ) {
@@ -45,11 +47,15 @@ package struct AdminPages: Sendable {
       for node in nodes { calls.append(await node.slowCalls()) }
       return calls
     }
+    self.startPage = startPage
   }
 
   package var routes: [AdminRoute] {
     [
-      AdminRoute("/", access: .open) { _ in index() },
+      AdminRoute("/", access: .open) { request in
+        guard let startPage, request.accept?.contains("text/html") == true else { return index() }
+        return startPage
+      },
       AdminRoute("/metrics", access: .read) { await metrics($0) },
       AdminRoute("/healthz", access: .open, isProbe: true) { _ in await health() },
       AdminRoute("/readyz", access: .open, isProbe: true) { _ in await readiness() },
@@ -64,6 +70,7 @@ package struct AdminPages: Sendable {
       body: """
         Ringstore \(nodes.map { "\($0.role) \($0.name)" }.joined(separator: ", "))
 
+        /          the dashboard, in a browser
         /metrics   metrics for Prometheus
         /healthz   whether the node lives
         /readyz    whether it answers calls on keys
@@ -165,7 +172,7 @@ extension SlowCalls {
 }
 
 /// Names of commands by their place in tables of calls.
-enum CommandName {
+package enum CommandName {
   private static let names: [Int: String] = {
     var names: [Int: String] = [:]
     for command in CommandTable.all {
@@ -175,5 +182,5 @@ enum CommandName {
     return names
   }()
 
-  static func of(place: Int) -> String? { names[place] }
+  package static func of(place: Int) -> String? { names[place] }
 }

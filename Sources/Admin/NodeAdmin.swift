@@ -13,15 +13,17 @@ package enum NodeAdmin {
   ///   - nodes: those of the process, the router first.
   ///   - settings: the settings as JSON, without secrets.
   ///   - library: what libraries count.
+  ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
-    settings: @escaping @Sendable () -> String, library: LibraryMetrics?, logger: Logger
+    settings: @escaping @Sendable () -> String, library: LibraryMetrics?,
+    startPage: (page: AdminResponse, routes: [AdminRoute])? = nil, logger: Logger
   ) async throws -> AdminServer {
     let connections = AdminServer.connections(configuration.limits)
     let counters = AdminCounters()
     let pages = AdminPages(
-      nodes, limits: configuration.limits,
+      nodes, limits: configuration.limits, startPage: startPage?.page,
       process: {
         var metrics = MetricCollection()
         metrics.add(AdminMetric.buildInfo, [MetricLabel("version", version)], 1)
@@ -32,7 +34,8 @@ package enum NodeAdmin {
         return metrics
       }, configuration: settings)
     return try await AdminServer.start(
-      configuration, connections: connections, routes: pages.routes, counters: counters,
+      configuration, connections: connections, routes: pages.routes + (startPage?.routes ?? []),
+      counters: counters,
       logger: logger)
   }
 }

@@ -4,20 +4,20 @@
 
 import NIOCore
 
-actor SharedWork<Value: Sendable> {
+package actor SharedWork<Value: Sendable> {
   private let work: @Sendable () async -> Value
   private let nanosMin: UInt64
   private var current: Task<Value, Never>?
   private var last: (value: Value, atNanos: UInt64)?
 
   /// - Parameter nanosMin: those who ask closer together than this get the same value.
-  init(nanosMin: UInt64 = 0, _ work: @escaping @Sendable () async -> Value) {
+  package init(nanosMin: UInt64 = 0, _ work: @escaping @Sendable () async -> Value) {
     self.nanosMin = nanosMin
     self.work = work
   }
 
   /// The value of work that is under way, or as of now.
-  func value() async -> Value {
+  package func value() async -> Value {
     if let current { return await current.value }
     if let last, NIODeadline.now().uptimeNanoseconds &- last.atNanos < nanosMin {
       return last.value

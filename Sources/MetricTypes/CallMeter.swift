@@ -126,6 +126,20 @@ package final class CallMeter {
 
   // MARK: - Looking
 
+  /// What was counted of all commands, and how many of these calls had errors. O(commands).
+  package func total() -> (durations: DurationCounts, errors: UInt64) {
+    var durations = DurationCounts()
+    var errors: UInt64 = 0
+    for place in 0..<places {
+      if let counts = counts(place, isError: false) { durations.add(counts) }
+      if let counts = counts(place, isError: true) {
+        durations.add(counts)
+        errors &+= counts.count
+      }
+    }
+    return (durations, errors)
+  }
+
   /// What was counted of a command; nil: nothing.
   package func counts(_ place: Int, isError: Bool) -> DurationCounts? {
     guard place >= 0, place < places else { return nil }

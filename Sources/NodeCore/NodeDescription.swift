@@ -7,6 +7,8 @@ import RingstoreAPI
 package struct NodeDescription: Sendable {
   /// What a router is called, in Describe and in calls about it.
   package static let routerID = "router"
+  /// Further buckets of another node are left out.
+  package static let durationsMax = 128
 
   package var id = ""
   package var role = V1.Node.Role.unspecified
@@ -19,6 +21,11 @@ package struct NodeDescription: Sendable {
   /// Progress while loading, or why it is unreachable or not serving.
   package var detail = ""
   package var incarnation: UInt64 = 0
+  /// 0: there is none.
+  package var memoryLimitBytes: Int64 = 0
+  package var errors: UInt64 = 0
+  /// How many calls have taken how long, by bucket; empty ones at the end are left out.
+  package var durations: [UInt64] = []
 
   package init(id: String, role: V1.Node.Role) {
     self.id = id
@@ -36,6 +43,9 @@ package struct NodeDescription: Sendable {
     memoryBytes = message.memoryBytes
     detail = String(decoding: message.detail, as: UTF8.self)
     incarnation = message.incarnation
+    memoryLimitBytes = message.memoryLimitBytes
+    errors = message.errors
+    durations = message.durations.prefix(Self.durationsMax).map { $0 }
   }
 
   /// Appends the whole message.
@@ -51,5 +61,9 @@ package struct NodeDescription: Sendable {
     buffer.write(Field.memoryBytes, memoryBytes)
     buffer.write(Field.detail, detail)
     buffer.write(Field.incarnation, incarnation)
+    buffer.write(Field.memoryLimitBytes, memoryLimitBytes)
+    buffer.write(Field.errors, errors)
+    let used = durations.lastIndex { $0 > 0 }.map { durations.index(after: $0) } ?? 0
+    for count in durations.prefix(used) { buffer.append(Field.durations, count) }
   }
 }

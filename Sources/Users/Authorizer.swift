@@ -86,10 +86,14 @@ package final class Authorizer {
 
   /// The same credential as of now; nil: it is none any more.
   package func renewed(_ principal: Principal) -> Principal? {
-    guard principal.isRevoked else { return principal }
-    switch principal.credential {
+    principal.isRevoked ? self.principal(of: principal.known) : principal
+  }
+
+  /// Who a credential stands for that another event loop has found good; nil: it is none any more.
+  package func principal(of known: KnownCredential) -> Principal? {
+    switch known.credential {
     case .token(let name, _):
-      return users[name]?.principals.first { $0.credential == principal.credential }
+      return users[name]?.principals.first { $0.credential == known.credential }
     case .certificate(let name): return certificates[name]
     case .anonymous: return anonymous
     }

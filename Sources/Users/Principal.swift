@@ -46,6 +46,9 @@ package final class Principal: @unchecked Sendable {
     definition = nil
   }
 
+  /// By what he was known.
+  package var known: KnownCredential { KnownCredential(credential: credential) }
+
   /// Whether he may touch only some keys or databases.
   @inline(__always)
   package var isRestricted: Bool { rules != nil }
@@ -111,6 +114,11 @@ package final class Principal: @unchecked Sendable {
     account?.ledger.refused(.permission, name)
     return .permissionDenied("The user \(name) may not use this key.")
   }
+}
+
+/// A credential that was found good, for another event loop to look up. It holds no secret.
+package struct KnownCredential: Sendable, Hashable {
+  let credential: Credential
 }
 
 /// How somebody says who he is; kept without the secret.

@@ -66,6 +66,13 @@ enum ImportRules {
       "Admin",
       ["TextForms", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]
     ),
+    (
+      "Dashboard",
+      [
+        "TextForms", "StatusCodes", "MetricTypes", "RingstoreAPI", "Users", "Commands", "NodeCore",
+        "GRPC", "Admin",
+      ]
+    ),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),
@@ -75,7 +82,7 @@ enum ImportRules {
         "TextForms", "SmallFiles", "Store", "Log", "LogFiles", "Backups", "Users", "Front",
         "ShardNode",
         "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
-        "LineProtocol", "NodeCore", "Admin", "MetricTypes", "GRPC", "CEdit",
+        "LineProtocol", "NodeCore", "Admin", "Dashboard", "MetricTypes", "GRPC", "CEdit",
       ]
     ),
   ]

@@ -19,6 +19,17 @@ import Testing
     #expect(meter.counts(4, isError: false) == nil)
   }
 
+  @Test("The total has the calls of all commands, with errors and without")
+  func total() {
+    #expect(meter.total().durations.count == 0)
+    meter.record(0, isError: false, nanos: 1_000)
+    meter.record(7, isError: false, nanos: 2_000)
+    meter.record(7, isError: true, nanos: 3_000)
+    let total = meter.total()
+    #expect(total.durations.count == 3 && total.errors == 1)
+    #expect(total.durations.sumNanos == 6_000)
+  }
+
   @Test("Places that there are not are passed over", arguments: [-1, 8, Int.max, Int.min])
   func foreignPlaces(place: Int) {
     meter.record(place, isError: false, nanos: 1)

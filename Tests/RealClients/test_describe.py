@@ -114,3 +114,19 @@ def test_the_version_is_printed():
     printed = run("--version")
     assert printed.returncode == 0
     assert re.search(r"\d+\.\d+", printed.stdout)
+
+
+def test_shards_tell_how_long_their_calls_took():
+    with Cluster("ab", shard_arguments=("--max-memory", "64MiB")) as cluster:
+        with Client(cluster.address) as client:
+            before = {n.id: n for n in client.describe().nodes}
+            for number in range(100):
+                client.set(b"key:%d" % number, b"v")
+            after = {n.id: n for n in client.describe().nodes}
+        for shard in "ab":
+            assert after[shard].memory_limit_bytes == 64 << 20
+            assert len(after[shard].durations) <= 97
+        counted = sum(sum(after[s].durations) - sum(before[s].durations) for s in "ab")
+        # And the second Describe's own parts.
+        assert 100 <= counted <= 104
+        assert list(after["router"].durations) == []

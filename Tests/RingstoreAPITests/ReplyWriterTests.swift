@@ -30,12 +30,18 @@ import Testing
         (node.address, node.state, node.version) = ("a:1", .unreachable, "0.1")
         (node.uptimeMillis, node.keys, node.memoryBytes) = (1, -2, .max)
         (node.detail, node.incarnation) = ("away", .max)
+        (node.memoryLimitBytes, node.errors, node.durations) = (7, .max, [0, 3, .max, 0, 0])
         node.write(into: &buffer)
       })
     #expect(node.id == "s1" && node.role == .shard && node.address == "a:1")
     #expect(node.state == .unreachable && node.version == "0.1" && node.detail == "away")
     #expect(node.uptimeMillis == 1 && node.keys == -2 && node.memoryBytes == .max)
     #expect(node.incarnation == .max)
+    #expect(node.memoryLimitBytes == 7 && node.errors == .max)
+    #expect(node.durations == [0, 3, .max], "empty buckets at the end are left out")
+    let bytes = try node.serializedBytes() as [UInt8]
+    let read = try bytes.withUnsafeBytes { NodeDescription(try V1.Node($0)) }
+    #expect(read.durations == [0, 3, .max] && read.errors == .max && read.memoryLimitBytes == 7)
   }
 
   @Test func `Keys names its keys, its token and the shards not reached`() throws {

@@ -168,6 +168,20 @@ struct AuthorizerTests {
     #expect(reason(second, "Bearer a.one") == nil)
   }
 
+  @Test("Another loop knows a user by the credential that one has found good, as long as it is")
+  func otherLoops() throws {
+    let users = user("a", ["a.one", "a.two"]) + user("anonymous", [])
+    let loops = [Authorizer(try table(users), ledger), Authorizer(try table(users), ledger)]
+    for header in ["Bearer a.one", "Bearer a.two", nil] {
+      let found = try call(CallerIdentity(loops[0]), header)
+      let there = try #require(loops[1].principal(of: found.known))
+      #expect(there.name == found.name && there !== found)
+    }
+    let gone = try call(CallerIdentity(loops[0]), "Bearer a.two").known
+    loops[1].replace(with: try table(user("a", ["a.one"])))
+    #expect(loops[1].principal(of: gone) == nil)
+  }
+
   @Test("A user has as many connections as he may, over all loops")
   func connections() throws {
     let text = user("a", ["a.one", "a.two"], rest: "connections 2")

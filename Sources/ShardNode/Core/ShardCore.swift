@@ -324,6 +324,10 @@ package final class ShardCore {
     node.keys = Int64(store.totalKeyCount)
     node.memoryBytes = Int64(store.memoryBytes)
     node.incarnation = incarnation
+    if store.memoryLimit.bytes < .max { node.memoryLimitBytes = Int64(store.memoryLimit.bytes) }
+    let measured = meter.total()
+    node.errors = measured.errors
+    node.durations = measured.durations.buckets
     return node
   }
 }

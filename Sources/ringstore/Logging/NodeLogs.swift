@@ -1,7 +1,9 @@
 // The loggers of a process: lines for stderr, none of which holds up the node, and of events that
 // are alike no more than one line a second. Any thread.
 
+import Dashboard
 import Dispatch
+import GRPC
 import Logging
 import Synchronization
 
@@ -11,6 +13,8 @@ package struct NodeLogs: Sendable {
   /// the events that are alike.
   package static let auditLabel = "ringstore.audit"
 
+  /// What was logged lately, for the dashboard.
+  package let events = EventRing()
   private let level: LogLevelInForce
   private let sink: LogSink
   private let queue: LogQueue?
@@ -20,14 +24,14 @@ package struct NodeLogs: Sendable {
     let queue = LogQueue { Terminal.writeToStandardError($0) }
     self.level = LogLevelInForce(level)
     self.queue = queue
-    sink = LogSink { queue.append($0) }
+    sink = LogSink(events) { queue.append($0) }
   }
 
   /// - Parameter write: takes whole lines, on the thread that logs.
   package init(level: Logger.Level, write: @escaping @Sendable (String) -> Void) {
     self.level = LogLevelInForce(level)
     queue = nil
-    sink = LogSink(write)
+    sink = LogSink(events, write)
   }
 
   /// Of events below this level nothing is written. The audit log has no levels.
@@ -81,9 +85,11 @@ final class LogSink: Sendable {
   }
 
   private let state = Mutex(State())
+  private let events: EventRing
   private let write: @Sendable (String) -> Void
 
-  init(_ write: @escaping @Sendable (String) -> Void) {
+  init(_ events: EventRing, _ write: @escaping @Sendable (String) -> Void) {
+    self.events = events
     self.write = write
   }
 
@@ -97,10 +103,17 @@ final class LogSink: Sendable {
       for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
       let event = LogRates.Class(label: label, level: level, message: message, fields: fields)
       guard admit(event) else { return }
+      keep(level, message, metadata)
     }
     write(
       LogLine.format(
         time: LogLine.now(), level: level, label: label, message: message, metadata: metadata))
+  }
+
+  private func keep(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) {
+    events.note(
+      unixMillis: WallTime.unixMillis(), level: "\(level)", message: message,
+      fields: metadata.sorted { $0.key < $1.key }.map { .init($0.key, "\($0.value)") })
   }
 
   private func admit(_ event: LogRates.Class) -> Bool {
@@ -140,6 +153,7 @@ final class LogSink: Sendable {
   private func write(_ summary: LogRates.Summary) {
     var metadata = summary.of.fields.mapValues { Logger.MetadataValue.string($0) }
     metadata["suppressed"] = "\(summary.suppressed)"
+    keep(summary.of.level, summary.of.message, metadata)
     write(
       LogLine.format(
         time: LogLine.now(), level: summary.of.level, label: summary.of.label,

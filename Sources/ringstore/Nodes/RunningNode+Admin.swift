@@ -2,6 +2,7 @@
 // drain. Any thread.
 
 import Admin
+import Dashboard
 import Logging
 import NIOCore
 import TextForms
@@ -29,6 +30,8 @@ extension RunningNode {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
         settings: { ledger.json.text }, library: Self.library,
+        startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
+          .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))
     } catch {
       await drain()

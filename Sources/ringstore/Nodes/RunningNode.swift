@@ -15,6 +15,8 @@ package struct RunningNode: Sendable {
   package internal(set) var adminPort: Int?
   /// The nodes of the process, the router first.
   package let probes: [NodeProbe]
+  /// Calls on the first of them.
+  let calls: NodeCalls
   /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
   package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
   /// Takes no new calls, lets those under way finish within the node's limit, and closes.
@@ -32,6 +34,7 @@ package struct RunningNode: Sendable {
     port = shard.port
     linePort = shard.linePort
     probes = [shard.probe]
+    calls = shard.calls
     reload = nil
     drain = { await shard.drain() }
   }
@@ -46,6 +49,7 @@ package struct RunningNode: Sendable {
     port = router.port
     linePort = router.linePort
     probes = [router.probe]
+    calls = router.calls
     reload = { await router.reload() }
     drain = { await router.drain() }
   }
@@ -73,6 +77,7 @@ package struct RunningNode: Sendable {
       port = router.port
       linePort = router.linePort
       probes = [router.probe] + shards.map(\.probe)
+      calls = router.calls
       reload = nil
       drain = { [shards] in
         await router.drain()

@@ -1150,6 +1150,10 @@ extension V1.Node: ReadByUs {
     facts.add("memory_bytes", "\(memoryBytes)")
     facts.add("detail", hex(detail))
     facts.add("incarnation", "\(incarnation)")
+    facts.add("memory_limit_bytes", "\(memoryLimitBytes)")
+    facts.add("errors", "\(errors)")
+    facts.add("durations", durations.map { "\($0)" })
+    facts.check("durations", durations.count)
     return facts.text
   }
 
@@ -1157,7 +1161,8 @@ extension V1.Node: ReadByUs {
     Self(
       id: id, role: role, address: address, state: state, version: version,
       uptimeMillis: uptimeMillis, keys: keys, memoryBytes: memoryBytes, detail: detail,
-      incarnation: incarnation)
+      incarnation: incarnation, memoryLimitBytes: memoryLimitBytes, errors: errors,
+      durations: arena.keep(durations))
   }
 }
 

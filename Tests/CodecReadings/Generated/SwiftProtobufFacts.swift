@@ -1223,6 +1223,9 @@ extension Ringstore_V1_Node: ReadBySwiftProtobuf {
     facts.add("memory_bytes", "\(memoryBytes)")
     facts.add("detail", hex(detail.utf8))
     facts.add("incarnation", "\(incarnation)")
+    facts.add("memory_limit_bytes", "\(memoryLimitBytes)")
+    facts.add("errors", "\(errors)")
+    facts.add("durations", durations.map { "\($0)" })
     return facts.text
   }
 

@@ -185,7 +185,7 @@ package enum Schemas {
   ]
   package static let v1Node: [MessageSoup.Field] = [
     .text(1), .varint(2), .text(3), .varint(4), .text(5), .varint(6), .varint(7), .varint(8),
-    .text(9), .varint(10),
+    .text(9), .varint(10), .varint(11), .varint(12), .packed(13), .varint(13),
   ]
   package static let v1SlotMapShard: [MessageSoup.Field] = [
     .text(1), .text(2), .fixed64(3), .message(4, v1Lineage),

@@ -139,6 +139,13 @@ extension V1 {
     package var detail: UnsafeRawBufferPointer = noBytes
     /// of a shard: new at every start, which empties its memory; 0 where unknown
     package var incarnation: UInt64 = 0
+    /// of a shard: what memory_bytes may come to; 0: there is no limit
+    package var memoryLimitBytes: Int64 = 0
+    /// of a shard: calls that it has answered with an error since it started
+    package var errors: UInt64 = 0
+    /// Of a shard: how many calls have taken how long since it started, in 97 buckets of
+    /// microseconds, the last ones left out where they are empty. PROTOCOL.md has their bounds.
+    package var durations: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -150,7 +157,9 @@ extension V1 {
       id: UnsafeRawBufferPointer = noBytes, role: V1.Node.Role = V1.Node.Role(rawValue: 0),
       address: UnsafeRawBufferPointer = noBytes, state: V1.Node.State = V1.Node.State(rawValue: 0),
       version: UnsafeRawBufferPointer = noBytes, uptimeMillis: Int64 = 0, keys: Int64 = 0,
-      memoryBytes: Int64 = 0, detail: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0
+      memoryBytes: Int64 = 0, detail: UnsafeRawBufferPointer = noBytes, incarnation: UInt64 = 0,
+      memoryLimitBytes: Int64 = 0, errors: UInt64 = 0,
+      durations: RepeatedNumbers = RepeatedNumbers()
     ) {
       self.id = id
       self.role = role
@@ -162,16 +171,13 @@ extension V1 {
       self.memoryBytes = memoryBytes
       self.detail = detail
       self.incarnation = incarnation
+      self.memoryLimitBytes = memoryLimitBytes
+      self.errors = errors
+      self.durations = durations
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
-      self.init()
-      try merge(encoded)
-    }
-
-    /// Reads a message on top of what was read before.
-    @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.durations = RepeatedNumbers(in: encoded, 13, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -185,6 +191,12 @@ extension V1 {
         case 64: self.memoryBytes = try reader.readInt64()
         case 74: self.detail = try reader.readBytes()
         case 80: self.incarnation = try reader.readVarint()
+        case 88: self.memoryLimitBytes = try reader.readInt64()
+        case 96: self.errors = try reader.readVarint()
+        case 104:
+          _ = try reader.readVarint()
+          self.durations.count &+= 1
+        case 106: try self.durations.notePacked(try reader.readBytes())
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -205,6 +217,9 @@ extension V1 {
       size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: self.memoryBytes))
       size &+= WireSize.optionalBytesField(9, count: self.detail.count)
       size &+= WireSize.optionalVarintField(10, self.incarnation)
+      size &+= WireSize.optionalVarintField(11, UInt64(bitPattern: self.memoryLimitBytes))
+      size &+= WireSize.optionalVarintField(12, self.errors)
+      size &+= self.durations.byteCount(field: 13, .varint)
       return size
     }
 
@@ -220,12 +235,13 @@ extension V1 {
       cursor.put(8, optionalVarint: UInt64(bitPattern: self.memoryBytes))
       cursor.put(9, optionalBytes: self.detail)
       cursor.put(10, optionalVarint: self.incarnation)
+      cursor.put(11, optionalVarint: UInt64(bitPattern: self.memoryLimitBytes))
+      cursor.put(12, optionalVarint: self.errors)
+      self.durations.write(field: 13, .varint, to: &cursor)
     }
 
     package func write(into buffer: inout ByteBuffer) {
-      buffer.writeFields(
-        size: 110 &+ self.id.count &+ self.address.count &+ self.version.count &+ self.detail.count
-      ) { write(to: &$0) }
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for those who write them one by one.
@@ -250,6 +266,12 @@ extension V1 {
       package static var detail: BytesField { BytesField(9) }
       @inlinable
       package static var incarnation: UIntField { UIntField(10) }
+      @inlinable
+      package static var memoryLimitBytes: IntField { IntField(11) }
+      @inlinable
+      package static var errors: UIntField { UIntField(12) }
+      @inlinable
+      package static var durations: UIntField { UIntField(13) }
     }
 
     /// `ringstore.v1.Node.Role`.

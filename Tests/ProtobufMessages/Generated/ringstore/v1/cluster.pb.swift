@@ -89,6 +89,16 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
   /// of a shard: new at every start, which empties its memory; 0 where unknown
   package var incarnation: UInt64 = 0
 
+  /// of a shard: what memory_bytes may come to; 0: there is no limit
+  package var memoryLimitBytes: Int64 = 0
+
+  /// of a shard: calls that it has answered with an error since it started
+  package var errors: UInt64 = 0
+
+  /// Of a shard: how many calls have taken how long since it started, in 97 buckets of microseconds, the last ones
+  /// left out where they are empty. PROTOCOL.md has their bounds.
+  package var durations: [UInt64] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Role: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -959,7 +969,7 @@ nonisolated extension Ringstore_V1_DescribeResponse: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Node"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}role\0\u{1}address\0\u{1}state\0\u{1}version\0\u{3}uptime_millis\0\u{1}keys\0\u{3}memory_bytes\0\u{1}detail\0\u{1}incarnation\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}role\0\u{1}address\0\u{1}state\0\u{1}version\0\u{3}uptime_millis\0\u{1}keys\0\u{3}memory_bytes\0\u{1}detail\0\u{1}incarnation\0\u{3}memory_limit_bytes\0\u{1}errors\0\u{1}durations\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -977,6 +987,9 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.memoryBytes) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.detail) }()
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 11: try { try decoder.decodeSingularInt64Field(value: &self.memoryLimitBytes) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.errors) }()
+      case 13: try { try decoder.decodeRepeatedUInt64Field(value: &self.durations) }()
       default: break
       }
     }
@@ -1013,6 +1026,15 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.incarnation != 0 {
       try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 10)
     }
+    if self.memoryLimitBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.memoryLimitBytes, fieldNumber: 11)
+    }
+    if self.errors != 0 {
+      try visitor.visitSingularUInt64Field(value: self.errors, fieldNumber: 12)
+    }
+    if !self.durations.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.durations, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1027,6 +1049,9 @@ nonisolated extension Ringstore_V1_Node: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.memoryBytes != rhs.memoryBytes {return false}
     if lhs.detail != rhs.detail {return false}
     if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.memoryLimitBytes != rhs.memoryLimitBytes {return false}
+    if lhs.errors != rhs.errors {return false}
+    if lhs.durations != rhs.durations {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,76 @@
+// How rooms outside of a node's event loops make calls on it, as one of its users. They name the
+// user by a credential that was found good elsewhere; the loop looks it up anew among its own
+// principals, so a call is allowed what it would be allowed by any other entrance. Any thread.
+
+import Commands
+import NIOCore
+import RingstoreAPI
+import Users
+
+package struct NodeCalls: Sendable {
+  private let eventLoop: any EventLoop
+  /// Asked on the event loop only.
+  private let entrance: @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
+
+  /// - Parameters:
+  ///   - eventLoop: the loop that carries the calls out.
+  ///   - entrance: where they are made, and the loop's users; nil: the node has none.
+  package init(
+    on eventLoop: any EventLoop,
+    _ entrance: @escaping @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
+  ) {
+    self.eventLoop = eventLoop
+    self.entrance = entrance
+  }
+
+  /// Makes calls, and waits for what they come to.
+  ///
+  /// - Parameters:
+  ///   - caller: who makes them; nil: the node has no users.
+  ///   - begin: called on the event loop. It calls its second argument once, there.
+  /// - Throws: what `begin` tells, or UNAUTHENTICATED where the credential is none any more.
+  package func perform<Answer: Sendable>(
+    as caller: KnownCredential?,
+    _ begin:
+      @escaping @Sendable (
+        LocalCalls, @escaping (Result<Answer, CallError>) -> Void
+      ) -> Void
+  ) async throws(CallError) -> Answer {
+    let outcome: Result<Answer, CallError> = await withCheckedContinuation { continuation in
+      eventLoop.execute {
+        let (dispatcher, users) = entrance()
+        var principal: Principal?
+        if let users {
+          guard let found = caller.flatMap(users.principal(of:)) else {
+            return continuation.resume(returning: .failure(.unauthenticatedAnymore))
+          }
+          principal = found
+        }
+        begin(LocalCalls(dispatcher, eventLoop, principal)) { continuation.resume(returning: $0) }
+      }
+    }
+    return try outcome.get()
+  }
+}
+
+/// The calls of one `perform`. Event loop of the node.
+package struct LocalCalls {
+  package let dispatcher: any LocalDispatcher
+  package let eventLoop: any EventLoop
+  private let principal: Principal?
+
+  fileprivate init(
+    _ dispatcher: any LocalDispatcher, _ eventLoop: any EventLoop, _ principal: Principal?
+  ) {
+    self.dispatcher = dispatcher
+    self.eventLoop = eventLoop
+    self.principal = principal
+  }
+
+  /// The context of calls.
+  ///
+  /// - Parameter deadlineNanos: until when they may take, on the clock of NIODeadline.
+  package func context(deadlineNanos: UInt64) -> CallContext {
+    CallContext(principal, deadlineNanos: deadlineNanos)
+  }
+}

@@ -1,0 +1,16 @@
+// Calls on a router from other threads of its process. Any thread.
+
+import Front
+import NIOCore
+import NodeCore
+
+extension RouterServer {
+  /// Calls on its first event loop; the others answer the same.
+  package var calls: NodeCalls {
+    let service = services[0]
+    return NodeCalls(on: service.eventLoop) {
+      let front: Front = service.value.front
+      return (front, front.authorizer)
+    }
+  }
+}

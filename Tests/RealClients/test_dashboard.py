@@ -1,0 +1,284 @@
+"""The dashboard of real nodes: what its requests for data are answered, to whom, and the page in
+headless Chromium before a cluster. test_dashboard_page.py has the page's own tests."""
+
+import http.client
+import json
+from pathlib import Path
+
+import pytest
+from harness import browser as chromium
+from harness.client import Client
+from harness.cluster import start_local, start_router, start_shard
+from harness.dashboard import PAGE, b64, policy
+from harness.polling import eventually
+from harness.process import run
+from ringstore.v1 import keystore_pb2 as pb
+
+ADMIN = ("--admin-port", "0")
+needs_chromium = pytest.mark.skipif(
+    chromium.executable() is None,
+    reason="Chromium is not installed (Debian: chromium), so no page can be looked at")
+
+
+def ask(port: int, path: str, token: str | None = None, **fields: str):
+    """Status, fields and body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {name.replace("_", "-"): value for name, value in fields.items()}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def data(port: int, path: str, token: str | None = None):
+    status, _, body = ask(port, path, token)
+    assert status == 200, body
+    return json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A router and two shards, with keys."""
+    started = {name: start_shard(name, *ADMIN) for name in "ab"}
+    router = start_router(started, *ADMIN)
+    try:
+        with Client(router.address) as client:
+            for number in range(60):
+                client.set(b"key:%d" % number, b"value %d" % number)
+            client.set(b"<script>alert(1)</script>", b"\x00\xff<b>bold</b>")
+            client.stub.RPush(pb.ListInsert(key=b"list", values=[b"one", b"two"]), timeout=30)
+        yield router, started
+    finally:
+        router.stop()
+        for shard in started.values():
+            shard.stop()
+
+
+# The page
+
+
+def test_browsers_get_the_page_and_others_the_list_of_pages(nodes):
+    port = nodes[0].admin_port
+    status, headers, body = ask(port, "/", accept="text/html,*/*")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert body.decode() + "\n" == PAGE.read_text()
+    assert headers["Content-Security-Policy"] == policy(PAGE.read_text())
+    assert headers["Cache-Control"] == "no-store"
+    status, headers, body = ask(port, "/")
+    assert headers["Content-Type"].startswith("text/plain")
+    assert b"/metrics" in body
+
+
+# Data
+
+
+def test_a_router_tells_of_the_cluster(nodes):
+    router, shards = nodes
+    answer = data(router.admin_port, "/api/overview")
+    lines = {line["id"]: line for line in answer["nodes"]}
+    assert set(lines) == {"router", "a", "b"}
+    assert lines["a"]["slots"] + lines["b"]["slots"] == 16384
+    assert lines["a"]["keys"] + lines["b"]["keys"] == 62
+    assert lines["a"]["calls"] + lines["b"]["calls"] >= 62
+    assert lines["router"]["calls"] >= 62
+    for line in lines.values():
+        assert line["state"] == "serving"
+        assert sum(line["durations"]) == line["calls"]
+    assert [link["shard"] for link in answer["links"]] == ["a", "b"]
+    assert all(link["up"] and link["sent_bytes"] > 0 for link in answer["links"])
+    assert [s["id"] for s in answer["map"]["shards"]] == ["a", "b"]
+    assert answer["map"]["ranges"][0][0] == 0 and answer["map"]["ranges"][-1][1] == 16383
+    again = data(router.admin_port, f"/api/overview?epoch={answer['map']['epoch']}")
+    assert again["map"] == answer["map"] | {"ranges": None}
+    assert [n["slots"] for n in again["nodes"]] == [n["slots"] for n in answer["nodes"]]
+    alone = data(shards["a"].admin_port, "/api/overview")
+    assert [line["id"] for line in alone["nodes"]] == ["a"]
+    assert alone["links"] is None
+
+
+def test_a_shard_that_is_away_is_told_and_comes_back():
+    shards = {name: start_shard(name, *ADMIN) for name in "ab"}
+    router = start_router(shards, *ADMIN)
+
+    def state():
+        lines = data(router.admin_port, "/api/overview")["nodes"]
+        return next(line for line in lines if line["id"] == "b")
+
+    try:
+        shards["b"].kill()
+        eventually(lambda: state()["state"] == "unreachable", "the loss is told", 30)
+        assert state()["calls"] is None and state()["detail"]
+        messages = [e["message"] for e in data(router.admin_port, "/api/events")["events"]]
+        assert "link lost" in messages
+    finally:
+        router.stop()
+        shards["a"].stop()
+
+
+def test_keys_are_told_page_by_page(nodes):
+    port = nodes[0].admin_port
+    found, after = [], ""
+    while True:
+        answer = data(port, f"/api/keys?prefix={b64(b'key:')}&limit=25&after={after}")
+        found += [k["key"] for k in answer["keys"]]
+        assert all(k["type"] == "string" and k["ttl_millis"] is None for k in answer["keys"])
+        after = answer["next"]
+        if not after:
+            break
+    assert sorted(found) == sorted(b64(b"key:%d" % n) for n in range(60))
+
+
+def test_a_key_is_told_with_its_value(nodes):
+    port = nodes[0].admin_port
+    answer = data(port, f"/api/key?key={b64(b'list')}&database=0")
+    assert (answer["type"], answer["length"]) == ("list", 2)
+    assert [v["bytes"] for v in answer["preview"]] == [b64(b"one"), b64(b"two")]
+    answer = data(port, f"/api/key?key={b64(b'<script>alert(1)</script>')}")
+    assert answer["preview"] == [{"bytes": b64(b"\x00\xff<b>bold</b>"), "length": 13}]
+
+
+def test_a_large_value_is_told_by_its_beginning(nodes):
+    router = nodes[0]
+    with Client(router.address) as client:
+        client.set(b"large", b"x" * 3_000_000)
+        values = [b"y" * 60_000 for _ in range(4)]
+        client.stub.RPush(pb.ListInsert(key=b"wide", values=values), timeout=30)
+        answer = data(router.admin_port, f"/api/key?key={b64(b'large')}")
+        assert answer["preview"] == [{"bytes": b64(b"x" * 4096), "length": 3_000_000}]
+        answer = data(router.admin_port, f"/api/key?key={b64(b'wide')}")
+        assert answer["preview"] is None and "too large" in answer["preview_refusal"]
+        client.delete(b"large")
+        client.delete(b"wide")
+
+
+@pytest.mark.parametrize("path", [
+    "/api/keys?limit=51", "/api/keys?limit=x", "/api/keys?unknown=1", "/api/key?key=%41",
+    "/api/keys?prefix=A", "/api/hotkeys?count=0", "/api/keys?database=99999999999",
+    "/api/keys?after=abcd",
+])
+def test_a_wrong_request_is_an_error_with_a_sentence(nodes, path):
+    status, _, body = ask(nodes[0].admin_port, path)
+    assert status == 400
+    assert json.loads(body)["error"]["message"]
+
+
+# Who may ask
+
+
+@pytest.mark.parametrize("host, status", [
+    ("localhost:1234", 200), ("[::1]:1", 200), ("router", 200), ("evil.example", 403),
+])
+def test_a_node_without_users_answers_no_other_names(nodes, host, status):
+    assert ask(nodes[0].admin_port, "/api/overview", host=host)[0] == status
+
+
+@pytest.mark.parametrize("site, status", [("same-origin", 200), ("none", 200),
+                                          ("cross-site", 403), ("same-site", 403)])
+def test_pages_of_other_sites_get_nothing(nodes, site, status):
+    found, headers, _ = ask(nodes[0].admin_port, "/api/keys", sec_fetch_site=site)
+    assert found == status
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A cluster with users, and their tokens."""
+    entries = {
+        "root": ["may read write admin", "keys all", "databases all"],
+        "reader": ["may read", "keys all", "databases all"],
+        "tenant": ["may read write", "keys prefix mine:", "databases 0"],
+        "operator": ["may admin", "keys all", "databases all"],
+    }
+    tokens, text = {}, ""
+    for name, lines in entries.items():
+        made = json.loads(run("admin", "token", name, "--json").stdout)
+        tokens[name] = made["token"]
+        text += "\n".join([f"user {name}", *lines, made["users_file_line"], ""])
+    path = Path(tmp_path_factory.mktemp("users")) / "users.conf"
+    path.write_text(text)
+    node = start_local(2, *ADMIN, "--users", str(path))
+    try:
+        with Client(node.address) as client:
+            metadata = (("authorization", f"Bearer {tokens['root']}"),)
+            for key in [b"mine:1", b"others"]:
+                client.stub.Set(pb.KeyValue(key=key, value=b"v"), timeout=30, metadata=metadata)
+        yield node, tokens
+    finally:
+        node.stop()
+
+
+WHO_MAY = {
+    "/api/overview": {"root", "reader", "tenant"},
+    "/api/keys": {"root", "reader", "tenant"},
+    f"/api/key?key={b64(b'mine:1')}": {"root", "reader", "tenant"},
+    f"/api/key?key={b64(b'others')}": {"root", "reader"},
+    "/api/events": {"root", "operator"},
+    "/api/slowlog": {"root", "operator"},
+    "/api/hotkeys": {"root", "operator"},
+}
+
+
+@pytest.mark.parametrize("path", WHO_MAY)
+def test_everybody_sees_what_he_may_and_nothing_else(guarded, path):
+    node, tokens = guarded
+    for user, token in tokens.items():
+        status, _, body = ask(node.admin_port, path, token)
+        assert status == (200 if user in WHO_MAY[path] else 403), (user, body)
+    for wrong in [None, "root.rst_wrong"]:
+        status, headers, _ = ask(node.admin_port, path, wrong)
+        assert status == 401
+        # By Basic the browser would ask by itself.
+        assert headers.get_all("WWW-Authenticate") == ['Bearer realm="ringstore"']
+
+
+def test_a_tenant_is_told_of_his_keys_only(guarded):
+    node, tokens = guarded
+    listed = data(node.admin_port, "/api/keys", tokens["tenant"])["keys"]
+    assert [k["key"] for k in listed] == [b64(b"mine:1")]
+    missing = ask(node.admin_port, f"/api/key?key={b64(b'nothing')}", tokens["tenant"])
+    there = ask(node.admin_port, f"/api/key?key={b64(b'others')}", tokens["tenant"])
+    assert missing[0] == there[0] == 403
+    assert missing[2] == there[2]
+
+
+# In a browser
+
+
+@needs_chromium
+def test_the_page_shows_a_cluster(nodes):
+    browser = chromium.Browser()
+    page = browser.page()
+    page.set_size(1280)
+    page.open(f"http://127.0.0.1:{nodes[0].admin_port}/")
+    page.until("document.querySelectorAll('#nodes tr').length === 3")
+    page.until("document.querySelector('#calls .one')?.getAttribute('d').includes('L')")
+    text = page.text()
+    assert "2 of 2" in text and "Live" in text
+    page.value("document.querySelector('#prefix').focus()")
+    page.type("<")
+    page.press("Enter")
+    page.until("document.querySelector('#found').textContent === '1 key.'")
+    page.click("#keys button")
+    page.until("!!document.querySelector('#detail .value-text')")
+    assert "\\x00\\xff<b>bold</b>" in page.text("#detail")
+    assert page.complaints() == []
+    browser.stop()
+
+
+@needs_chromium
+def test_the_page_asks_for_a_token_and_shows_what_it_may(guarded):
+    node, tokens = guarded
+    browser = chromium.Browser()
+    page = browser.page()
+    page.open(f"http://127.0.0.1:{node.admin_port}/")
+    page.until("document.activeElement.id === 'token'")
+    page.type(tokens["tenant"])
+    page.press("Enter")
+    page.until("document.querySelector('#status').textContent === 'Live'")
+    page.until("document.querySelector('#events-empty').textContent.includes('admin')")
+    assert page.text("#user") == "User tenant"
+    assert page.complaints() == []
+    browser.stop()
