@@ -66,6 +66,31 @@ import Testing
     }
   }
 
+  @Test func `a shutdown of one shard asks that one, and the router stays`() throws {
+    let port = FakePort(shards: 3)
+    let request = Ringstore_V1_ShutdownRequest.with { $0.node = "s1" }
+    let run = try OperationRun(.shutdown, request, on: port)
+    port.runAll()
+    #expect(port.sent.map(\.shard) == [1] && !port.nodeHasEnded)
+    _ = try run.answer(Ringstore_V1_ShutdownResponse.self)
+  }
+
+  @Test func `counters of one node are asked of that one alone`() throws {
+    let port = FakePort(shards: 2)
+    port.nodeCounters = ["own": 1]
+    port.answer = { _ in .success(self.stats(["calls": 5])) }
+    func counters(_ node: String) throws -> [String: Int64] {
+      let request = Ringstore_V1_StatsRequest.with { $0.node = node }
+      let run = try OperationRun(.stats, request, on: port)
+      port.runAll()
+      return try run.answer(Ringstore_V1_StatsResponse.self).counters
+    }
+    let shard = try counters("s1")
+    #expect(shard["calls"] == 5 && shard["own"] == nil && port.sent.map(\.shard) == [1])
+    let router = try counters("router")
+    #expect(router["own"] == 1 && router["calls"] == nil && port.sent.count == 1)
+  }
+
   @Test func `a shutdown of the cluster ends every shard before the router`() throws {
     let port = FakePort(shards: 3)
     let request = Ringstore_V1_ShutdownRequest.with { $0.wholeCluster = true }
@@ -194,6 +219,7 @@ import Testing
     let made: Set<CommandID> = [
       .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
       .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest, .backup,
+      .clients, .killClient, .logLevel,
     ]
     for id in CommandTable.all.map(\.id) {
       let run = try? OperationRun(id, [], on: FakePort(shards: 1))
