@@ -1,8 +1,8 @@
 // The dashboard: a page at / of the admin port, and the data that it asks for under /api/. On a
 // router it is about the cluster, on a shard about itself. What it shows of keys, and of the
-// cluster, comes from calls on the node as the viewer makes them, so that nobody sees more here
-// than by any other entrance. The node keeps nothing for viewers: rates and percentiles are the
-// page's, from the differences of what it was told. Sendable.
+// cluster, comes from calls on the node with the viewer's rights, so it shows no more than other
+// entrances do. The node keeps nothing for viewers: the page computes rates and percentiles from
+// the differences of what it was told. Sendable.
 //
 //   /api/overview?epoch                         the cluster, its nodes, the links; and the slots,
 //                                               but for those of a map whose epoch is known

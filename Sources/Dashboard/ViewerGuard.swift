@@ -25,7 +25,7 @@ enum ViewerGuard {
     }
   }
 
-  /// Whether a Host field has an address, or a name that nobody outside can have.
+  /// Whether a Host field has an address, or a name that can't be registered.
   static func isHostOfAnAddress(_ host: String) -> Bool {
     // An address of version 6 stands in brackets.
     if host.hasPrefix("[") { return true }

@@ -121,13 +121,15 @@ package enum FrontCaller {
 
   // MARK: - Who calls
 
-  /// The user whose call it is; nil: the node has no users, or he isn't known any more.
-  package var principal: Principal? {
+  /// The user whose call it is, as of now; nil: the node has no users.
+  ///
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where he may not make it any more.
+  package func principal() throws(CallError) -> Principal? {
     switch self {
     case .unary(let call), .stream(let call):
-      try? (call.connectionContext as? CallerIdentity)?.principal(call.authorization)
-    case .pipelined(let pipeline, _): pipeline.principal
-    case .local(let call): call.caller?.principal
+      try (call.connectionContext as? CallerIdentity)?.principal(call.authorization)
+    case .pipelined(let pipeline, _): try pipeline.principal?.standing()
+    case .local(let call): try call.caller?.principal?.standing()
     }
   }
 

@@ -47,7 +47,9 @@ extension RouterService: RouterDriver {
 
   func parked(_ caller: FrontCaller) -> Bool { caller.parks() }
 
-  func principal(of caller: FrontCaller) -> Principal? { caller.principal }
+  func principal(of caller: FrontCaller) throws(CallError) -> Principal? {
+    try caller.principal()
+  }
 
   func unparked(_ caller: FrontCaller) { caller.unparks() }
 

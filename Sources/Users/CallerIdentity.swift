@@ -24,7 +24,7 @@ package final class CallerIdentity {
     self.certificateNames = certificateNames
   }
 
-  /// The user of the latest calls; empty: nobody has called.
+  /// The user of the latest calls; empty: there was no call.
   package var latestUser: String { ofHeader?.name ?? withoutHeader?.name ?? "" }
 
   deinit { for account in accounts { account.releaseConnection() } }

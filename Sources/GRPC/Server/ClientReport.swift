@@ -46,7 +46,7 @@ package struct ClientReport: Sendable, Hashable {
 
 /// Who calls over a connection, as the service knows it.
 package protocol ConnectionUser: AnyObject {
-  /// Empty: nobody has called.
+  /// Empty: there was no call.
   var latestUser: String { get }
 }
 

@@ -80,8 +80,8 @@ extension GRPCServerHandler {
   func becomeLink() {
     place?.becomeLink()
     isLink = true
-    // It carries calls of many clients, whose writes would end with an outcome that nobody knows;
-    // and there is nothing to choose: a router has links to every shard.
+    // It carries calls of many clients, and the outcomes of their writes would be unknown. A new
+    // link would lead to the same shard, so it would balance nothing.
     state.age = nil
   }
 

@@ -50,7 +50,7 @@ package enum KeySpace: UInt8, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// Words that a load can't be made of, as a sentence for whoever wrote them.
+/// Words that a load can't be made of, as a sentence for the user.
 package struct LoadUsage: Error, Sendable, Hashable {
   package let sentence: String
 

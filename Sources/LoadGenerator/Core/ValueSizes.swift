@@ -1,4 +1,4 @@
-// How long values are and what is in them. The length belongs to the key, so that whoever reads a
+// How long values are and what is in them. The length follows from the key, so that a reader of a
 // value knows what it must be. Values; any thread.
 
 import TextForms

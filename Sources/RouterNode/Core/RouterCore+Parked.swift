@@ -13,6 +13,7 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 extension RouterCore {
   /// Calls that wait for values.
@@ -41,8 +42,30 @@ extension RouterCore {
         endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
     if isDraining { return recall(id, routerDrains) }
     guard case .caller(let caller) = call.target else { return }
-    parkedCalls.isFrom(driver.principal(of: caller), id)
+    do throws(CallError) {
+      // The users may have changed since the call was placed.
+      parkedCalls.isFrom(try principal(of: caller, waitingBy: parked), id)
+    } catch {
+      return recall(id, error)
+    }
     if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .tooManyWaitingCalls) }
+  }
+
+  /// Who waits, as of now; nil: the router has no users.
+  ///
+  /// - Throws: where he may not make the call any more.
+  private func principal(
+    of caller: Caller, waitingBy call: LinkV1.LinkCall
+  ) throws(CallError) -> Principal? {
+    guard let principal = try driver.principal(of: caller),
+      let route = routes[call.method]
+    else { return nil }
+    let context = CallContext(principal, deadlineNanos: nil)
+    try KeyAccess.check(method: call.method, route.access, context)
+    let target = try KeyAccess.read(call.request, route.keyFields, context, limits)
+    try KeyAccess.checkOthers(
+      method: call.method, call.request, target.database, context, limits)
+    return principal
   }
 
   /// The last reply of a call that was parked. It is out of the table of calls already.

@@ -55,7 +55,7 @@ package final class RouterCore<Driver: RouterDriver> {
   @exclusivity(unchecked) var calls = CallTable<Caller>()
   @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
-  private let routes = CommandTable.routes
+  let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()

@@ -46,8 +46,10 @@ package protocol RouterDriver: AnyObject {
   /// A call of this caller waits for a value from now on, and does not count as under way. Returns
   /// false where the caller may have no more such calls.
   func parked(_ caller: Caller) -> Bool
-  /// Whose call it is; nil: the router has no users.
-  func principal(of caller: Caller) -> Principal?
+  /// Whose call it is, as of now; nil: the router has no users.
+  ///
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where he may not make it any more.
+  func principal(of caller: Caller) throws(CallError) -> Principal?
   /// It waits no more: its reply comes next, or it is placed anew.
   func unparked(_ caller: Caller)
 
@@ -89,7 +91,7 @@ extension RouterDriver {
 
   package var tickNanos: UInt64 { 0 }
   package func parked(_ caller: Caller) -> Bool { true }
-  package func principal(of caller: Caller) -> Principal? { nil }
+  package func principal(of caller: Caller) throws(CallError) -> Principal? { nil }
   package func unparked(_ caller: Caller) {}
 }
 

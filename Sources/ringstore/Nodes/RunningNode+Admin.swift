@@ -11,7 +11,7 @@ extension RunningNode {
   /// How long answers under way may take at the end.
   private static let adminGrace = TimeAmount.seconds(1)
   /// What libraries of the process count.
-  private static let library = LibraryMetrics()
+  private static let libraryMetrics = LibraryMetrics()
 
   /// The same node with its admin port, where it is to have one. A node whose admin port can't be
   /// had doesn't serve.
@@ -23,13 +23,13 @@ extension RunningNode {
   ) async throws(StartFailure) -> RunningNode {
     guard var configuration else { return self }
     configuration.users = access.users
-    Self.library.bootstrap()
+    Self.libraryMetrics.bootstrap()
     let ledger = sources.ledger
     let server: AdminServer
     do {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
-        settings: { ledger.json.text }, library: Self.library,
+        settings: { ledger.json.text }, library: Self.libraryMetrics,
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))
