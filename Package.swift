@@ -253,7 +253,7 @@ let package = Package(
       name: "RouterNodeTests",
       dependencies: [
         "LargeMemory", "RouterNode", "ShardNode", "Commands", "NodeCore", "RingstoreAPI",
-        "Placement", "GRPC",
+        "Placement", "Users", "GRPC",
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),

@@ -3,6 +3,7 @@
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 @testable import RouterNode
 
@@ -43,6 +44,8 @@ final class RecordingDriver: RouterDriver {
   /// Callers whose calls wait for values, and how many may.
   var parked: Set<Int> = []
   var parkedMax = Int.max
+  /// Why the callers of calls that are parked may not make them any more.
+  var callerRefusal: CallError?
 
   /// Connections asked for and not dropped: the generation of each shard's.
   var connections: [Int: UInt64] = [:]
@@ -110,6 +113,11 @@ final class RecordingDriver: RouterDriver {
 
   func expect(_ byteCount: Int, for caller: Int) {
     expected[caller, default: 0] += byteCount
+  }
+
+  func principal(of caller: Int) throws(CallError) -> Principal? {
+    if let callerRefusal { throw callerRefusal }
+    return nil
   }
 
   func parked(_ caller: Int) -> Bool {

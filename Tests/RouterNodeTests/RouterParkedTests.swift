@@ -87,6 +87,15 @@ struct RouterParkedTests {
     #expect(router.driver.outcomes[3] == .answered([7]))
   }
 
+  @Test func aCallWhoseUserHasGoneIsTakenBackAsItIsParked() throws {
+    router.driver.callerRefusal = .unauthenticatedAnymore
+    let id = try parked(1)
+    #expect(try router.sent(to: 0).cancels == [id])
+    try router.refuse(id, from: 0)
+    #expect(router.driver.outcomes[1]?.error?.reason == .unauthenticated)
+    #expect(router.isTidy && router.core.callsParked == 0)
+  }
+
   @Test func aDrainAsksTheShardToLetGo() throws {
     let ids = [try parked(1), try parked(2)]
     router.core.endParked()
