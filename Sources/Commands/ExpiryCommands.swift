@@ -202,7 +202,7 @@ extension CallError {
   }
 
   fileprivate static var expiryMissing: CallError {
-    CallError(.invalidExpiry, "The request doesn't say when the key is to expire.")
+    CallError(.invalidExpiry, "The request doesn't say when the key should expire.")
   }
 
   fileprivate static var expiryNotAboveZero: CallError {

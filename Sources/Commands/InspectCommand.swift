@@ -14,7 +14,7 @@ extension Command {
         "Shows the encoding of a value in memory, or the idle time of its key in seconds.",
         orShows: { $0.isWord(1, "IDLETIME") ? .inspection(.idleSeconds) : nil }
       ) { words, database throws(ArgumentError) in
-        _ = try words.choice(1, "the word behind OBJECT", "ENCODING", "IDLETIME")
+        _ = try words.choice(1, "the word after OBJECT", "ENCODING", "IDLETIME")
         return V1.InspectRequest(key: words[2], database: database)
       },
       RequestForm(
@@ -22,7 +22,7 @@ extension Command {
         "Shows how many bytes of memory a key and its value use."
       ) { words, database throws(ArgumentError) in
         guard words.isWord(1, "USAGE") else {
-          throw .badOptions("the word behind MEMORY must be USAGE")
+          throw .badOptions("the word after MEMORY must be USAGE")
         }
         return V1.InspectRequest(key: words[2], database: database)
       },

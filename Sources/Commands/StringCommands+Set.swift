@@ -141,7 +141,7 @@ extension CallError {
   fileprivate static var versionWithoutCondition: CallError {
     CallError(
       .invalidCondition,
-      "The request names a version in if_version, and its condition is another one; nothing was "
+      "The request has if_version, but its condition is not IF_VERSION; nothing was "
         + "changed.")
   }
 }

@@ -133,6 +133,6 @@ extension V1.AppendRequest: WordedMessage {
 extension CallError {
   static var valueTooLarge: CallError {
     CallError(
-      .responseTooLarge, "The value would be longer than a reply can carry; nothing was changed.")
+      .responseTooLarge, "The value would be too long for a reply; nothing was changed.")
   }
 }

@@ -211,5 +211,5 @@ extension RingstoreReply {
 extension RingstoreError {
   /// Can't happen: the command decides how its reply is read. An error is better than a trap.
   static let unexpectedReply = RingstoreError(
-    code: .internal, message: "The reply has another form than the call's.")
+    code: .internal, message: "The reply doesn't have the form of the call's reply.")
 }
