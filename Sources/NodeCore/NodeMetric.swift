@@ -26,7 +26,7 @@ package enum NodeMetric {
   package static let callErrors = MetricDefinition(
     .counter, "ringstore_call_errors_total", "Calls that failed.")
   package static let callsInFlight = MetricDefinition(
-    .gauge, "ringstore_calls_in_flight", "Calls at shards, or waiting to be sent, without a reply yet.")
+    .gauge, "ringstore_calls_in_flight", "Calls sent or waiting to be sent, without a reply yet.")
   package static let parkedCalls = MetricDefinition(
     .gauge, "ringstore_parked_calls", "Calls that wait for values.")
   package static let callParks = MetricDefinition(
