@@ -17,7 +17,7 @@ final class AdminExchange: ChannelInboundHandler {
   private let loop: AdminLoop
   private let access: AdminAccess?
   private var head: HTTPRequestHead?
-  /// Numbers the requests, so that an answer that comes too late is told from the one that is due.
+  /// Numbers the requests, so that a reply that comes too late is told from the one that is due.
   private var number = 0
   private var context: ChannelHandlerContext?
 

@@ -9,7 +9,7 @@ package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible 
     case newerFormat
     /// The bytes aren't those that were written.
     case damaged
-    /// So many bytes instead of those that the manifest says.
+    /// This many bytes instead of those that the manifest says.
     case otherSize(found: UInt64, wanted: UInt64)
     case otherChecksum
     /// The bytes are those that were written, and say what can't be.

@@ -85,7 +85,7 @@ package final class BackupWriter {
   /// Syncs all files.
   ///
   /// - Parameter taken: for each shard, the moment of its copy.
-  /// - Returns: the manifest but for the contents.
+  /// - Returns: the manifest except for the contents.
   package func finish(
     version: String, cluster: String, databases: Int, taken: [String: Int64]
   ) throws(BackupFault) -> BackupManifest {

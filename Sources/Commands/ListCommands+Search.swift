@@ -100,7 +100,7 @@ extension Command {
     case done(ListSearch)
   }
 
-  /// Begins a search, or goes on with the one that this execution resumes.
+  /// Begins a search, or continues with the one that this execution resumes.
   private static func search(
     _ begin: ListSearch, for value: UnsafeRawBufferPointer, at place: KeyPlace,
     _ keyspace: Keyspace

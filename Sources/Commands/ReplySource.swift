@@ -31,7 +31,7 @@ extension CallError {
 package protocol ReplySource: AnyObject {
   /// Whether the pieces together are one message; otherwise each of them is one.
   var isOneMessage: Bool { get }
-  /// How the call ends if the memory has to be given up before the last piece is sent.
+  /// How the call ends if the memory has to be abandoned before the last piece is sent.
   var expiry: CallError { get }
   /// Bytes of the whole; nil before it is measured. Means nothing where pieces are messages.
   var byteCount: Int? { get }

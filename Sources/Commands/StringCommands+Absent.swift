@@ -43,7 +43,7 @@ extension Command {
     return .done
   }
 
-  /// Looks the key up anew: those before it have changed the store.
+  /// Looks the key up again: those before it have changed the store.
   private static func put(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ database: UInt32,
     _ keyspace: Keyspace, _ context: ExecutionContext

@@ -89,7 +89,7 @@ final class KeyPreview: LocalCaller {
         Value(bytes: Array($0.prefix(DashboardLimits.valueBytesMax)), length: $0.count)
       }
     case .success: seen.refusal = "There is no preview of this."
-    // It has another type meanwhile, for example: the facts hold all the same.
+    // It has another type meanwhile, for example: the facts hold anyway.
     case .failure(let error): seen.refusal = error.message
     }
     end(.success(seen))

@@ -1,5 +1,5 @@
 // Keeps other web pages away from the dashboard's data. A browser sends what a page of anybody
-// asks for, to any address that it reaches; that the page can't read the answer is the browser's
+// asks for, to any address that it reaches; that the page can't read the reply is the browser's
 // rule, and there is a way around it: a name of the attacker's that suddenly stands for 127.0.0.1
 // (DNS rebinding). A node with users asks for a token, which such a page doesn't have; one without
 // looks at the name by which it was asked. Pure.

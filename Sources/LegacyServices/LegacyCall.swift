@@ -19,7 +19,7 @@ package final class LegacyCall: LocalCaller {
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   package let principal: Principal?
-  /// The call of ringstore.v1 that is under way.
+  /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
   /// A large reply on its way.
   private var answer: ChunkedReply?
@@ -102,7 +102,7 @@ package final class LegacyCall: LocalCaller {
         refuse(error)
       }
     }
-    // Where it was answered at once, the next one may be under way already.
+    // Where it was answered at once, the next one may be in progress already.
     if let made { step = made }
   }
 

@@ -28,7 +28,7 @@ package enum BatchFormat {
   /// The flag of records that a reader must not pass over.
   static let mustUnderstand: UInt8 = 1
 
-  /// Writes a batch's head but for its checksum.
+  /// Writes a batch's head except for its checksum.
   @inline(__always)
   static func writeHeader(
     at start: UnsafeMutableRawPointer, length: Int, position: LogPosition, life: UInt64,

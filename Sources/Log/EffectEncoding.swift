@@ -46,7 +46,7 @@ extension Effect {
   @inline(__always)
   private static var neverMillis: Int64 { .max }
 
-  /// Most bytes that the effect takes. O(1) but for lists of values.
+  /// Most bytes that the effect takes. O(1) except for lists of values.
   @inline(__always)
   var encodedBytesMax: Int {
     // Change, database, version, length of the key; and up to four numbers of the change.

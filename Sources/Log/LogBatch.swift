@@ -1,7 +1,7 @@
 // A batch on its way to the file: what the loop has filled and a writer's thread seals and writes.
 //
 // Has one owner at a time: the appender until it is taken, then who writes it, then the appender
-// again, to be filled anew. That is why it may cross threads without a lock.
+// again, to be filled again. That is why it may cross threads without a lock.
 
 import LargeMemory
 

@@ -1,6 +1,6 @@
 // A part of a pass on its way to the file: one record, and in front of it the elements of a long
 // list if the record names one. The loop fills it; a writer's thread takes sealed batches out of it
-// and writes them from where their bytes lie; then the loop gets it back and lets go of what it
+// and writes them from where their bytes lie; then the loop gets it back and releases what it
 // pins.
 //
 // Has one owner at a time, so it crosses threads without a lock.
@@ -8,7 +8,7 @@
 import Store
 
 package final class PassChunk: @unchecked Sendable {
-  /// Elements of one part take about so many bytes at most.
+  /// Elements of one part take about this many bytes at most.
   static let partBytes = 1 << 20
   /// A longer element is written from where it lies.
   static let copiedElementMax = 64 << 10
@@ -61,7 +61,7 @@ package final class PassChunk: @unchecked Sendable {
       list: list, slot: entry.slot, database: entry.database, key: Array(entry.key))
   }
 
-  /// Lets go of what it pins: on the loop, once it has come back. Its batches are gone then.
+  /// Releases what it pins: on the loop, once it has come back. Its batches are gone then.
   package func release() {
     strings = []
     longList = nil

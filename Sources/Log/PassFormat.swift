@@ -32,7 +32,7 @@ enum PassFormat {
   static let sectionBytesMax = 1 + 2 + ByteWriter.varintBytesMax + 4
   /// No key takes less: kind, version, clock, length and a value of a byte.
   static let keyBytesMin = 15
-  /// Of an item but for its key and value.
+  /// Of an item except for its key and value.
   static let itemBytesMax = 1 + 8 + 4 + 8 + ByteWriter.varintBytesMax
 
   static func cursorBytesMax(_ cursor: ImageCursor) -> Int {

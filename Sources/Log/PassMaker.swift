@@ -17,7 +17,7 @@ package final class PassMaker {
     case allTaken
   }
 
-  /// A chunk is full with so many bytes of its own,
+  /// A chunk is full with this many bytes of its own,
   static let chunkBytes = 1 << 20
   /// or so many that are pinned, of strings; a last one may come on top.
   static let pinnedBytes = 16 << 20

@@ -53,7 +53,7 @@ package struct PassPacing: Equatable, Sendable {
     self.log = log
   }
 
-  /// Whether a pass is to begin, where none is under way.
+  /// Whether a pass is to begin, where none is in progress.
   package var begins: Bool {
     log >= Self.logBytesMin && pass + log >= live / 4 * Self.beginQuarters + Self.slackBytes
   }
@@ -70,7 +70,8 @@ package struct PassPacing: Equatable, Sendable {
   /// Whether a pass would give room back, where the disk is nearly full.
   package var freesRoom: Bool { log > live }
 
-  /// Whether writers wait until the pass that is under way is complete, and what it replaces gone.
+  /// Whether writers wait until the pass that is in progress is complete, and what it replaces
+  /// gone.
   /// - Parameter taken: bytes of it so far.
   package func writersWait(taken: Int) -> Bool {
     let most = max(live, pass) * Self.wholeParts + Self.slackBytes

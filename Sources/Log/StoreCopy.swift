@@ -1,4 +1,4 @@
-// A copy of a store as it is at one moment, as the bytes of two files, while the store goes on
+// A copy of a store as it is at one moment, as the bytes of two files, while the store continues
 // changing: a pass, and a log of what has changed meanwhile on keys that the pass has taken.
 //
 //     let copy = StoreCopy(of: store, header: ...)          // and have it observe the store
@@ -31,7 +31,7 @@ package final class StoreCopy: StoreObserver {
   /// Of one `take`.
   private static let keysPerTake = 64
   private static let bytesPerTake = 64 << 10
-  /// About so many bytes are taken into a chunk.
+  /// About this many bytes are taken into a chunk.
   private static let takesPerChunk = 8
 
   private let maker: PassMaker

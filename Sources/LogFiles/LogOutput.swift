@@ -51,13 +51,13 @@ package enum LogEvent {
   case written(UInt64, [LogBatch])
   /// All batches up to this number are durable.
   case synced(UInt64)
-  /// A chunk of the pass is in its file, or the pass was given up; what the chunk pins may be let
+  /// A chunk of the pass is in its file, or the pass was abandoned; what the chunk pins may be let
   /// go, on the loop.
   case passWritten(any PassBytes)
   /// The pass that begins here is complete and named by a segment's header.
   case passCompleted(LogPosition)
-  /// The pass was given up, because the disk is full or on request, and its file is removed. Chunks
-  /// that are given after that come back unwritten, until the next pass begins.
+  /// The pass was abandoned, because the disk is full or on request, and its file is removed.
+  /// Chunks that are given after that come back unwritten, until the next pass begins.
   case passAbandoned(LogPosition)
   /// True: the disk is full, or so full that a pass would not fit; refuse writes. False: no more.
   case diskFull(Bool)
@@ -110,14 +110,14 @@ package protocol LogOutput: AnyObject {
   ///   or the log has failed.
   func writeDirectly(_ batch: LogBatch) -> Bool
 
-  /// Whether `writeDirectly` would write, and nothing is under way that may hold up the write: no
+  /// Whether `writeDirectly` would write, and nothing is in progress that may hold up the write: no
   /// sync, no new segment. Never under `always`, where a write alone commits nothing.
   var takesDirectWrites: Bool { get }
 
   /// Syncs all batches up to this number as soon as can be, under every policy.
   func sync(upTo number: UInt64)
 
-  /// Begins the file of a pass. There is no other under way.
+  /// Begins the file of a pass. There is no other in progress.
   func beginPass(at begin: LogPosition)
 
   func writePass(_ chunk: any PassBytes)

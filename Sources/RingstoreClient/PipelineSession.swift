@@ -1,4 +1,4 @@
-// One pipeline under way: its stream and the tasks that feed and drain it. Owned by the iterator;
+// One pipeline in progress: its stream and the tasks that feed and drain it. Owned by the iterator;
 // when that is dropped, the tasks are cancelled and the stream is ended. Safe to use from every
 // thread.
 

@@ -48,7 +48,7 @@ final class LinkStream: LinkPort {
   }
 
   /// Whether the router is one still; ends the link where not. A frame that comes every half second
-  /// as a sign of life sees to it that this is asked.
+  /// as a sign of life makes sure that this is asked.
   private func isAdmitted() -> Bool {
     guard let caller else { return true }
     do throws(CallError) {

@@ -1,5 +1,5 @@
-// Which refusals of routers the shard's log has told. A router goes on asking, with every loop and
-// lane, some times a second; one line says it all until the router is accepted. One event loop.
+// Which refusals of routers the shard's log has told. A router continues asking, with every loop
+// and lane, some times a second; one line says it all until the router is accepted. One event loop.
 
 final class RefusalLog {
   /// Remembered at most; past it all are forgotten, and told once more.

@@ -41,7 +41,7 @@ package struct ShardConfiguration: Sendable {
   package var surroundings: (any NodeSurroundings)?
   /// Which calls are kept in the slow log.
   package var slowLog = SlowLogSettings()
-  /// How long calls under way may take when the shard is told to stop.
+  /// How long calls in progress may take when the shard is told to stop.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
@@ -50,7 +50,7 @@ package struct ShardConfiguration: Sendable {
   /// operator. The process has to end: what it holds is not what it will find again.
   package var onFailure: (@Sendable (String) -> Void)?
   /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
-  /// answered. The shard goes on until `ShardServer.drain`.
+  /// answered. The shard continues until `ShardServer.drain`.
   package var onShutdown: (@Sendable () -> Void)?
 
   package init(id: String) {
@@ -200,7 +200,7 @@ package final class ShardServer: Sendable {
       audit: configuration.audit, onShutdown: configuration.onShutdown)
   }
 
-  /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
+  /// Takes nothing new, lets calls in progress finish, and stops. Returns when all has ended.
   package func drain() async {
     certificates.stop()
     users?.stop()

@@ -70,7 +70,7 @@ final class ShardService: LinkService {
   }
 
   /// Tells the routers that the shard is leaving; they send nothing new and end their streams.
-  /// Replies that are still held after `limit` are given up. Returns whether there may be any.
+  /// Replies that are still held after `limit` are abandoned. Returns whether there may be any.
   func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     front.standard.beginDraining()
     isDraining = true

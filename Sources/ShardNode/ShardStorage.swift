@@ -1,12 +1,12 @@
 // A shard's data on disk, from the opening of its directory to the last byte that is written: reads
-// it into the core's store, in turns of the loop so that the node goes on answering, then starts
+// it into the core's store, in turns of the loop so that the node continues answering, then starts
 // the log. Until then the core is LOADING.
 //
 //   open (before the node listens) -> loading, in turns -> expiring what is due -> serving ->
 //   closed
 //
-// On the shard's event loop, but for `open`. What blocks for long is done by the log's lanes, which
-// have threads of their own (StorageSurroundings); a step of the loading reads a MiB.
+// On the shard's event loop, except for `open`. What blocks for long is done by the log's lanes,
+// which have threads of their own (StorageSurroundings); a step of the loading reads a MiB.
 
 import GRPC
 import Log

@@ -15,7 +15,7 @@ package enum SmallFile {
     package let reason: String
   }
 
-  /// What is in a file of at most so many bytes.
+  /// What is in a file of at most this many bytes.
   ///
   /// - Throws: also where it has more: its size is looked at first, and no more is read where it
   ///   grows meanwhile.

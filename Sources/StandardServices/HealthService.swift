@@ -12,7 +12,7 @@ import RingstoreAPI
 
 typealias ServingStatus = GRPCHealth.HealthCheckResponse.ServingStatus
 
-/// One Watch under way.
+/// One Watch in progress.
 final class HealthWatch {
   let call: ServerCall
   let service: String
@@ -123,7 +123,7 @@ final class HealthService {
 
   /// Tells a watch how its service is, unless it knows, or takes nothing now.
   func tell(_ watch: HealthWatch) {
-    // A service that isn't there is an answer too: it may come with the next version of the node.
+    // A service that isn't there is a reply too: it may come with the next version of the node.
     let status = status(of: watch.service) ?? .serviceUnknown
     guard status != watch.told, watch.call.isWritable else { return }
     watch.told = status

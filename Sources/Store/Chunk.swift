@@ -7,7 +7,7 @@
 // A chunk grows in one direction. At a list's head it is reversed: its first element is the last
 // in list order, so a push at the head is an append as well. A holder remembers which elements
 // are its own (Piece), and does not see what is appended later. Room that was filled once
-// is filled anew only while there is a single holder.
+// is filled again only while there is a single holder.
 //
 // A view on heap memory; single-threaded, its counts are not atomic. Another thread may read
 // elements of a piece meanwhile: those and the last word of the head don't change.
@@ -104,7 +104,7 @@ struct Chunk {
     setWord(4, UInt32(index + 1))
   }
 
-  /// Forgets the elements from `count` on, so that their room is filled anew. Single holder only.
+  /// Forgets the elements from `count` on, so that their room is filled again. Single holder only.
   func truncate(to count: Int) {
     assert(!isShared)
     setWord(8, UInt32(end(count - 1)))

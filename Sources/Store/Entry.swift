@@ -14,7 +14,7 @@
 import TextForms
 
 struct Entry {
-  /// Without gaps, so that reading one costs nothing. In memory only: may be numbered anew.
+  /// Without gaps, so that reading one costs nothing. In memory only: may be numbered again.
   enum Kind: UInt8, CaseIterable {
     case bytes = 0
     case integer = 1

@@ -42,13 +42,13 @@ package struct EntryDigest {
     }
   }
 
-  /// A string of so many bytes comes in parts.
+  /// A string of this many bytes comes in parts.
   package mutating func beginString(count: Int) {
     state.absorb(1)
     state.absorb(UInt64(count))
   }
 
-  /// - Parameter part: a multiple of 8 bytes, but for the last part.
+  /// - Parameter part: a multiple of 8 bytes, except for the last part.
   package mutating func addPart(_ part: UnsafeRawBufferPointer) {
     let words = part.count / 8
     for word in 0..<words {

@@ -60,8 +60,8 @@ struct EvictionCandidates {
   mutating func takeIdlest() -> Candidate? { candidates.popLast() }
 }
 
-/// Where the search for keys to evict goes on: a walk over all tables, round and round. Keys lie in
-/// the order of their hashes, so the next few are as good as a few drawn at random, and cost
+/// Where the search for keys to evict continues: a walk over all tables, round and round. Keys lie
+/// in the order of their hashes, so the next few are as good as a few drawn at random, and cost
 /// less.
 struct EvictionWalk {
   var database = 0

@@ -28,7 +28,7 @@ package struct Expiry: Equatable, Comparable, Sendable {
 struct ExpiryWalk {
   /// The table, counted over all databases, that is walked or looked at next.
   var table = 0
-  /// The hash from which the walk of that table goes on; nil: it has not begun.
+  /// The hash from which the walk of that table continues; nil: it has not begun.
   var cursor: UInt64?
 }
 
@@ -74,7 +74,7 @@ extension Store {
   private static let stretchHomes = 64
 
   /// - Returns: the first table, not before `first`, that has a key that is due; or the one that
-  ///   the search has to go on from.
+  ///   the search has to continue from.
   private func nextDue(from first: Int, _ nowMillis: Int64, _ headersLeft: inout Int) -> Int {
     var (database, slot) = first.quotientAndRemainder(dividingBy: slotCount)
     while database < databaseCount {

@@ -34,7 +34,7 @@ struct Garbage {
   static func work(ofBlock byteCount: Int) -> Int { 1 + byteCount >> 10 }
 }
 
-/// A chunk that a list has let go of and a pin holds.
+/// A chunk that a list has released and a pin holds.
 struct KeptChunk {
   let chunk: Chunk
   /// As of its piece.
@@ -59,7 +59,7 @@ struct DetachedList {
     piecesLeft = list.pieceCount
   }
 
-  /// A list whose key has let go of it.
+  /// A list whose key has released it.
   init(_ list: List, _ heap: Heap) {
     self.list = list
     pin = list.isPinned ? heap.takePin(of: list) : nil

@@ -1,9 +1,9 @@
 // How a list changes while pins hold it as it was (PinnedList.swift).
 //
-// A pin shares the list's ring. Before the list changes it goes on with a copy of the ring, and its
-// generation is one more; the chunks stay where they are. Each piece knows the generation in which
-// the list got its chunk, so a pin holds a chunk if it was made in the pin's generation or before.
-// What the list lets go of then is kept by the newest pin.
+// A pin shares the list's ring. Before the list changes it continues with a copy of the ring, and
+// its generation is one more; the chunks stay where they are. Each piece knows the generation in
+// which the list got its chunk, so a pin holds a chunk if it was made in the pin's generation or
+// before. What the list releases then is kept by the newest pin.
 //
 // One of 2^31 generations begins only where a list is pinned and then changed, once for each pass
 // of images.
@@ -70,7 +70,7 @@ extension List {
     isPinned && heap.newestPin(of: self)?.holds(piece) == true
   }
 
-  /// Has the pins keep a piece that the list lets go of.
+  /// Has the pins keep a piece that the list releases.
   /// - Returns: false where none holds it: the caller must release its chunk.
   @inline(__always)
   func keep(_ piece: Piece, _ heap: Heap) -> Bool {
@@ -86,7 +86,7 @@ extension List {
   @inline(never)
   func leavePins(_ heap: Heap) { heap.takePin(of: self) }
 
-  /// Lets go of a piece.
+  /// Releases a piece.
   func release(_ piece: Piece, _ heap: Heap) {
     if !keep(piece, heap) { piece.chunk.releaseByList(heap) }
   }

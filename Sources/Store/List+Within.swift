@@ -1,7 +1,7 @@
 // Changes of a list that are not pushes or pops: an element set, inserted or removed by its index,
-// and many elements let go of at an end.
+// and many elements released at an end.
 //
-// Elements in a chunk never change, so the pieces concerned are written anew (PieceWriter) and take
+// Elements in a chunk never change, so the pieces concerned are rewritten (PieceWriter) and take
 // the places of the old ones; their neighbours stay. Costs are those of the pieces that are
 // written, at most 16 KiB of elements each, and, where pieces become more or fewer, 24 bytes for
 // each piece of the list.
@@ -94,7 +94,7 @@ extension List {
     replaceAll(by: writer.finished(), heap: heap)
   }
 
-  /// Lets go of the outermost `count` elements at one end, and not of all. O(chunks that go).
+  /// Releases the outermost `count` elements at one end, and not of all. O(chunks that go).
   /// - Returns: the pieces that are gone, which the caller must release.
   mutating func drop(_ count: Int, at end: Store.ListEnd, heap: Heap) -> [Piece] {
     willChange(heap)

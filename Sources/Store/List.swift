@@ -8,7 +8,7 @@
 // larger ones while they are below half the full size; after that the list gets another chunk.
 //
 // Changes within a list are in List+Within.swift. While pins hold a list (List+Pins.swift) its ring
-// is copied before the first change, and chunks that it lets go of are kept for them.
+// is copied before the first change, and chunks that it releases are kept for them.
 //
 // A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
 
@@ -194,7 +194,7 @@ struct List {
   }
 
   /// Removes the outermost element of a list that has one. Amortised O(1).
-  /// - Returns: its bytes, and the chunk that holds them where the list has let go of it: the bytes
+  /// - Returns: its bytes, and the chunk that holds them where the list has released it: the bytes
   ///   are good until the caller releases that chunk, or until the next push.
   mutating func pop(
     at end: Store.ListEnd, heap: Heap

@@ -1,6 +1,6 @@
 // A search of a list for the elements that are equal to a value, in pieces: a list may be so long
 // that a whole search would hold up everything else. What it has found holds for one version of the
-// list; when that has changed, the search begins anew.
+// list; when that has changed, the search starts again.
 //
 // A value; the thread of the store.
 
@@ -43,7 +43,7 @@ package struct ListSearch {
   /// The indices found, rising.
   package var rising: [Int] { end == .head ? found : found.reversed() }
 
-  /// A step for each element, and one more for each so many bytes compared.
+  /// A step for each element, and one more for each this many bytes compared.
   private static let bytesPerStep = 64
 
   /// Goes on.

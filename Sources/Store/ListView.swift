@@ -5,7 +5,7 @@
 // it was made, because the chunks' counts are not atomic.
 
 extension Store {
-  /// A snapshot of a range of a list. It holds whole chunks; those the list has let go of count in
+  /// A snapshot of a range of a list. It holds whole chunks; those the list has released count in
   /// `Store.pinnedBytes` until the last view of them goes. Its own directory, 24 bytes a chunk,
   /// counts in `Store.usedBytes` as long as it lives. O(chunks) to make and to release.
   package final class ListView {

@@ -1,7 +1,7 @@
 // Writes elements into new pieces, each in a chunk of just the size it needs.
 //
 // Lives for the length of one change of one list. Values are borrowed until the piece with them is
-// written, and so are the pieces that they come from: the list lets go of those then.
+// written, and so are the pieces that they come from: the list releases those then.
 
 struct PieceWriter {
   private let list: List

@@ -2,13 +2,13 @@
 //
 // The pins of a list are a chain in the order of their making. Each has the ring of its moment,
 // which the newest shares with the list until that changes, and keeps the chunks that the list has
-// let go of since, until the next pin was made. Those are an older pin's when it goes, as far as
+// released since, until the next pin was made. Those are an older pin's when it goes, as far as
 // that one holds them; the others are garbage.
 
 /// All elements of a list, held.
 ///
 /// May outlive the key and the store, but not the thread: it is released where it was made. Its
-/// elements may be read on another thread meanwhile. Chunks that the list has let go of count in
+/// elements may be read on another thread meanwhile. Chunks that the list has released count in
 /// `Store.pinnedBytes` until the pin is gone and `Store.collectGarbage` has freed them; a ring that
 /// isn't the list's any more, 24 bytes a chunk, counts in `Store.usedBytes`.
 package final class PinnedList {
@@ -67,7 +67,7 @@ package final class PinnedList {
   /// Whether it holds the chunk of a piece that is the list's still.
   func holds(_ piece: Piece) -> Bool { piece.birth <= generation }
 
-  /// Keeps the chunk of a piece that the list lets go of, if it holds it.
+  /// Keeps the chunk of a piece that the list releases, if it holds it.
   /// - Returns: whether it does.
   func keep(_ piece: Piece) -> Bool {
     guard holds(piece) else { return false }
@@ -76,7 +76,7 @@ package final class PinnedList {
     return true
   }
 
-  /// The list lets go of its ring.
+  /// The list releases its ring.
   /// - Returns: whether it is the pin's, who frees it then.
   func takeRing(of list: List) -> Bool {
     guard list.base == ring.base else { return false }

@@ -145,7 +145,7 @@ struct Move {
     return moved == old.capacity
   }
 
-  /// Moves what lies from `moved` to the next free place. All of it has its home there, but for
+  /// Moves what lies from `moved` to the next free place. All of it has its home there, except for
   /// keys of the last homes, which found no place before the end: they stay.
   private mutating func moveRun(_ hasher: KeyHasher) {
     var end = moved

@@ -3,7 +3,7 @@
 // There are two kinds. One stands for the state: versions count, and so does the form in which a
 // number is kept; copies of one log agree on it. The other stands for the contents, as clients see
 // them: versions count as 0 and integers as their text, so that a cluster agrees on it with one
-// into which its keys were written anew.
+// into which its keys were rewritten.
 
 /// Where a walk that makes the digests of all slots is.
 package struct DigestWalk {

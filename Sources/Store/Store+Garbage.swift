@@ -8,7 +8,7 @@ extension Store {
 
   /// Frees a part of what waits: about `entries` small keys, and less than that of what is large,
   /// for a block counts once more for each KiB of it (a full chunk of a list 17 times). So a call
-  /// takes about 50 ns times `entries`, however large the blocks are, but for the last one.
+  /// takes about 50 ns times `entries`, however large the blocks are, except for the last one.
   /// - Returns: whether there is more.
   @discardableResult
   package func collectGarbage(entries: Int) -> Bool {
@@ -68,7 +68,7 @@ extension Store {
     }
   }
 
-  /// Frees pieces that a list has let go of, or puts aside what is too much work.
+  /// Frees pieces that a list has released, or puts aside what is too much work.
   func free(_ pieces: [Piece], of list: List) {
     guard !pieces.isEmpty else { return }
     let pin = list.isPinned ? heap.newestPin(of: list) : nil

@@ -38,7 +38,7 @@ extension Store {
   package var imageEnd: ImageCursor { ImageCursor(slot: slotCount) }
 
   /// Hands over the keys from `start` on, until `body` says false or so much work is done: so many
-  /// keys, or a few more than so many bytes of keys and values that aren't pinned. There may be
+  /// keys, or a few more than this many bytes of keys and values that aren't pinned. There may be
   /// none, where many slots are empty.
   ///
   /// `body` must not call the store.

@@ -26,7 +26,7 @@ extension Store {
   }
 
   /// Puts a key into the store that isn't there yet. It may be due: replay judges no expiry. The
-  /// slot's versions go on behind the key's. Amortised O(1) plus the copy of the value.
+  /// slot's versions continue behind the key's. Amortised O(1) plus the copy of the value.
   /// - Parameter accessClock: when a call has used the key last.
   /// - Throws: where the key can't come from an image of such a store; then nothing has changed.
   package func install(

@@ -11,7 +11,7 @@ extension Store {
     return StringView(bytes: list.element(at: index), version: place.version)
   }
 
-  /// Puts another value in the place of an element. O(log chunks), and one chunk is written anew.
+  /// Puts another value in the place of an element. O(log chunks), and one chunk is rewritten.
   /// - Returns: the list's length, and the version of the write; nil where there is no such key or
   ///   no such element.
   package func setElement(
@@ -38,7 +38,7 @@ extension Store {
   }
 
   /// Adds a value in front of the element at an index, 0 ... length; at the length behind the last.
-  /// O(chunks), and one chunk is written anew.
+  /// O(chunks), and one chunk is rewritten.
   /// - Returns: the new length, and the version of the write; nil where there is no such key.
   package func insertElement(
     _ value: UnsafeRawBufferPointer, before index: Int, at place: KeyPlace

@@ -40,7 +40,7 @@ extension Store {
 
   /// Removes the outermost element as `pop` does, and holds it where it lies, which costs more than
   /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to
-  /// itself but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised
+  /// itself except for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised
   /// O(1).
   /// - Returns: the element, its version that of this write; nil where there is no such key.
   package func popPinned(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> PinnedBytes? {

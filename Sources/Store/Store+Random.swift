@@ -10,8 +10,8 @@ extension Store {
     case none
   }
 
-  /// Places of a table that are tried; one in eight or more holds a key, but for a table that is on
-  /// its way to other places.
+  /// Places of a table that are tried; one in eight or more holds a key, except for a table that is
+  /// on its way to other places.
   private static let triesMax = 256
 
   /// Draws a key of a database, each as likely as any other. It doesn't count as used. A look at

@@ -26,7 +26,7 @@ extension Store {
   }
 
   /// As `string`, and the bytes are good after a change at the place, until the next call that
-  /// finds or changes anything else. O(1) but for a copy of a small value.
+  /// finds or changes anything else. O(1) except for a copy of a small value.
   package func replacedString(at place: KeyPlace) throws(StoreError) -> StringView? {
     guard let found = try string(at: place), let entry = place.entry else { return nil }
     switch entry.kind {

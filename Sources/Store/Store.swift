@@ -104,7 +104,7 @@ package final class Store {
   #endif
 
   enum Leftover {
-    /// Of the last popped element, where the list has let go of it.
+    /// Of the last popped element, where the list has released it.
     case chunk(Chunk)
     /// The value that is replaced or deleted.
     case blob(Blob)
@@ -216,7 +216,7 @@ package final class Store {
   }
 
   /// The part of `usedBytes` that only list views and pinned values hold any more, by whole chunks
-  /// and blobs: what was deleted or written anew under them. It falls when they go.
+  /// and blobs: what was deleted or rewritten under them. It falls when they go.
   package var pinnedBytes: Int {
     freeLeftovers()
     return heap.pinnedBytes
@@ -229,7 +229,7 @@ package final class Store {
     (0..<slotCount).reduce(0) { max($0, versions[$1]) }
   }
 
-  /// Has all slots count on from a version, but for those that are past it. O(slots).
+  /// Has all slots count on from a version, except for those that are past it. O(slots).
   package func raiseVersions(to version: UInt64) {
     for slot in 0..<slotCount { raiseVersion(to: version, slot: slot) }
   }

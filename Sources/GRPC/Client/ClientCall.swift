@@ -5,7 +5,7 @@ import HTTP2
 import LargeMemory
 import NIOCore
 
-/// A call under way.
+/// A call in progress.
 package final class ClientCall {
   /// The user's own.
   package var tag: UInt64 = 0

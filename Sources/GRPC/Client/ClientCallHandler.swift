@@ -43,7 +43,7 @@ package enum ConnectionLoss: Error, Sendable, Hashable, CustomStringConvertible 
   case closedByPeer
   /// We closed it.
   case closedLocally
-  /// The peer sent GOAWAY and the calls under way are done.
+  /// The peer sent GOAWAY and the calls in progress are done.
   case goAway(String)
   /// A PING was not answered in time.
   case unresponsive
@@ -64,7 +64,7 @@ package enum ConnectionLoss: Error, Sendable, Hashable, CustomStringConvertible 
 
 /// The owner of a connection.
 package protocol ClientConnectionDelegate: AnyObject {
-  /// The connection takes no new calls any more; those under way go on.
+  /// The connection takes no new calls any more; those in progress continue.
   func connectionGoingAway(_ connection: ClientConnection)
   /// The connection is gone and each of its calls has ended. Comes once.
   func connectionClosed(_ connection: ClientConnection, reason: ConnectionLoss)

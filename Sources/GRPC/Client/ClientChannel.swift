@@ -111,7 +111,7 @@ package final class ClientChannel: Sendable {
     return stream.messages
   }
 
-  /// Takes no more calls and closes the connection, at once or when the calls under way are done.
+  /// Takes no more calls and closes the connection, at once or when the calls in progress are done.
   package func close(gracefully: Bool = false) {
     let core = self.core
     eventLoop.execute { core.value.close(gracefully: gracefully) }

@@ -19,7 +19,7 @@ package struct ClientChannelConfiguration: Sendable {
   package var maxWaitingCalls = 4096
   /// Received and not yet read bytes of one stream at which it pauses ...
   package var inboundHighWaterBytes = 1 << 20
-  /// ... and at which it goes on.
+  /// ... and at which it continues.
   package var inboundLowWaterBytes = 256 << 10
 
   package init() {}

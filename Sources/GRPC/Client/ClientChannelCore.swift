@@ -1,4 +1,4 @@
-// The heart of a ClientChannel: one connection, made when a call needs it and made anew when it is
+// The heart of a ClientChannel: one connection, made when a call needs it and made again when it is
 // lost. Lives on the channel's event loop.
 //
 //   idle --call--> connecting --SETTINGS--> ready --GOAWAY, lost--> idle
@@ -90,7 +90,7 @@ final class ClientChannelCore {
     waiters.removeAll { $0 === waiter }
   }
 
-  /// Takes no more calls. `gracefully`: those under way finish first.
+  /// Takes no more calls. `gracefully`: those in progress finish first.
   func close(gracefully: Bool) {
     let connection: ClientConnection? = if case .ready(let ready) = state { ready } else { nil }
     state = .closed

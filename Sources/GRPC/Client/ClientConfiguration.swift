@@ -20,7 +20,7 @@ package struct ClientConfiguration: Sendable {
   /// Silence after which a PING asks whether the peer lives, while calls are open; nil: never.
   /// Stock gRPC servers punish less than five minutes; our links are permitted every second.
   package var pingInterval: TimeAmount?
-  /// How long the answer to that PING may take before the connection counts as dead.
+  /// How long the reply to that PING may take before the connection counts as dead.
   package var pingTimeout = TimeAmount.seconds(1)
   /// A call whose unsent bytes reach this is not writable ...
   package var outboundHighWaterBytes = 1 << 20
@@ -31,7 +31,7 @@ package struct ClientConfiguration: Sendable {
   /// Calls that may wait for a stream; more are refused with RESOURCE_EXHAUSTED.
   package var maxQueuedCalls = 1024
   /// Whether a connection is reset when it is closed here, so that what was sent and not taken is
-  /// dropped on both sides. With an ordinary close the system goes on delivering it.
+  /// dropped on both sides. With an ordinary close the system continues delivering it.
   package var resetsWhenClosed = false
   /// Whether messages are taken in gzip, and the peer is told so.
   package var acceptsGzip = true

@@ -14,7 +14,7 @@ import NIOPosix
 #endif
 
 extension ClientConnection {
-  /// Connects to a peer. The name is resolved anew each time: containers change their addresses.
+  /// Connects to a peer. The name is resolved again each time: containers change their addresses.
   ///
   /// - Parameters:
   ///   - flusher: the loop's; nil: one of its own.

@@ -47,7 +47,7 @@ package final class ClientConnection: Flushable {
   private var revisited: [HTTP2Stream] = []
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
-  /// Set anew before the channel is joined, where there is TLS beneath.
+  /// Set again before the channel is joined, where there is TLS beneath.
   @exclusivity(unchecked) var writer = SocketWriter()
   /// Whether the channel takes more of what its socket doesn't.
   var isWritable = false
@@ -122,7 +122,7 @@ package final class ClientConnection: Flushable {
     return call
   }
 
-  /// Takes no new calls, lets those under way finish, then closes. Waiting calls end with `.no`.
+  /// Takes no new calls, lets those in progress finish, then closes. Waiting calls end with `.no`.
   package func shutdownGracefully() {
     guard !isClosed else { return }
     session.shutDown(code: .noError)
@@ -268,7 +268,7 @@ package final class ClientConnection: Flushable {
     if writeBuffer.readableBytes > 0 { writer.write(&writeBuffer, context) }
     if writeBuffer.capacity > Self.retainedOutputBytes { writeBuffer = ByteBuffer() }
     // What is queued meanwhile, by calls that became writable, is for the next turn as well: a call
-    // that goes on as fast as the peer takes it must not keep the loop from its sockets.
+    // that continues as fast as the peer takes it must not keep the loop from its sockets.
     drain()
     if hasMore || flushesAgain, !isClosed { flusher.markDirtyForNextTurn(self) }
   }

@@ -5,7 +5,7 @@
 // Silence counts only while the owner was able to hear. A loop that was held up (a thousand
 // connections closed at once, a process that was stopped) looks late, and what the peer said
 // meanwhile may lie unread in the socket. So each look counts for no more silence than there should
-// be between two looks, however late it comes: a peer is given up only after as many looks as fit
+// be between two looks, however late it comes: a peer is abandoned only after as many looks as fit
 // into the time limit, and between two looks the loop reads its sockets.
 
 /// Watches one connection for silence.
@@ -58,7 +58,7 @@ struct Liveness {
 
   /// One look, after the time that the last one asked for, or later.
   ///
-  /// - Parameter unheardNanos: asked only before the peer is given up: how long ago the system
+  /// - Parameter unheardNanos: asked only before the peer is abandoned: how long ago the system
   ///   received something from it, read or not; nil where that isn't known.
   mutating func look(nowNanos: UInt64, unheardNanos: () -> UInt64? = { nil }) -> Action {
     let passed = nowNanos > lookedNanos ? nowNanos - lookedNanos : 0

@@ -22,7 +22,7 @@ package enum MessageFrame {
     return Mark(index: index)
   }
 
-  /// Patches the prefix of the message that ends at the writer index, or so many bytes after it.
+  /// Patches the prefix of the message that ends at the writer index, or this many bytes after it.
   /// Returns the message's bytes.
   @discardableResult
   package static func end(
@@ -84,7 +84,7 @@ package enum MessageFrame {
     leaveRoom(in: &message)
   }
 
-  /// Appends the prefix alone; so many bytes must follow.
+  /// Appends the prefix alone; this many bytes must follow.
   package static func writePrefix(byteCount: Int, to buffer: inout ByteBuffer) {
     buffer.writeMultipleIntegers(UInt8(0), UInt32(clamping: byteCount))
   }

@@ -1,4 +1,4 @@
-// What the system is told about peers that vanish without a word: a host that lost its power or its
+// What the system is told about peers that vanish without notice: a host that lost its power or its
 // network sends no FIN. Values of socket options; any thread.
 
 import NIOCore
@@ -25,8 +25,8 @@ package enum SilentPeers {
   /// The options of a socket. Those of a listening socket are its connections' as well.
   ///
   /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT
-  /// would also end a client that goes on reading slowly into a small buffer, because its window is
-  /// never quite open.
+  /// would also end a client that continues reading slowly into a small buffer, because its window
+  /// is never quite open.
   static let options: [Option] = [
     (.init(level: .socket, name: .so_keepalive), 1),
     tcp(idleOption, idleSeconds), tcp(TCP_KEEPINTVL, probeSeconds), tcp(TCP_KEEPCNT, probes),
@@ -56,7 +56,7 @@ package enum SilentPeers {
     #endif
   }
 
-  /// Whether the system has given up a peer, which answered no probe.
+  /// Whether the system has abandoned a peer, which answered no probe.
   package static func isGivenUp(_ error: any Error) -> Bool {
     (error as? IOError)?.errnoCode == ETIMEDOUT
   }

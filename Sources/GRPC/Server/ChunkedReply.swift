@@ -15,7 +15,7 @@ package final class ChunkedReply {
 
   /// - Parameters:
   ///   - message: the whole message.
-  ///   - holding: let go of with the last of the message's memory.
+  ///   - holding: released with the last of the message's memory.
   package init(_ message: ByteBuffer, to call: ServerCall, holding: AnyObject? = nil) {
     self.call = call
     self.holding = holding

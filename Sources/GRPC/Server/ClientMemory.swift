@@ -16,7 +16,7 @@ struct ClientMemory {
   /// Most bytes that were held since so much was last freed that malloc was to give it back.
   private var peakBytes = 0
 
-  /// After so many bytes were freed malloc is to give pages back to the system.
+  /// After this many bytes were freed malloc is to give pages back to the system.
   static let fallBytes = 32 << 20
 
   /// A flat sum for a stream: its objects here and in the library.

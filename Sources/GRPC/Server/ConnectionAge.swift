@@ -3,15 +3,15 @@
 //
 // Names that lead to several nodes are resolved, and balancers choose a node, when a connection is
 // made and not later. So a client stays where it is for months, whatever else has been added. A
-// limit of age makes it choose anew: it is told to go (GOAWAY), has time for what it has under way,
-// and only then is cut off.
+// limit of age makes it choose again: it is told to go (GOAWAY), has time for what it has in
+// progress, and only then is cut off.
 
 /// The age of one connection.
 struct ConnectionAge {
   /// What is to be done now.
   enum Step {
     case nothing
-    /// The connection is old: the client is to be told, and its calls go on.
+    /// The connection is old: the client is to be told, and its calls continue.
     case drain
     /// Its calls have had their time.
     case cut
@@ -25,7 +25,7 @@ struct ConnectionAge {
   /// - Parameters:
   ///   - maxNanos: the age, give or take a tenth. Clients that came at one moment, after a restart,
   ///     would all come back at one moment again and again.
-  ///   - graceNanos: the time for calls under way.
+  ///   - graceNanos: the time for calls in progress.
   ///   - chance: any number; it decides where within the two tenths the age lies.
   init(maxNanos: UInt64, graceNanos: UInt64, openedNanos: UInt64, chance: UInt64) {
     let tenth = maxNanos / 10

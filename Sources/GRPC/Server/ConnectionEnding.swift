@@ -1,4 +1,4 @@
-// How the end of a server's connection goes on: the drain, the decision, the last words, the
+// How the end of a server's connection continues: the drain, the decision, the last words, the
 // linger. A value that calls nothing; GRPCServerHandler+Ending.swift does what its methods return.
 
 /// The state of a connection's end.
@@ -31,7 +31,7 @@ struct ConnectionEnding {
 
   // MARK: - What can be asked
 
-  /// Whether calls go on.
+  /// Whether calls continue.
   var isOpen: Bool { stage == .open }
   /// Whether bytes are read: calls, or what is thrown away.
   var reads: Bool { stage != .finishing }

@@ -1,5 +1,5 @@
-// When a connection writes what was queued on it: at the end of the read that is under way, or at
-// the end of the tick, or once more after the flush that is under way.
+// When a connection writes what was queued on it: at the end of the read that is in progress, or at
+// the end of the tick, or once more after the flush that is in progress.
 
 /// The state of a connection's output.
 struct FlushState {

@@ -82,7 +82,7 @@ extension ServerService {
 package protocol ServerConnection: AnyObject {
   /// Whether answers that wait to be sent on this connection, with those that calls have reserved
   /// room for, are below the bound: if not, large replies should wait. `ServerCall.awaitRoom` tells
-  /// when to go on. O(1).
+  /// when to continue. O(1).
   var hasOutboundRoom: Bool { get }
 
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
@@ -91,7 +91,7 @@ package protocol ServerConnection: AnyObject {
   /// Bytes that have come from the client. They only grow.
   var bytesReceived: Int { get }
 
-  /// Closes the connection at once, whatever is under way on it.
+  /// Closes the connection at once, whatever is in progress on it.
   ///
   /// - Parameter reason: nil where that is noted already.
   func closeNow(_ reason: ConnectionEnd?)

@@ -18,7 +18,7 @@ package enum LineFailure: Error, Sendable, Hashable {
   /// into posting here must neither have its lines executed nor read replies.
   case http
 
-  /// Whether the connection ends. It goes on where the end of the bad request is known.
+  /// Whether the connection ends. It continues where the end of the bad request is known.
   package var endsConnection: Bool {
     switch self {
     case .noLines, .strayCarriageReturn, .openQuote: false

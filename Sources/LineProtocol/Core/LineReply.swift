@@ -109,7 +109,7 @@ package struct LineError: Error, Sendable, Hashable {
   static let unframeableElement = LineError(
     "a value of the list has a line break, which a line can't carry; gRPC can")
 
-  /// A value that is gone from the store is told all the same, in the form that an inline command
+  /// A value that is gone from the store is told anyway, in the form that an inline command
   /// takes back.
   static func unframeableTaken(_ value: UnsafeRawBufferPointer) -> LineError {
     LineError(

@@ -1,4 +1,4 @@
-// The bytes of keys and values, in memory that is written anew for each call. Owned by one event
+// The bytes of keys and values, in memory that is rewritten for each call. Owned by one event
 // loop's part of the load, and used on its thread only.
 //
 // @exclusivity(unchecked) in this file: written by every call, on the loop alone.

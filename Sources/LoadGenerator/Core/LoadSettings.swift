@@ -15,7 +15,7 @@ package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
 package struct LoadSettings: Sendable, Hashable {
   package let way: LoadProtocol
   package let connections: Int
-  /// Calls under way on one connection.
+  /// Calls in progress on one connection.
   package let inFlight: Int
   /// Calls that are sent together.
   package let batch: Int
@@ -124,7 +124,7 @@ package struct LoadSettings: Sendable, Hashable {
     }
   }
 
-  /// Calls under way on a connection, and how many go together.
+  /// Calls in progress on a connection, and how many go together.
   private static func depth(
     _ options: Options, isOpen: Bool
   ) throws(LoadUsage) -> (inFlight: Int, batch: Int) {

@@ -155,7 +155,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
     failure =
       failure
       ?? (status.isOK ? .unavailable("the stream ended without replies") : CallFailure(status))
-    // A stream that has ended takes its connection with it: the next one begins anew.
+    // A stream that has ended takes its connection with it: the next one starts again.
     owner?.goingAway()
     connection?.close()
   }

@@ -29,7 +29,7 @@ package final class LoadGenerator: Sendable {
   private let parts: [NIOLoopBound<LoadPart>]
   private let stopped = Mutex(false)
 
-  /// Calls that fill and delete have under way on a connection at least.
+  /// Calls that fill and delete have in progress on a connection at least.
   private static let bulkInFlight = 64
   /// From a task's beginning to its first call, so that all threads begin together.
   private static let leadNanos: UInt64 = 5_000_000
@@ -199,7 +199,7 @@ package final class LoadGenerator: Sendable {
 
   package var isStopped: Bool { stopped.withLock { $0 } }
 
-  /// Ends the load that runs; no other one begins. `clean` works all the same.
+  /// Ends the load that runs; no other one begins. `clean` works anyway.
   package func stop() {
     stopped.withLock { $0 = true }
     for part in parts { part.eventLoop.execute { part.value.stop() } }

@@ -84,7 +84,7 @@ package final class PosixFiles: FileSystem {
             file.descriptor, all.baseAddress.map { $0 + first }, Int32(count), offset)
         }
       }
-      // Nothing written and no error: the system says no more, and to ask again could go on
+      // Nothing written and no error: the system says no more, and to ask again could continue
       // without end.
       if written == 0 { throw FileError(.write, file.path, EIO) }
       offset += off_t(written)

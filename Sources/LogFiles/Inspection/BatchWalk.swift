@@ -1,6 +1,6 @@
 // The batches of a log from a position on, or those of one file, for a tool that shows them. A
 // shard may be writing the log: what follows its last whole batch is no fault, and a fault counts
-// only if it is still there when the files are looked at anew.
+// only if it is still there when the files are looked at again.
 //
 // One thread.
 

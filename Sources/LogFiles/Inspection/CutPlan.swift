@@ -21,7 +21,7 @@ package struct CutPlan: Sendable, Equatable {
   package internal(set) var bytes: UInt64 = 0
   package internal(set) var batches = 0
   package internal(set) var effects = 0
-  /// Of the segment that begins at the cut, but for its life.
+  /// Of the segment that begins at the cut, except for its life.
   let header: FileHeader
   /// Above every version in what is laid aside, so that none is given again; nil: there is none.
   var ceiling: UInt64?

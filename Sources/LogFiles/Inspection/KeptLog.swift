@@ -84,7 +84,7 @@ struct KeptLog {
     var header = segments.last?.header ?? last.header
     header.kind = .log
     header.position = position
-    // What was known: what isn't is written anew by the next start.
+    // What was known: what isn't is rewritten by the next start.
     header.committed = min(position, committed)
     header.newestPass = newestPass
     return header

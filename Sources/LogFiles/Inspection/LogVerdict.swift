@@ -11,7 +11,7 @@ package struct LogFinding: Sendable, Equatable {
   /// What a cut could do about it; nil: nothing was asked, as no cut helps there.
   package internal(set) var cut: Result<CutPlan, CutRefusal>?
 
-  /// Of a log that goes on, the sentence changes.
+  /// Of a log that continues, the sentence changes.
   func isSamePlace(as other: LogFinding) -> Bool {
     guard let place = refusal.place, let otherPlace = other.refusal.place else {
       return refusal == other.refusal

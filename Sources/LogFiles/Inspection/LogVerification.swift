@@ -3,7 +3,7 @@
 // from the oldest pass from which it is whole, and the state compared with every later pass.
 //
 // A shard may be working on the directory. Then what is found counts only if it is found twice in a
-// row: a shard never writes anew what was durable.
+// row: a shard never writes again what was durable.
 //
 // One thread. Changes no file.
 

@@ -28,7 +28,7 @@ package final class LogReader {
   package enum Outcome {
     /// Good until the next call.
     case batch(Batch)
-    /// So many bytes were read; there is more to come.
+    /// This many bytes were read; there is more to come.
     case read(Int)
     case end(LogEnd)
   }

@@ -4,7 +4,7 @@
 //
 //  1. The torn end of the last segment is cut off. What lies behind the last position that is known
 //  to
-//     have been durable is written anew and synced: it may be in the page cache only, and a sync
+//     have been durable is rewritten and synced: it may be in the page cache only, and a sync
 //     without a write would not bring back what an earlier, failed one has dropped.
 //  2. The new segment begins where the log ends, and names the pass that counts.
 //  3. Then segments that lie behind the end go: until now one of them may have been the only one
@@ -20,7 +20,7 @@ struct LogRepair {
   private let contents: LogContents
   private let end: LogEnd
   private let step: Int
-  /// Of the segment and the place in the log that is written anew next.
+  /// Of the segment and the place in the log that is rewritten next.
   private var rewriting: (index: Int, position: LogPosition)?
   private var file: OpenFile?
 

@@ -55,7 +55,7 @@ final class LogReplay {
   var bytesTotal: UInt64 { passes.reduce(reader.bytesLeft) { $0 + $1.bytesBehindHeader } }
 
   enum Step {
-    /// So many bytes were read; there is more to do.
+    /// This many bytes were read; there is more to do.
     case read(Int)
     case done(LogEnd)
   }

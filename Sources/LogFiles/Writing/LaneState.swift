@@ -60,7 +60,7 @@ struct LaneState {
   var segmentSize: UInt64
   var spare: SpareSegment?
   var reserve: SpareSegment?
-  /// A pass that is complete but for a segment's header that names it.
+  /// A pass that is complete except for a segment's header that names it.
   var passToName: LogPosition?
   /// The newest pass that a header names.
   var namedPass: LogPosition?
@@ -94,8 +94,8 @@ struct LaneState {
   /// bring.
   private static let directRoomMin: UInt64 = 1 << 20
 
-  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is under
-  /// way, and the end of the segment isn't near.
+  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is in
+  /// progress, and the end of the segment isn't near.
   var takesDirectWrites: Bool {
     !hasFailed && !isWriterDone && !isWriting && !hasWriterWork && !isSyncUnderWay && full.isEmpty
       && segmentRoom > min(segmentSize / 16, Self.directRoomMin)

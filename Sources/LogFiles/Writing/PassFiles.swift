@@ -78,7 +78,7 @@ struct PassFiles {
   }
 
   private mutating func write(_ chunk: any PassBytes) throws(FileError) {
-    // It goes back to the loop also where it isn't written: the pass was given up.
+    // It goes back to the loop also where it isn't written: the pass was abandoned.
     defer {
       shared.change { lanes in
         lanes.passBytesQueued -= chunk.byteCount

@@ -115,7 +115,7 @@ final class WriterLane {
 
   private func failed(_ error: FileError, _ now: UInt64, _ state: inout LaneState) {
     guard error.isForWantOfRoom else { return state.fail(error, doing: "written") }
-    // Nothing that was accepted is let go of: it is tried again, at the same place.
+    // Nothing that was accepted is released: it is tried again, at the same place.
     state.retryAt = now + settings.retryNanos
     state.setFull(.write, true)
     if state.isClosing { state.fail(fullAtEnd(error)) }

@@ -1,5 +1,5 @@
 // One call made through a LocalDispatcher. Belongs to the node's event loop; the node keeps it
-// while the call is under way, the caller as long as he may want to cancel it.
+// while the call is in progress, the caller as long as he may want to cancel it.
 
 import Commands
 import NIOCore

@@ -33,7 +33,7 @@ package protocol LocalDispatcher: AnyObject {
   /// - Parameters:
   ///   - context: who calls, and until when: the deadline is on the clock of NIODeadline.
   ///   - caller: who is asked to wait, where the node is overloaded. Kept until the call is over.
-  /// - Returns: the call while it is under way, for `cancel`; nil where it was answered already.
+  /// - Returns: the call while it is in progress, for `cancel`; nil where it was answered already.
   @discardableResult
   func call(
     _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
@@ -51,7 +51,7 @@ package protocol LocalDispatcher: AnyObject {
   ) -> LocalCall?
 
   /// The call is not wanted any more: `reply` will not be called. As with any call that is
-  /// cancelled, a write may have been carried out or not. Does nothing for a call that is over.
+  /// cancelled, a write may have been executed or not. Does nothing for a call that is over.
   func cancel(_ call: LocalCall)
 
   /// Notes a call that was refused before it was made here, or whose reply could not be translated:
@@ -75,18 +75,18 @@ extension LocalDispatcher {
 /// Who makes calls through a port: a connection, say.
 package protocol LocalCaller: AnyObject {
   /// Calls of this caller wait for room. It is to make no further ones, and to read nothing more
-  /// from its client, until as many `resumeReading` have come. Calls made all the same are taken
+  /// from its client, until as many `resumeReading` have come. Calls made anyway are taken
   /// until the bounds on what waits refuse them (OVERLOADED).
   func pauseReading()
-  /// Takes back one `pauseReading`. Comes from within the node's work: the caller is to go on in a
-  /// later event of the loop.
+  /// Takes back one `pauseReading`. Comes from within the node's work: the caller is to continue in
+  /// a later event of the loop.
   func resumeReading()
 
   /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
   /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
   /// Not asked any more once `expectsLargeReply` has come.
   func takesLargeReply(of call: LocalCall) -> Bool
-  /// So many bytes of a large reply were asked for and will be in memory soon.
+  /// This many bytes of a large reply were asked for and will be in memory soon.
   func expectsLargeReply(of call: LocalCall, byteCount: Int)
 
   /// The client's address, for logs.

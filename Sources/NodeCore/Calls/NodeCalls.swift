@@ -1,5 +1,5 @@
 // How rooms outside of a node's event loops make calls on it, as one of its users. They name the
-// user by a credential that was found good elsewhere; the loop looks it up anew among its own
+// user by a credential that was found good elsewhere; the loop looks it up again among its own
 // principals, so a call is allowed what it would be allowed by any other entrance. Any thread.
 
 import Commands

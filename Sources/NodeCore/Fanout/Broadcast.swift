@@ -4,7 +4,7 @@
 // Each shard works through its share in slices of bounded work: a slice's reply says where the
 // next one begins, so a shard keeps no state between slices, and an operation that was dropped has
 // stopped as soon as it sends no further one. The shards work side by side; each has at most one
-// slice under way.
+// slice in progress.
 
 import Commands
 import NIOCore
@@ -31,7 +31,7 @@ package protocol FanoutReducer {
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's reply. Returns whether the shard has more to do.
   mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
-  /// Notes a shard that the call goes on without.
+  /// Notes a shard that the call continues without.
   mutating func missing(_ error: CallError, shard: Int)
   /// The reply, once every shard is done. Asked for once.
   mutating func answer() -> ByteBuffer
@@ -47,7 +47,7 @@ extension FanoutReducer {
 
   package var tellsOfClusterState: Bool { false }
 
-  /// Whether the call goes on without a shard that could not be asked for this reason.
+  /// Whether the call continues without a shard that could not be asked for this reason.
   fileprivate func doesWithout(_ error: CallError) -> Bool {
     if tellsOfClusterState, error.reason == .mapConflict { return true }
     return allowsPartial && error.code == .unavailable

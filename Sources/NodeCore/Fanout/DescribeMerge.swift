@@ -1,5 +1,5 @@
 // Describe: the cluster, its slot map, and each node's own line about itself. A shard that can't be
-// reached is described all the same, with the reason.
+// reached is described anyway, with the reason.
 
 import Commands
 import NIOCore

@@ -1,6 +1,6 @@
-// An operation under way: tells it what happens, does what it wants, and counts what it holds.
+// An operation in progress: tells it what happens, does what it wants, and counts what it holds.
 //
-//   start --> under way --the operation ends--> over: the caller is told
+//   start --> in progress --the operation ends--> over: the caller is told
 //                |  '-----too much is held----->
 //                '--drop: its caller is gone---> over, without a word
 //
@@ -11,7 +11,7 @@ import NIOCore
 import RingstoreAPI
 
 /// What differs between a router and a shard: how sub-requests are sent, and the caller is told.
-/// One for each operation under way.
+/// One for each operation in progress.
 package protocol FanoutTransport: AnyObject {
   /// Sends a sub-request. Its outcome comes later, never from inside this call.
   func send(_ request: SubRequest)
@@ -21,7 +21,7 @@ package protocol FanoutTransport: AnyObject {
   func emit(_ message: ByteBuffer)
   /// Ends the node, once the call that asked for it is answered.
   func endNode()
-  /// Takes back what is under way: it is over, and the caller has not been told yet.
+  /// Takes back what is in progress: it is over, and the caller has not been told yet.
   func released()
   /// Tells the caller.
   ///
@@ -89,7 +89,7 @@ package final class Fanout {
     transport.ended(end, isRefused: isRefused)
   }
 
-  /// Ends it without a word.
+  /// Ends it without notice.
   package func drop() {
     guard !isOver, let transport else { return }
     isOver = true
@@ -134,7 +134,7 @@ package final class Fanout {
   }
 
   /// Counts what the operation holds now, or ends it where that is too much. Returns whether it
-  /// goes on.
+  /// continues.
   @discardableResult
   private func account() -> Bool {
     let held = operation.heldBytes

@@ -11,7 +11,7 @@ import NIOCore
 import RingstoreAPI
 
 package final class ManyKeyOperation: FanoutOperation {
-  /// Parts under way at once; the rest is sent as answers come in.
+  /// Parts in progress at once; the rest is sent as answers come in.
   package static let partsUnderWayMax = 1_024
 
   private let call: CommandID
@@ -99,7 +99,7 @@ package final class ManyKeyOperation: FanoutOperation {
     return resume()
   }
 
-  /// Sends as many items as may be under way, and ends when all are answered.
+  /// Sends as many items as may be in progress, and ends when all are answered.
   private func resume() -> [FanoutAction] {
     guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return [] }
     var actions: [FanoutAction] = []
@@ -141,6 +141,6 @@ package final class ManyKeyOperation: FanoutOperation {
     return answer.readableBytes <= limits.maxMessageBytes ? .end(.response(answer)) : tooLarge
   }
 
-  /// The rest of the items is not sent, and replies under way are dropped.
+  /// The rest of the items is not sent, and replies in progress are dropped.
   private var tooLarge: FanoutAction { .end(.failed(.responseTooLarge(of: call))) }
 }

@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 /// Ends nodes. Every shard has to agree before the router itself ends; one that can't be reached
-/// fails the call, and the router goes on so that the caller can try again.
+/// fails the call, and the router continues so that the caller can try again.
 package final class ShutdownOperation: FanoutOperation {
   private let wholeCluster: Bool
   /// The one shard to end; empty: none.

@@ -3,7 +3,7 @@
 //   a part for each shard --its pass's number--> parts with that number, one after another, each of
 //   which the shard answers when there is news --> complete, or failed
 //
-// A shard that fails doesn't end the call: the others' passes are made all the same, so the caller
+// A shard that fails doesn't end the call: the others' passes are made anyway, so the caller
 // hears of them to the end, and then of the failure.
 
 import Commands

@@ -36,8 +36,8 @@ struct KeyMerger {
       }
     }
 
-    /// Whether a walk may go on behind this key without giving it out again: not so inside a group
-    /// of keys that have no position between them.
+    /// Whether a walk may continue behind this key without giving it out again: not so inside a
+    /// group of keys that have no position between them.
     let isCutPoint: Bool
   }
 
@@ -93,8 +93,8 @@ struct KeyMerger {
 
   // MARK: - Slices
 
-  /// The slices to ask for now, which are under way from here on: one of each shard that has none
-  /// under way, has room for one, has more to give and isn't too far ahead. O(shards).
+  /// The slices to ask for now, which are in progress from here on: one of each shard that has none
+  /// in progress, has room for one, has more to give and isn't too far ahead. O(shards).
   ///
   /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(

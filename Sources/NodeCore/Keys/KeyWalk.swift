@@ -1,8 +1,8 @@
 // A walk over the keys of the cluster, in the order of their positions: what Keys and Scan have in
 // common. It knows the slots before its position as done, and asks the owners of those behind it
-// for their keys. So when a newer slot map comes into force it begins anew at its position with the
-// new owners, as it would with a token in another process: nothing is repeated, and nothing that
-// stays is missed.
+// for their keys. So when a newer slot map comes into force it starts again at its position with
+// the new owners, as it would with a token in another process: nothing is repeated, and nothing
+// that stays is missed.
 //
 // A state machine without input or output of its own, owned by one operation.
 
@@ -65,7 +65,7 @@ struct KeyWalk {
     if let shard = shard(of: tag) { try merger.add(response, shard: shard) }
   }
 
-  /// - Throws: the error, where the walk can't go on without the shard.
+  /// - Throws: the error, where the walk can't continue without the shard.
   mutating func failed(_ tag: Int, _ error: CallError) throws(CallError) {
     guard !isOutdated, let shard = shard(of: tag) else { return }
     guard allowsPartial, error.code == .unavailable else { throw error }

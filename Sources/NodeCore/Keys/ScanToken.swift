@@ -76,7 +76,7 @@ package struct ScanToken: Hashable, Sendable {
     return number
   }
 
-  /// A digest under way: 64-bit FNV-1a with a final mix. It guards against mistakes, not against
+  /// A digest in progress: 64-bit FNV-1a with a final mix. It guards against mistakes, not against
   /// forgers. Sources: Fowler, Noll and Vo; the mix is MurmurHash3's (Appleby).
   package struct Seal: Sendable {
     private var state: UInt64 = 0xcbf2_9ce4_8422_2325

@@ -1,16 +1,17 @@
-// Why a link can't be used, in words that say what to do. Some reasons are permanent: the attempts
-// go on, and each fails like the one before. So what was told once is not told again until the link
-// has been ready in between. A value; part of a router's core.
+// Why a link can't be used, with advice for the operator. Some reasons are permanent: the attempts
+// continue, and each fails in the same way. So a reason is logged once, and again only after the
+// link has been ready in between. A value; part of a router's core.
 
 import RingstoreAPI
 import StatusCodes
 
 struct LinkTrouble {
-  /// Reasons remembered since the link was ready; further ones are not told.
+  /// The maximum number of reasons remembered since the link was ready; further ones are not
+  /// logged.
   private static let reasonsMax = 16
   private var told: Set<String> = []
 
-  /// Whether a reason has not been told since the link was ready.
+  /// Whether a reason has not been logged since the link was ready.
   mutating func isNews(_ reason: String) -> Bool {
     told.count < Self.reasonsMax && told.insert(reason).inserted
   }
@@ -55,7 +56,7 @@ extension LinkRefusal {
   }
 }
 
-/// What a router finds where it expected a shard, told by how the link's call has ended.
+/// What a router found instead of a shard, derived from the end of the link's call.
 package enum LinkEnding {
   /// The reason for the log, for errors and Describe.
   package static func reason(_ code: StatusCode, status: String, address: String) -> String {

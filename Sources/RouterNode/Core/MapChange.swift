@@ -1,5 +1,5 @@
-// A change of the list of shards that this router makes: the steps to the new map, and who has
-// still to answer.
+// A change of the list of shards that this router makes: the steps to the new map, and the shards
+// that have not replied yet.
 //
 //   checking --no shard holds keys that would move--> dialing --newcomers are reached--> adopting
 //      |                                                 |                                  |
@@ -9,7 +9,7 @@
 
 import Placement
 
-/// What a change comes to.
+/// The result of a change.
 package struct MapChangeReport: Sendable, Hashable {
   /// Of the map in force at its end.
   package var epoch: UInt64
@@ -26,20 +26,20 @@ package struct MapChangeRefusal: Error, Sendable, Hashable {
   package let sentence: String
 }
 
-/// Is told once how a change has ended.
+/// Called once with the result of a change.
 package typealias MapChangeEnd = (Result<MapChangeReport, MapChangeRefusal>) -> Void
 
 struct MapChange {
   enum Phase {
-    /// Shards that have yet to say whether they could give away what they would.
+    /// Shards that have not reported yet whether they can give up their slots.
     case checking(Set<String>)
-    /// Newcomers that have yet to be reached.
+    /// New shards that have not been reached yet.
     case dialing(Set<String>)
     case adopting
   }
 
   let list: [ShardDescription]
-  /// The maps that are still to come into force.
+  /// The maps that have not come into force yet.
   var steps: [SlotMap]
   let report: MapChangeReport
   let isPlan: Bool

@@ -5,8 +5,8 @@ import Placement
 import RingstoreAPI
 
 extension RouterCore {
-  /// Changes the cluster to another list of shards, or finds out what that would mean. How it ends
-  /// is told once, perhaps before this returns.
+  /// Changes the cluster to another list of shards, or finds out what that would change. Calls the
+  /// closure once with the result, perhaps before this returns.
   package func change(
     to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
   ) {
@@ -127,7 +127,7 @@ extension RouterCore {
 
   // MARK: - Adopting
 
-  /// A shard has not taken over a map that others may have.
+  /// A shard has not adopted a map that others may have.
   func changeRefused(_ shard: Int, _ reason: LinkRefusal, _ detail: String, epoch: UInt64) {
     guard case .adopting? = change?.phase, change?.steps.first?.epoch == epoch else { return }
     change?.refusal = sentence(shard, reason, detail)
@@ -153,7 +153,7 @@ extension RouterCore {
     }
   }
 
-  /// - Parameter refusal: nil where the change is complete, or a plan made.
+  /// - Parameter refusal: nil if the change is complete, or a plan was made.
   private func endChange(_ refusal: String?) {
     guard let change else { return }
     self.change = nil

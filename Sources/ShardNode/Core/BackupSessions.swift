@@ -2,7 +2,7 @@
 // of which is a slice that the router asks for when its caller takes more.
 //
 //   a part without a number --> a session --parts with its number--> pieces --the last one--> over
-//                                   '--no part for a minute, too much changed--> given up
+//                                   '--no part for a minute, too much changed--> abandoned
 //
 // Unlike other fan-outs this one keeps something between slices, because all of it is to be of one
 // moment. While there is a session the store tells its effects to it as well as to the log
@@ -20,7 +20,7 @@ import Store
 final class BackupSessions {
   /// Backups at one time; a further one is refused.
   static let sessionsMax = 2
-  /// A session that is asked for nothing for so long is given up.
+  /// A session that is asked for nothing for so long is abandoned.
   static let idleNanos: UInt64 = 60_000_000_000
 
   private let store: Store

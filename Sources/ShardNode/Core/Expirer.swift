@@ -1,8 +1,8 @@
 // Deletes the keys that expire and that no call meets.
 //
-// Ten times a second it goes on with the store's walk (Expiry.swift of Store) until that has been
+// Ten times a second it continues with the store's walk (Expiry.swift of Store) until that has been
 // round once. A round looks at `visitsPerRound` keys at most, so that tables in which little is due
-// cost a bounded share of the loop; it goes on past that as long as a quarter of the keys that it
+// cost a bounded share of the loop; it continues past that as long as a quarter of the keys that it
 // looks at is due. All of it in turns.
 
 import Commands
@@ -15,7 +15,7 @@ final class Expirer: CooperativeTask {
   /// Some 50 ns each, and 1 us for each that is due.
   static let visitsPerTurn = 500
   static let visitsPerRound = 50_000
-  /// A round goes on as long as one key of so many is due.
+  /// A round continues as long as one key of so many is due.
   static let dueShare = 4
 
   var isQueued = false

@@ -169,7 +169,7 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
     owner?.send(expired.id, .deadlineExceeded)
   }
 
-  /// Lets go of the replies.
+  /// Releases the replies.
   func drop() {
     guard isHeld else { return }
     isHeld = false

@@ -6,7 +6,7 @@
 // and again; a router names in every frame what it heard last, and calls are executed only within
 // `LinkProtocol.callAgeMillisMax` of that. A router can't hear a clock before it is told, so no
 // call is executed later than so long after it was sent. Deadlines are told on the same clock, so
-// they don't begin anew on arrival either.
+// they don't start again on arrival either.
 
 import Commands
 import NodeCore

@@ -66,7 +66,7 @@ package final class LinkSession {
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
   /// Slots of calls that were returned: later ones on them are returned as well, until the router
-  /// has placed the first of them anew.
+  /// has placed the first of them again.
   @exclusivity(unchecked) var barredSlots: Set<Int> = []
   /// Replies that wait at the gate; nil as long as none ever had to.
   @exclusivity(unchecked) private var heldReplies: HeldReplies?
@@ -127,7 +127,7 @@ package final class LinkSession {
     return after
   }
 
-  /// The connection is gone, or the router ends the stream. What is under way on the link is
+  /// The connection is gone, or the router ends the stream. What is in progress on the link is
   /// dropped.
   package func lost() {
     leave()
@@ -217,7 +217,7 @@ package final class LinkSession {
     }
   }
 
-  /// The caller of a call went away, be the call under way or still to be read.
+  /// The caller of a call went away, be the call in progress or still to be read.
   func cancel(_ id: UInt64, _ controls: inout FrameControls) {
     controls.cancelled.insert(id)
     for place in held.indices { held[place].controls.cancelled.insert(id) }

@@ -8,7 +8,7 @@
 //      |
 //      +--not yet--> held --gate opens to the mark--> out
 //                     +--caller gone, or deadline--> dropped
-//                     +--given up--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
+//                     +--abandoned--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
 //
 // All exits of the loop stand before the same gate: lanes of links and Pipelines with what they
 // hold in frames (HeldReplies), every other call with its handle (ReplyHandle). It stands before
@@ -28,7 +28,7 @@ import RingstoreAPI
 import Store
 
 /// What a reply waits for: the number of a batch of changes, which are committed together. Few of
-/// them are under way at a time.
+/// them are in progress at a time.
 package struct ReplyMark: Comparable, Hashable, Sendable {
   /// Nothing: it is committed from the beginning.
   package static let none = ReplyMark(0)
@@ -115,7 +115,7 @@ package final class ReplyGate {
 
   // MARK: - What is held
 
-  /// O(marks under way).
+  /// O(marks in progress).
   func wait(_ waiter: any GateWaiter, for mark: ReplyMark) {
     waiterCount += 1
     var place = groups.endIndex
@@ -188,7 +188,7 @@ extension CallError {
         + "repeat it.", shard: shard)
   }
 
-  /// How a held reply ends that is given up.
+  /// How a held reply ends that is abandoned.
   static func givenUp(isWrite: Bool, _ shard: String) -> CallError {
     isWrite
       ? .notCommitted(shard)

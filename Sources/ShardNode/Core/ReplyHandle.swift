@@ -9,7 +9,7 @@
 // The caller's side comes the other way: cancels, deadlines, room for more.
 //
 //   working --answer, fail, finish--> [held] --gate opens--> over
-//      +------cancel, drop, deadline, gate given up--------> over
+//      +------cancel, drop, deadline, gate abandoned--------> over
 //
 // Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of
 // the core.

@@ -1,6 +1,6 @@
 // The two connections of a link, tied together: a reply to a call that came in on one lane may go
 // out on the other, and when a newer link of the same router loop introduces itself, both are
-// fenced off and all that is under way on them is dropped.
+// fenced off and all that is in progress on them is dropped.
 //
 //   RouterSessions 1--n RouterSession (router, generation) 1--2 LinkSession (lane)
 //                           1--n replies to come: queued slices, large and streamed ones
@@ -24,7 +24,7 @@ struct RouterSessions {
   private var emptyLooks = 0
 
   /// Whether all routers are gone. One whose connections have only broken comes back and relies on
-  /// the map that the shard has from it; it has the time in which a silent one is given up.
+  /// the map that the shard has from it; it has the time in which a silent one is abandoned.
   var areGone: Bool { peers.isEmpty && emptyLooks >= LinkProtocol.silentLooksMax }
 
   /// Whether there is anything to look after.

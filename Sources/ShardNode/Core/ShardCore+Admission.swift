@@ -2,8 +2,8 @@
 // call has come: whether its caller may make it, and what a node can't do for a while (loading, a
 // full disk, a log that stands).
 //
-// A shard that drains goes on answering: its routers and clients are told to come no more, and what
-// still comes over their connections has been on its way.
+// A shard that drains continues answering: its routers and clients are told to come no more, and
+// what still comes over their connections has been on its way.
 
 import Commands
 import NodeCore
@@ -12,12 +12,12 @@ import Store
 import TextForms
 
 extension ShardCore {
-  /// The shard is to stop: it goes on answering, and calls that wait end. One that is loading has
+  /// The shard is to stop: it continues answering, and calls that wait end. One that is loading has
   /// nothing to answer with yet, and stays so.
   package func beginDraining() {
     isLeaving = true
     if state != .loading { state = .draining }
-    // Before the routers end their links, which have nothing else under way perhaps.
+    // Before the routers end their links, which have nothing else in progress perhaps.
     endParked()
   }
 

@@ -23,10 +23,10 @@ extension ShardCore {
     return hasTurns
   }
 
-  /// Whether replies under way hold views.
+  /// Whether replies in progress hold views.
   package var holdsViews: Bool { views.count > 0 }
 
-  /// Whether anything under way, or a key, has a time limit.
+  /// Whether anything in progress, or a key, has a time limit.
   @inline(__always)
   package var hasTimeLimits: Bool {
     views.count > 0 || !deadlines.isEmpty || expires
@@ -96,7 +96,7 @@ extension ShardCore {
     return overflows ? .max : due
   }
 
-  /// A reply has let go of its view.
+  /// A reply has released its view.
   func unpinned() {
     views.released()
   }

@@ -26,7 +26,7 @@ package final class ShardCore {
   let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving { didSet { watchAdmission() } }
-  /// Whether the shard has been told to stop. One that still loads goes on loading until it does.
+  /// Whether the shard has been told to stop. One that still loads continues loading until it does.
   var isLeaving = false
   /// What Describe says beside it: how far a shard has loaded, or why it serves no key.
   package var detail = ""
@@ -63,9 +63,9 @@ package final class ShardCore {
       snapshots = log.map { ShardSnapshots(of: self, $0.passes) }
     }
   }
-  /// Backups under way.
+  /// Backups in progress.
   let backups: BackupSessions
-  /// Walks under way that make digests.
+  /// Walks in progress that make digests.
   var digestWalks = 0
   /// Passes that are asked for; nil: the shard is in memory only.
   private(set) var snapshots: ShardSnapshots?
@@ -163,7 +163,7 @@ package final class ShardCore {
   ///   - bytesMin: a response longer than this is not appended.
   ///   - context: who calls, until when it may be executed, and at what time.
   /// - Returns: what is left to do (`proceed`): a longer response comes later, and holds memory of
-  ///   the store until it is let go of; nil where the response was appended.
+  ///   the store until it is released; nil where the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(

@@ -1,5 +1,5 @@
 // Digest at a shard: a walk over all keys, in turns of the loop, whose part is answered at its end.
-// Writes go on; a slot that changes while the walk is in it is told as changed.
+// Writes continue; a slot that changes while the walk is in it is told as changed.
 //
 // Belongs to a shard's core; its event loop. The reply's handle owns the walk: one whose caller is
 // gone ends.

@@ -15,7 +15,7 @@
 // at the end of a tick, before any connection writes (`onFirstChange`), so that no reply has to be
 // held and no key to be marked. Queued: threads write, and replies wait at the gate. That is the
 // way under `always`, and for what may take longer than a write into the page cache: while a sync
-// is under way, at the end of a segment, on a full disk, and for a while after a write was slow.
+// is in progress, at the end of a segment, on a full disk, and for a while after a write was slow.
 //
 // Belongs to one shard's core; its event loop.
 //
@@ -37,7 +37,7 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// Batches that may be on their way before more are gathered into one.
   private static let batchesUnderWayMax = 2
-  /// A batch that has grown so far is handed on however many are under way.
+  /// A batch that has grown so far is handed on however many are in progress.
   private static let batchBytes = 256 << 10
   /// Bytes that may wait for the disk; past it writes are refused.
   static let queuedBytesMax = 64 << 20
@@ -162,8 +162,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   // MARK: - Batches
 
   /// Hands on what has been gathered. To be called at the end of each tick that has changed
-  /// anything. While batches are under way changes are gathered for the next: what waits for a sync
-  /// becomes one write.
+  /// anything. While batches are in progress changes are gathered for the next: what waits for a
+  /// sync becomes one write.
   package func handOn() {
     isHandOnDue = false
     guard !appender.isEmpty, !hasFailed else { return }

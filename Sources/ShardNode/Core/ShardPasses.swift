@@ -77,16 +77,16 @@ final class ShardPasses: CooperativeTask {
   private(set) var abandonedCount: UInt64 = 0
   private var completedNanos: UInt64?
   private var isDiskFull = false
-  /// After one was given up, when the next may begin by itself.
+  /// After one was abandoned, when the next may begin by itself.
   private var pausedUntilNanos: UInt64 = 0
   private static let pauseAfterAbandonNanos: UInt64 = 5_000_000_000
   /// Since when the bound of what is on disk is reached.
   private var atBoundNanos: UInt64?
-  /// For so long writers go on beyond it, while the pass hurries.
+  /// For so long writers continue beyond it, while the pass hurries.
   private static let boundNanos: UInt64 = 1_000_000_000
   /// Called when there is work for a turn.
   var wantsTurn: () -> Void = {}
-  /// When a pass that is ahead of its pace goes on, on the loop's clock; nil: it doesn't wait.
+  /// When a pass that is ahead of its pace continues, on the loop's clock; nil: it doesn't wait.
   private(set) var dueNanos: UInt64?
 
   init(
@@ -109,8 +109,8 @@ final class ShardPasses: CooperativeTask {
       live: live.guess(storeUsed: store.usedBytes), pass: passBytes, log: logBytes)
   }
 
-  /// Whether writers have to wait until the pass under way is complete: what is on disk has come to
-  /// its bound, and the pass has gone as fast as the disk takes it for a while since then.
+  /// Whether writers have to wait until the pass in progress is complete: what is on disk has come
+  /// to its bound, and the pass has gone as fast as the disk takes it for a while since then.
   var holdsWriters: Bool {
     let bytes: Int
     switch phase {
@@ -129,7 +129,7 @@ final class ShardPasses: CooperativeTask {
     return clock() - since > Self.boundNanos
   }
 
-  /// The pass under way goes as fast as the disk takes it.
+  /// The pass in progress goes as fast as the disk takes it.
   private func hurry() {
     guard case .making(let maker, var pace) = phase, !pace.isUrgent else { return }
     pace.isUrgent = true
@@ -260,9 +260,9 @@ final class ShardPasses: CooperativeTask {
 
   // MARK: - Passes that were asked for
 
-  /// Has a pass made at once, as fast as the disk takes it. One under way is joined, as long as it
-  /// still takes images: it ends behind what has happened before this call, and it counts only when
-  /// the log is synced as far. One that only waits for the disk doesn't: another follows it.
+  /// Has a pass made at once, as fast as the disk takes it. One in progress is joined, as long as
+  /// it still takes images: it ends behind what has happened before this call, and it counts only
+  /// when the log is synced as far. One that only waits for the disk doesn't: another follows it.
   ///
   /// - Returns: the number of the pass, of which `whenEnded` tells.
   func ask() -> UInt64 {
@@ -282,7 +282,7 @@ final class ShardPasses: CooperativeTask {
   /// How long ago the last pass was completed; nil: there was none since the start.
   var nanosSinceCompleted: UInt64? { completedNanos.map { clock() &- $0 } }
 
-  /// How far the pass under way is; nil where there is none.
+  /// How far the pass in progress is; nil where there is none.
   var progress: (keys: Int, bytes: Int, nanos: UInt64)? {
     switch phase {
     case .idle: nil

@@ -1,18 +1,18 @@
-// Who holds memory of the store, the oldest first. Views may keep alive what writers have let go
-// of; so they are bounded in bytes, in number and in time, and the oldest pay first; those of
-// replies that the gate holds last.
+// Who holds memory of the store, the oldest first. Views may keep alive what writers have released;
+// so they are bounded in bytes, in number and in time, and the oldest pay first; those of replies
+// that the gate holds last.
 //
 // Belongs to one shard's core; its event loop.
 
 import NIOCore
 
-/// A reply under way that holds a view.
+/// A reply in progress that holds a view.
 protocol PinnedView: AnyObject {
   /// Whether it still does.
   var isPinned: Bool { get }
   /// Whether the reply waits at the gate: its time begins when that opens.
   var isHeld: Bool { get }
-  /// Lets go of the view, and fails with VIEW_EXPIRED.
+  /// Releases the view, and fails with VIEW_EXPIRED.
   func expire()
 }
 
@@ -50,7 +50,7 @@ struct SnapshotRegistry {
     compact()
   }
 
-  /// A view has been let go of. Amortised O(1).
+  /// A view has been released. Amortised O(1).
   mutating func released() {
     count -= 1
     compact()

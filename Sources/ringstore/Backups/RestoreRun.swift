@@ -2,8 +2,8 @@
 // keys into a running cluster, and compares what that holds then.
 //
 // The keys go by Pipelines, as any client's: so they are routed by slot onto however many shards
-// there are, refused where others would be, and get fresh versions. One task; what is under way is
-// a stretch of some MiB.
+// there are, refused where others would be, and get fresh versions. One task; what is in progress
+// is a stretch of some MiB.
 
 import Backups
 import Glibc

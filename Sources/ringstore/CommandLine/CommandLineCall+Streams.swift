@@ -1,4 +1,4 @@
-// Calls whose reply is printed while it comes, and searches that say how to go on.
+// Calls whose reply is printed while it comes, and searches that say how to continue.
 
 import RingstoreClient
 import TextForms

@@ -3,7 +3,7 @@
 import RingstoreClient
 
 package enum LossText {
-  /// Asked on a terminal; the answer is the shard's id.
+  /// Asked on a terminal; the reply is the shard's id.
   package static func question(_ shard: String) -> String {
     """
     Shard \(shard) doesn't have the data that the cluster has recorded for it. If you accept:

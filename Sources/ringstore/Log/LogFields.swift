@@ -8,7 +8,7 @@ package struct LogFields: Sendable, Equatable {
   package enum Value: Sendable, Equatable {
     case word(String)
     case integer(Int64)
-    /// The first of so many bytes.
+    /// The first of this many bytes.
     case bytes([UInt8], of: Int)
     case list([Value])
   }

@@ -1,4 +1,4 @@
-// The prompt: reads a line, has it carried out, and shows the next prompt. Everything here lives on
+// The prompt: reads a line, has it executed, and shows the next prompt. Everything here lives on
 // a thread of its own, because a line editor blocks while a person thinks, and Swift's threads must
 // not be blocked. The commands themselves run as tasks; this thread waits for them and listens for
 // Ctrl-C.
