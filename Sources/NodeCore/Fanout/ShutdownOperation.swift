@@ -1,14 +1,14 @@
-// Shutdown: of the node asked alone, of one shard, or of every shard and then the router asked.
+// Shutdown: of this node, of one shard, or of every shard and then this router.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 
-/// Ends nodes. Every shard has to agree before the router itself ends; one that can't be reached
-/// fails the call, and the router continues so that the caller can try again.
+/// Stops nodes. Every shard must accept before the router itself stops; if one can't be reached the
+/// call fails, and the router keeps running so that the caller can try again.
 package final class ShutdownOperation: FanoutOperation {
   private let wholeCluster: Bool
-  /// The one shard to end; empty: none.
+  /// The single shard to stop; empty: none.
   private let node: String
   private var unanswered = 0
   private var isOfOneShard = false
@@ -58,8 +58,7 @@ package final class ShutdownOperation: FanoutOperation {
     return shardEnded()
   }
 
-  /// Waits for every shard, also after a failure: those that can end are told to, whatever the
-  /// others say.
+  /// Waits for every shard, also after a failure: reachable shards stop, independent of the others.
   private func shardEnded() -> [FanoutAction] {
     unanswered -= 1
     return unanswered == 0 ? end : []

@@ -1,5 +1,5 @@
-// The tokens of Keys and Scan, opaque to callers: a position, sealed to the query that it belongs
-// to. They hold on any node and for as long as the keys' order in a slot does.
+// The tokens of Keys and Scan, opaque to callers: a position, bound to its query. They are valid on
+// any node, as long as the keys' order in a slot doesn't change.
 //
 //   token = version:1 (1)          slot:2  cursor:8  check:8      little-endian, 19 bytes
 //         | version:1 (2)  seed:4  slot:2  cursor:8  check:8      23 bytes
@@ -26,7 +26,7 @@ package struct ScanToken: Hashable, Sendable {
 
   private var version: UInt64 { seed == 0 ? 1 : 2 }
 
-  /// - Returns: nil where the bytes are no token, or one of another query.
+  /// - Returns: nil if the bytes are not a token, or one of another query.
   package init?(_ bytes: UnsafeRawBufferPointer, seal: Seal) {
     var place = 1
     switch (bytes.first, bytes.count) {
