@@ -1,4 +1,4 @@
-// Whose log it is: what the settings say, and what the files must say as well. Pure.
+// The owner of a log: from the settings, and the files must match. Pure.
 
 package import Log
 
@@ -16,7 +16,7 @@ package struct LogOwner: Sendable, Equatable {
   }
 }
 
-/// Random numbers for a new directory, given from outside.
+/// Random numbers for a new directory, passed in.
 package struct NewLogIdentity: Sendable {
   package var lineage: Lineage
   package var directory: UInt64
@@ -34,7 +34,7 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   case otherCluster(file: String, found: String, wanted: String)
   case otherShard(file: String, found: String, wanted: String)
   case otherSeed(file: String)
-  /// Files of two logs, or of two directories, lie side by side.
+  /// There are files of two logs, or of two directories.
   case mixed(file: String, other: String)
   case newerFormat(file: String, format: UInt32)
   case fewerDatabases(file: String, database: Int)
