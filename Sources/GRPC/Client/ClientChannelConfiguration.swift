@@ -4,8 +4,8 @@ import NIOCore
 
 /// How a client channel connects, waits and retries.
 package struct ClientChannelConfiguration: Sendable {
-  /// Its connection. Windows are smaller than on links: a stream that its reader leaves alone holds
-  /// a whole window in memory, and there may be many.
+  /// Its connection. Windows are smaller than on links: a stream without a reader holds a whole
+  /// window in memory, and there may be many.
   package var connection: ClientConfiguration = {
     var configuration = ClientConfiguration()
     configuration.streamWindowBytes = 1 << 20

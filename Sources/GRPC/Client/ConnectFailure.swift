@@ -1,4 +1,4 @@
-// Why a connection could not be made, in the words that an operator knows: those of the system.
+// Why a connection could not be made, in the operating system's terms, which operators know.
 
 import NIOCore
 import NIOPosix

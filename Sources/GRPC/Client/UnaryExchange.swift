@@ -51,7 +51,7 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     }
   }
 
-  /// The caller's task was cancelled; may come before `start`.
+  /// The caller's task was cancelled; may be called before `start`.
   func cancel() {
     isCancelled = true
     if let call {
@@ -122,8 +122,8 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     }
   }
 
-  /// docs/CONSISTENCY.md, "What is sent again by itself": what provably did not run, and reads
-  /// whose answer was lost.
+  /// docs/CONSISTENCY.md, "Automatic retries": calls that were provably not executed, and reads
+  /// whose reply was lost.
   private func mayRetry(_ status: RPCStatus, _ processed: Processed) -> Bool {
     guard status.code == .unavailable, !isCancelled, let core,
       attempts < core.configuration.maxAttempts
@@ -131,7 +131,7 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     return processed == .no || (processed == .maybe && retrySafe)
   }
 
-  /// A write whose answer was lost must not be sent again by those above either.
+  /// A write whose reply was lost must not be retried by the caller either.
   private static func warning(
     _ status: RPCStatus, _ processed: Processed, retrySafe: Bool
   ) -> RPCStatus {

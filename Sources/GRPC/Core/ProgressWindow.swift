@@ -15,7 +15,7 @@ package struct ProgressWindow {
     sinceNanos = 0
   }
 
-  /// Notes how far it has come. Returns whether less than `bytesMin` came in a whole period.
+  /// Records the progress. Returns whether it was less than `bytesMin` in a whole period.
   ///
   /// - Parameter bytes: a count that only grows; one that has fallen starts again.
   package mutating func isSlow(

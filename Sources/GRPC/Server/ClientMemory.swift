@@ -1,22 +1,22 @@
-// What the clients of a node make it hold, and its bound. One for each event loop, which has an
-// equal share of the node's setting: loops share nothing, so the one that is over its share can end
-// its own connections at once and needs no word with others. Connections are dealt out to the loops
-// in turn, so the shares fill alike. Pure; lives on its loop.
+// The memory that a node holds for its clients, and its limit. One for each event loop, with an
+// equal share of the node's setting: loops share nothing, so a loop above its share can close its
+// own connections at once, without synchronization. Connections are assigned to the loops in turn,
+// so the shares fill evenly. Pure; on its loop.
 //
-// Counted are, for each connection: bytes of requests that the service has not taken, answers that
-// the client has not taken, a flat sum for each open stream, and large header lists.
+// Counted for each connection: bytes of requests that the service has not accepted, replies that
+// the client has not read, a flat sum for each open stream, and large header lists.
 
 struct ClientMemory {
   /// The loop's share, in bytes.
   let bytesMax: Int
   /// Most bytes of one connection.
   let connectionBytesMax: Int
-  /// What all connections hold.
+  /// The memory of all connections.
   private(set) var bytes = 0
-  /// Most bytes that were held since so much was last freed that malloc was to give it back.
+  /// The maximum of held bytes since malloc was last trimmed.
   private var peakBytes = 0
 
-  /// After this many bytes were freed malloc is to give pages back to the system.
+  /// After this many freed bytes malloc must return pages to the operating system.
   static let fallBytes = 32 << 20
 
   /// A flat sum for a stream: its objects here and in the library.
@@ -24,7 +24,7 @@ struct ClientMemory {
 
   /// - Parameters:
   ///   - messageBytesMax: the longest message; a connection may hold a few of them.
-  ///   - connectionBytesMax: most bytes of one connection; nil: what follows from the other two.
+  ///   - connectionBytesMax: the maximum of one connection; nil: derived from the other two.
   init(bytesMax: Int, messageBytesMax: Int, connectionBytesMax: Int? = nil) {
     self.bytesMax = bytesMax
     self.connectionBytesMax = min(
@@ -48,16 +48,16 @@ struct ClientMemory {
     return true
   }
 
-  /// Whether connections must be ended.
+  /// Whether connections must be closed.
   var isOver: Bool { bytes > bytesMax }
 
-  /// Whether enough was freed, once `isOver` was true. Some room is made, so that the next byte
-  /// isn't the next cut.
+  /// Whether enough was freed, once `isOver` was true. Some space is freed in addition, so that the
+  /// next byte doesn't close another connection.
   var isRelieved: Bool { bytes <= bytesMax - bytesMax / 8 }
 
-  /// Whether connections that hold much should get nothing new.
+  /// Whether connections that hold much must not get new calls.
   var isTight: Bool { bytes > bytesMax - bytesMax / 4 }
 
-  /// Whether a connection holds so much that it gets nothing new while memory is tight.
+  /// Whether a connection holds so much that it gets no new calls while memory is short.
   func isMuch(_ bytes: Int) -> Bool { bytes > bytesMax / 16 }
 }

@@ -6,9 +6,8 @@
 //     power loss may keep any of its sectors and drop the others, older and newer ones alike.
 //   * A name in a directory (created, renamed, removed) is durable when a later `syncDirectory` has
 //     returned. `rename` replaces a file of the new name in one step.
-//   * After a failed `sync` nothing is known of what was written before it, and a second `sync`
-//   that
-//     succeeds tells nothing either: the system may have dropped the pages with the first.
+//   * After a failed `sync` the state of earlier writes is unknown, also after a second `sync`
+//     that succeeds: the system may have dropped the pages with the first.
 //
 // Any thread.
 

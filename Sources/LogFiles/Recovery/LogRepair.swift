@@ -2,14 +2,13 @@
 // remains of a crash are removed, and a segment of the new life begins. After a crash at any point
 // the same data is recovered again.
 //
-//  1. The torn end of the last segment is cut off. What lies behind the last position that is known
-//  to
-//     have been durable is rewritten and synced: it may be in the page cache only, and a sync
-//     without a write would not bring back what an earlier, failed one has dropped.
+//  1. The torn end of the last segment is cut off. The data after the last known durable position
+//     is rewritten and synced: it may be in the page cache only, and a sync without a write would
+//     not restore data that an earlier, failed sync has dropped.
 //  2. The new segment begins at the end of the log, and names the valid pass.
-//  3. Then segments that lie behind the end go: until now one of them may have been the only one
-//  that
-//     names the pass. They must be gone before anything is written, or they would follow it later.
+//  3. Then segments after the end are removed: until now one of them may have been the only one
+//     that names the pass. They must be removed before anything is written, or they would follow
+//     it later.
 //
 // One thread.
 
