@@ -22,10 +22,8 @@ extension RouterCore {
   /// What the Hello to a shard carries: the map that is to be in force, to a newcomer the one that
   /// will list it.
   func helloMap(_ shard: Int) -> SlotMap {
-    if let change, case .dialing = change.phase, let next = change.steps.first,
-      agreement.offered.place(of: links[shard].shardID) == nil
-    {
-      return next
+    if let dialed = change?.dialedMap, agreement.offered.place(of: links[shard].shardID) == nil {
+      return dialed
     }
     // A shard that is to be dropped is not told of the map without it.
     let isDropped = agreement.offered.place(of: links[shard].shardID) == nil
