@@ -3,6 +3,9 @@
 // what streams, and the legacy services are seen to here.
 //
 // Lives on the node's event loop, one for each; what is kept here is bounded by what brings it.
+//
+// @exclusivity(unchecked) in this file: touched by every reply to a Pipeline, on the loop alone;
+// the list is taken out before pipelines are told.
 
 import Commands
 import GRPC

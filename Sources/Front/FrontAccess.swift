@@ -3,6 +3,8 @@
 // One for each loop of a node that has users. What a caller may do is asked further down, where
 // every call passes whatever its entrance (KeyAccess); what is asked here is who he is, and whether
 // he calls too often.
+//
+// @exclusivity(unchecked) in this file: asked for by every message of a stream, on the loop alone.
 
 import GRPC
 import RingstoreAPI

@@ -3,6 +3,8 @@
 //
 // On the way of every write: one check for room and a copy for each effect, no allocation once the
 // buffers have grown. Lives on the store's thread.
+//
+// @exclusivity(unchecked) in this file: touched by every change, on one thread.
 
 import Store
 

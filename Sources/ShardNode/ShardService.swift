@@ -1,5 +1,7 @@
 // A shard's loop: the front and the links of routers on one side, the core on the other. What the
 // core leaves for later is seen to here. One event loop.
+//
+// @exclusivity(unchecked) in this file: touched by every call or turn, on the loop alone.
 
 import Commands
 import Front

@@ -4,6 +4,9 @@
 // shard's keys, and runs each call to its end before the next: that is what makes every one-key
 // call linearizable. Whatever brings a call (a client's unary call, a Pipeline, a router's link,
 // the shard's own fan-outs) ends up in `execute`.
+//
+// @exclusivity(unchecked) in this file: touched by every call, on one thread, and never from within
+// an access to the same property.
 
 import Commands
 import GRPC
