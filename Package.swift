@@ -20,6 +20,8 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 
 let package = Package(
   name: "ringstore",
+  // The client is for macOS too. The nodes and the command line are for Linux.
+  platforms: [.macOS(.v15)],
   products: [
     .executable(name: "ringstore", targets: ["ringstore"]),
     .library(name: "RingstoreClient", targets: ["RingstoreClient"]),
@@ -59,7 +61,10 @@ let package = Package(
         nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
-      linkerSettings: [.linkedLibrary(":libz.a")]),
+      linkerSettings: [
+        .linkedLibrary(":libz.a", .when(platforms: [.linux])),
+        .linkedLibrary("z", .when(platforms: [.macOS])),
+      ]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
     // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
