@@ -75,7 +75,7 @@ let package = Package(
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     .target(name: "LogFiles", dependencies: ["MetricTypes", "Log"]),
-    .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
+    .target(name: "Backups", dependencies: ["TextForms", "Store", "Log", "LogFiles"]),
     .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(
       name: "Commands",
