@@ -22,7 +22,7 @@ extension CallError {
   static var poppedAndExpired: CallError {
     CallError(
       .outcomeUnknown,
-      "The value was taken from its key, but the reply was held for too long and is gone.")
+      "The value was removed from its key, but its reply was held for too long and is lost.")
   }
 }
 

@@ -50,7 +50,7 @@ final class KeyPreview: LocalCaller {
       case .failure(let error): end(.failure(error))
       case .success(let reply):
         guard let inspected = V1.InspectResponse(reply) else {
-          return end(.failure(.internalError("It is another reply.")))
+          return end(.failure(.internalError("It is a different kind of reply.")))
         }
         let facts = KeyFacts(inspected)
         // The reply has been read: it may be followed by the next call.

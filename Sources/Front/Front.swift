@@ -75,6 +75,19 @@ package final class Front: ServerService {
 
   // MARK: - Unary calls
 
+  package func refusal(of call: ServerCall) -> RPCStatus? {
+    guard let access, StandardMethod(rawValue: call.methodID)?.isOpenToAll != true else {
+      return nil
+    }
+    do throws(CallError) {
+      _ = try access.identity(of: call).principal(call.authorization)
+      return nil
+    } catch {
+      dispatcher.countError(error)
+      return error.status
+    }
+  }
+
   package func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
     guard call.methodID < CallNumbers.local.lowerBound else {
       return unaryWithCare(call, message)

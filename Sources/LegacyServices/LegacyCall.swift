@@ -92,7 +92,9 @@ package final class LegacyCall: LocalCaller {
       do throws(CallError) {
         switch outcome {
         case .success(let answer):
-          guard let reply = Reply(answer) else { throw .internalError("It is another reply.") }
+          guard let reply = Reply(answer) else {
+            throw .internalError("It is a different kind of reply.")
+          }
           try next(reply)
         case .failure(let error): fail(error)
         }

@@ -121,7 +121,7 @@ extension BatchFault: CustomStringConvertible {
     switch self {
     case .cutShort: "the file ends within a batch"
     case .badLength: "a batch has an impossible length"
-    case .otherPlace: "a batch of another position or life stands there"
+    case .otherPlace: "there is a batch of another position or life"
     case .wrongChecksum: "a batch has a wrong checksum"
     case .malformed: "the records of a batch don't fill it"
     }

@@ -19,13 +19,13 @@ extension LogDefect: CustomStringConvertible {
   package var description: String {
     switch self {
     case .cutShort: "a field reaches past the end of its record"
-    case .leftOver: "there are bytes behind the last field of a record"
+    case .leftOver: "there are bytes after the last field of a record"
     case .badNumber: "a number is not in its canonical form"
     case .unknownRecord(let type):
       "there is a record of type \(type), which a newer version has written"
     case .unknownChange(let change):
       "there is an effect of kind \(change), which a newer version has written"
-    case .badField: "a field has a value that it can't have"
+    case .badField: "a field has an invalid value"
     }
   }
 }

@@ -107,11 +107,11 @@ extension ReplayFault: CustomStringConvertible {
     switch reason {
     case .defect(let defect): "\(defect)"
     case .effect(let corruption): "a change does not fit the state before it (\(corruption))"
-    case .outOfPlace(let type): "a record of type \(type) stands where it can't be"
-    case .logMissing: "the log begins behind the position that the pass needs"
+    case .outOfPlace(let type): "a record of type \(type) is not allowed there"
+    case .logMissing: "the log begins after the position that the pass needs"
     case .imageBehindLog: "an image of the pass is newer than the log"
     case .imageOutOfOrder: "the images of the pass are out of order"
-    case .partsDiffer: "a list of the pass doesn't have the elements that it should"
+    case .partsDiffer: "a list of the pass has wrong elements"
     case .passIncomplete: "the pass is not complete"
     case .stateDiffers(let slot, let database, let key):
       if let key {

@@ -73,5 +73,5 @@ package enum RestrictionMessage {
   }
 
   private static let malformed = CallError.internalError(
-    "The router's word on what the caller may touch can't be understood.")
+    "The router's restriction of the caller can't be decoded.")
 }

@@ -99,7 +99,7 @@ struct StreamingCall {
       return try await messages.next()
     } catch {
       guard error.code == .cancelled, watchdog.hasBarked else { throw error }
-      throw RPCStatus(.deadlineExceeded, "Nothing came within the call's timeout.")
+      throw RPCStatus(.deadlineExceeded, "Nothing arrived within the call's timeout.")
     }
   }
 }

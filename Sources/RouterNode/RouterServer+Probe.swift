@@ -61,7 +61,7 @@ extension RouterServer {
         if let reason { return reason }
       } catch {
         // An event loop that takes no work any more.
-        return "not serving: the router has ended"
+        return "not serving: the router has stopped"
       }
     }
     return nil

@@ -50,7 +50,7 @@ extension RouterLoops {
   /// Reads the list of shards again, and has one loop change the cluster to it.
   func reload(isPlan: Bool) async -> Result<MapChangeReport, MapChangeRefusal> {
     guard let readList else {
-      return .failure(.init("this router's shards were given to it once and for all"))
+      return .failure(.init("this router's list of shards can't be changed"))
     }
     do {
       let list = try await readList()

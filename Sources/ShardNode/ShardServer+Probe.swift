@@ -45,7 +45,7 @@ extension ShardServer {
       }.get()
     } catch {
       // An event loop that takes no work any more.
-      return "not serving: the shard has ended"
+      return "not serving: the shard has stopped"
     }
   }
 

@@ -52,7 +52,7 @@ final class HealthService {
 
   /// The node's state in a line.
   var line: String {
-    if isDraining { return "not serving: the node is ending" }
+    if isDraining { return "not serving: the node is stopping" }
     return node.notReadyReason.map { "not serving: \($0)" } ?? "serving"
   }
 
@@ -151,7 +151,7 @@ final class HealthService {
 
   private func end(_ watch: HealthWatch) {
     forget(watch)
-    watch.call.finish(RPCStatus(.unavailable, "the node is ending"))
+    watch.call.finish(RPCStatus(.unavailable, "the node is stopping"))
   }
 
   private func scheduleLook() {

@@ -67,7 +67,7 @@ package final class Principal: @unchecked Sendable {
     guard let now = authorizer?.renewed(self) else { throw .unauthenticatedAnymore }
     guard now.permissions == permissions, now.rules == rules else {
       throw .permissionDenied(
-        "What the user \(name) may do has changed since the call began. Call again.")
+        "The permissions of user \(name) have changed since the call began. Call again.")
     }
     return now
   }
@@ -101,7 +101,7 @@ package final class Principal: @unchecked Sendable {
   package func mayNotCallRestricted(_ call: String) -> CallError {
     account?.ledger.refused(.permission, name)
     return .permissionDenied(
-      "The user \(name) may not call \(call): it concerns keys or databases that are not his.")
+      "The user \(name) may not call \(call): it needs access to more keys or databases.")
   }
 
   package func mayNotTouch(database: UInt32) -> CallError {

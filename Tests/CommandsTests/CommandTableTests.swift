@@ -182,7 +182,7 @@ import Testing
     ("k v EX 1 PX 2", "EX and PX exclude each other"),
     ("k v KEEPTTL EXAT 1", "KEEPTTL and EXAT exclude each other"),
     ("k v EX 1 ex 1", "EX is given twice"),
-    ("k v EX", "EX needs a value behind it; usage: "),
+    ("k v EX", "EX needs a value after it; usage: "),
     ("k v seconds 1", "SET takes no option 'seconds'; usage: "),
     ("k v 10", "SET takes no option '10'; usage: "),
   ]

@@ -48,7 +48,7 @@ import Testing
   ])
   func `every refusal is on the page, with what becomes of the connection`(_ failure: LineFailure) {
     let shown = failure.text.map { "`-\($0)`" } ?? "none"
-    let end = failure.endsConnection ? "closed" : "goes on"
+    let end = failure.endsConnection ? "closed" : "stays open"
     #expect(page.contains("| \(shown) | \(end) |"))
   }
 }

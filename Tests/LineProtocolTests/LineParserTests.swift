@@ -44,9 +44,9 @@ import Testing
       String(repeating: "y", count: 41) + "\n",
       ["!a command on one line has at most 40 bytes; send longer ones as *N and N lines"]
     ),
-    ("*2\r\nGET\r\nfo", ["!the input ended within a request, which was not carried out"]),
-    ("*2\r\n", ["!the input ended within a request, which was not carried out"]),
-    ("GET foo", ["!the input ended within a request, which was not carried out"]),
+    ("*2\r\nGET\r\nfo", ["!the input ended within a request, which was not executed"]),
+    ("*2\r\n", ["!the input ended within a request, which was not executed"]),
+    ("GET foo", ["!the input ended within a request, which was not executed"]),
     ("  \t", []), ("", []),
     ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", ["!"]), ("get /a http\nHOST: x\n", ["get|/a|http", "!"]),
     ("host:8080\n", ["!"]), ("POST /keys\n", ["!"]), ("PRI * HTTP/2.0\r\n\r\nSM\r\n", ["!"]),

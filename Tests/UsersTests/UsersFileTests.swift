@@ -86,7 +86,7 @@ struct UsersFileTests {
       ("user a\nkeys all\n", 1, "'may'"),
       ("\nuser a b\n", 2, "name"),
       ("user a/b\n", 1, "name"),
-      ("user\n", 1, "nothing stands"),
+      ("user\n", 1, "nothing follows"),
       ("user a\nmay nothing\nuser a\nmay nothing\n", 3, "already"),
       ("user a\nmay fly\n", 2, "may read"),
       ("user a\nmay nothing read\n", 2, "may read"),

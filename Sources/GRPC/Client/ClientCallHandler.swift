@@ -55,8 +55,8 @@ package enum ConnectionLoss: Error, Sendable, Hashable, CustomStringConvertible 
     case .connectFailed(let reason): "connect failed: \(reason)"
     case .closedByPeer: "the peer closed the connection"
     case .closedLocally: "the connection was closed here"
-    case .goAway(let reason): "the peer went away: \(reason)"
-    case .unresponsive: "the peer does not answer PING"
+    case .goAway(let reason): "the peer sent GOAWAY: \(reason)"
+    case .unresponsive: "the peer does not reply to PING"
     case .failed(let reason): "the connection failed: \(reason)"
     }
   }

@@ -157,7 +157,7 @@ package final class ClientConnection: Flushable {
       path: call.path, timeoutNanos: timeout, metadata: call.metadata, encoding: call.encoding)
     guard let stream = session.submitRequest(block) else {
       // Stream numbers are used up (or the session died): this connection has had its day.
-      endLater(call, RPCStatus(.unavailable, "the connection takes no new streams"))
+      endLater(call, RPCStatus(.unavailable, "the connection accepts no new streams"))
       goAway(.goAway("stream numbers are used up"), tellDelegate: true)
       return
     }

@@ -22,7 +22,7 @@ enum ConnectFailure {
   private static func words(_ error: any Error) -> String {
     switch error {
     case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
-    case ChannelError.connectTimeout: "no answer in time"
+    case ChannelError.connectTimeout: "no reply in time"
     default: "\(error)"
     }
   }

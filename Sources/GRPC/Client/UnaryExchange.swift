@@ -110,11 +110,11 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
   func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
     self.call = nil
     if responses > 1 {
-      finish(.failure(RPCStatus(.internal, "more than one message answers a unary call")))
+      finish(.failure(RPCStatus(.internal, "a unary call got more than one reply message")))
     } else if status.isOK {
       finish(
         response.map { .success($0) }
-          ?? .failure(RPCStatus(.internal, "no message answers a unary call")))
+          ?? .failure(RPCStatus(.internal, "a unary call got no reply message")))
     } else if mayRetry(status, processed), let core {
       core.request(self)
     } else {

@@ -29,11 +29,11 @@ package enum MessageFramingError: Error, Sendable, Hashable {
     case .tooLarge(let length):
       RPCStatus(.resourceExhausted, "message of \(length) bytes is over the limit of \(limit)")
     case .compressedWithoutEncoding:
-      RPCStatus(.internal, "compressed message without an encoding that was agreed")
+      RPCStatus(.internal, "compressed message without an agreed encoding")
     case .tooLargeInflated:
       RPCStatus(
         .resourceExhausted, "compressed message inflates to more than the limit of \(limit)")
-    case .badCompression: RPCStatus(.internal, "compressed message is no proper gzip")
+    case .badCompression: RPCStatus(.internal, "compressed message is not valid gzip")
     case .badFlag(let flag): RPCStatus(.internal, "message flag \(flag) is unknown")
     case .truncatedAtEnd: RPCStatus(.internal, "stream ended inside a message")
     }

@@ -77,7 +77,7 @@ extension GRPCServerHandler {
     call.stream.outbound.moveWriterIndex(to: buffer.writerIndex - unsent)
     call.messageBytesLeft = 0
     call.messageBytesAppended = 0
-    return status.isOK ? RPCStatus(.internal, "the answer ended before it was whole") : status
+    return status.isOK ? RPCStatus(.internal, "the reply ended before it was complete") : status
   }
 
   /// Ends a call whose deadline has passed before the service got it, or more of it: nothing that

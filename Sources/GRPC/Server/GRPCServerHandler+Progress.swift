@@ -118,7 +118,7 @@ extension GRPCServerHandler {
       // The service has not had it, and a status needs no window.
       complete(
         call,
-        RPCStatus(.resourceExhausted, "earlier answers on this connection were not taken in time"))
+        RPCStatus(.resourceExhausted, "earlier replies on this connection were not read in time"))
     } else {
       session.reset(call.stream, code: .cancel)
       needsFlush()

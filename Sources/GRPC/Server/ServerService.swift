@@ -52,6 +52,10 @@ package protocol ServerService: AnyObject {
   /// of a moment; asked for each request. Nil if not implemented.
   func page(path: UnsafeRawBufferPointer) -> ServerPage?
 
+  /// Why a unary call ends before its message is inflated, or nil: a compressed message of a client
+  /// that may not call at all should cost nothing. Nil if not implemented.
+  func refusal(of call: ServerCall) -> RPCStatus?
+
   /// The one whole message of a unary call. The pointer is valid during this call only.
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer)
 
@@ -76,6 +80,7 @@ package protocol ServerService: AnyObject {
 extension ServerService {
   package var loopFlusher: FlushCoalescer? { nil }
   package func page(path: UnsafeRawBufferPointer) -> ServerPage? { nil }
+  package func refusal(of call: ServerCall) -> RPCStatus? { nil }
 }
 
 /// The client connection a call came in on. Event loop only.

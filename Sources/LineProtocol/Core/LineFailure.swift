@@ -40,7 +40,7 @@ package enum LineFailure: Error, Sendable, Hashable {
     case .reservedLength: "a command can't begin with $: that form, with lengths, is reserved"
     case .strayCarriageReturn: "a line can't hold a carriage return"
     case .openQuote: "a quote is not closed"
-    case .truncated: "the input ended within a request, which was not carried out"
+    case .truncated: "the input ended within a request, which was not executed"
     case .http: nil
     }
   }

@@ -429,7 +429,7 @@ struct LineEntry {
 }
 
 extension LineError {
-  static let shuttingDown = LineError("the node is shutting down; the command was not carried out")
+  static let shuttingDown = LineError("the node is shutting down; the command was not executed")
 }
 
 extension LineAction {

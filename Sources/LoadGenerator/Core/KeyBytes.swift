@@ -65,7 +65,7 @@ final class KeyBytes {
   func complaint(about bytes: UnsafeRawBufferPointer, ofKey key: Int) -> String {
     let wanted = sizes.bytes(ofKey: key)
     return bytes.count == wanted
-      ? "the value is another key's"
+      ? "the value belongs to another key"
       : "the value has \(bytes.count) bytes and should have \(wanted)"
   }
 }

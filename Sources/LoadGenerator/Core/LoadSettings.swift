@@ -111,7 +111,7 @@ package struct LoadSettings: Sendable, Hashable {
     values = try ValueSizes(options.valueBytes)
     guard inFlight <= Self.inFlightBytesMax / max(values.bytesMax, 1) else {
       throw LoadUsage(
-        "--in-flight \(inFlight) with --value-bytes \(values.text) could hold more than 1 GiB on "
+        "--in-flight \(inFlight) with --value-bytes \(values.text) could use more than 1 GiB on "
           + "each connection.")
     }
     mix = try CallMix(options.mix)

@@ -140,7 +140,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   private func take(_ reply: V1.Reply, at now: UInt64) {
     guard let owner else { return }
     guard let planned = owner.call(reply.id) else {
-      failure = .wrongReply("a reply answers no call that is under way")
+      failure = .wrongReply("a reply belongs to no call in progress")
       stream?.cancel()
       return
     }

@@ -75,7 +75,7 @@ final class LoadConnection: LoadTransportOwner {
     guard let flight = calls.remove(id) else { return }
     let outcome: CallOutcome =
       failure.map { .failed(closedFor ?? $0) } ?? flight.reply?.outcome
-      ?? .failed(.wrongReply("the call ended well without a reply"))
+      ?? .failed(.wrongReply("the call ended with OK but without a reply"))
     part.ended(
       flight, outcome, received: flight.reply?.bytes ?? 0, at: nowNanos, isOpen: isOpen)
   }

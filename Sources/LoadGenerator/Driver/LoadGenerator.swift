@@ -131,7 +131,7 @@ package final class LoadGenerator: Sendable {
     }
   }
 
-  /// The load itself, at a rate or as fast as it goes. nil once stopped.
+  /// The load itself, at a rate or as fast as possible. nil once stopped.
   package func run(rate: Double?) async -> LoadReport.Run? {
     if isStopped { return nil }
     let settings = self.settings
@@ -163,7 +163,7 @@ package final class LoadGenerator: Sendable {
       connectionsLost: results.reduce(0) { $0 + $1.connectionsLost },
       cpuShares: results.map { ($0.cpuShare * 1_000).rounded() / 1_000 })
     if results.contains(where: \.wasUnreachable) {
-      run.remarks.append("It ended early, because no connection could be made any more.")
+      run.remarks.append("It ended early, because no new connection could be made.")
     }
     return run
   }

@@ -102,7 +102,7 @@ package final class LogDirectory: Sendable {
     var passes: [LogPosition] = []
     /// What a start throws away: unfinished passes and prepared segments.
     var leftovers: [LogFileName] = []
-    /// What cuts have laid aside: no start looks at it.
+    /// What cuts have set aside: no start looks at it.
     var aside: [LogFileName] = []
   }
 
@@ -126,7 +126,7 @@ package final class LogDirectory: Sendable {
     let found = try readHeader(name)
     let file = filePath(name)
     guard found.header.kind == kind, name == Self.name(of: found.header) else {
-      throw .corrupt(file: file, offset: 12, why: "its header is another file's")
+      throw .corrupt(file: file, offset: 12, why: "its header belongs to another file")
     }
     if checksOwner { try check(found.header, of: file) }
     return found
@@ -165,9 +165,9 @@ package final class LogDirectory: Sendable {
     switch defect {
     case .newerFormat(let format): .newerFormat(file: file, format: format)
     case .unwritten: .corrupt(file: file, offset: 0, why: "it has no header")
-    case .foreign: .corrupt(file: file, offset: 0, why: "it doesn't begin as a file of a log")
+    case .foreign: .corrupt(file: file, offset: 0, why: "it doesn't begin like a file of a log")
     case .wrongChecksum: .corrupt(file: file, offset: 0, why: "its header has a wrong checksum")
-    case .badField: .corrupt(file: file, offset: 0, why: "its header has a field that can't be")
+    case .badField: .corrupt(file: file, offset: 0, why: "its header has an invalid field")
     }
   }
 

@@ -53,13 +53,13 @@ package enum CutRefusal: Error, Sendable, Equatable, CustomStringConvertible {
     case .noBatch(let position, let below, let above):
       "no batch begins at position \(position). \(Self.nearest(below, above))"
     case .beyond(let position, let end):
-      "the log can be read up to position \(end) only, and \(position) lies behind that. "
+      "the log can be read up to position \(end) only, and \(position) is after that. "
         + "It can be cut at \(end)."
     case .nothingBehind(let position):
       "the log ends at position \(position): there is nothing to cut."
     case .noStart(let position, let why, let lowest):
       "no shard could start from what a cut at position \(position) leaves: \(why). "
-        + (lowest.map { "The lowest position that can be cut at is \($0)." }
+        + (lowest.map { "The lowest position for a cut is \($0)." }
           ?? "No other position helps; restore the directory from a backup.")
     }
   }

@@ -151,7 +151,7 @@ struct KeptPasses {
       throw .noStart(
         position,
         why: "the log before it names the pass that begins at \(named), which is not "
-          + "there or not whole", lowest: nil)
+          + "there or not complete", lowest: nil)
     }
     if let newest { return newest.name }
     guard kept.begin == 0 else {
@@ -159,7 +159,7 @@ struct KeptPasses {
       if let end = ends.min() { lowest = try place(end) }
       throw .noStart(
         position,
-        why: "the log before position \(kept.begin) is not there any more, and no pass is complete "
+        why: "the log before position \(kept.begin) has been removed, and no pass is complete "
           + "with the log up to the cut", lowest: lowest)
     }
     return nil

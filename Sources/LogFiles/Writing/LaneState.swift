@@ -115,8 +115,8 @@ struct LaneState {
     fail(
       LogFailure(
         file: error.path,
-        sentence: "The log can't be \(what), so this shard ends: \(error). What clients were "
-          + "not told to be done may be lost."))
+        sentence: "The log can't be \(what), so this shard exits: \(error). Writes without "
+          + "a reply may be lost."))
   }
 
   mutating func setFull(_ reason: FullReasons, _ isFull: Bool) {

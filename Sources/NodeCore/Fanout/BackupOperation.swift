@@ -42,7 +42,7 @@ package final class BackupOperation: FanoutOperation {
     do throws(CallError) {
       let reply = try LinkV1.BackupPartReply(decoding: response)
       guard let piece = reply.piece else {
-        throw .internalError("a shard told nothing of its backup")
+        throw .internalError("a shard reported nothing about its backup")
       }
       shards[tag].backup = reply.backup
       shards[tag].isComplete = piece.complete
@@ -83,7 +83,7 @@ extension CallError {
   fileprivate static var mapChanged: CallError {
     CallError(
       .mapConflict,
-      "The cluster's shards were changed while the backup was taken, so keys may be missing in it. "
+      "The cluster's shards changed during the backup, so keys may be missing in it. "
         + "Begin anew.")
   }
 }

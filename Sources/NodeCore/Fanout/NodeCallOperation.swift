@@ -59,7 +59,7 @@ extension CallError {
   static var noSuchNode: CallError {
     CallError(
       code: .notFound,
-      message: "There is no such node to be asked here. Routers can be asked about themselves and "
-        + "their shards, shards about themselves.")
+      message: "This node doesn't know that node. Routers know themselves and "
+        + "their shards, shards only themselves.")
   }
 }

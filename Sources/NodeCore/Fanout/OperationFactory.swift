@@ -80,6 +80,6 @@ extension CallError {
   /// Routers carry the call out themselves.
   fileprivate static var routersOnly: CallError {
     CallError(
-      code: .failedPrecondition, message: "Only routers have a list of shards; ask one of them.")
+      code: .failedPrecondition, message: "Only routers have a list of shards; call one of them.")
   }
 }

@@ -20,7 +20,7 @@ package final class ShutdownOperation: FanoutOperation {
     node = String(decoding: call.node, as: UTF8.self)
     guard node.isEmpty || !wholeCluster else {
       throw CallError(
-        code: .invalidArgument, message: "Either a node or the whole cluster is to end, not both.")
+        code: .invalidArgument, message: "Name either a node or the whole cluster, not both.")
     }
   }
 
@@ -30,7 +30,7 @@ package final class ShutdownOperation: FanoutOperation {
     guard cluster.servesCluster else {
       let error = CallError(
         code: .failedPrecondition,
-        message: "A shard can end only itself; ask a router to end the whole cluster.")
+        message: "A shard can stop only itself; use a router to stop the whole cluster.")
       return [.end(.failed(error))]
     }
     unanswered = cluster.shardIDs.count

@@ -39,7 +39,7 @@ package final class SnapshotOperation: FanoutOperation {
     do throws(CallError) {
       let reply = try LinkV1.SnapshotPartReply(decoding: response)
       guard let progress = reply.progress else {
-        throw .internalError("a shard told nothing of its snapshot")
+        throw .internalError("a shard reported nothing about its snapshot")
       }
       shards[tag].pass = reply.pass
       shards[tag].progress = ByteBuffer.of(progress)

@@ -34,17 +34,17 @@ extension LinkRefusal {
     case .staleMap, .mapConflict:
       "the shard holds another slot map; give all routers the same shards, ids and weights"
     case .protocolVersion:
-      "the node at \(address) is of another version; run the same version on all nodes"
+      "the node at \(address) has another version; run the same version on all nodes"
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated:
-      "the shard at \(address) doesn't admit this router; give the router the token of a user of the "
-        + "shard that may router, by `shard_token_file`"
-    case .loading: "the shard at \(address) is loading its data; it serves when it has"
+      "the shard at \(address) doesn't admit this router; set the token of a user with the "
+        + "permission `router` in `shard_token_file`"
+    case .loading: "the shard at \(address) is loading its data; it serves when that is done"
     case .dataLost:
-      "the shard at \(address) doesn't have the data that it had, as after a lost disk or with "
-        + "another data_dir; start it with its own data_dir, or, if that is lost, have the cluster "
-        + "take the shard as it is by `ringstore admin accept-loss` and its id"
+      "the shard at \(address) doesn't have its previous data, as after a lost disk or with "
+        + "another data_dir; start it with its own data_dir, or, if that is lost, accept the loss "
+        + "with `ringstore admin accept-loss` and its id"
     case .staleGeneration: "a newer connection of this router has taken over"
     }
   }
@@ -63,7 +63,7 @@ package enum LinkEnding {
       return LinkRefusal.unauthenticated.detail(address: address)
     }
     guard code == .unimplemented else { return status }
-    return "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
+    return "NOT_A_SHARD: the server at \(address) is not a shard, but perhaps a router; "
       + "correct the addresses in the router's list of shards"
   }
 }

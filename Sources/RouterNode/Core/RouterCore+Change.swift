@@ -10,7 +10,7 @@ extension RouterCore {
   package func change(
     to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
   ) {
-    guard change == nil else { return end(.failure(.init("another change is under way"))) }
+    guard change == nil else { return end(.failure(.init("another change is in progress"))) }
     if let reason = mapConflict?.message
       ?? (agreement.isInForce ? nil : notInForceReason ?? pendingReason)
     {
@@ -34,7 +34,7 @@ extension RouterCore {
     finishEvent()
   }
 
-  private var pendingReason: String { "a change of the slot map is under way" }
+  private var pendingReason: String { "a change of the slot map is in progress" }
 
   private func report(of steps: [SlotMap], _ list: [ShardDescription]) -> MapChangeReport {
     let last = steps.last ?? map
@@ -59,7 +59,7 @@ extension RouterCore {
     // All of them have to adopt the map, so none may be away.
     if let away = links.members.first(where: { !links[$0].state.isReady }) {
       return endChange(
-        "shard \(links[away].shardID) can't be reached, and every shard has to take part: "
+        "shard \(links[away].shardID) can't be reached, and a change needs every shard: "
           + links[away].state.detail)
     }
     change?.ask(Set(losers.map { links[$0].shardID }))
@@ -104,7 +104,7 @@ extension RouterCore {
   func changeLost(_ shard: Int, _ reason: String) {
     let id = links[shard].shardID
     switch change?.awaits(id) {
-    case .answer: endChange("shard \(id) was lost before it could say what it holds: \(reason)")
+    case .answer: endChange("shard \(id) was lost before it could report its keys: \(reason)")
     case .link: endChange("shard \(id) can't be reached at \(links[shard].address): \(reason)")
     case nil: break
     }
@@ -138,10 +138,10 @@ extension RouterCore {
   func changeOverdue() {
     if change?.isAdopting == true {
       endChange(
-        "not every shard has adopted the new slot map yet; the change goes on, and is complete when "
+        "not every shard has adopted the new slot map yet; the change continues, and is complete when "
           + "they have")
     } else {
-      endChange("not every shard has answered in time")
+      endChange("not every shard has replied in time")
     }
   }
 

@@ -145,8 +145,8 @@ extension RouterCore {
   private func nothingLost(_ place: Int) -> String {
     let id = links[place].shardID
     return links[place].state.isReady
-      ? "shard \(id) has the data that it is to have"
-      : "shard \(id) can't be asked which data it has (\(links[place].state.detail))"
+      ? "shard \(id) has the right data"
+      : "shard \(id) can't be reached to check its data (\(links[place].state.detail))"
   }
 
   private func isAsked(_ place: Int, for shard: String) -> Bool {

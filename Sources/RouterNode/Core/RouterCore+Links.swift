@@ -138,7 +138,7 @@ extension RouterCore {
   }
 
   static var hasJustStarted: String {
-    "it has just started, and no other shard could be asked yet whether the slot map is in force"
+    "it has just started, and no other shard could be queried yet whether the slot map is in force"
   }
 
   // MARK: - What the core does about them
@@ -193,7 +193,7 @@ extension RouterCore {
       let told = try? ToldLineages(reply, of: links[shard].shardID)
     else {
       driver.disconnect(shard: shard, generation: generation)
-      lost(shard, "the shard's answer to Hello is malformed")
+      lost(shard, "the shard's reply to Hello is malformed")
       return
     }
     guard reply.accepted else {
@@ -352,7 +352,7 @@ extension RouterCore {
       return
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, "the shard did not answer Hello in time")
+    lose(shard, "the shard did not reply to Hello in time")
     changeLost(shard, links[shard].state.detail)
   }
 }

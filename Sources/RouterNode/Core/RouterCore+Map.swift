@@ -258,7 +258,7 @@ extension RouterCore {
     let missing = links.members.first { !links[$0].state.isReady }
     let who = missing.map { "\(links[$0].shardID) has not (\(links[$0].state.detail))" }
     return "the slot map is served when every shard has adopted it; "
-      + (who ?? "they are being asked whether they hold it")
+      + (who ?? "they are being queried whether they hold it")
   }
 
   /// A shard has not executed a call, because its key's slot isn't the shard's.
@@ -375,7 +375,7 @@ extension RouterCore {
   func retire(_ shard: Int) {
     guard links[shard].state.attemptAtNanos == nil else { return }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, "the shard doesn't belong to the cluster any more")
+    lose(shard, "the shard no longer belongs to the cluster")
     driver.note(.shardDropped(shard: links[shard].shardID))
     updateMayHoldCalls()
   }

@@ -125,7 +125,7 @@ extension RouterCore {
 
   private var routerDrains: CallError {
     CallError(
-      .shardUnavailable, "This router is draining; the call was not carried out.",
+      .shardUnavailable, "This router is draining; the call was not executed.",
       retryDelayMillis: CallError.retryDelayMillisDefault)
   }
 

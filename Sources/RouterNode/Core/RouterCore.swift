@@ -453,7 +453,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   func overloaded(_ shard: Int) -> CallError {
     .overloaded(
-      "Shard \(links[shard].shardID) has more calls under way than it can take; try later.")
+      "Shard \(links[shard].shardID) has too many calls in progress; try later.")
   }
 
   /// Does what the event just dealt with has left to do: sends calls whose turn has come, and

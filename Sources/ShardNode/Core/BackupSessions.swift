@@ -41,7 +41,7 @@ final class BackupSessions {
     }
     guard sessions.count < Self.sessionsMax else {
       throw .overloaded(
-        "Shard \(core.id) is being backed up for \(sessions.count) others at this moment; try "
+        "Shard \(core.id) is already making \(sessions.count) backups; try "
           + "later.")
     }
     lastID += 1
@@ -196,15 +196,15 @@ extension CallError {
   fileprivate static func backupGone(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "Shard \(shard) has given this backup up, as nothing was asked of it for a "
-        + "minute. Begin anew.", shard: shard)
+      "Shard \(shard) has ended this backup, because nothing was read from it for a "
+        + "minute. Start it again.", shard: shard)
   }
 
   fileprivate static func backupTooSlow(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "While the backup was taken more was written to shard \(shard) than it keeps "
-        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Begin anew where the network or "
+      "During the backup more was written to shard \(shard) than it buffers "
+        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Start it again when the network or "
         + "the disk is faster, or when less is written.", shard: shard)
   }
 }

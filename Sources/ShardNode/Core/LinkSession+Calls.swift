@@ -210,7 +210,7 @@ extension LinkSession {
   }
 
   private static let clockMissing = AfterFrame.end(
-    .invalidArgument, "a frame with calls must name the shard's clock")
+    .invalidArgument, "a frame with calls must carry the shard's clock")
 }
 
 extension CallError {

@@ -162,7 +162,7 @@ extension CallError {
   /// More calls wait than the shard may keep.
   static func parkedTooMany(_ limits: Limits) -> CallError {
     .overloaded(
-      "As many calls wait for values as this shard keeps, \(limits.parkedCallsMax) or "
+      "The maximum number of calls wait for values at this shard, \(limits.parkedCallsMax) or "
         + "\(limits.parkedBytesMax >> 20) MiB of them; try later.")
   }
 }

@@ -198,6 +198,6 @@ private struct WaitedForLists {
 extension CallError {
   /// A call that waited for a value when its shard began to drain. It was not executed.
   static func waitsNoMore(_ shard: String) -> CallError {
-    .shardUnavailable(shard, "the shard is draining; the call was not carried out")
+    .shardUnavailable(shard, "the shard is draining; the call was not executed")
   }
 }

@@ -184,7 +184,7 @@ extension CallError {
   static func notCommitted(_ shard: String) -> CallError {
     CallError(
       .outcomeUnknown,
-      "Shard \(shard) ended before the change was committed: it may be kept or not. Read before you "
+      "Shard \(shard) stopped before the change was committed: it may be lost. Read before you "
         + "repeat it.", shard: shard)
   }
 
@@ -192,6 +192,6 @@ extension CallError {
   static func givenUp(isWrite: Bool, _ shard: String) -> CallError {
     isWrite
       ? .notCommitted(shard)
-      : .shardUnavailable(shard, "it ended before what was read was committed")
+      : .shardUnavailable(shard, "it stopped before the data that was read was committed")
   }
 }

@@ -49,9 +49,9 @@ extension ShardCore {
   }
 
   static var lostDetail: String {
-    "\(LinkRefusal.dataLost.rawValue): the cluster has other data on record for this shard than it "
-      + "has found. Start it with its own data_dir, or, if that is lost, tell a router to take the "
-      + "shard as it is: `ringstore admin accept-loss` and its id"
+    "\(LinkRefusal.dataLost.rawValue): the cluster has recorded other data for this shard than it "
+      + "has now. Start it with its own data_dir, or, if that is lost, accept the loss through a "
+      + "router: `ringstore admin accept-loss` and its id"
   }
 }
 

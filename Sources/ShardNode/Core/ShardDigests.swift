@@ -86,7 +86,7 @@ extension ShardCore {
   func digestPart(_ message: UnsafeRawBufferPointer) throws(CallError) -> Remainder? {
     _ = try V1.DigestRequest(request: message)
     guard digestWalks < DigestTask.walksMax else {
-      throw .overloaded("Shard \(id) makes \(digestWalks) digests at this moment; try later.")
+      throw .overloaded("Shard \(id) makes \(digestWalks) digests already; try later.")
     }
     return .part
   }

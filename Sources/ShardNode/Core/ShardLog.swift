@@ -283,8 +283,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   package func askForPass() { _ = passes.ask() }
 
   private static let directoryGone =
-    "The data directory was removed or replaced while the shard was using it: nothing that is "
-    + "written from now on would be found again, so the shard ends."
+    "The data directory was removed or replaced while the shard was using it: nothing "
+    + "written from now on would be found again, so the shard exits."
 
   /// Whether changes have waited for the disk for too long, or too many of them.
   var isStalled: Bool {
@@ -304,15 +304,15 @@ package final class ShardLog: StoreObserver, MarkSource {
   var outputMeasures: LogMeasures { output.measures }
 
   func refusal(_ shard: String) -> CallError {
-    if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }
+    if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and exits") }
     if isDiskFull {
       return CallError(
         .diskFull,
-        "The disk of shard \(shard) is full: nothing was written. Make room; reads go on.",
+        "The disk of shard \(shard) is full: nothing was written. Free space; reads still work.",
         shard: shard, retryDelayMillis: 1_000)
     }
     return CallError(
-      .logStalled, "The disk of shard \(shard) doesn't keep up: nothing was written. Try again.",
+      .logStalled, "The disk of shard \(shard) is too slow: nothing was written. Try again.",
       shard: shard)
   }
 

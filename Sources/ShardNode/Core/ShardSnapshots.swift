@@ -171,13 +171,13 @@ extension CallError {
 
   fileprivate static func snapshotEnding(_ shard: String) -> CallError {
     CallError(
-      .shardUnavailable, "Shard \(shard) has given its snapshot up, because it is ending.",
+      .shardUnavailable, "Shard \(shard) has stopped its snapshot, because it is exiting.",
       shard: shard)
   }
 
   fileprivate static func snapshotDiskFull(_ shard: String) -> CallError {
     CallError(
-      .diskFull, "Shard \(shard) has given its snapshot up, because its disk is full.",
+      .diskFull, "Shard \(shard) has stopped its snapshot, because its disk is full.",
       shard: shard, retryDelayMillis: 1_000)
   }
 }

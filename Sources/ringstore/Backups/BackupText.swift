@@ -47,7 +47,7 @@ package enum BackupText {
     lines.append(
       report.isCompared
         ? "counts and digests of all slots are those of the backup"
-        : "merged into keys that were there, so digests were not compared")
+        : "merged into existing keys, so digests were not compared")
     return lines.joined(separator: "\n")
   }
 

@@ -30,7 +30,7 @@ extension CommandLineCall {
         return ending
       }
       if !token.isEmpty {
-        printer.note("the scan broke off; to go on: --resume \(Hexadecimal.text(token))")
+        printer.note("the scan was interrupted; to continue: --resume \(Hexadecimal.text(token))")
       }
       throw error
     }

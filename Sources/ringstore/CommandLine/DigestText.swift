@@ -11,7 +11,7 @@ package enum DigestText {
     var lines = ClusterTable.aligned(rows)
     for shard in report.found where shard.slotsChanged > 0 {
       lines.append(
-        "keys of \(shard.slotsChanged) slots of \(shard.shard) changed meanwhile, which are left out"
+        "keys of \(shard.slotsChanged) slots of \(shard.shard) changed meanwhile and are left out"
       )
     }
     return (lines + KeyReportText.missing(report.unreachable)).joined(separator: "\n")

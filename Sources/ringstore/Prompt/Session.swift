@@ -81,7 +81,7 @@ package final class Session: Sendable {
     else { return nil }
     let database = state.withLock(\.database)
     let keys = scope == .allDatabases ? "all databases" : "database \(database)"
-    return "RESET removes every key of \(keys), for good. RESET --yes doesn't ask."
+    return "RESET removes every key of \(keys), permanently. RESET --yes doesn't ask."
   }
 
   /// Carries a line out and prints what comes of it. A blank line is done at once.
