@@ -9,6 +9,9 @@
 // 1. `ended` is called exactly once for each call, and before `connectionClosed`.
 // 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never inside nghttp2.
 // 3. Streams are recycled only in `drain`, which is never re-entered.
+//
+// @exclusivity(unchecked) in this file: the writer is used by every flush, on the loop alone; no
+// handler is told within an access.
 
 import HTTP2
 import NIOCore

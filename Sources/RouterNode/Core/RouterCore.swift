@@ -37,7 +37,7 @@ package final class RouterCore<Driver: RouterDriver> {
   unowned(unsafe) let driver: Driver
 
   // A core is used by one thread and never from within an access to one of these, so the run-time
-  // checks for that are left out: they cost as much as the work between them.
+  // checks of exclusivity are left out: they cost as much as the work between them.
   @exclusivity(unchecked) var links: LinkTable
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.

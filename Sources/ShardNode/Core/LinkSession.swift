@@ -10,6 +10,8 @@
 // executes nothing more, and no session executes calls that arrive too late (LinkClock).
 //
 // Belongs to the driver of the connection, on the event loop of its core.
+//
+// @exclusivity(unchecked) in this file: touched by every frame or call, on the loop alone.
 
 import GRPC
 import LargeMemory
