@@ -47,7 +47,7 @@ final class FrontAccess {
 /// Who calls over one stream, for as long as his credentials are good.
 package final class StreamCaller {
   private let identity: CallerIdentity
-  @exclusivity(unchecked) package private(set) var principal: Principal
+  package private(set) var principal: Principal
 
   init(_ identity: CallerIdentity, _ principal: Principal) {
     self.identity = identity

@@ -10,7 +10,7 @@
 //
 // Thread: the event loop.
 //
-// @exclusivity(unchecked) in this file: a stream is taken and kept by every call, on one thread.
+// in this file: a stream is taken and kept by every call, on one thread.
 
 import NIOCore
 
@@ -27,9 +27,9 @@ package final class HTTP2StreamPool {
   let memory = LibraryMemory()
 
   private let streamsMax: Int
-  @exclusivity(unchecked) private var streams: ContiguousArray<HTTP2Stream> = []
+  private var streams: ContiguousArray<HTTP2Stream> = []
   /// Capacity of the buffers that the streams keep.
-  @exclusivity(unchecked) package private(set) var bytes = 0
+  package private(set) var bytes = 0
 
   package init(streamsMax: Int) {
     self.streamsMax = streamsMax

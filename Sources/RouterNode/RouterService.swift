@@ -4,7 +4,7 @@
 // What is kept here is bounded by what brings it: a list of lanes that have output by their number,
 // the calls that wait by the core's bounds.
 //
-// @exclusivity(unchecked) in this file: touched by every call or flush, on the loop alone.
+// in this file: touched by every call or flush, on the loop alone.
 
 import Front
 import GRPC
@@ -29,11 +29,11 @@ final class RouterService: Flushable {
   private(set) var core: RouterCore<RouterService>!
   private(set) var front: Front!
 
-  @exclusivity(unchecked) var links: [RouterLinkStreams]
+  var links: [RouterLinkStreams]
   private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
-  @exclusivity(unchecked) var isMarkedDirty = false
+  var isMarkedDirty = false
   /// What this loop's clients have called.
-  @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  var nodeCounters = NodeCounters()
   /// What has become of this loop's links.
   var linkCounters = LinkCounters()
   /// The node's connections, on the loop whose counters those of the node are added to.

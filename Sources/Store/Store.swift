@@ -8,7 +8,7 @@
 //
 // Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
 //
-// @exclusivity(unchecked) in this file: touched by every change, on one thread; the observer is
+// in this file: touched by every change, on one thread; the observer is
 // called outside of any access.
 
 import TextForms
@@ -68,7 +68,7 @@ package final class Store {
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
   /// What `makeRoom` keeps. The store itself refuses nothing.
-  @exclusivity(unchecked) package var memoryLimit = MemoryLimit()
+  package var memoryLimit = MemoryLimit()
   /// Keys that were evicted, so far.
   package internal(set) var evictedKeyCount: Int64 = 0
   var evictionCandidates = EvictionCandidates()
@@ -83,21 +83,21 @@ package final class Store {
   var reservation: Reservation?
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
-  @exclusivity(unchecked) var scanned: [ScannedKey] = []
+  var scanned: [ScannedKey] = []
 
   /// Whether lists that come to be are noted.
-  @exclusivity(unchecked) package var notesNewLists = false {
+  package var notesNewLists = false {
     didSet { if !notesNewLists { _ = takeNewLists() } }
   }
   /// Lists that have come to be since they were asked for, oldest first.
-  @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
+  private(set) var newLists: [StoredKey] = []
   /// Whether there are any.
-  @exclusivity(unchecked) package private(set) var hasNewLists = false
+  package private(set) var hasNewLists = false
 
   /// Is told of every effect; one at most.
-  @exclusivity(unchecked) package var observer: (any StoreObserver)?
+  package var observer: (any StoreObserver)?
   /// The group of effects that a call has begun and not ended.
-  @exclusivity(unchecked) var openGroup: Group?
+  var openGroup: Group?
   #if DEBUG
     /// Grows with every change, so that the use of a place that is out of date is found.
     var changeCount: UInt64 = 0

@@ -48,7 +48,7 @@ package final class ClientConnection: Flushable {
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
   /// Set anew before the channel is joined, where there is TLS beneath.
-  @exclusivity(unchecked) var writer = SocketWriter()
+  var writer = SocketWriter()
   /// Whether the channel takes more of what its socket doesn't.
   var isWritable = false
   private var isFlushing = false

@@ -6,7 +6,7 @@
 // writes that has itself flushed first, calls `hold`, and `release` when all is written.
 // Connections look at `isHeld` before they write, and have themselves flushed again instead.
 //
-// @exclusivity(unchecked) in this file: used by every mark and flush, on the loop alone; targets
+// in this file: used by every mark and flush, on the loop alone; targets
 // are flushed outside of any access.
 
 import NIOCore
@@ -22,13 +22,13 @@ package protocol Flushable: AnyObject {
 package final class FlushCoalescer {
   /// The loop's: two on one loop could starve the sockets between them.
   package let scheduler: LoopScheduler
-  @exclusivity(unchecked) private var dirty: [any Flushable] = []
-  @exclusivity(unchecked) private var flushing: [any Flushable] = []
+  private var dirty: [any Flushable] = []
+  private var flushing: [any Flushable] = []
   /// Whether no connection may write.
-  @exclusivity(unchecked) package private(set) var isHeld = false
+  package private(set) var isHeld = false
   /// Flushed before anything else, and whatever is held.
   private var first: (any Flushable)?
-  @exclusivity(unchecked) private var isScheduled = false
+  private var isScheduled = false
 
   package init(_ scheduler: LoopScheduler) { self.scheduler = scheduler }
 

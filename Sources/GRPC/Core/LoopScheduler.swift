@@ -12,7 +12,7 @@
 //   3. A turn that begins late may have been held up by tasks, with no look at the sockets before
 //      it. It is put off once; no turn runs meanwhile, so the loop gets to its sockets.
 //
-// @exclusivity(unchecked) in this file: the tick's time is asked for by every call, on the loop
+// in this file: the tick's time is asked for by every call, on the loop
 // alone.
 
 import NIOCore
@@ -32,7 +32,7 @@ package final class LoopScheduler {
   private var work = CircularBuffer<() -> Void>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
-  @exclusivity(unchecked) private var tickNanosRead: UInt64 = 0
+  private var tickNanosRead: UInt64 = 0
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 

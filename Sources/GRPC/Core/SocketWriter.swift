@@ -10,7 +10,7 @@
 //
 // Thread: the channel's event loop.
 //
-// @exclusivity(unchecked) in this file: looked at by every write, on the loop alone.
+// in this file: looked at by every write, on the loop alone.
 
 import NIOCore
 
@@ -23,10 +23,10 @@ import NIOCore
 /// Where one connection's output goes: its socket, or its channel.
 package final class SocketWriter {
   /// The socket; nil where it can't be written directly (no socket beneath, or closed).
-  @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
+  private var descriptor: NIOBSDSocket.Handle?
   /// Writes that the channel has and its socket not yet. While there are any, later ones go behind.
-  @exclusivity(unchecked) private var queuedWrites = 0
-  @exclusivity(unchecked) private var willFlush = false
+  private var queuedWrites = 0
+  private var willFlush = false
   private var onEmpty: (() -> Void)?
   /// The socket's own writer, where this one writes to TLS above it.
   private let below: SocketWriter?

@@ -53,26 +53,26 @@ package final class LinkSession {
   }
 
   package let lane: LinkLane
-  @exclusivity(unchecked) package internal(set) var phase = Phase.awaitingHello
+  package internal(set) var phase = Phase.awaitingHello
   /// What the latest frame's Hello led to; taken by the driver.
   package var greeting: Greeting?
   unowned let core: ShardCore
   private weak var port: (any LinkPort)?
   /// The link that the connection is a part of; nil before Hello and after the end.
-  @exclusivity(unchecked) var peer: RouterSession?
+  var peer: RouterSession?
   /// The frame under construction, with room in front (`MessageFrame`).
-  @exclusivity(unchecked) var output = ByteBuffer()
+  var output = ByteBuffer()
   private var isWorking = false
   /// Calls that were received and wait until the router has taken what it was sent.
   private var held: [HeldCalls] = []
   /// Slots of calls that were returned: later ones on them are returned as well, until the router
   /// has placed the first of them anew.
-  @exclusivity(unchecked) var barredSlots: Set<Int> = []
+  var barredSlots: Set<Int> = []
   /// Replies that wait at the gate; nil as long as none ever had to.
-  @exclusivity(unchecked) private var heldReplies: HeldReplies?
+  private var heldReplies: HeldReplies?
   let slices = SliceQueue()
   /// A frame tells of state that isn't durable yet (the slot map): it waits, and all behind it.
-  @exclusivity(unchecked) private var waitsForState = false
+  private var waitsForState = false
   /// What had come in at the latest look at the connection, and how many looks have found nothing
   /// new.
   private var bytesSeen = 0

@@ -3,7 +3,7 @@
 // if each had been read when its turn came: bytes that are no call end the reading ahead, and are
 // an error when they are reached.
 //
-// @exclusivity(unchecked) in this file: asked for every call of a batch, on one thread.
+// in this file: asked for every call of a batch, on one thread.
 
 import Commands
 import RingstoreAPI
@@ -15,9 +15,9 @@ final class ReadAhead<Call: BatchedCall> {
   /// Where each call begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
-  @exclusivity(unchecked) private var count = 0
+  private var count = 0
   /// Those before it were handed out.
-  @exclusivity(unchecked) private var next = 0
+  private var next = 0
 
   init(_ keyspace: Keyspace) {
     self.keyspace = keyspace

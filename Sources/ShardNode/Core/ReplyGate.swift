@@ -21,7 +21,7 @@
 //
 // Belongs to one shard's core; its event loop.
 //
-// @exclusivity(unchecked) in this file: looked at for every reply, on one thread.
+// in this file: looked at for every reply, on one thread.
 
 import MetricTypes
 import RingstoreAPI
@@ -75,16 +75,16 @@ package final class ReplyGate {
   }
 
   /// Everything up to this mark is committed, and no reply waits for it.
-  @exclusivity(unchecked) package private(set) var committed = ReplyMark.none
+  package private(set) var committed = ReplyMark.none
   /// Bytes of the replies held, and `bytesPerReply` for each.
-  @exclusivity(unchecked) package private(set) var heldBytes = 0
+  package private(set) var heldBytes = 0
   private let bytesMax: Int
   /// In ascending order.
-  @exclusivity(unchecked) private var groups: [Group] = []
+  private var groups: [Group] = []
   private var waiterCount = 0
   /// Waiters in the groups that are held no more.
   private var goneCount = 0
-  @exclusivity(unchecked) private var hasGivenUp = false
+  private var hasGivenUp = false
   /// How long what was let go had waited, once for each mark.
   private(set) var waits = DurationCounts()
   private let clock: () -> UInt64
