@@ -3,10 +3,10 @@
 // readers get a copy from the loop.
 //
 // There are two ways to count:
-//   record  the duration is known: a router has noted when the call arrived note    the call is
-//   executed now and answered at the end of its tick, as a shard does it. All
-//           calls of the tick have one duration, which `settle` is told once: the clock is read
-//           once for however many calls.
+//   record  the duration is known: a router has noted when the call arrived
+//   note    the call is executed now and its reply is written at the end of its tick, as on a
+//           shard. All calls of the tick have one duration, which is passed to `settle` once: the
+//           clock is read once for any number of calls.
 //
 //   the tick's bytes are read --note, note, note--> replies are written --settle--> counted
 //
