@@ -1,12 +1,12 @@
-// How long calls take, counted by one event loop: for each command, well and badly ended, a row of
-// buckets (DurationBuckets) in one piece of memory that never grows. No locks, no atomics; who
-// wants to see it asks the loop for a copy.
+// How long calls take, counted by one event loop: for each command and outcome (success, error) a
+// row of buckets (DurationBuckets) in one piece of memory that never grows. No locks, no atomics;
+// readers get a copy from the loop.
 //
 // There are two ways to count:
-//   record  the duration is known: a router has noted when the call came
-//   note    the call is executed now and answered at the end of its tick, as a shard does it. All
-//           calls of the tick have one duration, which `settle` is told once: the clock is read
-//           once for however many calls.
+//   record  the duration is known: a router has noted when the call arrived
+//   note    the call is executed now and its reply is written at the end of its tick, as on a
+//           shard. All calls of the tick have one duration, which is passed to `settle` once: the
+//           clock is read once for any number of calls.
 //
 //   the tick's bytes are read --note, note, note--> replies are written --settle--> counted
 //
@@ -21,7 +21,7 @@
 #endif
 
 package final class CallMeter {
-  /// One row: the buckets, and behind them the sum of nanoseconds.
+  /// One row: the buckets, then the sum of nanoseconds.
   private static let stride = DurationBuckets.count + 1
 
   private let places: Int
@@ -42,7 +42,7 @@ package final class CallMeter {
     self.slowLog = slowLog
     // One more for ticks.
     let rows = 2 * places + 1
-    // Of calloc's memory the system provides what is touched: rows of calls that are used.
+    // The system provides calloc's memory when it is first used: only for rows of calls that occur.
     guard
       let memory = calloc(rows * Self.stride, MemoryLayout<UInt64>.stride),
       let counts = calloc(rows, MemoryLayout<UInt32>.stride),
@@ -96,7 +96,7 @@ package final class CallMeter {
   /// The tick is over: its replies were written.
   package func settle(nowNanos: UInt64) {
     guard touchedCount > 0 else { return }
-    // A call whose entrance knew no time has begun now.
+    // A call without a start time has begun now.
     let nanos = begunNanos > 0 && nowNanos > begunNanos ? nowNanos &- begunNanos : 0
     add(row: 2 &* places, nanos: nanos, times: 1)
     if slowLog.isSlow(nanos) { noteSlowTick(nanos) }
@@ -115,7 +115,8 @@ package final class CallMeter {
     cells[DurationBuckets.count] &+= nanos &* times
   }
 
-  /// Which of the tick's calls took the time isn't known; the command with the most is named.
+  /// It isn't known which of the tick's calls took the time; the command with the most calls is
+  /// named.
   private func noteSlowTick(_ nanos: UInt64) {
     var calls = 0
     var busiest = Int(touched[0])

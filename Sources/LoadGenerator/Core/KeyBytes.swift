@@ -31,7 +31,7 @@ final class KeyBytes {
     values.deallocate()
   }
 
-  /// Writes a key and the beginning of its value. Both hold until the next call.
+  /// Writes a key and the beginning of its value. Both are valid until the next call.
   func select(_ space: KeySpace, _ key: Int) {
     memory[Self.letterPlace] = space.letterByte
     var rest = UInt64(truncatingIfNeeded: key)

@@ -1,5 +1,5 @@
 // gRPC connections of a load: a call for each request, or batches on one stream. Both on their
-// connection's event loop; nothing is allocated for a call but what the transport itself needs.
+// connection's event loop; for a call only the transport itself allocates memory.
 
 import GRPC
 import NIOCore
@@ -10,7 +10,7 @@ import StatusCodes
 class GRPCTransport: ClientConnectionDelegate {
   fileprivate let target: LoadTarget
   fileprivate let requests: LoadRequests
-  /// Until it is told of the end.
+  /// Until it is notified of the end.
   fileprivate var owner: (any LoadTransportOwner)?
   fileprivate var connection: ClientConnection?
   private let eventLoop: any EventLoop
@@ -94,9 +94,9 @@ final class UnaryTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   }
 }
 
-/// Batches of calls on one stream, which is opened with the connection and lives as long.
+/// Batches of calls on one stream, which is opened with the connection and stays open as long.
 final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
-  /// A batch that has grown past this leaves, well below every node's limit.
+  /// A batch larger than this is sent; it is well below every node's limit.
   private static let batchBytesMax = 1 << 20
 
   private var stream: ClientCall?
@@ -153,7 +153,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
     failure =
       failure
       ?? (status.isOK ? .unavailable("the stream ended without replies") : CallFailure(status))
-    // A stream that has ended takes its connection with it: the next one starts again.
+    // When the stream ends, its connection is closed too: the next connection starts again.
     owner?.goingAway()
     connection?.close()
   }

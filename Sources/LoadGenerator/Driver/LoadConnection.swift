@@ -6,7 +6,7 @@ import NIOCore
 import StatusCodes
 
 final class LoadConnection: LoadTransportOwner {
-  /// Owns this connection, so that it can't be gone before.
+  /// Owns this connection, so it outlives it.
   private unowned(unsafe) let part: LoadPart
   private var transport: (any LoadTransport)?
   private var calls: CallsInFlight
@@ -19,7 +19,7 @@ final class LoadConnection: LoadTransportOwner {
     calls = CallsInFlight(max: inFlight)
   }
 
-  /// How many more calls it takes now.
+  /// How many more calls it accepts now.
   var room: Int { isOpen ? calls.room : 0 }
   var inFlight: Int { calls.count }
   var oldestSentNanos: UInt64? { calls.oldestSentNanos }
