@@ -32,18 +32,17 @@ package final class LoopMeter {
   @exclusivity(unchecked) package var lines = Traffic()
   /// gRPC calls and streams.
   @exclusivity(unchecked) package var openStreams = 0
-  /// What the loop's gRPC clients hold, and its bound; set by the server.
-  var clientMemory: () -> (bytes: Int, bytesMax: Int) = { (0, 0) }
+  /// What the loop's clients hold, and its bound; set by the gRPC server, nil without one.
+  package var clientMemory: ClientMemory?
   /// Calls of the service that are settled at the end of the tick; nil: it settles none.
   @exclusivity(unchecked) package var calls: CallMeter?
 
   package init() {}
 
   package var report: Report {
-    let memory = clientMemory()
-    return Report(
+    Report(
       ticks: ticks, turns: turns, lateTurns: lateTurns, grpc: grpc, lines: lines,
-      openStreams: openStreams, clientMemoryBytes: memory.bytes,
-      clientMemoryBytesMax: memory.bytesMax)
+      openStreams: openStreams, clientMemoryBytes: clientMemory?.bytes ?? 0,
+      clientMemoryBytesMax: clientMemory?.bytesMax ?? 0)
   }
 }

@@ -26,6 +26,7 @@ package final class SocketWriter {
   @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
   /// Writes that the channel has and its socket not yet. While there are any, later ones go behind.
   @exclusivity(unchecked) private var queuedWrites = 0
+  @exclusivity(unchecked) private var bytesOfQueuedWrites = 0
   @exclusivity(unchecked) private var willFlush = false
   private var onEmpty: (() -> Void)?
   /// The socket's own writer, where this one writes to TLS above it.
@@ -74,8 +75,10 @@ package final class SocketWriter {
     }
     if below != nil { return writeSlices(&bytes, context, taken) }
     queuedWrites += 1
+    let byteCount = bytes.readableBytes
+    bytesOfQueuedWrites += byteCount
     let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded(byteCount) }
     context.write(NIOAny(bytes), promise: promise)
     flushSoon(context)
   }
@@ -109,14 +112,19 @@ package final class SocketWriter {
   /// Whether the socket has taken all that was written.
   package var isEmpty: Bool { below?.isEmpty ?? (queuedWrites == 0) }
 
+  /// Bytes that are kept because the socket doesn't take them; a write counts until the last of it
+  /// is taken.
+  package var queuedBytes: Int { below?.queuedBytes ?? bytesOfQueuedWrites }
+
   /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or
   /// that the channel is gone.
   package func whenEmpty(_ body: @escaping () -> Void) {
     if let below { below.whenEmpty(body) } else { onEmpty = body }
   }
 
-  private func queuedWriteEnded() {
+  private func queuedWriteEnded(_ byteCount: Int) {
     queuedWrites -= 1
+    bytesOfQueuedWrites -= byteCount
     guard queuedWrites == 0, let body = onEmpty else { return }
     onEmpty = nil
     body()

@@ -28,8 +28,8 @@ package final class ServerLoop: ListenerLoop {
   let gzip = GzipCodec()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
   @exclusivity(unchecked) var output = ByteBuffer()
-  /// What this loop's clients hold.
-  @exclusivity(unchecked) var clientMemory: ClientMemory
+  /// What this loop's clients hold, on whatever port they are.
+  let clientMemory: ClientMemory
 
   @exclusivity(unchecked) private var methods = MethodCache()
   /// Spreads the ends of connections that began together; tests have a chance of their own.
@@ -59,9 +59,8 @@ package final class ServerLoop: ListenerLoop {
     flusher = service.loopFlusher ?? FlushCoalescer(eventLoop: eventLoop)
     meter = flusher.scheduler.meter
     handlers = ConnectionList(scheduler: flusher.scheduler, sweepNanos: configuration.sweepNanos)
-    meter.clientMemory = { [weak self] in
-      self.map { ($0.clientMemory.bytes, $0.clientMemory.bytesMax) } ?? (0, 0)
-    }
+    meter.clientMemory = clientMemory
+    clientMemory.join { [weak handlers] in handlers?.offenders ?? MemoryOffenders() }
   }
 
   /// The loop's clock in nanoseconds.
@@ -140,28 +139,4 @@ package final class ServerLoop: ListenerLoop {
 
   /// What the loop's clients hold, in bytes.
   package var clientBytes: Int { clientMemory.bytes }
-
-  /// Ends connections until what clients hold is within its bounds again.
-  ///
-  /// - Parameter grown: the one that has just come to hold more.
-  func relieveMemory(after grown: GRPCServerHandler) {
-    if grown.chargedBytes > clientMemory.connectionBytesMax { grown.endForMemory() }
-    guard clientMemory.isOver else { return }
-    while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
-  }
-
-  /// The connection that holds the most. Where most of the memory has been held since the last
-  /// sweep, it is the one that has held the most of it all the time: many small requests that stand
-  /// still must not push out a large one that is on its way. O(connections).
-  private func worstOffender() -> GRPCServerHandler? {
-    var largest: GRPCServerHandler?
-    var longest: GRPCServerHandler?
-    var heldThroughout = 0
-    for handler in handlers.all {
-      heldThroughout += handler.heldThroughout
-      if handler.chargedBytes > largest?.chargedBytes ?? 0 { largest = handler }
-      if handler.heldThroughout > longest?.heldThroughout ?? 0 { longest = handler }
-    }
-    return heldThroughout > clientMemory.bytes / 2 ? longest : largest
-  }
 }

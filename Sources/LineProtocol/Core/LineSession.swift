@@ -175,15 +175,19 @@ package final class LineSession {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Whether commands are unanswered, or replies unread.
   /// Commands that are not answered yet, and all that have come.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
+  /// Whether commands are unanswered, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
+
+  /// Bytes of replies: those that the client has not taken, those that wait for others, and large
+  /// ones on their way.
+  package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
 
   /// Up to so many bytes to write, or nil where there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {

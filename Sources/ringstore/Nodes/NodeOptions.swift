@@ -61,7 +61,7 @@ struct NodeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
+    help: "Bytes that clients may make the node hold. (default: 536870912)")
   var clientMemoryBytes: String?
 
   @Option(
