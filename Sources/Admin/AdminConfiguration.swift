@@ -19,18 +19,18 @@ package struct AdminConfiguration: Sendable {
 
 /// What the admin port allows its clients. Durations are nanoseconds, sizes bytes.
 package struct AdminLimits: Sendable {
-  /// Connections at one time; further ones are closed without a word.
+  /// Connections at one time; further ones are closed without notice.
   package var connectionsMax = 32
   /// A request's line and fields.
   package var requestBytesMax = 16 << 10
   package var requestFieldsMax = 64
   /// How long a request may take to come.
   package var requestNanosMax: UInt64 = 10_000_000_000
-  /// How long a page may take to be made; then the answer is 503.
+  /// How long a page may take to be made; then the reply is 503.
   package var answerNanosMax: UInt64 = 10_000_000_000
   /// The same for /healthz and /readyz: a node whose event loop doesn't answer is not well.
   package var probeNanosMax: UInt64 = 2_000_000_000
-  /// How long a client may take to read an answer.
+  /// How long a client may take to read a reply.
   package var writeNanosMax: UInt64 = 30_000_000_000
   /// How long a connection may be without a request: longer than Prometheus' usual interval.
   package var idleNanosMax: UInt64 = 180_000_000_000

@@ -3,7 +3,7 @@
 //
 //   socket -> [TLS] -> AdminConnection -> parser -> AdminExchange
 //
-//   idle --bytes come--> receiving --the request is whole--> answering --the answer is made-->
+//   idle --bytes come--> receiving --the request is whole--> answering --the reply is made-->
 //   writing --the socket has taken it--> idle
 //
 // Event loop of the port.
@@ -37,7 +37,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   /// Of the request that is coming.
   private var requestBytes = 0
   private var wasCut = false
-  /// Whether the client has closed its side: it may still read the answer to what it has sent.
+  /// Whether the client has closed its side: it may still read the reply to what it has sent.
   private var isInputClosed = false
   var listIndex = -1
 
@@ -108,7 +108,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func drain() -> EventLoopFuture<Void> {
     guard let context else { return loop.eventLoop.makeSucceededVoidFuture() }
     let end = context.channel.closeFuture
-    // An answer under way says that it is the last.
+    // A reply in progress says that it is the last.
     if phase == .idle || phase == .receiving { context.closeSoon() }
     return end
   }

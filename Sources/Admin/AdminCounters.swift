@@ -32,7 +32,7 @@ package enum AdminMetric {
   package static let buildInfo = MetricDefinition(
     .gauge, "ringstore_build_info", "The version that runs.")
   package static let requests = MetricDefinition(
-    .counter, "ringstore_admin_requests_total", "Requests to the admin port that were answered.")
+    .counter, "ringstore_admin_requests_total", "Requests to the admin port with a reply.")
   package static let connections = MetricDefinition(
     .gauge, "ringstore_admin_connections", "Open connections to the admin port.")
 }

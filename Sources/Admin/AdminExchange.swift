@@ -17,7 +17,7 @@ final class AdminExchange: ChannelInboundHandler {
   private let loop: AdminLoop
   private let access: AdminAccess?
   private var head: HTTPRequestHead?
-  /// Numbers the requests, so that an answer that comes too late is told from the one that is due.
+  /// Numbers the requests, so that a reply that comes too late is told from the one that is due.
   private var number = 0
   private var context: ChannelHandlerContext?
 
@@ -69,7 +69,7 @@ final class AdminExchange: ChannelInboundHandler {
     }
     let (path, query) = Self.split(head.uri)
     guard let route = loop.routes[path] else {
-      return write(.line(.notFound, "There is no such page; / names them."), to: head, "other")
+      return write(.line(.notFound, "There is no such page; / lists them."), to: head, "other")
     }
     let caller: Principal?
     do throws(AdminRefusal) {
@@ -105,7 +105,7 @@ final class AdminExchange: ChannelInboundHandler {
     let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
     let late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
-        .line(.serviceUnavailable, "An event loop of the node doesn't answer."), to: head,
+        .line(.serviceUnavailable, "An event loop of the node doesn't respond."), to: head,
         route.path, of: ours)
       work.cancel()
     }

@@ -72,9 +72,9 @@ package struct AdminPages: Sendable {
 
         /          the dashboard, in a browser
         /metrics   metrics for Prometheus
-        /healthz   whether the node lives
-        /readyz    whether it answers calls on keys
-        /config    the settings, and where each is from
+        /healthz   whether the node is alive
+        /readyz    whether it serves calls on keys
+        /config    the settings, and where each comes from
         /slowlog   slow and large calls
 
         """)

@@ -58,7 +58,7 @@ package final class AdminServer: Sendable {
         eventLoop.execute { authorizer.value?.replace(with: table) }
       }
       var options = ListenerOptions(backlog: 64, writeHighWaterBytes: 1 << 20)
-      // A client that has sent its request may close its side and wait for the answer.
+      // A client that has sent its request may close its side and wait for the reply.
       options.allowsHalfClosure = true
       options.tls = tls?.lines
       let listener = try await Listener.start(
@@ -89,7 +89,7 @@ package final class AdminServer: Sendable {
     return NodeConnections(limits: bounds)
   }
 
-  /// Stops accepting, lets answers under way leave, and ends. Returns when all has ended.
+  /// Stops accepting, lets answers in progress leave, and ends. Returns when all has ended.
   package func drain(gracePeriod: TimeAmount) async {
     certificates.stop()
     if let observer { users?.stopObserving(observer) }

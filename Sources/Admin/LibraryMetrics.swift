@@ -111,7 +111,7 @@ final class LibraryMetric: CounterHandler, RecorderHandler, MeterHandler, TimerH
 
   func add(to metrics: inout MetricCollection) {
     let now = value.withLockedValue { $0 }
-    let help = "Counted by a library."
+    let help = "Recorded by a library."
     switch kind {
     case .counter:
       let total = name.hasSuffix("_total") ? name : name + "_total"

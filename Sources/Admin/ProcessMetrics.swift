@@ -13,7 +13,7 @@ package enum ProcessMetrics {
   static let cpu = MetricDefinition(
     .counter, "process_cpu_seconds_total", "CPU time of the process, user and system.")
   static let resident = MetricDefinition(
-    .gauge, "process_resident_memory_bytes", "Memory that the process has in RAM.")
+    .gauge, "process_resident_memory_bytes", "Memory of the process in RAM.")
   static let virtual = MetricDefinition(
     .gauge, "process_virtual_memory_bytes", "Address space of the process.")
   static let start = MetricDefinition(
@@ -21,7 +21,7 @@ package enum ProcessMetrics {
   static let openDescriptors = MetricDefinition(
     .gauge, "process_open_fds", "Open file descriptors.")
   static let descriptorsMax = MetricDefinition(
-    .gauge, "process_max_fds", "The bound of open file descriptors.")
+    .gauge, "process_max_fds", "The limit of open file descriptors.")
   static let threads = MetricDefinition(.gauge, "process_threads", "Threads.")
 
   /// Longest file of /proc that is read.

@@ -16,7 +16,7 @@ package actor SharedWork<Value: Sendable> {
     self.work = work
   }
 
-  /// The value of work that is under way, or as of now.
+  /// The value of work that is in progress, or as of now.
   package func value() async -> Value {
     if let current { return await current.value }
     if let last, NIODeadline.now().uptimeNanoseconds &- last.atNanos < nanosMin {

@@ -67,7 +67,7 @@ final class BackupFileReader {
     }
   }
 
-  /// Begins anew.
+  /// Begins again.
   func rewind() throws(BackupFault) {
     reader = nil
     (offset, checksum) = (0, 0)

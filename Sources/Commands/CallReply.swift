@@ -20,7 +20,7 @@ package enum CallReply {
   /// The reply of a call that is made of parts.
   package var merged: Result<ByteBuffer, CallError> {
     if case .merged(let reply) = self { return .success(reply) }
-    return .failure(.internalError("It is another reply."))
+    return .failure(.internalError("It is a different kind of reply."))
   }
 
   /// Appends the encoded reply.

@@ -237,7 +237,7 @@ package enum TtlForm: Sendable, Hashable {
 package enum ArgumentError: Error, Hashable, Sendable {
   /// `what`, "the start" for example, must be an integer of 64 bits; the word isn't.
   case notAnInteger(what: String, word: [UInt8])
-  /// `what` must be above the smallest integer, since it is taken away.
+  /// `what` must be above the smallest integer, since it is subtracted.
   case tooSmallToTakeAway(what: String)
   /// `what` must be one word or another; the word isn't.
   case notAChoice(what: String, String, String, word: [UInt8])

@@ -38,7 +38,7 @@ package indirect enum Remainder {
   case part
 }
 
-/// What a call goes on with that is executed again.
+/// What a call continues with that is executed again.
 package struct ResumedSearch {
   package let search: ListSearch
   /// How far it may go now.

@@ -11,22 +11,22 @@ extension Command {
 
   package static let expire = onKey(
     V1.KeyStore.expire, "EXPIRE key seconds [NX|XX|GT|LT]", shows: .count,
-    "Has a key expire so many seconds from now.",
+    "Makes a key expire in a number of seconds.",
     also: [
       expiring(
-        "PEXPIRE key millis [NX|XX|GT|LT]", "Has a key expire so many milliseconds from now."
+        "PEXPIRE key millis [NX|XX|GT|LT]", "Makes a key expire in a number of milliseconds."
       ) { words throws(ArgumentError) in
         .ttlMillis(try words.integer(2, "the time to live"))
       },
       expiring(
         "EXPIREAT key unix-seconds [NX|XX|GT|LT]",
-        "Has a key expire at a time, in seconds since 1970."
+        "Makes a key expire at a time, in seconds since 1970."
       ) { words throws(ArgumentError) in
         .expireAtUnixMillis(try words.seconds(2, "the time"))
       },
       expiring(
         "PEXPIREAT key unix-millis [NX|XX|GT|LT]",
-        "Has a key expire at a time, in milliseconds since 1970."
+        "Makes a key expire at a time, in milliseconds since 1970."
       ) { words throws(ArgumentError) in
         .expireAtUnixMillis(try words.integer(2, "the time"))
       },
@@ -65,7 +65,7 @@ extension Command {
 
   package static let persist = onKey(
     V1.KeyStore.persist, "PERSIST key", shows: .count,
-    "Has a key not expire any more.", needsMemory: false
+    "Removes the expiry of a key.", needsMemory: false
   ) { (_: V1.Key, place, keyspace, _, reply: inout V1.Status) in
     guard place.expires, let version = keyspace.store.setExpiry(.never, at: place) else {
       reply = V1.Status(ok: true, version: place.version)
@@ -77,18 +77,18 @@ extension Command {
 
   package static let ttl = onKey(
     V1.KeyStore.ttl, "TTL key", shows: .ttl(.seconds),
-    "Tells in how many seconds a key expires; -1: never, -2: it isn't there.",
+    "Shows in how many seconds a key expires; -1: never, -2: no such key.",
     also: [
       RequestForm(
-        "PTTL key", .ttl(.millis), "Tells in how many milliseconds a key expires; as TTL.",
+        "PTTL key", .ttl(.millis), "Shows in how many milliseconds a key expires; as TTL.",
         request: V1.Key.init(_:database:)),
       RequestForm(
         "EXPIRETIME key", .ttl(.unixSeconds),
-        "Tells when a key expires, in seconds since 1970; -1: never, -2: it isn't there.",
+        "Shows when a key expires, in seconds since 1970; -1: never, -2: no such key.",
         request: V1.Key.init(_:database:)),
       RequestForm(
         "PEXPIRETIME key", .ttl(.unixMillis),
-        "Tells when a key expires, in milliseconds since 1970; as EXPIRETIME.",
+        "Shows when a key expires, in milliseconds since 1970; as EXPIRETIME.",
         request: V1.Key.init(_:database:)),
     ]
   ) { (_: V1.Key, place, keyspace, context, reply: inout V1.TtlResponse) in
@@ -202,7 +202,7 @@ extension CallError {
   }
 
   fileprivate static var expiryMissing: CallError {
-    CallError(.invalidExpiry, "The request doesn't say when the key is to expire.")
+    CallError(.invalidExpiry, "The request doesn't say when the key should expire.")
   }
 
   fileprivate static var expiryNotAboveZero: CallError {

@@ -114,7 +114,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
 
   func write(into buffer: inout ByteBuffer) { request.write(into: &buffer) }
 
-  /// As `Execution.encoded`, but for the coding.
+  /// As `Execution.encoded`, except for the coding.
   func execute(
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void

@@ -30,7 +30,7 @@ package final class Keyspace {
   @exclusivity(unchecked) package var found: [KeyLookup] = []
   /// The calls that are executed in turns, nil as long as there are none.
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
-  /// What the execution that comes next goes on with.
+  /// What the execution that comes next continues with.
   @exclusivity(unchecked) package var resumed: ResumedSearch?
   /// What the next calls will look up.
   let ahead = LookAhead()

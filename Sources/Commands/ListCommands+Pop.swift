@@ -8,11 +8,11 @@ import Store
 extension Command {
   package static let lPop = pop(
     V1.KeyStore.lPop, .head, "LPOP key [count]",
-    "Takes the first value of a list away and answers it, or the first ones.", lPopMany)
+    "Removes and returns the first value of a list, or several.", lPopMany)
 
   package static let rPop = pop(
     V1.KeyStore.rPop, .tail, "RPOP key [count]",
-    "Takes the last value of a list away and answers it, or the last ones.", rPopMany)
+    "Removes and returns the last value of a list, or several.", rPopMany)
 
   /// - Parameter many: what the words with a count mean.
   @inline(__always)
@@ -112,8 +112,8 @@ extension Command {
   private static func waiting(_ end: Store.ListEnd) -> RequestForm<V1.PopRequest> {
     RequestForm(
       "\(end == .head ? "BLPOP" : "BRPOP") key [key ...] timeout", .popped,
-      "Takes the \(end == .head ? "first" : "last") value of the first list that has one, and waits "
-        + "for one so many seconds; 0: as long as may be."
+      "Removes and returns the \(end == .head ? "first" : "last") value of the first list that "
+        + "has one, and waits for one until the timeout; 0: the longest wait."
     ) { words, database throws(ArgumentError) in
       // A reply names its list where there are several: a single one is named twice.
       V1.PopRequest(
@@ -125,11 +125,11 @@ extension Command {
 
   package static let lPopMany = popMany(
     V1.KeyStore.lPopMany, .head, "LPOPMANY key count",
-    "Takes the first values of a list away and answers them.")
+    "Removes and returns the first values of a list.")
 
   package static let rPopMany = popMany(
     V1.KeyStore.rPopMany, .tail, "RPOPMANY key count",
-    "Takes the last values of a list away and answers them, the last one first.")
+    "Removes and returns the last values of a list, the last one first.")
 
   @inline(__always)
   private static func popMany(

@@ -7,7 +7,7 @@ import Store
 extension Command {
   package static let lRange = onKey(
     V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
-    "Reads a range of a list; both ends count, negative ones from the end."
+    "Reads a range of a list; start and stop are included, negative ones count from the end."
   ) {
     (request: V1.ListRange, place, keyspace, _, _: inout V1.ListValues)
       throws(CallError) in

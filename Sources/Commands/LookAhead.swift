@@ -4,6 +4,8 @@
 //
 // Nothing is decided here: a key that may not be touched is passed over, and refused by its
 // execution. Belongs to the shard's event loop.
+//
+// @exclusivity(unchecked) in this file: touched by every call of a batch, on one thread.
 
 import Placement
 import RingstoreAPI

@@ -22,7 +22,7 @@ extension CallError {
   static var poppedAndExpired: CallError {
     CallError(
       .outcomeUnknown,
-      "The value was taken from its key, but the reply was held for too long and is gone.")
+      "The value was removed from its key, but its reply was held for too long and is lost.")
   }
 }
 
@@ -31,7 +31,7 @@ extension CallError {
 package protocol ReplySource: AnyObject {
   /// Whether the pieces together are one message; otherwise each of them is one.
   var isOneMessage: Bool { get }
-  /// How the call ends if the memory has to be given up before the last piece is sent.
+  /// How the call ends if the memory has to be abandoned before the last piece is sent.
   var expiry: CallError { get }
   /// Bytes of the whole; nil before it is measured. Means nothing where pieces are messages.
   var byteCount: Int? { get }

@@ -9,26 +9,26 @@ extension Command {
 
   package static let set = onKey(
     V1.KeyStore.set, usageOfSet, shows: .ok,
-    "Stores a value under a key, whatever the key held before.",
+    "Stores a value under a key, and replaces any previous value.",
     also: [
       RequestForm(
-        "SETEX key seconds value", .ok, "Stores a value that expires so many seconds from now."
+        "SETEX key seconds value", .ok, "Stores a value that expires in a number of seconds."
       ) { words, database throws(ArgumentError) in
         V1.KeyValue(
           key: words[1], value: words[3], database: database,
           expiry: .ttlMillis(try words.seconds(2, "the time to live")))
       },
       RequestForm(
-        "PSETEX key millis value", .ok, "Stores a value that expires so many milliseconds from now."
+        "PSETEX key millis value", .ok, "Stores a value that expires in a number of milliseconds."
       ) { words, database throws(ArgumentError) in
         V1.KeyValue(
           key: words[1], value: words[3], database: database,
           expiry: .ttlMillis(try words.integer(2, "the time to live")))
       },
-      RequestForm("SETNX key value", .isDone, "Stores a value if the key isn't there.") {
+      RequestForm("SETNX key value", .isDone, "Stores a value if the key doesn't exist.") {
         V1.KeyValue(key: $0[1], value: $0[2], database: $1, condition: .ifAbsent)
       },
-      RequestForm("GETSET key value", .ok, "Stores a value and answers the one before.") {
+      RequestForm("GETSET key value", .ok, "Stores a value and returns the previous one.") {
         V1.KeyValue(key: $0[1], value: $0[2], database: $1, returnPrevious: true)
       },
     ]
@@ -141,7 +141,7 @@ extension CallError {
   fileprivate static var versionWithoutCondition: CallError {
     CallError(
       .invalidCondition,
-      "The request names a version in if_version, and its condition is another one; nothing was "
+      "The request has if_version, but its condition is not IF_VERSION; nothing was "
         + "changed.")
   }
 }

@@ -6,7 +6,7 @@ import Store
 extension Command {
   package static let getDel = onKey(
     V1.KeyStore.getDel, "GETDEL key", shows: .taken,
-    "Removes a key that holds a string and answers its value.", needsMemory: false
+    "Removes a key that holds a string and returns its value.", needsMemory: false
   ) { (_: V1.Key, place, keyspace, context, reply: inout V1.Value) throws(CallError) in
     try answer(at: place, keyspace, context, &reply, isTaken: true) {
       keyspace.store.delete(at: place)

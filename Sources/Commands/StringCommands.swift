@@ -41,10 +41,10 @@ extension Command {
     "Adds to the integer that a key holds; a missing key counts as 0.",
     also: [
       step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),
-      step("DECR", -1, "Takes 1 from the integer that a key holds; a missing key counts as 0."),
+      step("DECR", -1, "Subtracts 1 from the integer that a key holds; a missing key counts as 0."),
       RequestForm(
         "DECRBY key delta", .sum,
-        "Takes a number from the integer that a key holds; a missing key counts as 0."
+        "Subtracts a number from the integer that a key holds; a missing key counts as 0."
       ) { words, database throws(ArgumentError) in
         let delta = try words.integer(2, "the delta")
         guard delta != .min else { throw .tooSmallToTakeAway(what: "the delta") }
@@ -68,7 +68,7 @@ extension Command {
 
   package static let append = onKey(
     V1.KeyStore.append, "APPEND key value", shows: .count,
-    "Puts bytes behind the value of a key; a missing key counts as empty."
+    "Appends bytes to the value of a key; a missing key counts as empty."
   ) {
     (request: V1.AppendRequest, place, keyspace, _, reply: inout V1.Status)
       throws(CallError) in
@@ -133,6 +133,6 @@ extension V1.AppendRequest: WordedMessage {
 extension CallError {
   static var valueTooLarge: CallError {
     CallError(
-      .responseTooLarge, "The value would be longer than a reply can carry; nothing was changed.")
+      .responseTooLarge, "The value would be too long for a reply; nothing was changed.")
   }
 }

@@ -60,7 +60,7 @@ extension Syntax {
       chosen[group] = option.name
       if option.hasValue { place += 1 }
       guard place < words.count else {
-        throw .badOptions("\(option.name) needs a value behind it; usage: \(usage)")
+        throw .badOptions("\(option.name) needs a value after it; usage: \(usage)")
       }
       options.given.append((option.name, place))
       place += 1

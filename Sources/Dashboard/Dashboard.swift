@@ -5,7 +5,7 @@
 // the differences of what it was told. Sendable.
 //
 //   /api/overview?epoch                         the cluster, its nodes, the links; and the slots,
-//                                               but for those of a map whose epoch is known
+//                                               except for those of a map whose epoch is known
 //   /api/events, /api/slowlog, /api/hotkeys     for administrators
 //   /api/keys?database&prefix&after&limit       keys with their facts, page by page
 //   /api/key?database&key                       one key, and the beginning of its value

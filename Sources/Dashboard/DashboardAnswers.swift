@@ -63,7 +63,7 @@ extension JSONValue {
     ]
   }
 
-  /// Shards that are missing in an answer.
+  /// Shards that are missing in a reply.
   static func unreachable(_ errors: RepeatedMessages<V1.Error>) -> JSONValue {
     .array(
       errors.map { error in

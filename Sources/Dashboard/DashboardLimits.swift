@@ -27,7 +27,7 @@ enum DashboardLimits {
 }
 
 extension LocalCalls {
-  /// The context of calls that begin now, with the time that an answer may take.
+  /// The context of calls that begin now, with the time that a reply may take.
   func contextOfAnswer() -> CallContext {
     context(
       deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ DashboardLimits.answerNanosMax)

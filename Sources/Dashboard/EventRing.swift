@@ -7,7 +7,7 @@ import NIOConcurrencyHelpers
 package final class EventRing: Sendable {
   /// Events that are kept.
   package static let eventsMax = 200
-  /// Of a message, and of the value of a field, so many bytes are kept.
+  /// Of a message, and of the value of a field, this many bytes are kept.
   package static let textBytesMax = 512
   /// Fields of an event.
   package static let fieldsMax = 12

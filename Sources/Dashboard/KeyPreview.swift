@@ -50,7 +50,7 @@ final class KeyPreview: LocalCaller {
       case .failure(let error): end(.failure(error))
       case .success(let reply):
         guard let inspected = V1.InspectResponse(reply) else {
-          return end(.failure(.internalError("It is another reply.")))
+          return end(.failure(.internalError("It is a different kind of reply.")))
         }
         let facts = KeyFacts(inspected)
         // The reply has been read: it may be followed by the next call.
@@ -89,7 +89,7 @@ final class KeyPreview: LocalCaller {
         Value(bytes: Array($0.prefix(DashboardLimits.valueBytesMax)), length: $0.count)
       }
     case .success: seen.refusal = "There is no preview of this."
-    // It has another type meanwhile, for example: the facts hold all the same.
+    // It has another type meanwhile, for example: the facts hold anyway.
     case .failure(let error): seen.refusal = error.message
     }
     end(.success(seen))

@@ -1,5 +1,5 @@
 // Keeps other web pages away from the dashboard's data. A browser sends what a page of anybody
-// asks for, to any address that it reaches; that the page can't read the answer is the browser's
+// asks for, to any address that it reaches; that the page can't read the reply is the browser's
 // rule, and there is a way around it: a name of the attacker's that suddenly stands for 127.0.0.1
 // (DNS rebinding). A node with users asks for a token, which such a page doesn't have; one without
 // looks at the name by which it was asked. Pure.
@@ -13,15 +13,15 @@ enum ViewerGuard {
     // Browsers say where a request comes from, and no page can change what they say.
     if let site = request.fetchSite, site != "same-origin", site != "none" {
       throw CallError(
-        .permissionDenied, "A page of another site may not ask for this.")
+        .permissionDenied, "Pages of other sites may not request this.")
     }
     // With TLS another name doesn't pass the browser's check of the certificate.
     guard request.user == nil, !request.isEncrypted else { return }
     guard let host = request.host, isHostOfAnAddress(host) else {
       throw CallError(
         .permissionDenied,
-        "A node without users shows this where it is asked by an address, or by a name without "
-          + "dots: another name may be another site's. Give the node users, or TLS.")
+        "A node without users shows this only for an IP address, localhost or a name without "
+          + "dots: another name may belong to another site. Give the node users, or TLS.")
     }
   }
 

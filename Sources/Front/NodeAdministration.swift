@@ -1,5 +1,5 @@
-// Calls about the node itself: its connections, and what it logs. They come from its own clients,
-// or from a router that was asked for this node. Event loop of the front that has it.
+// Calls about the node itself: its connections and its log level. They come from its own clients,
+// or from a router for this node. Event loop of its front.
 
 import Commands
 import GRPC
@@ -7,7 +7,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// What a process lets its nodes tell and change of it. Any thread.
+/// The parts of the process that its nodes can report and change. Any thread.
 package protocol NodeSurroundings: Sendable {
   /// Which events are logged now, and were when the process started: names of levels.
   var logLevel: (inForce: String, configured: String) { get }
@@ -20,11 +20,11 @@ package final class NodeAdministration {
   private let surroundings: (any NodeSurroundings)?
   private let eventLoop: any EventLoop
 
-  /// The most connections that Clients tells of, and those where the caller has no wish.
+  /// The maximum number of connections that Clients returns, and the default.
   static let clientsMax = 10_000
   static let clientsDefault = 100
 
-  /// - Parameter surroundings: nil: there is nothing to be told of the process.
+  /// - Parameter surroundings: nil: nothing of the process is available.
   package init(
     _ connections: NodeConnections, _ surroundings: (any NodeSurroundings)?,
     eventLoop: any EventLoop

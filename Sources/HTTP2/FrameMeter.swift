@@ -1,17 +1,17 @@
 // Counts the frames a peer sends by looking at their headers alone. The library tells of most
 // frames, but not of those that it passes over: unknown types, PRIORITY, frames of streams that are
-// closed. A flood of them costs time all the same. Pure; one connection.
+// closed. A flood of them costs time anyway. Pure; one connection.
 
 /// Walks over a connection's bytes from one frame header to the next.
 struct FrameMeter {
   private static let headerBytes = 9
   private static let data: UInt8 = 0
   private static let continuation: UInt8 = 9
-  /// DATA of so many bytes costs less than its bytes do, whatever becomes of it.
+  /// DATA of this many bytes costs less than its bytes do, whatever becomes of it.
   static let largeDataBytes = 1 << 10
 
-  /// Frames whose header has come, but for large DATA and for CONTINUATION, which is a part of the
-  /// frame before it and bounded by the library.
+  /// Frames whose header has come, except for large DATA and for CONTINUATION, which is a part of
+  /// the frame before it and bounded by the library.
   private(set) var frames = 0
   /// Bytes of all that has come.
   private(set) var bytes = 0

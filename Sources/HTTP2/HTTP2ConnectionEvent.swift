@@ -15,7 +15,7 @@ package enum HTTP2ConnectionEvent: Sendable, Hashable {
   case settingsAcknowledged
 }
 
-/// Why a session can't go on. After any of these it is never fed again.
+/// Why a session can't continue. After any of these it is never fed again.
 package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// nghttp2 gave up, with its own text: bad preface, no memory.
   case nghttp2(String)

@@ -110,10 +110,10 @@ extension HTTP2Session {
     nghttp2_session_consume_stream(handle, stream.id, credit)
   }
 
-  /// Lets the other streams of the connection go on while this one isn't read: the bytes it holds
-  /// are credited to the connection's window and not to its own, which bounds them. To be called
-  /// whenever more has come in. All streams together may hold `maxParkedBytes` in this way; what is
-  /// beyond keeps its share of the connection's window, until that is shut too. O(1).
+  /// Lets the other streams of the connection continue while this one isn't read: the bytes it
+  /// holds are credited to the connection's window and not to its own, which bounds them. To be
+  /// called whenever more has come in. All streams together may hold `maxParkedBytes` in this way;
+  /// what is beyond keeps its share of the connection's window, until that is shut too. O(1).
   package func park(_ stream: HTTP2Stream) {
     let more = stream.unconsumed - stream.parked
     guard more > 0 else { return }
@@ -138,7 +138,7 @@ extension HTTP2Session {
     return lentBytes - lent
   }
 
-  /// Whether the peer gives this stream no window, so that only it can let the body go on.
+  /// Whether the peer gives this stream no window, so that only it can let the body continue.
   package func isWindowShut(_ stream: HTTP2Stream) -> Bool {
     guard failure == nil, stream.id > 0, !stream.isClosed else { return false }
     return nghttp2_session_get_stream_remote_window_size(handle, stream.id) <= 0
@@ -165,8 +165,8 @@ extension HTTP2Session {
     nghttp2_submit_shutdown_notice(handle)
   }
 
-  /// Second step: GOAWAY with the last stream seen. Streams up to it go on; the session is finished
-  /// when they are.
+  /// Second step: GOAWAY with the last stream seen. Streams up to it continue; the session is
+  /// finished when they are.
   package func shutDown(code: HTTP2ErrorCode = .noError, debug: StaticString = "") {
     guard isUsable else { return }
     nghttp2_submit_goaway(

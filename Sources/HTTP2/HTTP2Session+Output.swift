@@ -125,11 +125,12 @@ extension HTTP2Session {
       stream.outboundMark = -1
       touch(stream)
     }
-    // The library would go on to the next DATA frame without asking; a pause brings it back here.
+    // The library would continue to the next DATA frame without asking; a pause brings it back
+    // here.
     return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
   }
 
-  /// Writes up to so many bytes of what is sent before the stream's outbound buffer. Returns how
+  /// Writes up to this many bytes of what is sent before the stream's outbound buffer. Returns how
   /// many there were.
   private func movePieces(of stream: HTTP2Stream, _ length: Int) -> Int {
     guard var pieces = stream.ahead else { return 0 }

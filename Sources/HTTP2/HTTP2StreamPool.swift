@@ -53,7 +53,7 @@ package final class HTTP2StreamPool {
     return stream
   }
 
-  /// Takes a cleared stream. One that is not kept lets go of its context: the owner's object points
+  /// Takes a cleared stream. One that is not kept releases its context: the owner's object points
   /// back to the stream, and the two would keep each other.
   func keep(_ stream: HTTP2Stream) {
     guard streams.count < streamsMax else {

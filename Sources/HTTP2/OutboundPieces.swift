@@ -27,7 +27,7 @@ struct OutboundPieces {
   }
 
   /// Moves the first `count` bytes, or all if there are fewer, to the end of `output`. A piece is
-  /// let go of with its last byte. Returns how many were moved. O(bytes moved).
+  /// released with its last byte. Returns how many were moved. O(bytes moved).
   mutating func move(_ count: Int, to output: inout ByteBuffer) -> Int {
     var left = min(count, byteCount)
     let moved = left

@@ -3,8 +3,8 @@
 // Its methods take what happened or what the owner asks for, and return what is to be done about
 // it.
 //
-// The directions go on side by side. Incoming: headers -> body -> ended, with trailers or without.
-// Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
+// The directions continue side by side. Incoming: headers -> body -> ended, with trailers or
+// without. Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
 
 /// The state of one stream.
 struct StreamState {
@@ -46,11 +46,11 @@ struct StreamState {
   enum Part: Equatable {
     /// Nothing now; it has to be told when there is more.
     case none
-    /// So many bytes, and it asks again.
+    /// This many bytes, and it asks again.
     case some(Int)
-    /// So many bytes and END_STREAM.
+    /// This many bytes and END_STREAM.
     case last(Int)
-    /// So many bytes, and the trailers are to be submitted behind them.
+    /// This many bytes, and the trailers are to be submitted behind them.
     case lastBeforeTrailers(Int)
   }
 

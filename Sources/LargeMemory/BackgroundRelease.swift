@@ -11,7 +11,7 @@
 // whole pages (`trimSoon`). malloc locks each of its arenas meanwhile, a few milliseconds for 100
 // MiB, so that is done once things have calmed down, and seldom.
 //
-// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that lets go of it.
+// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that releases it.
 // It waits in memory that is reachable, so a process that ends meanwhile has lost nothing.
 //
 // Any thread; the state is behind a mutex, which is never held for longer than an append.
@@ -65,7 +65,7 @@ private final class Releaser: @unchecked Sendable {
   // set before another thread has the object.
   static let shared = Releaser()
 
-  /// Pages are given back in pieces of so many bytes.
+  /// Pages are given back in pieces of this many bytes.
   private static let pieceBytes = 1 << 20
 
   private struct Block {

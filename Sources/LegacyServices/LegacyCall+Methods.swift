@@ -166,6 +166,6 @@ extension CallError {
   static var poppedAndNotUTF8: CallError {
     CallError(
       .outcomeUnknown,
-      "The element was removed from the list, but it is not UTF-8 and no text can carry it.")
+      "The element was removed from the list, but it is not UTF-8 and can't be sent as text.")
   }
 }

@@ -19,7 +19,7 @@ package final class LegacyCall: LocalCaller {
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   package let principal: Principal?
-  /// The call of ringstore.v1 that is under way.
+  /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
   /// A large reply on its way.
   private var answer: ChunkedReply?
@@ -92,7 +92,9 @@ package final class LegacyCall: LocalCaller {
       do throws(CallError) {
         switch outcome {
         case .success(let answer):
-          guard let reply = Reply(answer) else { throw .internalError("It is another reply.") }
+          guard let reply = Reply(answer) else {
+            throw .internalError("It is a different kind of reply.")
+          }
           try next(reply)
         case .failure(let error): fail(error)
         }
@@ -100,7 +102,7 @@ package final class LegacyCall: LocalCaller {
         refuse(error)
       }
     }
-    // Where it was answered at once, the next one may be under way already.
+    // Where it was answered at once, the next one may be in progress already.
     if let made { step = made }
   }
 

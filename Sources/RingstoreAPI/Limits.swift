@@ -10,7 +10,7 @@ package struct Limits: Sendable, Hashable {
   package var maxItems = 10_000
   /// Databases are numbered 0..<this.
   package var databases: UInt32 = 16
-  /// Bytes that views of values and lists may keep alive on a shard after writers have let go of
+  /// Bytes that views of values and lists may keep alive on a shard after writers have released
   /// them; past it the oldest views expire.
   package var maxPinnedBytes = 256 << 20
   /// How long a view may live, in nanoseconds.

@@ -17,8 +17,8 @@ extension RingstoreClient {
   /// Commands on the same key run in the order given; others in any order. Nothing is sent before
   /// the first outcome is asked for. When the stream breaks, each command without a reply fails,
   /// `isOutcomeUnknown` says which of them may have run, and those that come later fail without
-  /// being sent: a reader that wants to go on begins a new pipeline. Nothing is sent a second time.
-  /// An error of `commands` is thrown after the outcomes of those before it.
+  /// being sent: a reader that wants to continue begins a new pipeline. Nothing is sent a second
+  /// time. An error of `commands` is thrown after the outcomes of those before it.
   ///
   /// - Parameters:
   ///   - commands: pulled by a task of its own, which is cancelled when the iterator is dropped.

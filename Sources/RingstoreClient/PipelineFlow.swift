@@ -133,7 +133,7 @@ final class PipelineFlow: Sendable {
 
   // MARK: Waiting
 
-  /// Changes the state, then resumes every task that can go on.
+  /// Changes the state, then resumes every task that can continue.
   @discardableResult
   private func update<Result: Sendable>(_ change: (inout State) -> Result) -> Result {
     let (result, ready) = state.withLockedValue { state in

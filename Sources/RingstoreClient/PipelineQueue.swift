@@ -8,7 +8,7 @@ package import RingstoreAPI
 
 /// The bounds of a pipeline.
 package struct PipelineLimits: Sendable {
-  /// Nodes read no more of a stream that has this many calls under way.
+  /// Nodes read no more of a stream that has this many calls in progress.
   package static let commandsMax = 10_000
   /// A batch takes no more commands when it has grown past this size, well below every node's
   /// limit.
@@ -105,7 +105,7 @@ package struct PipelineQueue {
   /// The CallBatch of all commands that wait to be sent; nil where none do.
   package mutating func takeBatch() -> ByteBuffer? {
     guard hasBatch else { return nil }
-    // Counted first: what fails while it is handed over may have been sent all the same.
+    // Counted first: what fails while it is handed over may have been sent anyway.
     takenID = firstID + UInt64(slots.count) - 1
     batchCount = 0
     defer { batch = ByteBuffer() }

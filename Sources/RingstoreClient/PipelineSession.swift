@@ -1,4 +1,4 @@
-// One pipeline under way: its stream and the tasks that feed and drain it. Owned by the iterator;
+// One pipeline in progress: its stream and the tasks that feed and drain it. Owned by the iterator;
 // when that is dropped, the tasks are cancelled and the stream is ended. Safe to use from every
 // thread.
 
@@ -98,7 +98,7 @@ private enum PipelineTasks {
 
   static func receive(_ flow: PipelineFlow, from stream: ClientStream) async {
     var messages = stream.messages.makeAsyncIterator()
-    var end = RPCStatus(.internal, "The stream ended without an answer to this command.")
+    var end = RPCStatus(.internal, "The stream ended without a reply to this command.")
     do throws(RPCStatus) {
       while true {
         await flow.repliesWanted()
@@ -124,7 +124,7 @@ private enum PipelineTasks {
       let pulse = flow.pulse
       if let pulse, pulse == last {
         flow.streamEnded(
-          RPCStatus(.deadlineExceeded, "The node has stopped answering."), mayHaveRun: true)
+          RPCStatus(.deadlineExceeded, "The node has stopped replying."), mayHaveRun: true)
         stream.cancel()
         return
       }

@@ -1,4 +1,4 @@
-// AcceptLoss: a shard that has other data than before is taken as it is.
+// AcceptLoss: a shard that has other data than before is accepted with its current data.
 
 internal import NIOCore
 internal import RingstoreAPI

@@ -41,7 +41,7 @@ extension RingstoreClient {
     }
   }
 
-  /// Why a request of so many bytes is not sent; nil: it is. A node would only refuse it, and the
+  /// Why a request of this many bytes is not sent; nil: it is. A node would only refuse it, and the
   /// refusal could not be told from a reply that is too long.
   func requestTooLong(_ bytes: Int) -> RingstoreError? {
     guard bytes > configuration.maxMessageBytes else { return nil }

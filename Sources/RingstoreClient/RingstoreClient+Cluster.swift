@@ -24,9 +24,10 @@ extension RingstoreClient {
     }
   }
 
-  /// Ends the node that is asked, or one of its shards: it lets calls under way finish and leaves.
+  /// Ends the node that is asked, or one of its shards: it lets calls in progress finish and
+  /// leaves.
   ///
-  /// A node answers before it leaves. Where the reply is lost all the same, the error's
+  /// A node answers before it leaves. Where the reply is lost anyway, the error's
   /// `isOutcomeUnknown` is true.
   ///
   /// - Parameters:

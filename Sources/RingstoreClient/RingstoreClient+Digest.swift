@@ -4,8 +4,8 @@ internal import NIOCore
 internal import RingstoreAPI
 
 /// What stands for the contents of a shard or a slot. Equal contents have equal digests; different
-/// ones have different digests but for chance (1 in 2^64). Digests can be added up, modulo 2^64: a
-/// shard's is the sum of its slots', and a cluster's that of its shards', however many there are.
+/// ones have different digests except for chance (1 in 2^64). Digests can be added up, modulo 2^64:
+/// a shard's is the sum of its slots', and a cluster's that of its shards', however many there are.
 public struct RingstoreDigest: Sendable, Hashable {
   /// Keys that have not expired.
   public internal(set) var keys: Int

@@ -49,7 +49,7 @@ extension RingstoreClient {
       .status().count > 0
   }
 
-  /// Has a key not expire any more. Returns whether it would have.
+  /// Removes the expiry of a key. Returns whether it would have.
   @discardableResult
   public func persist(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
@@ -97,7 +97,7 @@ extension RingstoreCommand {
     }
   }
 
-  /// Has a key not expire any more. Reply: `.status`, whose count is 1 where it would have.
+  /// Removes the expiry of a key. Reply: `.status`, whose count is 1 where it would have.
   public static func persist(_ key: some RingstoreBytes) -> Self {
     Self(V1.KeyStore.persist, key)
   }

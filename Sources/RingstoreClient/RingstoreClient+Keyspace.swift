@@ -56,7 +56,7 @@ extension RingstoreClient {
   ///     fit into one reply. 0: all.
   ///   - pageToken: the last page's `nextPageToken`, with the same pattern and database. Works
   ///     through any router and after any restart.
-  ///   - allowPartial: go on without shards that can't be reached; the page then lists them.
+  ///   - allowPartial: continue without shards that can't be reached; the page then lists them.
   /// - Throws: BAD_PAGE_TOKEN, BAD_PATTERN.
   public func keys(
     matching pattern: RingstorePattern = .all, limit: Int, pageToken: [UInt8] = [],

@@ -100,7 +100,7 @@ extension RingstoreClient {
   /// Reads a range of one state of a list, however long it is. Indices are as for `lRange`.
   ///
   /// - Parameter options: its timeout is for each chunk, from when the reader asks for it.
-  /// - Throws: from the sequence: WRONG_TYPE; VIEW_EXPIRED where the node had to let go of that
+  /// - Throws: from the sequence: WRONG_TYPE; VIEW_EXPIRED where the node had to release that
   ///   state; UNAVAILABLE where the connection broke after the first chunk.
   public func listStream(
     _ key: some RingstoreBytes, _ start: Int64 = 0, _ stop: Int64 = -1,

@@ -61,7 +61,7 @@ extension RingstoreClient {
     }
   }
 
-  /// Ends a connection of a node.
+  /// Closes a connection of a node.
   ///
   /// - Parameters:
   ///   - id: the node's number of it.

@@ -1,5 +1,5 @@
 // Scan: every key of a database, page by page, as fast as the reader takes them. A scan whose
-// connection breaks goes on by itself where its last page ended.
+// connection breaks continues by itself where its last page ended.
 
 internal import NIOCore
 internal import RingstoreAPI
@@ -8,8 +8,8 @@ internal import RingstoreAPI
 public struct RingstoreScanPage: Sendable {
   /// In no particular order; may be empty.
   public let keys: [[UInt8]]
-  /// Where a later scan with the same pattern, type and database goes on behind this page, through
-  /// any router and after any restart. Opaque.
+  /// Where a later scan with the same pattern, type and database continues behind this page,
+  /// through any router and after any restart. Opaque.
   public let resumeToken: [UInt8]
   /// How many of the 16384 slots are done.
   public let slotsDone: Int
@@ -127,7 +127,7 @@ extension RingstoreClient {
   /// Every key that matches, in pages. A key that exists during the whole scan comes at least once;
   /// one written or deleted meanwhile may come or not.
   ///
-  /// A scan that loses its connection goes on by itself behind its last page, through a new
+  /// A scan that loses its connection continues by itself behind its last page, through a new
   /// connection; keys of one page may then come again. Where that fails too, the error is thrown,
   /// and `resumeToken` of the last page takes the scan up later.
   ///
@@ -135,7 +135,7 @@ extension RingstoreClient {
   ///   - type: only keys that hold this; nil: any.
   ///   - pageSize: about how many keys a page should have; 0: the node decides.
   ///   - resumeToken: of any page of an earlier scan with the same pattern, type and database.
-  ///   - allowPartial: go on without shards that can't be reached; pages then list them.
+  ///   - allowPartial: continue without shards that can't be reached; pages then list them.
   ///   - options: its timeout is for each page, from when the reader asks for it.
   /// - Throws: from the sequence: BAD_PATTERN, BAD_PAGE_TOKEN, SHARD_UNAVAILABLE.
   public func scan(

@@ -1,4 +1,4 @@
-// Snapshot: every shard writes all its keys to its disk anew.
+// Snapshot: every shard writes all its keys to its disk again.
 
 internal import NIOCore
 internal import RingstoreAPI
@@ -19,7 +19,7 @@ public struct RingstoreShardSnapshot: Sendable, Hashable {
 
 extension RingstoreClient {
   /// Has every shard write all its keys to its disk at once, as fast as the disk takes it. One that
-  /// is under way is joined. What was acknowledged before the call is on the disk, synced, when
+  /// is in progress is joined. What was acknowledged before the call is on the disk, synced, when
   /// this returns.
   ///
   /// - Parameters:
@@ -27,7 +27,7 @@ extension RingstoreClient {
   ///   - onProgress: is told how far the shards are that have said so.
   /// - Returns: all shards.
   /// - Throws: FAILED_PRECONDITION where a shard is in memory only, DISK_FULL, SHARD_UNAVAILABLE.
-  ///   The other shards' snapshots are made all the same.
+  ///   The other shards' snapshots are made anyway.
   @discardableResult
   public func snapshot(
     options: RingstoreCallOptions = .standard,

@@ -45,7 +45,7 @@ extension RingstoreClient {
     try await run(.get(key), options: options).versionedValue()
   }
 
-  /// Stores a value under a key, whatever the key held before. Returns the new version.
+  /// Stores a value under a key, and replaces any previous value. Returns the new version.
   ///
   /// - Parameter expiry: when the key is to expire.
   /// - Throws: INVALID_EXPIRY where the time to live is not above 0.
@@ -148,7 +148,7 @@ extension RingstoreClient {
 }
 
 extension RingstoreClient {
-  /// Puts bytes behind the value of a key; a missing key counts as empty. Returns the new length.
+  /// Appends bytes to the value of a key; a missing key counts as empty. Returns the new length.
   ///
   /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
   ///   the value; it is unchanged then.
@@ -211,5 +211,5 @@ extension RingstoreReply {
 extension RingstoreError {
   /// Can't happen: the command decides how its reply is read. An error is better than a trap.
   static let unexpectedReply = RingstoreError(
-    code: .internal, message: "The reply has another form than the call's.")
+    code: .internal, message: "The reply doesn't have the form of the call's reply.")
 }

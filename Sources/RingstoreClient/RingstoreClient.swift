@@ -116,7 +116,7 @@ public final class RingstoreClient: Sendable {
   /// How requests are sent.
   var encoding: MessageEncoding { configuration.compression == .gzip ? .gzip : .identity }
 
-  /// Closes the connection when the calls under way are done; later calls fail.
+  /// Closes the connection when the calls in progress are done; later calls fail.
   public func close() {
     channel.close(gracefully: true)
   }

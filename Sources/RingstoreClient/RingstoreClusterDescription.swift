@@ -94,7 +94,7 @@ extension RingstoreClusterDescription.Node {
 }
 
 extension RingstoreClient {
-  /// Tells what the cluster is made of and how each node does. Shards that can't be reached are
+  /// Describes the cluster and the state of each node. Shards that can't be reached are
   /// listed with the reason; the call doesn't fail for them.
   public func describe(
     options: RingstoreCallOptions = .standard

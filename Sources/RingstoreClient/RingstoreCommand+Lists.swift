@@ -62,7 +62,8 @@ extension RingstoreCommand {
   /// Counts the values of a list. Reply: `.status`, whose count is the length.
   public static func lLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lLen, key) }
 
-  /// Reads a range of a list; both ends count, negative ones from the end. Reply: `.list`.
+  /// Reads a range of a list; start and stop are included, negative ones count from the end.
+  /// Reply: `.list`.
   public static func lRange(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
     range(V1.KeyStore.lRange, key, start, stop)
   }

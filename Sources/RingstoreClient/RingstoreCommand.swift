@@ -94,7 +94,7 @@ public struct RingstoreCommand: Sendable {
     }
   }
 
-  /// Stores values under several keys of one slot if none of the keys is there. Reply: `.status`,
+  /// Stores values under several keys of one slot if none of the keys exists. Reply: `.status`,
   /// whose `ok` tells whether that was so.
   ///
   /// - Precondition: there is at least one item.

@@ -14,7 +14,7 @@ public struct RingstoreError: Error, Sendable, Hashable {
   public let message: String
   /// The shard concerned, where one is.
   public let shard: String?
-  /// The call may have been carried out: a write was sent and its reply is missing. Read before
+  /// The call may have been executed: a write was sent and its reply is missing. Read before
   /// you repeat it. Where this is false, a failed call changed nothing.
   public let isOutcomeUnknown: Bool
   /// How long to wait before another attempt, where the node said so.
@@ -117,7 +117,7 @@ extension RingstoreError {
   private static func leavesDoubt(_ error: CallError, _ rpc: RPC) -> Bool {
     guard !rpc.isReadOnly else { return false }
     if error.doNotRetry { return true }
-    // One shard was not reached, the others may have carried out their part.
+    // One shard was not reached, the others may have executed their part.
     let concernsShards = rpc === V1.KeyStore.reset || rpc === V1.Cluster.shutdown
     if concernsShards, error.code == .unavailable, error.reason != nil { return true }
     // A node that refuses a call gives a reason or one of these codes. All else may have happened

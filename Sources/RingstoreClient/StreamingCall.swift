@@ -1,5 +1,5 @@
 // A call whose reply is a stream, as scans and list streams read it: one message at a time, each
-// within the call's timeout, and begun anew after a broken connection where its reader permits.
+// within the call's timeout, and begun again after a broken connection where its reader permits.
 //
 // Owned by one iterator. Dropping it cancels the call. Nothing is read ahead beyond the window that
 // the connection gives each stream.
@@ -27,7 +27,7 @@ struct StreamingCall {
     self.timeout = timeout
   }
 
-  /// The last message brought the reader forward: the attempts are counted anew.
+  /// The last message brought the reader forward: the attempts are counted again.
   mutating func madeProgress() { attempts = 0 }
 
   /// Ends the call before its end.
@@ -64,7 +64,7 @@ struct StreamingCall {
     }
   }
 
-  /// The call under way, or a new one. Only one that had answered before waits for a connection:
+  /// The call in progress, or a new one. Only one that had answered before waits for a connection:
   /// where no server listens, the reader is told so at once.
   private mutating func open(
     isolation: isolated (any Actor)? = #isolation, _ request: () -> ByteBuffer?
@@ -99,7 +99,7 @@ struct StreamingCall {
       return try await messages.next()
     } catch {
       guard error.code == .cancelled, watchdog.hasBarked else { throw error }
-      throw RPCStatus(.deadlineExceeded, "Nothing came within the call's timeout.")
+      throw RPCStatus(.deadlineExceeded, "Nothing arrived within the call's timeout.")
     }
   }
 }

@@ -9,13 +9,13 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
   let lane: LinkLane
   let generation: UInt64
-  /// Told of everything that happens to the lane; nil once the router has dropped it or knows that
-  /// it is lost, until when the two hold each other. (A weak reference would make every reference
-  /// to the service slower.)
+  /// Gets all events of the lane; nil once the router has dropped it or knows that it is lost.
+  /// Until then the two hold each other. (A weak reference would make every reference to the
+  /// service slower.)
   private var service: RouterService?
   private var connection: ClientConnection?
   private var call: ClientCall?
-  /// Why the lane ended, where the shard said so before it closed the connection.
+  /// Why the lane ended, if the shard gave a reason before it closed the connection.
   private var ending: String?
   private var address = ""
 
@@ -81,7 +81,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
       status.isOK
       ? "the shard ended the stream"
       : LinkEnding.reason(status.code, status: status.description, address: address)
-    // A stream that ends without its connection: the link begins anew, with a new connection.
+    // A stream that ends without its connection: the link starts again, with a new connection.
     connection?.close()
   }
 

@@ -1,5 +1,5 @@
-// What a router tells to the admin port. Each event loop is asked in turn and answers from its own
-// numbers; they are put together here. Any thread.
+// A router's data for the admin port. Each event loop in turn returns its own numbers, and they are
+// combined here. Any thread.
 
 import Commands
 import Front
@@ -60,8 +60,8 @@ extension RouterServer {
         }.get()
         if let reason { return reason }
       } catch {
-        // An event loop that takes no work any more.
-        return "not serving: the router has ended"
+        // An event loop that accepts no more work.
+        return "not serving: the router has stopped"
       }
     }
     return nil
@@ -80,7 +80,7 @@ extension RouterServer {
 }
 
 extension RouterService {
-  /// What this loop can tell.
+  /// The data of this loop.
   ///
   /// - Parameters:
   ///   - metrics: empty, with the node's labels.

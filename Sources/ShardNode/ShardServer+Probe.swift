@@ -1,5 +1,5 @@
-// What a shard tells to the admin port, from its event loop. How much the disk has left is asked
-// outside of it, because that may block. Any thread.
+// A shard's data for the admin port, from its event loop. The free disk space is read outside of
+// the loop, because that may block. Any thread.
 
 import Front
 import GRPC
@@ -44,8 +44,8 @@ extension ShardServer {
         service.value.front.standard.notReadyReason
       }.get()
     } catch {
-      // An event loop that takes no work any more.
-      return "not serving: the shard has ended"
+      // An event loop that accepts no more work.
+      return "not serving: the shard has stopped"
     }
   }
 
@@ -59,7 +59,7 @@ extension ShardServer {
 }
 
 extension ShardService {
-  /// What the shard can tell.
+  /// The shard's data.
   ///
   /// - Parameters:
   ///   - metrics: empty, with the node's labels.

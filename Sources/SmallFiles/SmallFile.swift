@@ -15,7 +15,7 @@ package enum SmallFile {
     package let reason: String
   }
 
-  /// What is in a file of at most so many bytes.
+  /// What is in a file of at most this many bytes.
   ///
   /// - Throws: also where it has more: its size is looked at first, and no more is read where it
   ///   grows meanwhile.
@@ -26,7 +26,7 @@ package enum SmallFile {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw .system }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "it is no file") }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "it is not a file") }
     let size = Int(status.st_size)
     guard size <= bytesMax else { throw .tooLong(bytesMax) }
     var bytes = [UInt8](repeating: 0, count: size + 1)

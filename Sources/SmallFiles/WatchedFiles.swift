@@ -15,7 +15,7 @@ package struct WatchedFiles: Sendable {
   /// What a look has come to.
   package enum Look: Sendable, Hashable {
     case unchanged
-    /// They have changed, and may go on changing.
+    /// They have changed, and may continue changing.
     case changing
     /// They are to be read. That is said once, whatever the reading comes to.
     case changed

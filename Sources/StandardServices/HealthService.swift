@@ -12,7 +12,7 @@ import RingstoreAPI
 
 typealias ServingStatus = GRPCHealth.HealthCheckResponse.ServingStatus
 
-/// One Watch under way.
+/// One Watch in progress.
 final class HealthWatch {
   let call: ServerCall
   let service: String
@@ -52,7 +52,7 @@ final class HealthService {
 
   /// The node's state in a line.
   var line: String {
-    if isDraining { return "not serving: the node is ending" }
+    if isDraining { return "not serving: the node is stopping" }
     return node.notReadyReason.map { "not serving: \($0)" } ?? "serving"
   }
 
@@ -123,7 +123,7 @@ final class HealthService {
 
   /// Tells a watch how its service is, unless it knows, or takes nothing now.
   func tell(_ watch: HealthWatch) {
-    // A service that isn't there is an answer too: it may come with the next version of the node.
+    // A service that isn't there is a reply too: it may come with the next version of the node.
     let status = status(of: watch.service) ?? .serviceUnknown
     guard status != watch.told, watch.call.isWritable else { return }
     watch.told = status
@@ -151,7 +151,7 @@ final class HealthService {
 
   private func end(_ watch: HealthWatch) {
     forget(watch)
-    watch.call.finish(RPCStatus(.unavailable, "the node is ending"))
+    watch.call.finish(RPCStatus(.unavailable, "the node is stopping"))
   }
 
   private func scheduleLook() {

@@ -83,7 +83,7 @@ struct ReflectionService {
     case .services:
       writeServices(to: &buffer)
     case nil:
-      write(RPCStatus(.invalidArgument, "the request asks for nothing"), to: &buffer)
+      write(RPCStatus(.invalidArgument, "the request is empty"), to: &buffer)
     }
   }
 

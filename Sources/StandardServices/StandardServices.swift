@@ -118,6 +118,6 @@ package final class StandardServices {
 
 extension RPCStatus {
   fileprivate static func notAMessage(_ error: WireError) -> RPCStatus {
-    RPCStatus(.internal, "The request is no proper message: \(error.sentence).")
+    RPCStatus(.internal, "The request is not a valid message: \(error.sentence).")
   }
 }

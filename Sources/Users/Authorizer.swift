@@ -10,8 +10,8 @@ package final class Authorizer {
   private var users: [String: User] = [:]
   private var certificates: [CertificateName: Principal] = [:]
   private var anonymous: Principal?
-  /// Called when principals were revoked, for calls of theirs that go on without a message of the
-  /// client.
+  /// Called when principals were revoked, for calls of theirs that continue without a message of
+  /// the client.
   package var onRevocation: (() -> Void)?
 
   private struct User {
@@ -23,8 +23,8 @@ package final class Authorizer {
     replace(with: table)
   }
 
-  /// Takes another table. Principals whose credential and rights it has as well go on; all others
-  /// are revoked.
+  /// Takes another table. Principals whose credential and rights it has as well continue; all
+  /// others are revoked.
   package func replace(with table: UserTable) {
     var before: [Credential: Principal] = [:]
     for user in users.values { for known in user.principals { before[known.credential] = known } }

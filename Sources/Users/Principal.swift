@@ -18,7 +18,7 @@ package final class Principal: @unchecked Sendable {
   private let rate: UInt32?
   /// Who made it; nil: another node has let the caller in.
   private weak var authorizer: Authorizer?
-  /// The users file doesn't say any more what this was made of: look the credential up anew.
+  /// The users file doesn't say any more what this was made of: look the credential up again.
   package private(set) var isRevoked = false
 
   init(
@@ -58,7 +58,7 @@ package final class Principal: @unchecked Sendable {
 
   func revoke() { isRevoked = true }
 
-  /// The same caller as of now, for a call that has begun and goes on.
+  /// The same caller as of now, for a call that has begun and continues.
   ///
   /// - Throws: UNAUTHENTICATED where the credential is none any more, PERMISSION_DENIED where he
   ///   may do or touch something else now.
@@ -67,7 +67,7 @@ package final class Principal: @unchecked Sendable {
     guard let now = authorizer?.renewed(self) else { throw .unauthenticatedAnymore }
     guard now.permissions == permissions, now.rules == rules else {
       throw .permissionDenied(
-        "What the user \(name) may do has changed since the call began. Call again.")
+        "The permissions of user \(name) have changed since the call began. Call again.")
     }
     return now
   }
@@ -101,7 +101,7 @@ package final class Principal: @unchecked Sendable {
   package func mayNotCallRestricted(_ call: String) -> CallError {
     account?.ledger.refused(.permission, name)
     return .permissionDenied(
-      "The user \(name) may not call \(call): it concerns keys or databases that are not his.")
+      "The user \(name) may not call \(call): it needs access to more keys or databases.")
   }
 
   package func mayNotTouch(database: UInt32) -> CallError {

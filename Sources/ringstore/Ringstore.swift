@@ -15,7 +15,7 @@ import Glibc
 struct Ringstore: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ringstore",
-    abstract: "A sharded in-memory key-value store that speaks gRPC.",
+    abstract: "A sharded in-memory key-value store over gRPC.",
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,

@@ -165,4 +165,15 @@ struct HouseRulesTests {
     }
     expectNone(users.map(\.path))
   }
+
+  @Test func whatTheCompilerDoesNotCheckIsExplained() throws {
+    let files = try Repository.swiftSources()
+    expectNone(files.compactMap(SafetyRules.unexplainedExclusivity))
+    expectNone(files.flatMap(SafetyRules.unexplainedSendable))
+  }
+
+  @Test func theClientIsBuiltOfWhatEverySystemHas() throws {
+    #expect(SafetyRules.clientRooms.isSuperset(of: ["GRPC", "HTTP2", "LargeMemory"]))
+    try expectNone(Repository.swiftSources().flatMap(SafetyRules.unconditionalLibraries))
+  }
 }

@@ -54,7 +54,7 @@ def test_a_port_where_nobody_listens_is_not_healthy():
         ended = health("--server", address)
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"ringstore health: {address} does not answer: connect failed: connection refused\n"
+        f"ringstore health: {address} does not reply: connect failed: connection refused\n"
     )
 
 
@@ -65,7 +65,7 @@ def test_a_node_that_stands_still_is_not_healthy(cluster: Cluster):
     finally:
         cluster.router.resume()
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not answer: ")
+    assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not reply: ")
 
 
 @pytest.mark.parametrize(

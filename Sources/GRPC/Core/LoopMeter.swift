@@ -1,5 +1,5 @@
-// What an event loop counts about itself and its connections, beside what its service counts.
-// Plain numbers, without locks: who wants to see them asks the loop (`LoopMeter.report`).
+// Counters of an event loop and its connections, in addition to its service's. Plain numbers,
+// without locks: read them on the loop (`LoopMeter.report`).
 //
 // Event loop only. @exclusivity(unchecked) in this file: touched by every read and write, on the
 // loop alone.
@@ -32,9 +32,9 @@ package final class LoopMeter {
   @exclusivity(unchecked) package var lines = Traffic()
   /// gRPC calls and streams.
   @exclusivity(unchecked) package var openStreams = 0
-  /// What the loop's clients hold, and its bound; set by the gRPC server, nil without one.
+  /// The memory held for the loop's clients, and its limit; set by the gRPC server, nil without one.
   package var clientMemory: ClientMemory?
-  /// Calls of the service that are settled at the end of the tick; nil: it settles none.
+  /// The service's call meter, which is finished at the end of the tick; nil: none.
   @exclusivity(unchecked) package var calls: CallMeter?
 
   package init() {}

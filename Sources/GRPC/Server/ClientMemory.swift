@@ -1,27 +1,27 @@
-// What the clients of a node make it hold, and its bound. One for each event loop, which has an
-// equal share of the node's setting: loops share nothing, so the one that is over its share can end
-// its own connections at once and needs no word with others. Connections are dealt out to the loops
-// in turn, so the shares fill alike. Clients of all ports count (`join`). Lives on its loop.
+// The memory that a node holds for its clients, and its limit. One for each event loop, with an
+// equal share of the node's setting: loops share nothing, so a loop above its share can close its
+// own connections at once, without synchronization. Connections are assigned to the loops in turn,
+// so the shares fill evenly. The clients of all ports count (`join`). On its loop.
 //
-// Counted are, for each connection: bytes of requests that the service has not taken, answers that
-// the client has not taken (also those that only its socket doesn't take), and for gRPC a flat sum
-// for each open stream, and large header lists.
+// Counted for each connection: bytes of requests that the service has not accepted, replies that
+// the client has not read, be it that its window is closed or its socket full, and for gRPC a flat
+// sum for each open stream, and large header lists.
 //
-// @exclusivity(unchecked) in this file: looked at by every flush, on the loop alone.
+// @exclusivity(unchecked) in this file: used by every flush, on the loop only.
 
 import LargeMemory
 
-/// A connection that is charged for what its client makes the node hold.
+/// A connection whose memory is counted.
 package protocol MemoryHolder: SweptConnection {
-  /// What the loop's memory is charged with, and the least of it since the last sweep.
+  /// The bytes that are counted for it, and their minimum since the last sweep.
   var chargedBytes: Int { get }
   var heldThroughout: Int { get }
-  /// Ends the connection, or what there still is of it, for what it holds. It is charged with less
-  /// when this returns.
+  /// Closes the connection, or what remains of it, because it holds too much. Less is counted for
+  /// it when this returns.
   func endForMemory()
 }
 
-/// The connections of one port that might be ended.
+/// The connections of one port that may be closed.
 package struct MemoryOffenders {
   /// The one that holds the most, and the one that has held the most since the last sweep.
   var largest: (any MemoryHolder)?
@@ -65,13 +65,13 @@ package final class ClientMemory {
   let bytesMax: Int
   /// Most bytes of one connection.
   package let connectionBytesMax: Int
-  /// What all connections hold.
+  /// The memory of all connections.
   @exclusivity(unchecked) package private(set) var bytes = 0
-  /// Most bytes that were held since so much was last freed that malloc was to give it back.
+  /// The maximum of held bytes since malloc was last trimmed.
   @exclusivity(unchecked) private var peakBytes = 0
   private var ports: [() -> MemoryOffenders] = []
 
-  /// After so many bytes were freed malloc is to give pages back to the system.
+  /// After this many freed bytes malloc must return pages to the operating system.
   static let fallBytes = 32 << 20
 
   /// A flat sum for a stream: its objects here and in the library.
@@ -79,7 +79,7 @@ package final class ClientMemory {
 
   /// - Parameters:
   ///   - messageBytesMax: the longest message; a connection may hold a few of them.
-  ///   - connectionBytesMax: most bytes of one connection; nil: what follows from the other two.
+  ///   - connectionBytesMax: the maximum of one connection; nil: derived from the other two.
   package init(bytesMax: Int, messageBytesMax: Int, connectionBytesMax: Int? = nil) {
     self.bytesMax = bytesMax
     self.connectionBytesMax = min(
@@ -109,17 +109,17 @@ package final class ClientMemory {
     return true
   }
 
-  /// Whether connections must be ended.
+  /// Whether connections must be closed.
   package var isOver: Bool { bytes > bytesMax }
 
-  /// Whether enough was freed, once `isOver` was true. Some room is made, so that the next byte
-  /// isn't the next cut.
+  /// Whether enough was freed, once `isOver` was true. Some space is freed in addition, so that the
+  /// next byte doesn't close another connection.
   private var isRelieved: Bool { bytes <= bytesMax - bytesMax / 8 }
 
-  /// Whether connections that hold much should get nothing new.
+  /// Whether connections that hold much must not get new calls.
   var isTight: Bool { bytes > bytesMax - bytesMax / 4 }
 
-  /// Whether a connection holds so much that it gets nothing new while memory is tight.
+  /// Whether a connection holds so much that it gets no new calls while memory is short.
   func isMuch(_ bytes: Int) -> Bool { bytes > bytesMax / 16 }
 
   // MARK: - Relief

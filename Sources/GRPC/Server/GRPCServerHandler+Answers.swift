@@ -77,11 +77,11 @@ extension GRPCServerHandler {
     call.stream.outbound.moveWriterIndex(to: buffer.writerIndex - unsent)
     call.messageBytesLeft = 0
     call.messageBytesAppended = 0
-    return status.isOK ? RPCStatus(.internal, "the answer ended before it was whole") : status
+    return status.isOK ? RPCStatus(.internal, "the reply ended before it was complete") : status
   }
 
   /// Ends a call whose deadline has passed before the service got it, or more of it: nothing that
-  /// came too late is carried out. The timer alone can't see to that, as it waits for its turn.
+  /// came too late is executed. The timer alone can't see to that, as it waits for its turn.
   func endIfExpired(_ call: ServerCall) -> Bool {
     guard let deadlineNanos = call.deadlineNanos, deadlineNanos <= loop.nowNanos else {
       return false
@@ -91,7 +91,7 @@ extension GRPCServerHandler {
   }
 
   /// The deadline of a call passed: the service stops, the client is told. What waits to be sent
-  /// would hold that up for as long as the client gives no window, and the client has given up.
+  /// would hold that up for as long as the client gives no window, and the client no longer waits.
   func deadlinePassed(_ call: ServerCall) {
     guard call.isOpen else {
       // Answered, and not taken.

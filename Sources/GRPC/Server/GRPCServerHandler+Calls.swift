@@ -85,7 +85,8 @@ extension GRPCServerHandler {
       reject(
         call,
         RPCStatus(
-          .resourceExhausted, "memory for clients is short, and this connection holds much of it"))
+          .resourceExhausted,
+          "the memory for clients is nearly full, and this connection uses much of it"))
     } else if !head.isPost {
       if let method = head.pageMethod, let page = service.page(path: head.path) {
         answer(call, page, method)

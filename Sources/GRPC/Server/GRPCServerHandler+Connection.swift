@@ -28,7 +28,7 @@ struct ConnectionState {
   var resetsCounted = 0
   /// PINGs that asked for life.
   var keepAlivesSent = 0
-  /// Calls that there were at the last sweep, and when there was last one under way.
+  /// Calls that there were at the last sweep, and when there was last one in progress.
   var sweptCalls = 0
   var activeNanos: UInt64
   /// How old the connection may become; nil: as old as it likes.
@@ -220,7 +220,7 @@ extension GRPCServerHandler {
 
   // MARK: - Drain
 
-  /// Tells the client to open no more streams. In-flight calls go on; the connection closes when
+  /// Tells the client to open no more streams. In-flight calls continue; the connection closes when
   /// they are done.
   func beginDrain() {
     guard session.failure == nil, ending.announceDrain() else { return }

@@ -210,7 +210,7 @@ extension GRPCServerHandler {
     loop.remove(self)
   }
 
-  /// Ends what is under way, and frees what it held.
+  /// Ends what is in progress, and frees what it held.
   private func endCalls() {
     session.connectionLost()
     drain()

@@ -20,6 +20,7 @@ extension GRPCServerHandler {
 
   /// Gives the service the message of a unary call, which came in gzip.
   func handInflated(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    if let refusal = service.refusal(of: call) { return reject(call, refusal) }
     do throws(MessageFramingError) {
       let inflated = try inflate(message)
       messagesReceived += 1

@@ -25,7 +25,7 @@ extension GRPCServerHandler {
     let stream = call.stream
     guard call.state.takesMessage else { return }
     if call.state.isGathering { return gather(call) }
-    // A unary message is gathered in the stream's own buffer, which its length bounds, but for a
+    // A unary message is gathered in the stream's own buffer, which its length bounds, except for a
     // large one.
     let check = stream.inbound.withUnsafeReadableBytes {
       UnaryFraming.check(

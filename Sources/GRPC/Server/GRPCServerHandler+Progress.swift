@@ -1,4 +1,4 @@
-// Clients that don't go on: requests that stay unfinished, answers that aren't taken. Looked at
+// Clients that don't continue: requests that stay unfinished, answers that aren't taken. Looked at
 // every few seconds, one connection after the other. Progress is a rate, `minProgressBytes` in each
 // `progressTimeoutNanos`: who sends or takes a byte a second holds as much as who does nothing.
 
@@ -118,7 +118,7 @@ extension GRPCServerHandler {
       // The service has not had it, and a status needs no window.
       complete(
         call,
-        RPCStatus(.resourceExhausted, "earlier answers on this connection were not taken in time"))
+        RPCStatus(.resourceExhausted, "earlier replies on this connection were not read in time"))
     } else {
       session.reset(call.stream, code: .cancel)
       needsFlush()

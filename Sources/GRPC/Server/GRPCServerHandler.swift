@@ -209,7 +209,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   // MARK: - Writing
 
-  /// Sees to it that what was queued is written in this tick.
+  /// Makes sure that what was queued is written in this tick.
   func needsFlush() {
     if flushing.queued() { loop.flusher.markDirty(self) }
   }
@@ -250,7 +250,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     if !heldCalls.isEmpty { releaseHeld() }
     let flushesAgain = flushing.endFlush()
     // Others must be read and answered before the next chunk, or the next part of a reply that
-    // goes on as fast as the client takes it.
+    // continues as fast as the client takes it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
     accountMemory()

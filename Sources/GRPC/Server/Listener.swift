@@ -17,11 +17,11 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
   /// The handler of a connection whose client may speak now.
   func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler
 
-  /// Has every connection end once what it has under way is done, those accepted from now on as
+  /// Has every connection end once what it has in progress is done, those accepted from now on as
   /// well. Returns the ends of those that are open.
   func drain() -> [EventLoopFuture<Void>]
 
-  /// Closes every connection, whatever it has under way.
+  /// Closes every connection, whatever it has in progress.
   func closeNow()
 }
 

@@ -1,12 +1,12 @@
 // The connections of a node, those of all its ports and event loops together: how many clients may
 // have, and what is counted about them for Stats. Any thread; nothing here is on the way of a call.
 //
-// A connection that comes when clients have as many as they may is taken all the same, as long as
+// A connection that comes when clients have as many as they may is taken anyway, as long as
 // the reserve lasts, because it may be what an operator or another node needs:
 // - a link: it leaves the clients' account once it is one;
 // - a health check or a call of an administrator, which has `ServerConfiguration.reservedNanosMax`.
 // Anything else on such a connection is refused in words and ends it. Past the reserve a connection
-// is closed without a word.
+// is closed without notice.
 
 import LargeMemory
 import NIOConcurrencyHelpers

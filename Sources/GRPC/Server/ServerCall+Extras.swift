@@ -22,7 +22,7 @@ final class CallExtras {
 
 extension ServerCall {
   /// Where a call's request is in gzip its replies are as well (as grpc-go has it), if its client
-  /// takes that and the message has so many bytes: below, the headers' bytes are what costs;
+  /// takes that and the message has this many bytes: below, the headers' bytes are what costs;
   /// above, it would hold up the loop's other calls for milliseconds.
   static let compressedReplyBytes = 512...ChunkedReply.bytesMin
 

@@ -5,7 +5,7 @@
 import NIOCore
 
 extension ServerCall {
-  /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent
+  /// Begins a message of this many bytes, to be given by `appendToMessage`. The client is sent
   /// headers and the message's prefix. For unary calls (then once, instead of `respond`) and
   /// streaming ones.
   package func beginMessage(byteCount: Int) {

@@ -152,7 +152,7 @@ package final class ServerCall {
   }
 
   /// Whether the call's outbound bytes are below the high water mark. After it was false,
-  /// `streamWritable` tells when to go on.
+  /// `streamWritable` tells when to continue.
   package var isWritable: Bool {
     guard let handler else { return false }
     return stream.outboundBytes < handler.configuration.streamHighWaterBytes

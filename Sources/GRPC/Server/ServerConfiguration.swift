@@ -59,8 +59,8 @@ package struct ServerConfiguration: Sendable {
   /// what stands before the node, and what it costs falls on streams that are longer than the
   /// grace.
   package var ageNanosMax: UInt64 = 0
-  /// How long calls under way may then go on. gRPC's servers have no limit; a stream without end
-  /// would then keep its connection. A minute is more than unary calls are given.
+  /// How long calls in progress may then continue. gRPC's servers have no limit; a stream without
+  /// end would then keep its connection. A minute is more than unary calls are given.
   package var ageGraceNanos: UInt64 = 60 * 1_000_000_000
   /// Calls that the client may reset before it was sent any of their replies, beyond the number of
   /// calls answered on the connection. One that was answered in part has had its use.

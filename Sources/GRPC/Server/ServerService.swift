@@ -52,6 +52,10 @@ package protocol ServerService: AnyObject {
   /// of a moment; asked for each request. Nil if not implemented.
   func page(path: UnsafeRawBufferPointer) -> ServerPage?
 
+  /// Why a unary call ends before its message is inflated, or nil: a compressed message of a client
+  /// that may not call at all should cost nothing. Nil if not implemented.
+  func refusal(of call: ServerCall) -> RPCStatus?
+
   /// The one whole message of a unary call. The pointer is valid during this call only.
   func unary(_ call: ServerCall, message: UnsafeRawBufferPointer)
 
@@ -76,13 +80,14 @@ package protocol ServerService: AnyObject {
 extension ServerService {
   package var loopFlusher: FlushCoalescer? { nil }
   package func page(path: UnsafeRawBufferPointer) -> ServerPage? { nil }
+  package func refusal(of call: ServerCall) -> RPCStatus? { nil }
 }
 
 /// The client connection a call came in on. Event loop only.
 package protocol ServerConnection: AnyObject {
   /// Whether answers that wait to be sent on this connection, with those that calls have reserved
   /// room for, are below the bound: if not, large replies should wait. `ServerCall.awaitRoom` tells
-  /// when to go on. O(1).
+  /// when to continue. O(1).
   var hasOutboundRoom: Bool { get }
 
   /// Lets this client send keep-alive PINGs as often as this, with or without open calls.
@@ -91,7 +96,7 @@ package protocol ServerConnection: AnyObject {
   /// Bytes that have come from the client. They only grow.
   var bytesReceived: Int { get }
 
-  /// Closes the connection at once, whatever is under way on it.
+  /// Closes the connection at once, whatever is in progress on it.
   ///
   /// - Parameter reason: nil where that is noted already.
   func closeNow(_ reason: ConnectionEnd?)

@@ -68,7 +68,7 @@ struct SharedReceiveAllocator: RecvByteBufferAllocator {
     return buffer
   }
 
-  /// - Returns: always true, "the next buffer may be larger": else the channel would go on using
+  /// - Returns: always true, "the next buffer may be larger": else the channel would continue using
   ///   the one that it keeps.
   mutating func record(actualReadBytes: Int) -> Bool {
     isFirst = false

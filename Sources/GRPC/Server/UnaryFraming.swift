@@ -2,7 +2,7 @@
 
 enum UnaryFraming {
   enum Check {
-    /// More is to come. The message will have so many bytes with its prefix; 0: not known yet.
+    /// More is to come. The message will have this many bytes with its prefix; 0: not known yet.
     case incomplete(announcedBytes: Int)
     /// One whole message behind its prefix, and the end.
     case complete

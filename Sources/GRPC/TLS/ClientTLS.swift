@@ -60,7 +60,7 @@ package struct ClientTLS: Sendable {
   }
 
   private enum Failure: String, Error, CustomStringConvertible {
-    case wrongProtocol = "the peer doesn't speak HTTP/2 here (ALPN)"
+    case wrongProtocol = "the peer doesn't use HTTP/2 here (ALPN)"
     case wrongName = "the peer's certificate is for another name"
     case nameIsAddress = "the server name must be a name, not an address"
 

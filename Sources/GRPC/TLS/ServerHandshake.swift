@@ -64,7 +64,7 @@ final class ServerHandshake {
     // (Nothing has come yet where a read brings nothing.)
     let first = held.getInteger(at: held.readerIndex, as: UInt8.self)
     if !hasBegun, let first, first != Self.handshakeType {
-      return end(.handshakeFailed, "the client doesn't speak TLS")
+      return end(.handshakeFailed, "the client doesn't use TLS")
     }
     if held.readableBytes > Self.heldBytesMax {
       // TLS has bounds of its own for what comes in a handshake, and what is behind it is read.
@@ -125,8 +125,8 @@ final class ServerHandshake {
       guard name == handshakes.protocolName else {
         return end(
           .wrongALPN,
-          handshakes.protocolName.map { "the client must ask for the protocol \($0) (ALPN)" }
-            ?? "the client asks for the protocol \(name ?? "")")
+          handshakes.protocolName.map { "the client must offer the protocol \($0) (ALPN)" }
+            ?? "the client offers the protocol \(name ?? "")")
       }
       let certificate = tls?.peerCertificate
       // A session that is resumed shows the certificate that it began with.
@@ -154,7 +154,7 @@ final class ServerHandshake {
     }
   }
 
-  /// Ends the connection.
+  /// Closes the connection.
   ///
   /// - Parameter reason: to be counted and logged; nil: nothing went wrong.
   func end(_ reason: ConnectionEnd?, _ detail: String? = nil) {

@@ -3,7 +3,7 @@
 
 package struct ServerTLS: Sendable {
   package var files: TLSFiles
-  /// Handshakes under way on each port.
+  /// Handshakes in progress on each port.
   package var handshakesMax = ServerTLS.handshakesMaxDefault
 
   package static let handshakesMaxDefault = 1_024

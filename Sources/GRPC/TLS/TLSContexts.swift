@@ -21,7 +21,7 @@ package final class TLSContexts: Sendable {
   /// What a look at the files has come to.
   package enum Refresh: Sendable, Hashable {
     case unchanged
-    /// They have changed, and may go on changing.
+    /// They have changed, and may continue changing.
     case changing
     case renewed
     case refused(TLSFileFailure)

@@ -28,7 +28,7 @@ package enum TLSFailure {
   private static func words(_ error: BoringSSLError) -> String {
     switch error {
     case .sslError(let stack), .unknownError(let stack):
-      guard let first = stack.first else { return "the peer broke the rules of TLS" }
+      guard let first = stack.first else { return "the peer violated the TLS protocol" }
       return words(first)
     case .zeroReturn, .syscallError: return "the peer closed the connection"
     default: return "\(error)"
@@ -41,7 +41,7 @@ package enum TLSFailure {
     // file:line": the name is what stays the same.
     let reason = error.description.split(separator: ":").first { $0.contains(" at ") }
     guard let name = reason?.split(separator: " ").first.map(String.init) else {
-      return "the peer broke the rules of TLS"
+      return "the peer violated the TLS protocol"
     }
     return known[name] ?? String(name.lowercased().map { $0 == "_" ? " " : $0 })
   }
@@ -49,18 +49,18 @@ package enum TLSFailure {
   private static let known = [
     "CERTIFICATE_VERIFY_FAILED":
       "the peer's certificate is not of the certificate authority, or not valid now",
-    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the client has shown no certificate",
-    "TLSV1_ALERT_CERTIFICATE_REQUIRED": "the peer asks for a certificate",
-    "TLSV1_CERTIFICATE_REQUIRED": "the peer asks for a certificate",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the client has sent no certificate",
+    "TLSV1_ALERT_CERTIFICATE_REQUIRED": "the peer requires a certificate",
+    "TLSV1_CERTIFICATE_REQUIRED": "the peer requires a certificate",
     "TLSV1_ALERT_UNKNOWN_CA": "the peer doesn't know the certificate's authority",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the certificate has expired, says the peer",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer says that the certificate has expired",
     "SSLV3_ALERT_BAD_CERTIFICATE": "the peer refuses the certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the peer refuses the certificate",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer refuses the handshake",
-    "WRONG_VERSION_NUMBER": "the peer doesn't speak TLS",
-    "HTTP_REQUEST": "the peer doesn't speak TLS",
-    "UNSUPPORTED_PROTOCOL": "the peer speaks no TLS of version 1.2 or 1.3",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the peer speaks no TLS of version 1.2 or 1.3",
-    "NO_SHARED_CIPHER": "no cipher suite is known to both sides",
+    "WRONG_VERSION_NUMBER": "the peer doesn't use TLS",
+    "HTTP_REQUEST": "the peer doesn't use TLS",
+    "UNSUPPORTED_PROTOCOL": "the peer doesn't support TLS 1.2 or 1.3",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the peer doesn't support TLS 1.2 or 1.3",
+    "NO_SHARED_CIPHER": "there is no common cipher suite",
   ]
 }

@@ -107,7 +107,7 @@ package struct TLSFiles: Sendable, Hashable {
     } catch {
       throw TLSFileFailure(
         "\(shown(certificate)) and \(shown(key)) can't be used together: "
-          + "the key is not the certificate's, or of a kind that isn't supported")
+          + "the key doesn't belong to the certificate, or its kind isn't supported")
     }
   }
 
@@ -129,7 +129,7 @@ package struct TLSFiles: Sendable, Hashable {
   private func certificates(_ path: String) throws(TLSFileFailure) -> [NIOSSLCertificate] {
     let bytes = try Self.read(path)
     guard let found = try? NIOSSLCertificate.fromPEMBytes(bytes), !found.isEmpty else {
-      throw TLSFileFailure("\(path) holds no certificate in PEM form")
+      throw TLSFileFailure("\(path) contains no certificate in PEM form")
     }
     return found
   }
@@ -139,7 +139,7 @@ package struct TLSFiles: Sendable, Hashable {
     do {
       return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
     } catch {
-      throw TLSFileFailure("\(path) holds no private key in PEM form that needs no passphrase")
+      throw TLSFileFailure("\(path) contains no private key in PEM form without a passphrase")
     }
   }
 

@@ -54,7 +54,8 @@ struct InlineWords {
         place += 1
         try readDollar()
       case UInt8(ascii: "\\"):
-        // At the end of the line a shell would go on with the next one; here it stands for itself.
+        // At the end of the line a shell would continue with the next one; here it stands for
+        // itself.
         bytes.writeInteger(take() ?? byte)
       default: bytes.writeInteger(byte)
       }

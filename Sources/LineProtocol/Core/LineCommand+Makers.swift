@@ -57,7 +57,7 @@ extension LineError {
         .badArgument("\(what) must be from 0 to \(UInt32.max)", $0)
       }
     case .tooSmallToTakeAway(let what):
-      self.init("\(what) must be above \(Int64.min), since it is taken away")
+      self.init("\(what) must be above \(Int64.min), since it is subtracted")
     case .notAboveZero(let what):
       self.init("\(what) must be above 0")
     case .tooManySeconds(let what):
@@ -78,7 +78,7 @@ extension CommandWords {
   func namesAllDatabases() throws(LineError) -> Bool {
     guard count > 1 else { return false }
     guard isWord(1, "ALL") else {
-      throw .badArgument("the word behind the command must be ALL", self[1])
+      throw .badArgument("the word after the command must be ALL", self[1])
     }
     return true
   }

@@ -18,7 +18,7 @@ package enum LineFailure: Error, Sendable, Hashable {
   /// into posting here must neither have its lines executed nor read replies.
   case http
 
-  /// Whether the connection ends. It goes on where the end of the bad request is known.
+  /// Whether the connection ends. It continues where the end of the bad request is known.
   package var endsConnection: Bool {
     switch self {
     case .noLines, .strayCarriageReturn, .openQuote: false
@@ -40,7 +40,7 @@ package enum LineFailure: Error, Sendable, Hashable {
     case .reservedLength: "a command can't begin with $: that form, with lengths, is reserved"
     case .strayCarriageReturn: "a line can't hold a carriage return"
     case .openQuote: "a quote is not closed"
-    case .truncated: "the input ended within a request, which was not carried out"
+    case .truncated: "the input ended within a request, which was not executed"
     case .http: nil
     }
   }

@@ -97,9 +97,9 @@ package struct LineParser {
     return start..<end
   }
 
-  /// What is wrong with a line of which so many bytes, perhaps a CR among them, stand before the LF
-  /// or have come so far. The bound that is passed first counts, so the reply doesn't depend on how
-  /// the bytes were split.
+  /// What is wrong with a line of which this many bytes, perhaps a CR among them, stand before the
+  /// LF or have come so far. The bound that is passed first counts, so the reply doesn't depend on
+  /// how the bytes were split.
   private func lengthFailure(_ start: Int, _ count: Int) -> LineFailure? {
     if linesLeft != nil {
       let roomInLine = limits.maxLineBytes + 1

@@ -104,23 +104,23 @@ package struct LineError: Error, Sendable, Hashable {
     "the value has a line break, which a line can't carry; gRPC can")
 
   static let unframeableKey = LineError(
-    "a key has a line break, which a line can't carry; use SCAN to pass over it, or gRPC")
+    "a key has a line break, which a line can't carry; use SCAN to skip it, or gRPC")
 
   static let unframeableElement = LineError(
     "a value of the list has a line break, which a line can't carry; gRPC can")
 
-  /// A value that is gone from the store is told all the same, in the form that an inline command
+  /// A value that is gone from the store is told anyway, in the form that an inline command
   /// takes back.
   static func unframeableTaken(_ value: UnsafeRawBufferPointer) -> LineError {
     LineError(
-      Array("the value taken has a line break, which a line can't carry; quoted it is ".utf8)
+      Array("the removed value has a line break, which a line can't carry; quoted it is ".utf8)
         + LineEscapes.quoted(value))
   }
 
   /// The same for several, in order, with a blank between them.
   static func unframeableTaken(_ values: RepeatedBytes) -> LineError {
     LineError(
-      Array("a value taken has a line break, which a line can't carry; quoted they are".utf8)
+      Array("a removed value has a line break, which a line can't carry; quoted they are".utf8)
         + values.flatMap { [UInt8(ascii: " ")] + LineEscapes.quoted($0) })
   }
 

@@ -94,7 +94,7 @@ extension ReplyForm {
       form.write(reply, into: &out)
     case (.list, .list(let reply)):
       try out.writeLines(reply.values, orThrow: .unframeableElement)
-    default: throw LineError(.internalError("It is another reply."))
+    default: throw LineError(.internalError("It is a different kind of reply."))
     }
   }
 }

@@ -8,7 +8,7 @@
 // take effect in the order in which they were sent. For that nothing is made behind a command that
 // waits for a value either (BLPOP), until it has been answered.
 //
-// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while
+// Bounds. No command is started while as many as may be are pending (`commandsMax`), while
 // `outputBytesMax` of replies wait for the client to read them, or while the node asks to wait; the
 // connection is not read then, so what is held of unread requests is what one read brought and one
 // unfinished request. Replies that are large are brought from the node only while they fit
@@ -24,8 +24,8 @@ import RingstoreAPI
 import Users
 
 package final class LineSession {
-  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it
-  /// is one more; when a large reply has to wait, so few again, because calls under way have
+  /// Commands of one connection that may be pending: at first, and at most. With each reply it
+  /// is one more; when a large reply has to wait, so few again, because calls in progress have
   /// deadlines and their values are pinned on shards.
   package static let commandsFirst = 32
   package static let commandsMax = 256
@@ -123,8 +123,8 @@ package final class LineSession {
     completed(number, reply)
   }
 
-  /// Takes no further commands. Those under way are answered; the first that has come and not begun
-  /// is told that it was not carried out.
+  /// Takes no further commands. Those in progress are answered; the first that has come and not
+  /// begun is told that it was not executed.
   package func drain() {
     isDraining = true
     onWork()
@@ -138,7 +138,7 @@ package final class LineSession {
     onWork()
   }
 
-  /// The connection is gone: calls under way are cancelled, and nothing is answered any more.
+  /// The connection is gone: calls in progress are cancelled, and nothing is answered any more.
   package func disconnected() {
     isGone = true
     isEnding = true
@@ -179,17 +179,17 @@ package final class LineSession {
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
-  /// Whether commands are unanswered, or replies unread.
+  /// Whether commands are pending, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
 
-  /// Bytes of replies: those that the client has not taken, those that wait for others, and large
-  /// ones on their way.
+  /// Bytes of replies: those that the client has not read, those that wait for others, and large
+  /// ones that are being fetched.
   package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
 
-  /// Up to so many bytes to write, or nil where there are none.
+  /// Up to this many bytes to write, or nil where there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }
@@ -422,7 +422,7 @@ package final class LineSession {
 
 /// A command that was started, in the order of the requests.
 struct LineEntry {
-  /// The call under way; nil where there is none, or it was not told yet.
+  /// The call in progress; nil where there is none, or it was not told yet.
   var call: LocalCall?
   /// The reply, once it is there.
   var reply: ByteBuffer?
@@ -433,7 +433,7 @@ struct LineEntry {
 }
 
 extension LineError {
-  static let shuttingDown = LineError("the node is shutting down; the command was not carried out")
+  static let shuttingDown = LineError("the node is shutting down; the command was not executed")
 }
 
 extension LineAction {

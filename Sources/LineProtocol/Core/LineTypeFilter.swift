@@ -7,7 +7,7 @@ import NodeCore
 import RingstoreAPI
 
 final class LineTypeFilter {
-  /// Type calls under way at once.
+  /// Type calls in progress at once.
   static let callsMax = 64
 
   private let line: LineCall
@@ -52,7 +52,7 @@ final class LineTypeFilter {
     }
   }
 
-  /// Asks for more types, as many as may be under way. Replies may come from within.
+  /// Asks for more types, as many as may be in progress. Replies may come from within.
   func sendMore(on session: LineSession) {
     guard !isSending, done != nil else { return }
     isSending = true

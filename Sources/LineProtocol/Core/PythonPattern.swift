@@ -1,6 +1,6 @@
 // KEYS takes a regular expression as Python's `re` has it, and the store's engine is RE2. Most of
 // the two languages is the same. Where both take an expression and mean different things by it, or
-// RE2 merely spells it in another way, it is written anew here:
+// RE2 merely spells it in another way, it is rewritten here:
 //
 //   Python                     RE2                     where
 //   \Z                         \z                      outside of classes

@@ -45,7 +45,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   var listIndex = -1
   /// Whether a reason for the end is noted.
   private var wasCut = false
-  /// Whether anything came since the last sweep, and when anything was last under way.
+  /// Whether anything came since the last sweep, and when anything was last in progress.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
   private var openedNanos: UInt64 = 0
@@ -168,7 +168,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
     session.refuse(.overloaded(sentence))
   }
 
-  /// Ends the connection without a word: its client reads nothing, or asked for nothing.
+  /// Ends the connection without notice: its client reads nothing, or asked for nothing.
   func cut(_ reason: ConnectionEnd) {
     note(reason)
     closeNow()

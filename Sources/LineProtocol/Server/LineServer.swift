@@ -60,7 +60,7 @@ package final class LineServer: Sendable {
   /// The port that is listened on.
   package var port: Int { listener.port }
 
-  /// Stops accepting, lets commands under way finish, and closes. Connections that are still open
+  /// Stops accepting, lets commands in progress finish, and closes. Connections that are still open
   /// after `gracePeriod` are closed hard. Returns when none is left.
   package func drain(gracePeriod: TimeAmount) async {
     await listener.drain(gracePeriod: gracePeriod)

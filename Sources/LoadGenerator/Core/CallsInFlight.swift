@@ -1,4 +1,4 @@
-// The calls under way on one connection, by the number that they bear. A value of its connection.
+// The calls in progress on one connection, by the number that they bear. A value of its connection.
 
 package struct CallsInFlight: Sendable {
   package struct Flight: Sendable {
@@ -29,7 +29,7 @@ package struct CallsInFlight: Sendable {
 
   /// Takes a call. There must be room. O(1).
   ///
-  /// - Returns: its number, which is unique among the calls under way and never 0.
+  /// - Returns: its number, which is unique among the calls in progress and never 0.
   package mutating func add(_ call: PlannedCall, at nowNanos: UInt64) -> UInt64 {
     let place = free.removeLast()
     let id = 1 + UInt64(place) + UInt64(flights.count) * (uses[place] % Self.rounds)
@@ -54,7 +54,7 @@ package struct CallsInFlight: Sendable {
     place(of: id).flatMap { flights[$0]?.call }
   }
 
-  /// A call is over. nil: none of this number is under way. O(1).
+  /// A call is over. nil: none of this number is in progress. O(1).
   package mutating func remove(_ id: UInt64) -> Flight? {
     guard let place = place(of: id), let flight = flights[place] else { return nil }
     flights[place] = nil

@@ -27,7 +27,7 @@ package enum GeneratorReview {
     if lag > lagNanosMax {
       remarks.append(
         "The load generator was late: one call in a hundred was sent \(lag / 1_000_000) ms or more "
-          + "after it could have been. Latencies hold that too.")
+          + "late. Latencies include that too.")
     }
     if tally.unsent > 0,
       Double(tally.unsent) > unsentShareMax * Double(tally.done + tally.failed + tally.unsent)

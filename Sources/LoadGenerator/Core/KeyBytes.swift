@@ -1,4 +1,4 @@
-// The bytes of keys and values, in memory that is written anew for each call. Owned by one event
+// The bytes of keys and values, in memory that is rewritten for each call. Owned by one event
 // loop's part of the load, and used on its thread only.
 //
 // @exclusivity(unchecked) in this file: written by every call, on the loop alone.
@@ -65,7 +65,7 @@ final class KeyBytes {
   func complaint(about bytes: UnsafeRawBufferPointer, ofKey key: Int) -> String {
     let wanted = sizes.bytes(ofKey: key)
     return bytes.count == wanted
-      ? "the value is another key's"
+      ? "the value belongs to another key"
       : "the value has \(bytes.count) bytes and should have \(wanted)"
   }
 }

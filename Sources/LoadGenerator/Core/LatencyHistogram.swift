@@ -4,7 +4,7 @@
 import Histogram
 
 package struct LatencyHistogram: Sendable {
-  /// What is longer counts as this long; the maximum is kept exactly all the same.
+  /// What is longer counts as this long; the maximum is kept exactly anyway.
   package static let nanosLimit: UInt64 = 3_600_000_000_000
 
   private var counts = Histogram<UInt64>(

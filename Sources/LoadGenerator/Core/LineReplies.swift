@@ -66,7 +66,7 @@ enum LineAnswer {
       } else {
         self = .failure(Self.failure(String(decoding: rest.prefix(1_024), as: UTF8.self)))
       }
-    default: self = .failure(.wrongReply("the line is no reply of the protocol"))
+    default: self = .failure(.wrongReply("the line is not a reply of the protocol"))
     }
   }
 

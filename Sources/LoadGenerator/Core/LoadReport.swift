@@ -123,7 +123,7 @@ package struct LoadReport: Sendable, Hashable, Codable {
 }
 
 extension LoadReport.Latency {
-  /// nil where no call was done.
+  /// nil where no call succeeded.
   package init?(_ latencies: LatencyHistogram) {
     guard !latencies.isEmpty else { return nil }
     func micros(_ percentile: Double) -> Double {

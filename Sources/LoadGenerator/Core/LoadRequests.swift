@@ -108,7 +108,7 @@ final class LoadRequests {
       case .delete: return .done(found: try V1.Status(response).count > 0)
       }
     } catch {
-      return .failed(.wrongReply("the reply is no message: \(error.sentence)"))
+      return .failed(.wrongReply("the reply is not a message: \(error.sentence)"))
     }
   }
 
@@ -123,7 +123,7 @@ final class LoadRequests {
         ? .done(found: true) : .failed(.wrongReply("the reply is not OK"))
     case (.text(let text), .incr):
       return Self.number(text) == nil
-        ? .failed(.wrongReply("the reply is no number")) : .done(found: true)
+        ? .failed(.wrongReply("the reply is not a number")) : .done(found: true)
     case (.text(let text), .lpush): return length(Self.number(text) ?? 0)
     case (.missing, _): return .failed(.wrongReply("the reply says that there is no such key"))
     }
@@ -136,12 +136,12 @@ final class LoadRequests {
 
   private func missing(_ call: PlannedCall) -> CallOutcome {
     mustFind && call.kind == .get
-      ? .failed(.wrongReply("a key that was stored is not there")) : .done(found: false)
+      ? .failed(.wrongReply("a stored key is missing")) : .done(found: false)
   }
 
   private func length(_ count: Int) -> CallOutcome {
     count > 0
-      ? .done(found: true) : .failed(.wrongReply("the list is empty behind a push"))
+      ? .done(found: true) : .failed(.wrongReply("the list is empty after a push"))
   }
 
   private static func number(_ text: UnsafeRawBufferPointer) -> Int? {

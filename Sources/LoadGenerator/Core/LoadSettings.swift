@@ -15,7 +15,7 @@ package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
 package struct LoadSettings: Sendable, Hashable {
   package let way: LoadProtocol
   package let connections: Int
-  /// Calls under way on one connection.
+  /// Calls in progress on one connection.
   package let inFlight: Int
   /// Calls that are sent together.
   package let batch: Int
@@ -111,7 +111,7 @@ package struct LoadSettings: Sendable, Hashable {
     values = try ValueSizes(options.valueBytes)
     guard inFlight <= Self.inFlightBytesMax / max(values.bytesMax, 1) else {
       throw LoadUsage(
-        "--in-flight \(inFlight) with --value-bytes \(values.text) could hold more than 1 GiB on "
+        "--in-flight \(inFlight) with --value-bytes \(values.text) could use more than 1 GiB on "
           + "each connection.")
     }
     mix = try CallMix(options.mix)
@@ -124,7 +124,7 @@ package struct LoadSettings: Sendable, Hashable {
     }
   }
 
-  /// Calls under way on a connection, and how many go together.
+  /// Calls in progress on a connection, and how many go together.
   private static func depth(
     _ options: Options, isOpen: Bool
   ) throws(LoadUsage) -> (inFlight: Int, batch: Int) {

@@ -140,7 +140,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   private func take(_ reply: V1.Reply, at now: UInt64) {
     guard let owner else { return }
     guard let planned = owner.call(reply.id) else {
-      failure = .wrongReply("a reply answers no call that is under way")
+      failure = .wrongReply("a reply belongs to no call in progress")
       stream?.cancel()
       return
     }
@@ -155,7 +155,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
     failure =
       failure
       ?? (status.isOK ? .unavailable("the stream ended without replies") : CallFailure(status))
-    // A stream that has ended takes its connection with it: the next one begins anew.
+    // A stream that has ended takes its connection with it: the next one starts again.
     owner?.goingAway()
     connection?.close()
   }

@@ -47,7 +47,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
       tls: target.connection.tls, handler: self
     ) { self.tellLost($0) }
     eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-      if !self.isOpen { self.giveUp("no answer within \(timeout.nanoseconds / 1_000_000) ms") }
+      if !self.isOpen { self.giveUp("no reply within \(timeout.nanoseconds / 1_000_000) ms") }
     }
   }
 
@@ -127,7 +127,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
     let now = NIODeadline.now().uptimeNanoseconds
     replies.append(unwrapInboundIn(data))
     while failure == nil, replies.next({ take($0, at: now) }) {}
-    if replies.isTooLong { fail(.wrongReply("a reply is longer than any may be")) }
+    if replies.isTooLong { fail(.wrongReply("a reply is longer than allowed")) }
     if failure == nil, isOpen { owner?.endedAll(at: now) }
   }
 
@@ -138,7 +138,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
       return openIfGreeted()
     }
     guard let id = order.popFirst(), let call = owner?.call(id) else {
-      return fail(.wrongReply("a reply answers no command"))
+      return fail(.wrongReply("a reply belongs to no command"))
     }
     owner?.ended(
       id, requests.outcome(of: call, line: line), received: line.count + 2, at: now)

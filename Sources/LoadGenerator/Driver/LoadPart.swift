@@ -30,7 +30,7 @@ final class LoadPart {
     var core: LoadCore
     var span: LoadSpan
     var isOpenLoop: Bool
-    /// Calls under way on each connection.
+    /// Calls in progress on each connection.
     var inFlight: Int
     /// Whether a Get must find its key.
     var mustFind: Bool
@@ -42,7 +42,7 @@ final class LoadPart {
   private let requests: LoadRequests
   private let flusher: FlushCoalescer
   @exclusivity(unchecked) var connections: [LoadConnection] = []
-  /// Connects that are under way or to be made before the first task, and who waits for them.
+  /// Connects that are in progress or to be made before the first task, and who waits for them.
   var connecting: (left: Int, promise: EventLoopPromise<Void>)?
   var notBegun: [LoadConnection] = []
   var isClosing = false
@@ -109,7 +109,7 @@ final class LoadPart {
     return promise.futureResult
   }
 
-  /// Ends the task early. Calls under way are waited for.
+  /// Ends the task early. Calls in progress are waited for.
   func stop() {
     guard task != nil, !core.isOver else { return }
     isCutShort = true
@@ -144,7 +144,7 @@ final class LoadPart {
     } else {
       for connection in connections where connection.room > 0 { refill(connection, at: nowNanos) }
     }
-    // Where no call and no reply comes, the warm-up and the time are over all the same.
+    // Where no call and no reply comes, the warm-up and the time are over anyway.
     if self.task != nil, !core.isOver {
       if nowNanos < task.span.measuredFromNanos {
         arm(task.span.measuredFromNanos)

@@ -21,9 +21,9 @@ protocol LoadTransport: AnyObject {
 /// The owner of a transport. Told from within events of the loop, never from within `write`.
 protocol LoadTransportOwner: AnyObject {
   func opened()
-  /// It takes no more calls; those under way go on.
+  /// It takes no more calls; those in progress continue.
   func goingAway()
-  /// A call that is under way; nil: there is none of this number.
+  /// A call that is in progress; nil: there is none of this number.
   func call(_ id: UInt64) -> PlannedCall?
   /// A call has had its reply, and its end is yet to come.
   func replied(_ id: UInt64, _ outcome: CallOutcome, received: Int)
@@ -35,7 +35,7 @@ protocol LoadTransportOwner: AnyObject {
   func ended(_ id: UInt64, _ outcome: CallOutcome, received: Int, at nowNanos: UInt64)
   /// All that came together was told: there may be room for further calls.
   func endedAll(at nowNanos: UInt64)
-  /// The connection is gone, and the calls under way with it. Comes once.
+  /// The connection is gone, and the calls in progress with it. Comes once.
   func lost(_ failure: CallFailure)
 }
 

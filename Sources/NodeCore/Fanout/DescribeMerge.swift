@@ -1,5 +1,5 @@
 // Describe: the cluster, its slot map, and each node's own line about itself. A shard that can't be
-// reached is described all the same, with the reason.
+// reached is described anyway, with the reason.
 
 import Commands
 import NIOCore
@@ -20,10 +20,10 @@ package struct DescribeMerge: FanoutReducer {
 
   /// - Parameters:
   ///   - cluster: the cluster's name.
-  ///   - map: the slot map, where the node has one.
-  ///   - lineages: what is on record of the shards' data.
-  ///   - router: the node's own line, for a router; a shard's comes as its part's reply.
-  ///   - shardIDs: the shards to be asked, in the order of their parts.
+  ///   - map: the slot map, if the node has one.
+  ///   - lineages: the records of the shards' data.
+  ///   - router: the node's own line, for a router; a shard's is the reply of its part.
+  ///   - shardIDs: the queried shards, in the order of their parts.
   package init(
     cluster: String, map: SlotMap?, _ lineages: LineageRecords = LineageRecords(),
     router: NodeDescription?, shardIDs: [String]
@@ -46,7 +46,7 @@ package struct DescribeMerge: FanoutReducer {
     guard var node = (try? V1.Node(response)).map(NodeDescription.init) else {
       throw .internalError("shard \(shardIDs[shard]) described itself in undecodable bytes")
     }
-    // The address by which the cluster reaches the shard says more than the one it listens on.
+    // The address in the cluster's map is more useful than the one that the shard listens on.
     if !shardAddresses[shard].isEmpty { node.address = shardAddresses[shard] }
     shards[shard] = node
     return false

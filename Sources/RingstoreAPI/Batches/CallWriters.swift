@@ -48,7 +48,7 @@ extension ByteBuffer {
     endLengthDelimited(call)
   }
 
-  /// A whole call but for its request, whose bytes must follow: `requestBytes` of them.
+  /// A whole call except for its request, whose bytes must follow: `requestBytes` of them.
   package mutating func writeCallHead(
     _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0
   ) {

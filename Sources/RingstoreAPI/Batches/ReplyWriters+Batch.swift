@@ -49,7 +49,7 @@ extension ByteBuffer {
     }
   }
 
-  /// A whole OK reply but for the bytes of its response, which must follow: `responseBytes` of
+  /// A whole OK reply except for the bytes of its response, which must follow: `responseBytes` of
   /// them.
   package mutating func writeReplyHead(_ carrier: Carrier, id: UInt64, responseBytes: Int) {
     let size =
@@ -83,7 +83,7 @@ extension ByteBuffer {
   }
 
   /// Returns a call over its link: it was not executed, because its key's slot isn't the shard's.
-  /// The router may place it anew; `error` is for its caller where that can't be done.
+  /// The router may place it again; `error` is for its caller where that can't be done.
   package mutating func writeReturned(_ call: LinkV1.LinkCall, _ error: CallError) {
     let reply = beginLengthDelimited(
       Carrier.link.replies, sizeHint: call.request.count + error.message.utf8.count + 64)

@@ -16,7 +16,7 @@ package struct CallError: Error, Sendable, Hashable {
   package var shard: String?
   /// How long the caller should wait before it tries again, in milliseconds.
   package var retryDelayMillis: Int?
-  /// The call may have been carried out: libraries must not repeat it. Sent as
+  /// The call may have been executed: libraries must not repeat it. Sent as
   /// `grpc-retry-pushback-ms: -1`.
   package var doNotRetry: Bool
 

@@ -6,7 +6,7 @@ import NIOCore
 
 /// Where an open length-delimited field stands in its buffer.
 package struct LengthMark {
-  /// Index of the field's tag: where the writer goes back to when the field is given up.
+  /// Index of the field's tag: where the writer goes back to when the field is abandoned.
   let start: Int
   /// Index of the first byte of the length.
   let length: Int

@@ -24,7 +24,7 @@ package protocol WireMessage: SendableMetatype {
   var hasUnknownField: Bool { get }
 
   /// The contract's name of a field that was set and that this version does not serve yet; such a
-  /// call is refused, never carried out without it. deploy/codec/unserved.txt lists these fields.
+  /// call is refused, never executed without it. deploy/codec/unserved.txt lists these fields.
   var unservedField: String? { get }
 
   /// Bytes of the encoded message. O(number of fields).

@@ -1,12 +1,12 @@
-// Backups at a shard: a copy of its store as of one moment (StoreCopy), handed out in pieces, each
-// of which is a slice that the router asks for when its caller takes more.
+// Backups at a shard: a copy of its store at one moment (StoreCopy), read in pieces. Each piece is
+// a slice that the router requests when its caller accepts more.
 //
 //   a part without a number --> a session --parts with its number--> pieces --the last one--> over
-//                                   '--no part for a minute, too much changed--> given up
+//                                   '--no part for a minute, too much changed--> abandoned
 //
-// Unlike other fan-outs this one keeps something between slices, because all of it is to be of one
-// moment. While there is a session the store tells its effects to it as well as to the log
-// (`EffectTee`); without one, backups cost nothing.
+// Unlike other fan-outs this one keeps state between slices, because all of it must be from one
+// moment. During a session the store sends its effects to the session and to the log (`EffectTee`);
+// without one, backups cost nothing.
 //
 // Belongs to a shard's core; its event loop.
 
@@ -20,7 +20,7 @@ import Store
 final class BackupSessions {
   /// Backups at one time; a further one is refused.
   static let sessionsMax = 2
-  /// A session that is asked for nothing for so long is given up.
+  /// A session without requests for this long is abandoned.
   static let idleNanos: UInt64 = 60_000_000_000
 
   private let store: Store
@@ -41,7 +41,7 @@ final class BackupSessions {
     }
     guard sessions.count < Self.sessionsMax else {
       throw .overloaded(
-        "Shard \(core.id) is being backed up for \(sessions.count) others at this moment; try "
+        "Shard \(core.id) is already making \(sessions.count) backups; try "
           + "later.")
     }
     lastID += 1
@@ -56,7 +56,7 @@ final class BackupSessions {
     observe()
   }
 
-  /// Has the store tell the sessions what they want to know, and no more.
+  /// Connects the store's observer to the sessions that need it.
   fileprivate func observe() {
     let copies = sessions.values.map(\.copy).filter { !$0.isTaken }
     if let tee {
@@ -95,7 +95,7 @@ private final class EffectTee: StoreObserver {
 }
 
 private final class BackupSession: DeadlineTaker {
-  /// Bytes of a piece, where messages may be as long.
+  /// Bytes of a piece, if messages may be that long.
   private static let pieceBytes = 256 << 10
 
   let id: UInt64
@@ -173,7 +173,7 @@ extension ShardCore {
     let request = try LinkV1.BackupPartRequest(request: message)
     let session = try backups.session(request.backup, self)
     let next = try session.next()
-    // What leaves the shard is committed, as it is for every reader.
+    // Data that leaves the shard is committed, as for every reader.
     visitedAll()
     var shard = id
     shard.withUTF8 { id in
@@ -196,15 +196,15 @@ extension CallError {
   fileprivate static func backupGone(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "Shard \(shard) has given this backup up, as nothing was asked of it for a "
-        + "minute. Begin anew.", shard: shard)
+      "Shard \(shard) has ended this backup, because nothing was read from it for a "
+        + "minute. Start it again.", shard: shard)
   }
 
   fileprivate static func backupTooSlow(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "While the backup was taken more was written to shard \(shard) than it keeps "
-        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Begin anew where the network or "
+      "During the backup more was written to shard \(shard) than it buffers "
+        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Start it again when the network or "
         + "the disk is faster, or when less is written.", shard: shard)
   }
 }

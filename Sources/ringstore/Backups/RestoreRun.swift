@@ -2,8 +2,8 @@
 // keys into a running cluster, and compares what that holds then.
 //
 // The keys go by Pipelines, as any client's: so they are routed by slot onto however many shards
-// there are, refused where others would be, and get fresh versions. One task; what is under way is
-// a stretch of some MiB.
+// there are, refused where others would be, and get fresh versions. One task; what is in progress
+// is a stretch of some MiB.
 
 import Backups
 import Glibc
@@ -92,7 +92,7 @@ struct RestoreRun {
       if keys > 0, !merges {
         throw Refusal(
           sentence: "Database \(database) of the cluster has \(keys) keys: nothing was changed. "
-            + "Restore into an empty one, or with --merge, which replaces keys of the same names.")
+            + "Restore into an empty one, or with --merge, which replaces existing keys.")
       }
     }
     if merges { return [:] }
@@ -128,8 +128,8 @@ struct RestoreRun {
             try await stretch.write(to: client, options)
           } catch let error as RingstoreError {
             throw Refusal(
-              sentence: "The restore broke off after \(report.keys) keys: \(error.message) They "
-                + "are in the cluster; with --merge it can be begun anew.")
+              sentence: "The restore stopped after \(report.keys) keys: \(error.message) They "
+                + "are in the cluster. Run it again with --merge to complete it.")
           }
           report.keys += stretch.count
           let done = report.keys
@@ -168,8 +168,8 @@ struct RestoreRun {
     }
     throw Refusal(
       sentence:
-        "Somebody writes to the cluster, so what it holds can't be compared. Keys that were "
-        + "restored are there.")
+        "Another client writes to the cluster, so its data can't be compared. The restored keys "
+        + "are in the cluster.")
   }
 
   /// Keys that don't expire have to be there, each of them; of others some may be gone by now.
@@ -187,8 +187,8 @@ struct RestoreRun {
         && found.keys - found.expiringKeys == wanted.keys - wanted.expiringKeys
       guard isLasting, found.expiringKeys < wanted.expiringKeys else {
         throw Refusal(
-          sentence: "Slot \(slot) holds \(found.keys) keys and other contents than the "
-            + "\(wanted.keys) keys that it should: the restore failed, or somebody has written "
+          sentence: "Slot \(slot) holds \(found.keys) keys and other data than the "
+            + "\(wanted.keys) keys of the backup: the restore failed, or another client wrote "
             + "meanwhile.")
       }
       report.expiredMeanwhile += wanted.expiringKeys - found.expiringKeys

@@ -196,8 +196,8 @@ struct RestoreStretch {
     let isThere = step.isConditional && !status.ok
     if isThere || step.count.map({ $0 != status.count }) == true {
       throw RestoreRun.Refusal(
-        sentence: "Somebody writes to the cluster: a key of the backup is there already, or was "
-          + "changed while it was written. The restore broke off; keys that were written stay.")
+        sentence: "Another client writes to the cluster: a key of the backup already exists or was "
+          + "changed while it was written. The restore stopped; keys that were written stay.")
     }
   }
 }

@@ -35,7 +35,7 @@ struct BenchFiles {
     if let json, !printsJSON { try Self.write(try report.json(), to: json) }
     guard let plot else { return }
     guard let picture = LatencyPlot.svg(report, title: title) else {
-      throw Unhealthy("there is no picture: fewer than two runs have results")
+      throw Unhealthy("there is no plot: fewer than two runs have results")
     }
     try Self.write(Array(picture.utf8), to: plot)
   }
@@ -72,7 +72,7 @@ struct BenchFiles {
       if count == 0 { return bytes }
       bytes += chunk[..<count]
       guard bytes.count <= LoadReport.fileBytesMax else {
-        throw ConfigurationError("\(path) is too long for a result.")
+        throw ConfigurationError("\(path) is too large for a result.")
       }
     }
   }

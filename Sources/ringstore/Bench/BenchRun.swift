@@ -62,7 +62,7 @@ struct BenchRun {
     var runs: [LoadReport.Run] = []
     let rates: [Double?] = settings.rates.isEmpty ? [nil] : settings.rates
     for rate in rates {
-      let name = rate.map { "\(LoadText.rate($0)) calls/s" } ?? "as fast as it goes"
+      let name = rate.map { "\(LoadText.rate($0)) calls/s" } ?? "as fast as possible"
       let run = await BenchProgress.during(name, settings.calls, generator) {
         await generator.run(rate: rate)
       }
@@ -70,7 +70,7 @@ struct BenchRun {
       if let run, run.calls + run.failed > 0 || !generator.isStopped { runs.append(run) }
     }
     let remarks = [try await leave(generator)].compactMap { $0 }
-    guard !runs.isEmpty else { throw Unhealthy("interrupted before anything was measured") }
+    guard !runs.isEmpty else { throw Unhealthy("interrupted before the measurement") }
     let report = LoadReport(
       ringstore: RingstoreVersion.current, server: "\(server)", startedUnixSeconds: now.tv_sec,
       wasInterrupted: generator.isStopped,
@@ -97,7 +97,7 @@ struct BenchRun {
       }
     guard writes else { return nil }
     let names = settings.mix.spaces.map { "bench:\($0.letter):..." }.joined(separator: ", ")
-    return "Up to \(settings.keys) keys each of \(names) stay in database \(settings.database); "
+    return "Up to \(settings.keys) keys each of \(names) remain in database \(settings.database); "
       + "--clean deletes them."
   }
 
@@ -108,6 +108,6 @@ struct BenchRun {
       let count = wrong.reduce(0) { $0 + $1.count }
       throw Unhealthy("\(count) replies were wrong, the first because \(first.message)")
     }
-    guard runs.contains(where: { $0.calls > 0 }) else { throw Unhealthy("no call was done") }
+    guard runs.contains(where: { $0.calls > 0 }) else { throw Unhealthy("no call succeeded") }
   }
 }

@@ -19,7 +19,7 @@ package enum CommandLineCall: Sendable {
   case scan(KeySearch)
   case dbSize(RingstoreScope)
   case randomKey
-  /// A prompt asks before it is carried out, unless it is confirmed.
+  /// A prompt asks before it is executed, unless it is confirmed.
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
@@ -212,7 +212,7 @@ package enum CommandLineCall: Sendable {
 /// The command line's own: there is no such call.
 enum PingCommand {
   static let syntax = Syntax("PING [text]")
-  static let summary = "Answers PONG, or the text, if the node answers."
+  static let summary = "Prints PONG, or the text, if the node replies."
 }
 
 extension CommandLineCall.Misuse {
@@ -228,7 +228,7 @@ extension CommandLineCall.Misuse {
       let text = String(decoding: word, as: UTF8.self)
       sentence = "\(Self.capitalized(what)) must be from 0 to \(UInt32.max), not '\(text)'."
     case .tooSmallToTakeAway(let what):
-      sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+      sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is subtracted."
     case .notAboveZero(let what):
       sentence = "\(Self.capitalized(what)) must be above 0."
     case .tooManySeconds(let what):

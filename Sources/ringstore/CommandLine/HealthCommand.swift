@@ -9,12 +9,12 @@ import RingstoreClient
 
 struct HealthCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "health", abstract: "Asks a router or a shard whether it serves.",
-    discussion: "Status 0: it does. 1: it does not, or gave no answer in time; stderr says why.")
+    commandName: "health", abstract: "Checks whether a router or a shard serves.",
+    discussion: "Status 0: it serves. 1: it doesn't, or didn't reply in time; stderr says why.")
 
   @Option(
     help: """
-      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      The node, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
       50051)
       """)
   var server: String?
@@ -22,10 +22,10 @@ struct HealthCommand: AsyncParsableCommand {
   @OptionGroup var tlsOptions: TLSClientOptions
   @OptionGroup var token: TokenOption
 
-  @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
+  @Flag(help: "On a router: also check that every shard is reached and serves.")
   var shards = false
 
-  @Option(parsing: .unconditional, help: "Seconds that the answer may take: above 0, at most 60.")
+  @Option(parsing: .unconditional, help: "Seconds to wait for the reply: above 0, at most 60.")
   var timeout: Double = 5
 
   func run() async throws {
@@ -46,7 +46,7 @@ struct HealthCommand: AsyncParsableCommand {
       report = HealthReport(
         try await client.health(timeout: .seconds(timeout)), needsShards: shards)
     } catch {
-      throw Unhealthy("\(server) does not answer: \(error.message)")
+      throw Unhealthy("\(server) does not reply: \(error.message)")
     }
     let options = RingstoreCallOptions(timeout: end - ContinuousClock.now)
     if report.reason != nil, let cluster = try? await client.describe(options: options) {
@@ -98,7 +98,7 @@ struct HealthReport {
     let serving = shards.count { $0.state == .serving }
     // A router describes itself besides its shards; a lone shard is all that it describes.
     guard let node = cluster.nodes.first(where: { $0.role == .router }) ?? shards.first else {
-      reason = "its answer names no node"
+      reason = "its reply names no node"
       summary = ""
       return
     }

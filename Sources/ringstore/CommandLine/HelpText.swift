@@ -65,7 +65,7 @@ package enum HelpText {
     let article = access.first.map { "aeiou".contains($0) } == true ? "An" : "A"
     lines.append("  \(article) \(access) call that concerns \(command.routing.rawValue)")
     if command.id == .reset {
-      lines.append("  A prompt asks before; with --yes it doesn't")
+      lines.append("  A prompt asks for confirmation, unless --yes is given")
     }
     lines.append("  gRPC: \(command.rpc.path)")
     return lines.joined(separator: "\n")

@@ -31,8 +31,8 @@ package struct KeySearch: Sendable {
       let isOption = option.hasPrefix("--")
       if command.id == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil {
         throw CommandLineCall.Misuse(
-          sentence: "SCAN takes no cursor and goes through all keys by itself: leave out "
-            + "\(option), or write --match \(option) where it is a pattern.")
+          sentence: "SCAN takes no cursor and scans all keys: leave out "
+            + "\(option), or write --match \(option) if it is a pattern.")
       }
       guard let value = isOption ? rest.popFirst() : word else { throw .usage(command) }
       switch (isOption ? option : "--match", command.id) {

@@ -87,7 +87,7 @@ package struct Printer {
     if form == .json { return _ = show(.error(error)) }
     if origin == .prompt, error.code == .cancelled {
       return note(
-        error.isOutcomeUnknown ? "Stopped; the command may have been carried out." : "Stopped.")
+        error.isOutcomeUnknown ? "Stopped; the command may have been executed." : "Stopped.")
     }
     if error.isUnconnected {
       return remark(

@@ -18,7 +18,7 @@ package struct ProgressBar {
     self.write = write
   }
 
-  /// Draws it anew where it would look different. Nothing is shown of a scan that is done.
+  /// Draws it again where it would look different. Nothing is shown of a scan that is done.
   package mutating func show(slotsDone: Int, keys: Int) {
     let line = slotsDone < Self.slots ? Self.line(slotsDone, keys, columns: columns()) : ""
     guard line != shown else { return }

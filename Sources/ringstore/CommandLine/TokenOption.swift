@@ -6,7 +6,7 @@ import RingstoreClient
 struct TokenOption: ParsableArguments {
   @Option(
     help: """
-      A file with the token of the user to ask as. (default: the token in RINGSTORE_TOKEN, or none)
+      A file with the user's token. (default: the token in RINGSTORE_TOKEN, or none)
       """)
   var tokenFile: String?
 

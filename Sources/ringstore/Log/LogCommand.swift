@@ -6,18 +6,18 @@ import LogFiles
 
 struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "log", abstract: "Looks into a shard's data directory, and cuts its log.",
+    commandName: "log", abstract: "Inspects a shard's data directory, and cuts its log.",
     discussion: """
-      No node is asked. Status 0: done, and nothing is wrong. 1: something is wrong with the files, \
-      or it was not done; stderr says why. 2: the directory can't be read, or is in use where it \
-      must not be; bad usage.
+      It contacts no node. Status 0: done, and nothing is wrong. 1: something is wrong with the \
+      files, or the command failed; stderr says why. 2: the directory can't be read, or is in use \
+      although it must not be; bad usage.
       """,
     subcommands: [
       LogShowCommand.self, LogVerifyCommand.self, LogCutCommand.self, LogStatCommand.self,
     ])
 
   func run() throws {
-    throw ValidationError("Say what to do: show, verify, cut or stat.")
+    throw ValidationError("Name a subcommand: show, verify, cut or stat.")
   }
 }
 

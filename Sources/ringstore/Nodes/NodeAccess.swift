@@ -100,7 +100,7 @@ package final class NodeAccess: Sendable {
   /// Reads what has changed.
   package func look() { reload(onlyChanged: true) }
 
-  /// Reads all files anew. Of one that can't be used, what it said before stays in force.
+  /// Reads all files again. Of one that can't be used, what it said before stays in force.
   package func reload() { reload(onlyChanged: false) }
 
   private func reload(onlyChanged: Bool) {

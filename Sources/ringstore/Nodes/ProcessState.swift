@@ -12,7 +12,7 @@ enum ProcessState {
   }
 
   /// SIGQUIT ends a node at once, the system's default. Swift's runtime may have taken the signal
-  /// to print a trace, and the node would go on.
+  /// to print a trace, and the node would continue.
   static func restoreQuitSignal() {
     signal(SIGQUIT, SIG_DFL)
   }

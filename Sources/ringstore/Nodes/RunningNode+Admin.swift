@@ -8,7 +8,7 @@ import NIOCore
 import TextForms
 
 extension RunningNode {
-  /// How long answers under way may take at the end.
+  /// How long answers in progress may take at the end.
   private static let adminGrace = TimeAmount.seconds(1)
   /// What libraries of the process count.
   private static let libraryMetrics = LibraryMetrics()

@@ -19,7 +19,7 @@ package struct RunningNode: Sendable {
   let calls: NodeCalls
   /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
   package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
-  /// Takes no new calls, lets those under way finish within the node's limit, and closes.
+  /// Takes no new calls, lets those in progress finish within the node's limit, and closes.
   package internal(set) var drain: @Sendable () async -> Void
 
   /// - Parameter onShutdown: called when a client has asked the node to end; it has to

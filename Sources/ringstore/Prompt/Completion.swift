@@ -20,7 +20,7 @@ package struct Completion: Sendable, Hashable {
     }
     guard let first = fitting.first else { return }
     let shared = fitting.dropFirst().reduce(first) { $0.commonPrefix(with: $1) }
-    // Who types small letters goes on in small letters.
+    // Who types small letters continues in small letters.
     let isSmall = begun.last(where: \.isLetter).map { $0.isLowercase } ?? false
     let rest = String(shared.dropFirst(begun.count))
     insertion = (isSmall ? rest.lowercased() : rest) + (fitting.count == 1 ? " " : "")

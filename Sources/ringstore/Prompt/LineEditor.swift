@@ -143,7 +143,7 @@ extension LineEditor {
     CEdit_refresh(edit)
   }
 
-  /// Shows that the line is given up, and begins a new one.
+  /// Shows that the line is abandoned, and begins a new one.
   fileprivate func interrupt() -> UInt8 {
     isInterrupted = true
     Terminal.write("^C\(Terminal.clearBelow)\n")

@@ -1,4 +1,4 @@
-// The prompt: reads a line, has it carried out, and shows the next prompt. Everything here lives on
+// The prompt: reads a line, has it executed, and shows the next prompt. Everything here lives on
 // a thread of its own, because a line editor blocks while a person thinks, and Swift's threads must
 // not be blocked. The commands themselves run as tasks; this thread waits for them and listens for
 // Ctrl-C.
@@ -66,7 +66,7 @@ struct PromptLoop: Sendable {
   /// Whether the person types yes.
   private func agrees(to warning: String, _ editor: LineEditor) -> Bool {
     Terminal.complain(warning)
-    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to go on: "),
+    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to continue: "),
       ["y", "yes"].contains(answer.filter { $0 != " " }.lowercased())
     {
       return true

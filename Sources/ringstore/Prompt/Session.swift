@@ -1,6 +1,6 @@
-// One person's or one script's session: its database, its connection, and how each line is carried
-// out. Used from the thread that reads lines and from the task that runs one of them, never from
-// two tasks at once.
+// One person's or one script's session: its database, its connection, and how each line is
+// executed. Used from the thread that reads lines and from the task that runs one of them, never
+// from two tasks at once.
 
 import Glibc
 import RingstoreClient
@@ -74,14 +74,14 @@ package final class Session: Sendable {
     }
   }
 
-  /// What a person is told, and must agree to, before a line is carried out; nil: nothing.
+  /// What a person is told, and must agree to, before a line is executed; nil: nothing.
   package func warning(before line: [UInt8]) -> String? {
     guard let words = try? WordSplitter.words(line), let command = try? SessionCommand(words),
       case .call(.reset(let scope, isConfirmed: false)) = command
     else { return nil }
     let database = state.withLock(\.database)
     let keys = scope == .allDatabases ? "all databases" : "database \(database)"
-    return "RESET removes every key of \(keys), for good. RESET --yes doesn't ask."
+    return "RESET removes every key of \(keys), permanently. RESET --yes doesn't ask."
   }
 
   /// Carries a line out and prints what comes of it. A blank line is done at once.

@@ -11,7 +11,7 @@ enum PromptSignal: UInt8 {
   case end
   /// The terminal has another size.
   case resize
-  /// The process was stopped and goes on, with the terminal as other programs left it.
+  /// The process was stopped and continues, with the terminal as other programs left it.
   case resume
 
   fileprivate init?(number: Int32) {

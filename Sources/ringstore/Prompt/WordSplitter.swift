@@ -20,7 +20,7 @@ package enum WordSplitter {
     package var sentence: String {
       switch self {
       case .quoteNotClosed: "A quote is not closed."
-      case .noBlankBehindQuote: "A closing quote must be followed by a blank."
+      case .noBlankBehindQuote: "A closing quote must be followed by a space."
       }
     }
   }

@@ -30,7 +30,7 @@ package enum EnvironmentNames {
         guard isSetting else { continue }
         remarks.append(
           "\(name) is '\(value)', as orchestrators set it for a service of that name; "
-            + "it is passed over, since it is no port to listen on")
+            + "it is ignored, since it is not a port to listen on")
       } else if !isSetting, !isKnown(name) {
         taken[name] = nil
         let meant = nearest(name).map { "; did you mean \($0)?" } ?? ""

@@ -29,7 +29,7 @@ extension SettingSources {
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
-          + "(\(limits.maxMessageBytes)): a key travels in a message.")
+          + "(\(limits.maxMessageBytes)): a message must have room for a key.")
     }
     limits.hashSeed = try hashSeed()
     if kind.settings.contains(.maxPinnedSeconds) { try readWhatIsHeld(into: &limits) }

@@ -32,7 +32,7 @@ extension SettingSources {
       throw ConfigurationError(
         "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
           + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
-          + "GiB behind the number, not '\(found.value)'.")
+          + "GiB after the number, not '\(found.value)'.")
     }
     ledger.take(setting, .integer(Int64(size)))
     return size

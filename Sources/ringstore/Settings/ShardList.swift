@@ -62,7 +62,7 @@ package enum ShardList {
     guard options.count == 1, option.hasPrefix("weight=") else {
       throw ConfigurationError(
         "shard '\(id)' in \(origin) must be ID=HOST:PORT or ID=HOST:PORT,weight=W; "
-          + "',\(options.joined(separator: ","))' can't be read.")
+          + "',\(options.joined(separator: ","))' is not an option.")
     }
     let text = option.dropFirst("weight=".count)
     guard let weight = Double(text), weight.isFinite, weight > 0 else {

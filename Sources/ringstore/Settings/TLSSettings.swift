@@ -52,7 +52,7 @@ extension SettingSources {
     }
     guard let authority = try path(.shardTLSCA) else {
       guard certificate == nil, serverName == nil else {
-        throw ConfigurationError("links are encrypted where shard_tls_ca is given, and it isn't.")
+        throw ConfigurationError("the certificate for links needs shard_tls_ca, which is not set.")
       }
       return nil
     }
@@ -69,8 +69,8 @@ extension SettingSources {
     let isAllowed = try boolean(.insecure, default: false)
     if isAllowed || isEncrypted || hasUsers || Self.isLoopback(host) { return }
     throw ConfigurationError(
-      "\(host) is no address of this machine alone, and whoever reaches it could read and change "
-        + "everything: encrypt with --tls-certificate and --tls-key, name --users, or say "
+      "\(host) can be reached from other machines, so any client could read and change "
+        + "everything: set --tls-certificate and --tls-key, or --users, or "
         + "--insecure.")
   }
 

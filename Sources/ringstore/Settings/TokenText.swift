@@ -1,5 +1,5 @@
 // A token as a file or a variable holds it, for whoever sends one: the program that asks nodes, and
-// a router that asks shards. No sentence about it shows what was found. Pure but for the file.
+// a router that asks shards. No sentence about it shows what was found. Pure except for the file.
 
 import SmallFiles
 import Users
