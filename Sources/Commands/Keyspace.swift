@@ -1,7 +1,5 @@
 // The keys of one shard, as commands see them: the store, which slots of it may be served, and the
 // bounds of requests. Belongs to the shard's event loop.
-//
-// @exclusivity(unchecked) in this file: asked by every call that is executed, on one thread.
 
 import Placement
 import RingstoreAPI
@@ -15,23 +13,23 @@ package final class Keyspace {
   }
   /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is
   /// copied.
-  @exclusivity(unchecked) private var owned: SlotSet
+  private var owned: SlotSet
   /// What calls look up most often.
-  @exclusivity(unchecked) package var hotKeys = HotKeyTable()
+  package var hotKeys = HotKeyTable()
   /// Look-ups until one is watched: the next that is sampled, or every one.
-  @exclusivity(unchecked) private var unwatchedLeft = 0
+  private var unwatchedLeft = 0
   /// Whether every one is: what is found is noted, or calls on some keys are unfinished.
-  @exclusivity(unchecked) private var watchesAll = false
+  private var watchesAll = false
   /// Look-ups until the next that is sampled, while all are watched.
-  @exclusivity(unchecked) private var untilSample = 0
+  private var untilSample = 0
   /// Whether `found` is asked for.
   package var notesFound = false { didSet { watch() } }
   /// The keys that the call has looked up.
-  @exclusivity(unchecked) package var found: [KeyLookup] = []
+  package var found: [KeyLookup] = []
   /// The calls that are executed in turns, nil as long as there are none.
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
   /// What the execution that comes next continues with.
-  @exclusivity(unchecked) package var resumed: ResumedSearch?
+  package var resumed: ResumedSearch?
   /// What the next calls will look up.
   let ahead = LookAhead()
   package let routes = CommandTable.routes

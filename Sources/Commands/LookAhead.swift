@@ -4,8 +4,6 @@
 //
 // Nothing is decided here: a key that may not be touched is passed over, and refused by its
 // execution. Belongs to the shard's event loop.
-//
-// @exclusivity(unchecked) in this file: touched by every call of a batch, on one thread.
 
 import Placement
 import RingstoreAPI
@@ -13,9 +11,9 @@ import Store
 
 final class LookAhead {
   private let lookups: UnsafeMutableBufferPointer<KeyLookup>
-  @exclusivity(unchecked) private var count = 0
+  private var count = 0
   /// Those before it were taken, or passed over.
-  @exclusivity(unchecked) private var taken = 0
+  private var taken = 0
 
   init() {
     lookups = .allocate(capacity: Store.prefetchMax)

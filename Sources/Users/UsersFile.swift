@@ -95,6 +95,8 @@ struct UsersFileParser {
 
   mutating func finish() throws(UsersFileError) -> UserTable {
     try end()
+    // A file that was cut off, or not written yet: nobody could call any more.
+    guard !users.isEmpty else { throw UsersFileError(0, "there is no user in it") }
     return UserTable(users)
   }
 

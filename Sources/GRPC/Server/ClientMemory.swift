@@ -6,8 +6,6 @@
 // Counted for each connection: bytes of requests that the service has not accepted, replies that
 // the client has not read, be it that its window is closed or its socket full, and for gRPC a flat
 // sum for each open stream, and large header lists.
-//
-// @exclusivity(unchecked) in this file: used by every flush, on the loop only.
 
 import LargeMemory
 
@@ -66,9 +64,9 @@ package final class ClientMemory {
   /// Most bytes of one connection.
   package let connectionBytesMax: Int
   /// The memory of all connections.
-  @exclusivity(unchecked) package private(set) var bytes = 0
+  package private(set) var bytes = 0
   /// The maximum of held bytes since malloc was last trimmed.
-  @exclusivity(unchecked) private var peakBytes = 0
+  private var peakBytes = 0
   private var ports: [() -> MemoryOffenders] = []
 
   /// After this many freed bytes malloc must return pages to the operating system.

@@ -1,8 +1,5 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
-//
-// @exclusivity(unchecked) in this file: used by every flush and every call, on the loop alone, and
-// nothing is called back within an access.
 
 import HTTP2
 import Logging
@@ -27,11 +24,11 @@ package final class ServerLoop: ListenerLoop {
   /// For calls whose messages are compressed.
   let gzip = GzipCodec()
   /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
-  @exclusivity(unchecked) var output = ByteBuffer()
+  var output = ByteBuffer()
   /// What this loop's clients hold, on whatever port they are.
   let clientMemory: ClientMemory
 
-  @exclusivity(unchecked) private var methods = MethodCache()
+  private var methods = MethodCache()
   /// Spreads the ends of connections that began together; tests have a chance of their own.
   var chance: () -> UInt64 = { .random(in: .min ... .max) }
 

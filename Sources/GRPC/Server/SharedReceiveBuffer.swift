@@ -10,8 +10,6 @@
 // a client's first words; more is there again at the next read.
 //
 // Thread: the event loop.
-//
-// @exclusivity(unchecked) in this file: taken and given back by every read, on the loop alone.
 
 import NIOCore
 
@@ -25,7 +23,7 @@ package final class SharedReceiveBuffer {
   /// Size of the buffer that a channel keeps: a client's preface and SETTINGS.
   static let firstCapacity = 128
 
-  @exclusivity(unchecked) private var spare: ByteBuffer?
+  private var spare: ByteBuffer?
 
   package init() {}
 

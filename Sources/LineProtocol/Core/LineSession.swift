@@ -13,9 +13,6 @@
 // connection is not read then, so what is held of unread requests is what one read brought and one
 // unfinished request. Replies that are large are brought from the node only while they fit
 // (LineSession+LargeReplies.swift).
-//
-// @exclusivity(unchecked) in this file: touched by every command, on one thread, and no caller is
-// told within an access.
 
 import Commands
 import NIOCore
@@ -40,25 +37,25 @@ package final class LineSession {
   /// Who may call; nil: everybody.
   let identity: CallerIdentity?
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
-  @exclusivity(unchecked) package internal(set) var principal: Principal?
+  package internal(set) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
   // A session is used by one thread and never from within an access to one of these, so the
   // run-time checks for that are left out, which every command would pay for.
-  @exclusivity(unchecked) private var parser: LineParser
+  private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
-  @exclusivity(unchecked) private var held: LineAction?
+  private var held: LineAction?
   /// The commands that were started and whose replies are not out.
-  @exclusivity(unchecked) var entries = CircularBuffer<LineEntry>()
+  var entries = CircularBuffer<LineEntry>()
   /// The number of the first entry; they are numbered from 0 on.
-  @exclusivity(unchecked) private var firstNumber = 0
-  @exclusivity(unchecked) private var commandsNow = commandsFirst
-  @exclusivity(unchecked) private var isAlone = false
+  private var firstNumber = 0
+  private var commandsNow = commandsFirst
+  private var isAlone = false
   /// The number of a command that waits for a value.
-  @exclusivity(unchecked) private var waitingNumber: Int?
+  private var waitingNumber: Int?
   private var filter: LineTypeFilter?
   private var pauses = 0
   private var inputEnded = false
@@ -70,12 +67,12 @@ package final class LineSession {
   package private(set) var endingFailure: LineFailure?
 
   /// Replies whose turn has come.
-  @exclusivity(unchecked) private(set) var output = ByteBuffer()
+  private(set) var output = ByteBuffer()
   /// The node's account of large ones among them.
   private var holdings: [AnyObject] = []
   /// Bytes of replies that wait behind others, and of large ones that are on their way.
-  @exclusivity(unchecked) private(set) var waitingBytes = 0
-  @exclusivity(unchecked) var expectedBytes = 0
+  private(set) var waitingBytes = 0
+  var expectedBytes = 0
   /// Calls whose large reply had to wait.
   var creditWaiters: [LocalCall] = [] {
     didSet { if !creditWaiters.isEmpty { commandsNow = Self.commandsFirst } }
