@@ -31,18 +31,17 @@ package final class LoopMeter {
   package var lines = Traffic()
   /// gRPC calls and streams.
   package var openStreams = 0
-  /// The memory held for the loop's gRPC clients, and its limit; set by the server.
-  var clientMemory: () -> (bytes: Int, bytesMax: Int) = { (0, 0) }
+  /// The memory held for the loop's clients, and its limit; set by the gRPC server, nil without one.
+  package var clientMemory: ClientMemory?
   /// The service's call meter, which is finished at the end of the tick; nil: none.
   package var calls: CallMeter?
 
   package init() {}
 
   package var report: Report {
-    let memory = clientMemory()
-    return Report(
+    Report(
       ticks: ticks, turns: turns, lateTurns: lateTurns, grpc: grpc, lines: lines,
-      openStreams: openStreams, clientMemoryBytes: memory.bytes,
-      clientMemoryBytesMax: memory.bytesMax)
+      openStreams: openStreams, clientMemoryBytes: clientMemory?.bytes ?? 0,
+      clientMemoryBytesMax: clientMemory?.bytesMax ?? 0)
   }
 }

@@ -16,7 +16,7 @@ import Logging
 import NIOCore
 
 /// The channel handler of a server connection.
-final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, SweptConnection {
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, MemoryHolder {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer

@@ -173,17 +173,21 @@ package final class LineSession {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Whether commands are pending, or replies unread. Commands without a reply yet, and all that
-  /// have arrived.
+  /// Commands that are not answered yet, and all that have come.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
+  /// Whether commands are pending, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
 
-  /// Up to this many bytes to write, or nil if there are none.
+  /// Bytes of replies: those that the client has not read, those that wait for others, and large
+  /// ones that are being fetched.
+  package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
+
+  /// Up to this many bytes to write, or nil where there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }
