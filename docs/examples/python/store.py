@@ -65,8 +65,8 @@ class Failure:
 def repeated(call: Callable[[], Answer], *, is_read: bool, seconds: float = 10.0) -> Answer:
     """Makes a call again, while that is safe, until it succeeds or the time has passed.
 
-    A read may be repeated whatever its error was. A write only where it surely has not been carried
-    out: an unknown outcome is for the caller, who has to read before it decides.
+    A read may be repeated after any error. A write may be repeated only if it certainly was not
+    executed: if the outcome is unknown, the caller must read before it decides.
     """
     end = time.monotonic() + seconds
     pause = 0.05

@@ -1,4 +1,4 @@
-// All keys of a pattern, any number of them, in pages; after an error it continues where it
+// All keys of a pattern, in pages; after an error it continues where it
 // stopped.
 package main
 
