@@ -1,4 +1,4 @@
-"""Read, change, write back only if nobody has written meanwhile."""
+"""Read, change, write back only if no other client has written meanwhile."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ def change(store, key: bytes, edit) -> dict:
         old = store.Get(pb.Key(key=key), timeout=5)
         document = json.loads(old.value) if old.found else {}
         edit(document)
-        # Version 0 stands for a key that isn't there.
+        # Version 0 means that the key doesn't exist.
         write = pb.KeyValue(
             key=key, value=json.dumps(document).encode(),
             condition=pb.SET_CONDITION_IF_VERSION, if_version=old.version,

@@ -15,7 +15,7 @@ from store import connect
 
 @contextmanager
 def lock(store, key: bytes, millis: int):
-    """Gives the fencing token, or None where another holds the lock."""
+    """Returns the fencing token, or None if another client holds the lock."""
     owner = secrets.token_bytes(16)
     taken = store.Set(
         pb.KeyValue(

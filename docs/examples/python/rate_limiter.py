@@ -8,7 +8,7 @@ from store import connect
 
 
 def allows(store, who: str, calls: int, seconds: int) -> bool:
-    """Counts a call, and tells whether it is one of the first in its window.
+    """Counts a call, and returns whether it is one of the first in its window.
 
     The counter is a key that goes by itself: its time to live is set by the call that makes it.
     """
@@ -22,5 +22,5 @@ def allows(store, who: str, calls: int, seconds: int) -> bool:
 
 
 store = connect(sys.argv[1])
-# A window of a day, so that no other begins meanwhile (but at midnight).
+# A window of a day, so that no other window begins meanwhile (except at midnight).
 print([allows(store, "ada", calls=3, seconds=86_400) for _ in range(5)])
