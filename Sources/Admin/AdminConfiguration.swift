@@ -1,4 +1,4 @@
-// The bounds of the admin port, all in one place, and how it is set up. Values; any thread.
+// The limits of the admin port, all in one place, and its set-up. Values; any thread.
 
 import GRPC
 import NIOCore
@@ -10,7 +10,7 @@ package struct AdminConfiguration: Sendable {
   package var port = 0
   /// How the port is encrypted; nil: not at all.
   package var tls: ServerTLS?
-  /// The users; nil: there are none, and everybody may see everything.
+  /// The users; nil: there are none, and every caller may see everything.
   package var users: UserDirectory?
   package var limits = AdminLimits()
 
@@ -24,11 +24,11 @@ package struct AdminLimits: Sendable {
   /// A request's line and fields.
   package var requestBytesMax = 16 << 10
   package var requestFieldsMax = 64
-  /// How long a request may take to come.
+  /// How long a request may take to arrive.
   package var requestNanosMax: UInt64 = 10_000_000_000
-  /// How long a page may take to be made; then the reply is 503.
+  /// How long making a page may take; after that the reply is 503.
   package var answerNanosMax: UInt64 = 10_000_000_000
-  /// The same for /healthz and /readyz: a node whose event loop doesn't answer is not well.
+  /// The same for /healthz and /readyz: a node whose event loop doesn't reply is not healthy.
   package var probeNanosMax: UInt64 = 2_000_000_000
   /// How long a client may take to read a reply.
   package var writeNanosMax: UInt64 = 30_000_000_000

@@ -13,7 +13,7 @@ package final class AdminCounters: Sendable {
 
   package init() {}
 
-  /// - Parameter path: of a page that there is, or "other": what clients make up is not kept.
+  /// - Parameter path: of an existing page, or "other": paths that clients invent are not kept.
   func answered(_ path: String, _ code: Int) {
     answers.withLockedValue { $0[Answer(path: path, code: code), default: 0] += 1 }
   }

@@ -1,8 +1,8 @@
 // The pages of the admin port, as a table. To add one is to add a line to `routes`: its path, who
-// may see it where the node has users, and what makes it. What makes a page runs on no event loop;
-// it asks nodes by their probes. Any thread.
+// may see it if the node has users, and the function that makes it. That function runs on no event
+// loop; it queries nodes by their probes. Any thread.
 //
-// `/` is the dashboard for browsers, and names the pages for everybody else.
+// `/` is the dashboard for browsers, and lists the pages for other clients.
 
 import Commands
 import MetricTypes
@@ -22,7 +22,7 @@ package struct AdminPages: Sendable {
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
   ///   - process: metrics that concern none of them.
-  ///   - startPage: what browsers see at `/`; nil: what everybody sees.
+  ///   - startPage: what browsers see at `/`; nil: the list of pages.
   ///   - configuration: the settings as JSON, without secrets.
   package init(
     _ nodes: [NodeProbe], limits: AdminLimits = AdminLimits(), startPage: AdminResponse? = nil,
@@ -88,7 +88,7 @@ package struct AdminPages: Sendable {
 
   // MARK: - Probes
 
-  /// As the page of the gRPC port: it lives if its event loops answer.
+  /// Like the page of the gRPC port: the node is alive if its event loops reply.
   private func health() async -> AdminResponse {
     let lines = zip(nodes, await readinesses.value()).map { node, reason in
       "\(prefix(node))alive, \(reason ?? "serving")"
@@ -103,7 +103,7 @@ package struct AdminPages: Sendable {
     return .line(isReady ? .ok : .serviceUnavailable, lines.joined(separator: "\n"))
   }
 
-  /// With several nodes each line says whose it is.
+  /// With several nodes each line names its node.
   private func prefix(_ node: NodeProbe) -> String { nodes.count > 1 ? "\(node.name): " : "" }
 
   // MARK: - Slow calls
@@ -136,7 +136,7 @@ package struct AdminPages: Sendable {
       .init("node", .string(node.name)), .init("kind", .string(call.kind.rawValue)),
       .init("unix_millis", .integer(call.unixMillis)),
       .init("command", CommandName.of(place: call.place).map { .string($0) } ?? .null),
-      // Of a large call a shard doesn't measure how long it took.
+      // A shard doesn't measure the duration of a large call.
       .init(
         "duration_micros",
         call.durationNanos == 0 ? .null : .integer(Int64(clamping: call.durationNanos / 1_000))),

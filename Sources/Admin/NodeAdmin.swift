@@ -1,4 +1,4 @@
-// The admin port of a process: its server, its pages, and what is counted of both. Any thread.
+// The admin port of a process: its server, its pages, and the counters of both. Any thread.
 
 import GRPC
 import Logging
@@ -12,8 +12,8 @@ package enum NodeAdmin {
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
   ///   - settings: the settings as JSON, without secrets.
-  ///   - library: what libraries count.
-  ///   - startPage: what browsers see at `/`, and what it asks for.
+  ///   - library: the counters of libraries.
+  ///   - startPage: what browsers see at `/`, and the files it loads.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,

@@ -1,4 +1,4 @@
-// What the system knows of this process, under the names that Prometheus' client libraries use.
+// The system's data about this process, under the names that Prometheus' client libraries use.
 // Reads /proc, so not on an event loop of calls. Any thread.
 
 import MetricTypes
@@ -64,7 +64,7 @@ package enum ProcessMetrics {
     return max(0, count - 1)
   }
 
-  /// A small file as text; nil where it can't be read.
+  /// A small file as text; nil if it can't be read.
   private static func file(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -89,7 +89,7 @@ struct ProcessStatus: Equatable {
   let residentPages: Int
 
   init?(_ text: String) {
-    // The second field is the name in parentheses, and may hold anything.
+    // The second field is the name in parentheses, and may contain any characters.
     guard let nameEnd = text.lastIndex(of: ")") else { return nil }
     let fields = text[text.index(after: nameEnd)...].split { $0 == " " || $0 == "\n" }
     // Numbered from 3 in proc(5).

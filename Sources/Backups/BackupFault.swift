@@ -1,4 +1,4 @@
-// Why a backup can't be read, or written. Each has a sentence that says what to do.
+// Why a backup can't be read or written. Each has a message that says what to do.
 
 package import LogFiles
 
@@ -9,12 +9,12 @@ package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible 
     case newerFormat
     /// The bytes aren't those that were written.
     case damaged
-    /// This many bytes instead of those that the manifest says.
+    /// This many bytes instead of the number in the manifest.
     case otherSize(found: UInt64, wanted: UInt64)
     case otherChecksum
-    /// The bytes are those that were written, and say what can't be.
+    /// The bytes are unchanged, but their contents are impossible.
     case unreadable(String)
-    /// What was read isn't what the manifest says.
+    /// The contents don't match the manifest.
     case otherContents(slot: Int)
     case notEmpty
     case failed(FileError)

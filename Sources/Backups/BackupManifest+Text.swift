@@ -26,7 +26,7 @@ extension BackupManifest {
     return text + Array("checksum \(Hexadecimal.text(checksum))\n".utf8)
   }
 
-  /// - Throws: where the bytes are none, or not those that were written.
+  /// - Throws: if the bytes are no manifest, or were changed.
   package init(decoding bytes: [UInt8]) throws(BackupFault.Reason) {
     guard bytes.starts(with: Array("ringstore backup ".utf8)) else { throw .noManifest }
     guard bytes.starts(with: Array((Self.head + "\n").utf8)) else { throw .newerFormat }

@@ -1,4 +1,4 @@
-// The commands that are made of parts, and those of the node that is asked.
+// The commands that consist of parts, and those of the receiving node.
 
 import RingstoreAPI
 
@@ -85,7 +85,7 @@ extension Command {
     .backup, V1.Cluster.backup, .admin, .everything, .everyShard, .parts,
     "Streams the files of a backup: the keys of each shard at one moment.", forms: [])
 
-  // MARK: - The node that is asked
+  // MARK: - The receiving node
 
   package static let pipeline = Command(
     .pipeline, V1.KeyStore.pipeline, .read, .namedKeys, .thisNode, .pipeline,

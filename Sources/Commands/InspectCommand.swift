@@ -1,4 +1,4 @@
-// What a key takes and is: Inspect, and the words by which Redis users ask for its parts.
+// A key's memory and type: Inspect, and the Redis commands for its parts.
 
 import NIOCore
 import RingstoreAPI
@@ -39,7 +39,7 @@ extension Command {
       if place.expires { reply.ttlMillis = place.expiry.millisLeft(context) }
       reply.version = place.version
     }
-    // The shard's name lies nowhere, so the reply is encoded while it does.
+    // The shard's name has no lasting memory, so the reply is encoded while it is valid.
     var encoded = ByteBuffer()
     var shard = keyspace.ownership.shard
     shard.withUTF8 {

@@ -55,7 +55,8 @@ extension Command {
     _ = try lists { () throws(Store.StoreError) in
       try keyspace.store.listLength(at: destination)
     }
-    // To find the other key may have changed something: a key that was due is gone.
+    // Looking up the other key may have changed something: a key whose time to live had passed is
+    // removed.
     let source = try keyspace.find(request.key, request.database, context.call)
     let move = Store.Move(from: from, of: source, to: to, of: destination.lookup)
     if bytesMax > context.bytesMin, let moved = try? keyspace.store.movePinned(move) {

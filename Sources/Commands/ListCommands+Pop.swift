@@ -1,4 +1,4 @@
-// The commands that take values of a list away. A pop may name several lists, and wait for a value.
+// The commands that remove values from a list. A pop may name several lists, and wait for a value.
 
 import NIOCore
 import Placement
@@ -14,7 +14,7 @@ extension Command {
     V1.KeyStore.rPop, .tail, "RPOP key [count]",
     "Removes and returns the last value of a list, or several.", rPopMany)
 
-  /// - Parameter many: what the words with a count mean.
+  /// - Parameter many: the call that the words with a count mean.
   @inline(__always)
   private static func pop(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String,
@@ -37,9 +37,9 @@ extension Command {
     }
   }
 
-  /// Pops from one list; nil where there is none.
+  /// Pops from one list; nil if there is none.
   ///
-  /// - Parameter key: what the reply names; empty: nothing.
+  /// - Parameter key: the key in the reply; empty: none.
   @inline(__always)
   private static func popOne(
     _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
@@ -115,7 +115,7 @@ extension Command {
       "Removes and returns the \(end == .head ? "first" : "last") value of the first list that "
         + "has one, and waits for one until the timeout; 0: the longest wait."
     ) { words, database throws(ArgumentError) in
-      // A reply names its list where there are several: a single one is named twice.
+      // A reply names its list if the request has several: a single one is named twice.
       V1.PopRequest(
         key: words[1], database: database,
         waitMillis: try words.waitMillis(words.count - 1),
@@ -147,7 +147,7 @@ extension Command {
     }
   }
 
-  /// What is to be taken away, which a reply can certainly carry.
+  /// The values to be removed, which certainly fit into a reply.
   private static func view(
     ofOutermost count: Int, _ end: Store.ListEnd, at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Store.ListView? {

@@ -1,5 +1,5 @@
-// The commands that search a list for a value. A short list is searched at once; of a long one a
-// piece, and the call is executed again in later turns, each time with how far it has come
+// The commands that search a list for a value. A short list is searched at once; of a long one only
+// a piece, and the call is executed again in later turns, each time with its progress
 // (`Remainder`).
 
 import NIOCore
@@ -84,7 +84,7 @@ extension Command {
   ) throws(CallError) -> Outcome {
     let numbers = indices.map { UInt64($0) }
     var reply = ByteBuffer()
-    // Made here, since the numbers live no longer.
+    // Made here, because the numbers are not valid later.
     numbers.withUnsafeBufferPointer {
       V1.ListPositions(indexes: RepeatedNumbers($0), found: true).write(into: &reply)
     }
@@ -130,7 +130,8 @@ extension V1.ListPositionRequest {
 
 extension CallError {
   fileprivate static var negativeCount: CallError {
-    CallError(code: .invalidArgument, message: "The count and the maximum length can't be negative.")
+    CallError(
+      code: .invalidArgument, message: "The count and the maximum length can't be negative.")
   }
 }
 

@@ -58,7 +58,7 @@ extension V1.MSetIfAbsentRequest: WordedMessage {
     self.init(key: words[1], value: words[2], database: database)
   }
 
-  /// The call with more than one key; nil where there is one.
+  /// The call with more than one key; nil if there is one.
   fileprivate static func ofMany(
     _ words: CommandWords, database: UInt32
   ) throws(ArgumentError) -> (any KeyedCall)? {

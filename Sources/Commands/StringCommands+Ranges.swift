@@ -24,7 +24,7 @@ extension Command {
     return .source(ValueSource(pinned, range, ttlMillis: reply.ttlMillis, isPopped: false))
   }
 
-  /// As Redis has it: what lies before the first byte is the first byte, for the stop as well.
+  /// As in Redis: an index before the first byte means the first byte, for the stop as well.
   private static func range(_ start: Int64, _ stop: Int64, of count: Int) -> Range<Int> {
     if start < 0, stop < 0, start > stop { return 0..<0 }
     let count = Int64(count)

@@ -21,7 +21,7 @@ extension Command {
     return try largeValue(reply, at: place, keyspace, context)
   }
 
-  /// Has a reply come from a source where it is long.
+  /// Makes a long reply come from a source.
   @inline(never)
   static func largeValue(
     _ reply: V1.Value, at place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext
@@ -30,7 +30,7 @@ extension Command {
     guard byteCount <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
-    // One that lies in its entry can't be held on to, and is copied.
+    // A value inside its entry can't be pinned, and is copied.
     guard byteCount > context.bytesMin, let pinned = try? keyspace.store.pinnedString(at: place)
     else { return .done }
     return .source(ValueSource(pinned, ttlMillis: reply.ttlMillis, isPopped: false))
@@ -99,7 +99,7 @@ extension Command {
     return .done
   }
 
-  /// - Throws: RESPONSE_TOO_LARGE where no reply could carry a value of this length.
+  /// - Throws: RESPONSE_TOO_LARGE if a value of this length fits into no reply.
   static func checkLength(_ length: Int, _ keyspace: Keyspace) throws(CallError) {
     let bytesMax = ReplySizes.value(count: length, version: .max, ttlMillis: .max)
     guard bytesMax <= keyspace.limits.maxMessageBytes else { throw .valueTooLarge }

@@ -83,7 +83,7 @@ private final class FailureBox<Failure: Error>: Sendable {
   }
 }
 
-/// What the tasks of a pipeline do that doesn't depend on where its commands come from.
+/// The part of a pipeline's tasks that doesn't depend on the source of its commands.
 private enum PipelineTasks {
   static func send(_ flow: PipelineFlow, on stream: ClientStream) async {
     do throws(RPCStatus) {
@@ -115,8 +115,8 @@ private enum PipelineTasks {
     flow.streamEnded(end, mayHaveRun: stream.processed != .no)
   }
 
-  /// Ends the stream where the node has left a command without a reply for too long. The node
-  /// itself keeps the deadline of each; this is for one that doesn't work any more.
+  /// Ends the stream if the node has left a command without a reply for too long. The node itself
+  /// enforces each deadline; this is for a node that no longer works.
   static func watch(_ flow: PipelineFlow, _ stream: ClientStream, _ patience: Duration) async {
     let pause = max(patience, .milliseconds(100))
     var last: PipelineFlow.Pulse?

@@ -1,11 +1,11 @@
-// What a cluster is made of and how it does, as Describe answers it. Values; any thread.
+// The nodes of a cluster and their state, the reply of Describe. Values; any thread.
 
 internal import RingstoreAPI
 
 /// The reply of a router about the whole cluster, or of a shard about itself.
 public struct RingstoreClusterDescription: Sendable {
   public let cluster: String
-  /// The version of the slot map; 0 where the node has none (a shard that no router has met).
+  /// The version of the slot map; 0 if the node has none (a shard that no router has connected to).
   public let epoch: UInt64
   public let shards: [Shard]
   public let nodes: [Node]
@@ -21,12 +21,12 @@ public struct RingstoreClusterDescription: Sendable {
     public let slots: Int
   }
 
-  /// A process that takes part.
+  /// A process of the cluster.
   public struct Node: Sendable {
     public enum Role: String, Sendable { case router, shard, unknown }
     public enum State: String, Sendable {
       case loading, serving, draining, unreachable, unknown
-      /// A router that answers no call on any key.
+      /// A router that serves no call on any key.
       case notServing = "not-serving"
     }
 
@@ -40,8 +40,8 @@ public struct RingstoreClusterDescription: Sendable {
     public let memoryBytes: Int
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
-    /// Of a shard: new at every start, so another one than before means that what the shard held in
-    /// memory is gone; one with a data directory has loaded its data again. 0 where it isn't known.
+    /// Of a shard: new at every start, so a different number means that the shard's memory was
+    /// lost; a shard with a data directory has loaded its data again. 0 if it isn't known.
     public let incarnation: UInt64
   }
 }

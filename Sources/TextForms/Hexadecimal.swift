@@ -18,8 +18,7 @@ package enum Hexadecimal {
     return String(repeating: "0", count: number.bitWidth / 4 - digits.count) + digits
   }
 
-  /// What the digits stand for, in letters of either case; nil where the text has another form.
-  /// O(n).
+  /// The bytes of the digits, in upper or lower case; nil if the text has another form. O(n).
   package static func bytes(_ text: some Sequence<UInt8>) -> [UInt8]? {
     var bytes: [UInt8] = []
     var high: UInt8?

@@ -12,10 +12,10 @@
 //           / "connections" NUMBER
 //   WORD    = bytes without blanks, or in double quotes with \\ \" \n \r \t \xHH
 //
-// What a user may is said in full: one that may read, write or administer names his keys and
-// databases, if only as `all`. Whatever is not understood refuses the file as a whole, so that
-// a mistake never gives anybody more than was meant. Sentences about mistakes repeat nothing of
-// the file but names of users: what stands in the wrong place may be a secret. Pure; any thread.
+// A user's rights are complete: a user that may read, write or administer must name its keys and
+// databases, if only as `all`. A line that can't be parsed makes the whole file invalid, so that a
+// mistake never gives a user more than intended. Error messages repeat nothing of the file except
+// user names: a word in the wrong place may be a secret. Pure; any thread.
 
 import Patterns
 import RingstoreAPI
@@ -95,6 +95,8 @@ struct UsersFileParser {
 
   mutating func finish() throws(UsersFileError) -> UserTable {
     try end()
+    // A file that was cut off, or not written yet: nobody could call any more.
+    guard !users.isEmpty else { throw UsersFileError(0, "there is no user in it") }
     return UserTable(users)
   }
 
@@ -330,7 +332,7 @@ private struct UserInProgress {
     }
   }
 
-  /// Nil for all; nothing where nothing was said.
+  /// Nil for all; empty if the file doesn't say.
   private func chosen<Element>(_ choice: Choice<Element>?) -> [Element]? {
     switch choice {
     case .all: nil

@@ -174,7 +174,7 @@ struct HouseRulesTests {
 
   @Test func whatTheCompilerDoesNotCheckIsExplained() throws {
     let files = try Repository.swiftSources()
-    expectNone(files.compactMap(SafetyRules.unexplainedExclusivity))
+    expectNone(files.flatMap(SafetyRules.exclusivityAttributes))
     expectNone(files.flatMap(SafetyRules.unexplainedSendable))
   }
 

@@ -152,12 +152,10 @@ struct RulesCanFailTests {
     #expect(TextRules.strangers(among: ["Sources", ".ci", "notes.txt"]) == ["notes.txt"])
   }
 
-  @Test func anUncheckedAccessWithoutAReasonIsFound() {
+  @Test func anUncheckedAccessIsFound() {
     let code = "  @exclusivity(un" + "checked) var a = 0"
-    #expect(SafetyRules.unexplainedExclusivity(in: file("Sources/A/A.swift", code)) != nil)
-    let explained = "// Left out: the exclusivity checks.\n" + code
-    #expect(SafetyRules.unexplainedExclusivity(in: file("Sources/A/A.swift", explained)) == nil)
-    #expect(SafetyRules.unexplainedExclusivity(in: file("Sources/A/A.swift", "var a = 0")) == nil)
+    #expect(SafetyRules.exclusivityAttributes(in: file("Sources/A/A.swift", code)).count == 1)
+    #expect(SafetyRules.exclusivityAttributes(in: file("Sources/A/A.swift", "var a = 0")).isEmpty)
   }
 
   @Test func anUncheckedSendableWithoutAReasonIsFound() {

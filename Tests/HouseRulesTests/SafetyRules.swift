@@ -11,13 +11,15 @@ enum SafetyRules {
     }.joined(separator: " ")
   }
 
-  /// Who leaves out the run-time check of exclusive access says why.
-  static func unexplainedExclusivity(in file: SourceFile) -> String? {
+  /// The check of exclusive access is left out by a flag of release builds, for all modules. An
+  /// attribute would leave it out of the tests as well.
+  static func exclusivityAttributes(in file: SourceFile) -> [String] {
     // Put together here, or this file would break its own rule.
     let attribute = "@exclusivity(un" + "checked)"
-    let uses = file.lines.contains { TextRules.code(of: $0).contains(attribute) }
-    guard uses, !comments(of: file.lines).contains("exclusiv") else { return nil }
-    return "\(file.path): no comment says why run-time checks of exclusivity are left out"
+    return file.lines.indices.compactMap { number in
+      guard TextRules.code(of: file.lines[number]).contains(attribute) else { return nil }
+      return "\(file.path):\(number + 1): tests must check exclusive access here too"
+    }
   }
 
   /// A type that crosses threads without the compiler's leave says why it may: in the comment that

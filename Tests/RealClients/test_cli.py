@@ -192,6 +192,12 @@ def into_full(*arguments: str, typed: str = "") -> tuple[int, str]:
     return ended.returncode, ended.stderr.decode()
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_table_that_comes_again_and_again_ends_with_its_output(served, form):
+    command = ["admin", "top", "--server", served.address, "--interval", "0.1", *form]
+    assert into_full(*command) == (1, f"ringstore admin: {FULL}")
+
+
 def test_a_stdout_that_is_closed_is_an_error(served):
     command = 'exec "$0" cli --server "$1" PING >&-'
     ended = subprocess.run(

@@ -9,9 +9,6 @@
 // 1. `ended` is called exactly once for each call, and before `connectionClosed`.
 // 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never inside nghttp2.
 // 3. Streams are recycled only in `drain`, which is never re-entered.
-//
-// @exclusivity(unchecked) in this file: the writer is used by every flush, on the loop alone; no
-// handler is told within an access.
 
 import HTTP2
 import NIOCore
@@ -51,7 +48,7 @@ package final class ClientConnection: Flushable {
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
   /// Set again before the channel is joined, if there is TLS below.
-  @exclusivity(unchecked) var writer = SocketWriter()
+  var writer = SocketWriter()
   /// Whether the channel accepts more of the bytes that its socket doesn't.
   var isWritable = false
   private var isFlushing = false

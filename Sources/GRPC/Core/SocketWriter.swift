@@ -9,8 +9,6 @@
 // which gives everything to TLS, in slices, at once.
 //
 // Thread: the channel's event loop.
-//
-// @exclusivity(unchecked) in this file: looked at by every write, on the loop alone.
 
 import NIOCore
 
@@ -23,10 +21,10 @@ import NIOCore
 /// Where one connection's output goes: its socket, or its channel.
 package final class SocketWriter {
   /// The socket; nil if it can't be written directly (no socket below, or closed).
-  @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
+  private var descriptor: NIOBSDSocket.Handle?
   /// Writes queued in the channel. While there are any, later ones are queued too.
-  @exclusivity(unchecked) private var queuedWrites = 0
-  @exclusivity(unchecked) private var willFlush = false
+  private var queuedWrites = 0
+  private var willFlush = false
   private var onEmpty: (() -> Void)?
   /// The socket's own writer, if this one writes to TLS above it.
   private let below: SocketWriter?

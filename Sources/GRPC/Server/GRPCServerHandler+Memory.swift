@@ -1,5 +1,5 @@
-// What this client makes the node hold, counted where it changes, and in the loop's account at
-// the end of each flush: a read is followed by one, and so is every reply.
+// The memory that the node holds for this client. It is counted where it changes, and added to the
+// loop's account at the end of each flush: a flush follows each read and each reply.
 
 import HTTP2
 import LargeMemory
@@ -19,8 +19,8 @@ extension GRPCServerHandler {
     call.inboundBytes = bytes
   }
 
-  /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
-  /// one: nothing may be done with it afterwards.
+  /// Adds what has changed to the loop's account. This may end connections, this one included:
+  /// don't use it afterwards.
   func accountMemory() {
     let held = isLink ? 0 : heldBytes
     guard held != chargedBytes else { return }
@@ -37,12 +37,12 @@ extension GRPCServerHandler {
     if loop.clientMemory.takeFall() { BackgroundRelease.trimSoon() }
   }
 
-  /// What is charged is given back; to be called when the connection is over.
+  /// Subtracts what was added to the account; call this when the connection has ended.
   func clearCharge() {
     charge(0)
   }
 
-  /// Whether the client holds so much of what is short that it gets nothing new.
+  /// Whether the client already holds so much of a scarce resource that it gets no more.
   var isRefusedForMemory: Bool {
     loop.clientMemory.isTight && loop.clientMemory.isMuch(chargedBytes)
   }

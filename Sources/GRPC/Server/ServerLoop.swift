@@ -1,8 +1,5 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
-//
-// @exclusivity(unchecked) in this file: used by every flush and every call, on the loop alone, and
-// nothing is called back within an access.
 
 import HTTP2
 import Logging
@@ -26,13 +23,13 @@ package final class ServerLoop: ListenerLoop {
   let statusBlock = HeaderBlock()
   /// For calls whose messages are compressed.
   let gzip = GzipCodec()
-  /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
-  @exclusivity(unchecked) var output = ByteBuffer()
-  /// What this loop's clients hold.
-  @exclusivity(unchecked) var clientMemory: ClientMemory
+  /// Every flush of this loop uses one buffer: an idle connection holds none.
+  var output = ByteBuffer()
+  /// The memory of this loop's clients.
+  var clientMemory: ClientMemory
 
-  @exclusivity(unchecked) private var methods = MethodCache()
-  /// Spreads the ends of connections that began together; tests have a chance of their own.
+  private var methods = MethodCache()
+  /// Spreads the ends of connections that began together; tests pass a fixed source.
   var chance: () -> UInt64 = { .random(in: .min ... .max) }
 
   private var deadlines = DeadlineQueue<ServerCall>()
@@ -73,7 +70,7 @@ package final class ServerLoop: ListenerLoop {
 
   // MARK: - Deadlines
 
-  /// Has `call` ended with DEADLINE_EXCEEDED at its deadline.
+  /// Ends `call` with DEADLINE_EXCEEDED at its deadline.
   func watchDeadline(of call: ServerCall, at deadlineNanos: UInt64) {
     call.deadlineNanos = deadlineNanos
     call.deadlineHandle = deadlines.insert(deadlineNanos: deadlineNanos, call)
@@ -138,21 +135,21 @@ package final class ServerLoop: ListenerLoop {
 
   // MARK: - Memory
 
-  /// What the loop's clients hold, in bytes.
+  /// The memory of the loop's clients, in bytes.
   package var clientBytes: Int { clientMemory.bytes }
 
-  /// Ends connections until what clients hold is within its bounds again.
+  /// Ends connections until the memory of clients is within its limits again.
   ///
-  /// - Parameter grown: the one that has just come to hold more.
+  /// - Parameter grown: the connection that has just grown.
   func relieveMemory(after grown: GRPCServerHandler) {
     if grown.chargedBytes > clientMemory.connectionBytesMax { grown.endForMemory() }
     guard clientMemory.isOver else { return }
     while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
   }
 
-  /// The connection that holds the most. Where most of the memory has been held since the last
-  /// sweep, it is the one that has held the most of it all the time: many small requests that stand
-  /// still must not push out a large one that is on its way. O(connections).
+  /// The connection that holds the most. If most of the memory has been held since the last sweep,
+  /// it is the one that has held the most all that time: many small stalled requests must not cause
+  /// the end of a large one in progress. O(connections).
   private func worstOffender() -> GRPCServerHandler? {
     var largest: GRPCServerHandler?
     var longest: GRPCServerHandler?

@@ -9,7 +9,7 @@ enum UnaryFraming {
     case failed(RPCStatus)
   }
 
-  /// Judges what has arrived so far. The length is judged before the message is there.
+  /// Checks what has arrived so far. The length is checked before the message is complete.
   static func check(
     _ body: UnsafeRawBufferPointer, isEnded: Bool, limit: Int, acceptsCompressed: Bool = false
   ) -> Check {

@@ -1,4 +1,5 @@
-// Why a handshake or an encrypted connection failed, in words for an operator. Pure, any thread.
+// Why a handshake or an encrypted connection failed, as a message for an operator. Pure, any
+// thread.
 
 import NIOCore
 import NIOSSL
@@ -19,8 +20,8 @@ package enum TLSFailure {
     }
   }
 
-  /// Whether a connection has only ended without the goodbye of TLS. Many clients end so. It does
-  /// no harm: what HTTP/2 and lines carry says itself where it ends.
+  /// Whether a connection has only ended without the closing alert of TLS. Many clients do that. It
+  /// does no harm: HTTP/2 and the line protocol mark the end of their messages themselves.
   package static func isMissingGoodbye(_ error: any Error) -> Bool {
     if case NIOSSLError.uncleanShutdown = error { true } else { false }
   }
@@ -38,7 +39,7 @@ package enum TLSFailure {
   private static func words(_ error: BoringSSLInternalError) -> String {
     if error == .eofDuringHandshake { return "the peer closed the connection in the handshake" }
     // "Error: 268435581 error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at
-    // file:line": the name is what stays the same.
+    // file:line": the name is the stable part.
     let reason = error.description.split(separator: ":").first { $0.contains(" at ") }
     guard let name = reason?.split(separator: " ").first.map(String.init) else {
       return "the peer violated the TLS protocol"

@@ -1,13 +1,13 @@
 // The handshakes in progress on one event loop of a listener: how many there may be, how long they
-// may take, and when each continues. Thousands of clients may connect at once, honest or not, and a
-// handshake's computing takes as long as hundreds of calls. So:
+// may take, and when each continues. Thousands of clients may connect at once, with good intent or
+// not, and a handshake's computing takes as long as hundreds of calls. So:
 //
-// - Each step waits for its turn, and one handshake at a time stands in the loop's queue of turns
-//   (LoopScheduler): between two turns the loop serves its sockets, and what else takes turns
+// - Each step waits for its turn, and one handshake at a time is in the loop's queue of turns
+//   (LoopScheduler): between two turns the loop serves its sockets, and other work in turns
 //   continues. Steps that end a handshake come before those that begin one.
-// - When there are as many as there may be, the oldest is ended for a new one. To refuse the new
-//   one instead would let a few silent clients keep everybody out.
-// - A client that has gone by the time of its turn has cost nothing.
+// - When the limit is reached, the oldest is ended for a new one. If the new one were refused
+//   instead, a few silent clients could block all others.
+// - A client that has gone before its turn has cost nothing.
 //
 // Thread: the event loop.
 
@@ -26,7 +26,7 @@ import NIOSSL
 /// How a listener's connections are encrypted.
 package struct ListenerTLS: Sendable {
   package var contexts: TLSContexts
-  /// The protocol that clients must ask for in their handshake; nil: none.
+  /// The protocol that clients must request in their handshake; nil: none.
   package var protocolName: String?
   /// Handshakes in progress, on all event loops of the listener together.
   package var handshakesMax = 1_024
@@ -53,7 +53,7 @@ package final class TLSHandshakes {
   private var hasTurn = false
   private var timer: Scheduled<Void>?
 
-  /// - Parameter loopCount: how many loops share the bound.
+  /// - Parameter loopCount: how many loops share the limit.
   package init(
     _ tls: ListenerTLS, loopCount: Int, scheduler: LoopScheduler, connections: NodeConnections,
     logger: Logger
@@ -128,7 +128,7 @@ package final class TLSHandshakes {
 
   // MARK: - Time
 
-  /// A timer that is due earlier than needed fires once in vain.
+  /// A timer that is due earlier than needed fires once without effect.
   private func arm() {
     guard let deadline = open.nextDeadlineNanos else { return }
     let eventLoop = scheduler.eventLoop.assumeIsolated()

@@ -5,8 +5,8 @@ import NIOCore
 import RingstoreAPI
 
 extension LineCommand {
-  /// A command that is one call of ringstore.v1 under the name that the call has there, read and
-  /// shown in the way of lines.
+  /// A command that is one call of ringstore.v1 with the name of that call, parsed and printed in
+  /// the form of the line protocol.
   static func of(
     _ command: Command,
     action: @escaping @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
@@ -73,7 +73,7 @@ extension LineError {
 }
 
 extension CommandWords {
-  /// Whether DbSize or Reset is about all databases: nothing behind the name means the
+  /// Whether DbSize or Reset is about all databases: without an argument it is about the
   /// connection's.
   func namesAllDatabases() throws(LineError) -> Bool {
     guard count > 1 else { return false }

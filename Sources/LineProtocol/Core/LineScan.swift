@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 enum LineScan {
-  /// Keys of a page where COUNT doesn't say.
+  /// Keys of a page without COUNT.
   static let countDefault: Int64 = 100
   static let countMax: Int64 = 10_000
 

@@ -1,8 +1,9 @@
-// One client's connection: reads for its session, writes what that has to say, and closes. The
+// One client's connection: reads for its session, writes the session's output, and closes. The
 // session decides; this handler has the socket. One event loop.
 //
-// Back-pressure is on reading: while the session takes no bytes, none are read, and the client's
-// own socket fills up. (When the client ends its side, the system's buffer is read in any case.)
+// Back-pressure works by reading: while the session accepts no bytes, none are read, and the
+// client's own socket fills up. (When the client ends its side, the system's buffer is read in any
+// case.)
 
 import GRPC
 import Logging
@@ -18,15 +19,15 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private enum Ending {
     case open
-    /// All is said, and the socket has not taken all of it yet.
+    /// Everything is written, and the socket has not accepted all of it yet.
     case flushing
-    /// Our side is closed; what the client still sends is thrown away for a while.
+    /// Our side is closed; further input is discarded for a while.
     case lingering
     case closed
   }
 
   private let loop: LineLoop
-  /// What the connection takes of the node's bounds.
+  /// The connection's share of the node's limits.
   private let place: ConnectionPlace
   /// What TLS has proven of the client.
   let peer: PeerIdentity
@@ -42,11 +43,11 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   var listIndex = -1
   /// Whether a reason for the end is noted.
   private var wasCut = false
-  /// Whether anything came since the last sweep, and when anything was last in progress.
+  /// Whether anything arrived since the last sweep, and when anything was last in progress.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
   private var openedNanos: UInt64 = 0
-  /// Bytes handed to the channel, and what the client takes of them.
+  /// Bytes passed to the channel, and how many of them the client has read.
   private var bytesWritten = 0
   private var taken = TakenBytes()
   private var progress = ProgressWindow()
@@ -157,13 +158,13 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       metadata: metadata)
   }
 
-  /// Ends the connection with an error behind the replies that are due.
+  /// Ends the connection with an error after the replies that are due.
   private func refuse(_ session: LineSession, _ reason: ConnectionEnd, _ sentence: String) {
     note(reason)
     session.refuse(.overloaded(sentence))
   }
 
-  /// Ends the connection without notice: its client reads nothing, or asked for nothing.
+  /// Ends the connection without notice: its client reads nothing, or sent no request.
   func cut(_ reason: ConnectionEnd) {
     note(reason)
     closeNow()
@@ -189,14 +190,14 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       session.received(buffer)
       noteHeldBytes()
     }
-    // What TLS has decrypted is TLS's own.
+    // The buffer of decrypted bytes belongs to TLS.
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       inputClosed = true
-      // Thousands may end at once. Were they marked for this tick's flush, the replies to all
+      // Thousands may end at once. If they were marked for this tick's flush, the replies to all
       // others would wait behind them.
       loop.node.flusher.scheduler.yieldThenRun { [weak self] in self?.noteInputClosed() }
     }
@@ -229,8 +230,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   // MARK: - Writing
 
-  /// The session has something to do at the end of the tick. The node may tell it so even after the
-  /// connection has gone.
+  /// The session has something to do at the end of the tick. The node may request that even after
+  /// the connection has gone.
   private func hasWork() {
     loop.node.flusher.markDirty(self)
   }
@@ -272,8 +273,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
   }
 
-  /// The replies are written. A channel that is closed drops what its socket has not taken, so that
-  /// comes first: an empty write is done when all before it are.
+  /// The replies are written. A closed channel drops what its socket has not accepted, so wait for
+  /// that first: an empty write completes after all writes before it.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
     if let failure = session.endingFailure, failure != .truncated {
       note(.protocolError, failure.text ?? "HTTP")
@@ -288,8 +289,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)
   }
 
-  /// The socket has the replies. They are still on their way to the client, who must not be sent a
-  /// reset before them because of bytes that were not read.
+  /// The socket has the replies. They are still in transit to the client: a reset because of unread
+  /// bytes must not overtake them.
   private func allTaken() {
     guard ending == .flushing, let context, let session else { return }
     guard session.shouldLinger, !inputClosed else {
@@ -305,7 +306,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   // MARK: - Progress
 
-  /// Closes the connection if its client takes too little.
+  /// Closes the connection if its client reads too little.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
     if hasHeard || session.isBusy {

@@ -1,5 +1,5 @@
-// What all line connections of one event loop share: the node's port, the flusher, the bounds, and
-// the list of connections for sweeps and drains. Lives on that loop.
+// What all line connections of one event loop share: the node's port, the flusher, the limits, and
+// the list of connections for sweeps and drains. Used on that loop.
 
 import GRPC
 import Logging
@@ -13,7 +13,7 @@ package struct LineNode {
   package let port: any LocalDispatcher
   /// The loop's one flusher: two could starve the sockets between them.
   package let flusher: FlushCoalescer
-  /// The users; nil: everybody may do everything.
+  /// The users; nil: every caller may do everything.
   package let authorizer: Authorizer?
 
   package init(

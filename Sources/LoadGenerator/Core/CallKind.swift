@@ -38,7 +38,7 @@ package enum CallKind: UInt8, Sendable, Hashable, CaseIterable {
 package enum KeySpace: UInt8, Sendable, Hashable, CaseIterable {
   case strings, counters, lists
 
-  /// The letter that stands in its keys.
+  /// Its letter in keys.
   package var letter: Character { Character(UnicodeScalar(letterByte)) }
 
   var letterByte: UInt8 {

@@ -1,7 +1,7 @@
 // Two results side by side. Pure functions.
 
 package enum LoadComparison {
-  /// A table for each pair of runs: what both have, and B as a multiple of A.
+  /// A table for each pair of runs: the figures of both, and B as a multiple of A.
   package static func text(_ one: LoadReport, _ other: LoadReport) -> String {
     var lines: [String] = []
     let differences = self.differences(one.settings, other.settings)

@@ -1,5 +1,5 @@
-// Calls as requests, in protobuf or as lines, and whether what comes back is what must come back.
-// Owned by one event loop's part of the load, on its thread.
+// Calls as requests, in protobuf or as lines, and whether their replies are as expected. Owned by
+// one event loop's part of the load, on its thread.
 
 import NIOCore
 import RingstoreAPI
@@ -28,8 +28,7 @@ final class LoadRequests {
 
   // MARK: - Requests
 
-  /// Appends a request, inside of a call of a batch if it is given a number. Returns the request's
-  /// bytes.
+  /// Appends a request, inside a batched call if a number is given. Returns the request's bytes.
   func write(_ call: PlannedCall, batchID: UInt64? = nil, into buffer: inout ByteBuffer) -> Int {
     bytes.select(call.space, call.key)
     let key = bytes.key
@@ -91,7 +90,7 @@ final class LoadRequests {
 
   // MARK: - Replies
 
-  /// What a reply's message says of a call.
+  /// The result of a call, from its reply's message.
   func outcome(of call: PlannedCall, response: UnsafeRawBufferPointer) -> CallOutcome {
     do throws(WireError) {
       switch call.kind {

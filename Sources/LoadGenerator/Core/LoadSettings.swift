@@ -1,5 +1,5 @@
-// What a load is: everything but whom it asks. Checked when it is made, so that the rest of the
-// room has only loads that can be made. A value; any thread.
+// The settings of a load: everything except its target. Checked when it is created, so that the
+// rest of the room has only valid loads. A value; any thread.
 
 /// How calls travel.
 package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
@@ -9,7 +9,7 @@ package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
   case pipeline
   /// Lines over TCP.
   case line
-  // RESP belongs here, with a connection of its own beside LineConnection.
+  // RESP would belong here, with its own connection beside LineConnection.
 }
 
 package struct LoadSettings: Sendable, Hashable {
@@ -48,14 +48,14 @@ package struct LoadSettings: Sendable, Hashable {
   package static let unaryInFlightMax = 1_024
   /// Calls that a node reads ahead of a Pipeline, and we of a line connection.
   package static let inFlightMax = 10_000
-  /// What the values of one connection's calls may take.
+  /// The memory limit of the values of one connection's calls.
   package static let inFlightBytesMax = 1 << 30
   package static let rateMax = 10_000_000.0
   package static let ratesMax = 64
   package static let secondsMax = 86_400.0
   package static let callsMax = 1_000_000_000_000
 
-  /// What the options say; nil: nothing.
+  /// The value of the options; nil: none.
   package struct Options: Sendable {
     package var way = LoadProtocol.unary
     package var connections: Int?

@@ -79,7 +79,7 @@ package final class LoadGenerator: Sendable {
 
   // MARK: - Tasks
 
-  /// One call, to find what would fail with every call.
+  /// One call, to find an error that every call would have.
   package func probe() async throws(LoadFailure) {
     let results = await run(
       isOpenLoop: false, inFlight: settings.inFlight, LoadSpan.whole
@@ -91,7 +91,7 @@ package final class LoadGenerator: Sendable {
     // Who may only write can make a load that only writes.
     let isMeant = !settings.mix.contains(.get)
     if isMeant, tally.failures.first?.code == StatusCode.permissionDenied.name { return }
-    // Another value under the key is met again by the load, which tells it better.
+    // If the key has another value, the load finds it again and reports it better.
     if tally.failures.first?.code == CallFailure.wrongReply { return }
     try Self.expectNoFailures(results, "The servers refuse calls")
   }

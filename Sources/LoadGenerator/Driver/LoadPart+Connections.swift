@@ -1,5 +1,5 @@
-// The connections of a part: making them, making lost ones again, and ending those whose calls stay
-// without replies. On the part's event loop.
+// The connections of a part: opening them, reopening lost ones, and closing those whose calls get
+// no replies. On the part's event loop.
 
 import GRPC
 import NIOCore

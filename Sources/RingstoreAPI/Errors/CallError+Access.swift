@@ -1,5 +1,5 @@
-// The errors of callers that are not let in, or not let do what they ask. None says anything of
-// what is stored.
+// The errors of callers without valid credentials or permission. None reveals anything about the
+// stored data.
 
 extension CallError {
   package static var unauthenticated: CallError {

@@ -1,5 +1,5 @@
-// The errors that nodes answer with, each in one place, so that routers and shards use the same
-// code, reason and sentence for the same thing.
+// The errors of nodes, each in one place, so that routers and shards use the same code, reason and
+// message for the same error.
 
 import StatusCodes
 
@@ -116,10 +116,10 @@ extension CallError {
   }
 }
 
-// MARK: What the cluster met
+// MARK: Errors of the cluster
 
 extension CallError {
-  /// How long a caller should wait where nothing better is known, in milliseconds.
+  /// How long a caller should wait by default, in milliseconds.
   package static let retryDelayMillisDefault = 100
 
   package static func shardUnavailable(
@@ -145,7 +145,7 @@ extension CallError {
       shard: owner)
   }
 
-  /// - Parameter detail: which way the key's slot is going.
+  /// - Parameter detail: whether the key's slot is arriving or leaving.
   package static func slotMoves(_ detail: String) -> CallError {
     CallError(
       .wrongShard, "The key can't be served at this moment: \(detail). Try again.",
@@ -166,12 +166,12 @@ extension CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
   }
 
-  /// A Pipeline has as many calls that wait for values as it may.
+  /// A Pipeline has the maximum number of calls that wait for values.
   package static var tooManyWaitingCalls: CallError {
     .overloaded("This Pipeline has too many calls that wait for values; use another one.")
   }
 
-  /// A read on many keys or every shard whose answer finds no room beside those of others.
+  /// A read on many keys or every shard whose reply has no room beside those of others.
   package static func answersHoldTooMuch(_ limits: Limits) -> CallError {
     .overloaded(
       "The replies to calls on many keys and on all shards use \(limits.answerBytesMax) bytes, the "

@@ -1,4 +1,4 @@
-// What a backup or a restore comes to, for people and as JSON. Pure, any thread.
+// The result of a backup or a restore, for people and as JSON. Pure, any thread.
 
 import Backups
 import TextForms

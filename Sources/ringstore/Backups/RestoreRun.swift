@@ -1,9 +1,9 @@
-// `ringstore admin restore`: reads a backup to its end before anything is changed, then writes its
-// keys into a running cluster, and compares what that holds then.
+// `ringstore admin restore`: reads a whole backup before anything is changed, then writes its keys
+// into a running cluster, and compares the cluster's contents with it.
 //
-// The keys go by Pipelines, as any client's: so they are routed by slot onto however many shards
-// there are, refused where others would be, and get fresh versions. One task; what is in progress
-// is a stretch of some MiB.
+// The keys are sent by Pipelines, like any client's: so they are routed by slot to any number of
+// shards, refused like other writes, and get new versions. One task; a stretch of some MiB is in
+// progress at a time.
 
 import Backups
 import Glibc
@@ -17,7 +17,7 @@ struct RestoreRun {
     let sentence: String
   }
 
-  /// What came of it.
+  /// Its result.
   struct Report {
     let manifest: BackupManifest
     var keys = 0
@@ -32,9 +32,9 @@ struct RestoreRun {
   let client: RingstoreClient
   let options: RingstoreCallOptions
   let directory: String
-  /// Keys of the cluster may be there, and are replaced where the backup has them.
+  /// The cluster may have keys; they are replaced if the backup has them.
   let merges: Bool
-  /// Which databases go where; empty: each to its own number.
+  /// The target of each database; empty: each to its own number.
   let databases: [Int: Int]
   private let files = PosixFiles()
 
@@ -83,7 +83,7 @@ struct RestoreRun {
     }
   }
 
-  /// - Returns: what the slots hold, to be compared with afterwards.
+  /// - Returns: the contents of the slots, for the comparison afterwards.
   private func lookAtCluster(_ targets: [Int]) async throws -> [Int: SlotContents] {
     for database in targets {
       var options = options
@@ -144,7 +144,7 @@ struct RestoreRun {
 
   // MARK: - Afterwards
 
-  /// How often it is looked again where slots change.
+  /// How often slots that change are checked again.
   private static let looksMax = 5
 
   private func contents() async throws -> [Int: SlotContents] {
@@ -172,7 +172,7 @@ struct RestoreRun {
         + "are in the cluster.")
   }
 
-  /// Keys that don't expire have to be there, each of them; of others some may be gone by now.
+  /// All keys that don't expire must exist; some of the others may be gone by now.
   private func compare(
     _ added: [Int: SlotContents], with before: [Int: SlotContents], _ report: inout Report
   ) async throws {

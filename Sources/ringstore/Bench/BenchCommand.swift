@@ -1,5 +1,5 @@
-// `ringstore bench`: a load on a cluster, and what became of it. Its options; the run itself is in
-// BenchRun, the load in LoadGenerator.
+// `ringstore bench`: a load on a cluster, and its results. This file has its options; the run
+// itself is in BenchRun, the load in LoadGenerator.
 
 import ArgumentParser
 import Glibc
@@ -149,7 +149,7 @@ struct BenchCommand: AsyncParsableCommand {
     try await run.run()
   }
 
-  /// Lines have a port of their own, which no variable names.
+  /// The line protocol has another port, which no variable names.
   private func address(_ environment: [String: String]) throws -> HostPort {
     if server == nil, way == .line {
       return HostPort(host: "127.0.0.1", port: SettingSources.linePort)

@@ -1,5 +1,5 @@
 // One `ringstore bench` from its first connection to its result: filling, one run for each rate,
-// deleting; what is shown meanwhile; and Ctrl-C.
+// deleting; the progress shown meanwhile; and Ctrl-C.
 
 import Glibc
 import LoadGenerator
@@ -66,7 +66,7 @@ struct BenchRun {
       let run = await BenchProgress.during(name, settings.calls, generator) {
         await generator.run(rate: rate)
       }
-      // One that was interrupted in its warm-up says nothing.
+      // A run that was interrupted in its warm-up has no result.
       if let run, run.calls + run.failed > 0 || !generator.isStopped { runs.append(run) }
     }
     let remarks = [try await leave(generator)].compactMap { $0 }
@@ -81,7 +81,7 @@ struct BenchRun {
     try judge(runs)
   }
 
-  /// Deletes the keys, or says which there are now.
+  /// Deletes the keys, or prints which keys now exist.
   private func leave(_ generator: LoadGenerator) async throws -> String? {
     if settings.cleans {
       let total = settings.keys * settings.mix.spaces.count
@@ -101,7 +101,7 @@ struct BenchRun {
       + "--clean deletes them."
   }
 
-  /// A result that can't be trusted is a failure, whatever the figures are.
+  /// An unreliable result is a failure, independent of its figures.
   private func judge(_ runs: [LoadReport.Run]) throws {
     let wrong = runs.flatMap(\.failures).filter { $0.code == CallFailure.wrongReply }
     if let first = wrong.first {

@@ -1,4 +1,4 @@
-// `ringstore admin`: what an operator does to a running cluster and asks of it, with the outcome as
+// `ringstore admin`: an operator's commands and queries for a running cluster, with the outcome as
 // an exit status.
 
 import ArgumentParser
@@ -231,7 +231,7 @@ struct AdminCommand: AsyncParsableCommand {
     Terminal.write((json ? made.json.text : made.text) + "\n")
   }
 
-  /// What --database says.
+  /// The value of --database.
   private func databasePlaces() throws -> [Int: Int] {
     var places: [Int: Int] = [:]
     for text in database {

@@ -1,4 +1,4 @@
-// Calls whose reply is printed while it comes, and searches that say how to continue.
+// Calls whose reply is printed while it arrives, and searches that print how to continue.
 
 import RingstoreClient
 import TextForms

@@ -1,5 +1,5 @@
 // `ringstore cli`: one call with its reply on stdout and the outcome as the exit status; without a
-// command a prompt, or the commands that come on stdin.
+// command a prompt, or the commands on stdin.
 
 import ArgumentParser
 import Glibc
@@ -46,7 +46,7 @@ struct CommandLineCommand: AsyncParsableCommand {
 
   /// - Returns: the exit status.
   func run(_ arguments: RawArguments) async -> Int32 {
-    // What comes first and is no option of ours is a command's name to the parser; help as well.
+    // The first word that is none of our options is a command's name for the parser; help as well.
     if let first = words.first, ["--help", "-h"].contains(first) {
       Terminal.write(Ringstore.helpMessage(for: Self.self) + "\n")
       return EXIT_SUCCESS
@@ -84,7 +84,7 @@ struct CommandLineCommand: AsyncParsableCommand {
       database: database)
     defer { session.close() }
     if words.isEmpty {
-      // Only where a person sees what is typed.
+      // Only if a person sees the input.
       return Terminal.isTerminal(STDIN_FILENO) && Terminal.isTerminal(STDOUT_FILENO)
         ? await PromptLoop.run(session, form)
         : await PipedCommands(session, form, maxMessageBytes: maxMessageBytes).run()

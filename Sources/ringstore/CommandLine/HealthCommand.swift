@@ -1,6 +1,7 @@
 // `ringstore health`: whether a node serves, as an exit status. For a container's health check and
-// for scripts that wait for a node; one sentence for people besides. Asked is grpc.health.v1, which
-// answers everybody. Why a node isn't well Describe knows, if it may be called.
+// for scripts that wait for a node; it also prints one sentence for people. It calls
+// grpc.health.v1, which needs no permission. Describe has the reason why a node isn't healthy, if
+// it may be called.
 
 import ArgumentParser
 import Glibc
@@ -64,14 +65,14 @@ struct Unhealthy: Error {
   init(_ sentence: String) { self.sentence = sentence }
 }
 
-/// What a node says about its health. A value; any thread.
+/// A node's health. A value; any thread.
 struct HealthReport {
-  /// Why it isn't well; nil where it is.
+  /// Why it isn't healthy; nil if it is.
   let reason: String?
   let summary: String
 
   /// - Parameters:
-  ///   - statuses: what grpc.health.v1 lists, and whether it serves.
+  ///   - statuses: the names that grpc.health.v1 lists, and whether each serves.
   ///   - needsShards: a router is well only with all of its shards.
   init(_ statuses: [String: Bool], needsShards: Bool) {
     let prefix = "shard/"
@@ -96,7 +97,7 @@ struct HealthReport {
   init(_ cluster: RingstoreClusterDescription, needsShards: Bool) {
     let shards = cluster.nodes.filter { $0.role == .shard }
     let serving = shards.count { $0.state == .serving }
-    // A router describes itself besides its shards; a lone shard is all that it describes.
+    // A router describes itself and its shards; a shard used alone describes only itself.
     guard let node = cluster.nodes.first(where: { $0.role == .router }) ?? shards.first else {
       reason = "its reply names no node"
       summary = ""

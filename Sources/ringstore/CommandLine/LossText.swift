@@ -1,4 +1,4 @@
-// What `ringstore admin accept-loss` asks and says. Pure, any thread.
+// The question and the results of `ringstore admin accept-loss`. Pure, any thread.
 
 import RingstoreClient
 

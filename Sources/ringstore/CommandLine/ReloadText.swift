@@ -1,4 +1,4 @@
-// What a change of the shards comes to, for people and as JSON. Pure, any thread.
+// The result of a change of the shards, for people and as JSON. Pure, any thread.
 
 import RingstoreClient
 import TextForms

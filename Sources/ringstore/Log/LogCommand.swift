@@ -1,5 +1,5 @@
-// `ringstore log`: looks into a shard's data directory, and cuts its log where it is asked to. No
-// node is asked; a shard may be running on the directory unless a command says otherwise.
+// `ringstore log`: reads a shard's data directory, and cuts its log on request. No node is called;
+// a shard may be running on the directory unless a command says otherwise.
 
 import ArgumentParser
 import LogFiles
@@ -21,7 +21,7 @@ struct LogCommand: AsyncParsableCommand {
   }
 }
 
-/// Why a command of `ringstore log` has not done what it was asked to, and its status.
+/// Why a command of `ringstore log` failed, and its status.
 struct LogToolFailure: Error {
   static let wrong: Int32 = 1
   static let unreadable: Int32 = 2

@@ -1,4 +1,4 @@
-// `ringstore log cut`: gives up the end of a log, so that a shard starts from what is before it.
+// `ringstore log cut`: cuts off the end of a log, so that a shard starts from the part before it.
 
 import ArgumentParser
 import LogFiles
@@ -40,7 +40,7 @@ struct LogCutCommand: AsyncParsableCommand {
       try LogCut.perform(plan, in: directory, life: .random(in: 1 ... .max))
     }
     Terminal.write(aside.map { "set aside: \($0.text)\n" }.joined())
-    // Seen, not believed: checksums and files are what a start needs.
+    // Checked by reading: a start needs valid checksums and files.
     let verdict = try reading { () throws(LogRefusal) in
       try LogVerification(directory, nil).run()
     }

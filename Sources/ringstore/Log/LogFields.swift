@@ -3,7 +3,7 @@
 
 import TextForms
 
-/// One thing that a log says, with what belongs to it.
+/// One entry of a log, with its data.
 package struct LogFields: Sendable, Equatable {
   package enum Value: Sendable, Equatable {
     case word(String)
@@ -13,7 +13,7 @@ package struct LogFields: Sendable, Equatable {
     case list([Value])
   }
 
-  /// What it is: it stands in front of the text, and under a name of its own in the object.
+  /// Its kind: at the beginning of the text, and a separate member in the object.
   let kind: (name: String, value: String)
   var fields: [(name: String, value: Value)]
 
@@ -38,7 +38,7 @@ package struct LogFields: Sendable, Equatable {
     var members = [JSONValue.Member(kind.name, .string(kind.value))]
     for field in fields {
       members.append(.init(field.name, field.value.json))
-      // Else a reader could take what is shortened for all of it.
+      // Otherwise a reader could take the shortened text for all of it.
       if case .bytes(let bytes, let count) = field.value, bytes.count < count {
         members.append(.init("\(field.name)_bytes", .integer(Int64(count))))
       }

@@ -1,4 +1,4 @@
-// `ringstore log show`: what the records of a log or of a pass say, one line each.
+// `ringstore log show`: the records of a log or of a pass, one line each.
 
 import ArgumentParser
 import Log
@@ -100,7 +100,7 @@ struct LogShowCommand: AsyncParsableCommand {
     }
   }
 
-  /// - Returns: false where the output has no reader any more.
+  /// - Returns: false if the output has no reader any more.
   private func write(_ lines: [LogLines.Line]) -> Bool {
     let text = lines.reduce(into: "") { text, line in
       text += (json ? line.json.text : line.text) + "\n"

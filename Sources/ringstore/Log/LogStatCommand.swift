@@ -1,4 +1,4 @@
-// `ringstore log stat`: how much of what a data directory holds, and how long a start takes.
+// `ringstore log stat`: the contents of a data directory in numbers, and how long a start takes.
 
 import ArgumentParser
 import LogFiles

@@ -1,5 +1,5 @@
-// `ringstore log verify`: whether a shard would start from a directory, and whether what it holds
-// twice is the same.
+// `ringstore log verify`: whether a shard would start from a directory, and whether its two copies
+// of the data are the same.
 
 import ArgumentParser
 import Log

@@ -1,11 +1,11 @@
-// The flags that all nodes have. They are taken as text and checked together with the file and the
-// environment, so that a wrong value gets the same sentence wherever it was written.
+// The flags that all nodes have. They are read as text and checked together with the file and the
+// environment, so that a wrong value gets the same message in every place.
 
 import ArgumentParser
 import Glibc
 
 struct NodeOptions: ParsableArguments {
-  /// What the help of every node says of its flags.
+  /// The help on the flags that every node has.
   ///
   /// - Parameter needed: the setting that has no default; nil: all have one.
   static func discussion(needed: Setting?, _ kind: NodeKind) -> String {
@@ -71,7 +71,7 @@ struct NodeOptions: ParsableArguments {
 
   /// All sources of settings for a node of this kind.
   ///
-  /// - Parameter flags: what the flags besides these say, group by group.
+  /// - Parameter flags: the help on the other flags, group by group.
   func sources(
     _ kind: NodeKind, flags own: [[Setting: [String]]]
   ) async throws(ConfigurationError) -> SettingSources {
@@ -170,7 +170,7 @@ struct ConnectionOptions: ParsableArguments {
   }
 }
 
-/// The flags about who may do what.
+/// The flags on users and permissions.
 struct UserOptions: ParsableArguments {
   @Option(help: "A file with the users and their permissions. (default: none, no restrictions)")
   var users: String?

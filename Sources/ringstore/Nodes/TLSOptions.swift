@@ -1,4 +1,4 @@
-// The flags about encryption: of nodes, and of those who call them.
+// The flags for encryption: of nodes, and of their clients.
 
 import ArgumentParser
 import RingstoreClient
@@ -64,7 +64,7 @@ struct TLSLinkOptions: ParsableArguments {
   }
 }
 
-/// The flags of those who call nodes.
+/// The flags of clients.
 struct TLSClientOptions: ParsableArguments {
   @Flag(help: "Use TLS, and trust the system's authorities. (default: RINGSTORE_CLIENT_TLS=true)")
   var tls = false

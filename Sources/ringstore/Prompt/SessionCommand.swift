@@ -1,5 +1,5 @@
-// What a line of a session asks for: a call, or one of the few things that concern the session
-// itself. Pure, any thread.
+// The meaning of a line of a session: a call, or one of the few commands for the session itself.
+// Pure, any thread.
 
 import Commands
 import RingstoreAPI

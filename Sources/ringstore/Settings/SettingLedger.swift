@@ -1,6 +1,5 @@
-// What a node's settings are, and where each of them is from, as the node has read them: for people
-// who ask a running node. Secrets are not in it: of settings that hold one, what is shown is in
-// `shown`. Any thread.
+// A node's settings with their sources, as the node has read them: for people who query a running
+// node. It holds no secrets: for settings with a secret, `shown` is the text to show. Any thread.
 
 import Synchronization
 import TextForms
@@ -30,25 +29,25 @@ package final class SettingLedger: Sendable {
     entries.withLock { $0[setting] = entry }
   }
 
-  /// Notes that nothing says what a setting is.
+  /// Notes that a setting has no source.
   func note(_ setting: Setting, default value: JSONValue) {
     let entry = Entry(value: Self.shown(setting, value), source: .default, from: "")
     entries.withLock { $0[setting] = entry }
   }
 
-  /// Notes what was made of what was written.
+  /// Notes the value that was parsed from the text.
   func take(_ setting: Setting, _ value: JSONValue) {
     entries.withLock { $0[setting]?.value = Self.shown(setting, value) }
   }
 
-  /// Of a setting that may be a secret, what isn't: where it is from.
+  /// The public part of a setting that may be a secret: its source.
   private static func shown(_ setting: Setting, _ value: JSONValue) -> JSONValue {
     guard setting == .hashSeed, case .string(let text) = value else { return value }
     return .string(text == "public" || text.hasPrefix("file:") ? text : "(secret)")
   }
 
-  /// All settings of the node in the order of their list. One that nothing says, and that has no
-  /// default, is null.
+  /// All settings of the node in the order of their list. One without a source and without a
+  /// default is null.
   package var json: JSONValue {
     let entries = entries.withLock { $0 }
     let settings = kind.settings.map { setting in

@@ -1,4 +1,4 @@
-// The shards that a router is told of, each as ID=HOST:PORT[,weight=W].
+// A router's list of shards, each as ID=HOST:PORT[,weight=W].
 
 import Placement
 import TextForms
@@ -7,7 +7,7 @@ package enum ShardList {
   /// The most shards of a cluster.
   package static let countMax = SlotMap.shardCountMax
 
-  /// - Parameter origin: where the entries were written, for the sentences.
+  /// - Parameter origin: where the entries were written, for messages.
   package static func parse(
     _ entries: [String], origin: String
   ) throws(ConfigurationError) -> [ShardDescription] {
