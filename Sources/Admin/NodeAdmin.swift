@@ -11,13 +11,13 @@ package enum NodeAdmin {
   ///
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
-  ///   - settings: the settings as JSON, without secrets.
+  ///   - settings: those of the process.
   ///   - library: what libraries count.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
-    settings: @escaping @Sendable () -> String, library: LibraryMetrics?,
+    settings: @escaping @Sendable () -> NodeSettings, library: LibraryMetrics?,
     startPage: (page: AdminResponse, routes: [AdminRoute])? = nil, logger: Logger
   ) async throws -> AdminServer {
     let connections = AdminServer.connections(configuration.limits)
@@ -32,7 +32,7 @@ package enum NodeAdmin {
         ProcessMetrics.add(to: &metrics)
         library?.add(to: &metrics)
         return metrics
-      }, configuration: settings)
+      }, settings: settings)
     return try await AdminServer.start(
       configuration, connections: connections, routes: pages.routes + (startPage?.routes ?? []),
       counters: counters,

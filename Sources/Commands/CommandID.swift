@@ -102,6 +102,8 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let clients = CommandID(local: 25)
   package static let killClient = CommandID(local: 26)
   package static let logLevel = CommandID(local: 27)
+  package static let slowLog = CommandID(local: 28)
+  package static let config = CommandID(local: 29)
 }
 
 extension CommandID: CustomStringConvertible {

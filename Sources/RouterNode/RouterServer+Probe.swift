@@ -71,7 +71,7 @@ extension RouterServer {
     var all = SlowCalls()
     for service in services {
       let part = try? await service.eventLoop.submit {
-        SlowCalls(service.value.core.meter.slowLog)
+        service.value.slowCalls(isReset: false)
       }.get()
       if let part { all = all + part }
     }
@@ -80,6 +80,13 @@ extension RouterServer {
 }
 
 extension RouterService {
+  /// What this loop has kept of slow and large calls, which is forgotten with `isReset`.
+  func slowCalls(isReset: Bool) -> SlowCalls {
+    let calls = SlowCalls(core.meter.slowLog)
+    if isReset { core.meter.slowLog.reset() }
+    return calls
+  }
+
   /// What this loop can tell.
   ///
   /// - Parameters:

@@ -206,7 +206,8 @@ package final class RouterServer: Sendable {
         }
         service.front.standard.connections = connections
         service.front.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { loops.slowCalls(isReset: $0, on: loop) }, eventLoop: loop)
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()

@@ -52,13 +52,20 @@ extension ShardServer {
   private func slowCalls() async -> SlowCalls {
     let service = self.service
     let calls = try? await service.eventLoop.submit {
-      SlowCalls(service.value.core.meter.slowLog)
+      service.value.slowCalls(isReset: false)
     }.get()
     return calls ?? SlowCalls()
   }
 }
 
 extension ShardService {
+  /// What is kept of slow and large calls, which is forgotten with `isReset`.
+  func slowCalls(isReset: Bool) -> SlowCalls {
+    let calls = SlowCalls(core.meter.slowLog)
+    if isReset { core.meter.slowLog.reset() }
+    return calls
+  }
+
   /// What the shard can tell.
   ///
   /// - Parameters:

@@ -132,7 +132,10 @@ package final class ShardServer: Sendable {
         }
         service.front.standard.connections = connections
         service.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { [unowned service] in
+            loop.makeSucceededFuture(service.slowCalls(isReset: $0))
+          }, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]

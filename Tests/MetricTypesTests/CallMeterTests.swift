@@ -98,6 +98,22 @@ import Testing
     #expect(log.large.latest.first?.place == 298)
   }
 
+  @Test("A slow log that forgets goes on counting, and keeps the latest", arguments: [5, 200])
+  func slowLogReset(before: Int) {
+    var log = SlowLog(slowNanos: 1_000, largeBytes: 10) { 7 }
+    var call = SlowCall(place: 0, durationNanos: 1_000, isError: false)
+    call.replyBytes = 10
+    for _ in 0..<before { log.note(call) }
+    log.reset()
+    #expect(log.slow.latest.isEmpty && log.large.latest.isEmpty)
+    for number in 1...SlowLog.entriesMax + 1 {
+      call.place = number
+      log.note(call)
+    }
+    #expect(log.slow.latest.map(\.place) == (2...SlowLog.entriesMax + 1).reversed())
+    #expect(log.large.total == UInt64(before + SlowLog.entriesMax + 1))
+  }
+
   @Test("Without thresholds nothing is slow or large")
   func noThresholds() {
     var log = SlowLog()

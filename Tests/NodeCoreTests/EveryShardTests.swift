@@ -218,7 +218,7 @@ import Testing
     let made: Set<CommandID> = [
       .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
       .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest, .backup,
-      .clients, .killClient, .logLevel,
+      .clients, .killClient, .logLevel, .slowLog, .config,
     ]
     for id in CommandTable.all.map(\.id) {
       let run = try? OperationRun(id, [], on: FakePort(shards: 1))
