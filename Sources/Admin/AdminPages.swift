@@ -59,9 +59,23 @@ package struct AdminPages: Sendable {
       AdminRoute("/metrics", access: .read) { await metrics($0) },
       AdminRoute("/healthz", access: .open, isProbe: true) { _ in await health() },
       AdminRoute("/readyz", access: .open, isProbe: true) { _ in await readiness() },
-      AdminRoute("/config", access: .admin) { _ in .json(Self.json(settings()).text) },
-      AdminRoute("/slowlog", access: .admin) { _ in .json(await slowLog()) },
+      guarded("/config") { Self.json(settings()).text },
+      guarded("/slowlog") { await slowLog() },
     ]
+  }
+
+  /// A page that shows more than figures: for administrators, and not for pages of other sites.
+  private func guarded(
+    _ path: String, _ make: @escaping @Sendable () async -> String
+  ) -> AdminRoute {
+    AdminRoute(path, access: .admin) { request in
+      do throws(CallError) {
+        try ViewerGuard.check(request)
+        return .json(await make())
+      } catch {
+        return .line(.forbidden, error.message)
+      }
+    }
   }
 
   private func index() -> AdminResponse {

@@ -242,6 +242,20 @@ def test_the_settings_are_shown_with_where_they_are_from(tmp_path):
         shard.stop()
 
 
+@pytest.mark.parametrize("path", ["/config", "/slowlog"])
+def test_pages_of_other_sites_get_no_settings_and_no_slow_calls(nodes, path):
+    port = nodes[1].admin_port
+    for headers, status in [
+        ({}, 200),
+        ({"Host": f"localhost:{port}"}, 200),
+        # A name that another site lets stand for this address.
+        ({"Host": f"evil.example:{port}"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ]:
+        assert get(port, path, headers=headers)[0] == status, headers
+    assert get(port, "/metrics", headers={"Host": "shard-a.example.org"})[0] == 200
+
+
 def test_an_address_that_others_reach_needs_tls_or_users():
     refused = run("shard", "--id", "a", *ADMIN, "--admin-address", "0.0.0.0")
     assert refused.returncode == 64

@@ -1,15 +1,15 @@
-// Keeps other web pages away from the dashboard's data. A browser sends what a page of anybody
-// asks for, to any address that it reaches; that the page can't read the answer is the browser's
-// rule, and there is a way around it: a name of the attacker's that suddenly stands for 127.0.0.1
-// (DNS rebinding). A node with users asks for a token, which such a page doesn't have; one without
-// looks at the name by which it was asked. Pure.
+// Keeps other web pages away from what the admin port shows beyond figures and probes: settings,
+// slow calls, the dashboard's data. A browser sends what a page of anybody asks for, to any address
+// that it reaches; that the page can't read the answer is the browser's rule, and there is a way
+// around it: a name of the attacker's that suddenly stands for 127.0.0.1 (DNS rebinding). A node
+// with users asks for a token, which such a page doesn't have; one without looks at the name by
+// which it was asked. Pure.
 
-import Admin
 import RingstoreAPI
 
-enum ViewerGuard {
+package enum ViewerGuard {
   /// - Throws: PERMISSION_DENIED.
-  static func check(_ request: AdminRequest) throws(CallError) {
+  package static func check(_ request: AdminRequest) throws(CallError) {
     // Browsers say where a request comes from, and no page can change what they say.
     if let site = request.fetchSite, site != "same-origin", site != "none" {
       throw CallError(
