@@ -20,6 +20,8 @@ package enum CallNumbers {
   /// The room that a table needs which has a place for each command and each part.
   package static let places = 192
   private static let localPlaces = 128
+  /// The places of parts in such a table.
+  package static let partPlaces = parts.lowerBound..<localPlaces
 
   /// The place of a command or a part in such a table; nil for a number of neither.
   @inline(__always)

@@ -19,13 +19,15 @@ import Testing
     #expect(meter.counts(4, isError: false) == nil)
   }
 
-  @Test("The total has the calls of all commands, with errors and without")
+  @Test("The total has the calls of all commands, with errors and without, and nothing else")
   func total() {
-    #expect(meter.total().durations.count == 0)
+    let others = 3..<5
+    #expect(meter.total(leavingOut: others).durations.count == 0)
     meter.record(0, isError: false, nanos: 1_000)
     meter.record(7, isError: false, nanos: 2_000)
     meter.record(7, isError: true, nanos: 3_000)
-    let total = meter.total()
+    for place in others { meter.record(place, isError: true, nanos: 9_000) }
+    let total = meter.total(leavingOut: others)
     #expect(total.durations.count == 3 && total.errors == 1)
     #expect(total.durations.sumNanos == 6_000)
   }
