@@ -25,10 +25,10 @@ extension RouterServer {
     var all = MetricCollection(Self.labels)
     for (number, service) in services.enumerated() {
       let asked = NIODeadline.now()
-      let part = try? await service.eventLoop.submit {
+      let part = await nodeLoops.ask(service.eventLoop) {
         let delay = NIODeadline.now() - asked
         return service.value.metrics(MetricCollection(Self.labels), loop: number, delay: delay)
-      }.get()
+      }
       if let part { all.add(part) }
     }
     addLinkStates(to: &all)
@@ -54,15 +54,11 @@ extension RouterServer {
 
   private func notReadyReason() async -> String? {
     for service in services {
-      do {
-        let reason = try await service.eventLoop.submit {
-          service.value.front.standard.notReadyReason
-        }.get()
-        if let reason { return reason }
-      } catch {
-        // An event loop that takes no work any more.
-        return "not serving: the router has ended"
+      let told = await nodeLoops.ask(service.eventLoop) {
+        service.value.front.standard.notReadyReason
       }
+      guard let reason = told else { return "not serving: the router has ended" }
+      if let reason { return reason }
     }
     return nil
   }
@@ -70,9 +66,7 @@ extension RouterServer {
   private func slowCalls() async -> SlowCalls {
     var all = SlowCalls()
     for service in services {
-      let part = try? await service.eventLoop.submit {
-        service.value.slowCalls(isReset: false)
-      }.get()
+      let part = await nodeLoops.ask(service.eventLoop) { service.value.slowCalls(isReset: false) }
       if let part { all = all + part }
     }
     return all

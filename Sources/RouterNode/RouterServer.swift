@@ -76,6 +76,8 @@ package final class RouterServer: Sendable {
   private let lineServer: LineServer?
   let services: [NIOLoopBound<RouterService>]
   private let loops: RouterLoops
+  /// For those who ask from outside of the event loops.
+  let nodeLoops = NodeLoops()
   private let drainSeconds: Int
   private let certificates: CertificateWatch
   let serverContexts: TLSContexts?
@@ -240,6 +242,7 @@ package final class RouterServer: Sendable {
     for service in services {
       try? await service.eventLoop.submit { service.value.stop() }.get()
     }
+    nodeLoops.close()
     try? await group.shutdownGracefully()
   }
 }

@@ -21,10 +21,10 @@ extension ShardServer {
     let service = self.service
     var all = MetricCollection(labels)
     let asked = NIODeadline.now()
-    let part = try? await service.eventLoop.submit {
+    let part = await loops.ask(service.eventLoop) {
       let delay = NIODeadline.now() - asked
       return service.value.metrics(MetricCollection(labels), delay: delay)
-    }.get()
+    }
     if let part { all.add(part) }
     all.add(connections)
     if let ledger { all.add(ledger) }
@@ -39,22 +39,15 @@ extension ShardServer {
 
   private func notReadyReason() async -> String? {
     let service = self.service
-    do {
-      return try await service.eventLoop.submit {
-        service.value.front.standard.notReadyReason
-      }.get()
-    } catch {
-      // An event loop that takes no work any more.
-      return "not serving: the shard has ended"
-    }
+    let told = await loops.ask(service.eventLoop) { service.value.front.standard.notReadyReason }
+    guard let reason = told else { return "not serving: the shard has ended" }
+    return reason
   }
 
   private func slowCalls() async -> SlowCalls {
     let service = self.service
-    let calls = try? await service.eventLoop.submit {
-      service.value.slowCalls(isReset: false)
-    }.get()
-    return calls ?? SlowCalls()
+    return await loops.ask(service.eventLoop) { service.value.slowCalls(isReset: false) }
+      ?? SlowCalls()
   }
 }
 
