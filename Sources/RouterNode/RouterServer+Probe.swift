@@ -23,21 +23,27 @@ extension RouterServer {
 
   private func metrics() async -> MetricCollection {
     var all = MetricCollection(Self.labels)
+    var refusals: [String: Set<LinkRefusal>] = [:]
     for (number, service) in services.enumerated() {
       let asked = NIODeadline.now()
       let part = await nodeLoops.ask(service.eventLoop) {
         let delay = NIODeadline.now() - asked
-        return service.value.metrics(MetricCollection(Self.labels), loop: number, delay: delay)
+        let part = service.value.metrics(
+          MetricCollection(Self.labels), loop: number, delay: delay)
+        return (metrics: part, refusals: service.value.core.linkRefusals)
       }
-      if let part { all.add(part) }
+      guard let part else { continue }
+      all.add(part.metrics)
+      for (shard, refusal) in part.refusals {
+        refusals[shard, default: []].formUnion([refusal].compactMap { $0 })
+      }
     }
     addLinkStates(to: &all)
+    addRefusals(refusals, to: &all)
     all.add(connections)
     if let ledger { all.add(ledger) }
     for (use, contexts) in [("server", serverContexts), ("link", linkContexts)] {
-      if let end = contexts?.certificateEndSeconds {
-        all.add(NodeMetric.certificateEnd, [MetricLabel("use", use)], end)
-      }
+      if let contexts { all.add(contexts, use: use) }
     }
     return all
   }
@@ -49,6 +55,20 @@ extension RouterServer {
     for shard in shards.sorted(by: { $0.value < $1.value }) {
       let ready = all.value(of: NodeMetric.links.name, [shard, MetricLabel("state", "ready")])
       all.add(NodeMetric.linkUp, [shard], ready == Double(services.count) ? 1 : 0)
+    }
+  }
+
+  /// A shard refuses the router for what it refuses any of its loops for.
+  private func addRefusals(
+    _ refusals: [String: Set<LinkRefusal>], to all: inout MetricCollection
+  ) {
+    for (shard, reasons) in refusals.sorted(by: { $0.key < $1.key }) {
+      for refusal in LinkRefusal.allCases {
+        all.add(
+          NodeMetric.linkRefused,
+          [MetricLabel("shard", shard), MetricLabel("reason", refusal.rawValue)],
+          reasons.contains(refusal) ? 1 : 0)
+      }
     }
   }
 

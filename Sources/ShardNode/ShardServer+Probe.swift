@@ -1,5 +1,5 @@
-// What a shard tells to the admin port, from its event loop. How much the disk has left is asked
-// outside of it, because that may block. Any thread.
+// What a shard tells to the admin port, from its event loop. What the disk has and what it has left
+// is asked outside of it, because that may block. Any thread.
 
 import Front
 import GRPC
@@ -28,13 +28,18 @@ extension ShardServer {
     if let part { all.add(part) }
     all.add(connections)
     if let ledger { all.add(ledger) }
-    if let end = contexts?.certificateEndSeconds {
-      all.add(NodeMetric.certificateEnd, [MetricLabel("use", "server")], end)
-    }
-    if let dataDirectory, let free = try? PosixFiles().freeBytes(at: dataDirectory) {
-      all.add(NodeMetric.diskFree, free)
-    }
+    if let contexts { all.add(contexts, use: "server") }
+    if let dataDirectory { Self.addDisk(dataDirectory, to: &all) }
     return all
+  }
+
+  private static func addDisk(_ directory: String, to metrics: inout MetricCollection) {
+    let files = PosixFiles()
+    if let room = try? files.room(at: directory) {
+      metrics.add(NodeMetric.diskFree, room.free)
+      metrics.add(NodeMetric.diskSize, room.size)
+    }
+    if let bytes = try? files.bytesTaken(in: directory) { metrics.add(NodeMetric.logFiles, bytes) }
   }
 
   private func notReadyReason() async -> String? {

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 from harness.certificates import Certificates
@@ -30,7 +31,10 @@ COUNTED_LATER = {
     "ringstore_admin_requests_total",
 }
 OF_USERS = {"ringstore_access_refused_total", "ringstore_users_reloads_total"}
-OF_TLS = {"ringstore_tls_certificate_not_after_timestamp_seconds"}
+OF_TLS = {
+    "ringstore_tls_certificate_not_after_timestamp_seconds",
+    "ringstore_tls_reloads_total",
+}
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +183,11 @@ def test_the_log_and_the_gate_of_a_shard_that_syncs_always(nodes):
     assert families["ringstore_log_batches_total"].value(way="queued") >= 1
     assert families["ringstore_log_appended_bytes_total"].value() > 100
     assert families["ringstore_log_segments"].value() >= 1
-    assert families["ringstore_log_disk_free_bytes"].value() > 0
+    free = families["ringstore_log_disk_free_bytes"].value()
+    assert 0 < free < families["ringstore_log_disk_size_bytes"].value()
+    assert families["ringstore_log_files_bytes"].value() > 100
+    # There was no backup.
+    assert families["ringstore_backup_last_completed_timestamp_seconds"].value() == 0
     for name in ("ringstore_log_sync_duration_seconds", "ringstore_gate_wait_seconds"):
         samples = families[name].samples
         assert sum(v for (own, _), v in samples.items() if own == name + "_count") >= 1, name
@@ -198,6 +206,8 @@ def test_bytes_connections_and_links_are_counted(nodes):
     assert of_shard["ringstore_streams"].value() == 2
     for name in ("process_resident_memory_bytes", "process_open_fds", "process_threads"):
         assert families[name].value() > 0
+    assert abs(families["ringstore_clock_timestamp_seconds"].value() - time.time()) < 60
+    assert families["ringstore_log_lines_dropped_total"].value() == 0
 
 
 def test_a_router_without_its_shard_is_not_ready_and_lives():
@@ -213,6 +223,24 @@ def test_a_router_without_its_shard_is_not_ready_and_lives():
         families = scrape(router.admin_port)
         assert families["ringstore_node_ready"].value() == 0
         assert families["ringstore_link_up"].value(shard="a") == 0
+    finally:
+        router.stop()
+
+
+def test_a_refused_link_is_told_from_a_lost_one():
+    shard = start_shard("a", "--cluster", "other")
+    router = start_router({"a": shard}, *ADMIN)
+    try:
+
+        def refused(reason: str) -> float:
+            families = scrape(router.admin_port)
+            return families["ringstore_link_refused"].value(shard="a", reason=reason)
+
+        eventually(lambda: refused("WRONG_CLUSTER") == 1, "the refusal", 30)
+        assert refused("MAP_CONFLICT") == 0
+        shard.kill()
+        eventually(lambda: refused("WRONG_CLUSTER") == 0, "the loss", 30)
+        assert scrape(router.admin_port)["ringstore_link_up"].value(shard="a") == 0
     finally:
         router.stop()
 
@@ -407,6 +435,8 @@ def test_the_port_speaks_http_1_over_tls_to_clients_that_would_speak_http_2_too(
             name = "ringstore_tls_certificate_not_after_timestamp_seconds"
             start = families["process_start_time_seconds"].value()
             assert families[name].value(use="server") > start
+            reloads = families["ringstore_tls_reloads_total"]
+            assert reloads.value(result="ok") == reloads.value(result="failed") == 0
             with socket.create_connection(("127.0.0.1", shard.admin_port), 30) as raw:
                 with context.wrap_socket(raw, server_hostname="127.0.0.1") as encrypted:
                     assert encrypted.selected_alpn_protocol() is None

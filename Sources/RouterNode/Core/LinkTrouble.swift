@@ -38,8 +38,9 @@ extension LinkRefusal {
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated:
-      "the shard at \(address) doesn't admit this router; give the router the token of a user of the "
-        + "shard that may router, by `shard_token_file`"
+      "the shard at \(address) doesn't admit this router; give the router the token of a user of "
+        + "the shard that may router, by `shard_token_file`, or a certificate that stands for such "
+        + "a user, by `shard_tls_certificate` and `shard_tls_key`"
     case .loading: "the shard at \(address) is loading its data; it serves when it has"
     case .dataLost:
       "the shard at \(address) doesn't have the data that it had, as after a lost disk or with "
@@ -55,15 +56,31 @@ extension LinkRefusal {
   }
 }
 
-/// What a router finds where it expected a shard, told by how the link's call has ended.
-package enum LinkEnding {
-  /// The reason for the log, for errors and Describe.
-  package static func reason(_ code: StatusCode, status: String, address: String) -> String {
-    if code == .unauthenticated || code == .permissionDenied {
-      return LinkRefusal.unauthenticated.detail(address: address)
+/// How a link has ended, as far as its connections tell.
+package struct LinkEnding: Hashable {
+  /// For the log, for errors and Describe.
+  package let reason: String
+  /// Nil: no shard has refused it.
+  package let refusal: LinkRefusal?
+
+  /// The connection was lost, or could not be made.
+  package init(_ reason: String, refusal: LinkRefusal? = nil) {
+    self.reason = reason
+    self.refusal = refusal
+  }
+
+  /// The link's call has ended.
+  package init(_ code: StatusCode, status: String, address: String) {
+    switch code {
+    case .ok: self.init("the shard ended the stream")
+    case .unauthenticated, .permissionDenied:
+      self.init(
+        LinkRefusal.unauthenticated.detail(address: address), refusal: .unauthenticated)
+    case .unimplemented:
+      self.init(
+        "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
+          + "correct the addresses in the router's list of shards")
+    default: self.init(status)
     }
-    guard code == .unimplemented else { return status }
-    return "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
-      + "correct the addresses in the router's list of shards"
   }
 }

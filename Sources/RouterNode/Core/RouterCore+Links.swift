@@ -26,10 +26,14 @@ extension RouterCore {
   }
 
   /// A lane could not be connected, or is gone. The other one is dropped as well.
-  package func linkLost(shard: Int, lane: LinkLane, generation: UInt64, reason: String) {
+  ///
+  /// - Parameter refusal: the shard has ended it for this.
+  package func linkLost(
+    shard: Int, lane: LinkLane, generation: UInt64, reason: String, refusal: LinkRefusal? = nil
+  ) {
     guard isCurrent(shard, generation) else { return }
     driver.disconnect(shard: shard, generation: generation)
-    lost(shard, reason)
+    lost(shard, reason, refusal)
     finishEvent()
   }
 
@@ -126,6 +130,11 @@ extension RouterCore {
     }
   }
 
+  /// The cluster's shards, and for what each refuses this router; nil: it doesn't.
+  package var linkRefusals: [(shard: String, refusal: LinkRefusal?)] {
+    links.members.map { (links[$0].shardID, links[$0].refusal) }
+  }
+
   /// The cluster's shards, and whether each takes calls.
   package var shardHealth: [(id: String, isServing: Bool)] {
     links.members.map { (links[$0].shardID, unreachableDetail(shard: $0) == nil) }
@@ -216,6 +225,7 @@ extension RouterCore {
             keepsData: reply.recovers))
       }
       links[shard].trouble.end()
+      links[shard].refusal = nil
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
@@ -250,7 +260,7 @@ extension RouterCore {
     if !isTakenOver { tellRefused(shard, refusal, reason) }
     // What a refused map means for all calls is told by `mapConflict`.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
-    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
+    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
     if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
@@ -273,11 +283,11 @@ extension RouterCore {
   }
 
   /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
-  private func lost(_ shard: Int, _ reason: String) {
+  private func lost(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     if links[shard].trouble.isNews(reason) {
       driver.note(.linkLost(shard: links[shard].shardID, reason: reason))
     }
-    lose(shard, reason)
+    lose(shard, reason, refusal)
     changeLost(shard, reason)
   }
 
@@ -311,8 +321,11 @@ extension RouterCore {
 
   /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it. What
   /// waits for the new owner of its slot depends on none.
-  func lose(_ shard: Int, _ reason: String) {
+  ///
+  /// - Parameter refusal: for what the shard has refused the link.
+  func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
+    links[shard].refusal = refusal
     agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
     streams.lost(shard)

@@ -67,7 +67,7 @@ extension RouterCore {
     let change = agreement.refused(by: links[shard].shardID, theirs: theirs)
     if change == .doubted {
       // It is asked again with a Hello, as after any refusal.
-      release(shard, reason.rawValue)
+      release(shard, reason.rawValue, reason)
     } else {
       changeRefused(shard, reason, detail, epoch: before)
     }
@@ -85,7 +85,7 @@ extension RouterCore {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
       // It found out by the same rule as this router does, and may have been told by another one.
-      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address))
+      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }

@@ -55,6 +55,9 @@ struct RouterLink {
   var told = LineageRecords()
   var state: LinkState
   var trouble = LinkTrouble()
+  /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
+  /// is ready.
+  var refusal: LinkRefusal?
   /// When a Hello that was sent must have been answered.
   var helloDueNanos: UInt64 = 0
   /// The shard's clock, as heard on this link.
