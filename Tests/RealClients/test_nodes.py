@@ -161,6 +161,7 @@ def test_top_tells_of_each_node_what_it_does(cluster):
     assert set(nodes) == {"router", *cluster.shards}
     assert sum(node["keys"] for name, node in nodes.items() if name != "router") == 20
     assert all(node["calls_per_second"] is not None for node in nodes.values())
+    assert all(node["memory_limit_bytes"] is None for node in nodes.values())
     assert "BUSIEST" in admin(cluster, "top", "--count", "1", "--interval", "0.1", "--node", "a")
 
 
