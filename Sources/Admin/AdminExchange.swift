@@ -1,6 +1,6 @@
 // The HTTP side of an admin connection: one request after another, each of which is looked up in
-// the table of pages, let in or refused, and answered. Pages are made outside of the event loop,
-// and within a time. Event loop of the port.
+// the table of pages, admitted or refused, and replied to. Pages are made outside the event loop,
+// within a time limit. Event loop of the port.
 
 import GRPC
 import NIOCore
@@ -17,7 +17,7 @@ final class AdminExchange: ChannelInboundHandler {
   private let loop: AdminLoop
   private let access: AdminAccess?
   private var head: HTTPRequestHead?
-  /// Numbers the requests, so that an answer that comes too late is told from the one that is due.
+  /// Numbers the requests, so that a late reply can be distinguished from the current one.
   private var number = 0
   /// Answers in the place of a page that takes too long.
   private var late: Scheduled<Void>?
@@ -77,7 +77,7 @@ final class AdminExchange: ChannelInboundHandler {
     }
     let (path, query) = Self.split(head.uri)
     guard let route = loop.routes[path] else {
-      return write(.line(.notFound, "There is no such page; / names them."), to: head, "other")
+      return write(.line(.notFound, "There is no such page; / lists them."), to: head, "other")
     }
     let caller: Principal?
     do throws(AdminRefusal) {
@@ -94,7 +94,7 @@ final class AdminExchange: ChannelInboundHandler {
     make(route, request, head)
   }
 
-  /// The path without what stands before it in the absolute form of a request's target.
+  /// The path, without the scheme and host of the absolute form of a request's target.
   private static func split(_ uri: String) -> (path: String, query: String) {
     var target = Substring(uri)
     if !target.hasPrefix("/"), let colon = target.firstIndex(of: ":") {
@@ -116,7 +116,7 @@ final class AdminExchange: ChannelInboundHandler {
     let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
     late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
-        .line(.serviceUnavailable, "An event loop of the node doesn't answer."), to: head,
+        .line(.serviceUnavailable, "An event loop of the node doesn't respond."), to: head,
         route.path, of: ours)
       work.cancel()
     }
@@ -124,7 +124,7 @@ final class AdminExchange: ChannelInboundHandler {
 
   // MARK: - Answers
 
-  /// - Parameter ours: the number of the request; nothing happens if it was answered already.
+  /// - Parameter ours: the number of the request; nothing happens if it already has a reply.
   private func write(
     _ response: AdminResponse, to head: HTTPRequestHead, _ path: String, of ours: Int
   ) {

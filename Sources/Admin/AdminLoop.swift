@@ -1,4 +1,4 @@
-// What all connections of the admin port share: its pages, users and bounds. Lives on the port's
+// What all connections of the admin port share: its pages, users and limits. Lives on the port's
 // one event loop.
 
 import GRPC
@@ -12,7 +12,7 @@ final class AdminLoop: ListenerLoop {
   /// For pages, which are made outside of the event loop.
   let loops: NodeLoops
   let routes: [String: AdminRoute]
-  /// The users; nil: everybody may see everything.
+  /// The users; nil: every caller may see everything.
   let authorizer: Authorizer?
   let limits: AdminLimits
   let connections: NodeConnections

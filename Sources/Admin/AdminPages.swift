@@ -1,8 +1,8 @@
 // The pages of the admin port, as a table. To add one is to add a line to `routes`: its path, who
-// may see it where the node has users, and what makes it. What makes a page runs on no event loop;
-// it asks nodes by their probes. Any thread.
+// may see it if the node has users, and the function that makes it. That function runs on no event
+// loop; it queries nodes by their probes. Any thread.
 //
-// `/` is the dashboard for browsers, and names the pages for everybody else.
+// `/` is the dashboard for browsers, and lists the pages for other clients.
 
 import Commands
 import MetricTypes
@@ -86,9 +86,9 @@ package struct AdminPages: Sendable {
 
         /          the dashboard, in a browser
         /metrics   metrics for Prometheus
-        /healthz   whether the node lives
-        /readyz    whether it answers calls on keys
-        /config    the settings, and where each is from
+        /healthz   whether the node is alive
+        /readyz    whether it serves calls on keys
+        /config    the settings, and where each comes from
         /slowlog   slow and large calls
 
         """)
@@ -102,7 +102,7 @@ package struct AdminPages: Sendable {
 
   // MARK: - Probes
 
-  /// As the page of the gRPC port: it lives if its event loops answer.
+  /// Like the page of the gRPC port: the node is alive if its event loops reply.
   private func health() async -> AdminResponse {
     let lines = zip(nodes, await readinesses.value()).map { node, reason in
       "\(prefix(node))alive, \(reason ?? "serving")"
@@ -117,7 +117,7 @@ package struct AdminPages: Sendable {
     return .line(isReady ? .ok : .serviceUnavailable, lines.joined(separator: "\n"))
   }
 
-  /// With several nodes each line says whose it is.
+  /// With several nodes each line names its node.
   private func prefix(_ node: NodeProbe) -> String { nodes.count > 1 ? "\(node.name): " : "" }
 
   // MARK: - Settings

@@ -1,5 +1,5 @@
-// The admin port: HTTP/1.1 on a thread of its own, so that no page, client or attacker there takes
-// time of the loops that serve calls. What it shows it asks those loops for, one question a loop.
+// The admin port: HTTP/1.1 on a thread of its own, so that no page, client or attacker there uses
+// time of the loops that serve calls. It gets its data from those loops, with one query per loop.
 // Sendable.
 
 import GRPC
@@ -41,7 +41,7 @@ package final class AdminServer: Sendable {
   /// Binds and begins to accept.
   ///
   /// - Parameters:
-  ///   - connections: those of this port alone; the node's bounds are for its clients.
+  ///   - connections: those of this port only; the node's limits are for its clients.
   ///   - routes: the pages.
   ///   - counters: what is counted of requests.
   /// - Throws: `TLSFileFailure`, or `ListenFailure` if the address can't be bound.
@@ -62,7 +62,7 @@ package final class AdminServer: Sendable {
         loops.execute(on: eventLoop) { authorizer.value?.replace(with: table) }
       }
       var options = ListenerOptions(backlog: 64, writeHighWaterBytes: 1 << 20)
-      // A client that has sent its request may close its side and wait for the answer.
+      // A client that has sent its request may close its side and wait for the reply.
       options.allowsHalfClosure = true
       options.tls = tls?.lines
       let listener = try await Listener.start(
@@ -83,7 +83,7 @@ package final class AdminServer: Sendable {
     }
   }
 
-  /// The bounds of connections to this port.
+  /// The limits of connections to this port.
   package static func connections(_ limits: AdminLimits) -> NodeConnections {
     var bounds = ConnectionLimits()
     bounds.maxConnections = limits.connectionsMax
@@ -91,7 +91,7 @@ package final class AdminServer: Sendable {
     return NodeConnections(limits: bounds)
   }
 
-  /// Stops accepting, lets answers under way leave, and ends. Returns when all has ended.
+  /// Stops accepting, sends the replies in progress, and ends. Returns when everything has ended.
   package func drain(gracePeriod: TimeAmount) async {
     certificates.stop()
     if let observer { users?.stopObserving(observer) }

@@ -1,4 +1,4 @@
-// The admin port of a process: its server, its pages, and what is counted of both. Any thread.
+// The admin port of a process: its server, its pages, and the counters of both. Any thread.
 
 import GRPC
 import Logging

@@ -1,4 +1,4 @@
-// What the system knows of this process, under the names that Prometheus' client libraries use.
+// The system's data about this process, under the names that Prometheus' client libraries use.
 // Reads /proc, so not on an event loop of calls. Any thread.
 
 import MetricTypes
@@ -13,7 +13,7 @@ package enum ProcessMetrics {
   static let cpu = MetricDefinition(
     .counter, "process_cpu_seconds_total", "CPU time of the process, user and system.")
   static let resident = MetricDefinition(
-    .gauge, "process_resident_memory_bytes", "Memory that the process has in RAM.")
+    .gauge, "process_resident_memory_bytes", "Memory of the process in RAM.")
   static let virtual = MetricDefinition(
     .gauge, "process_virtual_memory_bytes", "Address space of the process.")
   static let start = MetricDefinition(
@@ -21,7 +21,7 @@ package enum ProcessMetrics {
   static let openDescriptors = MetricDefinition(
     .gauge, "process_open_fds", "Open file descriptors.")
   static let descriptorsMax = MetricDefinition(
-    .gauge, "process_max_fds", "The bound of open file descriptors.")
+    .gauge, "process_max_fds", "The limit of open file descriptors.")
   static let threads = MetricDefinition(.gauge, "process_threads", "Threads.")
 
   /// Longest file of /proc that is read.
@@ -74,7 +74,7 @@ package enum ProcessMetrics {
     return max(0, count - 1)
   }
 
-  /// A small file as text; nil where it can't be read.
+  /// A small file as text; nil if it can't be read.
   private static func file(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -99,7 +99,7 @@ struct ProcessStatus: Equatable {
   let residentPages: Int
 
   init?(_ text: String) {
-    // The second field is the name in parentheses, and may hold anything.
+    // The second field is the name in parentheses, and may contain any characters.
     guard let nameEnd = text.lastIndex(of: ")") else { return nil }
     let fields = text[text.index(after: nameEnd)...].split { $0 == " " || $0 == "\n" }
     // Numbered from 3 in proc(5).

@@ -8,7 +8,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// What a process lets its nodes tell and change of it. Any thread.
+/// The parts of the process that its nodes can report and change. Any thread.
 package protocol NodeSurroundings: Sendable {
   /// Which events are logged now, and were when the process started: names of levels.
   var logLevel: (inForce: String, configured: String) { get }
@@ -27,7 +27,7 @@ package final class NodeAdministration {
   private let slowCalls: SlowCallSource
   private let eventLoop: any EventLoop
 
-  /// The most connections that Clients tells of, and those where the caller has no wish.
+  /// The maximum number of connections that Clients returns, and the default.
   static let clientsMax = 10_000
   static let clientsDefault = 100
 

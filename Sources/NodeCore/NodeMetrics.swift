@@ -1,5 +1,5 @@
-// Metrics of what routers and shards count alike, from the numbers that Stats reports too: nothing
-// is counted twice. Pure.
+// Metrics that routers and shards have in common, from the same numbers as Stats: nothing is
+// counted twice. Pure.
 
 import Commands
 import GRPC

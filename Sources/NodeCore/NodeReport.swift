@@ -1,5 +1,5 @@
-// What a node tells of itself to the admin port: its metrics, whether it serves, its slow calls. A
-// node makes each of them on its event loops when it is asked. Values; any thread.
+// A node's data for the admin port: its metrics, whether it serves, its slow calls. A node collects
+// each of them on its event loops on request. Values; any thread.
 
 import MetricTypes
 import RingstoreAPI
@@ -11,7 +11,7 @@ package struct NodeProbe: Sendable {
   package let role: String
   /// Its metrics, with labels that name it.
   package let metrics: @Sendable () async -> MetricCollection
-  /// Why the node answers no call on any key now; nil: it does.
+  /// Why the node serves no calls on keys now; nil: it does.
   package let notReadyReason: @Sendable () async -> String?
   package let slowCalls: @Sendable () async -> SlowCalls
 
@@ -35,9 +35,9 @@ package struct NodeProbe: Sendable {
 
 /// How a node's slow log is set up.
 package struct SlowLogSettings: Sendable, Hashable {
-  /// From what duration on a call is slow; 0: none is.
+  /// The minimum duration of a slow call; 0: none is slow.
   package var millis = 10
-  /// From what size of its request or reply on a call is large; 0: none is.
+  /// The minimum size of the request or reply of a large call; 0: none is large.
   package var bytes = 1 << 20
   package var keyForm = SlowKeyForm.digest
 

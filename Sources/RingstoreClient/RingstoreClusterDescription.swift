@@ -1,11 +1,11 @@
-// What a cluster is made of and how it does, as Describe answers it. Values; any thread.
+// The nodes of a cluster and their state, the reply of Describe. Values; any thread.
 
 internal import RingstoreAPI
 
 /// The reply of a router about the whole cluster, or of a shard about itself.
 public struct RingstoreClusterDescription: Sendable {
   public let cluster: String
-  /// The version of the slot map; 0 where the node has none (a shard that no router has met).
+  /// The version of the slot map; 0 if the node has none (a shard that no router has connected to).
   public let epoch: UInt64
   public let shards: [Shard]
   public let nodes: [Node]
@@ -33,12 +33,12 @@ public struct RingstoreClusterDescription: Sendable {
     public let isDisputed: Bool
   }
 
-  /// A process that takes part.
+  /// A process of the cluster.
   public struct Node: Sendable {
     public enum Role: String, Sendable { case router, shard, unknown }
     public enum State: String, Sendable {
       case loading, serving, draining, unreachable, unknown
-      /// A router that answers no call on any key.
+      /// A router that serves no call on any key.
       case notServing = "not-serving"
     }
 
@@ -54,8 +54,8 @@ public struct RingstoreClusterDescription: Sendable {
     public let memoryLimitBytes: Int?
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
-    /// Of a shard: new at every start, so another one than before means that what the shard held in
-    /// memory is gone; one with a data directory has loaded its data again. 0 where it isn't known.
+    /// Of a shard: new at every start, so a different number means that the shard's memory was
+    /// lost; a shard with a data directory has loaded its data again. 0 if it isn't known.
     public let incarnation: UInt64
     /// Of a shard: calls that it has answered with an error since it started.
     public let errors: UInt64
@@ -122,7 +122,7 @@ extension RingstoreClusterDescription.Node {
 }
 
 extension RingstoreClient {
-  /// Tells what the cluster is made of and how each node does. Shards that can't be reached are
+  /// Describes the cluster and the state of each node. Shards that can't be reached are
   /// listed with the reason; the call doesn't fail for them.
   public func describe(
     options: RingstoreCallOptions = .standard

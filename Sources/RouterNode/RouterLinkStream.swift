@@ -9,9 +9,9 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
   let lane: LinkLane
   let generation: UInt64
-  /// Told of everything that happens to the lane; nil once the router has dropped it or knows that
-  /// it is lost, until when the two hold each other. (A weak reference would make every reference
-  /// to the service slower.)
+  /// Gets all events of the lane; nil once the router has dropped it or knows that it is lost.
+  /// Until then the two hold each other. (A weak reference would make every reference to the
+  /// service slower.)
   private var service: RouterService?
   private var connection: ClientConnection?
   private var call: ClientCall?

@@ -1,5 +1,5 @@
-// What a router tells to the admin port. Each event loop is asked in turn and answers from its own
-// numbers; they are put together here. Any thread.
+// A router's data for the admin port. Each event loop in turn returns its own numbers, and they are
+// combined here. Any thread.
 
 import Commands
 import Front
@@ -77,7 +77,7 @@ extension RouterServer {
       let told = await nodeLoops.ask(service.eventLoop) {
         service.value.front.standard.notReadyReason
       }
-      guard let reason = told else { return "not serving: the router has ended" }
+      guard let reason = told else { return "not serving: the router has stopped" }
       if let reason { return reason }
     }
     return nil

@@ -45,7 +45,7 @@ extension ShardServer {
   private func notReadyReason() async -> String? {
     let service = self.service
     let told = await loops.ask(service.eventLoop) { service.value.front.standard.notReadyReason }
-    guard let reason = told else { return "not serving: the shard has ended" }
+    guard let reason = told else { return "not serving: the shard has stopped" }
     return reason
   }
 

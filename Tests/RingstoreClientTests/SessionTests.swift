@@ -178,6 +178,6 @@ import ringstore
       session.close()
     }
     #expect(
-      said.withLock { $0.remarks } == ["Stopped; the command may have been carried out."])
+      said.withLock { $0.remarks } == ["Stopped; the command may have been executed."])
   }
 }

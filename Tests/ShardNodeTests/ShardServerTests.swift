@@ -65,7 +65,7 @@ struct ShardServerTests {
       // Some ask all the time, so some of their questions meet the end itself.
       let askers = (0..<4).map { _ in
         Task {
-          while await probe.notReadyReason() != "not serving: the shard has ended" {
+          while await probe.notReadyReason() != "not serving: the shard has stopped" {
             _ = await probe.metrics()
             _ = await probe.slowCalls()
           }

@@ -1,5 +1,5 @@
-// The file system of the machine. Each call is one of the system's, or a few where the system may
-// do a part of the work only; interrupted calls are made again. Holds no state. Any thread.
+// The file system of the machine. Each call is one system call, or several if the system may do
+// only a part of the work; interrupted calls are repeated. Has no state. Any thread.
 
 #if canImport(Glibc)
   internal import Glibc
@@ -13,7 +13,7 @@ package final class PosixFiles: FileSystem {
   /// Only the shard's user reads its data.
   private static let fileMode: mode_t = 0o600
   private static let directoryMode: mode_t = 0o700
-  /// The least that POSIX lets one call of `writev` take is 16; Linux takes 1024.
+  /// POSIX guarantees at least 16 pieces for `writev`; Linux accepts 1024.
   private static let piecesMax = 512
 
   /// Calls `body` until no signal interrupts it.
@@ -37,15 +37,15 @@ package final class PosixFiles: FileSystem {
       case .creatingIfMissing: O_RDWR | O_CREAT
       }
     let descriptor = try call(.open, path) {
-      // What is no file but has the name of one, a pipe perhaps, is not waited for.
+      // Opening must not wait for something that is not a file, such as a pipe.
       posixOpen(path, flags | O_CLOEXEC | O_NONBLOCK, Self.fileMode)
     }
     return FileHandle(descriptor: descriptor, path: path)
   }
 
   package func close(_ file: FileHandle) {
-    // After a failure the descriptor is closed as well (Linux), and what it may tell of earlier
-    // writes is told by `sync`.
+    // After a failure the descriptor is closed too (Linux), and `sync` reports errors of earlier
+    // writes.
     _ = posixClose(file.descriptor)
   }
 
@@ -84,8 +84,8 @@ package final class PosixFiles: FileSystem {
             file.descriptor, all.baseAddress.map { $0 + first }, Int32(count), offset)
         }
       }
-      // Nothing written and no error: the system says no more, and to ask again could go on
-      // without end.
+      // Nothing written and no error: there is no reason, and repeating the call could loop
+      // forever.
       if written == 0 { throw FileError(.write, file.path, EIO) }
       offset += off_t(written)
       while written > 0 {

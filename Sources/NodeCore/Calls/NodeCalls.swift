@@ -1,6 +1,6 @@
-// How rooms outside of a node's event loops make calls on it, as one of its users. They name the
-// user by a credential that was found good elsewhere; the loop looks it up anew among its own
-// principals, so a call is allowed what it would be allowed by any other entrance. Any thread.
+// Calls on a node from outside its event loops, as one of its users. The user is identified by a
+// credential that was verified elsewhere; the loop looks it up again among its own principals, so
+// the same permissions apply as for all other calls. Any thread.
 
 import Commands
 import NIOCore
@@ -26,10 +26,10 @@ package struct NodeCalls: Sendable {
     self.entrance = entrance
   }
 
-  /// Makes calls, and waits for what they come to.
+  /// Makes calls, and waits for their results.
   ///
   /// - Parameters:
-  ///   - caller: who makes them; nil: the node has no users.
+  ///   - caller: the user; nil: the node has no users.
   ///   - begin: called on the event loop. It calls its second argument once, there.
   /// - Throws: what `begin` tells; UNAUTHENTICATED where the credential is none any more;
   ///   UNAVAILABLE where the node has ended, before or meanwhile.
@@ -72,7 +72,7 @@ package struct LocalCalls {
 
   /// The context of calls.
   ///
-  /// - Parameter deadlineNanos: until when they may take, on the clock of NIODeadline.
+  /// - Parameter deadlineNanos: their deadline, on the clock of NIODeadline.
   package func context(deadlineNanos: UInt64) -> CallContext {
     CallContext(principal, deadlineNanos: deadlineNanos)
   }

@@ -1,5 +1,5 @@
 // Describe: the cluster, its slot map, and each node's own line about itself. A shard that can't be
-// reached is described all the same, with the reason.
+// reached is described anyway, with the reason.
 
 import Commands
 import NIOCore
@@ -49,7 +49,7 @@ package struct DescribeMerge: FanoutReducer {
     guard var node = (try? V1.Node(response)).map(NodeDescription.init) else {
       throw .internalError("shard \(shardIDs[shard]) described itself in undecodable bytes")
     }
-    // The address by which the cluster reaches the shard says more than the one it listens on.
+    // The address in the cluster's map is more useful than the one that the shard listens on.
     if !shardAddresses[shard].isEmpty { node.address = shardAddresses[shard] }
     shards[shard] = node
     return false

@@ -1,5 +1,5 @@
-// Fields of messages appended to a ByteBuffer one by one, where a message isn't made as a whole:
-// the buffer is the caller's own and on the caller's thread. Each call checks the capacity once.
+// Fields of messages appended to a ByteBuffer one by one, if a message isn't made as a whole: the
+// buffer belongs to the caller and its thread. Each call checks the capacity once.
 
 import NIOCore
 
@@ -38,7 +38,7 @@ extension ByteBuffer {
     }
   }
 
-  // MARK: - Fields written whatever their value: elements of repeated fields, members of oneofs
+  // MARK: - Fields written with any value: elements of repeated fields, members of oneofs
 
   package mutating func append(_ field: BytesField, _ bytes: UnsafeRawBufferPointer) {
     writeFields(size: WireSize.bytesField(field.number, count: bytes.count)) {

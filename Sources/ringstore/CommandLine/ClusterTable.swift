@@ -10,7 +10,7 @@ package enum ClusterTable {
     "MEMORY", "BYTES",
   ]
 
-  /// What goes first where the table is wider than its reader's terminal.
+  /// The columns that are dropped first if the table is wider than the terminal.
   private static let dispensable = [
     "BYTES", "VERSION", "WEIGHT", "UPTIME", "ADDRESS", "SHARE", "ROLE",
   ]
@@ -22,7 +22,7 @@ package enum ClusterTable {
     var rows = [columns]
     for node in cluster.nodes {
       let shard = shard(of: node, in: cluster)
-      // Of a node that doesn't reply only what the map says is known.
+      // For a node that doesn't reply, only the map's data is known.
       let isKnown = node.state != .unreachable
       rows.append([
         node.id, node.role.rawValue, node.state.rawValue, node.address, node.version,
@@ -41,7 +41,7 @@ package enum ClusterTable {
     return lines.joined(separator: "\n")
   }
 
-  /// The rows as lines, with as many columns as there is room for.
+  /// The rows as lines, with as many columns as fit.
   private static func narrowed(_ rows: [[String]], _ width: Int) -> [String] {
     var rows = rows
     var lines = aligned(rows)
@@ -107,7 +107,7 @@ package enum ClusterTable {
     node.role == .shard ? cluster.shards.first { $0.id == node.id } : nil
   }
 
-  /// What the shards have together; a shard that can't be reached tells nothing of its keys.
+  /// The shards' totals; the keys of an unreachable shard are not included.
   private static func total(_ cluster: RingstoreClusterDescription) -> [String] {
     let shards = cluster.nodes.filter { $0.role == .shard }
     let slots = cluster.shards.reduce(0) { $0 + $1.slots }
@@ -123,7 +123,7 @@ package enum ClusterTable {
     Int(exactly: weight).map { "\($0)" } ?? "\(weight)"
   }
 
-  /// In percent with one digit behind the point.
+  /// In percent with one decimal.
   private static func share(_ slots: Int) -> String {
     let tenths = (slots * 1_000 + Self.slots / 2) / Self.slots
     return "\(tenths / 10).\(tenths % 10)%"

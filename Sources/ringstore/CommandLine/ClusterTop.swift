@@ -1,5 +1,5 @@
-// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On
-// a terminal the table is drawn again in its place; elsewhere each look is a block of lines, or
+// `ringstore admin top`: what each node does, from the difference of two readings of its counters.
+// On a terminal the table is redrawn in its place; elsewhere each reading is a block of lines, or
 // with --json a value on a line.
 
 import Glibc
@@ -24,15 +24,18 @@ struct ClusterTop {
       let now = try await look()
       let table = TopTable(before: before, now: now)
       before = now
+      let isWritten: Bool
       if json {
-        Terminal.write(table.json.text + "\n")
+        isWritten = Terminal.write(table.json.text + "\n")
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
-        // Home, the lines, and what is left of the screen.
+        // Home, the lines, and clearing the rest of the screen.
         let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
-        Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
+        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
       } else {
-        Terminal.write(table.text(columns: .max) + "\n\n")
+        isWritten = Terminal.write(table.text(columns: .max) + "\n\n")
       }
+      // The end of the program says so, where it matters.
+      guard isWritten else { return }
       shown += 1
       if shown == looks { return }
     }
@@ -42,7 +45,7 @@ struct ClusterTop {
     let cluster = try await client.describe(options: options)
     var nodes: [TopLook.Node] = []
     for one in cluster.nodes where node.isEmpty || one.id == node {
-      // Of a node that can't be asked Describe says what is known.
+      // For a node that can't be queried, the reply of Describe is shown.
       let counters = try? await client.stats(ofNode: one.id, options: options)
       nodes.append(.init(node: one, counters: counters ?? [:]))
     }
@@ -55,7 +58,7 @@ struct ClusterTop {
 package struct TopLook {
   package struct Node {
     package let node: RingstoreClusterDescription.Node
-    /// Empty: it could not be asked.
+    /// Empty: it could not be queried.
     package let counters: [String: Int]
 
     package init(node: RingstoreClusterDescription.Node, counters: [String: Int]) {
@@ -87,7 +90,7 @@ package struct TopTable {
 
   package struct Row {
     package let node: RingstoreClusterDescription.Node
-    /// Nil: the node could not be asked at both looks, or was started between them.
+    /// Nil: the node could not be queried both times, or was started in between.
     package let callsPerSecond: Double?
     package let errorsPerSecond: Double?
     /// How long calls took at a shard between the looks.
@@ -144,7 +147,7 @@ package struct TopTable {
       busiest: Array(busiest.prefix(busiestMax)))
   }
 
-  /// - Parameter columns: how wide it may be: what doesn't fit is cut off.
+  /// - Parameter columns: its maximum width: the rest is cut off.
   package func text(columns: Int) -> String {
     var cells = [Self.columns]
     for row in rows {

@@ -1,5 +1,5 @@
-// Lines on their way to stderr. They are written on a thread of their own, from a bounded queue: a
-// reader that has stopped reading must not stop the node. Usable from every thread.
+// Lines for stderr. They are written on a separate thread, from a bounded queue: a reader that has
+// stopped reading must not stop the node. Usable from every thread.
 
 import Dispatch
 import Synchronization
@@ -69,7 +69,7 @@ package final class LogQueue: Sendable {
     }
   }
 
-  /// Waits until what was appended is written, but not for long.
+  /// Waits until all appended lines are written, but not for long.
   ///
   /// - Returns: whether it is.
   @discardableResult

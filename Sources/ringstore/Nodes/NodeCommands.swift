@@ -10,7 +10,7 @@ struct ShardCommand: AsyncParsableCommand {
     commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
     discussion: NodeOptions.discussion(needed: .id, .shard))
 
-  @Option(help: "The shard's name in the cluster, kept over restarts. (needed)")
+  @Option(help: "The shard's name in the cluster, the same after restarts. (required)")
   var id: String?
 
   @Option(
@@ -48,12 +48,12 @@ struct ShardCommand: AsyncParsableCommand {
 
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "router", abstract: "Runs a router, which clients talk to.",
+    commandName: "router", abstract: "Runs a router, which clients connect to.",
     discussion: NodeOptions.discussion(needed: .shards, .router))
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (needed)")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (required)")
   var shards: [String] = []
 
   @Option(
@@ -63,7 +63,7 @@ struct RouterCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
-  @Option(help: "A file with the token by which shards that have users know the router.")
+  @Option(help: "A file with the router's token, for shards that have users.")
   var shardTokenFile: String?
 
   @OptionGroup var options: NodeOptions

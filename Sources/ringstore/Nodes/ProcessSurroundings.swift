@@ -1,4 +1,4 @@
-// What the nodes of this process may tell and change of it, asked by administrators. Any thread.
+// What administrators can read and change of this process through its nodes. Any thread.
 
 import Front
 import Logging

@@ -1,4 +1,4 @@
-// A node that serves, whatever its kind: its port, and how it is brought to its end. Any thread.
+// A running node of any kind: its port, and its end. Any thread.
 
 import NodeCore
 import Placement
@@ -17,9 +17,9 @@ package struct RunningNode: Sendable {
   package let probes: [NodeProbe]
   /// Calls on the first of them.
   let calls: NodeCalls
-  /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
+  /// Reads the list of shards again and changes the cluster to it; nil if a node has no list.
   package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
-  /// Takes no new calls, lets those under way finish within the node's limit, and closes.
+  /// Takes no new calls, lets those in progress finish within the node's limit, and closes.
   package internal(set) var drain: @Sendable () async -> Void
 
   /// - Parameters:
@@ -55,8 +55,8 @@ package struct RunningNode: Sendable {
     drain = { await router.drain() }
   }
 
-  /// A router with shards of its own. The router leaves first, so that no client is told of a
-  /// missing shard on the way. They end together, whichever of them was asked to.
+  /// A router with shards of its own. The router ends first, so that no client gets an error about
+  /// a missing shard meanwhile. They end together, even if the end of only one was requested.
   package init(
     _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],
     _ logs: NodeLogs, _ ledger: SettingLedger? = nil, onShutdown: (@Sendable () -> Void)? = nil

@@ -1,4 +1,4 @@
-// From settings to the admin port, and to what the slow log keeps.
+// From settings to the admin port and the slow log.
 
 import Admin
 import MetricTypes
@@ -10,8 +10,7 @@ extension SettingSources {
   private static let day = 86_400
   private static let slowSizes = 1...(1 << 40)
 
-  /// The admin port; nil: it is off, as long as nothing says otherwise: it would be one more port
-  /// to guard.
+  /// The admin port; nil: it is off, the default: it would be one more port to protect.
   ///
   /// Its users are not known here.
   package func adminConfiguration() throws(ConfigurationError) -> AdminConfiguration? {

@@ -1,6 +1,5 @@
-// What a node's settings are, and where each of them is from, as the node has read them: for people
-// who ask a running node. Secrets are not in it: of settings that hold one, what is shown is in
-// `shown`. Any thread.
+// A node's settings with their sources, as the node has read them: for people who query a running
+// node. It holds no secrets: for settings with a secret, `shown` is the text to show. Any thread.
 
 import NodeCore
 import Synchronization

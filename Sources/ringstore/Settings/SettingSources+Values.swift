@@ -1,4 +1,4 @@
-// Reading settings as what they are, with a sentence for each way in which one can be wrong.
+// Parsing settings to their types, with a message for each possible error.
 
 import Logging
 import TextForms
@@ -20,7 +20,7 @@ extension SettingSources {
     return number
   }
 
-  /// A size of memory in bytes, or with KiB, MiB, GiB or TiB behind the number.
+  /// A size of memory in bytes, or a number followed by KiB, MiB, GiB or TiB.
   func size(
     _ setting: Setting, _ range: ClosedRange<Int>, orZero: Bool = false, default value: Int
   ) throws(ConfigurationError) -> Int {
@@ -32,7 +32,7 @@ extension SettingSources {
       throw ConfigurationError(
         "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
           + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
-          + "GiB behind the number, not '\(found.value)'.")
+          + "GiB after the number, not '\(found.value)'.")
     }
     ledger.take(setting, .number(Int64(size)))
     return size
@@ -85,7 +85,7 @@ extension SettingSources {
       }
   }
 
-  /// What to listen on: a name or an address; brackets around an IPv6 address are taken off.
+  /// The host to listen on: a name or an address; brackets around an IPv6 address are removed.
   func host(_ setting: Setting = .host) throws(ConfigurationError) -> String {
     guard let found = try text(setting) else {
       ledger.note(setting, default: .text("127.0.0.1"))

@@ -137,14 +137,14 @@ extension V1 {
     package var memoryBytes: Int64 = 0
     /// progress while loading, or why it is unreachable or not serving
     package var detail: UnsafeRawBufferPointer = noBytes
-    /// of a shard: new at every start, which empties its memory; 0 where unknown
+    /// of a shard: new at every start; 0 if unknown
     package var incarnation: UInt64 = 0
-    /// of a shard: what memory_bytes may come to; 0: there is no limit
+    /// of a shard: the limit of memory_bytes; 0: no limit
     package var memoryLimitBytes: Int64 = 0
-    /// of a shard: calls that it has answered with an error since it started
+    /// of a shard: failed calls since it started
     package var errors: UInt64 = 0
-    /// Of a shard: how many calls have taken how long since it started, in 97 buckets of
-    /// microseconds, the last ones left out where they are empty. PROTOCOL.md has their bounds.
+    /// Of a shard: a histogram of call durations since it started, in 97 buckets of
+    /// microseconds; empty buckets at the end are left out. PROTOCOL.md has their bounds.
     package var durations: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -324,7 +324,7 @@ extension V1 {
       package static var draining: Self { Self(rawValue: 3) }
       @inlinable
       package static var unreachable: Self { Self(rawValue: 4) }
-      /// a router that answers no call on keys; detail says why
+      /// a router that serves no calls on keys; detail says why
       @inlinable
       package static var notServing: Self { Self(rawValue: 5) }
 
@@ -349,7 +349,7 @@ extension V1 {
   }
 
   /// A stored, versioned document: made once for a new cluster, changed only by a rebalance,
-  /// never recomputed.
+  /// never computed again.
   package struct SlotMap: WireMessage {
     package static let name = "ringstore.v1.SlotMap"
     package var epoch: UInt64 = 0
@@ -443,7 +443,7 @@ extension V1 {
       package var id: UnsafeRawBufferPointer = noBytes
       package var address: UnsafeRawBufferPointer = noBytes
       package var weight: Double = 0
-      /// merged, never compared: no part of what the map says of placement
+      /// merged, never compared: not a part of the map's placement
       package var lineage: V1.Lineage? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
       package private(set) var hasUnknownField = false
@@ -600,16 +600,16 @@ extension V1 {
 
   }
 
-  /// Which data a shard has, as the cluster knows it. Of two records of a shard the one with
-  /// more losses counts; of two with as many the one that has an id, where the other has
-  /// none; and two ids make a dispute.
+  /// The cluster's record of a shard's data. Of two records of a shard the one with more
+  /// losses wins; with the same number, one with an id wins over one without; two different
+  /// ids make a dispute.
   package struct Lineage: WireMessage {
     package static let name = "ringstore.v1.Lineage"
-    /// 16 bytes, made with the data; empty: none is known, or the shard is in memory only
+    /// 16 bytes, created with the data; empty: unknown, or the shard is in memory only
     package var id: UnsafeRawBufferPointer = noBytes
     /// how often an operator has accepted that the shard has other data than before
     package var acceptedLosses: UInt64 = 0
-    /// two ids were recorded: no data is taken for the shard's until a loss is accepted
+    /// two ids were recorded: all data is refused until a loss is accepted
     package var disputed: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -682,7 +682,7 @@ extension V1 {
   /// `ringstore.v1.StatsRequest`.
   package struct StatsRequest: WireMessage {
     package static let name = "ringstore.v1.StatsRequest"
-    /// the one node whose counters are wanted; empty: the node asked and all shards
+    /// the id of a single node; empty: this node and all shards
     package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -741,7 +741,7 @@ extension V1 {
   /// `ringstore.v1.StatsResponse`.
   package struct StatsResponse: WireMessage {
     package static let name = "ringstore.v1.StatsResponse"
-    /// the same names that the metrics page will export
+    /// by name; docs/PROTOCOL.md lists them
     package var counters: RepeatedMessages<V1.StatsResponse.CountersEntry> = RepeatedMessages<
       V1.StatsResponse.CountersEntry
     >()
@@ -878,7 +878,7 @@ extension V1 {
   package struct ShutdownRequest: WireMessage {
     package static let name = "ringstore.v1.ShutdownRequest"
     package var wholeCluster: Bool = false
-    /// the shard to end; empty: the node that is asked
+    /// the shard to stop; empty: this node
     package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -973,11 +973,11 @@ extension V1 {
 
   }
 
-  /// Has a router read its list of shards again, and the cluster change to it. Refused as a
-  /// whole where a slot with keys would change hands, or a shard can't be asked.
+  /// Makes a router read its list of shards again, and changes the cluster to it. Refused as
+  /// a whole if a slot with keys would change its owner, or a shard can't be reached.
   package struct ReloadRequest: WireMessage {
     package static let name = "ringstore.v1.ReloadRequest"
-    /// tell what would change, and change nothing
+    /// report what would change, and change nothing
     package var planOnly: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1230,7 +1230,7 @@ extension V1 {
   /// `ringstore.v1.HotKeysRequest`.
   package struct HotKeysRequest: WireMessage {
     package static let name = "ringstore.v1.HotKeysRequest"
-    /// how many keys at most; 0: 10
+    /// the maximum number of keys; 0: 10
     package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1289,9 +1289,9 @@ extension V1 {
   /// `ringstore.v1.HotKeysResponse`.
   package struct HotKeysResponse: WireMessage {
     package static let name = "ringstore.v1.HotKeysResponse"
-    /// of all databases, the one looked up most often first
+    /// of all databases, the most frequent first
     package var keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>()
-    /// shards that are missing, and why
+    /// unreachable shards, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1373,16 +1373,16 @@ extension V1 {
   package struct HotKey: KeyedMessage {
     package static let name = "ringstore.v1.HotKey"
     package static let keyFields = KeyFields(key: 10, database: 16)
-    /// it need not be there
+    /// it may be missing in the store
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
     package var slot: UInt32 = 0
     package var shard: UnsafeRawBufferPointer = noBytes
-    /// counts fade to a half in a minute
+    /// counts decay by half every minute
     package var callsPerSecond: Double = 0
     /// of all look-ups of the shard, 0 to 1
     package var share: Double = 0
-    /// what that rests on: the relative error is about one over its root
+    /// the relative error is about one over its square root
     package var samples: Double = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1481,7 +1481,7 @@ extension V1 {
   /// `ringstore.v1.BigKeysRequest`.
   package struct BigKeysRequest: WireMessage {
     package static let name = "ringstore.v1.BigKeysRequest"
-    /// how many keys of a ranking at most; 0: 10
+    /// the maximum number of keys in a ranking; 0: 10
     package var count: UInt32 = 0
     package var database: UInt32 = 0
     package var allDatabases: Bool = false
@@ -1554,9 +1554,9 @@ extension V1 {
   /// `ringstore.v1.BigKeysResponse`.
   package struct BigKeysResponse: WireMessage {
     package static let name = "ringstore.v1.BigKeysResponse"
-    /// those of which there are keys
+    /// types that have keys
     package var types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<V1.BigKeysOfType>()
-    /// shards that are missing, or were lost on the way, and why
+    /// shards that are unreachable, or were lost meanwhile, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1640,11 +1640,11 @@ extension V1 {
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// all of the type
     package var keys: Int64 = 0
-    /// what these take together
+    /// the bytes that these use together
     package var bytes: Int64 = 0
     /// the largest one first
     package var byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
-    /// not of strings: those with the most values
+    /// not for strings: those with the most values
     package var byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1748,7 +1748,7 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
-    /// of memory, as of Inspect
+    /// of memory, as in Inspect
     package var bytes: Int64 = 0
     /// bytes of a string, values of a list
     package var length: Int64 = 0
@@ -1884,7 +1884,7 @@ extension V1 {
   /// `ringstore.v1.SnapshotProgress`.
   package struct SnapshotProgress: WireMessage {
     package static let name = "ringstore.v1.SnapshotProgress"
-    /// those that have said something so far
+    /// those that have reported so far
     package var shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<V1.ShardSnapshot>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2049,9 +2049,9 @@ extension V1 {
   /// `ringstore.v1.DigestRequest`.
   package struct DigestRequest: WireMessage {
     package static let name = "ringstore.v1.DigestRequest"
-    /// tell of each slot as well
+    /// return the digest of each slot too
     package var slots: Bool = false
-    /// versions count, and so does how integers are kept: only for copies of one log
+    /// include versions and the encoding of integers: only for copies of one log
     package var withVersions: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2117,7 +2117,7 @@ extension V1 {
   package struct DigestResponse: WireMessage {
     package static let name = "ringstore.v1.DigestResponse"
     package var shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<V1.ShardDigest>()
-    /// shards that are missing, and why
+    /// unreachable shards, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2195,20 +2195,20 @@ extension V1 {
 
   }
 
-  /// Keys that have expired don't count, whether they are deleted yet or not.
+  /// Expired keys don't count, even if they are not deleted yet.
   package struct ShardDigest: WireMessage {
     package static let name = "ringstore.v1.ShardDigest"
     package var shard: UnsafeRawBufferPointer = noBytes
     package var keys: Int64 = 0
-    /// those among them that expire
+    /// of these, keys with an expiry
     package var expiringKeys: Int64 = 0
     /// the sum of the slots', modulo 2^64
     package var digest: UInt64 = 0
-    /// the same of the keys that don't expire
+    /// the same for keys without an expiry
     package var lastingDigest: UInt64 = 0
-    /// of so many slots keys changed meanwhile: what is told of those is of no moment
+    /// slots whose keys changed meanwhile: their digests are not valid
     package var slotsChanged: UInt32 = 0
-    /// those with keys, in rising order
+    /// those with keys, in ascending order
     package var slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<V1.SlotDigest>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2439,18 +2439,18 @@ extension V1 {
 
   }
 
-  /// What comes next in one file of one shard. The shards' pieces come in any order.
+  /// The next piece of one file of one shard. The shards' pieces come in any order.
   package struct BackupPiece: WireMessage {
     package static let name = "ringstore.v1.BackupPiece"
     package var shard: UnsafeRawBufferPointer = noBytes
     package var file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0)
     package var data: UnsafeRawBufferPointer = noBytes
-    /// nothing follows of the shard
+    /// the shard's last piece
     package var complete: Bool = false
     package var keysDone: Int64 = 0
     /// that the shard has
     package var keys: Int64 = 0
-    /// with complete: the moment of what the files hold
+    /// with complete: the moment of the state in the files
     package var takenUnixMillis: Int64 = 0
     /// how many the shard has, used or not
     package var databases: UInt32 = 0
@@ -2568,7 +2568,7 @@ extension V1 {
       /// images of all keys
       @inlinable
       package static var pass: Self { Self(rawValue: 1) }
-      /// what was changed meanwhile
+      /// changes made meanwhile
       @inlinable
       package static var log: Self { Self(rawValue: 2) }
 
@@ -2651,9 +2651,9 @@ extension V1 {
   /// `ringstore.v1.AcceptLossResponse`.
   package struct AcceptLossResponse: WireMessage {
     package static let name = "ringstore.v1.AcceptLossResponse"
-    /// ids of the other shards that have it on record, durably where they have a disk
+    /// ids of the other shards that have recorded it, durably if they have a disk
     package var recorded: RepeatedBytes = RepeatedBytes()
-    /// of those that could not be told; they are when they are back
+    /// ids of those that could not be reached; they get the record when they are back
     package var missing: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2719,9 +2719,9 @@ extension V1 {
   /// `ringstore.v1.ClientsRequest`.
   package struct ClientsRequest: WireMessage {
     package static let name = "ringstore.v1.ClientsRequest"
-    /// its id, as Describe has it; empty: the node that is asked
+    /// its id, as in Describe; empty: this node
     package var node: UnsafeRawBufferPointer = noBytes
-    /// how many connections at most; 0: 100; at most 10,000
+    /// the maximum number of connections; 0: 100; at most 10,000
     package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2786,7 +2786,7 @@ extension V1 {
   /// `ringstore.v1.ClientsResponse`.
   package struct ClientsResponse: WireMessage {
     package static let name = "ringstore.v1.ClientsResponse"
-    /// those for which the node holds the most bytes first, then the oldest
+    /// those with the most held bytes first, then the oldest
     package var clients: RepeatedMessages<V1.Client> = RepeatedMessages<V1.Client>()
     /// connections that the node has
     package var total: UInt32 = 0
@@ -2861,19 +2861,19 @@ extension V1 {
   /// One connection.
   package struct Client: WireMessage {
     package static let name = "ringstore.v1.Client"
-    /// of the node, never given twice while it runs
+    /// never reused by the node while it runs
     package var id: UInt64 = 0
     /// grpc, line, or link: that of a router to a shard
     package var kind: UnsafeRawBufferPointer = noBytes
     package var address: UnsafeRawBufferPointer = noBytes
-    /// of the latest call; empty: the node has no users, or there was none
+    /// of the latest call; empty: the node has no users, or there was no call
     package var user: UnsafeRawBufferPointer = noBytes
     package var encrypted: Bool = false
     package var ageMillis: Int64 = 0
-    /// since it was last seen busy, to within a few seconds
+    /// since it was last busy, to within a few seconds
     package var idleMillis: Int64 = 0
     package var openCalls: UInt32 = 0
-    /// since it began; of a line connection its commands
+    /// since it was opened; for a line connection its commands
     package var calls: UInt64 = 0
     /// of unfinished requests and unread replies
     package var heldBytes: Int64 = 0
@@ -3121,7 +3121,7 @@ extension V1 {
     package static let name = "ringstore.v1.LogLevelRequest"
     /// as in ClientsRequest
     package var node: UnsafeRawBufferPointer = noBytes
-    /// trace, debug, info, notice, warning, error or critical; empty: only tell
+    /// trace, debug, info, notice, warning, error or critical; empty: don't change it
     package var level: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3186,9 +3186,9 @@ extension V1 {
   /// `ringstore.v1.LogLevelResponse`.
   package struct LogLevelResponse: WireMessage {
     package static let name = "ringstore.v1.LogLevelResponse"
-    /// that is in force now
+    /// in force now
     package var level: UnsafeRawBufferPointer = noBytes
-    /// that the node was started with
+    /// at the node's start
     package var configured: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3931,66 +3931,65 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// The keys that calls look up most often, from a sample of the look-ups.
+    /// The keys that are looked up most often, from a sample of the look-ups.
     package static let hotKeys = RPC(
       service: name, name: "HotKeys", request: V1.HotKeysRequest.self,
       reply: V1.HotKeysResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// The largest keys, by a walk over all of them.
+    /// The largest keys, by a scan of all keys.
     package static let bigKeys = RPC(
       service: name, name: "BigKeys", request: V1.BigKeysRequest.self,
       reply: V1.BigKeysResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Has every shard write all its keys to its disk anew, at once; tells how far that is, and
-    /// ends when it is done.
+    /// Makes every shard write all its keys to disk now; reports the progress, and ends when it
+    /// is done.
     package static let snapshot = RPC(
       service: name, name: "Snapshot", request: V1.SnapshotRequest.self,
       reply: V1.SnapshotProgress.self, streamsRequests: false,
       streamsReplies: true,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Numbers that stand for the contents of the shards and slots, by a walk over all keys.
+    /// Digests of the data of shards and slots, by a scan of all keys.
     package static let digest = RPC(
       service: name, name: "Digest", request: V1.DigestRequest.self,
       reply: V1.DigestResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// The files of a backup in pieces: the keys of each shard as they are at one moment.
+    /// The files of a backup in pieces: the keys of each shard at one moment.
     package static let backup = RPC(
       service: name, name: "Backup", request: V1.BackupRequest.self,
       reply: V1.BackupPiece.self, streamsRequests: false,
       streamsReplies: true,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Has the cluster take a shard as it is, that has other data than it had, or none. Asked
-    /// of a router.
+    /// Makes the cluster accept a shard whose data was lost or replaced. For routers only.
     package static let acceptLoss = RPC(
       service: name, name: "AcceptLoss", request: V1.AcceptLossRequest.self,
       reply: V1.AcceptLossResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// The calls below are about one node: the one that is asked, or another one of the cluster
-    /// that a router is asked for. The connections of a node's clients.
+    /// The calls below apply to one node: the one that gets the call, or on a router also a
+    /// shard of the cluster. The connections of a node's clients.
     package static let clients = RPC(
       service: name, name: "Clients", request: V1.ClientsRequest.self,
       reply: V1.ClientsResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Ends one of them.
+    /// Closes one of them.
     package static let killClient = RPC(
       service: name, name: "KillClient", request: V1.KillClientRequest.self,
       reply: V1.KillClientResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Tells or changes which events a node logs.
+    /// Shows or changes the log level of a node.
     package static let logLevel = RPC(
       service: name, name: "LogLevel", request: V1.LogLevelRequest.self,
       reply: V1.LogLevelResponse.self, streamsRequests: false,
