@@ -1,5 +1,5 @@
-// The slot map as Describe writes it, kept for the next one: a map may have thousands of ranges, and
-// dashboards ask again and again. Belongs to a node's event loop.
+// The slot map as the last Describe wrote it, kept for the next one: a map may have thousands of
+// ranges, and dashboards poll. Belongs to a node's event loop.
 
 import NIOCore
 import Placement
