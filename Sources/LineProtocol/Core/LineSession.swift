@@ -42,8 +42,6 @@ package final class LineSession {
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
-  // A session is used by one thread and never from within an access to one of these, so the
-  // run-time checks for that are left out; every command would pay for them.
   private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
@@ -173,11 +171,11 @@ package final class LineSession {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Whether commands are pending, or replies unread. Commands without a reply yet, and all that
-  /// have arrived.
+  /// Commands without a reply yet, and all that have arrived.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
+  /// Whether commands are pending, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
