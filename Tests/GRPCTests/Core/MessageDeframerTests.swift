@@ -1,6 +1,7 @@
 // Framing in and out: bytes arrive split and coalesced at will, and from peers that lie.
 
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import GRPC
