@@ -2,8 +2,6 @@
 // to its execution. Parts of a fan-out and slices of a walk have the context of their call.
 //
 // A value of a few words; any thread.
-//
-// @exclusivity(unchecked) in this file: every call reads the wall clock, on one thread.
 
 import Users
 
@@ -59,8 +57,8 @@ package final class WallClock {
   private static let askedAgainNanos: UInt64 = 1_000_000_000
 
   private let read: () -> Int64
-  @exclusivity(unchecked) private var askedNanos: UInt64 = 0
-  @exclusivity(unchecked) private var askedMillis: Int64 = 0
+  private var askedNanos: UInt64 = 0
+  private var askedMillis: Int64 = 0
 
   /// - Parameter read: milliseconds since 1970.
   package init(_ read: @escaping () -> Int64) {

@@ -1,7 +1,5 @@
 // The keys of one shard, for commands: the store, the slots that may be served, and the limits of
 // requests. Belongs to the shard's event loop.
-//
-// @exclusivity(unchecked) in this file: used by every executed call, on one thread.
 
 import Placement
 import RingstoreAPI
@@ -15,24 +13,24 @@ package final class Keyspace {
   }
   /// The owned slots of `ownership`, which every call reads: a separate property, so that nothing
   /// else is copied.
-  @exclusivity(unchecked) private var owned: SlotSet
+  private var owned: SlotSet
   /// What calls look up most often.
-  @exclusivity(unchecked) package var hotKeys = HotKeyTable()
+  package var hotKeys = HotKeyTable()
   /// Look-ups until one is watched: the next that is sampled, or every one.
-  @exclusivity(unchecked) private var unwatchedLeft = 0
+  private var unwatchedLeft = 0
   /// Whether every look-up needs extra work: found keys are noted, or calls on some keys are
   /// unfinished.
-  @exclusivity(unchecked) private var watchesAll = false
+  private var watchesAll = false
   /// Look-ups until the next that is sampled, while all are watched.
-  @exclusivity(unchecked) private var untilSample = 0
+  private var untilSample = 0
   /// Whether `found` is requested.
   package var notesFound = false { didSet { watch() } }
   /// The keys that the call has looked up.
-  @exclusivity(unchecked) package var found: [KeyLookup] = []
+  package var found: [KeyLookup] = []
   /// The calls that are executed in turns, nil as long as there are none.
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
   /// The progress with which the next execution continues.
-  @exclusivity(unchecked) package var resumed: ResumedSearch?
+  package var resumed: ResumedSearch?
   /// What the next calls will look up.
   let ahead = LookAhead()
   package let routes = CommandTable.routes

@@ -130,7 +130,8 @@ extension V1.ListPositionRequest {
 
 extension CallError {
   fileprivate static var negativeCount: CallError {
-    CallError(code: .invalidArgument, message: "The count and the maximum length can't be negative.")
+    CallError(
+      code: .invalidArgument, message: "The count and the maximum length can't be negative.")
   }
 }
 

@@ -11,9 +11,9 @@ import Store
 
 final class LookAhead {
   private let lookups: UnsafeMutableBufferPointer<KeyLookup>
-  @exclusivity(unchecked) private var count = 0
+  private var count = 0
   /// Those before it were used or skipped.
-  @exclusivity(unchecked) private var taken = 0
+  private var taken = 0
 
   init() {
     lookups = .allocate(capacity: Store.prefetchMax)

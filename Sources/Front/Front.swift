@@ -31,8 +31,8 @@ package final class Front: ServerService {
   package let limits: Limits
   let eventLoop: any EventLoop
   /// Pipelines that have got replies in this tick.
-  @exclusivity(unchecked) private var withReplies: [FrontPipeline] = []
-  @exclusivity(unchecked) package var isMarkedDirty = false
+  private var withReplies: [FrontPipeline] = []
+  package var isMarkedDirty = false
 
   /// - Parameters:
   ///   - links: serves routers, on a shard.

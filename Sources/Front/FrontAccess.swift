@@ -46,7 +46,7 @@ final class FrontAccess {
 /// The caller of one stream, as long as its credentials are valid.
 package final class StreamCaller {
   private let identity: CallerIdentity
-  @exclusivity(unchecked) package private(set) var principal: Principal
+  package private(set) var principal: Principal
 
   init(_ identity: CallerIdentity, _ principal: Principal) {
     self.identity = identity

@@ -1,5 +1,5 @@
 // A client's Pipeline: its calls are started one by one, its replies collected into batches. One
-// event loop. For the exclusivity attributes see RouterCore.
+// event loop.
 //
 // Back-pressure. A Pipeline with many pending calls (PipelineWindow), or whose client doesn't
 // read its replies, is not read until that has changed; the rest of a batch that is too long waits
@@ -21,32 +21,32 @@ package final class FrontPipeline {
   static let expectedBytesMax = 1 << 20
 
   /// The stream; nil once it has ended.
-  @exclusivity(unchecked) package private(set) var call: ServerCall?
+  package private(set) var call: ServerCall?
   /// The node's data for it.
   package var attachment: AnyObject?
   /// Outlives its calls: it is the node's.
   private unowned(unsafe) let front: Front
   /// Who calls; nil: the node has no users.
   private let caller: StreamCaller?
-  @exclusivity(unchecked) private var window = PipelineWindow()
+  private var window = PipelineWindow()
   private var backlog = CallBacklog()
   /// Collected with space in front, so that the buffer can become the stream's (`MessageFrame`).
-  @exclusivity(unchecked) private var replies = ByteBuffer()
+  private var replies = ByteBuffer()
   /// Whether the front was notified that there are replies.
-  @exclusivity(unchecked) private var isAnnounced = false
+  private var isAnnounced = false
   /// When the current calls arrived, in nanoseconds of NIODeadline's clock: their deadlines begin
   /// then.
-  @exclusivity(unchecked) package private(set) var receivedNanos: UInt64 = 0
+  package private(set) var receivedNanos: UInt64 = 0
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
   private var holds = 0
   private var holdsForCalls = false
-  @exclusivity(unchecked) private var holdsForReplies = false
+  private var holdsForReplies = false
   /// Bytes of large replies that were requested from shards, and calls that wait to request theirs.
   private var expectedBytes = 0
   private var creditWaiters = CircularBuffer<UInt64>()
   /// A large reply that will be a separate batch.
-  @exclusivity(unchecked) private var large = Large.none
+  private var large = Large.none
 
   /// With the client's id of the call.
   private enum Large: Equatable { case none, coming(UInt64), begun(UInt64) }

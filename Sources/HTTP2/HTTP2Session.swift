@@ -18,9 +18,6 @@
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
 // 3. A stream is live, in the pool of its event loop, or freed.
 // 4. After a failure the library is never called again, except to free it.
-//
-// @exclusivity(unchecked) in this file: used by every frame or stream, on one thread. The library's
-// callbacks run while `output` is swapped with the owner's buffer, and within no other access.
 
 internal import CNGHTTP2
 import NIOCore
@@ -48,52 +45,52 @@ package final class HTTP2Session {
   package let role: Role
   package let configuration: HTTP2Configuration
   /// Frames counted since the beginning.
-  @exclusivity(unchecked) package internal(set) var counters = HTTP2Counters()
+  package internal(set) var counters = HTTP2Counters()
   /// Why the session is dead, if it is.
-  @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
+  package private(set) var failure: HTTP2SessionFailure?
   /// The code of the GOAWAY that was written because of an error: the owner's decision, or the
   /// library's if the peer broke a rule.
   package internal(set) var errorSent: HTTP2ErrorCode?
 
   /// Body bytes of all streams that wait to be written.
-  @exclusivity(unchecked) package internal(set) var outboundBytes = 0
+  package internal(set) var outboundBytes = 0
 
   /// Body bytes of all streams written so far.
-  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
+  package internal(set) var bodyBytesSent = 0
   /// Bytes of the large header lists of live streams.
-  @exclusivity(unchecked) package internal(set) var largeHeaderBytes = 0
+  package internal(set) var largeHeaderBytes = 0
   /// Bytes that parked streams hold; see `park`.
-  @exclusivity(unchecked) package internal(set) var parkedBytes = 0
+  package internal(set) var parkedBytes = 0
 
   let handle: OpaquePointer
   /// Servers only.
   private let memory: UnsafeMutablePointer<SessionMemory>?
   /// Whether a stream was begun since memory was last returned.
-  @exclusivity(unchecked) private var wasUsed = false
-  @exclusivity(unchecked) private var meter: FrameMeter
+  private var wasUsed = false
+  private var meter: FrameMeter
   private var termination = Termination.none
   /// The last stream of the peer that was begun, when the session failed.
   private(set) var lastPeerStream: Int32 = 0
-  @exclusivity(unchecked) var output = ByteBuffer()
-  @exclusivity(unchecked) var outputLimit = Int.max
-  @exclusivity(unchecked) var connectionCredit = 0
+  var output = ByteBuffer()
+  var outputLimit = Int.max
+  var connectionCredit = 0
   /// What of `parkedBytes` the connection's window was credited for.
-  @exclusivity(unchecked) var lentBytes = 0
+  var lentBytes = 0
   /// The stream whose header block is being decoded, and the destination of its fields.
-  @exclusivity(unchecked) var decoding: HTTP2Stream?
+  var decoding: HTTP2Stream?
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
-  @exclusivity(unchecked) var isInsideLibrary = false
+  var isInsideLibrary = false
   var nghttp2Message: String?
   /// Fields laid out for the library; nil until a block is. A server's replies are laid out
   /// already.
   var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
   var fieldScratchCapacity = 0
 
-  @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
-  @exclusivity(unchecked) private var touchedHead = 0
-  @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
-  @exclusivity(unchecked) private var eventsHead = 0
-  @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
+  private var touched: ContiguousArray<HTTP2Stream> = []
+  private var touchedHead = 0
+  private var events: [HTTP2ConnectionEvent] = []
+  private var eventsHead = 0
+  private var live: ContiguousArray<HTTP2Stream> = []
   private let pool: HTTP2StreamPool
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).

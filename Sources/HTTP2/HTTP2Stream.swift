@@ -1,9 +1,6 @@
 // One HTTP/2 stream, for the session's owner: input that was not yet consumed, output that waits to
 // be sent, and the state of each direction. Owned and pooled by HTTP2Session; used on the
 // connection's event loop. The C callbacks write into it; the owner reads it after `receive`.
-//
-// Within this module the properties opt out of the run-time exclusivity check, which took a quarter
-// of a call's time: one thread uses them, and no code of an owner runs within an access here.
 
 import LargeMemory
 import NIOCore
@@ -14,43 +11,43 @@ import NIOCore
 /// Don't use it after that; commands on a closed stream do nothing.
 package final class HTTP2Stream {
   /// The stream's number; 0 while the object is in the pool.
-  @exclusivity(unchecked) package internal(set) var id: Int32 = 0
+  package internal(set) var id: Int32 = 0
   /// The request's or the response's header fields; complete once `headersReceived`.
   package let headers = HeaderBlock()
   /// The fields after the body; complete once `trailersReceived`.
   package let trailers = HeaderBlock()
   /// Body bytes that arrived and were not read yet. The owner moves the reader index; window credit
   /// is given separately, by `HTTP2Session.consume`.
-  @exclusivity(unchecked) package var inbound = ByteBuffer()
+  package var inbound = ByteBuffer()
   /// Body bytes to be sent, after the pieces that were handed over. The owner appends and then
   /// calls `HTTP2Session.bodyChanged`.
-  @exclusivity(unchecked) package var outbound = ByteBuffer()
+  package var outbound = ByteBuffer()
   /// The owner's own object for this stream. It stays when the stream is recycled, so that pooled
   /// objects can keep it.
-  @exclusivity(unchecked) package var context: AnyObject?
+  package var context: AnyObject?
 
   /// Bytes received on this stream for which no window credit was given yet.
-  @exclusivity(unchecked) package internal(set) var unconsumed = 0
+  package internal(set) var unconsumed = 0
   /// Set by the owner: the stream is touched when the bytes in `outbound` have come down to this
   /// number; negative: never. It is set to negative again once that has happened.
-  @exclusivity(unchecked) package var outboundMark = -1
+  package var outboundMark = -1
   /// Body bytes of this stream that were written so far.
-  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
+  package internal(set) var bodyBytesSent = 0
 
   /// The state of the stream. Only the session changes it.
-  @exclusivity(unchecked) var state = StreamState()
+  var state = StreamState()
   /// The pieces that are sent before `outbound`; nil if there are none.
-  @exclusivity(unchecked) var ahead: OutboundPieces?
+  var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
-  @exclusivity(unchecked) var parked = 0
-  @exclusivity(unchecked) var isTouched = false
+  var parked = 0
+  var isTouched = false
   /// What this stream contributes to the session's `outboundBytes`.
-  @exclusivity(unchecked) var accountedOutbound = 0
-  @exclusivity(unchecked) var staticTrailers: StaticHeaders?
-  @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
-  @exclusivity(unchecked) var liveIndex = -1
+  var accountedOutbound = 0
+  var staticTrailers: StaticHeaders?
+  var outboundTrailers: HeaderBlock?
+  var liveIndex = -1
   /// What this stream contributes to the session's `largeHeaderBytes`.
-  @exclusivity(unchecked) var largeHeaderBytes = 0
+  var largeHeaderBytes = 0
 
   init() {}
 

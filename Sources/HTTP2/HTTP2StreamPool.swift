@@ -9,8 +9,6 @@
 // What the library's sessions of the loop share goes with it (LibraryMemory.swift).
 //
 // Thread: the event loop.
-//
-// @exclusivity(unchecked) in this file: every call takes and returns a stream, on one thread.
 
 import NIOCore
 
@@ -28,9 +26,9 @@ package final class HTTP2StreamPool {
   let memory = LibraryMemory()
 
   private let streamsMax: Int
-  @exclusivity(unchecked) private var streams: ContiguousArray<HTTP2Stream> = []
+  private var streams: ContiguousArray<HTTP2Stream> = []
   /// Capacity of the buffers that the streams keep.
-  @exclusivity(unchecked) package private(set) var bytes = 0
+  package private(set) var bytes = 0
 
   package init(streamsMax: Int) {
     self.streamsMax = streamsMax

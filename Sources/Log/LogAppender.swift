@@ -13,10 +13,10 @@ package final class LogAppender: StoreObserver {
   static let keptBytesMax = 2 << 20
   static let keptBatchesMax = 4
 
-  @exclusivity(unchecked) private var open: OpenBatch
+  private var open: OpenBatch
   /// Where the open record begins in the batch; 0: there is none.
-  @exclusivity(unchecked) private var recordStart = 0
-  @exclusivity(unchecked) private var recordEnd = BatchFormat.headerBytes
+  private var recordStart = 0
+  private var recordEnd = BatchFormat.headerBytes
   /// Batches that were closed because they were long, oldest first.
   private var closed: [LogBatch] = []
   private var spare: [LogBatch] = []

@@ -31,8 +31,6 @@ package struct PassPacing: Equatable, Sendable {
   static let wholeParts = 3
   /// The constant part of both.
   package static let slackBytes = 64 << 20
-  /// The additional space of the log's files.
-  package static let segmentBytes = 3 * 64 << 20
   /// The log grows so much at least between the begins of two passes.
   package static let logBytesMin = 16 << 20
   /// Bytes of a pass for each byte of the log.

@@ -12,8 +12,7 @@
 //
 // Rows are places of calls: twice the place of a command, plus 1 for errors.
 //
-// Event loop of the node. @exclusivity(unchecked) in this file: touched by every call, on the loop
-// alone.
+// Event loop of the node.
 
 #if canImport(Glibc)
   import Glibc
@@ -30,10 +29,10 @@ package final class CallMeter {
   /// Calls by row that wait to be settled, and which rows have any.
   private let pending: UnsafeMutablePointer<UInt32>
   private let touched: UnsafeMutablePointer<UInt32>
-  @exclusivity(unchecked) private var touchedCount = 0
-  @exclusivity(unchecked) private var begunNanos: UInt64 = 0
+  private var touchedCount = 0
+  private var begunNanos: UInt64 = 0
   /// What is kept of slow and large calls.
-  @exclusivity(unchecked) package var slowLog: SlowLog
+  package var slowLog: SlowLog
 
   /// - Parameters:
   ///   - places: how many commands there may be.
@@ -82,6 +81,12 @@ package final class CallMeter {
       touchedCount &+= 1
     }
     pending[row] &+= 1
+  }
+
+  /// Whether a call belongs into the log of slow and large calls. (Asked of the meter, because
+  /// another module's look at `slowLog` copies it.)
+  package func isNotable(nanos: UInt64 = 0, bytes: Int = 0) -> Bool {
+    slowLog.isSlow(nanos) || slowLog.isLarge(bytes)
   }
 
   /// Whether calls wait to be settled.

@@ -42,8 +42,8 @@ package struct Limits: Sendable, Hashable {
   /// Orders the keys of scans; the same on all nodes of a cluster.
   package var hashSeed = HashSeed.publicSeed
 
-  /// Bytes that a node may hold for its gRPC clients: requests being received, and replies that
-  /// clients don't read. For the whole node; its event loops have equal parts.
+  /// Bytes that the clients of a node may make it hold: requests on their way in, and answers that
+  /// they don't take. For the whole node, whose event loops have equal parts of it.
   package var clientMemoryBytes = 512 << 20
 
   /// The least of `clientMemoryBytes`: some of the longest messages for each event loop.

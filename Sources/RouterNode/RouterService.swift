@@ -3,8 +3,6 @@
 //
 // Its memory is bounded: the list of lanes with output by the number of lanes, the waiting calls by
 // the core's limits.
-//
-// @exclusivity(unchecked) in this file: touched by every call or flush, on the loop alone.
 
 import Front
 import GRPC
@@ -29,11 +27,11 @@ final class RouterService: Flushable {
   private(set) var core: RouterCore<RouterService>!
   private(set) var front: Front!
 
-  @exclusivity(unchecked) var links: [RouterLinkStreams]
+  var links: [RouterLinkStreams]
   private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
-  @exclusivity(unchecked) var isMarkedDirty = false
+  var isMarkedDirty = false
   /// What this loop's clients have called.
-  @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  var nodeCounters = NodeCounters()
   /// What has become of this loop's links.
   var linkCounters = LinkCounters()
   /// The node's connections, on the loop whose counters those of the node are added to.

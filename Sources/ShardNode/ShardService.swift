@@ -19,9 +19,9 @@ final class ShardService: LinkService {
   private var onShutdown: (() -> Void)?
   private(set) var front: Front!
   /// The reply of the call that is being executed.
-  @exclusivity(unchecked) var response = ByteBuffer()
+  var response = ByteBuffer()
   /// Memory for the replies of a Pipeline's batch, which change places with those being sent.
-  @exclusivity(unchecked) var batchReplies = ByteBuffer()
+  var batchReplies = ByteBuffer()
   let ahead: ReadAhead<V1.Call>
   /// Calls with later replies, by their ids.
   var later: [UInt64: LaterReply] = [:]
@@ -29,9 +29,9 @@ final class ShardService: LinkService {
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private let refusals = RefusalLog()
   private var isDraining = false
-  @exclusivity(unchecked) private var isTurnScheduled = false
+  private var isTurnScheduled = false
   /// When the next time limit is looked at.
-  @exclusivity(unchecked) private var expiryDueNanos = UInt64.max
+  private var expiryDueNanos = UInt64.max
   private var isWatchScheduled = false
 
   /// Where the shard keeps its data; nil: in memory only.

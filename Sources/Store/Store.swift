@@ -7,9 +7,6 @@
 // Effect and Store+Apply (changes), Expiry and Eviction (automatic changes).
 //
 // Bytes passed to a call must not be in memory of the same store: a call may free before it reads.
-//
-// @exclusivity(unchecked) in this file: touched by every change, on one thread; the observer is
-// called outside of any access.
 
 import TextForms
 
@@ -68,7 +65,7 @@ package final class Store {
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
   /// The limit for `makeRoom`. The store itself refuses nothing.
-  @exclusivity(unchecked) package var memoryLimit = MemoryLimit()
+  package var memoryLimit = MemoryLimit()
   /// Keys that were evicted, so far.
   package internal(set) var evictedKeyCount: Int64 = 0
   var evictionCandidates = EvictionCandidates()
@@ -83,21 +80,21 @@ package final class Store {
   var reservation: Reservation?
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
-  @exclusivity(unchecked) var scanned: [ScannedKey] = []
+  var scanned: [ScannedKey] = []
 
   /// Whether new lists are recorded.
-  @exclusivity(unchecked) package var notesNewLists = false {
+  package var notesNewLists = false {
     didSet { if !notesNewLists { _ = takeNewLists() } }
   }
   /// Lists created since the last call that took them, oldest first.
-  @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
+  private(set) var newLists: [StoredKey] = []
   /// Whether there are any.
-  @exclusivity(unchecked) package private(set) var hasNewLists = false
+  package private(set) var hasNewLists = false
 
   /// Gets every effect; at most one.
-  @exclusivity(unchecked) package var observer: (any StoreObserver)?
+  package var observer: (any StoreObserver)?
   /// The group of effects that a call has begun and not ended.
-  @exclusivity(unchecked) var openGroup: Group?
+  var openGroup: Group?
   #if DEBUG
     /// Grows with every change, so that the use of a place that is out of date is found.
     var changeCount: UInt64 = 0

@@ -19,6 +19,7 @@
 
 import Patterns
 import RingstoreAPI
+import TextForms
 
 package enum UsersFile {
   package static let fileBytesMax = 1 << 20
@@ -94,6 +95,8 @@ struct UsersFileParser {
 
   mutating func finish() throws(UsersFileError) -> UserTable {
     try end()
+    // A file that was cut off, or not written yet: nobody could call any more.
+    guard !users.isEmpty else { throw UsersFileError(0, "there is no user in it") }
     return UserTable(users)
   }
 
@@ -278,10 +281,8 @@ struct UsersFileParser {
 
   /// Digits and nothing else.
   private static func number(_ text: some Collection<UInt8>) -> UInt32? {
-    guard (1...10).contains(text.count), text.allSatisfy({ (0x30...0x39).contains($0) }) else {
-      return nil
-    }
-    return UInt32(String(decoding: text, as: UTF8.self))
+    Array(text).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 10) }
+      .flatMap { UInt32(exactly: $0) }
   }
 }
 

@@ -33,7 +33,8 @@ package enum Terminal {
   }
 
   /// Writes to stdout.
-  static func write(_ text: String) { write(Array(text.utf8)) }
+  @discardableResult
+  static func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 
   /// Writes to stdout. Returns false if further output would be lost: the reader has gone, which is
   /// no error, or the system refuses to write, which `takeOutputFailure` then returns.

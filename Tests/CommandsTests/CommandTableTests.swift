@@ -82,7 +82,13 @@ import Testing
     let words = all.flatMap(\.forms).flatMap { [$0.syntax.name] + $0.syntax.aliases }
     #expect(Set(words).count == words.count)
     for part in InternalMethod.allCases {
-      #expect(!all.contains { $0.id.rawValue == Int(part.rawValue) })
+      let number = Int(part.rawValue)
+      #expect(!all.contains { $0.id.rawValue == number })
+      #expect(CallNumbers.parts.contains(number) && CallNumbers.place(of: number) != nil)
+    }
+    for command in all {
+      let numbers = command.method == nil ? CallNumbers.local : CallNumbers.batched
+      #expect(numbers.contains(command.id.rawValue), "\(command.name)")
     }
   }
 

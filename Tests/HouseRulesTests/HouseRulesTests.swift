@@ -65,6 +65,22 @@ struct HouseRulesTests {
     #expect(others.map(\.path).isEmpty)
   }
 
+  /// A reason that nothing gives is a promise that isn't kept.
+  @Test("Connections end for every reason that there is, and the page names it")
+  func reasonsOfEnds() throws {
+    let sources = try Repository.swiftSources()
+    let list = try #require(sources.first { $0.path.hasSuffix("Server/ConnectionEnd.swift") })
+    let others = sources.filter { $0.path != list.path }
+    let pages = try Repository.files(below: "docs")
+    let page = try #require(pages.first { $0.name == "OPERATIONS.md" })
+    let reasons = list.text.matches(of: /case \.(\w+): "(\w+)"/)
+    #expect(reasons.count > 20)
+    for reason in reasons {
+      #expect(others.contains { $0.text.contains(".\(reason.1)") }, "nothing ends for \(reason.1)")
+      #expect(page.text.contains("`\(reason.2)`"), "the page lacks \(reason.2)")
+    }
+  }
+
   @Test("No file is over the limit")
   func lengths() throws {
     let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))
@@ -148,5 +164,16 @@ struct HouseRulesTests {
       ImportRules.modules(of: file).contains("SwiftProtobuf")
     }
     expectNone(users.map(\.path))
+  }
+
+  @Test func whatTheCompilerDoesNotCheckIsExplained() throws {
+    let files = try Repository.swiftSources()
+    expectNone(files.flatMap(SafetyRules.exclusivityAttributes))
+    expectNone(files.flatMap(SafetyRules.unexplainedSendable))
+  }
+
+  @Test func theClientIsBuiltOfWhatEverySystemHas() throws {
+    #expect(SafetyRules.clientRooms.isSuperset(of: ["GRPC", "HTTP2", "LargeMemory"]))
+    try expectNone(Repository.swiftSources().flatMap(SafetyRules.unconditionalLibraries))
   }
 }

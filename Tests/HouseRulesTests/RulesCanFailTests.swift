@@ -130,4 +130,26 @@ struct RulesCanFailTests {
   func stranger() {
     #expect(TextRules.strangers(among: ["Sources", ".ci", "notes.txt"]) == ["notes.txt"])
   }
+
+  @Test func anUncheckedAccessIsFound() {
+    let code = "  @exclusivity(un" + "checked) var a = 0"
+    #expect(SafetyRules.exclusivityAttributes(in: file("Sources/A/A.swift", code)).count == 1)
+    #expect(SafetyRules.exclusivityAttributes(in: file("Sources/A/A.swift", "var a = 0")).isEmpty)
+  }
+
+  @Test func anUncheckedSendableWithoutAReasonIsFound() {
+    let code = "final class A: @un" + "checked Sendable {\n}"
+    #expect(SafetyRules.unexplainedSendable(in: file("Sources/A/A.swift", code)).count == 1)
+    for reason in ["// Any thread.\n", "/// Sendable although it is a pointer.\n"] {
+      #expect(SafetyRules.unexplainedSendable(in: file("Sources/A/A.swift", reason + code)).isEmpty)
+    }
+  }
+
+  @Test func aSystemsLibraryInTheClientsRoomsIsFound() {
+    let text = "import Glibc\n"
+    #expect(SafetyRules.unconditionalLibraries(in: file("Sources/GRPC/A.swift", text)).count == 1)
+    #expect(SafetyRules.unconditionalLibraries(in: file("Sources/ringstore/A.swift", text)).isEmpty)
+    let asked = "#if canImport(Glibc)\n  import Glibc\n#endif\n"
+    #expect(SafetyRules.unconditionalLibraries(in: file("Sources/GRPC/A.swift", asked)).isEmpty)
+  }
 }

@@ -5,6 +5,7 @@ import LineProtocol
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct LineParserTests {
@@ -113,24 +114,24 @@ import Testing
   }
 
   @Test func `what is held stays within the bounds, whatever comes`() {
-    var random = SplitMix64(seed: testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<200 {
       var parser = LineParser(smallLimits)
       for _ in 0..<50 {
         let piece = Soup.piece(&random)
         parser.append(ByteBuffer(bytes: piece))
         while parser.next() != nil {}
-        #expect(parser.heldBytes <= smallLimits.maxRequestBytes + 2, "seed \(testSeed)")
+        #expect(parser.heldBytes <= smallLimits.maxRequestBytes + 2, "seed \(TestSeed.value)")
       }
     }
   }
 
   @Test func `garbage means the same however it is split, and nothing traps`() {
-    var random = SplitMix64(seed: testSeed &+ 1)
+    var random = SplitMix64(seed: TestSeed.value &+ 1)
     for round in 0..<3_000 {
       let pieces = (0..<Int.random(in: 1...12, using: &random)).map { _ in Soup.piece(&random) }
       #expect(
-        parse(pieces) == parse([pieces.flatMap { $0 }]), "seed \(testSeed), round \(round)")
+        parse(pieces) == parse([pieces.flatMap { $0 }]), "seed \(TestSeed.value), round \(round)")
     }
   }
 }

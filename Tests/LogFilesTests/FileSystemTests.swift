@@ -4,6 +4,7 @@
 import Glibc
 import LogFiles
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 /// A file system with an empty directory in it.
@@ -176,7 +177,7 @@ struct FileSystemTests {
   @Test("Random calls have the same outcome on both", arguments: 1...20 as ClosedRange<UInt64>)
   func random(seed: UInt64) throws {
     let sides = try Kind.allCases.map { try FileSystemFixture($0) }
-    var random = DiskRandom(seed: seed)
+    var random = SeededRandom(seed: seed)
     for step in 0..<200 {
       let name = ["a", "b", "c"][random.below(3)]
       let other = ["a", "b", "c"][random.below(3)]

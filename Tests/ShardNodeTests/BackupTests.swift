@@ -125,6 +125,20 @@ struct BackupTests {
     #expect(try part().backup > other)
   }
 
+  @Test func oneThatStandsStillMakesRoomForANewOne() throws {
+    let shard = ShardFixture()
+    for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }
+    let (one, other) = (try part(of: shard).backup, try part(of: shard).backup)
+    shard.clock.goOn(millis: 4_999)
+    #expect(error { _ = try part(of: shard) }?.reason == .overloaded)
+    _ = try part(other, of: shard)
+    shard.clock.goOn(millis: 1)
+    let new = try part(of: shard).backup
+    #expect(shard.core.backups.count == 2)
+    #expect(error { _ = try part(one, of: shard) }?.reason == .viewExpired)
+    for backup in [other, new] { _ = try part(backup, of: shard) }
+  }
+
   @Test func moreChangesThanMayWaitEndIt() throws {
     try fill()
     let backup = try part().backup

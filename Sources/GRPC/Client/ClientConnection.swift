@@ -48,7 +48,7 @@ package final class ClientConnection: Flushable {
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
   /// Set again before the channel is joined, if there is TLS below.
-  @exclusivity(unchecked) var writer = SocketWriter()
+  var writer = SocketWriter()
   /// Whether the channel accepts more of the bytes that its socket doesn't.
   var isWritable = false
   private var isFlushing = false

@@ -5,9 +5,6 @@
 // Output may have to wait until something else is written: a log with the changes that the output
 // reveals. The log's writer is flushed first; it calls `hold`, and `release` when everything is
 // written. Connections check `isHeld` before they write, and are flushed again later instead.
-//
-// @exclusivity(unchecked) in this file: used by every mark and flush, on the loop alone; targets
-// are flushed outside of any access.
 
 import NIOCore
 
@@ -22,13 +19,13 @@ package protocol Flushable: AnyObject {
 package final class FlushCoalescer {
   /// The loop's: two on one loop could starve the sockets between them.
   package let scheduler: LoopScheduler
-  @exclusivity(unchecked) private var dirty: [any Flushable] = []
-  @exclusivity(unchecked) private var flushing: [any Flushable] = []
+  private var dirty: [any Flushable] = []
+  private var flushing: [any Flushable] = []
   /// Whether no connection may write.
-  @exclusivity(unchecked) package private(set) var isHeld = false
+  package private(set) var isHeld = false
   /// Flushed before everything else, even while output is held.
   private var first: (any Flushable)?
-  @exclusivity(unchecked) private var isScheduled = false
+  private var isScheduled = false
 
   package init(_ scheduler: LoopScheduler) { self.scheduler = scheduler }
 

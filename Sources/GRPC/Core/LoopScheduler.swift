@@ -11,8 +11,6 @@
 //   2. A turn ends when its time is used up; the rest of the queue waits for the next.
 //   3. A turn that begins late may have been delayed by tasks, without a poll of the sockets before
 //      it. It is postponed once; no turn runs meanwhile, so the loop polls its sockets.
-//
-// @exclusivity(unchecked) in this file: every call reads the tick's time, only on the loop.
 
 import NIOCore
 
@@ -31,7 +29,7 @@ package final class LoopScheduler {
   private var work = CircularBuffer<() -> Void>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
-  @exclusivity(unchecked) private var tickNanosRead: UInt64 = 0
+  private var tickNanosRead: UInt64 = 0
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 

@@ -9,8 +9,6 @@
 // which gives everything to TLS, in slices, at once.
 //
 // Thread: the channel's event loop.
-//
-// @exclusivity(unchecked) in this file: looked at by every write, on the loop alone.
 
 import NIOCore
 
@@ -23,10 +21,11 @@ import NIOCore
 /// Where one connection's output goes: its socket, or its channel.
 package final class SocketWriter {
   /// The socket; nil if it can't be written directly (no socket below, or closed).
-  @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
+  private var descriptor: NIOBSDSocket.Handle?
   /// Writes queued in the channel. While there are any, later ones are queued too.
-  @exclusivity(unchecked) private var queuedWrites = 0
-  @exclusivity(unchecked) private var willFlush = false
+  private var queuedWrites = 0
+  private var bytesOfQueuedWrites = 0
+  private var willFlush = false
   private var onEmpty: (() -> Void)?
   /// The socket's own writer, if this one writes to TLS above it.
   private let below: SocketWriter?
@@ -73,8 +72,10 @@ package final class SocketWriter {
     }
     if below != nil { return writeSlices(&bytes, context, taken) }
     queuedWrites += 1
+    let byteCount = bytes.readableBytes
+    bytesOfQueuedWrites += byteCount
     let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded(byteCount) }
     context.write(NIOAny(bytes), promise: promise)
     flushSoon(context)
   }
@@ -108,14 +109,18 @@ package final class SocketWriter {
   /// Whether the socket has accepted all output.
   package var isEmpty: Bool { below?.isEmpty ?? (queuedWrites == 0) }
 
+  /// Bytes queued in the channel. A write counts until the socket has accepted all of it.
+  package var queuedBytes: Int { below?.queuedBytes ?? bytesOfQueuedWrites }
+
   /// Calls `body` once when the channel's queue is empty, because the socket has accepted
   /// everything or the channel is closed.
   package func whenEmpty(_ body: @escaping () -> Void) {
     if let below { below.whenEmpty(body) } else { onEmpty = body }
   }
 
-  private func queuedWriteEnded() {
+  private func queuedWriteEnded(_ byteCount: Int) {
     queuedWrites -= 1
+    bytesOfQueuedWrites -= byteCount
     guard queuedWrites == 0, let body = onEmpty else { return }
     onEmpty = nil
     body()

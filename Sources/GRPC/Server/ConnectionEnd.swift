@@ -19,7 +19,6 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case maxAgeGrace
   case noPreface
   case slowHeaders
-  case slowMessage
   case unreadReplies
   case keepaliveTimeout
   case silentLink
@@ -50,7 +49,6 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .maxAgeGrace: "max_age_grace"
     case .noPreface: "no_preface"
     case .slowHeaders: "slow_headers"
-    case .slowMessage: "slow_message"
     case .unreadReplies: "unread_replies"
     case .keepaliveTimeout: "keepalive_timeout"
     case .silentLink: "silent_link"

@@ -54,10 +54,17 @@ extension GRPCServerHandler {
 
   /// Ends the connection now, so that its memory is free when this returns.
   func endForMemory() {
-    guard ending.isOpen, let context else { return }
+    // All is said, and it is what the socket doesn't take; or the client is gone, and what it held
+    // was to be freed in a later turn.
+    guard ending.isOpen, let context else {
+      close()
+      return tearDown()
+    }
     cut(.memoryBudget)
-    // While output is held, no GOAWAY can be sent.
-    guard isWritable, ending.isOpen, !loop.flusher.isHeld else {
+    // Where output is held, or much of it waits for the socket, there is no time for a goodbye.
+    guard isWritable, ending.isOpen, !loop.flusher.isHeld,
+      writer.queuedBytes <= min(chargedBytes / 2, ServerConfiguration.retainedOutputBytes)
+    else {
       leave()
       tearDown()
       context.closeSoon()
@@ -136,6 +143,7 @@ extension GRPCServerHandler {
   /// other reply.
   func sweepEnding(nowNanos: UInt64) {
     guard ending.hasLastWords, let channel = context?.channel else { return }
+    renewCharge()
     state.taken.look(written: session.bodyBytesSent, channel)
     let isSlow = state.outboundProgress.isSlow(
       bytes: state.taken.count, nowNanos: nowNanos,
@@ -213,6 +221,6 @@ extension GRPCServerHandler {
     waitingLargeCalls.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
-    clearCharge()
+    chargeRest()
   }
 }

@@ -2,12 +2,11 @@
 // loop's account at the end of each flush: a flush follows each read and each reply.
 
 import HTTP2
-import LargeMemory
 import NIOCore
 
 extension GRPCServerHandler {
   private var heldBytes: Int {
-    session.outboundBytes + inboundBytes + session.largeHeaderBytes
+    session.outboundBytes + writer.queuedBytes + inboundBytes + session.largeHeaderBytes
       + session.liveStreamCount * ClientMemory.streamBytes
   }
 
@@ -26,20 +25,28 @@ extension GRPCServerHandler {
     guard held != chargedBytes else { return }
     charge(held)
     if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
-      loop.relieveMemory(after: self)
+      loop.clientMemory.relieve(after: self)
     }
   }
 
   private func charge(_ bytes: Int) {
-    loop.clientMemory.change(by: bytes - chargedBytes)
+    loop.clientMemory.charge(bytes - chargedBytes)
     chargedBytes = bytes
     heldThroughout = min(heldThroughout, bytes)
-    if loop.clientMemory.takeFall() { BackgroundRelease.trimSoon() }
   }
 
-  /// Subtracts what was added to the account; call this when the connection has ended.
-  func clearCharge() {
-    charge(0)
+  /// The charge as it is at a sweep: nothing tells that a socket has taken the last of what waited
+  /// for it.
+  func renewCharge() {
+    guard ending.isOpen else { return chargeRest() }
+    charge(isLink ? 0 : heldBytes)
+    heldThroughout = chargedBytes
+  }
+
+  /// Calls are over: what the socket has yet to take is all that is held, and nothing once the
+  /// connection is gone.
+  func chargeRest() {
+    charge(isLink || ending.isGone ? 0 : writer.queuedBytes)
   }
 
   /// Whether the client already holds so much of a scarce resource that it gets no more.

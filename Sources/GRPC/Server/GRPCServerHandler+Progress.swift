@@ -38,7 +38,7 @@ extension GRPCServerHandler {
   /// Ends what has made no progress: all such calls at once, and the connection if its socket
   /// accepts nothing.
   func sweepCalls(nowNanos: UInt64) {
-    heldThroughout = chargedBytes
+    renewCharge()
     let isSlow = isConnectionSlow(nowNanos: nowNanos)
     if isSlow.toTake, session.outboundBytes == 0 { return closeNow(.unreadReplies) }
     guard session.liveStreamCount > 0 else { return }

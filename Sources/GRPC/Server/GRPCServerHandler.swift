@@ -2,10 +2,6 @@
 // GRPCServerHandler+Calls.swift, what concerns the connection itself (drain, keep-alive, floods,
 // time limits) in GRPCServerHandler+Connection.swift, its end in GRPCServerHandler+Ending.swift.
 //
-// Properties touched by every call opt out of the run-time exclusivity check (it took a quarter of
-// a call's time): all of them are used on one thread, and the service is never called within an
-// access.
-//
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
 // the cycle call -> handler is broken when a call ends, and all calls end when the channel becomes
 // inactive.
@@ -20,7 +16,7 @@ import Logging
 import NIOCore
 
 /// The channel handler of a server connection.
-final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, SweptConnection {
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, MemoryHolder {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -33,53 +29,53 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let peer: PeerIdentity
 
   /// Set by the service; see `ServerCall.connectionContext`.
-  @exclusivity(unchecked) var serviceContext: AnyObject?
-  @exclusivity(unchecked) var context: ChannelHandlerContext?
-  @exclusivity(unchecked) var isMarkedDirty = false
+  var serviceContext: AnyObject?
+  var context: ChannelHandlerContext?
+  var isMarkedDirty = false
   /// The stage of the connection's end; see GRPCServerHandler+Ending.swift.
-  @exclusivity(unchecked) var ending = ConnectionEnding()
-  @exclusivity(unchecked) private var flushing = FlushState()
-  @exclusivity(unchecked) private var reading = ReadGate()
+  var ending = ConnectionEnding()
+  private var flushing = FlushState()
+  private var reading = ReadGate()
   var listIndex = -1
-  @exclusivity(unchecked) var isWritable = true
+  var isWritable = true
   let writer: SocketWriter
-  @exclusivity(unchecked) private(set) var bytesReceived = 0
+  private(set) var bytesReceived = 0
   /// Calls with a reply on this connection; floods are measured against them.
-  @exclusivity(unchecked) var answeredCalls = 0
+  var answeredCalls = 0
   /// Whether the client has been sent the supported encodings.
-  @exclusivity(unchecked) var hasNamedEncodings = false
+  var hasNamedEncodings = false
   /// For channelz: calls that ended with OK, and messages of all calls.
-  @exclusivity(unchecked) var succeededCalls = 0
-  @exclusivity(unchecked) var messagesSent = 0
-  @exclusivity(unchecked) var messagesReceived = 0
+  var succeededCalls = 0
+  var messagesSent = 0
+  var messagesReceived = 0
   /// Calls begun and not replied to.
-  @exclusivity(unchecked) var openCalls = 0
+  var openCalls = 0
   /// When the bytes being processed arrived; 0: not read from the clock yet.
-  @exclusivity(unchecked) var readNanos: UInt64 = 0
+  var readNanos: UInt64 = 0
   /// Bytes of unfinished messages.
-  @exclusivity(unchecked) var bufferedBytes = 0
+  var bufferedBytes = 0
   /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
-  @exclusivity(unchecked) var inboundBytes = 0
+  var inboundBytes = 0
   /// Another node's connection. It has its own memory limits, and ending it would end calls of
   /// clients that did nothing wrong: it isn't in the account.
-  @exclusivity(unchecked) var isLink = false
+  var isLink = false
   /// What the loop's memory is charged with, and the least of it since the last sweep.
-  @exclusivity(unchecked) var chargedBytes = 0
-  @exclusivity(unchecked) var heldThroughout = 0
+  var chargedBytes = 0
+  var heldThroughout = 0
   /// Bytes of large messages that are coming in.
-  @exclusivity(unchecked) var largeBytes = 0
+  var largeBytes = 0
   /// Calls with a large message that waits to be received. Those that ended meanwhile are still
   /// there.
-  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Bytes that calls have reserved and will append to their replies.
-  @exclusivity(unchecked) var reservedOutboundBytes = 0
+  var reservedOutboundBytes = 0
   /// Calls that wait for the connection to have room for more of their replies.
-  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
-  @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
+  var resumedCalls: [ServerCall] = []
   /// Calls held back from the service while too many replies wait to be read by the client.
-  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
-  @exclusivity(unchecked) var state: ConnectionState
+  var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var state: ConnectionState
 
   init(
     loop: ServerLoop, place: ConnectionPlace? = nil, peer: PeerIdentity = .plaintext,

@@ -1,6 +1,5 @@
 // One RPC on the server, as the service sees it. Paired for life with an HTTP2Stream and reused
-// with it by any connection of its event loop, so a call costs no allocation. Event loop only. For
-// the exclusivity attributes see GRPCServerHandler.swift.
+// with it by any connection of its event loop, so a call costs no allocation. Event loop only.
 
 import HTTP2
 import LargeMemory
@@ -9,43 +8,43 @@ import NIOCore
 /// A call. Valid until its reply (`respond`, `fail`, `finish`) or until `callEnded`.
 package final class ServerCall {
   /// The id the service gave for the method.
-  @exclusivity(unchecked) package internal(set) var methodID = 0
+  package internal(set) var methodID = 0
   /// The service's own number.
-  @exclusivity(unchecked) package var tag: UInt64 = 0
+  package var tag: UInt64 = 0
   /// The service's own object; nil again at the next call.
-  @exclusivity(unchecked) package var context: AnyObject?
+  package var context: AnyObject?
   /// The call's deadline: nanoseconds of NIODeadline's clock; nil: none.
-  @exclusivity(unchecked) package internal(set) var deadlineNanos: UInt64?
+  package internal(set) var deadlineNanos: UInt64?
   /// Called once with how the call has ended, before its reply is sent.
-  @exclusivity(unchecked) package var onEnd: ((StatusCode) -> Void)?
+  package var onEnd: ((StatusCode) -> Void)?
 
-  @exclusivity(unchecked) var authorizationPlace = AuthorizationPlace.none
+  var authorizationPlace = AuthorizationPlace.none
   let stream: HTTP2Stream
   /// The connection of the call; nil while the object is in the pool, so that it retains none.
-  @exclusivity(unchecked) var handler: GRPCServerHandler?
+  var handler: GRPCServerHandler?
   /// The state of the call.
-  @exclusivity(unchecked) var state = ServerCallState()
-  @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
+  var state = ServerCallState()
+  var kind = ServerMethod.Kind.unary
   /// What few calls have; see ServerCall+Extras.swift.
-  @exclusivity(unchecked) var extras: CallExtras?
+  var extras: CallExtras?
   var deframer: MessageDeframer
-  @exclusivity(unchecked) var bufferedBytes = 0
+  var bufferedBytes = 0
   /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
-  @exclusivity(unchecked) var inboundBytes = 0
+  var inboundBytes = 0
   /// The size of the large message that is coming in; 0: none.
-  @exclusivity(unchecked) var admittedBytes = 0
+  var admittedBytes = 0
   /// The size of the large message that waits to be received; 0: none.
-  @exclusivity(unchecked) var awaitedBytes = 0
+  var awaitedBytes = 0
   /// Of a message in pieces: the bytes still to be appended, and those appended, prefix included.
-  @exclusivity(unchecked) var messageBytesLeft = 0
-  @exclusivity(unchecked) var messageBytesAppended = 0
-  @exclusivity(unchecked) var reservedOutboundBytes = 0
+  var messageBytesLeft = 0
+  var messageBytesAppended = 0
+  var reservedOutboundBytes = 0
   /// How often this call has paused its connection and not resumed it.
-  @exclusivity(unchecked) private var connectionPauses = 0
-  @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
+  private var connectionPauses = 0
+  var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// How much the client reads of the reply, and how much it sends of an unfinished message.
-  @exclusivity(unchecked) var answerProgress = AnswerProgress()
-  @exclusivity(unchecked) var inboundProgress = ProgressWindow()
+  var answerProgress = AnswerProgress()
+  var inboundProgress = ProgressWindow()
 
   init(stream: HTTP2Stream, configuration: ServerConfiguration) {
     self.stream = stream

@@ -10,8 +10,6 @@
 // a client's first bytes; the next read has the full size.
 //
 // Thread: the event loop.
-//
-// @exclusivity(unchecked) in this file: taken and returned by every read, only on the loop.
 
 import NIOCore
 
@@ -25,7 +23,7 @@ package final class SharedReceiveBuffer {
   /// Size of the buffer that a channel keeps: a client's preface and SETTINGS.
   static let firstCapacity = 128
 
-  @exclusivity(unchecked) private var spare: ByteBuffer?
+  private var spare: ByteBuffer?
 
   package init() {}
 

@@ -13,9 +13,6 @@
 // The connection is not read then, so the session holds at most the bytes of one read and one
 // unfinished request. Large replies are fetched from the node only while they fit
 // (LineSession+LargeReplies.swift).
-//
-// @exclusivity(unchecked) in this file: used by every command, on one thread, and no callback runs
-// within an access.
 
 import Commands
 import NIOCore
@@ -40,25 +37,25 @@ package final class LineSession {
   /// The users; nil: every caller may do everything.
   let identity: CallerIdentity?
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
-  @exclusivity(unchecked) package internal(set) var principal: Principal?
+  package internal(set) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
   // A session is used by one thread and never from within an access to one of these, so the
   // run-time checks for that are left out; every command would pay for them.
-  @exclusivity(unchecked) private var parser: LineParser
+  private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
-  @exclusivity(unchecked) private var held: LineAction?
+  private var held: LineAction?
   /// The commands that were started and whose replies are not written.
-  @exclusivity(unchecked) var entries = CircularBuffer<LineEntry>()
+  var entries = CircularBuffer<LineEntry>()
   /// The number of the first entry; they are numbered from 0 on.
-  @exclusivity(unchecked) private var firstNumber = 0
-  @exclusivity(unchecked) private var commandsNow = commandsFirst
-  @exclusivity(unchecked) private var isAlone = false
+  private var firstNumber = 0
+  private var commandsNow = commandsFirst
+  private var isAlone = false
   /// The number of a command that waits for a value.
-  @exclusivity(unchecked) private var waitingNumber: Int?
+  private var waitingNumber: Int?
   private var filter: LineTypeFilter?
   private var pauses = 0
   private var inputEnded = false
@@ -70,12 +67,12 @@ package final class LineSession {
   package private(set) var endingFailure: LineFailure?
 
   /// Replies whose turn has come.
-  @exclusivity(unchecked) private(set) var output = ByteBuffer()
+  private(set) var output = ByteBuffer()
   /// The node's account of large ones among them.
   private var holdings: [AnyObject] = []
   /// Bytes of replies that wait behind others, and of large ones that are being fetched.
-  @exclusivity(unchecked) private(set) var waitingBytes = 0
-  @exclusivity(unchecked) var expectedBytes = 0
+  private(set) var waitingBytes = 0
+  var expectedBytes = 0
   /// Calls whose large reply had to wait.
   var creditWaiters: [LocalCall] = [] {
     didSet { if !creditWaiters.isEmpty { commandsNow = Self.commandsFirst } }
@@ -176,17 +173,21 @@ package final class LineSession {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Whether commands are pending, or replies unread. Commands without a reply yet, and all that
-  /// have arrived.
+  /// Commands that are not answered yet, and all that have come.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
+  /// Whether commands are pending, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
 
-  /// Up to this many bytes to write, or nil if there are none.
+  /// Bytes of replies: those that the client has not read, those that wait for others, and large
+  /// ones that are being fetched.
+  package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
+
+  /// Up to this many bytes to write, or nil where there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }

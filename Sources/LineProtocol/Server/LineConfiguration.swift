@@ -5,8 +5,8 @@ import NIOCore
 
 /// What a server allows its clients. Durations are nanoseconds, sizes bytes.
 package struct LineConfiguration: Sendable {
-  /// Bytes of requests that all connections of one loop may hold; above it, unfinished requests
-  /// larger than one read are refused when they are read.
+  /// Bytes that the clients of one loop may make it hold where no gRPC server is beside this one:
+  /// else they are counted with that server's clients, in one account with one bound.
   package var maxHeldBytes = 256 << 20
   /// The period in which a client must read `minProgressBytes` of pending replies.
   package var progressNanosMax: Int64 = 30_000_000_000

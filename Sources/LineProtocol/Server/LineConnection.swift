@@ -1,9 +1,11 @@
 // One client's connection: reads for its session, writes the session's output, and closes. The
 // session decides; this handler has the socket. One event loop.
 //
-// Back-pressure works by reading: while the session accepts no bytes, none are read, and the
-// client's own socket fills up. (When the client ends its side, the system's buffer is read in any
-// case.)
+// Back-pressure is on reading: while the session takes no bytes, none are read, and the client's
+// own socket fills up. (When the client ends its side, the system's buffer is read in any case.)
+//
+// What the client makes the node hold is in the loop's account as it is at the end of each read and
+// flush.
 
 import GRPC
 import Logging
@@ -12,7 +14,7 @@ import NodeCore
 import RingstoreAPI
 import Users
 
-final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
+final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -31,13 +33,13 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   private let place: ConnectionPlace
   /// What TLS has proven of the client.
   let peer: PeerIdentity
-  /// Used with TLS only.
   private let writer: SocketWriter
   private var context: ChannelHandlerContext?
   private var session: LineSession?
   private var ending = Ending.open
   private var isReadHeldBack = false
-  private var heldBytes = 0
+  private(set) var chargedBytes = 0
+  private(set) var heldThroughout = 0
   private var inputClosed = false
   var isMarkedDirty = false
   var listIndex = -1
@@ -76,6 +78,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private func begin(_ context: ChannelHandlerContext) {
     self.context = context
+    writer.open(context)
     openedNanos = loop.eventLoop.now.uptimeNanoseconds
     activeNanos = openedNanos
     let session = LineSession(
@@ -110,16 +113,17 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.logger.debug("line connection failed", metadata: ["error": "\(error)"])
     if let sentence = TLSFailure.sentence(error) { note(.protocolError, "TLS: \(sentence)") }
     if SilentPeers.isGivenUp(error) { note(.keepaliveTimeout) }
+    writer.close()
     context.closeSoon()
   }
 
   private func end() {
     // The channel may fail before it was active.
     place.close()
+    writer.close()
     guard let session else { return }
     ending = .closed
-    loop.heldBytes -= heldBytes
-    heldBytes = 0
+    charge(0)
     self.session = nil
     context = nil
     loop.remove(self)
@@ -138,7 +142,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       ageNanos: nowNanos &- openedNanos,
       idleNanos: session?.isBusy == true ? 0 : nowNanos &- activeNanos,
       openCalls: session?.openCommands ?? 0, calls: session?.commandsReceived ?? 0,
-      heldBytes: heldBytes)
+      heldBytes: chargedBytes)
   }
 
   // MARK: - Ending
@@ -149,7 +153,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     wasCut = true
     loop.connections.ended(reason)
     var metadata: Logger.Metadata = [
-      "peer": "\(context?.remoteAddress.map { "\($0)" } ?? "unknown")", "reason": "\(reason.name)",
+      "peer": "\(context?.remoteAddress?.shown ?? "unknown")", "reason": "\(reason.name)",
     ]
     if let detail { metadata["detail"] = "\(detail)" }
     let level: Logger.Level = reason.isOrdinary ? .info : .warning
@@ -188,7 +192,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.scheduler.meter.lines.received &+= UInt64(buffer.readableBytes)
     if ending == .open, let session {
       session.received(buffer)
-      noteHeldBytes()
+      account()
     }
     // The buffer of decrypted bytes belongs to TLS.
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
@@ -216,17 +220,46 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
   }
 
-  private func noteHeldBytes() {
-    guard let session else { return }
-    loop.heldBytes += session.heldBytes - heldBytes
-    heldBytes = session.heldBytes
-    if loop.heldBytes > loop.configuration.maxHeldBytes,
-      heldBytes > SharedReceiveBuffer.capacity
-    {
-      refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
-      noteHeldBytes()
+  // MARK: - Memory
+
+  /// What the client makes the node hold now.
+  private var heldBytes: Int {
+    (session.map { $0.heldBytes + $0.replyBytes } ?? 0) + writer.queuedBytes
+  }
+
+  /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
+  /// one.
+  private func account() {
+    let held = heldBytes
+    guard session != nil, held != chargedBytes else { return }
+    charge(held)
+    if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
+      loop.clientMemory.relieve(after: self)
     }
   }
+
+  private func charge(_ bytes: Int) {
+    loop.clientMemory.charge(bytes - chargedBytes)
+    chargedBytes = bytes
+    heldThroughout = min(heldThroughout, bytes)
+  }
+
+  /// A client that takes its replies is told; who doesn't can't be.
+  func endForMemory() {
+    guard let session, let context else { return }
+    let unread = session.replyBytes + writer.queuedBytes
+    if ending == .open, !wasCut, unread <= min(chargedBytes / 2, Self.toldBytesMax) {
+      refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
+      charge(heldBytes)
+    } else {
+      note(.memoryBudget)
+      end()
+      context.closeSoon()
+    }
+  }
+
+  /// Where more replies wait, the client is not believed to read another one.
+  private static let toldBytesMax = 64 << 10
 
   // MARK: - Writing
 
@@ -244,23 +277,21 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func flushNow() {
     guard let context, let session, ending == .open else { return }
     session.advance()
-    noteHeldBytes()
-    if loop.node.flusher.isHeld { return loop.node.flusher.markDirty(self) }
+    if loop.node.flusher.isHeld {
+      loop.node.flusher.markDirty(self)
+      return account()
+    }
     var hasWritten = false
     while context.channel.isWritable,
       var bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
     {
       bytesWritten += bytes.readableBytes
       loop.scheduler.meter.lines.sent &+= UInt64(bytes.readableBytes)
-      if writer.isAboveTLS {
-        writer.write(&bytes, context)
-      } else {
-        context.write(wrapOutboundOut(bytes), promise: nil)
-      }
+      writer.write(&bytes, context)
       hasWritten = true
     }
-    if hasWritten, !writer.isAboveTLS { context.flush() }
-    // A write that fails closes the connection from within.
+    account()
+    // A write that fails closes the connection from within, and so may the account.
     guard self.session != nil else { return }
     if session.isFinished {
       close(context, session)
@@ -273,20 +304,15 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
   }
 
-  /// The replies are written. A closed channel drops what its socket has not accepted, so wait for
-  /// that first: an empty write completes after all writes before it.
+  /// The replies are written. A channel that is closed drops what its socket has not taken, so that
+  /// comes first.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
     if let failure = session.endingFailure, failure != .truncated {
       note(.protocolError, failure.text ?? "HTTP")
     }
     ending = .flushing
-    if writer.isAboveTLS {
-      if writer.isEmpty { return allTaken() }
-      return writer.whenEmpty { [weak self] in self?.allTaken() }
-    }
-    let taken = context.eventLoop.makePromise(of: Void.self)
-    taken.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.allTaken() }
-    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)
+    if writer.isEmpty { return allTaken() }
+    writer.whenEmpty { [weak self] in self?.allTaken() }
   }
 
   /// The socket has the replies. They are still in transit to the client: a reset because of unread
@@ -309,6 +335,9 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   /// Closes the connection if its client reads too little.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
+    // Nothing tells that a socket has taken the last of what waited for it.
+    charge(heldBytes)
+    heldThroughout = chargedBytes
     if hasHeard || session.isBusy {
       hasHeard = false
       activeNanos = nowNanos

@@ -35,8 +35,8 @@ final class LineLoop: ClientLoop {
   let logger: Logger
   let receiveBuffer = SharedReceiveBuffer()
   private(set) var isDraining = false
-  /// Bytes of requests that the loop's connections hold.
-  var heldBytes = 0
+  /// What the loop's clients hold, on whatever port they are.
+  let clientMemory: ClientMemory
 
   private let list: ConnectionList<LineConnection>
 
@@ -50,8 +50,13 @@ final class LineLoop: ClientLoop {
     self.connections = connections
     self.logger = logger
     limits = LineLimits(node.port.limits)
+    clientMemory =
+      node.flusher.scheduler.meter.clientMemory
+      ?? ClientMemory(
+        bytesMax: configuration.maxHeldBytes, messageBytesMax: node.port.limits.maxMessageBytes)
     list = ConnectionList(
       scheduler: node.flusher.scheduler, sweepNanos: configuration.sweepNanosInForce)
+    clientMemory.join { [weak list] in list?.offenders ?? MemoryOffenders() }
   }
 
   var scheduler: LoopScheduler { node.flusher.scheduler }

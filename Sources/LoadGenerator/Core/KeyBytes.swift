@@ -1,8 +1,6 @@
 // The bytes of keys and values, in memory that is rewritten for each call. Owned by one event
 // loop's part of the load, and used on its thread only.
 //
-// @exclusivity(unchecked) in this file: written by every call, on the loop alone.
-//
 //   key   = "bench:" letter ":" 12 digits          letter: s string, i counter, l list
 //   value = the key's digits, the last one first, then small letters; cut to its length
 
@@ -47,8 +45,8 @@ final class KeyBytes {
     value = UnsafeRawBufferPointer(rebasing: values[..<sizes.bytes(ofKey: key)])
   }
 
-  @exclusivity(unchecked) private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
-  @exclusivity(unchecked) private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
 
   /// Whether bytes are the value of a key: its length and its first bytes.
   func isValue(_ bytes: UnsafeRawBufferPointer, ofKey key: Int) -> Bool {

@@ -1,7 +1,5 @@
 // gRPC connections of a load: a call for each request, or batches on one stream. Both on their
 // connection's event loop; for a call only the transport itself allocates memory.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone.
 
 import GRPC
 import NIOCore
@@ -13,8 +11,8 @@ class GRPCTransport: ClientConnectionDelegate {
   fileprivate let target: LoadTarget
   fileprivate let requests: LoadRequests
   /// Until it is notified of the end.
-  @exclusivity(unchecked) fileprivate var owner: (any LoadTransportOwner)?
-  @exclusivity(unchecked) fileprivate var connection: ClientConnection?
+  fileprivate var owner: (any LoadTransportOwner)?
+  fileprivate var connection: ClientConnection?
   private let eventLoop: any EventLoop
   private let flusher: FlushCoalescer
   private var isClosed = false
@@ -101,8 +99,8 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   /// A batch larger than this is sent; it is well below every node's limit.
   private static let batchBytesMax = 1 << 20
 
-  @exclusivity(unchecked) private var stream: ClientCall?
-  @exclusivity(unchecked) private var batch = ByteBuffer()
+  private var stream: ClientCall?
+  private var batch = ByteBuffer()
   /// Why the stream has ended; its calls share it.
   private var failure: CallFailure?
 

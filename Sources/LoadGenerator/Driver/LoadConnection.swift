@@ -1,8 +1,5 @@
 // One of a load's connections: the calls in progress on it, and its transport, which is made again
 // when it is lost. Belongs to its part, on the part's event loop.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone; no access contains
-// another call's.
 
 import GRPC
 import NIOCore
@@ -11,11 +8,11 @@ import StatusCodes
 final class LoadConnection: LoadTransportOwner {
   /// Owns this connection, so it outlives it.
   private unowned(unsafe) let part: LoadPart
-  @exclusivity(unchecked) private var transport: (any LoadTransport)?
-  @exclusivity(unchecked) private var calls: CallsInFlight
-  @exclusivity(unchecked) private var isOpen = false
+  private var transport: (any LoadTransport)?
+  private var calls: CallsInFlight
+  private var isOpen = false
   /// Why it is being closed here: its calls fail with that.
-  @exclusivity(unchecked) private var closedFor: CallFailure?
+  private var closedFor: CallFailure?
 
   init(_ part: LoadPart, inFlight: Int) {
     self.part = part

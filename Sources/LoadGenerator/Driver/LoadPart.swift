@@ -4,9 +4,6 @@
 // Room is counted in calls that could be sent now, over all connections. A closed loop refills the
 // connection that has room, in batches; an open loop uses the connections in turn while calls are
 // due, a batch for each.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone; no access to the
-// core contains another call's.
 
 import GRPC
 import NIOCore
@@ -41,23 +38,22 @@ final class LoadPart {
   private let target: LoadTarget
   private let requests: LoadRequests
   private let flusher: FlushCoalescer
-  @exclusivity(unchecked) var connections: [LoadConnection] = []
+  var connections: [LoadConnection] = []
   /// Connects that are in progress or due before the first task, and the promise that waits for
   /// them.
   var connecting: (left: Int, promise: EventLoopPromise<Void>)?
   var notBegun: [LoadConnection] = []
   var isClosing = false
 
-  @exclusivity(unchecked) var task:
-    (span: LoadSpan, isOpenLoop: Bool, promise: EventLoopPromise<Outcome>)?
-  @exclusivity(unchecked) private var core = LoadCore.none
-  @exclusivity(unchecked) var room = 0
-  @exclusivity(unchecked) private var roomSinceNanos: UInt64 = 0
-  @exclusivity(unchecked) var underWay = 0
-  @exclusivity(unchecked) private var place = 0
+  var task: (span: LoadSpan, isOpenLoop: Bool, promise: EventLoopPromise<Outcome>)?
+  private var core = LoadCore.none
+  var room = 0
+  private var roomSinceNanos: UInt64 = 0
+  var underWay = 0
+  private var place = 0
   var timer: (dueNanos: UInt64, scheduled: Scheduled<Void>)?
   var watch: Scheduled<Void>?
-  @exclusivity(unchecked) private var lastEndNanos: UInt64 = 0
+  private var lastEndNanos: UInt64 = 0
   /// When no more calls were sent.
   private var overNanos: UInt64 = 0
   private var isCutShort = false

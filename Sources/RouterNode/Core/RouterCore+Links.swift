@@ -69,11 +69,7 @@ extension RouterCore {
 
   /// The next frame for a lane of a shard, or nil if there is nothing to send.
   package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
-    let sent = links[shard][lane].sent
-    let frame = links[shard][lane].takeFrame()
-    if links[shard][lane].sent != sent { links[shard].lastCallNanos = nowNanos }
-    if let frame { links[shard].bytesSent &+= UInt64(frame.byteCount) }
-    return frame
+    links[shard].takeFrame(lane, nowNanos: nowNanos)
   }
 
   /// Takes the memory of a frame that was sent, for a later one.

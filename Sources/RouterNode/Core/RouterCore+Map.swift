@@ -22,10 +22,8 @@ extension RouterCore {
   /// The map in the Hello to a shard: the one that should come into force; for a new shard the one
   /// that will list it.
   func helloMap(_ shard: Int) -> SlotMap {
-    if let change, case .dialing = change.phase, let next = change.steps.first,
-      agreement.offered.place(of: links[shard].shardID) == nil
-    {
-      return next
+    if let dialed = change?.dialedMap, agreement.offered.place(of: links[shard].shardID) == nil {
+      return dialed
     }
     // A shard that will be removed doesn't get the map without it.
     let isDropped = agreement.offered.place(of: links[shard].shardID) == nil

@@ -20,7 +20,7 @@ extension RouterCore {
     let nanos = elapsedNanos(since: call.startedNanos)
     meter.record(Int(call.place), isError: isError, nanos: nanos)
     let bytes = max(call.bytes, replyBytes)
-    if meter.slowLog.isSlow(nanos) || meter.slowLog.isLarge(bytes) {
+    if meter.isNotable(nanos: nanos, bytes: bytes) {
       noteSlow(call, nanos, replyBytes: replyBytes, isError: isError)
     }
   }

@@ -36,14 +36,12 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Owns this core, so it lives longer.
   unowned(unsafe) let driver: Driver
 
-  // A core is used by one thread and never from within an access to one of these, so the run-time
-  // checks for that are left out: they cost as much as the work between them.
-  @exclusivity(unchecked) var links: LinkTable
+  var links: LinkTable
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.
-  @exclusivity(unchecked) var holds = SlotHolds()
+  var holds = SlotHolds()
   /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  @exclusivity(unchecked) var mayHoldCalls = true
+  var mayHoldCalls = true
   /// A change of the list of shards in progress.
   var change: MapChange?
   /// What is on record of the shards' data.
@@ -52,15 +50,15 @@ package final class RouterCore<Driver: RouterDriver> {
   var acceptance: LossAcceptance?
   /// Until when changes that shards refuse are not rolled back.
   var pauseEndNanos: UInt64?
-  @exclusivity(unchecked) var calls = CallTable<Caller>()
-  @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
+  var calls = CallTable<Caller>()
+  var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
   let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
   /// The buffer in which local calls are encoded, kept for the next one up to a size.
-  @exclusivity(unchecked) private var encoded = ByteBuffer()
+  private var encoded = ByteBuffer()
   private static var encodedKeptMax: Int { 64 << 10 }
 
   /// Calls that wait for values at their shards.
@@ -69,8 +67,8 @@ package final class RouterCore<Driver: RouterDriver> {
   var isDraining = false
   /// What RandomKey is drawn by.
   var random: SplitMix64
-  @exclusivity(unchecked) var streams = StreamedReplies()
-  @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
+  var streams = StreamedReplies()
+  var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
   /// Durations of clients' calls, and slow and large calls.
   package let meter: CallMeter

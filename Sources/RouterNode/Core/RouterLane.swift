@@ -161,8 +161,11 @@ struct RouterLane {
   }
 
   /// The next frame to send, or nil. Its calls count as sent from now on.
-  mutating func takeFrame() -> OutgoingFrame? {
+  ///
+  /// - Parameter hasCalls: set to whether the frame has calls.
+  mutating func takeFrame(hasCalls: inout Bool) -> OutgoingFrame? {
     if let full = fullFrames.popFirst() {
+      hasCalls = sent != full.ordered
       sent = full.ordered
       return full.frame
     }
@@ -170,6 +173,7 @@ struct RouterLane {
       isAnnounced = false
       return nil
     }
+    hasCalls = sent != ordered
     sent = ordered
     return OutgoingFrame(head: finishFrame(), tail: nil)
   }

@@ -94,6 +94,15 @@ struct RouterLink {
     _modify { if lane == .calls { yield &calls } else { yield &bulk } }
   }
 
+  /// The next frame for a lane, or nil where there is nothing to send.
+  mutating func takeFrame(_ lane: LinkLane, nowNanos: UInt64) -> OutgoingFrame? {
+    var hasCalls = false
+    let frame = self[lane].takeFrame(hasCalls: &hasCalls)
+    if hasCalls { lastCallNanos = nowNanos }
+    if let frame { bytesSent &+= UInt64(frame.byteCount) }
+    return frame
+  }
+
   /// Puts a call into a lane's batch. Returns its place among the lane's calls.
   mutating func append(
     _ id: UInt64, _ body: CallBody, _ request: UnsafeRawBufferPointer, lane: LinkLane, bytes: Int,

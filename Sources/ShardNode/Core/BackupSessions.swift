@@ -22,6 +22,9 @@ final class BackupSessions {
   static let sessionsMax = 2
   /// A session without requests for this long is abandoned.
   static let idleNanos: UInt64 = 60_000_000_000
+  /// A session without requests for this long gives way to a new one: its caller may have gone, and
+  /// a shard isn't told of that.
+  static let stallNanos: UInt64 = 5_000_000_000
 
   private let store: Store
   private var sessions: [UInt64: BackupSession] = [:]
@@ -38,6 +41,10 @@ final class BackupSessions {
     if id > 0 {
       guard let session = sessions[id] else { throw .backupGone(core.id) }
       return session
+    }
+    if sessions.count >= Self.sessionsMax {
+      let stalled = sessions.values.min { $0.requestedNanos < $1.requestedNanos }
+      if let stalled, core.clock() &- stalled.requestedNanos >= Self.stallNanos { stalled.leave() }
     }
     guard sessions.count < Self.sessionsMax else {
       throw .overloaded(
@@ -103,6 +110,8 @@ private final class BackupSession: DeadlineTaker {
   private unowned let core: ShardCore
   private var due: DeadlineQueue<Deadline>.Handle?
   private var takenMillis: Int64 = 0
+  /// When the latest piece was requested.
+  private(set) var requestedNanos: UInt64 = 0
 
   init(_ id: UInt64, _ core: ShardCore) {
     self.id = id
@@ -149,9 +158,10 @@ private final class BackupSession: DeadlineTaker {
   }
 
   private func keepAlive() {
+    requestedNanos = core.clock()
     if let due { core.deadlines.remove(due) }
     due = core.deadlines.insert(
-      deadlineNanos: core.clock() &+ BackupSessions.idleNanos, Deadline(taker: self, id: id))
+      deadlineNanos: requestedNanos &+ BackupSessions.idleNanos, Deadline(taker: self, id: id))
   }
 
   func deadlinePassed(_ id: UInt64) {
@@ -159,7 +169,7 @@ private final class BackupSession: DeadlineTaker {
     leave()
   }
 
-  private func leave() {
+  fileprivate func leave() {
     if let due { core.deadlines.remove(due) }
     due = nil
     core.backups.end(self)
@@ -197,7 +207,7 @@ extension CallError {
     CallError(
       .viewExpired,
       "Shard \(shard) has ended this backup, because nothing was read from it for a "
-        + "minute. Start it again.", shard: shard)
+        + "minute, or for 5 seconds when another backup began. Start it again.", shard: shard)
   }
 
   fileprivate static func backupTooSlow(_ shard: String) -> CallError {

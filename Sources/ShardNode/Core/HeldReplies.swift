@@ -3,8 +3,6 @@
 // wait. So a reply that needn't wait is neither copied nor inspected.
 //
 // Owned by the exit; event loop of the core.
-//
-// @exclusivity(unchecked) in this file: used by every held reply, on one thread.
 
 import GRPC
 import NIOCore
@@ -22,7 +20,7 @@ final class HeldReplies {
   private unowned let core: ShardCore
   private weak var exit: (any BatchExit)?
   /// In ascending order of marks.
-  @exclusivity(unchecked) private var frames: [HeldFrame] = []
+  private var frames: [HeldFrame] = []
 
   init(of exit: any BatchExit, core: ShardCore) {
     self.exit = exit
@@ -109,9 +107,9 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
   private(set) var isHeld = true
   private weak var owner: HeldReplies?
   private unowned let core: ShardCore
-  @exclusivity(unchecked) private var bytes = ByteBuffer()
-  @exclusivity(unchecked) private var replies: [Reply] = []
-  @exclusivity(unchecked) private var nextNumber: UInt64 = 0
+  private var bytes = ByteBuffer()
+  private var replies: [Reply] = []
+  private var nextNumber: UInt64 = 0
 
   init(_ mark: ReplyMark, of owner: HeldReplies, core: ShardCore) {
     self.mark = mark

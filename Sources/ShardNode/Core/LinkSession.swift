@@ -53,27 +53,27 @@ package final class LinkSession {
   }
 
   package let lane: LinkLane
-  @exclusivity(unchecked) package internal(set) var phase = Phase.awaitingHello
+  package internal(set) var phase = Phase.awaitingHello
   /// The result of the latest frame's Hello; taken by the driver.
   package var greeting: Greeting?
   unowned let core: ShardCore
   private weak var port: (any LinkPort)?
   /// The link that the connection is a part of; nil before Hello and after the end.
-  @exclusivity(unchecked) var peer: RouterSession?
+  var peer: RouterSession?
   /// The frame under construction, with space in front (`MessageFrame`).
-  @exclusivity(unchecked) var output = ByteBuffer()
+  var output = ByteBuffer()
   private var isWorking = false
   /// Received calls that wait until the router has read its replies.
   private var held: [HeldCalls] = []
   /// Slots of calls that were returned: later ones on them are returned as well, until the router
   /// has placed the first of them again.
-  @exclusivity(unchecked) var barredSlots: Set<Int> = []
+  var barredSlots: Set<Int> = []
   /// Replies that wait at the gate; nil until the first one.
-  @exclusivity(unchecked) private var heldReplies: HeldReplies?
+  private var heldReplies: HeldReplies?
   let slices = SliceQueue()
   /// A frame reveals state that isn't durable yet (the slot map): it waits, and so does everything
   /// after it.
-  @exclusivity(unchecked) private var waitsForState = false
+  private var waitsForState = false
   /// The received bytes at the latest check of the connection, and the number of checks without
   /// progress.
   private var bytesSeen = 0

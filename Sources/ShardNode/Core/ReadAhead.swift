@@ -1,8 +1,6 @@
 // Calls of a batch that are read ahead of their execution, so that the keys they look up are in the
 // cache by then (Keyspace.callsAhead). They are executed one by one, in order, as if each had been
 // read just before: invalid bytes stop the reading ahead, and are an error when they are reached.
-//
-// @exclusivity(unchecked) in this file: used for every call of a batch, on one thread.
 
 import Commands
 import RingstoreAPI
@@ -14,9 +12,9 @@ final class ReadAhead<Call: BatchedCall> {
   /// Where each call begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
-  @exclusivity(unchecked) private var count = 0
+  private var count = 0
   /// Those before it were handed out.
-  @exclusivity(unchecked) private var next = 0
+  private var next = 0
 
   init(_ keyspace: Keyspace) {
     self.keyspace = keyspace

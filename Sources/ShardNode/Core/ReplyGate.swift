@@ -19,8 +19,6 @@
 // So no reply overtakes another on its key.
 //
 // Belongs to one shard's core; its event loop.
-//
-// @exclusivity(unchecked) in this file: looked at for every reply, on one thread.
 
 import MetricTypes
 import RingstoreAPI
@@ -74,16 +72,16 @@ package final class ReplyGate {
   }
 
   /// Everything up to this mark is committed, and no reply waits for it.
-  @exclusivity(unchecked) package private(set) var committed = ReplyMark.none
+  package private(set) var committed = ReplyMark.none
   /// Bytes of held replies, plus `bytesPerReply` for each.
-  @exclusivity(unchecked) package private(set) var heldBytes = 0
+  package private(set) var heldBytes = 0
   private let bytesMax: Int
   /// In ascending order.
-  @exclusivity(unchecked) private var groups: [Group] = []
+  private var groups: [Group] = []
   private var waiterCount = 0
   /// Items in the groups that are no longer held.
   private var goneCount = 0
-  @exclusivity(unchecked) private var hasGivenUp = false
+  private var hasGivenUp = false
   /// How long released replies had waited, once for each mark.
   private(set) var waits = DurationCounts()
   private let clock: () -> UInt64

@@ -27,7 +27,7 @@ extension ShardCore {
     _ context: CallContext
   ) {
     note(method, isError: false, context)
-    if meter.slowLog.isLarge(message.count) || remainder != nil {
+    if meter.isNotable(bytes: message.count) || remainder != nil {
       noteLarge(method, message, remainder, context)
     }
   }
@@ -48,7 +48,7 @@ extension ShardCore {
   ) {
     var replyBytes = 0
     if case .source(let source) = remainder { replyBytes = source.byteCount ?? 0 }
-    guard meter.slowLog.isLarge(max(message.count, replyBytes)) else { return }
+    guard meter.isNotable(bytes: max(message.count, replyBytes)) else { return }
     var call = slowCall(method, message, nanos: 0)
     call.replyBytes = replyBytes
     meter.slowLog.note(call)
@@ -58,7 +58,7 @@ extension ShardCore {
   func searched(_ method: UInt32, _ request: ByteBuffer, _ context: CallContext) {
     let now = clock()
     let nanos = context.nowNanos > 0 && now > context.nowNanos ? now &- context.nowNanos : 0
-    guard meter.slowLog.isSlow(nanos) else { return }
+    guard meter.isNotable(nanos: nanos) else { return }
     let call = request.withUnsafeReadableBytes { slowCall(method, $0, nanos: nanos) }
     meter.slowLog.note(call)
   }

@@ -39,16 +39,16 @@ package final class ShardCore {
   /// Keys of all databases.
   package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
-  @exclusivity(unchecked) var generations = LinkGenerations()
-  @exclusivity(unchecked) var peers = RouterSessions()
-  @exclusivity(unchecked) var turns = CooperativeQueue()
-  @exclusivity(unchecked) var views = SnapshotRegistry()
+  var generations = LinkGenerations()
+  var peers = RouterSessions()
+  var turns = CooperativeQueue()
+  var views = SnapshotRegistry()
   /// Views that were ended with VIEW_EXPIRED.
   var viewsExpired: Int64 = 0
   /// Holds replies that reveal changes that aren't committed yet.
   package let gate: ReplyGate
   /// The source of marks; nil: none, everything executed is committed.
-  @exclusivity(unchecked) package var marks: (any MarkSource)? {
+  package var marks: (any MarkSource)? {
     didSet {
       keyspace.notesFound = marks != nil
       watchAdmission()
@@ -70,15 +70,15 @@ package final class ShardCore {
   /// Requested passes; nil: the shard is in memory only.
   private(set) var snapshots: ShardSnapshots?
   /// Whether more is checked before a call than its deadline and the memory.
-  @exclusivity(unchecked) private(set) var admitsWithCare = false
+  private(set) var admitsWithCare = false
   /// What the reply of the call has to wait for that was executed last.
-  @exclusivity(unchecked) var latestMark = ReplyMark.none
+  var latestMark = ReplyMark.none
   /// Of calls with later replies.
-  @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
+  var deadlines = DeadlineQueue<Deadline>()
   /// Slots of calls of the frame being read that were returned.
-  @exclusivity(unchecked) var returnedSlots: Set<Int> = []
+  var returnedSlots: Set<Int> = []
   /// Calls that wait for values.
-  @exclusivity(unchecked) var parked = ParkedCalls()
+  var parked = ParkedCalls()
   /// Calls that are executed in turns.
   let unfinished = UnfinishedTable()
   /// Calls of the frame being read.
@@ -91,7 +91,7 @@ package final class ShardCore {
   /// The memory of operations, and of finished replies that have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
-  @exclusivity(unchecked) package var counters = NodeCounters()
+  package var counters = NodeCounters()
   /// Durations of calls, and slow and large calls.
   package let meter: CallMeter
   /// The node's counters of its connections, which the core doesn't have.

@@ -18,8 +18,6 @@
 // progress, at the end of a segment, on a full disk, and for a while after a write was slow.
 //
 // Belongs to one shard's core; its event loop.
-//
-// @exclusivity(unchecked) in this file: touched by every change, on one thread.
 
 import Log
 import LogFiles
@@ -53,27 +51,27 @@ package final class ShardLog: StoreObserver, MarkSource {
   private let commits: FsyncPolicy
   private let gate: ReplyGate
   private let clock: () -> UInt64
-  @exclusivity(unchecked) private var marks = KeyMarks()
+  private var marks = KeyMarks()
   /// Batches that were handed on, and when; until they are committed. Oldest first.
   private var underWay: [BatchUnderWay] = []
   private var bytesUnderWay = 0
   /// Since when there are changes that may not be synced; nil: there are none.
   private var unsyncedSinceNanos: UInt64?
   /// Whether the loop itself writes. Changes between ticks only.
-  @exclusivity(unchecked) package private(set) var isDirect = false
+  package private(set) var isDirect = false
   /// Until when it doesn't, because a write was slow.
   private var queuesUntilNanos: UInt64 = 0
   /// Whether `onFirstChange` was called since the last `handOn`.
-  @exclusivity(unchecked) private var isHandOnDue = false
+  private var isHandOnDue = false
   /// Output of this loop may reveal changes up to this batch, and must not be sent before they are
   /// committed.
   private var holdsUpTo: UInt64 = 0
   /// The batch of the last state, and how far batches are durable.
-  @exclusivity(unchecked) private var statesUpTo: UInt64 = 0
-  @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
-  @exclusivity(unchecked) private var ceiling: VersionCeiling
+  private var statesUpTo: UInt64 = 0
+  private var statesDurableUpTo: UInt64 = 0
+  private var ceiling: VersionCeiling
   /// An assigned version that is not far enough below the ceiling; 0: none.
-  @exclusivity(unchecked) private var raisesCeilingAbove: UInt64 = 0
+  private var raisesCeilingAbove: UInt64 = 0
   /// The state that every pass begins with, beside the ceiling.
   private var slotMap: [UInt8]?
   let passes: ShardPasses

@@ -23,15 +23,18 @@ struct ClusterTop {
       let now = try await look()
       let table = TopTable(before: before, now: now)
       before = now
+      let isWritten: Bool
       if json {
-        Terminal.write(table.json.text + "\n")
+        isWritten = Terminal.write(table.json.text + "\n")
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
         // Home, the lines, and clearing the rest of the screen.
         let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
-        Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
+        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
       } else {
-        Terminal.write(table.text(columns: .max) + "\n\n")
+        isWritten = Terminal.write(table.text(columns: .max) + "\n\n")
       }
+      // The end of the program says so, where it matters.
+      guard isWritten else { return }
       shown += 1
       if shown == looks { return }
     }

@@ -53,10 +53,7 @@ extension LogFields.Value {
   init(_ number: Int) { self = .integer(Int64(number)) }
 
   /// 64 random bits, or a hash.
-  init(bits: UInt64) {
-    let digits = String(bits, radix: 16)
-    self = .word(String(repeating: "0", count: 16 - digits.count) + digits)
-  }
+  init(bits: UInt64) { self = .word(Hexadecimal.text(bits)) }
 
   init(_ bytes: UnsafeRawBufferPointer, first count: Int) {
     self = .bytes(Array(bytes.prefix(count)), of: bytes.count)

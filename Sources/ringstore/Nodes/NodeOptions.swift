@@ -61,7 +61,7 @@ struct NodeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that the node may hold for gRPC clients. (default: 536870912)")
+    help: "Bytes that the node may hold for clients. (default: 536870912)")
   var clientMemoryBytes: String?
 
   @Option(
