@@ -123,7 +123,7 @@ extension SettingSources {
     guard let directory = try text(.dataDir), !directory.value.isEmpty else {
       // With the default nothing was promised.
       guard policy == .everysec else {
-        throw ConfigurationError("fsync is \(policy.rawValue), but data_dir names no folder.")
+        throw ConfigurationError("fsync is \(policy.rawValue), but data_dir names no directory.")
       }
       return nil
     }
