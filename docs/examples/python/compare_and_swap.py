@@ -1,7 +1,6 @@
 """Read, change, write back only if no other client has written meanwhile."""
 
 import json
-import sys
 
 from ringstore.v1 import keystore_pb2 as pb
 from store import connect
@@ -22,7 +21,7 @@ def change(store, key: bytes, edit) -> dict:
             return document
 
 
-store = connect(sys.argv[1])
+store = connect()
 for name in ("ada", "grace"):
     change(store, b"team", lambda document: document.setdefault("members", []).append(name))
 print(json.loads(store.Get(pb.Key(key=b"team"), timeout=5).value)["members"])

@@ -1,7 +1,5 @@
 """Thousands of calls on one stream: the way to load data, many times as fast as one by one."""
 
-import sys
-
 from ringstore.v1 import keystore_pb2 as pb
 from store import connect
 
@@ -21,7 +19,7 @@ def batches(pairs):
         yield pb.CallBatch(calls=batch)
 
 
-store = connect(sys.argv[1])
+store = connect()
 pairs = ((b"loaded:%d" % number, b"value %d" % number) for number in range(10_000))
 done, failed = 0, []
 # grpcio sends and receives at the same time. The node stops reading if replies are not read.

@@ -4,6 +4,7 @@ Copy it, and change what you need. It takes grpcio, grpcio-status and the genera
 """
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,17 +23,22 @@ OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 1024),
     # No call is sent again automatically: see `repeated` below.
     ("grpc.enable_retries", 0),
-    # A peer that has disappeared is detected within half a minute, also while no call is in
-    # progress.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A router that has vanished is detected while a call waits, after six minutes. A node closes
+    # the connection of a client that pings more often than its min_ping_seconds, by default 300:
+    # lower that first if you need less.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 )
 
 Answer = TypeVar("Answer")
 
 
-def connect(address: str) -> keystore_pb2_grpc.KeyStoreStub:
-    """A stub for a router (or a shard on its own). Share it: it may be used by many threads."""
+def connect() -> keystore_pb2_grpc.KeyStoreStub:
+    """A stub for a router (or a shard on its own), whose address is the program's argument. Share
+    it: it may be used by many threads."""
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} HOST:PORT")
+    address = sys.argv[1]
     return keystore_pb2_grpc.KeyStoreStub(grpc.insecure_channel(address, options=OPTIONS))
 
 

@@ -5,7 +5,6 @@ done. Who finds jobs in the list of a worker that is gone moves them back. The b
 queue's lists into one slot: LMove is for lists of the same slot.
 """
 
-import sys
 import threading
 
 import grpc
@@ -50,7 +49,7 @@ def take_back(store, worker: bytes) -> int:
     return moved
 
 
-store = connect(sys.argv[1])
+store = connect()
 finished = []
 
 

@@ -24,6 +24,9 @@ const MessageBytesMax = 4 << 20
 // Connect gives a client of a router (or of a shard on its own), whose address is the first
 // argument of the program. Share it: it may be used by many goroutines.
 func Connect() pb.KeyStoreClient {
+	if len(os.Args) != 2 {
+		log.Fatalf("usage: %s HOST:PORT", os.Args[0])
+	}
 	connection, err := grpc.Dial(os.Args[1],
 		// Since grpc-go 1.34: WithTransportCredentials(insecure.NewCredentials()).
 		grpc.WithInsecure(),
@@ -32,10 +35,11 @@ func Connect() pb.KeyStoreClient {
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(MessageBytesMax+1024),
 			grpc.MaxCallSendMsgSize(MessageBytesMax+1024)),
-		// A peer that has disappeared is detected within half a minute, also while no call is in
-		// progress.
+		// A router that has vanished is detected while a call waits, after six minutes. A node closes
+		// the connection of a client that pings more often than its min_ping_seconds, by default 300:
+		// lower that first if you need less.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: 20 * time.Second, Timeout: 10 * time.Second}))
+			Time: 330 * time.Second, Timeout: 20 * time.Second}))
 	if err != nil {
 		log.Fatal(err)
 	}
