@@ -82,7 +82,8 @@ package struct SlotOwnership {
   /// Whether a map could be adopted. Changes nothing.
   ///
   /// - Parameters:
-  ///   - inForceEpoch: of the newest map that the router knows to have come into force; 0: of none.
+  ///   - inForceEpoch: of the newest map that, according to the router, has come into force; 0: of
+  ///     none.
   ///   - isFree: whether no router is connected and there are no keys, so that nothing depends on
   ///     the shard's map.
   ///   - keyCount: how many keys the shard holds of a slot, in all databases.

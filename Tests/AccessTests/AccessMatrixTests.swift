@@ -25,7 +25,7 @@ struct AccessMatrixTests {
   ) -> Bool {
     let isRestricted = user.hasPrefix("restricted-")
     let may = user.split(separator: "-").last ?? ""
-    // A Pipeline is opened by anybody; each of its calls needs its own permission.
+    // Every caller may open a Pipeline; each of its calls needs its own permission.
     if command.id == .pipeline { return true }
     guard may == command.access.rawValue else { return false }
     guard isRestricted else { return true }

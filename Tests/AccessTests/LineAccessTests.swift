@@ -115,7 +115,7 @@ struct LineAccessTests {
           where LineCommands.all.contains(where: {
             $0.syntax.name == form.syntax.name
           }) {
-            // A mistake in the words is told before anything is asked.
+            // An error in the words is reported before permissions are checked.
             let count = max(1, form.syntax.words.lowerBound)
             let words = [form.syntax.name] + Array(repeating: "1", count: count - 1)
             let reply = try await lines.send(words.joined(separator: " "))

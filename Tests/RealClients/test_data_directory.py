@@ -159,7 +159,7 @@ def test_a_directory_of_another_user(directory):
         moved = Path(shutil.move(directory, folder))
         ended = as_nobody(executable, moved)
         assert ended.returncode == FAILED, ended
-        assert f"{moved}" in ended.stderr and "may not be used by this user" in ended.stderr
+        assert f"{moved}" in ended.stderr and "can't be used by this user" in ended.stderr
         assert contents(moved) == before
 
 

@@ -59,7 +59,7 @@ final class ChangeFixture {
     (try? Ringstore_V1_Key.with { $0.key = Data(key.utf8) }.serializedData()) ?? Data()
   }
 
-  /// The id of a call that is under way.
+  /// The id of a call that is in progress.
   func lastStaying(caller: Int) -> UInt64 {
     core.calls.ids { call in
       if case .caller(caller) = call.target { return true }

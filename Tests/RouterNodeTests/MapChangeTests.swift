@@ -79,7 +79,7 @@ struct MapChangeTests {
     try world.adopted(1)
     for shard in 0...2 { try world.adopted(shard) }
     #expect(world.core.map.epoch == 2)
-    #expect(try world.callsSent(to: 2).isEmpty, "one is still under way at the old owner")
+    #expect(try world.callsSent(to: 2).isEmpty, "one is still in progress at the old owner")
     // It was sent before the old owner adopted the map, and comes back behind its adoption.
     try world.returnCall(sent[0], moving.key, from: moving.from)
     let calls = try world.callsSent(to: 2)

@@ -65,7 +65,7 @@ final class HandDisk: LogOutput {
 
   var passBytesQueued: Int { hasSlowPass ? 16 << 20 : 0 }
 
-  /// The pass under way goes on.
+  /// The pass in progress continues.
   func takePass() { hasSlowPass = false }
 
   /// What was given of the pass is written, and it is complete.

@@ -239,7 +239,7 @@ extension Ringstore_Internal_V1_Hello {
 }
 
 extension Ringstore_Internal_V1_LinkReply {
-  /// The size that a notice names; nil where it is none.
+  /// The size that a notice names; nil if it is none.
   var noticedBytes: Int? {
     guard more, code == 0 else { return nil }
     return Array(response).withUnsafeBytes { bytes in

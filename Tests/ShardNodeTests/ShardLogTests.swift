@@ -1,5 +1,5 @@
-// What a shard with a log promises: nothing is told before it is committed, and nothing is refused
-// or held that need not be.
+// What a shard with a log promises: nothing is reported before it is committed, and nothing is
+// refused or held that need not be.
 
 import Commands
 import GRPC
@@ -229,7 +229,7 @@ struct ShardLogTests {
     #expect(logging.disk.syncsAsked > 0, "whatever the policy")
     logging.commit(syncing: false)
     #expect(calls.hello == nil)
-    // A second router brings the same map: what it is told isn't durable either.
+    // A second router brings the same map: its reply isn't durable either.
     let second = Lane(.calls, logging.shard.core)
     _ = try second.greet(try Link.hello(router: "s/0"))
     #expect(second.hello == nil)

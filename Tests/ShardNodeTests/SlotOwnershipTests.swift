@@ -214,7 +214,7 @@ struct SlotOwnershipTests {
   }
 
   /// - Parameters:
-  ///   - isInForce: whether the shard is told then that the map is in force.
+  ///   - isInForce: whether the shard is then notified that the map is in force.
   ///   - inForceEpoch: of the map that the router knows to be.
   private func offer(
     _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil,

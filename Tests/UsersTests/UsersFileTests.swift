@@ -1,4 +1,4 @@
-// What a users file means, and that whatever is wrong with one is told with its line and nothing
+// The meaning of a users file, and that every error in one is reported with its line and nothing
 // that may be a secret.
 
 import Patterns

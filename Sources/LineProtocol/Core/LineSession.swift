@@ -185,7 +185,7 @@ package final class LineSession {
   /// ones that are being fetched.
   package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
 
-  /// Up to this many bytes to write, or nil where there are none.
+  /// Up to this many bytes to write, or nil if there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }

@@ -54,7 +54,7 @@ extension ShardCore {
   ///
   /// - Parameters:
   ///   - records: the router's records of the shards' data; merged with the shard's.
-  ///   - inForceEpoch: of the newest map that the router knows to be in force.
+  ///   - inForceEpoch: of the newest map that is in force, according to the router.
   func adopt(
     _ map: SlotMap, _ records: LineageRecords, inForceEpoch: UInt64,
     from peer: RouterSession? = nil

@@ -109,7 +109,7 @@ package final class ShardCore {
   let clock: () -> UInt64
   private let executions = CommandTable.executions
   let wall: WallClock
-  /// Whether there is a wall clock, so that every call knows the time.
+  /// Whether there is a wall clock, so that every call has the time.
   private let hasWall: Bool
   /// When the core was made, on that clock.
   let startedNanos: UInt64

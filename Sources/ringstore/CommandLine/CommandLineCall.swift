@@ -19,7 +19,7 @@ package enum CommandLineCall: Sendable {
   case scan(KeySearch)
   case dbSize(RingstoreScope)
   case randomKey
-  /// A prompt asks before it is executed, unless it is confirmed.
+  /// The prompt requests a confirmation before it is executed, unless it is already confirmed.
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
