@@ -54,12 +54,14 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
   /// share of it that the user may fill. It may be made again. Not so a sync: what it was to keep
   /// may be lost.
   package var isForWantOfRoom: Bool {
-    guard code == FileErrorCode.noSpace || code == FileErrorCode.overQuota else { return false }
+    guard saysFull else { return false }
     return switch call {
     case .open, .write, .allocate, .rename: true
     default: false
     }
   }
+
+  package var saysFull: Bool { code == FileErrorCode.noSpace || code == FileErrorCode.overQuota }
 
   package var isMissing: Bool { code == FileErrorCode.noEntry }
 }

@@ -94,7 +94,10 @@ final class WriterLane {
   /// Gives the turn back and tells what was done, both at once: the loop that hears of it may write
   /// by itself from then on.
   private func endTurn(_ written: [LogBatch], _ failure: FileError?, _ now: UInt64) {
+    let free =
+      failure?.isForWantOfRoom == true ? DiskRoom.free(at: directory.path, directory.files) : nil
     shared.change { state in
+      if let free { _ = state.note(free: free, settings) }
       state.isWriting = false
       state.isWriterBehind = !held.isEmpty
       if let last = written.last {

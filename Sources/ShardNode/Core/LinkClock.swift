@@ -24,6 +24,7 @@ extension ShardCore {
     // Links that end meanwhile leave the core's own list.
     let links = peers
     links.watch(clockMillis: clockMillis)
+    log?.watch()
   }
 
   /// Whether there are links, or were until lately.

@@ -65,8 +65,7 @@ extension ShardCore {
     if learn(records, of: map) || isNew {
       log?.record(.slotMap(SlotMapMessage.encode(map, lineages)))
       if isNew { endParkedElsewhere() }
-      let isInForce = ownership.isInForce
-      peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: isInForce) }
+      tellNews(of: map, but: peer)
     }
     return isNew
   }
@@ -77,20 +76,12 @@ extension ShardCore {
 
   /// All state is durable: what tells of it goes to the routers. Their connections may be read
   /// again (`LinkSession.writable`).
-  package func stateIsDurable() { peers.stateIsDurable() }
-
-  /// A router says that a map is in force.
-  func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {
-    let before = ownership.states.owned
-    guard keyspace.ownership.comeIntoForce(map) else { return }
-    // The owners before have given versions of these slots, as long as until now.
-    let versions = Store.versionsBegin(
-      unixMillis: wall.millis(atNanos: clock()) + VersionCeiling.newOwnerLeadMillis)
-    log?.raiseCeiling(above: versions)
-    for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
-      store.raiseVersions(ofSlot: slot, to: versions)
+  package func stateIsDurable() {
+    if let coming {
+      self.coming = nil
+      takeOver(coming)
     }
-    peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: true) }
+    peers.stateIsDurable()
   }
 
   /// Whether a router's map could be adopted.

@@ -1822,6 +1822,7 @@ extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force_epoch", "\(inForceEpoch)")
     facts.add("round", "\(round)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -1954,6 +1955,7 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     facts.add("in_force", "\(inForce)")
     facts.add("round", "\(round)")
     facts.add("lineages", try lineages.map { try $0.facts() })
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -1970,6 +1972,7 @@ extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
     var facts = Facts()
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -1996,6 +1999,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("lineage", hex(lineage))
     facts.add("lineages", try lineages.map { try $0.facts() })
     facts.add("recovers", "\(recovers)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
