@@ -10,7 +10,7 @@ struct ShardCommand: AsyncParsableCommand {
     commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
     discussion: NodeOptions.discussion(needed: .id, .shard))
 
-  @Option(help: "The shard's name in the cluster, kept over restarts. (needed)")
+  @Option(help: "The shard's name in the cluster, the same after restarts. (required)")
   var id: String?
 
   @Option(
@@ -40,7 +40,7 @@ struct ShardCommand: AsyncParsableCommand {
       var shard = shard
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
       access.configure(&shard)
-      return try await RunningNode(shard, logs, onShutdown: onShutdown)
+      return try await RunningNode(shard, logs, sources.ledger, onShutdown: onShutdown)
         .withAdmin(adminPort, access, sources, logs)
     }
   }
@@ -48,12 +48,12 @@ struct ShardCommand: AsyncParsableCommand {
 
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "router", abstract: "Runs a router, which clients talk to.",
+    commandName: "router", abstract: "Runs a router, which clients connect to.",
     discussion: NodeOptions.discussion(needed: .shards, .router))
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (needed)")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (required)")
   var shards: [String] = []
 
   @Option(
@@ -63,7 +63,7 @@ struct RouterCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
-  @Option(help: "A file with the token by which shards that have users know the router.")
+  @Option(help: "A file with the router's token, for shards that have users.")
   var shardTokenFile: String?
 
   @OptionGroup var options: NodeOptions
@@ -94,7 +94,7 @@ struct RouterCommand: AsyncParsableCommand {
         outgoing: router.linkConnections, asked, logs)
       access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
-      return try await RunningNode(router, logs, onShutdown: onShutdown)
+      return try await RunningNode(router, logs, sources.ledger, onShutdown: onShutdown)
         .withAdmin(adminPort, access, sources, logs)
     }
   }
@@ -145,8 +145,10 @@ struct LocalCommand: AsyncParsableCommand {
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count
       router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
-      return try await RunningNode(router, withShards: ownShards, logs, onShutdown: onShutdown)
-        .withAdmin(adminPort, access, sources, logs)
+      return try await RunningNode(
+        router, withShards: ownShards, logs, sources.ledger, onShutdown: onShutdown
+      )
+      .withAdmin(adminPort, access, sources, logs)
     }
   }
 }
