@@ -60,6 +60,17 @@ struct MapChangeTests {
     #expect(try world.offers(to: 0).allSatisfy { $0.step != .inForce })
   }
 
+  @Test func theWordThatAMapIsInForceTellsTheGreatestVersionThatShardsHaveTold() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer()
+    try world.adopted(0, versionsBelow: 700)
+    try world.adopted(1, versionsBelow: 9)
+    for shard in 0...2 { try world.adopted(shard, versionsBelow: 5) }
+    let told = try world.offers(to: 2).filter { $0.step == .inForce }
+    #expect(told.map(\.versionsBelow) == [700])
+  }
+
   // MARK: - Calls
 
   @Test func callsOnSlotsThatMoveWaitAndGoToTheNewOwnerInTheirOrder() throws {

@@ -1151,15 +1151,15 @@ extension ProtoFile {
         ringstore.internal.v1.RouterFrame.offer ringstore.internal.v1.RouterFrame.calls
         ringstore.internal.v1.RouterFrame.credits ringstore.internal.v1.MapOffer.step
         ringstore.internal.v1.MapOffer.map ringstore.internal.v1.MapOffer.in_force_epoch
-        ringstore.internal.v1.MapOffer.round ringstore.internal.v1.Hello.protocol
-        ringstore.internal.v1.Hello.cluster ringstore.internal.v1.Hello.router
-        ringstore.internal.v1.Hello.generation ringstore.internal.v1.Hello.expected_shard
-        ringstore.internal.v1.Hello.map ringstore.internal.v1.Hello.hash_seed_check
-        ringstore.internal.v1.Hello.in_force_epoch ringstore.internal.v1.Hello.parked_calls
-        ringstore.internal.v1.LinkCall.id ringstore.internal.v1.LinkCall.method
-        ringstore.internal.v1.LinkCall.request ringstore.internal.v1.LinkCall.deadline_millis
-        ringstore.internal.v1.LinkCall.request_id ringstore.internal.v1.LinkCall.trace_context
-        ringstore.internal.v1.LinkCall.restriction
+        ringstore.internal.v1.MapOffer.round ringstore.internal.v1.MapOffer.versions_below
+        ringstore.internal.v1.Hello.protocol ringstore.internal.v1.Hello.cluster
+        ringstore.internal.v1.Hello.router ringstore.internal.v1.Hello.generation
+        ringstore.internal.v1.Hello.expected_shard ringstore.internal.v1.Hello.map
+        ringstore.internal.v1.Hello.hash_seed_check ringstore.internal.v1.Hello.in_force_epoch
+        ringstore.internal.v1.Hello.parked_calls ringstore.internal.v1.LinkCall.id
+        ringstore.internal.v1.LinkCall.method ringstore.internal.v1.LinkCall.request
+        ringstore.internal.v1.LinkCall.deadline_millis ringstore.internal.v1.LinkCall.request_id
+        ringstore.internal.v1.LinkCall.trace_context ringstore.internal.v1.LinkCall.restriction
         ringstore.internal.v1.Restriction.every_database
         ringstore.internal.v1.Restriction.databases ringstore.internal.v1.Restriction.every_key
         ringstore.internal.v1.Restriction.keys ringstore.internal.v1.DatabaseRange.first
@@ -1172,14 +1172,16 @@ extension ProtoFile {
         ringstore.internal.v1.MapReply.refusal ringstore.internal.v1.MapReply.detail
         ringstore.internal.v1.MapReply.map ringstore.internal.v1.MapReply.in_force
         ringstore.internal.v1.MapReply.round ringstore.internal.v1.MapReply.lineages
-        ringstore.internal.v1.MapNews.map ringstore.internal.v1.MapNews.in_force
+        ringstore.internal.v1.MapReply.versions_below ringstore.internal.v1.MapNews.map
+        ringstore.internal.v1.MapNews.in_force ringstore.internal.v1.MapNews.versions_below
         ringstore.internal.v1.HelloReply.shard ringstore.internal.v1.HelloReply.incarnation
         ringstore.internal.v1.HelloReply.map_epoch ringstore.internal.v1.HelloReply.accepted
         ringstore.internal.v1.HelloReply.refusal ringstore.internal.v1.HelloReply.map
         ringstore.internal.v1.HelloReply.map_in_force ringstore.internal.v1.HelloReply.detail
         ringstore.internal.v1.HelloReply.serving ringstore.internal.v1.HelloReply.ran_calls
         ringstore.internal.v1.HelloReply.lineage ringstore.internal.v1.HelloReply.lineages
-        ringstore.internal.v1.HelloReply.recovers ringstore.internal.v1.ShardLineage.shard
+        ringstore.internal.v1.HelloReply.recovers
+        ringstore.internal.v1.HelloReply.versions_below ringstore.internal.v1.ShardLineage.shard
         ringstore.internal.v1.ShardLineage.lineage ringstore.internal.v1.LinkReply.id
         ringstore.internal.v1.LinkReply.code ringstore.internal.v1.LinkReply.message
         ringstore.internal.v1.LinkReply.response ringstore.internal.v1.LinkReply.details
@@ -1196,47 +1198,49 @@ extension ProtoFile {
         GAIgASgEUgtoZWFyZE1pbGxpcxIYCgdjYW5jZWxzGAMgAygEUgdjYW5jZWxzEh8KC3BsYWNlZF9hbmV3GAQgAygE
         UgpwbGFjZWRBbmV3EjUKBW9mZmVyGAUgASgLMh8ucmluZ3N0b3JlLmludGVybmFsLnYxLk1hcE9mZmVyUgVvZmZl
         chI1CgVjYWxscxgGIAMoCzIfLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5MaW5rQ2FsbFIFY2FsbHMSNwoHY3JlZGl0
-        cxgHIAMoCzIdLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5DcmVkaXRSB2NyZWRpdHMipwEKCE1hcE9mZmVyEjYKBHN0
+        cxgHIAMoCzIdLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5DcmVkaXRSB2NyZWRpdHMizgEKCE1hcE9mZmVyEjYKBHN0
         ZXAYASABKA4yIi5yaW5nc3RvcmUuaW50ZXJuYWwudjEuU2xvdE1hcFN0ZXBSBHN0ZXASJwoDbWFwGAIgASgLMhUu
         cmluZ3N0b3JlLnYxLlNsb3RNYXBSA21hcBIkCg5pbl9mb3JjZV9lcG9jaBgDIAEoBFIMaW5Gb3JjZUVwb2NoEhQK
-        BXJvdW5kGAQgASgEUgVyb3VuZCK2AgoFSGVsbG8SGgoIcHJvdG9jb2wYASABKA1SCHByb3RvY29sEhgKB2NsdXN0
-        ZXIYAiABKAlSB2NsdXN0ZXISFgoGcm91dGVyGAMgASgJUgZyb3V0ZXISHgoKZ2VuZXJhdGlvbhgEIAEoBFIKZ2Vu
-        ZXJhdGlvbhIlCg5leHBlY3RlZF9zaGFyZBgFIAEoCVINZXhwZWN0ZWRTaGFyZBInCgNtYXAYBiABKAsyFS5yaW5n
-        c3RvcmUudjEuU2xvdE1hcFIDbWFwEiYKD2hhc2hfc2VlZF9jaGVjaxgHIAEoDFINaGFzaFNlZWRDaGVjaxIkCg5p
-        bl9mb3JjZV9lcG9jaBgIIAEoBFIMaW5Gb3JjZUVwb2NoEiEKDHBhcmtlZF9jYWxscxgJIAMoBFILcGFya2VkQ2Fs
-        bHMi/wEKCExpbmtDYWxsEg4KAmlkGAEgASgEUgJpZBIWCgZtZXRob2QYAiABKA1SBm1ldGhvZBIYCgdyZXF1ZXN0
-        GAMgASgMUgdyZXF1ZXN0EicKD2RlYWRsaW5lX21pbGxpcxgEIAEoBFIOZGVhZGxpbmVNaWxsaXMSHQoKcmVxdWVz
-        dF9pZBgFIAEoDFIJcmVxdWVzdElkEiMKDXRyYWNlX2NvbnRleHQYBiABKAxSDHRyYWNlQ29udGV4dBJECgtyZXN0
-        cmljdGlvbhgHIAEoCzIiLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5SZXN0cmljdGlvblILcmVzdHJpY3Rpb24iwAEK
-        C1Jlc3RyaWN0aW9uEiUKDmV2ZXJ5X2RhdGFiYXNlGAEgASgIUg1ldmVyeURhdGFiYXNlEkIKCWRhdGFiYXNlcxgC
-        IAMoCzIkLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5EYXRhYmFzZVJhbmdlUglkYXRhYmFzZXMSGwoJZXZlcnlfa2V5
-        GAMgASgIUghldmVyeUtleRIpCgRrZXlzGAQgAygLMhUucmluZ3N0b3JlLnYxLlBhdHRlcm5SBGtleXMiOQoNRGF0
-        YWJhc2VSYW5nZRIUCgVmaXJzdBgBIAEoDVIFZmlyc3QSEgoEbGFzdBgCIAEoDVIEbGFzdCIuCgZDcmVkaXQSDgoC
-        aWQYASABKARSAmlkEhQKBWJ5dGVzGAIgASgEUgVieXRlcyK5AgoKU2hhcmRGcmFtZRI3CgVoZWxsbxgBIAEoCzIh
-        LnJpbmdzdG9yZS5pbnRlcm5hbC52MS5IZWxsb1JlcGx5UgVoZWxsbxI6CgdyZXBsaWVzGAIgAygLMiAucmluZ3N0
-        b3JlLmludGVybmFsLnYxLkxpbmtSZXBseVIHcmVwbGllcxIaCghkcmFpbmluZxgDIAEoCFIIZHJhaW5pbmcSIQoM
-        Y2xvY2tfbWlsbGlzGAQgASgEUgtjbG9ja01pbGxpcxI8CgltYXBfcmVwbHkYBSABKAsyHy5yaW5nc3RvcmUuaW50
-        ZXJuYWwudjEuTWFwUmVwbHlSCG1hcFJlcGx5EjkKCG1hcF9uZXdzGAYgASgLMh4ucmluZ3N0b3JlLmludGVybmFs
-        LnYxLk1hcE5ld3NSB21hcE5ld3MiwQIKCE1hcFJlcGx5EjYKBHN0ZXAYASABKA4yIi5yaW5nc3RvcmUuaW50ZXJu
-        YWwudjEuU2xvdE1hcFN0ZXBSBHN0ZXASFAoFZXBvY2gYAiABKARSBWVwb2NoEhoKCGFjY2VwdGVkGAMgASgIUghh
-        Y2NlcHRlZBIYCgdyZWZ1c2FsGAQgASgJUgdyZWZ1c2FsEhYKBmRldGFpbBgFIAEoCVIGZGV0YWlsEicKA21hcBgG
-        IAEoCzIVLnJpbmdzdG9yZS52MS5TbG90TWFwUgNtYXASGQoIaW5fZm9yY2UYByABKAhSB2luRm9yY2USFAoFcm91
-        bmQYCCABKARSBXJvdW5kEj8KCGxpbmVhZ2VzGAkgAygLMiMucmluZ3N0b3JlLmludGVybmFsLnYxLlNoYXJkTGlu
-        ZWFnZVIIbGluZWFnZXMiTQoHTWFwTmV3cxInCgNtYXAYASABKAsyFS5yaW5nc3RvcmUudjEuU2xvdE1hcFIDbWFw
-        EhkKCGluX2ZvcmNlGAIgASgIUgdpbkZvcmNlIqgDCgpIZWxsb1JlcGx5EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIg
-        CgtpbmNhcm5hdGlvbhgCIAEoBFILaW5jYXJuYXRpb24SGwoJbWFwX2Vwb2NoGAMgASgEUghtYXBFcG9jaBIaCghh
-        Y2NlcHRlZBgEIAEoCFIIYWNjZXB0ZWQSGAoHcmVmdXNhbBgFIAEoCVIHcmVmdXNhbBInCgNtYXAYByABKAsyFS5y
-        aW5nc3RvcmUudjEuU2xvdE1hcFIDbWFwEiAKDG1hcF9pbl9mb3JjZRgIIAEoCFIKbWFwSW5Gb3JjZRIWCgZkZXRh
-        aWwYCSABKAlSBmRldGFpbBIYCgdzZXJ2aW5nGAogASgIUgdzZXJ2aW5nEhsKCXJhbl9jYWxscxgMIAMoBFIIcmFu
-        Q2FsbHMSGAoHbGluZWFnZRgNIAEoDFIHbGluZWFnZRI/CghsaW5lYWdlcxgOIAMoCzIjLnJpbmdzdG9yZS5pbnRl
-        cm5hbC52MS5TaGFyZExpbmVhZ2VSCGxpbmVhZ2VzEhoKCHJlY292ZXJzGA8gASgIUghyZWNvdmVycyJVCgxTaGFy
-        ZExpbmVhZ2USFAoFc2hhcmQYASABKAlSBXNoYXJkEi8KB2xpbmVhZ2UYAiABKAsyFS5yaW5nc3RvcmUudjEuTGlu
-        ZWFnZVIHbGluZWFnZSKrAQoJTGlua1JlcGx5Eg4KAmlkGAEgASgEUgJpZBISCgRjb2RlGAIgASgFUgRjb2RlEhgK
-        B21lc3NhZ2UYAyABKAlSB21lc3NhZ2USGgoIcmVzcG9uc2UYBCABKAxSCHJlc3BvbnNlEhgKB2RldGFpbHMYBSAB
-        KAxSB2RldGFpbHMSEgoEbW9yZRgGIAEoCFIEbW9yZRIWCgZwYXJrZWQYByABKAhSBnBhcmtlZCpQCgtTbG90TWFw
-        U3RlcBIdChlTTE9UX01BUF9TVEVQX1VOU1BFQ0lGSUVEEAASCQoFQ0hFQ0sQARIJCgVBRE9QVBACEgwKCElOX0ZP
-        UkNFEAMyXQoETGluaxJVCghFeGNoYW5nZRIiLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5Sb3V0ZXJGcmFtZRohLnJp
-        bmdzdG9yZS5pbnRlcm5hbC52MS5TaGFyZEZyYW1lKAEwAWIGcHJvdG8z
+        BXJvdW5kGAQgASgEUgVyb3VuZBIlCg52ZXJzaW9uc19iZWxvdxgFIAEoBFINdmVyc2lvbnNCZWxvdyK2AgoFSGVs
+        bG8SGgoIcHJvdG9jb2wYASABKA1SCHByb3RvY29sEhgKB2NsdXN0ZXIYAiABKAlSB2NsdXN0ZXISFgoGcm91dGVy
+        GAMgASgJUgZyb3V0ZXISHgoKZ2VuZXJhdGlvbhgEIAEoBFIKZ2VuZXJhdGlvbhIlCg5leHBlY3RlZF9zaGFyZBgF
+        IAEoCVINZXhwZWN0ZWRTaGFyZBInCgNtYXAYBiABKAsyFS5yaW5nc3RvcmUudjEuU2xvdE1hcFIDbWFwEiYKD2hh
+        c2hfc2VlZF9jaGVjaxgHIAEoDFINaGFzaFNlZWRDaGVjaxIkCg5pbl9mb3JjZV9lcG9jaBgIIAEoBFIMaW5Gb3Jj
+        ZUVwb2NoEiEKDHBhcmtlZF9jYWxscxgJIAMoBFILcGFya2VkQ2FsbHMi/wEKCExpbmtDYWxsEg4KAmlkGAEgASgE
+        UgJpZBIWCgZtZXRob2QYAiABKA1SBm1ldGhvZBIYCgdyZXF1ZXN0GAMgASgMUgdyZXF1ZXN0EicKD2RlYWRsaW5l
+        X21pbGxpcxgEIAEoBFIOZGVhZGxpbmVNaWxsaXMSHQoKcmVxdWVzdF9pZBgFIAEoDFIJcmVxdWVzdElkEiMKDXRy
+        YWNlX2NvbnRleHQYBiABKAxSDHRyYWNlQ29udGV4dBJECgtyZXN0cmljdGlvbhgHIAEoCzIiLnJpbmdzdG9yZS5p
+        bnRlcm5hbC52MS5SZXN0cmljdGlvblILcmVzdHJpY3Rpb24iwAEKC1Jlc3RyaWN0aW9uEiUKDmV2ZXJ5X2RhdGFi
+        YXNlGAEgASgIUg1ldmVyeURhdGFiYXNlEkIKCWRhdGFiYXNlcxgCIAMoCzIkLnJpbmdzdG9yZS5pbnRlcm5hbC52
+        MS5EYXRhYmFzZVJhbmdlUglkYXRhYmFzZXMSGwoJZXZlcnlfa2V5GAMgASgIUghldmVyeUtleRIpCgRrZXlzGAQg
+        AygLMhUucmluZ3N0b3JlLnYxLlBhdHRlcm5SBGtleXMiOQoNRGF0YWJhc2VSYW5nZRIUCgVmaXJzdBgBIAEoDVIF
+        Zmlyc3QSEgoEbGFzdBgCIAEoDVIEbGFzdCIuCgZDcmVkaXQSDgoCaWQYASABKARSAmlkEhQKBWJ5dGVzGAIgASgE
+        UgVieXRlcyK5AgoKU2hhcmRGcmFtZRI3CgVoZWxsbxgBIAEoCzIhLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5IZWxs
+        b1JlcGx5UgVoZWxsbxI6CgdyZXBsaWVzGAIgAygLMiAucmluZ3N0b3JlLmludGVybmFsLnYxLkxpbmtSZXBseVIH
+        cmVwbGllcxIaCghkcmFpbmluZxgDIAEoCFIIZHJhaW5pbmcSIQoMY2xvY2tfbWlsbGlzGAQgASgEUgtjbG9ja01p
+        bGxpcxI8CgltYXBfcmVwbHkYBSABKAsyHy5yaW5nc3RvcmUuaW50ZXJuYWwudjEuTWFwUmVwbHlSCG1hcFJlcGx5
+        EjkKCG1hcF9uZXdzGAYgASgLMh4ucmluZ3N0b3JlLmludGVybmFsLnYxLk1hcE5ld3NSB21hcE5ld3Mi6AIKCE1h
+        cFJlcGx5EjYKBHN0ZXAYASABKA4yIi5yaW5nc3RvcmUuaW50ZXJuYWwudjEuU2xvdE1hcFN0ZXBSBHN0ZXASFAoF
+        ZXBvY2gYAiABKARSBWVwb2NoEhoKCGFjY2VwdGVkGAMgASgIUghhY2NlcHRlZBIYCgdyZWZ1c2FsGAQgASgJUgdy
+        ZWZ1c2FsEhYKBmRldGFpbBgFIAEoCVIGZGV0YWlsEicKA21hcBgGIAEoCzIVLnJpbmdzdG9yZS52MS5TbG90TWFw
+        UgNtYXASGQoIaW5fZm9yY2UYByABKAhSB2luRm9yY2USFAoFcm91bmQYCCABKARSBXJvdW5kEj8KCGxpbmVhZ2Vz
+        GAkgAygLMiMucmluZ3N0b3JlLmludGVybmFsLnYxLlNoYXJkTGluZWFnZVIIbGluZWFnZXMSJQoOdmVyc2lvbnNf
+        YmVsb3cYCiABKARSDXZlcnNpb25zQmVsb3cidAoHTWFwTmV3cxInCgNtYXAYASABKAsyFS5yaW5nc3RvcmUudjEu
+        U2xvdE1hcFIDbWFwEhkKCGluX2ZvcmNlGAIgASgIUgdpbkZvcmNlEiUKDnZlcnNpb25zX2JlbG93GAMgASgEUg12
+        ZXJzaW9uc0JlbG93Is8DCgpIZWxsb1JlcGx5EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIgCgtpbmNhcm5hdGlvbhgC
+        IAEoBFILaW5jYXJuYXRpb24SGwoJbWFwX2Vwb2NoGAMgASgEUghtYXBFcG9jaBIaCghhY2NlcHRlZBgEIAEoCFII
+        YWNjZXB0ZWQSGAoHcmVmdXNhbBgFIAEoCVIHcmVmdXNhbBInCgNtYXAYByABKAsyFS5yaW5nc3RvcmUudjEuU2xv
+        dE1hcFIDbWFwEiAKDG1hcF9pbl9mb3JjZRgIIAEoCFIKbWFwSW5Gb3JjZRIWCgZkZXRhaWwYCSABKAlSBmRldGFp
+        bBIYCgdzZXJ2aW5nGAogASgIUgdzZXJ2aW5nEhsKCXJhbl9jYWxscxgMIAMoBFIIcmFuQ2FsbHMSGAoHbGluZWFn
+        ZRgNIAEoDFIHbGluZWFnZRI/CghsaW5lYWdlcxgOIAMoCzIjLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5TaGFyZExp
+        bmVhZ2VSCGxpbmVhZ2VzEhoKCHJlY292ZXJzGA8gASgIUghyZWNvdmVycxIlCg52ZXJzaW9uc19iZWxvdxgQIAEo
+        BFINdmVyc2lvbnNCZWxvdyJVCgxTaGFyZExpbmVhZ2USFAoFc2hhcmQYASABKAlSBXNoYXJkEi8KB2xpbmVhZ2UY
+        AiABKAsyFS5yaW5nc3RvcmUudjEuTGluZWFnZVIHbGluZWFnZSKrAQoJTGlua1JlcGx5Eg4KAmlkGAEgASgEUgJp
+        ZBISCgRjb2RlGAIgASgFUgRjb2RlEhgKB21lc3NhZ2UYAyABKAlSB21lc3NhZ2USGgoIcmVzcG9uc2UYBCABKAxS
+        CHJlc3BvbnNlEhgKB2RldGFpbHMYBSABKAxSB2RldGFpbHMSEgoEbW9yZRgGIAEoCFIEbW9yZRIWCgZwYXJrZWQY
+        ByABKAhSBnBhcmtlZCpQCgtTbG90TWFwU3RlcBIdChlTTE9UX01BUF9TVEVQX1VOU1BFQ0lGSUVEEAASCQoFQ0hF
+        Q0sQARIJCgVBRE9QVBACEgwKCElOX0ZPUkNFEAMyXQoETGluaxJVCghFeGNoYW5nZRIiLnJpbmdzdG9yZS5pbnRl
+        cm5hbC52MS5Sb3V0ZXJGcmFtZRohLnJpbmdzdG9yZS5pbnRlcm5hbC52MS5TaGFyZEZyYW1lKAEwAWIGcHJvdG8z
         """
     ),
     ProtoFile(

@@ -1864,11 +1864,14 @@ extension LinkV1.MapOffer: ReadByUs {
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force_epoch", "\(inForceEpoch)")
     facts.add("round", "\(round)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round)
+    Self(
+      step: step, map: map?.remade(in: arena), inForceEpoch: inForceEpoch, round: round,
+      versionsBelow: versionsBelow)
   }
 }
 
@@ -1995,13 +1998,15 @@ extension LinkV1.MapReply: ReadByUs {
     facts.add("round", "\(round)")
     facts.add("lineages", try lineages.map { try $0.facts() })
     facts.check("lineages", lineages.count)
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
     Self(
       step: step, epoch: epoch, accepted: accepted, refusal: refusal, detail: detail,
-      map: map?.remade(in: arena), inForce: inForce, round: round, lineages: arena.keep(lineages))
+      map: map?.remade(in: arena), inForce: inForce, round: round, lineages: arena.keep(lineages),
+      versionsBelow: versionsBelow)
   }
 }
 
@@ -2010,11 +2015,12 @@ extension LinkV1.MapNews: ReadByUs {
     var facts = Facts()
     if let map { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
   package func remade(in arena: Arena) -> Self {
-    Self(map: map?.remade(in: arena), inForce: inForce)
+    Self(map: map?.remade(in: arena), inForce: inForce, versionsBelow: versionsBelow)
   }
 }
 
@@ -2036,6 +2042,7 @@ extension LinkV1.HelloReply: ReadByUs {
     facts.add("lineages", try lineages.map { try $0.facts() })
     facts.check("lineages", lineages.count)
     facts.add("recovers", "\(recovers)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -2044,7 +2051,7 @@ extension LinkV1.HelloReply: ReadByUs {
       shard: shard, incarnation: incarnation, mapEpoch: mapEpoch, accepted: accepted,
       refusal: refusal, map: map?.remade(in: arena), mapInForce: mapInForce, detail: detail,
       serving: serving, ranCalls: arena.keep(ranCalls), lineage: lineage,
-      lineages: arena.keep(lineages), recovers: recovers)
+      lineages: arena.keep(lineages), recovers: recovers, versionsBelow: versionsBelow)
   }
 }
 

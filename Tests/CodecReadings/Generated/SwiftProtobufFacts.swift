@@ -1947,6 +1947,7 @@ extension Ringstore_Internal_V1_MapOffer: ReadBySwiftProtobuf {
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force_epoch", "\(inForceEpoch)")
     facts.add("round", "\(round)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -2079,6 +2080,7 @@ extension Ringstore_Internal_V1_MapReply: ReadBySwiftProtobuf {
     facts.add("in_force", "\(inForce)")
     facts.add("round", "\(round)")
     facts.add("lineages", try lineages.map { try $0.facts() })
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -2095,6 +2097,7 @@ extension Ringstore_Internal_V1_MapNews: ReadBySwiftProtobuf {
     var facts = Facts()
     if hasMap { facts.add("map", try map.facts()) }
     facts.add("in_force", "\(inForce)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 
@@ -2121,6 +2124,7 @@ extension Ringstore_Internal_V1_HelloReply: ReadBySwiftProtobuf {
     facts.add("lineage", hex(lineage))
     facts.add("lineages", try lineages.map { try $0.facts() })
     facts.add("recovers", "\(recovers)")
+    facts.add("versions_below", "\(versionsBelow)")
     return facts.text
   }
 

@@ -290,7 +290,7 @@ package enum Schemas {
     .message(7, linkV1Credit), .message(7, linkV1Credit),
   ]
   package static let linkV1MapOffer: [MessageSoup.Field] = [
-    .varint(1), .message(2, v1SlotMap), .varint(3), .varint(4),
+    .varint(1), .message(2, v1SlotMap), .varint(3), .varint(4), .varint(5),
   ]
   package static let linkV1Hello: [MessageSoup.Field] = [
     .varint(1), .text(2), .text(3), .varint(4), .text(5), .message(6, v1SlotMap), .bytes(7),
@@ -312,13 +312,15 @@ package enum Schemas {
   ]
   package static let linkV1MapReply: [MessageSoup.Field] = [
     .varint(1), .varint(2), .varint(3), .text(4), .text(5), .message(6, v1SlotMap), .varint(7),
-    .varint(8), .message(9, linkV1ShardLineage), .message(9, linkV1ShardLineage),
+    .varint(8), .message(9, linkV1ShardLineage), .message(9, linkV1ShardLineage), .varint(10),
   ]
-  package static let linkV1MapNews: [MessageSoup.Field] = [.message(1, v1SlotMap), .varint(2)]
+  package static let linkV1MapNews: [MessageSoup.Field] = [
+    .message(1, v1SlotMap), .varint(2), .varint(3),
+  ]
   package static let linkV1HelloReply: [MessageSoup.Field] = [
     .text(1), .varint(2), .varint(3), .varint(4), .text(5), .message(7, v1SlotMap), .varint(8),
     .text(9), .varint(10), .packed(12), .varint(12), .bytes(13), .message(14, linkV1ShardLineage),
-    .message(14, linkV1ShardLineage), .varint(15),
+    .message(14, linkV1ShardLineage), .varint(15), .varint(16),
   ]
   package static let linkV1ShardLineage: [MessageSoup.Field] = [.text(1), .message(2, v1Lineage)]
   package static let linkV1LinkReply: [MessageSoup.Field] = [

@@ -262,6 +262,8 @@ extension LinkV1 {
     package var inForceEpoch: UInt64 = 0
     /// of ADOPT: returned in the reply. A shard that has already adopted the map is
     package var round: UInt64 = 0
+    /// queried again, and its reply confirms that it still holds the map
+    package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -271,12 +273,13 @@ extension LinkV1 {
     @inlinable
     package init(
       step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0), map: V1.SlotMap? = nil,
-      inForceEpoch: UInt64 = 0, round: UInt64 = 0
+      inForceEpoch: UInt64 = 0, round: UInt64 = 0, versionsBelow: UInt64 = 0
     ) {
       self.step = step
       self.map = map
       self.inForceEpoch = inForceEpoch
       self.round = round
+      self.versionsBelow = versionsBelow
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -297,6 +300,7 @@ extension LinkV1 {
           if part.hasUnknownField { hasUnknownField = true }
         case 24: self.inForceEpoch = try reader.readVarint()
         case 32: self.round = try reader.readVarint()
+        case 40: self.versionsBelow = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -311,6 +315,7 @@ extension LinkV1 {
       if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(3, self.inForceEpoch)
       size &+= WireSize.optionalVarintField(4, self.round)
+      size &+= WireSize.optionalVarintField(5, self.versionsBelow)
       return size
     }
 
@@ -320,6 +325,7 @@ extension LinkV1 {
       if let value = self.map { cursor.put(2, message: value) }
       cursor.put(3, optionalVarint: self.inForceEpoch)
       cursor.put(4, optionalVarint: self.round)
+      cursor.put(5, optionalVarint: self.versionsBelow)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -336,6 +342,8 @@ extension LinkV1 {
       package static var inForceEpoch: UIntField { UIntField(3) }
       @inlinable
       package static var round: UIntField { UIntField(4) }
+      @inlinable
+      package static var versionsBelow: UIntField { UIntField(5) }
     }
 
   }
@@ -1012,6 +1020,8 @@ extension LinkV1 {
     package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
       LinkV1.ShardLineage
     >()
+    /// if it was accepted: above all versions that the shard has assigned, and all that
+    package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1024,7 +1034,8 @@ extension LinkV1 {
       accepted: Bool = false, refusal: UnsafeRawBufferPointer = noBytes,
       detail: UnsafeRawBufferPointer = noBytes, map: V1.SlotMap? = nil, inForce: Bool = false,
       round: UInt64 = 0,
-      lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<LinkV1.ShardLineage>()
+      lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<LinkV1.ShardLineage>(),
+      versionsBelow: UInt64 = 0
     ) {
       self.step = step
       self.epoch = epoch
@@ -1035,6 +1046,7 @@ extension LinkV1 {
       self.inForce = inForce
       self.round = round
       self.lineages = lineages
+      self.versionsBelow = versionsBelow
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1067,6 +1079,7 @@ extension LinkV1 {
             if element.hasUnknownField { hasUnknownField = true }
           }
           self.lineages.count &+= 1
+        case 80: self.versionsBelow = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1086,6 +1099,7 @@ extension LinkV1 {
       size &+= WireSize.optionalVarintField(7, (self.inForce ? 1 : 0))
       size &+= WireSize.optionalVarintField(8, self.round)
       size &+= self.lineages.byteCount(field: 9)
+      size &+= WireSize.optionalVarintField(10, self.versionsBelow)
       return size
     }
 
@@ -1100,6 +1114,7 @@ extension LinkV1 {
       cursor.put(7, optionalVarint: (self.inForce ? 1 : 0))
       cursor.put(8, optionalVarint: self.round)
       self.lineages.write(field: 9, to: &cursor)
+      cursor.put(10, optionalVarint: self.versionsBelow)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1126,6 +1141,8 @@ extension LinkV1 {
       package static var round: UIntField { UIntField(8) }
       @inlinable
       package static var lineages: BytesField { BytesField(9) }
+      @inlinable
+      package static var versionsBelow: UIntField { UIntField(10) }
     }
 
   }
@@ -1135,6 +1152,8 @@ extension LinkV1 {
     package static let name = "ringstore.internal.v1.MapNews"
     package var map: V1.SlotMap? = nil
     package var inForce: Bool = false
+    /// as in MapReply
+    package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1142,9 +1161,10 @@ extension LinkV1 {
     package init() {}
 
     @inlinable
-    package init(map: V1.SlotMap? = nil, inForce: Bool = false) {
+    package init(map: V1.SlotMap? = nil, inForce: Bool = false, versionsBelow: UInt64 = 0) {
       self.map = map
       self.inForce = inForce
+      self.versionsBelow = versionsBelow
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1163,6 +1183,7 @@ extension LinkV1 {
           self.map = part
           if part.hasUnknownField { hasUnknownField = true }
         case 16: self.inForce = try reader.readBool()
+        case 24: self.versionsBelow = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1175,6 +1196,7 @@ extension LinkV1 {
       var size = 0
       if let value = self.map { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, (self.inForce ? 1 : 0))
+      size &+= WireSize.optionalVarintField(3, self.versionsBelow)
       return size
     }
 
@@ -1182,6 +1204,7 @@ extension LinkV1 {
     package func write(to cursor: inout WireCursor) {
       if let value = self.map { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: (self.inForce ? 1 : 0))
+      cursor.put(3, optionalVarint: self.versionsBelow)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1194,6 +1217,8 @@ extension LinkV1 {
       package static var map: BytesField { BytesField(1) }
       @inlinable
       package static var inForce: BoolField { BoolField(2) }
+      @inlinable
+      package static var versionsBelow: UIntField { UIntField(3) }
     }
 
   }
@@ -1228,6 +1253,8 @@ extension LinkV1 {
     >()
     /// the shard keeps its data, so calls of parked_calls that an earlier incarnation
     package var recovers: Bool = false
+    /// has executed took effect. Which of them is not known
+    package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
 
@@ -1241,7 +1268,7 @@ extension LinkV1 {
       mapInForce: Bool = false, detail: UnsafeRawBufferPointer = noBytes, serving: Bool = false,
       ranCalls: RepeatedNumbers = RepeatedNumbers(), lineage: UnsafeRawBufferPointer = noBytes,
       lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<LinkV1.ShardLineage>(),
-      recovers: Bool = false
+      recovers: Bool = false, versionsBelow: UInt64 = 0
     ) {
       self.shard = shard
       self.incarnation = incarnation
@@ -1256,6 +1283,7 @@ extension LinkV1 {
       self.lineage = lineage
       self.lineages = lineages
       self.recovers = recovers
+      self.versionsBelow = versionsBelow
     }
 
     package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
@@ -1296,6 +1324,7 @@ extension LinkV1 {
           }
           self.lineages.count &+= 1
         case 120: self.recovers = try reader.readBool()
+        case 128: self.versionsBelow = try reader.readVarint()
         default:
           try reader.skip(tag)
           hasUnknownField = true
@@ -1319,6 +1348,7 @@ extension LinkV1 {
       size &+= WireSize.optionalBytesField(13, count: self.lineage.count)
       size &+= self.lineages.byteCount(field: 14)
       size &+= WireSize.optionalVarintField(15, (self.recovers ? 1 : 0))
+      size &+= WireSize.optionalVarintField(16, self.versionsBelow)
       return size
     }
 
@@ -1337,6 +1367,7 @@ extension LinkV1 {
       cursor.put(13, optionalBytes: self.lineage)
       self.lineages.write(field: 14, to: &cursor)
       cursor.put(15, optionalVarint: (self.recovers ? 1 : 0))
+      cursor.put(16, optionalVarint: self.versionsBelow)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -1371,6 +1402,8 @@ extension LinkV1 {
       package static var lineages: BytesField { BytesField(14) }
       @inlinable
       package static var recovers: BoolField { BoolField(15) }
+      @inlinable
+      package static var versionsBelow: UIntField { UIntField(16) }
     }
 
   }
