@@ -164,7 +164,11 @@ let package = Package(
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
     .testTarget(
       name: "AdminTests",
-      dependencies: ["Admin", "MetricTypes", "GRPC", nioCore, nioEmbedded, logging, metrics]),
+      dependencies: [
+        "Admin", "MetricTypes", "NodeCore", "GRPC", nioCore, nioPosix, nioHTTP1, nioEmbedded,
+        logging,
+        metrics,
+      ]),
     .testTarget(
       name: "DashboardTests",
       dependencies: [

@@ -162,9 +162,12 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func beginsToWrite() { enter(.writing) }
 
   func hasWritten() {
-    guard phase == .writing else { return }
-    enter(.idle)
-    if isInputClosed { closeSoon() }
+    if phase == .writing { enter(.idle) }
+  }
+
+  /// The next request would have come by now, if it was there.
+  func requestsMayBeOver() {
+    if phase == .idle, isInputClosed { closeSoon() }
   }
 
   func closeSoon() { context?.closeSoon() }

@@ -31,6 +31,11 @@ package final class AdminCounters: Sendable {
 package enum AdminMetric {
   package static let buildInfo = MetricDefinition(
     .gauge, "ringstore_build_info", "The version that runs.")
+  package static let clock = MetricDefinition(
+    .gauge, "ringstore_clock_timestamp_seconds",
+    "The wall clock at this scrape, in seconds since 1970.")
+  package static let logLinesDropped = MetricDefinition(
+    .counter, "ringstore_log_lines_dropped_total", "Lines of the log that stderr did not take.")
   package static let requests = MetricDefinition(
     .counter, "ringstore_admin_requests_total", "Requests to the admin port with a reply.")
   package static let connections = MetricDefinition(

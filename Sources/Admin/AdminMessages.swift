@@ -27,15 +27,15 @@ package struct AdminRequest: Sendable {
     permissions: Permissions = .all, caller: KnownCredential? = nil, host: String? = nil,
     fetchSite: String? = nil, isEncrypted: Bool = false
   ) {
-    self.caller = caller
-    self.host = host
-    self.fetchSite = fetchSite
-    self.isEncrypted = isEncrypted
     self.path = path
     self.query = query
     self.accept = accept
     self.user = user
     self.permissions = permissions
+    self.caller = caller
+    self.host = host
+    self.fetchSite = fetchSite
+    self.isEncrypted = isEncrypted
   }
 }
 

@@ -6,6 +6,7 @@ import GRPC
 import Logging
 import NIOCore
 import NIOPosix
+import NodeCore
 import Users
 
 package final class AdminServer: Sendable {
@@ -18,16 +19,18 @@ package final class AdminServer: Sendable {
   /// The port it listens on.
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
+  private let loops: NodeLoops
   private let listener: Listener<AdminLoop>
   private let certificates: CertificateWatch
   private let observer: Int?
   private let users: UserDirectory?
 
   private init(
-    _ group: MultiThreadedEventLoopGroup, _ listener: Listener<AdminLoop>,
+    _ group: MultiThreadedEventLoopGroup, _ loops: NodeLoops, _ listener: Listener<AdminLoop>,
     _ certificates: CertificateWatch, _ users: UserDirectory?, observer: Int?
   ) {
     self.group = group
+    self.loops = loops
     self.listener = listener
     self.certificates = certificates
     self.users = users
@@ -48,6 +51,7 @@ package final class AdminServer: Sendable {
   ) async throws -> AdminServer {
     let tls = try configuration.tls?.forHTTP1.listeners()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loops = NodeLoops()
     do {
       let eventLoop = group.next()
       let authorizer = try await eventLoop.submit {
@@ -55,7 +59,7 @@ package final class AdminServer: Sendable {
         return NIOLoopBound(authorizer, eventLoop: eventLoop)
       }.get()
       let observer = configuration.users?.observe { table in
-        eventLoop.execute { authorizer.value?.replace(with: table) }
+        loops.execute(on: eventLoop) { authorizer.value?.replace(with: table) }
       }
       var options = ListenerOptions(backlog: 64, writeHighWaterBytes: 1 << 20)
       // A client that has sent its request may close its side and wait for the reply.
@@ -66,16 +70,14 @@ package final class AdminServer: Sendable {
         connections: connections, logger: logger
       ) { eventLoop in
         AdminLoop(
-          eventLoop, routes, authorizer: authorizer.value, limits: configuration.limits,
+          eventLoop, loops, routes, authorizer: authorizer.value, limits: configuration.limits,
           connections: connections, counters: counters, logger: logger)
       }
       return AdminServer(
-        group, listener, CertificateWatch([tls?.contexts].compactMap { $0 }, logger: logger),
+        group, loops, listener, CertificateWatch([tls?.contexts].compactMap { $0 }, logger: logger),
         configuration.users, observer: observer)
-    } catch let failure as TLSFileFailure {
-      try? await group.shutdownGracefully()
-      throw failure
     } catch {
+      loops.close()
       try? await group.shutdownGracefully()
       throw ListenFailure(port: configuration.port, cause: error)
     }
@@ -94,6 +96,7 @@ package final class AdminServer: Sendable {
     certificates.stop()
     if let observer { users?.stopObserving(observer) }
     await listener.drain(gracePeriod: gracePeriod)
+    loops.close()
     try? await group.shutdownGracefully()
   }
 }

@@ -34,10 +34,8 @@ package enum ProcessMetrics {
       metrics.add(resident, status.residentPages * max(1, Int(sysconf(Int32(_SC_PAGESIZE)))))
       metrics.add(virtual, status.virtualBytes)
       metrics.add(threads, status.threads)
-      if let boot = file("/proc/stat").flatMap(bootSeconds) {
-        metrics.add(start, number: Double(boot) + Double(status.startTicks) / ticks)
-      }
     }
+    if let startSeconds { metrics.add(start, number: startSeconds) }
     if let count = descriptorCount() { metrics.add(openDescriptors, count) }
     var limit = rlimit()
     #if canImport(Glibc)
@@ -48,12 +46,24 @@ package enum ProcessMetrics {
     if found == 0 { metrics.add(descriptorsMax, limit.rlim_cur) }
   }
 
+  /// Read once: /proc/stat is long where there are many cores.
+  private static let startSeconds: Double? = {
+    guard let boot = file("/proc/stat").flatMap(bootSeconds),
+      let status = file("/proc/self/stat").flatMap(ProcessStatus.init)
+    else { return nil }
+    return Double(boot) + Double(status.startTicks) / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+  }()
+
   private static func bootSeconds(_ text: String) -> Int? {
     let line = text.split(separator: "\n").first { $0.hasPrefix("btime ") }
     return line.flatMap { Int($0.dropFirst("btime ".count)) }
   }
 
   private static func descriptorCount() -> Int? {
+    // Since Linux 6.2 the size of the directory is their number; before that it is 0, and they are
+    // counted, which takes long where there are many.
+    var status = stat()
+    if stat("/proc/self/fd", &status) == 0, status.st_size > 0 { return Int(status.st_size) }
     guard let directory = opendir("/proc/self/fd") else { return nil }
     defer { closedir(directory) }
     var count = 0

@@ -20,6 +20,8 @@ package enum CallNumbers {
   /// The size of a table with an entry for each command and each part.
   package static let places = 192
   private static let localPlaces = 128
+  /// The places of parts in such a table.
+  package static let partPlaces = parts.lowerBound..<localPlaces
 
   /// The place of a command or a part in such a table; nil for a number of neither.
   @inline(__always)
@@ -102,6 +104,8 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let clients = CommandID(local: 25)
   package static let killClient = CommandID(local: 26)
   package static let logLevel = CommandID(local: 27)
+  package static let slowLog = CommandID(local: 28)
+  package static let config = CommandID(local: 29)
 }
 
 extension CommandID: CustomStringConvertible {

@@ -7,7 +7,7 @@ extension Command {
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
     .snapshot, .digest, .backup, .acceptLoss, .clients,
-    .killClient, .logLevel,
+    .killClient, .logLevel, .slowLog, .config,
   ]
 
   // MARK: - Many keys
@@ -119,6 +119,15 @@ extension Command {
   package static let logLevel = Command(
     .logLevel, V1.Cluster.logLevel, .admin, .node, .thisNode, .parts,
     "Shows or changes the log level of a node.", forms: [])
+
+  package static let slowLog = Command(
+    .slowLog, V1.Cluster.slowLog, .admin, .node, .thisNode, .parts,
+    "Tells which calls took long or were large lately, and forgets them where it is asked to.",
+    forms: [])
+
+  package static let config = Command(
+    .config, V1.Cluster.config, .admin, .node, .thisNode, .parts,
+    "Tells a node's settings, and where each of them is from.", forms: [])
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,

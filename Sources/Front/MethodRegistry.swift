@@ -15,7 +15,7 @@ package enum MethodRegistry {
   private static let administration = Set(
     [
       CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot, .digest,
-      .backup, .acceptLoss, .clients, .killClient, .logLevel,
+      .backup, .acceptLoss, .clients, .killClient, .logLevel, .slowLog, .config,
     ].map(\.rawValue))
 
   /// The method behind a path, or nil if there is none.

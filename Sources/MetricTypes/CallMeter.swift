@@ -132,11 +132,15 @@ package final class CallMeter {
 
   // MARK: - Looking
 
-  /// What was counted of all commands, and how many of these calls had errors. O(commands).
-  package func total() -> (durations: DurationCounts, errors: UInt64) {
+  /// What was counted of all calls, and how many of these had errors. O(commands).
+  ///
+  /// - Parameter others: places of what is no call of its own.
+  package func total(
+    leavingOut others: Range<Int>
+  ) -> (durations: DurationCounts, errors: UInt64) {
     var durations = DurationCounts()
     var errors: UInt64 = 0
-    for place in 0..<places {
+    for place in 0..<places where !others.contains(place) {
       if let counts = counts(place, isError: false) { durations.add(counts) }
       if let counts = counts(place, isError: true) {
         durations.add(counts)

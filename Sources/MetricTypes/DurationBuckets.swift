@@ -53,6 +53,18 @@ package struct DurationCounts: Sendable, Hashable {
     sumNanos = cells.last ?? 0
   }
 
+  /// What is between two looks at the buckets of one node; empty ones may be missing. Where the
+  /// node has counted less than before, as after its restart: all that it has now.
+  package init(between before: [UInt64], and now: [UInt64]) {
+    let places = 0..<DurationBuckets.count
+    func all(_ buckets: [UInt64]) -> [UInt64] {
+      places.map { $0 < buckets.count ? buckets[$0] : 0 }
+    }
+    let (before, now) = (all(before), all(now))
+    let isOneRow = places.allSatisfy { before[$0] <= now[$0] }
+    buckets = isOneRow ? places.map { now[$0] - before[$0] } : now
+  }
+
   package var count: UInt64 { buckets.reduce(0, &+) }
 
   package mutating func add(nanos: UInt64, times: UInt64 = 1) {
@@ -82,7 +94,9 @@ package struct DurationCounts: Sendable, Hashable {
   package func quantileNanos(_ part: Double) -> UInt64? {
     let total = count
     guard total > 0 else { return nil }
-    let wanted = max(1, UInt64((Double(total) * min(max(part, 0), 1)).rounded(.up)))
+    // Of counts near the end of their type, as a node may tell them, all.
+    let exact = (Double(total) * min(max(part, 0), 1)).rounded(.up)
+    let wanted = max(1, UInt64(exactly: exact) ?? total)
     var seen: UInt64 = 0
     for (place, count) in buckets.enumerated() {
       seen &+= count

@@ -99,11 +99,19 @@ package struct SlowLog: Sendable {
     if isSlow { slow.add(call) }
     if isLarge { large.add(call) }
   }
+
+  /// Forgets the calls; how many there ever were stays.
+  package mutating func reset() {
+    slow.reset()
+    large.reset()
+  }
 }
 
 /// The latest entries; a new one replaces the oldest.
 package struct SlowRing: Sendable {
   private var entries: [SlowCall] = []
+  /// The place of the oldest, once there are `entriesMax`.
+  private var oldest = 0
   /// Entries ever noted.
   package private(set) var total: UInt64 = 0
 
@@ -112,9 +120,15 @@ package struct SlowRing: Sendable {
   fileprivate mutating func add(_ call: SlowCall) {
     var call = call
     call.number = total
-    let place = Int(total % UInt64(SlowLog.entriesMax))
-    if place < entries.count { entries[place] = call } else { entries.append(call) }
     total &+= 1
+    guard entries.count == SlowLog.entriesMax else { return entries.append(call) }
+    entries[oldest] = call
+    oldest = (oldest + 1) % SlowLog.entriesMax
+  }
+
+  fileprivate mutating func reset() {
+    entries = []
+    oldest = 0
   }
 
   /// Newest first.

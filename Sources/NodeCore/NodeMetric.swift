@@ -52,6 +52,8 @@ package enum NodeMetric {
   package static let certificateEnd = MetricDefinition(
     .gauge, "ringstore_tls_certificate_not_after_timestamp_seconds",
     "When the certificate in use expires, in seconds since 1970.")
+  package static let tlsReloads = MetricDefinition(
+    .counter, "ringstore_tls_reloads_total", "Times files of certificates were read again.")
   package static let streams = MetricDefinition(
     .gauge, "ringstore_streams", "Open gRPC calls and streams.")
   package static let networkBytes = MetricDefinition(
@@ -85,6 +87,8 @@ package enum NodeMetric {
   package static let linkUp = MetricDefinition(
     .gauge, "ringstore_link_up", "1 if the links of all event loops to the shard are ready.")
   package static let links = MetricDefinition(.gauge, "ringstore_links", "Links by state.")
+  package static let linkRefused = MetricDefinition(
+    .gauge, "ringstore_link_refused", "1 while the shard refuses the router for the reason.")
   package static let linkCallsInFlight = MetricDefinition(
     .gauge, "ringstore_link_calls_in_flight", "Calls that were sent and have no reply yet.")
   package static let linkCallsWaiting = MetricDefinition(
@@ -135,6 +139,10 @@ package enum NodeMetric {
     .gauge, "ringstore_log_segments", "Segment files of the log.")
   package static let diskFree = MetricDefinition(
     .gauge, "ringstore_log_disk_free_bytes", "Free bytes of the data directory's file system.")
+  package static let diskSize = MetricDefinition(
+    .gauge, "ringstore_log_disk_size_bytes", "Bytes of the data directory's file system.")
+  package static let logFiles = MetricDefinition(
+    .gauge, "ringstore_log_files_bytes", "Bytes of the disk that the data directory's files take.")
   package static let diskFull = MetricDefinition(
     .gauge, "ringstore_log_disk_full", "1 while writes are refused because the disk is full.")
   package static let logStalled = MetricDefinition(
@@ -154,4 +162,7 @@ package enum NodeMetric {
     .histogram, "ringstore_gate_wait_seconds", "How long replies waited for the log.")
   package static let backupsRunning = MetricDefinition(
     .gauge, "ringstore_backups_running", "Backups in progress.")
+  package static let backupCompleted = MetricDefinition(
+    .gauge, "ringstore_backup_last_completed_timestamp_seconds",
+    "When a backup was last read to its end, in seconds since 1970.")
 }

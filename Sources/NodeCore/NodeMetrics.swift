@@ -93,6 +93,16 @@ extension MetricCollection {
     add(NodeMetric.usersReloads, [MetricLabel("result", "failed")], reloads.failed)
   }
 
+  /// Certificates of one use: server, or link.
+  package mutating func add(_ contexts: TLSContexts, use: String) {
+    if let end = contexts.certificateEndSeconds {
+      add(NodeMetric.certificateEnd, [MetricLabel("use", use)], end)
+    }
+    let reloads = contexts.reloadCounts
+    add(NodeMetric.tlsReloads, [MetricLabel("result", "ok")], reloads.usable)
+    add(NodeMetric.tlsReloads, [MetricLabel("result", "failed")], reloads.failed)
+  }
+
   package mutating func add(_ memory: MemoryBudget) {
     add(NodeMetric.memory, [MetricLabel("kind", "replies")], memory.heldBytes)
   }

@@ -33,33 +33,6 @@ package struct NodeProbe: Sendable {
   }
 }
 
-/// The slow and the large calls of a node, of all its loops.
-package struct SlowCalls: Sendable {
-  package var slow: [SlowCall] = []
-  package var large: [SlowCall] = []
-  /// The minimum duration and size; `.max`: never.
-  package var slowNanos: UInt64 = .max
-  package var largeBytes = Int.max
-
-  package init() {}
-
-  package init(_ log: SlowLog) {
-    slow = log.slow.latest
-    large = log.large.latest
-    slowNanos = log.slowNanos
-    largeBytes = log.largeBytes
-  }
-
-  package static func + (one: SlowCalls, other: SlowCalls) -> SlowCalls {
-    var sum = one
-    sum.slow = (one.slow + other.slow).sorted { $0.unixMillis > $1.unixMillis }
-    sum.large = (one.large + other.large).sorted { $0.unixMillis > $1.unixMillis }
-    sum.slowNanos = min(one.slowNanos, other.slowNanos)
-    sum.largeBytes = min(one.largeBytes, other.largeBytes)
-    return sum
-  }
-}
-
 /// How a node's slow log is set up.
 package struct SlowLogSettings: Sendable, Hashable {
   /// The minimum duration of a slow call; 0: none is slow.

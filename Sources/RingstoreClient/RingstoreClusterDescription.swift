@@ -19,6 +19,18 @@ public struct RingstoreClusterDescription: Sendable {
     public let weight: Double
     /// How many of the 16384 slots it owns.
     public let slots: Int
+    /// What the cluster has on record of its data; nil: nothing.
+    public let lineage: Lineage?
+  }
+
+  /// Which data a shard has, as the cluster has it on record.
+  public struct Lineage: Sendable, Hashable {
+    /// Made with the data: 16 bytes; empty: none is known, or the shard is in memory only.
+    public let id: [UInt8]
+    /// How often somebody has accepted that the shard has other data than before.
+    public let acceptedLosses: UInt64
+    /// Two ids were recorded: no data is taken for the shard's until a loss is accepted.
+    public let isDisputed: Bool
   }
 
   /// A process of the cluster.
@@ -38,11 +50,18 @@ public struct RingstoreClusterDescription: Sendable {
     public let uptime: Duration
     public let keys: Int
     public let memoryBytes: Int
+    /// Of a shard: what `memoryBytes` may come to; nil: there is no limit, or it isn't known.
+    public let memoryLimitBytes: Int?
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
     /// Of a shard: new at every start, so a different number means that the shard's memory was
     /// lost; a shard with a data directory has loaded its data again. 0 if it isn't known.
     public let incarnation: UInt64
+    /// Of a shard: calls that it has answered with an error since it started.
+    public let errors: UInt64
+    /// Of a shard: how many calls have taken how long since it started, by buckets of microseconds
+    /// (PROTOCOL.md, Describe); empty ones at the end are left out.
+    public let durations: [UInt64]
   }
 }
 
@@ -59,7 +78,12 @@ extension RingstoreClusterDescription {
     shards = zip(map.shards, slots).map { shard, slots in
       Shard(
         id: String(decoding: shard.id, as: UTF8.self),
-        address: String(decoding: shard.address, as: UTF8.self), weight: shard.weight, slots: slots)
+        address: String(decoding: shard.address, as: UTF8.self), weight: shard.weight, slots: slots,
+        lineage: shard.lineage.map { lineage in
+          Lineage(
+            id: Array(lineage.id), acceptedLosses: lineage.acceptedLosses,
+            isDisputed: lineage.disputed)
+        })
     }
     nodes = message.nodes.map(Node.init)
   }
@@ -73,8 +97,12 @@ extension RingstoreClusterDescription.Node {
     uptime = .milliseconds(message.uptimeMillis)
     keys = Int(message.keys)
     memoryBytes = Int(message.memoryBytes)
+    memoryLimitBytes = message.memoryLimitBytes > 0 ? Int(message.memoryLimitBytes) : nil
     detail = String(decoding: message.detail, as: UTF8.self)
     incarnation = message.incarnation
+    errors = message.errors
+    // A newer node may have more buckets; further ones than these are no node's.
+    durations = message.durations.prefix(128).map { $0 }
     role =
       switch message.role {
       case .router: .router

@@ -60,6 +60,14 @@ final class RouterLoops: Sendable {
     return EventLoopFuture.reduce([], parts, on: eventLoop) { $0 + $1 }
   }
 
+  /// The slow calls that all loops have kept.
+  func slowCalls(isReset: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<SlowCalls> {
+    let parts = services.withLockedValue { $0 }.map { bound in
+      bound.eventLoop.submit { bound.value.slowCalls(isReset: isReset) }
+    }
+    return EventLoopFuture.reduce(SlowCalls(), parts, on: eventLoop) { $0 + $1 }
+  }
+
   /// Whether a loop is the first to report that a shard has come back with this incarnation: each
   /// loop detects it separately, and it is one restart.
   func isNewRestart(shard: String, incarnation: UInt64) -> Bool {

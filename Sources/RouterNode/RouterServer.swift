@@ -75,6 +75,8 @@ package final class RouterServer: Sendable {
   private let lineServer: LineServer?
   let services: [NIOLoopBound<RouterService>]
   private let loops: RouterLoops
+  /// For those who ask from outside of the event loops.
+  let nodeLoops = NodeLoops()
   private let drainSeconds: Int
   private let certificates: CertificateWatch
   let serverContexts: TLSContexts?
@@ -204,7 +206,8 @@ package final class RouterServer: Sendable {
         }
         service.front.standard.connections = connections
         service.front.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { loops.slowCalls(isReset: $0, on: loop) }, eventLoop: loop)
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()
@@ -238,6 +241,7 @@ package final class RouterServer: Sendable {
     for service in services {
       try? await service.eventLoop.submit { service.value.stop() }.get()
     }
+    nodeLoops.close()
     try? await group.shutdownGracefully()
   }
 }

@@ -50,9 +50,10 @@ extension RouterService {
     eventHandled()
   }
 
-  func linkLost(_ link: RouterLinkStream, _ reason: String) {
+  func linkLost(_ link: RouterLinkStream, _ ending: LinkEnding) {
     core.linkLost(
-      shard: link.shard, lane: link.lane, generation: link.generation, reason: reason)
+      shard: link.shard, lane: link.lane, generation: link.generation, reason: ending.reason,
+      refusal: ending.refusal)
     front.flushPipelines()
     eventHandled()
   }

@@ -38,6 +38,8 @@ final class RouterService: Flushable {
   var connections: NodeConnections?
   /// What is counted of users, on that loop as well.
   var accessLedger: AccessLedger?
+  /// The slot map as this loop described it last.
+  let encodedMap = EncodedSlotMap()
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
 

@@ -72,6 +72,8 @@ package final class ShardServer: Sendable {
   let connections: NodeConnections
   let ledger: AccessLedger?
   let id: String
+  /// For those who ask from outside of the event loop.
+  let loops = NodeLoops()
   /// Where the shard keeps its data; nil: in memory only.
   let dataDirectory: String?
   package let users: LoopUsers?
@@ -131,7 +133,10 @@ package final class ShardServer: Sendable {
         }
         service.front.standard.connections = connections
         service.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { [unowned service] in
+            loop.makeSucceededFuture(service.slowCalls(isReset: $0))
+          }, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]
@@ -221,6 +226,7 @@ package final class ShardServer: Sendable {
       storage.close { closed.succeed() }
       return closed.futureResult
     }.get()
+    loops.close()
     try? await group.shutdownGracefully()
   }
 

@@ -273,8 +273,8 @@ extension ShardService: Dispatcher {
 
   func describe() -> DescribeMerge {
     DescribeMerge(
-      cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, router: nil,
-      shardIDs: [core.id])
+      cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, in: encodedMap,
+      router: nil, shardIDs: [core.id])
   }
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }

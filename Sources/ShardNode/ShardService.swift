@@ -29,6 +29,8 @@ final class ShardService: LinkService {
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private let refusals = RefusalLog()
   private var isDraining = false
+  /// The slot map as it was described last.
+  let encodedMap = EncodedSlotMap()
   private var isTurnScheduled = false
   /// When the next time limit is looked at.
   private var expiryDueNanos = UInt64.max

@@ -34,7 +34,7 @@ import Testing
 
   @Test func `every call of the contract is served, and no other`() throws {
     let contract = try Self.contract()
-    #expect(contract.count == 59)
+    #expect(contract.count == 61)
     let served = CommandTable.all.map(\.rpc.path)
     #expect(Set(served) == Set(contract.map(\.path)))
     #expect(served.count == contract.count)
@@ -95,7 +95,7 @@ import Testing
   /// Operators read and write.
   @Test func `only reads are free of side effects in the contract`() {
     for command in CommandTable.all where command !== Command.pipeline {
-      let looks: [CommandID] = [.hotKeys, .bigKeys, .digest, .backup, .clients]
+      let looks: [CommandID] = [.hotKeys, .bigKeys, .digest, .backup, .clients, .config]
       let isRead = command.access == .read || looks.contains(command.id)
       #expect(isRead == command.rpc.isReadOnly, "\(command.name)")
     }

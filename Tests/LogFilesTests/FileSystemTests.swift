@@ -132,6 +132,26 @@ struct FileSystemTests {
     fixture.files.close(file)
   }
 
+  @Test("What a folder takes of its disk is the files in it")
+  func disk() throws {
+    let fixture = try FileSystemFixture(.posix)
+    try fixture.files.createDirectory(fixture.path("d"))
+    try fixture.files.createDirectory(fixture.path("d/inner"))
+    let files = PosixFiles()
+    #expect(try files.bytesTaken(in: fixture.path("d")) == 0)
+    for name in ["x", "y"] {
+      let file = try files.open(fixture.path("d/\(name)"), for: .creating)
+      try files.write(file, [UInt8](repeating: 1, count: 100_000), at: 0)
+      try files.sync(file)
+      files.close(file)
+    }
+    let taken = try files.bytesTaken(in: fixture.path("d"))
+    #expect(taken >= 200_000)
+    let room = try files.room(at: fixture.path("d"))
+    #expect(room.size > room.free && room.size >= taken)
+    #expect(throws: FileError.self) { try files.bytesTaken(in: fixture.path("nothing")) }
+  }
+
   @Test("Errors name call, path and code", arguments: Kind.allCases)
   func errors(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)

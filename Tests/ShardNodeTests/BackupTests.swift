@@ -69,7 +69,14 @@ struct BackupTests {
     let header = try pass.withUnsafeBytes { try FileHeader(decoding: $0) }
     #expect(header.shard == "a" && header.cluster == "test" && header.kind == .pass)
     #expect(shard.core.backups.count == 0 && shard.core.store.observer == nil)
+    #expect(shard.core.backups.completedMillis >= next.piece.takenUnixMillis)
     #expect(error { _ = try part(backup) }?.reason == .viewExpired)
+  }
+
+  @Test func oneThatIsNotReadToItsEndIsNotCompleted() throws {
+    try fill()
+    _ = try part()
+    #expect(shard.core.backups.count == 1 && shard.core.backups.completedMillis == 0)
   }
 
   @Test func theLogIsToldOfEverythingAllTheSame() throws {

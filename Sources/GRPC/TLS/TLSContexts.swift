@@ -16,6 +16,8 @@ package final class TLSContexts: Sendable {
     /// When the certificate ends, in seconds since 1970; nil: there is none.
     var endSeconds: Int?
     var watched: WatchedFiles
+    /// How often files that have changed could be used, and could not.
+    var reloads = (usable: UInt64(0), failed: UInt64(0))
   }
 
   /// The result of a check of the files.
@@ -52,6 +54,11 @@ package final class TLSContexts: Sendable {
   /// When the certificate in use ends, in seconds since 1970; nil: there is none.
   package var certificateEndSeconds: Int? { state.withLockedValue { $0.endSeconds } }
 
+  /// How often files that have changed could be used, and could not.
+  package var reloadCounts: (usable: UInt64, failed: UInt64) {
+    state.withLockedValue { $0.reloads }
+  }
+
   /// Looks whether the files have changed, and reads them if they have and are at rest.
   package func refresh() -> Refresh {
     switch state.withLockedValue({ $0.watched.look() }) {
@@ -64,9 +71,11 @@ package final class TLSContexts: Sendable {
       state.withLockedValue { state in
         state.context = loaded.context
         state.endSeconds = loaded.endSeconds
+        state.reloads.usable += 1
       }
       return .renewed
     } catch {
+      state.withLockedValue { $0.reloads.failed += 1 }
       return .refused(error)
     }
   }

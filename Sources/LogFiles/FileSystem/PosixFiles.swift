@@ -204,9 +204,31 @@ package final class PosixFiles: FileSystem {
   }
 
   package func freeBytes(at path: String) throws(FileError) -> UInt64 {
+    try room(at: path).free
+  }
+
+  // MARK: - What is told of a disk
+
+  /// The bytes of the disk of a path, and those that may still be written.
+  package func room(at path: String) throws(FileError) -> (free: UInt64, size: UInt64) {
     var status = statvfs()
     _ = try call(.freeBytes, path) { statvfs(path, &status) }
-    return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+    let unit = UInt64(status.f_frsize)
+    return (UInt64(status.f_bavail) &* unit, UInt64(status.f_blocks) &* unit)
+  }
+
+  /// The bytes of the disk that the files of a directory take. What goes while it is looked at
+  /// doesn't count, and neither does what is in directories of the directory.
+  package func bytesTaken(in directory: String) throws(FileError) -> UInt64 {
+    var bytes: UInt64 = 0
+    for name in try list(directory) {
+      guard let status = try? status(at: "\(directory)/\(name)"),
+        status.st_mode & S_IFMT == S_IFREG
+      else { continue }
+      // Blocks of 512 bytes, whatever those of the file system are: stat(2).
+      bytes &+= UInt64(max(0, status.st_blocks)) &* 512
+    }
+    return bytes
   }
 }
 

@@ -9,17 +9,20 @@ import Users
 
 package struct NodeCalls: Sendable {
   private let eventLoop: any EventLoop
+  private let loops: NodeLoops
   /// Asked on the event loop only.
   private let entrance: @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
 
   /// - Parameters:
   ///   - eventLoop: the loop that carries the calls out.
-  ///   - entrance: the dispatcher, and the loop's users; nil: the node has none.
+  ///   - loops: those of the node.
+  ///   - entrance: where they are made, and the loop's users; nil: the node has none.
   package init(
-    on eventLoop: any EventLoop,
+    on eventLoop: any EventLoop, of loops: NodeLoops,
     _ entrance: @escaping @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
   ) {
     self.eventLoop = eventLoop
+    self.loops = loops
     self.entrance = entrance
   }
 
@@ -28,7 +31,8 @@ package struct NodeCalls: Sendable {
   /// - Parameters:
   ///   - caller: the user; nil: the node has no users.
   ///   - begin: called on the event loop. It calls its second argument once, there.
-  /// - Throws: the errors of `begin`, or UNAUTHENTICATED if the credential is no longer valid.
+  /// - Throws: what `begin` tells; UNAUTHENTICATED where the credential is none any more;
+  ///   UNAVAILABLE where the node has ended, before or meanwhile.
   package func perform<Answer: Sendable>(
     as caller: KnownCredential?,
     _ begin:
@@ -36,19 +40,18 @@ package struct NodeCalls: Sendable {
         LocalCalls, @escaping (Result<Answer, CallError>) -> Void
       ) -> Void
   ) async throws(CallError) -> Answer {
-    let outcome: Result<Answer, CallError> = await withCheckedContinuation { continuation in
-      eventLoop.execute {
-        let (dispatcher, users) = entrance()
-        var principal: Principal?
-        if let users {
-          guard let found = caller.flatMap(users.principal(of:)) else {
-            return continuation.resume(returning: .failure(.unauthenticatedAnymore))
-          }
-          principal = found
+    let outcome: Result<Answer, CallError>? = await loops.perform(on: eventLoop) { tell in
+      let (dispatcher, users) = entrance()
+      var principal: Principal?
+      if let users {
+        guard let found = caller.flatMap(users.principal(of:)) else {
+          return tell(.failure(.unauthenticatedAnymore))
         }
-        begin(LocalCalls(dispatcher, eventLoop, principal)) { continuation.resume(returning: $0) }
+        principal = found
       }
+      begin(LocalCalls(dispatcher, eventLoop, principal), tell)
     }
+    guard let outcome else { throw CallError(code: .unavailable, message: "The node has ended.") }
     return try outcome.get()
   }
 }

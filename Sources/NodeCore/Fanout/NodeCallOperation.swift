@@ -17,6 +17,8 @@ package enum CallTarget {
     case .clients: name = try V1.ClientsRequest(decoding: message).node
     case .killClient: name = try V1.KillClientRequest(decoding: message).node
     case .logLevel: name = try V1.LogLevelRequest(decoding: message).node
+    case .slowLog: name = try V1.SlowLogRequest(decoding: message).node
+    case .config: name = try V1.ConfigRequest(decoding: message).node
     default: return nil
     }
     return String(decoding: name, as: UTF8.self)

@@ -67,7 +67,8 @@ package enum OperationFactory {
       return try SnapshotOperation(try V1.SnapshotRequest(decoding: message))
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
-    case .clients, .killClient, .logLevel: return try NodeCallOperation(id, message)
+    case .clients, .killClient, .logLevel, .slowLog, .config:
+      return try NodeCallOperation(id, message)
     case .reload, .acceptLoss: throw .routersOnly
     default:
       throw .internalError("call \(id) is not made of parts")

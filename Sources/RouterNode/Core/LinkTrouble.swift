@@ -40,7 +40,8 @@ extension LinkRefusal {
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated:
       "the shard at \(address) doesn't admit this router; set the token of a user with the "
-        + "permission `router` in `shard_token_file`"
+        + "permission `router` in `shard_token_file`, or that user's certificate in "
+        + "`shard_tls_certificate` and `shard_tls_key`"
     case .loading: "the shard at \(address) is loading its data; it serves when that is done"
     case .dataLost:
       "the shard at \(address) doesn't have its previous data, as after a lost disk or with "
@@ -56,15 +57,31 @@ extension LinkRefusal {
   }
 }
 
-/// What a router found instead of a shard, derived from the end of the link's call.
-package enum LinkEnding {
-  /// The reason for the log, for errors and Describe.
-  package static func reason(_ code: StatusCode, status: String, address: String) -> String {
-    if code == .unauthenticated || code == .permissionDenied {
-      return LinkRefusal.unauthenticated.detail(address: address)
+/// How a link has ended, as far as its connections tell.
+package struct LinkEnding: Hashable {
+  /// For the log, for errors and Describe.
+  package let reason: String
+  /// Nil: no shard has refused it.
+  package let refusal: LinkRefusal?
+
+  /// The connection was lost, or could not be made.
+  package init(_ reason: String, refusal: LinkRefusal? = nil) {
+    self.reason = reason
+    self.refusal = refusal
+  }
+
+  /// The link's call has ended.
+  package init(_ code: StatusCode, status: String, address: String) {
+    switch code {
+    case .ok: self.init("the shard ended the stream")
+    case .unauthenticated, .permissionDenied:
+      self.init(
+        LinkRefusal.unauthenticated.detail(address: address), refusal: .unauthenticated)
+    case .unimplemented:
+      self.init(
+        "NOT_A_SHARD: the server at \(address) is not a shard, but perhaps a router; "
+          + "correct the addresses in the router's list of shards")
+    default: self.init(status)
     }
-    guard code == .unimplemented else { return status }
-    return "NOT_A_SHARD: the server at \(address) is not a shard, but perhaps a router; "
-      + "correct the addresses in the router's list of shards"
   }
 }

@@ -70,9 +70,9 @@ extension RouterCore {
 
   private static var otherHoldsAnother: String { "another shard holds another slot map" }
 
-  func release(_ shard: Int, _ reason: String) {
+  func release(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     guard links[shard].state.attemptAtNanos == nil else { return }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, reason)
+    lose(shard, reason, refusal)
   }
 }

@@ -91,7 +91,7 @@ extension RouterCore {
       let generation = links[place].state.generation
       driver.disconnect(shard: place, generation: generation)
       tellRefused(place, .dataLost)
-      lose(place, LinkRefusal.dataLost.detail(address: links[place].address))
+      lose(place, LinkRefusal.dataLost.detail(address: links[place].address), .dataLost)
       links[place].loss = greeted
       changeLost(place, links[place].state.detail)
     }

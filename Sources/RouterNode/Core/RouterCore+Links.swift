@@ -25,11 +25,15 @@ extension RouterCore {
     hasOutput(shard, lane)
   }
 
-  /// A lane could not be connected, or is lost. The other one is closed too.
-  package func linkLost(shard: Int, lane: LinkLane, generation: UInt64, reason: String) {
+  /// A lane could not be connected, or is gone. The other one is dropped as well.
+  ///
+  /// - Parameter refusal: the shard has ended it for this.
+  package func linkLost(
+    shard: Int, lane: LinkLane, generation: UInt64, reason: String, refusal: LinkRefusal? = nil
+  ) {
     guard isCurrent(shard, generation) else { return }
     driver.disconnect(shard: shard, generation: generation)
-    lost(shard, reason)
+    lost(shard, reason, refusal)
     finishEvent()
   }
 
@@ -122,6 +126,11 @@ extension RouterCore {
     }
   }
 
+  /// The cluster's shards, and for what each refuses this router; nil: it doesn't.
+  package var linkRefusals: [(shard: String, refusal: LinkRefusal?)] {
+    links.members.map { (links[$0].shardID, links[$0].refusal) }
+  }
+
   /// The cluster's shards, and whether each takes calls.
   package var shardHealth: [(id: String, isServing: Bool)] {
     links.members.map { (links[$0].shardID, unreachableDetail(shard: $0) == nil) }
@@ -212,6 +221,7 @@ extension RouterCore {
             keepsData: reply.recovers))
       }
       links[shard].trouble.end()
+      links[shard].refusal = nil
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
@@ -247,7 +257,7 @@ extension RouterCore {
     if !isTakenOver { tellRefused(shard, refusal, reason) }
     // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
-    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
+    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
     if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
@@ -269,12 +279,12 @@ extension RouterCore {
     driver.note(.linkRefused(shard: links[shard].shardID, reason: reason, advice: advice))
   }
 
-  /// A link was lost, or could not be made. Attempts that fail like earlier ones are not logged.
-  private func lost(_ shard: Int, _ reason: String) {
+  /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
+  private func lost(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     if links[shard].trouble.isNews(reason) {
       driver.note(.linkLost(shard: links[shard].shardID, reason: reason))
     }
-    lose(shard, reason)
+    lose(shard, reason, refusal)
     changeLost(shard, reason)
   }
 
@@ -306,10 +316,13 @@ extension RouterCore {
     }
   }
 
-  /// The connections are lost: ends everything that depended on them, as in docs/CONSISTENCY.md.
-  /// Calls that wait for the new owner of their slot don't depend on them.
-  func lose(_ shard: Int, _ reason: String) {
+  /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it. What
+  /// waits for the new owner of its slot depends on none.
+  ///
+  /// - Parameter refusal: for what the shard has refused the link.
+  func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
+    links[shard].refusal = refusal
     agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
     streams.lost(shard)

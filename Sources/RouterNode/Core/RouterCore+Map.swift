@@ -64,8 +64,8 @@ extension RouterCore {
     let before = agreement.offered.epoch
     let change = agreement.refused(by: links[shard].shardID, theirs: theirs)
     if change == .doubted {
-      // It gets another Hello, as after any refusal.
-      release(shard, reason.rawValue)
+      // It is asked again with a Hello, as after any refusal.
+      release(shard, reason.rawValue, reason)
     } else {
       changeRefused(shard, reason, detail, epoch: before)
     }
@@ -82,8 +82,8 @@ extension RouterCore {
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
-      // It applies the same rule as this router, and may have been informed by another one.
-      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address))
+      // It found out by the same rule as this router does, and may have been told by another one.
+      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }

@@ -54,7 +54,10 @@ struct RouterLink {
   var told = LineageRecords()
   var state: LinkState
   var trouble = LinkTrouble()
-  /// When the reply to a sent Hello is due.
+  /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
+  /// is ready.
+  var refusal: LinkRefusal?
+  /// When a Hello that was sent must have been answered.
   var helloDueNanos: UInt64 = 0
   /// The shard's clock, as received on this link.
   private(set) var clock = ShardClock()

@@ -30,6 +30,8 @@ final class BackupSessions {
   private var sessions: [UInt64: BackupSession] = [:]
   private var lastID: UInt64 = 0
   private var tee: EffectTee?
+  /// When one was last read to its end, in milliseconds since 1970; 0: none was.
+  fileprivate(set) var completedMillis: Int64 = 0
 
   init(of store: Store) {
     self.store = store
@@ -152,6 +154,7 @@ private final class BackupSession: DeadlineTaker {
     }
     if copy.isDone {
       piece.takenUnixMillis = takenMillis
+      core.backups.completedMillis = core.wall.millis(atNanos: core.clock())
       leave()
     }
     return (piece, data)

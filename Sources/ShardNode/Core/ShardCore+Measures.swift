@@ -103,6 +103,8 @@ extension ShardCore {
     metrics.add(NodeMetric.gateReplies, gate.count)
     metrics.add(NodeMetric.gateWait, gate.waits)
     metrics.add(NodeMetric.backupsRunning, backups.count)
+    metrics.add(
+      NodeMetric.backupCompleted, number: Double(backups.completedMillis) / 1_000)
     guard let log else { return }
     log.addMetrics(to: &metrics)
     log.passes.addMetrics(to: &metrics, wallMillis: wall.millis(atNanos: clock()))

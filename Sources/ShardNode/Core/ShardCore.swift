@@ -252,7 +252,7 @@ package final class ShardCore {
       }
       parts.start(reply, after: latestMark)
     } catch {
-      failed(InternalMethod.listStreamPart.rawValue, error, context)
+      failed(UInt32(truncatingIfNeeded: CommandID.lRangeStream.rawValue), error, context)
       reply.fail(error, after: latestMark)
     }
   }
@@ -325,7 +325,8 @@ package final class ShardCore {
     node.memoryBytes = Int64(store.memoryBytes)
     node.incarnation = incarnation
     if store.memoryLimit.bytes < .max { node.memoryLimitBytes = Int64(store.memoryLimit.bytes) }
-    let measured = meter.total()
+    // A slice is a part of a call that a router counts.
+    let measured = meter.total(leavingOut: CallNumbers.partPlaces)
     node.errors = measured.errors
     node.durations = measured.durations.buckets
     return node

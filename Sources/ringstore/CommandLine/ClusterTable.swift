@@ -29,7 +29,7 @@ package enum ClusterTable {
         isKnown ? uptime(node.uptime) : "", shard.map { weight($0.weight) } ?? "",
         shard.map { "\($0.slots)" } ?? "", shard.map { share($0.slots) } ?? "",
         isKnown && node.role == .shard ? "\(node.keys)" : "",
-        isKnown ? memory(node.memoryBytes) : "", isKnown ? "\(node.memoryBytes)" : "",
+        isKnown ? memory(of: node) : "", isKnown ? "\(node.memoryBytes)" : "",
       ])
     }
     if cluster.shards.count > 1 { rows.append(total(cluster)) }
@@ -72,6 +72,12 @@ package enum ClusterTable {
         .init("slots", shard.map { .integer(Int64($0.slots)) } ?? .null),
         .init("keys", isKnown ? .integer(Int64(node.keys)) : .null),
         .init("memory_bytes", isKnown ? .integer(Int64(node.memoryBytes)) : .null),
+        .init("memory_limit_bytes", node.memoryLimitBytes.map { .integer(Int64($0)) } ?? .null),
+        .init("errors", isMeasured(node) ? .integer(Int64(clamping: node.errors)) : .null),
+        .init(
+          "durations",
+          isMeasured(node) ? .array(node.durations.map { .integer(Int64(clamping: $0)) }) : .null),
+        .init("lineage", shard?.lineage.map(json) ?? .null),
         .init("detail", .string(node.detail)),
       ])
     }
@@ -79,6 +85,19 @@ package enum ClusterTable {
       .init("cluster", .string(cluster.cluster)),
       .init("epoch", .integer(Int64(clamping: cluster.epoch))),
       .init("nodes", .array(nodes)),
+    ])
+  }
+
+  /// Whether the node has told of its calls.
+  private static func isMeasured(_ node: RingstoreClusterDescription.Node) -> Bool {
+    node.role == .shard && node.state != .unreachable
+  }
+
+  private static func json(_ lineage: RingstoreClusterDescription.Lineage) -> JSONValue {
+    .object([
+      .init("id", lineage.id.isEmpty ? .null : .string(Hexadecimal.text(lineage.id))),
+      .init("accepted_losses", .integer(Int64(clamping: lineage.acceptedLosses))),
+      .init("disputed", .bool(lineage.isDisputed)),
     ])
   }
 
@@ -122,7 +141,13 @@ package enum ClusterTable {
     return "\(seconds)s"
   }
 
-  /// With one decimal from 1 KiB on: "512 B", "3.4 MiB".
+  /// What a node holds, and what it may where that is limited: "3.4 MiB of 64.0 MiB".
+  package static func memory(of node: RingstoreClusterDescription.Node) -> String {
+    let limit = node.memoryLimitBytes.map { " of \(memory($0))" }
+    return memory(node.memoryBytes) + (limit ?? "")
+  }
+
+  /// With one digit behind the point from 1 KiB on: "512 B", "3.4 MiB".
   package static func memory(_ bytes: Int) -> String {
     guard bytes >= 1_024 else { return "\(bytes) B" }
     var tenths = bytes / 1_024 * 10 + bytes % 1_024 * 10 / 1_024

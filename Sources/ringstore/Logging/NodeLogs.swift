@@ -40,6 +40,9 @@ package struct NodeLogs: Sendable {
 
   package func setLevel(_ new: Logger.Level) { level.current = new }
 
+  /// Lines that stderr did not take in time.
+  package var linesDropped: UInt64 { queue?.linesDropped ?? 0 }
+
   package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
     var logger = Logger(label: label) { [level, sink] label in
       StructuredLogHandler(label: label, level: level, sink: sink)

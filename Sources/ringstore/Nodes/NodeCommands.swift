@@ -40,7 +40,7 @@ struct ShardCommand: AsyncParsableCommand {
       var shard = shard
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
       access.configure(&shard)
-      return try await RunningNode(shard, logs, onShutdown: onShutdown)
+      return try await RunningNode(shard, logs, sources.ledger, onShutdown: onShutdown)
         .withAdmin(adminPort, access, sources, logs)
     }
   }
@@ -94,7 +94,7 @@ struct RouterCommand: AsyncParsableCommand {
         outgoing: router.linkConnections, asked, logs)
       access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
-      return try await RunningNode(router, logs, onShutdown: onShutdown)
+      return try await RunningNode(router, logs, sources.ledger, onShutdown: onShutdown)
         .withAdmin(adminPort, access, sources, logs)
     }
   }
@@ -145,8 +145,10 @@ struct LocalCommand: AsyncParsableCommand {
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count
       router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
-      return try await RunningNode(router, withShards: ownShards, logs, onShutdown: onShutdown)
-        .withAdmin(adminPort, access, sources, logs)
+      return try await RunningNode(
+        router, withShards: ownShards, logs, sources.ledger, onShutdown: onShutdown
+      )
+      .withAdmin(adminPort, access, sources, logs)
     }
   }
 }

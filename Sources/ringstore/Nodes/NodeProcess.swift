@@ -54,6 +54,7 @@ enum NodeProcess {
     var events = endings.makeAsyncIterator()
     let first = await events.next() ?? .shutdownCall
     logger.info("draining", metadata: first.metadata)
+    reloads.cancel()
     let impatience = Task { await stopAtSecondSignal(endings, after: first, logs, logger) }
     await node.drain()
     impatience.cancel()

@@ -2,19 +2,25 @@
 
 import Front
 import Logging
+import NodeCore
 
 struct ProcessSurroundings: NodeSurroundings {
   let logs: NodeLogs
+  private let ledger: SettingLedger?
   private let logger: Logger
 
-  init(_ logs: NodeLogs) {
+  /// - Parameter ledger: nil: the node was started without settings, as by a test.
+  init(_ logs: NodeLogs, _ ledger: SettingLedger?) {
     self.logs = logs
+    self.ledger = ledger
     logger = logs.logger("ringstore")
   }
 
   var logLevel: (inForce: String, configured: String) {
     (logs.levelInForce.rawValue, logs.levelConfigured.rawValue)
   }
+
+  var settings: NodeSettings? { ledger?.settings }
 
   func setLogLevel(_ name: String) -> Bool {
     guard let level = Logger.Level(rawValue: name) else { return false }

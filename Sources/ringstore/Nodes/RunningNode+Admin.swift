@@ -29,7 +29,8 @@ extension RunningNode {
     do {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
-        settings: { ledger.json.text }, library: Self.libraryMetrics,
+        settings: { ledger.settings }, logLinesDropped: { logs.linesDropped },
+        library: Self.libraryMetrics,
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))

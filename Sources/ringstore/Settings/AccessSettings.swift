@@ -20,7 +20,7 @@ extension SettingSources {
     var settings = AccessSettings()
     settings.usersPath = try path(.users)
     if kind == .router { settings.shardTokenPath = try path(.shardTokenFile) }
-    ledger.note(.audit, default: .string("admin"))
+    ledger.note(.audit, default: .text("admin"))
     if let found = try text(.audit) {
       guard ["admin", "writes"].contains(found.value) else {
         throw ConfigurationError("\(found.origin) must be admin or writes, not '\(found.value)'.")

@@ -11,7 +11,7 @@ extension SettingSources {
 
   func hashSeed() throws(ConfigurationError) -> HashSeed {
     guard let found = try text(.hashSeed) else {
-      ledger.note(.hashSeed, default: .string("public"))
+      ledger.note(.hashSeed, default: .text("public"))
       return .publicSeed
     }
     if found.value == "public" { return .publicSeed }

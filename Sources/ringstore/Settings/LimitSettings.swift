@@ -45,7 +45,7 @@ extension SettingSources {
     var memory = MemoryLimit()
     let bytes = try size(.maxMemory, Self.memoryLimits, orZero: true, default: 0)
     if bytes > 0 { memory.bytes = bytes }
-    ledger.note(.evictionPolicy, default: .string(memory.policy.rawValue))
+    ledger.note(.evictionPolicy, default: .text(memory.policy.rawValue))
     if let found = try text(.evictionPolicy) {
       guard let policy = EvictionPolicy(rawValue: found.value) else {
         let policies = EvictionPolicy.allCases.map(\.rawValue).joined(separator: ", ")

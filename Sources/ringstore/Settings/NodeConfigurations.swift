@@ -111,7 +111,7 @@ extension SettingSources {
   /// The settings of the data directory; nil: in memory only.
   private func storage() throws(ConfigurationError) -> StorageConfiguration? {
     var policy = FsyncPolicy.everysec
-    ledger.note(.fsync, default: .string(policy.rawValue))
+    ledger.note(.fsync, default: .text(policy.rawValue))
     if let found = try text(.fsync) {
       guard let named = FsyncPolicy(rawValue: found.value) else {
         let policies = FsyncPolicy.allCases.map(\.rawValue).joined(separator: ", ")
@@ -144,7 +144,7 @@ extension SettingSources {
 
   private func givenLinePort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.linePort) else {
-      ledger.note(.linePort, default: .integer(Int64(Self.linePort)))
+      ledger.note(.linePort, default: .number(Int64(Self.linePort)))
       return Self.linePort
     }
     if found.value == "off" { return nil }
@@ -153,13 +153,13 @@ extension SettingSources {
         "\(found.origin) must be a whole number from \(Self.ports.lowerBound) to "
           + "\(Self.ports.upperBound), or off, not '\(found.value)'.")
     }
-    ledger.take(.linePort, .integer(Int64(port)))
+    ledger.take(.linePort, .number(Int64(port)))
     return port
   }
 
   private func cluster(default name: String) throws(ConfigurationError) -> String {
     guard let given = try self.name(.cluster) else {
-      ledger.note(.cluster, default: .string(name))
+      ledger.note(.cluster, default: .text(name))
       return name
     }
     return given

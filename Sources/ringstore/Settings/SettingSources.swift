@@ -57,7 +57,7 @@ package struct SettingSources: Sendable {
   func text(_ setting: Setting) throws(ConfigurationError) -> Found<String>? {
     let found = try findText(setting)
     if let (found, source) = found {
-      ledger.note(setting, .string(found.value), source, from: found.origin)
+      ledger.note(setting, .text(found.value), source, from: found.origin)
     }
     return found?.found
   }
@@ -79,7 +79,7 @@ package struct SettingSources: Sendable {
     let found = try findList(setting)
     if let (found, source) = found {
       ledger.note(
-        setting, .array(found.value.map { .string($0) }), source, from: found.origin)
+        setting, .list(found.value), source, from: found.origin)
     }
     return found?.found
   }

@@ -65,6 +65,7 @@ import Testing
       try Data(good.utf8).write(to: URL(filePath: own.router.certificate), options: .atomic)
       #expect(server.contexts.refresh() == .changing)
       #expect(server.contexts.refresh() == .renewed)
+      #expect(server.contexts.reloadCounts == (usable: 1, failed: 2))
       #expect(try await server.call(.trusting(own.authority)) == nil)
     }
   }

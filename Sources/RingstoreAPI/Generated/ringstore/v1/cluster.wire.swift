@@ -3252,6 +3252,657 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.SlowLogRequest`.
+  package struct SlowLogRequest: WireMessage {
+    package static let name = "ringstore.v1.SlowLogRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// how many calls of each list at most; 0: 10
+    package var count: UInt32 = 0
+    /// forget all of them, once they are told
+    package var reset: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes, count: UInt32 = 0, reset: Bool = false) {
+      self.node = node
+      self.count = count
+      self.reset = reset
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        case 16: self.count = try reader.readUInt32()
+        case 24: self.reset = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.count))
+      size &+= WireSize.optionalVarintField(3, (self.reset ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+      cursor.put(2, optionalVarint: UInt64(self.count))
+      cursor.put(3, optionalVarint: (self.reset ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 19 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+      @inlinable
+      package static var count: UIntField { UIntField(2) }
+      @inlinable
+      package static var reset: BoolField { BoolField(3) }
+    }
+
+  }
+
+  /// `ringstore.v1.SlowLogResponse`.
+  package struct SlowLogResponse: WireMessage {
+    package static let name = "ringstore.v1.SlowLogResponse"
+    /// the slowest one first
+    package var slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    /// the largest one first
+    package var largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    /// from what duration on calls are kept; 0: none are for that
+    package var slowMillis: Int64 = 0
+    /// from what size on; 0: none are for that
+    package var largeBytes: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>(),
+      largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>(),
+      slowMillis: Int64 = 0, largeBytes: Int64 = 0
+    ) {
+      self.slowest = slowest
+      self.largest = largest
+      self.slowMillis = slowMillis
+      self.largeBytes = largeBytes
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.slowest = RepeatedMessages<V1.SlowCall>(in: encoded, 10)
+      self.largest = RepeatedMessages<V1.SlowCall>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.SlowCall(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.slowest.count &+= 1
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.SlowCall(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.largest.count &+= 1
+        case 24: self.slowMillis = try reader.readInt64()
+        case 32: self.largeBytes = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.slowest.byteCount(field: 1)
+      size &+= self.largest.byteCount(field: 2)
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.slowMillis))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.largeBytes))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.slowest.write(field: 1, to: &cursor)
+      self.largest.write(field: 2, to: &cursor)
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.slowMillis))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.largeBytes))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var slowest: BytesField { BytesField(1) }
+      @inlinable
+      package static var largest: BytesField { BytesField(2) }
+      @inlinable
+      package static var slowMillis: IntField { IntField(3) }
+      @inlinable
+      package static var largeBytes: IntField { IntField(4) }
+    }
+
+  }
+
+  /// What is kept of one call, or of all calls of one tick of a shard's loop.
+  package struct SlowCall: WireMessage {
+    package static let name = "ringstore.v1.SlowCall"
+    /// call or tick
+    package var kind: UnsafeRawBufferPointer = noBytes
+    /// in lower case; of a tick, the one that most of its calls were
+    package var command: UnsafeRawBufferPointer = noBytes
+    /// when it ended
+    package var unixMillis: Int64 = 0
+    /// 0: it was not measured
+    package var durationMicros: Int64 = 0
+    package var failed: Bool = false
+    /// of a tick
+    package var calls: UInt32 = 0
+    package var requestBytes: Int64 = 0
+    package var replyBytes: Int64 = 0
+    /// that a router has asked
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var slot: UInt32? = nil
+    package var database: UInt32? = nil
+    package var keyKept: KeyKept? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      kind: UnsafeRawBufferPointer = noBytes, command: UnsafeRawBufferPointer = noBytes,
+      unixMillis: Int64 = 0, durationMicros: Int64 = 0, failed: Bool = false, calls: UInt32 = 0,
+      requestBytes: Int64 = 0, replyBytes: Int64 = 0, shard: UnsafeRawBufferPointer = noBytes,
+      slot: UInt32? = nil, database: UInt32? = nil, keyKept: KeyKept? = nil
+    ) {
+      self.kind = kind
+      self.command = command
+      self.unixMillis = unixMillis
+      self.durationMicros = durationMicros
+      self.failed = failed
+      self.calls = calls
+      self.requestBytes = requestBytes
+      self.replyBytes = replyBytes
+      self.shard = shard
+      self.slot = slot
+      self.database = database
+      self.keyKept = keyKept
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.kind = try reader.readBytes()
+        case 18: self.command = try reader.readBytes()
+        case 24: self.unixMillis = try reader.readInt64()
+        case 32: self.durationMicros = try reader.readInt64()
+        case 40: self.failed = try reader.readBool()
+        case 48: self.calls = try reader.readUInt32()
+        case 56: self.requestBytes = try reader.readInt64()
+        case 64: self.replyBytes = try reader.readInt64()
+        case 74: self.shard = try reader.readBytes()
+        case 80: self.slot = try reader.readUInt32()
+        case 88: self.database = try reader.readUInt32()
+        case 98: self.keyKept = .keyDigest(try reader.readBytes())
+        case 106: self.keyKept = .keyStart(try reader.readBytes())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.kind.count)
+      size &+= WireSize.optionalBytesField(2, count: self.command.count)
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.unixMillis))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.durationMicros))
+      size &+= WireSize.optionalVarintField(5, (self.failed ? 1 : 0))
+      size &+= WireSize.optionalVarintField(6, UInt64(self.calls))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.requestBytes))
+      size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: self.replyBytes))
+      size &+= WireSize.optionalBytesField(9, count: self.shard.count)
+      if let value = self.slot { size &+= WireSize.varintField(10, UInt64(value)) }
+      if let value = self.database { size &+= WireSize.varintField(11, UInt64(value)) }
+      switch self.keyKept {
+      case .keyDigest(let value):
+        size &+= WireSize.bytesField(12, count: value.count)
+      case .keyStart(let value):
+        size &+= WireSize.bytesField(13, count: value.count)
+      case nil: break
+      }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.kind)
+      cursor.put(2, optionalBytes: self.command)
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.unixMillis))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.durationMicros))
+      cursor.put(5, optionalVarint: (self.failed ? 1 : 0))
+      cursor.put(6, optionalVarint: UInt64(self.calls))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.requestBytes))
+      cursor.put(8, optionalVarint: UInt64(bitPattern: self.replyBytes))
+      cursor.put(9, optionalBytes: self.shard)
+      if let value = self.slot { cursor.put(10, varint: UInt64(value)) }
+      if let value = self.database { cursor.put(11, varint: UInt64(value)) }
+      switch self.keyKept {
+      case .keyDigest(let value):
+        cursor.put(12, bytes: value)
+      case .keyStart(let value):
+        cursor.put(13, bytes: value)
+      case nil: break
+      }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var kind: BytesField { BytesField(1) }
+      @inlinable
+      package static var command: BytesField { BytesField(2) }
+      @inlinable
+      package static var unixMillis: IntField { IntField(3) }
+      @inlinable
+      package static var durationMicros: IntField { IntField(4) }
+      @inlinable
+      package static var failed: BoolField { BoolField(5) }
+      @inlinable
+      package static var calls: UIntField { UIntField(6) }
+      @inlinable
+      package static var requestBytes: IntField { IntField(7) }
+      @inlinable
+      package static var replyBytes: IntField { IntField(8) }
+      @inlinable
+      package static var shard: BytesField { BytesField(9) }
+      @inlinable
+      package static var slot: UIntField { UIntField(10) }
+      @inlinable
+      package static var database: UIntField { UIntField(11) }
+      @inlinable
+      package static var keyDigest: BytesField { BytesField(12) }
+      @inlinable
+      package static var keyStart: BytesField { BytesField(13) }
+    }
+
+    /// Which field of `key_kept` is set: the last one that came.
+    package enum KeyKept {
+      case keyDigest(UnsafeRawBufferPointer)
+      /// its first 128 bytes
+      case keyStart(UnsafeRawBufferPointer)
+    }
+
+  }
+
+  /// `ringstore.v1.ConfigRequest`.
+  package struct ConfigRequest: WireMessage {
+    package static let name = "ringstore.v1.ConfigRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes) {
+      self.node = node
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.ConfigResponse`.
+  package struct ConfigResponse: WireMessage {
+    package static let name = "ringstore.v1.ConfigResponse"
+    /// of the process: shard, router or local
+    package var kind: UnsafeRawBufferPointer = noBytes
+    /// in the order of the documentation
+    package var settings: RepeatedMessages<V1.Setting> = RepeatedMessages<V1.Setting>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      kind: UnsafeRawBufferPointer = noBytes,
+      settings: RepeatedMessages<V1.Setting> = RepeatedMessages<V1.Setting>()
+    ) {
+      self.kind = kind
+      self.settings = settings
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.settings = RepeatedMessages<V1.Setting>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.kind = try reader.readBytes()
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Setting(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.settings.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.kind.count)
+      size &+= self.settings.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.kind)
+      self.settings.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var kind: BytesField { BytesField(1) }
+      @inlinable
+      package static var settings: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.Setting`.
+  package struct Setting: WireMessage {
+    package static let name = "ringstore.v1.Setting"
+    /// as in a configuration file
+    package var name: UnsafeRawBufferPointer = noBytes
+    package var value: Value? = nil
+    /// default, file, environment or flag
+    package var source: UnsafeRawBufferPointer = noBytes
+    /// the flag, the variable, or the name and its file; empty for a default
+    package var from: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      name: UnsafeRawBufferPointer = noBytes, value: Value? = nil,
+      source: UnsafeRawBufferPointer = noBytes, from: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.name = name
+      self.value = value
+      self.source = source
+      self.from = from
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.name = try reader.readBytes()
+        case 16: self.value = .number(try reader.readInt64())
+        case 24: self.value = .flag(try reader.readBool())
+        case 34: self.value = .text(try reader.readBytes())
+        case 42:
+          if case .list = self.value { throw .messageInPieces }
+          let part = try V1.SettingList(try reader.readBytes())
+          self.value = .list(part)
+          if part.hasUnknownField { hasUnknownField = true }
+        case 50: self.source = try reader.readBytes()
+        case 58: self.from = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.name.count)
+      switch self.value {
+      case .number(let value):
+        size &+= WireSize.varintField(2, UInt64(bitPattern: value))
+      case .flag(let value):
+        size &+= WireSize.varintField(3, (value ? 1 : 0))
+      case .text(let value):
+        size &+= WireSize.bytesField(4, count: value.count)
+      case .list(let value):
+        size &+= WireSize.bytesField(5, count: value.byteCount)
+      case nil: break
+      }
+      size &+= WireSize.optionalBytesField(6, count: self.source.count)
+      size &+= WireSize.optionalBytesField(7, count: self.from.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.name)
+      switch self.value {
+      case .number(let value):
+        cursor.put(2, varint: UInt64(bitPattern: value))
+      case .flag(let value):
+        cursor.put(3, varint: (value ? 1 : 0))
+      case .text(let value):
+        cursor.put(4, bytes: value)
+      case .list(let value):
+        cursor.put(5, message: value)
+      case nil: break
+      }
+      cursor.put(6, optionalBytes: self.source)
+      cursor.put(7, optionalBytes: self.from)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var name: BytesField { BytesField(1) }
+      @inlinable
+      package static var number: IntField { IntField(2) }
+      @inlinable
+      package static var flag: BoolField { BoolField(3) }
+      @inlinable
+      package static var text: BytesField { BytesField(4) }
+      @inlinable
+      package static var list: BytesField { BytesField(5) }
+      @inlinable
+      package static var source: BytesField { BytesField(6) }
+      @inlinable
+      package static var from: BytesField { BytesField(7) }
+    }
+
+    /// Which field of `value` is set: the last one that came.
+    package enum Value {
+      case number(Int64)
+      case flag(Bool)
+      case text(UnsafeRawBufferPointer)
+      case list(V1.SettingList)
+    }
+
+  }
+
+  /// `ringstore.v1.SettingList`.
+  package struct SettingList: WireMessage {
+    package static let name = "ringstore.v1.SettingList"
+    package var items: RepeatedBytes = RepeatedBytes()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(items: RepeatedBytes = RepeatedBytes()) {
+      self.items = items
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.items = RepeatedBytes(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          _ = try reader.readBytes()
+          self.items.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.items.byteCount(field: 1)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.items.write(field: 1, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var items: BytesField { BytesField(1) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -3345,10 +3996,24 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    /// Tells which calls took long or were large lately, and forgets them where it is asked to.
+    package static let slowLog = RPC(
+      service: name, name: "SlowLog", request: V1.SlowLogRequest.self,
+      reply: V1.SlowLogResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
+    /// The settings that a node was started with, and where each of them is from.
+    package static let config = RPC(
+      service: name, name: "Config", request: V1.ConfigRequest.self,
+      reply: V1.ConfigResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
       describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup, acceptLoss,
-      clients, killClient, logLevel,
+      clients, killClient, logLevel, slowLog, config,
     ]
   }
 

@@ -900,6 +900,235 @@ package nonisolated struct Ringstore_V1_LogLevelResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct Ringstore_V1_SlowLogRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in ClientsRequest
+  package var node: String = String()
+
+  /// how many calls of each list at most; 0: 10
+  package var count: UInt32 = 0
+
+  /// forget all of them, once they are told
+  package var reset: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SlowLogResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the slowest one first
+  package var slowest: [Ringstore_V1_SlowCall] = []
+
+  /// the largest one first
+  package var largest: [Ringstore_V1_SlowCall] = []
+
+  /// from what duration on calls are kept; 0: none are for that
+  package var slowMillis: Int64 = 0
+
+  /// from what size on; 0: none are for that
+  package var largeBytes: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What is kept of one call, or of all calls of one tick of a shard's loop.
+package nonisolated struct Ringstore_V1_SlowCall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// call or tick
+  package var kind: String = String()
+
+  /// in lower case; of a tick, the one that most of its calls were
+  package var command: String = String()
+
+  /// when it ended
+  package var unixMillis: Int64 = 0
+
+  /// 0: it was not measured
+  package var durationMicros: Int64 = 0
+
+  package var failed: Bool = false
+
+  /// of a tick
+  package var calls: UInt32 = 0
+
+  package var requestBytes: Int64 = 0
+
+  package var replyBytes: Int64 = 0
+
+  /// that a router has asked
+  package var shard: String = String()
+
+  package var slot: UInt32 {
+    get {_slot ?? 0}
+    set {_slot = newValue}
+  }
+  /// Returns true if `slot` has been explicitly set.
+  package var hasSlot: Bool {self._slot != nil}
+  /// Clears the value of `slot`. Subsequent reads from it will return its default value.
+  package mutating func clearSlot() {self._slot = nil}
+
+  package var database: UInt32 {
+    get {_database ?? 0}
+    set {_database = newValue}
+  }
+  /// Returns true if `database` has been explicitly set.
+  package var hasDatabase: Bool {self._database != nil}
+  /// Clears the value of `database`. Subsequent reads from it will return its default value.
+  package mutating func clearDatabase() {self._database = nil}
+
+  /// as slowlog_keys says
+  package var keyKept: Ringstore_V1_SlowCall.OneOf_KeyKept? = nil
+
+  package var keyDigest: String {
+    get {
+      if case .keyDigest(let v)? = keyKept {return v}
+      return String()
+    }
+    set {keyKept = .keyDigest(newValue)}
+  }
+
+  /// its first 128 bytes
+  package var keyStart: Data {
+    get {
+      if case .keyStart(let v)? = keyKept {return v}
+      return Data()
+    }
+    set {keyKept = .keyStart(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// as slowlog_keys says
+  package nonisolated enum OneOf_KeyKept: Equatable, Sendable {
+    case keyDigest(String)
+    /// its first 128 bytes
+    case keyStart(Data)
+
+  }
+
+  package init() {}
+
+  fileprivate var _slot: UInt32? = nil
+  fileprivate var _database: UInt32? = nil
+}
+
+package nonisolated struct Ringstore_V1_ConfigRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in ClientsRequest
+  package var node: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ConfigResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the process: shard, router or local
+  package var kind: String = String()
+
+  /// in the order of the documentation
+  package var settings: [Ringstore_V1_Setting] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_Setting: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in a configuration file
+  package var name: String = String()
+
+  /// none: nothing says it, and it has no default
+  package var value: Ringstore_V1_Setting.OneOf_Value? = nil
+
+  package var number: Int64 {
+    get {
+      if case .number(let v)? = value {return v}
+      return 0
+    }
+    set {value = .number(newValue)}
+  }
+
+  package var flag: Bool {
+    get {
+      if case .flag(let v)? = value {return v}
+      return false
+    }
+    set {value = .flag(newValue)}
+  }
+
+  package var text: String {
+    get {
+      if case .text(let v)? = value {return v}
+      return String()
+    }
+    set {value = .text(newValue)}
+  }
+
+  package var list: Ringstore_V1_SettingList {
+    get {
+      if case .list(let v)? = value {return v}
+      return Ringstore_V1_SettingList()
+    }
+    set {value = .list(newValue)}
+  }
+
+  /// default, file, environment or flag
+  package var source: String = String()
+
+  /// the flag, the variable, or the name and its file; empty for a default
+  package var from: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// none: nothing says it, and it has no default
+  package nonisolated enum OneOf_Value: Equatable, Sendable {
+    case number(Int64)
+    case flag(Bool)
+    case text(String)
+    case list(Ringstore_V1_SettingList)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SettingList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var items: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "ringstore.v1"
@@ -2500,6 +2729,399 @@ nonisolated extension Ringstore_V1_LogLevelResponse: SwiftProtobuf.Message, Swif
   package static func ==(lhs: Ringstore_V1_LogLevelResponse, rhs: Ringstore_V1_LogLevelResponse) -> Bool {
     if lhs.level != rhs.level {return false}
     if lhs.configured != rhs.configured {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowLogRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowLogRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}count\0\u{1}reset\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.reset) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    if self.reset != false {
+      try visitor.visitSingularBoolField(value: self.reset, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowLogRequest, rhs: Ringstore_V1_SlowLogRequest) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.reset != rhs.reset {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowLogResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowLogResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slowest\0\u{1}largest\0\u{3}slow_millis\0\u{3}large_bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.slowest) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.largest) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.slowMillis) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.largeBytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.slowest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.slowest, fieldNumber: 1)
+    }
+    if !self.largest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.largest, fieldNumber: 2)
+    }
+    if self.slowMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.slowMillis, fieldNumber: 3)
+    }
+    if self.largeBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.largeBytes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowLogResponse, rhs: Ringstore_V1_SlowLogResponse) -> Bool {
+    if lhs.slowest != rhs.slowest {return false}
+    if lhs.largest != rhs.largest {return false}
+    if lhs.slowMillis != rhs.slowMillis {return false}
+    if lhs.largeBytes != rhs.largeBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowCall"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}command\0\u{3}unix_millis\0\u{3}duration_micros\0\u{1}failed\0\u{1}calls\0\u{3}request_bytes\0\u{3}reply_bytes\0\u{1}shard\0\u{1}slot\0\u{1}database\0\u{3}key_digest\0\u{3}key_start\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.command) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.unixMillis) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.durationMicros) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.failed) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.calls) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.requestBytes) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.replyBytes) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self._slot) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self._database) }()
+      case 12: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.keyKept != nil {try decoder.handleConflictingOneOf()}
+          self.keyKept = .keyDigest(v)
+        }
+      }()
+      case 13: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.keyKept != nil {try decoder.handleConflictingOneOf()}
+          self.keyKept = .keyStart(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.command.isEmpty {
+      try visitor.visitSingularStringField(value: self.command, fieldNumber: 2)
+    }
+    if self.unixMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.unixMillis, fieldNumber: 3)
+    }
+    if self.durationMicros != 0 {
+      try visitor.visitSingularInt64Field(value: self.durationMicros, fieldNumber: 4)
+    }
+    if self.failed != false {
+      try visitor.visitSingularBoolField(value: self.failed, fieldNumber: 5)
+    }
+    if self.calls != 0 {
+      try visitor.visitSingularUInt32Field(value: self.calls, fieldNumber: 6)
+    }
+    if self.requestBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.requestBytes, fieldNumber: 7)
+    }
+    if self.replyBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.replyBytes, fieldNumber: 8)
+    }
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 9)
+    }
+    try { if let v = self._slot {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 10)
+    } }()
+    try { if let v = self._database {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 11)
+    } }()
+    switch self.keyKept {
+    case .keyDigest?: try {
+      guard case .keyDigest(let v)? = self.keyKept else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 12)
+    }()
+    case .keyStart?: try {
+      guard case .keyStart(let v)? = self.keyKept else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 13)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowCall, rhs: Ringstore_V1_SlowCall) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.command != rhs.command {return false}
+    if lhs.unixMillis != rhs.unixMillis {return false}
+    if lhs.durationMicros != rhs.durationMicros {return false}
+    if lhs.failed != rhs.failed {return false}
+    if lhs.calls != rhs.calls {return false}
+    if lhs.requestBytes != rhs.requestBytes {return false}
+    if lhs.replyBytes != rhs.replyBytes {return false}
+    if lhs.shard != rhs.shard {return false}
+    if lhs._slot != rhs._slot {return false}
+    if lhs._database != rhs._database {return false}
+    if lhs.keyKept != rhs.keyKept {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ConfigRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ConfigRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ConfigRequest, rhs: Ringstore_V1_ConfigRequest) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ConfigResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ConfigResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}settings\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.settings) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.settings.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.settings, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ConfigResponse, rhs: Ringstore_V1_ConfigResponse) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.settings != rhs.settings {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_Setting: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Setting"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}number\0\u{1}flag\0\u{1}text\0\u{1}list\0\u{1}source\0\u{1}from\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .number(v)
+        }
+      }()
+      case 3: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .flag(v)
+        }
+      }()
+      case 4: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .text(v)
+        }
+      }()
+      case 5: try {
+        var v: Ringstore_V1_SettingList?
+        var hadOneofValue = false
+        if let current = self.value {
+          hadOneofValue = true
+          if case .list(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.value = .list(v)
+        }
+      }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.from) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    switch self.value {
+    case .number?: try {
+      guard case .number(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 2)
+    }()
+    case .flag?: try {
+      guard case .flag(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
+    }()
+    case .text?: try {
+      guard case .text(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    }()
+    case .list?: try {
+      guard case .list(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 6)
+    }
+    if !self.from.isEmpty {
+      try visitor.visitSingularStringField(value: self.from, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_Setting, rhs: Ringstore_V1_Setting) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs.from != rhs.from {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SettingList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SettingList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}items\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.items) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.items.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.items, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SettingList, rhs: Ringstore_V1_SettingList) -> Bool {
+    if lhs.items != rhs.items {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,16 +1,16 @@
-// Keeps other web pages away from the dashboard's data. A browser sends the requests of any web
-// page to any address that it can reach. The browser prevents that the page reads the reply, but
-// there is a way around that: the attacker's host name is changed to resolve to 127.0.0.1 (DNS
-// rebinding). A node with users requires a token, which such a page doesn't have; a node without
-// users checks the host name in the request. Pure.
+// Keeps other web pages away from what the admin port shows beyond figures and probes: settings,
+// slow calls, the dashboard's data. A browser sends what a page of anybody asks for, to any address
+// that it reaches; that the page can't read the answer is the browser's rule, and there is a way
+// around it: a name of the attacker's that suddenly stands for 127.0.0.1 (DNS rebinding). A node
+// with users asks for a token, which such a page doesn't have; one without looks at the name by
+// which it was asked. Pure.
 
-import Admin
 import RingstoreAPI
 
-enum ViewerGuard {
+package enum ViewerGuard {
   /// - Throws: PERMISSION_DENIED.
-  static func check(_ request: AdminRequest) throws(CallError) {
-    // Browsers send the origin of a request, and no page can change it.
+  package static func check(_ request: AdminRequest) throws(CallError) {
+    // Browsers say where a request comes from, and no page can change what they say.
     if let site = request.fetchSite, site != "same-origin", site != "none" {
       throw CallError(
         .permissionDenied, "Pages of other sites may not request this.")
