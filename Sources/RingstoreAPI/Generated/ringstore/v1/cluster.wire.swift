@@ -3315,7 +3315,7 @@ extension V1 {
       buffer.writeFields(size: 19 &+ self.node.count) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
@@ -3413,7 +3413,7 @@ extension V1 {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var slowest: BytesField { BytesField(1) }
@@ -3556,7 +3556,7 @@ extension V1 {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var kind: BytesField { BytesField(1) }
@@ -3646,7 +3646,7 @@ extension V1 {
       buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
@@ -3720,7 +3720,7 @@ extension V1 {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var kind: BytesField { BytesField(1) }
@@ -3821,7 +3821,7 @@ extension V1 {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var name: BytesField { BytesField(1) }
@@ -3895,7 +3895,7 @@ extension V1 {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
-    /// The message's fields, for those who write them one by one.
+    /// The message's fields, for code that writes them one by one.
     package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
