@@ -34,6 +34,10 @@ package enum CommandLineCall: Sendable {
   /// The error in the words, in one sentence.
   package struct Misuse: Error, Sendable, Hashable {
     package let sentence: String
+
+    package init(sentence: String) {
+      self.sentence = sentence
+    }
   }
 
   /// - Parameter words: the name in upper or lower case, then the arguments.
