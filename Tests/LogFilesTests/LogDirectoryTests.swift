@@ -90,7 +90,7 @@ struct LogDirectoryTests {
   func systemErrors() throws {
     let disk = try makeDisk()
     for (code, words) in [
-      (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "may not be used"),
+      (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "can't be used"),
       (FileErrorCode.inputOutput, "Input/output error"),
       (FileErrorCode.noSpace, "are free, and 1 MiB needed"),
       (FileErrorCode.overQuota, "are free, and 1 MiB needed"),

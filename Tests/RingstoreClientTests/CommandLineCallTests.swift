@@ -207,7 +207,7 @@ import ringstore
     #expect(misuse("HELP", "frob") == "There is no command 'frob'; HELP lists them.")
     #expect(misuse("HELP", "get") == nil)
     #expect(misuse("help", "get", "set") == "Wrong arguments for HELP; usage: HELP [command]")
-    #expect(HelpText.text(Array("decr".utf8)).hasPrefix("DECR key\n  Takes 1 "))
+    #expect(HelpText.text(Array("decr".utf8)).hasPrefix("DECR key\n  Subtracts 1 "))
   }
 
   @Test func commandsOfOtherSystemsAreUnderstood() throws {

@@ -78,12 +78,16 @@ struct NodeAccessTests {
   func oneProcess() throws {
     let logs = NodeLogs(level: .error) { _ in }
     var settings = AccessSettings()
-    settings.usersPath = try write("")
+    settings.usersPath = try write("user a\nmay nothing\n")
     let access = try NodeAccess(settings, logs, isOneProcess: true)
-    #expect(access.users?.table.users.map(\.permissions) == [.router])
-    _ = try write("user a\nmay nothing\n")
-    access.look()
     #expect(access.users?.table.users.map(\.permissions) == [[], .router])
+    _ = try write("user a\nmay nothing\nuser b\nmay nothing\n")
+    access.look()
+    #expect(access.users?.table.users.map(\.permissions) == [[], [], .router])
+    // A file that was cut off changes nothing.
+    _ = try write("")
+    access.look()
+    #expect(access.users?.table.users.map(\.permissions) == [[], [], .router])
   }
 
   @Test(

@@ -103,7 +103,7 @@ struct UsersFileTests {
       ("user a\nkeys prefix \"\"\n", 2, "pattern"),
       ("user a\nkeys all\nkeys prefix x\n", 3, "keys"),
       ("user a\nrate 0\n", 2, "from 1"),
-      ("user a\nrate 1\nrate 2\n", 3, "before"),
+      ("user a\nrate 1\nrate 2\n", 3, "repeated"),
       ("user a\nrate +5\n", 2, "from 1"),
       ("user a\nconnections many\n", 2, "from 1"),
       ("user a\ncertificate dn x\n", 2, "certificate"),
