@@ -6,7 +6,7 @@ import Testing
 @Suite struct SimulationTests {
   /// As many as a debug build makes in a minute or two, and such that all of what may happen
   /// happens in one of them; deploy/test --simulate makes more.
-  private static let runs = 101..<141
+  private static let runs = 41..<81
   private static let workers = 4
 
   @Test func `a cluster keeps its promises whatever breaks`() async throws {
