@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Many variables here are used by the scripts that source this file. shellcheck disable=SC2034
+# Many variables here are used by the scripts that source this file.
+# shellcheck disable=SC2034
 #
 # Functions for the scripts in this directory: messages, preparing the machine, building, and nodes
 # as child processes. Sourced, never run; the caller has set -euo pipefail.

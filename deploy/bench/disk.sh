@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The directory, the ports and the executable are set by lib.sh, and the variables here are used by
-# the script that sources this file. shellcheck disable=SC2034,SC2154
+# the script that sources this file.
+# shellcheck disable=SC2034,SC2154
 #
 # Servers that keep data, on one disk: shards and redis-servers, a pass of a shard's data from its
 # start to its end, and the size of a server's directory and memory meanwhile. Sourced after lib.sh

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Some variables here are used by the scripts that source this file. shellcheck disable=SC2034
+# Some variables here are used by the scripts that source this file.
+# shellcheck disable=SC2034
 #
 # Functions of the benchmarks: servers on one core, clients on the other, a server's CPU time, and
 # loads whose replies are checked. Sourced, never run; the caller has set -euo pipefail.
