@@ -12,7 +12,7 @@ package enum NodeAdmin {
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
   ///   - settings: those of the process.
-  ///   - logLinesDropped: how many lines of the log nobody took.
+  ///   - logLinesDropped: the number of log lines that were dropped because stderr accepted none.
   ///   - library: what libraries count.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.

@@ -83,8 +83,8 @@ package final class CallMeter {
     pending[row] &+= 1
   }
 
-  /// Whether a call belongs into the log of slow and large calls. (Asked of the meter, because
-  /// another module's look at `slowLog` copies it.)
+  /// Whether a call belongs in the log of slow and large calls. (A method of the meter, because
+  /// reading `slowLog` from another module copies it.)
   package func isNotable(nanos: UInt64 = 0, bytes: Int = 0) -> Bool {
     slowLog.isSlow(nanos) || slowLog.isLarge(bytes)
   }

@@ -95,7 +95,7 @@ struct UsersFileParser {
 
   mutating func finish() throws(UsersFileError) -> UserTable {
     try end()
-    // A file that was cut off, or not written yet: nobody could call any more.
+    // The file was truncated or is not written yet. With it every call would be refused.
     guard !users.isEmpty else { throw UsersFileError(0, "there is no user in it") }
     return UserTable(users)
   }

@@ -1,6 +1,6 @@
-// How rooms outside of a node's event loops have these do something: whoever asks is answered once,
-// also when the node ends meanwhile. An event loop that has been shut down drops what it is given,
-// so what is given to one is given under a lock, and the loops are shut down after `close`.
+// Runs work on a node's event loops for code outside of them. Each request gets one reply, also if
+// the node ends meanwhile. An event loop drops tasks after its shutdown, so tasks are submitted
+// under a lock, and the loops are shut down after `close`.
 //
 // Any thread.
 

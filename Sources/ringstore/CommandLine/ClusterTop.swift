@@ -34,7 +34,7 @@ struct ClusterTop {
       } else {
         isWritten = Terminal.write(table.text(columns: .max) + "\n\n")
       }
-      // The end of the program says so, where it matters.
+      // The reader has gone, or the write failed; the program reports a failure at its end.
       guard isWritten else { return }
       shown += 1
       if shown == looks { return }

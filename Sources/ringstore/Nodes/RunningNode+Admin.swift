@@ -11,7 +11,7 @@ extension RunningNode {
   /// How long replies in progress may take at the end.
   private static let adminGrace = TimeAmount.seconds(1)
   /// What libraries of the process count.
-  private static let libraryMetrics = LibraryMetrics()
+  private static let swiftMetrics = LibraryMetrics()
 
   /// The same node with its admin port, if it has one. A node whose admin port can't be opened
   /// doesn't serve.
@@ -23,14 +23,14 @@ extension RunningNode {
   ) async throws(StartFailure) -> RunningNode {
     guard var configuration else { return self }
     configuration.users = access.users
-    Self.libraryMetrics.bootstrap()
+    Self.swiftMetrics.bootstrap()
     let ledger = sources.ledger
     let server: AdminServer
     do {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
         settings: { ledger.settings }, logLinesDropped: { logs.linesDropped },
-        library: Self.libraryMetrics,
+        library: Self.swiftMetrics,
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))
