@@ -118,6 +118,22 @@ struct MapChangeTests {
     #expect(!world.core.mayHoldCalls)
   }
 
+  /// Another router may have told it so while this one has greeted it over one lane only.
+  @Test func callsWaitForBothLanesOfAShardThatHasJoinedAndServes() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, inForce: true, from: 0)
+    world.dial()
+    try world.router.greet(2, .calls, inForce: false)
+    world.push(world.next, inForce: true, from: 2)
+    world.router.get(world.movingKey.key, caller: 1)
+    _ = try world.router.start(.dbSize, Ringstore_V1_DbSizeRequest(), caller: 2)
+    #expect(world.driver.outcomes[1] == nil && world.driver.outcomes[2] == nil)
+    #expect(try world.callsSent(to: 2).isEmpty)
+    try world.router.greet(2, .bulk, inForce: false)
+    #expect(try world.callsSent(to: 2).count == 2)
+    #expect(!world.core.mayHoldCalls)
+  }
+
   @Test func aShardThatWasDroppedWhileItWasDialedIsNotGreeted() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)

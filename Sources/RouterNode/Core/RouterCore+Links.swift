@@ -227,7 +227,11 @@ extension RouterCore {
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
       }
-      if reply.serving || reply.mapInForce { serves(shard) } else { mayHoldCalls = true }
+      if reply.serving || reply.mapInForce || links[shard].isServing {
+        serves(shard)
+      } else {
+        mayHoldCalls = true
+      }
       mapAccepted(shard, isInForce: reply.mapInForce)
     }
   }

@@ -160,11 +160,13 @@ extension RouterCore {
     releaseHeld()
   }
 
-  /// A shard serves slots from now on: calls that wait for its link may go.
+  /// A shard serves slots from now on: calls that wait for its link may go. If it tells that over
+  /// the first of its two lanes, they go when the second is accepted too.
   func serves(_ shard: Int) {
     links[shard].serves(true)
+    guard links[shard].state.isReady else { return }
     if links[shard].isMoving { moved(shard) } else { updateMayHoldCalls() }
-    if links[shard].state.isReady { parkedReady(shard) }
+    parkedReady(shard)
   }
 
   private func mapIsPending() {
