@@ -13,11 +13,13 @@ package enum NodeAdmin {
   ///   - nodes: those of the process, the router first.
   ///   - settings: the settings as JSON, without secrets.
   ///   - library: what libraries count.
+  ///   - processMetrics: adds what else the process counts.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
     settings: @escaping @Sendable () -> String, library: LibraryMetrics?,
+    processMetrics: @escaping @Sendable (inout MetricCollection) -> Void = { _ in },
     startPage: (page: AdminResponse, routes: [AdminRoute])? = nil, logger: Logger
   ) async throws -> AdminServer {
     let connections = AdminServer.connections(configuration.limits)
@@ -31,6 +33,7 @@ package enum NodeAdmin {
         metrics.add(AdminMetric.connections, connections.open)
         ProcessMetrics.add(to: &metrics)
         library?.add(to: &metrics)
+        processMetrics(&metrics)
         return metrics
       }, configuration: settings)
     return try await AdminServer.start(

@@ -13,6 +13,9 @@ package struct CallContext: Sendable {
   package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
   package var database: UInt32 = 0
+  /// The call's span at this node, as its loop's tracer numbers them; 0: it isn't traced. (Beside
+  /// the database there was room, so untraced calls pay nothing for it.)
+  package var span: UInt32 = 0
   /// From when on the call must not be executed, and ends with DEADLINE_EXCEEDED, in nanoseconds of
   /// the node's clock; 0: never.
   package var deadlineNanos: UInt64 = 0
@@ -23,8 +26,6 @@ package struct CallContext: Sendable {
   package var nowNanos: UInt64 = 0
   /// The wall clock of the tick, in milliseconds since 1970.
   package var wallMillis: Int64 = 0
-  // Here belongs the trace context (W3C `traceparent`, 25 bytes once it is parsed): there is
-  // nothing yet that would pass it on, and links have no field for it.
 
   package init() {}
 

@@ -27,9 +27,10 @@ package protocol Dispatcher: StandardServicesNode {
   /// - Parameters:
   ///   - block: what the message lies in, where it may be kept.
   ///   - principal: who calls; nil: the node has no users.
+  ///   - span: the call's; 0: it isn't traced.
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ principal: Principal?
+    _ principal: Principal?, span: UInt32
   ) -> UInt64?
 
   /// Takes a call on one key that was made from within, which the node ends at its deadline.

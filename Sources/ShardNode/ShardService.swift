@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 import Users
 
 final class ShardService: LinkService {
@@ -50,10 +51,12 @@ final class ShardService: LinkService {
   ///     been answered.
   ///   - authorizer: the users; nil: everybody may do everything.
   ///   - audit: what is told of calls of administration; nil: nothing.
+  ///   - tracer: of this loop; nil: no call is traced.
   init(
     core: ShardCore, eventLoop: any EventLoop, logger: Logger, authorizer: Authorizer? = nil,
-    audit: AuditLog? = nil, onShutdown: (() -> Void)? = nil
+    audit: AuditLog? = nil, tracer: Tracer? = nil, onShutdown: (() -> Void)? = nil
   ) {
+    core.tracer = tracer
     self.core = core
     ahead = ReadAhead(core.keyspace)
     self.eventLoop = eventLoop
@@ -62,7 +65,8 @@ final class ShardService: LinkService {
     flusher = FlushCoalescer(eventLoop: eventLoop)
     flusher.scheduler.meter.calls = core.meter
     front = Front(
-      self, links: self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
+      self, links: self, authorizer: authorizer, audit: audit, tracer: tracer,
+      eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
       afterWork()

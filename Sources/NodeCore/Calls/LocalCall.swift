@@ -4,7 +4,6 @@
 import Commands
 import NIOCore
 import RingstoreAPI
-import StatusCodes
 
 package final class LocalCall {
   package let command: Command
@@ -16,8 +15,8 @@ package final class LocalCall {
   package var context: AnyObject?
   /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
   package var isReplyExpected = false
-  /// Told once how the call has ended.
-  package var onEnd: ((StatusCode) -> Void)?
+  /// Told once how the call has ended: nil where it has ended well.
+  private var onEnd: ((CallError?) -> Void)?
   private var reply: LocalReply?
 
   package init(
@@ -34,7 +33,9 @@ package final class LocalCall {
   /// Tells the caller the outcome, the first time it is called. For the node.
   package func end(_ outcome: Result<CallReply, CallError>) {
     let reply = self.reply
-    if case .failure(let error) = outcome { tellEnd(error.code) } else { tellEnd(.ok) }
+    if onEnd != nil {
+      if case .failure(let error) = outcome { tellEnd(error) } else { tellEnd(nil) }
+    }
     drop()
     reply?(outcome)
   }
@@ -62,16 +63,29 @@ package final class LocalCall {
 
   /// Ends the call unheard. For the node.
   package func drop() {
-    tellEnd(.cancelled)
+    if onEnd != nil { tellEnd(.cancelled) }
     reply = nil
     caller = nil
     context = nil
   }
 
-  private func tellEnd(_ code: StatusCode) {
+  /// Has somebody told once how the call has ended, beside those who asked before: nil where it has
+  /// ended well.
+  package func whenEnded(_ tell: @escaping (CallError?) -> Void) {
+    guard let earlier = onEnd else {
+      onEnd = tell
+      return
+    }
+    onEnd = {
+      earlier($0)
+      tell($0)
+    }
+  }
+
+  private func tellEnd(_ error: CallError?) {
     guard let tell = onEnd else { return }
     onEnd = nil
-    tell(code)
+    tell(error)
   }
 
   /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's

@@ -56,6 +56,8 @@ struct PendingCall<Caller> {
   /// counted with their operation, and a call that waits for a value is not measured.
   let startedNanos: UInt64
   fileprivate(set) var place: Int16
+  /// The span of its way to the shard and back; 0: it isn't traced.
+  var span: UInt32 = 0
   /// Where the core is to end it at its deadline.
   fileprivate var timer: DeadlineQueue<UInt64>.Handle?
 

@@ -288,6 +288,7 @@ extension RouterCore {
       if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
     }
     calls.returned(id)
+    note("returned by \(links[shard].shardID)", of: call)
     released(streams.returned(id, by: shard), for: call)
     // Without a newer map there is nothing to do but to ask the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
@@ -295,7 +296,8 @@ extension RouterCore {
     mayHoldCalls = true
     let body = CallBody(
       method: returned.method,
-      deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
+      deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil,
+      traceContext: traceContext(of: call.span))
     wait(
       id, body, parked.map { request(of: $0) } ?? ByteBuffer(bytes: returned.request), for: .owner)
   }

@@ -14,6 +14,7 @@ import NodeCore
 import Placement
 import RingstoreAPI
 import Store
+import Tracing
 import Users
 
 package final class ShardCore {
@@ -94,6 +95,8 @@ package final class ShardCore {
   @exclusivity(unchecked) package var counters = NodeCounters()
   /// How long calls take, and which were slow or large.
   package let meter: CallMeter
+  /// Where traced calls have their spans; nil: none is traced.
+  package var tracer: Tracer?
   /// What the node counts about its connections, which the core doesn't know.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   /// Carries out calls about the node around the core; nil: it can't.

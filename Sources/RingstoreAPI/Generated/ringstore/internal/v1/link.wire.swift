@@ -486,8 +486,9 @@ extension LinkV1 {
     /// the client's deadline on the shard's clock (clock_millis); 0: none
     package var deadlineMillis: UInt64 = 0
     package var requestID: UnsafeRawBufferPointer = noBytes
+    /// of a call that is traced: the trace (16 bytes), the router's span (8) and the
     package var traceContext: UnsafeRawBufferPointer = noBytes
-    /// of parts of fan-outs whose caller may not touch everything; absent: he may
+    /// flags (1) of W3C Trace Context, then its tracestate. Absent of all others
     package var restriction: LinkV1.Restriction? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false

@@ -235,9 +235,10 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
 
   package var requestID: Data = Data()
 
+  /// of a call that is traced: the trace (16 bytes), the router's span (8) and the
   package var traceContext: Data = Data()
 
-  /// of parts of fan-outs whose caller may not touch everything; absent: he may
+  /// flags (1) of W3C Trace Context, then its tracestate. Absent of all others
   package var restriction: Ringstore_Internal_V1_Restriction {
     get {_restriction ?? Ringstore_Internal_V1_Restriction()}
     set {_restriction = newValue}
